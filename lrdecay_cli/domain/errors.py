@@ -1,0 +1,25 @@
+"""The one exception that a user is meant to read."""
+
+from __future__ import annotations
+
+
+class LrdecayError(Exception):
+    """Something that keeps lrdecay from judging: exit code 2, one line on stderr.
+
+    Args:
+        problem: what is wrong, as a sentence without a full stop.
+        where: the file, config key or parameter it is about, empty if the problem says so itself.
+        remedy: what the user can do, empty if nothing is known to help.
+    """
+
+    def __init__(self, problem: str, *, where: str = "", remedy: str = "") -> None:
+        self.problem = problem
+        self.where = where
+        self.remedy = remedy
+        super().__init__(self.line())
+
+    def line(self) -> str:
+        """The message as one line: ``where: problem; remedy``."""
+        head = f"{self.where}: {self.problem}" if self.where else self.problem
+        text = f"{head}; {self.remedy}" if self.remedy else head
+        return " ".join(text.split())

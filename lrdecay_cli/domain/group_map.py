@@ -1,0 +1,163 @@
+"""The group map: which parameter the optimizer holds in which group, and what is in none.
+
+A parameter here is a tensor that the model registers (``nn.Module.named_parameters``). ``numel`` counts its elements.
+Learning rates are absolute, per step, as the optimizer starts with them; ``lr_scale`` is that over the base lr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lrdecay_cli.domain.provenance import Provenance
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter that is in no group: frozen, or missing although it is trainable."""
+
+    name: str
+    shape: tuple[int, ...]
+    numel: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedParameter:
+    """A parameter that the optimizer holds."""
+
+    name: str
+    shape: tuple[int, ...]
+    numel: int
+    requires_grad: bool
+    """False for a frozen parameter that the constructor put into a group all the same."""
+    provenance: Provenance | None
+    """Why it is in its group by our own rules, to be held against the real group; null where it was observed only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A further name of a tensor that is accounted for under its first name."""
+
+    name: str
+    shape: tuple[int, ...]
+    numel: int
+    of: str
+    """The first name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterGroup:
+    """One entry of ``optimizer.param_groups``, in the optimizer's order."""
+
+    name: str
+    layer_id: int | None
+    lr_scale: float | None
+    """What the constructor recorded, else lr over base lr; null where there is no base lr."""
+    lr: float | None
+    weight_decay: float | None
+    options: Mapping[str, Any]
+    """Every other option of the group (betas, eps, momentum, custom keys)."""
+    parameters: tuple[GroupedParameter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """The lrdecay that made the map."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSource:
+    """Where the map came from."""
+
+    path: str
+    """As it was given on the command line."""
+    sha256: str
+    """Of the config's resolved text: bases merged, overrides applied, keys sorted."""
+    overrides: Mapping[str, Any]
+    """``--cfg-options`` as given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constructor:
+    """The optimizer wrapper constructor that built the groups."""
+
+    type: str
+    options: Mapping[str, Any]
+    """Its ``paramwise_cfg``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """The optimizer that holds the groups."""
+
+    type: str
+    wrapper: str
+    """The optimizer wrapper that the config names."""
+    options: Mapping[str, Any]
+    """The config's other options of the optimizer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How the model's parameters add up: every one is counted once, under its first name."""
+
+    tensors: int
+    parameters: int
+    grouped_tensors: int
+    grouped_parameters: int
+    frozen_tensors: int
+    frozen_parameters: int
+    missing_tensors: int
+    missing_parameters: int
+    duplicate_names: int
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model that was built."""
+
+    type: str
+    backbone: str | None
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """Something that was missing or cannot run here, and what was put in its place."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMap:
+    """What the config's own constructor built, with every model parameter accounted for exactly once."""
+
+    schema_version: int
+    tool: Tool
+    stack: Mapping[str, str]
+    """Installed version by distribution name; only what took part."""
+    device: str
+    config: ConfigSource
+    constructor: Constructor
+    optimizer: Optimizer
+    base_lr: float | None
+    base_weight_decay: float | None
+    model: Model
+    groups: tuple[ParameterGroup, ...]
+    frozen: tuple[Parameter, ...]
+    missing: tuple[Parameter, ...]
+    duplicates: tuple[Duplicate, ...]
+    stand_ins: tuple[StandIn, ...]
+
+    def grouped(self) -> Iterator[tuple[ParameterGroup, GroupedParameter]]:
+        """Every grouped parameter with its group, in the optimizer's order."""
+        for group in self.groups:
+            for parameter in group.parameters:
+                yield group, parameter

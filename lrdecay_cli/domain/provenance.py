@@ -1,0 +1,30 @@
+"""Why a parameter has its layer id, lr scale, lr and weight decay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step from a name or number to the next, with everything needed to do it again by hand."""
+
+    rule: str
+    """The rule that matched, in symbols: ``backbone.stages.2.<block> -> 3 + block // 3``."""
+    formula: str
+    """The same with the numbers put in: ``3 + 7 // 3``. A Python expression that evaluates to ``result``."""
+    result: int | float | None
+    """What the formula gives. ``None`` only for a weight decay that the optimizer was given none of."""
+    inputs: Mapping[str, int | float] = field(default_factory=dict)
+    """The numbers that went in, by the names that ``rule`` uses: ``{"block": 7}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """The whole way from a parameter's name to what the optimizer does with it."""
+
+    layer_id: Step
+    lr_scale: Step
+    lr: Step
+    weight_decay: Step
