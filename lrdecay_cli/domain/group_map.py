@@ -142,7 +142,7 @@ class GroupMap:
     schema_version: int
     tool: Tool
     stack: Mapping[str, str]
-    """Installed version by distribution name; only what took part."""
+    """Version by import name of every package that took part."""
     device: str
     config: ConfigSource
     constructor: Constructor

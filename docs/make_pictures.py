@@ -1,0 +1,39 @@
+"""Draws the pictures of the README from what the real commands print: ``python docs/make_pictures.py``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+ROOT = Path(__file__).resolve().parent.parent
+WIDTH = 120
+PICTURES = {
+    "inspect": ["inspect", "sample_configs/convnext-s_wrong-num-layers.py"],
+    "diff": ["diff", "sample_configs/convnext-t_layer-wise.py", "sample_configs/convnext-t_stage-wise.py"],
+}
+
+
+def draw(name: str, arguments: list[str]) -> None:
+    """Run one command and save what it prints as ``docs/<name>.svg``."""
+    command = [sys.executable, "-m", "lrdecay_cli", *arguments, "--format", "rich", "--color", "always"]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "COLORTERM": "truecolor"}, capture_output=True, encoding="utf-8", check=False
+    )
+    if done.returncode > 1:
+        sys.exit(done.stderr)
+    with Path(os.devnull).open("w") as nowhere:
+        console = Console(record=True, width=WIDTH, file=nowhere)
+        console.print(Text.from_ansi(done.stdout))
+        # A fixed id: otherwise a picture that shows the same would differ in every line.
+        svg = console.export_svg(title=f"lrdecay {' '.join(arguments)}", unique_id=f"lrdecay-{name}")
+    (ROOT / "docs" / f"{name}.svg").write_text(svg, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for each, its_arguments in PICTURES.items():
+        draw(each, its_arguments)

@@ -1,0 +1,62 @@
+"""Every parameter of a map as one flat entry, and choosing among them by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupedParameter, GroupMap, Parameter, ParameterGroup
+
+State = Literal["grouped", "frozen", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A parameter with what became of it; ``group`` is None unless it is grouped."""
+
+    parameter: Parameter | GroupedParameter
+    state: State
+    group: ParameterGroup | None
+
+
+def entries(group_map: GroupMap) -> Iterator[Entry]:
+    """Every parameter once: grouped ones in the optimizer's order, then frozen, then missing."""
+    for group, parameter in group_map.grouped():
+        yield Entry(parameter, "grouped", group)
+    for parameter in group_map.frozen:
+        yield Entry(parameter, "frozen", None)
+    for parameter in group_map.missing:
+        yield Entry(parameter, "missing", None)
+
+
+def select(group_map: GroupMap, pattern: str | None) -> list[Entry]:
+    """The entries whose name, module or group matches ``pattern``; all of them for None.
+
+    Args:
+        group_map: where to look.
+        pattern: a glob (``backbone.*.bias``), a module (``backbone.stages.2``), a parameter or a group name.
+
+    Raises:
+        LrdecayError: nothing matches.
+    """
+    everything = list(entries(group_map))
+    if pattern is None:
+        return everything
+    chosen = [entry for entry in everything if _matches(entry, pattern)]
+    if not chosen:
+        modules = {name.rsplit(".", n)[0] for name in (e.parameter.name for e in everything) for n in range(name.count(".") + 1)}
+        nearest = difflib.get_close_matches(pattern.rstrip(".*"), sorted(modules), n=1)
+        remedy = f"did you mean {nearest[0]!r}?" if nearest else "a glob such as 'backbone.*' or a module such as 'backbone'"
+        raise LrdecayError(f"no parameter or group matches {pattern!r}", where="--filter", remedy=remedy)
+    return chosen
+
+
+def _matches(entry: Entry, pattern: str) -> bool:
+    name = entry.parameter.name
+    if fnmatchcase(name, pattern) or name.startswith(f"{pattern}."):
+        return True
+    return entry.group is not None and fnmatchcase(entry.group.name, pattern)

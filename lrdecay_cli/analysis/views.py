@@ -1,0 +1,101 @@
+"""The tables of ``inspect``: a map by group, by layer or by parameter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from lrdecay_cli.analysis.patterns import fold_names
+from lrdecay_cli.analysis.selection import Entry
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.report import Column, Table
+
+LAYER = Column("layer_id", "layer", "integer")
+SCALE = Column("lr_scale", "lr scale", "scale")
+LR = Column("lr", "lr", "rate")
+WEIGHT_DECAY = Column("weight_decay", "weight decay", "rate")
+TENSORS = Column("tensors", "tensors", "integer")
+PARAMETERS = Column("parameters", "parameters", "integer")
+SHARE = Column("share", "share", "share")
+
+GROUP_COLUMNS = (Column("group", "group", "name"), LAYER, SCALE, LR, WEIGHT_DECAY, TENSORS, PARAMETERS, SHARE)
+LAYER_COLUMNS = (LAYER, SCALE, LR, WEIGHT_DECAY, TENSORS, PARAMETERS, SHARE, Column("where", "where", "name"))
+PARAMETER_COLUMNS = (
+    Column("name", "parameter", "name"),
+    Column("group", "group", "name"),
+    LAYER,
+    SCALE,
+    LR,
+    WEIGHT_DECAY,
+    Column("shape", "shape"),
+    PARAMETERS,
+)
+
+# A map names a group by its number where the constructor gave it no name: one of hundreds that say nothing by name.
+_NUMBERED = re.compile(r"(.*\.)?group_\d+$")
+
+
+def by_group(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
+    """A row per group; numbered groups that agree in every option share one."""
+    rows = []
+    for groups, members in _merged(chosen):
+        first = groups[0]
+        rows.append((_label(groups), first.layer_id, first.lr_scale, first.lr, first.weight_decay, *_sums(group_map, members)))
+    return Table("", GROUP_COLUMNS, tuple(rows))
+
+
+def by_layer(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
+    """A row per layer id, and per lr scale within one; weight decays side by side, and where the parameters are."""
+    universe = [entry.parameter.name for entry in chosen]
+    rows = []
+    layers = _collect(chosen, lambda group: (group.layer_id, group.lr_scale, group.lr))
+    for (layer_id, lr_scale, lr), members in layers.items():
+        decays = sorted({e.group.weight_decay for e in members if e.group}, key=lambda decay: (decay is None, decay))
+        decay = decays[0] if len(decays) == 1 else " / ".join("–" if value is None else f"{value:.4g}" for value in decays)
+        patterns = [pattern for pattern, _ in fold_names([entry.parameter.name for entry in members], universe)]
+        rows.append((layer_id, lr_scale, lr, decay, *_sums(group_map, members), ", ".join(patterns)))
+    return Table("", LAYER_COLUMNS, tuple(rows))
+
+
+def by_parameter(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
+    """A row per parameter, in the optimizer's order; frozen and missing ones say so in place of the group."""
+    rows = []
+    for entry in chosen:
+        group, parameter = entry.group, entry.parameter
+        values = (group.name, group.layer_id, group.lr_scale, group.lr, group.weight_decay) if group else (entry.state, *[None] * 4)
+        rows.append((parameter.name, *values, "×".join(map(str, parameter.shape)) or "scalar", parameter.numel))
+    return Table("", PARAMETER_COLUMNS, tuple(rows))
+
+
+def _merged(chosen: Iterable[Entry]) -> list[tuple[list[ParameterGroup], list[Entry]]]:
+    def key(group: ParameterGroup) -> tuple[Any, ...]:
+        if not _NUMBERED.match(group.name):
+            return (group.name,)
+        return (group.layer_id, group.lr_scale, group.lr, group.weight_decay, repr(group.options))
+
+    merged = []
+    for members in _collect(chosen, key).values():
+        groups = {entry.group.name: entry.group for entry in members if entry.group}
+        merged.append((list(groups.values()), members))
+    return merged
+
+
+def _collect(chosen: Iterable[Entry], key: Callable[[ParameterGroup], Any]) -> dict[Any, list[Entry]]:
+    collected: dict[Any, list[Entry]] = {}
+    for entry in chosen:
+        if entry.group is not None:
+            collected.setdefault(key(entry.group), []).append(entry)
+    return collected
+
+
+def _label(groups: Sequence[ParameterGroup]) -> str:
+    if len(groups) == 1:
+        return groups[0].name
+    return f"{len(groups)} groups: {groups[0].name} … {groups[-1].name}"
+
+
+def _sums(group_map: GroupMap, members: Sequence[Entry]) -> tuple[int, int, float]:
+    """Tensors, parameters and their share of the model's parameters."""
+    parameters = sum(entry.parameter.numel for entry in members)
+    return len(members), parameters, parameters / (group_map.model.totals.parameters or 1)

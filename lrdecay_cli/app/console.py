@@ -1,0 +1,81 @@
+"""Where reports go: stdout in one format, files in others."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.report import Report
+from lrdecay_cli.files.atomic import write_text
+from lrdecay_cli.formats import Canvas, check_format, renderer
+
+COLOR_CHOICES = ("auto", "always", "never")
+STDOUT = "-"
+
+
+class Destinations:
+    """The formats and places that the command line asks for, checked before any work is done.
+
+    Args:
+        stdout_format: ``--format``, or None for rich on a terminal and text elsewhere.
+        outputs: ``--output`` values, each ``FORMAT=PATH``; the path ``-`` is stdout.
+        color: ``--color``.
+
+    Raises:
+        LrdecayError: unknown format or colour choice, or an output that is not ``FORMAT=PATH``.
+    """
+
+    def __init__(self, stdout_format: str | None, outputs: Sequence[str] | None, color: str) -> None:
+        if color not in COLOR_CHOICES:
+            raise LrdecayError(f"unknown choice {color!r}", where="--color", remedy=f"one of {', '.join(COLOR_CHOICES)}")
+        self._color = color
+        self._places = [_parse(output) for output in outputs or ()]
+        takes_stdout = any(path == STDOUT for _, path in self._places)
+        if stdout_format is not None:
+            check_format(stdout_format)
+        if stdout_format is not None or not takes_stdout:
+            self._places.insert(0, (stdout_format or ("rich" if sys.stdout.isatty() else "text"), STDOUT))
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Every format that is going to be written."""
+        return tuple(name for name, _ in self._places)
+
+    def write(self, report: Report) -> None:
+        """Write the report everywhere. All of it is rendered before anything is written."""
+        rendered = [(path, renderer(name)(report, self._canvas())) for name, path in self._places]
+        for path, text in rendered:
+            if path != STDOUT:
+                write_text(Path(path), text)
+        for path, text in rendered:
+            if path == STDOUT:
+                write_stdout(text)
+
+    def _canvas(self) -> Canvas:
+        return Canvas(shutil.get_terminal_size().columns if sys.stdout.isatty() else None, self._colored())
+
+    def _colored(self) -> bool:
+        if self._color != "auto":
+            return self._color == "always"
+        if os.environ.get("NO_COLOR"):
+            return False
+        return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
+
+
+def write_stdout(text: str) -> None:
+    """Write to stdout; a character that its encoding does not have is written as an escape."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
+    sys.stdout.flush()
+
+
+def _parse(output: str) -> tuple[str, str]:
+    name, separator, path = output.partition("=")
+    if not separator or not path:
+        raise LrdecayError(f"{output!r} is not FORMAT=PATH", where="--output", remedy="for example json=map.json")
+    check_format(name, where="--output")
+    return name, path

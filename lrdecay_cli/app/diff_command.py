@@ -1,0 +1,51 @@
+"""``lrdecay diff``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from lrdecay_cli.app.options import CfgOptions, Color, Device, Format, Output, Traceback, Verbose
+
+_SIDE = "A config or an exported map (.json); - is a map on stdin."
+
+
+def diff(
+    before: Annotated[str, typer.Argument(metavar="A", help=_SIDE)],
+    after: Annotated[str, typer.Argument(metavar="B", help=_SIDE)],
+    rtol: Annotated[
+        float, typer.Option("--rtol", metavar="R", help="Relative tolerance for lr, lr scale and weight decay.")
+    ] = 0.0,
+    only: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--only", metavar="ASPECT,...", help="Compare only these: lr, lr_scale, weight_decay, layer_id, ..."),
+    ] = None,
+    cfg_options: CfgOptions = None,
+    device: Device = "cpu",
+    format_name: Format = None,
+    output: Output = None,
+    color: Color = "auto",
+    verbose: Verbose = False,
+    _traceback: Traceback = False,
+) -> None:
+    """Compare the parameter groups of two configs or exported maps, parameter by parameter.
+
+    Exit code 0 if they are the same, 1 if they differ, 2 if they could not be compared. Two maps are compared
+    without torch.
+
+    \b
+    lrdecay diff baseline.json config.py
+    lrdecay diff a.json b.json --only lr,weight_decay --rtol 1e-6
+    """
+    from lrdecay_cli.analysis.comparison import check_aspects, comparison
+    from lrdecay_cli.app.console import Destinations
+    from lrdecay_cli.app.exit_codes import CLEAN, DIFFERENT
+    from lrdecay_cli.app.sources import group_maps_of
+
+    destinations = Destinations(format_name, output, color)
+    aspects = check_aspects(only, rtol)
+    maps = group_maps_of((before, after), cfg_options=cfg_options, device=device, verbose=verbose)
+    result = comparison(*maps, rtol=rtol, only=aspects, verbose=verbose)
+    destinations.write(result.report)
+    raise typer.Exit(DIFFERENT if result.differs else CLEAN)

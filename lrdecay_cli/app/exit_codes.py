@@ -1,0 +1,9 @@
+"""Exit codes, the same for every command and every format."""
+
+CLEAN = 0
+"""Clean, or identical."""
+DIFFERENT = 1
+"""Findings, or two sides that differ."""
+CANNOT_JUDGE = 2
+"""Usage, bad input, missing packages, an internal error."""
+INTERRUPTED = 130

@@ -1,0 +1,55 @@
+"""``lrdecay inspect``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from lrdecay_cli.app.options import CfgOptions, Color, Device, Format, Output, Traceback, Verbose
+
+
+def inspect(
+    config: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG",
+            help="A config (.py, .json, .yaml), mmdet::PATH for one of MMDetection's own, or an exported map (.json).",
+        ),
+    ],
+    by: Annotated[str, typer.Option("--by", metavar="VIEW", help="group, layer, parameter or module.")] = "group",
+    pattern: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--filter", metavar="GLOB", help="Only parameters whose name, module or group matches."),
+    ] = None,
+    sort: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--sort", metavar="COLUMN", help="Sort by a column, as in CSV; -COLUMN for descending."),
+    ] = None,
+    cfg_options: CfgOptions = None,
+    device: Device = "cpu",
+    format_name: Format = None,
+    output: Output = None,
+    color: Color = "auto",
+    verbose: Verbose = False,
+    _traceback: Traceback = False,
+) -> None:
+    """Show the parameter groups that a config's own constructor builds.
+
+    The model is built without weights, the real constructor and optimizer are run, and the groups are read back.
+
+    \b
+    lrdecay inspect mmdet::convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py
+    lrdecay inspect config.py --by module --cfg-options optim_wrapper.optimizer.lr=0.001
+    """
+    from lrdecay_cli.analysis.inspection import check_view, inspection
+    from lrdecay_cli.app.console import Destinations
+    from lrdecay_cli.app.sources import group_maps_of
+    from lrdecay_cli.domain.errors import LrdecayError
+
+    destinations = Destinations(format_name, output, color)
+    check_view(by, sort)
+    if set(destinations.formats) == {"json"} and (pattern or sort or by != "group"):
+        raise LrdecayError("a JSON map is always whole", where="--format json", remedy="leave out --by, --filter and --sort")
+    (group_map,) = group_maps_of((config,), cfg_options=cfg_options, device=device, verbose=verbose)
+    destinations.write(inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=verbose))

@@ -1,0 +1,79 @@
+"""The console entry: every way that a command can end becomes an exit code and at most one line on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from lrdecay_cli.app.arguments import spread_cfg_options
+from lrdecay_cli.app.exit_codes import CANNOT_JUDGE, CLEAN, INTERRUPTED
+from lrdecay_cli.domain.errors import LrdecayError
+
+
+def main() -> NoReturn:
+    """Run the command line that was given, and end the process."""
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+    if "torch" in sys.modules:
+        # Taking torch and its modules apart costs a second, and nothing of ours waits for it. Never in the Python API.
+        os._exit(code)
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run ``arguments`` and return the exit code; whatever is raised becomes one, with a line on stderr."""
+    try:
+        return _run(arguments)
+    except BrokenPipeError:
+        # The reader has seen enough (``| head``).
+        _silence_stdout()
+        return CLEAN
+    except (Exception, KeyboardInterrupt) as error:
+        if "--traceback" in arguments or os.environ.get("LRDECAY_TRACEBACK", "0") not in ("", "0"):
+            import traceback
+
+            traceback.print_exception(error)
+        if isinstance(error, KeyboardInterrupt):
+            return _fail("interrupted", INTERRUPTED)
+        if isinstance(error, LrdecayError):
+            return _fail(error.line())
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        return _fail(f"internal error: {said}; please report it with the output of --traceback")
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from lrdecay_cli.app.cli import app
+
+    try:
+        code = app(args=spread_cfg_options(arguments), prog_name="lrdecay", standalone_mode=False)
+    except Exception as error:
+        # typer 0.28 brings a click of its own, earlier ones use the installed one: known by what they have in common.
+        if type(error).__name__ == "Abort":
+            return _fail("interrupted", INTERRUPTED)
+        if hasattr(error, "format_message"):
+            return _fail(_usage_line(error))
+        raise
+    return int(code or CLEAN)
+
+
+def _usage_line(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    message = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+    command = context.command_path if context is not None else "lrdecay"
+    return f"{message.rstrip('.')}; see {command} --help"
+
+
+def _fail(line: str, code: int = CANNOT_JUDGE) -> int:
+    print(f"lrdecay: {line}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def _silence_stdout() -> None:
+    """Let the interpreter's own flush at exit go nowhere instead of into a closed pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

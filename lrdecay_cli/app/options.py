@@ -1,0 +1,39 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+# typer reads these at run time, where Python 3.10 cannot evaluate every ``X | None``: hence Optional.
+Format = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--format", "-f", metavar="FORMAT", help="rich, text, json, markdown or csv. [default: rich on a terminal, else text]"
+    ),
+]
+Output = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--output", "-o", metavar="FORMAT=PATH", help="Write a further report to a file; can be repeated."),
+]
+CfgOptions = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--cfg-options", metavar="KEY=VALUE", help="Override settings of the config, as in mmengine; takes several."),
+]
+Device = Annotated[
+    str,
+    typer.Option("--device", metavar="DEVICE", help="Where to build the model: cpu, meta, cuda, cuda:N or mps. The map is the same."),
+]
+Color = Annotated[
+    str,
+    typer.Option("--color", metavar="WHEN", help="auto, always or never. NO_COLOR and FORCE_COLOR are heeded."),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Tell versions, stand-ins and the stack's own warnings too."),
+]
+Traceback = Annotated[
+    bool,
+    typer.Option("--traceback", help="Show the Python traceback of an error (or set LRDECAY_TRACEBACK=1)."),
+]

@@ -1,0 +1,64 @@
+"""What a command has to say, before anybody decides how it looks: facts, tables, notes and one closing line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["name", "text", "integer", "rate", "scale", "share", "tree"]
+"""How a column is written: ``rate`` is a learning rate or weight decay, ``scale`` an lr scale (with a bar where there
+is room), ``share`` a fraction of 1, ``tree`` a :class:`Branch`."""
+
+Level = Literal["info", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A cell of a tree: a module's path with the guides that lead to it."""
+
+    guide: str
+    label: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table."""
+
+    key: str
+    """For machines and ``--sort``: lower case, underscores."""
+    title: str
+    """For people."""
+    kind: Kind = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of raw values, one per column: numbers stay numbers, a missing value is None."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line below the tables; ``details`` are lines of their own, patterns mostly."""
+
+    text: str
+    level: Level = "info"
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that one run of a command found out."""
+
+    facts: tuple[tuple[str, str], ...]
+    """Label and value, in order; the head of the report."""
+    tables: tuple[Table, ...]
+    notes: tuple[Note, ...]
+    summary: str
+    """One line: the total, or the verdict."""
+    document: Any = field(repr=False)
+    """The dataclass that the JSON format writes."""

@@ -1,0 +1,8 @@
+"""Reading and writing group maps, and writing files whole or not at all."""
+
+from lrdecay_cli.files.atomic import write_text
+from lrdecay_cli.files.json_text import to_json
+from lrdecay_cli.files.map_file import read_map
+from lrdecay_cli.files.schema import map_schema
+
+__all__ = ["map_schema", "read_map", "to_json", "write_text"]

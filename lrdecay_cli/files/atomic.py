@@ -1,0 +1,53 @@
+"""Writing a file so that it is there whole, or as it was."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from lrdecay_cli.domain.errors import LrdecayError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 beside ``path`` and move it into place. Raises LrdecayError if that cannot be done.
+
+    A symbolic link stays one: the file that it points to is replaced. A file that was there keeps its permissions.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        # A device or a pipe (/dev/null, process substitution) cannot be replaced, and is meant to be written to.
+        _write_through(path, target, text)
+        return
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        temporary = Path(name)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        temporary.chmod(target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask())
+        temporary.replace(target)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def _write_through(path: Path, target: Path, text: str) -> None:
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> LrdecayError:
+    return LrdecayError(f"cannot write: {error.strerror or error}", where=str(path))
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,37 @@
+"""Output formats by name. A format is a module with ``render(report, canvas) -> str``, imported when it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from importlib import import_module
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.report import Report
+from lrdecay_cli.formats.canvas import Canvas
+
+FORMATS = {
+    "rich": "lrdecay_cli.formats.rich_terminal",
+    "text": "lrdecay_cli.formats.plain_text",
+    "json": "lrdecay_cli.formats.json_document",
+    "markdown": "lrdecay_cli.formats.markdown_page",
+    "csv": "lrdecay_cli.formats.csv_rows",
+}
+
+
+def renderer(name: str, *, where: str = "--format") -> Callable[[Report, Canvas], str]:
+    """The function that writes a report in the format ``name``. Raises LrdecayError for a name that is none."""
+    check_format(name, where=where)
+    render: Callable[[Report, Canvas], str] = import_module(FORMATS[name]).render
+    return render
+
+
+def check_format(name: str, *, where: str = "--format", allowed: Iterable[str] = FORMATS) -> None:
+    """Raise LrdecayError, with the nearest name, unless ``name`` is one of ``allowed``."""
+    if name not in allowed:
+        nearest = difflib.get_close_matches(name, list(allowed), n=1)
+        hint = f"did you mean {nearest[0]}? " if nearest else ""
+        raise LrdecayError(f"unknown format {name!r}", where=where, remedy=f"{hint}one of {', '.join(allowed)}")
+
+
+__all__ = ["FORMATS", "Canvas", "check_format", "renderer"]

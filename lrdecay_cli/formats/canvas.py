@@ -1,0 +1,14 @@
+"""What a report is drawn on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """The place a report goes to."""
+
+    width: int | None = None
+    """Columns of the terminal; None where there is none and nothing may be cut."""
+    color: bool = False

@@ -1,0 +1,54 @@
+"""Markdown for pull requests and job summaries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lrdecay_cli.domain.report import Report, Table
+from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.formats.numbers import cell_text
+
+_RIGHT = ("integer", "rate", "scale", "share")
+
+
+def render(report: Report, canvas: Canvas) -> str:
+    """The report as GitHub-flavoured Markdown; ``canvas`` changes nothing."""
+    lines = [f"- **{_escape(label)}**: {_escape(value)}" for label, value in report.facts]
+    for table in report.tables:
+        lines += ["", *_table(table)] if table.rows else []
+    for note in report.notes:
+        mark = "⚠️ " if note.level == "warning" else ""
+        lines += ["", f"{mark}{_escape(note.text)}", *([""] if note.details else [])]
+        lines += [f"- {_code(detail)}" for detail in note.details]
+    lines += ["", f"**{_escape(report.summary)}**"]
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _table(table: Table) -> Iterator[str]:
+    if table.title:
+        yield f"### {_escape(table.title)}"
+        yield ""
+    yield _row(_escape(column.title) for column in table.columns)
+    yield _row("---:" if column.kind in _RIGHT else "---" for column in table.columns)
+    for row in table.rows:
+        texts = (cell_text(value, column.kind) for value, column in zip(row, table.columns, strict=True))
+        yield _row(
+            _code(text) if column.kind in ("name", "tree") else _escape(text)
+            for text, column in zip(texts, table.columns, strict=True)
+        )
+
+
+def _row(cells: Iterator[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", text)
+
+
+def _code(text: str) -> str:
+    """A code span that holds ``text`` as it is: fenced by more backticks than it has, its bars escaped for tables."""
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text}{pad}{fence}".replace("|", "\\|")

@@ -1,0 +1,42 @@
+"""Text for pipes, logs and CI: aligned columns, nothing cut, no colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.domain.report import Note, Report, Table
+from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.formats.numbers import cell_text
+
+_LEFT = ("name", "text", "tree")
+
+
+def render(report: Report, canvas: Canvas) -> str:
+    """The report as plain text; ``canvas`` changes nothing."""
+    blocks = [*_facts(report), *("\n".join(_table(table)) for table in report.tables if table.rows)]
+    blocks += ["\n".join(line for note in report.notes for line in _note(note)), report.summary]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _facts(report: Report) -> Iterator[str]:
+    width = max((len(label) for label, _ in report.facts), default=0)
+    yield "\n".join(f"{label:<{width}}  {value}" for label, value in report.facts)
+
+
+def _table(table: Table) -> Iterator[str]:
+    texts = [[column.title for column in table.columns]]
+    texts += [[cell_text(value, column.kind) for value, column in zip(row, table.columns, strict=True)] for row in table.rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    if table.title:
+        yield table.title
+    for line in texts:
+        cells = (
+            f"{text:<{width}}" if column.kind in _LEFT else f"{text:>{width}}"
+            for text, width, column in zip(line, widths, table.columns, strict=True)
+        )
+        yield "  ".join(cells).rstrip()
+
+
+def _note(note: Note) -> Iterator[str]:
+    yield f"{'warning: ' if note.level == 'warning' else ''}{note.text}"
+    yield from (f"  {detail}" for detail in note.details)

@@ -1,0 +1,104 @@
+"""From a config to its group map: the one way in for commands and for Python users."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config
+from torch import nn
+
+from lrdecay_cli import __version__
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import SCHEMA_VERSION, ConfigSource, Constructor, GroupMap, Model, Optimizer, Tool
+from lrdecay_cli.openmmlab.building import (
+    DEFAULT_CONSTRUCTOR,
+    PLAIN_WRAPPER,
+    BuiltOptimizer,
+    build_model,
+    build_optimizer,
+    training_scope,
+)
+from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, resolved_sha256
+from lrdecay_cli.openmmlab.devices import check_device
+from lrdecay_cli.openmmlab.explaining import clearer_failure, explain_groups
+from lrdecay_cli.openmmlab.plain_values import number, plain, type_name
+from lrdecay_cli.openmmlab.quiet import quiet_stack
+from lrdecay_cli.openmmlab.reading import read_groups
+from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
+
+def audit(config: str, *, cfg_options: tuple[str, ...] = (), device: str = "cpu", verbose: bool = False) -> GroupMap:
+    """Build what a training config describes, run its own constructor and read the groups back.
+
+    Args:
+        config: path of a config, or ``<package>::<path>`` for the zoo of an installed package.
+        cfg_options: overrides, each ``key=value`` as for mmengine's ``--cfg-options``.
+        device: ``cpu``, ``meta``, ``mps``, ``cuda`` or ``cuda:<n>``.
+        verbose: let the stack's warnings and log lines through, on stderr.
+
+    Raises:
+        LrdecayError: the config, the model, the constructor or the device is not to be had.
+    """
+    check_device(device)
+    overrides = parse_overrides(cfg_options)
+    with quiet_stack(verbose):
+        stand_ins = install_stand_ins()
+        loaded = load_config(config, overrides)
+        with training_scope(loaded):
+            model = build_model(loaded, config, device)
+            try:
+                built = build_optimizer(loaded, model, config)
+            except LrdecayError as error:
+                raise clearer_failure(error, loaded, model, config) from error
+        source = ConfigSource(config, resolved_sha256(loaded), plain(overrides))
+        return _group_map(loaded, source, model, built, device, (*stand_ins, *built.stand_ins))
+
+
+def _group_map(
+    config: Config, source: ConfigSource, model: nn.Module, built: BuiltOptimizer, device: str, stand_ins: tuple[Any, ...]
+) -> GroupMap:
+    wrapper = config.optim_wrapper
+    optimizer_config: Mapping[str, Any] = wrapper.get("optimizer") or {}
+    first = next(iter(built.optimizers.values()))
+    base_lr = number(optimizer_config.get("lr", first.defaults.get("lr")))
+    base_weight_decay = number(optimizer_config.get("weight_decay", first.defaults.get("weight_decay")))
+    read = read_groups(model, built.optimizers, base_lr, explain_groups(config, model, built.constructor))
+    return GroupMap(
+        schema_version=SCHEMA_VERSION,
+        tool=Tool("lrdecay", __version__),
+        stack=_stack(model, built),
+        device=device,
+        config=source,
+        constructor=Constructor(
+            type_name(wrapper.get("constructor", DEFAULT_CONSTRUCTOR)), plain(wrapper.get("paramwise_cfg") or {})
+        ),
+        optimizer=Optimizer(
+            type=type(first).__name__,
+            wrapper=type_name(wrapper.get("type", PLAIN_WRAPPER)),
+            options={
+                key: plain(value) for key, value in optimizer_config.items() if key not in ("type", "lr", "weight_decay")
+            },
+        ),
+        base_lr=base_lr,
+        base_weight_decay=base_weight_decay,
+        model=Model(type(model).__name__, _backbone_name(model), read.totals),
+        groups=read.groups,
+        frozen=read.frozen,
+        missing=read.missing,
+        duplicates=read.duplicates,
+        stand_ins=stand_ins,
+    )
+
+
+def _backbone_name(model: nn.Module) -> str | None:
+    backbone = getattr(model, "backbone", None)
+    return type(backbone).__name__ if isinstance(backbone, nn.Module) else None
+
+
+def _stack(model: nn.Module, built: BuiltOptimizer) -> dict[str, str]:
+    """Version of every package that defines a module of the model, its optimizer or its constructor, and of mmcv."""
+    classes = {*map(type, model.modules()), *map(type, built.optimizers.values()), built.constructor}
+    packages = {*(kind.__module__.partition(".")[0] for kind in classes), "mmengine", "mmcv", "torch"}
+    versions = {package: getattr(sys.modules.get(package), "__version__", None) for package in sorted(packages)}
+    return {package: str(version) for package, version in versions.items() if version is not None}

@@ -1,0 +1,106 @@
+"""From a loaded config to the model and to the optimizer that the config's own constructor makes of it."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
+from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, DefaultScope
+from torch import nn
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.openmmlab.construction import constructing
+from lrdecay_cli.openmmlab.failures import BUILDING, GROUPING, explained
+from lrdecay_cli.openmmlab.plain_values import type_name
+
+DEFAULT_CONSTRUCTOR = "DefaultOptimWrapperConstructor"
+PLAIN_WRAPPER = "OptimWrapper"
+# They ask for a GPU, for apex or for a distributed engine when they are built, and leave the groups alone.
+DEMANDING_WRAPPERS = ("AmpOptimWrapper", "ApexOptimWrapper", "DeepSpeedOptimWrapper", "ColossalAIOptimWrapper")
+
+
+@dataclass(frozen=True)
+class BuiltOptimizer:
+    """The optimizers that a constructor made, by name; one without a name is under the empty string."""
+
+    optimizers: Mapping[str, torch.optim.Optimizer]
+    constructor: type
+    stand_ins: tuple[StandIn, ...]
+
+
+@contextmanager
+def training_scope(config: Config) -> Iterator[None]:
+    """The default registry scope that mmengine's Runner would set for this config, and no longer."""
+    with DefaultScope.overwrite_default_scope(config.get("default_scope", "mmengine")):
+        yield
+
+
+def build_model(config: Config, where: str, device: str) -> nn.Module:
+    """Build ``config.model`` on ``device``, uninitialised. Raises LrdecayError if there is none or it does not build."""
+    if not config.get("model"):
+        raise LrdecayError("config has no 'model'", where=where, remedy="give a training config, not a base of one")
+    with explained(BUILDING, where, config):
+        model_config = copy.deepcopy(config.model)
+        # Runner does the same, and a detector may not build without its preprocessor.
+        if isinstance(model_config, dict) and config.get("data_preprocessor"):
+            model_config.setdefault("data_preprocessor", config.data_preprocessor)
+        with constructing(device):
+            model = model_config if isinstance(model_config, nn.Module) else MODELS.build(model_config)
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"{type_name(type(model))} is not a torch.nn.Module")
+        return model if device in ("cpu", "meta") else model.to(device)
+
+
+def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimizer:
+    """Run the constructor that the config names, with the real optimizer class. Raises LrdecayError if that fails."""
+    wrapper_config = config.get("optim_wrapper")
+    if not wrapper_config:
+        old_style = config.get("optimizer")
+        remedy = "'optimizer' is the mmcv 1 style: put it into optim_wrapper" if old_style else "give a training config"
+        raise LrdecayError("config has no 'optim_wrapper'", where=where, remedy=remedy)
+    if not isinstance(wrapper_config, Mapping):
+        raise LrdecayError(f"optim_wrapper is a {type_name(type(wrapper_config))}, not a dict", where=where)
+    with explained(GROUPING, where, config):
+        plain_config, stand_ins = _with_plain_wrappers(copy.deepcopy(wrapper_config))
+        wrapper = build_optim_wrapper(model, plain_config)
+        return BuiltOptimizer(_optimizers(wrapper), _constructor_class(wrapper_config), stand_ins)
+
+
+def _constructor_class(wrapper_config: Mapping[str, Any]) -> type:
+    named = wrapper_config.get("constructor", DEFAULT_CONSTRUCTOR)
+    if not isinstance(named, str):
+        return named if isinstance(named, type) else type(named)
+    with OPTIM_WRAPPER_CONSTRUCTORS.switch_scope_and_registry(None) as registry:
+        found: type = registry.get(named)
+    return found
+
+
+def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[StandIn, ...]]:
+    """The config with every demanding wrapper replaced by the plain one, keeping what the plain one takes."""
+    swapped: list[StandIn] = []
+    several = [value for value in wrapper_config.values() if isinstance(value, dict) and "optimizer" in value]
+    for one in [wrapper_config, *several]:
+        name = type_name(one.get("type", PLAIN_WRAPPER)).rpartition(".")[2]
+        if name in DEMANDING_WRAPPERS:
+            taken = {*inspect.signature(OptimWrapper).parameters, "type", "constructor", "paramwise_cfg"}
+            for key in [key for key in one if key not in taken]:
+                del one[key]
+            one["type"] = OptimWrapper
+            swapped.append(StandIn(name, f"{PLAIN_WRAPPER} is used: it makes the same groups and needs no GPU"))
+    return wrapper_config, tuple(dict.fromkeys(swapped))
+
+
+def _optimizers(wrapper: Any) -> dict[str, torch.optim.Optimizer]:
+    if isinstance(wrapper, OptimWrapperDict):
+        return {name: one.optimizer for name, one in wrapper.items()}
+    if isinstance(wrapper, OptimWrapper):
+        return {"": wrapper.optimizer}
+    raise TypeError(f"it returned a {type_name(type(wrapper))}, not an OptimWrapper")

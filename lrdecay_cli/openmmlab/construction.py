@@ -1,0 +1,131 @@
+"""What surrounds the building of a model: no random numbers, no weights, no network, the right device.
+
+Only the structure of a model matters to its parameter groups. So nothing is initialised and nothing is read, and every
+patch is taken back when the model stands.
+"""
+
+from __future__ import annotations
+
+import socket
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from lrdecay_cli.openmmlab.patching import patched
+
+
+@contextmanager
+def constructing(device: str) -> Iterator[None]:
+    """Build modules in here: uninitialised, without weights or network, and on ``meta`` without memory."""
+    with ExitStack() as stack:
+        stack.enter_context(_no_initialisation())
+        stack.enter_context(_no_weights())
+        stack.enter_context(_no_network())
+        if device == "meta":
+            stack.enter_context(_parameters_on_meta())
+        yield
+
+
+@contextmanager
+def _no_initialisation() -> Iterator[None]:
+    """Make the in-place functions of ``torch.nn.init`` return their tensor untouched.
+
+    Of everything tried the one way that changes neither a group nor an error text; about 20 times quicker, since no
+    random numbers are drawn and untouched memory costs nothing.
+    """
+    active = True
+
+    def untouched(original: Callable[..., Any]) -> Callable[..., Any]:
+        # A module that is first imported in here may keep this function for good, so it must know when it is over.
+        def initialise(*args: Any, **kwargs: Any) -> Any:
+            if not active:
+                return original(*args, **kwargs)
+            return args[0] if args else kwargs["tensor"]
+
+        return initialise
+
+    in_place = {
+        name: untouched(function)
+        for name, function in vars(torch.nn.init).items()
+        if name.endswith("_") and not name.startswith("_") and callable(function)
+    }
+    try:
+        with patched(torch.nn.init, **in_place):
+            yield
+    finally:
+        active = False
+
+
+@contextmanager
+def _no_weights() -> Iterator[None]:
+    """Let models that load weights while they are built go on without them. No file is opened, nothing unpickled."""
+    from mmengine.runner import checkpoint
+
+    def nothing(*_args: Any, **_kwargs: Any) -> dict[str, Any]:
+        return {}
+
+    def no_checkpoint(*_args: Any, **_kwargs: Any) -> dict[str, Any]:
+        return {"state_dict": {}, "meta": {}}
+
+    def unchanged(_module: nn.Module, *_args: Any, **_kwargs: Any) -> Any:
+        return torch.nn.modules.module._IncompatibleKeys([], [])
+
+    def no_hub(repository: str, *_args: Any, **_kwargs: Any) -> None:
+        raise RuntimeError(f"the model asks torch.hub for {repository!r}, and lrdecay downloads nothing")
+
+    with (
+        patched(torch, load=nothing),
+        patched(torch.hub, load=no_hub, load_state_dict_from_url=nothing),
+        patched(checkpoint.CheckpointLoader, load_checkpoint=no_checkpoint),
+        # mmengine's own, which complains about every key that the empty checkpoint does not have.
+        patched(checkpoint, load_state_dict=unchanged),
+        patched(nn.Module, load_state_dict=unchanged),
+    ):
+        yield
+
+
+@contextmanager
+def _no_network() -> Iterator[None]:
+    """Refuse every connection while a model is built: nothing is downloaded, whatever a config asks for."""
+
+    def refuse(_socket: socket.socket, address: Any) -> None:
+        raise ConnectionRefusedError(f"the model wants to connect to {address!r}, and lrdecay downloads nothing")
+
+    with patched(socket.socket, connect=refuse, connect_ex=refuse):
+        yield
+
+
+@contextmanager
+def _parameters_on_meta() -> Iterator[None]:
+    """Move each parameter to the meta device as a module registers it, tied ones to one and the same.
+
+    ``with torch.device("meta")`` is not enough: mmpretrain's ConvNeXt calls ``.item()`` on a ``linspace`` of its own.
+    """
+    register = nn.Module.register_parameter
+    moved: dict[int, tuple[weakref.ref[nn.Parameter], weakref.ref[nn.Parameter], bool]] = {}
+
+    def to_meta(parameter: nn.Parameter) -> nn.Parameter:
+        source, target, _ = moved.get(id(parameter), (None, None, False))
+        known = target() if source is not None and target is not None and source() is parameter else None
+        if known is not None:
+            return known
+        meta = nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
+        meta.__dict__.update(parameter.__dict__)
+        moved[id(parameter)] = (weakref.ref(parameter), weakref.ref(meta), parameter.requires_grad)
+        return meta
+
+    def register_on_meta(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
+        # Exactly nn.Parameter: a lazy parameter has no shape to move yet and stays what it is.
+        register(module, name, to_meta(param) if type(param) is nn.Parameter and not param.is_meta else param)
+
+    with patched(nn.Module, register_parameter=register_on_meta):
+        yield
+    for source, target, as_registered in moved.values():
+        original, meta = source(), target()
+        # A module that kept the tensor it registered may have frozen that one afterwards.
+        if original is not None and meta is not None and original.requires_grad != as_registered:
+            meta.requires_grad_(original.requires_grad)

@@ -1,0 +1,46 @@
+"""From whatever a config or a parameter group holds to values that JSON can hold, the same on every run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+
+def plain(value: Any) -> Any:
+    """``value`` with mappings as dicts, sequences as lists, tensors of one element as numbers, classes as their names.
+
+    An object of any other kind becomes its class's name: its own repr may hold an address, which differs each run.
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((plain(item) for item in value), key=repr)
+    if isinstance(value, torch.Tensor):
+        return value.item() if value.numel() == 1 and not value.is_meta else f"Tensor{tuple(value.shape)}"
+    if isinstance(value, torch.dtype):
+        return str(value)
+    return type_name(value if isinstance(value, type) or callable(value) else type(value))
+
+
+def type_name(value: Any) -> str:
+    """The name of a registered type: a string as it stands, a class or function by its own name."""
+    if isinstance(value, str):
+        return value
+    return str(getattr(value, "__name__", None) or type(value).__name__)
+
+
+def number(value: Any) -> float | None:
+    """A learning rate or weight decay as a float; None stays None. Raises TypeError for what is no number."""
+    if value is None:
+        return None
+    if isinstance(value, torch.Tensor):
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{value!r} is not a number")
+    return float(value)

@@ -1,0 +1,151 @@
+"""Reading the groups back from a real optimizer: names by tensor identity, every model parameter accounted for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, Parameter, ParameterGroup, Totals
+from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.openmmlab.plain_values import number, plain
+
+# What the group map says elsewhere: in the group's own fields or by its parameters.
+_TOLD_ELSEWHERE = {"params", "param_names", "param_name", "group_name", "lr", "weight_decay", "lr_scale", "layer_id"}
+
+
+@dataclass(frozen=True)
+class ReadGroups:
+    """The part of a group map that comes from the optimizer and the model."""
+
+    groups: tuple[ParameterGroup, ...]
+    frozen: tuple[Parameter, ...]
+    missing: tuple[Parameter, ...]
+    duplicates: tuple[Duplicate, ...]
+    totals: Totals
+
+
+def read_groups(
+    model: nn.Module,
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    base_lr: float | None,
+    provenance: Mapping[str, Provenance],
+) -> ReadGroups:
+    """Read every group of every optimizer.
+
+    Args:
+        model: the model that the optimizers were made for.
+        optimizers: by name; the name is put in front of the names of its groups.
+        base_lr: what a group's lr is divided by where the group has no ``lr_scale`` of its own.
+        provenance: by parameter name, for those that our own rules explain.
+    """
+    first_names: dict[int, str] = {}
+    parameters: dict[str, nn.Parameter] = {}
+    duplicates: list[Duplicate] = []
+    for name, parameter in _all_names(model):
+        first = first_names.setdefault(id(parameter), name)
+        if first == name:
+            parameters[name] = parameter
+        else:
+            duplicates.append(Duplicate(name, tuple(parameter.shape), parameter.numel(), first))
+
+    groups: list[ParameterGroup] = []
+    held: set[int] = set()
+    for prefix, index, options in _param_groups(optimizers):
+        members: list[GroupedParameter] = []
+        group_name = f"{prefix}{options.get('group_name') or f'group_{index}'}"
+        for position, tensor in enumerate(options["params"]):
+            name = first_names.get(id(tensor), f"{group_name}[{position}] (not a parameter of the model)")
+            shape = tuple(tensor.shape)
+            if id(tensor) in held:
+                duplicates.append(Duplicate(name, shape, tensor.numel(), name))
+                continue
+            held.add(id(tensor))
+            members.append(GroupedParameter(name, shape, tensor.numel(), tensor.requires_grad, provenance.get(name)))
+        groups.append(_group(group_name, options, base_lr, tuple(members)))
+
+    outside = {name: parameter for name, parameter in parameters.items() if id(parameter) not in held}
+    frozen = tuple(_parameter(name, tensor) for name, tensor in outside.items() if not tensor.requires_grad)
+    missing = tuple(_parameter(name, tensor) for name, tensor in outside.items() if tensor.requires_grad)
+    in_model = [parameter for name, parameter in parameters.items() if name not in outside]
+    totals = Totals(
+        tensors=len(parameters),
+        parameters=sum(parameter.numel() for parameter in parameters.values()),
+        grouped_tensors=len(in_model),
+        grouped_parameters=sum(parameter.numel() for parameter in in_model),
+        frozen_tensors=len(frozen),
+        frozen_parameters=sum(parameter.numel for parameter in frozen),
+        missing_tensors=len(missing),
+        missing_parameters=sum(parameter.numel for parameter in missing),
+        duplicate_names=len(duplicates),
+    )
+    return ReadGroups(_uniquely_named(groups), frozen, missing, tuple(duplicates), totals)
+
+
+def _all_names(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Every name of every parameter: a shared one under each of its names, first the one that PyTorch uses."""
+    for prefix, module in model.named_modules(remove_duplicate=False):
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                yield f"{prefix}.{name}" if prefix else name, parameter
+
+
+def _param_groups(optimizers: Mapping[str, torch.optim.Optimizer]) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    for name, optimizer in optimizers.items():
+        for index, options in enumerate(optimizer.param_groups):
+            yield f"{name}." if name else "", index, options
+
+
+def _group(
+    name: str, options: Mapping[str, Any], base_lr: float | None, parameters: tuple[GroupedParameter, ...]
+) -> ParameterGroup:
+    lr = number(options.get("lr"))
+    recorded = options.get("lr_scale")
+    return ParameterGroup(
+        name=name,
+        layer_id=_layer_id(name, options),
+        lr_scale=number(recorded) if recorded is not None else _ratio(lr, base_lr),
+        lr=lr,
+        weight_decay=number(options.get("weight_decay")),
+        options={key: plain(value) for key, value in options.items() if key not in _TOLD_ELSEWHERE},
+        parameters=parameters,
+    )
+
+
+def _layer_id(name: str, options: Mapping[str, Any]) -> int | None:
+    """As the constructor recorded it: mmpretrain's in the group, mmdet's in the group's name."""
+    recorded = options.get("layer_id")
+    if isinstance(recorded, int):
+        return recorded
+    in_name = re.search(r"(?:^|\.)layer_(-?\d+)_(?:no_)?decay$", name)
+    return int(in_name.group(1)) if in_name else None
+
+
+def _ratio(lr: float | None, base_lr: float | None) -> float | None:
+    """``lr / base_lr``, as the shortest decimal that gives ``lr`` bit for bit: 0.1 and not 0.09999999999999999."""
+    if lr is None or not base_lr:
+        return None
+    ratio = lr / base_lr
+    candidates = (float(f"{ratio:.{digits}g}") for digits in range(1, 17))
+    return next((candidate for candidate in candidates if candidate * base_lr == lr), ratio)
+
+
+def _parameter(name: str, tensor: nn.Parameter) -> Parameter:
+    return Parameter(name, tuple(tensor.shape), tensor.numel())
+
+
+def _uniquely_named(groups: list[ParameterGroup]) -> tuple[ParameterGroup, ...]:
+    """Groups in order; one whose name is taken gets ``#2``, ``#3`` behind it, so that a name means one group."""
+    from dataclasses import replace
+
+    seen: dict[str, int] = {}
+    named = []
+    for group in groups:
+        seen[group.name] = seen.get(group.name, 0) + 1
+        count = seen[group.name]
+        named.append(group if count == 1 else replace(group, name=f"{group.name}#{count}"))
+    return tuple(named)

@@ -1,0 +1,68 @@
+"""Running the command line as a user does: in a process of its own, in a pipe or in a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+SAMPLES = Path(__file__, "../../../sample_configs").resolve()
+COMMAND = [sys.executable, "-m", "lrdecay_cli"]
+# Nothing of the shell that runs the tests may change what is printed.
+UNSET = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LRDECAY_TRACEBACK")
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+def lrdecay(*arguments: str | Path, cwd: Path | None = None, stdin: str = "", **environment: str) -> Result:
+    """Run ``lrdecay`` with its output in pipes."""
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        input=stdin,
+        env=_environment(**environment),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def lrdecay_in_terminal(*arguments: str | Path, columns: int = 120, **environment: str) -> Result:
+    """Run ``lrdecay`` on a pseudo-terminal; ``out`` is all that appears on it."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env=_environment(COLUMNS=str(columns), TERM="xterm-256color", **environment),
+    )
+    os.close(follower)
+    shown = bytearray()
+    while select.select([leader], [], [], 300)[0]:
+        try:
+            chunk = os.read(leader, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        shown += chunk
+    os.close(leader)
+    return Result(process.wait(timeout=60), shown.decode().replace("\r\n", "\n"), "")
+
+
+def _environment(**extra: str) -> dict[str, str]:
+    root = str(SAMPLES.parent)
+    kept = {key: value for key, value in os.environ.items() if key not in UNSET}
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, [root, kept.get("PYTHONPATH")])), **extra}

@@ -1,0 +1,143 @@
+"""Every way to fail: exit code 2, nothing on stdout, one line on stderr that says what, where and what to do."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.commands.running import SAMPLES, lrdecay
+
+LAYER_WISE = SAMPLES / "convnext-t_layer-wise.py"
+GOOD = f'_base_ = "{LAYER_WISE}"\n'
+CONV = """
+model = dict(type="mmpretrain.ImageClassifier", backbone=dict(type="mmpretrain.ConvNeXt", arch="atto"))
+custom_imports = dict(imports=["mmpretrain.models"], allow_failed_imports=False)
+"""
+ADAMW = 'optim_wrapper = dict(optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.05){})\n'
+MMDET_DECAY = ', constructor="mmdet.LearningRateDecayOptimizerConstructor", paramwise_cfg=dict({})'
+
+
+def decay(options: str) -> str:
+    return CONV + ADAMW.format(MMDET_DECAY.format(options))
+
+
+# name: (text of config.py, what the line must match)
+CONFIGS = {
+    "syntax error": ("model = dict(\n", r"config\.py:\d+: Python syntax error"),
+    "syntax error in base": ('_base_ = "broken.py"\n', r"broken\.py:2: Python syntax error"),
+    "missing base": ('_base_ = "nowhere.py"\n', r"config\.py: missing file \S*nowhere\.py; check _base_"),
+    "no model": ("lr = 1\n", r"config has no 'model'"),
+    "no optim_wrapper": (CONV, r"config has no 'optim_wrapper'"),
+    "old style optimizer": (CONV + "optimizer = dict(type='SGD', lr=1)\n", r"'optimizer' is the mmcv 1 style"),
+    "unknown model": (
+        CONV.replace('"mmpretrain.ConvNeXt"', '"mmpretrain.ConvNext"') + ADAMW.format(""),
+        r"unknown model 'mmpretrain\.ConvNext' at model\.backbone\.type .*did you mean ConvNeXt\?",
+    ),
+    "unknown constructor": (
+        CONV + ADAMW.format(', constructor="LearningRateDecayConstructor"'),
+        r"'LearningRateDecayConstructor' at optim_wrapper.*did you mean LearningRateDecayOpt",
+    ),
+    "unknown optimizer": (CONV + ADAMW.format("").replace("AdamW", "AdamX"), r"unknown optimizer 'AdamX' .*did you mean Adam"),
+    "model does not build": (
+        CONV.replace('arch="atto"', "depht=3") + ADAMW.format(""),
+        r"model does not build at model\.backbone \(ConvNeXt\): TypeError: .*depht",
+    ),
+    "raises when loaded": ("raise RuntimeError('by design')\n", r"config does not load: RuntimeError: by design"),
+    "exits when loaded": ("import sys\nsys.exit(0)\n", r"config does not load: it calls sys\.exit\(0\)"),
+    "custom import": (
+        'custom_imports = dict(imports=["no_such_plugin"])\n',
+        r"custom_imports \['no_such_plugin'\]: No module named 'no_such_plugin'; .*PYTHONPATH",
+    ),
+    "unknown decay_type": (decay("num_layers=6, decay_rate=0.7, decay_type='vit_wise'"), r"vit_wise.*layer_wise.*stage_wise"),
+    "missing num_layers": (decay("decay_rate=0.7"), r"num_layers"),
+    "missing decay_rate": (decay("num_layers=6"), r"decay_rate"),
+    "other backbone": (
+        decay("num_layers=6, decay_rate=0.7").replace("ConvNeXt", "MobileNetV2").replace(', arch="atto"', ""),
+        r"MobileNetV2.*ConvNeXt",
+    ),
+    "shared modules": (
+        '_base_ = "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py"\noptim_wrapper = dict(paramwise_cfg=dict(bypass_duplicate=False))\n',
+        r"appear in more than one parameter group.*bypass_duplicate=True",
+    ),
+}
+
+
+def assert_one_line(result: object, pattern: str) -> None:
+    assert result.out == ""
+    assert result.code == 2, result.err
+    assert re.fullmatch(r"lrdecay: [^\n]+\n", result.err), result.err
+    assert re.search(pattern, result.err), result.err
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_config(name: str, tmp_path: Path) -> None:
+    text, pattern = CONFIGS[name]
+    (tmp_path / "config.py").write_text(text)
+    (tmp_path / "broken.py").write_text("a = 1\nb = = 2\n")
+    assert_one_line(lrdecay("inspect", "config.py", cwd=tmp_path), pattern)
+
+
+USAGE = {
+    "no such config": (["inspect", "convnext-t_layer-wize.py"], r"no such config; did you mean convnext-t_layer-wise\.py\?"),
+    "not in zoo": (["inspect", "mmdet::convnext/mask-rcnn_convnext-t.py"], r"not in the config zoo of mmdet; did you mean mmdet::convnext/"),
+    "zoo not installed": (["inspect", "mmnothing::a.py"], r"package 'mmnothing' is not installed"),
+    "directory": (["inspect", "."], r"is a directory"),
+    "suffix": (["inspect", "notes.txt"], r"a config ends in \.py"),
+    "option": (["inspect", "a.py", "--fromat", "json"], r"No such option: --fromat.*--format"),
+    "command": (["inspekt", "a.py"], r"No such command 'inspekt'"),
+    "no argument": (["inspect"], r"Missing argument 'CONFIG'"),
+    "format": (["inspect", "a.py", "--format", "jsn"], r"unknown format 'jsn'; did you mean json\?"),
+    "output": (["inspect", "a.py", "--output", "map.json"], r"'map\.json' is not FORMAT=PATH"),
+    "output format": (["inspect", "a.py", "--output", "jsn=map.json"], r"--output: unknown format 'jsn'"),
+    "color": (["inspect", "a.py", "--color", "sometimes"], r"--color: unknown choice 'sometimes'"),
+    "view": (["inspect", "a.py", "--by", "stage"], r"--by: unknown view 'stage'; one of group, layer"),
+    "sort": (["inspect", "a.py", "--sort", "speed"], r"--sort: no column 'speed'"),
+    "sort tree": (["inspect", "a.py", "--by", "module", "--sort", "lr"], r"order of its own"),
+    "partial JSON": (["inspect", "a.py", "--format", "json", "--filter", "x*"], r"always whole"),
+    "device": (["inspect", "convnext-t_layer-wise.py", "--device", "cuda:99"], r"no device 'cuda:99' on this machine; available: cpu, meta"),
+    "unknown device": (["inspect", "convnext-t_layer-wise.py", "--device", "gpu"], r"unknown device 'gpu'"),
+    "cfg-options": (["inspect", "convnext-t_layer-wise.py", "--cfg-options", "lr"], r"--cfg-options: 'lr' is not key=value"),
+    "only": (["diff", "a.json", "b.json", "--only", "lr,weight"], r"--only: unknown aspect 'weight'.*weight_decay"),
+    "rtol": (["diff", "a.json", "b.json", "--rtol", "-1"], r"--rtol"),
+    "missing map": (["diff", "a.json", "b.json"], r"a\.json: no such file"),
+    "stdin twice": (["diff", "-", "-"], r"stdin can be read only once"),
+}
+
+
+@pytest.mark.parametrize("name", USAGE)
+def test_usage(name: str, tmp_path: Path) -> None:
+    arguments, pattern = USAGE[name]
+    (tmp_path / "notes.txt").write_text("notes")
+    (tmp_path / LAYER_WISE.name).write_text(GOOD)
+    assert_one_line(lrdecay(*arguments, cwd=tmp_path), pattern)
+
+
+def test_filter_that_matches_nothing() -> None:
+    result = lrdecay("inspect", LAYER_WISE, "--filter", "backbon.*")
+    assert_one_line(result, r"--filter: no parameter or group matches 'backbon\.\*'; did you mean 'backbone'\?")
+
+
+def test_traceback_is_shown_on_request(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text("raise RuntimeError('by design')\n")
+    for arguments, environment in ((["--traceback"], {}), ([], {"LRDECAY_TRACEBACK": "1"})):
+        result = lrdecay("inspect", tmp_path / "config.py", *arguments, **environment)
+        assert "Traceback (most recent call last)" in result.err
+        assert result.code == 2
+
+
+def test_output_that_cannot_be_written(tmp_path: Path) -> None:
+    result = lrdecay("inspect", LAYER_WISE, "--output", f"json={tmp_path}/no/folder/map.json")
+    assert_one_line(result, r"no/folder/map\.json: cannot write: No such file or directory")
+
+
+def test_config_that_talks_keeps_stdout_clean(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text(
+        GOOD + "import os\nprint('from python')\nos.write(1, b'from the system\\n')\nos.system('echo from a child')\ndel os\n"
+    )
+    result = lrdecay("inspect", tmp_path / "config.py", "--format", "json")
+    assert json.loads(result.out)["model"]["type"] == "MaskRCNN"
+    for line in ("from python", "from the system", "from a child"):
+        assert line in result.err

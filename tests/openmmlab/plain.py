@@ -1,0 +1,42 @@
+"""What a user would write without lrdecay: load, build with weights initialised, run mmengine's own function."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import MODELS, DefaultScope
+from mmengine.utils import get_installed_path
+from torch import nn
+
+MMDET_ZOO = f"{get_installed_path('mmdet')}/.mim/configs"
+
+MMLogger.get_current_instance().setLevel(logging.CRITICAL)
+
+
+def plain_config(path: str) -> Config:
+    config = Config.fromfile(path)
+    # The automatic mixed precision wrapper refuses to be built without a GPU; it has no say in the groups.
+    if config.optim_wrapper.get("type") == "AmpOptimWrapper":
+        config.optim_wrapper.type = "OptimWrapper"
+    return config
+
+
+def plain_model(config: Config) -> nn.Module:
+    with DefaultScope.overwrite_default_scope(config.get("default_scope", "mmengine")):
+        return MODELS.build(copy.deepcopy(config.model))
+
+
+def plain_groups(config: Config, model: nn.Module, paramwise_cfg: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Every group as a dict of its options, with the names of its parameters under ``names``."""
+    wrapper_config = copy.deepcopy(config.optim_wrapper)
+    if paramwise_cfg is not None:
+        wrapper_config["paramwise_cfg"] = paramwise_cfg
+    with DefaultScope.overwrite_default_scope(config.get("default_scope", "mmengine")):
+        optimizer = build_optim_wrapper(model, wrapper_config).optimizer
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    return [{**group, "names": [names[id(parameter)] for parameter in group["params"]]} for group in optimizer.param_groups]

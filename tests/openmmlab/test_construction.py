@@ -1,0 +1,82 @@
+"""Building without random numbers, weights or network changes nothing but the time it takes."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from lrdecay_cli.files import to_json
+from lrdecay_cli.openmmlab.audit import audit
+from lrdecay_cli.openmmlab.construction import constructing
+
+SAMPLES = sorted(str(path) for path in Path(__file__, "../../../sample_configs").resolve().glob("*.py"))
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: Path(path).stem)
+def test_meta_and_cpu_give_the_same_json(path: str) -> None:
+    on_cpu, on_meta = audit(path), audit(path, device="meta")
+    assert (on_cpu.device, on_meta.device) == ("cpu", "meta")
+    assert to_json(replace(on_meta, device="cpu")) == to_json(on_cpu)
+
+
+def test_json_is_the_same_from_run_to_run() -> None:
+    assert to_json(audit(SAMPLES[0])) == to_json(audit(SAMPLES[0]))
+
+
+class Tied(nn.Module):
+    """Ties a weight, freezes a tensor by the variable that it registered, and keeps an attribute on a parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(3, 3), nn.Linear(3, 3)
+        self.two.weight = self.one.weight
+        token = nn.Parameter(torch.zeros(1, 3))
+        token.no_decay = True
+        self.token = token
+        token.requires_grad = False
+
+
+def test_meta_keeps_ties_flags_and_attributes() -> None:
+    with constructing("meta"):
+        model = Tied()
+    assert all(parameter.is_meta for parameter in model.parameters())
+    assert model.two.weight is model.one.weight
+    assert not model.token.requires_grad
+    assert model.token.no_decay
+
+
+def test_initialisation_is_skipped_and_comes_back() -> None:
+    weight = torch.full((4, 4), 7.0)
+    with constructing("cpu"):
+        late_import = nn.init.zeros_
+        assert nn.init.normal_(weight) is weight
+        assert nn.init.constant_(tensor=weight, val=1.0) is weight
+        assert (weight == 7.0).all()
+    late_import(weight)
+    assert (weight == 0.0).all()
+    nn.init.ones_(weight)
+    assert (weight == 1.0).all()
+
+
+def test_no_connection_is_made_and_no_weights_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "weights.pth"
+    file.write_bytes(b"not a checkpoint")
+    layer = nn.Linear(2, 2)
+    before = layer.weight.clone()
+    with constructing("cpu"):
+        with socket.socket() as connection, pytest.raises(ConnectionRefusedError, match="downloads nothing"):
+            connection.connect(("127.0.0.1", 9))
+        assert torch.load(file) == {}
+        assert torch.hub.load_state_dict_from_url("file:///nowhere.pth") == {}
+        with pytest.raises(RuntimeError, match=r"some/repository.*downloads nothing"):
+            torch.hub.load("some/repository", "model")
+        layer.load_state_dict({"weight": torch.ones(2, 2)})
+    assert torch.equal(layer.weight, before)
+    layer.load_state_dict({"weight": torch.ones(2, 2), "bias": torch.ones(2)})
+    assert (layer.weight == 1).all()
+    assert "connect" not in vars(socket.socket)

@@ -1,0 +1,54 @@
+"""Stand-ins refuse to compute, and are only there where the real thing is not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
+from tests.commands.running import SAMPLES
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {root!r})
+sys.path.insert(0, {fake!r})
+from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
+print([stand_in.name for stand_in in install_stand_ins()])
+"""
+
+
+def test_operators_that_are_missing_refuse_to_run() -> None:
+    names = [stand_in.name for stand_in in install_stand_ins()]
+    # This machine has mmcv-lite and a CPU build of torch.
+    assert names == ["mmcv._ext", "torchvision._C"]
+    import torch
+    import torchvision
+    from mmcv.ops import roi_align
+    from mmengine.utils.dl_utils import mmcv_full_available
+
+    assert mmcv_full_available()
+    image, boxes = torch.zeros(1, 1, 4, 4), torch.zeros(1, 5)
+    with pytest.raises(RuntimeError, match=r"mmcv\._ext\.roi_align_forward is a stand-in that cannot compute"):
+        roi_align(image, boxes, (1, 1))
+    with pytest.raises(NotImplementedError, match=r"torchvision::nms"):
+        torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+
+
+def test_installing_again_changes_nothing() -> None:
+    extension = sys.modules["mmcv._ext"]
+    assert install_stand_ins() == install_stand_ins()
+    assert sys.modules["mmcv._ext"] is extension
+
+
+def test_real_operators_are_left_alone(tmp_path: Path) -> None:
+    """A compiled-looking ``mmcv._ext`` is found and not replaced."""
+    (tmp_path / "mmcv").mkdir()
+    (tmp_path / "mmcv" / "__init__.py").touch()
+    (tmp_path / "mmcv" / "_ext.py").write_text("REAL = True\n")
+    (tmp_path / "torchvision.py").touch()
+    script = SCRIPT.format(root=str(SAMPLES.parent), fake=str(tmp_path)) + "import mmcv._ext; print(mmcv._ext.REAL)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "True"]
