@@ -22,7 +22,12 @@ def draw(name: str, arguments: list[str]) -> None:
     """Run one command and save what it prints as ``docs/<name>.svg``."""
     command = [sys.executable, "-m", "lrdecay_cli", *arguments, "--format", "rich", "--color", "always"]
     done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "COLORTERM": "truecolor"}, capture_output=True, encoding="utf-8", check=False
+        command,
+        cwd=ROOT,
+        env={**os.environ, "COLORTERM": "truecolor"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     if done.returncode > 1:
         sys.exit(done.stderr)

@@ -114,7 +114,9 @@ def _notes(group_map: GroupMap, chosen: Sequence[Entry], verbose: bool) -> Itera
         return Note(f"{text}: {_count(len(members), 'tensor')}, {numel:,} parameters", level, tuple(folded))
 
     frozen = [entry for entry in chosen if entry.state == "frozen"]
-    held = [entry for entry in chosen if entry.state == "grouped" and not getattr(entry.parameter, "requires_grad", True)]
+    held = [
+        entry for entry in chosen if entry.state == "grouped" and not getattr(entry.parameter, "requires_grad", True)
+    ]
     missing = [entry for entry in chosen if entry.state == "missing"]
     if frozen:
         yield note("frozen, in no group", frozen)
@@ -125,7 +127,9 @@ def _notes(group_map: GroupMap, chosen: Sequence[Entry], verbose: bool) -> Itera
     if group_map.duplicates:
         shared = tuple(f"{duplicate.name} is {duplicate.of}" for duplicate in group_map.duplicates)
         details = shared if verbose or len(shared) <= 8 else (*shared[:8], f"… {len(shared) - 8} more with -v")
-        yield Note(f"duplicates: {_count(len(shared), 'further name')} of shared tensors, counted once", "info", details)
+        yield Note(
+            f"duplicates: {_count(len(shared), 'further name')} of shared tensors, counted once", "info", details
+        )
     differing = tuple(disagreements(group_map))
     if differing:
         yield Note("our rules and the real groups disagree; the table shows the real ones", "warning", differing)

@@ -61,7 +61,9 @@ def _rates(entry: Entry) -> _Rates:
     return (entry.group.lr, entry.group.lr_scale, entry.group.weight_decay)
 
 
-def _rows(node: _Node, *, guide: str, tail: str, path: str, label: str = "", size: tuple[int, int] = (0, 0)) -> Iterator[tuple[Any, ...]]:
+def _rows(
+    node: _Node, *, guide: str, tail: str, path: str, label: str = "", size: tuple[int, int] = (0, 0)
+) -> Iterator[tuple[Any, ...]]:
     """The row of ``node`` and of what is below it; ``tail`` is the guide that its children continue."""
     tensors, parameters = size if size[0] else (node.tensors, node.parameters)
     yield (Branch(guide, label or node.name, path or node.name), *_shown(node), tensors, parameters)
@@ -91,7 +93,9 @@ def _shown(node: _Node) -> _Rates:
 def _runs(children: list[_Node]) -> Iterator[list[_Node]]:
     run: list[_Node] = []
     for child in children:
-        if run and not (run[-1].name.isdecimal() and child.name.isdecimal() and run[-1].signature() == child.signature()):
+        if run and not (
+            run[-1].name.isdecimal() and child.name.isdecimal() and run[-1].signature() == child.signature()
+        ):
             yield run
             run = []
         run.append(child)

@@ -27,10 +27,10 @@ def entries(group_map: GroupMap) -> Iterator[Entry]:
     """Every parameter once: grouped ones in the optimizer's order, then frozen, then missing."""
     for group, parameter in group_map.grouped():
         yield Entry(parameter, "grouped", group)
-    for parameter in group_map.frozen:
-        yield Entry(parameter, "frozen", None)
-    for parameter in group_map.missing:
-        yield Entry(parameter, "missing", None)
+    for frozen in group_map.frozen:
+        yield Entry(frozen, "frozen", None)
+    for missing in group_map.missing:
+        yield Entry(missing, "missing", None)
 
 
 def select(group_map: GroupMap, pattern: str | None) -> list[Entry]:
@@ -48,9 +48,15 @@ def select(group_map: GroupMap, pattern: str | None) -> list[Entry]:
         return everything
     chosen = [entry for entry in everything if _matches(entry, pattern)]
     if not chosen:
-        modules = {name.rsplit(".", n)[0] for name in (e.parameter.name for e in everything) for n in range(name.count(".") + 1)}
+        modules = {
+            name.rsplit(".", n)[0]
+            for name in (e.parameter.name for e in everything)
+            for n in range(name.count(".") + 1)
+        }
         nearest = difflib.get_close_matches(pattern.rstrip(".*"), sorted(modules), n=1)
-        remedy = f"did you mean {nearest[0]!r}?" if nearest else "a glob such as 'backbone.*' or a module such as 'backbone'"
+        remedy = (
+            f"did you mean {nearest[0]!r}?" if nearest else "a glob such as 'backbone.*' or a module such as 'backbone'"
+        )
         raise LrdecayError(f"no parameter or group matches {pattern!r}", where="--filter", remedy=remedy)
     return chosen
 

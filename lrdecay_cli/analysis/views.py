@@ -41,7 +41,9 @@ def by_group(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
     rows = []
     for groups, members in _merged(chosen):
         first = groups[0]
-        rows.append((_label(groups), first.layer_id, first.lr_scale, first.lr, first.weight_decay, *_sums(group_map, members)))
+        rows.append(
+            (_label(groups), first.layer_id, first.lr_scale, first.lr, first.weight_decay, *_sums(group_map, members))
+        )
     return Table("", GROUP_COLUMNS, tuple(rows))
 
 
@@ -52,7 +54,9 @@ def by_layer(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
     layers = _collect(chosen, lambda group: (group.layer_id, group.lr_scale, group.lr))
     for (layer_id, lr_scale, lr), members in layers.items():
         decays = sorted({e.group.weight_decay for e in members if e.group}, key=lambda decay: (decay is None, decay))
-        decay = decays[0] if len(decays) == 1 else " / ".join("–" if value is None else f"{value:.4g}" for value in decays)
+        decay = (
+            decays[0] if len(decays) == 1 else " / ".join("–" if value is None else f"{value:.4g}" for value in decays)
+        )
         patterns = [pattern for pattern, _ in fold_names([entry.parameter.name for entry in members], universe)]
         rows.append((layer_id, lr_scale, lr, decay, *_sums(group_map, members), ", ".join(patterns)))
     return Table("", LAYER_COLUMNS, tuple(rows))
@@ -63,7 +67,11 @@ def by_parameter(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
     rows = []
     for entry in chosen:
         group, parameter = entry.group, entry.parameter
-        values = (group.name, group.layer_id, group.lr_scale, group.lr, group.weight_decay) if group else (entry.state, *[None] * 4)
+        values = (
+            (group.name, group.layer_id, group.lr_scale, group.lr, group.weight_decay)
+            if group
+            else (entry.state, *[None] * 4)
+        )
         rows.append((parameter.name, *values, "×".join(map(str, parameter.shape)) or "scalar", parameter.numel))
     return Table("", PARAMETER_COLUMNS, tuple(rows))
 

@@ -31,7 +31,9 @@ class Destinations:
 
     def __init__(self, stdout_format: str | None, outputs: Sequence[str] | None, color: str) -> None:
         if color not in COLOR_CHOICES:
-            raise LrdecayError(f"unknown choice {color!r}", where="--color", remedy=f"one of {', '.join(COLOR_CHOICES)}")
+            raise LrdecayError(
+                f"unknown choice {color!r}", where="--color", remedy=f"one of {', '.join(COLOR_CHOICES)}"
+            )
         self._color = color
         self._places = [_parse(output) for output in outputs or ()]
         takes_stdout = any(path == STDOUT for _, path in self._places)

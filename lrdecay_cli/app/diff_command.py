@@ -19,7 +19,9 @@ def diff(
     ] = 0.0,
     only: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--only", metavar="ASPECT,...", help="Compare only these: lr, lr_scale, weight_decay, layer_id, ..."),
+        typer.Option(
+            "--only", metavar="ASPECT,...", help="Compare only these: lr, lr_scale, weight_decay, layer_id, ..."
+        ),
     ] = None,
     cfg_options: CfgOptions = None,
     device: Device = "cpu",

@@ -50,6 +50,8 @@ def inspect(
     destinations = Destinations(format_name, output, color)
     check_view(by, sort)
     if set(destinations.formats) == {"json"} and (pattern or sort or by != "group"):
-        raise LrdecayError("a JSON map is always whole", where="--format json", remedy="leave out --by, --filter and --sort")
+        raise LrdecayError(
+            "a JSON map is always whole", where="--format json", remedy="leave out --by, --filter and --sort"
+        )
     (group_map,) = group_maps_of((config,), cfg_options=cfg_options, device=device, verbose=verbose)
     destinations.write(inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=verbose))

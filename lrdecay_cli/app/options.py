@@ -10,7 +10,10 @@ import typer
 Format = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
-        "--format", "-f", metavar="FORMAT", help="rich, text, json, markdown or csv. [default: rich on a terminal, else text]"
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        help="rich, text, json, markdown or csv. [default: rich on a terminal, else text]",
     ),
 ]
 Output = Annotated[
@@ -19,11 +22,17 @@ Output = Annotated[
 ]
 CfgOptions = Annotated[
     Optional[list[str]],  # noqa: UP045
-    typer.Option("--cfg-options", metavar="KEY=VALUE", help="Override settings of the config, as in mmengine; takes several."),
+    typer.Option(
+        "--cfg-options", metavar="KEY=VALUE", help="Override settings of the config, as in mmengine; takes several."
+    ),
 ]
 Device = Annotated[
     str,
-    typer.Option("--device", metavar="DEVICE", help="Where to build the model: cpu, meta, cuda, cuda:N or mps. The map is the same."),
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="Where to build the model: cpu, meta, cuda, cuda:N or mps. The map is the same.",
+    ),
 ]
 Color = Annotated[
     str,

@@ -6,8 +6,8 @@ import difflib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from dataclasses import is_dataclass
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -20,7 +20,7 @@ from lrdecay_cli.files.json_text import not_finite
 
 
 def read_map(path: str) -> GroupMap:
-    """Read a group map from a file, or from stdin for ``-``. Raises LrdecayError with the JSON path of what is wrong."""
+    """Read a group map from a file, or from stdin for ``-``. LrdecayError tells the JSON path of what is wrong."""
     text = _read_text(path)
     try:
         # Python's parser and not msgspec's: it tells repeated keys, and takes NaN, which is then told with its path.
@@ -66,18 +66,22 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check_version(data: Any, path: str) -> None:
     if not isinstance(data, dict) or "schema_version" not in data:
-        raise LrdecayError("is not a group map: no schema_version", where=path, remedy="make one with inspect --format json")
+        raise LrdecayError(
+            "is not a group map: no schema_version", where=path, remedy="make one with inspect --format json"
+        )
     version = data["schema_version"]
     if version != SCHEMA_VERSION or isinstance(version, bool):
         remedy = "make the map again with this lrdecay, or use the lrdecay that made it"
         raise LrdecayError(
-            f"schema_version is {version!r}, this lrdecay reads {SCHEMA_VERSION}", where=f"{path}: $.schema_version", remedy=remedy
+            f"schema_version is {version!r}, this lrdecay reads {SCHEMA_VERSION}",
+            where=f"{path}: $.schema_version",
+            remedy=remedy,
         )
 
 
 def _unknown_keys(value: Any, kind: Any, path: str) -> Iterator[tuple[str, str]]:
     """Keys that the dataclass ``kind`` does not have. msgspec passes over them in dataclasses."""
-    if is_dataclass(kind) and isinstance(value, dict):
+    if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
         hints = _hints(kind)
         for key, item in value.items():
             if key in hints:
@@ -101,7 +105,7 @@ def _hints(kind: type) -> Mapping[str, Any]:
 
 
 def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """Names that stand for two things: a group, or a parameter over all lists. Duplicates are named once among themselves."""
+    """Names that stand for two things: two groups, or two parameters that are grouped, frozen or missing."""
     yield from _repeats((f"$.groups[{i}].name", group.name) for i, group in enumerate(group_map.groups))
     parameters = [
         (f"$.groups[{i}].parameters[{j}].name", parameter.name)

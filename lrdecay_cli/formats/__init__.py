@@ -1,4 +1,4 @@
-"""Output formats by name. A format is a module with ``render(report, canvas) -> str``, imported when it is asked for."""
+"""Output formats by name. A format is a module with ``render(report, canvas) -> str``, imported when asked for."""
 
 from __future__ import annotations
 

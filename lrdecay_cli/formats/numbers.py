@@ -36,5 +36,7 @@ def bar_length(value: Any, full: float, width: int = _BAR) -> float:
 
 def full_scale(values: list[Any]) -> float:
     """The scale that fills a bar: 1, or the largest there is if that is more."""
-    numbers = [value for value in values if isinstance(value, (int, float)) and abs(value) != float("inf") and value == value]
+    numbers = [
+        value for value in values if isinstance(value, (int, float)) and abs(value) != float("inf") and value == value
+    ]
     return max([1.0, *numbers])

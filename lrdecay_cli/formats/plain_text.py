@@ -25,7 +25,9 @@ def _facts(report: Report) -> Iterator[str]:
 
 def _table(table: Table) -> Iterator[str]:
     texts = [[column.title for column in table.columns]]
-    texts += [[cell_text(value, column.kind) for value, column in zip(row, table.columns, strict=True)] for row in table.rows]
+    texts += [
+        [cell_text(value, column.kind) for value, column in zip(row, table.columns, strict=True)] for row in table.rows
+    ]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     if table.title:
         yield table.title

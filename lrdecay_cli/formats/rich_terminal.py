@@ -61,7 +61,9 @@ def _facts(report: Report) -> RichTable:
 
 
 def _table(table: Table, width: int) -> RichTable:
-    drawn = RichTable(box=box.SIMPLE_HEAD, title=table.title or None, title_justify="left", pad_edge=False, padding=(0, 1))
+    drawn = RichTable(
+        box=box.SIMPLE_HEAD, title=table.title or None, title_justify="left", pad_edge=False, padding=(0, 1)
+    )
     bars = width >= 100
     for column in table.columns:
         left = column.kind in _LEFT

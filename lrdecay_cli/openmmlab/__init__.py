@@ -1,1 +1,1 @@
-"""The only place that imports torch, mmengine, mmcv and mmdet: from a config to the groups that its constructor builds."""
+"""The only place that imports torch, mmengine, mmcv and mmdet: from a config to the groups that it makes."""

@@ -18,6 +18,7 @@ from lrdecay_cli.openmmlab.building import (
     BuiltOptimizer,
     build_model,
     build_optimizer,
+    check_trainable,
     training_scope,
 )
 from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, resolved_sha256
@@ -27,6 +28,7 @@ from lrdecay_cli.openmmlab.plain_values import number, plain, type_name
 from lrdecay_cli.openmmlab.quiet import quiet_stack
 from lrdecay_cli.openmmlab.reading import read_groups
 from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
+
 
 def audit(config: str, *, cfg_options: tuple[str, ...] = (), device: str = "cpu", verbose: bool = False) -> GroupMap:
     """Build what a training config describes, run its own constructor and read the groups back.
@@ -45,6 +47,7 @@ def audit(config: str, *, cfg_options: tuple[str, ...] = (), device: str = "cpu"
     with quiet_stack(verbose):
         stand_ins = install_stand_ins()
         loaded = load_config(config, overrides)
+        check_trainable(loaded, config)
         with training_scope(loaded):
             model = build_model(loaded, config, device)
             try:
@@ -56,7 +59,12 @@ def audit(config: str, *, cfg_options: tuple[str, ...] = (), device: str = "cpu"
 
 
 def _group_map(
-    config: Config, source: ConfigSource, model: nn.Module, built: BuiltOptimizer, device: str, stand_ins: tuple[Any, ...]
+    config: Config,
+    source: ConfigSource,
+    model: nn.Module,
+    built: BuiltOptimizer,
+    device: str,
+    stand_ins: tuple[Any, ...],
 ) -> GroupMap:
     wrapper = config.optim_wrapper
     optimizer_config: Mapping[str, Any] = wrapper.get("optimizer") or {}
@@ -77,7 +85,9 @@ def _group_map(
             type=type(first).__name__,
             wrapper=type_name(wrapper.get("type", PLAIN_WRAPPER)),
             options={
-                key: plain(value) for key, value in optimizer_config.items() if key not in ("type", "lr", "weight_decay")
+                key: plain(value)
+                for key, value in optimizer_config.items()
+                if key not in ("type", "lr", "weight_decay")
             },
         ),
         base_lr=base_lr,

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
-from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, DefaultScope
+from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS, DefaultScope
 from torch import nn
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.construction import constructing
-from lrdecay_cli.openmmlab.failures import BUILDING, GROUPING, explained
+from lrdecay_cli.openmmlab.failures import BUILDING, GROUPING, explained, unknown_type
 from lrdecay_cli.openmmlab.plain_values import type_name
 
 DEFAULT_CONSTRUCTOR = "DefaultOptimWrapperConstructor"
@@ -43,10 +43,21 @@ def training_scope(config: Config) -> Iterator[None]:
         yield
 
 
-def build_model(config: Config, where: str, device: str) -> nn.Module:
-    """Build ``config.model`` on ``device``, uninitialised. Raises LrdecayError if there is none or it does not build."""
+def check_trainable(config: Config, where: str) -> None:
+    """Raise LrdecayError unless the config has a model and an optimizer wrapper, before either is built."""
     if not config.get("model"):
         raise LrdecayError("config has no 'model'", where=where, remedy="give a training config, not a base of one")
+    wrapper = config.get("optim_wrapper")
+    if not wrapper:
+        old_style = config.get("optimizer")
+        remedy = "'optimizer' is the mmcv 1 style: put it into optim_wrapper" if old_style else "give a training config"
+        raise LrdecayError("config has no 'optim_wrapper'", where=where, remedy=remedy)
+    if not isinstance(wrapper, Mapping):
+        raise LrdecayError(f"optim_wrapper is a {type_name(type(wrapper))}, not a dict", where=where)
+
+
+def build_model(config: Config, where: str, device: str) -> nn.Module:
+    """Build ``config.model`` on ``device``, uninitialised. Raises LrdecayError if it does not build."""
     with explained(BUILDING, where, config):
         model_config = copy.deepcopy(config.model)
         # Runner does the same, and a detector may not build without its preprocessor.
@@ -61,17 +72,20 @@ def build_model(config: Config, where: str, device: str) -> nn.Module:
 
 def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimizer:
     """Run the constructor that the config names, with the real optimizer class. Raises LrdecayError if that fails."""
-    wrapper_config = config.get("optim_wrapper")
-    if not wrapper_config:
-        old_style = config.get("optimizer")
-        remedy = "'optimizer' is the mmcv 1 style: put it into optim_wrapper" if old_style else "give a training config"
-        raise LrdecayError("config has no 'optim_wrapper'", where=where, remedy=remedy)
-    if not isinstance(wrapper_config, Mapping):
-        raise LrdecayError(f"optim_wrapper is a {type_name(type(wrapper_config))}, not a dict", where=where)
     with explained(GROUPING, where, config):
-        plain_config, stand_ins = _with_plain_wrappers(copy.deepcopy(wrapper_config))
+        _check_optimizer(config, where)
+        plain_config, stand_ins = _with_plain_wrappers(copy.deepcopy(config.optim_wrapper))
         wrapper = build_optim_wrapper(model, plain_config)
-        return BuiltOptimizer(_optimizers(wrapper), _constructor_class(wrapper_config), stand_ins)
+        return BuiltOptimizer(_optimizers(wrapper), _constructor_class(config.optim_wrapper), stand_ins)
+
+
+def _check_optimizer(config: Config, where: str) -> None:
+    """Name an optimizer that is not registered; mmengine's constructor only says that None is not callable."""
+    named = (config.optim_wrapper.get("optimizer") or {}).get("type")
+    if isinstance(named, str):
+        with OPTIMIZERS.switch_scope_and_registry(None) as registry:
+            if registry.get(named) is None:
+                raise unknown_type(named, registry.scope, registry.name, where=where, config=config)
 
 
 def _constructor_class(wrapper_config: Mapping[str, Any]) -> type:

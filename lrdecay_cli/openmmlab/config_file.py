@@ -38,7 +38,7 @@ def find_config(given: str) -> Path:
 
 
 def load_config(given: str, overrides: dict[str, Any]) -> Config:
-    """Load a config with its bases and custom imports, then apply ``--cfg-options``, in the order of ``tools/train.py``.
+    """Load a config with its bases and custom imports, then apply ``--cfg-options``: the order of ``tools/train.py``.
 
     The working directory is importable, as it is for a project that is trained from its root; it comes last, so that
     it hides no installed package.
@@ -69,7 +69,7 @@ def parse_overrides(options: Sequence[str]) -> dict[str, Any]:
 
 
 def resolved_sha256(config: Config) -> str:
-    """SHA-256 (hex) of the config with bases merged and overrides applied, in a form that does not depend on the run."""
+    """SHA-256 (hex) of the config with bases merged and overrides applied; the same on every run."""
     resolved = config.to_dict() if hasattr(config, "to_dict") else config._cfg_dict.to_dict()
     text = json.dumps(plain(resolved), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -86,7 +86,9 @@ def _find_in_zoo(given: str, package: str, in_zoo: str) -> Path:
         if (folder / in_zoo).exists():
             return folder / in_zoo
     names = [file.relative_to(folder).as_posix() for folder in folders[:2] for file in folder.rglob("*.py")]
-    raise LrdecayError(f"not in the config zoo of {package}", where=given, remedy=_nearest(in_zoo, names, f"{package}::"))
+    raise LrdecayError(
+        f"not in the config zoo of {package}", where=given, remedy=_nearest(in_zoo, names, f"{package}::")
+    )
 
 
 def _siblings(folder: Path) -> list[str]:

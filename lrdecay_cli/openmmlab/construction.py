@@ -7,7 +7,6 @@ patch is taken back when the model stands.
 from __future__ import annotations
 
 import socket
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -106,26 +105,25 @@ def _parameters_on_meta() -> Iterator[None]:
     ``with torch.device("meta")`` is not enough: mmpretrain's ConvNeXt calls ``.item()`` on a ``linspace`` of its own.
     """
     register = nn.Module.register_parameter
-    moved: dict[int, tuple[weakref.ref[nn.Parameter], weakref.ref[nn.Parameter], bool]] = {}
+    # The originals are kept: their ids must stay theirs. They cost no memory as long as nobody writes to them.
+    moved: dict[int, tuple[nn.Parameter, nn.Parameter, bool]] = {}
 
     def to_meta(parameter: nn.Parameter) -> nn.Parameter:
-        source, target, _ = moved.get(id(parameter), (None, None, False))
-        known = target() if source is not None and target is not None and source() is parameter else None
-        if known is not None:
-            return known
-        meta = nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
-        meta.__dict__.update(parameter.__dict__)
-        moved[id(parameter)] = (weakref.ref(parameter), weakref.ref(meta), parameter.requires_grad)
-        return meta
+        if id(parameter) not in moved:
+            meta = nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
+            meta.__dict__.update(parameter.__dict__)
+            moved[id(parameter)] = (parameter, meta, parameter.requires_grad)
+        return moved[id(parameter)][1]
 
     def register_on_meta(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
         # Exactly nn.Parameter: a lazy parameter has no shape to move yet and stays what it is.
-        register(module, name, to_meta(param) if type(param) is nn.Parameter and not param.is_meta else param)
+        if param is not None and type(param) is nn.Parameter and not param.is_meta:
+            param = to_meta(param)
+        register(module, name, param)
 
     with patched(nn.Module, register_parameter=register_on_meta):
         yield
-    for source, target, as_registered in moved.values():
-        original, meta = source(), target()
+    for original, meta, as_registered in moved.values():
         # A module that kept the tensor it registered may have frozen that one afterwards.
-        if original is not None and meta is not None and original.requires_grad != as_registered:
+        if original.requires_grad != as_registered:
             meta.requires_grad_(original.requires_grad)

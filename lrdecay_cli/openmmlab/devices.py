@@ -22,7 +22,11 @@ def check_device(device: str) -> str:
     """Return ``device`` if a model can be built on it; raise LrdecayError with the ones that are there if not."""
     present = available_devices()
     if not re.fullmatch(r"cpu|meta|mps|cuda(:\d+)?", device):
-        raise LrdecayError(f"unknown device {device!r}", where="--device", remedy=f"available here: {', '.join(present)}")
+        raise LrdecayError(
+            f"unknown device {device!r}", where="--device", remedy=f"available here: {', '.join(present)}"
+        )
     if device in present or (device == "cuda" and "cuda:0" in present):
         return device
-    raise LrdecayError(f"no device {device!r} on this machine", where="--device", remedy=f"available: {', '.join(present)}")
+    raise LrdecayError(
+        f"no device {device!r} on this machine", where="--device", remedy=f"available: {', '.join(present)}"
+    )

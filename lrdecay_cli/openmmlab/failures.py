@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -41,8 +41,8 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
     text = _first_line(error)
     if isinstance(error, SyntaxError) or (isinstance(error.__cause__, SyntaxError) and stage == LOADING):
         return _syntax_error(error, where)
-    if unknown := re.match(r"(\S+) is not in the (\S+)::(\S+) registry", text):
-        return _unknown_type(*unknown.groups(), stage=stage, where=where, config=config)
+    if unknown := re.match(r"(\S+) is not in the (\S+)::(.+?) registry", text):
+        return unknown_type(*unknown.groups(), where=where, config=config)
     if isinstance(error, ImportError):
         return _import_error(error, stage, where)
     if isinstance(error, FileNotFoundError):
@@ -57,47 +57,51 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
 
 
 def _first_line(error: BaseException) -> str:
-    if isinstance(error, KeyError) and error.args:
-        text = str(error.args[0])
-    else:
-        text = str(error)
+    # str() of a KeyError is the repr of its message.
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0] if lines else "no message"
 
 
 def _syntax_error(error: BaseException, where: str) -> LrdecayError:
-    cause = error if isinstance(error, SyntaxError) and error.lineno else error.__cause__
-    if isinstance(cause, SyntaxError) and cause.lineno:
-        file = where if cause.filename is None or "tmp" in cause.filename else cause.filename
-        return LrdecayError(f"Python syntax error: {cause.msg}", where=f"{file}:{cause.lineno}")
-    file_in_text = re.search(r"config file (\S+?)[.:]?(?:\s|$)", str(error))
-    file = file_in_text.group(1) if file_in_text else where
-    line = _line_of_syntax_error(file)
-    return LrdecayError("Python syntax error", where=f"{file}:{line}" if line else file, remedy=_first_line(error))
+    cause = error if isinstance(error, SyntaxError) and error.lineno else error.__cause__ or error.__context__
+    if not isinstance(cause, SyntaxError):
+        return LrdecayError(f"Python syntax error: {_first_line(error)}", where=where)
+    # mmengine parses the text of a config, so that Python does not know the file's name.
+    named = cause.filename if _is_file(cause.filename) else None
+    file = named or _local(cause.__traceback__, "filename", _is_file) or where
+    return LrdecayError(f"Python syntax error: {cause.msg}", where=f"{file}:{cause.lineno}")
 
 
-def _line_of_syntax_error(file: str) -> int | None:
-    try:
-        compile(Path(file).read_bytes(), file, "exec")
-    except SyntaxError as error:
-        return error.lineno
-    except (OSError, ValueError):
-        return None
-    return None
+def unknown_type(name: str, scope: str, registry: str, *, where: str, config: Any) -> LrdecayError:
+    """The error for a ``type`` that is not in a registry, with its key in the config and the nearest name."""
+    key = _key_of_type(config, name)
+    known = _registered(registry)
+    bare = name.rpartition(".")[2]
+    nearest = difflib.get_close_matches(bare, known, n=1, cutoff=0.6)
+    if bare in known and bare == name:
+        remedy = f"{known[bare]} has one: set default_scope={known[bare]!r}, or write {known[bare]}.{bare}"
+    elif nearest:
+        remedy = f"did you mean {nearest[0]}?"
+    else:
+        remedy = "is it spelled right, and is its module in custom_imports?"
+    if registry == "optimizer wrapper constructor":
+        at = " at optim_wrapper.constructor"
+    else:
+        at = f" at {key}.type" if key else ""
+    return LrdecayError(f"unknown {registry} {name!r}{at} (registry scope {scope})", where=where, remedy=remedy)
 
 
-def _unknown_type(name: str, scope: str, registry: str, *, stage: str, where: str, config: Any) -> LrdecayError:
+def _registered(registry: str) -> dict[str, str]:
+    """Scope by name of every type in the registries of this kind, of mmengine and of all packages below it."""
     from mmengine.registry import root
 
-    key = _key_of_type(config, name)
-    known: set[str] = set()
-    top = next((r for r in vars(root).values() if getattr(r, "name", None) == registry and r.parent is None), None)
-    for found in [top, *top.children.values()] if top is not None else []:
-        known.update(found.module_dict)
-    nearest = difflib.get_close_matches(name.split(".")[-1], sorted(known), n=1, cutoff=0.6)
-    remedy = f"did you mean {nearest[0]}?" if nearest else "is it spelled right, and is its module in custom_imports?"
-    at = f" at {key}.type" if key else ""
-    return LrdecayError(f"unknown {registry} {name!r}{at} (registry scope {scope})", where=where, remedy=remedy)
+    tops = (kind for kind in vars(root).values() if getattr(kind, "name", None) == registry and kind.parent is None)
+    scopes: dict[str, str] = {}
+    for top in tops:
+        for one in [top, *top.children.values()]:
+            scopes.update(dict.fromkeys(one.module_dict, one.scope))
+    return scopes
 
 
 def _import_error(error: ImportError, stage: str, where: str) -> LrdecayError:
@@ -107,19 +111,32 @@ def _import_error(error: ImportError, stage: str, where: str) -> LrdecayError:
     module = (root.name or "").split(".")[0] or None
     listed = re.search(r"'imports': (\[[^\]]*\])", str(error))
     source = f"custom_imports {listed.group(1)}" if listed else stage
-    remedy = f"pip install {module}, or put it on PYTHONPATH" if isinstance(root, ModuleNotFoundError) and module else ""
+    remedy = (
+        f"pip install {module}, or put it on PYTHONPATH" if isinstance(root, ModuleNotFoundError) and module else ""
+    )
     return LrdecayError(f"{source}: {_first_line(root)}", where=where, remedy=remedy)
 
 
 def _failing_type(trace: TracebackType | None) -> str:
     """Name of the innermost registered type that was being built when the error was raised."""
-    name = ""
+    return getattr(_local(trace, "obj_cls", callable, function="build_from_cfg"), "__name__", "")
+
+
+def _local(
+    trace: TracebackType | None, variable: str, fits: Callable[[Any], bool], function: str | None = None
+) -> Any:
+    """Value of a local variable in the innermost frame of the traceback where it fits, None if it does in none."""
+    value = None
     while trace is not None:
-        if trace.tb_frame.f_code.co_name == "build_from_cfg":
-            built = trace.tb_frame.f_locals.get("obj_cls")
-            name = getattr(built, "__name__", name)
+        frame = trace.tb_frame
+        if function in (None, frame.f_code.co_name) and fits(frame.f_locals.get(variable)):
+            value = frame.f_locals[variable]
         trace = trace.tb_next
-    return name
+    return value
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, str) and Path(value).is_file()
 
 
 def _key_of_type(config: Any, name: str, path: str = "") -> str:

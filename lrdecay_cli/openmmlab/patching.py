@@ -11,7 +11,7 @@ _INHERITED = object()
 
 @contextmanager
 def patched(owner: Any, **replacements: Any) -> Iterator[None]:
-    """Set attributes of a module or class in the ``with`` block; afterwards each is as it was, inherited ones included."""
+    """Set attributes of a module or class in the ``with`` block; afterwards each is as it was, or inherited again."""
     originals = {name: vars(owner).get(name, _INHERITED) for name in replacements}
     try:
         for name, replacement in replacements.items():

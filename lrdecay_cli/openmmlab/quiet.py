@@ -15,7 +15,7 @@ from mmengine.logging import MMLogger
 def quiet_stack(verbose: bool) -> Iterator[None]:
     """Send whatever the stack prints to stderr; drop its warnings and log lines unless ``verbose``.
 
-    mmdet's constructor logs a line for each parameter, and mmengine's logger writes to the stdout that it was made with.
+    mmdet's constructor logs a line for each parameter, and mmengine's logger writes to the stdout it was made with.
     """
     logger = MMLogger.get_current_instance()
     console = [handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler)]

@@ -6,6 +6,7 @@ runs them.
 
 from __future__ import annotations
 
+import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
@@ -15,8 +16,8 @@ from typing import Any
 
 from lrdecay_cli.domain.group_map import StandIn
 
-# torchvision's Python files register meta and autograd functions for these operators when they are imported, which fails
-# unless the operators have a schema. Names and argument lists: torchvision/csrc/ops/*.cpp (TORCH_LIBRARY_FRAGMENT).
+# torchvision registers meta and autograd functions for these operators when it is imported, which fails unless they
+# have a schema. Names and argument lists: torchvision/csrc/ops/*.cpp (TORCH_LIBRARY_FRAGMENT).
 _STRIDES = "SymInt stride_h, SymInt stride_w, SymInt pad_h, SymInt pad_w, SymInt dilation_h, SymInt dilation_w"
 _DEFORM = f"Tensor offset, Tensor mask, Tensor bias, {_STRIDES}, SymInt groups, SymInt offset_groups, bool use_mask"
 _POOLED = "float spatial_scale, SymInt pooled_height, SymInt pooled_width"
@@ -25,7 +26,8 @@ TORCHVISION_SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     f"roi_align(Tensor input, Tensor rois, {_POOLED}, int sampling_ratio, bool aligned) -> Tensor",
-    f"_roi_align_backward(Tensor grad, Tensor rois, {_POOLED}, {_INPUT_SIZE}, int sampling_ratio, bool aligned) -> Tensor",
+    f"_roi_align_backward(Tensor grad, Tensor rois, {_POOLED}, {_INPUT_SIZE}, int sampling_ratio, bool aligned)"
+    " -> Tensor",
     f"roi_pool(Tensor input, Tensor rois, {_POOLED}) -> (Tensor, Tensor)",
     f"_roi_pool_backward(Tensor grad, Tensor rois, Tensor argmax, {_POOLED}, {_INPUT_SIZE}) -> Tensor",
     f"ps_roi_align(Tensor input, Tensor rois, {_POOLED}, int sampling_ratio) -> (Tensor, Tensor)",
@@ -106,15 +108,17 @@ def _define_torchvision_schemas() -> None:
 def _refusing_module(name: str) -> types.ModuleType:
     """A module in which every name is a function that refuses to run."""
     module = types.ModuleType(name, "Stand-in for compiled operators: builds, never computes.")
-    # pkgutil.find_loader, by which mmengine asks whether the operators exist, needs a spec.
-    module.__spec__ = importlib.machinery.ModuleSpec(name, None)
+    # mmengine takes the operators for present, and deformable convolutions for what they are, if there is a loader.
+    module.__spec__ = importlib.machinery.ModuleSpec(name, importlib.abc.Loader())
 
     def refuse(operator: str) -> Any:
         if operator.startswith("__"):
             raise AttributeError(operator)
 
         def run(*_args: Any, **_kwargs: Any) -> None:
-            raise RuntimeError(f"{name}.{operator} is a stand-in that cannot compute; install mmcv with compiled operators")
+            raise RuntimeError(
+                f"{name}.{operator} is a stand-in that cannot compute; install mmcv with compiled operators"
+            )
 
         return run
 

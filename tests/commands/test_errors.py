@@ -13,6 +13,7 @@ from tests.commands.running import SAMPLES, lrdecay
 LAYER_WISE = SAMPLES / "convnext-t_layer-wise.py"
 GOOD = f'_base_ = "{LAYER_WISE}"\n'
 CONV = """
+default_scope = "mmpretrain"
 model = dict(type="mmpretrain.ImageClassifier", backbone=dict(type="mmpretrain.ConvNeXt", arch="atto"))
 custom_imports = dict(imports=["mmpretrain.models"], allow_failed_imports=False)
 """
@@ -36,11 +37,18 @@ CONFIGS = {
         CONV.replace('"mmpretrain.ConvNeXt"', '"mmpretrain.ConvNext"') + ADAMW.format(""),
         r"unknown model 'mmpretrain\.ConvNext' at model\.backbone\.type .*did you mean ConvNeXt\?",
     ),
+    "other scope": (
+        CONV.replace('default_scope = "mmpretrain"', "").replace("mmpretrain.Image", "Image") + ADAMW.format(""),
+        r"unknown model 'ImageClassifier'.*mmpretrain has one: set default_scope='mmpretrain'",
+    ),
     "unknown constructor": (
         CONV + ADAMW.format(', constructor="LearningRateDecayConstructor"'),
         r"'LearningRateDecayConstructor' at optim_wrapper.*did you mean LearningRateDecayOpt",
     ),
-    "unknown optimizer": (CONV + ADAMW.format("").replace("AdamW", "AdamX"), r"unknown optimizer 'AdamX' .*did you mean Adam"),
+    "unknown optimizer": (
+        CONV + ADAMW.format("").replace("AdamW", "AdamX"),
+        r"unknown optimizer 'AdamX' .*did you mean Adam",
+    ),
     "model does not build": (
         CONV.replace('arch="atto"', "depht=3") + ADAMW.format(""),
         r"model does not build at model\.backbone \(ConvNeXt\): TypeError: .*depht",
@@ -51,7 +59,10 @@ CONFIGS = {
         'custom_imports = dict(imports=["no_such_plugin"])\n',
         r"custom_imports \['no_such_plugin'\]: No module named 'no_such_plugin'; .*PYTHONPATH",
     ),
-    "unknown decay_type": (decay("num_layers=6, decay_rate=0.7, decay_type='vit_wise'"), r"vit_wise.*layer_wise.*stage_wise"),
+    "unknown decay_type": (
+        decay("num_layers=6, decay_rate=0.7, decay_type='vit_wise'"),
+        r"vit_wise.*layer_wise.*stage_wise",
+    ),
     "missing num_layers": (decay("decay_rate=0.7"), r"num_layers"),
     "missing decay_rate": (decay("num_layers=6"), r"decay_rate"),
     "other backbone": (
@@ -81,8 +92,14 @@ def test_config(name: str, tmp_path: Path) -> None:
 
 
 USAGE = {
-    "no such config": (["inspect", "convnext-t_layer-wize.py"], r"no such config; did you mean convnext-t_layer-wise\.py\?"),
-    "not in zoo": (["inspect", "mmdet::convnext/mask-rcnn_convnext-t.py"], r"not in the config zoo of mmdet; did you mean mmdet::convnext/"),
+    "no such config": (
+        ["inspect", "convnext-t_layer-wize.py"],
+        r"no such config; did you mean convnext-t_layer-wise\.py\?",
+    ),
+    "not in zoo": (
+        ["inspect", "mmdet::convnext/mask-rcnn_convnext-t.py"],
+        r"not in the config zoo of mmdet; did you mean mmdet::convnext/",
+    ),
     "zoo not installed": (["inspect", "mmnothing::a.py"], r"package 'mmnothing' is not installed"),
     "directory": (["inspect", "."], r"is a directory"),
     "suffix": (["inspect", "notes.txt"], r"a config ends in \.py"),
@@ -97,9 +114,15 @@ USAGE = {
     "sort": (["inspect", "a.py", "--sort", "speed"], r"--sort: no column 'speed'"),
     "sort tree": (["inspect", "a.py", "--by", "module", "--sort", "lr"], r"order of its own"),
     "partial JSON": (["inspect", "a.py", "--format", "json", "--filter", "x*"], r"always whole"),
-    "device": (["inspect", "convnext-t_layer-wise.py", "--device", "cuda:99"], r"no device 'cuda:99' on this machine; available: cpu, meta"),
+    "device": (
+        ["inspect", "convnext-t_layer-wise.py", "--device", "cuda:99"],
+        r"no device 'cuda:99' on this machine; available: cpu, meta",
+    ),
     "unknown device": (["inspect", "convnext-t_layer-wise.py", "--device", "gpu"], r"unknown device 'gpu'"),
-    "cfg-options": (["inspect", "convnext-t_layer-wise.py", "--cfg-options", "lr"], r"--cfg-options: 'lr' is not key=value"),
+    "cfg-options": (
+        ["inspect", "convnext-t_layer-wise.py", "--cfg-options", "lr"],
+        r"--cfg-options: 'lr' is not key=value",
+    ),
     "only": (["diff", "a.json", "b.json", "--only", "lr,weight"], r"--only: unknown aspect 'weight'.*weight_decay"),
     "rtol": (["diff", "a.json", "b.json", "--rtol", "-1"], r"--rtol"),
     "missing map": (["diff", "a.json", "b.json"], r"a\.json: no such file"),
@@ -135,7 +158,8 @@ def test_output_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_config_that_talks_keeps_stdout_clean(tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text(
-        GOOD + "import os\nprint('from python')\nos.write(1, b'from the system\\n')\nos.system('echo from a child')\ndel os\n"
+        GOOD
+        + "import os\nprint('from python')\nos.write(1, b'from the system\\n')\nos.system('echo from a child')\ndel os\n"
     )
     result = lrdecay("inspect", tmp_path / "config.py", "--format", "json")
     assert json.loads(result.out)["model"]["type"] == "MaskRCNN"

@@ -37,7 +37,9 @@ def test_json_is_valid_and_complete(exported: Path) -> None:
     assert [*data] == [*schema["$defs"]["GroupMap"]["properties"]]
     assert data["config"]["path"] == str(LAYER_WISE)
     assert [group["name"] for group in data["groups"]][:3] == ["layer_0_decay", "layer_0_no_decay", "layer_2_no_decay"]
-    assert sum(len(group["parameters"]) for group in data["groups"]) == data["model"]["totals"]["grouped_tensors"] == 228
+    assert (
+        sum(len(group["parameters"]) for group in data["groups"]) == data["model"]["totals"]["grouped_tensors"] == 228
+    )
     first = data["groups"][0]["parameters"][0]
     assert first["name"] == "backbone.downsample_layers.0.0.weight"
     assert eval(first["provenance"]["lr_scale"]["formula"]) == data["groups"][0]["lr_scale"]
@@ -89,7 +91,9 @@ def test_terminal_is_rich_and_pipe_is_text(exported: Path) -> None:
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_names_are_folded_but_never_cut(exported: Path, columns: int) -> None:
-    shown = lrdecay_in_terminal("inspect", exported / "map.json", "--by", "parameter", "--color", "never", columns=columns)
+    shown = lrdecay_in_terminal(
+        "inspect", exported / "map.json", "--by", "parameter", "--color", "never", columns=columns
+    )
     assert "…" not in shown.out
     assert max(map(len, shown.out.splitlines())) <= columns
 

@@ -19,8 +19,12 @@ from tests.group_maps import group_map
 
 MAP = group_map(
     {
-        "layer_0_decay": dict(lr=1e-4, weight_decay=0.05, layer_id=0, lr_scale=0.5, parameters={"backbone.conv.weight": (4, 3)}),
-        "layer_1_no_decay": dict(lr=2e-4, weight_decay=0.0, layer_id=1, lr_scale=1.0, parameters={"head.fc.bias": (4,)}),
+        "layer_0_decay": dict(
+            lr=1e-4, weight_decay=0.05, layer_id=0, lr_scale=0.5, parameters={"backbone.conv.weight": (4, 3)}
+        ),
+        "layer_1_no_decay": dict(
+            lr=2e-4, weight_decay=0.0, layer_id=1, lr_scale=1.0, parameters={"head.fc.bias": (4,)}
+        ),
     },
     frozen={"backbone.norm.bias": (4,)},
     missing={"head.scale": ()},
@@ -47,9 +51,15 @@ BROKEN = {
     "repeated key": ('{"schema_version": 1, "schema_version": 1}', r"key 'schema_version' stands twice"),
     "not a map": ("[1, 2]", r"is not a group map: no schema_version"),
     "too deep": ("[" * 100_000, r"not valid JSON"),
-    "version": (broken(lambda d: d.update(schema_version=2)), r"\$\.schema_version: schema_version is 2, this lrdecay reads 1"),
+    "version": (
+        broken(lambda d: d.update(schema_version=2)),
+        r"\$\.schema_version: schema_version is 2, this lrdecay reads 1",
+    ),
     "version kind": (broken(lambda d: d.update(schema_version=True)), r"schema_version is True"),
-    "NaN": (broken(lambda d: d["groups"][1].update(lr=float("nan"))), r"\$\.groups\[1\]\.lr: is nan, not a finite number"),
+    "NaN": (
+        broken(lambda d: d["groups"][1].update(lr=float("nan"))),
+        r"\$\.groups\[1\]\.lr: is nan, not a finite number",
+    ),
     "overflow": (broken(lambda d: d).replace("0.0002", "1e999"), r"\$\.groups\[1\]\.lr: is inf"),
     "unknown key": (
         broken(lambda d: d["groups"][0].update(weight_dacay=0)),
@@ -60,7 +70,10 @@ BROKEN = {
         broken(lambda d: d["groups"][0]["parameters"][0].update(numel="12")),
         r"\$\.groups\[0\]\.parameters\[0\]\.numel: expected `int`, got `str`",
     ),
-    "repeated group": (broken(repeat_group), r"\$\.groups\[2\]\.name: name 'layer_0_decay' is taken by \$\.groups\[0\]\.name"),
+    "repeated group": (
+        broken(repeat_group),
+        r"\$\.groups\[2\]\.name: name 'layer_0_decay' is taken by \$\.groups\[0\]\.name",
+    ),
     "repeated parameter": (
         broken(repeat_parameter),
         r"\$\.missing\[0\]\.name: name 'backbone\.conv\.weight' is taken by \$\.groups\[0\]\.parameters\[0\]\.name",
@@ -107,7 +120,9 @@ def test_numbers_that_json_cannot_hold_are_not_written() -> None:
 
 
 def test_lists_of_numbers_take_one_line_and_strings_are_left_alone() -> None:
-    text = to_json({"shape": [96, 3, 4, 4], "betas": [0.9, 1e-05], "names": ["a", "b"], "text": "[\n 1,\n 2\n]", "none": []})
+    text = to_json(
+        {"shape": [96, 3, 4, 4], "betas": [0.9, 1e-05], "names": ["a", "b"], "text": "[\n 1,\n 2\n]", "none": []}
+    )
     assert '"shape": [96, 3, 4, 4]' in text
     assert '"betas": [0.9, 1e-05]' in text
     assert json.loads(text)["text"] == "[\n 1,\n 2\n]"
@@ -122,7 +137,7 @@ def test_writing_keeps_links_and_permissions_and_leaves_nothing_behind(tmp_path:
     assert link.is_symlink()
     assert target.read_text() == "new"
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
-    assert sorted(os.listdir(tmp_path)) == ["link.json", "target.json"]
+    assert sorted(tmp_path.iterdir()) == [link, target]
 
 
 def test_a_device_is_written_to_and_not_replaced() -> None:
@@ -141,4 +156,4 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(LrdecayError, match=r"map\.json: cannot write: No space left on device"):
         write_text(file, "new")
     assert file.read_text() == "old"
-    assert os.listdir(tmp_path) == ["map.json"]
+    assert [*tmp_path.iterdir()] == [file]

@@ -39,4 +39,6 @@ def plain_groups(config: Config, model: nn.Module, paramwise_cfg: dict[str, Any]
     with DefaultScope.overwrite_default_scope(config.get("default_scope", "mmengine")):
         optimizer = build_optim_wrapper(model, wrapper_config).optimizer
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    return [{**group, "names": [names[id(parameter)] for parameter in group["params"]]} for group in optimizer.param_groups]
+    return [
+        {**group, "names": [names[id(parameter)] for parameter in group["params"]]} for group in optimizer.param_groups
+    ]

@@ -30,7 +30,10 @@ def read(groups: list[dict], base_lr: float | None = 0.1, **options: float) -> R
 
 def test_every_parameter_is_accounted_for_once() -> None:
     found = read([{"params": ["backbone.weight", "backbone.bias"]}])
-    assert [parameter.name for group in found.groups for parameter in group.parameters] == ["backbone.weight", "backbone.bias"]
+    assert [parameter.name for group in found.groups for parameter in group.parameters] == [
+        "backbone.weight",
+        "backbone.bias",
+    ]
     assert [parameter.name for parameter in found.frozen] == ["head.weight"]
     assert [parameter.name for parameter in found.missing] == ["lost"]
     assert [(duplicate.name, duplicate.of) for duplicate in found.duplicates] == [
@@ -101,7 +104,10 @@ def test_name_and_layer_id(group: dict, name: str, layer_id: int | None) -> None
 
 def test_other_options_are_kept_and_names_are_unique() -> None:
     found = read(
-        [{"params": ["lost"], "group_name": "same", "momentum": 0.5}, {"params": ["backbone.bias"], "group_name": "same"}],
+        [
+            {"params": ["lost"], "group_name": "same", "momentum": 0.5},
+            {"params": ["backbone.bias"], "group_name": "same"},
+        ],
         momentum=0.9,
     )
     assert [group.name for group in found.groups] == ["same", "same#2"]
@@ -111,7 +117,10 @@ def test_other_options_are_kept_and_names_are_unique() -> None:
 
 def test_several_optimizers() -> None:
     model = Toy()
-    optimizers = {"generator": torch.optim.SGD([model.lost], 0.1), "critic": torch.optim.Adam([model.backbone.bias], 0.2)}
+    optimizers = {
+        "generator": torch.optim.SGD([model.lost], 0.1),
+        "critic": torch.optim.Adam([model.backbone.bias], 0.2),
+    }
     found = read_groups(model, optimizers, 0.1, {})
     assert [group.name for group in found.groups] == ["generator.group_0", "critic.group_0"]
     assert [group.lr for group in found.groups] == [0.1, 0.2]

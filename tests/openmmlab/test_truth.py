@@ -87,3 +87,15 @@ def test_map_is_what_a_plain_build_makes(path: str) -> None:
     assert_same(group_map, plain_groups(config, model))
     assert_adds_up(group_map, model)
     assert list(disagreements(group_map)) == []
+
+
+def test_deformable_convolutions_are_known_without_compiled_operators() -> None:
+    """mmengine treats offsets apart only if it believes that mmcv's operators are there, as they are in training."""
+    group_map = audit(
+        f"{MMDET_ZOO}/dcnv2/faster-rcnn_r50-mdconv-c3-c5_fpn_1x_coco.py",
+        cfg_options=("optim_wrapper.paramwise_cfg.dcn_offset_lr_mult=0.25",),
+        device="meta",
+    )
+    scales = {parameter.name: group.lr_scale for group, parameter in group_map.grouped()}
+    assert {scales[name] for name in scales if "conv_offset" in name} == {0.25}
+    assert {scales[name] for name in scales if "conv_offset" not in name} == {1.0}

@@ -1,0 +1,35 @@
+"""The registry of backbone families. A new family is a file here and an entry in :data:`ALL_FAMILIES`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lrdecay_cli.decay.families import convnext, swin, vit
+from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family, LayerRule
+
+MMDET_FAMILIES: tuple[Family, ...] = (convnext.FAMILY,)
+"""What mmdet's ``LearningRateDecayOptimizerConstructor`` serves."""
+
+ALL_FAMILIES: tuple[Family, ...] = (
+    convnext.FAMILY,
+    vit.FAMILY,
+    swin.FAMILY,
+    swin.V2_FAMILY,
+)
+"""What lrdecay's own constructor serves. The first family whose class names match is taken."""
+
+
+def find_family(class_name: str, families: Iterable[Family] = ALL_FAMILIES) -> Family | None:
+    """The family that serves a backbone class, None if there is none."""
+    return next((family for family in families if family.classes.match(class_name)), None)
+
+
+__all__ = [
+    "ALL_FAMILIES",
+    "BACKBONE_PREFIX",
+    "MMDET_FAMILIES",
+    "ClassNames",
+    "Family",
+    "LayerRule",
+    "find_family",
+]

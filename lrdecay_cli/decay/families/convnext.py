@@ -1,0 +1,98 @@
+"""ConvNeXt, as mmdet's ``LearningRateDecayOptimizerConstructor`` decays it.
+
+Source: mmdet 3.3.0, ``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``. Every name gets the id that mmdet
+gives it, odd names included; where mmdet's functions die, these raise a :class:`DecayError`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from lrdecay_cli.decay.depths import blocks_per_stage
+from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
+from lrdecay_cli.decay.families.parts import index_part, outside
+from lrdecay_cli.domain.provenance import Step
+
+TOKENS = ("cls_token", "mask_token", "pos_embed")
+STAGES = 4
+
+
+def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
+    """Layer id by block: three blocks of the long third stage share one, every other stage is one.
+
+    Raises:
+        DecayError: a stage outside 0 to 3, or a stage or block index that is missing or no integer.
+    """
+    own = name.removeprefix(prefix) if name.startswith(prefix) else ""
+    parts = own.split(".")
+    # No dot behind the module names here, since mmdet has none: backbone.stages_extra.1.2 is a stage to it.
+    if own in TOKENS:
+        return Step(f"{name} -> 0", "0", 0)
+    if own.startswith("downsample_layers"):
+        stage = index_part(name, parts, 1, "stage")
+        pattern = f"{prefix}{parts[0]}.{stage}"
+        if stage in _DOWNSAMPLE_IDS:
+            return Step(f"{pattern} -> {_DOWNSAMPLE_IDS[stage]}", f"{_DOWNSAMPLE_IDS[stage]}", _DOWNSAMPLE_IDS[stage])
+        if stage == STAGES - 1:
+            return Step(f"{pattern} -> num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
+        raise outside(name, "stage", stage, STAGES)
+    if own.startswith("stages"):
+        stage = index_part(name, parts, 1, "stage")
+        block = index_part(name, parts, 2, "block")
+        pattern = f"{prefix}{parts[0]}.{stage}.<block>"
+        if stage in (0, 1):
+            return Step(f"{pattern} -> {stage + 1}", f"{stage + 1}", stage + 1)
+        if stage == 2:
+            return Step(f"{pattern} -> 3 + block // 3", f"3 + {block} // 3", 3 + block // 3, {"block": block})
+        if stage == STAGES - 1:
+            return Step(f"{pattern} -> num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
+        raise outside(name, "stage", stage, STAGES)
+    return Step("everything else -> num_layers + 1", f"{num_layers} + 1", num_layers + 1, {"num_layers": num_layers})
+
+
+def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
+    """Layer id by stage: all downsampling with the stem, then one id a stage.
+
+    Raises:
+        DecayError: a stage index that is missing or no integer. Any integer will do, as it does for mmdet.
+    """
+    own = name.removeprefix(prefix) if name.startswith(prefix) else ""
+    parts = own.split(".")
+    if own in TOKENS:
+        return Step(f"{name} -> 0", "0", 0)
+    if own.startswith("downsample_layers"):
+        return Step(f"{prefix}{parts[0]} -> 0", "0", 0)
+    if own.startswith("stages"):
+        stage = index_part(name, parts, 1, "stage")
+        return Step(f"{prefix}{parts[0]}.<stage> -> stage + 1", f"{stage} + 1", stage + 1, {"stage": stage})
+    return Step(
+        "everything else -> (num_layers + 2) - 1",
+        f"({num_layers} + 2) - 1",
+        (num_layers + 2) - 1,
+        {"num_layers": num_layers},
+    )
+
+
+_DOWNSAMPLE_IDS = {0: 0, 1: 2, 2: 3}
+"""By stage. The last stage's is ``num_layers``."""
+
+
+def _depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
+    return blocks_per_stage(names, rf"{re.escape(prefix)}stages\.(\d+)\.(\d+)\.")
+
+
+def _fitting_num_layers(depths: tuple[int, ...]) -> int:
+    """One past the id of the third stage's last block: 6 for a depth of 9, 12 for 27."""
+    blocks = depths[2] if len(depths) > 2 else 0
+    return 3 + (blocks - 1) // 3 + 1
+
+
+FAMILY = Family(
+    name="convnext",
+    classes=ClassNames(("ConvNeXt",), within=True),
+    rules={"layer_wise": layer_wise, "stage_wise": stage_wise},
+    depths=_depths,
+    fitting_num_layers=_fitting_num_layers,
+    must_fit=False,
+)

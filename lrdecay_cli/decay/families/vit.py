@@ -1,0 +1,80 @@
+"""Plain vision transformers: one row of blocks behind a patch embedding.
+
+Source: mmpretrain 1.2.0, ``VisionTransformer.get_layer_depth``. Beyond it, blocks may be called ``blocks``
+(timm, ViTDet, HiViT) as well as ``layers``. For HiViT this differs from mmpretrain, whose function looks for ``layers``
+where HiViT has ``blocks`` and so decays nothing but the stem.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from lrdecay_cli.decay.depths import blocks_in_a_row
+from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
+from lrdecay_cli.decay.families.parts import index_part, outside
+from lrdecay_cli.domain.provenance import Step
+
+TOKENS = ("cls_token", "pos_embed")
+ROWS = ("layers", "blocks")
+
+# Whole names, since a name with "ViT" or "VisionTransformer" in it often is no plain one: LeViT, T2T_ViT, MobileViT,
+# PyramidVisionTransformer.
+CLASSES = ClassNames(
+    (
+        # mmpretrain
+        "VisionTransformer",
+        "DistilledVisionTransformer",
+        "DeiT3",
+        "BEiTViT",
+        "BEiTPretrainViT",
+        "CAEPretrainViT",
+        "MAEViT",
+        "MFFViT",
+        "MILANViT",
+        "MaskFeatViT",
+        "MoCoV3ViT",
+        "ViTEVA02",
+        "ViTSAM",
+        "HiViT",
+        "MAEHiViT",
+        "iTPNHiViT",
+        # mmdet's ViTDet project, then mmsegmentation
+        "ViT",
+        "BEiT",
+        "MAE",
+    )
+)
+
+
+def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
+    """Layer id by block, one each. What is neither stem nor block, such as a mask token, goes with the head.
+
+    Raises:
+        DecayError: a block index that is missing, no integer, or outside 0 to ``num_layers - 1``.
+    """
+    own = name.removeprefix(prefix) if name.startswith(prefix) else ""
+    parts = own.split(".")
+    if own in TOKENS:
+        return Step(f"{name} -> 0", "0", 0)
+    if own.startswith("patch_embed"):
+        return Step(f"{prefix}patch_embed* -> 0", "0", 0)
+    if parts[0] in ROWS:
+        block = index_part(name, parts, 1, "block")
+        if not 0 <= block < num_layers:
+            raise outside(name, "block", block, num_layers)
+        return Step(f"{prefix}{parts[0]}.<block> -> block + 1", f"{block} + 1", block + 1, {"block": block})
+    return Step("everything else -> num_layers + 1", f"{num_layers} + 1", num_layers + 1, {"num_layers": num_layers})
+
+
+def _depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
+    return blocks_in_a_row(names, rf"{re.escape(prefix)}(?:{'|'.join(ROWS)})\.(\d+)\.")
+
+
+FAMILY = Family(
+    name="vit",
+    classes=CLASSES,
+    rules={"layer_wise": layer_wise},
+    depths=_depths,
+    fitting_num_layers=sum,
+)

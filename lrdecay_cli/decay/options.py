@@ -1,0 +1,81 @@
+"""What a config's ``paramwise_cfg`` says about the decay."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from lrdecay_cli.decay.checked import finite_number
+from lrdecay_cli.decay.errors import DecayError
+
+DecayType = Literal["layer_wise", "stage_wise"]
+DECAY_TYPES: tuple[DecayType, ...] = get_args(DecayType)
+
+SECTION = "paramwise_cfg"
+
+
+@dataclass(frozen=True, slots=True)
+class DecayOptions:
+    """The three options of the decay, known to be usable.
+
+    With :meth:`from_paramwise_cfg` they come from a config; built directly, nothing is checked.
+    """
+
+    num_layers: int
+    """Layers of the backbone between its stem and the rest of the model; ids run from 0 to ``num_layers + 1``."""
+    decay_rate: int | float
+    """Factor from a layer to the one below it, without a unit."""
+    decay_type: DecayType = "layer_wise"
+
+    @classmethod
+    def from_paramwise_cfg(cls, paramwise_cfg: Mapping[str, Any] | None) -> DecayOptions:
+        """Read the options; other keys are left alone, as mmdet leaves them.
+
+        Raises:
+            DecayError: an option is missing or cannot be used, with the key and what is allowed.
+        """
+        given = paramwise_cfg or {}
+        return cls(
+            num_layers=_num_layers(_required(given, "num_layers")),
+            decay_rate=finite_number(_required(given, "decay_rate"), f"{SECTION}.decay_rate"),
+            decay_type=_decay_type(given.get("decay_type", "layer_wise")),
+        )
+
+
+def _required(given: Mapping[str, Any], key: str) -> Any:
+    if given.get(key) is not None:
+        return given[key]
+    if key in given:
+        raise DecayError("it is None", where=f"{SECTION}.{key}", remedy="give it a number")
+    raise DecayError(f"{key} is missing", where=SECTION, remedy=f"{_did_you_mean(key, given)}add {key}")
+
+
+def _num_layers(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise DecayError(
+            f"{value!r} is not an integer", where=f"{SECTION}.num_layers", remedy="give a whole number such as 12"
+        )
+    return int(value)
+
+
+def _decay_type(value: object) -> DecayType:
+    where = f"{SECTION}.decay_type"
+    allowed = ", ".join(map(repr, DECAY_TYPES))
+    if not isinstance(value, str):
+        raise DecayError(f"{value!r} is not a string", where=where, remedy=f"allowed: {allowed}")
+    # mmdet looks for 'layer_wise' anywhere in the string, but compares 'stage_wise' as a whole.
+    if "layer_wise" in value:
+        return "layer_wise"
+    if value == "stage_wise":
+        return "stage_wise"
+    raise DecayError(
+        f"unknown decay type {value!r}", where=where, remedy=f"{_did_you_mean(value, DECAY_TYPES)}allowed: {allowed}"
+    )
+
+
+def _did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """A question with the closest candidate and a space behind it, or nothing."""
+    close = difflib.get_close_matches(word.lower(), [str(candidate) for candidate in candidates], n=1)
+    return f"did you mean {close[0]!r}? " if close else ""

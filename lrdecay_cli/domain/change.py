@@ -1,0 +1,85 @@
+"""What differs between two group maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+Aspect = Literal[
+    "added",
+    "removed",
+    "renamed",
+    "state",
+    "frozen",
+    "shape",
+    "group",
+    "layer_id",
+    "lr_scale",
+    "lr",
+    "weight_decay",
+    "optimizer",
+    "options",
+]
+"""What can differ about a parameter, in the order in which it is told.
+
+============  ==============================================  ====================================================
+aspect        before and after                                reported for
+============  ==============================================  ====================================================
+added         None, its state                                 a name that only the second model has
+removed       its state, None                                 a name that only the first model has
+renamed       the old name, the new name                      a module that moved with all its parameters unchanged
+state         ``grouped``, ``grouped twice``, ``frozen``,     what became of it: ``frozen`` and ``missing`` are in
+              ``missing``, ``duplicate``                      no group, ``duplicate`` is a tensor's further name
+frozen        True where it takes no gradient                 ``requires_grad``, in a group or not
+shape         the tensor's shape                              every state
+group         the group's name, ``group_*`` for a numbered    grouped on both sides, likewise all that follow
+              one (its number says nothing)
+layer_id      a number or None
+lr_scale      a number or None
+lr            a number or None
+weight_decay  a number or None
+optimizer     the optimizer's type
+options       the group's other options that differ
+============  ==============================================  ====================================================
+"""
+
+ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One aspect of one parameter that differs."""
+
+    parameter: str
+    """Its name in the first map; in the second for one that was added."""
+    aspect: Aspect
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedChange:
+    """The same change of several parameters, by a pattern that matches these and no others."""
+
+    pattern: str
+    aspect: Aspect
+    before: Any
+    """As in the changes; of a rename the old pattern, which is ``pattern``."""
+    after: Any
+    """As in the changes; of a rename the new pattern."""
+    parameters: tuple[str, ...]
+
+    @property
+    def tensors(self) -> int:
+        """How many parameters changed so."""
+        return len(self.parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """A setting of the whole run that differs: why parameters changed, but no change to any parameter by itself."""
+
+    name: str
+    """Its path in the map: ``base_lr``, ``constructor.options.decay_rate``."""
+    before: Any
+    after: Any

@@ -1,0 +1,71 @@
+"""Our own decay rules beside mmdet's decay constructor: why a parameter is where it is, why the constructor died."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.config import Config
+from torch import nn
+
+from lrdecay_cli.decay import MMDET_FAMILIES, DecayOptions, TrainingParameter, plan_groups
+from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.openmmlab.plain_values import type_name
+
+MMDET_DECAY = "LearningRateDecayOptimizerConstructor"
+_SHARED = "some parameters appear in more than one parameter group"
+
+
+def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[str, Provenance]:
+    """Provenance by parameter name, where the constructor is mmdet's decay constructor; empty for any other.
+
+    What our rules cannot say of a map that mmdet did build is left out, so that the map stands without an explanation.
+    """
+    if constructor.__name__ != MMDET_DECAY or not config.optim_wrapper.get("paramwise_cfg"):
+        return {}
+    try:
+        return _planned(config, model)
+    except DecayError:
+        return {}
+
+
+def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where: str) -> LrdecayError:
+    """Say what ``error``, raised by the constructor, means, if lrdecay knows it; else ``error`` itself."""
+    if _SHARED in str(error):
+        names: dict[int, list[str]] = {}
+        for prefix, module in model.named_modules(remove_duplicate=False):
+            for name, parameter in module._parameters.items():
+                names.setdefault(id(parameter), []).append(f"{prefix}.{name}" if prefix else name)
+        first, second = next(pair for pair in names.values() if len(pair) > 1)[:2]
+        return LrdecayError(
+            f"{_SHARED}: {first} is {second}",
+            where=where,
+            remedy="modules are shared: set optim_wrapper.paramwise_cfg.bypass_duplicate=True",
+        )
+    if type_name(config.optim_wrapper.get("constructor", "")).rpartition(".")[2] == MMDET_DECAY:
+        try:
+            _planned(config, model)
+        except DecayError as known:
+            return LrdecayError(known.problem, where=f"{where}: {known.where}", remedy=known.remedy)
+    return error
+
+
+def _planned(config: Config, model: nn.Module) -> dict[str, Provenance]:
+    # The constructor unwraps a model like this one, and then sees its names without the prefix.
+    prefix, seen = ("module.", model.module) if isinstance(getattr(model, "module", None), nn.Module) else ("", model)
+    optimizer: Mapping[str, Any] = config.optim_wrapper.get("optimizer") or {}
+    backbone = getattr(seen, "backbone", None)
+    groups = plan_groups(
+        (
+            TrainingParameter(name, tuple(tensor.shape), tensor.requires_grad)
+            for name, tensor in seen.named_parameters()
+        ),
+        DecayOptions.from_paramwise_cfg(config.optim_wrapper.get("paramwise_cfg")),
+        backbone_class=None if backbone is None else type(backbone).__name__,
+        base_lr=optimizer.get("lr"),
+        base_weight_decay=optimizer.get("weight_decay"),
+        families=MMDET_FAMILIES,
+    )
+    return {f"{prefix}{parameter.name}": parameter.provenance for group in groups for parameter in group.parameters}

@@ -1,0 +1,122 @@
+"""The entry itself: help, version, start-up, signals, pipes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli import __version__
+from lrdecay_cli.app.arguments import spread_cfg_options
+from tests.commands.running import COMMAND, SAMPLES, lrdecay
+
+HEAVY = ("torch", "mmengine", "mmcv", "mmdet", "numpy")
+
+
+def test_version_and_help() -> None:
+    assert lrdecay("--version").out == f"lrdecay {__version__}\n"
+    shown = lrdecay("--help")
+    assert shown.code == 0
+    for command in ("inspect", "diff", "schema"):
+        assert command in shown.out
+        assert lrdecay(command, "--help").code == 0
+
+
+@pytest.fixture(scope="module")
+def maps(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    from lrdecay_cli.files import to_json
+    from tests.group_maps import group_map
+
+    folder = tmp_path_factory.mktemp("maps")
+    for name, lr in (("a", 0.1), ("b", 0.2)):
+        group = {"g": {"lr": lr, "weight_decay": 0.0, "parameters": {"head.weight": (2, 2)}}}
+        (folder / f"{name}.json").write_text(to_json(group_map(group)))
+    return [str(folder / "a.json"), str(folder / "b.json")]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["schema"], ["diff", "A", "B"], ["inspect", "A"], ["inspect", "--help"]])
+def test_torch_stays_out(arguments: list[str], maps: list[str]) -> None:
+    arguments = [dict(zip("AB", maps, strict=True)).get(argument, argument) for argument in arguments]
+    script = (
+        "import sys\nfrom lrdecay_cli.app.main import run\n"
+        f"code = run({arguments!r})\n"
+        f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "print(code, loaded, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=SAMPLES.parent
+    )
+    assert done.stderr.splitlines()[-1] in ("0 []", "1 []")
+
+
+def test_without_torch_a_config_says_what_to_install(tmp_path: Path) -> None:
+    """An interpreter whose search path has everything that lrdecay needs itself, and no torch."""
+    site = tmp_path / "site"
+    site.mkdir()
+    import msgspec
+    import rich
+    import typer
+
+    for package in (typer, rich, msgspec):
+        folder = Path(package.__file__).parent
+        for entry in folder.parent.iterdir():
+            light = ("typer", "rich", "msgspec", "click", "shellingham", "pygments", "markdown_it", "mdurl", "annotated_doc")
+            if entry.name.lower().startswith((*light, "typing_extensions", "packaging")) and not (site / entry.name).exists():
+                (site / entry.name).symlink_to(entry)
+    script = (
+        f"import sys\nsys.path[:0] = [{str(SAMPLES.parent)!r}, {str(site)!r}]\n"
+        "from lrdecay_cli.app.main import run\nsys.exit(run(['inspect', 'config.py']))"
+    )
+    done = subprocess.run([sys.executable, "-S", "-I", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "lrdecay: config.py: a config needs torch and mmengine, not installed here; "
+        'pip install "lrdecay-cli[stack]" for a complete stack, "lrdecay-cli[mmdet]" beside your own\n'
+    )
+
+
+def test_a_closed_pipe_is_no_error(maps: list[str]) -> None:
+    shell = f"{' '.join(COMMAND)} inspect {maps[0]} --format json | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True, cwd=SAMPLES.parent)
+    assert done.stdout == "{\n0\n"
+    assert done.stderr == ""
+
+
+def test_an_ascii_terminal_gets_escapes_instead_of_an_error(maps: list[str]) -> None:
+    result = lrdecay("diff", *maps, PYTHONIOENCODING="ascii")
+    assert result.code == 1
+    assert result.err == ""
+
+
+def test_interrupt(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\nprint('waiting', flush=True)\ntime.sleep(60)\n")
+    process = subprocess.Popen(
+        [*COMMAND, "inspect", str(tmp_path / "slow.py")], stderr=subprocess.PIPE, text=True, cwd=SAMPLES.parent
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline() == "waiting\n"
+    time.sleep(0.2)
+    os.kill(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "lrdecay: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "understood"),
+    [
+        (["inspect", "c.py", "--cfg-options", "a=1", "b=2"], ["inspect", "c.py", "--cfg-options", "a=1", "--cfg-options", "b=2"]),
+        (["--cfg-options", "a=1", "c.py"], ["--cfg-options", "a=1", "c.py"]),
+        (["--cfg-options", "a=1", "b=2", "-v", "c.py"], ["--cfg-options", "a=1", "--cfg-options", "b=2", "-v", "c.py"]),
+        (["--cfg-options=a=1", "c.py"], ["--cfg-options=a=1", "c.py"]),
+        (["--cfg-options", "c.py"], ["--cfg-options", "c.py"]),
+        (["c.py", "--cfg-options"], ["c.py", "--cfg-options"]),
+        (["--cfg-options", "a=1", "--cfg-options", "b=2"], ["--cfg-options", "a=1", "--cfg-options", "b=2"]),
+    ],
+)
+def test_cfg_options_take_several_values(typed: list[str], understood: list[str]) -> None:
+    assert spread_cfg_options(typed) == understood

@@ -1,0 +1,105 @@
+"""Small group maps for tests: ``group_map({"decay": {"lr": 0.1, "parameters": {"conv.weight": (8, 3)}}})``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from lrdecay_cli.domain.group_map import (
+    SCHEMA_VERSION,
+    ConfigSource,
+    Constructor,
+    Duplicate,
+    GroupedParameter,
+    GroupMap,
+    Model,
+    Optimizer,
+    Parameter,
+    ParameterGroup,
+    Tool,
+    Totals,
+)
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def group_map(
+    groups: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    frozen: Shapes | None = None,
+    missing: Shapes | None = None,
+    duplicates: Mapping[str, str] | None = None,
+    **fields: Any,
+) -> GroupMap:
+    """A map with totals that add up.
+
+    Args:
+        groups: by name: ``parameters`` (shape by name), ``no_grad`` (names of those that take no gradient) and any of
+            the group's own numbers and ``options``; lr is 0.1 and weight decay 0.05 unless given.
+        frozen: shape by name.
+        missing: shape by name.
+        duplicates: first name by further name.
+        fields: any other field of the map in place of the usual one.
+    """
+    built = tuple(_group(name, **spec) for name, spec in (groups or {}).items())
+    outside = (_parameters(frozen or {}), _parameters(missing or {}))
+    shapes = {parameter.name: parameter.shape for group in built for parameter in group.parameters}
+    further = tuple(
+        Duplicate(name, shapes.get(first, ()), math.prod(shapes.get(first, ())), first)
+        for name, first in (duplicates or {}).items()
+    )
+    usual: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "tool": Tool("lrdecay", "0"),
+        "stack": {},
+        "device": "cpu",
+        "config": ConfigSource("config.py", "0" * 64, {}),
+        "constructor": Constructor("DefaultOptimWrapperConstructor", {}),
+        "optimizer": Optimizer("AdamW", "OptimWrapper", {}),
+        "base_lr": 0.1,
+        "base_weight_decay": 0.05,
+        "model": Model("Detector", None, _totals(built, *outside, further)),
+        "groups": built,
+        "frozen": outside[0],
+        "missing": outside[1],
+        "duplicates": further,
+        "stand_ins": (),
+    }
+    return GroupMap(**{**usual, **fields})
+
+
+def _group(
+    name: str, *, parameters: Shapes | None = None, no_grad: tuple[str, ...] = (), **numbers: Any
+) -> ParameterGroup:
+    held = tuple(
+        GroupedParameter(parameter.name, parameter.shape, parameter.numel, parameter.name not in no_grad, None)
+        for parameter in _parameters(parameters or {})
+    )
+    usual: dict[str, Any] = {"layer_id": None, "lr_scale": 1.0, "lr": 0.1, "weight_decay": 0.05, "options": {}}
+    return ParameterGroup(name=name, parameters=held, **{**usual, **numbers})
+
+
+def _parameters(shapes: Shapes) -> tuple[Parameter, ...]:
+    return tuple(Parameter(name, tuple(shape), math.prod(shape)) for name, shape in shapes.items())
+
+
+def _totals(
+    groups: tuple[ParameterGroup, ...],
+    frozen: tuple[Parameter, ...],
+    missing: tuple[Parameter, ...],
+    duplicates: tuple[Duplicate, ...],
+) -> Totals:
+    grouped = [parameter for group in groups for parameter in group.parameters]
+    everything: list[Parameter | GroupedParameter] = [*grouped, *frozen, *missing]
+    return Totals(
+        tensors=len(everything),
+        parameters=sum(parameter.numel for parameter in everything),
+        grouped_tensors=len(grouped),
+        grouped_parameters=sum(parameter.numel for parameter in grouped),
+        frozen_tensors=len(frozen),
+        frozen_parameters=sum(parameter.numel for parameter in frozen),
+        missing_tensors=len(missing),
+        missing_parameters=sum(parameter.numel for parameter in missing),
+        duplicate_names=len(duplicates),
+    )
