@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from lrdecay_cli.analysis.diff import diff
+from lrdecay_cli.analysis.change_table import long_table, shown, wide_table
+from lrdecay_cli.analysis.diff import check_tolerance, diff, known_aspects, settings
 from lrdecay_cli.analysis.folding import fold
-from lrdecay_cli.analysis.settings import setting_changes
-from lrdecay_cli.domain.change import ASPECTS, Change, FoldedChange, SettingChange
-from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.analysis.standing import parameter_names
+from lrdecay_cli.domain.change import ASPECTS, Aspect, Change, FoldedChange, SettingChange
 from lrdecay_cli.domain.group_map import ConfigSource, GroupMap, Tool
-from lrdecay_cli.domain.report import Column, Note, Report, Table
+from lrdecay_cli.domain.report import Note, Report
 
 DIFF_SCHEMA_VERSION = 1
-COLUMNS = (
-    Column("parameters", "parameters", "name"),
-    Column("aspect", "what"),
-    Column("before", "before", "rate"),
-    Column("after", "after", "rate"),
-    Column("tensors", "tensors", "integer"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +39,22 @@ class Comparison:
     differs: bool
 
 
-def check_aspects(only: str | None, rtol: float) -> frozenset[str] | None:
-    """The aspects of ``--only`` (comma-separated), None for all. Raises LrdecayError for what cannot be compared by."""
-    if not (math.isfinite(rtol) and rtol >= 0):
-        raise LrdecayError(f"{rtol!r} is not a tolerance", where="--rtol", remedy="give a number from 0 up, such as 1e-6")
-    if only is None:
-        return None
-    aspects = frozenset(name.strip().replace("-", "_") for name in only.split(","))
-    for name in sorted(aspects.difference(ASPECTS)):
-        nearest = difflib.get_close_matches(name, ASPECTS, n=1)
-        hint = f"did you mean {nearest[0]}? " if nearest else ""
-        raise LrdecayError(f"unknown aspect {name!r}", where="--only", remedy=f"{hint}one of {', '.join(ASPECTS)}")
-    return aspects
+def check_aspects(only: str | None, rtol: float) -> frozenset[Aspect] | None:
+    """The aspects of ``--only`` (comma-separated), None for all. Raises LrdecayError for what cannot be compared by.
+
+    Called before a model is built for a comparison that cannot be made.
+    """
+    check_tolerance(rtol)
+    return None if only is None else known_aspects(name.strip().replace("-", "_") for name in only.split(","))
 
 
 def comparison(
-    before: GroupMap, after: GroupMap, *, rtol: float = 0.0, only: frozenset[str] | None = None, verbose: bool = False
+    before: GroupMap,
+    after: GroupMap,
+    *,
+    rtol: float = 0.0,
+    only: frozenset[Aspect] | None = None,
+    verbose: bool = False,
 ) -> Comparison:
     """Compare two maps.
 
@@ -76,48 +66,25 @@ def comparison(
         verbose: name every parameter behind a pattern.
     """
     changes = tuple(diff(before, after, rtol=rtol, only=only))
-    folded = tuple(fold(changes, before, after))
-    settings = tuple(setting_changes(before, after))
+    names = (parameter_names(before), parameter_names(after))
+    folded = tuple(fold(changes, *names))
+    changed_settings = tuple(settings(before, after))
     report = Report(
-        facts=(("before", before.config.path), ("after", after.config.path), *_setting_facts(settings)),
-        tables=(Table("", COLUMNS, tuple(_row(change) for change in folded)),),
+        facts=(("before", before.config.path), ("after", after.config.path), *_setting_facts(changed_settings)),
+        tables=(wide_table(changes, folded, (*names[0], *names[1])),),
         notes=tuple(_members(folded)) if verbose else (),
         summary=_summary(changes, before, after, only),
-        document=Difference(DIFF_SCHEMA_VERSION, after.tool, before.config, after.config, not changes, settings, folded),
+        rows=long_table(folded),
+        document=Difference(
+            DIFF_SCHEMA_VERSION, after.tool, before.config, after.config, not changes, changed_settings, folded
+        ),
     )
     return Comparison(report, differs=bool(changes))
 
 
-def _setting_facts(settings: tuple[SettingChange, ...]) -> Iterator[tuple[str, str]]:
-    for setting in settings:
-        yield setting.name, f"{_shown(setting.before)} → {_shown(setting.after)}"
-
-
-def _row(change: FoldedChange) -> tuple[Any, ...]:
-    return (
-        change.pattern,
-        change.aspect.replace("_", " "),
-        _cell(change.before),
-        _cell(change.after),
-        change.tensors,
-    )
-
-
-def _cell(value: Any) -> Any:
-    """A number as it is, so that the format decides how it is written; the rest as text."""
-    return value if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)) else _shown(value)
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{key}={item}" for key, item in value.items()) or "–"
-    if isinstance(value, (list, tuple)):
-        return "×".join(map(str, value)) or "scalar"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _setting_facts(changed: tuple[SettingChange, ...]) -> Iterator[tuple[str, str]]:
+    for setting in changed:
+        yield setting.name, f"{shown(setting.before)} → {shown(setting.after)}"
 
 
 def _members(folded: tuple[FoldedChange, ...]) -> Iterator[Note]:
@@ -126,7 +93,7 @@ def _members(folded: tuple[FoldedChange, ...]) -> Iterator[Note]:
             yield Note(f"{change.pattern}: {change.aspect.replace('_', ' ')}", "info", change.parameters)
 
 
-def _summary(changes: tuple[Change, ...], before: GroupMap, after: GroupMap, only: frozenset[str] | None) -> str:
+def _summary(changes: tuple[Change, ...], before: GroupMap, after: GroupMap, only: frozenset[Aspect] | None) -> str:
     compared = f" in {', '.join(sorted(only)).replace('_', ' ')}" if only else ""
     total = max(before.model.totals.tensors, after.model.totals.tensors)
     if not changes:

@@ -34,6 +34,12 @@ def known_aspects(names: Iterable[str]) -> frozenset[Aspect]:
     return frozenset(aspects)
 
 
+def check_tolerance(rtol: float) -> None:
+    """Raise LrdecayError unless ``rtol`` is a number from 0 up."""
+    if not rtol >= 0:
+        raise LrdecayError(f"the tolerance is {rtol}", where="--rtol", remedy="give a number from 0 up, such as 1e-6")
+
+
 def diff(
     before: GroupMap, after: GroupMap, *, rtol: float = 0.0, only: Iterable[str] | None = None
 ) -> Iterator[Change]:
@@ -51,8 +57,7 @@ def diff(
     Raises:
         LrdecayError: no such aspect, or a tolerance that is no number from 0 up. At once, not with the first change.
     """
-    if not rtol >= 0:
-        raise LrdecayError(f"the tolerance is {rtol}", where="--rtol", remedy="give a number from 0 up")
+    check_tolerance(rtol)
     told = frozenset(ASPECTS) if only is None else known_aspects(only)
     return (change for change in _changes(before, after, rtol) if change.aspect in told)
 

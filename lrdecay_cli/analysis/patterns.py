@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from lrdecay_cli.analysis.name_tree import NameTree, Path
 
@@ -53,44 +54,48 @@ class Universe:
         if not order:
             return []
         patterns = []
-        for labels, paths in _fold(NameTree.of(order), self._tree, spelled=spelled).items():
+        for labels, paths in _fold(NameTree.of(order), self._tree, 0, _Rules(spelled)).items():
             members = sorted((".".join(path) for path in paths), key=order.__getitem__)
             patterns.append((".".join(labels) if len(members) > 1 else literal(members[0]), members))
         return sorted(patterns, key=lambda item: order[item[1][0]])
 
 
-def _fold(chosen: NameTree, universe: NameTree, *, depth: int = 0, spelled: int = 0, mirrors: int = 2) -> _Folded:
-    """Fold the names of ``chosen`` within the same module of the universe.
+class _Rules(NamedTuple):
+    """How a pattern may look from here on down."""
 
-    Args:
-        chosen: the names to fold.
-        universe: the same module with all its names.
-        depth: how many labels lead to this module.
-        spelled: as for :meth:`Universe.fold`.
-        mirrors: how often on the way down names may still be folded from their ends instead.
-    """
-    if depth >= spelled and len(chosen.below) == len(universe.below):
+    spelled: int = 0
+    """How many labels at its head may not hide behind a star."""
+    mirrors: int = 2
+    """How many more modules may be folded from the ends of their names instead: each costs another pass."""
+    backward: bool = False
+    """Whether names are being read from their ends."""
+
+
+def _fold(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules) -> _Folded:
+    """Fold the names of ``chosen`` within the same module of the universe, to which ``depth`` labels lead."""
+    if depth >= rules.spelled and len(chosen.below) == len(universe.below):
         return {("*",): chosen.below}
     # Where all names go the same way, the module that they part in says more than this one.
-    mirrored = mirrors > 0 and depth >= spelled and len(chosen.modules) + len(chosen.parameters) > 1
-    by_module = _fold_inside(chosen, universe, depth, spelled, mirrors - mirrored)
-    if mirrored and not _is_one_subtree(by_module):
-        # What agrees across modules (all biases) folds better from its end. In a mirror there is no other: a pattern
-        # has one star at most.
-        by_end = _fold_inside(chosen.mirrored, universe.mirrored, 0, 0, mirrors=0)
+    mirror = rules.mirrors > 0 and depth >= rules.spelled and len(chosen.modules) + len(chosen.parameters) > 1
+    by_module = _fold_inside(chosen, universe, depth, rules._replace(mirrors=rules.mirrors - mirror))
+    if mirror and not _is_one_subtree(by_module):
+        # What agrees across modules (all biases) folds better from its end. A mirror has no mirrors: a pattern has
+        # one star at most.
+        by_end = _fold_inside(chosen.mirrored, universe.mirrored, 0, _Rules(mirrors=0, backward=True))
         if _length(by_end) < _length(by_module):
             return {labels[::-1]: [path[::-1] for path in paths] for labels, paths in by_end.items()}
     return by_module
 
 
-def _fold_inside(chosen: NameTree, universe: NameTree, depth: int, spelled: int, mirrors: int) -> _Folded:
+def _fold_inside(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules) -> _Folded:
     """Fold each module in this one, then put siblings that end in the same pattern into one."""
     alike: dict[Path, dict[str, list[Path]]] = {}
     if chosen.parameters:
         alike[()] = {label: [path] for label, path in chosen.parameters.items()}
     for label, module in chosen.modules.items():
-        inner = _fold(module, universe.modules[label], depth=depth + 1, spelled=spelled, mirrors=mirrors)
-        for tail, paths in inner.items():
+        # "*.0.bias" says little: a number is nothing without the module that it counts in.
+        inner_rules = rules._replace(spelled=depth + 2) if rules.backward and _is_index(label) else rules
+        for tail, paths in _fold(module, universe.modules[label], depth + 1, inner_rules).items():
             alike.setdefault(tail, {})[label] = paths
     folded: _Folded = {}
     for tail, by_label in alike.items():

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lrdecay_cli import __version__
-#from lrdecay_cli.app.diff_command import diff
+from lrdecay_cli.app.diff_command import diff
 from lrdecay_cli.app.inspect_command import inspect
 from lrdecay_cli.app.schema_command import schema
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
 )
 app.command(name="inspect")(inspect)
-#app.command(name="diff")(diff)
+app.command(name="diff")(diff)
 app.command(name="schema")(schema)
 
 

@@ -62,3 +62,5 @@ class Report:
     """One line: the total, or the verdict."""
     document: Any = field(repr=False)
     """The dataclass that the JSON format writes."""
+    rows: Table | None = None
+    """What CSV writes, where the tables are folded further than a machine wants them; None for the tables."""

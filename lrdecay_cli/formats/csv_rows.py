@@ -13,7 +13,7 @@ def render(report: Report, canvas: Canvas) -> str:
     """A header line with the columns' keys and a line per row; tables are separated by an empty line."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    for index, table in enumerate(report.tables):
+    for index, table in enumerate(report.tables if report.rows is None else (report.rows,)):
         if index:
             out.write("\n")
         writer.writerow(column.key for column in table.columns)

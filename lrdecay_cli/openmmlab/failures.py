@@ -122,9 +122,7 @@ def _failing_type(trace: TracebackType | None) -> str:
     return getattr(_local(trace, "obj_cls", callable, function="build_from_cfg"), "__name__", "")
 
 
-def _local(
-    trace: TracebackType | None, variable: str, fits: Callable[[Any], bool], function: str | None = None
-) -> Any:
+def _local(trace: TracebackType | None, variable: str, fits: Callable[[Any], bool], function: str | None = None) -> Any:
     """Value of a local variable in the innermost frame of the traceback where it fits, None if it does in none."""
     value = None
     while trace is not None:

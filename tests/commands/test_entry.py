@@ -39,7 +39,9 @@ def maps(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(folder / "a.json"), str(folder / "b.json")]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["schema"], ["diff", "A", "B"], ["inspect", "A"], ["inspect", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["schema"], ["diff", "A", "B"], ["inspect", "A"], ["inspect", "--help"]]
+)
 def test_torch_stays_out(arguments: list[str], maps: list[str]) -> None:
     arguments = [dict(zip("AB", maps, strict=True)).get(argument, argument) for argument in arguments]
     script = (
@@ -65,8 +67,21 @@ def test_without_torch_a_config_says_what_to_install(tmp_path: Path) -> None:
     for package in (typer, rich, msgspec):
         folder = Path(package.__file__).parent
         for entry in folder.parent.iterdir():
-            light = ("typer", "rich", "msgspec", "click", "shellingham", "pygments", "markdown_it", "mdurl", "annotated_doc")
-            if entry.name.lower().startswith((*light, "typing_extensions", "packaging")) and not (site / entry.name).exists():
+            light = (
+                "typer",
+                "rich",
+                "msgspec",
+                "click",
+                "shellingham",
+                "pygments",
+                "markdown_it",
+                "mdurl",
+                "annotated_doc",
+            )
+            if (
+                entry.name.lower().startswith((*light, "typing_extensions", "packaging"))
+                and not (site / entry.name).exists()
+            ):
                 (site / entry.name).symlink_to(entry)
     script = (
         f"import sys\nsys.path[:0] = [{str(SAMPLES.parent)!r}, {str(site)!r}]\n"
@@ -109,7 +124,10 @@ def test_interrupt(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("typed", "understood"),
     [
-        (["inspect", "c.py", "--cfg-options", "a=1", "b=2"], ["inspect", "c.py", "--cfg-options", "a=1", "--cfg-options", "b=2"]),
+        (
+            ["inspect", "c.py", "--cfg-options", "a=1", "b=2"],
+            ["inspect", "c.py", "--cfg-options", "a=1", "--cfg-options", "b=2"],
+        ),
         (["--cfg-options", "a=1", "c.py"], ["--cfg-options", "a=1", "c.py"]),
         (["--cfg-options", "a=1", "b=2", "-v", "c.py"], ["--cfg-options", "a=1", "--cfg-options", "b=2", "-v", "c.py"]),
         (["--cfg-options=a=1", "c.py"], ["--cfg-options=a=1", "c.py"]),

@@ -123,7 +123,7 @@ USAGE = {
         ["inspect", "convnext-t_layer-wise.py", "--cfg-options", "lr"],
         r"--cfg-options: 'lr' is not key=value",
     ),
-    "only": (["diff", "a.json", "b.json", "--only", "lr,weight"], r"--only: unknown aspect 'weight'.*weight_decay"),
+    "only": (["diff", "a.json", "b.json", "--only", "lr,weight"], r"--only: no aspect 'weight'.*weight_decay"),
     "rtol": (["diff", "a.json", "b.json", "--rtol", "-1"], r"--rtol"),
     "missing map": (["diff", "a.json", "b.json"], r"a\.json: no such file"),
     "stdin twice": (["diff", "-", "-"], r"stdin can be read only once"),
