@@ -36,7 +36,7 @@ def wide_table(changes: Iterable[Change], folded: Iterable[FoldedChange], names:
         profiles.setdefault(change.parameter, {})[change.aspect] = (change.before, change.after)
     alike: dict[str, list[str]] = {}
     for name, profile in profiles.items():
-        _drop_implied_group(profile)
+        _drop_implied(profile)
         if set(profile) - {"renamed"}:
             alike.setdefault(repr({**profile, "renamed": None}), []).append(name)
     universe = Universe(names)
@@ -90,8 +90,10 @@ def shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _drop_implied_group(profile: _Profile) -> None:
-    """Forget a new group name that says no more than the new layer id and weight decay beside it."""
+def _drop_implied(profile: _Profile) -> None:
+    """Forget what says no more than the column beside it: a group named for its layer id, frozen and in no group."""
+    if "frozen" in profile.get("state", ()):
+        profile.pop("frozen", None)
     kinds = [_DECAY_GROUP.match(str(name)) for name in profile.get("group", ())]
     if len(kinds) == 2 and all(kinds) and "layer_id" in profile:
         same_kind = len({kind[1] for kind in kinds if kind}) == 1

@@ -10,25 +10,17 @@ from lrdecay_cli.analysis.change_table import long_table, shown, wide_table
 from lrdecay_cli.analysis.diff import check_tolerance, diff, known_aspects, settings
 from lrdecay_cli.analysis.folding import fold
 from lrdecay_cli.analysis.standing import parameter_names
-from lrdecay_cli.domain.change import ASPECTS, Aspect, Change, FoldedChange, SettingChange
-from lrdecay_cli.domain.group_map import ConfigSource, GroupMap, Tool
+from lrdecay_cli.domain.change import (
+    ASPECTS,
+    DIFFERENCE_SCHEMA_VERSION,
+    Aspect,
+    Change,
+    Difference,
+    FoldedChange,
+    SettingChange,
+)
+from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report
-
-DIFF_SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """The JSON document of ``diff``."""
-
-    schema_version: int
-    tool: Tool
-    before: ConfigSource
-    after: ConfigSource
-    identical: bool
-    settings: tuple[SettingChange, ...]
-    """Why parameters differ. A setting that changes no parameter does not count as a difference."""
-    changes: tuple[FoldedChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +68,7 @@ def comparison(
         summary=_summary(changes, before, after, only),
         rows=long_table(folded),
         document=Difference(
-            DIFF_SCHEMA_VERSION, after.tool, before.config, after.config, not changes, changed_settings, folded
+            DIFFERENCE_SCHEMA_VERSION, after.tool, before.config, after.config, not changes, changed_settings, folded
         ),
     )
     return Comparison(report, differs=bool(changes))

@@ -59,7 +59,8 @@ def _run(arguments: Sequence[str]) -> int:
         if hasattr(error, "format_message"):
             return _fail(_usage_line(error))
         raise
-    return int(code or CLEAN)
+    # typer turns Ctrl-C into this code and says nothing.
+    return _fail("interrupted", INTERRUPTED) if code == INTERRUPTED else int(code or CLEAN)
 
 
 def _usage_line(error: Exception) -> str:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from lrdecay_cli.app.console import write_stdout
 
 
-def schema() -> None:
-    """Print the JSON Schema (2020-12) of the group maps that --format json writes."""
+def schema(
+    document: Annotated[str, typer.Argument(metavar="[map|diff]", help="Which JSON: of inspect, or of diff.")] = "map",
+) -> None:
+    """Print the JSON Schema (2020-12) of what --format json writes."""
     import json
 
-    from lrdecay_cli.files.schema import map_schema
+    from lrdecay_cli.files.schema import DOCUMENTS, document_schema
+    from lrdecay_cli.formats import check_format
 
-    write_stdout(json.dumps(map_schema(), indent=2) + "\n")
+    check_format(document, where="schema", allowed=DOCUMENTS)
+    write_stdout(json.dumps(document_schema(document), indent=2) + "\n")

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from lrdecay_cli.domain.group_map import ConfigSource, Tool
+
+DIFFERENCE_SCHEMA_VERSION = 1
+
 Aspect = Literal[
     "added",
     "removed",
@@ -83,3 +87,17 @@ class SettingChange:
     """Its path in the map: ``base_lr``, ``constructor.options.decay_rate``."""
     before: Any
     after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Everything that differs between two maps, as ``diff --format json`` writes it."""
+
+    schema_version: int
+    tool: Tool
+    before: ConfigSource
+    after: ConfigSource
+    identical: bool
+    """Whether there are no changes; a setting that changes no parameter is no difference."""
+    settings: tuple[SettingChange, ...]
+    changes: tuple[FoldedChange, ...]

@@ -1,4 +1,4 @@
-"""The JSON Schema of the files that lrdecay writes, derived from the dataclasses that are written."""
+"""The JSON Schemas of what lrdecay writes, derived from the dataclasses that are written."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ from typing import Any
 
 import msgspec
 
+from lrdecay_cli.domain.change import DIFFERENCE_SCHEMA_VERSION, Difference
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+DOCUMENTS: dict[str, tuple[type, int]] = {
+    "map": (GroupMap, SCHEMA_VERSION),
+    "diff": (Difference, DIFFERENCE_SCHEMA_VERSION),
+}
+"""What there is a schema for: the class that is written, and the version of its form."""
 
 
-def map_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a group map. Strict like the reader: every key is required, no other is allowed."""
-    schema = msgspec.json.schema(GroupMap)
+def document_schema(document: str) -> dict[str, Any]:
+    """JSON Schema (2020-12) of a document of ``DOCUMENTS``. Strict: every key is required, no other is allowed."""
+    written, version = DOCUMENTS[document]
+    schema = msgspec.json.schema(written)
     for definition in schema["$defs"].values():
         definition["additionalProperties"] = False
-    schema["$defs"]["GroupMap"]["properties"]["schema_version"] = {"const": SCHEMA_VERSION}
-    return {"$schema": DIALECT, "title": f"lrdecay group map, version {SCHEMA_VERSION}", **schema}
+    schema["$defs"][written.__name__]["properties"]["schema_version"] = {"const": version}
+    return {"$schema": DIALECT, "title": f"lrdecay {document}, version {version}", **schema}

@@ -42,14 +42,14 @@ FOLDED = {
     "some of a module": ("cls.weight scale", ["head.cls.weight", "head.scale"]),
     "all of a module, by its parts": ("cls scale", ["head.*"]),
     "all biases": ("bias", ["*.bias"]),
-    "all weights of the neck": ("0.weight 1.weight 2.weight", ["*.{ffn,convs}.{0-2}.weight"]),
+    "weights under a number": (".0.weight", ["*.{ffn,convs}.0.weight"]),
     "all norms": ("norm", ["backbone.stages.*.{norm1,norm2}.{weight,bias}"]),
     "no decay": ("bias norm pos_embed", ["*.{pos_embed,bias}", "*.{norm1,norm2}.weight"]),
     "a number not by itself": (
         "1.blocks.0.ffn.0.bias 1.blocks.1.ffn.0.bias",
         ["backbone.stages.1.blocks.*.ffn.0.bias"],
     ),
-    "biases of one module, and all of another": ("neck. qkv.bias", ["backbone.*.attn.qkv.bias", "neck.*"]),
+    "biases of one module, and all of another": ("neck. qkv.bias", ["backbone.stages.*.qkv.bias", "neck.*"]),
 }
 
 

@@ -1,1 +1,1 @@
-"""Speed, as ratios between commands that are timed in turn in one run. Not collected by pytest: figures, no verdicts."""
+"""Speed, as ratios between commands that are timed in turn in one run. Figures and no verdicts: no pytest in here."""

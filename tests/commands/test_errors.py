@@ -70,7 +70,8 @@ CONFIGS = {
         r"MobileNetV2.*ConvNeXt",
     ),
     "shared modules": (
-        '_base_ = "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py"\noptim_wrapper = dict(paramwise_cfg=dict(bypass_duplicate=False))\n',
+        '_base_ = "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py"\n'
+        "optim_wrapper = dict(paramwise_cfg=dict(bypass_duplicate=False))\n",
         r"appear in more than one parameter group.*bypass_duplicate=True",
     ),
 }
@@ -158,8 +159,8 @@ def test_output_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_config_that_talks_keeps_stdout_clean(tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text(
-        GOOD
-        + "import os\nprint('from python')\nos.write(1, b'from the system\\n')\nos.system('echo from a child')\ndel os\n"
+        f"{GOOD}import os\nprint('from python')\nos.write(1, b'from the system\\n')\n"
+        "os.system('echo from a child')\ndel os\n"
     )
     result = lrdecay("inspect", tmp_path / "config.py", "--format", "json")
     assert json.loads(result.out)["model"]["type"] == "MaskRCNN"

@@ -14,7 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.files import map_schema, read_map, to_json, write_text
+from lrdecay_cli.files import document_schema, read_map, to_json, write_text
 from tests.group_maps import group_map
 
 MAP = group_map(
@@ -102,7 +102,7 @@ def test_round_trip_and_schema(tmp_path: Path) -> None:
     file = tmp_path / "map.json"
     write_text(file, to_json(MAP))
     assert read_map(str(file)) == MAP
-    Draft202012Validator(map_schema()).validate(json.loads(file.read_text()))
+    Draft202012Validator(document_schema("map")).validate(json.loads(file.read_text()))
     # Windows line ends and a byte order mark, as an editor may leave them.
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
     assert read_map(str(file)) == MAP
@@ -110,7 +110,7 @@ def test_round_trip_and_schema(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["unknown key", "missing key", "wrong type", "version"])
 def test_schema_refuses_what_the_reader_refuses(name: str) -> None:
-    assert not Draft202012Validator(map_schema()).is_valid(json.loads(BROKEN[name][0]))
+    assert not Draft202012Validator(document_schema("map")).is_valid(json.loads(BROKEN[name][0]))
 
 
 def test_numbers_that_json_cannot_hold_are_not_written() -> None:
