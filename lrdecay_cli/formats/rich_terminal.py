@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from io import StringIO
 from typing import Any
 
@@ -48,7 +49,9 @@ def render(report: Report, canvas: Canvas) -> str:
             console.print(Text(f"  {detail}", style="dim"))
     console.print()
     console.print(Text(report.summary, style="bold"))
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    text = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+    # The box brings an empty line of its own above and below.
+    return re.sub(r"\n{3,}", "\n\n", text) + "\n"
 
 
 def _facts(report: Report) -> RichTable:
