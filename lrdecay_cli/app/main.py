@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from lrdecay_cli.domain.errors import LrdecayError
 
 def main() -> NoReturn:
     """Run the command line that was given, and end the process."""
+    # One command and out: what a collection could free is not worth the time. Never in the Python API.
+    gc.disable()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

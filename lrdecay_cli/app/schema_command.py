@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from lrdecay_cli.app.console import write_stdout
-
 
 def schema(
     document: Annotated[str, typer.Argument(metavar="[map|diff]", help="Which JSON: of inspect, or of diff.")] = "map",
@@ -15,6 +13,7 @@ def schema(
     """Print the JSON Schema (2020-12) of what --format json writes."""
     import json
 
+    from lrdecay_cli.app.console import write_stdout
     from lrdecay_cli.files.schema import DOCUMENTS, document_schema
     from lrdecay_cli.formats import check_format
 

@@ -51,6 +51,22 @@ def test_values_that_are_no_equals_of_themselves_or_have_no_hash_fold() -> None:
     assert [(change.pattern, change.aspect) for change in folded(before, after)] == [("*", "lr"), ("*", "options")]
 
 
+def test_lines_are_in_the_order_of_their_first_parameters() -> None:
+    names = ["a.x", "b.x", "b.y", "c.x"]
+    changes = [
+        Change("a.x", "lr", 0.1, 0.2),
+        Change("b.x", "lr_scale", 0.5, 0.6),
+        Change("b.x", "lr", 0.1, 0.3),
+        Change("b.y", "lr", 0.1, 0.2),
+    ]
+    assert [(line.pattern, line.aspect) for line in fold(changes, names, names)] == [
+        ("a.x", "lr"),
+        ("b.x", "lr_scale"),
+        ("b.x", "lr"),
+        ("b.y", "lr"),
+    ]
+
+
 def test_equal_numbers_of_different_kinds_stay_apart() -> None:
     changes = [Change("a.x", "layer_id", 0, 1), Change("a.y", "frozen", False, True)]
     assert [change.aspect for change in fold(changes, ["a.x", "a.y"], ["a.x", "a.y"])] == ["layer_id", "frozen"]

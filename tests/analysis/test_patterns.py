@@ -108,10 +108,18 @@ def test_names_of_no_universe_are_taken_into_it() -> None:
     assert fold_names(["a.x", "a.y"], ["b"]) == [("a.*", ["a.x", "a.y"])]
 
 
-def test_labels_that_must_be_spelled_out() -> None:
-    assert Universe(SWIN).fold([name for name in SWIN if "neck" in name], spelled=2) == [
-        ("neck.convs.*", [name for name in SWIN if "neck" in name])
-    ]
+@pytest.mark.parametrize(
+    ("part", "spelled", "expected"),
+    [
+        ("neck", 0, ["neck.*"]),
+        ("neck", 2, ["neck.convs.*"]),
+        ("neck", 3, ["neck.convs.{0-2}.*"]),
+        ("bias", 1, ["backbone.stages.*.bias", "neck.convs.*.bias", "head.cls.bias"]),
+    ],
+)
+def test_labels_that_must_be_spelled_out(part: str, spelled: int, expected: list[str]) -> None:
+    folded = Universe(SWIN).fold([name for name in SWIN if part in name], spelled=spelled)
+    assert [pattern for pattern, _ in folded] == expected
 
 
 LABEL = st.sampled_from(

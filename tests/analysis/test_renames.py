@@ -61,8 +61,23 @@ CASES = {
     ),
     "numbers by value, not as text": (
         model(*of("head.w", "head.8", "head.10")),
-        model(*of("head.w", "head.9", "head.11")),
-        [("head.8.*", "renamed", "head.9.*"), ("head.10.*", "renamed", "head.11.*")],
+        model(*of("head.w", "head.11", "head.12")),
+        [("head.8.*", "renamed", "head.11.*"), ("head.10.*", "renamed", "head.12.*")],
+    ),
+    "one that looks like a part of another": (
+        model("w", *of("neck.conv", "stem"), "neck.scale"),
+        model("w", *of("fpn.conv", "root"), "fpn.scale"),
+        [("neck.*", "renamed", "fpn.*"), ("stem.*", "renamed", "root.*")],
+    ),
+    "all that every layer has": (
+        model("w", *of("layers.0.norm", "layers.1.norm")),
+        model("w", *of("layers.0.ln", "layers.1.ln")),
+        [("layers.{0,1}.norm.*", "renamed", "layers.{0,1}.ln.*")],
+    ),
+    "siblings of which either could be meant": (
+        model("w", *of("neck.x", "neck.y")),
+        model("w", *of("neck.u", "neck.v")),
+        [("neck.*", "removed", None), ("neck.*", "added", None)],
     ),
     "a module of one parameter": (
         model("w", "neck.weight"),
