@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from lrdecay_cli.analysis.change_table import long_table, shown, wide_table
 from lrdecay_cli.analysis.diff import check_tolerance, diff, known_aspects, settings
@@ -23,8 +24,7 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True):
     """The report, and whether there is a difference to report."""
 
     report: Report

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
+
+import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupedParameter, GroupMap, Parameter, ParameterGroup
@@ -14,8 +15,7 @@ from lrdecay_cli.domain.group_map import GroupedParameter, GroupMap, Parameter, 
 State = Literal["grouped", "frozen", "missing"]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A parameter with what became of it; ``group`` is None unless it is grouped."""
 
     parameter: Parameter | GroupedParameter

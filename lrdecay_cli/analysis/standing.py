@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """What became of one parameter."""
 
     shape: tuple[int, ...]
@@ -38,7 +38,7 @@ def standings(group_map: GroupMap) -> dict[str, Standing]:
         if name not in found:
             found[name] = standing
         else:
-            found[name] = replace(found[name], times=found[name].times + 1)
+            found[name] = msgspec.structs.replace(found[name], times=found[name].times + 1)
     return found
 
 

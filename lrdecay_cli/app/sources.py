@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+
+import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.files import read_map
+from lrdecay_cli.files import read_bytes, read_map
 
 _NEEDED = ("torch", "mmengine")
 # What tells an mmengine config in JSON from a group map.
@@ -58,11 +58,11 @@ def is_map(source: str) -> bool:
     if not source.endswith(".json") or "::" in source:
         return False
     try:
-        data = json.loads(Path(source).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        keys = msgspec.json.decode(read_bytes(source), type=dict[str, msgspec.Raw]).keys()
+    except (LrdecayError, msgspec.DecodeError, RecursionError):
         # Missing or broken: reading it as a map tells what is wrong, and where, without torch.
         return True
-    return not (isinstance(data, dict) and "schema_version" not in data and any(key in data for key in _CONFIG_KEYS))
+    return "schema_version" in keys or keys.isdisjoint(_CONFIG_KEYS)
 
 
 @contextmanager

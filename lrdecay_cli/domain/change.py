@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
+
+import msgspec
 
 from lrdecay_cli.domain.group_map import ConfigSource, Tool
 
@@ -50,8 +51,7 @@ options       the group's other options that differ
 ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One aspect of one parameter that differs."""
 
     parameter: str
@@ -61,8 +61,7 @@ class Change:
     after: Any
 
 
-@dataclass(frozen=True, slots=True)
-class FoldedChange:
+class FoldedChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The same change of several parameters, by a pattern that matches these and no others."""
 
     pattern: str
@@ -79,8 +78,7 @@ class FoldedChange:
         return len(self.parameters)
 
 
-@dataclass(frozen=True, slots=True)
-class SettingChange:
+class SettingChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A setting of the whole run that differs: why parameters changed, but no change to any parameter by itself."""
 
     name: str
@@ -89,8 +87,7 @@ class SettingChange:
     after: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that differs between two maps, as ``diff --format json`` writes it."""
 
     schema_version: int

@@ -7,16 +7,16 @@ Learning rates are absolute, per step, as the optimizer starts with them; ``lr_s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from lrdecay_cli.domain.provenance import Provenance
 
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A parameter that is in no group: frozen, or missing although it is trainable."""
 
     name: str
@@ -24,8 +24,7 @@ class Parameter:
     numel: int
 
 
-@dataclass(frozen=True, slots=True)
-class GroupedParameter:
+class GroupedParameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A parameter that the optimizer holds."""
 
     name: str
@@ -37,8 +36,7 @@ class GroupedParameter:
     """Why it is in its group by our own rules, to be held against the real group; null where it was observed only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
+class Duplicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A further name of a tensor that is accounted for under its first name."""
 
     name: str
@@ -48,8 +46,7 @@ class Duplicate:
     """The first name."""
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterGroup:
+class ParameterGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One entry of ``optimizer.param_groups``, in the optimizer's order."""
 
     name: str
@@ -63,16 +60,14 @@ class ParameterGroup:
     parameters: tuple[GroupedParameter, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The lrdecay that made the map."""
 
     name: str
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigSource:
+class ConfigSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the map came from."""
 
     path: str
@@ -83,8 +78,7 @@ class ConfigSource:
     """``--cfg-options`` as given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Constructor:
+class Constructor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The optimizer wrapper constructor that built the groups."""
 
     type: str
@@ -92,8 +86,7 @@ class Constructor:
     """Its ``paramwise_cfg``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Optimizer:
+class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The optimizer that holds the groups."""
 
     type: str
@@ -103,8 +96,7 @@ class Optimizer:
     """The config's other options of the optimizer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the model's parameters add up: every one is counted once, under its first name."""
 
     tensors: int
@@ -118,8 +110,7 @@ class Totals:
     duplicate_names: int
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The model that was built."""
 
     type: str
@@ -127,16 +118,14 @@ class Model:
     totals: Totals
 
 
-@dataclass(frozen=True, slots=True)
-class StandIn:
+class StandIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something that was missing or cannot run here, and what was put in its place."""
 
     name: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class GroupMap:
+class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the config's own constructor built, with every model parameter accounted for exactly once."""
 
     schema_version: int

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One step from a name or number to the next, with everything needed to do it again by hand."""
 
     rule: str
@@ -16,12 +16,11 @@ class Step:
     """The same with the numbers put in: ``3 + 7 // 3``. A Python expression that evaluates to ``result``."""
     result: int | float | None
     """What the formula gives. ``None`` only for a weight decay that the optimizer was given none of."""
-    inputs: Mapping[str, int | float] = field(default_factory=dict)
+    inputs: Mapping[str, int | float] = {}
     """The numbers that went in, by the names that ``rule`` uses: ``{"block": 7}``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole way from a parameter's name to what the optimizer does with it."""
 
     layer_id: Step

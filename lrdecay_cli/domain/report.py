@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 Kind = Literal["name", "text", "integer", "rate", "scale", "share", "tree"]
 """How a column is written: ``rate`` is a learning rate or weight decay, ``scale`` an lr scale (with a bar where there
@@ -12,8 +13,7 @@ is room), ``share`` a fraction of 1, ``tree`` a :class:`Branch`."""
 Level = Literal["info", "warning"]
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A cell of a tree: a module's path with the guides that lead to it."""
 
     guide: str
@@ -21,8 +21,7 @@ class Branch:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A column of a table."""
 
     key: str
@@ -32,8 +31,7 @@ class Column:
     kind: Kind = "text"
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rows of raw values, one per column: numbers stay numbers, a missing value is None."""
 
     title: str
@@ -41,8 +39,7 @@ class Table:
     rows: tuple[tuple[Any, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A line below the tables; ``details`` are lines of their own, patterns mostly."""
 
     text: str
@@ -50,8 +47,7 @@ class Note:
     details: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that one run of a command found out."""
 
     facts: tuple[tuple[str, str], ...]
@@ -60,7 +56,7 @@ class Report:
     notes: tuple[Note, ...]
     summary: str
     """One line: the total, or the verdict."""
-    document: Any = field(repr=False)
-    """The dataclass that the JSON format writes."""
+    document: Any
+    """The record that the JSON format writes."""
     rows: Table | None = None
     """What CSV writes, where the tables are folded further than a machine wants them; None for the tables."""

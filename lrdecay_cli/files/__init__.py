@@ -2,7 +2,7 @@
 
 from lrdecay_cli.files.atomic import write_text
 from lrdecay_cli.files.json_text import to_json
-from lrdecay_cli.files.map_file import read_map
+from lrdecay_cli.files.map_file import read_bytes, read_map
 from lrdecay_cli.files.schema import DOCUMENTS, document_schema
 
-__all__ = ["DOCUMENTS", "document_schema", "read_map", "to_json", "write_text"]
+__all__ = ["DOCUMENTS", "document_schema", "read_bytes", "read_map", "to_json", "write_text"]

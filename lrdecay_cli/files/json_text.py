@@ -1,4 +1,4 @@
-"""Writing a dataclass as JSON text that is the same on every run."""
+"""Writing a record as JSON text that is the same on every run."""
 
 from __future__ import annotations
 

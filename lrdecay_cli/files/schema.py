@@ -1,4 +1,4 @@
-"""The JSON Schemas of what lrdecay writes, derived from the dataclasses that are written."""
+"""The JSON Schemas of what lrdecay writes, derived from the records that are written."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ DOCUMENTS: dict[str, tuple[type, int]] = {
 
 
 def document_schema(document: str) -> dict[str, Any]:
-    """JSON Schema (2020-12) of a document of ``DOCUMENTS``. Strict: every key is required, no other is allowed."""
+    """JSON Schema (2020-12) of a document of ``DOCUMENTS``. Strict: no other key is allowed than it names."""
     written, version = DOCUMENTS[document]
     schema = msgspec.json.schema(written)
-    for definition in schema["$defs"].values():
-        definition["additionalProperties"] = False
     schema["$defs"][written.__name__]["properties"]["schema_version"] = {"const": version}
     return {"$schema": DIALECT, "title": f"lrdecay {document}, version {version}", **schema}

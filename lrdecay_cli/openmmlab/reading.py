@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import torch
 from torch import nn
 
@@ -140,12 +141,10 @@ def _parameter(name: str, tensor: nn.Parameter) -> Parameter:
 
 def _uniquely_named(groups: list[ParameterGroup]) -> tuple[ParameterGroup, ...]:
     """Groups in order; one whose name is taken gets ``#2``, ``#3`` behind it, so that a name means one group."""
-    from dataclasses import replace
-
     seen: dict[str, int] = {}
     named = []
     for group in groups:
         seen[group.name] = seen.get(group.name, 0) + 1
         count = seen[group.name]
-        named.append(group if count == 1 else replace(group, name=f"{group.name}#{count}"))
+        named.append(group if count == 1 else msgspec.structs.replace(group, name=f"{group.name}#{count}"))
     return tuple(named)

@@ -120,7 +120,9 @@ def test_config_against_its_map_and_stdin(maps: dict[str, Path]) -> None:
         stdin=maps["layer"].read_text(),
     )  # fmt: skip
     assert changed.code == 1
-    assert re.search(r"^backbone\.\{downsample_layers,stages\}\.0\.\* +grouped → frozen +31$", changed.out, re.M), changed.out
+    assert re.search(r"^backbone\.\{downsample_layers,stages\}\.0\.\* +grouped → frozen +31$", changed.out, re.M), (
+        changed.out
+    )
 
 
 def test_wild_bug_defaults_changed_between_versions(tmp_path: Path) -> None:
