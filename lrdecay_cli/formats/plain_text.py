@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from lrdecay_cli.domain.report import Note, Report, Table
 from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.formats.fitting import LEFT_KINDS
 from lrdecay_cli.formats.numbers import cell_text
-
-_LEFT = ("name", "text", "tree")
 
 
 def render(report: Report, canvas: Canvas) -> str:
@@ -33,7 +32,7 @@ def _table(table: Table) -> Iterator[str]:
         yield table.title
     for line in texts:
         cells = (
-            f"{text:<{width}}" if column.kind in _LEFT else f"{text:>{width}}"
+            f"{text:<{width}}" if column.kind in LEFT_KINDS else f"{text:>{width}}"
             for text, width, column in zip(line, widths, table.columns, strict=True)
         )
         yield "  ".join(cells).rstrip()

@@ -1,8 +1,7 @@
-"""Colour and boxes for a terminal. Names are folded onto further lines where the terminal is narrow, never cut."""
+"""Colour and boxes for a terminal. What does not fit is folded or told, never cut."""
 
 from __future__ import annotations
 
-import re
 from io import StringIO
 from typing import Any
 
@@ -13,11 +12,10 @@ from rich.text import Text
 
 from lrdecay_cli.domain.report import Branch, Column, Report, Table
 from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.formats.fitting import BAR_WIDTH, LEFT_KINDS, Fitting, fit
 from lrdecay_cli.formats.numbers import bar_length, cell_text, full_scale
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-_BAR_WIDTH = 10
-_LEFT = ("name", "text", "tree")
 # From the slowest layers to the head: cold to warm, so that the head stands out.
 _RAMP = ("blue", "cyan", "green", "yellow", "bright_yellow")
 
@@ -25,22 +23,17 @@ _RAMP = ("blue", "cyan", "green", "yellow", "bright_yellow")
 def render(report: Report, canvas: Canvas) -> str:
     """The report with boxes, bars and, if the canvas has it, colour."""
     out = StringIO()
-    console = Console(
-        file=out,
-        width=canvas.width or 120,
-        force_terminal=canvas.color,
-        color_system="auto" if canvas.color else None,
-        no_color=not canvas.color,
-        highlight=False,
-        emoji=False,
-        markup=False,
-    )
+    console = _console(out, canvas.width or 120, canvas)
     if report.facts:
         console.print(_facts(report))
     for table in report.tables:
         if table.rows:
             console.print()
-            console.print(_table(table, console.width))
+            fitting = fit(table, canvas.width)
+            # What is still too long is the terminal's to wrap.
+            _console(out, max(console.width, fitting.width), canvas).print(_table(table, fitting))
+            if hidden := [column.title for column in table.columns[len(fitting.widths) :]]:
+                console.print(Text(f"no room for {', '.join(hidden)}: widen the terminal, or --format text", "dim"))
     if report.notes:
         console.print()
     for note in report.notes:
@@ -50,8 +43,20 @@ def render(report: Report, canvas: Canvas) -> str:
     console.print()
     console.print(Text(report.summary, style="bold"))
     text = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
-    # The box brings an empty line of its own above and below.
-    return re.sub(r"\n{3,}", "\n\n", text) + "\n"
+    return text.strip("\n") + "\n"
+
+
+def _console(out: StringIO, width: int, canvas: Canvas) -> Console:
+    return Console(
+        file=out,
+        width=width,
+        force_terminal=canvas.color,
+        color_system="auto" if canvas.color else None,
+        no_color=not canvas.color,
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
 
 
 def _facts(report: Report) -> RichTable:
@@ -63,25 +68,34 @@ def _facts(report: Report) -> RichTable:
     return grid
 
 
-def _table(table: Table, width: int) -> RichTable:
+def _table(table: Table, fitting: Fitting) -> RichTable:
     drawn = RichTable(
-        box=box.SIMPLE_HEAD, title=table.title or None, title_justify="left", pad_edge=False, padding=(0, 1)
+        box=box.SIMPLE_HEAD,
+        title=table.title or None,
+        title_justify="left",
+        show_edge=False,
+        pad_edge=False,
+        # The box puts one character between columns.
+        padding=(0, fitting.gap - 2, 0, 1) if fitting.gap > 2 else (0, 1, 0, 0),
     )
-    bars = width >= 100
-    for column in table.columns:
-        left = column.kind in _LEFT
+    columns = tuple(zip(table.columns, fitting.widths, strict=False))
+    for column, width in columns:
         drawn.add_column(
-            column.title, justify="left" if left else "right", no_wrap=not left, overflow="fold", header_style="bold"
+            column.title,
+            justify="left" if column.kind in LEFT_KINDS else "right",
+            width=width,
+            overflow="fold",
+            header_style="bold",
         )
-        if column.kind == "scale" and bars:
-            drawn.add_column("", no_wrap=True, min_width=_BAR_WIDTH)
+        if column.kind == "scale" and fitting.bars:
+            drawn.add_column("", no_wrap=True, width=BAR_WIDTH)
     full = {index: full_scale([row[index] for row in table.rows]) for index in range(len(table.columns))}
     for row in table.rows:
         cells: list[Text] = []
-        for index, (value, column) in enumerate(zip(row, table.columns, strict=True)):
-            cells.append(_cell(value, column))
-            if column.kind == "scale" and bars:
-                cells.append(_bar(value, full[index]))
+        for index, (column, _) in enumerate(columns):
+            cells.append(_cell(row[index], column))
+            if column.kind == "scale" and fitting.bars:
+                cells.append(_bar(row[index], full[index]))
         drawn.add_row(*cells)
     return drawn
 
@@ -98,7 +112,7 @@ def _cell(value: Any, column: Column) -> Text:
 
 
 def _bar(value: Any, full: float) -> Text:
-    eighths = round(bar_length(value, full, _BAR_WIDTH) * 8)
+    eighths = round(bar_length(value, full, BAR_WIDTH) * 8)
     whole, part = divmod(eighths, 8)
     color = _RAMP[min(int(bar_length(value, 1.0, len(_RAMP))), len(_RAMP) - 1)]
     over = isinstance(value, (int, float)) and value > 1

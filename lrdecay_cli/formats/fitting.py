@@ -1,0 +1,68 @@
+"""How a table fits a terminal: what it gives up, in which order, before anything becomes unreadable."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lrdecay_cli.domain.report import Table
+from lrdecay_cli.formats.numbers import cell_text
+
+BAR_WIDTH = 10
+LEFT_KINDS = ("name", "text", "tree")
+# A name is folded down to this many characters a line; where no column is left to give up, to fewer.
+_FOLDED, _FOLDED_HARD = 24, 10
+
+
+class Fitting(msgspec.Struct, frozen=True):
+    """A way to draw a table."""
+
+    widths: tuple[int, ...]
+    """Characters of each column that is drawn; those to the right of them are not."""
+    gap: int = 3
+    """Characters between columns."""
+    bars: int = 0
+    """How many bars of ``BAR_WIDTH`` are drawn, one beside each lr scale."""
+
+    @property
+    def width(self) -> int:
+        """Characters of a line."""
+        return sum(self.widths) + self.gap * (len(self.widths) - 1) + self.bars * (BAR_WIDTH + self.gap)
+
+
+def fit(table: Table, width: int | None) -> Fitting:
+    """The roomiest way to draw ``table`` in ``width`` characters; all of it, with bars, where there is no limit.
+
+    Given up in this order: bars, room between columns and titles on one line, names on one line, and at last columns
+    from the right.
+    """
+    texts = [
+        [cell_text(row[index], column.kind) for row in table.rows] or [""] for index, column in enumerate(table.columns)
+    ]
+    cells = [max(map(len, column)) for column in texts]
+    titled = tuple(max(cell, len(column.title)) for cell, column in zip(cells, table.columns, strict=True))
+    barred = Fitting(titled, bars=sum(column.kind == "scale" for column in table.columns))
+    if width is None or barred.width <= width:
+        return barred
+    roomy = Fitting(titled)
+    if roomy.width <= width:
+        return roomy
+    words = (max(map(len, column.title.split() or [""])) for column in table.columns)
+    tight = Fitting(tuple(map(max, cells, words)), gap=2)
+    tight = _with_names_folded(tight, table, width, _FOLDED)
+    return _with_names_folded(_without_columns(tight, width), table, width, _FOLDED_HARD)
+
+
+def _with_names_folded(fitting: Fitting, table: Table, width: int, least: int) -> Fitting:
+    widths = list(fitting.widths)
+    for index, column in enumerate(table.columns[: len(widths)]):
+        excess = Fitting(tuple(widths), gap=fitting.gap).width - width
+        # The guides of a tree do not survive a fold.
+        if column.kind in ("name", "text") and excess > 0:
+            widths[index] = min(widths[index], max(least, widths[index] - excess))
+    return Fitting(tuple(widths), gap=fitting.gap)
+
+
+def _without_columns(fitting: Fitting, width: int) -> Fitting:
+    while fitting.width > width and len(fitting.widths) > 2:
+        fitting = Fitting(fitting.widths[:-1], gap=fitting.gap)
+    return fitting
