@@ -10,12 +10,15 @@ class LrdecayError(Exception):
         problem: what is wrong, as a sentence without a full stop.
         where: the file, config key or parameter it is about, empty if the problem says so itself.
         remedy: what the user can do, empty if nothing is known to help.
+        status: what a table of many configs says in one word: ``no-model``, ``no-optim-wrapper``, ``needs <package>``,
+            ``broken upstream`` (a config of an installed package that fails by its own fault), else ``error``.
     """
 
-    def __init__(self, problem: str, *, where: str = "", remedy: str = "") -> None:
+    def __init__(self, problem: str, *, where: str = "", remedy: str = "", status: str = "error") -> None:
         self.problem = problem
         self.where = where
         self.remedy = remedy
+        self.status = status
         super().__init__(self.line())
 
     def line(self) -> str:

@@ -46,12 +46,14 @@ def training_scope(config: Config) -> Iterator[None]:
 def check_trainable(config: Config, where: str) -> None:
     """Raise LrdecayError unless the config has a model and an optimizer wrapper, before either is built."""
     if not config.get("model"):
-        raise LrdecayError("config has no 'model'", where=where, remedy="give a training config, not a base of one")
+        raise LrdecayError(
+            "config has no 'model'", where=where, remedy="give a training config, not a base of one", status="no-model"
+        )
     wrapper = config.get("optim_wrapper")
     if not wrapper:
         old_style = config.get("optimizer")
         remedy = "'optimizer' is the mmcv 1 style: put it into optim_wrapper" if old_style else "give a training config"
-        raise LrdecayError("config has no 'optim_wrapper'", where=where, remedy=remedy)
+        raise LrdecayError("config has no 'optim_wrapper'", where=where, remedy=remedy, status="no-optim-wrapper")
     if not isinstance(wrapper, Mapping):
         raise LrdecayError(f"optim_wrapper is a {type_name(type(wrapper))}, not a dict", where=where)
 
