@@ -77,6 +77,14 @@ def long_table(folded: Iterable[FoldedChange]) -> Table:
     )
 
 
+def shown_change(before: Any, after: Any) -> str:
+    """``before → after`` for people; numbers in full where they look the same in four digits."""
+    texts = (shown(before), shown(after))
+    if texts[0] == texts[1]:
+        texts = (str(before), str(after))
+    return " → ".join(texts)
+
+
 def shown(value: Any) -> str:
     """A value of either side for people."""
     if value is None:
@@ -115,7 +123,7 @@ def _became(profile: _Profile) -> str:
 
 
 def _pair(profile: _Profile, aspect: str) -> str:
-    return f"{shown(profile[aspect][0])} → {shown(profile[aspect][1])}" if aspect in profile else ""
+    return shown_change(*profile[aspect]) if aspect in profile else ""
 
 
 def _raw(value: Any) -> Any:

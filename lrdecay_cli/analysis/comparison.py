@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from lrdecay_cli.analysis.change_table import long_table, shown, wide_table
+from lrdecay_cli.analysis.change_table import long_table, shown_change, wide_table
 from lrdecay_cli.analysis.diff import check_tolerance, diff, known_aspects, settings
 from lrdecay_cli.analysis.folding import fold
 from lrdecay_cli.analysis.standing import parameter_names
@@ -76,7 +76,7 @@ def comparison(
 
 def _setting_facts(changed: tuple[SettingChange, ...]) -> Iterator[tuple[str, str]]:
     for setting in changed:
-        yield setting.name, f"{shown(setting.before)} → {shown(setting.after)}"
+        yield setting.name, shown_change(setting.before, setting.after)
 
 
 def _members(folded: tuple[FoldedChange, ...]) -> Iterator[Note]:
