@@ -12,6 +12,7 @@ from lrdecay_cli.decay.errors import DecayError
 
 DecayType = Literal["layer_wise", "stage_wise"]
 DECAY_TYPES: tuple[DecayType, ...] = get_args(DecayType)
+OPTIONS = ("num_layers", "decay_rate", "decay_type")
 
 SECTION = "paramwise_cfg"
 
@@ -49,7 +50,10 @@ def _required(given: Mapping[str, Any], key: str) -> Any:
         return given[key]
     if key in given:
         raise DecayError("it is None", where=f"{SECTION}.{key}", remedy="give it a number")
-    raise DecayError(f"{key} is missing", where=SECTION, remedy=f"{_did_you_mean(key, given)}add {key}")
+    misspelt = _closest(key, (other for other in given if other not in OPTIONS))
+    raise DecayError(
+        f"{key} is missing", where=SECTION, remedy=f"rename {misspelt!r} to {key}" if misspelt else f"add {key}"
+    )
 
 
 def _num_layers(value: object) -> int:
@@ -70,12 +74,12 @@ def _decay_type(value: object) -> DecayType:
         return "layer_wise"
     if value == "stage_wise":
         return "stage_wise"
-    raise DecayError(
-        f"unknown decay type {value!r}", where=where, remedy=f"{_did_you_mean(value, DECAY_TYPES)}allowed: {allowed}"
-    )
+    meant = _closest(value, DECAY_TYPES)
+    question = f"did you mean {meant!r}? " if meant else ""
+    raise DecayError(f"unknown decay type {value!r}", where=where, remedy=f"{question}allowed: {allowed}")
 
 
-def _did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """A question with the closest candidate and a space behind it, or nothing."""
+def _closest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that the word may be a misspelling of, or the other way round; None if there is none."""
     close = difflib.get_close_matches(word.lower(), [str(candidate) for candidate in candidates], n=1)
-    return f"did you mean {close[0]!r}? " if close else ""
+    return close[0] if close else None

@@ -1,0 +1,163 @@
+"""What cannot be decayed: one line says where, what is wrong, and what is allowed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from lrdecay_cli.decay import MMDET_FAMILIES, DecayError
+from tests.decay.plain import explained
+
+RATE, LAYERS, TYPE = (f"paramwise_cfg.{key}" for key in ("decay_rate", "num_layers", "decay_type"))
+LR, WEIGHT_DECAY = "optim_wrapper.optimizer.lr", "optim_wrapper.optimizer.weight_decay"
+ALLOWED = "allowed: 'layer_wise', 'stage_wise'"
+WHOLE, FINITE = "give a whole number such as 12", "give a finite number such as 0.7"
+INTEGER = "a name under this module must have an integer there"
+OTHER = "use another optimizer wrapper constructor"
+VIT, SWIN = {"backbone": "VisionTransformer"}, {"backbone": "SwinTransformer"}
+SERVED_BY_MMDET = "it serves *ConvNeXt*"
+
+# What is given in place of settings that work: where, the problem and the remedy.
+REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    # options
+    "no paramwise_cfg": ({"paramwise_cfg": None}, "paramwise_cfg", "num_layers is missing", "add num_layers"),
+    "no num_layers": (
+        {"paramwise_cfg": {"decay_rate": 0.7}},
+        *("paramwise_cfg", "num_layers is missing", "add num_layers"),
+    ),
+    "num_layers misspelt": (
+        {"paramwise_cfg": {"num_layer": 12, "decay_rate": 0.7}},
+        *("paramwise_cfg", "num_layers is missing", "rename 'num_layer' to num_layers"),
+    ),
+    "mmpretrain's name of the rate": (
+        {"paramwise_cfg": {"num_layers": 12, "layer_decay_rate": 0.7}},
+        *("paramwise_cfg", "decay_rate is missing", "rename 'layer_decay_rate' to decay_rate"),
+    ),
+    "a decay type is no misspelt rate": (
+        {"paramwise_cfg": {"num_layers": 12, "decay_type": "layer_wise"}},
+        *("paramwise_cfg", "decay_rate is missing", "add decay_rate"),
+    ),
+    "num_layers None": ({"num_layers": None}, LAYERS, "it is None", "give it a number"),
+    "decay_rate None": ({"decay_rate": None}, RATE, "it is None", "give it a number"),
+    "num_layers bool": ({"num_layers": True}, LAYERS, "True is not an integer", WHOLE),
+    "num_layers float": ({"num_layers": 12.0}, LAYERS, "12.0 is not an integer", WHOLE),
+    "num_layers string": ({"num_layers": "12"}, LAYERS, "'12' is not an integer", WHOLE),
+    "decay_rate string": ({"decay_rate": "0.7"}, RATE, "'0.7' is not a number", FINITE),
+    "decay_rate bool": ({"decay_rate": False}, RATE, "False is not a number", FINITE),
+    "decay_rate complex": ({"decay_rate": 1j}, RATE, "1j is not a number", FINITE),
+    "decay_rate inf": ({"decay_rate": -math.inf}, RATE, "the number is not finite", FINITE),
+    "decay_rate nan": ({"decay_rate": math.nan}, RATE, "the number is not finite", FINITE),
+    "decay_rate that no float holds": ({"decay_rate": 10**309}, RATE, "the number is not finite", FINITE),
+    "decay_type no string": ({"decay_type": ["layer_wise"]}, TYPE, "['layer_wise'] is not a string", ALLOWED),
+    "decay_type None": ({"decay_type": None}, TYPE, "None is not a string", ALLOWED),
+    "decay_type unknown": ({"decay_type": "cosine"}, TYPE, "unknown decay type 'cosine'", ALLOWED),
+    "decay_type in capitals": (
+        {"decay_type": "Layer_Wise"},
+        *(TYPE, "unknown decay type 'Layer_Wise'", f"did you mean 'layer_wise'? {ALLOWED}"),
+    ),
+    "decay_type with more around it": (
+        {"decay_type": "my_stage_wise"},
+        *(TYPE, "unknown decay type 'my_stage_wise'", f"did you mean 'stage_wise'? {ALLOWED}"),
+    ),
+    "decay_type of another family": (
+        {**SWIN, "decay_type": "stage_wise"},
+        *(TYPE, "'stage_wise' is not defined for SwinTransformer", "allowed: 'layer_wise'"),
+    ),
+    # optimizer
+    "no lr": ({"base_lr": None}, LR, "there is no base learning rate to scale", "give the optimizer an lr"),
+    "lr string": ({"base_lr": "1e-4"}, LR, "'1e-4' is not a number", FINITE),
+    "weight decay inf": ({"base_weight_decay": math.inf}, WEIGHT_DECAY, "the number is not finite", FINITE),
+    # backbone
+    "no backbone": (
+        {"backbone": None},
+        *("model.backbone", "the model has no backbone, whose layers the decay goes by", OTHER),
+    ),
+    "a backbone that nobody serves, to mmdet": (
+        {"backbone": "ResNet", "families": MMDET_FAMILIES},
+        *("model.backbone", "mmdet's constructor cannot decay a ResNet", SERVED_BY_MMDET),
+    ),
+    "a backbone of ours, to mmdet": (
+        {**SWIN, "families": MMDET_FAMILIES},
+        "model.backbone",
+        "mmdet's constructor cannot decay a SwinTransformer",
+        f"{SERVED_BY_MMDET}; lrdecay's own constructor serves SwinTransformer",
+    ),
+    "no block": (
+        {**SWIN, "names": ["backbone.layers.0.blocks.0.weight"]},
+        "model.backbone",
+        "no parameter of this SwinTransformer is named like a block of the family swin",
+        f"its layers cannot be told apart; {OTHER}",
+    ),
+    "num_layers of another depth": (
+        {**VIT, "num_layers": 11},
+        *(LAYERS, "11 does not fit this VisionTransformer, which has 12 blocks", "set it to 12"),
+    ),
+    # names
+    "convnext stage": ({"name": "backbone.stages.4.0.w"}, "", "stage 4 has no layer id", "allowed: stage 0 to 3"),
+    "convnext downsampling": (
+        {"name": "backbone.downsample_layers.-1.0.w"},
+        *("", "stage -1 has no layer id", "allowed: stage 0 to 3"),
+    ),
+    "a line break in the name": (
+        {"name": "backbone.stages.4\n.0.w"},
+        *("", "stage 4 has no layer id", "allowed: stage 0 to 3"),
+    ),
+    "no block index": (
+        {"name": "backbone.stages.1"},
+        *("", "the name ends where a block index belongs, after 'stages.1'", INTEGER),
+    ),
+    "no stage index": (
+        {"name": "backbone.stages", "decay_type": "stage_wise"},
+        *("", "the name ends where a stage index belongs, after 'stages'", INTEGER),
+    ),
+    "stage index no integer": (
+        {"name": "backbone.downsample_layers_x.norm.w"},
+        *("", "'norm' after 'downsample_layers_x' is not a stage index", INTEGER),
+    ),
+    "vit block": ({**VIT, "name": "backbone.layers.12.w"}, "", "block 12 has no layer id", "allowed: block 0 to 11"),
+    "swin stage": (
+        {**SWIN, "name": "backbone.stages.3.blocks.0.w"},
+        *("", "stage 3 has no layer id", "allowed: stage 0 to 2"),
+    ),
+    "swin block": (
+        {**SWIN, "name": "backbone.stages.0.blocks.2.w"},
+        *("", "block 2 has no layer id", "allowed: block 0 to 1"),
+    ),
+    # powers
+    "zero to a negative power": (
+        {"decay_rate": 0, "num_layers": 1, "name": "backbone.stages.2.0.w"},
+        "",
+        "decay_rate 0 to the power -1 is a division by zero: layer id 3 lies above num_layers + 1 = 2",
+        "raise num_layers to fit the backbone, or give another decay_rate",
+    ),
+    **{
+        f"a power too large for a float, of {rate!r}": (
+            {"decay_rate": rate, "num_layers": 2_000, "name": "backbone.cls_token"},
+            "",
+            f"decay_rate {rate!r} to the power 2001 is too large for a float",
+            "give a decay_rate nearer to 1, and the num_layers that fits the backbone",
+        )
+        for rate in (2, 2.0)
+    },
+}
+
+
+@pytest.mark.parametrize(("given", "where", "problem", "remedy"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused(given: dict[str, Any], where: str, problem: str, remedy: str) -> None:
+    with pytest.raises(DecayError) as caught:
+        explained(**given)
+    error = caught.value
+    assert (error.where, error.problem, error.remedy) == (where or given["name"], problem, remedy)
+    assert str(error) == f"{error.where.replace(chr(10), ' ')}: {problem}; {remedy}"
+    assert len(str(error).splitlines()) == 1
+
+
+def test_a_backbone_that_nobody_serves_hears_who_is_served() -> None:
+    with pytest.raises(
+        DecayError, match=r"^model\.backbone: this constructor cannot decay a ResNet; it serves "
+    ) as caught:
+        explained(backbone="ResNet")
+    for served in ("*ConvNeXt*", "VisionTransformer", "BEiT", "SwinTransformer", "SwinTransformerV2"):
+        assert served in caught.value.remedy.removeprefix("it serves ").split(", ")
