@@ -54,8 +54,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "decay_type None": ({"decay_type": None}, TYPE, "None is not a string", ALLOWED),
     "decay_type unknown": ({"decay_type": "cosine"}, TYPE, "unknown decay type 'cosine'", ALLOWED),
     "decay_type in capitals": (
-        {"decay_type": "Layer_Wise"},
-        *(TYPE, "unknown decay type 'Layer_Wise'", f"did you mean 'layer_wise'? {ALLOWED}"),
+        {"decay_type": "LAYER_WISE"},
+        *(TYPE, "unknown decay type 'LAYER_WISE'", f"did you mean 'layer_wise'? {ALLOWED}"),
     ),
     "decay_type with more around it": (
         {"decay_type": "my_stage_wise"},

@@ -95,16 +95,23 @@ def floor_by_floor(name: str, num_layers: int, depths: tuple[int, ...] = (), pre
 
 
 def floors(names: Iterable[str], prefix: str) -> tuple[int, ...]:
-    return (sum(name.startswith(f"{prefix}floor") for name in names),)
+    return (len({name.split(".")[1] for name in names if name.startswith(f"{prefix}floor")}),)
 
 
 TOWER = Family("tower", ClassNames(("Tower",), within=True), {"stage_wise": floor_by_floor}, floors, sum)
-TOWER_NAMES = ["backbone.floor2.weight", "head.weight", "backbone.floor1.weight", "backbone.floor1.bias"]
+TOWER_NAMES = [
+    "backbone.floor2.weight",
+    "head.weight",
+    "backbone.floor1.weight",
+    "backbone.floor1.bias",
+    "backbone.floor3.weight",
+]
 
 
 def test_a_family_that_is_added() -> None:
+    """A frozen floor is in no group, and is counted all the same."""
     groups = plan_groups(
-        [TrainingParameter(name, (2,) if name.endswith("bias") else (2, 2)) for name in TOWER_NAMES],
+        [TrainingParameter(name, (2,) if "bias" in name else (2, 2), "floor3" not in name) for name in TOWER_NAMES],
         DecayOptions(3, 0.5, "stage_wise"),
         backbone_class="HighTower",
         base_lr=1.0,

@@ -109,6 +109,7 @@ def test_formulas_and_rules_evaluate_to_their_results(
         ("bbox_head.bias", (8,), None, "1-D tensor -> 0", "0.0"),
         ("cls_token", (1, 1, 8), 0.05, "name is 'cls_token' -> 0", "0.0"),
         ("backbone.cls_token", (1, 1, 8), 0.05, "base weight decay", "0.05"),
+        ("backbone.attn.q_bias", (2, 4), 0.05, "base weight decay", "0.05"),
         (HEAD, (2, 2), 0, "base weight decay", "0"),
         (HEAD, (), None, "base weight decay", "None"),
     ],
