@@ -56,7 +56,6 @@ def scan(
     lrdecay scan mmdet::convnext mmdet::swin --format json > scan.json
     lrdecay scan mmdet:: --resume scan.journal --shard 1/4
     """
-    import os
     from functools import partial
     from pathlib import Path
 
@@ -82,9 +81,7 @@ def scan(
     check_stack(configs[0])
     overrides = tuple(cfg_options or ())
     options = BuildOptions(overrides, device, timeout or None, int(memory * 2**30) or None, verbose)
-    builder = (
-        partial(on_dask, options, dask) if dask else partial(forked, options, jobs or len(os.sched_getaffinity(0)))
-    )
+    builder = partial(on_dask, options, dask) if dask else partial(forked, options, jobs or _cores())
     journal = Journal(Path(resume) if resume else None, (device, *overrides))
     with journal, progress(len(configs), "scanning") as advance:
         timed = build_all(
@@ -97,6 +94,14 @@ def scan(
     document = document_of((one.record for one in timed), device, overrides)
     destinations.write(report_of(timed, document, verbose=verbose))
     raise typer.Exit(DIFFERENT if any(record.failed for record in document.records) else CLEAN)
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    import os
+
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def merge(

@@ -6,6 +6,7 @@ import gc
 import importlib
 import importlib.util
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import msgspec
 
@@ -15,6 +16,8 @@ from lrdecay_cli.domain.scan import ScanRecord, record_of
 from lrdecay_cli.files.zoo import config_path
 
 # The modules in which a package registers what configs name.
+# Half a second, which mmengine would spend in each child that looks up a package.
+_LOOKED_UP_WITH = "pkg_resources"
 _REGISTERING = {"mmdet": ("mmdet.models", "mmdet.engine"), "mmpretrain": ("mmpretrain.models", "mmpretrain.engine")}
 
 
@@ -46,16 +49,14 @@ def preload(configs: Iterable[str]) -> None:
     import torch
 
     from lrdecay_cli.openmmlab import audit  # noqa: F401
+    from lrdecay_cli.openmmlab.quiet import quiet_stack
     from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
 
     install_stand_ins()
-    for package in _needed(configs):
-        for module in _REGISTERING[package]:
-            try:
-                importlib.import_module(module)
-            except Exception:  # noqa: PERF203
-                # The children of the configs that need it run into the same, and say so in their own words.
-                continue
+    for module in (_LOOKED_UP_WITH, *(module for package in _needed(configs) for module in _REGISTERING[package])):
+        # The children of the configs that need it run into the same, and say so in their own words.
+        with suppress(Exception), quiet_stack(verbose=False):
+            importlib.import_module(module)
     # One thread: the children are as many as there are cores, and a thread pool does not survive a fork.
     torch.set_num_threads(1)
     # Nothing that exists by now is ever collected: a collection would write to, and so copy, memory that is shared.

@@ -41,20 +41,20 @@ class Journal:
     """
 
     def __init__(self, path: Path | None, options: Sequence[str]) -> None:
-        self._path = path
+        self.path = path
         self._options = list(options)
         self._file: IO[bytes] | None = None
         self._done: dict[str, Done] = {}
 
     def __enter__(self) -> Journal:
-        if self._path is not None:
+        if self.path is not None:
             try:
-                whole = self._read(self._path)
-                self._file = self._path.open("ab")
+                whole = self._read(self.path)
+                self._file = self.path.open("ab")
                 # Over what was cut off, not behind it.
                 self._file.truncate(whole)
             except OSError as error:
-                raise LrdecayError(f"cannot write: {error.strerror}", where=str(self._path)) from error
+                raise LrdecayError(f"cannot write: {error.strerror}", where=str(self.path)) from error
         return self
 
     def __exit__(self, *_: object) -> None:

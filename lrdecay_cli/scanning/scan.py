@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from lrdecay_cli import __version__
-from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.errors import Interrupted, LrdecayError
 from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.domain.scan import OK, SCAN_SCHEMA_VERSION, Scan, ScanRecord
 from lrdecay_cli.scanning.building import Built
@@ -47,6 +47,9 @@ def scan(
 
     Returns:
         A record for each config, in the order of ``configs``, whenever they were done.
+
+    Raises:
+        Interrupted: Ctrl-C; what is done is in the journal.
     """
     found: dict[str, Timed] = {}
     for config in configs:
@@ -54,14 +57,18 @@ def scan(
         if done and (maps is None or done.record.status != OK or map_path(maps, config).exists()):
             found[config] = Timed(done.record, done.seconds)
             tell(found[config])
-    for outcome in builder([config for config in configs if config not in found]):
-        built = _built(outcome)
-        record = built.record
-        if maps is not None and built.group_map is not None:
-            record = _with_map(record, built, maps)
-        journal.add(record, outcome.seconds)
-        found[record.config] = Timed(record, outcome.seconds)
-        tell(found[record.config])
+    try:
+        for outcome in builder([config for config in configs if config not in found]):
+            built = _built(outcome)
+            record = built.record
+            if maps is not None and built.group_map is not None:
+                record = _with_map(record, built, maps)
+            journal.add(record, outcome.seconds)
+            found[record.config] = Timed(record, outcome.seconds)
+            tell(found[record.config])
+    except KeyboardInterrupt as error:
+        remedy = f"go on with --resume {journal.path}" if journal.path else "with --resume FILE they would be kept"
+        raise Interrupted(f"interrupted: {len(found)} of {len(configs)} configs done", remedy=remedy) from error
     return [found[config] for config in configs]
 
 

@@ -16,6 +16,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 
 import msgspec
 
+from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.scanning.building import build, preload
 from lrdecay_cli.scanning.children import Outcome, in_children
 
@@ -58,9 +59,17 @@ def forked(options: BuildOptions, jobs: int, configs: Sequence[str]) -> Iterator
 
 def on_dask(options: BuildOptions, address: str, configs: Sequence[str]) -> Iterator[Outcome]:
     """Build on the workers of the Dask cluster at ``address``. Work of a worker that dies is done by another."""
-    from distributed import Client
-
-    with Client(address, timeout=10) as client:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        remedy = 'pip install "lrdecay-cli[dask]"'
+        raise LrdecayError("--dask needs distributed, not installed here", remedy=remedy) from error
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise LrdecayError(f"no Dask scheduler answers ({said})", where=address, remedy="check the address") from error
+    with client:
         yield from submitted(client.get_executor(retries=3, pure=False), options, configs)
 
 

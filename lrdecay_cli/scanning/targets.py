@@ -11,6 +11,7 @@ from lrdecay_cli.files.zoo import SEPARATOR, zoo_folders
 
 # In a directory, only Python files are taken for configs: zoos keep .yml metadata and .json data beside them.
 _SUFFIX = ".py"
+_BASES = "_base_"
 
 
 def configs_of(targets: Iterable[str]) -> list[str]:
@@ -67,7 +68,10 @@ def _on_disk(target: str) -> Iterator[str]:
 def _matching(pattern: str) -> Iterator[str]:
     # Not Path.glob: it takes no absolute patterns.
     names = glob.iglob(pattern, recursive=True) if glob.has_magic(pattern) else ()  # noqa: PTH207
-    yield from (name for name in names if Path(name).is_file() and _is_config(Path(name)))
+    # It passes over hidden files and folders by itself.
+    for path in map(Path, names):
+        if path.is_file() and path.suffix == _SUFFIX and path.name != "__init__.py" and _BASES not in path.parts:
+            yield str(path)
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -78,4 +82,4 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _is_config(path: Path) -> bool:
     hidden = any(part.startswith(".") and part not in (".", "..") for part in path.parts)
-    return not hidden and "_base_" not in path.parts and path.name != "__init__.py" and path.suffix == _SUFFIX
+    return not hidden and _BASES not in path.parts and path.name != "__init__.py" and path.suffix == _SUFFIX
