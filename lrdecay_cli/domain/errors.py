@@ -28,5 +28,5 @@ class LrdecayError(Exception):
         return " ".join(text.split())
 
 
-class Interrupted(LrdecayError):
+class Interrupted(LrdecayError):  # noqa: N818
     """The user stopped a command that can go on later: exit code 130."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import importlib.util
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 
 import msgspec
 
@@ -15,12 +13,8 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.scan import ScanRecord, record_of
 from lrdecay_cli.files.zoo import config_path
 
+
 # The modules in which a package registers what configs name.
-# Half a second, which mmengine would spend in each child that looks up a package.
-_LOOKED_UP_WITH = "pkg_resources"
-_REGISTERING = {"mmdet": ("mmdet.models", "mmdet.engine"), "mmpretrain": ("mmpretrain.models", "mmpretrain.engine")}
-
-
 class Built(msgspec.Struct, frozen=True):
     """What a child gives back."""
 
@@ -46,22 +40,9 @@ def build(config: str, cfg_options: tuple[str, ...], device: str, verbose: bool)
 
 def preload(configs: Iterable[str]) -> None:
     """Import the stack, and the packages that the configs need, into this process: children get them for nothing."""
-    import torch
+    from lrdecay_cli.openmmlab.preloading import preload_stack
 
-    from lrdecay_cli.openmmlab import audit  # noqa: F401
-    from lrdecay_cli.openmmlab.quiet import quiet_stack
-    from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
-
-    install_stand_ins()
-    for module in (_LOOKED_UP_WITH, *(module for package in _needed(configs) for module in _REGISTERING[package])):
-        # The children of the configs that need it run into the same, and say so in their own words.
-        with suppress(Exception), quiet_stack(verbose=False):
-            importlib.import_module(module)
-    # One thread: the children are as many as there are cores, and a thread pool does not survive a fork.
-    torch.set_num_threads(1)
-    # Nothing that exists by now is ever collected: a collection would write to, and so copy, memory that is shared.
-    gc.collect()
-    gc.freeze()
+    preload_stack(_needed(configs))
 
 
 def _problem(error: LrdecayError) -> str:

@@ -88,5 +88,7 @@ def _reasons(records: Iterable[ScanRecord], verbose: bool) -> Iterator[Note]:
 
 def _summary(records: Sequence[ScanRecord]) -> str:
     counts = Counter(record.status for record in records)
-    told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items(), key=lambda item: item[0] != OK))
+    told = ", ".join(
+        f"{count} {status}" for status, count in sorted(counts.items(), key=lambda item: (item[0] != OK, item[0]))
+    )
     return f"{len(records)} config{'' if len(records) == 1 else 's'}: {told}"
