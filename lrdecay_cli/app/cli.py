@@ -9,6 +9,7 @@ import typer
 from lrdecay_cli import __version__
 from lrdecay_cli.app.diff_command import diff
 from lrdecay_cli.app.inspect_command import inspect
+from lrdecay_cli.app.scan_command import merge, scan
 from lrdecay_cli.app.schema_command import schema
 
 app = typer.Typer(
@@ -22,6 +23,8 @@ app = typer.Typer(
 )
 app.command(name="inspect")(inspect)
 app.command(name="diff")(diff)
+app.command(name="scan")(scan)
+app.command(name="merge")(merge)
 app.command(name="schema")(schema)
 
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from lrdecay_cli.app.arguments import spread_cfg_options
 from lrdecay_cli.app.exit_codes import CANNOT_JUDGE, CLEAN, INTERRUPTED
-from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.errors import Interrupted, LrdecayError
 
 
 def main() -> NoReturn:
@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, KeyboardInterrupt):
             return _fail("interrupted", INTERRUPTED)
         if isinstance(error, LrdecayError):
-            return _fail(error.line())
+            return _fail(error.line(), INTERRUPTED if isinstance(error, Interrupted) else CANNOT_JUDGE)
         said = " ".join(f"{type(error).__name__}: {error}".split())
         return _fail(f"internal error: {said}; please report it with the output of --traceback")
 

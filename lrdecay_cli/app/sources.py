@@ -38,6 +38,15 @@ def group_maps_of(
 
 
 def _build(config: str, cfg_options: Sequence[str], device: str, verbose: bool) -> GroupMap:
+    check_stack(config)
+    with _stdout_kept_clean():
+        from lrdecay_cli.openmmlab.audit import audit
+
+        return audit(config, cfg_options=tuple(cfg_options), device=device, verbose=verbose)
+
+
+def check_stack(config: str) -> None:
+    """Raise LrdecayError, about ``config``, unless torch and mmengine are installed. Nothing is imported."""
     missing = [package for package in _NEEDED if importlib.util.find_spec(package) is None]
     if missing:
         raise LrdecayError(
@@ -45,10 +54,6 @@ def _build(config: str, cfg_options: Sequence[str], device: str, verbose: bool) 
             where=config,
             remedy='pip install "lrdecay-cli[stack]" for a complete stack, "lrdecay-cli[mmdet]" beside your own',
         )
-    with _stdout_kept_clean():
-        from lrdecay_cli.openmmlab.audit import audit
-
-        return audit(config, cfg_options=tuple(cfg_options), device=device, verbose=verbose)
 
 
 def is_map(source: str) -> bool:

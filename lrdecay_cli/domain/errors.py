@@ -26,3 +26,7 @@ class LrdecayError(Exception):
         head = f"{self.where}: {self.problem}" if self.where else self.problem
         text = f"{head}; {self.remedy}" if self.remedy else head
         return " ".join(text.split())
+
+
+class Interrupted(LrdecayError):  # noqa: N818
+    """The user stopped a command that can go on later: exit code 130."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import importlib.util
 import json
 import sys
 from argparse import ArgumentError, ArgumentParser
@@ -15,6 +14,7 @@ from typing import Any
 from mmengine.config import Config, DictAction
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.files.zoo import SEPARATOR, zoo_folders
 from lrdecay_cli.openmmlab.failures import LOADING, explained
 from lrdecay_cli.openmmlab.plain_values import plain
 
@@ -26,7 +26,7 @@ def find_config(given: str) -> Path:
 
     Raises LrdecayError, with the nearest names, if there is no such file.
     """
-    package, separator, in_zoo = given.partition("::")
+    package, separator, in_zoo = given.partition(SEPARATOR)
     path = _find_in_zoo(given, package, in_zoo) if separator else Path(given)
     if path.is_dir():
         raise LrdecayError("is a directory, not a config", where=given, remedy="give one config file")
@@ -76,12 +76,7 @@ def resolved_sha256(config: Config) -> str:
 
 
 def _find_in_zoo(given: str, package: str, in_zoo: str) -> Path:
-    spec = importlib.util.find_spec(package) if package.isidentifier() else None
-    if spec is None or not spec.submodule_search_locations:
-        raise LrdecayError(f"package {package!r} is not installed", where=given, remedy=f"pip install {package}")
-    root = Path(spec.submodule_search_locations[0])
-    # .mim/configs holds the zoo of a wheel; configs the new-style one, and that of an editable install.
-    folders = [root / ".mim" / "configs", root / "configs", root.parent / "configs"]
+    folders = zoo_folders(package, given=given)
     for folder in folders:
         if (folder / in_zoo).exists():
             return folder / in_zoo

@@ -1,0 +1,78 @@
+"""What ``scan`` says of many configs, as its JSON format writes it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lrdecay_cli.domain.group_map import GroupMap, Tool
+
+SCAN_SCHEMA_VERSION = 1
+
+OK = "ok"
+NOT_FOR_TRAINING = ("no-model", "no-optim-wrapper")
+"""A config that never was for training is no failure."""
+
+
+class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What became of one config. The numbers are null unless its status is ``ok``."""
+
+    config: str
+    """As it was named on the command line, or found below what was."""
+    status: str
+    """``ok``, a status of :class:`lrdecay_cli.domain.errors.LrdecayError`, ``timeout`` or ``crashed``."""
+    problem: str = ""
+    """Why there is no map, in one line."""
+    constructor: str | None = None
+    backbone: str | None = None
+    groups: int | None = None
+    tensors: int | None = None
+    parameters: int | None = None
+    lr_min: float | None = None
+    lr_max: float | None = None
+    lr_scale_min: float | None = None
+    lr_scale_max: float | None = None
+    frozen: int | None = None
+    """Tensors that are in no group because they are frozen."""
+    missing: int | None = None
+    """Tensors that are trainable and in no group."""
+    sha256: str | None = None
+    """Of the config's resolved text."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether a training config did not end in a map."""
+        return self.status not in (OK, *NOT_FOR_TRAINING)
+
+
+class Scan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A scan, or a shard of one: its records in the order of their configs' names."""
+
+    schema_version: int
+    tool: Tool
+    device: str
+    overrides: tuple[str, ...]
+    """``--cfg-options`` as given."""
+    records: tuple[ScanRecord, ...]
+
+
+def record_of(config: str, group_map: GroupMap) -> ScanRecord:
+    """The record of a config that gave a map."""
+    lrs = [group.lr for group in group_map.groups if group.lr is not None]
+    scales = [group.lr_scale for group in group_map.groups if group.lr_scale is not None]
+    totals = group_map.model.totals
+    return ScanRecord(
+        config=config,
+        status=OK,
+        constructor=group_map.constructor.type,
+        backbone=group_map.model.backbone,
+        groups=len(group_map.groups),
+        tensors=totals.tensors,
+        parameters=totals.parameters,
+        lr_min=min(lrs, default=None),
+        lr_max=max(lrs, default=None),
+        lr_scale_min=min(scales, default=None),
+        lr_scale_max=max(scales, default=None),
+        frozen=totals.frozen_tensors,
+        missing=totals.missing_tensors,
+        sha256=group_map.config.sha256,
+    )

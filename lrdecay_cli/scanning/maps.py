@@ -1,0 +1,26 @@
+"""``--maps DIR``: the group map of each config as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.files import to_json, write_text
+from lrdecay_cli.files.zoo import SEPARATOR
+
+
+def map_path(folder: Path, config: str) -> Path:
+    """Where a config's map goes: its own path below ``folder``, with what leads out of it taken away.
+
+    ``mmdet::convnext/a.py`` → ``mmdet/convnext/a.json``; ``../b/c.py`` and ``/b/c.py`` → ``b/c.json``.
+    """
+    parts = PurePosixPath(config.replace(SEPARATOR, "/").replace("\\", "/")).parts
+    safe = [part.replace(":", "_") for part in parts if part not in ("/", "..", ".")]
+    return folder.joinpath(*safe[:-1], f"{safe[-1].removesuffix('.py')}.json")
+
+
+def write_map(folder: Path, config: str, group_map: GroupMap) -> None:
+    """Write one map, whole or not at all. LrdecayError if that fails, or a number is not one that JSON can hold."""
+    path = map_path(folder, config)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, to_json(group_map))

@@ -1,0 +1,94 @@
+"""What ``scan`` shows: a row for each config, and why the others have no map."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from lrdecay_cli.domain.report import Column, Note, Report, Table
+from lrdecay_cli.domain.scan import OK, Scan, ScanRecord
+from lrdecay_cli.scanning.scan import Timed
+
+COLUMNS = (
+    Column("config", "config", "name"),
+    Column("status", "status"),
+    Column("constructor", "constructor"),
+    Column("groups", "groups", "integer"),
+    Column("tensors", "tensors", "integer"),
+    Column("lr", "lr"),
+    Column("lr_scale", "lr scale"),
+    Column("frozen", "frozen", "integer"),
+    Column("missing", "missing", "integer"),
+    Column("seconds", "time"),
+)
+_FIELDS = ScanRecord.__struct_fields__
+# Most configs name the default one, by a name that says less than it is long.
+_SHORT = {"DefaultOptimWrapperConstructor": "default", "LearningRateDecayOptimizerConstructor": "mmdet layer decay"}
+_SHOWN = 8
+
+
+def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) -> Report:
+    """The report of a scan.
+
+    Args:
+        timed: the records in the order of the document, with their times.
+        document: the document with the same records.
+        verbose: name every config that has no map.
+    """
+    return Report(
+        facts=(),
+        tables=(Table("", COLUMNS, tuple(_row(one) for one in timed)),),
+        notes=tuple(_reasons(document.records, verbose)),
+        summary=_summary(document.records),
+        document=document,
+        rows=Table("", _csv_columns(), tuple(tuple(getattr(one.record, name) for name in _FIELDS) for one in timed)),
+    )
+
+
+def _row(timed: Timed) -> tuple[Any, ...]:
+    record = timed.record
+    constructor = record.constructor and _SHORT.get(record.constructor.rpartition(".")[2], record.constructor)
+    return (
+        record.config,
+        record.status,
+        constructor,
+        record.groups,
+        record.tensors,
+        _range(record.lr_min, record.lr_max),
+        _range(record.lr_scale_min, record.lr_scale_max),
+        record.frozen,
+        record.missing,
+        None if timed.seconds is None else f"{timed.seconds:.2f} s",
+    )
+
+
+def _range(low: float | None, high: float | None) -> str | None:
+    if low is None or high is None:
+        return None
+    return f"{low:.4g}" if low == high else f"{low:.4g} … {high:.4g}"
+
+
+def _csv_columns() -> tuple[Column, ...]:
+    return tuple(Column(name, name) for name in _FIELDS)
+
+
+def _reasons(records: Iterable[ScanRecord], verbose: bool) -> Iterator[Note]:
+    """A note for each status, with what its configs say: the same words once."""
+    by_status: dict[str, list[ScanRecord]] = {}
+    for record in records:
+        if record.status != OK:
+            by_status.setdefault(record.status, []).append(record)
+    for status, having in sorted(by_status.items()):
+        details = tuple(f"{record.config}: {record.problem}" for record in having)
+        if not verbose and len(details) > _SHOWN:
+            details = (*details[:_SHOWN], f"… {len(details) - _SHOWN} more with -v")
+        yield Note(f"{status}: {len(having)}", "warning" if having[0].failed else "info", details)
+
+
+def _summary(records: Sequence[ScanRecord]) -> str:
+    counts = Counter(record.status for record in records)
+    told = ", ".join(
+        f"{count} {status}" for status, count in sorted(counts.items(), key=lambda item: (item[0] != OK, item[0]))
+    )
+    return f"{len(records)} config{'' if len(records) == 1 else 's'}: {told}"

@@ -1,0 +1,93 @@
+"""A scan: every config that is not in the journal is built, and the records are put in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from lrdecay_cli import __version__
+from lrdecay_cli.domain.errors import Interrupted, LrdecayError
+from lrdecay_cli.domain.group_map import Tool
+from lrdecay_cli.domain.scan import OK, SCAN_SCHEMA_VERSION, Scan, ScanRecord
+from lrdecay_cli.scanning.building import Built
+from lrdecay_cli.scanning.children import Outcome
+from lrdecay_cli.scanning.journal import Journal
+from lrdecay_cli.scanning.maps import map_path, write_map
+
+Builder = Callable[[Sequence[str]], Iterator[Outcome]]
+"""Builds configs, each in a process of its own, and gives a :class:`Built` in JSON for each as it is done."""
+
+
+class Timed(msgspec.Struct, frozen=True):
+    """A record, and how long it took to make."""
+
+    record: ScanRecord
+    seconds: float | None
+    """None where nobody took the time."""
+
+
+def scan(
+    configs: Sequence[str],
+    builder: Builder,
+    journal: Journal,
+    *,
+    maps: Path | None = None,
+    tell: Callable[[Timed], None] = lambda _: None,
+) -> list[Timed]:
+    """Build what is not yet done.
+
+    Args:
+        configs: names of configs.
+        builder: builds them.
+        journal: takes each record as soon as it is there, and gives what is done already.
+        maps: a folder for the group maps; a config whose map is not there is built again.
+        tell: told of each record as it comes.
+
+    Returns:
+        A record for each config, in the order of ``configs``, whenever they were done.
+
+    Raises:
+        Interrupted: Ctrl-C; what is done is in the journal.
+    """
+    found: dict[str, Timed] = {}
+    for config in configs:
+        done = journal.done(config)
+        if done and (maps is None or done.record.status != OK or map_path(maps, config).exists()):
+            found[config] = Timed(done.record, done.seconds)
+            tell(found[config])
+    try:
+        for outcome in builder([config for config in configs if config not in found]):
+            built = _built(outcome)
+            record = built.record
+            if maps is not None and built.group_map is not None:
+                record = _with_map(record, built, maps)
+            journal.add(record, outcome.seconds)
+            found[record.config] = Timed(record, outcome.seconds)
+            tell(found[record.config])
+    except KeyboardInterrupt as error:
+        remedy = f"go on with --resume {journal.path}" if journal.path else "with --resume FILE they would be kept"
+        raise Interrupted(f"interrupted: {len(found)} of {len(configs)} configs done", remedy=remedy) from error
+    return [found[config] for config in configs]
+
+
+def document_of(records: Iterable[ScanRecord], device: str, overrides: Sequence[str]) -> Scan:
+    """The scan's document."""
+    return Scan(SCAN_SCHEMA_VERSION, Tool("lrdecay", __version__), device, tuple(overrides), tuple(records))
+
+
+def _built(outcome: Outcome) -> Built:
+    if outcome.lost:
+        return Built(ScanRecord(config=outcome.name, status=outcome.lost, problem=outcome.reason))
+    return msgspec.json.decode(outcome.answer, type=Built)
+
+
+def _with_map(record: ScanRecord, built: Built, maps: Path) -> ScanRecord:
+    assert built.group_map is not None
+    try:
+        write_map(maps, record.config, built.group_map)
+    except LrdecayError as error:
+        # One map that cannot be written does not end the scan.
+        return msgspec.structs.replace(record, status="error", problem=error.line())
+    return record

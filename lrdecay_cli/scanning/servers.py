@@ -1,0 +1,165 @@
+"""Building in a process beside this one, where this one cannot be forked: on Windows, and in a Dask worker's threads.
+
+``python -m lrdecay_cli.scanning.servers OPTIONS`` reads names of configs from stdin, a line each, and answers each with
+an :class:`Outcome` as a line of JSON.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+
+import msgspec
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.scanning.building import build, preload
+from lrdecay_cli.scanning.children import Outcome, in_children
+
+_here = threading.local()
+
+
+class BuildOptions(msgspec.Struct, frozen=True):
+    """Everything about a build but the config."""
+
+    cfg_options: tuple[str, ...] = ()
+    device: str = "cpu"
+    timeout: float | None = None
+    """Seconds; None for no limit."""
+    memory: int | None = None
+    """Bytes by which a build may grow; None for no limit."""
+    verbose: bool = False
+
+    def work(self, config: str) -> bytes:
+        """Build one config: a :class:`lrdecay_cli.scanning.building.Built` in JSON."""
+        return msgspec.json.encode(build(config, self.cfg_options, self.device, self.verbose))
+
+    def in_children(self, configs: Sequence[str], jobs: int) -> Iterator[Outcome]:
+        """Build configs in forked children of this process."""
+        return in_children(
+            configs, self.work, jobs=jobs, timeout=self.timeout, memory=self.memory, verbose=self.verbose
+        )
+
+
+def forked(options: BuildOptions, jobs: int, configs: Sequence[str]) -> Iterator[Outcome]:
+    """Build in children of this process, ``jobs`` at a time; in processes beside it where there is no fork."""
+    if not configs:
+        return
+    if hasattr(os, "fork"):
+        preload(configs)
+        yield from options.in_children(configs, jobs)
+        return
+    with ThreadPoolExecutor(jobs) as executor:
+        yield from submitted(executor, options, configs)
+
+
+def on_dask(options: BuildOptions, address: str, configs: Sequence[str]) -> Iterator[Outcome]:
+    """Build on the workers of the Dask cluster at ``address``. Work of a worker that dies is done by another."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        remedy = 'pip install "lrdecay-cli[dask]"'
+        raise LrdecayError("--dask needs distributed, not installed here", remedy=remedy) from error
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise LrdecayError(f"no Dask scheduler answers ({said})", where=address, remedy="check the address") from error
+    with client:
+        yield from submitted(client.get_executor(retries=3, pure=False), options, configs)
+
+
+def submitted(executor: Executor, options: BuildOptions, configs: Sequence[str]) -> Iterator[Outcome]:
+    """Build through any executor of the :mod:`concurrent.futures` kind."""
+    futures = {executor.submit(build_beside, config, options): config for config in configs}
+    try:
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except Exception as error:  # noqa: PERF203
+                yield Outcome(futures[future], b"", "crashed", f"{type(error).__name__}: {error}")
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def build_beside(config: str, options: BuildOptions) -> Outcome:
+    """Build one config in the process beside this thread, which is started for the first and kept for the next."""
+    server: _Server | None = getattr(_here, "server", None)
+    if server is None or not server.serves(options):
+        _here.server = server = _Server(options)
+    return server.ask(config)
+
+
+class _Server:
+    def __init__(self, options: BuildOptions) -> None:
+        self._options = options
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, msgspec.json.encode(options).decode()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None if options.verbose else subprocess.DEVNULL,
+        )
+
+    def serves(self, options: BuildOptions) -> bool:
+        """Whether it can still be asked, and builds with these options."""
+        return options == self._options and self._process.poll() is None
+
+    def ask(self, config: str) -> Outcome:
+        """Have one config built."""
+        process, started = self._process, time.monotonic()
+        assert process.stdin
+        assert process.stdout
+        # Only where the server cannot fork does it not see to the time itself; loading the stack is not counted.
+        limit = None if self._options.timeout is None else self._options.timeout + 60
+        watchdog = threading.Timer(limit, process.kill) if limit is not None else None
+        try:
+            if watchdog:
+                watchdog.start()
+            process.stdin.write(msgspec.json.encode(config) + b"\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = b""
+        finally:
+            if watchdog:
+                watchdog.cancel()
+        if line:
+            return msgspec.json.decode(line, type=Outcome)
+        seconds = time.monotonic() - started
+        if limit is not None and seconds >= limit:
+            return Outcome(config, b"", "timeout", f"not done after {self._options.timeout:g} s", seconds)
+        return Outcome(config, b"", "crashed", f"its process ended with exit code {process.wait()}", seconds)
+
+
+def _serve(options: BuildOptions, build_one: Callable[[str], Outcome]) -> None:
+    answers = os.fdopen(os.dup(1), "wb")
+    # What is printed by anybody else must not get between the answers.
+    os.dup2(2, 1)
+    for line in sys.stdin.buffer:
+        answers.write(msgspec.json.encode(build_one(msgspec.json.decode(line, type=str))) + b"\n")
+        answers.flush()
+        if not hasattr(os, "fork"):
+            return
+
+
+def main() -> None:
+    """Serve until stdin ends; where there is no fork, one config."""
+    options = msgspec.json.decode(sys.argv[1], type=BuildOptions)
+    preload(())
+
+    def build_one(config: str) -> Outcome:
+        if hasattr(os, "fork"):
+            return next(options.in_children([config], 1))
+        started = time.monotonic()
+        return Outcome(config, options.work(config), seconds=time.monotonic() - started)
+
+    _serve(options, build_one)
+
+
+if __name__ == "__main__":
+    main()

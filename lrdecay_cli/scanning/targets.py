@@ -1,0 +1,85 @@
+"""From what the command line names to the configs that are meant, in one fixed order."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.files.zoo import SEPARATOR, zoo_folders
+
+# In a directory, only Python files are taken for configs: zoos keep .yml metadata and .json data beside them.
+_SUFFIX = ".py"
+_BASES = "_base_"
+
+
+def configs_of(targets: Iterable[str]) -> list[str]:
+    """Every config that ``targets`` mean, once, sorted by name.
+
+    A directory means all ``.py`` files below it but those in a ``_base_`` folder; ``mmdet::DIR`` the same of a
+    package's zoo, ``mmdet::`` all of it; a glob (``configs/**/*_coco.py``) the files that match; a file itself.
+
+    Raises:
+        LrdecayError: nothing is there, or nothing below it is a config.
+    """
+    found: dict[str, None] = {}
+    for target in targets:
+        configs = list(_in_zoo(target) if SEPARATOR in target else _on_disk(target))
+        if not configs:
+            raise LrdecayError(
+                "no config there", where=target, remedy="give a config, a directory, a glob or mmdet::DIR"
+            )
+        found.update(dict.fromkeys(configs))
+    return sorted(found)
+
+
+def shard_of(configs: Sequence[str], shard: str | None) -> list[str]:
+    """Every n-th config from the i-th on, for ``i/n``; all for None. LrdecayError unless 1 <= i <= n."""
+    if shard is None:
+        return list(configs)
+    index, slash, count = shard.partition("/")
+    if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise LrdecayError(f"{shard!r} is no shard", where="--shard", remedy="give i/n, 1/4 to 4/4 for four machines")
+    return list(configs)[int(index) - 1 :: int(count)]
+
+
+def _in_zoo(target: str) -> Iterator[str]:
+    package, _, inside = target.partition(SEPARATOR)
+    for folder in zoo_folders(package, given=target):
+        place = folder / inside
+        if place.is_file():
+            yield target
+            return
+        for file in _below(place) if place.is_dir() else (Path(name) for name in _matching(str(place))):
+            yield f"{package}{SEPARATOR}{file.relative_to(folder).as_posix()}"
+
+
+def _on_disk(target: str) -> Iterator[str]:
+    path = Path(target)
+    if path.is_dir():
+        yield from map(str, _below(path))
+    elif path.exists():
+        yield target
+    else:
+        yield from _matching(target)
+
+
+def _matching(pattern: str) -> Iterator[str]:
+    # Not Path.glob: it takes no absolute patterns.
+    names = glob.iglob(pattern, recursive=True) if glob.has_magic(pattern) else ()  # noqa: PTH207
+    # It passes over hidden files and folders by itself.
+    for path in map(Path, names):
+        if path.is_file() and path.suffix == _SUFFIX and path.name != "__init__.py" and _BASES not in path.parts:
+            yield str(path)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for file in folder.rglob(f"*{_SUFFIX}"):
+        if _is_config(file.relative_to(folder)) and file.is_file():
+            yield file
+
+
+def _is_config(path: Path) -> bool:
+    hidden = any(part.startswith(".") and part not in (".", "..") for part in path.parts)
+    return not hidden and _BASES not in path.parts and path.name != "__init__.py" and path.suffix == _SUFFIX

@@ -1,0 +1,218 @@
+"""``scan`` and ``merge`` end to end, over configs that are built for real."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.commands.running import COMMAND, lrdecay, lrdecay_in_terminal
+
+SMALL = """
+default_scope = "mmpretrain"
+model = dict(type="ImageClassifier", backbone=dict(type="ConvNeXt", arch="atto"))
+optim_wrapper = dict(optimizer=dict(type="AdamW", lr=1e-4, weight_decay=0.05))
+"""
+PLUG = """
+from mmengine.registry import MODELS
+from torch import nn
+
+@MODELS.register_module(force=True)
+class Plug(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.{name} = nn.Linear({width}, 1)
+"""
+PLUGGED = """
+import sys
+sys.path.insert(0, {folder!r})
+custom_imports = dict(imports=["my_plug"])
+model = dict(type="Plug")
+optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.1))
+"""
+CONFIGS = {
+    "small.py": SMALL,
+    "base_only.py": "train_cfg = dict()",
+    "no_optimizer.py": 'model = dict(type="ImageClassifier")',
+    "misspelt.py": SMALL.replace("ConvNeXt", "ConvNext"),
+    "ends_it_all.py": f'__import__("os")._exit(7)\n{SMALL}',
+    "never_ends.py": f'__import__("time").sleep(600)\n{SMALL}',
+}
+STATUSES = {
+    "small.py": "ok",
+    "base_only.py": "no-model",
+    "no_optimizer.py": "no-optim-wrapper",
+    "misspelt.py": "error",
+    "ends_it_all.py": "crashed",
+    "never_ends.py": "timeout",
+    "one/config.py": "ok",
+    "two/config.py": "ok",
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with configs of every fate, and two projects whose modules have the same name."""
+    folder = tmp_path_factory.mktemp("project")
+    for name, text in CONFIGS.items():
+        (folder / name).write_text(text)
+    for name, width in (("one", 3), ("two", 5)):
+        (folder / name).mkdir()
+        (folder / name / "config.py").write_text(PLUGGED.format(folder=str(folder / "plugs" / name)))
+        # Where a scan of the directory does not look for configs.
+        (folder / "plugs" / name).mkdir(parents=True)
+        (folder / "plugs" / name / "my_plug.py").write_text(PLUG.format(name=name, width=width))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scanned(project: Path) -> Path:
+    """The folder with the reports and maps of one scan of the project, and its journal."""
+    out = project / "out"
+    out.mkdir()
+    outputs = [f"--output={name}={out}/scan.{name}" for name in ("json", "ndjson", "csv", "text", "markdown")]
+    targets = [name for name in STATUSES if "/" not in name]
+    options = ["--timeout", "8", "--maps", "out/maps", "--resume", "out/journal", "--device", "meta"]
+    result = lrdecay("scan", *targets, "one", "two", *options, *outputs, cwd=project)
+    assert (result.code, result.err) == (1, "")
+    assert result.out == (out / "scan.text").read_text()
+    return out
+
+
+def test_every_config_ends_in_its_status(scanned: Path) -> None:
+    document = json.loads((scanned / "scan.json").read_text())
+    assert {record["config"]: record["status"] for record in document["records"]} == STATUSES
+    assert [record["config"] for record in document["records"]] == sorted(STATUSES)
+    schema = json.loads(lrdecay("schema", "scan").out)
+    Draft202012Validator(schema).validate(document)
+
+
+def test_every_format_has_every_config(scanned: Path) -> None:
+    lines = [json.loads(line) for line in (scanned / "scan.ndjson").read_text().splitlines()]
+    assert lines == json.loads((scanned / "scan.json").read_text())["records"]
+    rows = list(csv.DictReader(StringIO((scanned / "scan.csv").read_text())))
+    assert {row["config"]: row["status"] for row in rows} == STATUSES
+    for name in ("text", "markdown"):
+        assert all(config in (scanned / f"scan.{name}").read_text() for config in STATUSES)
+    assert (scanned / "scan.text").read_text().splitlines()[-1] == (
+        "8 configs: 3 ok, 1 crashed, 1 error, 1 no-model, 1 no-optim-wrapper, 1 timeout"
+    )
+
+
+def test_projects_with_modules_of_the_same_name_get_their_own(scanned: Path) -> None:
+    for name, width in (("one", 3), ("two", 5)):
+        group_map = json.loads((scanned / "maps" / name / "config.json").read_text())
+        shapes = {p["name"]: p["shape"] for group in group_map["groups"] for p in group["parameters"]}
+        assert shapes == {f"{name}.weight": [1, width], f"{name}.bias": [1]}
+
+
+def test_a_map_is_the_one_that_inspect_writes(scanned: Path, project: Path) -> None:
+    inspected = lrdecay("inspect", "small.py", "--device", "meta", "--format", "json", cwd=project)
+    assert (scanned / "maps" / "small.json").read_text() == inspected.out
+    assert not (scanned / "maps" / "misspelt.json").exists()
+
+
+def test_what_is_in_the_journal_is_not_built_again(scanned: Path, project: Path) -> None:
+    journal = scanned / "journal"
+    options = ["--resume", journal, "--device", "meta", "--format", "json", "--timeout", "8"]
+    again = lrdecay("scan", *STATUSES, *options, cwd=project)
+    assert again.out == (scanned / "scan.json").read_text()
+    # With a record that no build would give, to see where it comes from.
+    journal.write_text(journal.read_text().replace('"groups":1,"tensors":2', '"groups":1,"tensors":777'))
+    resumed = json.loads(lrdecay("scan", *STATUSES, *options, cwd=project).out)
+    assert [record["tensors"] for record in resumed["records"] if "config.py" in record["config"]] == [777, 777]
+
+
+def test_shards_merge_to_the_whole(project: Path, scanned: Path) -> None:
+    names = ["small.py", "base_only.py", "no_optimizer.py"]
+    whole = lrdecay("scan", *names, "--device", "meta", "--format", "json", cwd=project)
+    assert whole.code == 0, whole.err
+    for index in (1, 2):
+        shard = lrdecay("scan", *names, "--device", "meta", "--format", "json", "--shard", f"{index}/2", cwd=project)
+        (scanned / f"shard-{index}.json").write_text(shard.out)
+    merged = lrdecay("merge", "shard-2.json", "shard-1.json", "--format", "json", cwd=scanned)
+    assert (merged.code, merged.out) == (0, whole.out)
+    twice = lrdecay("merge", "shard-1.json", "shard-1.json", cwd=scanned)
+    assert twice.code == 2
+    assert "base_only.py is in shard-1.json too; give each shard once" in twice.err
+    assert "torch" not in lrdecay("merge", "scan.json", cwd=scanned, PYTHONVERBOSE="").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere"], "nowhere: no config there"),
+        (["small.py", "--shard", "3/2"], "--shard: '3/2' is no shard"),
+        (["small.py", "--shard", "2/2"], "there are fewer configs than shards"),
+        (["small.py", "--jobs", "0"], "--jobs: is too small"),
+        (["small.py", "--format", "ndjsn"], "unknown format 'ndjsn'; did you mean ndjson?"),
+        (["small.py", "--resume", "small.py"], "small.py:1: is no journal of a scan"),
+        (["small.py", "--dask", "tcp://127.0.0.1:9"], "tcp://127.0.0.1:9: no Dask scheduler answers"),
+    ],
+)
+def test_what_cannot_be_scanned_is_one_line(project: Path, arguments: list[str], said: str) -> None:
+    result = lrdecay("scan", *arguments, cwd=project)
+    assert (result.code, result.out) == (2, "")
+    assert said in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_interrupted_it_says_how_to_go_on_and_loses_nothing(project: Path) -> None:
+    journal = project / "interrupted"
+    arguments = ["scan", "small.py", "never_ends.py", "--jobs", "2", "--device", "meta", "--resume", str(journal)]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (journal.exists() and b"small.py" in journal.read_bytes()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert err == f"lrdecay: interrupted: 1 of 2 configs done; go on with --resume {journal}\n"
+    assert "small.py" in journal.read_text()
+
+
+def test_progress_is_shown_on_a_terminal(project: Path) -> None:
+    shown = lrdecay_in_terminal("scan", project / "base_only.py", project / "small.py", "--device", "meta")
+    assert shown.code == 0
+    assert "scanning" in shown.out
+    assert "2/2" in shown.out
+
+
+@pytest.fixture
+def cluster() -> Iterator[tuple[str, list[int]]]:
+    """A real Dask scheduler with two worker processes: its address and the workers' process ids."""
+    from distributed import Client, LocalCluster
+
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with LocalCluster(**options) as local, Client(local) as client:
+        yield local.scheduler_address, list(client.run(os.getpid).values())
+
+
+def test_a_dask_cluster_gives_the_same_though_a_worker_dies(project: Path, cluster: tuple[str, list[int]]) -> None:
+    address, workers = cluster
+    names = ["small.py", "misspelt.py", "ends_it_all.py", "base_only.py"]
+    paths = [str(project / name) for name in names]
+    here = lrdecay("scan", *paths, "--device", "meta", "--format", "json")
+    process = subprocess.Popen(
+        [*COMMAND, "scan", *paths, "--device", "meta", "--format", "json", "--dask", address],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    time.sleep(3)
+    os.kill(workers[0], signal.SIGKILL)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 1, err
+    assert out == here.out

@@ -1,0 +1,59 @@
+"""Journals: what is done is kept, and nothing else is taken for done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.scan import ScanRecord
+from lrdecay_cli.scanning.journal import Journal
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> tuple[Path, str]:
+    """A journal that holds a config's record."""
+    config = tmp_path / "config.py"
+    config.write_text("model = 1")
+    with Journal(tmp_path / "journal", ["cpu"]) as journal:
+        journal.add(ScanRecord(config=str(config), status="ok"), 1.5)
+    return tmp_path / "journal", str(config)
+
+
+def known(file: Path, config: str, *options: str) -> bool:
+    with Journal(file, options or ["cpu"]) as journal:
+        return journal.done(config) is not None
+
+
+def test_what_is_done_is_kept(kept: tuple[Path, str]) -> None:
+    assert known(*kept)
+
+
+def test_other_options_another_text_and_another_name_are_not_done(kept: tuple[Path, str], tmp_path: Path) -> None:
+    file, config = kept
+    assert not known(file, config, "meta")
+    assert not known(file, config, "cpu", "a=1")
+    assert not known(file, str(tmp_path / "other.py"))
+    Path(config).write_text("model = 2")
+    assert not known(file, config)
+
+
+@pytest.mark.parametrize("cut", range(1, 40, 7))
+def test_a_line_that_was_cut_off_is_dropped_and_written_over(kept: tuple[Path, str], cut: int) -> None:
+    file, config = kept
+    whole = file.read_bytes()
+    file.write_bytes(whole + whole[:cut])
+    assert known(file, config)
+    assert file.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "text", ["model = dict()\n", "{}\n", "no line end", '{"key": "a", "record": 1, "seconds": 1}\n']
+)
+def test_a_file_that_is_no_journal_is_refused_and_left_alone(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "precious.py"
+    file.write_text(text)
+    with pytest.raises(LrdecayError, match="is no journal"), Journal(file, []):
+        pass
+    assert file.read_text() == text

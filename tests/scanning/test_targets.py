@@ -1,0 +1,80 @@
+"""Which configs a command line means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.scanning.targets import configs_of, shard_of
+
+FILES = [
+    "a.py",
+    "deep/b.py",
+    "deep/_base_/c.py",
+    "deep/.hidden/d.py",
+    "deep/__init__.py",
+    "deep/metafile.yml",
+    "e.json",
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in FILES:
+        file = tmp_path / "configs" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        (["configs"], ["configs/a.py", "configs/deep/b.py"]),
+        (["configs/deep", "configs/a.py"], ["configs/a.py", "configs/deep/b.py"]),
+        (["configs/deep", "configs"], ["configs/a.py", "configs/deep/b.py"]),
+        (["configs/**/*.py"], ["configs/a.py", "configs/deep/b.py"]),
+        (["configs/*.py"], ["configs/a.py"]),
+        (["configs/e.json"], ["configs/e.json"]),
+        (["configs/deep/_base_/c.py"], ["configs/deep/_base_/c.py"]),
+        (["configs/deep/_base_"], ["configs/deep/_base_/c.py"]),
+    ],
+)
+def test_what_is_meant(folder: Path, targets: list[str], expected: list[str]) -> None:
+    assert configs_of(targets) == expected
+    if "*" in targets[0]:
+        assert configs_of([str(folder / targets[0])]) == [str(folder / name) for name in expected]
+
+
+@pytest.mark.parametrize("target", ["missing.py", "configs/*.yml", "mmdet::nowhere", "nothing::", "mmdet::*.txt"])
+def test_nothing_there_is_refused(folder: Path, target: str) -> None:
+    with pytest.raises(LrdecayError) as caught:
+        configs_of([target])
+    assert caught.value.where == target
+    assert caught.value.remedy
+
+
+def test_the_zoo_of_a_package() -> None:
+    whole = configs_of(["mmdet::"])
+    assert len(whole) > 800
+    convnext = configs_of(["mmdet::convnext"])
+    assert convnext == configs_of(["mmdet::convnext/*"]) == [name for name in whole if "::convnext/" in name]
+    assert configs_of([convnext[0]]) == convnext[:1]
+    assert not any("_base_" in name for name in whole)
+
+
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_shards_are_everything_once(count: int) -> None:
+    configs = [f"{number}.py" for number in range(10)]
+    shards = [shard_of(configs, f"{index}/{count}") for index in range(1, count + 1)]
+    assert sorted(config for shard in shards for config in shard) == sorted(configs)
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "-1/2", "1/2/3", ""])
+def test_what_is_no_shard(shard: str) -> None:
+    with pytest.raises(LrdecayError, match="is no shard"):
+        shard_of([], shard)
