@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from lrdecay_cli.app.options import CfgOptions, Color, Device, Format, Output, Traceback, Verbose
+from lrdecay_cli.app.options import CfgOptions, Color, Device, Exact, Format, Output, Traceback, Verbose
 
 _SIDE = "A config or an exported map (.json); - is a map on stdin."
 
@@ -29,6 +29,7 @@ def diff(
     output: Output = None,
     color: Color = "auto",
     verbose: Verbose = False,
+    exact: Exact = False,
     _traceback: Traceback = False,
 ) -> None:
     """Compare the parameter groups of two configs or exported maps, parameter by parameter.
@@ -47,7 +48,7 @@ def diff(
 
     destinations = Destinations(format_name, output, color)
     aspects = check_aspects(only, rtol)
-    maps = group_maps_of((before, after), cfg_options=cfg_options, device=device, verbose=verbose)
+    maps = group_maps_of((before, after), cfg_options=cfg_options, device=device, verbose=verbose, exact=exact)
     result = comparison(*maps, rtol=rtol, only=aspects, verbose=verbose)
     destinations.write(result.report)
     raise typer.Exit(DIFFERENT if result.differs else CLEAN)

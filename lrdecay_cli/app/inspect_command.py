@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from lrdecay_cli.app.options import CfgOptions, Color, Device, Format, Output, Traceback, Verbose
+from lrdecay_cli.app.options import CfgOptions, Color, Device, Exact, Format, Output, Traceback, Verbose
 
 
 def inspect(
@@ -32,6 +32,7 @@ def inspect(
     output: Output = None,
     color: Color = "auto",
     verbose: Verbose = False,
+    exact: Exact = False,
     _traceback: Traceback = False,
 ) -> None:
     """Show the parameter groups that a config's own constructor builds.
@@ -53,5 +54,5 @@ def inspect(
         raise LrdecayError(
             "a JSON map is always whole", where="--format json", remedy="leave out --by, --filter and --sort"
         )
-    (group_map,) = group_maps_of((config,), cfg_options=cfg_options, device=device, verbose=verbose)
+    (group_map,) = group_maps_of((config,), cfg_options=cfg_options, device=device, verbose=verbose, exact=exact)
     destinations.write(inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=verbose))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from lrdecay_cli.app import quick
 from lrdecay_cli.app.arguments import spread_cfg_options
 from lrdecay_cli.app.exit_codes import CANNOT_JUDGE, CLEAN, INTERRUPTED
 from lrdecay_cli.domain.errors import Interrupted, LrdecayError
@@ -15,18 +15,14 @@ from lrdecay_cli.domain.errors import Interrupted, LrdecayError
 
 def main() -> NoReturn:
     """Run the command line that was given, and end the process."""
-    # One command and out: what a collection could free is not worth the time. Never in the Python API.
-    gc.disable()
+    quick.begin()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:
         _silence_stdout()
-    if "torch" in sys.modules:
-        # Taking torch and its modules apart costs a second, and nothing of ours waits for it. Never in the Python API.
-        os._exit(code)
-    sys.exit(code)
+    quick.leave(code)
 
 
 def run(arguments: Sequence[str]) -> int:

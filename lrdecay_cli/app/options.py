@@ -42,6 +42,10 @@ Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="Tell versions, stand-ins and the stack's own warnings too."),
 ]
+Exact = Annotated[
+    bool,
+    typer.Option("--exact", help="Take no shortcut: import all, initialise weights. Slower; the map is the same."),
+]
 Traceback = Annotated[
     bool,
     typer.Option("--traceback", help="Show the Python traceback of an error (or set LRDECAY_TRACEBACK=1)."),

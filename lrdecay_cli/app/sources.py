@@ -10,9 +10,10 @@ from contextlib import contextmanager
 
 import msgspec
 
+from lrdecay_cli.app import quick
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.files import read_bytes, read_map
+from lrdecay_cli.files import find_config, read_bytes, read_map
 
 _NEEDED = ("torch", "mmengine")
 # What tells an mmengine config in JSON from a group map.
@@ -20,29 +21,39 @@ _CONFIG_KEYS = ("model", "optim_wrapper", "optimizer", "_base_", "custom_imports
 
 
 def group_maps_of(
-    sources: Sequence[str], *, cfg_options: Sequence[str] | None = None, device: str = "cpu", verbose: bool = False
+    sources: Sequence[str],
+    *,
+    cfg_options: Sequence[str] | None = None,
+    device: str = "cpu",
+    verbose: bool = False,
+    exact: bool = False,
 ) -> list[GroupMap]:
     """The group map behind each source: a config, an exported map, or ``-`` for a map on stdin.
 
-    ``cfg_options`` apply to the configs among them. Raises LrdecayError if a map cannot be had; for a config, also if
-    torch or mmengine is not installed.
+    ``cfg_options`` apply to the configs among them; ``exact`` takes no shortcut in building them. Raises LrdecayError
+    if a map cannot be had; for a config, also if torch or mmengine is not installed.
     """
     maps = {source for source in sources if is_map(source)}
     if cfg_options and maps.issuperset(sources):
         raise LrdecayError("a finished map has no options to set", where="--cfg-options", remedy="give a config")
     if list(sources).count("-") > 1:
         raise LrdecayError("stdin can be read only once", where="-")
-    return [
-        read_map(source) if source in maps else _build(source, cfg_options or (), device, verbose) for source in sources
-    ]
+    if exact:
+        quick.forgo()
+    found: dict[str, GroupMap] = {}
+    # stdin comes last: a config may need a second attempt, which starts the command over.
+    for source in sorted(dict.fromkeys(sources), key=lambda source: (source == "-", source not in maps)):
+        found[source] = read_map(source) if source in maps else _build(source, cfg_options or (), device, verbose)
+    return [found[source] for source in sources]
 
 
 def _build(config: str, cfg_options: Sequence[str], device: str, verbose: bool) -> GroupMap:
     check_stack(config)
-    with _stdout_kept_clean():
+    find_config(config)
+    with quick.shortcuts(verbose=verbose), _stdout_kept_clean():
         from lrdecay_cli.openmmlab.audit import audit
 
-        return audit(config, cfg_options=tuple(cfg_options), device=device, verbose=verbose)
+        return audit(config, cfg_options=tuple(cfg_options), device=device, verbose=verbose, exact=quick.is_exact())
 
 
 def check_stack(config: str) -> None:

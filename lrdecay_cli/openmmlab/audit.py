@@ -30,7 +30,14 @@ from lrdecay_cli.openmmlab.reading import read_groups
 from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
 
 
-def audit(config: str, *, cfg_options: tuple[str, ...] = (), device: str = "cpu", verbose: bool = False) -> GroupMap:
+def audit(
+    config: str,
+    *,
+    cfg_options: tuple[str, ...] = (),
+    device: str = "cpu",
+    verbose: bool = False,
+    exact: bool = False,
+) -> GroupMap:
     """Build what a training config describes, run its own constructor and read the groups back.
 
     Args:
@@ -38,6 +45,7 @@ def audit(config: str, *, cfg_options: tuple[str, ...] = (), device: str = "cpu"
         cfg_options: overrides, each ``key=value`` as for mmengine's ``--cfg-options``.
         device: ``cpu``, ``meta``, ``mps``, ``cuda`` or ``cuda:<n>``.
         verbose: let the stack's warnings and log lines through, on stderr.
+        exact: initialise the model too, which takes longer and more memory.
 
     Raises:
         LrdecayError: the config, the model, the constructor or the device is not to be had.
@@ -49,7 +57,7 @@ def audit(config: str, *, cfg_options: tuple[str, ...] = (), device: str = "cpu"
         loaded = load_config(config, overrides)
         check_trainable(loaded, config)
         with training_scope(loaded):
-            model = build_model(loaded, config, device)
+            model = build_model(loaded, config, device, initialised=exact)
             try:
                 built = build_optimizer(loaded, model, config)
             except LrdecayError as error:

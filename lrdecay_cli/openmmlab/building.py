@@ -20,6 +20,7 @@ from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.construction import constructing
 from lrdecay_cli.openmmlab.failures import BUILDING, GROUPING, explained, unknown_type
 from lrdecay_cli.openmmlab.plain_values import type_name
+from lrdecay_cli.openmmlab.quick_imports import spare_compiler
 
 DEFAULT_CONSTRUCTOR = "DefaultOptimWrapperConstructor"
 PLAIN_WRAPPER = "OptimWrapper"
@@ -58,14 +59,14 @@ def check_trainable(config: Config, where: str) -> None:
         raise LrdecayError(f"optim_wrapper is a {type_name(type(wrapper))}, not a dict", where=where)
 
 
-def build_model(config: Config, where: str, device: str) -> nn.Module:
-    """Build ``config.model`` on ``device``, uninitialised. Raises LrdecayError if it does not build."""
+def build_model(config: Config, where: str, device: str, *, initialised: bool = False) -> nn.Module:
+    """Build ``config.model`` on ``device``. Raises LrdecayError if it does not build."""
     with explained(BUILDING, where, config):
         model_config = copy.deepcopy(config.model)
         # Runner does the same, and a detector may not build without its preprocessor.
         if isinstance(model_config, dict) and config.get("data_preprocessor"):
             model_config.setdefault("data_preprocessor", config.data_preprocessor)
-        with constructing(device):
+        with constructing(device, initialised=initialised):
             model = model_config if isinstance(model_config, nn.Module) else MODELS.build(model_config)
         if not isinstance(model, nn.Module):
             raise TypeError(f"{type_name(type(model))} is not a torch.nn.Module")
@@ -77,6 +78,7 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
     with explained(GROUPING, where, config):
         _check_optimizer(config, where)
         plain_config, stand_ins = _with_plain_wrappers(copy.deepcopy(config.optim_wrapper))
+        spare_compiler()
         wrapper = build_optim_wrapper(model, plain_config)
         return BuiltOptimizer(_optimizers(wrapper), _constructor_class(config.optim_wrapper), stand_ins)
 

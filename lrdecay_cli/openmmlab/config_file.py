@@ -1,8 +1,7 @@
-"""Finding and loading a training config the way mmengine's training entry point does (``mmdet/tools/train.py``)."""
+"""Loading a training config the way mmengine's training entry point does (``mmdet/tools/train.py``)."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import sys
@@ -14,27 +13,9 @@ from typing import Any
 from mmengine.config import Config, DictAction
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.files.zoo import SEPARATOR, zoo_folders
+from lrdecay_cli.files.config_path import find_config
 from lrdecay_cli.openmmlab.failures import LOADING, explained
 from lrdecay_cli.openmmlab.plain_values import plain
-
-SUFFIXES = (".py", ".json", ".yaml", ".yml")
-
-
-def find_config(given: str) -> Path:
-    """The file behind ``given``: a path, or ``<package>::<path>`` in the config zoo of an installed package.
-
-    Raises LrdecayError, with the nearest names, if there is no such file.
-    """
-    package, separator, in_zoo = given.partition(SEPARATOR)
-    path = _find_in_zoo(given, package, in_zoo) if separator else Path(given)
-    if path.is_dir():
-        raise LrdecayError("is a directory, not a config", where=given, remedy="give one config file")
-    if not path.exists():
-        raise LrdecayError("no such config", where=given, remedy=_nearest(path.name, _siblings(path.parent)))
-    if path.suffix not in SUFFIXES:
-        raise LrdecayError(f"a config ends in {', '.join(SUFFIXES)}", where=given)
-    return path
 
 
 def load_config(given: str, overrides: dict[str, Any]) -> Config:
@@ -73,23 +54,3 @@ def resolved_sha256(config: Config) -> str:
     resolved = config.to_dict() if hasattr(config, "to_dict") else config._cfg_dict.to_dict()
     text = json.dumps(plain(resolved), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _find_in_zoo(given: str, package: str, in_zoo: str) -> Path:
-    folders = zoo_folders(package, given=given)
-    for folder in folders:
-        if (folder / in_zoo).exists():
-            return folder / in_zoo
-    names = [file.relative_to(folder).as_posix() for folder in folders[:2] for file in folder.rglob("*.py")]
-    raise LrdecayError(
-        f"not in the config zoo of {package}", where=given, remedy=_nearest(in_zoo, names, f"{package}::")
-    )
-
-
-def _siblings(folder: Path) -> list[str]:
-    return [file.name for file in folder.iterdir() if file.suffix in SUFFIXES] if folder.is_dir() else []
-
-
-def _nearest(name: str, names: Sequence[str], prefix: str = "") -> str:
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {prefix}{nearest[0]}?" if nearest else "check the path"

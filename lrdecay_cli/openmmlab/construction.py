@@ -15,16 +15,22 @@ import torch
 from torch import nn
 
 from lrdecay_cli.openmmlab.patching import patched
+from lrdecay_cli.openmmlab.quick_imports import load_meta_kernels
 
 
 @contextmanager
-def constructing(device: str) -> Iterator[None]:
-    """Build modules in here: uninitialised, without weights or network, and on ``meta`` without memory."""
+def constructing(device: str, *, initialised: bool = False) -> Iterator[None]:
+    """Build modules in here: without weights or network, and on ``meta`` without memory.
+
+    Nothing is initialised unless ``initialised`` says so.
+    """
     with ExitStack() as stack:
-        stack.enter_context(_no_initialisation())
+        if not initialised:
+            stack.enter_context(_no_initialisation())
         stack.enter_context(_no_weights())
         stack.enter_context(_no_network())
         if device == "meta":
+            load_meta_kernels()
             stack.enter_context(_parameters_on_meta())
         yield
 

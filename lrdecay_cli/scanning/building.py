@@ -11,7 +11,7 @@ import msgspec
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.scan import ScanRecord, record_of
-from lrdecay_cli.files.zoo import config_path
+from lrdecay_cli.files.config_path import config_path
 
 
 # The modules in which a package registers what configs name.

@@ -13,7 +13,7 @@ import msgspec
 from lrdecay_cli import __version__
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.scan import ScanRecord
-from lrdecay_cli.files.zoo import config_path
+from lrdecay_cli.files.config_path import config_path
 
 
 class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import to_json, write_text
-from lrdecay_cli.files.zoo import SEPARATOR
+from lrdecay_cli.files.config_path import SEPARATOR
 
 
 def map_path(folder: Path, config: str) -> Path:

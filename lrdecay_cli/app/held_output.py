@@ -1,0 +1,71 @@
+"""Holding back what is written to stderr until it is known whether it is wanted."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# A config that waits for an answer, or takes long, must be heard.
+PATIENCE = 3.0
+
+
+class Held:
+    """What goes to file descriptor 2, child processes and C code included, in a file without a name.
+
+    It is let out by :meth:`release`, or by itself after ``PATIENCE`` seconds; from then on nothing is held.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stderr = os.dup(2)
+        self._file = os.memfd_create("stderr") if hasattr(os, "memfd_create") else _nameless_file()
+        sys.stderr.flush()
+        os.dup2(self._file, 2)
+        self._open = True
+        self._timer = threading.Timer(PATIENCE, self.release)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def release(self) -> None:
+        """Write out what was held, and hold nothing any more."""
+        self._end(wanted=True)
+
+    def drop(self) -> None:
+        """Forget what was held, and hold nothing any more."""
+        self._end(wanted=False)
+
+    def _end(self, *, wanted: bool) -> None:
+        with self._lock:
+            if not self._open:
+                return
+            self._open = False
+            self._timer.cancel()
+            sys.stderr.flush()
+            # Stdout may have been sent the same way since.
+            if os.path.sameopenfile(1, self._file):
+                os.dup2(self._stderr, 1)
+            os.dup2(self._stderr, 2)
+            os.lseek(self._file, 0, os.SEEK_SET)
+            while wanted and (chunk := os.read(self._file, 65536)):
+                os.write(2, chunk)
+            os.close(self._file)
+            os.close(self._stderr)
+
+
+@contextmanager
+def holding() -> Iterator[Held]:
+    """Hold stderr back in here, and let out what was held at the end, unless it was dropped."""
+    held = Held()
+    try:
+        yield held
+    finally:
+        held.release()
+
+
+def _nameless_file() -> int:
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -1,0 +1,88 @@
+"""What makes one command quick, and the way back to the plain one.
+
+A console command that builds a config collects no garbage, puts off heavy imports, initialises no weights, and leaves
+without taking the interpreter apart. If anything goes wrong on the way, the whole command is run again with none of
+that, so that every error is the plain one's. Nothing here happens to a Python program that imports lrdecay.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from lrdecay_cli.app.held_output import Held, holding
+
+_AGAIN = "_LRDECAY_AGAIN"
+
+_console = False
+_plain = False
+
+
+def begin() -> None:
+    """Allow shortcuts in this process. For the console entry, before anything else."""
+    global _console, _plain
+    _console = True
+    _plain = os.environ.pop(_AGAIN, None) is not None
+    if not _plain:
+        # One command and out: what a collection could free is not worth the time.
+        gc.disable()
+
+
+def forgo() -> None:
+    """Take no shortcut from here on (``--exact``)."""
+    global _plain
+    _plain = True
+    gc.enable()
+
+
+def is_exact() -> bool:
+    """Whether everything is to be done as a plain training script does it: asked to, or as a second attempt."""
+    return _plain
+
+
+def leave(code: int) -> NoReturn:
+    """End the process; at once, if torch is loaded: taking that apart takes a second, for nothing."""
+    if "torch" in sys.modules and not _plain:
+        os._exit(code)
+    sys.exit(code)
+
+
+@contextmanager
+def shortcuts(*, verbose: bool) -> Iterator[None]:
+    """Import the stack and build in here; the command starts over, plainly, if that raises.
+
+    What is written to stderr in here is held back for a moment, since the second attempt says it again.
+    """
+    from lrdecay_cli.openmmlab import quick_imports
+
+    if _plain or not _console or ("torch" in sys.modules and not quick_imports.is_quick()):
+        yield
+        return
+    quick_imports.put_off_heavy_imports()
+    with holding() as held:
+        try:
+            yield
+        except Exception as error:
+            _start_over(held, f"lrdecay: once more without shortcuts, for {error!r}\n" if verbose else "")
+            raise
+
+
+def _start_over(held: Held, reason: str) -> None:
+    """Replace this process by the same command without shortcuts. Comes back if there is no interpreter to run it."""
+    if not sys.executable:
+        return
+    held.drop()
+    sys.stderr.write(reason)
+    sys.stderr.flush()
+    command = [sys.executable, *sys.orig_argv[1:]]
+    environment = {**os.environ, _AGAIN: "1"}
+    if os.name == "posix":
+        os.execve(sys.executable, command, environment)
+    # Elsewhere exec would let the shell go on while the new process still writes.
+    import subprocess
+
+    os._exit(subprocess.run(command, env=environment, check=False).returncode)
