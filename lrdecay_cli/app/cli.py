@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lrdecay_cli import __version__
+from lrdecay_cli.app.cache_command import cache
 from lrdecay_cli.app.diff_command import diff
 from lrdecay_cli.app.inspect_command import inspect
 from lrdecay_cli.app.schema_command import schema
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command(name="inspect")(inspect)
 app.command(name="diff")(diff)
 app.command(name="schema")(schema)
+app.add_typer(cache)
 
 
 def _print_version(wanted: bool) -> None:

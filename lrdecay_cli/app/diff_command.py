@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from lrdecay_cli.app.options import CfgOptions, Color, Device, Format, Output, Traceback, Verbose
+from lrdecay_cli.app.options import CfgOptions, Color, Device, Format, NoCache, Output, Traceback, Verbose
 
 _SIDE = "A config or an exported map (.json); - is a map on stdin."
 
@@ -29,6 +29,7 @@ def diff(
     output: Output = None,
     color: Color = "auto",
     verbose: Verbose = False,
+    no_cache: NoCache = False,
     _traceback: Traceback = False,
 ) -> None:
     """Compare the parameter groups of two configs or exported maps, parameter by parameter.
@@ -41,13 +42,15 @@ def diff(
     lrdecay diff a.json b.json --only lr,weight_decay --rtol 1e-6
     """
     from lrdecay_cli.analysis.comparison import check_aspects, comparison
+    from lrdecay_cli.app.caching import Caching
     from lrdecay_cli.app.console import Destinations
     from lrdecay_cli.app.exit_codes import CLEAN, DIFFERENT
     from lrdecay_cli.app.sources import group_maps_of
 
     destinations = Destinations(format_name, output, color)
     aspects = check_aspects(only, rtol)
-    maps = group_maps_of((before, after), cfg_options=cfg_options, device=device, verbose=verbose)
+    caching = Caching(wanted=not no_cache, verbose=verbose)
+    maps = group_maps_of((before, after), cfg_options=cfg_options, device=device, verbose=verbose, caching=caching)
     result = comparison(*maps, rtol=rtol, only=aspects, verbose=verbose)
     destinations.write(result.report)
     raise typer.Exit(DIFFERENT if result.differs else CLEAN)

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from lrdecay_cli.app.options import CfgOptions, Color, Device, Format, Output, Traceback, Verbose
+from lrdecay_cli.app.options import CfgOptions, Color, Device, Format, NoCache, Output, Traceback, Verbose
 
 
 def inspect(
@@ -32,6 +32,7 @@ def inspect(
     output: Output = None,
     color: Color = "auto",
     verbose: Verbose = False,
+    no_cache: NoCache = False,
     _traceback: Traceback = False,
 ) -> None:
     """Show the parameter groups that a config's own constructor builds.
@@ -43,6 +44,7 @@ def inspect(
     lrdecay inspect config.py --by module --cfg-options optim_wrapper.optimizer.lr=0.001
     """
     from lrdecay_cli.analysis.inspection import check_view, inspection
+    from lrdecay_cli.app.caching import Caching
     from lrdecay_cli.app.console import Destinations
     from lrdecay_cli.app.sources import group_maps_of
     from lrdecay_cli.domain.errors import LrdecayError
@@ -53,5 +55,8 @@ def inspect(
         raise LrdecayError(
             "a JSON map is always whole", where="--format json", remedy="leave out --by, --filter and --sort"
         )
-    (group_map,) = group_maps_of((config,), cfg_options=cfg_options, device=device, verbose=verbose)
-    destinations.write(inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=verbose))
+    caching = Caching(wanted=not no_cache, verbose=verbose)
+    (group_map,) = group_maps_of((config,), cfg_options=cfg_options, device=device, verbose=verbose, caching=caching)
+    text = destinations.write(inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=verbose))
+    if not output and not verbose:
+        caching.keep_report(text)

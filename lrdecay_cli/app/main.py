@@ -5,12 +5,15 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
 
-from lrdecay_cli.app.arguments import spread_cfg_options
 from lrdecay_cli.app.exit_codes import CANNOT_JUDGE, CLEAN, INTERRUPTED
 from lrdecay_cli.domain.errors import LrdecayError
+
+# Importing typing for its name takes longer than an answer from the cache.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
 
 
 def main() -> NoReturn:
@@ -51,6 +54,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    from lrdecay_cli.cache.front import answered
+
+    if answered(list(arguments)):
+        return CLEAN
+    from lrdecay_cli.app.arguments import spread_cfg_options
     from lrdecay_cli.app.cli import app
 
     try:

@@ -42,6 +42,10 @@ Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="Tell versions, stand-ins and the stack's own warnings too."),
 ]
+NoCache = Annotated[
+    bool,
+    typer.Option("--no-cache", help="Build anew, and keep nothing (or set LRDECAY_NO_CACHE=1)."),
+]
 Traceback = Annotated[
     bool,
     typer.Option("--traceback", help="Show the Python traceback of an error (or set LRDECAY_TRACEBACK=1)."),

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from lrdecay_cli.app.caching import Caching
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import read_bytes, read_map
@@ -20,11 +21,16 @@ _CONFIG_KEYS = ("model", "optim_wrapper", "optimizer", "_base_", "custom_imports
 
 
 def group_maps_of(
-    sources: Sequence[str], *, cfg_options: Sequence[str] | None = None, device: str = "cpu", verbose: bool = False
+    sources: Sequence[str],
+    *,
+    cfg_options: Sequence[str] | None = None,
+    device: str = "cpu",
+    verbose: bool = False,
+    caching: Caching,
 ) -> list[GroupMap]:
     """The group map behind each source: a config, an exported map, or ``-`` for a map on stdin.
 
-    ``cfg_options`` apply to the configs among them. Raises LrdecayError if a map cannot be had; for a config, also if
+    ``cfg_options`` apply to the configs among them, and ``caching`` may know their maps. Raises LrdecayError if a map cannot be had; for a config, also if
     torch or mmengine is not installed.
     """
     maps = {source for source in sources if is_map(source)}
@@ -33,8 +39,14 @@ def group_maps_of(
     if list(sources).count("-") > 1:
         raise LrdecayError("stdin can be read only once", where="-")
     return [
-        read_map(source) if source in maps else _build(source, cfg_options or (), device, verbose) for source in sources
+        read_map(source) if source in maps else _map_of(source, cfg_options or (), device, verbose, caching)
+        for source in sources
     ]
+
+
+def _map_of(config: str, cfg_options: Sequence[str], device: str, verbose: bool, caching: Caching) -> GroupMap:
+    question: list[object] = [config, *cfg_options]
+    return caching.group_map(question, device, lambda: _build(config, cfg_options, device, verbose))
 
 
 def _build(config: str, cfg_options: Sequence[str], device: str, verbose: bool) -> GroupMap:
