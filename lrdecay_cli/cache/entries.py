@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from lrdecay_cli.cache import folder
 from lrdecay_cli.cache.evidence import first_change
 from lrdecay_cli.cache.fingerprints import digest
+from lrdecay_cli.cache.quick_json import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def find(kind: str, key: str) -> tuple[bytes, Evidence] | str:
         return "the entry is damaged"
     try:
         line, answer, end = rest.split(b"\n")
-        evidence = json.loads(line)
+        evidence = loads(line.decode())
         changed = first_change(evidence)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "the entry is damaged"
@@ -40,6 +39,8 @@ def find(kind: str, key: str) -> tuple[bytes, Evidence] | str:
 
 def keep(kind: str, key: str, answer: bytes, evidence: Evidence) -> bool:
     """Keep an answer (one line of JSON) under ``key``; False if that cannot be done."""
+    import json
+
     text = json.dumps(evidence, separators=(",", ":"), ensure_ascii=True)
     rest = b"\n".join([text.encode(), answer, b""])
     return folder.write(folder.cache_folder(), f"{kind}-{key}", digest(rest).encode() + b"\n" + rest)

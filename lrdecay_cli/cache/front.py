@@ -25,17 +25,16 @@ def answered(arguments: list[str]) -> bool:
 
     if switched_off():
         return False
-    import json
-
     from lrdecay_cli.cache.entries import find
     from lrdecay_cli.cache.keys import report_key
+    from lrdecay_cli.cache.quick_json import loads
 
     try:
         _asked = report_key(arguments)
         found = find(KIND, _asked)
         if isinstance(found, str):
             return False
-        text = json.loads(found[0])
+        text = loads(found[0].decode())
     except (OSError, ValueError):
         # No working directory, no stdout, or not of our form: let the command itself say so.
         return False

@@ -105,33 +105,27 @@ def _module_files(modules: Iterable[Any]) -> Iterator[str]:
         for file in {names.get("__file__"), origin}:
             if isinstance(file, str) and os.path.isabs(file):
                 yield file
-                yield from _doubtful_compiled(file)
-
-
-def _doubtful_compiled(source: str) -> Iterator[str]:
-    """The compiled form of a module, if its source was touched since.
-
-    Python goes by the source's mtime and size, which can be put back; then it runs the compiled form, until that is
-    gone. Where the compiled form is the younger one, it was made of the source as it is.
-    """
-    if source.endswith(".py"):
-        try:
-            compiled = cache_from_source(source)
-            if os.stat(compiled).st_ctime_ns <= os.stat(source).st_ctime_ns:
-                yield compiled
-        except (OSError, NotImplementedError):
-            return
 
 
 def _sources(compiled: Iterable[str]) -> Iterator[str]:
     for path in compiled:
         try:
-            source = source_from_cache(path)
+            yield source_from_cache(path)
         except (ValueError, NotImplementedError):
             yield path
-        else:
-            yield source
-            yield from _doubtful_compiled(source)
+
+
+def _doubtful_compiled(source: str, changed: int) -> str | None:
+    """The compiled form of a module, if its source was touched since, at ``changed``.
+
+    Python goes by the source's mtime and size, which can be put back; then it runs the compiled form, until that is
+    gone. Where the compiled form is the younger one, it was made of the source as it is.
+    """
+    try:
+        compiled = cache_from_source(source)
+        return compiled if os.stat(compiled).st_ctime_ns <= changed else None
+    except (OSError, NotImplementedError):
+        return None
 
 
 def _mapped_libraries() -> set[str]:
@@ -155,6 +149,8 @@ def _add_files(evidence: Evidence, paths: Iterable[str], before: int, *, by_stam
             evidence["installed"].setdefault(folder, {})[name] = found
         else:
             evidence["own"][path] = content(path)
+        if name.endswith(".py") and found and (compiled := _doubtful_compiled(path, found[1])):
+            _add_files(evidence, [compiled], before)
 
 
 def _add_opened(evidence: Evidence, seen: Gathered, before: int) -> None:
