@@ -30,8 +30,8 @@ def group_maps_of(
 ) -> list[GroupMap]:
     """The group map behind each source: a config, an exported map, or ``-`` for a map on stdin.
 
-    ``cfg_options`` apply to the configs among them, and ``caching`` may know their maps. Raises LrdecayError if a map cannot be had; for a config, also if
-    torch or mmengine is not installed.
+    ``cfg_options`` apply to the configs among them, and ``caching`` may know their maps. Raises LrdecayError if a map
+    cannot be had; for a config, also if torch or mmengine is not installed.
     """
     maps = {source for source in sources if is_map(source)}
     if cfg_options and maps.issuperset(sources):

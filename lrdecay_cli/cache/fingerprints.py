@@ -7,7 +7,7 @@ import stat
 
 try:
     # The same as hashlib's, without the 3 ms that loading OpenSSL takes.
-    from _blake2 import blake2b  # type: ignore[import-not-found]
+    from _blake2 import blake2b
 except ImportError:
     from hashlib import blake2b
 

@@ -81,15 +81,19 @@ def used(folder: str, name: str) -> None:
 
 def write(folder: str, name: str, data: bytes) -> bool:
     """Keep an entry, whole or not at all, and let the oldest go if there is no room; False if that cannot be done."""
+    from contextlib import suppress
+
     path = _path(folder, name)
     part = f"{path}.{os.getpid()}.{time.monotonic_ns()}{_PART}"
     try:
         os.makedirs(os.path.dirname(folder), exist_ok=True)
-        if not os.path.lexists(folder):
+        with suppress(FileExistsError):
             os.mkdir(folder, 0o700)
         if refusal(folder):
             return False
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600), "wb") as file:
+        with open(
+            os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600), "wb"
+        ) as file:
             file.write(data)
         os.replace(part, path)
     except OSError:

@@ -62,5 +62,9 @@ def _process() -> list[object]:
         [os.getcwd(), sys.path],
         [os.environ.get(name) for name in _STACK_VARIABLES],
         [os.path.exists(gpu) for gpu in _GPUS],
-        sorted(item for item in os.environ.items() if item[0].startswith("LRDECAY_") and item[0] not in _ABOUT_THE_CACHE),
+        sorted(
+            (name, value)
+            for name, value in os.environ.items()
+            if name.startswith("LRDECAY_") and name not in _ABOUT_THE_CACHE
+        ),
     ]

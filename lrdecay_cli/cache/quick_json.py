@@ -26,7 +26,7 @@ def loads(text: str) -> Any:
     try:
         from _json import make_scanner
 
-        scan = make_scanner(_Settings())
+        scan = make_scanner(_Settings())  # type: ignore[arg-type]
     except (ImportError, AttributeError, TypeError):
         # Another Python than CPython, or one to come.
         import json

@@ -33,7 +33,7 @@ _TICK = 10_000_000
 
 
 class Recording:
-    """Everything that was asked for since the recording began. One for the whole process: hooks cannot be taken back."""
+    """Everything that was asked for since it began. One for the whole process: hooks cannot be taken back."""
 
     def __init__(self) -> None:
         self.began = (time.time_ns(), time.monotonic_ns())
@@ -56,7 +56,7 @@ class Recording:
         sys.audit("lrdecay_cli.alive")
         if not self._alive:
             self.obstacles.append("audit hooks are refused")
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, self)
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: object = None) -> None:
         """Note which module is looked for, and where; find nothing. As a finder of ``sys.meta_path``."""
@@ -77,6 +77,9 @@ class Recording:
         self._paused = True
         try:
             return gather(self.seen, self.environment, before=began - _TICK)
+        # An answer that was found must not be lost for the want of evidence.
+        except Exception as error:
+            return f"evidence cannot be had: {type(error).__name__}: {error}"
         finally:
             self._paused = False
 
@@ -106,7 +109,9 @@ class Recording:
         given, mode, flags = arguments
         if isinstance(given, int):
             return
-        path = os.path.join(os.getcwd(), os.fsdecode(given))
+        path = os.fsdecode(given)
+        if not os.path.isabs(path):
+            path = os.path.join(os.getcwd(), path)
         fresh = bool({"w", "x"} & set(mode)) if isinstance(mode, str) else bool(flags & _FRESH)
         if fresh:
             self.seen.written.add(path)
