@@ -35,9 +35,6 @@ class Caching:
         self._verbose = verbose
         self._began = time.time_ns()
         self._evidence: Evidence | None = None
-        if self._wanted and (reason := refusal(cache_folder())):
-            self._say(f"the cache {cache_folder()} is not used: {reason}")
-            self._wanted = False
 
     def group_map(self, question: list[object], device: str, build: Callable[[], GroupMap]) -> GroupMap:
         """The group map that is kept for ``question``, if it still holds; else what ``build`` makes, which is kept.
@@ -45,10 +42,14 @@ class Caching:
         ``question`` is all that the map depends on and that the user said, in plain values. Raises what ``build`` does.
         """
         self._evidence = None
-        if not self._wanted or device not in _DEVICES:
+        if not self._wanted or device not in _DEVICES or self._refused():
             return build()
-        # Before the build: it may change the working directory, sys.path or the environment.
-        key = map_key([*question, device])
+        try:
+            # Before the build: it may change the working directory, sys.path or the environment.
+            key = map_key([*question, device])
+        except OSError:
+            # There is no working directory.
+            return build()
         found = entries.find(KIND, key)
         if not isinstance(found, str):
             kept = _decoded(found[0])
@@ -89,6 +90,13 @@ class Caching:
         elif entries.keep(KIND, key, raw, evidence):
             self._evidence = evidence
         return built
+
+    def _refused(self) -> bool:
+        reason = refusal(cache_folder())
+        if reason:
+            self._say(f"the cache {cache_folder()} is not used: {reason}")
+            self._wanted = False
+        return reason is not None
 
     def _tell(self, line: str) -> None:
         if self._verbose:

@@ -69,7 +69,7 @@ def gather(seen: Gathered, environment: EnvironmentReads, before: int) -> Eviden
     seen.search.update(sys.path)
     try:
         _add_files(evidence, _module_files(list(sys.modules.values())), before)
-        _add_files(evidence, _sources(seen.compiled), before)
+        _add_files(evidence, map(source_of, seen.compiled), before)
         _add_files(evidence, seen.libraries | _mapped_libraries(), before, by_stamp=True)
         _add_opened(evidence, seen, before)
         _add_folders(evidence, seen, before)
@@ -87,8 +87,8 @@ def with_modules(evidence: Evidence, before: int) -> Evidence | str:
     }
     stems = {*evidence["stems"], *(name.partition(".")[0] for name in list(sys.modules))}
     wider["stems"] = sorted(stems)
-    wider["search"] = {folder: names_in(folder, frozenset(stems)) for folder in evidence["search"]}
     try:
+        wider["search"] = {folder: _settled_names(folder, frozenset(stems), before) for folder in evidence["search"]}
         _add_files(wider, _module_files(list(sys.modules.values())), before)
     except UnsettledError as error:
         return f"{error} changed while it was read"
@@ -109,12 +109,11 @@ def _module_files(modules: Iterable[Any]) -> Iterator[str]:
                 yield file
 
 
-def _sources(compiled: Iterable[str]) -> Iterator[str]:
-    for path in compiled:
-        source = path
-        with suppress(ValueError, NotImplementedError):
-            source = source_from_cache(path)
-        yield source
+def source_of(compiled: str) -> str:
+    """The source of a compiled module; itself, if it has none."""
+    with suppress(ValueError, NotImplementedError):
+        return source_from_cache(compiled)
+    return compiled
 
 
 def _doubtful_compiled(folder: str, name: str, changed: int) -> str | None:
@@ -176,19 +175,37 @@ def _add_folders(evidence: Evidence, seen: Gathered, before: int) -> None:
     evidence["stems"] = sorted(seen.stems)
     for entry in seen.search:
         folder = os.path.join(os.getcwd(), entry)
-        if is_installed(folder) or not os.path.isdir(folder):
+        if os.path.isfile(folder):
+            # An archive.
+            _add_files(evidence, [folder], before)
+        elif is_installed(folder) or not os.path.isdir(folder):
             _add_files(evidence, [os.path.join(folder, ".")], before, by_stamp=True)
         else:
-            evidence["search"][folder] = names_in(folder, frozenset(seen.stems))
+            evidence["search"][folder] = _settled_names(folder, frozenset(seen.stems), before)
         _add_files(evidence, distribution_files(folder), before)
     for folder, names in seen.packages.items():
         if is_installed(folder):
             _add_files(evidence, [os.path.join(folder, ".")], before, by_stamp=True)
         elif not f"{folder}{os.sep}".startswith(temporary):
-            evidence["packages"][folder] = (sorted(names), names_in(folder, frozenset(names)))
+            evidence["packages"][folder] = (sorted(names), _settled_names(folder, frozenset(names), before))
     for folder in seen.listed:
         if not f"{folder}{os.sep}".startswith(temporary):
-            evidence["listed"][folder] = names_in(folder)
+            evidence["listed"][folder] = _settled_names(folder, None, before)
+
+
+def _settled_names(folder: str, stems: frozenset[str] | None, before: int) -> list[str] | None:
+    """As ``names_in``; raises UnsettledError if one of them came to be there since ``before``."""
+    names = names_in(folder, stems)
+    for name in names or ():
+        path = os.path.join(folder, name)
+        found = stamp(path)
+        if found is None or _settled(found, before):
+            continue
+        # To compile a package's modules for the first time changes its folder too, but no time of change alone.
+        first = stamp(os.path.join(path, "__init__.py"))
+        if not os.path.isdir(path) or found[0] != found[1] or (first is not None and not _settled(first, before)):
+            raise UnsettledError(path)
+    return names
 
 
 def _settled(found: list[int], before: int) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lrdecay_cli.cache.environment import EnvironmentReads
 from lrdecay_cli.cache.fingerprints import is_installed, stamp
 from lrdecay_cli.cache.frames import asked_by_importlib, asked_by_user
-from lrdecay_cli.cache.gathering import Gathered, gather
+from lrdecay_cli.cache.gathering import Gathered, gather, source_of
 
 if TYPE_CHECKING:
     from lrdecay_cli.cache.evidence import Evidence
@@ -118,6 +118,9 @@ class Recording:
         elif path.endswith(".pyc"):
             # The import system checks it against its source, and so do we.
             self.seen.compiled.add(path)
+            if not is_installed(path):
+                source = source_of(path)
+                self.seen.opened.setdefault(source, stamp(source))
         elif path.startswith(("/proc/", "/dev/", "/sys/")):
             if asked_by_user() and path != os.devnull:
                 self.obstacles.append(f"{path} was read")
@@ -130,7 +133,8 @@ class Recording:
         if isinstance(given, int) or asked_by_importlib():
             return
         folder = os.path.join(os.getcwd(), os.fsdecode(given) if given else "")
-        if is_installed(folder) or (folder in sys.path and not asked_by_user()):
+        searched = {os.path.abspath(entry) for entry in sys.path}
+        if is_installed(folder) or (os.path.normpath(folder) in searched and not asked_by_user()):
             # Packages that look for distributions; those are in the evidence of every search path.
             self.seen.search.add(folder)
         else:
