@@ -1,5 +1,9 @@
 """The real stack for every test: compiled kernels that this machine lacks are stood in for, as lrdecay itself does."""
 
+import os
+
 from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
 
 install_stand_ins()
+# Every command of a test does the real work; the tests of the cache switch it on for themselves.
+os.environ["LRDECAY_NO_CACHE"] = "1"

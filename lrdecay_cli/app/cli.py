@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lrdecay_cli import __version__
+from lrdecay_cli.app.cache_command import cache
 from lrdecay_cli.app.diff_command import diff
 from lrdecay_cli.app.inspect_command import inspect
 from lrdecay_cli.app.scan_command import merge, scan
@@ -26,6 +27,7 @@ app.command(name="diff")(diff)
 app.command(name="scan")(scan)
 app.command(name="merge")(merge)
 app.command(name="schema")(schema)
+app.add_typer(cache)
 
 
 def _print_version(wanted: bool) -> None:

@@ -47,8 +47,8 @@ class Destinations:
         """Every format that is going to be written."""
         return tuple(name for name, _ in self._places)
 
-    def write(self, report: Report) -> None:
-        """Write the report everywhere. All of it is rendered before anything is written."""
+    def write(self, report: Report) -> str:
+        """Write the report everywhere and return what stdout got. All is rendered before anything is written."""
         rendered = [(path, renderer(name)(report, self._canvas())) for name, path in self._places]
         for path, text in rendered:
             if path != STDOUT:
@@ -56,6 +56,7 @@ class Destinations:
         for path, text in rendered:
             if path == STDOUT:
                 write_stdout(text)
+        return "".join(text for path, text in rendered if path == STDOUT)
 
     def _canvas(self) -> Canvas:
         return Canvas(shutil.get_terminal_size().columns if sys.stdout.isatty() else None, self._colored())

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from lrdecay_cli.app.options import CfgOptions, Color, Device, Exact, Format, Output, Traceback, Verbose
+from lrdecay_cli.app.options import CfgOptions, Color, Device, Exact, Format, NoCache, Output, Traceback, Verbose
 
 _SIDE = "A config or an exported map (.json); - is a map on stdin."
 
@@ -30,6 +30,7 @@ def diff(
     color: Color = "auto",
     verbose: Verbose = False,
     exact: Exact = False,
+    no_cache: NoCache = False,
     _traceback: Traceback = False,
 ) -> None:
     """Compare the parameter groups of two configs or exported maps, parameter by parameter.
@@ -44,11 +45,12 @@ def diff(
     from lrdecay_cli.analysis.comparison import check_aspects, comparison
     from lrdecay_cli.app.console import Destinations
     from lrdecay_cli.app.exit_codes import CLEAN, DIFFERENT
-    from lrdecay_cli.app.sources import group_maps_of
+    from lrdecay_cli.app.sources import Request, group_maps_of
 
     destinations = Destinations(format_name, output, color)
     aspects = check_aspects(only, rtol)
-    maps = group_maps_of((before, after), cfg_options=cfg_options, device=device, verbose=verbose, exact=exact)
+    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache)
+    maps = group_maps_of((before, after), request)
     result = comparison(*maps, rtol=rtol, only=aspects, verbose=verbose)
     destinations.write(result.report)
     raise typer.Exit(DIFFERENT if result.differs else CLEAN)

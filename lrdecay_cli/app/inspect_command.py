@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from lrdecay_cli.app.options import CfgOptions, Color, Device, Exact, Format, Output, Traceback, Verbose
+from lrdecay_cli.app.options import CfgOptions, Color, Device, Exact, Format, NoCache, Output, Traceback, Verbose
 
 
 def inspect(
@@ -33,6 +33,7 @@ def inspect(
     color: Color = "auto",
     verbose: Verbose = False,
     exact: Exact = False,
+    no_cache: NoCache = False,
     _traceback: Traceback = False,
 ) -> None:
     """Show the parameter groups that a config's own constructor builds.
@@ -45,7 +46,7 @@ def inspect(
     """
     from lrdecay_cli.analysis.inspection import check_view, inspection
     from lrdecay_cli.app.console import Destinations
-    from lrdecay_cli.app.sources import group_maps_of
+    from lrdecay_cli.app.sources import Request, group_maps_of
     from lrdecay_cli.domain.errors import LrdecayError
 
     destinations = Destinations(format_name, output, color)
@@ -54,5 +55,8 @@ def inspect(
         raise LrdecayError(
             "a JSON map is always whole", where="--format json", remedy="leave out --by, --filter and --sort"
         )
-    (group_map,) = group_maps_of((config,), cfg_options=cfg_options, device=device, verbose=verbose, exact=exact)
-    destinations.write(inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=verbose))
+    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache)
+    (group_map,) = group_maps_of((config,), request)
+    text = destinations.write(inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=verbose))
+    if not output and not verbose:
+        request.caching.keep_report(text)

@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
 
-from lrdecay_cli.app import quick
-from lrdecay_cli.app.arguments import spread_cfg_options
 from lrdecay_cli.app.exit_codes import CANNOT_JUDGE, CLEAN, INTERRUPTED
 from lrdecay_cli.domain.errors import Interrupted, LrdecayError
+
+# Importing typing for its name takes longer than an answer from the cache.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
 
 
 def main() -> NoReturn:
     """Run the command line that was given, and end the process."""
-    quick.begin()
-    code = run(sys.argv[1:])
+    code = run(sys.argv[1:], console=True)
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:
         _silence_stdout()
-    quick.leave(code)
+    if "lrdecay_cli.app.quick" in sys.modules:
+        from lrdecay_cli.app import quick
+
+        quick.leave(code)
+    # Answered from the cache: there is nothing to clean up.
+    os._exit(code)
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run ``arguments`` and return the exit code; whatever is raised becomes one, with a line on stderr."""
+def run(arguments: Sequence[str], *, console: bool = False) -> int:
+    """Run ``arguments`` and return the exit code; whatever is raised becomes one, with a line on stderr.
+
+    ``console`` allows what a Python program must not suffer: see :mod:`lrdecay_cli.app.quick`.
+    """
     try:
-        return _run(arguments)
+        return _run(arguments, console)
     except BrokenPipeError:
         # The reader has seen enough (``| head``).
         _silence_stdout()
@@ -46,7 +55,16 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(f"internal error: {said}; please report it with the output of --traceback")
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str], console: bool) -> int:
+    from lrdecay_cli.cache.front import answered
+
+    if answered(list(arguments)):
+        return CLEAN
+    from lrdecay_cli.app import quick
+    from lrdecay_cli.app.arguments import spread_cfg_options
+
+    if console:
+        quick.begin()
     from lrdecay_cli.app.cli import app
 
     try:

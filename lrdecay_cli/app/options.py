@@ -46,6 +46,10 @@ Exact = Annotated[
     bool,
     typer.Option("--exact", help="Take no shortcut: import all, initialise weights. Slower; the map is the same."),
 ]
+NoCache = Annotated[
+    bool,
+    typer.Option("--no-cache", help="Build anew, and keep nothing (or set LRDECAY_NO_CACHE=1)."),
+]
 Traceback = Annotated[
     bool,
     typer.Option("--traceback", help="Show the Python traceback of an error (or set LRDECAY_TRACEBACK=1)."),

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import msgspec
 
 from lrdecay_cli.app import quick
+from lrdecay_cli.app.caching import Caching
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import find_config, read_bytes, read_map
@@ -20,40 +21,63 @@ _NEEDED = ("torch", "mmengine")
 _CONFIG_KEYS = ("model", "optim_wrapper", "optimizer", "_base_", "custom_imports", "default_scope")
 
 
-def group_maps_of(
-    sources: Sequence[str],
-    *,
-    cfg_options: Sequence[str] | None = None,
-    device: str = "cpu",
-    verbose: bool = False,
-    exact: bool = False,
-) -> list[GroupMap]:
+class Request(msgspec.Struct, frozen=True):
+    """How configs are to be built."""
+
+    cfg_options: tuple[str, ...]
+    device: str
+    verbose: bool
+    exact: bool
+    """Whether to take no shortcut."""
+    caching: Caching
+
+    @classmethod
+    def of(
+        cls, cfg_options: Sequence[str] | None, device: str, *, verbose: bool, exact: bool, no_cache: bool
+    ) -> Request:
+        """The request that a command's options make; ``exact`` asks no cache either."""
+        caching = Caching(wanted=not (no_cache or exact), verbose=verbose)
+        return cls(tuple(cfg_options or ()), device, verbose, exact, caching)
+
+
+def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     """The group map behind each source: a config, an exported map, or ``-`` for a map on stdin.
 
-    ``cfg_options`` apply to the configs among them; ``exact`` takes no shortcut in building them. Raises LrdecayError
-    if a map cannot be had; for a config, also if torch or mmengine is not installed.
+    ``request`` is about the configs among them. Raises LrdecayError if a map cannot be had; for a config, also if
+    torch or mmengine is not installed.
     """
     maps = {source for source in sources if is_map(source)}
-    if cfg_options and maps.issuperset(sources):
+    if request.cfg_options and maps.issuperset(sources):
         raise LrdecayError("a finished map has no options to set", where="--cfg-options", remedy="give a config")
     if list(sources).count("-") > 1:
         raise LrdecayError("stdin can be read only once", where="-")
-    if exact:
+    if request.exact:
         quick.forgo()
     found: dict[str, GroupMap] = {}
     # stdin comes last: a config may need a second attempt, which starts the command over.
     for source in sorted(dict.fromkeys(sources), key=lambda source: (source == "-", source not in maps)):
-        found[source] = read_map(source) if source in maps else _build(source, cfg_options or (), device, verbose)
+        found[source] = read_map(source) if source in maps else _map_of(source, request)
     return [found[source] for source in sources]
 
 
-def _build(config: str, cfg_options: Sequence[str], device: str, verbose: bool) -> GroupMap:
+def _map_of(config: str, request: Request) -> GroupMap:
+    question: list[object] = [config, *request.cfg_options]
+    return request.caching.group_map(question, request.device, lambda: _build(config, request))
+
+
+def _build(config: str, request: Request) -> GroupMap:
     check_stack(config)
     find_config(config)
-    with quick.shortcuts(verbose=verbose), _stdout_kept_clean():
+    with quick.shortcuts(verbose=request.verbose), _stdout_kept_clean():
         from lrdecay_cli.openmmlab.audit import audit
 
-        return audit(config, cfg_options=tuple(cfg_options), device=device, verbose=verbose, exact=quick.is_exact())
+        return audit(
+            config,
+            cfg_options=request.cfg_options,
+            device=request.device,
+            verbose=request.verbose,
+            exact=quick.is_exact(),
+        )
 
 
 def check_stack(config: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -32,17 +34,25 @@ for group in build_optim_wrapper(MODELS.build(config.model), config.optim_wrappe
 
 def benchmarks(folder: Path) -> dict[str, tuple[list[str], list[str]]]:
     """Name of each figure: the command, and the one that it is measured against."""
+    os.environ.update(LRDECAY_CACHE_DIR=f"{folder}/cache", LRDECAY_NO_CACHE="")
     for name, sample in (("a", "convnext-t_layer-wise.py"), ("b", "convnext-t_stage-wise.py")):
         command = [*LRDECAY, "inspect", f"sample_configs/{sample}", "--output", f"json={folder}/{name}.json"]
         subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
     a, b = f"{folder}/a.json", f"{folder}/b.json"
     plain = [sys.executable, "-c", PLAIN]
+    cold = [*LRDECAY, "inspect", CONFIG, "--no-cache"]
     return {
         "--help / import typer": ([*LRDECAY, "--help"], TYPER),
         "schema / import typer": ([*LRDECAY, "schema"], TYPER),
         "diff a.json b.json / import typer": ([*LRDECAY, "diff", a, b], TYPER),
-        "inspect, cold / plain script": ([*LRDECAY, "inspect", CONFIG], plain),
-        "inspect --device meta / plain script": ([*LRDECAY, "inspect", CONFIG, "--device", "meta"], plain),
+        "inspect, cold / plain script": (cold, plain),
+        "inspect, cold, cache written / plain script": (
+            ["sh", "-c", f"rm -rf {folder}/cache; exec {shlex.join([*LRDECAY, 'inspect', CONFIG])}"],
+            plain,
+        ),
+        "inspect, warm / plain script": ([*LRDECAY, "inspect", CONFIG], plain),
+        "inspect, warm, another view / plain script": ([*LRDECAY, "inspect", CONFIG, "-v"], plain),
+        "inspect --device meta / plain script": ([*cold, "--device", "meta"], plain),
     }
 
 
@@ -59,7 +69,7 @@ def main() -> None:
     parser.add_argument("match", nargs="?", default="", help="only figures whose name contains this")
     parser.add_argument("-n", type=int, default=9, help="runs of each command")
     arguments = parser.parse_args()
-    print(f"{'figure':<40}{'ratio':>8}{'min':>8}{'max':>8}{'A (s)':>9}{'B (s)':>9}")
+    print(f"{'figure':<46}{'ratio':>8}{'min':>8}{'max':>8}{'A (s)':>9}{'B (s)':>9}")
     with tempfile.TemporaryDirectory() as folder:
         for name, (command, other) in benchmarks(Path(folder)).items():
             if arguments.match not in name:
@@ -69,7 +79,7 @@ def main() -> None:
             ratios = [mine / theirs for mine, theirs in pairs]
             medians = [statistics.median(side) for side in zip(*pairs, strict=True)]
             print(
-                f"{name:<40}{statistics.median(ratios):>8.3f}{min(ratios):>8.3f}{max(ratios):>8.3f}"
+                f"{name:<46}{statistics.median(ratios):>8.3f}{min(ratios):>8.3f}{max(ratios):>8.3f}"
                 f"{medians[0]:>9.3f}{medians[1]:>9.3f}",
                 flush=True,
             )

@@ -1,0 +1,113 @@
+"""What one command asks of the cache, and what it gives to it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from lrdecay_cli.cache import entries, front
+from lrdecay_cli.cache.folder import cache_folder, refusal, switched_off
+from lrdecay_cli.cache.keys import map_key
+from lrdecay_cli.domain.group_map import GroupMap
+
+if TYPE_CHECKING:
+    from lrdecay_cli.cache.evidence import Evidence
+
+KIND = "map"
+# On other devices a model may fail to build for reasons that no file shows.
+_DEVICES = ("cpu", "meta")
+
+
+class Caching:
+    """The cache for one command.
+
+    Args:
+        wanted: false for ``--no-cache``.
+        verbose: tell on stderr what came from the cache, and why something did not.
+    """
+
+    def __init__(self, *, wanted: bool = True, verbose: bool = False) -> None:
+        self._wanted = wanted and not switched_off()
+        self._verbose = verbose
+        self._began = time.time_ns()
+        self._evidence: Evidence | None = None
+
+    def group_map(self, question: list[object], device: str, build: Callable[[], GroupMap]) -> GroupMap:
+        """The group map that is kept for ``question``, if it still holds; else what ``build`` makes, which is kept.
+
+        ``question`` is all that the map depends on and that the user said, in plain values. Raises what ``build`` does.
+        """
+        self._evidence = None
+        if not self._wanted or device not in _DEVICES or self._refused():
+            return build()
+        try:
+            # Before the build: it may change the working directory, sys.path or the environment.
+            key = map_key([*question, device])
+        except OSError:
+            # There is no working directory.
+            return build()
+        found = entries.find(KIND, key)
+        if not isinstance(found, str):
+            kept = _decoded(found[0])
+            if kept is not None:
+                self._tell(f"{question[0]}: from the cache; --no-cache builds it again")
+                self._evidence = found[1]
+                return kept
+        else:
+            self._tell(f"{question[0]}: {found}")
+        return self._built(key, build)
+
+    def keep_report(self, text: str) -> None:
+        """Keep what ``inspect`` wrote to stdout about the last map, if nothing but that map and the call went in."""
+        if self._evidence is None:
+            return
+        from lrdecay_cli.cache.gathering import with_modules
+
+        wider = with_modules(self._evidence, before=self._began)
+        if not isinstance(wider, str):
+            front.keep_report(text, wider)
+
+    def _built(self, key: str, build: Callable[[], GroupMap]) -> GroupMap:
+        from lrdecay_cli.cache.recording import record
+
+        recording = record()
+        first = not recording.answers
+        built = build()
+        recording.answers += 1
+        evidence = recording.evidence()
+        # A config that was loaded before in this process may have left something behind, which is of no concern to
+        # this command, but must not be kept as the answer to this question alone.
+        reason = evidence if isinstance(evidence, str) else None if first else "not the first config of this command"
+        raw = msgspec.json.encode(built)
+        if reason is None and _decoded(raw) != built:
+            reason = "it holds a number that JSON cannot"
+        if isinstance(evidence, str) or reason is not None:
+            self._tell(f"not kept in the cache: {reason}")
+        elif entries.keep(KIND, key, raw, evidence):
+            self._evidence = evidence
+        return built
+
+    def _refused(self) -> bool:
+        reason = refusal(cache_folder())
+        if reason:
+            self._say(f"the cache {cache_folder()} is not used: {reason}")
+            self._wanted = False
+        return reason is not None
+
+    def _tell(self, line: str) -> None:
+        if self._verbose:
+            self._say(line)
+
+    def _say(self, line: str) -> None:
+        print(f"lrdecay: {line}", file=sys.stderr)  # noqa: T201
+
+
+def _decoded(raw: bytes) -> GroupMap | None:
+    try:
+        return msgspec.json.decode(raw, type=GroupMap)
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,156 @@
+"""The folder that entries are kept in: where it is, whether it can be trusted, how large it may grow."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIMIT = 64 * 1024 * 1024
+"""Bytes that all entries together may take; above it those that were not used for longest go."""
+SUFFIX = ".json"
+_PART = ".part"
+_ABANDONED = 3600.0
+
+
+def switched_off() -> bool:
+    """Whether ``LRDECAY_NO_CACHE`` says not to use the cache."""
+    return os.environ.get("LRDECAY_NO_CACHE", "0") not in ("", "0")
+
+
+def cache_folder() -> str:
+    """Where entries are kept: ``LRDECAY_CACHE_DIR``, else ``lrdecay`` in the platform's folder for caches."""
+    if chosen := os.environ.get("LRDECAY_CACHE_DIR"):
+        return os.path.abspath(chosen)
+    home = os.path.expanduser("~")
+    if sys.platform == "darwin":
+        base = os.path.join(home, "Library", "Caches")
+    elif sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification says to ignore a relative path.
+    return os.path.join(base if os.path.isabs(base) else os.path.join(home, ".cache"), "lrdecay")
+
+
+def refusal(folder: str) -> str | None:
+    """Why the folder is not used, though it is there; None if it is the user's alone or is not there yet."""
+    try:
+        found = os.lstat(folder)
+    except OSError:
+        return None
+    if found.st_mode & 0o170000 != 0o040000:
+        return "it is not a folder"
+    if not hasattr(os, "geteuid"):
+        return None
+    if found.st_uid != os.geteuid():
+        return "it belongs to another user"
+    return "others can write to it" if found.st_mode & 0o022 else None
+
+
+def read(folder: str, name: str) -> bytes | None:
+    """What an entry holds; None if there is none or it is not the user's own file."""
+    if refusal(folder):
+        return None
+    try:
+        file = os.open(_path(folder, name), os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    except OSError:
+        return None
+    try:
+        found = os.fstat(file)
+        if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or found.st_mode & 0o022):
+            return None
+        return os.read(file, found.st_size)
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+
+
+def used(folder: str, name: str) -> None:
+    """Note that an entry was of use, so that it is not among the first to go."""
+    try:
+        os.utime(_path(folder, name))
+    except OSError:
+        return
+
+
+def write(folder: str, name: str, data: bytes) -> bool:
+    """Keep an entry, whole or not at all, and let the oldest go if there is no room; False if that cannot be done."""
+    from contextlib import suppress
+
+    path = _path(folder, name)
+    part = f"{path}.{os.getpid()}.{time.monotonic_ns()}{_PART}"
+    try:
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+        if refusal(folder):
+            return False
+        with open(
+            os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600), "wb"
+        ) as file:
+            file.write(data)
+        os.replace(part, path)
+    except OSError:
+        _remove(part)
+        return False
+    _make_room(folder)
+    return True
+
+
+def entries(folder: str) -> list[tuple[str, int, float]]:
+    """Name, bytes and time of last use (seconds) of every entry, least recently used first."""
+    return sorted(((name, size, at) for name, size, at in _files(folder) if name.endswith(SUFFIX)), key=lambda e: e[2])
+
+
+def clear(folder: str) -> int:
+    """Remove all entries and return how many there were. Nothing else in the folder is touched."""
+    removed = [_remove(os.path.join(folder, name)) for name, _, _ in entries(folder)]
+    _remove_abandoned(folder)
+    return sum(removed)
+
+
+def _files(folder: str) -> Iterator[tuple[str, int, float]]:
+    try:
+        with os.scandir(folder) as found:
+            for file in found:
+                if file.name.endswith((SUFFIX, _PART)) and file.is_file(follow_symlinks=False):
+                    status = file.stat(follow_symlinks=False)
+                    yield file.name, status.st_size, status.st_mtime
+    except OSError:
+        # Another process made room at the same time.
+        return
+
+
+def _make_room(folder: str) -> None:
+    _remove_abandoned(folder)
+    kept = entries(folder)
+    total = sum(size for _, size, _ in kept)
+    for name, size, _ in kept if total > LIMIT else ():
+        if total <= LIMIT * 3 // 4:
+            break
+        _remove(os.path.join(folder, name))
+        total -= size
+
+
+def _remove_abandoned(folder: str) -> None:
+    for name, _, at in _files(folder):
+        if name.endswith(_PART) and time.time() - at > _ABANDONED:
+            _remove(os.path.join(folder, name))
+
+
+def _remove(path: str) -> bool:
+    try:
+        os.unlink(path)
+    except OSError:
+        return False
+    return True
+
+
+def _path(folder: str, name: str) -> str:
+    return os.path.join(folder, name + SUFFIX)

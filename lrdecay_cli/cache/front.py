@@ -1,0 +1,53 @@
+"""Answering ``inspect`` from the cache before anything that is slow to import is imported."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lrdecay_cli.cache.evidence import Evidence
+
+KIND = "report"
+_asked: str | None = None
+
+
+def answered(arguments: list[str]) -> bool:
+    """Write the kept report for a command line to stdout, if there is one that still holds.
+
+    No option is looked at: :func:`keep_report` is only called for command lines that may be answered so.
+    """
+    global _asked
+    _asked = None
+    if arguments[:1] != ["inspect"] or "--no-cache" in arguments:
+        return False
+    from lrdecay_cli.cache.folder import switched_off
+
+    if switched_off():
+        return False
+    from lrdecay_cli.cache.entries import find
+    from lrdecay_cli.cache.keys import report_key
+    from lrdecay_cli.cache.quick_json import loads
+
+    try:
+        _asked = report_key(arguments)
+        found = find(KIND, _asked)
+        if isinstance(found, str):
+            return False
+        text = loads(found[0].decode())
+    except (OSError, ValueError):
+        # No working directory, no stdout, or not of our form: let the command itself say so.
+        return False
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
+    return True
+
+
+def keep_report(text: str, evidence: Evidence) -> None:
+    """Keep what the present command line wrote to stdout, exit code 0 and nothing to any other place."""
+    import json
+
+    from lrdecay_cli.cache.entries import keep
+
+    if _asked is not None:
+        keep(KIND, _asked, json.dumps(text).encode(), evidence)

@@ -1,0 +1,215 @@
+"""From what was seen to the evidence that stands in an entry; and more of it, for what was imported since."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from importlib.util import cache_from_source, source_from_cache
+from typing import TYPE_CHECKING, Any
+
+from lrdecay_cli.cache.environment import EnvironmentReads
+from lrdecay_cli.cache.fingerprints import (
+    all_variables,
+    content,
+    distribution_files,
+    is_installed,
+    names_in,
+    stamp,
+    variable,
+)
+
+if TYPE_CHECKING:
+    from lrdecay_cli.cache.evidence import Evidence
+
+_COMPILED = os.path.basename(cache_from_source("x.py"))[1:]
+_WHOLE_SECOND = 1_000_000_000
+
+
+class Gathered:
+    """What a recording saw."""
+
+    def __init__(self) -> None:
+        self.stems: set[str] = set()
+        """Top-level module names that were looked for."""
+        self.search: set[str] = set()
+        """Entries that ``sys.path`` had."""
+        self.packages: dict[str, set[str]] = {}
+        """By folder of a package: names that were looked for in it."""
+        self.listed: set[str] = set()
+        self.opened: dict[str, list[int] | None] = {}
+        """By path: its stamp before it was first opened."""
+        self.written: set[str] = set()
+        self.temporary: list[str] = []
+        """Folders that were made to be thrown away, with a separator at the end."""
+        self.compiled: set[str] = set()
+        """Compiled modules that were opened."""
+        self.libraries: set[str] = set()
+
+
+class UnsettledError(Exception):
+    """Something changed while the answer was made."""
+
+
+def gather(seen: Gathered, environment: EnvironmentReads, before: int) -> Evidence | str:
+    """Evidence of all that was seen; why there is none, if a file changed at ``before`` (ns since 1970) or later."""
+    first = environment.at_first
+    evidence: Evidence = {
+        "variables": {name: variable(first, name) for name in sorted(environment.names)},
+        "environment": all_variables(first) if environment.all else None,
+        "stems": [],
+        "search": {},
+        "packages": {},
+        "listed": {},
+        "installed": {},
+        "own": {},
+    }
+    seen.stems.update(name.partition(".")[0] for name in list(sys.modules))
+    seen.search.update(sys.path)
+    try:
+        _add_files(evidence, _module_files(list(sys.modules.values())), before)
+        _add_files(evidence, map(source_of, seen.compiled), before)
+        _add_files(evidence, seen.libraries | _mapped_libraries(), before, by_stamp=True)
+        _add_opened(evidence, seen, before)
+        _add_folders(evidence, seen, before)
+    except UnsettledError as error:
+        return f"{error} changed while it was read"
+    return evidence
+
+
+def with_modules(evidence: Evidence, before: int) -> Evidence | str:
+    """The evidence, and all modules that are loaded now; why not, if one changed at ``before`` or later."""
+    wider: Evidence = {
+        **evidence,
+        "own": dict(evidence["own"]),
+        "installed": {folder: dict(files) for folder, files in evidence["installed"].items()},
+    }
+    stems = {*evidence["stems"], *(name.partition(".")[0] for name in list(sys.modules))}
+    wider["stems"] = sorted(stems)
+    try:
+        wider["search"] = {folder: _settled_names(folder, frozenset(stems), before) for folder in evidence["search"]}
+        _add_files(wider, _module_files(list(sys.modules.values())), before)
+    except UnsettledError as error:
+        return f"{error} changed while it was read"
+    return wider
+
+
+def _module_files(modules: Iterable[Any]) -> Iterator[str]:
+    for module in modules:
+        # Not getattr: a module that loads itself at the first question must not be asked any.
+        try:
+            names = object.__getattribute__(module, "__dict__")
+        except AttributeError:
+            continue
+        spec = names.get("__spec__")
+        origin = spec.origin if getattr(spec, "has_location", False) else None
+        for file in {names.get("__file__"), origin}:
+            if isinstance(file, str) and os.path.isabs(file):
+                yield file
+
+
+def source_of(compiled: str) -> str:
+    """The source of a compiled module; itself, if it has none."""
+    with suppress(ValueError, NotImplementedError):
+        return source_from_cache(compiled)
+    return compiled
+
+
+def _doubtful_compiled(folder: str, name: str, changed: int) -> str | None:
+    """The compiled form of a module, if its source was touched since, at ``changed``.
+
+    Python goes by the source's mtime and size, which can be put back; then it runs the compiled form, until that is
+    gone. Where the compiled form is the younger one, it was made of the source as it is.
+    """
+    try:
+        # By hand, since 4,000 calls of cache_from_source take 30 ms.
+        compiled = f"{folder}{os.sep}__pycache__{os.sep}{name[:-3]}{_COMPILED}"
+        if sys.pycache_prefix is not None:
+            compiled = cache_from_source(f"{folder}{os.sep}{name}")
+        return compiled if os.stat(compiled).st_ctime_ns <= changed else None
+    except (OSError, NotImplementedError):
+        return None
+
+
+def _mapped_libraries() -> set[str]:
+    """Shared libraries in use, where the system tells."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
+            fields = (line.rstrip("\n").split(None, 5) for line in maps)
+            return {line[5] for line in fields if len(line) == 6 and line[5].startswith("/") and ".so" in line[5]}
+    except OSError:
+        return set()
+
+
+def _add_files(evidence: Evidence, paths: Iterable[str], before: int, *, by_stamp: bool = False) -> None:
+    for path in paths:
+        folder, name = os.path.split(path)
+        if name in evidence["installed"].get(folder, ()) or path in evidence["own"]:
+            continue
+        found = stamp(path)
+        if found is not None and not _settled(found, before):
+            raise UnsettledError(path)
+        if by_stamp or is_installed(path):
+            evidence["installed"].setdefault(folder, {})[name] = found
+        else:
+            evidence["own"][path] = content(path)
+        if name.endswith(".py") and found and (compiled := _doubtful_compiled(folder, name, found[1])):
+            _add_files(evidence, [compiled], before)
+
+
+def _add_opened(evidence: Evidence, seen: Gathered, before: int) -> None:
+    temporary = tuple(seen.temporary)
+    for path, at_first in seen.opened.items():
+        now = stamp(path)
+        thrown_away = path in seen.written or path.startswith(temporary) or f"{path}{os.sep}" in temporary
+        if thrown_away and now is None:
+            continue
+        if now != at_first and not os.path.isdir(path):
+            raise UnsettledError(path)
+        _add_files(evidence, [path], before)
+
+
+def _add_folders(evidence: Evidence, seen: Gathered, before: int) -> None:
+    temporary = tuple(seen.temporary)
+    evidence["stems"] = sorted(seen.stems)
+    for entry in seen.search:
+        folder = os.path.join(os.getcwd(), entry)
+        if os.path.isfile(folder):
+            # An archive.
+            _add_files(evidence, [folder], before)
+        elif is_installed(folder) or not os.path.isdir(folder):
+            _add_files(evidence, [os.path.join(folder, ".")], before, by_stamp=True)
+        else:
+            evidence["search"][folder] = _settled_names(folder, frozenset(seen.stems), before)
+        _add_files(evidence, distribution_files(folder), before)
+    for folder, names in seen.packages.items():
+        if is_installed(folder):
+            _add_files(evidence, [os.path.join(folder, ".")], before, by_stamp=True)
+        elif not f"{folder}{os.sep}".startswith(temporary):
+            evidence["packages"][folder] = (sorted(names), _settled_names(folder, frozenset(names), before))
+    for folder in seen.listed:
+        if not f"{folder}{os.sep}".startswith(temporary):
+            evidence["listed"][folder] = _settled_names(folder, None, before)
+
+
+def _settled_names(folder: str, stems: frozenset[str] | None, before: int) -> list[str] | None:
+    """As ``names_in``; raises UnsettledError if one of them came to be there since ``before``."""
+    names = names_in(folder, stems)
+    for name in names or ():
+        path = os.path.join(folder, name)
+        found = stamp(path)
+        if found is None or _settled(found, before):
+            continue
+        # To compile a package's modules for the first time changes its folder too, but no time of change alone.
+        first = stamp(os.path.join(path, "__init__.py"))
+        if not os.path.isdir(path) or found[0] != found[1] or (first is not None and not _settled(first, before)):
+            raise UnsettledError(path)
+    return names
+
+
+def _settled(found: list[int], before: int) -> bool:
+    """Whether a stamp is older than ``before``, and not by so little that it need not tell of a change."""
+    # Windows has no time of change, and calls the time of creation so.
+    changed = found[1] if os.name == "posix" else max(found[:2])
+    return changed < before and (changed % _WHOLE_SECOND != 0 or changed + 2 * _WHOLE_SECOND < before)

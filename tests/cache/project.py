@@ -1,0 +1,104 @@
+"""A project with all that an answer can depend on, and ways to ask for that answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.commands.running import SAMPLES
+
+CONFIG = """
+import colorsys, json, os
+import private, plugin
+from package import part
+here = os.path.dirname(os.path.abspath(__file__))
+with open(os.path.join(here, "base.py")) as base:
+    exec(base.read())
+try:
+    import optional
+    extra = optional.VALUE
+except ImportError:
+    extra = None
+try:
+    with open("local.json") as local:
+        own = json.load(local)
+except FileNotFoundError:
+    own = None
+with open("data.json") as data, open("link.txt") as link:
+    answer = [BASE, plugin.VALUE, part.VALUE, private.VALUE, extra, own, json.load(data), link.read()]
+answer += [getattr(colorsys, "VALUE", None), os.environ.get("LR_SCALE"), sorted(os.listdir("fragments")), os.getcwd()]
+"""
+FILES = {
+    "work/config.py": CONFIG,
+    "work/base.py": "BASE = 1\n",
+    "work/plugin.py": "VALUE = 1\n",
+    "work/package/__init__.py": "",
+    "work/package/part.py": "VALUE = 1\n",
+    "work/data.json": "1",
+    "work/one.txt": "one",
+    "work/two.txt": "two",
+    "work/fragments/a.py": "",
+    "first/unrelated.py": "",
+    "site-packages/private/__init__.py": "from private.deep import VALUE\n",
+    "site-packages/private/deep.py": "VALUE = 1\n",
+    "site-packages/private-1.0.dist-info/METADATA": "Name: private\nVersion: 1.0\n",
+}
+
+
+@dataclass
+class Project:
+    """The files under ``root``, and how Python is started there."""
+
+    root: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    flags: list[str] = field(default_factory=list)
+    arguments: list[str] = field(default_factory=list)
+    cwd: str = "work"
+    python: str = sys.executable
+
+    def ask(self, cache: str = "cache") -> dict[str, Any]:
+        """Whether it was a hit, why not, and the answer."""
+        done = subprocess.run(
+            self.command(),
+            env=self.env(cache),
+            cwd=self.root / self.cwd,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def command(self) -> list[str]:
+        return [self.python, *self.flags, "-m", "tests.cache.asker", "config.py", *self.arguments]
+
+    def env(self, cache: str = "cache") -> dict[str, str]:
+        paths = [self.root / "first", SAMPLES.parent, self.root / "site-packages"]
+        mine = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "LRDECAY_CACHE_DIR": str(self.root / cache)}
+        # The first run compiles private/, and what changes while it is read is not kept.
+        return {**os.environ, "LRDECAY_NO_CACHE": "", "PYTHONDONTWRITEBYTECODE": "1", **mine, **self.environment}
+
+    def file(self, name: str) -> Path:
+        return self.root / "work" / name
+
+
+def make(root: Path) -> Project:
+    for name, text in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    (root / "work/link.txt").symlink_to("one.txt")
+    return Project(root)
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Other content of the same size, with the old time put back."""
+    before = path.stat()
+    assert len(text) == before.st_size
+    path.write_text(text)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_mtime_ns == before.st_mtime_ns

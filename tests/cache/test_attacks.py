@@ -1,0 +1,233 @@
+"""A stale answer is the worst that a cache can give: every change that an answer could depend on must be a miss."""
+
+from __future__ import annotations
+
+import os
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cache.project import CONFIG, Project, make, rewrite
+
+SITE = "../site-packages/private"
+
+
+def write(name: str, text: str) -> Callable[[Project], None]:
+    def attack(project: Project) -> None:
+        project.file(name).parent.mkdir(parents=True, exist_ok=True)
+        project.file(name).write_text(text)
+
+    return attack
+
+
+def same_size(name: str, text: str) -> Callable[[Project], None]:
+    return lambda project: rewrite(project.file(name), text)
+
+
+def environment(**variables: str) -> Callable[[Project], None]:
+    return lambda project: project.environment.update(variables)
+
+
+def flags(*given: str) -> Callable[[Project], None]:
+    return lambda project: project.flags.extend(given)
+
+
+def replace_base(project: Project) -> None:
+    write("new.py", "BASE = 2\n")(project)
+    times = project.file("base.py").stat()
+    project.file("new.py").replace(project.file("base.py"))
+    os.utime(project.file("base.py"), ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def retarget(project: Project) -> None:
+    project.file("link.txt").unlink()
+    project.file("link.txt").symlink_to("two.txt")
+
+
+def same_text_elsewhere(project: Project) -> None:
+    """The link leads to another file with the same text: what stands beside that one may differ."""
+    project.file("one.txt").rename(project.file("fragments/../three.txt"))
+    project.file("link.txt").unlink()
+    project.file("link.txt").symlink_to("three.txt")
+
+
+def other_folder(project: Project) -> None:
+    """A folder that looks the same from inside, but for its name."""
+    (project.root / "elsewhere").mkdir()
+    for entry in project.file(".").iterdir():
+        (project.root / "elsewhere" / entry.name).symlink_to(entry)
+    project.cwd = "elsewhere"
+
+
+def other_interpreter(project: Project) -> None:
+    venv.create(project.root / "venv", symlinks=True, with_pip=False)
+    project.python = str(project.root / "venv/bin/python")
+
+
+def touch_metadata(project: Project) -> None:
+    os.utime(project.root / "site-packages/private-1.0.dist-info/METADATA")
+
+
+def new_distribution(project: Project) -> None:
+    write("../site-packages/other-1.0.dist-info/METADATA", "Name: other\n")(project)
+
+
+ATTACKS: dict[str, Callable[[Project], None]] = {
+    "config": write("config.py", f"{CONFIG}answer += [2]\n"),
+    "base": write("base.py", "BASE = 22\n"),
+    "base, same size and time": same_size("base.py", "BASE = 2\n"),
+    "base replaced": replace_base,
+    "plugin": write("plugin.py", "VALUE = 22\n"),
+    "plugin, same size and time": same_size("plugin.py", "VALUE = 2\n"),
+    "submodule of a plugin": same_size("package/part.py", "VALUE = 2\n"),
+    "package takes the place of a submodule": write("package/part/__init__.py", "VALUE = 2\n"),
+    "package takes the place of a plugin": write("plugin/__init__.py", "VALUE = 2\n"),
+    "installed package": write(f"{SITE}/deep.py", "VALUE = 22\n"),
+    "installed package, same size and time": same_size(f"{SITE}/deep.py", "VALUE = 2\n"),
+    "package within an installed one": write(f"{SITE}/deep/__init__.py", "VALUE = 2\n"),
+    "module that hides an installed one": write("../first/private.py", "VALUE = 2\n"),
+    "module that hides a plugin": write("../first/plugin.py", "VALUE = 2\n"),
+    "module that hides one of Python's": write("../first/colorsys.py", "VALUE = 2\n"),
+    "module that was missing": write("optional.py", "VALUE = 2\n"),
+    "installed module that was missing": write("../site-packages/optional.py", "VALUE = 2\n"),
+    "metadata touched": touch_metadata,
+    "distribution installed": new_distribution,
+    "data": write("data.json", "22"),
+    "data, same size and time": same_size("data.json", "2"),
+    "data that was missing": write("local.json", "2"),
+    "listed folder": write("fragments/b.py", ""),
+    "link retargeted": retarget,
+    "link to the same text elsewhere": same_text_elsewhere,
+    "variable set": environment(LR_SCALE="2"),
+    "variable empty": environment(LR_SCALE=""),
+    "search path": lambda project: project.environment.update(PYTHONPATH=f"{project.env()['PYTHONPATH']}:/nowhere"),
+    "locale": environment(LC_ALL="C.UTF-8"),
+    "GPUs": environment(CUDA_VISIBLE_DEVICES="0"),
+    "setting of lrdecay": environment(LRDECAY_SOMETHING="1"),
+    "working directory": other_folder,
+    "interpreter": other_interpreter,
+    "optimisation": flags("-O"),
+    "warnings": flags("-W", "error::UserWarning"),
+    "development mode": flags("-X", "dev"),
+    "options": lambda project: project.arguments.append("--cfg-options=a=1"),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_change_is_a_miss(name: str, tmp_path: Path) -> None:
+    project = make(tmp_path)
+    first = project.ask()
+    second = project.ask()
+    assert (first["hit"], second["hit"]) == (False, True), (first, second)
+    assert second["answer"] == first["answer"]
+    ATTACKS[name](project)
+    third = project.ask()
+    assert not third["hit"]
+    # The answer that is given is the one that is given without any cache.
+    assert third["answer"] == project.ask(cache="empty")["answer"]
+    assert project.ask()["hit"]
+
+
+HARMLESS: dict[str, Callable[[Project], None]] = {
+    "nothing": lambda project: None,
+    "base touched": lambda project: project.file("base.py").touch(),
+    "base written again": write("base.py", "BASE = 1\n"),
+    "a file beside the config": write("report.json", "{}"),
+    "a variable that nobody reads": environment(SHLVL="7", COLUMNS="77"),
+    "another module that nobody looks for": write("../first/another.py", ""),
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_does_not_matter_is_a_hit(name: str, tmp_path: Path) -> None:
+    project = make(tmp_path)
+    assert not project.ask()["hit"]
+    HARMLESS[name](project)
+    assert project.ask()["hit"]
+
+
+def test_a_stale_compiled_plugin_is_not_trusted_for_longer_than_python_does(tmp_path: Path) -> None:
+    """Python itself is fooled by a time that was put back, as long as the compiled form is there."""
+    project = make(tmp_path)
+    project.environment["PYTHONDONTWRITEBYTECODE"] = ""
+    project.ask()
+    project.ask()
+    assert project.ask()["hit"]
+    rewrite(project.file("plugin.py"), "VALUE = 2\n")
+    fooled = project.ask()
+    assert (fooled["hit"], fooled["answer"][1]) == (False, 1)
+    assert project.ask()["hit"]
+    for compiled in project.file("__pycache__").glob("plugin.*"):
+        compiled.unlink()
+    seeing = project.ask()
+    assert (seeing["hit"], seeing["answer"][1]) == (False, 2)
+
+
+NOT_KEPT = {
+    "process": ("import subprocess\nanswer = subprocess.run(['date'], capture_output=True, text=True).stdout", "date"),
+    "shell": ("import os\nanswer = os.system('true')", "true"),
+    "connection": (
+        "import socket\nanswer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(('127.0.0.1', 9))",
+        "connection",
+    ),
+    "file that changes meanwhile": (
+        "answer = open('data.json').read()\nopen('data.json', 'w').write('3')",
+        "data.json changed",
+    ),
+    "module that changes meanwhile": (
+        "import plugin\nopen('plugin.py', 'w').write('VALUE = 3')\nanswer = plugin.VALUE",
+        "plugin.py changed",
+    ),
+    "module that goes meanwhile": ("import plugin, os\nos.unlink('plugin.py')\nanswer = 1", "plugin.py changed"),
+    "module that comes to hide another": (
+        "import plugin\nopen('../first/plugin.py', 'w').write('VALUE = 3')\nanswer = plugin.VALUE",
+        "first/plugin.py changed",
+    ),
+    "file that comes into a listed folder": (
+        "import os\nanswer = os.listdir('fragments')\nopen('fragments/b', 'w').close()",
+        "fragments/b changed",
+    ),
+    "own output that is read": (
+        "open('made.txt', 'w').write('1')\nanswer = open('made.txt').read()",
+        "made.txt changed",
+    ),
+    "the system": ("answer = open('/proc/self/stat').read()[:0]", "/proc/self/stat"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_KEPT)
+def test_what_cannot_be_checked_later_is_not_kept(name: str, tmp_path: Path) -> None:
+    project = make(tmp_path)
+    text, why = NOT_KEPT[name]
+    project.file("config.py").write_text(text)
+    answered = project.ask()
+    assert not answered["hit"]
+    assert why in answered["why"]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_whole_environment(tmp_path: Path) -> None:
+    project = make(tmp_path)
+    project.file("config.py").write_text("import os\nanswer = len(dict(os.environ))")
+    project.ask()
+    assert project.ask()["hit"]
+    project.environment["ANYTHING"] = "1"
+    assert not project.ask()["hit"]
+
+
+def test_temporary_files_are_no_evidence(tmp_path: Path) -> None:
+    """mmengine loads a config by way of a copy in a temporary folder."""
+    project = make(tmp_path)
+    project.file("config.py").write_text(
+        "import tempfile, shutil, os\n"
+        "with tempfile.TemporaryDirectory() as folder:\n"
+        "    copy = shutil.copyfile('base.py', os.path.join(folder, 'copy.py'))\n"
+        "    answer = open(copy).read()\n"
+        "with tempfile.NamedTemporaryFile('w+') as file:\n"
+        "    print(answer, file=file, flush=True)\n"
+        "    answer += open(file.name).read()\n"
+    )
+    project.ask()
+    assert project.ask()["hit"]

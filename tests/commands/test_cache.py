@@ -1,0 +1,181 @@
+"""The cache end to end: real configs, real models. A hit is known by what is not imported for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.commands.running import SAMPLES
+
+BASE = """
+default_scope = "mmpretrain"
+model = dict(type="mmpretrain.ImageClassifier", backbone=dict(type="PluginBackbone", arch="atto"))
+custom_imports = dict(imports=["plugin"], allow_failed_imports=False)
+"""
+CONFIG = """
+_base_ = "base.py"
+optim_wrapper = dict(optimizer=dict(type="SGD", lr={{'$BASE_LR:0.5'}}, weight_decay=0.25))
+"""
+PLUGIN = """
+from mmpretrain.models import ConvNeXt
+from mmpretrain.registry import MODELS
+
+@MODELS.register_module()
+class PluginBackbone(ConvNeXt):
+    def __init__(self, **options):
+        super().__init__(out_indices=(3,), **options)
+"""
+NAN = 'optim_wrapper = dict(optimizer=dict(type="SGD", lr=1.0, weight_decay=float("nan")))\n'
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    said: str
+    """stderr without the list of imports."""
+    imported: frozenset[str]
+
+    @property
+    def built(self) -> bool:
+        return "torch" in self.imported
+
+
+@dataclass(frozen=True)
+class Project:
+    root: Path
+
+    def run(self, *arguments: str, **environment: str) -> Ran:
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "lrdecay_cli", *arguments],
+            cwd=self.root / "work",
+            env={
+                **os.environ,
+                "PYTHONPATH": str(SAMPLES.parent),
+                "LRDECAY_CACHE_DIR": str(self.root / "cache"),
+                "LRDECAY_NO_CACHE": "",
+                **environment,
+            },
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        lines = done.stderr.splitlines()
+        imports = frozenset(line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:"))
+        said = [line for line in lines if not line.startswith("import time:")]
+        return Ran(done.returncode, done.stdout, "\n".join(said), imports)
+
+    def entries(self) -> list[str]:
+        return sorted(path.name.partition("-")[0] for path in (self.root / "cache").glob("*"))
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project that was inspected once."""
+    project = Project(tmp_path_factory.mktemp("warm"))
+    (project.root / "work").mkdir()
+    for name, text in (("base.py", BASE), ("config.py", CONFIG), ("plugin.py", PLUGIN)):
+        (project.root / "work" / name).write_text(text)
+    cold = project.run("inspect", "config.py")
+    assert (cold.code, cold.said, cold.built) == (0, "", True)
+    assert project.entries() == ["map", "report"]
+    (project.root / "cold.txt").write_text(cold.out)
+    return project
+
+
+def test_a_hit_is_the_same_text_and_imports_nothing_slow(warm: Project) -> None:
+    hit = warm.run("inspect", "config.py")
+    assert (hit.code, hit.said) == (0, "")
+    assert hit.out == (warm.root / "cold.txt").read_text()
+    assert hit.imported.isdisjoint({"torch", "mmengine", "typer", "msgspec", "rich", "typing", "re", "json", "pathlib"})
+
+
+def test_another_view_and_diff_are_made_of_the_kept_map(warm: Project) -> None:
+    as_json = warm.run("inspect", "config.py", "--format", "json", f"--output=json={warm.root}/map.json")
+    assert (as_json.code, as_json.built) == (0, False)
+    by_layer = warm.run("inspect", "config.py", "--by", "parameter")
+    assert (by_layer.code, by_layer.built) == (0, False)
+    assert "typer" not in warm.run("inspect", "config.py", "--by", "parameter").imported
+    compared = warm.run("diff", "config.py", f"{warm.root}/map.json")
+    assert (compared.code, compared.built) == (0, False)
+    # What is written to a file must be written each time.
+    (warm.root / "map.json").unlink()
+    warm.run("inspect", "config.py", "--format", "json", f"--output=json={warm.root}/map.json")
+    assert (warm.root / "map.json").read_text() == as_json.out
+
+
+def test_verbose_tells_where_the_answer_is_from(warm: Project) -> None:
+    told = warm.run("inspect", "config.py", "-v")
+    assert told.said == "lrdecay: config.py: from the cache; --no-cache builds it again"
+    assert not told.built
+
+
+@pytest.mark.parametrize("off", [["--no-cache"], []])
+def test_it_can_be_switched_off(off: list[str], warm: Project) -> None:
+    before = warm.entries()
+    answered = warm.run("inspect", "config.py", "--by", "layer", *off, **({} if off else {"LRDECAY_NO_CACHE": "1"}))
+    assert (answered.code, answered.built) == (0, True)
+    assert warm.entries() == before
+
+
+def test_two_configs_of_one_command_and_their_options(warm: Project) -> None:
+    """The second config is built where the first may have left something behind: its map is not kept."""
+    (warm.root / "work/other.py").write_text('_base_ = "config.py"\n')
+    (warm.root / "work/third.py").write_text('_base_ = "config.py"\n')
+    maps = warm.entries().count("map")
+    options = ["--cfg-options", "optim_wrapper.optimizer.lr=0.125"]
+    both = warm.run("diff", "other.py", "third.py", *options, "-v")
+    assert (both.code, both.built) == (0, True)
+    assert "not kept in the cache: not the first config of this command" in both.said
+    assert warm.entries().count("map") == maps + 1
+    shown = warm.run("inspect", "other.py", *options, "--format", "json")
+    assert (shown.built, json.loads(shown.out)["base_lr"]) == (False, 0.125)
+
+
+def test_edits_are_seen(warm: Project) -> None:
+    """One after the other, each on top of the answer that the one before made."""
+    seen = warm.run("inspect", "config.py", "--format", "json", BASE_LR="0.75")
+    assert (seen.built, json.loads(seen.out)["base_lr"]) == (True, 0.75)
+    base, plugin = warm.root / "work/base.py", warm.root / "work/plugin.py"
+    before = base.stat()
+    base.write_text(BASE.replace("atto", "nano"))
+    os.utime(base, ns=(before.st_atime_ns, before.st_mtime_ns))
+    larger = warm.run("inspect", "config.py", "--format", "json", BASE_LR="0.75")
+    assert larger.built
+    assert parameters(larger) > parameters(seen)
+    plugin.write_text(PLUGIN.replace("(3,)", "(1, 3)"))
+    more = warm.run("inspect", "config.py", "--format", "json", BASE_LR="0.75")
+    assert more.built
+    assert parameters(more) > parameters(larger)
+    assert not warm.run("inspect", "config.py", "--format", "json", BASE_LR="0.75").built
+
+
+def parameters(ran: Ran) -> int:
+    return json.loads(ran.out)["model"]["totals"]["parameters"]
+
+
+def test_failures_and_what_json_cannot_hold_are_not_kept(warm: Project) -> None:
+    before = warm.entries()
+    (warm.root / "work/broken.py").write_text('raise RuntimeError("by design")\n')
+    failed = warm.run("inspect", "broken.py")
+    assert (failed.code, failed.said.count("by design")) == (2, 1)
+    (warm.root / "work/nan.py").write_text(f'_base_ = "base.py"\n{NAN}')
+    told = warm.run("inspect", "nan.py", "-v")
+    assert (told.code, "nan" in told.out) == (0, True)
+    assert "not kept in the cache: it holds a number that JSON cannot" in told.said
+    assert warm.entries() == before
+
+
+def test_a_refused_folder_is_told_and_not_used(warm: Project) -> None:
+    (warm.root / "open").mkdir()
+    (warm.root / "open").chmod(0o777)
+    (warm.root / "work/empty.py").write_text("")
+    answered = warm.run("inspect", "empty.py", LRDECAY_CACHE_DIR=f"{warm.root}/open")
+    assert answered.said.splitlines()[0] == f"lrdecay: the cache {warm.root}/open is not used: others can write to it"
+    assert list((warm.root / "open").iterdir()) == []
