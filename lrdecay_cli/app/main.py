@@ -47,9 +47,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    from lrdecay_cli.app.cli import app
+    from lrdecay_cli.app.cli import command_line
 
     try:
+        app = command_line(arguments)
         code = app(args=spread_cfg_options(arguments), prog_name="lrdecay", standalone_mode=False)
     except Exception as error:
         # typer 0.28 brings a click of its own, earlier ones use the installed one: known by what they have in common.

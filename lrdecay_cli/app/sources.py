@@ -59,7 +59,7 @@ def _build(config: str, cfg_options: Sequence[str], device: str, verbose: bool) 
     with quick.shortcuts(verbose=verbose), _stdout_kept_clean():
         from lrdecay_cli.openmmlab.audit import audit
 
-        return audit(config, cfg_options=tuple(cfg_options), device=device, verbose=verbose, exact=quick.is_exact())
+        return audit(config, cfg_options=tuple(cfg_options), device=device, verbose=verbose, exact=quick.is_plain())
 
 
 def is_map(source: str) -> bool:
