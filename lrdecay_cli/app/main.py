@@ -65,9 +65,10 @@ def _run(arguments: Sequence[str], console: bool) -> int:
 
     if console:
         quick.begin()
-    from lrdecay_cli.app.cli import app
+    from lrdecay_cli.app.cli import command_line
 
     try:
+        app = command_line(arguments)
         code = app(args=spread_cfg_options(arguments), prog_name="lrdecay", standalone_mode=False)
     except Exception as error:
         # typer 0.28 brings a click of its own, earlier ones use the installed one: known by what they have in common.

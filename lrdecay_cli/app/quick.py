@@ -1,8 +1,9 @@
 """What makes one command quick, and the way back to the plain one.
 
 A console command that builds a config collects no garbage, puts off heavy imports, initialises no weights, and leaves
-without taking the interpreter apart. If anything goes wrong on the way, the whole command is run again with none of
-that, so that every error is the plain one's. Nothing here happens to a Python program that imports lrdecay.
+without taking the interpreter apart. If anything goes wrong on the way, the whole command is run again with all imports
+and with initialisation, so that every error is the plain one's. Nothing here happens to a Python program that imports
+lrdecay.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from lrdecay_cli.app.held_output import Held, holding
+if TYPE_CHECKING:
+    from lrdecay_cli.app.held_output import Held
 
 _AGAIN = "_LRDECAY_AGAIN"
 
 _console = False
 _plain = False
+_unhurried = False
 
 
 def begin() -> None:
@@ -27,26 +30,25 @@ def begin() -> None:
     global _console, _plain
     _console = True
     _plain = os.environ.pop(_AGAIN, None) is not None
-    if not _plain:
-        # One command and out: what a collection could free is not worth the time.
-        gc.disable()
+    # One command and out: what a collection could free is not worth the time.
+    gc.disable()
 
 
 def forgo() -> None:
     """Take no shortcut from here on (``--exact``)."""
-    global _plain
-    _plain = True
+    global _plain, _unhurried
+    _plain = _unhurried = True
     gc.enable()
 
 
-def is_exact() -> bool:
-    """Whether everything is to be done as a plain training script does it: asked to, or as a second attempt."""
+def is_plain() -> bool:
+    """Whether the stack is imported and models are built as a training script does it."""
     return _plain
 
 
 def leave(code: int) -> NoReturn:
-    """End the process; at once, if torch is loaded: taking that apart takes a second, for nothing."""
-    if "torch" in sys.modules and not _plain:
+    """End the process, without taking the interpreter apart: with torch in it that takes a second."""
+    if not _unhurried:
         os._exit(code)
     sys.exit(code)
 
@@ -57,6 +59,7 @@ def shortcuts(*, verbose: bool) -> Iterator[None]:
 
     What is written to stderr in here is held back for a moment, since the second attempt says it again.
     """
+    from lrdecay_cli.app.held_output import holding
     from lrdecay_cli.openmmlab import quick_imports
 
     if _plain or not _console or ("torch" in sys.modules and not quick_imports.is_quick()):

@@ -76,7 +76,7 @@ def _build(config: str, request: Request) -> GroupMap:
             cfg_options=request.cfg_options,
             device=request.device,
             verbose=request.verbose,
-            exact=quick.is_exact(),
+            exact=quick.is_plain(),
         )
 
 

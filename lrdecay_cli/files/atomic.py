@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +14,8 @@ def write_text(path: Path, text: str) -> None:
 
     A symbolic link stays one: the file that it points to is replaced. A file that was there keeps its permissions.
     """
+    import tempfile
+
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         # A device or a pipe (/dev/null, process substitution) cannot be replaced, and is meant to be written to.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -21,6 +20,8 @@ def to_json(document: Any) -> str:
 
     Raises LrdecayError, with the JSON path, if a number is NaN or infinite: JSON cannot hold one.
     """
+    import json
+
     data = msgspec.to_builtins(document)
     for path, value in not_finite(data):
         raise LrdecayError(f"is {value}, which JSON cannot hold", where=path, remedy="mend the config that makes it so")
