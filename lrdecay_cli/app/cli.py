@@ -8,6 +8,7 @@ import typer
 
 from lrdecay_cli import __version__
 from lrdecay_cli.app.diff_command import diff
+from lrdecay_cli.app.doctor_command import doctor
 from lrdecay_cli.app.inspect_command import inspect
 from lrdecay_cli.app.schema_command import schema
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.command(name="inspect")(inspect)
 app.command(name="diff")(diff)
+app.command(name="doctor")(doctor)
 app.command(name="schema")(schema)
 
 

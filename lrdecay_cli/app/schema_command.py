@@ -8,7 +8,9 @@ import typer
 
 
 def schema(
-    document: Annotated[str, typer.Argument(metavar="[map|diff]", help="Which JSON: of inspect, or of diff.")] = "map",
+    document: Annotated[
+        str, typer.Argument(metavar="[map|diff|doctor]", help="Which JSON: of inspect, diff or doctor.")
+    ] = "map",
 ) -> None:
     """Print the JSON Schema (2020-12) of what --format json writes."""
     import json
