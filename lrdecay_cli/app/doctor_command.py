@@ -20,8 +20,8 @@ def doctor(
 ) -> None:
     """Tell whether configs can be inspected in this environment, and what to install if not.
 
-    Compares the versions of what is installed, without loading any of it. No command that it names replaces an
-    installed torch or numpy.
+    Compares the versions of what is installed, without loading any of it. The commands that it names leave an
+    installed torch as it is.
 
     Exit code 0 if it is usable, 2 if not; 1, which means findings in a config, is not used.
 

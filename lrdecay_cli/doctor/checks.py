@@ -8,7 +8,7 @@ from lrdecay_cli.doctor import commands
 from lrdecay_cli.doctor.bounds import asserted_ranges
 from lrdecay_cli.doctor.known import LIBRARIES, MMCV_RANGE, OPTIONALS, PAIRS, WHEELS_WITHOUT_DEPENDENCIES, Pair
 from lrdecay_cli.doctor.survey import Survey
-from lrdecay_cli.doctor.versions import public, release, satisfies
+from lrdecay_cli.doctor.versions import common_range, public, release, satisfies
 from lrdecay_cli.domain.diagnosis import Issue, Need
 
 _ORDER = ("error", "warning", "info")
@@ -57,7 +57,7 @@ def _absent(found: Survey) -> Iterator[Issue]:
 
 def _mmcv_range(found: Survey) -> str:
     ranges = [asserted_ranges(found, name).get("mmcv", "") for name in LIBRARIES if name in found]
-    return ",".join(filter(None, dict.fromkeys(ranges))) or MMCV_RANGE
+    return common_range(*ranges) or MMCV_RANGE
 
 
 def _orphans(found: Survey) -> Iterator[Issue]:

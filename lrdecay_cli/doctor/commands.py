@@ -1,4 +1,4 @@
-"""Install commands that are safe in a working environment: none of them changes an installed torch or numpy."""
+"""Install commands that are safe in a working environment: none of them replaces an installed torch."""
 
 from __future__ import annotations
 

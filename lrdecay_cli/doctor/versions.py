@@ -27,6 +27,18 @@ def satisfies(version: str | None, specifier: str) -> bool:
     return key is None or all(_holds(key, clause) for clause in specifier.split(",") if clause.strip())
 
 
+def common_range(*specifiers: str) -> str:
+    """The range that is in all of these, which have only ``>=``, ``<`` and ``<=``; empty if there are none."""
+    clauses = [found.groups() for one in ",".join(specifiers).split(",") if (found := _CLAUSE.fullmatch(one))]
+    strictest = []
+    for operator, is_within in ((">=", ">="), ("<", "<="), ("<=", "<=")):
+        bounds = [bound for one, bound in clauses if one == operator]
+        strictest += [
+            f"{operator}{bound}" for bound in bounds if all(satisfies(bound, f"{is_within}{other}") for other in bounds)
+        ][:1]
+    return ",".join(strictest)
+
+
 def public(version: str) -> str:
     """The version without its local label: ``2.1.0`` of ``2.1.0+cu121``."""
     return version.partition("+")[0]

@@ -42,7 +42,7 @@ class Issue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: str
     """What comes of it."""
     command: str | None
-    """What mends it and leaves an installed torch and numpy as they are; null where no command can."""
+    """What mends it and leaves an installed torch as it is; null where no command can."""
 
     def line(self) -> str:
         """Problem and consequence as one line."""
