@@ -15,6 +15,7 @@ COMMANDS = {
     "diff": "lrdecay_cli.app.diff_command",
     "scan": "lrdecay_cli.app.scan_command",
     "merge": "lrdecay_cli.app.scan_command",
+    "doctor": "lrdecay_cli.app.doctor_command",
     "schema": "lrdecay_cli.app.schema_command",
     "cache": "lrdecay_cli.app.cache_command",
 }

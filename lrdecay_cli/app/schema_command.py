@@ -9,7 +9,7 @@ import typer
 
 def schema(
     document: Annotated[
-        str, typer.Argument(metavar="[map|diff|scan]", help="Which JSON: of inspect, diff or scan.")
+        str, typer.Argument(metavar="[map|diff|scan|doctor]", help="Which JSON: of inspect, diff, scan or doctor.")
     ] = "map",
 ) -> None:
     """Print the JSON Schema (2020-12) of what --format json writes."""

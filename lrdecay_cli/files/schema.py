@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from lrdecay_cli.domain.change import DIFFERENCE_SCHEMA_VERSION, Difference
+from lrdecay_cli.domain.diagnosis import DIAGNOSIS_SCHEMA_VERSION, Diagnosis
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
 from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan
 
@@ -15,6 +16,7 @@ DOCUMENTS: dict[str, tuple[type, int]] = {
     "map": (GroupMap, SCHEMA_VERSION),
     "diff": (Difference, DIFFERENCE_SCHEMA_VERSION),
     "scan": (Scan, SCAN_SCHEMA_VERSION),
+    "doctor": (Diagnosis, DIAGNOSIS_SCHEMA_VERSION),
 }
 """What there is a schema for: the class that is written, and the version of its form."""
 

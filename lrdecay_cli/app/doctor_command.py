@@ -1,0 +1,44 @@
+"""``lrdecay doctor``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lrdecay_cli.app.options import Color, Format, Output, Traceback
+
+
+def doctor(
+    full: Annotated[
+        bool, typer.Option("--full", help="Load every package, list the devices and build a model of each zoo too.")
+    ] = False,
+    format_name: Format = None,
+    output: Output = None,
+    color: Color = "auto",
+    _traceback: Traceback = False,
+) -> None:
+    """Tell whether configs can be inspected in this environment, and what to install if not.
+
+    Compares the versions of what is installed, without loading any of it. The commands that it names leave an
+    installed torch as it is.
+
+    Exit code 0 if it is usable, 2 if not; 1, which means findings in a config, is not used.
+
+    \b
+    lrdecay doctor
+    lrdecay doctor --full --format json
+    """
+    from lrdecay_cli.app.console import Destinations
+    from lrdecay_cli.app.exit_codes import CANNOT_JUDGE, CLEAN
+    from lrdecay_cli.doctor.diagnosing import diagnose
+    from lrdecay_cli.doctor.report import report
+
+    destinations = Destinations(format_name, output, color)
+    diagnosis = diagnose()
+    if full:
+        from lrdecay_cli.doctor.trying import tried
+
+        diagnosis = tried(diagnosis)
+    destinations.write(report(diagnosis))
+    raise typer.Exit(CLEAN if diagnosis.usable else CANNOT_JUDGE)

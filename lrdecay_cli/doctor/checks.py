@@ -1,0 +1,187 @@
+"""What does not fit among the installed packages, by what they say of each other and by what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.doctor import commands
+from lrdecay_cli.doctor.bounds import asserted_ranges
+from lrdecay_cli.doctor.known import LIBRARIES, MMCV_RANGE, OPTIONALS, PAIRS, WHEELS_WITHOUT_DEPENDENCIES, Pair
+from lrdecay_cli.doctor.survey import Survey
+from lrdecay_cli.doctor.versions import common_range, public, release, satisfies
+from lrdecay_cli.domain.diagnosis import Issue, Need
+
+_ORDER = ("error", "warning", "info")
+
+
+def issues(found: Survey) -> tuple[Issue, ...]:
+    """Everything that does not fit, the worst first, each once."""
+    told = [*_absent(found), *_orphans(found), *_asserted(found), *_known(found), *_torchvision(found)]
+    told += [*_two_mmcv(found), *_no_pkg_resources(found), *_no_operators(found)]
+    return tuple(sorted(dict.fromkeys(told), key=lambda issue: _ORDER.index(issue.severity)))
+
+
+def needs(found: Survey) -> tuple[Need, ...]:
+    """Packages that are not there and that configs of an installed zoo cannot be built without."""
+    return tuple(
+        Need(one.package, one.zoo, one.folders, one.which, _optional_command(found, one.package, one.install))
+        for one in OPTIONALS
+        if one.zoo in found and one.package not in found
+    )
+
+
+def _optional_command(found: Survey, package: str, requirement: str) -> str:
+    if package in WHEELS_WITHOUT_DEPENDENCIES:
+        return commands.change(requirement)
+    # It is built against the installed torch, which a build of its own environment would not see.
+    return commands.install(found, requirement, options="--no-build-isolation" if "git+" in requirement else "")
+
+
+def _absent(found: Survey) -> Iterator[Issue]:
+    libraries = [name for name in LIBRARIES if name in found]
+    wanted = ["torch", "mmengine", *(["mmcv"] if not libraries or {"mmdet", "mmpretrain"} & {*libraries} else [])]
+    absent = [name for name in wanted if name not in found and name not in found.orphans]
+    if not libraries:
+        absent.append("mmdet")
+    if not absent:
+        return
+    if "torch" in absent:
+        command = commands.complete_stack(found)
+    else:
+        requirements = {"mmcv": f"mmcv-lite{_mmcv_range(found)}", "mmdet": "mmdet>=3.3.0"}
+        command = commands.install(found, *(requirements.get(name, name) for name in absent))
+    listed = " and ".join(filter(None, [", ".join(absent[:-1]), absent[-1]]))
+    verb = "is" if len(absent) == 1 else "are"
+    yield Issue("error", absent[0], f"{listed} {verb} not installed", "no config can be inspected", command)
+
+
+def _mmcv_range(found: Survey) -> str:
+    ranges = [asserted_ranges(found, name).get("mmcv", "") for name in LIBRARIES if name in found]
+    return common_range(*ranges) or MMCV_RANGE
+
+
+def _orphans(found: Survey) -> Iterator[Issue]:
+    for name, recorded in found.orphans.items():
+        if name != "pkg_resources":
+            yield Issue(
+                "error",
+                name,
+                f"{recorded[0]} is recorded as installed, but there is no package {name} to import",
+                "its files were removed or overwritten by another package",
+                commands.change(recorded[0].replace(" ", "=="), "--force-reinstall"),
+            )
+
+
+def _asserted(found: Survey) -> Iterator[Issue]:
+    for library in LIBRARIES:
+        if library not in found:
+            continue
+        for package, within in asserted_ranges(found, library).items():
+            if package in found and not satisfies(found.version(package), within):
+                mend = commands.mmcv(found, _mmcv_range(found)) if package == "mmcv" else None
+                yield Issue(
+                    "error",
+                    package,
+                    f"{package} {found.version(package)} does not fit {library} {found.version(library)}, "
+                    f"which takes {within}",
+                    f"{library} does not import",
+                    mend or commands.change(f"{package}{within}"),
+                )
+
+
+def _known(found: Survey) -> Iterator[Issue]:
+    for pair in PAIRS:
+        if not (pair.package in found and pair.other in found and (pair.only_with or "python") in found):
+            continue
+        version = found.version(pair.other)
+        if satisfies(found.version(pair.package), pair.versions) and not satisfies(version, pair.fits):
+            beside = f" does not go with {pair.package} {found.version(pair.package)}"
+            problem = f"{pair.other} {version}{'' if pair.package == pair.other else beside} (needs {pair.fits})"
+            yield Issue(pair.severity, pair.other, problem, pair.why, _mend(found, pair))
+
+
+def _mend(found: Survey, pair: Pair) -> str | None:
+    if pair.install is None:
+        if pair.package == "python":
+            return None
+        return commands.complete_stack(found)
+    recorded = found.packages[pair.other].distributions
+    return commands.change(pair.install.format(distribution=recorded[0].split()[0] if recorded else "opencv-python"))
+
+
+def _torchvision(found: Survey) -> Iterator[Issue]:
+    torch = found.version("torch")
+    if torch is None:
+        return
+    if "torchvision" not in found:
+        if "mmpretrain" in found:
+            yield Issue(
+                "error",
+                "torchvision",
+                "torchvision is not installed",
+                "mmpretrain does not import without it",
+                commands.torchvision(found),
+            )
+        return
+    version = found.version("torchvision")
+    stood_in = "its operators do not load and are stood in for, which leaves the groups right; training fails"
+    required = release(found.requirement("torchvision", "torch").lstrip("= "))[:2]
+    series = commands.fitting_torchvision(torch).removeprefix("torchvision")
+    # A difference in the last number alone is harmless.
+    if release(torch)[:2] != required if required else not satisfies(version, series):
+        made_for = f"torch {'.'.join(map(str, required))}" if required else "another torch"
+        problem = f"torchvision {version} is made for {made_for}, not for {torch}"
+        yield Issue("warning", "torchvision", problem, stood_in, commands.torchvision(found))
+    elif _built_apart(found):
+        problem = f"torchvision {version} and torch {torch} are built for different devices"
+        yield Issue("info", "torchvision", problem, stood_in, commands.same_torchvision(found))
+
+
+def _built_apart(found: Survey) -> bool:
+    """Whether torchvision was compiled for another kind of device than torch, as far as both say."""
+    builds = [found.packages[name].build for name in ("torch", "torchvision") if name in found]
+    return len(builds) == 2 and None not in builds and builds[0] != builds[1]
+
+
+def _two_mmcv(found: Survey) -> Iterator[Issue]:
+    package = found.packages.get("mmcv")
+    if package is None or len(package.distributions) < 2:
+        return
+    keep = next((one for one in package.distributions if not one.startswith("mmcv-lite ")), "")
+    keep = keep if package.operators else f"mmcv-lite {public(package.version or '')}"
+    removed = " ".join(one.split()[0] for one in package.distributions)
+    again = commands.change(keep.replace(" ", "=="))
+    if package.operators:
+        again = commands.mmcv(found, f"=={public(package.version or '')}")
+    yield Issue(
+        "warning",
+        "mmcv",
+        f"{' and '.join(package.distributions)} are both installed and share the folder mmcv",
+        f"what imports is {package.version}; removing or updating either breaks it",
+        f"pip uninstall -y {removed} && {again}",
+    )
+
+
+def _no_pkg_resources(found: Survey) -> Iterator[Issue]:
+    if "mmengine" in found and "pkg_resources" not in found:
+        recorded = found.orphans.get("pkg_resources")
+        yield Issue(
+            "warning",
+            "pkg_resources",
+            f"{recorded[0]} has no pkg_resources" if recorded else "setuptools is not installed",
+            "configs with a _base_ in another package's zoo (mmdet::...) do not load",
+            commands.change("setuptools<81"),
+        )
+
+
+def _no_operators(found: Survey) -> Iterator[Issue]:
+    package = found.packages.get("mmcv")
+    if package is not None and package.operators is False:
+        name = package.distributions[0] if package.distributions else f"mmcv {package.version}"
+        yield Issue(
+            "info",
+            "mmcv",
+            f"{name} has no compiled operators",
+            "they are stood in for, which leaves the groups right; training a detector that calls them fails",
+            None,
+        )

@@ -1,0 +1,83 @@
+"""Install commands that are safe in a working environment: none of them replaces an installed torch."""
+
+from __future__ import annotations
+
+from lrdecay_cli.doctor.known import LIBRARIES
+from lrdecay_cli.doctor.survey import Survey
+from lrdecay_cli.doctor.versions import label, public, release
+
+NEW_ENVIRONMENT = 'in a new virtual environment: pip install "lrdecay-cli[stack]"'
+_TORCH_INDEX = "https://download.pytorch.org/whl"
+_MMCV_INDEX = "https://download.openmmlab.com/mmcv/dist"
+
+
+def complete_stack(found: Survey) -> str:
+    """Everything at once, in pinned versions; only beside an environment that has something of its own."""
+    own = {"torch", "mmengine", "mmcv", *LIBRARIES}.intersection(found.packages)
+    return NEW_ENVIRONMENT if own else 'pip install "lrdecay-cli[stack]"'
+
+
+def install(found: Survey, *requirements: str, options: str = "") -> str:
+    """Install something new with what it needs; torch and numpy are named as they are, so that pip keeps them.
+
+    Without that, a package that asks for torchvision or for a newer numpy has pip replace both.
+    """
+    kept = []
+    for name in ("torch", "numpy"):
+        version = found.version(name)
+        if version and not any(_names(requirement, name) for requirement in requirements):
+            kept.append(f"{name}=={public(version)}")
+    return _pip([*requirements, *kept], options)
+
+
+def change(requirement: str, options: str = "") -> str:
+    """Exchange the version of one package and leave everything else alone."""
+    return _pip([requirement], " ".join(filter(None, ["--no-deps", options])))
+
+
+def mmcv(found: Survey, within: str) -> str:
+    """An mmcv in a range: one with operators where there was one, from wheels that fit torch, else mmcv-lite."""
+    package = found.packages.get("mmcv")
+    if package is None:
+        return install(found, f"mmcv-lite{within}")
+    if not package.operators:
+        return change(f"mmcv-lite{within}")
+    torch = found.version("torch")
+    numbers = release(torch)[:2]
+    build = label(torch)
+    # Where there is no label (macOS, conda) pip compiles it, which also gives an mmcv that fits.
+    index = f"{_MMCV_INDEX}/{build}/torch{numbers[0]}.{numbers[1]}/index.html" if build and len(numbers) == 2 else ""
+    return change(f"mmcv{within}", f"-f {index}" if index else "")
+
+
+def torchvision(found: Survey) -> str:
+    """The torchvision that belongs to the installed torch, from the place that torch came from."""
+    return install(found, fitting_torchvision(found.version("torch")), options=_torch_index(found))
+
+
+def same_torchvision(found: Survey) -> str:
+    """The torchvision that is there, built as torch is; pip by itself holds the two builds for one and the same."""
+    version = public(found.version("torchvision") or "")
+    return change(f"torchvision=={version}", " ".join(filter(None, ["--force-reinstall", _torch_index(found)])))
+
+
+def fitting_torchvision(torch: str | None) -> str:
+    """Requirement of the torchvision series for a torch: 0.15 came with 2.0 and 0.14 with 1.13, one by one since."""
+    numbers = release(torch)[:2]
+    if len(numbers) < 2 or numbers[0] not in (1, 2):
+        return "torchvision"
+    return f"torchvision==0.{numbers[1] + (15 if numbers[0] == 2 else 1)}.*"
+
+
+def _torch_index(found: Survey) -> str:
+    build = label(found.version("torch"))
+    return f"--index-url {_TORCH_INDEX}/{build}" if build else ""
+
+
+def _pip(requirements: list[str], options: str) -> str:
+    quoted = [f'"{one}"' if any(mark in one for mark in "<>=!~*[ ") else one for one in requirements]
+    return " ".join(["pip install", *filter(None, [options]), *quoted])
+
+
+def _names(requirement: str, package: str) -> bool:
+    return requirement.startswith(package) and not requirement[len(package) :][:1].isalnum()

@@ -1,0 +1,147 @@
+"""What is known to work together, and which configs need what: the one place to add to.
+
+What an installed package says itself is not listed here: mmdet and mmpretrain are asked about mmcv and mmengine,
+torchvision about torch.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from lrdecay_cli.domain.diagnosis import Severity
+
+PROVIDERS: dict[str, tuple[str, ...]] = {
+    "torch": ("torch",),
+    "torchvision": ("torchvision",),
+    "mmengine": ("mmengine", "mmengine-lite"),
+    "mmcv": ("mmcv", "mmcv-lite", "mmcv-full"),
+    "mmdet": ("mmdet",),
+    "mmpretrain": ("mmpretrain",),
+    "mmseg": ("mmsegmentation",),
+    "mmpose": ("mmpose",),
+    "mmrotate": ("mmrotate",),
+    "mmdet3d": ("mmdet3d",),
+    "mmyolo": ("mmyolo",),
+    "mmaction": ("mmaction2",),
+    "mmocr": ("mmocr",),
+    "numpy": ("numpy",),
+    "cv2": ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
+    "scipy": ("scipy",),
+    "matplotlib": ("matplotlib",),
+    "pycocotools": ("pycocotools",),
+    "transformers": ("transformers",),
+    "timm": ("timm",),
+    "fairscale": ("fairscale",),
+    "lap": ("lap", "lapx"),
+    "motmetrics": ("motmetrics",),
+    "skimage": ("scikit-image",),
+    "detectron2": ("detectron2",),
+    "pkg_resources": ("setuptools",),
+}
+"""Import name of every package that is looked for, with the distributions that may bring it."""
+
+LIBRARIES = ("mmdet", "mmpretrain", "mmseg", "mmpose", "mmrotate", "mmdet3d", "mmyolo", "mmaction", "mmocr")
+"""Packages with models for mmengine; there must be one."""
+
+MMCV_RANGE = ">=2.0.0rc4,<2.2.0"
+"""The mmcv that mmdet 3.3.0 takes, for a machine that has no mmdet to ask yet."""
+
+
+class Pair(NamedTuple):
+    """Where ``package`` is there in ``versions``, ``other`` must be in ``fits`` if it is there."""
+
+    package: str
+    versions: str
+    other: str
+    fits: str
+    severity: Severity
+    why: str
+    """What happens otherwise."""
+    install: str | None
+    """The requirement that mends it; None if only another environment does."""
+    only_with: str | None = None
+    """A further package that must be there for it to matter."""
+
+
+_ABI = "it was compiled for numpy 1 and does not import under numpy 2"
+
+PAIRS = (
+    Pair("mmdet", "", "mmdet", ">=3", "error", "MMDetection 2 is not built on mmengine", None),
+    # Measured with mmpretrain 1.2.0 and mmdet 3.3.0: 4.51.3 and 4.55.4 are the last that import. 4.45 is the one that
+    # every language model of both zoos was built with.
+    Pair(
+        "mmpretrain",
+        "",
+        "transformers",
+        "<4.52",
+        "error",
+        "mmpretrain's models do not import, nor do mmdet configs with its backbones build",
+        "transformers<4.46",
+    ),
+    Pair("mmdet", "", "transformers", "<4.56", "warning", "GLIP configs do not build", "transformers<4.46"),
+    # mmengine/optim/optimizer/builder.py: both bring an Adafactor, and only 0.10.6 gives torch's another name.
+    Pair(
+        "torch",
+        ">=2.5",
+        "mmengine",
+        ">=0.10.6",
+        "error",
+        "Adafactor of torch and of transformers are registered under one name, so it does not import",
+        "mmengine>=0.10.6,<1.0.0",
+        only_with="transformers",
+    ),
+    # pkgutil.find_loader, which mmengine's default constructor asks for compiled operators with, is gone.
+    Pair("python", ">=3.14", "mmengine", ">0.10.7", "error", "it calls pkgutil.find_loader, which 3.14 removed", None),
+    # https://github.com/numpy/numpy/issues/26191
+    Pair("numpy", ">=2", "pycocotools", ">=2.0.8", "error", _ABI, "pycocotools>=2.0.8"),
+    Pair("numpy", ">=2", "cv2", ">=4.10", "error", _ABI, "{distribution}>=4.10"),
+    Pair("numpy", ">=2", "scipy", ">=1.13", "error", _ABI, "scipy>=1.13"),
+    Pair("numpy", ">=2", "matplotlib", ">=3.8.4", "error", _ABI, "matplotlib>=3.8.4"),
+    Pair("torch", "<2.3", "numpy", "<2", "warning", "models that turn arrays into tensors do not build", "numpy<2"),
+)
+
+
+class Optional(NamedTuple):
+    """A package that some configs of a zoo cannot be built without."""
+
+    package: str
+    install: str
+    zoo: str
+    folders: tuple[str, ...]
+    which: str = ""
+
+
+# Found in the sources of mmdet 3.3.0 and mmpretrain 1.2.0 and in the models of their zoos. Left out is what is asked
+# for only when a model runs, trains or is evaluated: panopticapi, scikit-learn, nltk, lvis, cityscapesscripts,
+# albumentations, seaborn, trackeval, pycocoevalcap, jsonlines.
+OPTIONALS = (
+    Optional(
+        "mmpretrain",
+        "mmpretrain>=1.2.0",
+        "mmdet",
+        ("convnext", "deepsort", "reid", "rtmdet", "strongsort", "timm_example"),
+        "those that name a module of mmpretrain",
+    ),
+    Optional("transformers", "transformers<4.46", "mmdet", ("glip", "grounding_dino", "mm_grounding_dino")),
+    Optional(
+        "transformers",
+        "transformers<4.46",
+        "mmpretrain",
+        ("blip", "blip2", "chinese_clip", "clip", "flamingo", "llava", "minigpt4", "ofa", "otter"),
+    ),
+    Optional("fairscale", "fairscale", "mmdet", ("grounding_dino", "mm_grounding_dino"), "num_cp above 0"),
+    Optional("timm", "timm", "mmdet", ("timm_example",)),
+    Optional("lap", "lap", "mmdet", ("bytetrack", "ocsort")),
+    Optional("motmetrics", "motmetrics", "mmdet", ("deepsort", "sort", "strongsort")),
+    Optional("skimage", "scikit-image", "mmdet", ("boxinst",)),
+    Optional(
+        "detectron2",
+        "detectron2 @ git+https://github.com/facebookresearch/detectron2",
+        "mmdet",
+        ("misc",),
+        "d2_*",
+    ),
+)
+
+WHEELS_WITHOUT_DEPENDENCIES = {"fairscale"}
+"""What is installed with ``--no-deps``, since torch and numpy are all that it needs."""

@@ -1,0 +1,101 @@
+"""A diagnosis as a report: what is there, what does not fit, what some configs need besides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.doctor.known import LIBRARIES
+from lrdecay_cli.domain.diagnosis import Diagnosis, Need, Package
+from lrdecay_cli.domain.report import Column, Note, Report, Table
+
+_PACKAGES = (
+    Column("package", "package", "name"),
+    Column("version", "version"),
+    Column("installed_as", "installed as"),
+    Column("remark", "remark"),
+)
+_NEEDS = (Column("package", "package", "name"), Column("configs", "configs"), Column("command", "command"))
+_TRIALS = (Column("tried", "tried", "name"), Column("outcome", "outcome"))
+_ISSUES = (
+    Column("severity", "severity", "name"),
+    Column("package", "package", "name"),
+    Column("problem", "problem"),
+    Column("why", "why"),
+    Column("command", "command"),
+)
+
+
+def report(diagnosis: Diagnosis) -> Report:
+    """What ``doctor`` says. CSV gets the issues alone."""
+    return Report(
+        facts=tuple(_facts(diagnosis)),
+        tables=tuple(_tables(diagnosis)),
+        notes=tuple(_notes(diagnosis)),
+        summary=_summary(diagnosis),
+        document=diagnosis,
+        rows=Table(
+            "",
+            _ISSUES,
+            tuple((one.severity, one.package, one.problem, one.why, one.command) for one in diagnosis.issues),
+        ),
+    )
+
+
+def _facts(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
+    yield "lrdecay", diagnosis.tool.version
+    yield "python", f"{diagnosis.python} on {diagnosis.platform}"
+    if diagnosis.devices is not None:
+        yield "devices", ", ".join(f"{one.name} ({one.description})" for one in diagnosis.devices) or "none"
+
+
+def _tables(diagnosis: Diagnosis) -> Iterator[Table]:
+    yield Table(
+        "Installed",
+        _PACKAGES,
+        tuple(
+            (one.name, one.version, ", ".join(one.distributions) or one.location, _remark(one, diagnosis))
+            for one in diagnosis.packages
+        ),
+    )
+    if diagnosis.trials is not None:
+        rows = tuple((one.subject, one.outcome if one.ok else f"fails: {one.outcome}") for one in diagnosis.trials)
+        yield Table("Tried", _TRIALS, rows)
+    yield Table(
+        "Not installed, and needed by some configs",
+        _NEEDS,
+        tuple((need.package, _configs(need), need.command) for need in diagnosis.needs),
+    )
+
+
+def _configs(need: Need) -> str:
+    folders = f"{need.zoo}: {', '.join(need.folders)}"
+    return f"{folders} ({need.which})" if need.which else folders
+
+
+def _remark(package: Package, diagnosis: Diagnosis) -> str:
+    told = (issue.severity for issue in diagnosis.issues if issue.package == package.name)
+    remarks = [str(severity) for severity in told if severity != "info"][:1]
+    if package.build:
+        remarks.append(f"built for {package.build}")
+    if any(stand_in.name.split(".")[0] == package.name for stand_in in diagnosis.stand_ins):
+        remarks.append("operators are stood in for")
+    return ", ".join(remarks) or "ok"
+
+
+def _notes(diagnosis: Diagnosis) -> Iterator[Note]:
+    for issue in diagnosis.issues:
+        text = f"{issue.severity}: {issue.line()}" if issue.severity != "warning" else issue.line()
+        yield Note(text, "info" if issue.severity == "info" else "warning", (issue.command,) if issue.command else ())
+
+
+def _summary(diagnosis: Diagnosis) -> str:
+    if not diagnosis.usable:
+        errors = [issue for issue in diagnosis.issues if issue.severity == "error"]
+        count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+        first = next((issue.command for issue in errors if issue.command), None)
+        return f"not usable: {count}" + (f"; start with: {first}" if first else "")
+    libraries = [one for one in diagnosis.packages if one.name in LIBRARIES]
+    named = " and ".join(f"{one.name} {one.version}" for one in libraries)
+    if diagnosis.trials is not None:
+        return f"usable: {named} were loaded and built a model"
+    return f"usable: {named} go with what is installed; by versions alone, --full loads and tries it"

@@ -1,0 +1,124 @@
+"""What is installed, found without importing any of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import re
+from collections.abc import Sequence
+from importlib import metadata
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+
+import msgspec
+
+from lrdecay_cli.doctor.versions import label
+from lrdecay_cli.domain.diagnosis import Package
+
+_VERSION_LINE = re.compile(r"^__version__\s*(?::\s*\w+\s*)?=\s*['\"]([^'\"]+)['\"]", re.MULTILINE)
+# Packages with compiled operators that may be absent, and the module that holds them.
+_OPERATORS = {"mmcv": "_ext", "torchvision": "_C"}
+
+
+class Survey(msgspec.Struct, frozen=True):
+    """The packages that there are, and what is only recorded as installed."""
+
+    packages: dict[str, Package]
+    """By import name."""
+    orphans: dict[str, tuple[str, ...]]
+    """Distributions that are recorded as installed while there is nothing to import, by import name."""
+    path: tuple[str, ...] | None
+    """Where was looked; None for the search path of this process."""
+
+    def version(self, name: str) -> str | None:
+        """Version of a package, or of ``python``; None if it is not there or does not say."""
+        if name == "python":
+            return platform.python_version()
+        package = self.packages.get(name)
+        return package.version if package else None
+
+    def __contains__(self, name: str) -> bool:
+        return name == "python" or name in self.packages
+
+    def requirement(self, name: str, of: str) -> str:
+        """The range of ``of`` that the distribution behind ``name`` requires in any case; empty if it names none."""
+        for distribution in self.packages[name].distributions:
+            for requirement in _distribution(distribution.split()[0], self.path).requires or ():
+                # "torch (==2.1.0)" and "torch==2.1.0 ; extra == 'all'" are both in use.
+                found = re.fullmatch(rf"{re.escape(of)}\s*\(?([^;()\[]*)\)?\s*", requirement.partition(";")[0])
+                if found and "extra" not in requirement.partition(";")[2]:
+                    return found[1].strip()
+        return ""
+
+    def text(self, name: str, file: str) -> str:
+        """Text of a file in the package's folder; empty if it cannot be read."""
+        return _read(Path(self.packages[name].location, file))
+
+
+def survey(providers: dict[str, tuple[str, ...]], path: Sequence[str] | None = None) -> Survey:
+    """Look for packages.
+
+    Args:
+        providers: import name of each, with the distributions that may bring it.
+        path: folders to look in, as in ``sys.path``; None for where this process imports from, editable installs
+            included.
+    """
+    packages: dict[str, Package] = {}
+    orphans: dict[str, tuple[str, ...]] = {}
+    for name, distributions in providers.items():
+        recorded = tuple(found for one in distributions if (found := _recorded(one, path)))
+        spec = _spec(name, path)
+        if spec is not None:
+            packages[name] = _package(name, spec, recorded)
+        elif recorded:
+            orphans[name] = recorded
+    return Survey(packages, orphans, None if path is None else tuple(path))
+
+
+def _package(name: str, spec: ModuleSpec, recorded: tuple[str, ...]) -> Package:
+    folders = list(spec.submodule_search_locations or [])
+    location = folders[0] if folders else str(spec.origin)
+    # Where two distributions share a folder, or a checkout hides an installed one, the files have the last word.
+    told = _VERSION_LINE.search(_read(Path(location, "version.py")))
+    version = told[1] if told else recorded[0].partition(" ")[2] if recorded else None
+    operators = None
+    if name in _OPERATORS:
+        operators = PathFinder.find_spec(f"{name}.{_OPERATORS[name]}", folders) is not None or any(
+            Path(folder, f"{_OPERATORS[name]}{suffix}").exists()
+            for folder in folders
+            for suffix in (".so", ".pyd", ".dylib")
+        )
+    return Package(name, version, recorded, location, label(version), operators)
+
+
+def _spec(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+    try:
+        spec = importlib.util.find_spec(name) if path is None else PathFinder.find_spec(name, list(path))
+    except (ImportError, ValueError):
+        return None
+    # A mere folder of that name, the working directory's perhaps, is no package.
+    return spec if spec is not None and spec.origin is not None else None
+
+
+def _recorded(distribution: str, path: Sequence[str] | None) -> str | None:
+    try:
+        version = _distribution(distribution, path).version
+    except (metadata.PackageNotFoundError, KeyError):
+        return None
+    return f"{distribution} {version}" if version else None
+
+
+def _distribution(name: str, path: Sequence[str] | None) -> metadata.Distribution:
+    if path is None:
+        return metadata.distribution(name)
+    found = next(iter(metadata.distributions(name=name, path=list(path))), None)
+    if found is None:
+        raise metadata.PackageNotFoundError(name)
+    return found
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

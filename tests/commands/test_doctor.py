@@ -1,0 +1,154 @@
+"""``doctor`` end to end: in this environment, in broken ones, and in one without torch."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import time
+from io import StringIO
+from pathlib import Path
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+
+from lrdecay_cli.doctor.diagnosing import diagnose
+from lrdecay_cli.doctor.trying import tried
+from lrdecay_cli.domain.diagnosis import Diagnosis
+from tests.commands.running import SAMPLES, lrdecay, lrdecay_in_terminal
+from tests.doctor.environments import environment, record
+
+LIGHT = ("typer", "rich", "msgspec", "click", "shellingham", "pygments", "markdown_it", "mdurl", "annotated_doc")
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A command line with an interpreter that has what lrdecay needs itself and nothing else."""
+    import msgspec
+    import rich
+    import typer
+
+    site = tmp_path_factory.mktemp("site")
+    for folder in {Path(str(package.__file__)).parents[1] for package in (typer, rich, msgspec)}:
+        for entry in folder.iterdir():
+            if entry.name.lower().startswith((*LIGHT, "typing_extensions")) and not (site / entry.name).exists():
+                (site / entry.name).symlink_to(entry)
+    script = (
+        f"import sys\nsys.path[:0] = [*sys.argv[1].split(':'), {str(SAMPLES.parent)!r}, {str(site)!r}]\n"
+        "from lrdecay_cli.app.main import run\ncode = run(sys.argv[2:])\n"
+        "assert 'torch' not in sys.modules and 'mmengine' not in sys.modules\nsys.exit(code)"
+    )
+    return [sys.executable, "-S", "-I", "-c", script]
+
+
+def run_bare(bare: list[str], path: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*bare, path, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_this_environment_is_usable() -> None:
+    result = lrdecay("doctor", "--format", "json")
+    assert (result.code, result.err) == (0, "")
+    schema = json.loads(lrdecay("schema", "doctor").out)
+    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema).validate(json.loads(result.out))
+    diagnosis = msgspec.json.decode(result.out, type=Diagnosis)
+    assert diagnosis.usable
+    assert {"torch", "mmengine", "mmcv", "mmdet", "mmpretrain"} <= {package.name for package in diagnosis.packages}
+    assert result.out == lrdecay("doctor", "--format", "json").out
+
+
+def test_versions_tell_the_stand_ins_that_are_really_put_in_place() -> None:
+    from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
+
+    assert diagnose().stand_ins == install_stand_ins()
+
+
+def test_nothing_is_loaded() -> None:
+    script = (
+        "import sys\nfrom lrdecay_cli.app.main import run\ncode = run(['doctor'])\n"
+        "loaded = {'torch', 'torchvision', 'mmengine', 'mmcv', 'mmdet', 'numpy', 'transformers'} & {*sys.modules}\n"
+        "print(code, loaded, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=SAMPLES.parent, check=True
+    )
+    assert done.stderr == "0 set()\n"
+
+
+def test_a_bare_interpreter_is_told_what_to_install(bare: list[str]) -> None:
+    done = run_bare(bare, "", "doctor")
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.splitlines()[-1] == 'not usable: 1 error; start with: pip install "lrdecay-cli[stack]"'
+    assert "error: torch, mmengine, mmcv and mmdet are not installed: no config can be inspected\n" in done.stdout
+
+
+def test_formats(bare: list[str], tmp_path: Path) -> None:
+    (path,) = environment(tmp_path, {"torch": "2.1.2", "mmengine": "0.10.7", "mmcv": "2.1.0", "mmdet": "2.28.2"})
+    rows = list(csv.DictReader(StringIO(run_bare(bare, path, "doctor", "-f", "csv").stdout)))
+    assert [row["package"] for row in rows if row["severity"] == "error"] == ["mmdet"]
+    assert rows[0]["command"] == 'in a new virtual environment: pip install "lrdecay-cli[stack]"'
+    markdown = run_bare(bare, path, "doctor", "-f", "markdown").stdout
+    assert "| `mmdet` | 2.28.2 | mmdet 2.28.2 | error |" in markdown
+    assert '- `pip install --no-deps "setuptools<81"`' in markdown
+
+
+def test_on_a_terminal_nothing_is_cut() -> None:
+    shown = lrdecay_in_terminal("doctor", "--color", "never", columns=80)
+    assert shown.code == 0
+    assert "…" not in shown.out
+    assert max(map(len, shown.out.splitlines())) <= 80
+
+
+def test_trials_overrule_versions(tmp_path: Path) -> None:
+    """A stale record says that scipy is too old for numpy 2; loaded, it works, and models build."""
+    record(tmp_path, "scipy", "1.12.0")
+    quick = lrdecay("doctor", PYTHONPATH=str(tmp_path) + ":" + str(SAMPLES.parent))
+    assert quick.code == 2
+    assert "error: scipy 1.12.0 does not go with numpy" in quick.out
+    full = lrdecay("doctor", "--full", "--format=json", PYTHONPATH=str(tmp_path) + ":" + str(SAMPLES.parent))
+    diagnosis = msgspec.json.decode(full.out, type=Diagnosis)
+    assert (full.code, full.err) == (0, "")
+    assert [issue.severity for issue in diagnosis.issues if issue.package == "scipy"] == ["warning"]
+    assert diagnosis.trials is not None
+    assert all(trial.ok for trial in diagnosis.trials), diagnosis.trials
+    outcomes = {trial.subject.partition("::")[0]: trial.outcome for trial in diagnosis.trials if "::" in trial.subject}
+    assert outcomes == {
+        "mmdet": "builds: 240 groups with 240 of 240 tensors",
+        "mmpretrain": "builds: 1 group with 62 of 62 tensors",
+    }
+    assert diagnosis.devices is not None
+    assert [device.name for device in diagnosis.devices][:2] == ["cpu", "meta"]
+    assert diagnosis.stand_ins == diagnose().stand_ins
+
+
+# name: (text of a torch that comes before the real one, time limit, what is said of it)
+BROKEN = {
+    "raises": (
+        "raise OSError('libcudart.so.12: no such file\\nand more')",
+        60,
+        "OSError: libcudart.so.12: no such file",
+    ),
+    "exits": ("import sys; sys.exit(3)", 60, "SystemExit: 3"),
+    "ends the interpreter": ("import os; os._exit(7)", 60, "the interpreter ends with code 7"),
+    "crashes": ("import os; os.abort()", 60, "the interpreter dies of SIGABRT"),
+    "hangs": ("import time; time.sleep(100)", 1.5, "does not end within 1.5 s"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_torch_that_does_not_load(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, time_limit, said = BROKEN[name]
+    path = environment(tmp_path, {"torch": "2.13.0"})
+    (tmp_path / "torch" / "__init__.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    start = time.monotonic()
+    full = tried(msgspec.structs.replace(diagnose(path), issues=()), time_limit=time_limit)
+    assert time.monotonic() - start < 20
+    assert not full.usable
+    assert full.issues[0].severity == "error"
+    assert full.issues[0].line().startswith(f"torch fails: {said}")
+    assert "\n" not in full.issues[0].line()
+    assert full.trials is not None
+    assert [trial.subject for trial in full.trials] == ["torch"]

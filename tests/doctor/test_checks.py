@@ -1,0 +1,269 @@
+"""Environments that do not fit, and what is said of each."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli.doctor.bounds import asserted_ranges
+from lrdecay_cli.doctor.diagnosing import diagnose
+from lrdecay_cli.doctor.known import OPTIONALS, PROVIDERS
+from lrdecay_cli.doctor.report import report
+from lrdecay_cli.doctor.survey import survey
+from tests.doctor.environments import GOOD, Installed, environment, record
+
+OLD_LIMITS = "mmcv_minimum_version = '2.0.0'\nassert mmcv_version <= digit_version(mmcv_maximum_version)\n"
+PINS = '"torch==2.1.2" "numpy==1.26.4"'
+
+# name: (packages beside or instead of the good ones; None takes one away), (severity, package, problem, command)
+CASES: dict[str, tuple[dict[str, Installed | str | None], tuple[str, str, str, str | None]]] = {
+    "mmcv too new": (
+        {"mmcv": Installed("2.2.0", files=("_ext.py",))},
+        (
+            "error",
+            "mmcv",
+            "mmcv 2.2.0 does not fit mmdet 3.3.0, which takes >=2.0.0rc4,<2.2.0: mmdet does not import",
+            "pip install --no-deps -f https://download.openmmlab.com/mmcv/dist/cu121/torch2.1/index.html "
+            '"mmcv>=2.0.0rc4,<2.2.0"',
+        ),
+    ),
+    "mmcv-lite too old": (
+        {"mmcv": Installed("2.0.0rc1", "mmcv-lite")},
+        (
+            "error",
+            "mmcv",
+            "mmcv 2.0.0rc1 does not fit mmdet",
+            'pip install --no-deps "mmcv-lite>=2.0.0rc4,<2.2.0"',
+        ),
+    ),
+    "mmengine too old for mmpretrain": (
+        {"mmengine": "0.8.0"},
+        ("error", "mmengine", "does not fit mmpretrain 1.2.0", 'pip install --no-deps "mmengine>=0.8.3,<1.0.0"'),
+    ),
+    "mmdet 2": (
+        {"mmdet": "2.28.2"},
+        (
+            "error",
+            "mmdet",
+            "mmdet 2.28.2 (needs >=3): MMDetection 2 is not built on mmengine",
+            'in a new virtual environment: pip install "lrdecay-cli[stack]"',
+        ),
+    ),
+    "transformers 5": (
+        {"transformers": "5.0.0"},
+        (
+            "error",
+            "transformers",
+            "transformers 5.0.0 does not go with mmpretrain 1.2.0 (needs <4.52)",
+            'pip install --no-deps "transformers<4.46"',
+        ),
+    ),
+    "transformers 5 without mmpretrain": (
+        {"transformers": "5.0.0", "mmpretrain": None},
+        ("warning", "transformers", "GLIP configs do not build", 'pip install --no-deps "transformers<4.46"'),
+    ),
+    "two Adafactors": (
+        {"torch": "2.5.1", "torchvision": "0.20.1", "transformers": "4.45.2", "mmengine": "0.10.5"},
+        ("error", "mmengine", "registered under one name", 'pip install --no-deps "mmengine>=0.10.6,<1.0.0"'),
+    ),
+    "numpy 2 and old pycocotools": (
+        {"torch": "2.4.0", "torchvision": "0.19.0", "numpy": "2.0.1", "pycocotools": "2.0.7"},
+        ("error", "pycocotools", "compiled for numpy 1", 'pip install --no-deps "pycocotools>=2.0.8"'),
+    ),
+    "numpy 2 and old opencv": (
+        {
+            "torch": "2.4.0",
+            "torchvision": "0.19.0",
+            "numpy": "2.0.1",
+            "cv2": Installed("4.9.0.80", "opencv-python-headless"),
+        },
+        ("error", "cv2", "compiled for numpy 1", 'pip install --no-deps "opencv-python-headless>=4.10"'),
+    ),
+    "numpy 2 and old torch": (
+        {"numpy": "2.0.1"},
+        ("warning", "numpy", "models that turn arrays into tensors", 'pip install --no-deps "numpy<2"'),
+    ),
+    "no pkg_resources": (
+        {"pkg_resources": None},
+        ("warning", "pkg_resources", "setuptools is not installed: configs with a _base_", "setuptools<81"),
+    ),
+    "torchvision of another torch": (
+        {"torchvision": Installed("0.15.2+cu121", requires=("torch==2.0.1 ; python_version > '3'",))},
+        (
+            "warning",
+            "torchvision",
+            "torchvision 0.15.2+cu121 is made for torch 2.0, not for 2.1.2+cu121",
+            f'pip install --index-url https://download.pytorch.org/whl/cu121 "torchvision==0.16.*" {PINS}',
+        ),
+    ),
+    "torchvision of another torch, unsaid": (
+        {"torch": "1.13.1", "torchvision": "0.15.2"},
+        (
+            "warning",
+            "torchvision",
+            "torchvision 0.15.2 is made for another torch, not for 1.13.1",
+            'pip install "torchvision==0.14.*" "torch==1.13.1" "numpy==1.26.4"',
+        ),
+    ),
+    "torchvision of another build": (
+        {"torchvision": Installed("0.16.2+cpu", requires=("torch (==2.1.2)",))},
+        (
+            "info",
+            "torchvision",
+            "are built for different devices",
+            "pip install --no-deps --force-reinstall --index-url https://download.pytorch.org/whl/cu121 "
+            '"torchvision==0.16.2"',
+        ),
+    ),
+    "no torchvision": (
+        {"torchvision": None},
+        ("error", "torchvision", "torchvision is not installed: mmpretrain does not import", "torchvision==0.16.*"),
+    ),
+    "mmcv without operators": (
+        {"mmcv": Installed("2.1.0", "mmcv-lite")},
+        ("info", "mmcv", "mmcv-lite 2.1.0 has no compiled operators", None),
+    ),
+    "no mmcv": (
+        {"mmcv": None},
+        (
+            "error",
+            "mmcv",
+            "mmcv is not installed: no config can be inspected",
+            f'pip install "mmcv-lite>=2.0.0rc4,<2.2.0" {PINS}',
+        ),
+    ),
+    "no mmdet": (
+        {"mmdet": None, "mmpretrain": None},
+        ("error", "mmdet", "mmdet is not installed", f'pip install "mmdet>=3.3.0" {PINS}'),
+    ),
+    "torch alone": (
+        dict.fromkeys(("mmengine", "mmcv", "mmdet", "mmpretrain")),
+        (
+            "error",
+            "mmengine",
+            "mmengine, mmcv and mmdet are not installed",
+            f'pip install mmengine "mmcv-lite>=2.0.0rc4,<2.2.0" "mmdet>=3.3.0" {PINS}',
+        ),
+    ),
+    "all but torch": (
+        {"torch": None},
+        ("error", "torch", "torch is not installed", 'in a new virtual environment: pip install "lrdecay-cli[stack]"'),
+    ),
+    "nothing": (
+        dict.fromkeys(GOOD),
+        ("error", "torch", "torch, mmengine, mmcv and mmdet are not installed", 'pip install "lrdecay-cli[stack]"'),
+    ),
+}
+
+
+def make(folder: Path, changes: dict[str, Installed | str | None]) -> list[str]:
+    packages = {name: package for name, package in {**GOOD, **changes}.items() if package is not None}
+    folder.mkdir(exist_ok=True)
+    return environment(folder, packages)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_said(name: str, tmp_path: Path) -> None:
+    changes, (severity, package, problem, command) = CASES[name]
+    diagnosis = diagnose(make(tmp_path, changes))
+    found = [issue for issue in diagnosis.issues if issue.package == package and problem in issue.line()]
+    assert [issue.severity for issue in found] == [severity], diagnosis.issues
+    assert command == found[0].command or (command or "no command") in (found[0].command or ""), found[0].command
+    assert diagnosis.usable == all(issue.severity != "error" for issue in diagnosis.issues)
+    assert diagnosis.usable == (severity != "error")
+    # Each is one line, and the report has all of them.
+    told = [note.text for note in report(diagnosis).notes]
+    assert len(told) == len(diagnosis.issues)
+    assert all("\n" not in text for text in told)
+
+
+def test_nothing_is_said_of_what_fits(tmp_path: Path) -> None:
+    diagnosis = diagnose(make(tmp_path, {}))
+    assert (diagnosis.issues, diagnosis.stand_ins, diagnosis.usable) == ((), (), True)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_command_replaces_torch(name: str, tmp_path: Path) -> None:
+    diagnosis = diagnose(make(tmp_path, CASES[name][0]))
+    versions = {package.name: package.version for package in diagnosis.packages}
+    commands = [issue.command for issue in diagnosis.issues if issue.command] + [
+        need.command for need in diagnosis.needs
+    ]
+    kept = {name: f"{name}=={versions[name].partition('+')[0]}" for name in ("torch", "numpy") if name in versions}
+    for command in commands:
+        if command.startswith("in a new virtual environment"):
+            continue
+        for part in command.split(" && "):
+            named = {word: re.split(r"[<>=]", word)[0] for word in shlex.split(part)}
+            if "--no-deps" in named or "uninstall" in named:
+                assert "torch" not in named.values(), part
+            else:
+                assert {*kept.values()} <= {*named}, part
+                assert [*named.values()].count("torch") == ("torch" in kept), part
+
+
+def test_pip_agrees_that_the_pins_keep_what_is_there() -> None:
+    """The pins of a command, given to the real pip: nothing would be installed, local labels and all."""
+    pins = [f"{name}=={metadata.version(name).partition('+')[0]}" for name in ("torch", "numpy")]
+    shown = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--dry-run", "--no-index", *pins],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Would install" not in shown.stdout
+    assert shown.stdout.count("Requirement already satisfied") >= 2
+
+
+def test_two_mmcv_in_one_folder(tmp_path: Path) -> None:
+    path = make(tmp_path, {})
+    record(tmp_path, "mmcv-lite", "2.0.1")
+    (issue,) = diagnose(path).issues
+    assert issue.line().startswith("mmcv 2.1.0 and mmcv-lite 2.0.1 are both installed and share the folder mmcv")
+    assert issue.command == (
+        "pip uninstall -y mmcv mmcv-lite && pip install --no-deps "
+        '-f https://download.openmmlab.com/mmcv/dist/cu121/torch2.1/index.html "mmcv==2.1.0"'
+    )
+    (tmp_path / "mmcv" / "_ext.py").unlink()
+    assert 'pip install --no-deps "mmcv-lite==2.1.0"' in [str(one.command)[-40:] for one in diagnose(path).issues]
+
+
+def test_a_record_without_files(tmp_path: Path) -> None:
+    path = make(tmp_path, {"mmcv": None})
+    record(tmp_path, "mmcv", "2.1.0")
+    (issue,) = diagnose(path).issues
+    assert issue.line().startswith("mmcv 2.1.0 is recorded as installed, but there is no package mmcv to import")
+    assert issue.command == 'pip install --no-deps --force-reinstall "mmcv==2.1.0"'
+
+
+@pytest.mark.parametrize("library", ["mmdet", "mmpretrain"])
+def test_limits_of_the_installed_packages_are_read_right(library: str) -> None:
+    """What is read from the source must be what its metadata tells the installer ``mim``."""
+    asserted = asserted_ranges(survey(PROVIDERS), library)
+    for package, within in asserted.items():
+        (line,) = (one for one in metadata.requires(library) or () if one.startswith(f"{package} ") and "'mim'" in one)
+        recorded = line.partition(";")[0].removeprefix(package)
+        assert sorted(within.split(",")) == sorted(recorded.strip(" ()").split(","))
+    assert {*asserted} == {"mmcv", "mmengine"}
+
+
+def test_an_inclusive_limit(tmp_path: Path) -> None:
+    path = make(tmp_path, {"mmdet": Installed("3.3.0", code=OLD_LIMITS + "mmcv_maximum_version = '2.1.0'\n")})
+    assert asserted_ranges(survey(PROVIDERS, path), "mmdet") == {"mmcv": ">=2.0.0,<=2.1.0"}
+
+
+def test_needs_end_when_they_are_met(tmp_path: Path) -> None:
+    everything = dict.fromkeys({one.package for one in OPTIONALS} - {*GOOD}, "1.0")
+    bare = diagnose(make(tmp_path / "bare", {}))
+    assert [(need.package, need.zoo) for need in bare.needs] == [
+        (one.package, one.zoo) for one in OPTIONALS if one.package != "mmpretrain"
+    ]
+    assert {need.package: need.command for need in bare.needs}["timm"] == f"pip install timm {PINS}"
+    assert diagnose(make(tmp_path / "full", {**everything, "transformers": "4.45.2"})).needs == ()
+    assert not [need for need in diagnose(make(tmp_path / "none", {"mmdet": None})).needs if need.zoo == "mmdet"]
