@@ -41,25 +41,47 @@ class Caching:
 
         ``question`` is all that the map depends on and that the user said, in plain values. Raises what ``build`` does.
         """
+        # Before the build: it may change the working directory, sys.path or the environment.
+        key = self._key(question, device)
+        return (self._kept(question, key) or self._built(key, build)) if key else build()
+
+    def kept(self, question: list[object], device: str) -> GroupMap | None:
+        """The group map that is kept for ``question``, if it still holds; see :meth:`group_map`."""
+        key = self._key(question, device)
+        return self._kept(question, key) if key else None
+
+    def built(self, question: list[object], device: str, build: Callable[[], GroupMap]) -> GroupMap:
+        """What ``build`` makes, which is kept; see :meth:`group_map`."""
+        key = self._key(question, device)
+        return self._built(key, build) if key else build()
+
+    def begin(self) -> None:
+        """Begin to record what answers depend on, for those that are built by processes forked from this one."""
+        if self._wanted:
+            from lrdecay_cli.cache.recording import record
+
+            record()
+
+    def _key(self, question: list[object], device: str) -> str | None:
         self._evidence = None
         if not self._wanted or device not in _DEVICES or self._refused():
-            return build()
+            return None
         try:
-            # Before the build: it may change the working directory, sys.path or the environment.
-            key = map_key([*question, device])
+            return map_key([*question, device])
         except OSError:
             # There is no working directory.
-            return build()
+            return None
+
+    def _kept(self, question: list[object], key: str) -> GroupMap | None:
         found = entries.find(KIND, key)
-        if not isinstance(found, str):
-            kept = _decoded(found[0])
-            if kept is not None:
-                self._tell(f"{question[0]}: from the cache; --no-cache builds it again")
-                self._evidence = found[1]
-                return kept
-        else:
+        if isinstance(found, str):
             self._tell(f"{question[0]}: {found}")
-        return self._built(key, build)
+            return None
+        kept = _decoded(found[0])
+        if kept is not None:
+            self._tell(f"{question[0]}: from the cache; --no-cache builds it again")
+            self._evidence = found[1]
+        return kept
 
     def keep_report(self, text: str) -> None:
         """Keep what ``inspect`` wrote to stdout about the last map, if nothing but that map and the call went in."""

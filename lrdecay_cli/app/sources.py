@@ -53,22 +53,59 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
         raise LrdecayError("stdin can be read only once", where="-")
     if request.exact:
         quick.forgo()
-    found: dict[str, GroupMap] = {}
+    configs = [source for source in dict.fromkeys(sources) if source not in maps]
     # stdin comes last: a config may need a second attempt, which starts the command over.
-    for source in sorted(dict.fromkeys(sources), key=lambda source: (source == "-", source not in maps)):
-        found[source] = read_map(source) if source in maps else _map_of(source, request)
+    found = {source: read_map(source) for source in maps if source != "-"}
+    found.update(_maps_of(configs, request))
+    if "-" in maps:
+        found["-"] = read_map("-")
     return [found[source] for source in sources]
 
 
+def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
+    if len(configs) < 2:
+        return {config: _map_of(config, request) for config in configs}
+    found = {config: request.caching.kept(_question(config, request), request.device) for config in configs}
+    kept = {config: group_map for config, group_map in found.items() if group_map is not None}
+    missing = [config for config in configs if config not in kept]
+    for config in missing:
+        check_stack(config)
+        find_config(config)
+    if missing:
+        from lrdecay_cli.app.apart import built_apart
+
+        request.caching.begin()
+        with quick.shortcuts(verbose=request.verbose):
+            # The stack, for all of them.
+            import lrdecay_cli.openmmlab.audit  # noqa: F401
+
+            kept |= built_apart(
+                missing,
+                lambda config: request.caching.built(
+                    _question(config, request), request.device, lambda: _audit(config, request)
+                ),
+                verbose=request.verbose,
+            )
+    return kept
+
+
 def _map_of(config: str, request: Request) -> GroupMap:
-    question: list[object] = [config, *request.cfg_options]
-    return request.caching.group_map(question, request.device, lambda: _build(config, request))
+    return request.caching.group_map(_question(config, request), request.device, lambda: _build(config, request))
+
+
+def _question(config: str, request: Request) -> list[object]:
+    return [config, *request.cfg_options]
 
 
 def _build(config: str, request: Request) -> GroupMap:
     check_stack(config)
     find_config(config)
-    with quick.shortcuts(verbose=request.verbose), _stdout_kept_clean():
+    with quick.shortcuts(verbose=request.verbose):
+        return _audit(config, request)
+
+
+def _audit(config: str, request: Request) -> GroupMap:
+    with _stdout_kept_clean():
         from lrdecay_cli.openmmlab.audit import audit
 
         return audit(

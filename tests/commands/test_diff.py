@@ -14,6 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from lrdecay_cli.files import read_map, to_json, write_text
+from tests.commands.projects import two_projects
 from tests.commands.running import SAMPLES, lrdecay, lrdecay_in_terminal
 from tests.group_maps import group_map
 
@@ -143,3 +144,10 @@ def test_wild_bug_defaults_changed_between_versions(tmp_path: Path) -> None:
 def test_verbose_names_every_parameter(maps: dict[str, Path]) -> None:
     out = lrdecay("diff", maps["layer"], maps["stage"], "--only", "layer_id", "-v").out
     assert len(re.findall(r"^  backbone\.\S+$", out, re.M)) == 93
+
+
+def test_projects_with_modules_of_the_same_name_get_their_own(tmp_path: Path) -> None:
+    result = lrdecay("diff", *two_projects(tmp_path), "--format", "json")
+    assert result.code == 1, result.err
+    changes = {change["aspect"]: change["parameters"] for change in json.loads(result.out)["changes"]}
+    assert changes == {"removed": ["one.weight", "one.bias"], "added": ["two.weight", "two.bias"]}

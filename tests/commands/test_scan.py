@@ -16,29 +16,13 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.commands.projects import WIDTHS, two_projects
 from tests.commands.running import COMMAND, lrdecay, lrdecay_in_terminal
 
 SMALL = """
 default_scope = "mmpretrain"
 model = dict(type="ImageClassifier", backbone=dict(type="ConvNeXt", arch="atto"))
 optim_wrapper = dict(optimizer=dict(type="AdamW", lr=1e-4, weight_decay=0.05))
-"""
-PLUG = """
-from mmengine.registry import MODELS
-from torch import nn
-
-@MODELS.register_module(force=True)
-class Plug(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.{name} = nn.Linear({width}, 1)
-"""
-PLUGGED = """
-import sys
-sys.path.insert(0, {folder!r})
-custom_imports = dict(imports=["my_plug"])
-model = dict(type="Plug")
-optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.1))
 """
 CONFIGS = {
     "small.py": SMALL,
@@ -66,12 +50,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     for name, text in CONFIGS.items():
         (folder / name).write_text(text)
-    for name, width in (("one", 3), ("two", 5)):
-        (folder / name).mkdir()
-        (folder / name / "config.py").write_text(PLUGGED.format(folder=str(folder / "plugs" / name)))
-        # Where a scan of the directory does not look for configs.
-        (folder / "plugs" / name).mkdir(parents=True)
-        (folder / "plugs" / name / "my_plug.py").write_text(PLUG.format(name=name, width=width))
+    two_projects(folder)
     return folder
 
 
@@ -110,7 +89,7 @@ def test_every_format_has_every_config(scanned: Path) -> None:
 
 
 def test_projects_with_modules_of_the_same_name_get_their_own(scanned: Path) -> None:
-    for name, width in (("one", 3), ("two", 5)):
+    for name, width in WIDTHS.items():
         group_map = json.loads((scanned / "maps" / name / "config.json").read_text())
         shapes = {p["name"]: p["shape"] for group in group_map["groups"] for p in group["parameters"]}
         assert shapes == {f"{name}.weight": [1, width], f"{name}.bias": [1]}
