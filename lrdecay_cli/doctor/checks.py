@@ -18,7 +18,13 @@ def issues(found: Survey) -> tuple[Issue, ...]:
     """Everything that does not fit, the worst first, each once."""
     told = [*_absent(found), *_orphans(found), *_asserted(found), *_known(found), *_torchvision(found)]
     told += [*_two_mmcv(found), *_no_pkg_resources(found), *_no_operators(found)]
-    return tuple(sorted(dict.fromkeys(told), key=lambda issue: _ORDER.index(issue.severity)))
+    worst: dict[tuple[str, str | None], int] = {}
+    for issue in told:
+        cause = (issue.package, issue.command)
+        worst[cause] = min(worst.get(cause, len(_ORDER)), _ORDER.index(issue.severity))
+    # What is mended with something worse needs no line of its own.
+    kept = (one for one in dict.fromkeys(told) if _ORDER.index(one.severity) == worst[one.package, one.command])
+    return tuple(sorted(kept, key=lambda issue: _ORDER.index(issue.severity)))
 
 
 def needs(found: Survey) -> tuple[Need, ...]:

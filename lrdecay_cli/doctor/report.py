@@ -14,7 +14,7 @@ _PACKAGES = (
     Column("installed_as", "installed as"),
     Column("remark", "remark"),
 )
-_NEEDS = (Column("package", "package", "name"), Column("configs", "configs"), Column("command", "command"))
+_NEEDS = (Column("package", "package", "name"), Column("configs", "configs"))
 _TRIALS = (Column("tried", "tried", "name"), Column("outcome", "outcome"))
 _ISSUES = (
     Column("severity", "severity", "name"),
@@ -63,7 +63,7 @@ def _tables(diagnosis: Diagnosis) -> Iterator[Table]:
     yield Table(
         "Not installed, and needed by some configs",
         _NEEDS,
-        tuple((need.package, _configs(need), need.command) for need in diagnosis.needs),
+        tuple((need.package, _configs(need)) for need in diagnosis.needs),
     )
 
 
@@ -84,8 +84,10 @@ def _remark(package: Package, diagnosis: Diagnosis) -> str:
 
 def _notes(diagnosis: Diagnosis) -> Iterator[Note]:
     for issue in diagnosis.issues:
-        text = f"{issue.severity}: {issue.line()}" if issue.severity != "warning" else issue.line()
-        yield Note(text, "info" if issue.severity == "info" else "warning", (issue.command,) if issue.command else ())
+        yield Note(issue.line(), issue.severity, (issue.command,) if issue.command else ())
+    if diagnosis.needs:
+        commands = dict.fromkeys(need.command for need in diagnosis.needs)
+        yield Note("if you need such configs:", "info", tuple(commands))
 
 
 def _summary(diagnosis: Diagnosis) -> str:

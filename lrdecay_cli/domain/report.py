@@ -10,7 +10,7 @@ Kind = Literal["name", "text", "integer", "rate", "scale", "share", "tree"]
 """How a column is written: ``rate`` is a learning rate or weight decay, ``scale`` an lr scale (with a bar where there
 is room), ``share`` a fraction of 1, ``tree`` a :class:`Branch`."""
 
-Level = Literal["info", "warning"]
+Level = Literal["info", "warning", "error"]
 
 
 class Branch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,7 +18,7 @@ def render(report: Report, canvas: Canvas) -> str:
     for table in report.tables:
         lines += ["", *_table(table)] if table.rows else []
     for note in report.notes:
-        mark = "⚠️ " if note.level == "warning" else ""
+        mark = {"info": "", "warning": "⚠️ ", "error": "❌ "}[note.level]
         lines += ["", f"{mark}{_escape(note.text)}", *([""] if note.details else [])]
         lines += [f"- {_code(detail)}" for detail in note.details]
     lines += ["", f"**{_escape(report.summary)}**"]

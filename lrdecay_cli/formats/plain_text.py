@@ -39,5 +39,5 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def _note(note: Note) -> Iterator[str]:
-    yield f"{'warning: ' if note.level == 'warning' else ''}{note.text}"
+    yield note.text if note.level == "info" else f"{note.level}: {note.text}"
     yield from (f"  {detail}" for detail in note.details)

@@ -37,9 +37,11 @@ def render(report: Report, canvas: Canvas) -> str:
     if report.notes:
         console.print()
     for note in report.notes:
-        console.print(Text(note.text, style="bold red" if note.level == "warning" else ""))
+        error = "error: " if note.level == "error" else ""
+        console.print(Text(f"{error}{note.text}", style="" if note.level == "info" else "bold red"))
         for detail in note.details:
-            console.print(Text(f"  {detail}", style="dim"))
+            # The terminal wraps it, so that a command is copied as one line.
+            console.print(Text(f"  {detail}", style="dim"), soft_wrap=True)
     console.print()
     console.print(Text(report.summary, style="bold"))
     text = "\n".join(line.rstrip() for line in out.getvalue().splitlines())

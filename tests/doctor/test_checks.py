@@ -179,7 +179,8 @@ def test_what_is_said(name: str, tmp_path: Path) -> None:
     assert diagnosis.usable == (severity != "error")
     # Each is one line, and the report has all of them.
     told = [note.text for note in report(diagnosis).notes]
-    assert len(told) == len(diagnosis.issues)
+    assert told[: len(diagnosis.issues)] == [issue.line() for issue in diagnosis.issues]
+    assert len(told) == len(diagnosis.issues) + bool(diagnosis.needs)
     assert all("\n" not in text for text in told)
 
 
@@ -219,6 +220,22 @@ def test_pip_agrees_that_the_pins_keep_what_is_there() -> None:
     )
     assert "Would install" not in shown.stdout
     assert shown.stdout.count("Requirement already satisfied") >= 2
+
+
+def test_one_cause_is_told_once(tmp_path: Path) -> None:
+    """transformers 5 breaks mmpretrain, and GLIP of mmdet as well: the command for the one mends the other."""
+    issues = diagnose(make(tmp_path, {"transformers": "5.0.0"})).issues
+    assert [(issue.severity, issue.package) for issue in issues] == [("error", "transformers")]
+
+
+def test_a_python_that_is_too_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make(tmp_path, {})
+    for version, usable in (("3.13.5", True), ("3.14.0", False)):
+        monkeypatch.setattr("platform.python_version", lambda version=version: version)
+        assert diagnose(path).usable is usable
+    (issue,) = diagnose(path).issues
+    assert issue.line().startswith("mmengine 0.10.7 does not go with python 3.14.0 (needs >0.10.7): it calls pkgutil")
+    assert issue.command is None
 
 
 def test_two_mmcv_in_one_folder(tmp_path: Path) -> None:

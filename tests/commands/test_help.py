@@ -1,0 +1,76 @@
+"""README and ``--help`` agree: what one names, the other knows."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from lrdecay_cli.app.arguments import spread_cfg_options
+from lrdecay_cli.app.cli import app
+from tests.commands.running import lrdecay
+
+README = Path(__file__, "../../../README.md").resolve().read_text(encoding="utf-8")
+# "lrdecay: error" and "lrdecay_cli" are no calls, neither is "lrdecay" in a sentence.
+CALL = re.compile(r"(?:^\$ |`|&& |^)lrdecay ((?:[a-z]|--)[^`\n]*)", re.MULTILINE)
+
+
+def commands() -> dict[str, Any]:
+    group: Any = typer.main.get_command(app)
+    return dict(group.commands)
+
+
+def options(command: Any) -> set[str]:
+    return {name for parameter in command.params for name in parameter.opts if name.startswith("-")} | {"--help", "-h"}
+
+
+def calls() -> list[list[str]]:
+    """Every call of lrdecay that README shows, without what the shell makes of it."""
+    code = "\n".join(re.findall(r"^```.*?^```|`[^`\n]+`", README, re.MULTILINE | re.DOTALL))
+    return [shlex.split(re.split(r" > | \| | && |  +#", call)[0], comments=True) for call in CALL.findall(code)]
+
+
+def test_calls_are_found() -> None:
+    assert len(calls()) > 5
+    assert ["inspect", "config.py", "--by", "layer"] in calls()
+
+
+@pytest.mark.parametrize("call", calls(), ids=" ".join)
+def test_every_call_in_readme_is_understood(call: list[str]) -> None:
+    """Parsed by the real parser, arguments and values included, and not run."""
+    arguments = spread_cfg_options(call)
+    name = arguments[0]
+    if name.startswith("-"):
+        assert name in ("--help", "--version")
+        return
+    command = commands()[name]
+    # A mention of a command alone needs no arguments.
+    if len(arguments) > 1:
+        command.make_context(name, arguments[1:])
+
+
+def test_every_option_in_readme_exists() -> None:
+    known = {option for command in commands().values() for option in options(command)} | {"--version"}
+    # Options of pip, pytest and ruff are in bash blocks; lrdecay is called in console blocks and in sentences.
+    prose = re.sub(r"^```bash.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
+    named = {*re.findall(r"(?<![\w-])--[a-z][a-z-]+", prose)}
+    assert named
+    assert named <= known
+
+
+def test_every_command_is_in_readme_and_in_help() -> None:
+    shown = lrdecay("--help").out
+    for name in commands():
+        assert re.search(rf"^  {name} ", shown, re.MULTILINE), name
+        assert f"lrdecay {name}" in README, name
+
+
+@pytest.mark.parametrize("name", commands())
+def test_help_names_every_option(name: str) -> None:
+    shown = lrdecay(name, "--help")
+    assert shown.code == 0
+    assert options(commands()[name]) <= {*re.findall(r"(?<![\w-])--?[a-z][a-z-]*", shown.out)}
