@@ -26,7 +26,7 @@ def group_maps_of(
     cfg_options: Sequence[str] | None = None,
     device: str = "cpu",
     verbose: bool = False,
-    caching: Caching,
+    caching: Caching | None = None,
 ) -> list[GroupMap]:
     """The group map behind each source: a config, an exported map, or ``-`` for a map on stdin.
 
@@ -44,7 +44,9 @@ def group_maps_of(
     ]
 
 
-def _map_of(config: str, cfg_options: Sequence[str], device: str, verbose: bool, caching: Caching) -> GroupMap:
+def _map_of(config: str, cfg_options: Sequence[str], device: str, verbose: bool, caching: Caching | None) -> GroupMap:
+    if caching is None:
+        return _build(config, cfg_options, device, verbose)
     question: list[object] = [config, *cfg_options]
     return caching.group_map(question, device, lambda: _build(config, cfg_options, device, verbose))
 
