@@ -14,6 +14,7 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
+from lrdecay_cli.cache.recording import probed
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.failures import LOADING, explained
 from lrdecay_cli.openmmlab.plain_values import plain
@@ -83,6 +84,7 @@ def _find_in_zoo(given: str, package: str, in_zoo: str) -> Path:
     # .mim/configs holds the zoo of a wheel; configs the new-style one, and that of an editable install.
     folders = [root / ".mim" / "configs", root / "configs", root.parent / "configs"]
     for folder in folders:
+        probed(str(folder / in_zoo))
         if (folder / in_zoo).exists():
             return folder / in_zoo
     names = [file.relative_to(folder).as_posix() for folder in folders[:2] for file in folder.rglob("*.py")]
