@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrdecay_cli.cache.environment import EnvironmentReads
 from lrdecay_cli.cache.fingerprints import is_installed, stamp
+from lrdecay_cli.cache.folder import cache_folder
 from lrdecay_cli.cache.frames import asked_by_importlib, asked_by_user
 from lrdecay_cli.cache.gathering import Gathered, gather, source_of
 
@@ -42,6 +43,8 @@ class Recording:
         self.obstacles: list[str] = []
         self.answers = 0
         self._alive = self._paused = False
+        # What the cache itself opens and lists is no evidence.
+        self._cache = os.path.join(cache_folder(), "")
         self._handlers: dict[str, Callable[[Any], None]] = {
             "open": self._open,
             "os.listdir": self._listed,
@@ -112,6 +115,8 @@ class Recording:
         path = os.fsdecode(given)
         if not os.path.isabs(path):
             path = os.path.join(os.getcwd(), path)
+        if path.startswith(self._cache):
+            return
         fresh = bool({"w", "x"} & set(mode)) if isinstance(mode, str) else bool(flags & _FRESH)
         if fresh:
             self.seen.written.add(path)
@@ -133,6 +138,8 @@ class Recording:
         if isinstance(given, int) or asked_by_importlib():
             return
         folder = os.path.join(os.getcwd(), os.fsdecode(given) if given else "")
+        if os.path.join(folder, "").startswith(self._cache):
+            return
         searched = {os.path.abspath(entry) for entry in sys.path}
         if is_installed(folder) or (os.path.normpath(folder) in searched and not asked_by_user()):
             # Packages that look for distributions; those are in the evidence of every search path.

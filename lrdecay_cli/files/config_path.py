@@ -32,9 +32,13 @@ def find_config(given: str) -> Path:
 
 def config_path(given: str) -> Path | None:
     """The file behind a config's name, None if there is none. LrdecayError if its package is not installed."""
+    return next(filter(Path.is_file, config_places(given)), None)
+
+
+def config_places(given: str) -> list[Path]:
+    """Where a config of this name could be; the first that is there counts. LrdecayError as :func:`config_path`."""
     package, separator, in_zoo = given.partition(SEPARATOR)
-    paths = [folder / in_zoo for folder in zoo_folders(package, given=given)] if separator else [Path(given)]
-    return next(filter(Path.is_file, paths), None)
+    return [folder / in_zoo for folder in zoo_folders(package, given=given)] if separator else [Path(given)]
 
 
 def zoo_folders(package: str, *, given: str) -> list[Path]:

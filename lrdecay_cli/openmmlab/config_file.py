@@ -12,8 +12,9 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
+from lrdecay_cli.cache.recording import probed
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.files.config_path import find_config
+from lrdecay_cli.files.config_path import config_places, find_config
 from lrdecay_cli.openmmlab.failures import LOADING, explained
 from lrdecay_cli.openmmlab.plain_values import plain
 
@@ -25,6 +26,8 @@ def load_config(given: str, overrides: dict[str, Any]) -> Config:
     it hides no installed package.
     """
     path = find_config(given)
+    for place in config_places(given):
+        probed(str(place))
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     with explained(LOADING, given):

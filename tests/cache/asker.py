@@ -1,4 +1,4 @@
-"""A command with a cache, without torch: ``python -m tests.cache.asker FILE`` runs FILE and prints its ``answer``.
+"""A command with a cache, without torch: ``main`` runs the file that it is given and prints its ``answer``.
 
 It asks, records and keeps as ``lrdecay inspect`` does. So an attack on the cache takes a tenth of a second.
 """
@@ -37,7 +37,3 @@ def main() -> None:
 
 def tell(**answer: Any) -> None:
     sys.stdout.write(json.dumps(answer))
-
-
-if __name__ == "__main__":
-    main()

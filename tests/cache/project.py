@@ -75,7 +75,9 @@ class Project:
         return json.loads(done.stdout)
 
     def command(self) -> list[str]:
-        return [self.python, *self.flags, "-m", "tests.cache.asker", "config.py", *self.arguments]
+        # Not -m: that puts the working directory on sys.path by its name.
+        program = "from tests.cache.asker import main; main()"
+        return [self.python, *self.flags, "-c", program, "config.py", *self.arguments]
 
     def env(self, cache: str = "cache") -> dict[str, str]:
         paths = [self.root / "first", SAMPLES.parent, self.root / "site-packages"]

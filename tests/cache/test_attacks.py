@@ -217,6 +217,19 @@ def test_whole_environment(tmp_path: Path) -> None:
     assert not project.ask()["hit"]
 
 
+def test_our_own_questions_for_a_file_are_evidence(tmp_path: Path) -> None:
+    project = make(tmp_path)
+    project.file("config.py").write_text(
+        "import os\nfrom lrdecay_cli.cache.recording import probed\n"
+        "probed('perhaps.txt')\nanswer = os.path.exists('perhaps.txt')\n"
+    )
+    project.ask()
+    assert project.ask()["hit"]
+    write("perhaps.txt", "")(project)
+    seen = project.ask()
+    assert (seen["hit"], seen["answer"]) == (False, True)
+
+
 def test_temporary_files_are_no_evidence(tmp_path: Path) -> None:
     """mmengine loads a config by way of a copy in a temporary folder."""
     project = make(tmp_path)
