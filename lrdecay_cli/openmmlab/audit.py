@@ -49,13 +49,14 @@ def audit(config: str, *, cfg_options: tuple[str, ...] = (), device: str = "cpu"
         loaded = load_config(config, overrides)
         check_trainable(loaded, config)
         with training_scope(loaded):
-            model = build_model(loaded, config, device)
+            built_model = build_model(loaded, config, device)
+            model = built_model.model
             try:
                 built = build_optimizer(loaded, model, config)
             except LrdecayError as error:
                 raise clearer_failure(error, loaded, model, config) from error
         source = ConfigSource(config, resolved_sha256(loaded), plain(overrides))
-        return _group_map(loaded, source, model, built, device, (*stand_ins, *built.stand_ins))
+        return _group_map(loaded, source, model, built, device, (*stand_ins, *built_model.stand_ins, *built.stand_ins))
 
 
 def _group_map(

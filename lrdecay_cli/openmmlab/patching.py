@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import importlib.abc
+import importlib.util
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import wraps
+from importlib.machinery import ModuleSpec
 from typing import Any
 
 _INHERITED = object()
+
+PatchOf = Callable[[types.ModuleType], AbstractContextManager[Any]]
+"""From a module that has just been imported to the patches that it needs."""
 
 
 @contextmanager
@@ -23,3 +32,91 @@ def patched(owner: Any, **replacements: Any) -> Iterator[None]:
                 delattr(owner, name)
             else:
                 setattr(owner, name, original)
+
+
+@contextmanager
+def patched_functions(owner: types.ModuleType, **replacements: Callable[..., Any]) -> Iterator[None]:
+    """Replace functions of a module also where other modules took them by name (``from owner import function``).
+
+    A module that is first imported in the ``with`` block may keep the replacement for good: once the block is over,
+    that calls the original.
+    """
+    active = True
+
+    def while_active(original: Callable[..., Any], replacement: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(original)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return (replacement if active else original)(*args, **kwargs)
+
+        return call
+
+    with ExitStack() as stack:
+        for name, replacement in replacements.items():
+            original = getattr(owner, name)
+            call = while_active(original, replacement)
+            for module in [owner, *_holders(name, original)]:
+                stack.enter_context(patched(module, **{name: call}))
+        try:
+            yield
+        finally:
+            active = False
+
+
+def _holders(name: str, value: Any) -> list[types.ModuleType]:
+    """Modules that have ``value`` as their attribute ``name``; none is asked in a way that would load a lazy one."""
+    modules = [module for module in list(sys.modules.values()) if isinstance(module, types.ModuleType)]
+    return [module for module in modules if object.__getattribute__(module, "__dict__").get(name) is value]
+
+
+@contextmanager
+def patched_on_import(patches: Mapping[str, PatchOf]) -> Iterator[None]:
+    """Enter each module's patches at once if it is imported already, else as soon as something imports it.
+
+    So a heavy package that is seldom used need not be imported only to be patched.
+    """
+    with ExitStack() as stack:
+        for name, patch in patches.items():
+            if (module := sys.modules.get(name)) is not None:
+                stack.enter_context(patch(module))
+
+        active = True
+
+        def imported(module: types.ModuleType) -> None:
+            # A lazy loader may execute the module when the block is long over.
+            if active:
+                stack.enter_context(patches[module.__name__](module))
+
+        finder = _Finder({name for name in patches if name not in sys.modules}, imported)
+        sys.meta_path.insert(0, finder)
+        try:
+            yield
+        finally:
+            active = False
+            sys.meta_path.remove(finder)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Lets the other finders find a module, and has ``imported`` called with it once it has been executed."""
+
+    def __init__(self, names: set[str], imported: Callable[[types.ModuleType], None]) -> None:
+        self._names = names
+        self._imported = imported
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in self._names:
+            return None
+        self._names.remove(name)
+        spec = importlib.util.find_spec(name)
+        loader = spec.loader if spec else None
+        if spec is None or loader is None:
+            return None
+        execute = loader.exec_module
+
+        def exec_module(module: types.ModuleType) -> None:
+            execute(module)
+            self._imported(module)
+
+        loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec

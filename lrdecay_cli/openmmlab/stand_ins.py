@@ -53,7 +53,7 @@ def install_stand_ins() -> tuple[StandIn, ...]:
     Must run before torchvision and ``mmcv.ops`` are imported.
     """
     if MMCV_OPS not in _installed and _mmcv_ops_missing():
-        sys.modules["mmcv._ext"] = _refusing_module("mmcv._ext")
+        sys.modules["mmcv._ext"] = refusing_module("mmcv._ext", "install mmcv with compiled operators")
         _installed.append(MMCV_OPS)
     if TORCHVISION_OPS not in _installed and _torchvision_ops_missing():
         _define_torchvision_schemas()
@@ -105,8 +105,8 @@ def _define_torchvision_schemas() -> None:
     _keep_alive.append(library)
 
 
-def _refusing_module(name: str) -> types.ModuleType:
-    """A module in which every name is a function that refuses to run."""
+def refusing_module(name: str, remedy: str) -> types.ModuleType:
+    """A module in which every name is a function that refuses to run, with a remedy for those who need it to."""
     module = types.ModuleType(name, "Stand-in for compiled operators: builds, never computes.")
     # mmengine takes the operators for present, and deformable convolutions for what they are, if there is a loader.
     module.__spec__ = importlib.machinery.ModuleSpec(name, importlib.abc.Loader())
@@ -116,9 +116,7 @@ def _refusing_module(name: str) -> types.ModuleType:
             raise AttributeError(operator)
 
         def run(*_args: Any, **_kwargs: Any) -> None:
-            raise RuntimeError(
-                f"{name}.{operator} is a stand-in that cannot compute; install mmcv with compiled operators"
-            )
+            raise RuntimeError(f"{name}.{operator} is a stand-in that cannot compute; {remedy}")
 
         return run
 
