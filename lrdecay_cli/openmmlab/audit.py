@@ -28,6 +28,7 @@ from lrdecay_cli.openmmlab.plain_values import number, plain, type_name
 from lrdecay_cli.openmmlab.quiet import quiet_stack
 from lrdecay_cli.openmmlab.reading import read_groups
 from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
+from lrdecay_cli.openmmlab.upstream import upstream_faults_told
 
 
 def audit(config: str, *, cfg_options: tuple[str, ...] = (), device: str = "cpu", verbose: bool = False) -> GroupMap:
@@ -44,7 +45,7 @@ def audit(config: str, *, cfg_options: tuple[str, ...] = (), device: str = "cpu"
     """
     check_device(device)
     overrides = parse_overrides(cfg_options)
-    with quiet_stack(verbose):
+    with quiet_stack(verbose), upstream_faults_told(config, cfg_options, device):
         stand_ins = install_stand_ins()
         loaded = load_config(config, overrides)
         check_trainable(loaded, config)

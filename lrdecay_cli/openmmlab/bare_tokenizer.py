@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from lrdecay_cli.openmmlab.known_architectures import vocabulary
-from lrdecay_cli.openmmlab.refusals import NotHere
+from lrdecay_cli.openmmlab.refusals import NotHereError
 
 
 class BareTokenizer:
@@ -25,7 +25,7 @@ class BareTokenizer:
     def __len__(self) -> int:
         known = vocabulary(self.name_or_path)
         if known is None:
-            raise NotHere(
+            raise NotHereError(
                 f"the model asks for the number of tokens of {self.name_or_path!r}, whose vocabulary is not here",
                 needs=self.name_or_path,
                 remedy="its tokenizer in the local cache or in a folder is used",
@@ -37,6 +37,7 @@ class BareTokenizer:
         return True
 
     def __call__(self, text: Any = "", *_args: Any, return_tensors: str | None = None, **_kwargs: Any) -> _Encoding:
+        """One token for each text."""
         several = [[0]] if isinstance(text, str) else [[0] for _ in text]
         ids: Any = torch.tensor(several) if return_tensors else several[0] if isinstance(text, str) else several
         return _Encoding(input_ids=ids, attention_mask=ids, token_type_ids=ids)
@@ -70,7 +71,9 @@ class BareTokenizer:
             return ""
         if name.endswith(("_tokens", "_ids")):
             return []
-        raise AttributeError(f"{name}: the tokenizer of {self.name_or_path!r} is not here, and lrdecay downloads nothing")
+        raise AttributeError(
+            f"{name}: the tokenizer of {self.name_or_path!r} is not here, and lrdecay downloads nothing"
+        )
 
 
 class _Encoding(dict[str, Any]):

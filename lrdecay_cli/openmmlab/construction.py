@@ -18,7 +18,8 @@ from torch import nn
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.language_models import language_models_from_facts
 from lrdecay_cli.openmmlab.patching import patched, patched_functions
-from lrdecay_cli.openmmlab.refusals import NotHere
+from lrdecay_cli.openmmlab.refusals import NotHereError
+from lrdecay_cli.openmmlab.remote_files import no_remote_files
 from lrdecay_cli.openmmlab.teacher_configs import paths_from_repository_root
 from lrdecay_cli.openmmlab.weights import no_weights
 
@@ -40,6 +41,7 @@ def constructing(device: str, config_file: str | None = None) -> Iterator[list[S
         stack.enter_context(no_weights(stand_ins.append))
         stack.enter_context(language_models_from_facts(stand_ins.append))
         stack.enter_context(paths_from_repository_root(config_file))
+        stack.enter_context(no_remote_files(stand_ins.append))
         stack.enter_context(_no_network())
         if device == "meta":
             stack.enter_context(_parameters_on_meta())
@@ -85,11 +87,15 @@ def _no_network() -> Iterator[None]:
 
     def no_connection(connection: socket.socket, address: Any) -> None:
         sys.audit("socket.connect", connection, address)
-        raise _Refused(f"the model wants to connect to {address!r}, and lrdecay downloads nothing")
+        raise _RefusedConnectionError(
+            f"the model wants to connect to {address!r}, and lrdecay downloads nothing", "network access"
+        )
 
     def no_lookup(host: Any, port: Any, *options: Any, **_named: Any) -> None:
         sys.audit("socket.getaddrinfo", host, port, *options)
-        raise _Refused(f"the model asks for {host!r} on the network, and lrdecay downloads nothing")
+        raise _RefusedConnectionError(
+            f"the model wants to connect to {host!r}, and lrdecay downloads nothing", "network access"
+        )
 
     with (
         patched(socket.socket, connect=no_connection, connect_ex=no_connection),
@@ -98,7 +104,7 @@ def _no_network() -> Iterator[None]:
         yield
 
 
-class _Refused(NotHere, ConnectionRefusedError):
+class _RefusedConnectionError(NotHereError, ConnectionRefusedError):
     """A connection that was refused: libraries expect an OSError."""
 
 

@@ -15,16 +15,19 @@ from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.bare_tokenizer import BareTokenizer
 from lrdecay_cli.openmmlab.known_architectures import language_model
 from lrdecay_cli.openmmlab.patching import patched, patched_on_import
-from lrdecay_cli.openmmlab.refusals import NotHere
+from lrdecay_cli.openmmlab.refusals import NotHereError
 
 _Told = Callable[[StandIn], None]
 
 # How weights are found and loaded: what is left of from_pretrained's options goes to the model's class.
 _LOADING = frozenset(
-    "adapter_kwargs adapter_name cache_dir code_revision device_map force_download from_flax from_tf gguf_file"
-    " ignore_mismatched_sizes local_files_only low_cpu_mem_usage max_memory mirror offload_buffers offload_folder"
-    " offload_state_dict output_loading_info proxies resume_download revision state_dict subfolder token torch_dtype"
-    " trust_remote_code use_auth_token use_safetensors variant _commit_hash _fast_init _from_auto _from_pipeline".split()
+    {
+        *("adapter_kwargs", "adapter_name", "cache_dir", "code_revision", "device_map", "force_download", "from_flax"),
+        *("from_tf", "gguf_file", "ignore_mismatched_sizes", "local_files_only", "low_cpu_mem_usage", "max_memory"),
+        *("mirror", "offload_buffers", "offload_folder", "offload_state_dict", "output_loading_info", "proxies"),
+        *("resume_download", "revision", "state_dict", "subfolder", "token", "torch_dtype", "trust_remote_code"),
+        *("use_auth_token", "use_safetensors", "variant", "_commit_hash", "_fast_init", "_from_auto", "_from_pipeline"),
+    }
 )
 _QUANTISING = ("load_in_8bit", "load_in_4bit", "quantization_config")
 
@@ -49,7 +52,7 @@ def language_models_from_facts(told: _Told) -> Iterator[None]:
 def _configurations(module: types.ModuleType) -> Any:
     original = module.PretrainedConfig.get_config_dict.__func__
 
-    def get_config_dict(cls: type, name: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    def get_config_dict(cls: Any, /, name: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         try:
             found: tuple[dict[str, Any], dict[str, Any]] = original(cls, name, **{**kwargs, "local_files_only": True})
             return found
@@ -63,7 +66,7 @@ def _configurations(module: types.ModuleType) -> Any:
 
 
 def _models(module: types.ModuleType, told: _Told) -> Any:
-    def from_pretrained(cls: Any, name: Any = None, *args: Any, config: Any = None, **kwargs: Any) -> Any:
+    def from_pretrained(cls: Any, /, name: Any = None, *args: Any, config: Any = None, **kwargs: Any) -> Any:
         _refuse_quantised(str(name), kwargs)
         options = _without(_LOADING, kwargs)
         if not isinstance(config, module.PretrainedConfig):
@@ -82,7 +85,7 @@ def _models(module: types.ModuleType, told: _Told) -> Any:
 
 
 def _auto_models(module: types.ModuleType, told: _Told) -> Any:
-    def from_pretrained(cls: Any, name: Any, *args: Any, config: Any = None, **kwargs: Any) -> Any:
+    def from_pretrained(cls: Any, /, name: Any, *args: Any, config: Any = None, **kwargs: Any) -> Any:
         _refuse_quantised(str(name), kwargs)
         trust = {"trust_remote_code": kwargs["trust_remote_code"]} if "trust_remote_code" in kwargs else {}
         options = _without(_LOADING, kwargs)
@@ -99,7 +102,7 @@ def _auto_models(module: types.ModuleType, told: _Told) -> Any:
 def _tokenizers(owner: Any) -> Any:
     original = owner.from_pretrained.__func__
 
-    def from_pretrained(cls: type, name: Any, *args: Any, **kwargs: Any) -> Any:
+    def from_pretrained(cls: Any, /, name: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return original(cls, name, *args, **{**kwargs, "local_files_only": True})
         except Exception:
@@ -113,11 +116,13 @@ def _stand_in(name: str) -> StandIn:
     return StandIn(name, "built from its published configuration: weights and vocabulary are not read")
 
 
-def _unknown(name: str) -> NotHere:
+def _unknown(name: str) -> NotHereError:
     # A hub name is owner/name at most; a place to fill in is written in capitals (YOUR_PATH_TO_VICUNA).
     if name.startswith(("/", ".", "~")) or name.count("/") > 1 or name.isupper():
-        return NotHere(f"no language model in {name!r}", needs=name, remedy="put the path of the model's folder there")
-    return NotHere(
+        return NotHereError(
+            f"no language model in {name!r}", needs=name, remedy="put the path of the model's folder there"
+        )
+    return NotHereError(
         f"the sizes of {name!r} are not known, and lrdecay downloads nothing",
         needs=name,
         remedy=f"its config.json in the local cache is enough: huggingface-cli download {name} config.json",
@@ -126,7 +131,7 @@ def _unknown(name: str) -> NotHere:
 
 def _refuse_quantised(name: str, options: dict[str, Any]) -> None:
     if any(options.pop(key, None) for key in _QUANTISING):
-        raise NotHere(f"the model loads {name!r} quantised, which takes its weights", needs="quantised weights")
+        raise NotHereError(f"the model loads {name!r} quantised, which takes its weights", needs="quantised weights")
 
 
 def _without(names: frozenset[str], options: dict[str, Any]) -> dict[str, Any]:

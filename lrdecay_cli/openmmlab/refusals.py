@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class NotHere(RuntimeError):
+class NotHereError(RuntimeError):
     """Something that is not on this machine and that lrdecay will not fetch. It passes through code of the stack.
 
     Args:

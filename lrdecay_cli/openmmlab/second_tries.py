@@ -88,10 +88,17 @@ SECOND_TRIES = (
         ),
     ),
     SecondTry(
+        "motmetrics is not installed",
+        StandIn("motmetrics", "not installed: trackers only compute with it"),
+        lambda: _filled(
+            _refusing("motmetrics"),
+            "mmdet.models.trackers.sort_tracker.motmetrics",
+            "mmdet.models.trackers.strongsort_tracker.motmetrics",
+        ),
+    ),
+    SecondTry(
         "skimage is not installed",
         StandIn("skimage", "not installed: BoxInst only computes with it"),
-        lambda: _filled(
-            _refusing("scikit-image"), "mmdet.models.data_preprocessors.data_preprocessor.skimage"
-        ),
+        lambda: _filled(_refusing("scikit-image"), "mmdet.models.data_preprocessors.data_preprocessor.skimage"),
     ),
 )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.openmmlab.refusals import NotHereError
 
 # torchvision registers meta and autograd functions for these operators when it is imported, which fails unless they
 # have a schema. Names and argument lists: torchvision/csrc/ops/*.cpp (TORCH_LIBRARY_FRAGMENT).
@@ -116,7 +117,9 @@ def refusing_module(name: str, remedy: str) -> types.ModuleType:
             raise AttributeError(operator)
 
         def run(*_args: Any, **_kwargs: Any) -> None:
-            raise RuntimeError(f"{name}.{operator} is a stand-in that cannot compute; {remedy}")
+            raise NotHereError(
+                f"{name}.{operator} is a stand-in that cannot compute", needs=name.partition(".")[0], remedy=remedy
+            )
 
         return run
 

@@ -14,7 +14,7 @@ from torch import nn
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.known_architectures import clip_shapes
 from lrdecay_cli.openmmlab.patching import patched, patched_functions, patched_on_import
-from lrdecay_cli.openmmlab.refusals import NotHere
+from lrdecay_cli.openmmlab.refusals import NotHereError
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def _fetched_before(repository: str) -> str:
         folder = Path(torch.hub.get_dir(), "_".join([*name.split("/"), re.sub("/", "_", candidate)]))
         if folder.is_dir():
             return str(folder)
-    raise NotHere(
+    raise NotHereError(
         f"the model asks torch.hub for {repository!r}, and lrdecay downloads nothing",
         needs=repository,
         remedy="build the model once without lrdecay: what torch.hub fetched is used",
