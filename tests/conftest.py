@@ -1,5 +1,11 @@
 """The real stack for every test: compiled kernels that this machine lacks are stood in for, as lrdecay itself does."""
 
+import pytest
+
 from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
 
 install_stand_ins()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--whole-zoo", action="store_true", help="every config of the zoos, not a sample: minutes")

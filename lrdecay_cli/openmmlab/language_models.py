@@ -125,7 +125,7 @@ def _unknown(name: str) -> NotHereError:
     return NotHereError(
         f"the sizes of {name!r} are not known, and lrdecay downloads nothing",
         needs=name,
-        remedy=f"its config.json in the local cache is enough: huggingface-cli download {name} config.json",
+        remedy=f"a config.json in the local cache is used: huggingface-cli download {name} config.json",
     )
 
 
