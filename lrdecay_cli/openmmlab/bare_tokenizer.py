@@ -20,6 +20,8 @@ class BareTokenizer:
 
     def __init__(self, name: str) -> None:
         self.name_or_path = name
+        known = vocabulary(name)
+        self._special = known[1] if known else frozenset()
         self._added: set[str] = set()
 
     def __len__(self) -> int:
@@ -30,8 +32,7 @@ class BareTokenizer:
                 needs=self.name_or_path,
                 remedy="its tokenizer in the local cache or in a folder is used",
             )
-        size, special = known
-        return size + len(self._added - special)
+        return known[0] + len(self._added)
 
     def __bool__(self) -> bool:
         return True
@@ -55,7 +56,7 @@ class BareTokenizer:
     def add_tokens(self, tokens: str | Iterable[str], *_args: Any, **_kwargs: Any) -> int:
         """Count tokens that are new; return how many."""
         before = len(self._added)
-        self._added |= {tokens} if isinstance(tokens, str) else {str(token) for token in tokens}
+        self._added |= ({tokens} if isinstance(tokens, str) else {*map(str, tokens)}) - self._special
         return len(self._added) - before
 
     def add_special_tokens(self, tokens: Mapping[str, Any], *_args: Any, **_kwargs: Any) -> int:

@@ -41,7 +41,10 @@ def language_models_from_facts(told: _Told) -> Iterator[None]:
     patches = {
         "transformers.configuration_utils": _configurations,
         "transformers.modeling_utils": lambda module: _models(module, told),
-        "transformers.models.auto.auto_factory": lambda module: _auto_models(module, told),
+        "transformers.models.auto.auto_factory": _auto_models,
+        "transformers.models.auto.configuration_auto": lambda module: patched(
+            module, get_class_from_dynamic_module=_from_cache_alone(module.get_class_from_dynamic_module)
+        ),
         "transformers.tokenization_utils_base": lambda module: _tokenizers(module.PreTrainedTokenizerBase),
         "transformers.models.auto.tokenization_auto": lambda module: _tokenizers(module.AutoTokenizer),
     }
@@ -84,19 +87,25 @@ def _models(module: types.ModuleType, told: _Told) -> Any:
     )
 
 
-def _auto_models(module: types.ModuleType, told: _Told) -> Any:
-    def from_pretrained(cls: Any, /, name: Any, *args: Any, config: Any = None, **kwargs: Any) -> Any:
-        _refuse_quantised(str(name), kwargs)
-        trust = {"trust_remote_code": kwargs["trust_remote_code"]} if "trust_remote_code" in kwargs else {}
-        options = _without(_LOADING, kwargs)
-        if not isinstance(config, module.PretrainedConfig):
-            config, options = module.AutoConfig.from_pretrained(
-                config or name, return_unused_kwargs=True, **trust, **options
-            )
-        told(_stand_in(str(name)))
-        return cls.from_config(config, *args, **trust, **options).eval()
+def _auto_models(module: types.ModuleType) -> Any:
+    # Every AutoModel has a copy of from_pretrained of its own, which ends in that of the model's class. Before that it
+    # looks for a commit and for an adapter on the hub, and for code that comes with a model.
+    return patched(
+        module,
+        cached_file=lambda *_args, **_kwargs: None,
+        find_adapter_config_file=lambda *_args, **_kwargs: None,
+        get_class_from_dynamic_module=_from_cache_alone(module.get_class_from_dynamic_module),
+    )
 
-    return patched(module._BaseAutoModelClass, from_pretrained=classmethod(from_pretrained))
+
+def _from_cache_alone(load: Callable[..., Any]) -> Callable[..., Any]:
+    def load_cached(reference: str, name: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return load(reference, name, *args, **{**kwargs, "local_files_only": True})
+        except OSError:
+            raise _unknown(str(name)) from None
+
+    return load_cached
 
 
 def _tokenizers(owner: Any) -> Any:

@@ -88,8 +88,8 @@ def _need(asked: str, *, certain: bool) -> Need | None:
     # Some are named as in a sentence: SentencePiece, Detectron2.
     asked = asked.partition("[")[0] if _importable(asked.partition("[")[0]) else asked.partition("[")[0].lower()
     package = _DISTRIBUTIONS.get(asked, asked)
-    installed = _version(package)
-    if package in _KNOWN_VERSIONS and (certain or not installed or _too_new(package, installed)):
+    installed, dropped = _version(package), package != asked and not _importable(asked)
+    if package in _KNOWN_VERSIONS and (certain or dropped or not installed or _too_new(package, installed)):
         return Need(package, installed)
     return None if installed or _importable(asked) else Need(package, None)
 

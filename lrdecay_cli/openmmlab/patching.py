@@ -8,7 +8,6 @@ import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import wraps
 from importlib.machinery import ModuleSpec
 from typing import Any
 
@@ -36,36 +35,46 @@ def patched(owner: Any, **replacements: Any) -> Iterator[None]:
 
 @contextmanager
 def patched_functions(owner: types.ModuleType, **replacements: Callable[..., Any]) -> Iterator[None]:
-    """Replace functions of a module also where other modules took them by name (``from owner import function``).
+    """Let functions of a module do something else, also for those who took them by name (``from owner import f``).
 
-    A module that is first imported in the ``with`` block may keep the replacement for good: once the block is over,
-    that calls the original.
+    A plain function stays the object that it is and is given another body, which costs no search for its holders and
+    leaves nothing behind. Anything else is replaced as an attribute of the module.
     """
-    active = True
-
-    def while_active(original: Callable[..., Any], replacement: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(original)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            return (replacement if active else original)(*args, **kwargs)
-
-        return call
-
     with ExitStack() as stack:
         for name, replacement in replacements.items():
-            original = getattr(owner, name)
-            call = while_active(original, replacement)
-            for module in [owner, *_holders(name, original)]:
-                stack.enter_context(patched(module, **{name: call}))
-        try:
-            yield
-        finally:
-            active = False
+            function = getattr(owner, name)
+            if isinstance(function, types.FunctionType) and function.__closure__ is None:
+                stack.enter_context(_other_body(function, replacement))
+            else:
+                stack.enter_context(patched(owner, **{name: replacement}))
+        yield
 
 
-def _holders(name: str, value: Any) -> list[types.ModuleType]:
-    """Modules that have ``value`` as their attribute ``name``; none is asked in a way that would load a lazy one."""
-    modules = [module for module in list(sys.modules.values()) if isinstance(module, types.ModuleType)]
-    return [module for module in modules if object.__getattribute__(module, "__dict__").get(name) is value]
+@contextmanager
+def _other_body(function: types.FunctionType, replacement: Callable[..., Any]) -> Iterator[None]:
+    before = (function.__code__, function.__defaults__, function.__kwdefaults__)
+    function.__code__, function.__defaults__ = _forward.__code__, None
+    # The body runs with the globals of the function's own module, so it cannot name anything of this one.
+    function.__kwdefaults__ = {"_replacement": replacement}
+    try:
+        yield
+    finally:
+        function.__code__, function.__defaults__, function.__kwdefaults__ = before
+
+
+def _forward(*args: Any, _replacement: Callable[..., Any], **kwargs: Any) -> Any:
+    return _replacement(*args, **kwargs)
+
+
+def copied(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as it is now: one that stays so while the original is patched."""
+    if not isinstance(function, types.FunctionType):
+        return function
+    copy = types.FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
 
 
 @contextmanager

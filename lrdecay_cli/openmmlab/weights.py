@@ -13,7 +13,7 @@ from torch import nn
 
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.known_architectures import clip_shapes
-from lrdecay_cli.openmmlab.patching import patched, patched_functions, patched_on_import
+from lrdecay_cli.openmmlab.patching import copied, patched, patched_functions, patched_on_import
 from lrdecay_cli.openmmlab.refusals import NotHereError
 
 
@@ -39,7 +39,7 @@ def no_weights(told: Callable[[StandIn], None]) -> Iterator[None]:
     }
     with (
         patched_functions(torch, load=_nothing),
-        patched_functions(torch.hub, load=_load_from_hub(torch.hub.load), load_state_dict_from_url=_nothing),
+        patched_functions(torch.hub, load=_load_from_hub(copied(torch.hub.load)), load_state_dict_from_url=_nothing),
         patched(checkpoint.CheckpointLoader, load_checkpoint=no_checkpoint),
         # mmengine's own complain about every key that the empty checkpoint does not have.
         patched_functions(checkpoint, load_state_dict=unchanged, _load_checkpoint_with_prefix=_nothing),

@@ -14,7 +14,6 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.construction import constructing
 from lrdecay_cli.openmmlab.refusals import NotHereError
-from tests.commands.running import lrdecay
 from tests.openmmlab.network import network_refused
 
 CONFIG = """
@@ -44,23 +43,27 @@ def shapes_of(model: PreTrainedModel) -> dict[str, tuple[int, ...]]:
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 @pytest.mark.parametrize(
-    "config",
+    ("config", "pooling"),
     [
-        "mmdet::glip/glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365.py",
-        "mmdet::grounding_dino/grounding_dino_swin-t_pretrain_obj365_goldg_cap4m.py",
+        ("mmdet::glip/glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365.py", False),
+        ("mmdet::grounding_dino/grounding_dino_swin-t_pretrain_obj365_goldg_cap4m.py", True),
     ],
 )
-def test_zoo_has_the_parameters_of_the_real_model(config: str, device: str) -> None:
+def test_zoo_has_the_parameters_of_the_real_model(config: str, pooling: bool, device: str) -> None:
     group_map = audit(config, device=device)
-    real = shapes_of(BertModel(BertConfig(), add_pooling_layer=False))
+    real = shapes_of(BertModel(BertConfig(), add_pooling_layer=pooling))
     assert shapes_below(group_map, "language_model.language_backbone.body.model.") == real
-    assert len(real) == 197
+    assert len(real) == 197 + 2 * pooling
     assert "bert-base-uncased" in [stand_in.name for stand_in in group_map.stand_ins]
 
 
 # Parameters of the published checkpoints, with the pooling layer: https://huggingface.co/docs/transformers (v2.0.0,
 # "Pretrained models") and Devlin et al. 2019.
-SIZES = {"bert-base-uncased": 109_482_240, "bert-large-uncased": 335_141_888, "google-bert/bert-base-cased": 108_310_272}
+SIZES = {
+    "bert-base-uncased": 109_482_240,
+    "bert-large-uncased": 335_141_888,
+    "google-bert/bert-base-cased": 108_310_272,
+}
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -87,24 +90,22 @@ def test_a_folder_with_a_configuration_is_used(tmp_path: Path) -> None:
     assert shapes_of(model.language_backbone.body.model) == shapes_of(BertModel(BertConfig(**TINY)))
 
 
-def test_the_local_hub_cache_is_used(tmp_path: Path) -> None:
+def test_the_local_hub_cache_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unknown name answers as soon as its config.json is in the cache; nothing is ever fetched."""
+    monkeypatch.setattr("transformers.utils.hub.TRANSFORMERS_CACHE", str(tmp_path))
     (tmp_path / "config.py").write_text(CONFIG.format(name="somebody/tiny-bert"))
-    before = lrdecay("inspect", tmp_path / "config.py", HF_HOME=str(tmp_path))
-    assert before.code == 2
-    assert "sizes of 'somebody/tiny-bert' are not known" in before.err
-    assert "huggingface-cli download somebody/tiny-bert config.json" in before.err
-    cached = tmp_path / "hub" / "models--somebody--tiny-bert"
-    (cached / "snapshots" / "0" / "x").mkdir(parents=True)
-    (cached / "refs").mkdir()
+    with pytest.raises(LrdecayError, match=r"huggingface-cli download somebody/tiny-bert config\.json"):
+        audit(str(tmp_path / "config.py"))
+    cached = tmp_path / "models--somebody--tiny-bert"
+    (cached / "refs").mkdir(parents=True)
     (cached / "refs" / "main").write_text("0")
+    (cached / "snapshots" / "0").mkdir(parents=True)
     (cached / "snapshots" / "0" / "config.json").write_text(json.dumps(TINY))
-    after = lrdecay("inspect", tmp_path / "config.py", "--format", "json", HF_HOME=str(tmp_path))
-    assert after.code == 0, after.err
+    with network_refused() as attempts:
+        group_map = audit(str(tmp_path / "config.py"))
     expected = shapes_of(BertModel(BertConfig(**TINY), add_pooling_layer=False))
-    (group,) = json.loads(after.out)["groups"]
-    prefix = "language_backbone.body.model."
-    assert {p["name"].removeprefix(prefix): tuple(p["shape"]) for p in group["parameters"]} == expected
+    assert shapes_below(group_map, "language_backbone.body.model.") == expected
+    assert attempts == []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from torch import nn
 
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.audit import audit
+from lrdecay_cli.openmmlab.config_file import find_config
 from lrdecay_cli.openmmlab.construction import constructing
 from lrdecay_cli.openmmlab.process_group import lone_process_group
 from lrdecay_cli.openmmlab.second_tries import build_with_second_tries
@@ -44,8 +45,6 @@ def test_a_config_that_asks_for_nothing_gets_nothing() -> None:
 
 def test_groups_with_synchronised_batch_norm_are_those_of_a_real_process_group(tmp_path: Path) -> None:
     """Plainly, that is with gloo, in the order of ``tools/train.py``."""
-    from lrdecay_cli.openmmlab.config_file import find_config
-
     path = str(find_config(SYNC))
     store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
     torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
@@ -72,10 +71,7 @@ def test_process_group_of_one() -> None:
 
 def test_clip_sizes_are_those_of_the_published_model() -> None:
     """Radford et al. 2021: 149.6 M parameters for ViT-B/16 with its text encoder."""
-    (milan,) = [
-        audit(f"mmpretrain::milan/milan_vit-base-p16_16xb256-amp-coslr-{epochs}e_in1k.py", device="meta")
-        for epochs in (400,)
-    ]
+    milan = audit("mmpretrain::milan/milan_vit-base-p16_16xb256-amp-coslr-400e_in1k.py", device="meta")
     everything = [*(p for _, p in milan.grouped()), *milan.frozen, *milan.missing]
     clip = [p.numel for p in everything if p.name.startswith("target_generator.tokenizer.")]
     assert sum(clip) == 149_620_737
@@ -96,7 +92,9 @@ def test_each_second_try_is_made_once_and_the_last_error_is_told() -> None:
 
 
 @pytest.mark.parametrize("start", ["configs/ld", "configs"])
-def test_a_teacher_is_found_from_the_repository_root(start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_teacher_is_found_from_the_repository_root(
+    start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = tmp_path / "project"
     (root / start).mkdir(parents=True)
     (root / "configs" / "teacher.py").write_text("depth = 101\n")

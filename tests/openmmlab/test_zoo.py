@@ -30,8 +30,15 @@ def test_status_is_the_golden_one_and_nothing_asks_the_network(row: Status) -> N
     assert status == row
     assert attempts == []
     if row.status == "broken upstream":
-        with pytest.raises(Exception, match="."):
-            plain_model(plain_config(str(find_config(row.config))))
+        assert fails_plainly(row.config)
+
+
+def fails_plainly(config: str) -> bool:
+    try:
+        plain_model(plain_config(str(find_config(config))))
+    except Exception:
+        return True
+    return False
 
 
 def test_table_has_every_config_in_one_class() -> None:

@@ -69,7 +69,9 @@ def main() -> None:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(Status.__struct_fields__)
         table.writerows(msgspec.structs.astuple(row) for row in rows)
-    sys.stdout.write("".join(f"{count:5} {status}\n" for status, count in Counter(r.status for r in rows).most_common()))
+    sys.stdout.write(
+        "".join(f"{count:5} {status}\n" for status, count in Counter(r.status for r in rows).most_common())
+    )
 
 
 if __name__ == "__main__":
