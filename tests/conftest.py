@@ -2,8 +2,14 @@
 
 import os
 
+import pytest
+
 from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
 
 install_stand_ins()
 # Every command of a test does the real work; the tests of the cache switch it on for themselves.
 os.environ["LRDECAY_NO_CACHE"] = "1"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--whole-zoo", action="store_true", help="every config of the zoos, not a sample: minutes")

@@ -28,6 +28,7 @@ from lrdecay_cli.openmmlab.plain_values import number, plain, type_name
 from lrdecay_cli.openmmlab.quiet import quiet_stack
 from lrdecay_cli.openmmlab.reading import read_groups
 from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
+from lrdecay_cli.openmmlab.upstream import upstream_faults_told
 
 
 def audit(
@@ -52,18 +53,19 @@ def audit(
     """
     check_device(device)
     overrides = parse_overrides(cfg_options)
-    with quiet_stack(verbose):
+    with quiet_stack(verbose), upstream_faults_told(config, cfg_options, device):
         stand_ins = install_stand_ins()
         loaded = load_config(config, overrides)
         check_trainable(loaded, config)
         with training_scope(loaded):
-            model = build_model(loaded, config, device, initialised=exact)
+            built_model = build_model(loaded, config, device, initialised=exact)
+            model = built_model.model
             try:
                 built = build_optimizer(loaded, model, config)
             except LrdecayError as error:
                 raise clearer_failure(error, loaded, model, config) from error
         source = ConfigSource(config, resolved_sha256(loaded), plain(overrides))
-        return _group_map(loaded, source, model, built, device, (*stand_ins, *built.stand_ins))
+        return _group_map(loaded, source, model, built, device, (*stand_ins, *built_model.stand_ins, *built.stand_ins))
 
 
 def _group_map(

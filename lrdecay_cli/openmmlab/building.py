@@ -21,11 +21,20 @@ from lrdecay_cli.openmmlab.construction import constructing
 from lrdecay_cli.openmmlab.failures import BUILDING, GROUPING, explained, unknown_type
 from lrdecay_cli.openmmlab.plain_values import type_name
 from lrdecay_cli.openmmlab.quick_imports import spare_compiler
+from lrdecay_cli.openmmlab.second_tries import build_with_second_tries
 
 DEFAULT_CONSTRUCTOR = "DefaultOptimWrapperConstructor"
 PLAIN_WRAPPER = "OptimWrapper"
 # They ask for a GPU, for apex or for a distributed engine when they are built, and leave the groups alone.
 DEMANDING_WRAPPERS = ("AmpOptimWrapper", "ApexOptimWrapper", "DeepSpeedOptimWrapper", "ColossalAIOptimWrapper")
+
+
+@dataclass(frozen=True)
+class BuiltModel:
+    """A model, and what it was built with in place of the real thing."""
+
+    model: nn.Module
+    stand_ins: tuple[StandIn, ...]
 
 
 @dataclass(frozen=True)
@@ -59,18 +68,26 @@ def check_trainable(config: Config, where: str) -> None:
         raise LrdecayError(f"optim_wrapper is a {type_name(type(wrapper))}, not a dict", where=where)
 
 
-def build_model(config: Config, where: str, device: str, *, initialised: bool = False) -> nn.Module:
+def build_model(config: Config, where: str, device: str, *, initialised: bool = False) -> BuiltModel:
     """Build ``config.model`` on ``device``. Raises LrdecayError if it does not build."""
-    with explained(BUILDING, where, config):
+    stand_ins: list[StandIn] = []
+
+    def build() -> nn.Module:
         model_config = copy.deepcopy(config.model)
         # Runner does the same, and a detector may not build without its preprocessor.
         if isinstance(model_config, dict) and config.get("data_preprocessor"):
             model_config.setdefault("data_preprocessor", config.data_preprocessor)
-        with constructing(device, initialised=initialised):
+        with constructing(device, config.filename, initialised=initialised) as used:
             model = model_config if isinstance(model_config, nn.Module) else MODELS.build(model_config)
+        stand_ins.extend(used)
+        return model
+
+    with explained(BUILDING, where, config):
+        model = build_with_second_tries(build, stand_ins.append)
         if not isinstance(model, nn.Module):
             raise TypeError(f"{type_name(type(model))} is not a torch.nn.Module")
-        return model if device in ("cpu", "meta") else model.to(device)
+        model = model if device in ("cpu", "meta") else model.to(device)
+        return BuiltModel(model, tuple(sorted({*stand_ins}, key=lambda stand_in: stand_in.name)))
 
 
 def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimizer:

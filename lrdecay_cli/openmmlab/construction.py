@@ -7,6 +7,7 @@ patch is taken back when the model stands.
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -14,25 +15,41 @@ from typing import Any
 import torch
 from torch import nn
 
-from lrdecay_cli.openmmlab.patching import patched
+from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.openmmlab.language_models import language_models_from_facts
+from lrdecay_cli.openmmlab.patching import patched, patched_functions
 from lrdecay_cli.openmmlab.quick_imports import load_meta_kernels
+from lrdecay_cli.openmmlab.refusals import NotHereError
+from lrdecay_cli.openmmlab.remote_files import no_remote_files
+from lrdecay_cli.openmmlab.teacher_configs import paths_from_repository_root
+from lrdecay_cli.openmmlab.weights import no_weights
 
 
 @contextmanager
-def constructing(device: str, *, initialised: bool = False) -> Iterator[None]:
+def constructing(device: str, config_file: str | None = None, *, initialised: bool = False) -> Iterator[list[StandIn]]:
     """Build modules in here: without weights or network, and on ``meta`` without memory.
 
-    Nothing is initialised unless ``initialised`` says so.
+    Args:
+        device: where parameters are put, if it is ``meta``; any other is up to the caller.
+        config_file: the config whose model it is, to find others that it names by their place in the repository.
+        initialised: draw the random numbers that parameters begin with.
+
+    Yields:
+        What was put in the place of weights and vocabularies, as it comes up.
     """
+    stand_ins: list[StandIn] = []
     with ExitStack() as stack:
         if not initialised:
             stack.enter_context(_no_initialisation())
-        stack.enter_context(_no_weights())
+        stack.enter_context(no_weights(stand_ins.append))
+        stack.enter_context(language_models_from_facts(stand_ins.append))
+        stack.enter_context(paths_from_repository_root(config_file))
+        stack.enter_context(no_remote_files(stand_ins.append))
         stack.enter_context(_no_network())
         if device == "meta":
             load_meta_kernels()
             stack.enter_context(_parameters_on_meta())
-        yield
+        yield stand_ins
 
 
 @contextmanager
@@ -66,42 +83,33 @@ def _no_initialisation() -> Iterator[None]:
 
 
 @contextmanager
-def _no_weights() -> Iterator[None]:
-    """Let models that load weights while they are built go on without them. No file is opened, nothing unpickled."""
-    from mmengine.runner import checkpoint
+def _no_network() -> Iterator[None]:
+    """Refuse every connection while a model is built: nothing is downloaded, whatever a config asks for.
 
-    def nothing(*_args: Any, **_kwargs: Any) -> dict[str, Any]:
-        return {}
+    A refused attempt raises the audit event that a real one would, so that whoever listens hears of it.
+    """
 
-    def no_checkpoint(*_args: Any, **_kwargs: Any) -> dict[str, Any]:
-        return {"state_dict": {}, "meta": {}}
+    def no_connection(connection: socket.socket, address: Any) -> None:
+        sys.audit("socket.connect", connection, address)
+        raise _RefusedConnectionError(
+            f"the model wants to connect to {address!r}, and lrdecay downloads nothing", "network access"
+        )
 
-    def unchanged(_module: nn.Module, *_args: Any, **_kwargs: Any) -> Any:
-        return torch.nn.modules.module._IncompatibleKeys([], [])
-
-    def no_hub(repository: str, *_args: Any, **_kwargs: Any) -> None:
-        raise RuntimeError(f"the model asks torch.hub for {repository!r}, and lrdecay downloads nothing")
+    def no_lookup(host: Any, port: Any, *options: Any, **_named: Any) -> None:
+        sys.audit("socket.getaddrinfo", host, port, *options)
+        raise _RefusedConnectionError(
+            f"the model wants to connect to {host!r}, and lrdecay downloads nothing", "network access"
+        )
 
     with (
-        patched(torch, load=nothing),
-        patched(torch.hub, load=no_hub, load_state_dict_from_url=nothing),
-        patched(checkpoint.CheckpointLoader, load_checkpoint=no_checkpoint),
-        # mmengine's own, which complains about every key that the empty checkpoint does not have.
-        patched(checkpoint, load_state_dict=unchanged),
-        patched(nn.Module, load_state_dict=unchanged),
+        patched(socket.socket, connect=no_connection, connect_ex=no_connection),
+        patched_functions(socket, getaddrinfo=no_lookup),
     ):
         yield
 
 
-@contextmanager
-def _no_network() -> Iterator[None]:
-    """Refuse every connection while a model is built: nothing is downloaded, whatever a config asks for."""
-
-    def refuse(_socket: socket.socket, address: Any) -> None:
-        raise ConnectionRefusedError(f"the model wants to connect to {address!r}, and lrdecay downloads nothing")
-
-    with patched(socket.socket, connect=refuse, connect_ex=refuse):
-        yield
+class _RefusedConnectionError(NotHereError, ConnectionRefusedError):
+    """A connection that was refused: libraries expect an OSError."""
 
 
 @contextmanager

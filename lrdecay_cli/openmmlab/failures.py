@@ -11,6 +11,9 @@ from types import TracebackType
 from typing import Any
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.openmmlab.needed_packages import Need, chain, needed_package
+from lrdecay_cli.openmmlab.plain_values import type_name
+from lrdecay_cli.openmmlab.refusals import NotHereError
 
 LOADING = "config does not load"
 BUILDING = "model does not build"
@@ -43,17 +46,29 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
         return _syntax_error(error, where)
     if unknown := re.match(r"(\S+) is not in the (\S+)::(.+?) registry", text):
         return unknown_type(*unknown.groups(), where=where, config=config)
-    if isinstance(error, ImportError):
-        return _import_error(error, stage, where)
-    if isinstance(error, FileNotFoundError):
-        missing = re.search(r"[\w./\\~-]+\.(?:py|json|ya?ml)", text)
-        return LrdecayError(f"missing file {missing.group() if missing else text}", where=where, remedy="check _base_")
     if isinstance(error, SystemExit):
         return LrdecayError(f"{stage}: it calls sys.exit({error.code!r})", where=where)
+    failing = f"{stage}{_subject(error, config)}"
+    if refused := next((one for one in chain(error) if isinstance(one, NotHereError)), None):
+        status = f"needs {refused.needs}" if refused.needs else "error"
+        return LrdecayError(f"{failing}: {refused}", where=where, remedy=refused.remedy, status=status)
+    need = needed_package(error)
+    if isinstance(error, ImportError) and (need is None or need.installed is None):
+        return _import_error(error, failing, where, need)
+    if need is not None:
+        return LrdecayError(f"{failing}: {need.problem}", where=where, remedy=need.remedy, status=f"needs {need.name}")
+    if isinstance(error, FileNotFoundError):
+        missing = re.search(r'(?<=")[^"]+(?=")|[\w./\\~-]+\.(?:py|json|ya?ml)', text)
+        remedy = "check _base_" if stage == LOADING else "check the path in the config"
+        return LrdecayError(f"missing file {missing.group() if missing else text}", where=where, remedy=remedy)
+    return LrdecayError(f"{failing}: {type(error).__name__}: {text}", where=where)
+
+
+def _subject(error: BaseException, config: Any) -> str:
+    """Where in the config the type is that was being built; empty if none was."""
     place = _failing_type(error.__traceback__)
     key = _key_of_type(config, place) if place else ""
-    subject = f" at {key} ({place})" if key else f" in {place}" if place else ""
-    return LrdecayError(f"{stage}{subject}: {type(error).__name__}: {text}", where=where)
+    return f" at {key} ({place})" if key else f" in {place}" if place else ""
 
 
 def _first_line(error: BaseException) -> str:
@@ -104,22 +119,28 @@ def _registered(registry: str) -> dict[str, str]:
     return scopes
 
 
-def _import_error(error: ImportError, stage: str, where: str) -> LrdecayError:
+def _import_error(error: ImportError, failing: str, where: str, need: Need | None) -> LrdecayError:
     root = error
     while isinstance(root.__cause__ or root.__context__, ImportError):
         root = root.__cause__ or root.__context__  # type: ignore[assignment]
-    module = (root.name or "").split(".")[0] or None
     listed = re.search(r"'imports': (\[[^\]]*\])", str(error))
-    source = f"custom_imports {listed.group(1)}" if listed else stage
-    remedy = (
-        f"pip install {module}, or put it on PYTHONPATH" if isinstance(root, ModuleNotFoundError) and module else ""
-    )
-    return LrdecayError(f"{source}: {_first_line(root)}", where=where, remedy=remedy)
+    source = f"custom_imports {listed.group(1)}" if listed else failing
+    if need is None:
+        return LrdecayError(f"{source}: {_first_line(root)}", where=where)
+    if isinstance(root, ModuleNotFoundError):
+        problem, remedy = _first_line(root), f"{need.remedy}, or put it on PYTHONPATH"
+    else:
+        problem, remedy = need.problem, need.remedy
+    return LrdecayError(f"{source}: {problem}", where=where, remedy=remedy, status=f"needs {need.name}")
 
 
 def _failing_type(trace: TracebackType | None) -> str:
     """Name of the innermost registered type that was being built when the error was raised."""
-    return getattr(_local(trace, "obj_cls", callable, function="build_from_cfg"), "__name__", "")
+    built = _local(trace, "obj_cls", callable, function="build_from_cfg")
+    if built is not None and not isinstance(built, type):
+        # A function is registered under a name that is not its own.
+        built = _local(trace, "obj_type", lambda kind: isinstance(kind, str) or callable(kind), "build_from_cfg")
+    return type_name(built).rpartition(".")[2] if built is not None else ""
 
 
 def _local(trace: TracebackType | None, variable: str, fits: Callable[[Any], bool], function: str | None = None) -> Any:

@@ -20,16 +20,19 @@ def quiet_stack(verbose: bool) -> Iterator[None]:
     logger = MMLogger.get_current_instance()
     console = [handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler)]
     streams = [handler.stream for handler in console]
-    level = logger.level
+    level, disabled = logger.level, logging.root.manager.disable
     with redirect_stdout(sys.stderr), warnings.catch_warnings():
         if not verbose:
             warnings.simplefilter("ignore")
+            # Other libraries have loggers of their own (transformers).
+            logging.disable(logging.CRITICAL)
         for handler in console:
             handler.setStream(sys.stderr)
         logger.setLevel(logging.INFO if verbose else logging.CRITICAL)
         try:
             yield
         finally:
+            logging.disable(disabled)
             logger.setLevel(level)
             for handler, stream in zip(console, streams, strict=True):
                 handler.setStream(stream)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.openmmlab.refusals import NotHereError
 
 # torchvision registers meta and autograd functions for these operators when it is imported, which fails unless they
 # have a schema. Names and argument lists: torchvision/csrc/ops/*.cpp (TORCH_LIBRARY_FRAGMENT).
@@ -53,7 +54,7 @@ def install_stand_ins() -> tuple[StandIn, ...]:
     Must run before torchvision and ``mmcv.ops`` are imported.
     """
     if MMCV_OPS not in _installed and _mmcv_ops_missing():
-        sys.modules["mmcv._ext"] = _refusing_module("mmcv._ext")
+        sys.modules["mmcv._ext"] = refusing_module("mmcv._ext", "install mmcv with compiled operators")
         _installed.append(MMCV_OPS)
     if TORCHVISION_OPS not in _installed and _torchvision_ops_missing():
         _define_torchvision_schemas()
@@ -105,8 +106,8 @@ def _define_torchvision_schemas() -> None:
     _keep_alive.append(library)
 
 
-def _refusing_module(name: str) -> types.ModuleType:
-    """A module in which every name is a function that refuses to run."""
+def refusing_module(name: str, remedy: str) -> types.ModuleType:
+    """A module in which every name is a function that refuses to run, with a remedy for those who need it to."""
     module = types.ModuleType(name, "Stand-in for compiled operators: builds, never computes.")
     # mmengine takes the operators for present, and deformable convolutions for what they are, if there is a loader.
     module.__spec__ = importlib.machinery.ModuleSpec(name, importlib.abc.Loader())
@@ -116,8 +117,8 @@ def _refusing_module(name: str) -> types.ModuleType:
             raise AttributeError(operator)
 
         def run(*_args: Any, **_kwargs: Any) -> None:
-            raise RuntimeError(
-                f"{name}.{operator} is a stand-in that cannot compute; install mmcv with compiled operators"
+            raise NotHereError(
+                f"{name}.{operator} is a stand-in that cannot compute", needs=name.partition(".")[0], remedy=remedy
             )
 
         return run

@@ -1,0 +1,105 @@
+"""Public facts of pretrained models that the zoos name: what a model is made of, without its weights.
+
+Sources: each language model's ``config.json`` on the Hugging Face hub, as far as it departs from the defaults of its
+configuration class; CLIP: Radford et al. 2021, table 20 (ViT-B/16), and the vocabulary of its tokenizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
+_ROBERTA = {
+    "model_type": "roberta",
+    "vocab_size": 50265,
+    "max_position_embeddings": 514,
+    "type_vocab_size": 1,
+    "layer_norm_eps": 1e-5,
+}
+_BERT = {
+    "model_type": "bert",
+    "vocab_size": 30522,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+}
+_LLAMA_7B = {
+    "model_type": "llama",
+    "vocab_size": 32000,
+    "hidden_size": 4096,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "intermediate_size": 11008,
+}
+
+LANGUAGE_MODELS: Mapping[str, Mapping[str, Any]] = {
+    "bert-base-uncased": _BERT,
+    "bert-base-cased": {**_BERT, "vocab_size": 28996},
+    "bert-base-chinese": {**_BERT, "vocab_size": 21128},
+    "bert-base-multilingual-uncased": {**_BERT, "vocab_size": 105879},
+    "bert-base-multilingual-cased": {**_BERT, "vocab_size": 119547},
+    "bert-large-uncased": {**_BERT, **_LARGE},
+    "bert-large-cased": {**_BERT, **_LARGE, "vocab_size": 28996},
+    "roberta-base": _ROBERTA,
+    "roberta-large": {**_ROBERTA, **_LARGE},
+    "facebook/opt-2.7b": {
+        "model_type": "opt",
+        "vocab_size": 50272,
+        "hidden_size": 2560,
+        "ffn_dim": 10240,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "max_position_embeddings": 2048,
+        "word_embed_proj_dim": 2560,
+    },
+    "huggyllama/llama-7b": _LLAMA_7B,
+    "decapoda-research/llama-7b-hf": _LLAMA_7B,
+}
+"""Configuration by hub name, as ``config.json`` holds it."""
+
+_OWNERS = ("google-bert/", "FacebookAI/")
+_BERT_TOKENS = frozenset({"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"})
+
+
+def language_model(name: str) -> Mapping[str, Any] | None:
+    """The configuration of a model on the hub, by its name with or without its owner; None for an unknown one."""
+    for owner in _OWNERS:
+        name = name.removeprefix(owner)
+    return LANGUAGE_MODELS.get(name)
+
+
+def vocabulary(name: str) -> tuple[int, frozenset[str]] | None:
+    """Number of tokens of the model's tokenizer and its special tokens; None where they are not known.
+
+    A BERT's tokenizer has a token for each row of the embedding. Others do not: the embedding may be padded.
+    """
+    known = language_model(name)
+    return (known["vocab_size"], _BERT_TOKENS) if known and known["model_type"] == "bert" else None
+
+
+def clip_shapes(file: str) -> dict[str, tuple[int, ...]] | None:
+    """Shapes in a checkpoint of CLIP from which mmpretrain tells its architecture; None for an unknown file.
+
+    Args:
+        file: path or URL of the checkpoint.
+    """
+    if file.rpartition("/")[2] != "clip_vit_base_16.pth.tar":
+        return None
+    width, patch, grid, text_width, embedded, context, tokens, layers = 768, 16, 14, 512, 512, 77, 49408, 12
+    shapes: dict[str, tuple[int, ...]] = {
+        "visual.proj": (width, embedded),
+        "visual.conv1.weight": (width, 3, patch, patch),
+        "visual.positional_embedding": (grid * grid + 1, width),
+        "text_projection": (text_width, embedded),
+        "positional_embedding": (context, text_width),
+        "token_embedding.weight": (tokens, text_width),
+        "ln_final.weight": (text_width,),
+    }
+    for layer in range(layers):
+        shapes[f"visual.transformer.resblocks.{layer}.attn.in_proj_weight"] = (3 * width, width)
+        shapes[f"transformer.resblocks.{layer}.attn.in_proj_weight"] = (3 * text_width, text_width)
+    return shapes

@@ -1,0 +1,144 @@
+"""From what the stack raises to the package that it needs, with the version that works and the command to get it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# Bounds within which mmdet 3.3, mmpretrain 1.2 and mmengine 0.10 work: newer releases dropped what they import.
+_KNOWN_VERSIONS = {"transformers": (">=4.40", "<4.46"), "setuptools": ("", "<81"), "numpy": ("", "<2")}
+_DISTRIBUTIONS = {
+    "pkg_resources": "setuptools",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "cv2": "opencv-python",
+}
+_SOURCES = {"detectron2": "git+https://github.com/facebookresearch/detectron2.git"}
+_MULTIMODAL = ("transformers", "pycocotools")
+
+_ASKS = (
+    re.compile(r"requires the (\w+) library but it was not found"),
+    re.compile(r"(?:pip|mim) install (?:-U |--upgrade )?[\"'`]*([A-Za-z][\w.-]*\w(?:\[\w+\])?)"),
+    re.compile(r"[Pp]lease install (\w+) first"),
+)
+_FAILED_IMPORTS = (
+    re.compile(r"[Nn]o module named '(\w+)"),
+    re.compile(r"import of (\w+)\S* halted"),
+    re.compile(r"cannot import name '\w+' from (?:partially initialized module )?'(\w+)"),
+)
+_NUMPY_2 = re.compile(
+    r"removed in the NumPy 2|NumPy 1\.x cannot be run in|numpy\.dtype size changed|numpy\.core\.multiarray"
+)
+
+
+@dataclass(frozen=True)
+class Need:
+    """A package that is missing, or that is there in a version that does not work."""
+
+    package: str
+    installed: str | None
+    """The version that is there."""
+
+    @property
+    def name(self) -> str:
+        """The package, with the bound that it has to keep where it is there and does not work."""
+        bound = _KNOWN_VERSIONS.get(self.package, ("", ""))[1]
+        return f"{self.package}{bound}" if self.installed or self.package == "setuptools" else self.package
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, as the end of a sentence."""
+        if self.installed:
+            return f"{self.package} {self.installed} is installed, and the stack does not work with it"
+        return f"{self.package} is not installed"
+
+    @property
+    def remedy(self) -> str:
+        """The command that installs what works."""
+        bounds = ",".join(filter(None, _KNOWN_VERSIONS.get(self.package, ())))
+        wanted = _SOURCES.get(self.package, f"{self.package}{bounds}")
+        return f'pip install "{wanted}"' if bounds else f"pip install {wanted}"
+
+
+def needed_package(error: BaseException) -> Need | None:
+    """The package that ``error``, or what led to it, is for want of; None if it is about something else."""
+    for one in chain(error):
+        text = str(one)
+        if _NUMPY_2.search(text) and (installed := _version("numpy")):
+            return Need("numpy", installed)
+        for pattern in _ASKS:
+            if (asked := pattern.search(text)) and (need := _need(asked.group(1), certain=True)):
+                return need
+        for pattern in _FAILED_IMPORTS:
+            if (asked := pattern.search(text)) and (need := _need(asked.group(1), certain=False)):
+                return need
+        if need := _fails_to_import(one):
+            return need
+    return None
+
+
+def _need(asked: str, *, certain: bool) -> Need | None:
+    """What a message asks for; unless that is ``certain``, it may be about a module that the package never had."""
+    if asked == "mmpretrain[multimodal]":
+        asked = next((package for package in _MULTIMODAL if _version(package) is None), "transformers")
+    # Some are named as in a sentence: SentencePiece, Detectron2.
+    asked = asked.partition("[")[0] if _importable(asked.partition("[")[0]) else asked.partition("[")[0].lower()
+    package = _DISTRIBUTIONS.get(asked, asked)
+    installed, dropped = _version(package), package != asked and not _importable(asked)
+    if package in _KNOWN_VERSIONS and (certain or dropped or not installed or _too_new(package, installed)):
+        return Need(package, installed)
+    return None if installed or _importable(asked) else Need(package, None)
+
+
+def _fails_to_import(error: BaseException) -> Need | None:
+    """A package that is too new, where a module of the stack that uses it dies while it is imported."""
+    trace, file = error.__traceback__, ""
+    while trace is not None:
+        if trace.tb_frame.f_code.co_name == "<module>":
+            file = trace.tb_frame.f_code.co_filename
+        trace = trace.tb_next
+    if not file or not ({"site-packages", "dist-packages"} & {*Path(file).parts}):
+        return None
+    source = Path(file).read_text(encoding="utf-8", errors="replace") if Path(file).is_file() else ""
+    for package in _KNOWN_VERSIONS:
+        imported = re.search(rf"^\s*(?:import|from) {package}\b", source, re.M)
+        if imported and (installed := _version(package)) and package != "numpy" and _too_new(package, installed):
+            return Need(package, installed)
+    return None
+
+
+def _too_new(package: str, installed: str) -> bool:
+    bound = _KNOWN_VERSIONS[package][1].lstrip("<")
+    return _release(installed) >= _release(bound)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what led to it, the innermost last."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ or one.__context__

@@ -1,0 +1,154 @@
+"""Language models have the parameters of the real ones, and come without weights, vocabulary or hub."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from mmengine.registry import MODELS
+from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedModel
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.openmmlab.audit import audit
+from lrdecay_cli.openmmlab.construction import constructing
+from lrdecay_cli.openmmlab.refusals import NotHereError
+from tests.openmmlab.network import network_refused
+
+CONFIG = """
+custom_imports = dict(imports=["mmdet.models.language_models"])
+default_scope = "mmdet"
+model = dict(type="BertModel", name={name!r})
+optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.1))
+"""
+TINY = {
+    "model_type": "bert",
+    "vocab_size": 11,
+    "hidden_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+}
+
+
+def shapes_below(group_map: GroupMap, prefix: str) -> dict[str, tuple[int, ...]]:
+    parameters = [*(parameter for _, parameter in group_map.grouped()), *group_map.frozen, *group_map.missing]
+    return {p.name.removeprefix(prefix): p.shape for p in parameters if p.name.startswith(prefix)}
+
+
+def shapes_of(model: PreTrainedModel) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize(
+    ("config", "pooling"),
+    [
+        ("mmdet::glip/glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365.py", False),
+        ("mmdet::grounding_dino/grounding_dino_swin-t_pretrain_obj365_goldg_cap4m.py", True),
+    ],
+)
+def test_zoo_has_the_parameters_of_the_real_model(config: str, pooling: bool, device: str) -> None:
+    group_map = audit(config, device=device)
+    real = shapes_of(BertModel(BertConfig(), add_pooling_layer=pooling))
+    assert shapes_below(group_map, "language_model.language_backbone.body.model.") == real
+    assert len(real) == 197 + 2 * pooling
+    assert "bert-base-uncased" in [stand_in.name for stand_in in group_map.stand_ins]
+
+
+# Parameters of the published checkpoints, with the pooling layer: https://huggingface.co/docs/transformers (v2.0.0,
+# "Pretrained models") and Devlin et al. 2019.
+SIZES = {
+    "bert-base-uncased": 109_482_240,
+    "bert-large-uncased": 335_141_888,
+    "google-bert/bert-base-cased": 108_310_272,
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_known_architectures_have_their_published_size(name: str) -> None:
+    with constructing("meta"), network_refused() as attempts:
+        model = AutoModel.from_pretrained(name)
+    assert sum(parameter.numel() for parameter in model.parameters()) == SIZES[name]
+    assert attempts == []
+
+
+def test_tied_weights_stay_tied() -> None:
+    """The library skips the tying where it is told to skip initialisation."""
+    from transformers import BertForMaskedLM
+
+    with constructing("cpu"):
+        model = BertForMaskedLM.from_pretrained("bert-base-uncased")
+    assert model.cls.predictions.decoder.weight is model.bert.embeddings.word_embeddings.weight
+
+
+def test_a_folder_with_a_configuration_is_used(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(TINY))
+    with constructing("cpu"):
+        model = MODELS.get("mmdet.BertModel")(name=str(tmp_path), add_pooling_layer=True)
+    assert shapes_of(model.language_backbone.body.model) == shapes_of(BertModel(BertConfig(**TINY)))
+
+
+def test_the_local_hub_cache_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown name answers as soon as its config.json is in the cache; nothing is ever fetched."""
+    monkeypatch.setattr("transformers.utils.hub.TRANSFORMERS_CACHE", str(tmp_path))
+    (tmp_path / "config.py").write_text(CONFIG.format(name="somebody/tiny-bert"))
+    with pytest.raises(LrdecayError, match=r"huggingface-cli download somebody/tiny-bert config\.json"):
+        audit(str(tmp_path / "config.py"))
+    cached = tmp_path / "models--somebody--tiny-bert"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("0")
+    (cached / "snapshots" / "0").mkdir(parents=True)
+    (cached / "snapshots" / "0" / "config.json").write_text(json.dumps(TINY))
+    with network_refused() as attempts:
+        group_map = audit(str(tmp_path / "config.py"))
+    expected = shapes_of(BertModel(BertConfig(**TINY), add_pooling_layer=False))
+    assert shapes_below(group_map, "language_backbone.body.model.") == expected
+    assert attempts == []
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "remedy"),
+    [
+        ("somebody/unheard-of", "needs somebody/unheard-of", "huggingface-cli download"),
+        ("YOUR_PATH_TO_BERT", "needs YOUR_PATH_TO_BERT", "path of the model's folder"),
+        ("/no/such/folder", "needs /no/such/folder", "path of the model's folder"),
+    ],
+)
+def test_an_unknown_model_is_named(name: str, status: str, remedy: str, tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text(CONFIG.format(name=name))
+    with pytest.raises(LrdecayError) as raised, network_refused() as attempts:
+        audit(str(tmp_path / "config.py"))
+    assert raised.value.status == status
+    assert remedy in raised.value.remedy
+    assert attempts == []
+
+
+def test_quantised_weights_are_refused() -> None:
+    with constructing("cpu"), pytest.raises(NotHereError, match="quantised"):
+        AutoModel.from_pretrained("bert-base-uncased", load_in_8bit=True)
+
+
+def test_a_tokenizer_counts_its_tokens() -> None:
+    """BLIP-2 sizes an embedding by its tokenizer's length, after it has added a token to it."""
+    with constructing("cpu"):
+        tokenizer = AutoTokenizer.from_pretrained("bert-base-uncased")
+        unknown = AutoTokenizer.from_pretrained("somebody/unheard-of")
+    assert len(tokenizer) == 30522
+    assert tokenizer.add_special_tokens({"bos_token": "[DEC]"}) == 1
+    assert tokenizer.add_special_tokens({"bos_token": "[DEC]", "additional_special_tokens": ["[ENC]", "[CLS]"]}) == 1
+    assert len(tokenizer) == 30524
+    assert tokenizer.convert_tokens_to_ids(["a", "b"]) == [0, 0]
+    assert tokenizer("a cat", return_tensors="pt").attention_mask.shape == (1, 1)
+    with pytest.raises(NotHereError, match="number of tokens of 'somebody/unheard-of'"):
+        len(unknown)
+    with pytest.raises(AttributeError, match="downloads nothing"):
+        tokenizer.vocab  # noqa: B018
+
+
+def test_everything_is_put_back() -> None:
+    before = [AutoConfig.from_pretrained, PreTrainedModel.from_pretrained, AutoTokenizer.from_pretrained]
+    with constructing("cpu"):
+        assert PreTrainedModel.from_pretrained != before[1]
+    assert [AutoConfig.from_pretrained, PreTrainedModel.from_pretrained, AutoTokenizer.from_pretrained] == before

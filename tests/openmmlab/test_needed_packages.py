@@ -1,0 +1,194 @@
+"""Errors about packages, as the stack words them: which package, in which version, and how to get it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.openmmlab.audit import audit
+from lrdecay_cli.openmmlab.failures import BUILDING, explained
+from lrdecay_cli.openmmlab.needed_packages import needed_package
+from tests.commands.running import SAMPLES
+
+TRANSFORMERS = 'pip install "transformers>=4.40,<4.46"'
+# text, as raised by the package in brackets: (status, remedy) where neither is installed here
+MESSAGES = {
+    # mmpretrain, TIMMBackbone
+    'TIMMBackbone requires timm, please install it by `pip install "timm"`.': ("needs timm", "pip install timm"),
+    # mmdet, LanguageModel of an environment without it: see the subprocess below
+    "nosuch is not installed, please install it by: pip install nosuch.": ("needs nosuch", "pip install nosuch"),
+    # mmdet, Detectron2Wrapper
+    "Please install Detectron2 first": (
+        "needs detectron2",
+        "pip install git+https://github.com/facebookresearch/detectron2.git",
+    ),
+    # transformers, LlamaTokenizer
+    "\nLlamaTokenizer requires the SentencePiece library but it was not found in your environment.": (
+        "needs sentencepiece",
+        "pip install sentencepiece",
+    ),
+    # the import of something compiled for NumPy 1, and a name that NumPy 2 dropped
+    "numpy.dtype size changed, may indicate binary incompatibility. Expected 96 from C header": (
+        "needs numpy<2",
+        'pip install "numpy<2"',
+    ),
+    "`np.float_` was removed in the NumPy 2.0 release. Use `np.float64` instead.": (
+        "needs numpy<2",
+        'pip install "numpy<2"',
+    ),
+    "No module named 'skimage'": ("needs scikit-image", "pip install scikit-image"),
+}
+
+
+@pytest.mark.parametrize("text", MESSAGES)
+@pytest.mark.parametrize("kind", [RuntimeError, ImportError])
+def test_message(text: str, kind: type[Exception]) -> None:
+    with pytest.raises(LrdecayError) as raised, explained(BUILDING, "config.py"):
+        raise kind(text)
+    status, remedy = MESSAGES[text]
+    assert raised.value.status == status
+    assert raised.value.remedy == remedy
+    assert "\n" not in raised.value.line()
+
+
+def test_the_cause_counts_where_it_is_wrapped() -> None:
+    try:
+        try:
+            import no_such_package  # noqa: F401
+        except ImportError as error:
+            raise ValueError("something else") from error
+    except ValueError as error:
+        need = needed_package(error)
+    assert need is not None
+    assert (need.package, need.installed, need.remedy) == ("no_such_package", None, "pip install no_such_package")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "shape mismatch",
+        "No module named 'mmdet.models.no_such_module'",
+        "cannot import name 'NoSuchModel' from 'transformers' (/site-packages/transformers/__init__.py)",
+        "please reinstall everything",
+    ],
+)
+def test_other_errors_need_no_package(text: str) -> None:
+    assert needed_package(ImportError(text)) is None
+
+
+def run(script: str) -> list[str]:
+    prelude = f"import sys; sys.path.insert(0, {str(SAMPLES.parent)!r})\n"
+    done = subprocess.run([sys.executable, "-c", prelude + script], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+ANSWER = """
+from lrdecay_cli.openmmlab.audit import audit
+from lrdecay_cli.domain.errors import LrdecayError
+for config in {configs!r}:
+    try:
+        print("ok", len(audit(config).groups))
+    except LrdecayError as error:
+        print(error.status, "|", error.line())
+"""
+
+
+def test_without_transformers_only_language_models_lack_it() -> None:
+    """As on a machine that has none: the import of it fails, and it has no metadata."""
+    configs = [
+        "mmdet::glip/glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365.py",
+        "mmdet::grounding_dino/grounding_dino_swin-t_pretrain_obj365_goldg_cap4m.py",
+        "mmpretrain::blip/blip-base_8xb32_caption.py",
+        "mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py",
+    ]
+    hide = """
+import importlib.metadata as std, importlib_metadata as backport
+sys.modules["transformers"] = None
+for module in (std, backport):
+    def distribution(name, found=module.distribution, missing=module.PackageNotFoundError):
+        if name == "transformers":
+            raise missing(name)
+        return found(name)
+    module.distribution = distribution
+"""
+    *without, plain = run(hide + ANSWER.format(configs=configs))
+    assert plain == "ok 1"
+    for line in without:
+        assert line.startswith("needs transformers | ")
+        assert line.endswith(f"transformers is not installed; {TRANSFORMERS}")
+
+
+def test_a_transformers_that_is_too_new_is_named(tmp_path: Path) -> None:
+    """Release 5 dropped what mmdet imports; the error that comes of it names a class of mmdet's and None."""
+    new = tmp_path / "transformers-5.0.0.dist-info"
+    new.mkdir()
+    (new / "METADATA").write_text("Metadata-Version: 2.1\nName: transformers\nVersion: 5.0.0\n")
+    script = f"""
+sys.path.insert(0, {str(tmp_path)!r})
+import transformers.modeling_utils
+# What release 5 has no more; mmdet catches the ImportError and makes a subclass of None.
+del transformers.modeling_utils.apply_chunking_to_forward
+"""
+    (line,) = run(script + ANSWER.format(configs=["mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py"]))
+    assert line.startswith("needs transformers<4.46 | ")
+    assert line.endswith(f"transformers 5.0.0 is installed, and the stack does not work with it; {TRANSFORMERS}")
+
+
+def test_setuptools_without_pkg_resources_is_named(tmp_path: Path) -> None:
+    """mmengine needs it to find ``mmdet::`` bases; setuptools 81 dropped it."""
+    (tmp_path / "config.py").write_text('_base_ = "mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py"\n')
+    (line,) = run('sys.modules["pkg_resources"] = None\n' + ANSWER.format(configs=[str(tmp_path / "config.py")]))
+    assert line.startswith("needs setuptools<81 | ")
+    assert 'pip install "setuptools<81"' in line
+
+
+def test_known_versions_are_those_that_the_tests_run_with() -> None:
+    release = tuple(int(part) for part in importlib.metadata.version("transformers").split(".")[:2])
+    assert (4, 40) <= release < (4, 46)
+
+
+USER = '_base_ = "{base}"\n'
+BROKEN = "mmdet::v3det/fcos_swinb_fpn_8x4_sample1e-3_mstrain_v3det_2x.py"
+
+
+def test_a_fault_of_the_package_is_told_from_one_of_the_user(tmp_path: Path) -> None:
+    with pytest.raises(LrdecayError) as raised:
+        audit(BROKEN)
+    assert raised.value.status == "broken upstream"
+    assert raised.value.remedy == f"broken as mmdet {importlib.metadata.version('mmdet')} ships it"
+    assert "unexpected keyword argument 'force_grad_on_level'" in raised.value.problem
+
+    (tmp_path / "config.py").write_text(USER.format(base=BROKEN))
+    with pytest.raises(LrdecayError) as raised:
+        audit(str(tmp_path / "config.py"))
+    assert raised.value.status == "error"
+
+    for options in (("model.neck.num_outs=nonsense",), ("model.backbone.type=NoSuchBackbone",)):
+        with pytest.raises(LrdecayError) as raised:
+            audit("mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py", cfg_options=options)
+        assert raised.value.status == "error"
+    with pytest.raises(LrdecayError) as raised:
+        audit("mmdet::faster_rcnn/no_such_config.py")
+    assert raised.value.status == "error"
+
+
+def test_a_machine_without_memory_is_not_upstreams_fault() -> None:
+    from lrdecay_cli.openmmlab.upstream import upstream_faults_told
+
+    for cause in (
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        PermissionError("weights"),
+    ):
+        with (
+            pytest.raises(LrdecayError) as raised,
+            upstream_faults_told(BROKEN, (), "cpu"),
+            explained(BUILDING, BROKEN),
+        ):
+            raise cause
+        assert raised.value.status == "error"

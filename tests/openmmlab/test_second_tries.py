@@ -1,0 +1,114 @@
+"""What a model asks for while it is built, and what it gets instead: the same parameters, and a word about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch.distributed
+from mmengine.config import Config
+from torch import nn
+
+from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.openmmlab.audit import audit
+from lrdecay_cli.openmmlab.config_file import find_config
+from lrdecay_cli.openmmlab.construction import constructing
+from lrdecay_cli.openmmlab.process_group import lone_process_group
+from lrdecay_cli.openmmlab.second_tries import build_with_second_tries
+from tests.openmmlab.network import network_refused
+from tests.openmmlab.plain import plain_config, plain_groups, plain_model
+from tests.openmmlab.test_truth import assert_adds_up, assert_same
+
+SYNC = "mmdet::strong_baselines/mask-rcnn_r50_fpn_rpn-2conv_4conv1fc_syncbn-all_lsj-100e_coco.py"
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        (SYNC, "torch.distributed"),
+        ("mmdet::boxinst/boxinst_r50_fpn_ms-90k_coco.py", "skimage"),
+        ("mmdet::ocsort/ocsort_yolox_x_8xb4-amp-80e_crowdhuman-mot20train_test-mot20test.py", "lap"),
+        ("mmdet::ocsort/ocsort_yolox_x_8xb4-amp-80e_crowdhuman-mot20train_test-mot20test.py", "motmetrics"),
+        ("mmdet::mm_grounding_dino/grounding_dino_swin-t_pretrain_obj365.py", "fairscale"),
+        ("mmpretrain::milan/milan_vit-base-p16_16xb256-amp-coslr-400e_in1k.py", "clip_vit_base_16.pth.tar"),
+        ("mmpretrain::blip/blip-base_8xb32_vqa.py", "answer_list.json"),
+    ],
+)
+def test_a_config_that_asks_for_it_is_told_what_it_got(config: str, name: str) -> None:
+    assert name in [stand_in.name for stand_in in audit(config).stand_ins]
+
+
+def test_a_config_that_asks_for_nothing_gets_nothing() -> None:
+    told = [s.name for s in audit("mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py").stand_ins]
+    assert set(told) <= {"mmcv._ext", "torchvision._C"}
+
+
+def test_groups_with_synchronised_batch_norm_are_those_of_a_real_process_group(tmp_path: Path) -> None:
+    """Plainly, that is with gloo, in the order of ``tools/train.py``."""
+    path = str(find_config(SYNC))
+    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        config = plain_config(path)
+        model = plain_model(config)
+    finally:
+        torch.distributed.destroy_process_group()
+    group_map = audit(SYNC)
+    assert_same(group_map, plain_groups(config, model))
+    assert_adds_up(group_map, model)
+    assert not torch.distributed.is_initialized()
+
+
+def test_process_group_of_one() -> None:
+    for _ in range(2):
+        with network_refused() as attempts, lone_process_group():
+            assert torch.distributed.get_world_size() == 1
+            assert torch.distributed.get_rank() == 0
+            assert torch.distributed.new_group([0]) is not None
+        assert attempts == []
+        assert not torch.distributed.is_initialized()
+
+
+def test_clip_sizes_are_those_of_the_published_model() -> None:
+    """Radford et al. 2021: 149.6 M parameters for ViT-B/16 with its text encoder."""
+    milan = audit("mmpretrain::milan/milan_vit-base-p16_16xb256-amp-coslr-400e_in1k.py", device="meta")
+    everything = [*(p for _, p in milan.grouped()), *milan.frozen, *milan.missing]
+    clip = [p.numel for p in everything if p.name.startswith("target_generator.tokenizer.")]
+    assert sum(clip) == 149_620_737
+
+
+def test_each_second_try_is_made_once_and_the_last_error_is_told() -> None:
+    attempts: list[int] = []
+    told: list[StandIn] = []
+
+    def build() -> nn.Module:
+        attempts.append(1)
+        raise RuntimeError("skimage is not installed" if len(attempts) < 5 else "never seen")
+
+    with pytest.raises(RuntimeError, match="skimage is not installed"):
+        build_with_second_tries(build, told.append)
+    assert len(attempts) == 2
+    assert [stand_in.name for stand_in in told] == ["skimage"]
+
+
+@pytest.mark.parametrize("start", ["configs/ld", "configs"])
+def test_a_teacher_is_found_from_the_repository_root(
+    start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "project"
+    (root / start).mkdir(parents=True)
+    (root / "configs" / "teacher.py").write_text("depth = 101\n")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    with constructing("cpu", str(root / start / "student.py")):
+        assert Config.fromfile("configs/teacher.py").depth == 101
+        with pytest.raises(FileNotFoundError):
+            Config.fromfile("configs/nobody.py")
+    (elsewhere / "configs").mkdir()
+    (elsewhere / "configs" / "teacher.py").write_text("depth = 50\n")
+    with constructing("cpu", str(root / start / "student.py")):
+        # The working directory comes first, as it does in training.
+        assert Config.fromfile("configs/teacher.py").depth == 50
+    with pytest.raises(FileNotFoundError):
+        Config.fromfile("teacher.py")

@@ -1,0 +1,48 @@
+"""Every config of the zoo answers: with a map or with one classified line, and without asking the network.
+
+A sample runs by default, every config with ``pytest --whole-zoo`` (minutes). A status that changed on purpose:
+``python -m tests.openmmlab.zoo`` writes the table anew.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lrdecay_cli.openmmlab.config_file import find_config
+from tests.openmmlab.network import network_refused
+from tests.openmmlab.plain import plain_config, plain_model
+from tests.openmmlab.zoo import Status, golden, sample, status_of, zoo_configs
+
+CLASSES = r"ok|no-model|no-optim-wrapper|needs \S+|broken upstream"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "row" in metafunc.fixturenames:
+        rows = golden() if metafunc.config.getoption("--whole-zoo") else sample(golden())
+        metafunc.parametrize("row", rows, ids=lambda row: row.config)
+
+
+def test_status_is_the_golden_one_and_nothing_asks_the_network(row: Status) -> None:
+    with network_refused() as attempts:
+        status = status_of(row.config)
+    assert status == row
+    assert attempts == []
+    if row.status == "broken upstream":
+        assert fails_plainly(row.config)
+
+
+def fails_plainly(config: str) -> bool:
+    try:
+        plain_model(plain_config(str(find_config(config))))
+    except Exception:
+        return True
+    return False
+
+
+def test_table_has_every_config_in_one_class() -> None:
+    rows = golden()
+    assert [row.config for row in rows] == list(zoo_configs())
+    assert [row for row in rows if not re.fullmatch(CLASSES, row.status)] == []
+    assert [row for row in rows if (row.status == "ok") != bool(row.groups)] == []
