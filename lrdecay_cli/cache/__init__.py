@@ -16,7 +16,7 @@ if the cache folder is not the user's alone. Failures are never kept.
 
 What this cannot see, for which ``--no-cache`` is there: code of a config or plugin that branches on ``os.path.exists``
 or a file's size or time without opening it, on the clock, on random numbers, on ``sys.argv``, on the hardware beyond
-the presence of a GPU; files that are opened by C code or relative to a folder's descriptor, and variables that C code reads
-(``getenv``). Whoever adds such a question to lrdecay itself tells it with
+the presence of a GPU; files that are opened by C code or relative to a folder's descriptor, and variables that C code
+reads (``getenv``). Whoever adds such a question to lrdecay itself tells it with
 :func:`lrdecay_cli.cache.recording.probed`.
 """
