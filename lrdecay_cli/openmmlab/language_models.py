@@ -9,8 +9,10 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from lrdecay_cli.cache.recording import probed
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.bare_tokenizer import BareTokenizer
 from lrdecay_cli.openmmlab.known_architectures import language_model
@@ -63,9 +65,18 @@ def _configurations(module: types.ModuleType) -> Any:
             known = language_model(str(name))
             if known is None:
                 raise _unknown(str(name)) from None
+            _note_where_it_could_be(str(name))
             return dict(known), _without(_LOADING, kwargs)
 
     return patched(module.PretrainedConfig, get_config_dict=classmethod(get_config_dict))
+
+
+def _note_where_it_could_be(name: str) -> None:
+    """What a kept answer depends on: once the hub's local cache has the model, that counts."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    for place in (name, str(Path(HF_HUB_CACHE, f"models--{name.replace('/', '--')}"))):
+        probed(place)
 
 
 def _models(module: types.ModuleType, told: _Told) -> Any:

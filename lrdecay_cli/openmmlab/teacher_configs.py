@@ -9,6 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from lrdecay_cli.cache.recording import probed
 from lrdecay_cli.openmmlab.patching import patched
 
 
@@ -25,6 +26,8 @@ def paths_from_repository_root(config_file: str | None) -> Iterator[None]:
         path = Path(filename)
         if config_file is not None and not path.is_absolute() and not path.exists():
             candidates = [folder / path for folder in Path(config_file).absolute().parents]
+            for candidate in (path, *candidates):
+                probed(str(candidate))
             path = next(filter(Path.is_file, candidates), path)
         return load(str(path), *args, **kwargs)
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lrdecay_cli.cache.recording import probed
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.known_architectures import clip_shapes
 from lrdecay_cli.openmmlab.patching import copied, patched, patched_functions, patched_on_import
@@ -70,6 +71,7 @@ def _fetched_before(repository: str) -> str:
     name, _, ref = repository.partition(":")
     for candidate in [ref] if ref else ["main", "master"]:
         folder = Path(torch.hub.get_dir(), "_".join([*name.split("/"), re.sub("/", "_", candidate)]))
+        probed(str(folder))
         if folder.is_dir():
             return str(folder)
     raise NotHereError(
