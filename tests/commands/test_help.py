@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from lrdecay_cli.app.arguments import spread_cfg_options
-from lrdecay_cli.app.cli import app
+from lrdecay_cli.app.cli import command_line
 from tests.commands.running import lrdecay
 
 README = Path(__file__, "../../../README.md").resolve().read_text(encoding="utf-8")
@@ -20,7 +20,7 @@ CALL = re.compile(r"(?:^\$ |`|&& |^)lrdecay ((?:[a-z]|--)[^`\n]*)", re.MULTILINE
 
 
 def commands() -> dict[str, Any]:
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(command_line([]))
     return dict(group.commands)
 
 
