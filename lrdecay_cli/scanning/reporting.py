@@ -24,7 +24,11 @@ COLUMNS = (
 )
 _FIELDS = ScanRecord.__struct_fields__
 # Most configs name the default one, by a name that says less than it is long.
-_SHORT = {"DefaultOptimWrapperConstructor": "default", "LearningRateDecayOptimizerConstructor": "mmdet layer decay"}
+_SHORT = {
+    "DefaultOptimWrapperConstructor": "default",
+    "LearningRateDecayOptimizerConstructor": "mmdet layer decay",
+    "LearningRateDecayOptimWrapperConstructor": "mmpretrain layer decay",
+}
 _SHOWN = 8
 
 
