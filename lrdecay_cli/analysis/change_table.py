@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from lrdecay_cli.analysis.ordering import natural
 from lrdecay_cli.analysis.patterns import Universe
 from lrdecay_cli.domain.change import ASPECTS, Change, FoldedChange
 from lrdecay_cli.domain.report import Column, Table
@@ -13,11 +14,13 @@ from lrdecay_cli.domain.report import Column, Table
 # Before and after by aspect: all that changed about a parameter.
 _Profile = dict[str, tuple[Any, Any]]
 
-_PARAMETERS = Column("parameters", "parameters", "name")
+_PARAMETERS = Column("parameters", "parameters", "name", vital=True)
 _TENSORS = Column("tensors", "tensors", "integer")
-_WHAT_BECAME = Column("state", "what became of it")
+_WHAT_BECAME = Column("state", "what became of it", vital=True)
 LONG_COLUMNS = (_PARAMETERS, Column("aspect", "what"), Column("before", "before"), Column("after", "after"), _TENSORS)
 
+# What an engineer looks for first.
+_VITAL = ("lr_scale", "lr", "weight_decay")
 # Whether a parameter is there at all: told in one column.
 _PRESENCE = ("added", "removed", "renamed", "state")
 _DECAY_GROUP = re.compile(r"layer_-?\d+_(decay|no_decay)$")
@@ -51,10 +54,15 @@ def wide_table(changes: Iterable[Change], folded: Iterable[FoldedChange], names:
         if change.aspect == "renamed"
     ]
     order = {name: position for position, name in enumerate(profiles)}
-    rows.sort(key=lambda row: (order[row[2][0]], len(row[2])))
+    rows.sort(key=lambda row: (natural(row[2][0]), order[row[2][0]], len(row[2])))
     aspects = [aspect for aspect in ASPECTS if aspect not in _PRESENCE and any(aspect in row[0] for row in rows)]
     presence = [_WHAT_BECAME] if any(set(row[0]) & set(_PRESENCE) for row in rows) else []
-    columns = (_PARAMETERS, *presence, *(Column(aspect, aspect.replace("_", " ")) for aspect in aspects), _TENSORS)
+    columns = (
+        _PARAMETERS,
+        *presence,
+        *(Column(aspect, aspect.replace("_", " "), vital=aspect in _VITAL) for aspect in aspects),
+        _TENSORS,
+    )
     return Table(
         "",
         columns,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -31,13 +31,15 @@ class Comparison(msgspec.Struct, frozen=True):
     differs: bool
 
 
-def check_aspects(only: str | None, rtol: float) -> frozenset[Aspect] | None:
-    """The aspects of ``--only`` (comma-separated), None for all. Raises LrdecayError for what cannot be compared by.
+def check_aspects(only: Sequence[str] | None, rtol: float) -> frozenset[Aspect] | None:
+    """The aspects of ``--only`` (each several, by commas), None for all. Raises LrdecayError for one that is none.
 
     Called before a model is built for a comparison that cannot be made.
     """
     check_tolerance(rtol)
-    return None if only is None else known_aspects(name.strip().replace("-", "_") for name in only.split(","))
+    if not only:
+        return None
+    return known_aspects(name.strip().replace("-", "_") for several in only for name in several.split(","))
 
 
 def comparison(
@@ -87,7 +89,7 @@ def _members(folded: tuple[FoldedChange, ...]) -> Iterator[Note]:
 
 def _summary(changes: tuple[Change, ...], before: GroupMap, after: GroupMap, only: frozenset[Aspect] | None) -> str:
     compared = f" in {', '.join(sorted(only)).replace('_', ' ')}" if only else ""
-    total = max(before.model.totals.tensors, after.model.totals.tensors)
+    total = len({*parameter_names(before), *parameter_names(after)})
     if not changes:
         return f"same{compared}: {total} tensors"
     differing = len({change.parameter for change in changes})

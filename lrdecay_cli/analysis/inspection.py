@@ -7,6 +7,7 @@ from typing import Any
 
 from lrdecay_cli.analysis import module_tree, views
 from lrdecay_cli.analysis.agreement import disagreements
+from lrdecay_cli.analysis.ordering import natural
 from lrdecay_cli.analysis.patterns import fold_names
 from lrdecay_cli.analysis.selection import Entry, entries, select
 from lrdecay_cli.domain.errors import LrdecayError
@@ -100,8 +101,12 @@ def _sorted(table: Table, sort: str) -> Table:
     index = [column.key for column in table.columns].index(sort.removeprefix("-"))
     present = [row for row in table.rows if row[index] is not None]
     absent = [row for row in table.rows if row[index] is None]
-    present.sort(key=lambda row: (isinstance(row[index], str), row[index]), reverse=sort.startswith("-"))
+    present.sort(key=lambda row: _sort_key(row[index]), reverse=sort.startswith("-"))
     return Table(table.title, table.columns, (*present, *absent))
+
+
+def _sort_key(value: Any) -> tuple[bool, Any]:
+    return (True, natural(value)) if isinstance(value, str) else (False, value)
 
 
 def _notes(group_map: GroupMap, chosen: Sequence[Entry], verbose: bool) -> Iterator[Note]:
@@ -122,6 +127,9 @@ def _notes(group_map: GroupMap, chosen: Sequence[Entry], verbose: bool) -> Itera
         yield note("frozen, in no group", frozen)
     if held:
         yield note("frozen, but in a group all the same", held)
+    fast = [entry for entry in chosen if entry.group is not None and (entry.group.lr_scale or 0.0) > 1]
+    if fast:
+        yield note("lr scale above 1: faster than the base lr", fast, "warning")
     if missing:
         yield note("missing: trainable, but in no group, so never updated", missing, "warning")
     if group_map.duplicates:
@@ -140,10 +148,11 @@ def _notes(group_map: GroupMap, chosen: Sequence[Entry], verbose: bool) -> Itera
 
 def _summary(group_map: GroupMap, chosen: Sequence[Entry] | None) -> str:
     totals = group_map.model.totals
+    held = sum(not parameter.requires_grad for _, parameter in group_map.grouped())
     parts = [
         f"{_count(len(group_map.groups), 'group')} with {totals.grouped_tensors} of {_count(totals.tensors, 'tensor')}",
         f"{totals.grouped_parameters:,} of {totals.parameters:,} parameters",
-        f"{totals.frozen_tensors} frozen",
+        f"{totals.frozen_tensors + held} frozen{f' ({held} of them in groups)' if held else ''}",
         f"{totals.missing_tensors} missing",
         f"{_count(totals.duplicate_names, 'duplicate')}",
     ]

@@ -11,11 +11,13 @@ from lrdecay_cli.analysis.views import LR, PARAMETERS, SCALE, TENSORS, WEIGHT_DE
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Branch, Column, Table
 
-COLUMNS = (Column("module", "module", "tree"), LR, SCALE, WEIGHT_DECAY, TENSORS, PARAMETERS)
+COLUMNS = (Column("module", "module", "tree", vital=True), LR, SCALE, WEIGHT_DECAY, TENSORS, PARAMETERS)
 
 # (lr, lr scale, weight decay) where all below agree; the state in place of the lr for what is in no group.
 _Rates = tuple[Any, Any, Any]
 _MIXED = "mixed"
+# Decay groups put biases first, models put them last.
+_LAST = ("weight", "bias")
 
 
 @dataclass
@@ -41,7 +43,7 @@ class _Node:
         """What is shown of this node but for its name and sizes: siblings that share it read as one."""
         if self.uniform:
             return next(iter(self.rates))
-        return tuple((name, child.signature()) for name, child in self.children.items())
+        return tuple((child.name, child.signature()) for child in _in_order(list(self.children.values())))
 
 
 def by_module(_: GroupMap, chosen: Sequence[Entry]) -> Table:
@@ -69,7 +71,7 @@ def _rows(
     yield (Branch(guide, label or node.name, path or node.name), *_shown(node), tensors, parameters)
     if node.uniform:
         return
-    runs = list(_runs(list(node.children.values())))
+    runs = list(_runs(_in_order(list(node.children.values()))))
     for position, run in enumerate(runs):
         last = position == len(runs) - 1
         first = run[0]
@@ -88,6 +90,14 @@ def _shown(node: _Node) -> _Rates:
     columns = zip(*node.rates, strict=True)
     values = [next(iter(distinct)) if len(distinct) == 1 else _MIXED for distinct in map(set, columns)]
     return (values[0], values[1], values[2])
+
+
+def _in_order(children: list[_Node]) -> list[_Node]:
+    """Numbers by value, for a constructor may take blocks in any order; names as the optimizer has them."""
+    numbered = all(child.name.isdecimal() for child in children)
+    if numbered:
+        return sorted(children, key=lambda child: int(child.name))
+    return sorted(children, key=lambda child: _LAST.index(child.name) if child.name in _LAST else -1)
 
 
 def _runs(children: list[_Node]) -> Iterator[list[_Node]]:

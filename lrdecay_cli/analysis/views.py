@@ -12,17 +12,36 @@ from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.domain.report import Column, Table
 
 LAYER = Column("layer_id", "layer", "integer")
-SCALE = Column("lr_scale", "lr scale", "scale")
-LR = Column("lr", "lr", "rate")
-WEIGHT_DECAY = Column("weight_decay", "weight decay", "rate")
+SCALE = Column("lr_scale", "lr scale", "scale", vital=True)
+LR = Column("lr", "lr", "rate", vital=True)
+WEIGHT_DECAY = Column("weight_decay", "weight decay", "rate", vital=True)
 TENSORS = Column("tensors", "tensors", "integer")
 PARAMETERS = Column("parameters", "parameters", "integer")
 SHARE = Column("share", "share", "share")
 
-GROUP_COLUMNS = (Column("group", "group", "name"), LAYER, SCALE, LR, WEIGHT_DECAY, TENSORS, PARAMETERS, SHARE)
-LAYER_COLUMNS = (LAYER, SCALE, LR, WEIGHT_DECAY, TENSORS, PARAMETERS, SHARE, Column("where", "where", "name"))
+GROUP_COLUMNS = (
+    Column("group", "group", "name", vital=True),
+    LAYER,
+    SCALE,
+    LR,
+    WEIGHT_DECAY,
+    TENSORS,
+    PARAMETERS,
+    SHARE,
+)
+LAYER_COLUMNS = (
+    LAYER,
+    SCALE,
+    LR,
+    WEIGHT_DECAY,
+    TENSORS,
+    PARAMETERS,
+    SHARE,
+    Column("where", "where", "name", vital=True),
+)
 PARAMETER_COLUMNS = (
-    Column("name", "parameter", "name"),
+    Column("name", "parameter", "name", vital=True),
+    Column("state", "state"),
     Column("group", "group", "name"),
     LAYER,
     SCALE,
@@ -54,26 +73,36 @@ def by_layer(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
     layers = _collect(chosen, lambda group: (group.layer_id, group.lr_scale, group.lr))
     for (layer_id, lr_scale, lr), members in layers.items():
         decays = sorted({e.group.weight_decay for e in members if e.group}, key=lambda decay: (decay is None, decay))
-        decay = (
-            decays[0] if len(decays) == 1 else " / ".join("–" if value is None else f"{value:.4g}" for value in decays)
-        )
+        decay = decays[0] if len(decays) == 1 else " / ".join(_told_apart(decays))
         patterns = [pattern for pattern, _ in fold_names([entry.parameter.name for entry in members], universe)]
         rows.append((layer_id, lr_scale, lr, decay, *_sums(group_map, members), ", ".join(patterns)))
     return Table("", LAYER_COLUMNS, tuple(rows))
 
 
 def by_parameter(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
-    """A row per parameter, in the optimizer's order; frozen and missing ones say so in place of the group."""
+    """A row per parameter, in the optimizer's order, then frozen and missing ones."""
     rows = []
     for entry in chosen:
         group, parameter = entry.group, entry.parameter
         values = (
             (group.name, group.layer_id, group.lr_scale, group.lr, group.weight_decay)
             if group
-            else (entry.state, *[None] * 4)
+            else (None, None, None, None, None)
         )
-        rows.append((parameter.name, *values, "×".join(map(str, parameter.shape)) or "scalar", parameter.numel))
+        shape = "×".join(map(str, parameter.shape)) or "scalar"
+        rows.append((parameter.name, _standing(entry), *values, shape, parameter.numel))
     return Table("", PARAMETER_COLUMNS, tuple(rows))
+
+
+def _told_apart(numbers: Sequence[float | None]) -> list[str]:
+    """Numbers in four digits, in full where these look the same."""
+    short = ["–" if number is None else f"{number:.4g}" for number in numbers]
+    return short if len(set(short)) == len(short) else ["–" if number is None else repr(number) for number in numbers]
+
+
+def _standing(entry: Entry) -> str:
+    """``grouped``, ``frozen`` (in a group or not) or ``missing``."""
+    return "frozen" if not getattr(entry.parameter, "requires_grad", True) else entry.state
 
 
 def _merged(chosen: Iterable[Entry]) -> list[tuple[list[ParameterGroup], list[Entry]]]:

@@ -36,6 +36,13 @@ class Destinations:
             )
         self._color = color
         self._places = [_parse(output) for output in outputs or ()]
+        repeated = [
+            path for index, (_, path) in enumerate(self._places) if path in [p for _, p in self._places[:index]]
+        ]
+        if repeated:
+            raise LrdecayError(
+                f"{repeated[0]} is given twice", where="--output", remedy="give each report its own file"
+            )
         takes_stdout = any(path == STDOUT for _, path in self._places)
         if stdout_format is not None:
             check_format(stdout_format)
@@ -70,10 +77,18 @@ class Destinations:
 
 
 def write_stdout(text: str) -> None:
-    """Write to stdout; a character that its encoding does not have is written as an escape."""
+    """Write to stdout; a character that its encoding does not have is written as an escape.
+
+    Raises LrdecayError if that fails, BrokenPipeError if the reader has gone.
+    """
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise LrdecayError(f"cannot write: {error.strerror or error}", where="stdout") from error
 
 
 def _parse(output: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ def diff(
         float, typer.Option("--rtol", metavar="R", help="Relative tolerance for lr, lr scale and weight decay.")
     ] = 0.0,
     only: Annotated[
-        Optional[str],  # noqa: UP045
+        Optional[list[str]],  # noqa: UP045
         typer.Option(
             "--only", metavar="ASPECT,...", help="Compare only these: lr, lr_scale, weight_decay, layer_id, ..."
         ),

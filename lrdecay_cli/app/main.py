@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     """Run the command line that was given, and end the process."""
+    if sys.stdout is None:
+        # Started with stdout closed (``>&-``): what would be opened next would take its place.
+        os._exit(_fail("stdout is closed"))
     code = run(sys.argv[1:], console=True)
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except BrokenPipeError:
+    except OSError:
+        # Whoever could still be told has been.
         _silence_stdout()
     if "lrdecay_cli.app.quick" in sys.modules:
         from lrdecay_cli.app import quick
@@ -74,6 +78,9 @@ def _run(arguments: Sequence[str], console: bool) -> int:
         # typer 0.28 brings a click of its own, earlier ones use the installed one: known by what they have in common.
         if type(error).__name__ == "Abort":
             return _fail("interrupted", INTERRUPTED)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message(), file=sys.stderr)  # type: ignore[attr-defined]  # noqa: T201
+            return CANNOT_JUDGE
         if hasattr(error, "format_message"):
             return _fail(_usage_line(error))
         raise

@@ -46,8 +46,8 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     ``request`` is about the configs among them. Raises LrdecayError if a map cannot be had; for a config, also if
     torch or mmengine is not installed.
     """
-    maps = {source for source in sources if is_map(source)}
-    if request.cfg_options and maps.issuperset(sources):
+    maps = [source for source in dict.fromkeys(sources) if is_map(source)]
+    if request.cfg_options and set(maps) == set(sources):
         raise LrdecayError("a finished map has no options to set", where="--cfg-options", remedy="give a config")
     if list(sources).count("-") > 1:
         raise LrdecayError("stdin can be read only once", where="-")

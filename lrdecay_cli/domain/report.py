@@ -29,6 +29,8 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     """For people."""
     kind: Kind = "text"
+    vital: bool = False
+    """Whether a narrow terminal gives up every other column before this one."""
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,6 +10,8 @@ from pathlib import Path
 from lrdecay_cli.domain.errors import LrdecayError
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
+ZOOS = ("mmdet", "mmpretrain", "mmseg", "mmpose", "mmyolo", "mmrotate", "mmdet3d", "mmocr", "mmaction")
+"""Packages that bring configs."""
 SEPARATOR = "::"
 """Between a package and a path in its zoo."""
 
@@ -21,6 +23,12 @@ def find_config(given: str) -> Path:
     """
     package, separator, in_zoo = given.partition(SEPARATOR)
     path = _find_in_zoo(given, package, in_zoo) if separator else Path(given)
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise LrdecayError(f"cannot read: {error.strerror or error}", where=given) from error
     if path.is_dir():
         raise LrdecayError("is a directory, not a config", where=given, remedy="give one config file")
     if not path.exists():
@@ -45,7 +53,10 @@ def zoo_folders(package: str, *, given: str) -> list[Path]:
     """The folders in which a package's configs may be. Raises LrdecayError, about ``given``, if it is not installed."""
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
-        raise LrdecayError(f"package {package!r} is not installed", where=given, remedy=f"pip install {package}")
+        # Never advise to install whatever was typed.
+        nearest = difflib.get_close_matches(package, ZOOS, n=1)
+        remedy = f"pip install {package}" if package in ZOOS else f"did you mean {nearest[0]}?" if nearest else ""
+        raise LrdecayError(f"package {package!r} is not installed", where=given, remedy=remedy or "check the name")
     root = Path(spec.submodule_search_locations[0])
     # .mim/configs holds the zoo of a wheel; configs the new-style one, and that of an editable install.
     return [root / ".mim" / "configs", root / "configs", root.parent / "configs"]

@@ -16,8 +16,10 @@ _FOLDED, _FOLDED_HARD = 24, 10
 class Fitting(msgspec.Struct, frozen=True):
     """A way to draw a table."""
 
+    columns: tuple[int, ...]
+    """Which columns of the table are drawn."""
     widths: tuple[int, ...]
-    """Characters of each column that is drawn; those to the right of them are not."""
+    """Characters of each of them."""
     gap: int = 3
     """Characters between columns."""
     bars: int = 0
@@ -33,36 +35,41 @@ def fit(table: Table, width: int | None) -> Fitting:
     """The roomiest way to draw ``table`` in ``width`` characters; all of it, with bars, where there is no limit.
 
     Given up in this order: bars, room between columns and titles on one line, names on one line, and at last columns
-    from the right.
+    from the right, vital ones after all others.
     """
     texts = [
         [cell_text(row[index], column.kind) for row in table.rows] or [""] for index, column in enumerate(table.columns)
     ]
     cells = [max(map(len, column)) for column in texts]
     titled = tuple(max(cell, len(column.title)) for cell, column in zip(cells, table.columns, strict=True))
-    barred = Fitting(titled, bars=sum(column.kind == "scale" for column in table.columns))
+    every = tuple(range(len(table.columns)))
+    barred = Fitting(every, titled, bars=sum(column.kind == "scale" for column in table.columns))
     if width is None or barred.width <= width:
         return barred
-    roomy = Fitting(titled)
+    roomy = Fitting(every, titled)
     if roomy.width <= width:
         return roomy
     words = (max(map(len, column.title.split() or [""])) for column in table.columns)
-    tight = Fitting(tuple(map(max, cells, words)), gap=2)
+    tight = Fitting(every, tuple(map(max, cells, words)), gap=2)
     tight = _with_names_folded(tight, table, width, _FOLDED)
-    return _with_names_folded(_without_columns(tight, width), table, width, _FOLDED_HARD)
+    return _with_names_folded(_without_columns(tight, table, width), table, width, _FOLDED_HARD)
 
 
 def _with_names_folded(fitting: Fitting, table: Table, width: int, least: int) -> Fitting:
     widths = list(fitting.widths)
-    for index, column in enumerate(table.columns[: len(widths)]):
-        excess = Fitting(tuple(widths), gap=fitting.gap).width - width
+    for position, index in enumerate(fitting.columns):
+        excess = Fitting(fitting.columns, tuple(widths), gap=fitting.gap).width - width
         # The guides of a tree do not survive a fold.
-        if column.kind in ("name", "text") and excess > 0:
-            widths[index] = min(widths[index], max(least, widths[index] - excess))
-    return Fitting(tuple(widths), gap=fitting.gap)
+        if table.columns[index].kind in ("name", "text") and excess > 0:
+            widths[position] = min(widths[position], max(least, widths[position] - excess))
+    return Fitting(fitting.columns, tuple(widths), gap=fitting.gap)
 
 
-def _without_columns(fitting: Fitting, width: int) -> Fitting:
-    while fitting.width > width and len(fitting.widths) > 2:
-        fitting = Fitting(fitting.widths[:-1], gap=fitting.gap)
+def _without_columns(fitting: Fitting, table: Table, width: int) -> Fitting:
+    while fitting.width > width and len(fitting.columns) > 2:
+        spare = [position for position, index in enumerate(fitting.columns) if not table.columns[index].vital]
+        out = spare[-1] if spare else len(fitting.columns) - 1
+        columns, widths = list(fitting.columns), list(fitting.widths)
+        del columns[out], widths[out]
+        fitting = Fitting(tuple(columns), tuple(widths), gap=fitting.gap)
     return fitting

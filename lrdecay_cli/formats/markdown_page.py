@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lrdecay_cli.domain.report import Report, Table
 from lrdecay_cli.formats.canvas import Canvas
-from lrdecay_cli.formats.numbers import cell_text
+from lrdecay_cli.formats.numbers import cell_text, printable
 
 _RIGHT = ("integer", "rate", "scale", "share")
 
@@ -44,11 +44,12 @@ def _row(cells: Iterator[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", text)
+    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", printable(text))
 
 
 def _code(text: str) -> str:
     """A code span that holds ``text`` as it is: fenced by more backticks than it has, its bars escaped for tables."""
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    text = printable(text)
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{pad}{text}{pad}{fence}".replace("|", "\\|")

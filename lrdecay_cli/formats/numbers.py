@@ -15,16 +15,21 @@ def cell_text(value: Any, kind: Kind) -> str:
     if value is None:
         return NOTHING
     if isinstance(value, Branch):
-        return f"{value.guide}{value.label}"
+        return f"{value.guide}{printable(value.label)}"
     if isinstance(value, str):
-        return value
+        return printable(value)
     if kind == "integer":
         return f"{value:,}"
     if kind in ("rate", "scale"):
         return f"{value:.4g}"
     if kind == "share":
         return f"{value:.1%}"
-    return str(value)
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """``text`` with control characters as escapes: a name from a strange config must not steer a terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def bar_length(value: Any, full: float, width: int = _BAR) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lrdecay_cli.domain.report import Note, Report, Table
 from lrdecay_cli.formats.canvas import Canvas
 from lrdecay_cli.formats.fitting import LEFT_KINDS
-from lrdecay_cli.formats.numbers import cell_text
+from lrdecay_cli.formats.numbers import cell_text, printable
 
 
 def render(report: Report, canvas: Canvas) -> str:
@@ -19,7 +19,7 @@ def render(report: Report, canvas: Canvas) -> str:
 
 def _facts(report: Report) -> Iterator[str]:
     width = max((len(label) for label, _ in report.facts), default=0)
-    yield "\n".join(f"{label:<{width}}  {value}" for label, value in report.facts)
+    yield "\n".join(f"{printable(label):<{width}}  {printable(value)}" for label, value in report.facts)
 
 
 def _table(table: Table) -> Iterator[str]:
@@ -40,4 +40,4 @@ def _table(table: Table) -> Iterator[str]:
 
 def _note(note: Note) -> Iterator[str]:
     yield note.text if note.level == "info" else f"{note.level}: {note.text}"
-    yield from (f"  {detail}" for detail in note.details)
+    yield from (f"  {printable(detail)}" for detail in note.details)

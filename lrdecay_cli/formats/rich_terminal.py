@@ -13,7 +13,7 @@ from rich.text import Text
 from lrdecay_cli.domain.report import Branch, Column, Report, Table
 from lrdecay_cli.formats.canvas import Canvas
 from lrdecay_cli.formats.fitting import BAR_WIDTH, LEFT_KINDS, Fitting, fit
-from lrdecay_cli.formats.numbers import bar_length, cell_text, full_scale
+from lrdecay_cli.formats.numbers import bar_length, cell_text, full_scale, printable
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 # From the slowest layers to the head: cold to warm, so that the head stands out.
@@ -32,7 +32,7 @@ def render(report: Report, canvas: Canvas) -> str:
             fitting = fit(table, canvas.width)
             # What is still too long is the terminal's to wrap.
             _console(out, max(console.width, fitting.width), canvas).print(_table(table, fitting))
-            if hidden := [column.title for column in table.columns[len(fitting.widths) :]]:
+            if hidden := [column.title for index, column in enumerate(table.columns) if index not in fitting.columns]:
                 console.print(Text(f"no room for {', '.join(hidden)}: widen the terminal, or --format text", "dim"))
     if report.notes:
         console.print()
@@ -41,7 +41,7 @@ def render(report: Report, canvas: Canvas) -> str:
         console.print(Text(f"{error}{note.text}", style="" if note.level == "info" else "bold red"))
         for detail in note.details:
             # The terminal wraps it, so that a command is copied as one line.
-            console.print(Text(f"  {detail}", style="dim"), soft_wrap=True)
+            console.print(Text(f"  {printable(detail)}", style="dim"), soft_wrap=True)
     console.print()
     console.print(Text(report.summary, style="bold"))
     text = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
@@ -66,7 +66,7 @@ def _facts(report: Report) -> RichTable:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for label, value in report.facts:
-        grid.add_row(label, Text(value))
+        grid.add_row(printable(label), Text(printable(value)))
     return grid
 
 
@@ -80,8 +80,8 @@ def _table(table: Table, fitting: Fitting) -> RichTable:
         # The box puts one character between columns.
         padding=(0, fitting.gap - 2, 0, 1) if fitting.gap > 2 else (0, 1, 0, 0),
     )
-    columns = tuple(zip(table.columns, fitting.widths, strict=False))
-    for column, width in columns:
+    columns = [(index, table.columns[index]) for index in fitting.columns]
+    for (_, column), width in zip(columns, fitting.widths, strict=True):
         drawn.add_column(
             column.title,
             justify="left" if column.kind in LEFT_KINDS else "right",
@@ -94,7 +94,7 @@ def _table(table: Table, fitting: Fitting) -> RichTable:
     full = {index: full_scale([row[index] for row in table.rows]) for index in range(len(table.columns))}
     for row in table.rows:
         cells: list[Text] = []
-        for index, (column, _) in enumerate(columns):
+        for index, column in columns:
             cells.append(_cell(row[index], column))
             if column.kind == "scale" and fitting.bars:
                 cells.append(_bar(row[index], full[index]))
@@ -105,7 +105,7 @@ def _table(table: Table, fitting: Fitting) -> RichTable:
 def _cell(value: Any, column: Column) -> Text:
     text = cell_text(value, column.kind)
     if isinstance(value, Branch):
-        return Text.assemble((value.guide, "dim"), value.label)
+        return Text.assemble((value.guide, "dim"), printable(value.label))
     if value is None:
         return Text(text, style="dim")
     if column.kind == "scale" and isinstance(value, (int, float)) and value > 1:

@@ -18,6 +18,7 @@ from lrdecay_cli.openmmlab.building import (
     BuiltOptimizer,
     build_model,
     build_optimizer,
+    check_shapes,
     check_trainable,
     training_scope,
 )
@@ -60,6 +61,7 @@ def audit(
         with training_scope(loaded):
             built_model = build_model(loaded, config, device, initialised=exact)
             model = built_model.model
+            check_shapes(model, config)
             try:
                 built = build_optimizer(loaded, model, config)
             except LrdecayError as error:
@@ -78,10 +80,9 @@ def _group_map(
 ) -> GroupMap:
     wrapper = config.optim_wrapper
     optimizer_config: Mapping[str, Any] = wrapper.get("optimizer") or {}
-    first = next(iter(built.optimizers.values()))
-    base_lr = number(optimizer_config.get("lr", first.defaults.get("lr")))
-    base_weight_decay = number(optimizer_config.get("weight_decay", first.defaults.get("weight_decay")))
-    read = read_groups(model, built.optimizers, base_lr, explain_groups(config, model, built.constructor))
+    base_lrs = _base(built, optimizer_config, "lr")
+    base_weight_decays = _base(built, optimizer_config, "weight_decay")
+    read = read_groups(model, built.optimizers, base_lrs, explain_groups(config, model, built.constructor))
     return GroupMap(
         schema_version=SCHEMA_VERSION,
         tool=Tool("lrdecay", __version__),
@@ -92,7 +93,7 @@ def _group_map(
             type_name(wrapper.get("constructor", DEFAULT_CONSTRUCTOR)), plain(wrapper.get("paramwise_cfg") or {})
         ),
         optimizer=Optimizer(
-            type=type(first).__name__,
+            type=", ".join(dict.fromkeys(type(optimizer).__name__ for optimizer in built.optimizers.values())),
             wrapper=type_name(wrapper.get("type", PLAIN_WRAPPER)),
             options={
                 key: plain(value)
@@ -100,8 +101,8 @@ def _group_map(
                 if key not in ("type", "lr", "weight_decay")
             },
         ),
-        base_lr=base_lr,
-        base_weight_decay=base_weight_decay,
+        base_lr=_common(base_lrs),
+        base_weight_decay=_common(base_weight_decays),
         model=Model(type(model).__name__, _backbone_name(model), read.totals),
         groups=read.groups,
         frozen=read.frozen,
@@ -109,6 +110,22 @@ def _group_map(
         duplicates=read.duplicates,
         stand_ins=stand_ins,
     )
+
+
+def _base(built: BuiltOptimizer, optimizer_config: Mapping[str, Any], option: str) -> dict[str, float | None]:
+    """What an option is by default in each optimizer, by its name: as the config says, else as the optimizer does."""
+    if len(built.optimizers) > 1:
+        return {name: number(optimizer.defaults.get(option)) for name, optimizer in built.optimizers.items()}
+    return {
+        name: number(optimizer_config.get(option, optimizer.defaults.get(option)))
+        for name, optimizer in built.optimizers.items()
+    }
+
+
+def _common(by_optimizer: Mapping[str, float | None]) -> float | None:
+    """The value if all optimizers have the same, else None."""
+    values = set(by_optimizer.values())
+    return values.pop() if len(values) == 1 else None
 
 
 def _backbone_name(model: nn.Module) -> str | None:

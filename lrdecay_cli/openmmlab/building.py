@@ -90,6 +90,17 @@ def build_model(config: Config, where: str, device: str, *, initialised: bool = 
         return BuiltModel(model, tuple(sorted({*stand_ins}, key=lambda stand_in: stand_in.name)))
 
 
+def check_shapes(model: nn.Module, where: str) -> None:
+    """Raise LrdecayError if a parameter has no shape yet (``torch.nn.LazyLinear`` and its kin)."""
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, torch.nn.parameter.UninitializedParameter):
+            raise LrdecayError(
+                f"{name} has no shape before the model is run: it is of a lazy module",
+                where=where,
+                remedy="give the module its input size",
+            )
+
+
 def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimizer:
     """Run the constructor that the config names, with the real optimizer class. Raises LrdecayError if that fails."""
     with explained(GROUPING, where, config):

@@ -44,7 +44,8 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
             where=where,
             remedy="modules are shared: set optim_wrapper.paramwise_cfg.bypass_duplicate=True",
         )
-    if type_name(config.optim_wrapper.get("constructor", "")).rpartition(".")[2] == MMDET_DECAY:
+    not_found = error.problem.startswith("unknown ")
+    if not not_found and type_name(config.optim_wrapper.get("constructor", "")).rpartition(".")[2] == MMDET_DECAY:
         try:
             _planned(config, model)
         except DecayError as known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -158,8 +158,15 @@ def _is_file(value: Any) -> bool:
     return isinstance(value, str) and Path(value).is_file()
 
 
-def _key_of_type(config: Any, name: str, path: str = "") -> str:
+def _key_of_type(config: Any, name: str) -> str:
     """Dotted path of the first dict below ``config`` whose ``type`` is ``name``; empty if there is none."""
+    # A lazy config imports what is looked at: an error in there must not take the place of the one that is told.
+    with suppress(Exception):
+        return _path_of_type(config, name)
+    return ""
+
+
+def _path_of_type(config: Any, name: str, path: str = "") -> str:
     config = getattr(config, "_cfg_dict", config)
     if isinstance(config, Mapping):
         kind = config.get("type")
@@ -170,4 +177,4 @@ def _key_of_type(config: Any, name: str, path: str = "") -> str:
         items = [(f"{path}[{index}]", value) for index, value in enumerate(config)]
     else:
         return ""
-    return next((found for key, value in items if (found := _key_of_type(value, name, key))), "")
+    return next((found for key, value in items if (found := _path_of_type(value, name, key))), "")

@@ -33,7 +33,7 @@ class ReadGroups:
 def read_groups(
     model: nn.Module,
     optimizers: Mapping[str, torch.optim.Optimizer],
-    base_lr: float | None,
+    base_lrs: Mapping[str, float | None],
     provenance: Mapping[str, Provenance],
 ) -> ReadGroups:
     """Read every group of every optimizer.
@@ -41,7 +41,7 @@ def read_groups(
     Args:
         model: the model that the optimizers were made for.
         optimizers: by name; the name is put in front of the names of its groups.
-        base_lr: what a group's lr is divided by where the group has no ``lr_scale`` of its own.
+        base_lrs: by the optimizer's name, what a group's lr is divided by where it has no ``lr_scale`` of its own.
         provenance: by parameter name, for those that our own rules explain.
     """
     first_names: dict[int, str] = {}
@@ -56,7 +56,8 @@ def read_groups(
 
     groups: list[ParameterGroup] = []
     held: set[int] = set()
-    for prefix, index, options in _param_groups(optimizers):
+    for optimizer, index, options in _param_groups(optimizers):
+        prefix = f"{optimizer}." if optimizer else ""
         members: list[GroupedParameter] = []
         group_name = f"{prefix}{options.get('group_name') or f'group_{index}'}"
         for position, tensor in enumerate(options["params"]):
@@ -67,7 +68,7 @@ def read_groups(
                 continue
             held.add(id(tensor))
             members.append(GroupedParameter(name, shape, tensor.numel(), tensor.requires_grad, provenance.get(name)))
-        groups.append(_group(group_name, options, base_lr, tuple(members)))
+        groups.append(_group(group_name, options, base_lrs[optimizer], tuple(members)))
 
     outside = {name: parameter for name, parameter in parameters.items() if id(parameter) not in held}
     frozen = tuple(_parameter(name, tensor) for name, tensor in outside.items() if not tensor.requires_grad)
@@ -98,7 +99,7 @@ def _all_names(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
 def _param_groups(optimizers: Mapping[str, torch.optim.Optimizer]) -> Iterator[tuple[str, int, dict[str, Any]]]:
     for name, optimizer in optimizers.items():
         for index, options in enumerate(optimizer.param_groups):
-            yield f"{name}." if name else "", index, options
+            yield name, index, options
 
 
 def _group(

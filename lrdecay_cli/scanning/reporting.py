@@ -11,13 +11,13 @@ from lrdecay_cli.domain.scan import OK, Scan, ScanRecord
 from lrdecay_cli.scanning.scan import Timed
 
 COLUMNS = (
-    Column("config", "config", "name"),
-    Column("status", "status"),
+    Column("config", "config", "name", vital=True),
+    Column("status", "status", vital=True),
     Column("constructor", "constructor"),
     Column("groups", "groups", "integer"),
     Column("tensors", "tensors", "integer"),
-    Column("lr", "lr"),
-    Column("lr_scale", "lr scale"),
+    Column("lr", "lr", vital=True),
+    Column("lr_scale", "lr scale", vital=True),
     Column("frozen", "frozen", "integer"),
     Column("missing", "missing", "integer"),
     Column("seconds", "time"),

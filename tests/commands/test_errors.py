@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,7 +103,10 @@ USAGE = {
         ["inspect", "mmdet::convnext/mask-rcnn_convnext-t.py"],
         r"not in the config zoo of mmdet; did you mean mmdet::convnext/",
     ),
-    "zoo not installed": (["inspect", "mmnothing::a.py"], r"package 'mmnothing' is not installed"),
+    "zoo not installed": (["inspect", "mmnothing::a.py"], r"package 'mmnothing' is not installed; check the name"),
+    "zoo misspelt": (["inspect", "mmdett::a.py"], r"package 'mmdett' is not installed; did you mean mmdet\?"),
+    "name too long": (["inspect", "a" * 300 + ".py"], r"cannot read: File name too long"),
+    "output twice": (["inspect", "a.py", "-o", "csv=x", "-o", "text=x"], r"--output: x is given twice"),
     "directory": (["inspect", "."], r"is a directory"),
     "suffix": (["inspect", "notes.txt"], r"a config ends in \.py"),
     "option": (["inspect", "a.py", "--fromat", "json"], r"No such option: --fromat.*--format"),
@@ -125,6 +130,7 @@ USAGE = {
         r"--cfg-options: 'lr' is not key=value",
     ),
     "only": (["diff", "a.json", "b.json", "--only", "lr,weight"], r"--only: no aspect 'weight'.*weight_decay"),
+    "only twice": (["diff", "a.json", "b.json", "--only", "lr", "--only", "nothing"], r"--only: no aspect 'nothing'"),
     "rtol": (["diff", "a.json", "b.json", "--rtol", "-1"], r"--rtol"),
     "missing map": (["diff", "a.json", "b.json"], r"a\.json: no such file"),
     "stdin twice": (["diff", "-", "-"], r"stdin can be read only once"),
@@ -166,3 +172,21 @@ def test_config_that_talks_keeps_stdout_clean(tmp_path: Path) -> None:
     assert json.loads(result.out)["model"]["type"] == "MaskRCNN"
     for line in ("from python", "from the system", "from a child"):
         assert line in result.err
+
+
+@pytest.mark.parametrize(
+    ("redirection", "said"), [(">&-", "stdout is closed"), ("> /dev/full", "stdout: cannot write: No space")]
+)
+def test_stdout_that_cannot_be_written(redirection: str, said: str) -> None:
+    command = f"{sys.executable} -m lrdecay_cli schema {redirection}"
+    done = subprocess.run(
+        command, shell=True, cwd=LAYER_WISE.parent.parent, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert said in done.stderr
+
+
+def test_no_command_shows_the_help() -> None:
+    result = lrdecay()
+    assert (result.code, result.out) == (2, "")
+    assert result.err.strip() == lrdecay("--help").out.strip()

@@ -148,8 +148,14 @@ def test_zoo_name_and_verbose() -> None:
 def test_frozen_parameters_are_told() -> None:
     result = lrdecay("inspect", SAMPLES / "resnet-50_default.py")
     assert "frozen, but in a group all the same: 33 tensors" in result.out, result.out
+    assert "33 frozen (33 of them in groups)" in result.out.splitlines()[-1]
+    rows = csv.DictReader(
+        StringIO(lrdecay("inspect", SAMPLES / "resnet-50_default.py", "--by", "parameter", "-f", "csv").out)
+    )
+    assert sum(row["state"] == "frozen" for row in rows) == 33
 
 
 def test_cold_scale_above_one_is_shown_red() -> None:
     shown = lrdecay_in_terminal("inspect", OVERFLOW, "--device", "meta")
     assert re.search(r"\x1b\[1;31m *4\.165", shown.out), shown.out
+    assert "lr scale above 1: faster than the base lr: 108 tensors" in lrdecay("inspect", OVERFLOW).out

@@ -100,3 +100,14 @@ def test_csv_gives_back_what_went_in() -> None:
 def test_every_format_can_be_asked_for() -> None:
     for name in FORMATS:
         assert callable(renderer(name))
+
+
+@pytest.mark.parametrize("name", ["rich", "text", "markdown"])
+def test_control_characters_steer_no_terminal(name: str) -> None:
+    evil = "head.\x1b[31mred\nrow\x07"
+    table = Table("", COLUMNS[:1], ((evil,),))
+    report = Report((("config", evil),), (table,), (Note("note", "info", (evil,)),), "", None)
+    text = rendered(name, report=report)
+    assert text.replace("\n", "").isprintable()
+    assert text.count("head.") == text.count("red") == 3
+    assert not any(line.startswith("row") for line in text.splitlines())

@@ -25,7 +25,7 @@ def read(groups: list[dict], base_lr: float | None = 0.1, **options: float) -> R
     model = Toy()
     for group in groups:
         group["params"] = [model.get_parameter(name) for name in group["params"]]
-    return read_groups(model, {"": torch.optim.SGD(groups, lr=0.1, **options)}, base_lr, {})
+    return read_groups(model, {"": torch.optim.SGD(groups, lr=0.1, **options)}, {"": base_lr}, {})
 
 
 def test_every_parameter_is_accounted_for_once() -> None:
@@ -56,7 +56,7 @@ def test_a_tensor_that_is_held_twice_is_counted_once() -> None:
     model = Toy()
     optimizer = torch.optim.SGD([model.lost], lr=0.1)
     optimizer.param_groups[0]["params"].append(model.lost)
-    found = read_groups(model, {"": optimizer}, 0.1, {})
+    found = read_groups(model, {"": optimizer}, {"": 0.1}, {})
     assert len(found.groups[0].parameters) == 1
     assert ("lost", "lost") in [(duplicate.name, duplicate.of) for duplicate in found.duplicates]
 
@@ -64,7 +64,7 @@ def test_a_tensor_that_is_held_twice_is_counted_once() -> None:
 def test_a_tensor_from_elsewhere_is_named_for_what_it_is() -> None:
     model = Toy()
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(2)), model.lost], lr=0.1)
-    found = read_groups(model, {"": optimizer}, 0.1, {})
+    found = read_groups(model, {"": optimizer}, {"": 0.1}, {})
     assert [p.name for p in found.groups[0].parameters] == ["group_0[0] (not a parameter of the model)", "lost"]
     assert found.totals.grouped_tensors == 1
 
@@ -121,6 +121,7 @@ def test_several_optimizers() -> None:
         "generator": torch.optim.SGD([model.lost], 0.1),
         "critic": torch.optim.Adam([model.backbone.bias], 0.2),
     }
-    found = read_groups(model, optimizers, 0.1, {})
+    found = read_groups(model, optimizers, {"generator": 0.1, "critic": 0.2}, {})
     assert [group.name for group in found.groups] == ["generator.group_0", "critic.group_0"]
     assert [group.lr for group in found.groups] == [0.1, 0.2]
+    assert [group.lr_scale for group in found.groups] == [1.0, 1.0]
