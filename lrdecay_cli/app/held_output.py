@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
 import tempfile
@@ -9,14 +10,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# A config that waits for an answer, or takes long, must be heard.
-PATIENCE = 3.0
+# A config that takes long must be heard. Loading the stack takes a second or two.
+PATIENCE = 10.0
 
 
 class Held:
     """What goes to file descriptor 2, child processes and C code included, in a file without a name.
 
-    It is let out by :meth:`release`, or by itself after ``PATIENCE`` seconds; from then on nothing is held.
+    It is let out by :meth:`release`, when somebody is asked for input, or by itself after ``PATIENCE`` seconds; from
+    then on nothing is held.
     """
 
     def __init__(self) -> None:
@@ -29,6 +31,7 @@ class Held:
         self._timer = threading.Timer(PATIENCE, self.release)
         self._timer.daemon = True
         self._timer.start()
+        self._input, builtins.input = builtins.input, self._ask
 
     def release(self) -> None:
         """Write out what was held, and hold nothing any more."""
@@ -38,12 +41,17 @@ class Held:
         """Forget what was held, and hold nothing any more."""
         self._end(wanted=False)
 
+    def _ask(self, prompt: object = "", /) -> str:
+        self.release()
+        return self._input(prompt)
+
     def _end(self, *, wanted: bool) -> None:
         with self._lock:
             if not self._open:
                 return
             self._open = False
             self._timer.cancel()
+            builtins.input = self._input
             sys.stderr.flush()
             # Stdout may have been sent the same way since.
             if os.path.sameopenfile(1, self._file):

@@ -120,6 +120,9 @@ class LazyName:
         object.__setattr__(self, "_name", name)
 
     def __getattribute__(self, name: str) -> Any:
+        # As a base class: unlike the names in _SPECIAL, Python looks this one up on the object.
+        if name == "__mro_entries__":
+            return lambda _bases: (_real(self),)
         return getattr(_real(self), name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -132,7 +135,6 @@ class LazyName:
 # Python looks these up on the class, past __getattribute__.
 _SPECIAL: dict[str, Callable[..., Any]] = {
     "__call__": lambda real, *args, **kwargs: real(*args, **kwargs),
-    "__mro_entries__": lambda real, _bases: (real,),
     "__instancecheck__": lambda real, instance: isinstance(instance, real),
     "__subclasscheck__": lambda real, subclass: issubclass(subclass, real),
     "__or__": operator.or_,

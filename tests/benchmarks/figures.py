@@ -1,0 +1,107 @@
+"""What is measured: each figure is a command beside another one, and how their ratio should come out."""
+
+from __future__ import annotations
+
+import random
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lrdecay_cli.scanning.targets import configs_of
+from tests.benchmarks.measuring import ROOT, run
+
+LRDECAY = (sys.executable, "-m", "lrdecay_cli")
+IMPORT_TYPER = (sys.executable, "-c", "import typer")
+CONVNEXT = "mmdet::convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py"
+# A billion parameters, more than any other model of both zoos that has an optimizer.
+LARGEST = "mmpretrain::eva/eva-g-p14_8xb16_in1k-560px.py"
+# A cold answer is one that no cache has.
+COLD = {"LRDECAY_NO_CACHE": "1"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A command ``a`` beside a command ``b``."""
+
+    name: str
+    a: Sequence[str]
+    b: Sequence[str]
+    measure: str = "wall"
+    """``wall`` or ``peak`` of the runs."""
+    reach: float | None = None
+    beyond: float | None = None
+    codes: tuple[int, int] = (0, 0)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """For ``a`` alone."""
+    at_most: int = 100
+    """Runs, for commands that take long."""
+    times: float = 1.0
+    """How many times the work of ``b`` ``a`` does."""
+
+
+def figures(folder: Path) -> list[Figure]:
+    """Every figure; what the commands need is put into ``folder``."""
+    return [*_cold(), *_cached(folder), *_memory(), *_without_torch(folder), _scan()]
+
+
+def _cold() -> list[Figure]:
+    plain = _plain(CONVNEXT)
+    return [
+        Figure("inspect, cold / plain script", _inspect(CONVNEXT), plain, "wall", 0.30, 0.25, environment=COLD),
+        Figure("inspect --device meta / plain", _inspect(CONVNEXT, "--device", "meta"), plain, environment=COLD),
+        Figure("inspect --exact / plain", _inspect(CONVNEXT, "--exact"), plain, environment=COLD),
+    ]
+
+
+def _cached(folder: Path) -> list[Figure]:
+    plain, kept = _plain(CONVNEXT), {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": f"{folder}/cache"}
+    emptied = f"rm -rf {shlex.quote(f'{folder}/cache')}; exec {shlex.join(_inspect(CONVNEXT))}"
+    return [
+        Figure("cold, cache written / plain", ("sh", "-c", emptied), plain, "wall", 0.35, 0.30, environment=kept),
+        Figure("warm / plain script", _inspect(CONVNEXT), plain, "wall", 0.02, 0.01, environment=kept),
+        Figure("warm, another view / plain", _inspect(CONVNEXT, "--by", "layer", "-v"), plain, environment=kept),
+    ]
+
+
+def _scan() -> Figure:
+    """All of mmdet's zoo, beside a plain process for each of 40 configs of it, drawn once and for all."""
+    zoo = configs_of(["mmdet::"])
+    drawn = random.Random(0).sample(zoo, 40)
+    each = "; ".join(f"{shlex.join(_plain(config))}" for config in drawn)
+    times = len(zoo) / len(drawn)
+    scan = (*LRDECAY, "scan", "mmdet::", "--format", "csv")
+    one_each = ("sh", "-c", f"{each}; true")
+    return Figure(
+        f"scan of {len(zoo)} / plain each", scan, one_each, "wall", 1 / 40, 1 / 60, (1, 0), at_most=1, times=times
+    )
+
+
+def _memory() -> list[Figure]:
+    convnext, largest = _inspect(CONVNEXT), _inspect(LARGEST)
+    return [
+        Figure("peak, ConvNeXt-T / plain", convnext, _plain(CONVNEXT), "peak", 0.5, 0.45, environment=COLD, at_most=5),
+        Figure("peak, EVA-g / plain", largest, _plain(LARGEST), "peak", 0.15, 0.1, environment=COLD, at_most=3),
+    ]
+
+
+def _without_torch(folder: Path) -> list[Figure]:
+    maps = [f"{folder}/{name}.json" for name in "ab"]
+    for path, sample in zip(maps, ("layer-wise", "stage-wise"), strict=True):
+        run(_inspect(f"sample_configs/convnext-t_{sample}.py", "--output", f"json={path}"), 0)
+    return [
+        Figure("diff a.json b.json / import typer", (*LRDECAY, "diff", *maps), IMPORT_TYPER, "wall", 2, 1.5, (1, 0)),
+        Figure("--help / import typer", (*LRDECAY, "--help"), IMPORT_TYPER),
+        Figure("schema / import typer", (*LRDECAY, "schema"), IMPORT_TYPER),
+    ]
+
+
+def _inspect(config: str, *options: str) -> tuple[str, ...]:
+    return (*LRDECAY, "inspect", config, *options)
+
+
+def _plain(config: str) -> tuple[str, ...]:
+    from lrdecay_cli.files import find_config
+
+    return (sys.executable, str(ROOT / "tests/benchmarks/plain_script.py"), str(find_config(config)))

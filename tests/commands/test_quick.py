@@ -1,0 +1,204 @@
+"""A cold command takes shortcuts, an exact one none, and nothing but the time tells which it was."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli.files import to_json
+from tests.commands.running import SAMPLES, lrdecay
+from tests.commands.test_errors import CONFIGS as BROKEN
+from tests.group_maps import group_map
+
+LAYER_WISE = str(SAMPLES / "convnext-t_layer-wise.py")
+HEAVY = (
+    *("matplotlib.pyplot", "scipy.optimize", "scipy.sparse.csgraph", "torchvision", "torch._dynamo", "transformers"),
+    *("torch.distributed.fsdp", "torch.distributed.tensor", "torch._meta_registrations", "sympy"),
+    *("torch.distributed.optim.functional_adam", "mmpretrain.models.multimodal.blip", "mmengine._strategy.fsdp"),
+)
+INSTALLED = [name for name in HEAVY if find_spec(name.partition(".")[0])]
+
+# Runs the console entry and tells on stderr what the process looked like when it ended.
+WATCHED = """
+import atexit, gc, json, os, sys
+from lrdecay_cli.app import main
+
+def executed(name):
+    return name in sys.modules and type(sys.modules[name]).__name__ != "LazyModule"
+
+def tell(how):
+    end = {"how": how, "collects": gc.isenabled(), "executed": [name for name in HEAVY if executed(name)]}
+    print(json.dumps(end), file=sys.stderr, flush=True)
+
+leave = os._exit
+os._exit = lambda code: (tell("at once"), leave(code))
+atexit.register(tell, "taken apart")
+main.main()
+"""
+
+
+def ended(*arguments: str) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"HEAVY = {INSTALLED!r}\n{WATCHED}", *arguments],
+        cwd=SAMPLES.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told: dict[str, object] = json.loads(done.stderr.splitlines()[-1])
+    return told
+
+
+def test_a_cold_inspect_takes_every_shortcut() -> None:
+    assert ended("inspect", LAYER_WISE) == {"how": "at once", "collects": False, "executed": []}
+
+
+def test_exact_takes_none() -> None:
+    assert ended("inspect", LAYER_WISE, "--exact") == {"how": "taken apart", "collects": True, "executed": INSTALLED}
+
+
+def test_the_meta_device_has_its_kernels() -> None:
+    told = ended("inspect", LAYER_WISE, "--device", "meta")
+    assert told["executed"] == ["torch._meta_registrations"]
+
+
+def test_a_command_imports_itself_alone() -> None:
+    script = (
+        "import sys\nfrom lrdecay_cli.app.main import run\nrun(['schema'])\n"
+        "print(*(name for name in sys.modules if name.endswith('_command')), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=SAMPLES.parent, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.split() == ["lrdecay_cli.app.schema_command"]
+
+
+PLUG = """
+print("plug is loaded")
+from mmpretrain.registry import MODELS
+from torch import nn
+{imports}
+
+@MODELS.register_module()
+class Plug(nn.Module):
+    def __init__(self):
+        super().__init__()
+        {body}
+"""
+CONFIG = """
+default_scope = "mmpretrain"
+custom_imports = dict(imports=["{plug}"])
+model = dict(type="Plug")
+optim_wrapper = dict(optimizer=dict({optimizer}))
+"""
+ADAMW = "type='AdamW', lr=1e-3"
+ZERO = "type='ZeroRedundancyOptimizer', optimizer_type='AdamW', lr=1e-3"
+LONE_GROUP = (
+    "import torch.distributed as dist\ndist.init_process_group('gloo', store=dist.HashStore(), rank=0, world_size=1)"
+)
+
+# name: (imports, body, optimizer, whether it takes a second attempt)
+PLUGS = {
+    "uses what was put off": (
+        "import matplotlib.pyplot as plt\nfrom matplotlib.patches import Rectangle\n"
+        "from scipy.optimize import linear_sum_assignment, minimize\nfrom torchvision.ops import MLP\n"
+        "class Wider(MLP): ...",
+        "rows, columns = linear_sum_assignment([[4, 1, 3], [2, 0, 5], [3, 2, 2]])\n"
+        "        width = int(columns.sum()) + len(plt.figure().axes) + int(Rectangle((0, 0), 1, 2).get_height())\n"
+        "        assert isinstance(Rectangle((0, 0), 1, 1), Rectangle)\n"
+        "        self.mlp = Wider(round(minimize(lambda x: (x - 3) ** 2, 0).x[0]), [width])",
+        ADAMW,
+        False,
+    ),
+    "distributed optimizer": (LONE_GROUP, "self.layer = nn.Linear(2, 3)", ZERO, False),
+    "only works with all imports": (
+        "import scipy.optimize\nassert type(scipy.optimize).__name__ == 'module'",
+        "self.layer = nn.Linear(2, 3)",
+        ADAMW,
+        True,
+    ),
+    "meta kernels": (
+        "import torch",
+        "self.layer = nn.Linear(torch.nonzero_static(torch.ones(3, device='meta'), size=3).shape[0], 3)",
+        ADAMW,
+        True,
+    ),
+}
+
+
+def write(folder: Path, imports: str, body: str, optimizer: str = ADAMW) -> None:
+    (folder / "plug.py").write_text(PLUG.format(imports=imports, body=body))
+    (folder / "config.py").write_text(CONFIG.format(plug="plug", optimizer=optimizer))
+
+
+@pytest.mark.parametrize("name", PLUGS)
+def test_the_answer_is_the_exact_one(name: str, tmp_path: Path) -> None:
+    *parts, again = PLUGS[name]
+    write(tmp_path, *parts)
+    quick = lrdecay("inspect", "config.py", "--format", "json", "--verbose", cwd=tmp_path)
+    assert quick.code == 0
+    assert ("once more without shortcuts" in quick.err) == again
+    # What the config prints is not said twice.
+    assert quick.err.count("plug is loaded") == 1
+    if not again:
+        assert lrdecay("inspect", "config.py", "--format", "json", "--exact", cwd=tmp_path).out == quick.out
+
+
+def test_an_error_is_the_exact_one(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text("print('hello')\n" + BROKEN["missing num_layers"][0])
+    quick, exact = (lrdecay("inspect", "config.py", *way, cwd=tmp_path) for way in ([], ["--exact"]))
+    assert quick == exact
+    assert (quick.code, quick.out, quick.err.count("\n")) == (2, "", 2)
+
+
+def test_a_second_attempt_still_has_stdin(tmp_path: Path) -> None:
+    """And, since this config demands them, weights."""
+    write(
+        tmp_path,
+        "",
+        "self.layer = nn.Linear(2, 3)\n        nn.init.constant_(self.layer.weight, 7.0)\n"
+        "        assert (self.layer.weight == 7.0).all()",
+    )
+    parameters = {"layer.weight": (3, 2), "layer.bias": (3,)}
+    map_text = to_json(group_map({"group_0": {"lr": 1e-3, "weight_decay": 1e-2, "parameters": parameters}}))
+    result = lrdecay("diff", "-", "config.py", "--only", "lr,shape", cwd=tmp_path, stdin=map_text)
+    assert (result.code, result.out.splitlines()[-1]) == (0, "same in lr, shape: 2 tensors")
+
+
+HOLDING = """
+import os, subprocess, sys, time
+from lrdecay_cli.app import held_output
+held_output.PATIENCE = {patience}
+print("before", file=sys.stderr)
+with held_output.holding() as held:
+    os.dup2(2, 1)
+    print("from python", file=sys.stderr)
+    subprocess.run(["sh", "-c", "echo from a child >&2"])
+    time.sleep({wait})
+    {end}
+    os.write(1, b"late\\n")
+print("after", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("patience", "wait", "end", "told"),
+    [
+        (60, 0, "pass", ["before", "from python", "from a child", "late", "after"]),
+        (60, 0, "held.drop()", ["before", "late", "after"]),
+        (60, 0, "held.release()", ["before", "from python", "from a child", "late", "after"]),
+        (60, 0, "input()", ["before", "from python", "from a child", "late", "after"]),
+        (0.1, 0.5, "held.drop()", ["before", "from python", "from a child", "late", "after"]),
+    ],
+)
+def test_stderr_is_held_for_a_while(patience: float, wait: float, end: str, told: list[str]) -> None:
+    script = HOLDING.format(patience=patience, wait=wait, end=end)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=SAMPLES.parent, capture_output=True, input="\n", text=True, check=True
+    )
+    assert done.stderr.splitlines() == told
