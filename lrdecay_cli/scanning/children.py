@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import selectors
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-Work = Callable[[str], bytes]
+from lrdecay_cli.scanning.forking import Child, Work, anonymous_memory, start
+
+# A child is done when its answer is there, which is noticed at once. How often to look for one that ended without an
+# answer while a process that it started keeps the pipe open, and for one that takes too much memory.
+_LOOK = 0.1
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -28,14 +29,6 @@ class Outcome(msgspec.Struct, frozen=True):
     reason: str = ""
     """Why it was lost: ``killed by SIGSEGV``."""
     seconds: float = 0.0
-
-
-class _Child(msgspec.Struct):
-    name: str
-    pid: int
-    started: float
-    answer: bytearray
-    reason: str = ""
 
 
 def in_children(
@@ -54,112 +47,75 @@ def in_children(
         work: what a child does; it must not raise.
         jobs: how many children there are at a time.
         timeout: seconds after which a child is killed; None for no limit.
-        memory: bytes by which a child's memory may grow beyond this process's; None for no limit.
+        memory: bytes that a child may use beyond what it was forked with, on Linux; None for no limit. Memory counts
+            once it is written to: a model that nobody initialises reserves all its parameters and uses none.
         verbose: let children write to stderr; stdout is closed to them in any case.
 
-    A caller that stops early (Ctrl-C) leaves no child behind.
+    A caller that stops early (Ctrl-C) leaves no child behind, and on Linux neither does one that is killed.
     """
     waiting = list(reversed(names))
     selector = selectors.DefaultSelector()
-    running: dict[int, _Child] = {}
+    running: list[Child] = []
+    limit = None if memory is None else anonymous_memory(os.getpid()) + memory
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                reader, child = _started(waiting.pop(), work, memory, verbose)
-                running[reader] = child
-                selector.register(reader, selectors.EVENT_READ)
-            for key, _ in selector.select(timeout=_until_next(running, timeout)):
-                child = running[key.fd]
-                if chunk := os.read(key.fd, 1 << 20):
-                    child.answer += chunk
-                    continue
-                selector.unregister(key.fd)
-                os.close(key.fd)
-                del running[key.fd]
-                yield _ended(child, timeout)
-            _kill_overdue(running, timeout)
+                child = start(waiting.pop(), work, verbose)
+                running.append(child)
+                selector.register(child.reader, selectors.EVENT_READ, child)
+            for key, _ in selector.select(_LOOK):
+                key.data.read()
+            for child in tuple(running):
+                _kill_if_over(child, timeout, limit)
+                status = _status_if_ended(child)
+                if status is not None:
+                    running.remove(child)
+                    selector.unregister(child.reader)
+                    os.close(child.reader)
+                    yield _outcome(child, status, timeout, memory)
     finally:
-        for reader, child in running.items():
-            os.kill(child.pid, signal.SIGKILL)
+        for child in running:
+            child.kill()
             os.waitpid(child.pid, 0)
-            os.close(reader)
+            os.close(child.reader)
         selector.close()
 
 
-def _started(name: str, work: Work, memory: int | None, verbose: bool) -> tuple[int, _Child]:
-    reader, writer = os.pipe()
-    # What is waiting in the buffers would be written by parent and child.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reader)
-        _be_a_child(name, work, writer, memory, verbose)
-    os.close(writer)
-    return reader, _Child(name, pid, time.monotonic(), bytearray())
-
-
-def _be_a_child(name: str, work: Work, writer: int, memory: int | None, verbose: bool) -> NoReturn:
-    code = 1
-    try:
-        # A group of its own: what the child starts is killed with it, and Ctrl-C reaches the parent alone.
-        os.setpgid(0, 0)
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        os.dup2(nowhere, 0)
-        os.dup2(2 if verbose else nowhere, 1)
-        os.dup2(2 if verbose else nowhere, 2)
-        if memory is not None:
-            _limit_memory(memory)
-        answer = memoryview(work(name))
-        while answer:
-            answer = answer[os.write(writer, answer) :]
-        code = 0
-    finally:
-        # No cleaning up: exit handlers and buffers are the parent's.
-        os._exit(code)
-
-
-def _limit_memory(growth: int) -> None:
-    import resource
-
-    try:
-        here = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (here + growth, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    except (OSError, ValueError):
-        # No /proc (macOS), or a lower limit is set already.
+def _kill_if_over(child: Child, timeout: float | None, limit: int | None) -> None:
+    if child.answer is not None:
         return
+    if timeout is not None and time.monotonic() - child.started > timeout:
+        child.killed = "timeout"
+    elif limit is not None and child.anonymous_memory() > limit:
+        child.killed = "memory"
 
 
-def _until_next(running: dict[int, _Child], timeout: float | None) -> float | None:
-    """Seconds until the first child is overdue."""
-    if timeout is None or not running:
+def _status_if_ended(child: Child) -> int | None:
+    """The child's wait status if it has ended or is ended here, because it can or need not say any more."""
+    if child.answer is not None or child.closed or child.killed:
+        # An exit status that is there already is not changed by this, and what the child started goes with it.
+        child.kill()
+        return os.waitpid(child.pid, 0)[1]
+    pid, status = os.waitpid(child.pid, os.WNOHANG)
+    if not pid:
         return None
-    first = min(child.started for child in running.values())
-    return max(0.0, first + timeout - time.monotonic())
+    child.kill()
+    child.read()
+    return status
 
 
-def _kill_overdue(running: dict[int, _Child], timeout: float | None) -> None:
-    for child in running.values():
-        if timeout is not None and not child.reason and time.monotonic() - child.started > timeout:
-            child.reason = "timeout"
-            _kill(child.pid)
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGKILL)
-
-
-def _ended(child: _Child, timeout: float | None) -> Outcome:
-    _, status = os.waitpid(child.pid, 0)
+def _outcome(child: Child, status: int, timeout: float | None, memory: int | None) -> Outcome:
     seconds = time.monotonic() - child.started
-    if child.reason:
+    answer = child.answer
+    if answer:
+        return Outcome(child.name, answer, seconds=seconds)
+    if child.killed == "timeout":
         return Outcome(child.name, b"", "timeout", f"not done after {timeout:g} s", seconds)
-    if status == 0 and child.answer:
-        return Outcome(child.name, bytes(child.answer), seconds=seconds)
-    if os.WIFSIGNALED(status):
+    if child.killed == "memory":
+        reason = f"killed: it used more than {(memory or 0) / 2**30:g} GiB, see --memory"
+    elif child.closed and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        reason = "it closed the pipe to lrdecay, or was killed by SIGKILL (out of memory?)"
+    elif os.WIFSIGNALED(status):
         reason = f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
     else:
         reason = f"ended its process with exit code {os.WEXITSTATUS(status)}"
