@@ -65,6 +65,7 @@ def scan(
     from lrdecay_cli.app.sources import check_stack
     from lrdecay_cli.domain.errors import LrdecayError
     from lrdecay_cli.scanning.journal import Journal
+    from lrdecay_cli.scanning.maps import check_maps
     from lrdecay_cli.scanning.reporting import report_of
     from lrdecay_cli.scanning.scan import document_of
     from lrdecay_cli.scanning.scan import scan as build_all
@@ -75,7 +76,10 @@ def scan(
     for name, number in (("--jobs", 1 if jobs is None else jobs), ("--timeout", timeout + 1), ("--memory", memory + 1)):
         if number < 1:
             raise LrdecayError("is too small", where=name, remedy="leave it out for the default")
-    configs = shard_of(configs_of(targets), shard)
+    everything = configs_of(targets)
+    if maps:
+        check_maps(Path(maps), everything)
+    configs = shard_of(everything, shard)
     if not configs:
         raise LrdecayError("there are fewer configs than shards", where=f"--shard {shard}")
     check_stack(configs[0])

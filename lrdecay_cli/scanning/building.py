@@ -12,30 +12,39 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.scan import ScanRecord, record_of
 from lrdecay_cli.files.config_path import config_path
+from lrdecay_cli.files.json_text import not_finite
+from lrdecay_cli.scanning.sources import noting
 
 
-# The modules in which a package registers what configs name.
 class Built(msgspec.Struct, frozen=True):
     """What a child gives back."""
 
     record: ScanRecord
     group_map: GroupMap | None = None
+    files: dict[str, str] = {}
+    """Hash by path of every file that the map rests on, see :mod:`lrdecay_cli.scanning.sources`."""
 
 
 def build(config: str, cfg_options: tuple[str, ...], device: str, verbose: bool) -> Built:
-    """Build one config. Never raises: what goes wrong is the record's status."""
+    """Build one config, in a process that does nothing else. Never raises: what goes wrong is the record's status."""
     from lrdecay_cli.openmmlab.audit import audit
+
+    files = noting()
 
     try:
         group_map = audit(config, cfg_options=cfg_options, device=device, verbose=verbose)
     except LrdecayError as error:
-        return Built(ScanRecord(config=config, status=error.status, problem=_problem(error)))
+        return Built(ScanRecord(config=config, status=error.status, problem=_problem(error)), files=files())
     except MemoryError:
         return Built(ScanRecord(config=config, status="error", problem="needs more memory than --memory allows"))
     except Exception as error:
         said = " ".join(f"internal error: {type(error).__name__}: {error}".split())
         return Built(ScanRecord(config=config, status="error", problem=said))
-    return Built(record_of(config, group_map), group_map)
+    # Between processes all is JSON, which msgspec writes with null for them.
+    for path, value in not_finite(msgspec.to_builtins(group_map)):
+        said = f"{path} is {value}, which JSON cannot hold; mend the config that makes it so"
+        return Built(ScanRecord(config=config, status="error", problem=said))
+    return Built(record_of(config, group_map), group_map, files())
 
 
 def preload(configs: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import msgspec
 
@@ -39,7 +39,7 @@ def in_children(
     timeout: float | None = None,
     memory: int | None = None,
     verbose: bool = False,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Do ``work`` for each name in a forked child of its own, and give the outcomes as they come.
 
     Args:

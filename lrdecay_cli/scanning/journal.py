@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +18,9 @@ from lrdecay_cli import __version__
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.scan import ScanRecord
 from lrdecay_cli.files.config_path import config_path
+from lrdecay_cli.scanning.sources import content_hash
+
+_STACK = ("torch", "torchvision", "mmengine", "mmcv", "mmcv-lite", "mmdet", "mmpretrain", "timm", "transformers")
 
 
 class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,14 +30,19 @@ class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the record holds for: see :meth:`Journal.key`."""
     record: ScanRecord
     seconds: float
+    files: dict[str, str] = {}
+    """Hash by path of every file that the record rests on."""
+    map: str = ""
+    """Hash of the map that was written."""
 
 
 class Journal:
     """Records by what they hold for, read from a file and added to it line by line.
 
-    A line counts once it is whole: one that was cut off when the process died is dropped. What holds for another
-    version of a config's own file, for other options or for another lrdecay is not taken; a change in a ``_base_``, a
-    module or a package is not seen, so a journal is for going on with a scan, not for the next one.
+    A line counts once it is whole: one that was cut off when the process died is dropped. A record is taken only if
+    the config, its bases, the modules that it imported and whatever else was read are as they were, for the same
+    options and the same versions of the stack. One of a config that failed is not taken: what it lacked may be there
+    by now. Not seen are edits inside an installed package and environment variables.
 
     Args:
         path: the file; None keeps nothing.
@@ -45,6 +57,7 @@ class Journal:
         self._options = list(options)
         self._file: IO[bytes] | None = None
         self._done: dict[str, Done] = {}
+        self._hashes: dict[str, str] = {}
 
     def __enter__(self) -> Journal:
         if self.path is not None:
@@ -63,19 +76,30 @@ class Journal:
 
     def done(self, config: str) -> Done | None:
         """What is known of a config, None if it must be built."""
-        return self._done.get(self.key(config))
+        done = self._done.get(self.key(config)) if self._done else None
+        return done if done and not done.record.failed and self._unchanged(done.files) else None
 
-    def add(self, record: ScanRecord, seconds: float) -> None:
-        """Write a record down, at once."""
+    def add(
+        self, record: ScanRecord, seconds: float, files: Mapping[str, str], *, map_file: Path | None = None
+    ) -> None:
+        """Write a record down, at once, with the hashes of what it rests on and of the map that was written."""
         if self._file is None:
             return
-        done = Done(self.key(record.config), record, round(seconds, 3))
+        done = Done(
+            self.key(record.config),
+            record,
+            round(seconds, 3),
+            dict(files),
+            content_hash(str(map_file)) if map_file else "",
+        )
         self._file.write(msgspec.json.encode(done) + b"\n")
         self._file.flush()
 
     def key(self, config: str) -> str:
-        """Hash of a config's name and text, of the options and of lrdecay's version."""
-        parts = [__version__, config, *self._options, hashlib.sha256(_bytes(config)).hexdigest()]
+        """Hash of a config's name, place and text, of the options, and of the versions of lrdecay and the stack."""
+        file = config_path(config)
+        place = [os.path.abspath(file), content_hash(str(file))] if file else []  # noqa: PTH100
+        parts = [__version__, versions(), config, *self._options, *place]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _read(self, path: Path) -> int:
@@ -94,7 +118,20 @@ class Journal:
             raise LrdecayError("is no journal of a scan", where=str(path), remedy="give a new file, or delete this one")
         return len(whole)
 
+    def _unchanged(self, files: Mapping[str, str]) -> bool:
+        for path in files:
+            if path not in self._hashes:
+                self._hashes[path] = content_hash(path)
+        return bool(files) and all(known and self._hashes[path] == known for path, known in files.items())
 
-def _bytes(config: str) -> bytes:
-    file = config_path(config)
-    return file.read_bytes() if file else b""
+
+@cache
+def versions() -> dict[str, str | None]:
+    """Version of Python and of every package of the stack, None for what is not installed. Nothing is imported."""
+    found: dict[str, str | None] = {"python": sys.version}
+    for package in _STACK:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # noqa: PERF203
+            found[package] = None
+    return found

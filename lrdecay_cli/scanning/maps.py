@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import to_json, write_text
 from lrdecay_cli.files.config_path import SEPARATOR
@@ -17,6 +19,19 @@ def map_path(folder: Path, config: str) -> Path:
     parts = PurePosixPath(config.replace(SEPARATOR, "/").replace("\\", "/")).parts
     safe = [part.replace(":", "_") for part in parts if part not in ("/", "..", ".")]
     return folder.joinpath(*safe[:-1], f"{safe[-1].removesuffix('.py')}.json")
+
+
+def check_maps(folder: Path, configs: Iterable[str]) -> None:
+    """Raise LrdecayError if two configs would have one and the same map."""
+    taken: dict[Path, str] = {}
+    for config in configs:
+        other = taken.setdefault(map_path(folder, config), config)
+        if other != config:
+            raise LrdecayError(
+                f"the maps of {other} and {config} would be one file",
+                where="--maps",
+                remedy="scan them apart, or from a directory above both",
+            )
 
 
 def write_map(folder: Path, config: str, group_map: GroupMap) -> None:

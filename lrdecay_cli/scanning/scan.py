@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -15,8 +16,9 @@ from lrdecay_cli.scanning.building import Built
 from lrdecay_cli.scanning.children import Outcome
 from lrdecay_cli.scanning.journal import Journal
 from lrdecay_cli.scanning.maps import map_path, write_map
+from lrdecay_cli.scanning.sources import content_hash
 
-Builder = Callable[[Sequence[str]], Iterator[Outcome]]
+Builder = Callable[[Sequence[str]], Generator[Outcome, None, None]]
 """Builds configs, each in a process of its own, and gives a :class:`Built` in JSON for each as it is done."""
 
 
@@ -42,7 +44,8 @@ def scan(
         configs: names of configs.
         builder: builds them.
         journal: takes each record as soon as it is there, and gives what is done already.
-        maps: a folder for the group maps; a config whose map is not there is built again.
+        maps: a folder for the group maps; a config whose map is not there, or another than was
+            written, is built again.
         tell: told of each record as it comes.
 
     Returns:
@@ -54,18 +57,21 @@ def scan(
     found: dict[str, Timed] = {}
     for config in configs:
         done = journal.done(config)
-        if done and (maps is None or done.record.status != OK or map_path(maps, config).exists()):
+        if done and (maps is None or done.record.status != OK or content_hash(str(map_path(maps, config))) == done.map):
             found[config] = Timed(done.record, done.seconds)
             tell(found[config])
     try:
-        for outcome in builder([config for config in configs if config not in found]):
-            built = _built(outcome)
-            record = built.record
-            if maps is not None and built.group_map is not None:
-                record = _with_map(record, built, maps)
-            journal.add(record, outcome.seconds)
-            found[record.config] = Timed(record, outcome.seconds)
-            tell(found[record.config])
+        # Closed at once when it is interrupted: the process may end without collecting it, and its children live on.
+        with closing(builder([config for config in configs if config not in found])) as outcomes:
+            for outcome in outcomes:
+                built, config = _built(outcome), outcome.name
+                record = built.record
+                if maps is not None and built.group_map is not None:
+                    record = _with_map(record, built, maps)
+                at = map_path(maps, config) if maps and record.status == OK else None
+                journal.add(record, outcome.seconds, built.files, map_file=at)
+                found[config] = Timed(record, outcome.seconds)
+                tell(found[config])
     except KeyboardInterrupt as error:
         remedy = f"go on with --resume {journal.path}" if journal.path else "with --resume FILE they would be kept"
         raise Interrupted(f"interrupted: {len(found)} of {len(configs)} configs done", remedy=remedy) from error
@@ -80,7 +86,14 @@ def document_of(records: Iterable[ScanRecord], device: str, overrides: Sequence[
 def _built(outcome: Outcome) -> Built:
     if outcome.lost:
         return Built(ScanRecord(config=outcome.name, status=outcome.lost, problem=outcome.reason))
-    return msgspec.json.decode(outcome.answer, type=Built)
+    try:
+        built = msgspec.json.decode(outcome.answer, type=Built)
+    except msgspec.DecodeError:
+        built = None
+    if built is None or built.record.config != outcome.name:
+        # A config can write to any open file of its process.
+        return Built(ScanRecord(config=outcome.name, status="crashed", problem="its answer cannot be read"))
+    return built
 
 
 def _with_map(record: ScanRecord, built: Built, maps: Path) -> ScanRecord:

@@ -1,6 +1,6 @@
 """Building in a process beside this one, where this one cannot be forked: on Windows, and in a Dask worker's threads.
 
-``python -m lrdecay_cli.scanning.servers OPTIONS`` reads names of configs from stdin, a line each, and answers each with
+A server, which :func:`main` is, reads names of configs from stdin, a line each, and answers each with
 an :class:`Outcome` as a line of JSON.
 """
 
@@ -11,16 +11,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from pathlib import Path
 
 import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.scanning.building import build, preload
+from lrdecay_cli.domain.scan import ScanRecord
+from lrdecay_cli.scanning.building import Built, build, preload
 from lrdecay_cli.scanning.children import Outcome, in_children
 
 _here = threading.local()
+# Not ``-m``: that would put the working directory before the installed packages, where a project's folder may hide one.
+# lrdecay itself may come from a clone, which is found behind them.
+_START = (
+    f"import sys; sys.path[:] = [*filter(None, sys.path), {str(Path(__file__).parents[2])!r}]; "
+    "from lrdecay_cli.scanning.servers import main; main()"
+)
 
 
 class BuildOptions(msgspec.Struct, frozen=True):
@@ -33,19 +41,26 @@ class BuildOptions(msgspec.Struct, frozen=True):
     memory: int | None = None
     """Bytes by which a build may grow; None for no limit."""
     verbose: bool = False
+    folder: str = ""
+    """Where relative paths start and modules are found; empty for the working directory."""
 
     def work(self, config: str) -> bytes:
         """Build one config: a :class:`lrdecay_cli.scanning.building.Built` in JSON."""
+        try:
+            os.chdir(self.folder or ".")
+        except OSError as error:
+            said = f"the worker cannot enter {self.folder} ({error.strerror}); workers need the files at the same place"
+            return msgspec.json.encode(Built(ScanRecord(config=config, status="error", problem=said)))
         return msgspec.json.encode(build(config, self.cfg_options, self.device, self.verbose))
 
-    def in_children(self, configs: Sequence[str], jobs: int) -> Iterator[Outcome]:
+    def in_children(self, configs: Sequence[str], jobs: int) -> Generator[Outcome, None, None]:
         """Build configs in forked children of this process."""
         return in_children(
             configs, self.work, jobs=jobs, timeout=self.timeout, memory=self.memory, verbose=self.verbose
         )
 
 
-def forked(options: BuildOptions, jobs: int, configs: Sequence[str]) -> Iterator[Outcome]:
+def forked(options: BuildOptions, jobs: int, configs: Sequence[str]) -> Generator[Outcome, None, None]:
     """Build in children of this process, ``jobs`` at a time; in processes beside it where there is no fork."""
     if not configs:
         return
@@ -57,7 +72,7 @@ def forked(options: BuildOptions, jobs: int, configs: Sequence[str]) -> Iterator
         yield from submitted(executor, options, configs)
 
 
-def on_dask(options: BuildOptions, address: str, configs: Sequence[str]) -> Iterator[Outcome]:
+def on_dask(options: BuildOptions, address: str, configs: Sequence[str]) -> Generator[Outcome, None, None]:
     """Build on the workers of the Dask cluster at ``address``. Work of a worker that dies is done by another."""
     try:
         from distributed import Client
@@ -69,11 +84,12 @@ def on_dask(options: BuildOptions, address: str, configs: Sequence[str]) -> Iter
     except (OSError, ValueError) as error:
         said = " ".join(str(error).split())
         raise LrdecayError(f"no Dask scheduler answers ({said})", where=address, remedy="check the address") from error
+    here = msgspec.structs.replace(options, folder=str(Path.cwd()))
     with client:
-        yield from submitted(client.get_executor(retries=3, pure=False), options, configs)
+        yield from submitted(client.get_executor(retries=3, pure=False), here, configs)
 
 
-def submitted(executor: Executor, options: BuildOptions, configs: Sequence[str]) -> Iterator[Outcome]:
+def submitted(executor: Executor, options: BuildOptions, configs: Sequence[str]) -> Generator[Outcome, None, None]:
     """Build through any executor of the :mod:`concurrent.futures` kind."""
     futures = {executor.submit(build_beside, config, options): config for config in configs}
     try:
@@ -99,7 +115,7 @@ class _Server:
     def __init__(self, options: BuildOptions) -> None:
         self._options = options
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, msgspec.json.encode(options).decode()],
+            [sys.executable, "-c", _START, msgspec.json.encode(options).decode()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if options.verbose else subprocess.DEVNULL,
@@ -159,7 +175,3 @@ def main() -> None:
         return Outcome(config, options.work(config), seconds=time.monotonic() - started)
 
     _serve(options, build_one)
-
-
-if __name__ == "__main__":
-    main()

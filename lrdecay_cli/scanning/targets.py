@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -23,15 +24,20 @@ def configs_of(targets: Iterable[str]) -> list[str]:
     Raises:
         LrdecayError: nothing is there, or nothing below it is a config.
     """
-    found: dict[str, None] = {}
+    found: dict[str, str] = {}
     for target in targets:
-        configs = list(_in_zoo(target) if SEPARATOR in target else _on_disk(target))
+        configs = sorted(_in_zoo(target) if SEPARATOR in target else _on_disk(target))
         if not configs:
             raise LrdecayError(
                 "no config there", where=target, remedy="give a config, a directory, a glob or mmdet::DIR"
             )
-        found.update(dict.fromkeys(configs))
-    return sorted(found)
+        for config in configs:
+            if not config.isprintable():
+                # JSON, or one line of a table, cannot hold it.
+                raise LrdecayError(f"no name for a config: {config!r}", where=ascii(target), remedy="rename the file")
+            # By the file: configs/a.py and ./configs/a.py are one. A link is another config: its bases may be.
+            found.setdefault(config if SEPARATOR in config else os.path.abspath(config), config)  # noqa: PTH100
+    return sorted(found.values())
 
 
 def shard_of(configs: Sequence[str], shard: str | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.scan import ScanRecord
 from lrdecay_cli.scanning.journal import Journal
+from lrdecay_cli.scanning.sources import content_hash
 
 
 @pytest.fixture
@@ -16,8 +18,10 @@ def kept(tmp_path: Path) -> tuple[Path, str]:
     """A journal that holds a config's record."""
     config = tmp_path / "config.py"
     config.write_text("model = 1")
+    base = tmp_path / "base.py"
+    base.write_text("lr = 1")
     with Journal(tmp_path / "journal", ["cpu"]) as journal:
-        journal.add(ScanRecord(config=str(config), status="ok"), 1.5)
+        journal.add(ScanRecord(config=str(config), status="ok"), 1.5, {str(base): content_hash(str(base))})
     return tmp_path / "journal", str(config)
 
 
@@ -57,3 +61,27 @@ def test_a_file_that_is_no_journal_is_refused_and_left_alone(text: str, tmp_path
     with pytest.raises(LrdecayError, match="is no journal"), Journal(file, []):
         pass
     assert file.read_text() == text
+
+
+def test_an_edit_of_what_the_record_rests_on_is_not_done(kept: tuple[Path, str], tmp_path: Path) -> None:
+    before = (tmp_path / "base.py").stat()
+    (tmp_path / "base.py").write_text("lr = 2")
+    # Not even with its time put back.
+    os.utime(tmp_path / "base.py", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert not known(*kept)
+    (tmp_path / "base.py").unlink()
+    assert not known(*kept)
+
+
+@pytest.mark.parametrize("status", ["error", "timeout", "crashed", "needs mmcv"])
+def test_what_failed_is_tried_again(tmp_path: Path, status: str) -> None:
+    (tmp_path / "config.py").write_text("model = 1")
+    config = str(tmp_path / "config.py")
+    with Journal(tmp_path / "journal", ["cpu"]) as journal:
+        journal.add(ScanRecord(config=config, status=status), 1.5, {config: content_hash(config)})
+    assert not known(tmp_path / "journal", config)
+
+
+def test_another_version_of_the_stack_is_not_done(kept: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrdecay_cli.scanning.journal.versions", lambda: {"torch": "0.1"})
+    assert not known(*kept)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.scanning.maps import check_maps
 from lrdecay_cli.scanning.targets import configs_of, shard_of
 
 FILES = [
@@ -78,3 +80,23 @@ def test_shards_are_everything_once(count: int) -> None:
 def test_what_is_no_shard(shard: str) -> None:
     with pytest.raises(LrdecayError, match="is no shard"):
         shard_of([], shard)
+
+
+def test_one_file_by_several_names_is_scanned_once(folder: Path) -> None:
+    names = ["configs", "./configs/a.py", str(folder / "configs/a.py"), "configs/../configs/a.py"]
+    assert configs_of(names) == ["configs/a.py", "configs/deep/b.py"]
+
+
+@pytest.mark.parametrize("name", [b"a\nb.py", b"a\xff.py"])
+def test_a_name_that_no_report_can_hold_is_refused_before_anything_is_built(folder: Path, name: bytes) -> None:
+    Path(os.fsdecode(os.fsencode(folder / "configs") + b"/" + name)).write_text("")
+    with pytest.raises(LrdecayError, match="no name for a config") as caught:
+        configs_of(["configs"])
+    assert caught.value.line().isprintable()
+
+
+@pytest.mark.parametrize("configs", [["../b/c.py", "b/c.py"], ["/b/c.py", "b/c.py"], ["mmdet::b/c.py", "mmdet/b/c.py"]])
+def test_two_configs_never_write_one_map(configs: list[str]) -> None:
+    check_maps(Path("maps"), [configs[0], "other.py"])
+    with pytest.raises(LrdecayError, match=f"the maps of {configs[0]} and {configs[1]} would be one file"):
+        check_maps(Path("maps"), configs)

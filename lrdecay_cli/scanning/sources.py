@@ -1,0 +1,74 @@
+"""The files that an answer rests on: noted while it is made, compared before it is used again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import sysconfig
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+# Of an installed package only configs count: its modules go by its version.
+_CONFIG_SUFFIXES = (".py", ".json", ".yaml", ".yml")
+_NOT_CONTENT = ("/proc/", "/sys/", "/dev/")
+
+
+def noting() -> Callable[[], dict[str, str]]:
+    """Note every file that this process reads from now on; returns what gives their hashes by path.
+
+    A file that was written to in the meantime has no hash, and never passes for unchanged. For a process that does
+    nothing else afterwards: an audit hook cannot be taken back.
+    """
+    opened: set[str] = set()
+    before = set(sys.modules)
+    started = time.time_ns()
+
+    def note(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(arguments[0], (str, bytes)) and not _writes(arguments[2]):
+            opened.add(os.path.abspath(os.fsdecode(arguments[0])))  # noqa: PTH100
+
+    sys.addaudithook(note)
+
+    def hashes() -> dict[str, str]:
+        files = {name: str(getattr(module, "__file__", None)) for name, module in tuple(sys.modules.items())}
+        loaded = {file for name, file in files.items() if name not in before}
+        read = sorted(path for path in (opened - {*files.values()}) | loaded if _counts(path))
+        return {path: _hash_since(path, started) for path in read if Path(path).is_file()}
+
+    return hashes
+
+
+def content_hash(path: str) -> str:
+    """SHA-256 (hex) of a file, empty if it cannot be read."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _hash_since(path: str, started: int) -> str:
+    try:
+        # The clock that the file system stamps with is a few milliseconds behind.
+        return "" if os.stat(path).st_ctime_ns > started - 10_000_000 else content_hash(path)  # noqa: PTH116
+    except OSError:
+        return ""
+
+
+def _writes(flags: object) -> bool:
+    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR))
+
+
+def _counts(path: str) -> bool:
+    if path.startswith(_NOT_CONTENT) or path.endswith(".pyc"):
+        return False
+    return not path.startswith(_installed()) or (path.endswith(_CONFIG_SUFFIXES) and "configs" in Path(path).parts)
+
+
+@cache
+def _installed() -> tuple[str, ...]:
+    places = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    return tuple({f"{place}{os.sep}" for place in places})

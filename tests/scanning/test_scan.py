@@ -1,0 +1,46 @@
+"""The loop of a scan: what it makes of answers, and how it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli.domain.errors import Interrupted
+from lrdecay_cli.scanning.children import Outcome
+from lrdecay_cli.scanning.journal import Journal
+from lrdecay_cli.scanning.scan import Timed, scan
+
+
+@pytest.mark.parametrize(
+    "answer", [b"noise", b"{}", b'{"record": {"config": "other.py", "status": "ok"}}', b"\xff\x00"]
+)
+def test_an_answer_that_is_none_is_one_row(answer: bytes) -> None:
+    def builder(configs: Sequence[str]) -> Generator[Outcome, None, None]:
+        yield from (Outcome(config, answer) for config in configs)
+
+    with Journal(None, []) as journal:
+        (one,) = scan(["a.py"], builder, journal)
+    assert (one.record.config, one.record.status) == ("a.py", "crashed")
+
+
+def test_interrupted_between_two_results_it_ends_the_children_and_keeps_the_first(tmp_path: Path) -> None:
+    closed = []
+
+    def builder(configs: Sequence[str]) -> Generator[Outcome, None, None]:
+        try:
+            yield from (Outcome(config, b"", "crashed", "by design") for config in configs)
+        finally:
+            closed.append(True)
+
+    # Held here, so that it is not closed for want of a holder.
+    outcomes = builder(["a.py", "b.py"])
+
+    def stop(_: Timed) -> None:
+        raise KeyboardInterrupt
+
+    with Journal(tmp_path / "journal", []) as journal, pytest.raises(Interrupted, match="1 of 2 configs done"):
+        scan(["a.py", "b.py"], lambda _: outcomes, journal, tell=stop)
+    assert closed
+    assert b"a.py" in (tmp_path / "journal").read_bytes()
