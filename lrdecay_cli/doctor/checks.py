@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lrdecay_cli.doctor import commands
 from lrdecay_cli.doctor.bounds import asserted_ranges
-from lrdecay_cli.doctor.known import LIBRARIES, MMCV_RANGE, OPTIONALS, PAIRS, WHEELS_WITHOUT_DEPENDENCIES, Pair
+from lrdecay_cli.doctor.known import LIBRARIES, MMCV_RANGE, OPTIONALS, PAIRS, Pair
 from lrdecay_cli.doctor.survey import Survey
 from lrdecay_cli.doctor.versions import common_range, public, release, satisfies
 from lrdecay_cli.domain.diagnosis import Issue, Need
@@ -30,15 +30,13 @@ def issues(found: Survey) -> tuple[Issue, ...]:
 def needs(found: Survey) -> tuple[Need, ...]:
     """Packages that are not there and that configs of an installed zoo cannot be built without."""
     return tuple(
-        Need(one.package, one.zoo, one.folders, one.which, _optional_command(found, one.package, one.install))
+        Need(one.package, one.zoo, one.folders, one.which, _optional_command(found, one.install))
         for one in OPTIONALS
         if one.zoo in found and one.package not in found
     )
 
 
-def _optional_command(found: Survey, package: str, requirement: str) -> str:
-    if package in WHEELS_WITHOUT_DEPENDENCIES:
-        return commands.change(requirement)
+def _optional_command(found: Survey, requirement: str) -> str:
     # It is built against the installed torch, which a build of its own environment would not see.
     return commands.install(found, requirement, options="--no-build-isolation" if "git+" in requirement else "")
 

@@ -112,7 +112,8 @@ class Optional(NamedTuple):
 
 
 # Found in the sources of mmdet 3.3.0 and mmpretrain 1.2.0 and in the models of their zoos. Left out is what is asked
-# for only when a model runs, trains or is evaluated: panopticapi, scikit-learn, nltk, lvis, cityscapesscripts,
+# for only when a model runs, trains or is evaluated, or is stood in for (fairscale, lap, motmetrics, scikit-image: see
+# ``openmmlab/second_tries.py``): panopticapi, scikit-learn, nltk, lvis, cityscapesscripts,
 # albumentations, seaborn, trackeval, pycocoevalcap, jsonlines.
 OPTIONALS = (
     Optional(
@@ -129,11 +130,7 @@ OPTIONALS = (
         "mmpretrain",
         ("blip", "blip2", "chinese_clip", "clip", "flamingo", "llava", "minigpt4", "ofa", "otter"),
     ),
-    Optional("fairscale", "fairscale", "mmdet", ("grounding_dino", "mm_grounding_dino"), "num_cp above 0"),
     Optional("timm", "timm", "mmdet", ("timm_example",)),
-    Optional("lap", "lap", "mmdet", ("bytetrack", "ocsort")),
-    Optional("motmetrics", "motmetrics", "mmdet", ("deepsort", "sort", "strongsort")),
-    Optional("skimage", "scikit-image", "mmdet", ("boxinst",)),
     Optional(
         "detectron2",
         "detectron2 @ git+https://github.com/facebookresearch/detectron2",
@@ -142,6 +139,3 @@ OPTIONALS = (
         "d2_*",
     ),
 )
-
-WHEELS_WITHOUT_DEPENDENCIES = {"fairscale"}
-"""What is installed with ``--no-deps``, since torch and numpy are all that it needs."""

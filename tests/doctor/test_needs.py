@@ -25,19 +25,7 @@ EVIDENCE = {
         "models/multimodal/__init__.py",
         "WITH_MULTIMODAL",
     ),
-    ("fairscale", "mmdet"): (
-        r"num_cp=[1-9]|num_cp': [1-9]",
-        "models/layers/transformer/grounding_dino_layers.py",
-        "import checkpoint_wrapper",
-    ),
     ("timm", "mmdet"): (r"TIMMBackbone", "", ""),
-    ("lap", "mmdet"): (r"'(ByteTracker|OCSORTTracker)'", "models/trackers/byte_tracker.py", "import lap"),
-    ("motmetrics", "mmdet"): (r"'(SORT|StrongSORT)Tracker'", "models/trackers/sort_tracker.py", "import motmetrics"),
-    ("skimage", "mmdet"): (
-        r"BoxInstDataPreprocessor",
-        "models/data_preprocessors/data_preprocessor.py",
-        "import skimage",
-    ),
     ("detectron2", "mmdet"): (r"'Detectron2Wrapper'", "models/detectors/d2_wrapper.py", "import detectron2"),
 }
 
