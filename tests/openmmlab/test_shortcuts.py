@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+import pytest
 
 from tests.commands.test_errors import CONFIGS as BROKEN
 from tests.openmmlab.zoo_answers import answers, zoo
 
-# LRDECAY_ZOO=all takes them all, and most of an hour.
-WHOLE = os.environ.get("LRDECAY_ZOO") == "all"
+# --whole-zoo takes them all, and most of an hour.
 STEP = 71
 
 
-def test_quick_answers_are_the_exact_ones() -> None:
+def test_quick_answers_are_the_exact_ones(request: pytest.FixtureRequest) -> None:
     configs = zoo()
-    sample = configs if WHOLE else configs[::STEP]
+    sample = configs if request.config.getoption("--whole-zoo") else configs[::STEP]
     quick, exact = dict(answers("quick", sample)), dict(answers("exact", sample))
     assert sorted(quick) == sorted(exact) == sorted(sample)
     # One that fails is run again without shortcuts; that must be the exception.
