@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.commands.projects import PLUG
 from tests.commands.running import lrdecay
-from tests.commands.test_scan import PLUG, SMALL
+from tests.commands.test_scan import SMALL
 
 PLUGGED = """
 custom_imports = dict(imports=["my_plug"])
