@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -23,13 +23,19 @@ _AGAIN = "_LRDECAY_AGAIN"
 _console = False
 _plain = False
 _unhurried = False
+# As they were at first: a config may change them.
+_environment: dict[str, str] = {}
+_folder = ""
 
 
 def begin() -> None:
     """Allow shortcuts in this process. For the console entry, before anything else."""
-    global _console, _plain
+    global _console, _plain, _environment, _folder
     _console = True
     _plain = os.environ.pop(_AGAIN, None) is not None
+    _environment = dict(os.environ)
+    with suppress(OSError):
+        _folder = os.getcwd()  # noqa: PTH109 (pathlib is not imported yet)
     # One command and out: what a collection could free is not worth the time.
     gc.disable()
 
@@ -76,13 +82,14 @@ def shortcuts(*, verbose: bool) -> Iterator[None]:
 
 def _start_over(held: Held, reason: str) -> None:
     """Replace this process by the same command without shortcuts. Comes back if there is no interpreter to run it."""
-    if not sys.executable:
+    if not sys.executable or not _folder:
         return
     held.drop()
+    os.chdir(_folder)
     sys.stderr.write(reason)
     sys.stderr.flush()
     command = [sys.executable, *sys.orig_argv[1:]]
-    environment = {**os.environ, _AGAIN: "1"}
+    environment = {**_environment, _AGAIN: "1"}
     if os.name == "posix":
         os.execve(sys.executable, command, environment)
     # Elsewhere exec would let the shell go on while the new process still writes.

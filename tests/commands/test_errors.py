@@ -9,8 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from mmengine.logging import MMLogger
 
-from tests.commands.running import SAMPLES, lrdecay
+from lrdecay_cli.app.main import run
+from tests.commands.running import SAMPLES, Result, lrdecay
+
+# Made here, and not with the streams of the first test that needs it, which are closed when that is over.
+MMLogger.get_current_instance()
 
 LAYER_WISE = SAMPLES / "convnext-t_layer-wise.py"
 GOOD = f'_base_ = "{LAYER_WISE}"\n'
@@ -87,11 +92,14 @@ def assert_one_line(result: object, pattern: str) -> None:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_config(name: str, tmp_path: Path) -> None:
+def test_config(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """In this process: as a command, each would load the stack twice, since what fails is tried again."""
     text, pattern = CONFIGS[name]
     (tmp_path / "config.py").write_text(text)
     (tmp_path / "broken.py").write_text("a = 1\nb = = 2\n")
-    assert_one_line(lrdecay("inspect", "config.py", cwd=tmp_path), pattern)
+    monkeypatch.chdir(tmp_path)
+    code = run(["inspect", "config.py"])
+    assert_one_line(Result(code, *capfd.readouterr()), pattern)
 
 
 USAGE = {

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from lrdecay_cli.app.main import run
 from lrdecay_cli.files import to_json
+from lrdecay_cli.openmmlab.quick_imports import is_quick
 from tests.commands.running import SAMPLES, lrdecay
 from tests.commands.test_errors import CONFIGS as BROKEN
 from tests.group_maps import group_map
@@ -117,6 +119,7 @@ PLUGS = {
     ),
     "distributed optimizer": (LONE_GROUP, "self.layer = nn.Linear(2, 3)", ZERO, False),
     "only works with all imports": (
+        "import os\nassert os.environ.pop('MARK', 0) == 0\nos.environ['MARK'] = 'first attempt'\nos.chdir('/')\n"
         "import scipy.optimize\nassert type(scipy.optimize).__name__ == 'module'",
         "self.layer = nn.Linear(2, 3)",
         ADAMW,
@@ -168,6 +171,12 @@ def test_a_second_attempt_still_has_stdin(tmp_path: Path) -> None:
     map_text = to_json(group_map({"group_0": {"lr": 1e-3, "weight_decay": 1e-2, "parameters": parameters}}))
     result = lrdecay("diff", "-", "config.py", "--only", "lr,shape", cwd=tmp_path, stdin=map_text)
     assert (result.code, result.out.splitlines()[-1]) == (0, "same in lr, shape: 2 tensors")
+
+
+def test_a_python_program_keeps_its_imports(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["inspect", LAYER_WISE]) == 0
+    assert "228 of 228 tensors" in capsys.readouterr().out
+    assert not is_quick()
 
 
 HOLDING = """
