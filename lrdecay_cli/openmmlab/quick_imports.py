@@ -43,8 +43,8 @@ PUT_OFF: dict[str, tuple[str, ...]] = {
     # 5%: drawings.
     "matplotlib": (),
     "matplotlib.patches": ("Rectangle",),
-    # 8%, where it is installed: language models. The last four subclass its classes, and register what they define:
-    # a config that names one of those fails here, and is run again.
+    # 8%, where it is installed: language models. The last four subclass its classes. What they register is not known
+    # until then: a config that names it fails, and is run again.
     "transformers": ("Adafactor", "AutoTokenizer", "BertConfig", "BertModel"),
     "mmdet.models.utils.vlfuse_helper": (
         *("BertEncoderLayer", "MAX_CLAMP_VALUE", "SingleScaleBiAttentionBlock", "VLFuse", "permute_and_flatten"),
