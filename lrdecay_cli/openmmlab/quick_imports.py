@@ -12,10 +12,10 @@ from lrdecay_cli.openmmlab.lazy_modules import LazyFinder, execute, is_put_off
 _META_KERNELS = "torch._meta_registrations"
 _FUNCTIONAL = "torch.distributed.optim.functional_"
 
-# By module: what the stack takes out of it by name. Any other name, and any use, loads it. The figures are shares of a
-# plain build of ConvNeXt-T Mask R-CNN.
+# By module: what the stack takes out of it by name. Any other name, and any use, loads it. The figures are what it
+# would take, as shares of the CPU time of a plain build of ConvNeXt-T Mask R-CNN.
 PUT_OFF: dict[str, tuple[str, ...]] = {
-    # 12%: mmengine's ZeRO optimizer wrapper pulls torch.distributed.optim. That needs FSDP for an optimizer of its
+    # 14%: mmengine's ZeRO optimizer wrapper pulls torch.distributed.optim. That needs FSDP for an optimizer of its
     # own, which needs tensor parallelism, sympy and torch._dynamo; and it compiles TorchScript for optimizers that it
     # only lists. mmengine's own FSDP wrapper and strategy are two further roads to it.
     "torch.distributed.fsdp": ("FullyShardedDataParallel",),
@@ -32,19 +32,19 @@ PUT_OFF: dict[str, tuple[str, ...]] = {
     # 8%: torchvision.ops pulls torch._dynamo, the compiler. The stack only computes with its operators.
     "torchvision": (),
     "torch._dynamo": (),
-    # 6%: kernels for tensors without memory, on which nothing is built unless --device meta asks for it. Whatever
+    # 4%: kernels for tensors without memory, on which nothing is built unless --device meta asks for it. Whatever
     # misses one raises, and is run again without any of this.
     _META_KERNELS: (),
-    # 6%: assignments of boxes to objects, in the loss; tracking; an evaluation metric.
+    # 4%: assignments of boxes to objects, in the loss; tracking; an evaluation metric.
     "scipy.optimize": ("linear_sum_assignment",),
     "scipy.linalg": (),
     "scipy.sparse": ("csr_matrix",),
     "scipy.sparse.csgraph": ("maximum_bipartite_matching",),
-    # 5%: drawings.
+    # 4%: drawings.
     "matplotlib": (),
     "matplotlib.patches": ("Rectangle",),
-    # 8%, where it is installed: language models. The last four subclass its classes, and register what they define:
-    # a config that names one of those fails here, and is run again.
+    # 22%, where it is installed: language models. The last four subclass its classes. What they register is not known
+    # until then: a config that names it fails, and is run again.
     "transformers": ("Adafactor", "AutoTokenizer", "BertConfig", "BertModel"),
     "mmdet.models.utils.vlfuse_helper": (
         *("BertEncoderLayer", "MAX_CLAMP_VALUE", "SingleScaleBiAttentionBlock", "VLFuse", "permute_and_flatten"),
