@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import sys
 import sysconfig
@@ -18,25 +19,26 @@ _NOT_CONTENT = ("/proc/", "/sys/", "/dev/")
 
 
 def noting() -> Callable[[], dict[str, str]]:
-    """Note every file that this process reads from now on; returns what gives their hashes by path.
+    """Note every file that this process reads or imports from now on; returns what gives their hashes by path.
 
     A file that was written to in the meantime has no hash, and never passes for unchanged. For a process that does
     nothing else afterwards: an audit hook cannot be taken back.
     """
     opened: set[str] = set()
-    before = set(sys.modules)
     started = time.time_ns()
 
     def note(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(arguments[0], (str, bytes)) and not _writes(arguments[2]):
             opened.add(os.path.abspath(os.fsdecode(arguments[0])))  # noqa: PTH100
+        elif event == "import" and isinstance(arguments[1], str):
+            # A compiled module, which the system opens.
+            opened.add(arguments[1])
 
     sys.addaudithook(note)
 
     def hashes() -> dict[str, str]:
-        files = {name: str(getattr(module, "__file__", None)) for name, module in tuple(sys.modules.items())}
-        loaded = {file for name, file in files.items() if name not in before}
-        read = sorted(path for path in (opened - {*files.values()}) | loaded if _counts(path))
+        # Not by way of sys.modules: to look at every module is to copy the memory that is shared with the parent.
+        read = sorted(path for path in map(_source, tuple(opened)) if _counts(path))
         return {path: _hash_since(path, started) for path in read if Path(path).is_file()}
 
     return hashes
@@ -58,12 +60,20 @@ def _hash_since(path: str, started: int) -> str:
         return ""
 
 
+def _source(path: str) -> str:
+    """The module whose byte code a file is; the file itself if it is no byte code."""
+    try:
+        return importlib.util.source_from_cache(path) if path.endswith(".pyc") else path
+    except ValueError:
+        return path
+
+
 def _writes(flags: object) -> bool:
     return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR))
 
 
 def _counts(path: str) -> bool:
-    if path.startswith(_NOT_CONTENT) or path.endswith(".pyc"):
+    if path.startswith(_NOT_CONTENT):
         return False
     return not path.startswith(_installed()) or (path.endswith(_CONFIG_SUFFIXES) and "configs" in Path(path).parts)
 
