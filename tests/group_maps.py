@@ -20,6 +20,7 @@ from lrdecay_cli.domain.group_map import (
     Tool,
     Totals,
 )
+from lrdecay_cli.domain.training import Module, Training
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -65,6 +66,8 @@ def group_map(
         "missing": outside[1],
         "duplicates": further,
         "stand_ins": (),
+        "modules": _modules([*shapes, *(frozen or {}), *(missing or {})]),
+        "training": Training({}, (), {}, {}, None, ()),
     }
     return GroupMap(**{**usual, **fields})
 
@@ -78,6 +81,14 @@ def _group(
     )
     usual: dict[str, Any] = {"layer_id": None, "lr_scale": 1.0, "lr": 0.1, "weight_decay": 0.05, "options": {}}
     return ParameterGroup(name=name, parameters=held, **{**usual, **numbers})
+
+
+def _modules(names: list[str]) -> dict[str, Module]:
+    owned: dict[str, list[str]] = {}
+    for name in names:
+        path, _, own = name.rpartition(".")
+        owned.setdefault(path, []).append(own)
+    return {path: Module("Module", (), tuple(own)) for path, own in owned.items()}
 
 
 def _parameters(shapes: Shapes) -> tuple[Parameter, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.domain.training import Module, Training
 
 SCHEMA_VERSION = 1
 
@@ -144,6 +145,9 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     missing: tuple[Parameter, ...]
     duplicates: tuple[Duplicate, ...]
     stand_ins: tuple[StandIn, ...]
+    modules: Mapping[str, Module]
+    """Every module that registers parameters, by its path, in the model's order."""
+    training: Training
 
     def grouped(self) -> Iterator[tuple[ParameterGroup, GroupedParameter]]:
         """Every grouped parameter with its group, in the optimizer's order."""

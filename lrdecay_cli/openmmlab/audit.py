@@ -22,6 +22,7 @@ from lrdecay_cli.openmmlab.building import (
     check_trainable,
     training_scope,
 )
+from lrdecay_cli.openmmlab.config_facts import modules_of, training_of
 from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, resolved_sha256
 from lrdecay_cli.openmmlab.devices import check_device
 from lrdecay_cli.openmmlab.explaining import clearer_failure, explain_groups
@@ -109,6 +110,8 @@ def _group_map(
         missing=read.missing,
         duplicates=read.duplicates,
         stand_ins=stand_ins,
+        modules=modules_of(model),
+        training=training_of(config, built.reads),
     )
 
 

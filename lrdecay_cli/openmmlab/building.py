@@ -19,6 +19,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.construction import constructing
 from lrdecay_cli.openmmlab.failures import BUILDING, GROUPING, explained, unknown_type
+from lrdecay_cli.openmmlab.option_reads import OptionReads
 from lrdecay_cli.openmmlab.plain_values import type_name
 from lrdecay_cli.openmmlab.quick_imports import spare_compiler
 from lrdecay_cli.openmmlab.second_tries import build_with_second_tries
@@ -44,6 +45,8 @@ class BuiltOptimizer:
     optimizers: Mapping[str, torch.optim.Optimizer]
     constructor: type
     stand_ins: tuple[StandIn, ...]
+    reads: tuple[str, ...]
+    """Paths within ``paramwise_cfg`` that the constructor read."""
 
 
 @contextmanager
@@ -106,9 +109,13 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
     with explained(GROUPING, where, config):
         _check_optimizer(config, where)
         plain_config, stand_ins = _with_plain_wrappers(copy.deepcopy(config.optim_wrapper))
+        reads = OptionReads()
+        if plain_config.get("paramwise_cfg"):
+            plain_config["paramwise_cfg"] = reads.watched(plain_config["paramwise_cfg"])
         spare_compiler()
-        wrapper = build_optim_wrapper(model, plain_config)
-        return BuiltOptimizer(_optimizers(wrapper), _constructor_class(config.optim_wrapper), stand_ins)
+        with reads.unseen_validation():
+            wrapper = build_optim_wrapper(model, plain_config)
+        return BuiltOptimizer(_optimizers(wrapper), _constructor_class(config.optim_wrapper), stand_ins, reads.paths)
 
 
 def _check_optimizer(config: Config, where: str) -> None:

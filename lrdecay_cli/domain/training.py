@@ -1,0 +1,51 @@
+"""What a group map says beside the groups: the modules that own the parameters, and what the config asked for.
+
+The groups are what was built; this is what it was built from, so that rules and explanations need no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import msgspec
+
+Trait = Literal["norm", "depthwise", "conv2d", "deformable", "offset"]
+"""What mmengine's ``DefaultOptimWrapperConstructor`` asks of a module, in its own terms.
+
+==========  ===========================================================================================
+trait       the module
+==========  ===========================================================================================
+norm        is a batch, instance, group or layer norm (``isinstance``)
+depthwise   is a ``Conv2d`` with as many groups as input channels
+conv2d      is a ``Conv2d``
+deformable  is one of mmcv's ``DeformConv2d`` and ``ModulatedDeformConv2d``
+offset      is the child of a deformable one
+==========  ===========================================================================================
+"""
+
+TRAITS: tuple[Trait, ...] = get_args(Trait)
+
+
+class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A module that registers parameters of its own."""
+
+    type: str
+    """Its class name."""
+    traits: tuple[Trait, ...]
+    parameters: tuple[str, ...]
+    """Names within the module, in the order of registration: ``("weight", "bias")``."""
+
+
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The config's own words on how the model is trained, in plain values."""
+
+    optim_wrapper: Mapping[str, Any]
+    param_scheduler: tuple[Any, ...]
+    train_cfg: Mapping[str, Any]
+    misplaced: Mapping[str, Any]
+    """Settings of the optimizer wrapper that stand where nobody reads them, by their path in the config."""
+    reads: tuple[str, ...] | None
+    """Paths within ``paramwise_cfg`` in the order in which the constructor first read them; null if nobody watched."""
+    inherited: tuple[str, ...]
+    """Paths within ``paramwise_cfg`` that the config has from one of its bases and does not name itself."""

@@ -1,0 +1,141 @@
+"""Watching which options of ``paramwise_cfg`` a constructor reads while it makes the groups."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from mmengine.config import ConfigDict
+from mmengine.optim import DefaultOptimWrapperConstructor
+
+from lrdecay_cli.openmmlab.patching import patched
+
+
+class OptionReads:
+    """The paths that were read, in the order of the first time: ``custom_keys``, ``custom_keys.norm.decay_mult``."""
+
+    def __init__(self) -> None:
+        self._paths: dict[str, None] = {}
+        self._paused = 0
+
+    def watched(self, paramwise_cfg: Any) -> Any:
+        """``paramwise_cfg`` as a dict of the same content that notes here what is read of it."""
+        return _watched(paramwise_cfg, "", self) if isinstance(paramwise_cfg, Mapping) else paramwise_cfg
+
+    def note(self, path: str) -> None:
+        """A path was read."""
+        if not self._paused:
+            self._paths.setdefault(path)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path that was read."""
+        return tuple(self._paths)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What is read in here is not used: it is only printed, copied or validated."""
+        self._paused += 1
+        try:
+            yield
+        finally:
+            self._paused -= 1
+
+    @contextmanager
+    def unseen_validation(self) -> Iterator[None]:
+        """Let mmengine's validation pass unseen: it looks at options for every constructor that inherits from it."""
+        validate = DefaultOptimWrapperConstructor._validate_cfg
+
+        def unseen(constructor: Any) -> None:
+            with self.paused():
+                validate(constructor)
+
+        with patched(DefaultOptimWrapperConstructor, _validate_cfg=unseen):
+            yield
+
+
+def _watched(options: Mapping[str, Any], prefix: str, reads: OptionReads) -> _WatchedOptions:
+    watched = _WatchedOptions()
+    # Not by assignment, of which a ConfigDict makes an item.
+    object.__setattr__(watched, "_watch", (prefix, reads))
+    for key, value in dict.items(options) if isinstance(options, dict) else options.items():
+        inner = _watched(value, f"{prefix}{key}.", reads) if isinstance(value, Mapping) else value
+        dict.__setitem__(watched, key, inner)
+    return watched
+
+
+class _WatchedOptions(ConfigDict):  # type: ignore[misc]
+    """Options that tell when a value is read, by any of the ways in which a dict or a ConfigDict is.
+
+    Names alone are no values: whoever goes through them asks for those that matter. Neither is a copy a use.
+    """
+
+    _watch: tuple[str, OptionReads] = ("", OptionReads())
+
+    def _note(self, *keys: Any) -> None:
+        prefix, reads = object.__getattribute__(self, "_watch")
+        for key in keys:
+            if dict.__contains__(self, key):
+                reads.note(f"{prefix}{key}")
+
+    def _unseen_items(self) -> Iterator[tuple[Any, Any]]:
+        keys: list[Any] = list(dict.keys(self))
+        for key in keys:
+            yield key, dict.__getitem__(self, key)
+
+    def __getitem__(self, key: Any) -> Any:
+        self._note(key)
+        return super().__getitem__(key)
+
+    def __getattr__(self, name: str) -> Any:
+        self._note(name)
+        return super().__getattr__(name)
+
+    def __contains__(self, key: Any) -> bool:
+        self._note(key)
+        return bool(super().__contains__(key))
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        self._note(key)
+        return super().get(key, default)
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        self._note(key)
+        return super().pop(key, *default)
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        self._note(key)
+        return dict.setdefault(self, key, default)
+
+    def items(self) -> Any:
+        self._note(*dict.keys(self))
+        return super().items()
+
+    def values(self) -> Any:
+        self._note(*dict.keys(self))
+        return super().values()
+
+    def copy(self) -> Any:
+        return self.__copy__()
+
+    def __copy__(self) -> Any:
+        return _watched(self, *object.__getattribute__(self, "_watch"))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        copied = {key: copy.deepcopy(value, memo) for key, value in self._unseen_items()}
+        return _watched(copied, *object.__getattribute__(self, "_watch"))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            key: value.to_dict() if isinstance(value, _WatchedOptions) else value for key, value in self._unseen_items()
+        }
+
+    def __repr__(self) -> str:
+        return repr(self.to_dict())
+
+    __str__ = __repr__
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return dict, (self.to_dict(),)

@@ -1,0 +1,78 @@
+"""Modules and training settings in a map: held against torch's own modules and against configs made for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from torch import nn
+
+from lrdecay_cli.openmmlab.config_facts import modules_of, training_of
+
+BASE = """
+optim_wrapper = dict(
+    optimizer=dict(type='SGD', lr=0.1), paramwise_cfg=dict(norm_decay_mult=0, custom_keys={'a': dict(lr_mult=2)}))
+"""
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norms = nn.Sequential(
+            nn.BatchNorm2d(4), nn.GroupNorm(2, 4), nn.LayerNorm(4), nn.InstanceNorm2d(4, affine=True)
+        )
+        self.depthwise = nn.Conv2d(4, 8, 3, groups=4)
+        self.again = self.depthwise
+        self.pooling = nn.MaxPool2d(2)
+        self.token = nn.Parameter(nn.Linear(2, 2).weight.detach())
+
+
+def test_modules_in_the_order_of_the_model() -> None:
+    model = Tied()
+    modules = modules_of(model)
+    names = [f"{path}.{name}".lstrip(".") for path, module in modules.items() for name in module.parameters]
+    assert names == [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    assert {path: module.traits for path, module in modules.items() if path.startswith("norms")} == {
+        f"norms.{index}": ("norm",) for index in range(4)
+    }
+    assert modules["depthwise"] == modules["again"]
+    assert modules["depthwise"].traits == ("depthwise", "conv2d")
+    assert modules[""].type == "Tied"
+
+
+def test_deformable_convolution_and_its_offsets() -> None:
+    from mmcv.ops import ModulatedDeformConv2dPack
+
+    traits = {
+        path: module.traits for path, module in modules_of(nn.Sequential(ModulatedDeformConv2dPack(4, 4, 3))).items()
+    }
+    assert traits == {"0": ("deformable",), "0.conv_offset": ("conv2d", "offset")}
+
+
+@pytest.mark.parametrize(
+    ("own", "inherited"),
+    [
+        ("", ("norm_decay_mult", "custom_keys", "custom_keys.a", "custom_keys.a.lr_mult")),
+        ("dict(paramwise_cfg=dict(norm_decay_mult=1))", ("custom_keys", "custom_keys.a", "custom_keys.a.lr_mult")),
+        ("{'paramwise_cfg': {'custom_keys': {'b': {'lr_mult': 3}}}}", ("norm_decay_mult", "custom_keys.a")),
+    ],
+)
+def test_inherited_options(tmp_path: Path, own: str, inherited: tuple[str, ...]) -> None:
+    (tmp_path / "base.py").write_text(BASE)
+    (tmp_path / "config.py").write_text(f"_base_ = 'base.py'\noptim_wrapper = {own or 'dict()'}\n")
+    assert training_of(Config.fromfile(str(tmp_path / "config.py")), None).inherited == inherited
+
+
+def test_misplaced_settings(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text(
+        "paramwise_cfg = dict(norm_decay_mult=0)\n"
+        "optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1, paramwise_cfg=dict(bias_lr_mult=2)))\n"
+        "param_scheduler = dict(type='ConstantLR')\n"
+    )
+    training = training_of(Config.fromfile(str(tmp_path / "config.py")), None)
+    assert training.misplaced == {
+        "paramwise_cfg": {"norm_decay_mult": 0},
+        "optim_wrapper.optimizer.paramwise_cfg": {"bias_lr_mult": 2},
+    }
+    assert training.param_scheduler == ({"type": "ConstantLR"},)

@@ -1,0 +1,94 @@
+"""What a constructor was seen to read, for constructors of mmdet, mmengine, mmpretrain and one of our own."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, build_optim_wrapper
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from torch import nn
+
+from lrdecay_cli.openmmlab.option_reads import OptionReads
+
+DEFAULT = "DefaultOptimWrapperConstructor"
+MMDET = "mmdet.LearningRateDecayOptimizerConstructor"
+
+
+class Spelling(DefaultOptimWrapperConstructor):
+    """Reads an option in each way that a dict or a ConfigDict has, by the name of the way."""
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        options: Any = self.paramwise_cfg
+        options["item"], options.get("get"), options.attribute
+        assert "contains" in options
+        dict(**copy.deepcopy(options).nested)
+        copy.copy(options).pop("popped")
+        assert str(options).startswith("{")
+        return OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+
+
+class ConvNeXt(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm0 = nn.LayerNorm(2)
+
+
+class Model(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = ConvNeXt()
+
+
+def reads_of(constructor: Any, options: dict[str, Any]) -> tuple[str, ...]:
+    reads = OptionReads()
+    with reads.unseen_validation():
+        build_optim_wrapper(
+            Model(),
+            ConfigDict(
+                type="OptimWrapper",
+                optimizer=dict(type="SGD", lr=0.1, weight_decay=0.1),
+                constructor=constructor,
+                paramwise_cfg=reads.watched(ConfigDict(options)),
+            ),
+        )
+    return reads.paths
+
+
+@pytest.mark.parametrize(
+    ("constructor", "options", "read"),
+    [
+        (MMDET, dict(num_layers=6, decay_rate=0.5), ("num_layers", "decay_rate")),
+        # Looked at by mmengine's validation, which every constructor inherits, and used by nobody.
+        (MMDET, dict(norm_decay_mult=0, num_layers=6, decay_rate=1, custom_keys={}), ("num_layers", "decay_rate")),
+        (DEFAULT, dict(norm_decay_mult=0.0, decay_rate=0.5), ("norm_decay_mult",)),
+        (
+            DEFAULT,
+            dict(custom_keys={"norm": dict(lr_mult=0.1), "head": dict(lr_mult=2)}),
+            ("custom_keys", "custom_keys.norm", "custom_keys.norm.lr_mult"),
+        ),
+        (
+            DEFAULT,
+            dict(custom_keys={"norm": dict(decay_multi=0)}),
+            ("custom_keys", "custom_keys.norm", "custom_keys.norm.decay_multi"),
+        ),
+    ],
+)
+def test_reads(constructor: str, options: dict[str, Any], read: tuple[str, ...]) -> None:
+    import mmdet.engine  # noqa: F401
+
+    assert reads_of(constructor, options) == read
+
+
+def test_every_way_to_read() -> None:
+    options = dict(item=1, get=2, attribute=3, contains=4, nested=dict(inner=5), popped=6, untouched=7)
+    with_spelling = OPTIM_WRAPPER_CONSTRUCTORS.module_dict.copy()
+    OPTIM_WRAPPER_CONSTRUCTORS.register_module(module=Spelling)
+    try:
+        read = reads_of("Spelling", options)
+    finally:
+        OPTIM_WRAPPER_CONSTRUCTORS._module_dict = with_spelling
+    assert read == ("item", "get", "attribute", "contains", "nested", "nested.inner", "popped")
