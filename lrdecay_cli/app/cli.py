@@ -13,6 +13,7 @@ from lrdecay_cli import __version__
 COMMANDS = {
     "inspect": "lrdecay_cli.app.inspect_command",
     "diff": "lrdecay_cli.app.diff_command",
+    "check": "lrdecay_cli.app.check_command",
     "scan": "lrdecay_cli.app.scan_command",
     "merge": "lrdecay_cli.app.scan_command",
     "doctor": "lrdecay_cli.app.doctor_command",

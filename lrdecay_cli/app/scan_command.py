@@ -60,6 +60,7 @@ def scan(
     from pathlib import Path
 
     from lrdecay_cli.app.console import Destinations
+    from lrdecay_cli.app.cores import cores
     from lrdecay_cli.app.exit_codes import CLEAN, DIFFERENT
     from lrdecay_cli.app.progress import progress
     from lrdecay_cli.app.sources import check_stack
@@ -85,7 +86,7 @@ def scan(
     check_stack(configs[0])
     overrides = tuple(cfg_options or ())
     options = BuildOptions(overrides, device, timeout or None, int(memory * 2**30) or None, verbose)
-    builder = partial(on_dask, options, dask) if dask else partial(forked, options, jobs or _cores())
+    builder = partial(on_dask, options, dask) if dask else partial(forked, options, jobs or cores())
     journal = Journal(Path(resume) if resume else None, (device, *overrides))
     with journal, progress(len(configs), "scanning") as advance:
         timed = build_all(
@@ -98,14 +99,6 @@ def scan(
     document = document_of((one.record for one in timed), device, overrides)
     destinations.write(report_of(timed, document, verbose=verbose))
     raise typer.Exit(DIFFERENT if any(record.failed for record in document.records) else CLEAN)
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    import os
-
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def merge(

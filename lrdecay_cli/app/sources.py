@@ -39,6 +39,10 @@ class Request(msgspec.Struct, frozen=True):
         caching = Caching(wanted=not (no_cache or exact), verbose=verbose)
         return cls(tuple(cfg_options or ()), device, verbose, exact, caching)
 
+    def kept(self, config: str) -> GroupMap | None:
+        """The map of a config that the cache keeps, if it still holds."""
+        return self.caching.kept(_question(config, self), self.device)
+
 
 def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     """The group map behind each source: a config, an exported map, or ``-`` for a map on stdin.
@@ -65,7 +69,7 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
 def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
     if len(configs) < 2:
         return {config: _map_of(config, request) for config in configs}
-    found = {config: request.caching.kept(_question(config, request), request.device) for config in configs}
+    found = {config: request.kept(config) for config in configs}
     kept = {config: group_map for config, group_map in found.items() if group_map is not None}
     missing = [config for config in configs if config not in kept]
     for config in missing:

@@ -49,6 +49,26 @@ class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     details: tuple[str, ...] = ()
 
 
+class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An entry of a section: one finding, or whatever else has a level, a name and something to say."""
+
+    level: Level
+    label: str
+    """What it is called: ``LRD301 scale-above-one``."""
+    text: str
+    details: tuple[str, ...] = ()
+    """Lines of their own, patterns mostly."""
+    facts: tuple[tuple[str, str], ...] = ()
+    """Label and value, in order."""
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Items about one thing, a config mostly."""
+
+    title: str
+    items: tuple[Item, ...]
+
+
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that one run of a command found out."""
 
@@ -62,3 +82,5 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The record that the JSON format writes."""
     rows: Table | None = None
     """What CSV writes, where the tables are folded further than a machine wants them; None for the tables."""
+    sections: tuple[Section, ...] = ()
+    """Told before the tables."""

@@ -5,24 +5,34 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lrdecay_cli.domain.report import Report, Table
+from lrdecay_cli.domain.report import Report, Section, Table
 from lrdecay_cli.formats.canvas import Canvas
 from lrdecay_cli.formats.numbers import cell_text, printable
 
+_MARKS = {"info": "", "warning": "⚠️ ", "error": "❌ "}
 _RIGHT = ("integer", "rate", "scale", "share")
 
 
 def render(report: Report, canvas: Canvas) -> str:
     """The report as GitHub-flavoured Markdown; ``canvas`` changes nothing."""
     lines = [f"- **{_escape(label)}**: {_escape(value)}" for label, value in report.facts]
+    for section in report.sections:
+        lines += _section(section)
     for table in report.tables:
         lines += ["", *_table(table)] if table.rows else []
     for note in report.notes:
-        mark = {"info": "", "warning": "⚠️ ", "error": "❌ "}[note.level]
-        lines += ["", f"{mark}{_escape(note.text)}", *([""] if note.details else [])]
+        lines += ["", f"{_MARKS[note.level]}{_escape(note.text)}", *([""] if note.details else [])]
         lines += [f"- {_code(detail)}" for detail in note.details]
     lines += ["", f"**{_escape(report.summary)}**"]
     return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _section(section: Section) -> Iterator[str]:
+    yield from ("", f"### {_code(section.title)}", "")
+    for item in section.items:
+        yield f"- {_MARKS[item.level]}**{_escape(item.label)}** {_escape(item.text)}"
+        yield from (f"  - {_code(detail)}" for detail in item.details)
+        yield from (f"  - {_escape(label)}: {_escape(value)}" for label, value in item.facts)
 
 
 def _table(table: Table) -> Iterator[str]:

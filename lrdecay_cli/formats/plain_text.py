@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.domain.report import Note, Report, Table
+from lrdecay_cli.domain.report import Note, Report, Section, Table
 from lrdecay_cli.formats.canvas import Canvas
 from lrdecay_cli.formats.fitting import LEFT_KINDS
 from lrdecay_cli.formats.numbers import cell_text, printable
@@ -12,7 +12,8 @@ from lrdecay_cli.formats.numbers import cell_text, printable
 
 def render(report: Report, canvas: Canvas) -> str:
     """The report as plain text; ``canvas`` changes nothing."""
-    blocks = [*_facts(report), *("\n".join(_table(table)) for table in report.tables if table.rows)]
+    blocks = [*_facts(report), *("\n".join(_section(section)) for section in report.sections)]
+    blocks += ["\n".join(_table(table)) for table in report.tables if table.rows]
     blocks += ["\n".join(line for note in report.notes for line in _note(note)), report.summary]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -36,6 +37,15 @@ def _table(table: Table) -> Iterator[str]:
             for text, width, column in zip(line, widths, table.columns, strict=True)
         )
         yield "  ".join(cells).rstrip()
+
+
+def _section(section: Section) -> Iterator[str]:
+    yield printable(section.title)
+    for item in section.items:
+        yield f"  {item.level}: {printable(item.label)}: {printable(item.text)}"
+        yield from (f"      {printable(detail)}" for detail in item.details)
+        width = max((len(label) for label, _ in item.facts), default=0)
+        yield from (f"      {printable(label):<{width}}  {printable(value)}" for label, value in item.facts)
 
 
 def _note(note: Note) -> Iterator[str]:

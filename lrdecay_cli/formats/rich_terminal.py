@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from lrdecay_cli.domain.report import Branch, Column, Report, Table
+from lrdecay_cli.domain.report import Branch, Column, Report, Section, Table
 from lrdecay_cli.formats.canvas import Canvas
 from lrdecay_cli.formats.fitting import BAR_WIDTH, LEFT_KINDS, Fitting, fit
 from lrdecay_cli.formats.numbers import bar_length, cell_text, full_scale, printable
 
+_LEVELS = {"info": "blue", "warning": "bold yellow", "error": "bold red"}
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 # From the slowest layers to the head: cold to warm, so that the head stands out.
 _RAMP = ("blue", "cyan", "green", "yellow", "bright_yellow")
@@ -25,7 +28,10 @@ def render(report: Report, canvas: Canvas) -> str:
     out = StringIO()
     console = _console(out, canvas.width or 120, canvas)
     if report.facts:
-        console.print(_facts(report))
+        console.print(_grid(report.facts))
+    for section in report.sections:
+        console.print()
+        _print_section(console, section)
     for table in report.tables:
         if table.rows:
             console.print()
@@ -61,11 +67,23 @@ def _console(out: StringIO, width: int, canvas: Canvas) -> Console:
     )
 
 
-def _facts(report: Report) -> RichTable:
+def _print_section(console: Console, section: Section) -> None:
+    console.print(Text(printable(section.title), style="bold underline"), soft_wrap=True)
+    for item in section.items:
+        head = Text.assemble((f"{item.level:<8}", _LEVELS[item.level]), (printable(item.label), "bold"))
+        console.print(head)
+        body = [Text(printable(item.text)), *(Text(printable(detail), "cyan") for detail in item.details)]
+        for line in body:
+            console.print(Padding(line, (0, 0, 0, 8)))
+        if item.facts:
+            console.print(Padding(_grid(item.facts), (0, 0, 0, 8)))
+
+
+def _grid(facts: Sequence[tuple[str, str]]) -> RichTable:
     grid = RichTable.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    for label, value in report.facts:
+    for label, value in facts:
         grid.add_row(printable(label), Text(printable(value)))
     return grid
 

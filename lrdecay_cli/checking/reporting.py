@@ -1,0 +1,144 @@
+"""What ``check`` says about its result."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.finding import SEVERITIES, CheckResult, Finding, Severity
+from lrdecay_cli.domain.report import Column, Item, Note, Report, Section, Table
+
+FINDING_COLUMNS = (
+    Column("config", "config", "name"),
+    Column("code", "code", vital=True),
+    Column("name", "name"),
+    Column("severity", "severity"),
+    Column("message", "message", vital=True),
+    Column("option", "option"),
+    Column("parameters", "parameters", "name"),
+    Column("remedy", "remedy"),
+    Column("suppressed", "suppressed"),
+    Column("fingerprint", "fingerprint"),
+)
+STATISTICS_COLUMNS = (
+    Column("code", "code", vital=True),
+    Column("name", "name", vital=True),
+    Column("severity", "severity"),
+    Column("findings", "findings", "integer"),
+    Column("configs", "configs", "integer"),
+)
+
+
+def report_of(result: CheckResult, *, statistics: bool = False, verbose: bool = False) -> Report:
+    """The report on a result.
+
+    Args:
+        result: what was found.
+        statistics: a table of counts in place of the findings.
+        verbose: every parameter by name, in place of patterns, and the suppressed findings too.
+    """
+    return Report(
+        facts=(),
+        tables=(_statistics(result.counting()),) if statistics else (),
+        notes=tuple(_notes(result)),
+        summary=_summary(result),
+        document=result,
+        rows=_statistics(result.counting()) if statistics else _rows(result.findings),
+        sections=() if statistics else tuple(_sections(result, verbose)),
+    )
+
+
+def check_severity(name: str) -> Severity:
+    """The severity of this name. Raises LrdecayError for a name that is none."""
+    for severity in SEVERITIES:
+        if name == severity:
+            return severity
+    raise LrdecayError(f"unknown severity {name!r}", where="--fail-on", remedy=f"one of {', '.join(SEVERITIES)}")
+
+
+def reaches(result: CheckResult, severity: Severity) -> bool:
+    """Whether a finding that counts is at or above ``severity``."""
+    least = SEVERITIES.index(severity)
+    return any(SEVERITIES.index(finding.severity) >= least for finding in result.counting())
+
+
+def _sections(result: CheckResult, verbose: bool) -> Iterator[Section]:
+    shown = result.findings if verbose else result.counting()
+    by_config: dict[str, list[Finding]] = {}
+    for finding in shown:
+        by_config.setdefault(finding.config, []).append(finding)
+    for config, findings in by_config.items():
+        yield Section(config, tuple(_item(finding, verbose) for finding in findings))
+
+
+def _item(finding: Finding, verbose: bool) -> Item:
+    facts = [("why", finding.why), ("remedy", finding.remedy)]
+    if finding.option:
+        facts.insert(0, ("option", finding.option))
+    if finding.suppressed:
+        until = f", until {finding.suppressed.until}" if finding.suppressed.until else ""
+        facts.append(("suppressed", f"{finding.suppressed.reason} ({finding.suppressed.source}{until})"))
+    return Item(
+        finding.severity,
+        f"{finding.code} {finding.name}",
+        finding.message,
+        finding.parameters if verbose else finding.patterns,
+        tuple(facts),
+    )
+
+
+def _notes(result: CheckResult) -> Iterator[Note]:
+    if result.unjudged:
+        told = tuple(f"{one.config}: {one.status}: {one.problem}" for one in result.unjudged)
+        yield Note(f"could not be judged: {_count(len(told), 'config')}", "error", told)
+
+
+def _summary(result: CheckResult) -> str:
+    counting = result.counting()
+    checked = _count(len(result.checked), "config")
+    suppressed = len(result.findings) - len(counting)
+    tail = f" ({suppressed} suppressed)" if suppressed else ""
+    if not counting:
+        return f"no findings in {checked}{tail}"
+    counts = Counter(finding.severity for finding in counting)
+    told = ", ".join(
+        _count(counts[severity], "info" if severity == "info" else severity, plural=severity != "info")
+        for severity in reversed(SEVERITIES)
+        if counts[severity]
+    )
+    return f"{told} in {checked}{tail}"
+
+
+def _statistics(findings: Sequence[Finding]) -> Table:
+    by_rule: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in findings:
+        by_rule.setdefault((finding.code, finding.name, finding.severity), []).append(finding)
+    rows = ((*rule, len(found), len({finding.config for finding in found})) for rule, found in sorted(by_rule.items()))
+    return Table("", STATISTICS_COLUMNS, tuple(rows))
+
+
+def _rows(findings: Sequence[Finding]) -> Table:
+    return Table(
+        "",
+        FINDING_COLUMNS,
+        tuple(
+            (
+                finding.config,
+                finding.code,
+                finding.name,
+                finding.severity,
+                finding.message,
+                finding.option,
+                " ".join(finding.patterns),
+                finding.remedy,
+                finding.suppressed.reason if finding.suppressed else None,
+                finding.fingerprint,
+            )
+            for finding in findings
+        ),
+    )
+
+
+def _count(number: int, noun: str, *, plural: bool = True) -> str:
+    return f"{number:,} {noun}{'s' if plural and number != 1 else ''}"

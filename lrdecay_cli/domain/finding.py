@@ -1,0 +1,87 @@
+"""What ``check`` found, as its JSON format writes it."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import msgspec
+
+from lrdecay_cli.domain.group_map import Tool
+
+CHECK_SCHEMA_VERSION = 1
+
+Severity = Literal["info", "warning", "error"]
+"""An ``error`` ruins or wastes a run, a ``warning`` most likely is not what was meant, an ``info`` is worth knowing."""
+
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""From the mildest up."""
+
+
+class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a finding does not count."""
+
+    reason: str
+    source: str
+    """Where that is said: a settings file and its key, or a config and its line."""
+    until: str | None = None
+    """The last day on which it holds, ``YYYY-MM-DD``; null for ever."""
+
+
+class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One mistake, with everything that one cause does to a config."""
+
+    code: str
+    """Of the rule: ``LRD301``."""
+    name: str
+    """Of the rule: ``scale-above-one``."""
+    severity: Severity
+    config: str
+    """As it was named on the command line, or found below what was."""
+    message: str
+    """What is wrong, with its numbers, as a sentence without a full stop."""
+    parameters: tuple[str, ...] = ()
+    """The parameters that it is about, in the model's order; none for one about an option alone."""
+    patterns: tuple[str, ...] = ()
+    """The same, folded; none of them matches another parameter."""
+    option: str = ""
+    """Path of the option in the config that it is about, empty if none is."""
+    why: str
+    """Why it matters."""
+    remedy: str
+    """What to do, with the value to set where there is one."""
+    fingerprint: str
+    """The same as long as rule, config, option and parameters are; no line number goes in."""
+    suppressed: Suppression | None = None
+
+
+class CheckedMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A group map that the rules were run over."""
+
+    config: str
+    sha256: str
+    tensors: int
+    groups: int
+
+
+class Unjudged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A config that could not be judged."""
+
+    config: str
+    status: str
+    """As ``scan`` has it: ``needs <package>``, ``broken upstream``, ``error``."""
+    problem: str
+
+
+class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that one run of ``check`` has to say."""
+
+    schema_version: int
+    tool: Tool
+    checked: tuple[CheckedMap, ...]
+    unjudged: tuple[Unjudged, ...]
+    findings: tuple[Finding, ...]
+    """By config in the order given, then by severity, code and place."""
+
+    def counting(self) -> tuple[Finding, ...]:
+        """The findings that are not suppressed."""
+        return tuple(finding for finding in self.findings if finding.suppressed is None)

@@ -1,0 +1,58 @@
+"""The rules of ``check``, by code; one file each."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.rules import scale_above_one
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.subject import Subject
+
+RULES: tuple[Rule, ...] = (scale_above_one.RULE,)
+"""In the order of their codes."""
+
+
+def find_rule(code: str) -> Rule:
+    """The rule with this code, in upper or lower case, or name. Raises LrdecayError, with the nearest, if none has."""
+    for rule in RULES:
+        if code.upper() == rule.code or code == rule.name:
+            return rule
+    raise _unknown(code, "rule")
+
+
+def chosen_rules(select: Iterable[str], ignore: Iterable[str]) -> tuple[Rule, ...]:
+    """The rules whose codes begin with one of ``select``, all if it is empty, but for those of ``ignore``.
+
+    Where both name a rule, the longer prefix counts.
+
+    Raises:
+        LrdecayError: a code or prefix that no rule begins with.
+    """
+    selected, ignored = [_prefix(code, "--select") for code in select], [_prefix(code, "--ignore") for code in ignore]
+
+    def longest(code: str, prefixes: list[str]) -> int:
+        return max((len(prefix) for prefix in prefixes if code.startswith(prefix)), default=-1)
+
+    return tuple(rule for rule in RULES if longest(rule.code, selected or [""]) > longest(rule.code, ignored))
+
+
+def _prefix(given: str, option: str) -> str:
+    named = next((rule.code for rule in RULES if rule.name == given), None)
+    prefix = named or given.upper()
+    if prefix == "ALL":
+        return ""
+    if not prefix or not any(rule.code.startswith(prefix) for rule in RULES):
+        raise _unknown(given, option)
+    return prefix
+
+
+def _unknown(given: str, where: str) -> LrdecayError:
+    known = [word for rule in RULES for word in (rule.code, rule.name)]
+    nearest = difflib.get_close_matches(given.upper(), known, n=1) or difflib.get_close_matches(given, known, n=1)
+    remedy = f"did you mean {nearest[0]}?" if nearest else "lrdecay rule --all lists them"
+    return LrdecayError(f"no rule {given!r}", where=where, remedy=remedy)
+
+
+__all__ = ["RULES", "Example", "Fault", "Rule", "Subject", "chosen_rules", "find_rule"]

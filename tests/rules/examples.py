@@ -1,0 +1,32 @@
+"""Running a rule's example: the config is written, loaded and built for real, and the rules see its map."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.files.json_text import to_json
+from lrdecay_cli.openmmlab.audit import audit
+from lrdecay_cli.rules import Example
+from lrdecay_cli.rules.example_base import BASE
+
+
+def map_of(example: Example, folder: Path) -> GroupMap:
+    """The map of an example whose files are written into ``folder``, as JSON gives it back."""
+    import msgspec
+
+    (folder / "base.py").write_text(BASE, encoding="utf-8")
+    text = "_base_ = 'base.py'\n"
+    if example.plugin:
+        (folder / "plugin.py").write_text(example.plugin, encoding="utf-8")
+        text += "custom_imports = dict(imports=['plugin'])\n"
+    (folder / "config.py").write_text(f"{text}{example.config}\n", encoding="utf-8")
+    sys.path.insert(0, str(folder))
+    try:
+        group_map = audit(str(folder / "config.py"))
+    finally:
+        sys.path.remove(str(folder))
+        sys.modules.pop("plugin", None)
+    group_map = msgspec.json.decode(to_json(group_map), type=GroupMap)
+    return example.edit(group_map) if example.edit else group_map

@@ -1,0 +1,49 @@
+"""Every rule fires on its bad example and is silent on its good one; its documentation says what it must."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli.rules import RULES, Rule, find_rule
+from lrdecay_cli.rules.running import findings_of
+from tests.rules.examples import map_of
+
+by_code = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+
+
+@by_code
+def test_fires_on_the_bad_example_alone(rule: Rule, tmp_path: Path) -> None:
+    for kind in ("bad", "good"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        found = findings_of(map_of(getattr(rule, kind), folder), [rule])
+        assert bool(found) == (kind == "bad"), found
+        for finding in found:
+            assert finding.message
+            assert not finding.message.endswith(".")
+            assert finding.remedy
+            assert finding.parameters or finding.option
+            assert len(set(finding.parameters)) == len(finding.parameters)
+
+
+@by_code
+def test_documentation(rule: Rule) -> None:
+    assert re.fullmatch(r"LRD[1-9]\d\d", rule.code)
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.name)
+    assert rule.summary.endswith(".")
+    assert len(rule.why) > 40
+    assert find_rule(rule.code.lower()) is rule is find_rule(rule.name)
+
+
+def test_codes_and_names_are_unique_and_in_order() -> None:
+    assert [rule.code for rule in RULES] == sorted({rule.code for rule in RULES})
+    assert len({rule.name for rule in RULES}) == len(RULES)
+
+
+def test_every_rule_file_is_registered() -> None:
+    folder = Path(__file__, "../../../lrdecay_cli/rules").resolve()
+    files = {path.stem for path in folder.glob("*.py") if "\nRULE = Rule(" in path.read_text(encoding="utf-8")}
+    assert files == {rule.check.__module__.rpartition(".")[2] for rule in RULES}
