@@ -1,12 +1,15 @@
 """The real stack for every test: compiled kernels that this machine lacks are stood in for, as lrdecay itself does."""
 
 import os
+import signal
 
 import pytest
 
 from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
 
 install_stand_ins()
+# Whoever starts the tests in the background may have them ignore Ctrl-C, and every process they start inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Every command of a test does the real work; the tests of the cache switch it on for themselves.
 os.environ["LRDECAY_NO_CACHE"] = "1"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.openmmlab import needed_packages
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.failures import BUILDING, explained
 from lrdecay_cli.openmmlab.needed_packages import needed_package
@@ -47,13 +48,22 @@ MESSAGES = {
 
 @pytest.mark.parametrize("text", MESSAGES)
 @pytest.mark.parametrize("kind", [RuntimeError, ImportError])
-def test_message(text: str, kind: type[Exception]) -> None:
+def test_message(text: str, kind: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("timm", "sentencepiece", "skimage", "scikit-image"):
+        _hide(package, monkeypatch)
     with pytest.raises(LrdecayError) as raised, explained(BUILDING, "config.py"):
         raise kind(text)
     status, remedy = MESSAGES[text]
     assert raised.value.status == status
     assert raised.value.remedy == remedy
     assert "\n" not in raised.value.line()
+
+
+def _hide(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a package that may be here for other tests not be here."""
+    version, importable = needed_packages._version, needed_packages._importable
+    monkeypatch.setattr(needed_packages, "_version", lambda asked: None if asked == package else version(asked))
+    monkeypatch.setattr(needed_packages, "_importable", lambda asked: asked != package and importable(asked))
 
 
 def test_the_cause_counts_where_it_is_wrapped() -> None:
@@ -88,6 +98,7 @@ def run(script: str) -> list[str]:
 
 
 ANSWER = """
+from lrdecay_cli.openmmlab import needed_packages
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.domain.errors import LrdecayError
 for config in {configs!r}:
