@@ -20,7 +20,7 @@ OPTIMIZER = "optim_wrapper.optimizer"
 
 @dataclass(frozen=True, slots=True)
 class DecayRules:
-    """The decay of one model. :meth:`of_model` makes them of mmdet's options, :mod:`model_rules` of our constructor's."""
+    """The decay of one model. :meth:`of_model` reads them off mmdet's options, ``plan_of_model`` off our own."""
 
     options: DecayOptions
     layer_id: Callable[[str], Step]

@@ -21,7 +21,7 @@ from lrdecay_cli.openmmlab.config_facts import NORMS
 _NORM_NAMES = re.compile(r"\w*Norm(?:\dd)?|GRN", re.ASCII)
 
 
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()  # type: ignore[untyped-decorator]
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):  # type: ignore[misc]
     """Layer-wise or stage-wise learning-rate decay for any backbone whose layers can be told apart.
 
