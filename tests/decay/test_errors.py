@@ -75,8 +75,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         *("model.backbone", "the model has no backbone, whose layers the decay goes by", OTHER),
     ),
     "a backbone that nobody serves, to mmdet": (
-        {"backbone": "ResNet", "families": MMDET_FAMILIES},
-        *("model.backbone", "mmdet's constructor cannot decay a ResNet", SERVED_BY_MMDET),
+        {"backbone": "LeViT", "families": MMDET_FAMILIES},
+        *("model.backbone", "mmdet's constructor cannot decay a LeViT", SERVED_BY_MMDET),
     ),
     "a backbone of ours, to mmdet": (
         {**SWIN, "families": MMDET_FAMILIES},
@@ -156,8 +156,8 @@ def test_what_is_refused(given: dict[str, Any], where: str, problem: str, remedy
 
 def test_a_backbone_that_nobody_serves_hears_who_is_served() -> None:
     with pytest.raises(
-        DecayError, match=r"^model\.backbone: this constructor cannot decay a ResNet; it serves "
+        DecayError, match=r"^model\.backbone: this constructor cannot decay a LeViT; it serves "
     ) as caught:
-        explained(backbone="ResNet")
+        explained(backbone="LeViT")
     for served in ("*ConvNeXt*", "VisionTransformer", "BEiT", "SwinTransformer", "SwinTransformerV2"):
         assert served in caught.value.remedy.removeprefix("it serves ").split(", ")
