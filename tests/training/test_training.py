@@ -142,6 +142,32 @@ def test_what_has_to_be_the_same(tmp_path: Path, convnext_map: GroupMap, options
         hook.judge(other, tmp_path, None)
 
 
+@pytest.mark.parametrize(
+    ("options", "stops", "logged"),
+    [
+        ({}, False, True),
+        ({"fail_on": "error", "select": ["LRD301"]}, True, True),
+        ({"ignore": ["LRD301"]}, False, False),
+        ({"select": ["scale-above-one"]}, False, True),
+    ],
+)
+def test_the_rules_are_run(
+    tmp_path: Path, convnext_map: GroupMap, options: dict[str, Any], stops: bool, logged: bool
+) -> None:
+    first, *rest = convnext_map.groups
+    fast = msgspec.structs.replace(first, lr_scale=4.0, lr=4e-3)
+    group_map = msgspec.structs.replace(convnext_map, groups=(fast, *rest))
+    hook, logger = ParamGroupAuditHook(**options), Recorder()
+    if stops:
+        with pytest.raises(LrdecayError, match=r"the rules find \d error"):
+            hook.judge(group_map, tmp_path, logger)
+    else:
+        hook.judge(group_map, tmp_path, logger)
+    told = [line for line in logger.lines if "LRD301 scale-above-one" in line]
+    assert len(told) == logged
+    assert (tmp_path / "param_groups.json").exists()
+
+
 def test_only_the_first_rank_writes_and_logs(tmp_path: Path, convnext_map: GroupMap) -> None:
     hook = ParamGroupAuditHook(filename="groups.json")
     hook.judge(convnext_map, tmp_path, None)
@@ -149,15 +175,23 @@ def test_only_the_first_rank_writes_and_logs(tmp_path: Path, convnext_map: Group
     logger = Recorder()
     hook.judge(convnext_map, tmp_path, logger)
     assert (tmp_path / "groups.json").read_text() == to_json(convnext_map)
-    (line,) = logger.lines
-    assert all(group.name in line for group in convnext_map.groups)
+    assert all(group.name in logger.lines[0] for group in convnext_map.groups)
 
 
 @pytest.mark.parametrize(
     ("options", "line"),
     [
         ({"baselin": "a.json"}, "ParamGroupAuditHook: unknown option 'baselin'; did you mean 'baseline'?"),
-        ({"x": 1}, "ParamGroupAuditHook: unknown option 'x'; allowed: filename, baseline, only, rtol, priority"),
+        (
+            {"x": 1},
+            "ParamGroupAuditHook: unknown option 'x'; allowed:"
+            " baseline, only, rtol, select, ignore, fail_on, filename, priority",
+        ),
+        (
+            {"fail_on": "fatal"},
+            "ParamGroupAuditHook.fail_on: unknown severity 'fatal'; one of info, warning, error",
+        ),
+        ({"select": ["LRD30"], "ignore": ["LRDX"]}, "--ignore: no rule 'LRDX'; did you mean LRD301?"),
         ({"baseline": "missing.json"}, "missing.json: no such file"),
         ({"only": ["lrs"]}, "--only: no aspect 'lrs'; did you mean 'lr'?"),
     ],
