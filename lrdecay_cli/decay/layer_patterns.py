@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.decay.families.parts import with_the_head
 from lrdecay_cli.decay.options import SECTION
 from lrdecay_cli.domain.provenance import Step
 
@@ -53,9 +54,7 @@ def pattern_layers(
     def layer_id(name: str, num_layers: int) -> Step:
         place = places.get(name)
         if place is None:
-            return Step(
-                "everything else -> num_layers + 1", f"{num_layers} + 1", num_layers + 1, {"num_layers": num_layers}
-            )
+            return with_the_head(num_layers)
         return Step(f"layers[{place[0]}] {compiled[place[0]].pattern!r} -> {ids[place]}", f"{ids[place]}", ids[place])
 
     return len(found) - 1, layer_id

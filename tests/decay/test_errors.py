@@ -17,6 +17,7 @@ WHOLE, FINITE = "give a whole number such as 12", "give a finite number such as 
 INTEGER = "a name under this module must have an integer there"
 OTHER = "use another optimizer wrapper constructor"
 VIT, SWIN = {"backbone": "VisionTransformer"}, {"backbone": "SwinTransformer"}
+RESNET = {"backbone": "ResNet"}
 SERVED_BY_MMDET = "it serves *ConvNeXt*"
 
 # What is given in place of settings that work: where, the problem and the remedy.
@@ -124,6 +125,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "swin block": (
         {**SWIN, "name": "backbone.stages.0.blocks.2.w"},
         *("", "block 2 has no layer id", "allowed: block 0 to 1"),
+    ),
+    "resnet stage": (
+        {**RESNET, "name": "backbone.layer5.0.conv1.w"},
+        *("", "stage 5 has no layer id", "allowed: stage 1 to 4"),
+    ),
+    "resnet block": (
+        {**RESNET, "name": "backbone.layer2.4.conv1.w"},
+        *("", "block 4 has no layer id", "allowed: block 0 to 3"),
     ),
     # powers
     "zero to a negative power": (

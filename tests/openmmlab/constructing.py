@@ -71,3 +71,21 @@ def assert_recomputes(provenance: Provenance, group: dict[str, Any]) -> None:
 def by_parameter(groups: list[dict[str, Any]], key: str) -> dict[str, Any]:
     """A number of each parameter's group."""
     return {name: group[key] for group in groups for name in group["param_names"]}
+
+
+class Plain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Linear(2, 2)
+        self.blocks = nn.ModuleList(nn.Linear(2, 2) for _ in range(2))
+        self.norm = nn.LayerNorm((2, 2))
+
+
+class Reporting(Plain):
+    """mmpretrain's way to tell how deep a parameter is."""
+
+    def get_layer_depth(self, param_name: str, prefix: str = "") -> tuple[int, int]:
+        if not param_name.startswith(prefix):
+            return 3, 4
+        parts = param_name.removeprefix(prefix).split(".")
+        return (int(parts[1]) + 1, 4) if parts[0] == "blocks" else (0, 4)

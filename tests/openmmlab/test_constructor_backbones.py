@@ -153,10 +153,14 @@ def test_other_backbones_of_mmpretrain(backbone_class: str) -> None:
     ids=["ResNet-18", "C4", "RegNet", "DetectoRS"],
 )
 def test_resnets_of_mmdet(config: dict[str, Any], num_layers: int, some: dict[str, int]) -> None:
-    model = Detector(build({"frozen_stages": -1, **config}, "mmdet"))
+    model = Detector(build({**config, "frozen_stages": -1}, "mmdet"))
     ids = by_parameter(our_groups(model), "layer_id")
     assert set(ids.values()) == set(range(num_layers + 2))
     assert {name: ids[f"backbone.{name}.weight"] for name in some} == some
+    if num_layers in (4, 10):
+        theirs = build(config, "mmpretrain")
+        with pytest.raises(NotImplementedError):
+            theirs.get_layer_depth("backbone.conv1.weight", "backbone.")
     by_stage = by_parameter(our_groups(model, decay_type="stage_wise"), "layer_id")
     stages = len({name.split(".")[1] for name in by_stage if name.startswith("backbone.layer")})
     assert set(by_stage.values()) == set(range(stages + 2))

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from lrdecay_cli.decay.depths import blocks_per_stage
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
-from lrdecay_cli.decay.families.parts import index_part, outside, with_the_stem
+from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head, with_the_stem
 from lrdecay_cli.decay.options import DecayType
 from lrdecay_cli.domain.provenance import Step
 
@@ -49,7 +49,7 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
         if stage == STAGES - 1:
             return Step(f"{pattern} -> num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
         raise outside(name, "stage", stage, STAGES)
-    return Step("everything else -> num_layers + 1", f"{num_layers} + 1", num_layers + 1, {"num_layers": num_layers})
+    return with_the_head(num_layers)
 
 
 def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:

@@ -30,6 +30,11 @@ def with_the_stem(name: str, prefix: str) -> Step | None:
     return None
 
 
+def with_the_head(num_layers: int) -> Step:
+    """The top layer id, of whatever is not the backbone's."""
+    return Step("everything else -> num_layers + 1", f"{num_layers} + 1", num_layers + 1, {"num_layers": num_layers})
+
+
 def index_part(name: str, parts: list[str], position: int, what: str) -> int:
     """The integer at a position of a dotted name, by the rules of ``int()``: ``-1`` and ``1_0`` are integers.
 
@@ -53,9 +58,10 @@ def index_part(name: str, parts: list[str], position: int, what: str) -> int:
         ) from None
 
 
-def outside(name: str, what: str, index: int, count: int) -> DecayError:
-    """The error for an index that is none of ``0`` to ``count - 1``."""
-    return DecayError(f"{what} {index} has no layer id", where=name, remedy=f"allowed: {what} 0 to {count - 1}")
+def outside(name: str, what: str, index: int, count: int, first: int = 0) -> DecayError:
+    """The error for an index that is none of ``count`` from ``first`` on."""
+    allowed = f"allowed: {what} {first} to {first + count - 1}"
+    return DecayError(f"{what} {index} has no layer id", where=name, remedy=allowed)
 
 
 _RENAME = "a name under this module must have an integer there"

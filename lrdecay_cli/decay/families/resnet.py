@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from lrdecay_cli.decay.depths import blocks_per_stage
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
-from lrdecay_cli.decay.families.parts import index_part, outside
+from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head
 from lrdecay_cli.decay.options import DecayType
 from lrdecay_cli.domain.provenance import Step
 
@@ -55,9 +55,8 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     if stage not in (1, 2):
         return Step(f"{pattern} -> {before + 1}", f"{before + 1}", before + 1)
     shared = _blocks_per_id(depths)[stage - 1]
-    result = before + 1 + block // shared
-    return Step(f"{pattern} -> {before + 1} + block // {shared}", f"{before + 1} + {block} // {shared}", result,
-                {"block": block})  # fmt: skip
+    rule, formula = f"{pattern} -> {before + 1} + block // {shared}", f"{before + 1} + {block} // {shared}"
+    return Step(rule, formula, before + 1 + block // shared, {"block": block})
 
 
 def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
@@ -72,24 +71,20 @@ def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
 
 def placement(name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str) -> Step | None:
     """The classifier that torchvision's and timm's ResNets bring along goes with the head, not with the stem."""
-    return _head(num_layers) if name.startswith(f"{prefix}fc.") else None
-
-
-def _head(num_layers: int) -> Step:
-    return Step("everything else -> num_layers + 1", f"{num_layers} + 1", num_layers + 1, {"num_layers": num_layers})
+    return with_the_head(num_layers) if name.startswith(f"{prefix}fc.") else None
 
 
 def _stage(name: str, num_layers: int, depths: tuple[int, ...], prefix: str) -> tuple[int | None, list[str], Step]:
     """Stage from 0, name in parts, and the step where there is no stage."""
     parts = name.removeprefix(prefix).split(".")
     if not name.startswith(prefix):
-        return None, parts, _head(num_layers)
+        return None, parts, with_the_head(num_layers)
     found = re.fullmatch(r"layer(\d+)", parts[0], re.ASCII)
     if not found:
         return None, parts, Step(f"{prefix}{parts[0]} -> 0", "0", 0)
     stage = int(found.group(1)) - 1
     if not 0 <= stage < len(depths):
-        raise outside(name, "stage", stage + 1, len(depths) + 1)
+        raise outside(name, "stage", stage + 1, len(depths), first=1)
     return stage, parts, Step("", "0", 0)
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from lrdecay_cli.decay.depths import blocks_per_stage
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
-from lrdecay_cli.decay.families.parts import index_part, outside, with_the_stem
+from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head, with_the_stem
 from lrdecay_cli.decay.options import DecayType
 from lrdecay_cli.domain.provenance import Step
 
@@ -62,9 +62,7 @@ def _layer_id(
     if own.startswith("patch_embed"):
         return Step(f"{prefix}patch_embed* -> 0", "0", 0)
     if parts[0] != stages:
-        return Step(
-            "everything else -> num_layers + 1", f"{num_layers} + 1", num_layers + 1, {"num_layers": num_layers}
-        )
+        return with_the_head(num_layers)
     stage = index_part(name, parts, 1, "stage")
     if not 0 <= stage < len(depths):
         raise outside(name, "stage", stage, len(depths))

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from lrdecay_cli.decay.depths import blocks_in_a_row
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
-from lrdecay_cli.decay.families.parts import index_part, outside, with_the_stem
+from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head, with_the_stem
 from lrdecay_cli.decay.options import DecayType
 from lrdecay_cli.domain.provenance import Step
 
@@ -68,7 +68,7 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
         if not 0 <= block < num_layers:
             raise outside(name, "block", block, num_layers)
         return Step(f"{prefix}{parts[0]}.<block> -> block + 1", f"{block} + 1", block + 1, {"block": block})
-    return Step("everything else -> num_layers + 1", f"{num_layers} + 1", num_layers + 1, {"num_layers": num_layers})
+    return with_the_head(num_layers)
 
 
 def placement(name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str) -> Step | None:
