@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import timm
-from mmdet.registry import MODELS as MMDET_MODELS
 from mmpretrain.registry import MODELS
 from timm.optim import param_groups_layer_decay
 from torch import nn
@@ -221,7 +220,7 @@ def test_scales_that_are_no_vectors() -> None:
 
 def test_swin_of_mmdet() -> None:
     stages = {"embed_dims": 8, "depths": (2, 1, 3, 2), "num_heads": (2, 2, 2, 2), "use_abs_pos_embed": True}
-    model = Detector(MMDET_MODELS.build({"type": "SwinTransformer", "pretrain_img_size": 32, **stages}))
+    model = Detector(build({"type": "SwinTransformer", "pretrain_img_size": 32, **stages}, "mmdet"))
     ids = by_parameter(our_groups(model), "layer_id")
     expected = by_parameter(our_groups(classifier("SwinTransformer")), "layer_id")
     assert {name: ids[name] for name in ids if "head" not in name} == {
