@@ -49,12 +49,12 @@ def report_of(result: CheckResult, *, statistics: bool = False, verbose: bool = 
     )
 
 
-def check_severity(name: str) -> Severity:
+def check_severity(name: str, where: str = "--fail-on") -> Severity:
     """The severity of this name. Raises LrdecayError for a name that is none."""
     for severity in SEVERITIES:
         if name == severity:
             return severity
-    raise LrdecayError(f"unknown severity {name!r}", where="--fail-on", remedy=f"one of {', '.join(SEVERITIES)}")
+    raise LrdecayError(f"unknown severity {name!r}", where=where, remedy=f"one of {', '.join(SEVERITIES)}")
 
 
 def reaches(result: CheckResult, severity: Severity) -> bool:

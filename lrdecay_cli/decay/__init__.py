@@ -1,5 +1,6 @@
 """The decay itself, as pure functions: parameter name → layer id → lr scale → lr, and name and shape → weight decay."""
 
+from lrdecay_cli.decay.constructor_options import ConstructorOptions
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.decay.families import (
     ALL_FAMILIES,
@@ -11,6 +12,7 @@ from lrdecay_cli.decay.families import (
     find_family,
 )
 from lrdecay_cli.decay.grouping import PlannedGroup, PlannedParameter, TrainingParameter, plan_groups
+from lrdecay_cli.decay.model_rules import Backbone, Plan, plan_of_model
 from lrdecay_cli.decay.one_line import matched_part, one_line
 from lrdecay_cli.decay.options import DECAY_TYPES, DecayOptions, DecayType
 from lrdecay_cli.decay.rules import DecayRules
@@ -20,13 +22,16 @@ __all__ = [
     "BACKBONE_PREFIX",
     "DECAY_TYPES",
     "MMDET_FAMILIES",
+    "Backbone",
     "ClassNames",
+    "ConstructorOptions",
     "DecayError",
     "DecayOptions",
     "DecayRules",
     "DecayType",
     "Family",
     "LayerRule",
+    "Plan",
     "PlannedGroup",
     "PlannedParameter",
     "TrainingParameter",
@@ -34,4 +39,5 @@ __all__ = [
     "matched_part",
     "one_line",
     "plan_groups",
+    "plan_of_model",
 ]

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from lrdecay_cli.decay.families import ALL_FAMILIES, Family
 from lrdecay_cli.decay.options import DecayOptions
 from lrdecay_cli.decay.rules import DecayRules
-from lrdecay_cli.decay.steps import weight_decay_exemption
 from lrdecay_cli.domain.provenance import Provenance
 
 
@@ -23,6 +22,8 @@ class TrainingParameter(NamedTuple):
     name: str
     shape: tuple[int, ...]
     requires_grad: bool = True
+    norm: bool = False
+    """Whether a norm layer registers it."""
 
 
 class PlannedParameter(NamedTuple):
@@ -37,7 +38,7 @@ class PlannedGroup:
     """A parameter group that is to be."""
 
     name: str
-    """``layer_<id>_decay`` or ``layer_<id>_no_decay``."""
+    """``layer_<id>_decay`` or ``layer_<id>_no_decay``, with a custom key's multipliers: ``layer_3_lr_x0.1_decay``."""
     layer_id: int
     lr_scale: int | float
     """Factor on the base lr."""
@@ -78,14 +79,29 @@ def plan_groups(
         base_weight_decay=base_weight_decay,
         families=families,
     )
+    return sorted_into_groups(everything, rules)
+
+
+def sorted_into_groups(parameters: Iterable[TrainingParameter], rules: DecayRules) -> tuple[PlannedGroup, ...]:
+    """The groups that the rules make of these parameters, in order of first appearance; frozen ones are in none."""
     members: dict[str, list[PlannedParameter]] = {}
-    for name, shape, requires_grad in everything:
-        if not requires_grad:
-            continue
-        provenance = rules.explain(name, shape)
-        kind = "no_decay" if weight_decay_exemption(name, shape) else "decay"
-        members.setdefault(f"layer_{provenance.layer_id.result}_{kind}", []).append(PlannedParameter(name, provenance))
+    for name, shape, requires_grad, norm in parameters:
+        if requires_grad:
+            provenance = rules.explain(name, shape, norm=norm)
+            members.setdefault(_group_name(provenance), []).append(PlannedParameter(name, provenance))
     return tuple(_group(name, planned) for name, planned in members.items())
+
+
+def _group_name(provenance: Provenance) -> str:
+    """``layer_3_decay`` and ``layer_3_no_decay`` as mmdet has them, with the multipliers of custom keys where they act.
+
+    What trains alike has one name: a key that takes all weight decay away makes no group beside the exempt ones.
+    """
+    lr_mult = provenance.lr_scale.inputs.get("lr_mult", 1)
+    decay_mult = provenance.weight_decay.inputs.get("decay_mult", 1)
+    exempt = provenance.weight_decay.rule.endswith(" -> 0") or decay_mult == 0
+    kind = "no_decay" if exempt else "decay" if decay_mult == 1 else f"decay_x{decay_mult!r}"
+    return f"layer_{provenance.layer_id.result}_{'' if lr_mult == 1 else f'lr_x{lr_mult!r}_'}{kind}"
 
 
 def _group(name: str, planned: list[PlannedParameter]) -> PlannedGroup:

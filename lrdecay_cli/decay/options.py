@@ -39,10 +39,15 @@ class DecayOptions:
         """
         given = paramwise_cfg or {}
         return cls(
-            num_layers=_num_layers(_required(given, "num_layers")),
-            decay_rate=finite_number(_required(given, "decay_rate"), f"{SECTION}.decay_rate"),
-            decay_type=_decay_type(given.get("decay_type", "layer_wise")),
+            num_layers=read_num_layers(_required(given, "num_layers")),
+            decay_rate=read_decay_rate(given),
+            decay_type=read_decay_type(given.get("decay_type", "layer_wise")),
         )
+
+
+def read_decay_rate(given: Mapping[str, Any]) -> int | float:
+    """The ``decay_rate`` of a ``paramwise_cfg``. Raises DecayError if it is missing or no finite number."""
+    return finite_number(_required(given, "decay_rate"), f"{SECTION}.decay_rate")
 
 
 def _required(given: Mapping[str, Any], key: str) -> Any:
@@ -50,21 +55,22 @@ def _required(given: Mapping[str, Any], key: str) -> Any:
         return given[key]
     if key in given:
         raise DecayError("it is None", where=f"{SECTION}.{key}", remedy="give it a number")
-    misspelt = _closest(key, (other for other in given if other not in OPTIONS))
+    misspelt = closest(key, (other for other in given if other not in OPTIONS))
     raise DecayError(
         f"{key} is missing", where=SECTION, remedy=f"rename {misspelt!r} to {key}" if misspelt else f"add {key}"
     )
 
 
-def _num_layers(value: object) -> int:
+def read_num_layers(value: object, or_else: str = "") -> int:
+    """``num_layers`` as it stands in a config. Raises DecayError for what is no integer; ``or_else`` would do too."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise DecayError(
-            f"{value!r} is not an integer", where=f"{SECTION}.num_layers", remedy="give a whole number such as 12"
-        )
+        remedy = "give a whole number such as 12" + (f", or {or_else}" if or_else else "")
+        raise DecayError(f"{value!r} is not an integer", where=f"{SECTION}.num_layers", remedy=remedy)
     return int(value)
 
 
-def _decay_type(value: object) -> DecayType:
+def read_decay_type(value: object) -> DecayType:
+    """``decay_type`` as it stands in a config. Raises DecayError for what mmdet does not know either."""
     where = f"{SECTION}.decay_type"
     allowed = ", ".join(map(repr, DECAY_TYPES))
     if not isinstance(value, str):
@@ -74,12 +80,12 @@ def _decay_type(value: object) -> DecayType:
         return "layer_wise"
     if value == "stage_wise":
         return "stage_wise"
-    meant = _closest(value, DECAY_TYPES)
+    meant = closest(value, DECAY_TYPES)
     question = f"did you mean {meant!r}? " if meant else ""
     raise DecayError(f"unknown decay type {value!r}", where=where, remedy=f"{question}allowed: {allowed}")
 
 
-def _closest(word: str, candidates: Iterable[str]) -> str | None:
+def closest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that the word may be a misspelling of, or the other way round; None if there is none."""
     close = difflib.get_close_matches(word.lower(), [str(candidate) for candidate in candidates], n=1)
     return close[0] if close else None

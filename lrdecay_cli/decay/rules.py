@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from lrdecay_cli.decay.checked import finite_number
+from lrdecay_cli.decay.custom_keys import CustomKey, matching
 from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.decay.exemptions import Exemption, mmdet_exemption
 from lrdecay_cli.decay.families import ALL_FAMILIES, BACKBONE_PREFIX, MMDET_FAMILIES, Family, find_family
-from lrdecay_cli.decay.options import SECTION, DecayOptions
+from lrdecay_cli.decay.options import SECTION, DecayOptions, DecayType
 from lrdecay_cli.decay.steps import lr_scale_step, lr_step, weight_decay_step
-from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.domain.provenance import Provenance, Step
 
 OPTIMIZER = "optim_wrapper.optimizer"
 
 
 @dataclass(frozen=True, slots=True)
 class DecayRules:
-    """The decay of one model. Use :meth:`of_model`, which checks that everything fits together."""
+    """The decay of one model. :meth:`of_model` reads them off mmdet's options, ``plan_of_model`` off our own."""
 
     options: DecayOptions
-    family: Family
-    depths: tuple[int, ...]
-    """Blocks per stage of the backbone."""
+    layer_id: Callable[[str], Step]
+    """From a parameter name to its layer id. Raises DecayError for a name that has none."""
     base_lr: int | float
     """Learning rate of the top of the model, per step."""
     base_weight_decay: int | float | None
     """None where the config gives the optimizer none; the optimizer then takes its own default."""
+    exemption: Exemption = mmdet_exemption
+    custom_keys: tuple[CustomKey, ...] = ()
 
     @classmethod
     def of_model(
@@ -54,42 +58,63 @@ class DecayRules:
                 ``num_layers`` is not the backbone's where the family insists.
         """
         family = _serving(backbone_class, families)
-        if options.decay_type not in family.rules:
-            raise DecayError(
-                f"{options.decay_type!r} is not defined for {backbone_class}",
-                where=f"{SECTION}.decay_type",
-                remedy=f"allowed: {', '.join(map(repr, family.rules))}",
-            )
-        if base_lr is None:
-            raise DecayError(
-                "there is no base learning rate to scale", where=f"{OPTIMIZER}.lr", remedy="give the optimizer an lr"
-            )
+        check_decay_type(family, options.decay_type, backbone_class)
         return cls(
             options=options,
-            family=family,
-            depths=_fitting_depths(family, backbone_class, names, options.num_layers),
-            base_lr=finite_number(base_lr, f"{OPTIMIZER}.lr"),
-            base_weight_decay=None
-            if base_weight_decay is None
-            else finite_number(base_weight_decay, f"{OPTIMIZER}.weight_decay"),
+            layer_id=partial(
+                family.rules[options.decay_type],
+                num_layers=options.num_layers,
+                depths=_fitting_depths(family, backbone_class, names, options.num_layers),
+            ),
+            base_lr=read_base_lr(base_lr),
+            base_weight_decay=read_base_weight_decay(base_weight_decay),
         )
 
-    def explain(self, name: str, shape: tuple[int, ...]) -> Provenance:
+    def explain(self, name: str, shape: tuple[int, ...], *, norm: bool = False) -> Provenance:
         """The way from one parameter's name and shape to its layer id, lr scale, lr and weight decay.
+
+        Args:
+            name: the parameter's full name.
+            shape: its shape.
+            norm: whether a norm layer registers it.
 
         Raises:
             DecayError: the name has no place in the backbone, or its lr scale has no value.
         """
-        layer_rule = self.family.rules[self.options.decay_type]
-        layer_id = layer_rule(name, self.options.num_layers, self.depths)
+        layer_id = self.layer_id(name)
         assert isinstance(layer_id.result, int)
-        lr_scale = lr_scale_step(name, layer_id.result, self.options)
+        custom = matching(name, self.custom_keys)
+        lr_scale = lr_scale_step(name, layer_id.result, self.options, custom)
         assert lr_scale.result is not None
         return Provenance(
             layer_id=layer_id,
             lr_scale=lr_scale,
             lr=lr_step(lr_scale.result, self.base_lr),
-            weight_decay=weight_decay_step(name, shape, self.base_weight_decay),
+            weight_decay=weight_decay_step(self.base_weight_decay, self.exemption(name, shape, norm), custom),
+        )
+
+
+def read_base_lr(base_lr: object) -> int | float:
+    """The optimizer's lr. Raises DecayError if there is none or it is no finite number."""
+    if base_lr is None:
+        raise DecayError(
+            "there is no base learning rate to scale", where=f"{OPTIMIZER}.lr", remedy="give the optimizer an lr"
+        )
+    return finite_number(base_lr, f"{OPTIMIZER}.lr")
+
+
+def read_base_weight_decay(base_weight_decay: object) -> int | float | None:
+    """The optimizer's weight decay, None if it has none. Raises DecayError if it is no finite number."""
+    return None if base_weight_decay is None else finite_number(base_weight_decay, f"{OPTIMIZER}.weight_decay")
+
+
+def check_decay_type(family: Family, decay_type: DecayType, backbone_class: str | None) -> None:
+    """Raise DecayError unless the family has rules for this decay type."""
+    if decay_type not in family.rules:
+        raise DecayError(
+            f"{decay_type!r} is not defined for {backbone_class}",
+            where=f"{SECTION}.decay_type",
+            remedy=f"allowed: {', '.join(map(repr, family.rules))}",
         )
 
 

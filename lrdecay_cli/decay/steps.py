@@ -1,4 +1,4 @@
-"""From a layer id to a learning rate, and from a name and shape to a weight decay.
+"""From a layer id to a learning rate, and from an exemption to a weight decay.
 
 Source: mmdet 3.3.0, ``LearningRateDecayOptimizerConstructor.add_params``. Operands stand in the same order as there, so
 that the floats are the same to the last bit.
@@ -6,16 +6,16 @@ that the floats are the same to the last bit.
 
 from __future__ import annotations
 
+import math
+
+from lrdecay_cli.decay.custom_keys import CustomKey
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.decay.options import DecayOptions
 from lrdecay_cli.domain.provenance import Step
 
-UNDECAYED_NAMES = ("pos_embed", "cls_token")
-"""Whole parameter names. A token inside a backbone is named ``backbone.cls_token`` and decays like any other."""
 
-
-def lr_scale_step(name: str, layer_id: int, options: DecayOptions) -> Step:
-    """The factor on the base lr.
+def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: CustomKey | None = None) -> Step:
+    """The factor on the base lr; a custom key's ``lr_mult`` comes on top.
 
     Raises:
         DecayError: the power has no value: zero to a negative power, or too large for a float.
@@ -40,11 +40,29 @@ def lr_scale_step(name: str, layer_id: int, options: DecayOptions) -> Step:
         ) from None
     # Without brackets the sign of a negative rate would be put on after the power.
     base = f"({rate!r})" if rate < 0 else f"{rate!r}"
-    return Step(
+    step = Step(
         "decay_rate ** (num_layers + 2 - layer_id - 1)",
         f"{base} ** ({layers} - {layer_id} - 1)",
         scale,
         {"decay_rate": rate, "num_layers": options.num_layers, "layer_id": layer_id},
+    )
+    return step if custom is None or custom.lr_mult is None else _multiplied(name, step, custom, custom.lr_mult)
+
+
+def _multiplied(name: str, step: Step, custom: CustomKey, lr_mult: int | float) -> Step:
+    assert step.result is not None
+    result = step.result * lr_mult
+    if not math.isfinite(result):
+        raise DecayError(
+            f"{step.result!r} times lr_mult {lr_mult!r} is too large for a float",
+            where=name,
+            remedy=f"give {custom.where} a smaller lr_mult",
+        )
+    return Step(
+        f"{custom.label} -> {step.rule} * lr_mult",
+        f"{step.formula} * {lr_mult!r}",
+        result,
+        {**step.inputs, "lr_mult": lr_mult},
     )
 
 
@@ -58,19 +76,30 @@ def lr_step(lr_scale: int | float, base_lr: int | float) -> Step:
     )
 
 
-def weight_decay_exemption(name: str, shape: tuple[int, ...]) -> str | None:
-    """Why the parameter gets no weight decay, None if it gets the base weight decay."""
-    if len(shape) == 1:
-        return "1-D tensor"
-    if name.endswith(".bias"):
-        return "name ends in '.bias'"
-    if name in UNDECAYED_NAMES:
-        return f"name is {name!r}"
-    return None
+def weight_decay_step(base: int | float | None, exemption: str | None, custom: CustomKey | None = None) -> Step:
+    """The weight decay.
 
+    Args:
+        base: the optimizer's own, None where the config gives it none.
+        exemption: why the parameter has none, None if it has.
+        custom: the custom key that matches the parameter; its ``decay_mult`` decides whatever the exemption says.
 
-def weight_decay_step(name: str, shape: tuple[int, ...], base: int | float | None) -> Step:
-    """The weight decay; ``base`` is the optimizer's own, None where the config gives it none."""
-    if exemption := weight_decay_exemption(name, shape):
+    Raises:
+        DecayError: a ``decay_mult`` with nothing to multiply.
+    """
+    if custom is not None and custom.decay_mult is not None:
+        if base is None:
+            raise DecayError(
+                "decay_mult has no weight decay to multiply",
+                where=custom.where,
+                remedy="give the optimizer a weight_decay",
+            )
+        return Step(
+            f"{custom.label} -> base_weight_decay * decay_mult",
+            f"{base!r} * {custom.decay_mult!r}",
+            base * custom.decay_mult,
+            {"base_weight_decay": base, "decay_mult": custom.decay_mult},
+        )
+    if exemption:
         return Step(f"{exemption} -> 0", "0.0", 0.0)
     return Step("base weight decay", repr(base), base, {} if base is None else {"base_weight_decay": base})

@@ -11,7 +11,16 @@ from torch import nn
 
 from lrdecay_cli import __version__
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.group_map import SCHEMA_VERSION, ConfigSource, Constructor, GroupMap, Model, Optimizer, Tool
+from lrdecay_cli.domain.group_map import (
+    SCHEMA_VERSION,
+    ConfigSource,
+    Constructor,
+    GroupMap,
+    Model,
+    Optimizer,
+    StandIn,
+    Tool,
+)
 from lrdecay_cli.openmmlab.building import (
     DEFAULT_CONSTRUCTOR,
     PLAIN_WRAPPER,
@@ -24,6 +33,7 @@ from lrdecay_cli.openmmlab.building import (
 )
 from lrdecay_cli.openmmlab.config_facts import modules_of, training_of
 from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, resolved_sha256
+from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor
 from lrdecay_cli.openmmlab.devices import check_device
 from lrdecay_cli.openmmlab.explaining import clearer_failure, explain_groups
 from lrdecay_cli.openmmlab.plain_values import number, plain, type_name
@@ -68,22 +78,26 @@ def audit(
             except LrdecayError as error:
                 raise clearer_failure(error, loaded, model, config) from error
         source = ConfigSource(config, resolved_sha256(loaded), plain(overrides))
-        return _group_map(loaded, source, model, built, device, (*stand_ins, *built_model.stand_ins, *built.stand_ins))
+        return group_map_of(
+            loaded, source, model, built, device, (*stand_ins, *built_model.stand_ins, *built.stand_ins)
+        )
 
 
-def _group_map(
+def group_map_of(
     config: Config,
     source: ConfigSource,
     model: nn.Module,
     built: BuiltOptimizer,
     device: str,
-    stand_ins: tuple[Any, ...],
+    stand_ins: tuple[StandIn, ...],
 ) -> GroupMap:
+    """The map of what was built from ``config``: by :func:`audit`, or by mmengine's Runner for a training."""
     wrapper = config.optim_wrapper
     optimizer_config: Mapping[str, Any] = wrapper.get("optimizer") or {}
     base_lrs = _base(built, optimizer_config, "lr")
     base_weight_decays = _base(built, optimizer_config, "weight_decay")
-    read = read_groups(model, built.optimizers, base_lrs, explain_groups(config, model, built.constructor))
+    provenance = explain_groups(config, model, built.constructor)
+    read = read_groups(model, built.optimizers, base_lrs, provenance, scheduled=built.scheduled)
     return GroupMap(
         schema_version=SCHEMA_VERSION,
         tool=Tool("lrdecay", __version__),
@@ -104,7 +118,7 @@ def _group_map(
         ),
         base_lr=_common(base_lrs),
         base_weight_decay=_common(base_weight_decays),
-        model=Model(type(model).__name__, _backbone_name(model), read.totals),
+        model=Model(type(model).__name__, _backbone_name(model, wrapper, built.constructor), read.totals),
         groups=read.groups,
         frozen=read.frozen,
         missing=read.missing,
@@ -131,9 +145,12 @@ def _common(by_optimizer: Mapping[str, float | None]) -> float | None:
     return values.pop() if len(values) == 1 else None
 
 
-def _backbone_name(model: nn.Module) -> str | None:
-    backbone = getattr(model, "backbone", None)
-    return type(backbone).__name__ if isinstance(backbone, nn.Module) else None
+def _backbone_name(model: nn.Module, wrapper: Mapping[str, Any], constructor: type) -> str | None:
+    path = "backbone"
+    if constructor is LayerDecayOptimWrapperConstructor:
+        path = (wrapper.get("paramwise_cfg") or {}).get("backbone", path)
+    backbone = dict(model.named_modules()).get(path)
+    return None if backbone is None else type(backbone).__name__
 
 
 def _stack(model: nn.Module, built: BuiltOptimizer) -> dict[str, str]:

@@ -45,8 +45,10 @@ class BuiltOptimizer:
     optimizers: Mapping[str, torch.optim.Optimizer]
     constructor: type
     stand_ins: tuple[StandIn, ...]
-    reads: tuple[str, ...]
-    """Paths within ``paramwise_cfg`` that the constructor read."""
+    reads: tuple[str, ...] | None
+    """Paths within ``paramwise_cfg`` that the constructor read; None if nobody watched."""
+    scheduled: bool = False
+    """Whether parameter schedulers may have changed the groups since."""
 
 
 @contextmanager
@@ -115,7 +117,7 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
         spare_compiler()
         with reads.unseen_validation():
             wrapper = build_optim_wrapper(model, plain_config)
-        return BuiltOptimizer(_optimizers(wrapper), _constructor_class(config.optim_wrapper), stand_ins, reads.paths)
+        return BuiltOptimizer(optimizers_of(wrapper), constructor_of(config.optim_wrapper), stand_ins, reads.paths)
 
 
 def _check_optimizer(config: Config, where: str) -> None:
@@ -127,7 +129,8 @@ def _check_optimizer(config: Config, where: str) -> None:
                 raise unknown_type(named, registry.scope, registry.name, where=where, config=config)
 
 
-def _constructor_class(wrapper_config: Mapping[str, Any]) -> type:
+def constructor_of(wrapper_config: Mapping[str, Any]) -> type:
+    """The class of the constructor that ``optim_wrapper`` names."""
     named = wrapper_config.get("constructor", DEFAULT_CONSTRUCTOR)
     if not isinstance(named, str):
         return named if isinstance(named, type) else type(named)
@@ -151,7 +154,8 @@ def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[StandIn, ...]]
     return wrapper_config, tuple(dict.fromkeys(swapped))
 
 
-def _optimizers(wrapper: Any) -> dict[str, torch.optim.Optimizer]:
+def optimizers_of(wrapper: Any) -> dict[str, torch.optim.Optimizer]:
+    """The optimizers in a wrapper by name, the empty string for one alone. Raises TypeError for another object."""
     if isinstance(wrapper, OptimWrapperDict):
         return {name: one.optimizer for name, one in wrapper.items()}
     if isinstance(wrapper, OptimWrapper):

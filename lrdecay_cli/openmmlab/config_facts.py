@@ -17,7 +17,7 @@ from torch import nn
 from lrdecay_cli.domain.training import Module, Training, Trait
 from lrdecay_cli.openmmlab.plain_values import plain
 
-_NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
+NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
 # Where people put what belongs into optim_wrapper, mmcv 1 style among it, and where nothing of mmengine looks.
 _MISPLACED = ("paramwise_cfg", "constructor", "optimizer", "optimizer_config", "lr_config", "custom_keys", "clip_grad")
 _WRAPPER_ONLY = ("paramwise_cfg", "constructor", "clip_grad", "accumulative_counts")
@@ -50,7 +50,7 @@ def modules_of(model: nn.Module) -> dict[str, Module]:
 
 
 def _traits(module: nn.Module, deformable: tuple[type, ...], offset: bool) -> Iterator[Trait]:
-    if isinstance(module, _NORMS):
+    if isinstance(module, NORMS):
         yield "norm"
     if isinstance(module, nn.Conv2d):
         if module.in_channels == module.groups:

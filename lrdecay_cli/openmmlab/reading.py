@@ -17,6 +17,7 @@ from lrdecay_cli.openmmlab.plain_values import number, plain
 
 # What the group map says elsewhere: in the group's own fields or by its parameters.
 _TOLD_ELSEWHERE = {"params", "param_names", "param_name", "group_name", "lr", "weight_decay", "lr_scale", "layer_id"}
+_INITIAL = "initial_"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ def read_groups(
     optimizers: Mapping[str, torch.optim.Optimizer],
     base_lrs: Mapping[str, float | None],
     provenance: Mapping[str, Provenance],
+    *,
+    scheduled: bool = False,
 ) -> ReadGroups:
     """Read every group of every optimizer.
 
@@ -43,6 +46,7 @@ def read_groups(
         optimizers: by name; the name is put in front of the names of its groups.
         base_lrs: by the optimizer's name, what a group's lr is divided by where it has no ``lr_scale`` of its own.
         provenance: by parameter name, for those that our own rules explain.
+        scheduled: read what the groups started with, before parameter schedulers changed them.
     """
     first_names: dict[int, str] = {}
     parameters: dict[str, nn.Parameter] = {}
@@ -56,7 +60,7 @@ def read_groups(
 
     groups: list[ParameterGroup] = []
     held: set[int] = set()
-    for optimizer, index, options in _param_groups(optimizers):
+    for optimizer, index, options in _param_groups(optimizers, scheduled):
         prefix = f"{optimizer}." if optimizer else ""
         members: list[GroupedParameter] = []
         group_name = f"{prefix}{options.get('group_name') or f'group_{index}'}"
@@ -96,10 +100,19 @@ def _all_names(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
                 yield f"{prefix}.{name}" if prefix else name, parameter
 
 
-def _param_groups(optimizers: Mapping[str, torch.optim.Optimizer]) -> Iterator[tuple[str, int, dict[str, Any]]]:
+def _param_groups(
+    optimizers: Mapping[str, torch.optim.Optimizer], scheduled: bool
+) -> Iterator[tuple[str, int, dict[str, Any]]]:
     for name, optimizer in optimizers.items():
         for index, options in enumerate(optimizer.param_groups):
-            yield name, index, options
+            yield name, index, _unscheduled(options) if scheduled else options
+
+
+def _unscheduled(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A group before any schedule: mmengine's schedulers keep what they begin with as ``initial_lr`` and the like."""
+    return {
+        key: options.get(f"{_INITIAL}{key}", value) for key, value in options.items() if not key.startswith(_INITIAL)
+    }
 
 
 def _group(

@@ -8,14 +8,15 @@ from lrdecay_cli.decay import ALL_FAMILIES, DecayOptions, DecayRules
 from lrdecay_cli.domain.provenance import Provenance
 
 HEAD = "bbox_head.fc.weight"
-# Blocks by backbone class: three stages of 2, 1 and 1, a row of 12, and a ConvNeXt-S.
+# Blocks by backbone class: three stages of 2, 1 and 1, a row of 12, a ResNet-50 and a ConvNeXt-S.
 BLOCKS = {
     "ConvNeXt": [f"stages.{stage}.{block}" for stage, depth in enumerate((3, 3, 27, 3)) for block in range(depth)],
     "VisionTransformer": [f"layers.{block}" for block in range(12)],
+    "ResNet": [f"layer{stage}.{depth - 1}" for stage, depth in enumerate((3, 4, 6, 3), start=1)],
     "SwinTransformer": ["stages.0.blocks.0", "stages.0.blocks.1", "stages.1.blocks.0", "stages.2.blocks.0"],
     "SwinTransformerV2": ["stages.0.blocks.0", "stages.0.blocks.1", "stages.1.blocks.0", "stages.2.blocks.0"],
 }
-NUM_LAYERS = {"SwinTransformer": 4, "SwinTransformerV2": 4}
+NUM_LAYERS = {"SwinTransformer": 4, "SwinTransformerV2": 4, "ResNet": 6}
 
 
 def explained(

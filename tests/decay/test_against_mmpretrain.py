@@ -76,7 +76,8 @@ def num_layers_of(model: nn.Module) -> int:
 
 
 def test_every_class_of_mmpretrain_that_is_served_is_compared() -> None:
-    served = {name for family in ALL_FAMILIES for name in family.classes.names if name in MODELS.module_dict}
+    families = [family for family in ALL_FAMILIES if family.name != "resnet"]  # with our constructor
+    served = {name for family in families for name in family.classes.names if name in MODELS.module_dict}
     # What mmsegmentation calls its backbones, mmpretrain calls its ways of training them.
     assert served - {"BEiT", "MAE"} == {*BACKBONES, "SwinTransformerV2", "ConvNeXt"}
 

@@ -17,6 +17,7 @@ WHOLE, FINITE = "give a whole number such as 12", "give a finite number such as 
 INTEGER = "a name under this module must have an integer there"
 OTHER = "use another optimizer wrapper constructor"
 VIT, SWIN = {"backbone": "VisionTransformer"}, {"backbone": "SwinTransformer"}
+RESNET = {"backbone": "ResNet"}
 SERVED_BY_MMDET = "it serves *ConvNeXt*"
 
 # What is given in place of settings that work: where, the problem and the remedy.
@@ -75,8 +76,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         *("model.backbone", "the model has no backbone, whose layers the decay goes by", OTHER),
     ),
     "a backbone that nobody serves, to mmdet": (
-        {"backbone": "ResNet", "families": MMDET_FAMILIES},
-        *("model.backbone", "mmdet's constructor cannot decay a ResNet", SERVED_BY_MMDET),
+        {"backbone": "LeViT", "families": MMDET_FAMILIES},
+        *("model.backbone", "mmdet's constructor cannot decay a LeViT", SERVED_BY_MMDET),
     ),
     "a backbone of ours, to mmdet": (
         {**SWIN, "families": MMDET_FAMILIES},
@@ -125,6 +126,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {**SWIN, "name": "backbone.stages.0.blocks.2.w"},
         *("", "block 2 has no layer id", "allowed: block 0 to 1"),
     ),
+    "resnet stage": (
+        {**RESNET, "name": "backbone.layer5.0.conv1.w"},
+        *("", "stage 5 has no layer id", "allowed: stage 1 to 4"),
+    ),
+    "resnet block": (
+        {**RESNET, "name": "backbone.layer2.4.conv1.w"},
+        *("", "block 4 has no layer id", "allowed: block 0 to 3"),
+    ),
     # powers
     "zero to a negative power": (
         {"decay_rate": 0, "num_layers": 1, "name": "backbone.stages.2.0.w"},
@@ -156,8 +165,8 @@ def test_what_is_refused(given: dict[str, Any], where: str, problem: str, remedy
 
 def test_a_backbone_that_nobody_serves_hears_who_is_served() -> None:
     with pytest.raises(
-        DecayError, match=r"^model\.backbone: this constructor cannot decay a ResNet; it serves "
+        DecayError, match=r"^model\.backbone: this constructor cannot decay a LeViT; it serves "
     ) as caught:
-        explained(backbone="ResNet")
+        explained(backbone="LeViT")
     for served in ("*ConvNeXt*", "VisionTransformer", "BEiT", "SwinTransformer", "SwinTransformerV2"):
         assert served in caught.value.remedy.removeprefix("it serves ").split(", ")

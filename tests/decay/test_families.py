@@ -31,7 +31,8 @@ FAMILIES = {family.name: family for family in ALL_FAMILIES}
         *(("VisionTransformer", "vit"), ("MAEViT", "vit"), ("HiViT", "vit"), ("ViT", "vit"), ("BEiT", "vit")),
         *((name, None) for name in ("LeViT", "T2T_ViT", "MobileViT", "PyramidVisionTransformer", "vit", "")),
         *(("SwinTransformer", "swin"), ("SimMIMSwinTransformer", "swin"), ("SwinTransformerV2", "swin-v2")),
-        *((name, None) for name in ("MySwinTransformer", "SwinTransformerV3", "ResNet")),
+        *((name, None) for name in ("MySwinTransformer", "SwinTransformerV3", "CSPResNet", "timm.ResNet")),
+        *(("timm.SwinTransformer", "swin-timm"), ("ResNet", "resnet"), ("RegNet", "resnet")),
     ],
 )
 def test_which_family_serves_a_class(class_name: str, expected: str | None) -> None:
@@ -68,6 +69,12 @@ DEPTHS: dict[str, tuple[str, list[str], tuple[int, ...], int]] = {
     "swin-t": ("swin", stages(SWIN, 2, 2, 6, 2), (2, 2, 6, 2), 12),
     "swin without blocks": ("swin", ["backbone.stages.0.downsample.0.weight"], (), 0),
     "swin-v2-b": ("swin-v2", stages(SWIN, 2, 2, 18, 2), (2, 2, 18, 2), 24),
+    "swin-t of timm": ("swin-timm", stages("backbone.layers.{}.blocks", 2, 2, 6, 2), (2, 2, 6, 2), 12),
+    "resnet-50": ("resnet", [f"backbone.layer{n}.{d - 1}.w" for n, d in enumerate((3, 4, 6, 3), 1)], (3, 4, 6, 3), 6),
+    "resnet-101": (
+        *("resnet", [f"backbone.layer{n}.{d - 1}.w" for n, d in enumerate((3, 4, 23, 3), 1)], (3, 4, 23, 3), 12),
+    ),
+    "resnet without": ("resnet", ["backbone.layer0.1.w", "backbone.layers.1.w", "backbone.layer1x.1.w"], (), 0),
     "vit-b": ("vit", ["backbone.layers.11.ln1.bias", "backbone.layers.2.ln1.bias"], (12,), 12),
     "vit with blocks": ("vit", ["backbone.blocks.31.norm1.bias"], (32,), 32),
     "vit without": ("vit", ["backbone.layers.x.w", "head.layers.7.w", "backbone.layers_x.3.w"], (), 0),

@@ -13,6 +13,7 @@ from lrdecay_cli.domain.provenance import Provenance, Step
 from tests.decay.plain import HEAD, explained
 
 STAGE_WISE = {"decay_type": "stage_wise"}
+RESNET = {"backbone": "ResNet"}
 VIT, SWIN, V2 = ({"backbone": name} for name in ("VisionTransformer", "SwinTransformer", "SwinTransformerV2"))
 
 # Each branch of every rule, on one line.
@@ -47,6 +48,13 @@ LINES: dict[str, tuple[dict[str, Any], str, str]] = {
     "negative power": (
         *({"num_layers": 1, "decay_rate": 0.5}, "stages.2.26.w"),
         "stages.2.26 → 3 + 26 // 3 = 11 → 0.5 ** (3 - 11 - 1) = 512",
+    ),
+    "resnet stem": (RESNET, "conv1.weight", "conv1 → 0 → 0.7 ** (8 - 0 - 1) = 0.0824"),
+    "resnet stage": (RESNET, "layer4.2.bn1.bias", "layer4.2 → 6 → 0.7 ** (8 - 6 - 1) = 0.7"),
+    "resnet block": (RESNET, "layer3.5.bn1.bias", "layer3.5 → 4 + 5 // 3 = 5 → 0.7 ** (8 - 5 - 1) = 0.49"),
+    "resnet by stage": (
+        *({**RESNET, **STAGE_WISE, "num_layers": 6}, "layer3.5.bn1.bias"),
+        "layer3 → 3 → 0.7 ** (8 - 3 - 1) = 0.24",
     ),
     "vit token": (VIT, "pos_embed", "pos_embed → 0 → 0.7 ** (14 - 0 - 1) = 0.00969"),
     "vit stem": (VIT, "patch_embed.projection.bias", "patch_embed → 0 → 0.7 ** (14 - 0 - 1) = 0.00969"),

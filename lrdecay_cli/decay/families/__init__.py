@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lrdecay_cli.decay.families import convnext, swin, vit
-from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family, LayerRule
+from lrdecay_cli.decay.families import convnext, resnet, swin, vit
+from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family, LayerRule, Placement
 
 MMDET_FAMILIES: tuple[Family, ...] = (convnext.FAMILY,)
 """What mmdet's ``LearningRateDecayOptimizerConstructor`` serves."""
@@ -15,6 +15,8 @@ ALL_FAMILIES: tuple[Family, ...] = (
     vit.FAMILY,
     swin.FAMILY,
     swin.V2_FAMILY,
+    swin.TIMM_FAMILY,
+    resnet.FAMILY,
 )
 """What lrdecay's own constructor serves. The first family whose class names match is taken."""
 
@@ -31,5 +33,6 @@ __all__ = [
     "ClassNames",
     "Family",
     "LayerRule",
+    "Placement",
     "find_family",
 ]

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 from lrdecay_cli.decay.depths import blocks_per_stage
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
-from lrdecay_cli.decay.families.parts import index_part, outside
+from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head, with_the_stem
+from lrdecay_cli.decay.options import DecayType
 from lrdecay_cli.domain.provenance import Step
 
 TOKENS = ("cls_token", "mask_token", "pos_embed")
@@ -48,7 +49,7 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
         if stage == STAGES - 1:
             return Step(f"{pattern} -> num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
         raise outside(name, "stage", stage, STAGES)
-    return Step("everything else -> num_layers + 1", f"{num_layers} + 1", num_layers + 1, {"num_layers": num_layers})
+    return with_the_head(num_layers)
 
 
 def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
@@ -82,6 +83,20 @@ def _depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
     return blocks_per_stage(names, rf"{re.escape(prefix)}stages\.(\d+)\.(\d+)\.")
 
 
+def placement(name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str) -> Step | None:
+    """``norm<i>``, behind stage i, has the id of that stage's last block. mmdet trains it with the head."""
+    found = re.match(rf"{re.escape(prefix)}norm(\d+)\.", name, re.ASCII)
+    stage = int(found.group(1)) if found else -1
+    if not 0 <= stage < len(depths):
+        return with_the_stem(name, prefix)
+    if decay_type == "stage_wise":
+        return Step(f"{prefix}norm<stage> -> stage + 1", f"{stage} + 1", stage + 1, {"stage": stage})
+    last_block = depths[stage] - 1
+    of_block = layer_wise(f"{prefix}stages.{stage}.{last_block}", num_layers, depths, prefix)
+    rule = f"{prefix}norm{stage} -> {of_block.rule.rpartition(' -> ')[2]}"
+    return Step(rule, of_block.formula, of_block.result, of_block.inputs)
+
+
 def _fitting_num_layers(depths: tuple[int, ...]) -> int:
     """One past the id of the third stage's last block: 6 for a depth of 9, 12 for 27."""
     blocks = depths[2] if len(depths) > 2 else 0
@@ -95,4 +110,6 @@ FAMILY = Family(
     depths=_depths,
     fitting_num_layers=_fitting_num_layers,
     must_fit=False,
+    placement=placement,
+    stages=STAGES,
 )

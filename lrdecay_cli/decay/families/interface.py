@@ -27,6 +27,16 @@ class LayerRule(Protocol):
         ...
 
 
+class Placement(Protocol):
+    """Where those norm layers, tokens and position embeddings belong that a layer rule leaves with the head."""
+
+    def __call__(
+        self, name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
+    ) -> Step | None:
+        """The step for such a parameter, None for one about which the layer rule decides."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ClassNames:
     """The backbone classes that a family serves, by name."""
@@ -59,3 +69,11 @@ class Family:
     """The ``num_layers`` that makes layer ids rise without a gap or an overlap, for given depths in ``layer_wise``."""
     must_fit: bool = True
     """Whether another ``num_layers`` is an error. mmdet takes any, so its own families do."""
+    placement: Placement | None = None
+    """Asked before the rules, unless the config wants mmdet's and mmpretrain's own ids."""
+    stages: int | None = None
+    """How many stages the rules are made for; None if any number will do."""
+
+    def fitting(self, decay_type: DecayType, depths: tuple[int, ...]) -> int:
+        """The ``num_layers`` without a gap or an overlap: by layer, or one id for each stage."""
+        return len(depths) if decay_type == "stage_wise" else self.fitting_num_layers(depths)

@@ -2,7 +2,37 @@
 
 from __future__ import annotations
 
+import re
+
 from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.domain.provenance import Step
+
+# cls_token, dist_token, reg_token, register_tokens, mask_token; pos_embed, absolute_pos_embed, positional_embedding.
+_TOKENS = re.compile(r"(?:[a-z0-9]+_)*tokens?", re.ASCII)
+_POSITIONS = re.compile(r"(?:[a-z0-9]+_)*pos_embed(?:_[a-z0-9]+)*|pos(?:ition(?:al)?)?_embeddings?", re.ASCII)
+
+
+def is_token(leaf: str) -> bool:
+    """Whether the last part of a parameter name is the name of a learned token."""
+    return _TOKENS.fullmatch(leaf) is not None
+
+
+def is_position_embedding(leaf: str) -> bool:
+    """Whether the last part of a parameter name is the name of an absolute position embedding."""
+    return _POSITIONS.fullmatch(leaf) is not None
+
+
+def with_the_stem(name: str, prefix: str) -> Step | None:
+    """Layer id 0 for a token or position embedding that the backbone itself registers: it meets the image first."""
+    own = name.removeprefix(prefix)
+    if name.startswith(prefix) and (is_token(own) or is_position_embedding(own)):
+        return Step(f"{name} -> 0", "0", 0)
+    return None
+
+
+def with_the_head(num_layers: int) -> Step:
+    """The top layer id, of whatever is not the backbone's."""
+    return Step("everything else -> num_layers + 1", f"{num_layers} + 1", num_layers + 1, {"num_layers": num_layers})
 
 
 def index_part(name: str, parts: list[str], position: int, what: str) -> int:
@@ -28,9 +58,10 @@ def index_part(name: str, parts: list[str], position: int, what: str) -> int:
         ) from None
 
 
-def outside(name: str, what: str, index: int, count: int) -> DecayError:
-    """The error for an index that is none of ``0`` to ``count - 1``."""
-    return DecayError(f"{what} {index} has no layer id", where=name, remedy=f"allowed: {what} 0 to {count - 1}")
+def outside(name: str, what: str, index: int, count: int, first: int = 0) -> DecayError:
+    """The error for an index that is none of ``count`` from ``first`` on."""
+    allowed = f"allowed: {what} {first} to {first + count - 1}"
+    return DecayError(f"{what} {index} has no layer id", where=name, remedy=allowed)
 
 
 _RENAME = "a name under this module must have an integer there"

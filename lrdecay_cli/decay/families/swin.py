@@ -2,16 +2,20 @@
 
 Source: mmpretrain 1.2.0, ``SwinTransformer.get_layer_depth``. For V2 there is no source: its stages begin with the
 downsampling instead of ending with it, so there the downsampling goes with the blocks before it, as it does in V1.
+timm (1.0.31, ``SwinTransformer.group_matcher``) calls the stages ``layers``, and the downsampling that they begin with
+goes with the first block behind it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Literal
 
 from lrdecay_cli.decay.depths import blocks_per_stage
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
-from lrdecay_cli.decay.families.parts import index_part, outside
+from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head, with_the_stem
+from lrdecay_cli.decay.options import DecayType
 from lrdecay_cli.domain.provenance import Step
 
 
@@ -22,7 +26,7 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
         DecayError: a stage that ``depths`` does not have, a block that its stage does not have, or an index that is
             missing or no integer.
     """
-    return _layer_id(name, num_layers, depths, prefix, stage_begins_with_downsample=False)
+    return _layer_id(name, num_layers, depths, prefix)
 
 
 def layer_wise_v2(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
@@ -31,27 +35,43 @@ def layer_wise_v2(name: str, num_layers: int, depths: tuple[int, ...] = (), pref
     Raises:
         DecayError: as :func:`layer_wise`.
     """
-    return _layer_id(name, num_layers, depths, prefix, stage_begins_with_downsample=True)
+    return _layer_id(name, num_layers, depths, prefix, downsample="before")
+
+
+def layer_wise_timm(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
+    """Like :func:`layer_wise`, but a stage's downsampling shares the id of the stage's first block.
+
+    Raises:
+        DecayError: as :func:`layer_wise`.
+    """
+    return _layer_id(name, num_layers, depths, prefix, stages="layers", downsample="behind")
 
 
 def _layer_id(
-    name: str, num_layers: int, depths: tuple[int, ...], prefix: str, *, stage_begins_with_downsample: bool
+    name: str,
+    num_layers: int,
+    depths: tuple[int, ...],
+    prefix: str,
+    *,
+    stages: str = "stages",
+    downsample: Literal["after", "before", "behind"] = "after",
 ) -> Step:
+    """``downsample``: with the last block of its stage, with that of the stage before, or with its stage's first."""
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
     if own.startswith("patch_embed"):
         return Step(f"{prefix}patch_embed* -> 0", "0", 0)
-    if parts[0] != "stages":
-        return Step(
-            "everything else -> num_layers + 1", f"{num_layers} + 1", num_layers + 1, {"num_layers": num_layers}
-        )
+    if parts[0] != stages:
+        return with_the_head(num_layers)
     stage = index_part(name, parts, 1, "stage")
     if not 0 <= stage < len(depths):
         raise outside(name, "stage", stage, len(depths))
-    stage_pattern = f"{prefix}stages.{stage}"
+    stage_pattern = f"{prefix}{stages}.{stage}"
     if parts[2:3] == ["downsample"]:
-        if stage_begins_with_downsample:
+        if downsample == "before":
             return _summed(f"{stage_pattern}.downsample -> blocks_before", "blocks_before", depths[:stage])
+        if downsample == "behind":
+            return _first_block(f"{stage_pattern}.downsample", sum(depths[:stage]))
         return _summed(f"{stage_pattern}.downsample -> blocks_so_far", "blocks_so_far", depths[: stage + 1])
     block = index_part(name, parts, 3, "block")
     if not 0 <= block < depths[stage]:
@@ -65,6 +85,19 @@ def _layer_id(
     )
 
 
+def placement(name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str) -> Step | None:
+    """``norm<i>``, behind stage i, goes with that stage's last block, ``norm`` with the last one of all."""
+    found = re.match(rf"{re.escape(prefix)}norm(\d*)\.", name, re.ASCII)
+    stage = int(found.group(1) or len(depths) - 1) if found else -1
+    if not found or not 0 <= stage < len(depths):
+        return with_the_stem(name, prefix)
+    return _summed(f"{prefix}norm{found.group(1)} -> blocks_so_far", "blocks_so_far", depths[: stage + 1])
+
+
+def _first_block(pattern: str, before: int) -> Step:
+    return Step(f"{pattern} -> blocks_before + 1", f"{before} + 1", before + 1, {"blocks_before": before})
+
+
 def _summed(rule: str, symbol: str, depths: tuple[int, ...]) -> Step:
     blocks = sum(depths)
     return Step(rule, " + ".join(map(str, depths)) or "0", blocks, {symbol: blocks})
@@ -74,12 +107,17 @@ def _depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
     return blocks_per_stage(names, rf"{re.escape(prefix)}stages\.(\d+)\.blocks\.(\d+)\.")
 
 
+def _timm_depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
+    return blocks_per_stage(names, rf"{re.escape(prefix)}layers\.(\d+)\.blocks\.(\d+)\.")
+
+
 FAMILY = Family(
     name="swin",
     classes=ClassNames(("SwinTransformer", "SimMIMSwinTransformer")),
     rules={"layer_wise": layer_wise},
     depths=_depths,
     fitting_num_layers=sum,
+    placement=placement,
 )
 
 V2_FAMILY = Family(
@@ -88,4 +126,14 @@ V2_FAMILY = Family(
     rules={"layer_wise": layer_wise_v2},
     depths=_depths,
     fitting_num_layers=sum,
+    placement=placement,
+)
+
+TIMM_FAMILY = Family(
+    name="swin-timm",
+    classes=ClassNames(("timm.SwinTransformer", "timm.SwinTransformerV2")),
+    rules={"layer_wise": layer_wise_timm},
+    depths=_timm_depths,
+    fitting_num_layers=sum,
+    placement=placement,
 )

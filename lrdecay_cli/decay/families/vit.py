@@ -12,11 +12,15 @@ from collections.abc import Iterable
 
 from lrdecay_cli.decay.depths import blocks_in_a_row
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
-from lrdecay_cli.decay.families.parts import index_part, outside
+from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head, with_the_stem
+from lrdecay_cli.decay.options import DecayType
 from lrdecay_cli.domain.provenance import Step
 
 TOKENS = ("cls_token", "pos_embed")
 ROWS = ("layers", "blocks")
+# As mmpretrain, timm and CLIP call them.
+NORMS_BEFORE = ("pre_norm", "norm_pre", "ln_pre")
+NORMS_BEHIND = ("ln1", "ln2", "norm", "fc_norm", "ln_post")
 
 # Whole names, since a name with "ViT" or "VisionTransformer" in it often is no plain one: LeViT, T2T_ViT, MobileViT,
 # PyramidVisionTransformer.
@@ -64,7 +68,17 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
         if not 0 <= block < num_layers:
             raise outside(name, "block", block, num_layers)
         return Step(f"{prefix}{parts[0]}.<block> -> block + 1", f"{block} + 1", block + 1, {"block": block})
-    return Step("everything else -> num_layers + 1", f"{num_layers} + 1", num_layers + 1, {"num_layers": num_layers})
+    return with_the_head(num_layers)
+
+
+def placement(name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str) -> Step | None:
+    """Every token and the norm before the blocks go with the stem, the norms behind the blocks with the last one."""
+    module = name.removeprefix(prefix).partition(".")[0] if name.startswith(prefix) else ""
+    if module in NORMS_BEFORE:
+        return Step(f"{prefix}{module} -> 0", "0", 0)
+    if module in NORMS_BEHIND:
+        return Step(f"{prefix}{module} -> num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
+    return with_the_stem(name, prefix)
 
 
 def _depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
@@ -77,4 +91,5 @@ FAMILY = Family(
     rules={"layer_wise": layer_wise},
     depths=_depths,
     fitting_num_layers=sum,
+    placement=placement,
 )

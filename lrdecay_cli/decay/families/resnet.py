@@ -1,0 +1,124 @@
+"""ResNet and what is built like it, of mmpretrain and of mmdet: a stem and stages called ``layer1`` to ``layer4``.
+
+Source: mmpretrain 1.2.0, ``ResNet.get_layer_depth``, for the depths that it knows (ResNet-34, 50, 101, 152, 200 and
+269). Beyond it: other depths share ids as those of ResNet-50 do, and a backbone may end before its fourth stage.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from lrdecay_cli.decay.depths import blocks_per_stage
+from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
+from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head
+from lrdecay_cli.decay.options import DecayType
+from lrdecay_cli.domain.provenance import Step
+
+STAGES = 4
+
+CLASSES = ClassNames(
+    (
+        # mmpretrain and mmdet
+        "ResNet",
+        "ResNetV1c",
+        "ResNetV1d",
+        "ResNeXt",
+        "ResNeSt",
+        "Res2Net",
+        "RegNet",
+        "SEResNet",
+        "SEResNeXt",
+        "ResNet_CIFAR",
+        "SparseResNet",
+        "DetectoRS_ResNet",
+        "DetectoRS_ResNeXt",
+        "TridentResNet",
+    )
+)
+
+
+def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
+    """Layer id by block: some blocks of the second and of the third stage share one, every other stage is one.
+
+    Raises:
+        DecayError: a stage or block that ``depths`` does not have, or a block index that is missing or no integer.
+    """
+    stage, parts, other = _stage(name, num_layers, depths, prefix)
+    if stage is None:
+        return other
+    block = index_part(name, parts, 1, "block")
+    if not 0 <= block < depths[stage]:
+        raise outside(name, "block", block, depths[stage])
+    before = sum(_ids(depths)[:stage])
+    pattern = f"{prefix}layer{stage + 1}.<block>"
+    if stage not in (1, 2):
+        return Step(f"{pattern} -> {before + 1}", f"{before + 1}", before + 1)
+    shared = _blocks_per_id(depths)[stage - 1]
+    rule, formula = f"{pattern} -> {before + 1} + block // {shared}", f"{before + 1} + {block} // {shared}"
+    return Step(rule, formula, before + 1 + block // shared, {"block": block})
+
+
+def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
+    """Layer id by stage, the stem first.
+
+    Raises:
+        DecayError: a stage that ``depths`` does not have.
+    """
+    stage, _, other = _stage(name, num_layers, depths, prefix)
+    return other if stage is None else Step(f"{prefix}layer{stage + 1} -> {stage + 1}", f"{stage + 1}", stage + 1)
+
+
+def placement(name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str) -> Step | None:
+    """The classifier that torchvision's and timm's ResNets bring along goes with the head, not with the stem."""
+    return with_the_head(num_layers) if name.startswith(f"{prefix}fc.") else None
+
+
+def _stage(name: str, num_layers: int, depths: tuple[int, ...], prefix: str) -> tuple[int | None, list[str], Step]:
+    """Stage from 0, name in parts, and the step where there is no stage."""
+    parts = name.removeprefix(prefix).split(".")
+    if not name.startswith(prefix):
+        return None, parts, with_the_head(num_layers)
+    found = re.fullmatch(r"layer(\d+)", parts[0], re.ASCII)
+    if not found:
+        return None, parts, Step(f"{prefix}{parts[0]} -> 0", "0", 0)
+    stage = int(found.group(1)) - 1
+    if not 0 <= stage < len(depths):
+        raise outside(name, "stage", stage + 1, len(depths), first=1)
+    return stage, parts, Step("", "0", 0)
+
+
+def _blocks_per_id(depths: tuple[int, ...]) -> tuple[int, int]:
+    """How many blocks of the second and of the third stage have one id."""
+    return _SHARED.get(depths[1:3], (2, 3))
+
+
+_SHARED: dict[tuple[int, ...], tuple[int, int]] = {(8, 36): (4, 4), (24, 36): (4, 4), (30, 48): (5, 6)}
+
+
+def _ids(depths: tuple[int, ...]) -> tuple[int, ...]:
+    """How many ids each stage has."""
+    shared = (0, *_blocks_per_id(depths))
+    return tuple(-(-depth // shared[stage]) if stage in (1, 2) else 1 for stage, depth in enumerate(depths))
+
+
+def _fitting_num_layers(depths: tuple[int, ...]) -> int:
+    return sum(_ids(depths))
+
+
+def _depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
+    # Stages count from 1 in the names.
+    named = (
+        re.sub(rf"^{re.escape(prefix)}layer([1-9])\.", lambda found: f"{int(found[1]) - 1}.", name) for name in names
+    )
+    return blocks_per_stage(named, r"(\d+)\.(\d+)\.")
+
+
+FAMILY = Family(
+    name="resnet",
+    classes=CLASSES,
+    rules={"layer_wise": layer_wise, "stage_wise": stage_wise},
+    depths=_depths,
+    fitting_num_layers=_fitting_num_layers,
+    placement=placement,
+)

@@ -1,0 +1,85 @@
+"""Layers that a config lists as regular expressions: ``layers=['patch_embed', r'blocks\\.(\\d+)', 'norm']``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.decay.families.parts import with_the_head
+from lrdecay_cli.decay.options import SECTION
+from lrdecay_cli.domain.provenance import Step
+
+_WHERE = f"{SECTION}.layers"
+_SHOWN = 3
+
+
+def pattern_layers(
+    patterns: Iterable[str], names: Iterable[str], prefix: str
+) -> tuple[int, Callable[[str, int], Step]]:
+    """Count the layers, and tell them apart.
+
+    Layer ids rise from 0 in the order of the patterns. A pattern with groups, which must match whole numbers, is a
+    layer for each combination of numbers that comes up. The first pattern that matches at the start of a name counts.
+
+    Args:
+        patterns: regular expressions for names without ``prefix``.
+        names: all parameter names of the model.
+        prefix: what the backbone's names start with.
+
+    Returns:
+        ``num_layers``, and the rule.
+
+    Raises:
+        DecayError: no regular expression, one that matches nothing or no number, or a name that none matches.
+    """
+    compiled = [_compiled(pattern, position) for position, pattern in enumerate(patterns)]
+    places = {name: _place(name, compiled, prefix) for name in names if name.startswith(prefix)}
+    unmatched = [name for name, place in places.items() if place is None]
+    if unmatched:
+        more = f" and {len(unmatched) - _SHOWN} more" if len(unmatched) > _SHOWN else ""
+        raise DecayError(
+            f"no pattern matches {', '.join(unmatched[:_SHOWN])}{more}", where=_WHERE, remedy="add one for each layer"
+        )
+    found = sorted({place for place in places.values() if place is not None})
+    for position, pattern in enumerate(compiled):
+        if not any(place[0] == position for place in found):
+            raise DecayError(
+                f"{pattern.pattern!r} matches no parameter of the backbone",
+                where=f"{_WHERE}[{position}]",
+                remedy=f"names are matched from their start, without {prefix!r}",
+            )
+    ids = {place: layer_id for layer_id, place in enumerate(found)}
+
+    def layer_id(name: str, num_layers: int) -> Step:
+        place = places.get(name)
+        if place is None:
+            return with_the_head(num_layers)
+        return Step(f"layers[{place[0]}] {compiled[place[0]].pattern!r} -> {ids[place]}", f"{ids[place]}", ids[place])
+
+    return len(found) - 1, layer_id
+
+
+def _compiled(pattern: str, position: int) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise DecayError(
+            f"{pattern!r} is not a regular expression ({error})", where=f"{_WHERE}[{position}]", remedy="mend it"
+        ) from None
+
+
+def _place(name: str, patterns: list[re.Pattern[str]], prefix: str) -> tuple[int, ...] | None:
+    """Position of the first pattern that matches, and the numbers in its groups."""
+    own = name.removeprefix(prefix)
+    for position, pattern in enumerate(patterns):
+        if found := pattern.match(own):
+            try:
+                return position, *(int(number) for number in found.groups())
+            except (TypeError, ValueError):
+                raise DecayError(
+                    f"a group of {pattern.pattern!r} matches no whole number in {name}",
+                    where=f"{_WHERE}[{position}]",
+                    remedy=r"group numbers only, as (\d+), and write (?:…) for the rest",
+                ) from None
+    return None

@@ -1,0 +1,148 @@
+"""The decay of lrdecay's own constructor: whatever backbone, wherever it is, as deep as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lrdecay_cli.decay.constructor_options import AUTO, ConstructorOptions
+from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.decay.exemptions import exemption, mmdet_exemption
+from lrdecay_cli.decay.families import ALL_FAMILIES, Family, find_family
+from lrdecay_cli.decay.grouping import PlannedGroup, TrainingParameter, sorted_into_groups
+from lrdecay_cli.decay.layer_patterns import pattern_layers
+from lrdecay_cli.decay.options import SECTION
+from lrdecay_cli.decay.reported_depths import LayerDepth, reported_layers
+from lrdecay_cli.decay.rules import DecayRules, check_decay_type, read_base_lr, read_base_weight_decay
+from lrdecay_cli.domain.provenance import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """What the rules have to know of a backbone beside the names of its parameters."""
+
+    classes: tuple[str, ...]
+    """Its class and the bases of that, nearest first; each as ``package.Name`` and then as ``Name``."""
+    reporting_class: str | None = None
+    """The class among them that defines ``get_layer_depth``, as ``Name``."""
+    layer_depth: LayerDepth | None = None
+    """That method: from a parameter name and the backbone's prefix to its layer id and the number of ids."""
+
+    @property
+    def name(self) -> str:
+        """Its class name."""
+        return self.classes[0].rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The groups to make, and what is odd about the settings."""
+
+    groups: tuple[PlannedGroup, ...]
+    warnings: tuple[str, ...]
+    num_layers: int
+
+
+def plan_of_model(
+    parameters: Iterable[TrainingParameter],
+    paramwise_cfg: Mapping[str, Any] | None,
+    find_backbone: Callable[[str], Backbone],
+    *,
+    base_lr: float | None,
+    base_weight_decay: float | None,
+) -> Plan:
+    """The groups for a model.
+
+    Args:
+        parameters: every parameter of the model, frozen ones included, in the model's order.
+        paramwise_cfg: the options, see :class:`ConstructorOptions`.
+        find_backbone: from a path in the model to the backbone there; raises DecayError if there is none.
+        base_lr: the optimizer's lr.
+        base_weight_decay: the optimizer's weight decay.
+
+    Raises:
+        DecayError: an option cannot be used, the backbone's layers cannot be told apart, or a parameter has no place.
+    """
+    options = ConstructorOptions.from_paramwise_cfg(paramwise_cfg)
+    everything = tuple(parameters)
+    names = [parameter.name for parameter in everything]
+    fitting, layer_id, must_fit = _layers(options, names, find_backbone(options.backbone))
+    num_layers = fitting if options.num_layers == AUTO else options.num_layers
+    warnings = [
+        f"{SECTION}.{key}: mmdet's decay constructor does not read it, so neither does strict_compat=True"
+        for key in options.passed_over
+    ]
+    if num_layers != fitting and fitting >= 0:
+        if must_fit:
+            raise DecayError(
+                f"{num_layers} does not fit this backbone, which has {fitting} layers above its stem",
+                where=f"{SECTION}.num_layers",
+                remedy=f"set it to {fitting}, or to {AUTO!r}",
+            )
+        if not options.strict_compat:
+            warnings.append(f"{SECTION}.num_layers: {num_layers} does not fit; {fitting} ({AUTO!r}) does")
+    warnings += [
+        f"{SECTION}.{custom.label}: no parameter has this in its name"
+        for custom in options.custom_keys
+        if not any(custom.key in name for name in names)
+    ]
+    rules = DecayRules(
+        options.with_layers(num_layers),
+        lambda name: layer_id(name, num_layers),
+        read_base_lr(base_lr),
+        read_base_weight_decay(base_weight_decay),
+        mmdet_exemption if options.strict_compat else exemption,
+        options.custom_keys,
+    )
+    return Plan(sorted_into_groups(everything, rules), tuple(warnings), num_layers)
+
+
+LayerId = Callable[[str, int], Step]
+"""From a parameter name and ``num_layers`` to the layer id."""
+
+
+def _layers(options: ConstructorOptions, names: list[str], backbone: Backbone) -> tuple[int, LayerId, bool]:
+    """The fitting ``num_layers`` (-1 if it cannot be told), the rule, and whether another number is an error."""
+    if options.layers:
+        return (*pattern_layers(options.layers, names, options.prefix), True)
+    for class_name in backbone.classes:
+        if family := find_family(class_name, ALL_FAMILIES):
+            return _family_layers(family, options, names, backbone.name)
+        if class_name == backbone.reporting_class and backbone.layer_depth is not None:
+            return (*reported_layers(backbone.layer_depth, backbone.name, names, options), True)
+    served = ", ".join(str(family.classes) for family in ALL_FAMILIES)
+    raise DecayError(
+        f"nothing tells how the layers of {backbone.name} follow each other",
+        where=f"{SECTION}.layers",
+        remedy=f"list them as regular expressions, from the stem up, or give the class a get_layer_depth;"
+        f" known without: {served}",
+    )
+
+
+def _family_layers(
+    family: Family, options: ConstructorOptions, names: list[str], class_name: str
+) -> tuple[int, LayerId, bool]:
+    check_decay_type(family, options.decay_type, class_name)
+    depths = family.depths(names, options.prefix)
+    if not depths and (family.must_fit or options.num_layers == AUTO):
+        raise DecayError(
+            f"no parameter of this {class_name} is named like a block of the family {family.name}",
+            where=f"{SECTION}.backbone",
+            remedy="list its layers in paramwise_cfg.layers as regular expressions, from the stem up",
+        )
+    if family.stages is not None and len(depths) not in (0, family.stages) and not options.strict_compat:
+        raise DecayError(
+            f"this {class_name} has {len(depths)} stages, and the rules of the family {family.name} are made for"
+            f" {family.stages}",
+            where=f"{SECTION}.layers",
+            remedy=r"list its layers: layers=[r'downsample_layers\.0', r'stages\.0\.(\d+)', …], from the stem up",
+        )
+    rule = family.rules[options.decay_type]
+    placement = None if options.strict_compat else family.placement
+
+    def layer_id(name: str, num_layers: int) -> Step:
+        placed = placement(name, options.decay_type, num_layers, depths, options.prefix) if placement else None
+        return placed or rule(name, num_layers, depths, options.prefix)
+
+    return family.fitting(options.decay_type, depths) if depths else -1, layer_id, family.must_fit

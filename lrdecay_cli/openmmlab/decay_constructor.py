@@ -1,0 +1,138 @@
+"""lrdecay's own optimizer wrapper constructor: the decay of :mod:`lrdecay_cli.decay`, to train with."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine.dist import master_only
+from mmengine.logging import print_log
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
+from torch import nn
+
+from lrdecay_cli.decay import Backbone, ConstructorOptions, DecayError, Plan, TrainingParameter, plan_of_model
+from lrdecay_cli.openmmlab.config_facts import NORMS
+
+# Root mean square norms, mmcv's layer norms over channels, the response norm of ConvNeXt V2: no class in common.
+_NORM_NAMES = re.compile(r"\w*Norm(?:\dd)?|GRN", re.ASCII)
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):  # type: ignore[misc]
+    """Layer-wise or stage-wise learning-rate decay for any backbone whose layers can be told apart.
+
+    The options are those of :class:`lrdecay_cli.decay.ConstructorOptions`, see ``docs/constructor.md``::
+
+        custom_imports = dict(imports=['lrdecay_cli.training'])
+        optim_wrapper = dict(
+            constructor='LayerDecayOptimWrapperConstructor',
+            optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.05),
+            paramwise_cfg=dict(decay_rate=0.7))
+
+    Every group has ``group_name``, ``layer_id``, ``lr_scale`` (lr over base lr, multipliers included) and
+    ``param_names`` beside ``lr``, ``weight_decay`` and ``params``.
+
+    Raises:
+        DecayError: as the constructor is made, for options that cannot be used by themselves; as it is called, for
+            those that do not fit the model.
+    """
+
+    def _validate_cfg(self) -> None:
+        # mmengine's own checks are of options that are not taken here, or that are checked with better words.
+        ConstructorOptions.from_paramwise_cfg(self.paramwise_cfg)
+
+    def __call__(self, model: nn.Module) -> Any:
+        """Make the optimizer wrapper for ``model``, or for ``model.module`` if there is one."""
+        if not self.paramwise_cfg:
+            # mmengine would leave the parameters as they are.
+            ConstructorOptions.from_paramwise_cfg(None)
+        return super().__call__(model)
+
+    def add_params(self, params: list[dict[str, Any]], module: nn.Module, **_kwargs: Any) -> None:
+        """Append the groups of ``module``, the whole model, to ``params``."""
+        plan = plan_for(module, self.optimizer_cfg, self.paramwise_cfg)
+        tensors = dict(module.named_parameters())
+        for group in plan.groups:
+            names = [parameter.name for parameter in group.parameters]
+            params.append(
+                {
+                    "params": [tensors[name] for name in names],
+                    "param_names": names,
+                    "group_name": group.name,
+                    "layer_id": group.layer_id,
+                    "lr_scale": group.lr_scale,
+                    "lr": group.lr,
+                    "weight_decay": group.weight_decay,
+                }
+            )
+        _log(plan)
+
+
+def plan_for(model: nn.Module, optimizer: Mapping[str, Any], paramwise_cfg: Mapping[str, Any] | None) -> Plan:
+    """The groups of ``model``, with the way to each of their numbers.
+
+    Args:
+        model: the whole model, without a wrapper.
+        optimizer: its config; a weight decay that it does not give is the optimizer class's own.
+        paramwise_cfg: the options.
+
+    Raises:
+        DecayError: the options cannot be used, or do not fit the model.
+    """
+    norms = {id(parameter) for module in model.modules() if _is_norm(module) for parameter in module.parameters(False)}
+    return plan_of_model(
+        (
+            TrainingParameter(name, tuple(parameter.shape), parameter.requires_grad, id(parameter) in norms)
+            for name, parameter in model.named_parameters()
+        ),
+        paramwise_cfg,
+        lambda path: _backbone(model, path),
+        base_lr=optimizer.get("lr"),
+        base_weight_decay=optimizer["weight_decay"] if "weight_decay" in optimizer else _default_decay(optimizer),
+    )
+
+
+def _is_norm(module: nn.Module) -> bool:
+    return isinstance(module, NORMS) or _NORM_NAMES.fullmatch(type(module).__name__) is not None
+
+
+def _backbone(model: nn.Module, path: str) -> Backbone:
+    modules = dict(model.named_modules())
+    if path not in modules:
+        others = [other for other in modules if other.endswith("backbone")]
+        raise DecayError(
+            f"the model has no module {path!r}",
+            where="paramwise_cfg.backbone",
+            remedy=f"did you mean {others[0]!r}?" if others else "give the path of the backbone in the model",
+        )
+    backbone = modules[path]
+    bases = type(backbone).__mro__
+    reporting = next((base.__name__ for base in bases if "get_layer_depth" in vars(base)), None)
+    return Backbone(tuple(_names(bases)), reporting, getattr(backbone, "get_layer_depth", None))
+
+
+def _names(classes: tuple[type, ...]) -> Iterator[str]:
+    for one in classes:
+        yield f"{one.__module__.partition('.')[0]}.{one.__name__}"
+        yield one.__name__
+
+
+def _default_decay(optimizer: Mapping[str, Any]) -> Any:
+    kind = optimizer.get("type")
+    if isinstance(kind, str):
+        with OPTIMIZERS.switch_scope_and_registry(None) as registry:
+            kind = registry.get(kind)
+    parameter = inspect.signature(kind).parameters.get("weight_decay") if callable(kind) else None
+    return None if parameter is None or parameter.default is inspect.Parameter.empty else parameter.default
+
+
+@master_only  # type: ignore[untyped-decorator]
+def _log(plan: Plan) -> None:
+    tensors = sum(len(group.parameters) for group in plan.groups)
+    print_log(f"lrdecay: {tensors} tensors in {len(plan.groups)} groups, num_layers={plan.num_layers}", "current")
+    for warning in plan.warnings:
+        print_log(f"lrdecay: {warning}", "current", logging.WARNING)

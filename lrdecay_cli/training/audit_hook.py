@@ -1,0 +1,117 @@
+"""The hook that holds a training to what was audited."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lrdecay_cli.analysis.comparison import check_aspects, comparison
+from lrdecay_cli.analysis.inspection import inspection
+from lrdecay_cli.checking.checking import check_maps
+from lrdecay_cli.checking.reporting import check_severity, reaches, report_of
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.report import Report
+from lrdecay_cli.files.atomic import write_text
+from lrdecay_cli.files.json_text import to_json
+from lrdecay_cli.files.map_file import read_map
+from lrdecay_cli.formats import Canvas, renderer
+from lrdecay_cli.openmmlab.live_groups import LiveGroupsHook, register_hook
+from lrdecay_cli.rules import chosen_rules
+
+_NAME = "ParamGroupAuditHook"
+_OPTIONS = ("baseline", "only", "rtol", "select", "ignore", "fail_on", "filename", "priority")
+
+
+@register_hook()
+class ParamGroupAuditHook(LiveGroupsHook):
+    """Before training: writes the group map of the live optimizer, runs the rules, and stops where it should not begin.
+
+    ::
+
+        custom_hooks = [dict(type='ParamGroupAuditHook', baseline='audited.json')]
+
+    Args:
+        baseline: a map that ``lrdecay inspect --format json`` or this hook wrote; None for none. It is read at once.
+        only: what has to be the same, as ``--only`` of ``lrdecay diff``; None for everything.
+        rtol: relative tolerance for lr, lr scale and weight decay.
+        select: only these rules, as ``--select`` of ``lrdecay check``; None for all.
+        ignore: not these rules.
+        fail_on: stop if a rule finds something of this severity or worse; None never to.
+        filename: name of the JSON map in the work directory.
+
+    Raises:
+        LrdecayError: an option or the baseline cannot be used; before training, the groups are not the baseline's, a
+            rule finds what ``fail_on`` forbids, or the map cannot be written.
+    """
+
+    def __init__(
+        self,
+        *,
+        baseline: str | None = None,
+        only: Sequence[str] | None = None,
+        rtol: float = 0.0,
+        select: Sequence[str] | None = None,
+        ignore: Sequence[str] | None = None,
+        fail_on: str | None = None,
+        filename: str = "param_groups.json",
+        **unknown: Any,
+    ) -> None:
+        for name in unknown:
+            nearest = difflib.get_close_matches(name, _OPTIONS, n=1)
+            remedy = f"did you mean {nearest[0]!r}?" if nearest else f"allowed: {', '.join(_OPTIONS)}"
+            raise LrdecayError(f"unknown option {name!r}", where=_NAME, remedy=remedy)
+        self.rules = chosen_rules(select or (), ignore or ())
+        self.fail_on = None if fail_on is None else check_severity(fail_on, f"{_NAME}.fail_on")
+        self.filename = filename
+        self.baseline = baseline
+        self.aspects = check_aspects(only, rtol)
+        self.rtol = rtol
+        self.audited = None if baseline is None else read_map(baseline)
+
+    def judge(self, group_map: GroupMap, work_dir: Path, logger: Any) -> None:
+        """Write and log on the first rank; judge on every rank, so that all of them stop together."""
+        written = work_dir / self.filename
+        if logger is not None:
+            write_text(written, to_json(group_map))
+            logger.info(f"Parameter groups ({written}):\n{_table(group_map)}")
+        self._check(group_map, logger)
+        self._compare(group_map, written, logger)
+
+    def _check(self, group_map: GroupMap, logger: Any) -> None:
+        result = check_maps([group_map], self.rules)
+        report = report_of(result)
+        if logger is not None and result.findings:
+            logger.warning(f"Parameter groups, rules:\n{_text(report)}")
+        if self.fail_on is not None and reaches(result, self.fail_on):
+            raise LrdecayError(
+                f"the rules find {report.summary}",
+                where=f"{_NAME}(fail_on={self.fail_on!r})",
+                remedy="the log names them, and what to do",
+            )
+
+    def _compare(self, group_map: GroupMap, written: Path, logger: Any) -> None:
+        if self.audited is None:
+            return
+        result = comparison(self.audited, group_map, rtol=self.rtol, only=self.aspects)
+        if not result.differs:
+            return
+        if logger is not None:
+            logger.error(f"Parameter groups are not those of {self.baseline}:\n{_text(result.report)}")
+        raise LrdecayError(
+            f"the parameter groups are not the audited ones ({result.report.summary})",
+            where=f"{_NAME}(baseline={self.baseline!r})",
+            remedy=f"see: lrdecay diff {self.baseline} {written}",
+        )
+
+
+def _table(group_map: GroupMap) -> str:
+    return _text(msgspec.structs.replace(inspection(group_map), facts=()))
+
+
+def _text(report: Report) -> str:
+    return renderer("text")(report, Canvas()).rstrip()
