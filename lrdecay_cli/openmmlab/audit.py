@@ -112,6 +112,7 @@ def _group_map(
         stand_ins=stand_ins,
         modules=modules_of(model),
         training=training_of(config, built.reads),
+        checkpoint=None,
     )
 
 
