@@ -25,7 +25,8 @@ def inspect(
         str,
         typer.Argument(
             metavar="CONFIG",
-            help="A config (.py, .json, .yaml), mmdet::PATH for one of MMDetection's own, an exported map (.json) or a checkpoint (.pth).",
+            help="A config (.py, .json, .yaml), mmdet::PATH for one of MMDetection's own, an exported map (.json),"
+            " or a checkpoint (.pth).",
         ),
     ],
     by: Annotated[str, typer.Option("--by", metavar="VIEW", help="group, layer, parameter or module.")] = "group",

@@ -1,4 +1,4 @@
-"""Group maps from what the user names: an exported map is read, a config built, a checkpoint loaded without running it."""
+"""Group maps from what the user names: an exported map is read, a config built, a checkpoint loaded but never run."""
 
 from __future__ import annotations
 

@@ -75,8 +75,8 @@ class ConfigSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str
     """As it was given on the command line."""
     sha256: str
-    """Of the config's resolved text: bases merged, overrides applied, keys sorted. Of a checkpoint's pickle, which is all
-    of it but the tensors."""
+    """Of the config's resolved text: bases merged, overrides applied, keys sorted. Of a checkpoint's pickle, which is
+    all of it but the tensors."""
     overrides: Mapping[str, Any]
     """``--cfg-options`` as given."""
 

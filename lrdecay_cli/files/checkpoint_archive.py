@@ -24,8 +24,8 @@ STOOD_IN = (
     "numpy.dtype",
     *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
 )
-"""What mmengine's message hub brings into a checkpoint and torch's ``weights_only`` refuses. None of it is called when a
-checkpoint is loaded: see :mod:`lrdecay_cli.openmmlab.checkpoint_file`."""
+"""What mmengine's message hub brings into a checkpoint and torch's ``weights_only`` refuses. None of it is called when
+a checkpoint is loaded: see :mod:`lrdecay_cli.openmmlab.checkpoint_file`."""
 
 PLAIN = (
     "collections.OrderedDict",
@@ -43,8 +43,8 @@ PLAIN = (
         for kind in ("float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
     ),
 )
-"""What torch itself writes for tensors and what it takes from anybody. Not all that ``weights_only`` takes: some of that
-(``bytearray``, ``torch.Tensor``) is as large in memory as the file cares to say."""
+"""What torch itself writes for tensors and what it takes from anybody. Not all that ``weights_only`` takes: some of
+that (``bytearray``, ``torch.Tensor``) is as large in memory as the file cares to say."""
 
 # Real ones hold kilobytes for each thousand tensors, and the history of a million iterations.
 _LARGEST_PICKLE = 512 * 2**20

@@ -13,6 +13,7 @@ _LONGEST = 2**20
 _DEEPEST = 60
 # All that mmengine's Config.pretty_text writes: calls of dict, lists, tuples and literals.
 _OPERATORS = frozenset("()[]{},=:-")
+_KEYWORDS = frozenset(keyword.kwlist) - {"None", "True", "False"}
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 
 
@@ -36,13 +37,12 @@ def _is_shallow(text: str) -> bool:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.OP:
             # Calls of calls and signs of signs nest without brackets.
-            chained = token.string in _OPENING and last in _CLOSING or token.string == last == "-"
+            chained = (token.string in _OPENING and last in _CLOSING) or token.string == last == "-"
             depth += (token.string in _OPENING) - (token.string in _CLOSING)
             if token.string not in _OPERATORS or chained or depth > _DEEPEST:
                 return False
-        elif token.type == tokenize.NAME and keyword.iskeyword(token.string):
-            if token.string not in ("None", "True", "False"):
-                return False
+        elif token.string in _KEYWORDS:
+            return False
         last = token.string if token.type == tokenize.OP else ""
     return True
 

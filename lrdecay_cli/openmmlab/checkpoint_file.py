@@ -12,7 +12,7 @@ import torch
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files.checkpoint_archive import STOOD_IN, read_pickle
 
-# Older ones run code from a hostile file in spite of weights_only: CVE-2025-32434 before 2.6, CVE-2026-24747 before 2.10.
+# Older ones may run what a hostile file holds in spite of weights_only: CVE-2025-32434, CVE-2026-24747.
 _SAFE_TORCH = (2, 10)
 _FORMATS = {"f8": "d", "f4": "f", "i8": "q", "i4": "i", "u8": "Q", "u4": "I"}
 
@@ -21,6 +21,7 @@ class Inert:
     """Takes the place of a class or function that a checkpoint names: whatever it is given, it does nothing."""
 
     def __new__(cls, *_arguments: object) -> Inert:
+        """An object without a state."""
         return super().__new__(cls)
 
     def __init__(self, *_arguments: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -59,9 +59,9 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     if not recorded:
         _check_nameable(path, saved, config, wrong)
     fitting = None if wrong else config
-    names = [group.names or () for group in saved] if recorded else names_by_position(config)
-    base_lr = _base_lr(saved, loaded)
-    groups, duplicates = _groups(path, saved, names, shapes, fitting, base_lr)
+    names = names_by_position(saved, config) if config and not recorded else [group.names or () for group in saved]
+    bases = _base_lrs(saved, loaded)
+    groups, duplicates = _groups(path, saved, names, shapes, fitting, bases)
     grouped = [parameter for group in groups for parameter in group.parameters]
     claimed = {parameter.name for parameter in grouped}
     told = _told(loaded)
@@ -75,7 +75,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
         config=ConfigSource(path, hashlib.sha256(pickled).hexdigest(), {}),
         constructor=_constructor(wrapper, known=bool(told)),
         optimizer=_optimizer(wrapper),
-        base_lr=base_lr,
+        base_lr=_common(bases.values()),
         base_weight_decay=_base_weight_decay(saved, wrapper),
         model=Model(*_model_names(told), _totals(grouped, duplicates)),
         groups=groups,
@@ -120,7 +120,7 @@ def _groups(
     names: Sequence[Sequence[str]],
     shapes: Mapping[str, Shape],
     config: GroupMap | None,
-    base_lr: float | None,
+    bases: Mapping[str, float | None],
 ) -> tuple[tuple[ParameterGroup, ...], tuple[Duplicate, ...]]:
     known = {parameter.name: parameter for _, parameter in config.grouped()} if config else {}
     seen: set[str] = set()
@@ -129,7 +129,8 @@ def _groups(
         held = []
         for name, state in zip(members, group.shapes, strict=True):
             same = known.get(name)
-            shape = shapes.get(name) or state or (same.shape if same else None) or shapes.get(name)
+            found = (shapes.get(name), state, same.shape if same else None)
+            shape = next((shape for shape in found if shape is not None), None)
             if shape is None:
                 raise LrdecayError(
                     f"says nowhere what shape {name!r} has",
@@ -142,7 +143,7 @@ def _groups(
             seen.add(name)
             # A checkpoint does not say what takes no gradient.
             held.append(GroupedParameter(name, shape, math.prod(shape), same.requires_grad if same else True, None))
-        base = base_lr if base_lr is not None else group.base_lr
+        base = bases[group.optimizer]
         groups.append(read_group(group.name, group.options, base, tuple(held), first_lr=group.first_lr))
     return uniquely_named(groups), tuple(duplicates)
 
@@ -166,18 +167,27 @@ def _totals(grouped: Sequence[GroupedParameter], duplicates: Sequence[Duplicate]
     return Totals(tensors, parameters, tensors, parameters, 0, 0, 0, 0, len(duplicates))
 
 
-def _base_lr(saved: Sequence[SavedGroup], loaded: Mapping[str, Any]) -> float | None:
-    found = base_of(saved)
-    if found is not None or any(group.base_lr is not None for group in saved):
-        return found
-    lr = _dict(_dict(_told(loaded).get("optim_wrapper")).get("optimizer")).get("lr")
-    return float(lr) if isinstance(lr, (int, float)) else None
+def _base_lrs(saved: Sequence[SavedGroup], loaded: Mapping[str, Any]) -> dict[str, float | None]:
+    """What the scales of each optimizer are of: what it saved, else what the checkpoint's config says."""
+    told = _dict(_dict(_told(loaded).get("optim_wrapper")).get("optimizer")).get("lr")
+    default = float(told) if isinstance(told, (int, float)) else None
+    bases = {}
+    for optimizer in dict.fromkeys(group.optimizer for group in saved):
+        found = base_of([group for group in saved if group.optimizer == optimizer])
+        bases[optimizer] = default if found is None else found
+    return bases
+
+
+def _common(values: Iterable[float | None]) -> float | None:
+    """The value if all are the same, else None."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None
 
 
 def _base_weight_decay(saved: Sequence[SavedGroup], wrapper: Mapping[str, Any]) -> float | None:
     found = {group.base_weight_decay for group in saved}
     if found != {None}:
-        return found.pop() if len(found) == 1 else None
+        return _common(found)
     told = _dict(wrapper.get("optimizer")).get("weight_decay")
     return float(told) if isinstance(told, (int, float)) else None
 
@@ -217,8 +227,10 @@ def _written_by(meta: Mapping[str, Any]) -> str | None:
 
 
 def _name(value: Any, default: str = UNKNOWN) -> str:
-    """A type's own name: the text of a lazy config spells it with its module."""
-    return value.rpartition(".")[2] if isinstance(value, str) and value else default
+    """A type as a config names it, with its scope or without; the text of a lazy config spells it with its module."""
+    if not isinstance(value, str) or not value:
+        return default
+    return value.rpartition(".")[2] if value.count(".") > 1 else value
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -1,20 +1,27 @@
 """Whether saved groups stand as those of a config do: mmengine restores an optimizer by position and never by name.
 
 Source: torch, ``Optimizer.load_state_dict``: as many groups, each with as many parameters, or it raises; then the first
-saved parameter's state goes to the first parameter, and so on.
+saved parameter's state goes to the first parameter, and so on. Of several optimizers, mmengine's ``OptimWrapperDict``
+restores each by its name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.openmmlab.saved_groups import SavedGroup, Shape
 
 
-def names_by_position(config: GroupMap | None) -> list[tuple[str, ...]]:
-    """Names of the parameters of each group of the config's map."""
-    return [tuple(parameter.name for parameter in group.parameters) for group in config.groups] if config else []
+def names_by_position(saved: Sequence[SavedGroup], config: GroupMap) -> list[tuple[str, ...]]:
+    """Names of the parameters of each saved group, which :func:`misfit` has found to be the config's."""
+    return [tuple(parameter.name for parameter in group.parameters) for group in _counterparts(saved, config)]
+
+
+def _counterparts(saved: Sequence[SavedGroup], config: GroupMap) -> list[ParameterGroup]:
+    """The config's groups in the order of the saved optimizers; those of other optimizers are left out."""
+    optimizers = dict.fromkeys(group.optimizer for group in saved)
+    return [group for optimizer in optimizers for group in config.groups if group.name.startswith(optimizer)]
 
 
 def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: GroupMap) -> str | None:
@@ -25,15 +32,15 @@ def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: Gro
         shapes: of the saved model's tensors, by name.
         config: the config's map.
     """
-    if len(saved) != len(config.groups):
-        return f"{_count(len(saved), 'group')} in the checkpoint, {len(config.groups)} in the config"
-    several = any("." in group.name for group in saved)
-    for index, (group, members) in enumerate(zip(saved, config.groups, strict=True)):
+    counterparts = _counterparts(saved, config)
+    if not len(saved) == len(config.groups) == len(counterparts):
+        named = sorted({group.optimizer.rstrip(".") for group in saved} - {""})
+        of = f" of the optimizers {', '.join(map(repr, named))}" if named else ""
+        return f"{_count(len(saved), 'group')}{of} in the checkpoint, {len(config.groups)} in the config"
+    for index, (group, members) in enumerate(zip(saved, counterparts, strict=True)):
         if len(group.shapes) != len(members.parameters):
             tensors = _count(len(group.shapes), "tensor")
             return f"group {index} has {tensors} in the checkpoint, {len(members.parameters)} in the config"
-        if several and group.name != members.name:
-            return f"group {index} is {group.name!r} in the checkpoint, {members.name!r} in the config"
         for position, parameter in enumerate(members.parameters):
             recorded = group.names[position] if group.names else parameter.name
             if recorded != parameter.name:

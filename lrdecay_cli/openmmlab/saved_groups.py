@@ -1,7 +1,7 @@
 """The parameter groups that a checkpoint's optimizer saved, whatever else a stranger may have put in their place.
 
 Sources: torch ``Optimizer.state_dict`` (``param_groups``, ``state``), mmengine 0.10.7 ``OptimWrapper.state_dict``
-(``base_param_settings``), ``AmpOptimWrapper`` (``loss_scaler`` beside them), ``OptimWrapperDict`` (one such dict by name).
+(``base_param_settings``), ``AmpOptimWrapper`` (``loss_scaler`` beside them), ``OptimWrapperDict`` (such dicts by name).
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ class SavedGroup:
 
     name: str
     """As in a map of the config: the optimizer's name in front where there are several."""
+    optimizer: str
+    """That name with a dot behind it; empty for the only optimizer."""
     options: Mapping[str, Any]
     """All but the tensors, in plain values."""
     names: tuple[str, ...] | None
@@ -64,14 +66,16 @@ def saved_groups(checkpoint: Mapping[str, Any], path: str) -> list[SavedGroup]:
         groups = one.get("param_groups") if isinstance(one, Mapping) else None
         if not isinstance(groups, list) or not groups:
             raise LrdecayError(f"optimizer {prefix!r} has no param_groups", where=path, remedy=_NO_OPTIMIZER)
-        for index, group in enumerate(groups):
-            try:
-                found.append(_group(group, one, prefix, index))
-            except (TypeError, ValueError, OverflowError) as error:
-                raise LrdecayError(
-                    f"param_groups[{index}] of optimizer {prefix!r} is not what torch saves: {error}", where=path
-                ) from error
+        found += [_checked(group, one, prefix, index, path) for index, group in enumerate(groups)]
     return found
+
+
+def _checked(group: Any, optimizer: Mapping[str, Any], prefix: str, index: int, path: str) -> SavedGroup:
+    try:
+        return _group(group, optimizer, prefix, index)
+    except (TypeError, ValueError, OverflowError) as error:
+        place = f"param_groups[{index}] of optimizer {prefix!r}" if prefix else f"param_groups[{index}]"
+        raise LrdecayError(f"{place} is not what torch saves: {error}", where=path) from error
 
 
 def _group(group: Any, optimizer: Mapping[str, Any], prefix: str, index: int) -> SavedGroup:
@@ -83,6 +87,7 @@ def _group(group: Any, optimizer: Mapping[str, Any], prefix: str, index: int) ->
     options = {str(key): _short(value) for key, value in group.items() if key != "params"}
     own_name = options.get("group_name")
     saved = SavedGroup(
+        optimizer=prefix,
         name=f"{prefix}{own_name if isinstance(own_name, str) and own_name else f'group_{index}'}",
         options=options,
         names=_names(group),
@@ -130,10 +135,10 @@ def saved_shapes(checkpoint: Mapping[str, Any]) -> dict[str, Shape]:
 
 
 def base_of(groups: Sequence[SavedGroup]) -> float | None:
-    """The lr that the optimizer's scales are of, as far as the groups tell: before any schedule.
+    """The lr that the scales of one optimizer's groups are of, as far as these tell: before any schedule.
 
     From groups that record their ``lr_scale``, best one with a scale of 1; else what mmengine saved beside them; else
-    the lr of the only group. None where groups disagree: several optimizers may have a base each.
+    the lr of the only group. None where groups disagree.
     """
     scaled = [group for group in groups if number(group.options.get("lr_scale")) and group.first_lr is not None]
     top = [group.first_lr for group in scaled if number(group.options["lr_scale"]) == 1]
