@@ -221,7 +221,7 @@ def test_odd_optimizers_are_refused(
 def test_what_no_group_has_is_left_unread(run_of: Callable[[str], Run], tmp_path: Path) -> None:
     run = run_of("mmdet_decay")
     plain = mapped_numbers(checkpoint_map(str(run.checkpoint)))
-    odd = resaved(run, tmp_path, _set(betas=_tower(), extra={"a": 1}, param_scheduler="x", **{"lr_scale": None}))
+    odd = resaved(run, tmp_path, _set(betas=_tower(), extra={"a": 1}, param_scheduler="x", lr_scale=None))
     read = checkpoint_map(str(odd))
     assert mapped_numbers(read) == plain
     assert (read.groups[0].options["betas"], read.groups[0].options["extra"]) == ("list", "dict")
