@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 
@@ -14,6 +15,7 @@ from lrdecay_cli.app import quick
 from lrdecay_cli.app.caching import Caching
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.suggestion import Proposal
 from lrdecay_cli.files import find_config, read_bytes, read_map
 from lrdecay_cli.files.checkpoint_archive import is_checkpoint, read_pickle
 
@@ -90,6 +92,15 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     return [found[source] for source in sources]
 
 
+def suggested_map(config: str, proposal: Proposal, now: GroupMap, request: Request) -> tuple[GroupMap, str, bool]:
+    """The map of ``config`` with what is proposed, the snippet for that, and whether it is in the lazy style."""
+    with quick.shortcuts(verbose=request.verbose):
+        from lrdecay_cli.openmmlab.suggested import built_with, is_lazy, snippet_for
+
+        after = built_with(config, proposal, now, lambda trial, change: _audit(trial, request, change))
+        return after, snippet_for(config, proposal, now), is_lazy(config)
+
+
 def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request) -> str | None:
     """What the checkpoints are held against: ``--config``, else the one source that is none."""
     if request.named_by is None:
@@ -143,7 +154,7 @@ def _build(config: str, request: Request) -> GroupMap:
         return _audit(config, request)
 
 
-def _audit(config: str, request: Request) -> GroupMap:
+def _audit(config: str, request: Request, change: Callable[[Any], None] | None = None) -> GroupMap:
     with _stdout_kept_clean():
         from lrdecay_cli.openmmlab.audit import audit
 
@@ -153,6 +164,7 @@ def _audit(config: str, request: Request) -> GroupMap:
             device=request.device,
             verbose=request.verbose,
             exact=quick.is_plain(),
+            change=change,
         )
 
 
