@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,9 +15,11 @@ from lrdecay_cli.app import quick
 from lrdecay_cli.app.caching import Caching
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.domain.suggestion import Proposal
 from lrdecay_cli.files import find_config, read_bytes, read_map
-from lrdecay_cli.files.checkpoint_archive import is_checkpoint, read_pickle
+from lrdecay_cli.files.config_path import is_checkpoint
+
+if TYPE_CHECKING:
+    from lrdecay_cli.domain.suggestion import Proposal
 
 _NEEDED = ("torch", "mmengine")
 # What tells an mmengine config in JSON from a group map.
@@ -77,6 +79,8 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     for checkpoint in checkpoints:
         check_stack(checkpoint, what="checkpoint", needed=("torch",))
         # What is hostile is told at once, not after a config has been built.
+        from lrdecay_cli.files.checkpoint_archive import read_pickle
+
         read_pickle(checkpoint)
     configs = [source for source in wanted if source not in maps]
     # stdin comes last: a config may need a second attempt, which starts the command over.

@@ -40,7 +40,7 @@ def suggest(
     from lrdecay_cli.app.console import Destinations
     from lrdecay_cli.app.sources import Request, group_maps_of, is_map
     from lrdecay_cli.domain.errors import LrdecayError
-    from lrdecay_cli.files.checkpoint_archive import is_checkpoint
+    from lrdecay_cli.files.config_path import is_checkpoint
 
     destinations = Destinations(format_name, output, color)
     if is_map(config) or is_checkpoint(config):

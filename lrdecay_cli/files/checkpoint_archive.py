@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lrdecay_cli.domain.errors import LrdecayError
-
-SUFFIXES = (".pth", ".pt", ".ckpt")
+from lrdecay_cli.files.config_path import is_checkpoint
 
 STOOD_IN = (
     "mmengine.logging.history_buffer.HistoryBuffer",
@@ -51,11 +50,6 @@ _LARGEST_PICKLE = 512 * 2**20
 _LARGEST_DIRECTORY = 16 * 2**20
 _RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 _ZIP, _PICKLE, _TAR = b"PK\x03\x04", b"\x80", b"ustar"
-
-
-def is_checkpoint(source: str) -> bool:
-    """Whether ``source`` is to be read as a checkpoint, by its suffix."""
-    return source.endswith(SUFFIXES) and "::" not in source
 
 
 def read_pickle(path: str) -> bytes:
