@@ -101,7 +101,13 @@ def suggested_map(config: str, proposal: Proposal, now: GroupMap, request: Reque
     with quick.shortcuts(verbose=request.verbose):
         from lrdecay_cli.openmmlab.suggested import built_with, is_lazy, snippet_for
 
-        after = built_with(config, proposal, now, lambda trial, change: _audit(trial, request, change))
+        try:
+            after = built_with(config, proposal, now, lambda trial, change: _audit(trial, request, change))
+        except LrdecayError as error:
+            # The trial's own path means nothing to the user.
+            raise LrdecayError(
+                f"no decay is known to fit: {error.problem}", where=config, remedy=error.remedy
+            ) from error
         return after, snippet_for(config, proposal, now), is_lazy(config)
 
 

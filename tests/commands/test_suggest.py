@@ -108,11 +108,12 @@ def test_lines_of_the_snippet_are_whole_in_a_narrow_terminal() -> None:
         ("map.json", "a suggestion is for a config"),
         ("epoch_1.pth", "a suggestion is for a config"),
         ("nowhere.py", "no such config"),
+        ("mmdet::yolox/yolox_tiny_8xb8-300e_coco.py", "yolox_tiny_8xb8-300e_coco.py: no decay is known to fit: "),
     ],
 )
-def test_what_is_no_config_is_refused(source: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_judged_is_refused(source: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["suggest", source]) == 2
-    assert said in capfd.readouterr().err
+    assert said in capsys.readouterr().err
 
 
 def a_map(backbone: str | None, names: dict[str, float], constructor: str, **options: object) -> GroupMap:
