@@ -68,6 +68,7 @@ def group_map(
         "stand_ins": (),
         "modules": _modules([*shapes, *(frozen or {}), *(missing or {})]),
         "training": Training({}, (), {}, {}, None, ()),
+        "checkpoint": None,
     }
     return GroupMap(**{**usual, **fields})
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from lrdecay_cli.analysis.change_table import long_table, shown_change, wide_table
+from lrdecay_cli.analysis.checkpoints import resume_notes
 from lrdecay_cli.analysis.diff import check_tolerance, diff, known_aspects, settings
 from lrdecay_cli.analysis.folding import fold
 from lrdecay_cli.analysis.standing import parameter_names
@@ -66,7 +67,7 @@ def comparison(
     report = Report(
         facts=(("before", before.config.path), ("after", after.config.path), *_setting_facts(changed_settings)),
         tables=(wide_table(changes, folded, (*names[0], *names[1])),),
-        notes=tuple(_members(folded)) if verbose else (),
+        notes=(*(_members(folded) if verbose else ()), *resume_notes(before, after)),
         summary=_summary(changes, before, after, only),
         rows=long_table(folded),
         document=Difference(

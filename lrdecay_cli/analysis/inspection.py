@@ -7,6 +7,7 @@ from typing import Any
 
 from lrdecay_cli.analysis import module_tree, views
 from lrdecay_cli.analysis.agreement import disagreements
+from lrdecay_cli.analysis.checkpoints import checkpoint_facts, checkpoint_notes
 from lrdecay_cli.analysis.ordering import natural
 from lrdecay_cli.analysis.patterns import fold_names
 from lrdecay_cli.analysis.selection import Entry, entries, select
@@ -70,7 +71,9 @@ def inspection(
 
 def _facts(group_map: GroupMap, verbose: bool) -> Iterator[tuple[str, str]]:
     optimizer = group_map.optimizer
-    yield "config", group_map.config.path
+    yield "checkpoint" if group_map.checkpoint else "config", group_map.config.path
+    if group_map.checkpoint:
+        yield from checkpoint_facts(group_map.checkpoint)
     if group_map.config.overrides:
         yield "overrides", _options(group_map.config.overrides)
     yield "model", f"{group_map.model.type}, {group_map.model.totals.parameters:,} parameters"
@@ -141,6 +144,7 @@ def _notes(group_map: GroupMap, chosen: Sequence[Entry], verbose: bool) -> Itera
     differing = tuple(disagreements(group_map))
     if differing:
         yield Note("our rules and the real groups disagree; the table shows the real ones", "warning", differing)
+    yield from checkpoint_notes(group_map)
     if verbose and group_map.stand_ins:
         told = tuple(f"{stand_in.name}: {stand_in.reason}" for stand_in in group_map.stand_ins)
         yield Note("stood in for", "info", told)

@@ -93,6 +93,10 @@ class Caching:
         if not isinstance(wider, str):
             front.keep_report(text, wider)
 
+    def forget(self) -> None:
+        """Keep no report: more went into it than the evidence of its maps tells of (a checkpoint)."""
+        self._evidence = None
+
     def _built(self, key: str, build: Callable[[], GroupMap]) -> GroupMap:
         from lrdecay_cli.cache.recording import record
 

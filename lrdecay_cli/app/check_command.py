@@ -6,7 +6,18 @@ from typing import Annotated, Optional
 
 import typer
 
-from lrdecay_cli.app.options import CfgOptions, Color, Device, Exact, Format, NoCache, Output, Traceback, Verbose
+from lrdecay_cli.app.options import (
+    CfgOptions,
+    Color,
+    Device,
+    Exact,
+    Format,
+    NamedBy,
+    NoCache,
+    Output,
+    Traceback,
+    Verbose,
+)
 
 
 def check(
@@ -14,7 +25,7 @@ def check(
         list[str],
         typer.Argument(
             metavar="TARGET...",
-            help="Configs, exported maps (.json), directories of either, mmdet::DIR, or - for a map on stdin.",
+            help="Configs, exported maps (.json), directories of either, checkpoints (.pth), mmdet::DIR, - for stdin.",
         ),
     ],
     select: Annotated[
@@ -34,6 +45,7 @@ def check(
         Optional[int],  # noqa: UP045
         typer.Option("--jobs", "-j", metavar="N", min=1, help="Configs at a time. [default: a core each]"),
     ] = None,
+    named_by: NamedBy = None,
     cfg_options: CfgOptions = None,
     device: Device = "cpu",
     format_name: Format = None,
@@ -65,7 +77,7 @@ def check(
     destinations = Destinations(format_name, output, color)
     least = check_severity(fail_on)
     rules = chosen_rules(_split(select), _split(ignore))
-    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache)
+    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, named_by=named_by)
     gathered = gather(targets, request, jobs=jobs or cores())
     result = check_maps(gathered.maps, rules, unjudged=gathered.unjudged)
     destinations.write(report_of(result, statistics=statistics, verbose=verbose))

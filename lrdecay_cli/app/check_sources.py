@@ -12,6 +12,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Unjudged
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import read_bytes
+from lrdecay_cli.files.config_path import is_checkpoint
 
 
 class Gathered(msgspec.Struct, frozen=True):
@@ -22,14 +23,15 @@ class Gathered(msgspec.Struct, frozen=True):
 
 
 def gather(targets: Sequence[str], request: Request, *, jobs: int) -> Gathered:
-    """Every group map that ``targets`` mean: a config, an exported map, ``-``, a directory of either, ``mmdet::DIR``.
+    """Every group map that ``targets`` mean: a config, an exported map, ``-``, a checkpoint, a directory of configs and
+    maps, ``mmdet::DIR``.
 
     Raises:
         LrdecayError: nothing is there, or the only config there is does not build. Of several, one that does not build
             is unjudged, and the others are judged.
     """
     names = _names(targets)
-    configs = [name for name in names if not is_map(name)]
+    configs = [name for name in names if not is_map(name) and not is_checkpoint(name)]
     if len(configs) < 2:
         return Gathered(tuple(group_maps_of(names, request)), ())
     built = _built(configs, request, jobs)
@@ -51,7 +53,7 @@ def _names(targets: Sequence[str]) -> list[str]:
 def _named_by(target: str) -> list[str]:
     from lrdecay_cli.scanning.targets import configs_of
 
-    if target == "-" or (target.endswith(".json") and Path(target).is_file()):
+    if target == "-" or is_checkpoint(target) or (target.endswith(".json") and Path(target).is_file()):
         return [target]
     if not Path(target).is_dir():
         return configs_of([target])

@@ -14,6 +14,7 @@ COMMANDS = {
     "inspect": "lrdecay_cli.app.inspect_command",
     "diff": "lrdecay_cli.app.diff_command",
     "check": "lrdecay_cli.app.check_command",
+    "suggest": "lrdecay_cli.app.suggest_command",
     "scan": "lrdecay_cli.app.scan_command",
     "merge": "lrdecay_cli.app.scan_command",
     "doctor": "lrdecay_cli.app.doctor_command",

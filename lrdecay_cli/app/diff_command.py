@@ -6,9 +6,20 @@ from typing import Annotated, Optional
 
 import typer
 
-from lrdecay_cli.app.options import CfgOptions, Color, Device, Exact, Format, NoCache, Output, Traceback, Verbose
+from lrdecay_cli.app.options import (
+    CfgOptions,
+    Color,
+    Device,
+    Exact,
+    Format,
+    NamedBy,
+    NoCache,
+    Output,
+    Traceback,
+    Verbose,
+)
 
-_SIDE = "A config or an exported map (.json); - is a map on stdin."
+_SIDE = "A config, an exported map (.json) or a checkpoint (.pth); - is a map on stdin."
 
 
 def diff(
@@ -23,6 +34,7 @@ def diff(
             "--only", metavar="ASPECT,...", help="Compare only these: lr, lr_scale, weight_decay, layer_id, ..."
         ),
     ] = None,
+    named_by: NamedBy = None,
     cfg_options: CfgOptions = None,
     device: Device = "cpu",
     format_name: Format = None,
@@ -49,7 +61,7 @@ def diff(
 
     destinations = Destinations(format_name, output, color)
     aspects = check_aspects(only, rtol)
-    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache)
+    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, named_by=named_by)
     maps = group_maps_of((before, after), request)
     result = comparison(*maps, rtol=rtol, only=aspects, verbose=verbose)
     destinations.write(result.report)

@@ -6,7 +6,18 @@ from typing import Annotated, Optional
 
 import typer
 
-from lrdecay_cli.app.options import CfgOptions, Color, Device, Exact, Format, NoCache, Output, Traceback, Verbose
+from lrdecay_cli.app.options import (
+    CfgOptions,
+    Color,
+    Device,
+    Exact,
+    Format,
+    NamedBy,
+    NoCache,
+    Output,
+    Traceback,
+    Verbose,
+)
 
 
 def inspect(
@@ -14,7 +25,8 @@ def inspect(
         str,
         typer.Argument(
             metavar="CONFIG",
-            help="A config (.py, .json, .yaml), mmdet::PATH for one of MMDetection's own, or an exported map (.json).",
+            help="A config (.py, .json, .yaml), mmdet::PATH for one of MMDetection's own, an exported map (.json),"
+            " or a checkpoint (.pth).",
         ),
     ],
     by: Annotated[str, typer.Option("--by", metavar="VIEW", help="group, layer, parameter or module.")] = "group",
@@ -26,6 +38,7 @@ def inspect(
         Optional[str],  # noqa: UP045
         typer.Option("--sort", metavar="COLUMN", help="Sort by a column, as in CSV; -COLUMN for descending."),
     ] = None,
+    named_by: NamedBy = None,
     cfg_options: CfgOptions = None,
     device: Device = "cpu",
     format_name: Format = None,
@@ -55,7 +68,7 @@ def inspect(
         raise LrdecayError(
             "a JSON map is always whole", where="--format json", remedy="leave out --by, --filter and --sort"
         )
-    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache)
+    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, named_by=named_by)
     (group_map,) = group_maps_of((config,), request)
     text = destinations.write(inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=verbose))
     if not output and not verbose:

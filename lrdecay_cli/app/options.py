@@ -26,6 +26,14 @@ CfgOptions = Annotated[
         "--cfg-options", metavar="KEY=VALUE", help="Override settings of the config, as in mmengine; takes several."
     ),
 ]
+NamedBy = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--config",
+        metavar="CONFIG",
+        help="For a checkpoint: the config, or exported map, that it was trained with. It names the parameters.",
+    ),
+]
 Device = Annotated[
     str,
     typer.Option(

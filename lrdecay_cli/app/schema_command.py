@@ -9,7 +9,11 @@ import typer
 
 def schema(
     document: Annotated[
-        str, typer.Argument(metavar="[map|diff|scan|doctor]", help="Which JSON: of inspect, diff, scan or doctor.")
+        str,
+        typer.Argument(
+            metavar="[map|diff|scan|suggest|doctor]",
+            help="Which JSON: of inspect (map), diff, scan, suggest or doctor.",
+        ),
     ] = "map",
 ) -> None:
     """Print the JSON Schema (2020-12) of what --format json writes."""

@@ -1,12 +1,13 @@
-"""Group maps from what the user names: an exported map is read, a config is built. Only the latter needs torch."""
+"""Group maps from what the user names: an exported map is read, a config built, a checkpoint loaded but never run."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,6 +16,10 @@ from lrdecay_cli.app.caching import Caching
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import find_config, read_bytes, read_map
+from lrdecay_cli.files.config_path import is_checkpoint
+
+if TYPE_CHECKING:
+    from lrdecay_cli.domain.suggestion import Proposal
 
 _NEEDED = ("torch", "mmengine")
 # What tells an mmengine config in JSON from a group map.
@@ -30,14 +35,23 @@ class Request(msgspec.Struct, frozen=True):
     exact: bool
     """Whether to take no shortcut."""
     caching: Caching
+    named_by: str | None = None
+    """The config, or exported map, whose groups the parameters of checkpoints are named by (``--config``)."""
 
     @classmethod
     def of(
-        cls, cfg_options: Sequence[str] | None, device: str, *, verbose: bool, exact: bool, no_cache: bool
+        cls,
+        cfg_options: Sequence[str] | None,
+        device: str,
+        *,
+        verbose: bool,
+        exact: bool,
+        no_cache: bool,
+        named_by: str | None = None,
     ) -> Request:
         """The request that a command's options make; ``exact`` asks no cache either."""
         caching = Caching(wanted=not (no_cache or exact), verbose=verbose)
-        return cls(tuple(cfg_options or ()), device, verbose, exact, caching)
+        return cls(tuple(cfg_options or ()), device, verbose, exact, caching, named_by)
 
     def kept(self, config: str) -> GroupMap | None:
         """The map of a config that the cache keeps, if it still holds."""
@@ -45,25 +59,67 @@ class Request(msgspec.Struct, frozen=True):
 
 
 def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
-    """The group map behind each source: a config, an exported map, or ``-`` for a map on stdin.
+    """The group map behind each source: a config, an exported map, ``-`` for a map on stdin, or a checkpoint.
 
-    ``request`` is about the configs among them. Raises LrdecayError if a map cannot be had; for a config, also if
-    torch or mmengine is not installed.
+    A checkpoint is held against the config of ``request``; without one, against the one other source. ``request`` is
+    otherwise about the configs. Raises LrdecayError if a map cannot be had; for a config or a checkpoint, also if what
+    it needs is not installed.
     """
-    maps = [source for source in dict.fromkeys(sources) if is_map(source)]
-    if request.cfg_options and set(maps) == set(sources):
-        raise LrdecayError("a finished map has no options to set", where="--cfg-options", remedy="give a config")
-    if list(sources).count("-") > 1:
+    checkpoints = [source for source in dict.fromkeys(sources) if is_checkpoint(source)]
+    plain = [source for source in sources if source not in checkpoints]
+    naming = _naming(plain, checkpoints, request)
+    wanted = list(dict.fromkeys([*plain, *filter(None, [naming])]))
+    maps = [source for source in wanted if is_map(source)]
+    if request.cfg_options and set(maps) == set(wanted):
+        raise LrdecayError("only a config has options to set", where="--cfg-options", remedy="give a config")
+    if [*plain, request.named_by].count("-") > 1:
         raise LrdecayError("stdin can be read only once", where="-")
     if request.exact:
         quick.forgo()
-    configs = [source for source in dict.fromkeys(sources) if source not in maps]
+    for checkpoint in checkpoints:
+        check_stack(checkpoint, what="checkpoint", needed=("torch",))
+        # What is hostile is told at once, not after a config has been built.
+        from lrdecay_cli.files.checkpoint_archive import read_pickle
+
+        read_pickle(checkpoint)
+    configs = [source for source in wanted if source not in maps]
     # stdin comes last: a config may need a second attempt, which starts the command over.
     found = {source: read_map(source) for source in maps if source != "-"}
     found.update(_maps_of(configs, request))
     if "-" in maps:
         found["-"] = read_map("-")
+    if checkpoints:
+        from lrdecay_cli.openmmlab.checkpoint_map import checkpoint_map
+
+        request.caching.forget()
+        found.update((source, checkpoint_map(source, found[naming] if naming else None)) for source in checkpoints)
     return [found[source] for source in sources]
+
+
+def suggested_map(config: str, proposal: Proposal, now: GroupMap, request: Request) -> tuple[GroupMap, str, bool]:
+    """The map of ``config`` with what is proposed, the snippet for that, and whether it is in the lazy style."""
+    with quick.shortcuts(verbose=request.verbose):
+        from lrdecay_cli.openmmlab.suggested import built_with, is_lazy, snippet_for
+
+        try:
+            after = built_with(config, proposal, now, lambda trial, change: _audit(trial, request, change))
+        except LrdecayError as error:
+            # The trial's own path means nothing to the user.
+            raise LrdecayError(
+                f"no decay is known to fit: {error.problem}", where=config, remedy=error.remedy
+            ) from error
+        return after, snippet_for(config, proposal, now), is_lazy(config)
+
+
+def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request) -> str | None:
+    """What the checkpoints are held against: ``--config``, else the one source that is none."""
+    if request.named_by is None:
+        return others[0] if checkpoints and len(set(others)) == 1 else None
+    if not checkpoints:
+        raise LrdecayError("there is no checkpoint to name", where="--config", remedy="leave it out, or give a .pth")
+    if is_checkpoint(request.named_by):
+        raise LrdecayError("a checkpoint names no other", where="--config", remedy="give a config or an exported map")
+    return request.named_by
 
 
 def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
@@ -108,7 +164,7 @@ def _build(config: str, request: Request) -> GroupMap:
         return _audit(config, request)
 
 
-def _audit(config: str, request: Request) -> GroupMap:
+def _audit(config: str, request: Request, change: Callable[[Any], None] | None = None) -> GroupMap:
     with _stdout_kept_clean():
         from lrdecay_cli.openmmlab.audit import audit
 
@@ -118,15 +174,16 @@ def _audit(config: str, request: Request) -> GroupMap:
             device=request.device,
             verbose=request.verbose,
             exact=quick.is_plain(),
+            change=change,
         )
 
 
-def check_stack(config: str) -> None:
+def check_stack(config: str, *, what: str = "config", needed: Sequence[str] = _NEEDED) -> None:
     """Raise LrdecayError, about ``config``, unless torch and mmengine are installed. Nothing is imported."""
-    missing = [package for package in _NEEDED if importlib.util.find_spec(package) is None]
+    missing = [package for package in needed if importlib.util.find_spec(package) is None]
     if missing:
         raise LrdecayError(
-            f"a config needs {' and '.join(missing)}, not installed here",
+            f"a {what} needs {' and '.join(missing)}, not installed here",
             where=config,
             remedy='pip install "lrdecay-cli[stack]" for a complete stack, "lrdecay-cli[mmdet]" beside your own',
         )

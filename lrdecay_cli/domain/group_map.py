@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from lrdecay_cli.domain.checkpoint import Checkpoint
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.domain.training import Module, Training
 
@@ -74,7 +75,8 @@ class ConfigSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str
     """As it was given on the command line."""
     sha256: str
-    """Of the config's resolved text: bases merged, overrides applied, keys sorted."""
+    """Of the config's resolved text: bases merged, overrides applied, keys sorted. Of a checkpoint's pickle, which is
+    all of it but the tensors."""
     overrides: Mapping[str, Any]
     """``--cfg-options`` as given."""
 
@@ -148,6 +150,8 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     modules: Mapping[str, Module]
     """Every module that registers parameters, by its path, in the model's order."""
     training: Training
+    checkpoint: Checkpoint | None
+    """What it was read from, where that is a checkpoint and not a config."""
 
     def grouped(self) -> Iterator[tuple[ParameterGroup, GroupedParameter]]:
         """Every grouped parameter with its group, in the optimizer's order."""

@@ -84,3 +84,5 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What CSV writes, where the tables are folded further than a machine wants them; None for the tables."""
     sections: tuple[Section, ...] = ()
     """Told before the tables."""
+    code: str = ""
+    """Python to paste, shown as it is."""

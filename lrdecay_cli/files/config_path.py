@@ -14,6 +14,12 @@ ZOOS = ("mmdet", "mmpretrain", "mmseg", "mmpose", "mmyolo", "mmrotate", "mmdet3d
 """Packages that bring configs."""
 SEPARATOR = "::"
 """Between a package and a path in its zoo."""
+CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt")
+
+
+def is_checkpoint(source: str) -> bool:
+    """Whether ``source`` is to be read as a checkpoint, by its suffix."""
+    return source.endswith(CHECKPOINT_SUFFIXES) and SEPARATOR not in source
 
 
 def find_config(given: str) -> Path:

@@ -11,6 +11,7 @@ from lrdecay_cli.domain.diagnosis import DIAGNOSIS_SCHEMA_VERSION, Diagnosis
 from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, CheckResult
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
 from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan
+from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Suggestion
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 DOCUMENTS: dict[str, tuple[type, int]] = {
@@ -18,6 +19,7 @@ DOCUMENTS: dict[str, tuple[type, int]] = {
     "diff": (Difference, DIFFERENCE_SCHEMA_VERSION),
     "check": (CheckResult, CHECK_SCHEMA_VERSION),
     "scan": (Scan, SCAN_SCHEMA_VERSION),
+    "suggest": (Suggestion, SUGGESTION_SCHEMA_VERSION),
     "doctor": (Diagnosis, DIAGNOSIS_SCHEMA_VERSION),
 }
 """What there is a schema for: the class that is written, and the version of its form."""

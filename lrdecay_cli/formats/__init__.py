@@ -16,6 +16,7 @@ FORMATS = {
     "json": "lrdecay_cli.formats.json_document",
     "markdown": "lrdecay_cli.formats.markdown_page",
     "csv": "lrdecay_cli.formats.csv_rows",
+    "python": "lrdecay_cli.formats.python_code",
     "ndjson": "lrdecay_cli.formats.ndjson_lines",
 }
 

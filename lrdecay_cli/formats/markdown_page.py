@@ -23,6 +23,9 @@ def render(report: Report, canvas: Canvas) -> str:
     for note in report.notes:
         lines += ["", f"{_MARKS[note.level]}{_escape(note.text)}", *([""] if note.details else [])]
         lines += [f"- {_code(detail)}" for detail in note.details]
+    if report.code:
+        fence = "`" * (max((len(run) for run in re.findall("`+", report.code)), default=2) + 1)
+        lines += ["", f"{fence}python", report.code.rstrip(), fence]
     lines += ["", f"**{_escape(report.summary)}**"]
     return "\n".join(lines).lstrip("\n") + "\n"
 

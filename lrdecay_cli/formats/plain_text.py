@@ -14,7 +14,7 @@ def render(report: Report, canvas: Canvas) -> str:
     """The report as plain text; ``canvas`` changes nothing."""
     blocks = [*_facts(report), *("\n".join(_section(section)) for section in report.sections)]
     blocks += ["\n".join(_table(table)) for table in report.tables if table.rows]
-    blocks += ["\n".join(line for note in report.notes for line in _note(note)), report.summary]
+    blocks += ["\n".join(line for note in report.notes for line in _note(note)), report.code.rstrip(), report.summary]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 

@@ -48,6 +48,10 @@ def render(report: Report, canvas: Canvas) -> str:
         for detail in note.details:
             # The terminal wraps it, so that a command is copied as one line.
             console.print(Text(f"  {printable(detail)}", style="dim"), soft_wrap=True)
+    if report.code:
+        console.print()
+        # The terminal wraps it, so that it is copied as it is.
+        console.print(Text(report.code.rstrip(), style="cyan"), soft_wrap=True)
     console.print()
     console.print(Text(report.summary, style="bold"))
     text = "\n".join(line.rstrip() for line in out.getvalue().splitlines())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mmengine.config import Config
@@ -50,6 +50,7 @@ def audit(
     device: str = "cpu",
     verbose: bool = False,
     exact: bool = False,
+    change: Callable[[Config], None] | None = None,
 ) -> GroupMap:
     """Build what a training config describes, run its own constructor and read the groups back.
 
@@ -59,6 +60,7 @@ def audit(
         device: ``cpu``, ``meta``, ``mps``, ``cuda`` or ``cuda:<n>``.
         verbose: let the stack's warnings and log lines through, on stderr.
         exact: initialise the model too, which takes longer and more memory.
+        change: what to do to the loaded config before anything is built.
 
     Raises:
         LrdecayError: the config, the model, the constructor or the device is not to be had.
@@ -68,6 +70,8 @@ def audit(
     with quiet_stack(verbose), upstream_faults_told(config, cfg_options, device):
         stand_ins = install_stand_ins()
         loaded = load_config(config, overrides)
+        if change:
+            change(loaded)
         check_trainable(loaded, config)
         with training_scope(loaded):
             built_model = build_model(loaded, config, device, initialised=exact)
@@ -126,6 +130,7 @@ def group_map_of(
         stand_ins=stand_ins,
         modules=modules_of(model),
         training=training_of(config, built.reads),
+        checkpoint=None,
     )
 
 

@@ -72,7 +72,7 @@ def read_groups(
                 continue
             held.add(id(tensor))
             members.append(GroupedParameter(name, shape, tensor.numel(), tensor.requires_grad, provenance.get(name)))
-        groups.append(_group(group_name, options, base_lrs[optimizer], tuple(members)))
+        groups.append(read_group(group_name, options, base_lrs[optimizer], tuple(members)))
 
     outside = {name: parameter for name, parameter in parameters.items() if id(parameter) not in held}
     frozen = tuple(_parameter(name, tensor) for name, tensor in outside.items() if not tensor.requires_grad)
@@ -89,7 +89,7 @@ def read_groups(
         missing_parameters=sum(parameter.numel for parameter in missing),
         duplicate_names=len(duplicates),
     )
-    return ReadGroups(_uniquely_named(groups), frozen, missing, tuple(duplicates), totals)
+    return ReadGroups(uniquely_named(groups), frozen, missing, tuple(duplicates), totals)
 
 
 def _all_names(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
@@ -115,15 +115,29 @@ def _unscheduled(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _group(
-    name: str, options: Mapping[str, Any], base_lr: float | None, parameters: tuple[GroupedParameter, ...]
+def read_group(
+    name: str,
+    options: Mapping[str, Any],
+    base_lr: float | None,
+    parameters: tuple[GroupedParameter, ...],
+    *,
+    first_lr: Any = None,
 ) -> ParameterGroup:
+    """An entry of ``param_groups`` as a group of the map.
+
+    Args:
+        name: the group's name.
+        options: the entry.
+        base_lr: what its lr is divided by where it has no ``lr_scale`` of its own.
+        parameters: what it holds.
+        first_lr: the lr that training started with, if that is no longer the entry's ``lr``.
+    """
     lr = number(options.get("lr"))
     recorded = options.get("lr_scale")
     return ParameterGroup(
         name=name,
         layer_id=_layer_id(name, options),
-        lr_scale=number(recorded) if recorded is not None else _ratio(lr, base_lr),
+        lr_scale=number(recorded) if recorded is not None else ratio(lr if first_lr is None else first_lr, base_lr),
         lr=lr,
         weight_decay=number(options.get("weight_decay")),
         options={key: plain(value) for key, value in options.items() if key not in _TOLD_ELSEWHERE},
@@ -140,20 +154,20 @@ def _layer_id(name: str, options: Mapping[str, Any]) -> int | None:
     return int(in_name.group(1)) if in_name else None
 
 
-def _ratio(lr: float | None, base_lr: float | None) -> float | None:
+def ratio(lr: float | None, base_lr: float | None) -> float | None:
     """``lr / base_lr``, as the shortest decimal that gives ``lr`` bit for bit: 0.1 and not 0.09999999999999999."""
     if lr is None or not base_lr:
         return None
-    ratio = lr / base_lr
-    candidates = (float(f"{ratio:.{digits}g}") for digits in range(1, 17))
-    return next((candidate for candidate in candidates if candidate * base_lr == lr), ratio)
+    exact = lr / base_lr
+    candidates = (float(f"{exact:.{digits}g}") for digits in range(1, 17))
+    return next((candidate for candidate in candidates if candidate * base_lr == lr), exact)
 
 
 def _parameter(name: str, tensor: nn.Parameter) -> Parameter:
     return Parameter(name, tuple(tensor.shape), tensor.numel())
 
 
-def _uniquely_named(groups: list[ParameterGroup]) -> tuple[ParameterGroup, ...]:
+def uniquely_named(groups: list[ParameterGroup]) -> tuple[ParameterGroup, ...]:
     """Groups in order; one whose name is taken gets ``#2``, ``#3`` behind it, so that a name means one group."""
     seen: dict[str, int] = {}
     named = []

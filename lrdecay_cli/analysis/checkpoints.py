@@ -1,0 +1,83 @@
+"""What there is to say of a map that was read from a checkpoint: where its numbers are from, and what a resume does.
+
+Source: mmengine 0.10.7, ``Runner.resume``: the optimizer's ``load_state_dict`` puts the saved groups in the place of
+the config's, lr, initial_lr, weight decay and all; then the schedulers go on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.analysis.patterns import fold_names
+from lrdecay_cli.analysis.standing import parameter_names, standings
+from lrdecay_cli.domain.checkpoint import Checkpoint
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.report import Note
+
+
+def checkpoint_facts(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
+    """Lines for the head of a report."""
+    when = [f"epoch {checkpoint.epoch}"] if checkpoint.epoch is not None else []
+    when += [f"iteration {checkpoint.iteration}"] if checkpoint.iteration is not None else []
+    when += [checkpoint.written_by] if checkpoint.written_by else []
+    yield "saved", ", ".join(when) or "it does not say when"
+    by_position = f"by their position in the groups of {checkpoint.config}"
+    yield "named", "as the constructor recorded" if checkpoint.names == "recorded" else by_position
+
+
+def checkpoint_notes(group_map: GroupMap) -> Iterator[Note]:
+    """Notes below the table of a map; none for one that is from no checkpoint."""
+    checkpoint = group_map.checkpoint
+    if checkpoint is None:
+        return
+    moved = [
+        parameter.name
+        for group, parameter in group_map.grouped()
+        if group.options.get("initial_lr") not in (None, group.lr)
+    ]
+    if moved:
+        yield Note("lr is the saved one, where the schedule had got to; lr scale and base lr are from before it")
+    if checkpoint.misfit:
+        yield Note(f"{checkpoint.config} does not resume from it as it is", "warning", (checkpoint.misfit,))
+    if checkpoint.unclaimed:
+        yield Note(
+            f"{checkpoint.unclaimed} tensors of the saved model are in no group: buffers, or frozen parameters;"
+            " --config CONFIG tells which"
+        )
+
+
+def resume_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
+    """Notes below a comparison with a checkpoint on either side or both."""
+    for side in (before, after):
+        yield from (note for note in checkpoint_notes(side) if note.level == "warning")
+    if (before.checkpoint is None) == (after.checkpoint is None):
+        return
+    saved, config = (before, after) if before.checkpoint else (after, before)
+    if saved.checkpoint and saved.checkpoint.misfit:
+        return
+    yield Note(
+        f"a run that resumes goes on with the numbers of {saved.config.path}: mmengine restores lr, initial_lr, weight"
+        " decay and all other options of the saved groups over the config's"
+    )
+    yield from _beginnings(saved, config)
+
+
+def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
+    """Whether training began with the config's lrs, so that the schedule alone has moved them."""
+    configured = standings(config)
+    held = [(group, parameter.name) for group, parameter in saved.grouped()]
+    known = [(group, name) for group, name in held if group.options.get("initial_lr") is not None]
+    differing = []
+    for group, name in known:
+        other = configured.get(name)
+        if other and other.group and other.group.lr != group.options["initial_lr"]:
+            differing.append(name)
+    if differing:
+        folded = fold_names(differing, parameter_names(saved))
+        yield Note(
+            f"it did not begin with the lr that the config has now: {len(differing)} of {len(held)} tensors",
+            "warning",
+            tuple(f"{pattern}  ({len(members)})" for pattern, members in folded),
+        )
+    elif known and any(group.options["initial_lr"] != group.lr for group, _ in known):
+        yield Note("it began with the config's lr: what differs in lr is the schedule (--only lr_scale,weight_decay)")

@@ -1,0 +1,145 @@
+"""Which decay settings fit a model: from its group map to a constructor and its options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from lrdecay_cli.analysis.standing import parameter_names
+from lrdecay_cli.decay import BACKBONE_PREFIX, Family, find_family
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.suggestion import Proposal
+
+MMDET = "LearningRateDecayOptimizerConstructor"
+MMPRETRAIN = "LearningRateDecayOptimWrapperConstructor"
+OURS = "LayerDecayOptimWrapperConstructor"
+_RATE_KEYS = {MMDET: "decay_rate", MMPRETRAIN: "layer_decay_rate", OURS: "decay_rate"}
+_REGISTERING = "lrdecay_cli.training"
+
+
+class UsualRate(msgspec.Struct, frozen=True):
+    """A decay rate that published training of a family begins with."""
+
+    rate: float
+    source: str
+
+
+_DEEP_VIT = 12
+_RATES = {
+    "convnext": UsualRate(0.7, "MMDetection's Cascade Mask R-CNN on ConvNeXt-T and -S"),
+    "vit": UsualRate(0.65, "MMPretrain's fine-tuning of MAE and BEiT on ViT-B"),
+    "vit-deep": UsualRate(0.75, "MMPretrain's fine-tuning of MAE on ViT-L and -H"),
+    "swin": UsualRate(0.9, "MMPretrain's fine-tuning of SimMIM on Swin-B"),
+    "resnet": UsualRate(0.7, "MMPretrain's fine-tuning of SparK on ResNet-50"),
+}
+_ANY = UsualRate(0.8, "no published one is known for this backbone")
+
+
+def propose(group_map: GroupMap, *, mmdet: bool) -> Proposal:
+    """The constructor and the options for the model of ``group_map``.
+
+    Args:
+        group_map: of the config as it is.
+        mmdet: whether MMDetection is installed, whose constructor serves ConvNeXt.
+
+    Raises:
+        LrdecayError: the model has no backbone to decay, or several optimizers.
+    """
+    where = group_map.config.path
+    if ", " in group_map.optimizer.type or "optimizer" not in group_map.training.optim_wrapper:
+        raise LrdecayError("it has several optimizers, and a decay is for one", where=where)
+    prefix = _backbone_prefix(group_map)
+    names = parameter_names(group_map)
+    kind = group_map.model.backbone or prefix[:-1]
+    family = find_family(kind)
+    depths = family.depths(names, prefix) if family else ()
+    current = group_map.constructor.type.rpartition(".")[2]
+    faults = tuple(_faults(group_map, current, family, depths, prefix)) if current in _RATE_KEYS else ()
+    rate, why = _rate(group_map, current, family, depths)
+    if current in _RATE_KEYS and not faults:
+        return Proposal(group_map.constructor.type, group_map.constructor.options, (), (), (), fits=True)
+    decay_type = group_map.constructor.options.get("decay_type", "layer_wise")
+    if mmdet and family and family.name == "convnext" and len(depths) == 4 and prefix == BACKBONE_PREFIX:
+        num_layers = family.fitting_num_layers(depths)
+        told = (
+            f"num_layers={num_layers} fits the {depths[2]} blocks of the third stage, three of which share a layer id"
+        )
+        options = {"decay_rate": rate, "decay_type": "layer_wise", "num_layers": num_layers}
+        if decay_type == "stage_wise":
+            options = {"decay_rate": rate, "decay_type": decay_type, "num_layers": len(depths)}
+            told = f"num_layers={len(depths)}, one layer for each stage"
+        return Proposal(f"mmdet.{MMDET}", options, (), (told, why), faults, fits=False)
+    options = {"decay_rate": rate, "num_layers": "auto"}
+    if decay_type == "stage_wise" and current == OURS:
+        options["decay_type"] = decay_type
+    if prefix != BACKBONE_PREFIX:
+        options["backbone"] = prefix[:-1]
+    kept = _kept_keys(group_map, names, prefix)
+    if kept:
+        options["custom_keys"] = kept
+    told = f"num_layers='auto' counts the layers of the {kind}; norm layers, biases, tokens and position embeddings"
+    return Proposal(OURS, options, (_REGISTERING,), (f"{told} have no weight decay", why), faults, fits=False)
+
+
+def _kept_keys(group_map: GroupMap, names: Sequence[str], prefix: str) -> dict[str, Any]:
+    """Custom keys that are of the head alone; in the backbone the decay takes their place."""
+    given = group_map.constructor.options.get("custom_keys")
+    keys = given if isinstance(given, dict) else {}
+    matched = {key: [name for name in names if key in name] for key in keys}
+    return {
+        key: value
+        for key, value in keys.items()
+        if matched[key] and not any(name.startswith(prefix) for name in matched[key])
+    }
+
+
+def _backbone_prefix(group_map: GroupMap) -> str:
+    trained = {parameter.name for _, parameter in group_map.grouped() if parameter.requires_grad}
+    paths = [path for path in group_map.modules if path.split(".")[-1] == "backbone" or ".backbone." in f".{path}."]
+    for path in paths:
+        root = f"{f'.{path}.'.partition('.backbone.')[0]}.backbone."[1:]
+        if any(name.startswith(root) for name in trained):
+            return root
+    if any(name.startswith(BACKBONE_PREFIX) for name in trained):
+        return BACKBONE_PREFIX
+    raise LrdecayError(
+        "the model has no backbone that is trained, so there are no layers to decay", where=group_map.config.path
+    )
+
+
+def _rate(group_map: GroupMap, current: str, family: Family | None, depths: Sequence[int]) -> tuple[float, str]:
+    own: Any = group_map.constructor.options.get(_RATE_KEYS.get(current, ""))
+    if isinstance(own, (int, float)) and not isinstance(own, bool) and 0 < own <= 1:
+        return own, f"decay rate {own} is the config's own"
+    name = family.name.partition("-")[0] if family else ""
+    if name == "vit" and sum(depths) > _DEEP_VIT:
+        name = "vit-deep"
+    usual = _RATES.get(name, _ANY)
+    return usual.rate, f"decay rate {usual.rate} is where to start, not what is best: {usual.source}"
+
+
+def _faults(
+    group_map: GroupMap, current: str, family: Family | None, depths: Sequence[int], prefix: str
+) -> Iterator[str]:
+    """What is wrong with the decay that the config has."""
+    fast = sum((group.lr_scale or 0) > 1 for group, _ in group_map.grouped())
+    if fast:
+        yield f"{fast} tensors have an lr scale above 1: they train faster than the head"
+    ids = {
+        group.layer_id
+        for group, parameter in group_map.grouped()
+        if parameter.name.startswith(prefix) and group.layer_id is not None
+    }
+    top = max((group.layer_id for group in group_map.groups if group.layer_id is not None), default=0)
+    gaps = sorted(set(range(top)) - ids - {None})
+    # mmdet's first downsampling of ConvNeXt shares an id with the second stage: no id is left out by a fitting number.
+    if current != MMPRETRAIN and ids and gaps:
+        yield f"no backbone parameter has layer id {', '.join(map(str, gaps))}: a cliff between neighbours"
+    given = group_map.constructor.options.get("num_layers")
+    if current == MMDET and family and depths and group_map.constructor.options.get("decay_type") != "stage_wise":
+        fitting = family.fitting_num_layers(tuple(depths))
+        if given != fitting:
+            yield f"num_layers={given} does not fit a third stage of {depths[2]} blocks, {fitting} does"

@@ -1,0 +1,58 @@
+"""``lrdecay suggest``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lrdecay_cli.app.options import CfgOptions, Color, Device, Exact, Format, NoCache, Output, Traceback, Verbose
+
+
+def suggest(
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="A config, or mmdet::PATH for one of MMDetection's own.")
+    ],
+    cfg_options: CfgOptions = None,
+    device: Device = "cpu",
+    format_name: Format = None,
+    output: Output = None,
+    color: Color = "auto",
+    verbose: Verbose = False,
+    exact: Exact = False,
+    no_cache: NoCache = False,
+    _traceback: Traceback = False,
+) -> None:
+    """Suggest the learning-rate decay that fits a config's model, as Python to paste.
+
+    The suggestion is tried before it is shown: the layers before and after are those of real optimizers. The config
+    is left as it is. Exit code 0, also where the config's own decay fits; 2 if there is nothing to decay or it cannot
+    be told. Formats: python too, which is the snippet alone.
+
+    \b
+    lrdecay suggest config.py
+    lrdecay suggest config.py --output python=config_decayed.py
+    """
+    from importlib.util import find_spec
+
+    from lrdecay_cli.analysis.suggesting import propose
+    from lrdecay_cli.analysis.suggestion_report import suggestion_report
+    from lrdecay_cli.app.console import Destinations
+    from lrdecay_cli.app.sources import Request, group_maps_of, is_map
+    from lrdecay_cli.domain.errors import LrdecayError
+    from lrdecay_cli.files.config_path import is_checkpoint
+
+    destinations = Destinations(format_name, output, color)
+    if is_map(config) or is_checkpoint(config):
+        raise LrdecayError("a suggestion is for a config, which can be built with it", where=config)
+    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache)
+    (before,) = group_maps_of((config,), request)
+    request.caching.forget()
+    proposal = propose(before, mmdet=find_spec("mmdet") is not None)
+    if proposal.fits:
+        destinations.write(suggestion_report(before, before, proposal, "", lazy=False))
+        return
+    from lrdecay_cli.app.sources import suggested_map
+
+    after, snippet, lazy = suggested_map(config, proposal, before, request)
+    destinations.write(suggestion_report(before, after, proposal, snippet, lazy=lazy))

@@ -1,0 +1,157 @@
+"""Looking at a checkpoint before torch does: is it a sound archive, and does it hold data alone?
+
+A checkpoint is a zip archive with a pickle in it, and a pickle is a program. Here it is read as a list of instructions
+and never run. What is refused here costs no import of torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.files.config_path import is_checkpoint
+
+STOOD_IN = (
+    "mmengine.logging.history_buffer.HistoryBuffer",
+    "builtins.getattr",
+    "numpy.ndarray",
+    "numpy.dtype",
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
+)
+"""What mmengine's message hub brings into a checkpoint and torch's ``weights_only`` refuses. None of it is called when
+a checkpoint is loaded: see :mod:`lrdecay_cli.openmmlab.checkpoint_file`."""
+
+PLAIN = (
+    "collections.OrderedDict",
+    "collections.Counter",
+    "_codecs.encode",
+    "torch.Size",
+    "torch.device",
+    *(f"torch._utils._rebuild_{what}" for what in ("tensor", "tensor_v2", "tensor_v3", "parameter")),
+    *(
+        f"torch.{kind}Storage"
+        for kind in ("Float", "Half", "BFloat16", "Double", "Long", "Int", "Short", "Char", "Byte", "Bool")
+    ),
+    *(
+        f"torch.{kind}"
+        for kind in ("float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
+    ),
+)
+"""What torch itself writes for tensors and what it takes from anybody. Not all that ``weights_only`` takes: some of
+that (``bytearray``, ``torch.Tensor``) is as large in memory as the file cares to say."""
+
+# Real ones hold kilobytes for each thousand tensors, and the history of a million iterations.
+_LARGEST_PICKLE = 512 * 2**20
+_LARGEST_DIRECTORY = 16 * 2**20
+_RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+_ZIP, _PICKLE, _TAR = b"PK\x03\x04", b"\x80", b"ustar"
+
+
+def read_pickle(path: str) -> bytes:
+    """The pickle inside a checkpoint, for which it is known that it holds data alone.
+
+    Raises:
+        LrdecayError: there is no such file, it is no archive of torch 1.6 or newer, it is damaged, anything in it is
+            compressed or larger than it says, or it names something that is neither in ``PLAIN`` nor in ``STOOD_IN``.
+    """
+    try:
+        if Path(path).is_fifo() or Path(path).is_char_device():
+            raise _refused("is no file", path)
+        with Path(path).open("rb") as file:
+            _check_form(file, path)
+            pickled = _pickle_of(zipfile.ZipFile(_Bounded(file)), os.fstat(file.fileno()).st_size, path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise _refused(f"is damaged or cut off ({error})", path) from error
+    for name in _globals(pickled, path):
+        if name not in PLAIN and name not in STOOD_IN:
+            raise LrdecayError(
+                f"names {name!r}, which a checkpoint of parameters and numbers has no use for",
+                where=path,
+                remedy="it may be hostile; nothing of it was run",
+            )
+    return pickled
+
+
+def _check_form(file: BinaryIO, path: str) -> None:
+    head = file.read(512)
+    if not head:
+        raise _refused("is empty", path)
+    if head.startswith(_PICKLE) or _TAR in head:
+        form = "tar archive" if _TAR in head else "bare pickle"
+        raise LrdecayError(
+            f"is a {form}, the form of torch before 1.6, which cannot be read without running it",
+            where=path,
+            remedy="if you trust it, load it and save it again with a newer torch",
+        )
+    if not head.startswith(_ZIP):
+        raise _refused("is not a checkpoint", path)
+
+
+def _pickle_of(archive: zipfile.ZipFile, size: int, path: str) -> bytes:
+    entries = archive.infolist()
+    names = {entry.filename for entry in entries}
+    if any(name.endswith("/constants.pkl") for name in names):
+        raise _refused("is a TorchScript program, not a checkpoint", path)
+    pickles = [entry for entry in entries if entry.filename.endswith("/data.pkl")]
+    if len(pickles) != 1 or len(names) < len(entries):
+        raise _refused("is a zip archive, but not one that torch.save wrote", path)
+    if any(entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size for entry in entries):
+        raise _refused("has compressed entries, which torch.save never writes", path)
+    if sum(entry.file_size for entry in entries) > size:
+        raise _refused("says that it holds more than the file does", path)
+    if pickles[0].file_size > _LARGEST_PICKLE:
+        raise _refused(f"holds more than {_LARGEST_PICKLE >> 20} MiB beside its tensors", path)
+    return archive.read(pickles[0])
+
+
+def _globals(pickled: bytes, path: str) -> Iterator[str]:
+    import pickletools
+
+    try:
+        for opcode, argument, _ in pickletools.genops(pickled):
+            if opcode.name == "GLOBAL":
+                module, name = str(argument).split(" ", 1)
+                yield f"{_RENAMED.get(module, module)}.{name}"
+            elif opcode.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4", "NEWOBJ_EX"):
+                raise _refused(f"is no pickle that torch.save wrote ({opcode.name})", path)
+    except (ValueError, OverflowError) as error:
+        raise _refused(f"is damaged: {error}", path) from error
+
+
+class _Bounded:
+    """A file that is not read in larger pieces than a directory or a pickle may have, whatever it says of itself."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        # The directory is read at once, entries in pieces.
+        if size > _LARGEST_DIRECTORY:
+            raise zipfile.BadZipFile("its directory is too large")
+        return self._file.read(size)
+
+
+def _refused(problem: str, path: str) -> LrdecayError:
+    return LrdecayError(problem, where=path, remedy="give a .pth that mmengine or torch.save wrote")
+
+
+def _unreadable(path: str, error: OSError) -> LrdecayError:
+    if isinstance(error, IsADirectoryError):
+        return LrdecayError("is a directory, not a checkpoint", where=path, remedy="give a .pth file")
+    if not isinstance(error, FileNotFoundError):
+        return LrdecayError(f"cannot read: {error.strerror or error}", where=path)
+    folder = Path(path).parent
+    siblings = [file.name for file in folder.iterdir() if is_checkpoint(file.name)] if folder.is_dir() else []
+    nearest: list[Any] = difflib.get_close_matches(Path(path).name, siblings, n=1)
+    return LrdecayError("no such file", where=path, remedy=f"did you mean {nearest[0]}?" if nearest else "")

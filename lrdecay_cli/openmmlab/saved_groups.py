@@ -1,0 +1,160 @@
+"""The parameter groups that a checkpoint's optimizer saved, whatever else a stranger may have put in their place.
+
+Sources: torch ``Optimizer.state_dict`` (``param_groups``, ``state``), mmengine 0.10.7 ``OptimWrapper.state_dict``
+(``base_param_settings``), ``AmpOptimWrapper`` (``loss_scaler`` beside them), ``OptimWrapperDict`` (such dicts by name).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.openmmlab.plain_values import number, plain
+
+Shape = tuple[int, ...]
+
+# Optimizer state that has the parameter's own shape.
+_SHAPED_LIKE_IT = ("exp_avg", "momentum_buffer", "square_avg", "sum")
+_LONGEST = 32
+_NO_OPTIMIZER = "give one that training saved (epoch_3.pth); published weights have none"
+
+
+@dataclass(frozen=True)
+class SavedGroup:
+    """One entry of a saved ``param_groups``."""
+
+    name: str
+    """As in a map of the config: the optimizer's name in front where there are several."""
+    optimizer: str
+    """That name with a dot behind it; empty for the only optimizer."""
+    options: Mapping[str, Any]
+    """All but the tensors, in plain values."""
+    names: tuple[str, ...] | None
+    """Names of its parameters, where the constructor recorded them."""
+    shapes: tuple[Shape | None, ...]
+    """Of the optimizer's state of each parameter, None where it has none."""
+    base_lr: float | None
+    """The optimizer's lr, before schedule and scale, as mmengine saved it."""
+    base_weight_decay: float | None
+
+    @property
+    def first_lr(self) -> float | None:
+        """The lr that training began with, before any schedule."""
+        initial = self.options.get("initial_lr")
+        return number(self.options.get("lr") if initial is None else initial)
+
+
+def saved_groups(checkpoint: Mapping[str, Any], path: str) -> list[SavedGroup]:
+    """The groups of all saved optimizers, in their order.
+
+    Raises:
+        LrdecayError: there is no optimizer, or its groups are not what torch saves.
+    """
+    optimizer = checkpoint.get("optimizer")
+    if not isinstance(optimizer, Mapping) or not optimizer:
+        raise LrdecayError("holds no optimizer", where=path, remedy=_NO_OPTIMIZER)
+    if "param_groups" in optimizer:
+        several: dict[str, Any] = {"": optimizer}
+    else:
+        several = {f"{name}.": one for name, one in optimizer.items()}
+    found = []
+    for prefix, one in several.items():
+        groups = one.get("param_groups") if isinstance(one, Mapping) else None
+        if not isinstance(groups, list) or not groups:
+            raise LrdecayError(f"optimizer {prefix!r} has no param_groups", where=path, remedy=_NO_OPTIMIZER)
+        found += [_checked(group, one, prefix, index, path) for index, group in enumerate(groups)]
+    return found
+
+
+def _checked(group: Any, optimizer: Mapping[str, Any], prefix: str, index: int, path: str) -> SavedGroup:
+    try:
+        return _group(group, optimizer, prefix, index)
+    except (TypeError, ValueError, OverflowError) as error:
+        place = f"param_groups[{index}] of optimizer {prefix!r}" if prefix else f"param_groups[{index}]"
+        raise LrdecayError(f"{place} is not what torch saves: {error}", where=path) from error
+
+
+def _group(group: Any, optimizer: Mapping[str, Any], prefix: str, index: int) -> SavedGroup:
+    if not isinstance(group, Mapping) or not isinstance(group.get("params"), list):
+        raise TypeError("it has no list of params")
+    state = optimizer.get("state")
+    base = optimizer.get("base_param_settings")
+    base = base if isinstance(base, Mapping) else {}
+    options = {str(key): _short(value) for key, value in group.items() if key != "params"}
+    own_name = options.get("group_name")
+    saved = SavedGroup(
+        optimizer=prefix,
+        name=f"{prefix}{own_name if isinstance(own_name, str) and own_name else f'group_{index}'}",
+        options=options,
+        names=_names(group),
+        shapes=tuple(_shape(state, key) for key in group["params"]),
+        base_lr=number(base.get("initial_lr", base.get("lr"))),
+        base_weight_decay=number(base.get("weight_decay")),
+    )
+    for key in ("lr", "weight_decay", "lr_scale", "initial_lr"):
+        number(options.get(key))
+    return saved
+
+
+def _names(group: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """As mmdet's decay constructor and torch record them (``param_names``), or mmpretrain's (``param_name``)."""
+    recorded = group.get("param_names")
+    if recorded is None and isinstance(group.get("param_name"), str):
+        recorded = [group["param_name"]]
+    if not isinstance(recorded, (list, tuple)) or not all(isinstance(name, str) for name in recorded):
+        return None
+    return tuple(recorded) if len(recorded) == len(group["params"]) else None
+
+
+def _shape(state: Any, key: Any) -> Shape | None:
+    own = state.get(key) if isinstance(state, Mapping) and isinstance(key, (int, str)) else None
+    if isinstance(own, Mapping):
+        for name in _SHAPED_LIKE_IT:
+            if isinstance(own.get(name), torch.Tensor):
+                return tuple(own[name].shape)
+    return None
+
+
+def _short(value: Any) -> Any:
+    """The value in plain values if it is one of a group's: no tower of lists that memory has no room for."""
+    if isinstance(value, (list, tuple)):
+        simple = len(value) <= _LONGEST and not any(isinstance(item, (list, tuple, set, Mapping)) for item in value)
+        return plain(value) if simple else type(value).__name__
+    return type(value).__name__ if isinstance(value, (Mapping, set, frozenset)) else plain(value)
+
+
+def saved_shapes(checkpoint: Mapping[str, Any]) -> dict[str, Shape]:
+    """Shape by name of every tensor of the saved model, buffers too."""
+    model = checkpoint.get("state_dict", checkpoint.get("model"))
+    items: Iterator[tuple[Any, Any]] = iter(model.items() if isinstance(model, Mapping) else ())
+    return {name: tuple(it.shape) for name, it in items if isinstance(name, str) and isinstance(it, torch.Tensor)}
+
+
+def base_of(groups: Sequence[SavedGroup]) -> float | None:
+    """The lr that the scales of one optimizer's groups are of, as far as these tell: before any schedule.
+
+    From groups that record their ``lr_scale``, best one with a scale of 1; else what mmengine saved beside them; else
+    the lr of the only group. None where groups disagree.
+    """
+    scaled = [group for group in groups if number(group.options.get("lr_scale")) and group.first_lr is not None]
+    top = [group.first_lr for group in scaled if number(group.options["lr_scale"]) == 1]
+    if top:
+        found = set(top)
+    elif scaled:
+        found = {float(f"{_quotient(group):.12g}") for group in scaled}
+    elif any(group.base_lr is not None for group in groups):
+        found = {group.base_lr for group in groups}
+    else:
+        found = {group.first_lr for group in groups} if len(groups) == 1 else set()
+    return found.pop() if len(found) == 1 else None
+
+
+def _quotient(group: SavedGroup) -> float:
+    scale, lr = number(group.options["lr_scale"]), group.first_lr
+    assert scale is not None
+    assert lr is not None
+    return lr / scale

@@ -1,0 +1,83 @@
+"""A suggestion as Python for the config that it is for, and that config built with it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.suggestion import Proposal
+from lrdecay_cli.files.config_path import SEPARATOR, find_config
+from lrdecay_cli.openmmlab.config_file import load_config
+from lrdecay_cli.openmmlab.plain_values import plain
+from lrdecay_cli.openmmlab.quiet import quiet_stack
+
+_LINE = 100
+
+
+def is_lazy(config: str) -> bool:
+    """Whether the config is in mmengine's lazy style, which no text config can be based on."""
+    path = find_config(config)
+    return path.suffix == ".py" and bool(Config._is_lazy_import(str(path)))
+
+
+def snippet_for(config: str, proposal: Proposal, now: GroupMap, *, base: str | None = None) -> str:
+    """Python that makes the config what is proposed: a config based on it, or lines for the end of a lazy one.
+
+    Args:
+        config: as the user gave it.
+        proposal: the settings.
+        now: map of the config as it is.
+        base: path that the new config is based on; the config's own name for one that is saved beside it.
+    """
+    if is_lazy(config):
+        # Such a config imports nothing before it is built, so that the class itself has to be named.
+        lines = [f"from {module} import {proposal.constructor}" for module in proposal.imports]
+        constructor = proposal.constructor if lines else repr(proposal.constructor)
+        options = _dict("paramwise_cfg", proposal.options)
+        return "\n".join([*lines, f"optim_wrapper.update(\n    constructor={constructor},\n    {options})", ""])
+    replaced = {"_delete_": True} if now.training.optim_wrapper.get("paramwise_cfg") else {}
+    options = _dict("paramwise_cfg", {**replaced, **proposal.options})
+    name = config if SEPARATOR in config else f"./{Path(config).name}"
+    lines = [f"_base_ = {base or name!r}"]
+    if proposal.imports:
+        # A config's custom_imports take the place of its base's.
+        with quiet_stack(verbose=False):
+            own = plain(load_config(config, {}).get("custom_imports") or {})
+        imports = [*_listed(own.get("imports")), *proposal.imports]
+        lines.append(_dict("custom_imports", {**own, "imports": list(dict.fromkeys(imports))}).replace("=", " = ", 1))
+    lines.append(f"optim_wrapper = dict(\n    constructor={proposal.constructor!r},\n    {options})")
+    return "\n".join([*lines, ""])
+
+
+def built_with(
+    config: str, proposal: Proposal, now: GroupMap, audit: Callable[[str, Callable[[Config], None] | None], GroupMap]
+) -> GroupMap:
+    """The map of the config with the snippet in it, which is loaded as a user would load it.
+
+    ``audit`` builds the config of a path, after it has been changed. Nothing is written but in a temporary directory.
+    """
+    if is_lazy(config):
+        # At the end of the config: its relative imports are found only where it is, which is not the place to write.
+        lines = snippet_for(config, proposal, now)
+        return audit(config, lambda loaded: exec(lines, {"optim_wrapper": loaded.optim_wrapper}))
+    base = None if SEPARATOR in config else str(find_config(config).absolute())
+    with tempfile.TemporaryDirectory(prefix="lrdecay-") as folder:
+        trial = Path(folder, "suggested.py")
+        trial.write_text(snippet_for(config, proposal, now, base=base), encoding="utf-8")
+        return audit(str(trial), None)
+
+
+def _dict(name: str, values: Mapping[str, Any]) -> str:
+    """``name=dict(key=value, ...)`` on one line, or on several where that is too long."""
+    items = [f"{key}={value!r}" for key, value in values.items()]
+    line = f"{name}=dict({', '.join(items)})"
+    return line if len(line) <= _LINE else f"{name}=dict(\n        " + ",\n        ".join(items) + ")"
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or [])

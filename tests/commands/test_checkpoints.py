@@ -1,0 +1,144 @@
+"""Checkpoints on the command line: ``inspect``, ``diff`` and ``check`` take them, and say what their numbers are."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from lrdecay_cli.app.main import run
+from lrdecay_cli.files import read_map
+from lrdecay_cli.files.config_text import settings_of
+from lrdecay_cli.files.schema import document_schema
+from tests.commands.running import lrdecay
+from tests.openmmlab.runs import Run, train
+
+
+@pytest.fixture(scope="module")
+def unnamed(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run whose constructor records no names."""
+    return train("custom_keys", tmp_path_factory.mktemp("unnamed"))
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of mmdet's decay constructor, which records them."""
+    return train("mmdet_decay", tmp_path_factory.mktemp("named"))
+
+
+def text_of(folder: Path, *arguments: object, code: int = 0) -> str:
+    """What a command says as text; it must end with ``code``."""
+    assert run([*map(str, arguments), "-o", f"text={folder}/report.txt"]) == code
+    return (folder / "report.txt").read_text()
+
+
+def test_inspect_says_where_names_and_numbers_are_from(unnamed: Run, named: Run, tmp_path: Path) -> None:
+    by_config = text_of(tmp_path, "inspect", unnamed.checkpoint, "--config", unnamed.config)
+    assert (
+        f"checkpoint         {unnamed.checkpoint}\nsaved              epoch 1, iteration 3, mmengine 0.10\n"
+        in by_config
+    )
+    assert f"named              by their position in the groups of {unnamed.config}\n" in by_config
+    assert "lr is the saved one, where the schedule had got to" in by_config
+    assert by_config.splitlines()[-1].endswith("2 frozen; 0 missing; 0 duplicates")
+    recorded = text_of(tmp_path, "inspect", named.checkpoint, "--by", "layer")
+    assert "named              as the constructor recorded\n" in recorded
+    assert "backbone.stages.2.{0-2}.*" in recorded
+
+
+def test_a_map_names_a_checkpoint_as_its_config_does(unnamed: Run, tmp_path: Path) -> None:
+    exported, json_map = tmp_path / "config.json", tmp_path / "checkpoint.json"
+    assert run(["inspect", str(unnamed.config), "-o", f"json={exported}"]) == 0
+    assert run(["inspect", str(unnamed.checkpoint), "--config", str(exported), "-o", f"json={json_map}"]) == 0
+    Draft202012Validator(document_schema("map")).validate(json.loads(json_map.read_text()))
+    assert read_map(str(json_map)).checkpoint
+    again = text_of(tmp_path, "diff", json_map, unnamed.checkpoint, "--config", unnamed.config)
+    assert again.splitlines()[-1] == "same: 8 tensors"
+
+
+def test_diff_tells_what_a_resume_uses(unnamed: Run, tmp_path: Path) -> None:
+    told = text_of(tmp_path, "diff", unnamed.config, unnamed.checkpoint, code=1)
+    assert re.search(r"^head\.\* +0\.01 → 0\.001 +2$", told, re.M)
+    assert f"a run that resumes goes on with the numbers of {unnamed.checkpoint}" in told
+    assert "it began with the config's lr: what differs in lr is the schedule" in told
+    assert run(["diff", str(unnamed.config), str(unnamed.checkpoint), "--only", "lr_scale,weight_decay"]) == 0
+    changed = text_of(
+        tmp_path, "diff", unnamed.checkpoint, unnamed.config, "--cfg-options", "optim_wrapper.optimizer.lr=0.5", code=1
+    )
+    assert "warning: it did not begin with the lr that the config has now: 6 of 6 tensors" in changed
+
+
+def test_diff_with_a_config_that_cannot_resume(named: Run, tmp_path: Path) -> None:
+    told = text_of(
+        tmp_path, "diff", named.config, named.checkpoint,
+        "--cfg-options", "optim_wrapper.paramwise_cfg.decay_type=stage_wise", code=1,
+    )  # fmt: skip
+    assert f"warning: {named.config} does not resume from it as it is\n  14 groups in the checkpoint, 12 in" in told
+    assert "goes on with" not in told
+
+
+def test_check_takes_a_checkpoint(named: Run, tmp_path: Path) -> None:
+    clean = text_of(tmp_path, "check", named.checkpoint)
+    assert clean.splitlines()[-1].startswith("no findings")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["inspect", "{checkpoint}"], "recorded no names, so that its 6 parameters are known by their position alone"),
+        (["inspect", "{config}", "--config", "{config}"], "--config: there is no checkpoint to name"),
+        (["inspect", "{checkpoint}", "--config", "{checkpoint}"], "--config: a checkpoint names no other"),
+        (["inspect", "{checkpoint}", "--config", "nowhere.py"], "nowhere.py: no such config"),
+        (["inspect", "{checkpoint}", "--cfg-options", "a=1"], "--cfg-options: only a config has options to set"),
+        (["diff", "{checkpoint}", "{checkpoint}"], "name them by the config it was trained with: --config CONFIG"),
+    ],
+)
+def test_what_cannot_be_named_is_one_line(
+    unnamed: Run, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = [one.format(checkpoint=unnamed.checkpoint, config=unnamed.config) for one in arguments]
+    assert run(named) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert len(err.splitlines()) == 1
+
+
+def test_no_report_of_a_checkpoint_is_kept(unnamed: Run, tmp_path: Path) -> None:
+    """What the cache knows of is the config alone; the checkpoint may be another by the next call."""
+    path = tmp_path / "last.pth"
+    path.write_bytes(unnamed.checkpoint.read_bytes())
+    call = ["inspect", path, "--config", unnamed.config]
+    kept = {"LRDECAY_NO_CACHE": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert lrdecay(*call, **kept).code == 0
+    path.write_bytes(b"")
+    assert "is empty" in lrdecay(*call, **kept).err
+
+
+TEXTS = [
+    (
+        "a = dict(b=[1, -2.5, 'x', None, True], c=dict(d=(1, 2)))\n",
+        {"a": {"b": [1, -2.5, "x", None, True], "c": {"d": [1, 2]}}},
+    ),
+    ("a = {'b.c': 1}\n", {"a": {"b.c": 1}}),
+    ("a = __import__('os').system('true')", {}),
+    ("a = dict(**b)", {}),
+    ("a = dict(1)", {}),
+    ("import os", {}),
+    ("a = lambda: 1", {}),
+    ("a = " + "(" * 5000 + ")" * 5000, {}),
+    ("a = " + "-" * 100000 + "1", {}),
+    ("a = dict" + "()" * 100000, {}),
+    ("a = " + "not " * 100000 + "1", {}),
+    ("a = '", {}),
+    ("a" * 2**21, {}),
+    (b"a = 1", {}),
+    (None, {}),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), TEXTS, ids=range(len(TEXTS)))
+def test_the_text_of_a_config_is_read_and_never_run(text: object, value: dict[str, object]) -> None:
+    assert settings_of(text) == value

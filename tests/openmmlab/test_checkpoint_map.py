@@ -1,0 +1,253 @@
+"""Maps of checkpoints against the optimizers that saved them and those that mmengine restores from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lrdecay_cli.analysis.comparison import comparison
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.openmmlab.audit import audit
+from lrdecay_cli.openmmlab.checkpoint_file import load_checkpoint
+from lrdecay_cli.openmmlab.checkpoint_map import checkpoint_map
+from tests.openmmlab.runs import RECORDED, RUNS, Run, config_of, runner_of, train
+
+
+@pytest.fixture(scope="module")
+def run_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
+    """A run by name, trained once."""
+    done: dict[str, Run] = {}
+
+    def run(name: str) -> Run:
+        if name not in done:
+            done[name] = train(name, tmp_path_factory.mktemp(name))
+        return done[name]
+
+    return run
+
+
+def live_numbers(runner: Any) -> dict[str, tuple[Any, ...]]:
+    """lr, initial lr, weight decay and shape of every parameter that the live optimizers hold, by name."""
+    names = {id(parameter): name for name, parameter in runner.model.named_parameters()}
+    wrapper = runner.optim_wrapper
+    optimizers = [one.optimizer for _, one in wrapper.items()] if hasattr(wrapper, "items") else [wrapper.optimizer]
+    return {
+        names[id(tensor)]: (group["lr"], group["initial_lr"], group["weight_decay"], tuple(tensor.shape))
+        for optimizer in optimizers
+        for group in optimizer.param_groups
+        for tensor in group["params"]
+    }
+
+
+def mapped_numbers(group_map: GroupMap) -> dict[str, tuple[Any, ...]]:
+    return {
+        parameter.name: (group.lr, group.options["initial_lr"], group.weight_decay, parameter.shape)
+        for group, parameter in group_map.grouped()
+    }
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_map_is_what_the_live_optimizer_holds(run_of: Callable[[str], Run], name: str) -> None:
+    run = run_of(name)
+    config = audit(str(run.config))
+    read = checkpoint_map(str(run.checkpoint), config)
+    assert mapped_numbers(read) == live_numbers(run.runner)
+    scales = {parameter.name: group.lr_scale for group, parameter in config.grouped()}
+    assert {parameter.name: group.lr_scale for group, parameter in read.grouped()} == pytest.approx(scales)
+    assert all(math.isclose(group.lr or 0, group.options["initial_lr"] / 10) for group in read.groups)
+    assert (read.base_lr, read.model, read.frozen) == (config.base_lr, config.model, config.frozen)
+    assert (read.constructor.type, read.checkpoint and read.checkpoint.iteration) == (config.constructor.type, 3)
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_names_need_no_config(run_of: Callable[[str], Run], name: str) -> None:
+    run = run_of(name)
+    read = checkpoint_map(str(run.checkpoint))
+    assert mapped_numbers(read) == live_numbers(run.runner)
+    assert read.base_lr == 0.01
+    assert (read.model.type, read.checkpoint and read.checkpoint.names) == ("LrdecayToyClassifier", "recorded")
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if name not in RECORDED])
+def test_names_that_nobody_recorded_are_asked_for(run_of: Callable[[str], Run], name: str) -> None:
+    with pytest.raises(LrdecayError, match=r"recorded no names.*--config CONFIG"):
+        checkpoint_map(str(run_of(name).checkpoint))
+
+
+@pytest.mark.parametrize("name", ["custom_keys", "amp", "mmdet_decay", "two_optimizers"])
+def test_map_is_what_a_real_resume_goes_on_with(
+    run_of: Callable[[str], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The config has another lr and weight decay by now; mmengine puts the saved ones in their place."""
+    # mmengine 0.10.7 cannot resume from its own checkpoints where torch loads weights only unless told otherwise.
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    run = run_of(name)
+    config = config_of(name, tmp_path)
+    changed: dict[str, Any] = {"type": "Adam" if name == "two_optimizers" else "AdamW", "lr": 0.5}
+    if name == "two_optimizers":
+        wrapper = {**config["optim_wrapper"], "generator": {"optimizer": changed}}
+    else:
+        wrapper = {**config["optim_wrapper"], "optimizer": {**changed, "weight_decay": 0.7}}
+    runner = runner_of({**config, "optim_wrapper": wrapper, "resume": True, "load_from": str(run.checkpoint)})
+    # As Runner.train does before it resumes.
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
+    assert 0.5 in {numbers[1] for numbers in live_numbers(runner).values()}
+    runner.load_or_resume()
+    assert live_numbers(runner) == mapped_numbers(checkpoint_map(str(run.checkpoint), audit(str(run.config))))
+
+
+def resaved(run: Run, folder: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
+    """The checkpoint of a run, changed."""
+    loaded = dict(load_checkpoint(str(run.checkpoint))[0])
+    loaded = {key: loaded[key] for key in ("meta", "state_dict", "optimizer")}
+    change(loaded)
+    torch.save(loaded, folder / "changed.pth")
+    return folder / "changed.pth"
+
+
+def _drop_group(checkpoint: dict[str, Any]) -> None:
+    checkpoint["optimizer"]["param_groups"].pop()
+
+
+def _swap(checkpoint: dict[str, Any]) -> None:
+    groups = checkpoint["optimizer"]["param_groups"]
+    first, second = groups[0], groups[1]
+    first["params"], second["params"] = second["params"], first["params"]
+
+
+def _rename(checkpoint: dict[str, Any]) -> None:
+    checkpoint["state_dict"]["head.w"] = checkpoint["state_dict"].pop("head.weight")
+
+
+def _widen(checkpoint: dict[str, Any]) -> None:
+    checkpoint["state_dict"]["head.weight"] = torch.zeros(2, 9)
+
+
+def _merge(checkpoint: dict[str, Any]) -> None:
+    groups = checkpoint["optimizer"]["param_groups"]
+    groups[0]["params"] += groups.pop()["params"]
+    groups.append({**groups[0], "params": []})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_drop_group, "5 groups in the checkpoint, 6 in the config"),
+        (_swap, "'backbone.0.weight' is 4 in the checkpoint's optimizer, 4×3×1×1 in the config"),
+        (_rename, "the checkpoint's model has no 'head.weight'"),
+        (_widen, "'head.weight' is 2×9 in the checkpoint's model, 2×4 in the config"),
+        (_merge, "group 0 has 2 tensors in the checkpoint, 1 in the config"),
+    ],
+)
+def test_a_config_that_does_not_fit_names_nothing(
+    run_of: Callable[[str], Run], tmp_path: Path, change: Callable[[dict[str, Any]], Any], said: str
+) -> None:
+    run = run_of("custom_keys")
+    with pytest.raises(LrdecayError) as refused:
+        checkpoint_map(str(resaved(run, tmp_path, change)), audit(str(run.config)))
+    assert f"does not fit {run.config}: {said};" in refused.value.line()
+
+
+def test_recorded_names_stand_and_a_resume_that_would_mix_them_up_is_told(
+    run_of: Callable[[str], Run], tmp_path: Path
+) -> None:
+    """Two groups of the same sizes in the other order: mmengine would not notice."""
+    run = run_of("mmpretrain_decay")
+
+    def reorder(checkpoint: dict[str, Any]) -> None:
+        groups = checkpoint["optimizer"]["param_groups"]
+        groups[0], groups[1] = groups[1], groups[0]
+
+    config = audit(str(run.config))
+    read = checkpoint_map(str(resaved(run, tmp_path, reorder)), config)
+    assert mapped_numbers(read) == live_numbers(run.runner)
+    assert read.checkpoint
+    assert read.checkpoint.misfit == ("group 0 holds 'backbone.pos_embed' where the config has 'backbone.cls_token'")
+    notes = [note for note in comparison(config, read).report.notes if note.level == "warning"]
+    assert [(note.text, note.details) for note in notes] == [
+        (f"{run.config} does not resume from it as it is", (read.checkpoint.misfit,))
+    ]
+
+
+def _nothing(checkpoint: dict[str, Any]) -> None:
+    del checkpoint["optimizer"]
+
+
+def _set(**values: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda checkpoint: checkpoint["optimizer"]["param_groups"][0].update(values)
+
+
+def _tower() -> list[Any]:
+    """A list that is 2 ** 60 long when it is written out, and small in memory and in a pickle."""
+    tower: list[Any] = []
+    for _ in range(60):
+        tower = [tower, tower]
+    return tower
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_nothing, "holds no optimizer"),
+        (lambda checkpoint: checkpoint.update(optimizer=[1]), "holds no optimizer"),
+        (lambda checkpoint: checkpoint.update(optimizer={"a": 1}), "optimizer 'a.' has no param_groups"),
+        (
+            lambda checkpoint: checkpoint["optimizer"].update(param_groups=[3]),
+            "param_groups[0] is not what torch saves",
+        ),
+        (_set(params=None), "param_groups[0] is not what torch saves: it has no list of params"),
+        (_set(lr="high"), "param_groups[0] is not what torch saves: 'high' is not a number"),
+        (_set(lr=_tower()), "param_groups[0] is not what torch saves: 'list' is not a number"),
+        (_set(initial_lr=10**400), "param_groups[0] is not what torch saves"),
+    ],
+)
+def test_odd_optimizers_are_refused(
+    run_of: Callable[[str], Run], tmp_path: Path, change: Callable[[dict[str, Any]], Any], said: str
+) -> None:
+    run = run_of("mmdet_decay")
+    with pytest.raises(LrdecayError) as refused:
+        checkpoint_map(str(resaved(run, tmp_path, change)))
+    assert said in refused.value.line()
+
+
+def test_what_no_group_has_is_left_unread(run_of: Callable[[str], Run], tmp_path: Path) -> None:
+    run = run_of("mmdet_decay")
+    plain = mapped_numbers(checkpoint_map(str(run.checkpoint)))
+    odd = resaved(run, tmp_path, _set(betas=_tower(), extra={"a": 1}, param_scheduler="x", lr_scale=None))
+    read = checkpoint_map(str(odd))
+    assert mapped_numbers(read) == plain
+    assert (read.groups[0].options["betas"], read.groups[0].options["extra"]) == ("list", "dict")
+
+
+def test_loaded_values_are_those_of_a_free_load(run_of: Callable[[str], Run]) -> None:
+    """What torch loads without any restriction from our own file: the same, but for the message hub."""
+    path = str(run_of("custom_keys").checkpoint)
+    loaded, _ = load_checkpoint(path)
+    free = torch.load(path, weights_only=False)
+    assert list(loaded) == list(free)
+    assert list(_flat({key: loaded[key] for key in loaded if key != "message_hub"})) == list(
+        _flat({key: free[key] for key in free if key != "message_hub"})
+    )
+    eta = free["message_hub"]["runtime_info"]["eta"]
+    assert type(eta).__module__ == "numpy"
+    assert loaded["message_hub"]["runtime_info"]["eta"] == float(eta)
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from _flat(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _flat(item)
+    else:
+        yield value.tolist() if isinstance(value, torch.Tensor) else value
