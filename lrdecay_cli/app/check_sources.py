@@ -70,7 +70,7 @@ def _holds_map(path: str) -> bool:
     """Whether a .json file that nobody named is a group map, or at least means to be one."""
     try:
         keys = msgspec.json.decode(read_bytes(path), type=dict[str, msgspec.Raw]).keys()
-    except (LrdecayError, msgspec.DecodeError, RecursionError):
+    except (LrdecayError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return {"schema_version", "groups"} <= keys
 

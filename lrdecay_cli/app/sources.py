@@ -197,7 +197,7 @@ def is_map(source: str) -> bool:
         return False
     try:
         keys = msgspec.json.decode(read_bytes(source), type=dict[str, msgspec.Raw]).keys()
-    except (LrdecayError, msgspec.DecodeError, RecursionError):
+    except (LrdecayError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Missing or broken: reading it as a map tells what is wrong, and where, without torch.
         return True
     return "schema_version" in keys or keys.isdisjoint(_CONFIG_KEYS)
