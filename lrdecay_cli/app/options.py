@@ -73,6 +73,13 @@ NoCache = Annotated[
     bool,
     typer.Option("--no-cache", help="Build anew, and keep nothing (or set LRDECAY_NO_CACHE=1)."),
 ]
+Isolate = Annotated[
+    bool,
+    typer.Option(
+        "--isolate",
+        help="Load configs in confined processes: no network, no writes, limits. Tells what this system enforces.",
+    ),
+]
 Traceback = Annotated[
     bool,
     typer.Option("--traceback", help="Show the Python traceback of an error (or set LRDECAY_TRACEBACK=1)."),

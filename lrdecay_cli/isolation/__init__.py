@@ -5,5 +5,6 @@ could do and what not.
 """
 
 from lrdecay_cli.isolation.confining import Confinement, Measure, confine
+from lrdecay_cli.isolation.project import confinement_for
 
-__all__ = ["Confinement", "Measure", "confine"]
+__all__ = ["Confinement", "Measure", "confine", "confinement_for"]

@@ -129,9 +129,10 @@ def _python() -> Iterator[str]:
         site.getusersitepackages(),
     }
     # A folder on the path that is above the user's own files would open all of these.
-    yield from _without_homes(entry for entry in sys.path if entry)
+    yield from without_homes(entry for entry in sys.path if entry)
 
 
-def _without_homes(places: Iterable[str]) -> Iterator[str]:
+def without_homes(places: Iterable[str]) -> Iterator[str]:
+    """The places that do not hold the user's home."""
     home = Path.home().resolve()
     yield from (place for place in places if not home.is_relative_to(Path(place).resolve()))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 ODD_VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 1.5, -0.0, 2**31, 2**63, 2**64, 10**400, 1e308, 5e-324, "", "x", "1", " ", "\0",
     "\x1b[2J", "\ud800", "\u202egpj", "[bold]", "</script>", "%0A::error::", "\n", "a" * 5000, "a." * 900, [], {},
-    [[]], [None], {"a": 1}, [1, "2", 3.0], {"": ""}, float("nan"), float("inf"), "NaN", "1e-4", -1e-9, [0] * 50, "*", "{0-99999999}",
-    "\\",
+    [[]], [None], {"a": 1}, [1, "2", 3.0], {"": ""}, float("nan"), float("inf"), "NaN", "1e-4", -1e-9, [0] * 50, "*",
+    "{0-99999999}", "\\",
 )  # fmt: skip
 
 
