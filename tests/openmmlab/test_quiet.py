@@ -32,7 +32,7 @@ def test_a_closed_stream_of_the_stack_is_no_error(
 @pytest.mark.parametrize("verbose", [False, True])
 def test_prints_and_logs(verbose: bool, capsys: pytest.CaptureFixture[str]) -> None:
     with quiet_stack(verbose):
-        print("printed")
+        sys.stdout.write("printed\n")
         MMLogger.get_current_instance().info("logged")
     captured = capsys.readouterr()
     assert captured.out == ""
