@@ -135,5 +135,5 @@ class Caching:
 def _decoded(raw: bytes) -> GroupMap | None:
     try:
         return msgspec.json.decode(raw, type=GroupMap)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None

@@ -12,6 +12,7 @@ from lrdecay_cli.app.options import (
     Device,
     Exact,
     Format,
+    Isolate,
     NamedBy,
     NoCache,
     Output,
@@ -54,6 +55,7 @@ def check(
     verbose: Verbose = False,
     exact: Exact = False,
     no_cache: NoCache = False,
+    isolate: Isolate = False,
     _traceback: Traceback = False,
 ) -> None:
     """Name the known mistakes in the parameter groups and options of configs or exported maps.
@@ -77,7 +79,9 @@ def check(
     destinations = Destinations(format_name, output, color)
     least = check_severity(fail_on)
     rules = chosen_rules(_split(select), _split(ignore))
-    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, named_by=named_by)
+    request = Request.of(
+        cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, isolated=isolate, named_by=named_by
+    )
     gathered = gather(targets, request, jobs=jobs or cores())
     result = check_maps(gathered.maps, rules, unjudged=gathered.unjudged)
     destinations.write(report_of(result, statistics=statistics, verbose=verbose))

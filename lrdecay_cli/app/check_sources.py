@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -70,13 +71,14 @@ def _holds_map(path: str) -> bool:
     """Whether a .json file that nobody named is a group map, or at least means to be one."""
     try:
         keys = msgspec.json.decode(read_bytes(path), type=dict[str, msgspec.Raw]).keys()
-    except (LrdecayError, msgspec.DecodeError, RecursionError):
+    except (LrdecayError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return {"schema_version", "groups"} <= keys
 
 
 def _built(configs: Sequence[str], request: Request, jobs: int) -> dict[str, GroupMap | Unjudged | None]:
     """A map or what stood in its way for each config, None for one that is not for training."""
+    from lrdecay_cli.app.isolated import isolation
     from lrdecay_cli.app.progress import progress
     from lrdecay_cli.domain.scan import NOT_FOR_TRAINING
     from lrdecay_cli.scanning.building import Built
@@ -91,8 +93,9 @@ def _built(configs: Sequence[str], request: Request, jobs: int) -> dict[str, Gro
     if not missing:
         return found
     check_stack(missing[0])
-    options = BuildOptions(request.cfg_options, request.device, None, None, request.verbose)
-    with progress(len(missing), "building") as advance:
+    plain = BuildOptions(request.cfg_options, request.device, None, None, request.verbose)
+    bounds = isolation(plain) if request.isolated else nullcontext(plain)
+    with bounds as options, progress(len(missing), "building") as advance:
         for outcome in forked(options, jobs, missing):
             if outcome.lost:
                 found[outcome.name] = Unjudged(outcome.name, outcome.lost, outcome.reason)

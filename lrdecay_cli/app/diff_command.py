@@ -12,6 +12,7 @@ from lrdecay_cli.app.options import (
     Device,
     Exact,
     Format,
+    Isolate,
     NamedBy,
     NoCache,
     Output,
@@ -43,6 +44,7 @@ def diff(
     verbose: Verbose = False,
     exact: Exact = False,
     no_cache: NoCache = False,
+    isolate: Isolate = False,
     _traceback: Traceback = False,
 ) -> None:
     """Compare the parameter groups of two configs or exported maps, parameter by parameter.
@@ -61,7 +63,9 @@ def diff(
 
     destinations = Destinations(format_name, output, color)
     aspects = check_aspects(only, rtol)
-    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, named_by=named_by)
+    request = Request.of(
+        cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, isolated=isolate, named_by=named_by
+    )
     maps = group_maps_of((before, after), request)
     result = comparison(*maps, rtol=rtol, only=aspects, verbose=verbose)
     destinations.write(result.report)

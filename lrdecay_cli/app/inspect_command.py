@@ -12,6 +12,7 @@ from lrdecay_cli.app.options import (
     Device,
     Exact,
     Format,
+    Isolate,
     NamedBy,
     NoCache,
     Output,
@@ -47,6 +48,7 @@ def inspect(
     verbose: Verbose = False,
     exact: Exact = False,
     no_cache: NoCache = False,
+    isolate: Isolate = False,
     _traceback: Traceback = False,
 ) -> None:
     """Show the parameter groups that a config's own constructor builds.
@@ -68,7 +70,9 @@ def inspect(
         raise LrdecayError(
             "a JSON map is always whole", where="--format json", remedy="leave out --by, --filter and --sort"
         )
-    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, named_by=named_by)
+    request = Request.of(
+        cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, isolated=isolate, named_by=named_by
+    )
     (group_map,) = group_maps_of((config,), request)
     text = destinations.write(inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=verbose))
     if not output and not verbose:

@@ -71,9 +71,16 @@ def _run(arguments: Sequence[str], console: bool) -> int:
         quick.begin()
     from lrdecay_cli.app.cli import command_line
 
-    try:
+    def called() -> int:
         app = command_line(arguments)
-        code = app(args=spread_cfg_options(arguments), prog_name="lrdecay", standalone_mode=False)
+        return int(app(args=spread_cfg_options(arguments), prog_name="lrdecay", standalone_mode=False) or CLEAN)
+
+    if "_LRDECAY_COMPLETE" in os.environ:
+        from lrdecay_cli.app.completion import answer
+
+        return answer(called)
+    try:
+        code = called()
     except Exception as error:
         # typer 0.28 brings a click of its own, earlier ones use the installed one: known by what they have in common.
         if type(error).__name__ == "Abort":
@@ -85,7 +92,7 @@ def _run(arguments: Sequence[str], console: bool) -> int:
             return _fail(_usage_line(error))
         raise
     # typer turns Ctrl-C into this code and says nothing.
-    return _fail("interrupted", INTERRUPTED) if code == INTERRUPTED else int(code or CLEAN)
+    return _fail("interrupted", INTERRUPTED) if code == INTERRUPTED else code
 
 
 def _usage_line(error: Exception) -> str:

@@ -6,6 +6,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from lrdecay_cli.app import completion
+
 # typer reads these at run time, where Python 3.10 cannot evaluate every ``X | None``: hence Optional.
 Format = Annotated[
     Optional[str],  # noqa: UP045
@@ -13,12 +15,19 @@ Format = Annotated[
         "--format",
         "-f",
         metavar="FORMAT",
+        autocompletion=completion.formats,
         help="rich, text, json, markdown or csv. [default: rich on a terminal, else text]",
     ),
 ]
 Output = Annotated[
     Optional[list[str]],  # noqa: UP045
-    typer.Option("--output", "-o", metavar="FORMAT=PATH", help="Write a further report to a file; can be repeated."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FORMAT=PATH",
+        autocompletion=completion.outputs,
+        help="Write a further report to a file; can be repeated.",
+    ),
 ]
 CfgOptions = Annotated[
     Optional[list[str]],  # noqa: UP045
@@ -39,12 +48,18 @@ Device = Annotated[
     typer.Option(
         "--device",
         metavar="DEVICE",
+        autocompletion=completion.devices,
         help="Where to build the model: cpu, meta, cuda, cuda:N or mps. The map is the same.",
     ),
 ]
 Color = Annotated[
     str,
-    typer.Option("--color", metavar="WHEN", help="auto, always or never. NO_COLOR and FORCE_COLOR are heeded."),
+    typer.Option(
+        "--color",
+        metavar="WHEN",
+        autocompletion=completion.colors,
+        help="auto, always or never. NO_COLOR and FORCE_COLOR are heeded.",
+    ),
 ]
 Verbose = Annotated[
     bool,
@@ -57,6 +72,13 @@ Exact = Annotated[
 NoCache = Annotated[
     bool,
     typer.Option("--no-cache", help="Build anew, and keep nothing (or set LRDECAY_NO_CACHE=1)."),
+]
+Isolate = Annotated[
+    bool,
+    typer.Option(
+        "--isolate",
+        help="Load configs in confined processes: no network, no writes, limits. Tells what this system enforces.",
+    ),
 ]
 Traceback = Annotated[
     bool,

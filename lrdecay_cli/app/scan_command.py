@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from lrdecay_cli.app.options import CfgOptions, Color, Device, Format, Output, Traceback, Verbose
+from lrdecay_cli.app.options import CfgOptions, Color, Device, Format, Isolate, Output, Traceback, Verbose
 
 
 def scan(
@@ -44,6 +44,7 @@ def scan(
     output: Output = None,
     color: Color = "auto",
     verbose: Verbose = False,
+    isolate: Isolate = False,
     _traceback: Traceback = False,
 ) -> None:
     """Build many configs, each in a process of its own, and sum up what became of them.
@@ -56,12 +57,14 @@ def scan(
     lrdecay scan mmdet::convnext mmdet::swin --format json > scan.json
     lrdecay scan mmdet:: --resume scan.journal --shard 1/4
     """
+    from contextlib import nullcontext
     from functools import partial
     from pathlib import Path
 
     from lrdecay_cli.app.console import Destinations
     from lrdecay_cli.app.cores import cores
     from lrdecay_cli.app.exit_codes import CLEAN, DIFFERENT
+    from lrdecay_cli.app.isolated import isolation
     from lrdecay_cli.app.progress import progress
     from lrdecay_cli.app.sources import check_stack
     from lrdecay_cli.domain.errors import LrdecayError
@@ -85,13 +88,15 @@ def scan(
         raise LrdecayError("there are fewer configs than shards", where=f"--shard {shard}")
     check_stack(configs[0])
     overrides = tuple(cfg_options or ())
-    options = BuildOptions(overrides, device, timeout or None, int(memory * 2**30) or None, verbose)
-    builder = partial(on_dask, options, dask) if dask else partial(forked, options, jobs or cores())
+    plain = BuildOptions(overrides, device, timeout or None, int(memory * 2**30) or None, verbose)
+    if isolate and dask:
+        raise LrdecayError("is for processes of this machine", where="--isolate", remedy="leave out --dask")
+    bounds = isolation(plain) if isolate else nullcontext(plain)
     journal = Journal(Path(resume) if resume else None, (device, *overrides))
-    with journal, progress(len(configs), "scanning") as advance:
+    with bounds as options, journal, progress(len(configs), "scanning") as advance:
         timed = build_all(
             configs,
-            builder,
+            partial(on_dask, options, dask) if dask else partial(forked, options, jobs or cores()),
             journal,
             maps=Path(maps) if maps else None,
             tell=lambda one: advance(one.record.failed),

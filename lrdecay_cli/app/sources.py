@@ -35,6 +35,8 @@ class Request(msgspec.Struct, frozen=True):
     exact: bool
     """Whether to take no shortcut."""
     caching: Caching
+    isolated: bool = False
+    """Whether configs are loaded in confined processes."""
     named_by: str | None = None
     """The config, or exported map, whose groups the parameters of checkpoints are named by (``--config``)."""
 
@@ -47,11 +49,12 @@ class Request(msgspec.Struct, frozen=True):
         verbose: bool,
         exact: bool,
         no_cache: bool,
+        isolated: bool = False,
         named_by: str | None = None,
     ) -> Request:
-        """The request that a command's options make; ``exact`` asks no cache either."""
-        caching = Caching(wanted=not (no_cache or exact), verbose=verbose)
-        return cls(tuple(cfg_options or ()), device, verbose, exact, caching, named_by)
+        """The request that a command's options make; ``exact`` and ``isolated`` ask no cache either."""
+        caching = Caching(wanted=not (no_cache or exact or isolated), verbose=verbose)
+        return cls(tuple(cfg_options or ()), device, verbose, exact, caching, isolated, named_by)
 
     def kept(self, config: str) -> GroupMap | None:
         """The map of a config that the cache keeps, if it still holds."""
@@ -123,6 +126,13 @@ def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request)
 
 
 def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
+    if request.isolated and configs:
+        from lrdecay_cli.app.isolated import isolated_maps
+
+        for config in configs:
+            check_stack(config)
+            find_config(config)
+        return isolated_maps(configs, request.cfg_options, request.device)
     if len(configs) < 2:
         return {config: _map_of(config, request) for config in configs}
     found = {config: request.kept(config) for config in configs}
@@ -197,7 +207,7 @@ def is_map(source: str) -> bool:
         return False
     try:
         keys = msgspec.json.decode(read_bytes(source), type=dict[str, msgspec.Raw]).keys()
-    except (LrdecayError, msgspec.DecodeError, RecursionError):
+    except (LrdecayError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Missing or broken: reading it as a map tells what is wrong, and where, without torch.
         return True
     return "schema_version" in keys or keys.isdisjoint(_CONFIG_KEYS)

@@ -18,7 +18,7 @@ def read_map(path: str) -> GroupMap:
     try:
         group_map = msgspec.json.decode(raw, type=GroupMap)
         sound = group_map.schema_version == SCHEMA_VERSION and _keys(raw) == _keys(msgspec.json.encode(group_map))
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         sound = False
     if not sound:
         from lrdecay_cli.files.refusal import refusal

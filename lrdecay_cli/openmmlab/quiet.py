@@ -27,7 +27,8 @@ def quiet_stack(verbose: bool) -> Iterator[None]:
             # Other libraries have loggers of their own (transformers).
             logging.disable(logging.CRITICAL)
         for handler in console:
-            handler.setStream(sys.stderr)
+            # Not by setStream, which flushes the old one: a test runner may have closed that.
+            handler.stream = sys.stderr
         logger.setLevel(logging.INFO if verbose else logging.CRITICAL)
         try:
             yield
@@ -35,4 +36,4 @@ def quiet_stack(verbose: bool) -> Iterator[None]:
             logging.disable(disabled)
             logger.setLevel(level)
             for handler, stream in zip(console, streams, strict=True):
-                handler.setStream(stream)
+                handler.stream = stream

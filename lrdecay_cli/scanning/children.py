@@ -15,6 +15,8 @@ from lrdecay_cli.scanning.forking import Child, Work, anonymous_memory, start
 # A child is done when its answer is there, which is noticed at once. How often to look for one that ended without an
 # answer while a process that it started keeps the pipe open, and for one that takes too much memory.
 _LOOK = 0.1
+_LONGEST_ANSWER = 1 << 29
+"""Bytes. The map of the largest model of both zoos takes a thousandth of it."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -86,6 +88,8 @@ def _kill_if_over(child: Child, timeout: float | None, limit: int | None) -> Non
         return
     if timeout is not None and time.monotonic() - child.started > timeout:
         child.killed = "timeout"
+    elif len(child.received) > _LONGEST_ANSWER:
+        child.killed = "length"
     elif limit is not None and child.anonymous_memory() > limit:
         child.killed = "memory"
 
@@ -111,7 +115,9 @@ def _outcome(child: Child, status: int, timeout: float | None, memory: int | Non
         return Outcome(child.name, answer, seconds=seconds)
     if child.killed == "timeout":
         return Outcome(child.name, b"", "timeout", f"not done after {timeout:g} s", seconds)
-    if child.killed == "memory":
+    if child.killed == "length":
+        reason = "killed: its answer has no end"
+    elif child.killed == "memory":
         reason = f"killed: it used more than {(memory or 0) / 2**30:g} GiB, see --memory"
     elif child.closed and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
         reason = "it closed the pipe to lrdecay, or was killed by SIGKILL (out of memory?)"

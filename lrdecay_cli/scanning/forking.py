@@ -33,7 +33,7 @@ class Child(msgspec.Struct, eq=False):
     closed: bool = False
     """Nothing more can come: every process that held the other end of the pipe has closed it."""
     killed: str = ""
-    """Why the parent killed it: ``timeout`` or ``memory``."""
+    """Why the parent killed it: ``timeout``, ``memory`` or ``length``."""
 
     def read(self) -> None:
         """Take what is in the pipe."""

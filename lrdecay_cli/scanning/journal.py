@@ -109,7 +109,7 @@ class Journal:
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 done = msgspec.json.decode(line, type=Done)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise LrdecayError(
                     "is no journal of a scan", where=f"{path}:{number}", remedy="give a new file, or delete this one"
                 ) from error

@@ -15,7 +15,7 @@ def read_scan(path: str) -> Scan:
     """Read what ``scan --format json`` wrote. LrdecayError tells what is wrong with it, and where."""
     try:
         scan = msgspec.json.decode(read_bytes(path), type=Scan)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         problem, _, where = str(error).partition(" - at ")
         place = where.strip("`")
         raise LrdecayError(

@@ -88,7 +88,7 @@ def _built(outcome: Outcome) -> Built:
         return Built(ScanRecord(config=outcome.name, status=outcome.lost, problem=outcome.reason))
     try:
         built = msgspec.json.decode(outcome.answer, type=Built)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         built = None
     if built is None or built.record.config != outcome.name:
         # A config can write to any open file of its process.

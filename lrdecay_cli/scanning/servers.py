@@ -19,6 +19,7 @@ import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.scan import ScanRecord
+from lrdecay_cli.isolation import Confinement, confine, confinement_for
 from lrdecay_cli.scanning.building import Built, build, preload
 from lrdecay_cli.scanning.children import Outcome, in_children
 
@@ -43,6 +44,8 @@ class BuildOptions(msgspec.Struct, frozen=True):
     verbose: bool = False
     folder: str = ""
     """Where relative paths start and modules are found; empty for the working directory."""
+    scratch: str = ""
+    """The one folder that a child may write to, confined before it looks at the config; empty for no bounds."""
 
     def work(self, config: str) -> bytes:
         """Build one config: a :class:`lrdecay_cli.scanning.building.Built` in JSON."""
@@ -51,7 +54,14 @@ class BuildOptions(msgspec.Struct, frozen=True):
         except OSError as error:
             said = f"the worker cannot enter {self.folder} ({error.strerror}); workers need the files at the same place"
             return msgspec.json.encode(Built(ScanRecord(config=config, status="error", problem=said)))
+        if self.scratch:
+            confine(confinement_for(config, self.scratch))
         return msgspec.json.encode(build(config, self.cfg_options, self.device, self.verbose))
+
+    def probe(self, _: str) -> bytes:
+        """Confine this process, and tell in JSON what is enforced and what is not."""
+        measures = confine(Confinement(self.scratch, ()))
+        return msgspec.json.encode(([str(m) for m in measures if m.by], [str(m) for m in measures if not m.by]))
 
     def in_children(self, configs: Sequence[str], jobs: int) -> Generator[Outcome, None, None]:
         """Build configs in forked children of this process."""

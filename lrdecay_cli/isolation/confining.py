@@ -1,0 +1,138 @@
+"""Everything that the platform offers to confine a process, put to use and told."""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrdecay_cli.isolation import landlock, seccomp
+from lrdecay_cli.isolation.system import NotOfferedError, call
+
+_NEW_USER, _NEW_NETWORK, _NEW_IPC = 0x10000000, 0x40000000, 0x08000000
+
+SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/etc", "/proc", "/sys", "/dev")
+"""Where programs and their libraries are, and what the C library asks the system by files."""
+NOWHERE = ("/dev/null",)
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """What a confined process is left."""
+
+    scratch: str
+    """The one folder that it may write to; its temporary files go there."""
+    readable: tuple[str, ...]
+    """Places that it may read beyond the system's and Python's own."""
+    cpu: int = 300
+    """Seconds of CPU time."""
+    file_size: int = 1 << 28
+    """Bytes of a file that it writes."""
+    files: int = 1024
+    """Files open at a time."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One thing that confines, and whether it could be had."""
+
+    what: str
+    """What it keeps the process from: ``network``."""
+    by: str
+    """What enforces it; empty where nothing does."""
+    why_not: str = ""
+    """Why nothing does."""
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.by})" if self.by else f"{self.what} ({self.why_not})"
+
+
+def confine(confinement: Confinement) -> tuple[Measure, ...]:
+    """Confine this process and all that it will start, for good. It must have no other thread.
+
+    Returns:
+        What is enforced and what is not, for the user to read.
+    """
+    os.environ["TMPDIR"] = tempfile.tempdir = confinement.scratch
+    limited = _limit(confinement)
+    readable = [*_python(), *SYSTEM, *confinement.readable]
+    apart = _tried(_enter_namespaces)
+    files = _tried(lambda: landlock.restrict(readable, [confinement.scratch, *NOWHERE]))
+    calls = _tried(seccomp.refuse_calls)
+    return (
+        _measure("network", {"seccomp": calls, "a network of its own": apart}),
+        _measure("writes outside a scratch folder", {"Landlock": files}),
+        _measure("reads outside the system, Python and the config's folders", {"Landlock": files}),
+        _measure("other processes", {"seccomp": calls}),
+        limited,
+    )
+
+
+def _measure(what: str, tried: dict[str, str]) -> Measure:
+    by = " and ".join(name for name, failed in tried.items() if not failed)
+    return Measure(what, by, "; ".join(f"{name}: {failed}" for name, failed in tried.items()) if not by else "")
+
+
+def _tried(action: Callable[[], None]) -> str:
+    """Empty if it worked, else why not."""
+    try:
+        action()
+    except (NotOfferedError, OSError) as error:
+        return str(error) or "not offered"
+    return ""
+
+
+def _enter_namespaces() -> None:
+    """A network without any device but its own loopback, and shared memory that nobody shares."""
+    user, group = os.geteuid(), os.getegid()
+    try:
+        call("unshare", _NEW_USER | _NEW_NETWORK | _NEW_IPC)
+    except NotOfferedError:
+        # Where users may make none of their own, root can do without.
+        call("unshare", _NEW_NETWORK | _NEW_IPC)
+        return
+    # The same user as outside: nobody's files cannot be made.
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+        Path("/proc/self", name).write_text(text, encoding="ascii")
+
+
+def _limit(confinement: Confinement) -> Measure:
+    import resource
+
+    limits = {
+        "RLIMIT_CPU": confinement.cpu + 1,
+        "RLIMIT_FSIZE": confinement.file_size,
+        "RLIMIT_NOFILE": confinement.files,
+        "RLIMIT_CORE": 0,
+    }
+    for name, most in limits.items():
+        kind = getattr(resource, name)
+        hard = resource.getrlimit(kind)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        # The hard limit of the CPU time kills without a name: the soft one, a second before, says what it is.
+        resource.setrlimit(kind, (most - 1 if name == "RLIMIT_CPU" else most, most))
+    return Measure(f"more than {confinement.cpu} s of CPU, large files, core dumps", "resource limits")
+
+
+def _python() -> Iterator[str]:
+    """Where this interpreter and the packages that it can import are."""
+    yield from {
+        sys.prefix,
+        sys.base_prefix,
+        sys.exec_prefix,
+        *sysconfig.get_paths().values(),
+        site.getusersitepackages(),
+    }
+    # A folder on the path that is above the user's own files would open all of these.
+    yield from without_homes(entry for entry in sys.path if entry)
+
+
+def without_homes(places: Iterable[str]) -> Iterator[str]:
+    """The places that do not hold the user's home."""
+    home = Path.home().resolve()
+    yield from (place for place in places if not home.is_relative_to(Path(place).resolve()))

@@ -1,0 +1,100 @@
+"""Thousands of damaged maps: every command ends in 0, 1 or 2 with at most one line of complaint, quickly."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import resource
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lrdecay_cli.app.main import run
+from lrdecay_cli.files.json_text import to_json
+from tests.group_maps import group_map
+from tests.hardening.mutations import mutated
+
+MAP: dict[str, Any] = json.loads(
+    to_json(
+        group_map(
+            {
+                "layer_0_decay": {
+                    "parameters": {"backbone.stages.0.0.conv.weight": (8, 3), "backbone.pos_embed": (1, 4, 8)},
+                    "layer_id": 0, "lr_scale": 0.5, "lr": 0.05, "options": {"betas": [0.9, 0.999]},
+                },
+                "layer_1_no_decay": {"parameters": {"head.bias": (8,)}, "layer_id": 1, "weight_decay": 0.0},
+            },
+            frozen={"backbone.norm.weight": (8,)},
+            missing={"extra": ()},
+            duplicates={"head.again.bias": "head.bias"},
+        )
+    )
+)  # fmt: skip
+LONGEST = 2.0
+"""Seconds of CPU time that a command may take: the machine may be busy with other things."""
+MOST_MEMORY = 500 * 2**20
+"""Bytes by which all of them together may grow the process."""
+
+
+def ends_well(arguments: Sequence[str]) -> int:
+    """Run a command in this process; it must end quickly, in a code of the table, and complain in one line."""
+    out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
+    started = time.process_time()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = run(arguments)
+    assert time.process_time() - started < LONGEST
+    assert code in (0, 1, 2), (code, err.getvalue())
+    assert "internal error" not in err.getvalue(), err.getvalue()
+    assert "Traceback" not in err.getvalue()
+    assert err.getvalue().count("\n") == (1 if code == 2 else 0), err.getvalue()
+    return code
+
+
+@pytest.fixture
+def many(request: pytest.FixtureRequest) -> settings:
+    return settings(
+        max_examples=request.config.getoption("--mutations"),
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mutated")
+    (folder / "good.json").write_text(json.dumps(MAP), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["inspect", "bad.json", "--by", "module"],
+        ["inspect", "bad.json", "--format", "json"],
+        ["diff", "good.json", "bad.json", "--format", "markdown"],
+        ["check", "bad.json", "--fail-on", "info"],
+    ],
+    ids=" ".join,
+)
+def test_maps(command: list[str], folder: Path, many: settings) -> None:
+    codes: set[int] = set()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    @many
+    @given(data=st.data())
+    def mutate(data: st.DataObject) -> None:
+        (folder / "bad.json").write_bytes(data.draw(mutated(MAP)))
+        codes.add(ends_well([str(folder / word) if word.endswith(".json") else word for word in command]))
+
+    mutate()
+    # Not every damage is the end, and some is.
+    assert len(codes) > 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before < MOST_MEMORY
