@@ -20,7 +20,7 @@ from lrdecay_cli.decay.constructors.facts import (
     settings_of,
     subjects_of,
 )
-from lrdecay_cli.decay.constructors.multipliers import multipliers_set
+from lrdecay_cli.decay.constructors.multipliers import has_base, multipliers_set
 from lrdecay_cli.domain.group_map import GroupMap
 
 READERS = (MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY)
@@ -64,7 +64,7 @@ def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
     loses: dict[str, dict[str, str]] = {key: {} for key in keys}
     idle: dict[tuple[str, str], list[str]] = {}
     off: dict[str, dict[str, list[str]]] = {key: {} for key in keys}
-    multipliers = multipliers_set(settings.constructor, settings.options)
+    multipliers = [multiplier for multiplier in multipliers_set(settings) if has_base(multiplier, settings)]
     for subject in subjects_of(group_map):
         matching = matching_keys(subject, keys, settings.constructor)
         if not matching:

@@ -7,9 +7,9 @@ Source: mmengine 0.10, ``DefaultOptimWrapperConstructor.add_params``; mmpretrain
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY, Subject
+from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY, Settings, Subject
 
 Target = Literal["lr", "weight_decay"]
 
@@ -28,6 +28,8 @@ class Multiplier(NamedTuple):
     option: str
     target: Target
     fit: Callable[[Subject], Fit]
+    condition: str
+    """The kind of parameter."""
 
 
 def _norm(subject: Subject) -> Fit:
@@ -77,23 +79,29 @@ def _flat_but_of_offsets(subject: Subject) -> Fit:
 
 MULTIPLIERS: Mapping[str, tuple[Multiplier, ...]] = {
     MMENGINE_DEFAULT: (
-        Multiplier("bias_lr_mult", "lr", _bias_but_of_norms_and_offsets),
-        Multiplier("dcn_offset_lr_mult", "lr", _offset),
-        Multiplier("norm_decay_mult", "weight_decay", _norm),
-        Multiplier("bias_decay_mult", "weight_decay", _bias_but_of_offsets),
-        Multiplier("dwconv_decay_mult", "weight_decay", _depthwise),
-        Multiplier("flat_decay_mult", "weight_decay", _flat_but_of_offsets),
+        Multiplier("bias_lr_mult", "lr", _bias_but_of_norms_and_offsets, "a bias, not of a norm layer or an offset"),
+        Multiplier("dcn_offset_lr_mult", "lr", _offset, "a conv_offset of a deformable convolution"),
+        Multiplier("norm_decay_mult", "weight_decay", _norm, "a parameter of a norm layer"),
+        Multiplier("bias_decay_mult", "weight_decay", _bias_but_of_offsets, "a bias, not of an offset"),
+        Multiplier("dwconv_decay_mult", "weight_decay", _depthwise, "a parameter of a depth-wise convolution"),
+        Multiplier("flat_decay_mult", "weight_decay", _flat_but_of_offsets, "a 1-D tensor, not of an offset"),
     ),
     MMPRETRAIN_LAYER_DECAY: (
-        Multiplier("norm_decay_mult", "weight_decay", _norm),
-        Multiplier("bias_decay_mult", "weight_decay", _bias),
-        Multiplier("flat_decay_mult", "weight_decay", _flat),
+        Multiplier("norm_decay_mult", "weight_decay", _norm, "a parameter of a norm layer"),
+        Multiplier("bias_decay_mult", "weight_decay", _bias, "a bias"),
+        Multiplier("flat_decay_mult", "weight_decay", _flat, "a 1-D tensor"),
     ),
 }
 """What each constructor knows of them, in the order in which it asks. Of the lr's the last that fits counts, of the
 weight decay's the first."""
 
 
-def multipliers_set(constructor: str, options: Mapping[str, Any]) -> tuple[Multiplier, ...]:
-    """Those that ``constructor`` (a class name) knows and that ``options`` sets."""
-    return tuple(known for known in MULTIPLIERS.get(constructor, ()) if options.get(known.option) is not None)
+def multipliers_set(settings: Settings) -> tuple[Multiplier, ...]:
+    """Those that the constructor knows and the config sets, with or without effect."""
+    known = MULTIPLIERS.get(settings.constructor, ())
+    return tuple(multiplier for multiplier in known if settings.options.get(multiplier.option) is not None)
+
+
+def has_base(multiplier: Multiplier, settings: Settings) -> bool:
+    """Whether the optimizer was given what the option multiplies: no ``flat_decay_mult`` without a weight decay."""
+    return (settings.base_lr if multiplier.target == "lr" else settings.base_weight_decay) is not None
