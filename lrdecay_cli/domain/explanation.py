@@ -43,7 +43,7 @@ class Considered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outcome: Outcome
     reason: str = ""
     condition: str = ""
-    """What a parameter must be for the rule to apply; empty where the rule says so itself."""
+    """What a parameter would have to do for the rule to apply: ``be a bias``, ``have 'norm' in its name``."""
 
 
 class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT, Settings, Subject
-from lrdecay_cli.decay.constructors.multipliers import MULTIPLIERS
+from lrdecay_cli.decay.constructors.multipliers import MULTIPLIERS, dimensions_text
 from lrdecay_cli.decay.families import BACKBONE_PREFIX, MMDET_FAMILIES
 from lrdecay_cli.decay.families.convnext import TOKENS
 from lrdecay_cli.decay.options import DecayOptions, DecayType
@@ -30,7 +30,7 @@ _ORDER: Mapping[DecayType, tuple[str, ...]] = {
         _TOKENS,
         "backbone.downsample_layers -> 0",
         "backbone.stages.<stage> -> stage + 1",
-        "everything else -> num_layers + 1",
+        "everything else -> (num_layers + 2) - 1",
     ),
 }
 """The rules for the layer id, in the order in which they are asked."""
@@ -86,16 +86,19 @@ class MmdetLayerDecay:
         matching = [own in TOKENS, *(own.startswith(head) for head in _HEADS), True].index(True)
         for rule in order[:matching]:
             pattern, _, _ = rule.partition(" -> ")
-            yield Considered(("layer_id",), rule, "no match", "the name is another", f"a name like {pattern}")
-        rule, last = order[matching], matching == len(order) - 1
-        if not last:
-            yield Considered(("layer_id",), rule, "applies", condition=f"a name like {rule.partition(' -> ')[0]}")
-        elif own:
-            reason = "no rule above names it: it is the backbone's, but falls through to the head's layer id"
-            yield Considered(("layer_id",), rule, "applies", reason, "a name that no other rule matches")
+            yield Considered(("layer_id",), rule, "no match", "the name is another", f"have a name like {pattern}")
+        if matching == len(order) - 1:
+            reason = (
+                "no rule above names it: it is the backbone's, but falls through to the head's layer id"
+                if own
+                else "it is not the backbone's"
+            )
+            yield Considered(
+                ("layer_id",), order[matching], "applies", reason, "have a name that no other rule matches"
+            )
         else:
-            reason = "it is not the backbone's"
-            yield Considered(("layer_id",), rule, "applies", reason, "a name that no other rule matches")
+            rule = self._rules.layer_id(subject.seen).rule
+            yield Considered(("layer_id",), rule, "applies", condition=f"have a name like {rule.partition(' -> ')[0]}")
 
     def _never_read(self, subject: Subject) -> Iterator[Considered]:
         """Options of mmengine's constructor that would be about this parameter."""
@@ -119,15 +122,14 @@ def _unread(rule: str, reason: str) -> Considered:
 def _exemptions(subject: Subject) -> Iterator[Considered]:
     about: tuple[Part, ...] = ("weight_decay",)
     applied = weight_decay_exemption(subject.seen, subject.shape)
-    dimensions = len(subject.shape)
-    shape = f"it has {dimensions} dimension{'' if dimensions == 1 else 's'}"
+    flat = len(subject.shape) == 1
     rule = "1-D tensor -> 0"
-    yield Considered(about, rule, "applies" if dimensions == 1 else "no match", shape, "a 1-D tensor")
-    if dimensions == 1:
+    yield Considered(about, rule, "applies" if flat else "no match", dimensions_text(subject), "be a 1-D tensor")
+    if flat:
         return
     bias = subject.seen.endswith(".bias")
     rule = "name ends in '.bias' -> 0"
-    yield Considered(about, rule, "applies" if bias else "no match", condition="a name that ends in '.bias'")
+    yield Considered(about, rule, "applies" if bias else "no match", condition="have a name that ends in '.bias'")
     if bias:
         return
     whole = " or ".join(map(repr, UNDECAYED_NAMES))
@@ -135,7 +137,7 @@ def _exemptions(subject: Subject) -> Iterator[Considered]:
     if applied is None and subject.own in UNDECAYED_NAMES:
         reason = f"the whole name is compared, and that is {subject.seen!r}: inside a backbone this can never match"
     rule = f"name is {whole} -> 0"
-    yield Considered(about, rule, "applies" if applied else "no match", reason, f"a parameter named just {whole}")
+    yield Considered(about, rule, "applies" if applied else "no match", reason, f"be named just {whole}")
 
 
 def _of_stages(num_layers: int, stages: int, layer_id: int) -> Iterator[str]:

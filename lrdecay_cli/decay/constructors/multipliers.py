@@ -65,6 +65,11 @@ def _depthwise(subject: Subject) -> Fit:
     return Fit(False, f"the module is a {subject.module.type}, no depth-wise convolution")
 
 
+def dimensions_text(subject: Subject) -> str:
+    """How many dimensions it has, as far as that matters: more than one are all the same."""
+    return {0: "it is a scalar", 1: "it has one dimension"}.get(len(subject.shape), "it has more than one dimension")
+
+
 def _flat(subject: Subject) -> Fit:
     return Fit(
         len(subject.shape) == 1, f"it has {len(subject.shape)} dimension{'' if len(subject.shape) == 1 else 's'}"
@@ -79,17 +84,17 @@ def _flat_but_of_offsets(subject: Subject) -> Fit:
 
 MULTIPLIERS: Mapping[str, tuple[Multiplier, ...]] = {
     MMENGINE_DEFAULT: (
-        Multiplier("bias_lr_mult", "lr", _bias_but_of_norms_and_offsets, "a bias, not of a norm layer or an offset"),
-        Multiplier("dcn_offset_lr_mult", "lr", _offset, "a conv_offset of a deformable convolution"),
-        Multiplier("norm_decay_mult", "weight_decay", _norm, "a parameter of a norm layer"),
-        Multiplier("bias_decay_mult", "weight_decay", _bias_but_of_offsets, "a bias, not of an offset"),
-        Multiplier("dwconv_decay_mult", "weight_decay", _depthwise, "a parameter of a depth-wise convolution"),
-        Multiplier("flat_decay_mult", "weight_decay", _flat_but_of_offsets, "a 1-D tensor, not of an offset"),
+        Multiplier("bias_lr_mult", "lr", _bias_but_of_norms_and_offsets, "be a bias, not of a norm layer or an offset"),
+        Multiplier("dcn_offset_lr_mult", "lr", _offset, "be a conv_offset of a deformable convolution"),
+        Multiplier("norm_decay_mult", "weight_decay", _norm, "be a parameter of a norm layer"),
+        Multiplier("bias_decay_mult", "weight_decay", _bias_but_of_offsets, "be a bias, not of an offset"),
+        Multiplier("dwconv_decay_mult", "weight_decay", _depthwise, "be a parameter of a depth-wise convolution"),
+        Multiplier("flat_decay_mult", "weight_decay", _flat_but_of_offsets, "be a 1-D tensor, not of an offset"),
     ),
     MMPRETRAIN_LAYER_DECAY: (
-        Multiplier("norm_decay_mult", "weight_decay", _norm, "a parameter of a norm layer"),
-        Multiplier("bias_decay_mult", "weight_decay", _bias, "a bias"),
-        Multiplier("flat_decay_mult", "weight_decay", _flat, "a 1-D tensor"),
+        Multiplier("norm_decay_mult", "weight_decay", _norm, "be a parameter of a norm layer"),
+        Multiplier("bias_decay_mult", "weight_decay", _bias, "be a bias"),
+        Multiplier("flat_decay_mult", "weight_decay", _flat, "be a 1-D tensor"),
     ),
 }
 """What each constructor knows of them, in the order in which it asks. Of the lr's the last that fits counts, of the

@@ -72,7 +72,7 @@ class Weighing:
     def _keys_considered(self, subject: Subject, winner: str | None) -> Iterator[Considered]:
         matching = matching_keys(subject, self._keys, self.settings.constructor)
         for key in self._keys:
-            rule, condition = f"custom_keys[{key!r}]", f"{key!r} in the name, and no longer key"
+            rule, condition = f"custom_keys[{key!r}]", f"have {key!r} in its name, and no longer key"
             if key == winner:
                 only = len(matching) == 1
                 reason = "the only key in the name" if only else "the longest key in the name"
