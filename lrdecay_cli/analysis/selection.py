@@ -40,7 +40,7 @@ def select(
 
     Args:
         group_map: where to look.
-        pattern: a glob (``backbone.*.bias``), a module (``backbone.stages.2``), a parameter or a group name.
+        pattern: a parameter, a module (``backbone.stages.2``) or a group, or a glob for any of these.
         where: the option or argument that the pattern came from, for the error.
         duplicates: match further names of shared tensors too.
 
@@ -70,6 +70,6 @@ def select(
 
 def _matches(entry: Entry, pattern: str) -> bool:
     name = entry.parameter.name
-    if fnmatchcase(name, pattern) or name.startswith(f"{pattern}."):
+    if fnmatchcase(name, pattern) or name.startswith(f"{pattern}.") or fnmatchcase(name, f"{pattern}.*"):
         return True
     return entry.group is not None and fnmatchcase(entry.group.name, pattern)

@@ -64,7 +64,7 @@ def _together(several: Sequence[WhyNot], explainer: Explainer) -> WhyNot:
 
 def _against(here: Explanation, members: Sequence[Explanation], group: ParameterGroup) -> WhyNot:
     """Compare with the members from which the fewest numbers part it, of these with the one of the nearest name."""
-    compared = [(tuple(_partings(here, member, group)), member) for member in members]
+    compared = [(tuple(_partings(here, member, members, group)), member) for member in members]
     partings, nearest = min(compared, key=lambda pair: (len(pair[0]), -_common(here, pair[1])))
     return WhyNot(
         patterns=here.patterns,
@@ -90,7 +90,9 @@ def _verdict(here: Explanation, partings: Sequence[Parting], group: ParameterGro
     return "it has the same numbers, by the same rules: nothing that lrdecay knows of parts them"
 
 
-def _partings(here: Explanation, there: Explanation, group: ParameterGroup) -> Iterator[Parting]:
+def _partings(
+    here: Explanation, there: Explanation, members: Sequence[Explanation], group: ParameterGroup
+) -> Iterator[Parting]:
     if here.numbers is None or there.numbers is None:
         fate = here.considered[0]
         yield Parting(
@@ -107,16 +109,31 @@ def _partings(here: Explanation, there: Explanation, group: ParameterGroup) -> I
     if not differing and not is_numbered(group):
         differing = [part for part in _NUMBERS if _rule(here, part) != _rule(there, part)]
     for part in differing:
-        yield _of_number(part, here, there)
+        yield _of_number(part, here, there, members)
 
 
-def _of_number(part: Part, here: Explanation, there: Explanation) -> Parting:
+def _of_number(part: Part, here: Explanation, there: Explanation, members: Sequence[Explanation]) -> Parting:
     theirs, ours = _decider(there, part), _decider(here, part)
     said = _told(here, part)
     met = _met(here, theirs)
     if met is not None and met is not ours:
         said = f"{met.rule}: {outcome_text(met)}; instead {said}"
-    return Parting(part, _told(there, part), said, _needed(there, here, theirs, ours))
+    needed = _other_number(part, here, members) or _needed(there, here, theirs, ours)
+    return Parting(part, _told(there, part), said, needed)
+
+
+def _other_number(part: Part, here: Explanation, members: Sequence[Explanation]) -> str | None:
+    """What goes into the same formula in the group: ``block would have to be 24, 25 or 26, not 3``."""
+    ours = _step(here, part)
+    if ours is None:
+        return None
+    alike = [step.inputs for step in (_step(member, part) for member in members) if step and step.rule == ours.rule]
+    for name, value in ours.inputs.items():
+        others = sorted({inputs[name] for inputs in alike})
+        if others and value not in others:
+            listed = " or ".join(filter(None, (", ".join(map(repr, others[:-1])), repr(others[-1]))))
+            return f"{name} would have to be {listed}, not {value!r}"
+    return None
 
 
 def _needed(there: Explanation, here: Explanation, theirs: Considered | None, ours: Considered | None) -> str:

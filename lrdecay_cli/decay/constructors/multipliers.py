@@ -71,9 +71,7 @@ def dimensions_text(subject: Subject) -> str:
 
 
 def _flat(subject: Subject) -> Fit:
-    return Fit(
-        len(subject.shape) == 1, f"it has {len(subject.shape)} dimension{'' if len(subject.shape) == 1 else 's'}"
-    )
+    return Fit(len(subject.shape) == 1, dimensions_text(subject))
 
 
 def _flat_but_of_offsets(subject: Subject) -> Fit:

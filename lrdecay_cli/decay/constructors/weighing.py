@@ -8,7 +8,7 @@ from typing import Any
 
 from lrdecay_cli.decay.constructors.custom_keys import key_settings, keys_in_order, matching_keys
 from lrdecay_cli.decay.constructors.facts import Settings, Subject
-from lrdecay_cli.decay.constructors.multipliers import Multiplier, Target, has_base, multipliers_set
+from lrdecay_cli.decay.constructors.multipliers import Fit, Multiplier, Target, has_base, multipliers_set
 from lrdecay_cli.domain.explanation import Considered, Part
 
 _OF_A_KEY = ("lr_mult", "decay_mult")
@@ -80,7 +80,7 @@ class Weighing:
             elif key in matching:
                 yield Considered(self._key_targets, rule, "lost", _lost_to(str(winner), key), condition)
             else:
-                yield Considered(self._key_targets, rule, "no match", f"{key!r} is not in the name", condition)
+                yield Considered(self._key_targets, rule, "no match", _absent(key, subject), condition)
 
     def _multipliers_considered(self, subject: Subject, target: Target, key: str | None) -> Iterator[Considered]:
         winner = self.winning_multiplier(subject, target)
@@ -95,7 +95,7 @@ class Weighing:
                 what = target.replace("_", " ")
                 outcome = _but(outcome, "no effect", f"the config gives the optimizer no {what} to multiply")
             elif key is not None:
-                outcome = _but(outcome, "passed over", f"custom_keys[{key!r}] matched" + _meant(fit.fits))
+                outcome = _but(outcome, "passed over", _taken(key, fit))
             elif multiplier is winner:
                 outcome = _but(outcome, "applies", fit.reason)
             elif fit.fits and winner is not None:
@@ -105,8 +105,18 @@ class Weighing:
             yield outcome
 
 
-def _meant(fits: bool) -> str:
-    return ", or it would apply" if fits else ""
+def _absent(key: str, subject: Subject) -> str:
+    reason = f"{key!r} is not in the name"
+    if key in subject.name:
+        return f"{reason}, which the constructor sees without the wrapper's 'module.'"
+    if key.startswith(".") and subject.seen.startswith(key[1:]):
+        return f"{reason}, which begins without a dot"
+    return reason
+
+
+def _taken(key: str, fit: Fit) -> str:
+    reason = f"custom_keys[{key!r}] matched, and a key takes precedence"
+    return f"{reason}, although {fit.reason}" if fit.fits else reason
 
 
 def _later(multiplier: Multiplier, winner: Multiplier, order: Sequence[str]) -> bool:
