@@ -18,7 +18,7 @@ from lrdecay_cli.domain.explanation import Certainty, Considered, Explanation, N
 from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, GroupMap, ParameterGroup
 from lrdecay_cli.domain.provenance import Provenance
 
-EXACT = "the rules give the numbers of the real group, bit for bit"
+EXACT = "equal to the real group, bit for bit"
 
 
 class Explainer:
@@ -112,7 +112,7 @@ class Explainer:
         if provenance is None:
             return "observed", self._why_observed()
         if provenance.layer_id is not None and provenance.layer_id.rule == OBSERVED_DEPTH:
-            return "recomputed", f"{EXACT}; the layer id itself is observed: it is the model's own answer"
+            return "recomputed", f"{EXACT}; the layer id is observed: what the model's get_layer_depth() says"
         return "recomputed", EXACT
 
     def _why_observed(self) -> str:

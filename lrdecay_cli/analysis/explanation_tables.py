@@ -84,7 +84,9 @@ def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, 
         for one in _worth_telling(sections.get(about, []), verbose):
             # A rule that says the number itself is told once, with it.
             joined = number is not None and one.outcome == "applies" and one.rule == number[0]
-            yield label, one.rule, outcome_text(one, number[1] if joined and number else "")
+            # What a rule that does not match would give is of no interest.
+            rule = one.rule.partition(" -> ")[0] if one.outcome == "no match" else one.rule
+            yield label, rule, outcome_text(one, number[1] if joined and number else "")
             number = None if joined else number
         if number is not None:
             yield label, *number
