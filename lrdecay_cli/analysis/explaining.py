@@ -27,8 +27,7 @@ class Explainer:
     def __init__(self, group_map: GroupMap) -> None:
         self._map = group_map
         subjects = tuple(subjects_of(group_map))
-        # A tensor's further name may be the same as its first, where two groups hold it.
-        self._subjects = {subject.name: subject for subject in reversed(subjects)}
+        self._subjects = {subject.name: subject for subject in subjects}
         self._universe = Universe(
             [*(entry.parameter.name for entry in entries(group_map)), *(other.name for other in group_map.duplicates)]
         )
@@ -120,8 +119,6 @@ class Explainer:
             return self._refusal
         if not is_known(self._map):
             return f"lrdecay does not know the rules of {constructor_name(self._map)}"
-        if self._rules is None:
-            return "there are several optimizers, each with a base lr of its own"
         return "lrdecay's rules have no number for it"
 
     def _group_key(self, entry: Entry) -> object:

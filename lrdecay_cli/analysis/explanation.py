@@ -15,7 +15,7 @@ from lrdecay_cli.analysis.explanation_tables import (
 from lrdecay_cli.analysis.selection import Entry, select
 from lrdecay_cli.analysis.why_not import why_not
 from lrdecay_cli.decay.constructors import is_known
-from lrdecay_cli.decay.constructors.custom_keys import custom_key_matches
+from lrdecay_cli.decay.constructors.custom_keys import KeyMatches, custom_key_matches
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import (
     EXPLANATION_SCHEMA_VERSION,
@@ -139,15 +139,19 @@ def _notes(group_map: GroupMap, never_read: Sequence[str], partings: Sequence[Wh
 
 
 def _why_unread(group_map: GroupMap, path: str) -> str:
-    reason = ""
+    inherited = " (inherited from a base config)" if path in group_map.training.inherited else ""
     for key, matches in custom_key_matches(group_map).items():
         if path == f"custom_keys.{key}":
-            reason = ": it is in no parameter's name" if matches.matches_nothing else reason
-            reason = (
-                f": it loses to {_listed(matches.loses.values())} wherever it is in a name" if matches.loses else reason
-            )
-    inherited = " (inherited from a base config)" if path in group_map.training.inherited else ""
-    return f"{reason}{inherited}"
+            return f": {_why_idle(matches)}{inherited}"
+    return inherited
+
+
+def _why_idle(matches: KeyMatches) -> str:
+    if matches.loses:
+        return f"it loses to {_listed(matches.loses.values())} wherever it is in a name"
+    if matches.frozen or matches.duplicates:
+        return "it is in the names of frozen or shared parameters only"
+    return "it is in no parameter's name"
 
 
 def _listed(keys: Iterable[str]) -> str:

@@ -55,8 +55,7 @@ def rules_of(
         DecayError: the settings are none that the rules could be told for.
     """
     make = CONSTRUCTORS.get(constructor_name(group_map))
-    # With several optimizers there is no base lr that was meant for all groups.
-    if make is None or len(group_map.optimizer.type.split(", ")) > 1:
+    if make is None:
         return None
     settings = settings_of(group_map)
     if not settings.options:

@@ -16,7 +16,6 @@ from lrdecay_cli.decay.constructors.facts import (
     MMPRETRAIN_LAYER_DECAY,
     Settings,
     Subject,
-    constructor_name,
     settings_of,
     subjects_of,
 )
@@ -64,7 +63,8 @@ def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
     loses: dict[str, dict[str, str]] = {key: {} for key in keys}
     idle: dict[tuple[str, str], list[str]] = {}
     off: dict[str, dict[str, list[str]]] = {key: {} for key in keys}
-    multipliers = [multiplier for multiplier in multipliers_set(settings) if has_base(multiplier, settings)]
+    known = multipliers_set(settings.constructor, settings.options)
+    multipliers = [multiplier for multiplier in known if has_base(multiplier, settings)]
     for subject in subjects_of(group_map):
         matching = matching_keys(subject, keys, settings.constructor)
         if not matching:
@@ -124,8 +124,3 @@ def searched_name(subject: Subject, constructor: str) -> str:
     if constructor == MMENGINE_DEFAULT and not subject.path:
         return f".{subject.own}"
     return subject.seen
-
-
-def is_read(group_map: GroupMap) -> bool:
-    """Whether the map's constructor is one that reads ``custom_keys``."""
-    return constructor_name(group_map) in READERS

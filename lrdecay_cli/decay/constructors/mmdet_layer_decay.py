@@ -6,19 +6,18 @@ Source: mmdet 3.3.0, ``mmdet/engine/optimizers/layer_decay_optimizer_constructor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT, Settings, Subject
 from lrdecay_cli.decay.constructors.multipliers import MULTIPLIERS, dimensions_text
-from lrdecay_cli.decay.families import BACKBONE_PREFIX, MMDET_FAMILIES
-from lrdecay_cli.decay.families.convnext import TOKENS
+from lrdecay_cli.decay.families import BACKBONE_PREFIX, MMDET_FAMILIES, convnext
 from lrdecay_cli.decay.options import DecayOptions, DecayType
 from lrdecay_cli.decay.rules import DecayRules
-from lrdecay_cli.decay.steps import UNDECAYED_NAMES, weight_decay_exemption
+from lrdecay_cli.decay.steps import UNDECAYED_NAMES
 from lrdecay_cli.domain.explanation import Considered, Part
 from lrdecay_cli.domain.provenance import Provenance
 
-_TOKENS = f"{BACKBONE_PREFIX}{{{','.join(TOKENS)}}} -> 0"
+_TOKENS = f"{BACKBONE_PREFIX}{{{','.join(convnext.TOKENS)}}} -> 0"
 _ORDER: Mapping[DecayType, tuple[str, ...]] = {
     "layer_wise": (
         _TOKENS,
@@ -51,11 +50,13 @@ class MmdetLayerDecay:
 
     holds_frozen = False
 
-    def __init__(self, settings: Settings, names: Iterable[str]) -> None:
+    def __init__(self, settings: Settings, names: Sequence[str]) -> None:
         self._settings = settings
+        self._options = DecayOptions.from_paramwise_cfg(settings.options)
+        self._depths = convnext.FAMILY.depths(names, BACKBONE_PREFIX)
         self._rules = DecayRules.of_model(
             names,
-            DecayOptions.from_paramwise_cfg(settings.options),
+            self._options,
             backbone_class=settings.backbone,
             base_lr=settings.base_lr,
             base_weight_decay=settings.base_weight_decay,
@@ -75,15 +76,15 @@ class MmdetLayerDecay:
         layer_id = provenance.layer_id.result if provenance.layer_id else None
         if not isinstance(layer_id, int) or not subject.seen.startswith(_BLOCKS):
             return ()
-        options, depths = self._rules.options, self._rules.depths
-        if options.decay_type == "stage_wise":
-            return tuple(_of_stages(options.num_layers, len(depths), layer_id))
-        return tuple(_of_layers(options.num_layers, self._rules.family.fitting_num_layers(depths), depths, layer_id))
+        num_layers, depths = self._options.num_layers, self._depths
+        if self._options.decay_type == "stage_wise":
+            return tuple(_of_stages(num_layers, len(depths), layer_id))
+        return tuple(_of_layers(num_layers, convnext.FAMILY.fitting_num_layers(depths), depths, layer_id))
 
     def _layer_rules(self, subject: Subject) -> Iterator[Considered]:
-        order = _ORDER[self._rules.options.decay_type]
+        order = _ORDER[self._options.decay_type]
         own = subject.seen.removeprefix(BACKBONE_PREFIX) if subject.seen.startswith(BACKBONE_PREFIX) else ""
-        matching = [own in TOKENS, *(own.startswith(head) for head in _HEADS), True].index(True)
+        matching = [own in convnext.TOKENS, *(own.startswith(head) for head in _HEADS), True].index(True)
         for rule in order[:matching]:
             pattern, _, _ = rule.partition(" -> ")
             yield Considered(("layer_id",), rule, "no match", "the name is another", f"have a name like {pattern}")
@@ -121,7 +122,6 @@ def _unread(rule: str, reason: str) -> Considered:
 
 def _exemptions(subject: Subject) -> Iterator[Considered]:
     about: tuple[Part, ...] = ("weight_decay",)
-    applied = weight_decay_exemption(subject.seen, subject.shape)
     flat = len(subject.shape) == 1
     rule = "1-D tensor -> 0"
     yield Considered(about, rule, "applies" if flat else "no match", dimensions_text(subject), "be a 1-D tensor")
@@ -134,10 +134,11 @@ def _exemptions(subject: Subject) -> Iterator[Considered]:
         return
     whole = " or ".join(map(repr, UNDECAYED_NAMES))
     reason = ""
-    if applied is None and subject.own in UNDECAYED_NAMES:
+    exempt = subject.seen in UNDECAYED_NAMES
+    if not exempt and subject.own in UNDECAYED_NAMES:
         reason = f"the whole name is compared, and that is {subject.seen!r}: inside a backbone this can never match"
     rule = f"name is {whole} -> 0"
-    yield Considered(about, rule, "applies" if applied else "no match", reason, f"be named just {whole}")
+    yield Considered(about, rule, "applies" if exempt else "no match", reason, f"be named just {whole}")
 
 
 def _of_stages(num_layers: int, stages: int, layer_id: int) -> Iterator[str]:

@@ -7,7 +7,7 @@ Source: mmengine 0.10, ``DefaultOptimWrapperConstructor.add_params``; mmpretrain
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY, Settings, Subject
 
@@ -99,10 +99,9 @@ MULTIPLIERS: Mapping[str, tuple[Multiplier, ...]] = {
 weight decay's the first."""
 
 
-def multipliers_set(settings: Settings) -> tuple[Multiplier, ...]:
-    """Those that the constructor knows and the config sets, with or without effect."""
-    known = MULTIPLIERS.get(settings.constructor, ())
-    return tuple(multiplier for multiplier in known if settings.options.get(multiplier.option) is not None)
+def multipliers_set(constructor: str, options: Mapping[str, Any]) -> tuple[Multiplier, ...]:
+    """Those that ``constructor`` (a class name) knows and that ``options`` sets, with or without effect."""
+    return tuple(known for known in MULTIPLIERS.get(constructor, ()) if options.get(known.option) is not None)
 
 
 def has_base(multiplier: Multiplier, settings: Settings) -> bool:

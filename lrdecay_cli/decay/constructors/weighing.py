@@ -26,7 +26,7 @@ class Weighing:
         self.settings = settings
         self._key_targets: tuple[Part, ...] = key_targets
         self._keys = keys_in_order(settings)
-        self._multipliers = multipliers_set(settings)
+        self._multipliers = multipliers_set(settings.constructor, settings.options)
 
     def winning_key(self, subject: Subject) -> str | None:
         """The key that the parameter goes by, None if there is none."""

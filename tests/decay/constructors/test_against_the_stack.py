@@ -9,9 +9,11 @@ import pytest
 import torch
 from mmcv.ops import DeformConv2dPack, ModulatedDeformConv2dPack
 from mmengine.config import Config
-from mmengine.registry import MODELS
+from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
+from lrdecay_cli.analysis.explaining import Explainer
+from lrdecay_cli.analysis.selection import entries
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.audit import audit
 from tests.recomputing import assert_explained, assert_recomputes
@@ -89,11 +91,13 @@ TABLE = [
 ]
 
 
-def audited(folder: Path, constructor: str | None, options: dict[str, Any], **optimizer: Any) -> GroupMap:
+def audited(
+    folder: Path, constructor: str | None, options: dict[str, Any], model: str = "EveryKind", **optimizer: Any
+) -> GroupMap:
     wrapper = {"optimizer": {"type": "AdamW", "lr": 3e-4, **optimizer}, "paramwise_cfg": options}
     if constructor:
         wrapper["constructor"] = constructor
-    Config({"model": {"type": "EveryKind"}, "optim_wrapper": wrapper}).dump(str(folder / "config.py"))
+    Config({"model": {"type": model}, "optim_wrapper": wrapper}).dump(str(folder / "config.py"))
     return audit(str(folder / "config.py"))
 
 
@@ -120,3 +124,48 @@ def test_what_is_frozen_is_skipped_or_not(tmp_path: Path) -> None:
         group_map = audited(tmp_path, None, options)
         assert len(group_map.frozen) == frozen
         assert_explained(group_map)
+
+
+@MODELS.register_module(force=True)
+class InModule(nn.Module):
+    """A classifier inside ``.module``, as a wrapper for distributed training has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        backbone = {
+            "type": "ConvNeXt",
+            "arch": {"depths": [1, 1, 4, 1], "channels": [8, 8, 8, 8]},
+            "out_indices": [0, 1, 2, 3],
+        }
+        head = {"type": "LinearClsHead", "num_classes": 2, "in_channels": 8}
+        with DefaultScope.overwrite_default_scope("mmpretrain"):
+            self.module = MODELS.build({"type": "ImageClassifier", "backbone": backbone, "head": head})
+
+
+@pytest.mark.parametrize(
+    ("constructor", "options"),
+    [
+        ("mmdet.LearningRateDecayOptimizerConstructor", {"num_layers": 6, "decay_rate": 0.7}),
+        ("mmpretrain.LearningRateDecayOptimWrapperConstructor", {"layer_decay_rate": 0.7}),
+        (None, {"custom_keys": {"backbone": {"lr_mult": 0.1}, "module": {"lr_mult": 0.5}}}),
+    ],
+)
+def test_a_wrapped_model_is_explained_by_the_names_that_the_constructor_sees(
+    tmp_path: Path, constructor: str | None, options: dict[str, Any]
+) -> None:
+    group_map = audited(tmp_path, constructor, options, model="InModule", weight_decay=0.05)
+    assert_recomputes(group_map)
+    assert_explained(group_map)
+    assert all(parameter.name.startswith("module.") for _, parameter in group_map.grouped())
+
+
+@pytest.mark.parametrize(("model", "observed"), [("EveryKind", True), ("InModule", False)])
+def test_layer_ids_that_only_the_model_knows_are_said_to_be_observed(
+    tmp_path: Path, model: str, observed: bool
+) -> None:
+    """Of ConvNeXt we know the rule that its get_layer_depth follows."""
+    constructor = "mmpretrain.LearningRateDecayOptimWrapperConstructor"
+    group_map = audited(tmp_path, constructor, {"layer_decay_rate": 0.7}, model=model, weight_decay=0.05)
+    for explanation in Explainer(group_map).explain(list(entries(group_map))):
+        if explanation.groups:
+            assert ("the layer id is observed" in explanation.certainty_reason) == observed
