@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -83,7 +84,9 @@ class Explainer:
             if state == "frozen":
                 yield _state("requires_grad=False", "it is in a group all the same, and the optimizer leaves it alone")
             if rules is not None and subject is not None:
-                yield from rules.considered(subject)
+                # A name that no rule has a place for: the constructor is another of the same name.
+                with suppress(DecayError):
+                    yield from rules.considered(subject)
 
     def _skipped(self) -> str:
         if self._rules is not None and self._map.constructor.options.get("bypass_duplicate"):

@@ -14,6 +14,7 @@ from lrdecay_cli.analysis.why_not import why_not
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import Explanation
 from lrdecay_cli.domain.group_map import Constructor, GroupMap
+from lrdecay_cli.domain.training import Training
 from tests.analysis.wild_bugs import BUGS, GOLDEN, answer, group_map_of
 from tests.group_maps import group_map
 from tests.recomputing import assert_explained, assert_recomputes
@@ -174,3 +175,21 @@ def test_several_patterns_are_explained_once_each() -> None:
     found = group_map_of("overflow")
     report = explanation(found, ("head", "head.fc.bias", "head.*"))
     assert report.summary == "2 tensors explained: 2 recomputed"
+
+
+def test_another_constructor_of_a_known_name_is_no_error() -> None:
+    """mmsegmentation's has the name of mmdet's, and takes names that mmdet's dies of."""
+    found = group_map(
+        {
+            "layer_3_decay": {
+                "layer_id": 3,
+                "parameters": {"backbone.stages.last.weight": (2, 2), "head.weight": (2, 2)},
+            }
+        },
+        constructor=Constructor("LearningRateDecayOptimizerConstructor", {"num_layers": 6, "decay_rate": 0.7}),
+        model=msgspec.structs.replace(group_map().model, backbone="ConvNeXt"),
+        training=Training({"optimizer": {"lr": 0.1}}, (), {}, {}, None, ()),
+    )
+    assert [(one.certainty, one.parameters) for one in explained(found, "backbone")] == [
+        ("observed", ("backbone.stages.last.weight",))
+    ]

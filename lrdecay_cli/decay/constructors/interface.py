@@ -28,7 +28,11 @@ class ConstructorRules(Protocol):
         ...
 
     def considered(self, subject: Subject) -> tuple[Considered, ...]:
-        """Every rule that the constructor considers for such a parameter, in its order."""
+        """Every rule that the constructor considers for such a parameter, in its order.
+
+        Raises:
+            DecayError: the rules have no place for it.
+        """
         ...
 
     def remarks(self, subject: Subject, provenance: Provenance) -> tuple[str, ...]:

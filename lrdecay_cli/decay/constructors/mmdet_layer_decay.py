@@ -87,7 +87,7 @@ class MmdetLayerDecay:
         matching = [own in convnext.TOKENS, *(own.startswith(head) for head in _HEADS), True].index(True)
         for rule in order[:matching]:
             pattern, _, _ = rule.partition(" -> ")
-            yield Considered(("layer_id",), rule, "no match", "the name is another", f"have a name like {pattern}")
+            yield Considered(("layer_id",), rule, "no match", "another name", f"have a name like {pattern}")
         if matching == len(order) - 1:
             reason = (
                 "no rule above names it: it is the backbone's, but falls through to the head's layer id"
