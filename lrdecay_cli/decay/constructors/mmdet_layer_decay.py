@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT, Settings, Subject
 from lrdecay_cli.decay.constructors.multipliers import MULTIPLIERS, dimensions_text
+from lrdecay_cli.decay.exemptions import UNDECAYED_NAMES
 from lrdecay_cli.decay.families import BACKBONE_PREFIX, MMDET_FAMILIES, convnext
 from lrdecay_cli.decay.options import DecayOptions, DecayType
 from lrdecay_cli.decay.rules import DecayRules
-from lrdecay_cli.decay.steps import UNDECAYED_NAMES
 from lrdecay_cli.domain.explanation import Considered, Part
 from lrdecay_cli.domain.provenance import Provenance
 
