@@ -63,7 +63,7 @@ class Explainer:
             parameters=(name,),
             state=state,
             groups=(group.name,) if group else (),
-            considered=tuple(self._considered(entry, state, subject)),
+            considered=tuple(self._considered(entry, state, subject, provenance)),
             provenance=provenance,
             numbers=Numbers(group.layer_id, group.lr_scale, group.lr, group.weight_decay) if group else None,
             remarks=self._remarks(subject, provenance),
@@ -71,7 +71,9 @@ class Explainer:
             certainty_reason=reason,
         )
 
-    def _considered(self, entry: Entry, state: str, subject: Subject | None) -> Iterator[Considered]:
+    def _considered(
+        self, entry: Entry, state: str, subject: Subject | None, provenance: Provenance | None
+    ) -> Iterator[Considered]:
         rules = self._rules
         if isinstance(entry.parameter, Duplicate):
             yield _state("another name of the same tensor", f"{entry.parameter.of} is its first name{self._skipped()}")
@@ -86,7 +88,7 @@ class Explainer:
             if rules is not None and subject is not None:
                 # A name that no rule has a place for: the constructor is another of the same name.
                 with suppress(DecayError):
-                    yield from rules.considered(subject)
+                    yield from rules.considered(subject, provenance)
 
     def _skipped(self) -> str:
         if self._rules is not None and self._map.constructor.options.get("bypass_duplicate"):
@@ -118,6 +120,8 @@ class Explainer:
         return "recomputed", EXACT
 
     def _why_observed(self) -> str:
+        if self._map.checkpoint is not None:
+            return "read from a checkpoint, where the schedule has changed what the constructor gave"
         if self._refusal:
             return self._refusal
         if not is_known(self._map):

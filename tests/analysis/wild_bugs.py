@@ -144,6 +144,11 @@ BUGS: dict[str, Bug] = {
         {"slow": {"mult": 0.5}, "norm_decay_mult": 0.0},
         "mmengine.HomeMadeConstructor",
     ),
+    "lrdecay's own constructor": Bug(
+        ("backbone.norm3", "head.fc.weight"),
+        {"decay_rate": 0.7, "custom_keys": {"norm": {"lr_mult": 0.5}, "norm3.w": {"decay_mult": 0.3}}},
+        "mmengine.LayerDecayOptimWrapperConstructor",
+    ),
     "why the last norm is not with the last stage": Bug(
         (),
         {"num_layers": 6, "decay_rate": 0.7},

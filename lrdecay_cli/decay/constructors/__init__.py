@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from lrdecay_cli.decay.constructors.facts import (
+    LRDECAY_LAYER_DECAY,
     MMDET_LAYER_DECAY,
     MMENGINE_DEFAULT,
     MMPRETRAIN_LAYER_DECAY,
@@ -20,6 +21,7 @@ from lrdecay_cli.decay.constructors.facts import (
     subjects_of,
 )
 from lrdecay_cli.decay.constructors.interface import ConstructorRules, LayerDepth
+from lrdecay_cli.decay.constructors.lrdecay_layer_decay import LrdecayLayerDecay
 from lrdecay_cli.decay.constructors.mmdet_layer_decay import MmdetLayerDecay
 from lrdecay_cli.decay.constructors.mmengine_default import MmengineDefault
 from lrdecay_cli.decay.constructors.mmpretrain_layer_decay import MmpretrainLayerDecay
@@ -32,6 +34,7 @@ CONSTRUCTORS: dict[str, Callable[[Settings, Sequence[str], LayerDepth | None], C
     MMENGINE_DEFAULT: lambda settings, _names, _depth: MmengineDefault(settings),
     MMPRETRAIN_LAYER_DECAY: MmpretrainLayerDecay,
     MMDET_LAYER_DECAY: lambda settings, names, _depth: MmdetLayerDecay(settings, names),
+    LRDECAY_LAYER_DECAY: lambda settings, _names, _depth: LrdecayLayerDecay(settings),
 }
 """By class name: from its settings, the model's parameter names, and the model's own layer depths if there are any."""
 
@@ -77,7 +80,8 @@ def with_provenance(group_map: GroupMap, layer_depth: LayerDepth | None) -> Grou
     def explained(parameter: GroupedParameter) -> GroupedParameter:
         subject = by_name.get(parameter.name)
         provenance = _provenance(rules, subject) if subject else None
-        return msgspec.structs.replace(parameter, provenance=provenance)
+        # What a constructor told of itself stays.
+        return msgspec.structs.replace(parameter, provenance=provenance) if provenance else parameter
 
     def explained_group(group: ParameterGroup) -> ParameterGroup:
         return msgspec.structs.replace(group, parameters=tuple(map(explained, group.parameters)))

@@ -124,3 +124,10 @@ def searched_name(subject: Subject, constructor: str) -> str:
     if constructor == MMENGINE_DEFAULT and not subject.path:
         return f".{subject.own}"
     return subject.seen
+
+
+def lost_to(winner: str, key: str) -> str:
+    """Why a key loses to another one that is in the name too."""
+    if len(winner) > len(key):
+        return f"to the longer {winner!r}"
+    return f"to {winner!r}, as long and first in the alphabet"

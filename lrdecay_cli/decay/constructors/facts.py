@@ -14,6 +14,7 @@ from lrdecay_cli.domain.training import Module
 MMENGINE_DEFAULT = "DefaultOptimWrapperConstructor"
 MMPRETRAIN_LAYER_DECAY = "LearningRateDecayOptimWrapperConstructor"
 MMDET_LAYER_DECAY = "LearningRateDecayOptimizerConstructor"
+LRDECAY_LAYER_DECAY = "LayerDecayOptimWrapperConstructor"
 
 OPTIMIZER = "optim_wrapper.optimizer"
 

@@ -27,8 +27,10 @@ class ConstructorRules(Protocol):
         """
         ...
 
-    def considered(self, subject: Subject) -> tuple[Considered, ...]:
+    def considered(self, subject: Subject, provenance: Provenance | None) -> tuple[Considered, ...]:
         """Every rule that the constructor considers for such a parameter, in its order.
+
+        ``provenance`` is what the map holds.
 
         Raises:
             DecayError: the rules have no place for it.

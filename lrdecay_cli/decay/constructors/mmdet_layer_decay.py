@@ -67,7 +67,7 @@ class MmdetLayerDecay:
         """See :class:`ConstructorRules`."""
         return self._rules.explain(subject.seen, subject.shape)
 
-    def considered(self, subject: Subject) -> tuple[Considered, ...]:
+    def considered(self, subject: Subject, provenance: Provenance | None) -> tuple[Considered, ...]:
         """See :class:`ConstructorRules`."""
         return (*self._layer_rules(subject), *_exemptions(subject), *self._never_read(subject))
 

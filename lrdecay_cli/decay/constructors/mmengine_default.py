@@ -40,7 +40,7 @@ class MmengineDefault:
             self._known[decision] = Provenance(None, None, self._lr(decision), self._weight_decay(decision))
         return self._known[decision]
 
-    def considered(self, subject: Subject) -> tuple[Considered, ...]:
+    def considered(self, subject: Subject, provenance: Provenance | None) -> tuple[Considered, ...]:
         """See :class:`ConstructorRules`."""
         return tuple(self._weighing.considered(subject))
 

@@ -61,7 +61,7 @@ class MmpretrainLayerDecay:
             weight_decay=self._weight_decay(subject),
         )
 
-    def considered(self, subject: Subject) -> tuple[Considered, ...]:
+    def considered(self, subject: Subject, provenance: Provenance | None) -> tuple[Considered, ...]:
         """See :class:`ConstructorRules`."""
         return tuple(self._weighing.considered(subject))
 

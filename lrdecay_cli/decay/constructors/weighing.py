@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lrdecay_cli.decay.constructors.custom_keys import key_settings, keys_in_order, matching_keys
+from lrdecay_cli.decay.constructors.custom_keys import key_settings, keys_in_order, lost_to, matching_keys
 from lrdecay_cli.decay.constructors.facts import Settings, Subject
 from lrdecay_cli.decay.constructors.multipliers import Fit, Multiplier, Target, has_base, multipliers_set
 from lrdecay_cli.domain.explanation import Considered, Part
@@ -78,7 +78,7 @@ class Weighing:
                 reason = "the only key in the name" if only else "the longest key in the name"
                 yield Considered(self._key_targets, rule, "applies", reason, condition)
             elif key in matching:
-                yield Considered(self._key_targets, rule, "lost", _lost_to(str(winner), key), condition)
+                yield Considered(self._key_targets, rule, "lost", lost_to(str(winner), key), condition)
             else:
                 yield Considered(self._key_targets, rule, "no match", _absent(key, subject), condition)
 
@@ -125,9 +125,3 @@ def _later(multiplier: Multiplier, winner: Multiplier, order: Sequence[str]) -> 
 
 def _but(considered: Considered, outcome: Any, reason: str) -> Considered:
     return Considered(considered.about, considered.rule, outcome, reason, considered.condition)
-
-
-def _lost_to(winner: str, key: str) -> str:
-    if len(winner) > len(key):
-        return f"to the longer {winner!r}"
-    return f"to {winner!r}, as long and first in the alphabet"

@@ -28,7 +28,7 @@ class WithoutOptions:
         """The same for all."""
         return self._provenance
 
-    def considered(self, subject: Subject) -> tuple[Considered, ...]:
+    def considered(self, subject: Subject, provenance: Provenance | None) -> tuple[Considered, ...]:
         """That there is nothing to consider."""
         return (
             Considered(
