@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.provenance import Provenance
 
 
 def disagreements(group_map: GroupMap) -> Iterator[str]:
@@ -13,14 +14,21 @@ def disagreements(group_map: GroupMap) -> Iterator[str]:
     Compared bit for bit: the rules claim to be the constructor's own.
     """
     for group, parameter in group_map.grouped():
-        explained = parameter.provenance
-        if explained is None:
-            continue
-        for what, ours, real in (
-            ("layer id", explained.layer_id.result, group.layer_id),
-            ("lr scale", explained.lr_scale.result, group.lr_scale),
-            ("lr", explained.lr.result, group.lr),
-            ("weight decay", explained.weight_decay.result, group.weight_decay),
-        ):
-            if ours != real:
-                yield f"{parameter.name}: {what} is {real} in {group.name}, our rules say {ours}"
+        for what, real, ours in differing_numbers(group, parameter.provenance):
+            yield f"{parameter.name}: {what} is {real} in {group.name}, our rules say {ours}"
+
+
+def differing_numbers(
+    group: ParameterGroup, explained: Provenance | None
+) -> Iterator[tuple[str, float | None, float | None]]:
+    """Each number that differs: what it is, the real group's, and ours."""
+    if explained is None:
+        return
+    for what, step, real in (
+        ("layer id", explained.layer_id, group.layer_id),
+        ("lr scale", explained.lr_scale, group.lr_scale),
+        ("lr", explained.lr, group.lr),
+        ("weight decay", explained.weight_decay, group.weight_decay),
+    ):
+        if step is not None and step.result != real:
+            yield what, real, step.result

@@ -10,15 +10,15 @@ from typing import Literal
 import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.group_map import GroupedParameter, GroupMap, Parameter, ParameterGroup
+from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, GroupMap, Parameter, ParameterGroup
 
-State = Literal["grouped", "frozen", "missing"]
+State = Literal["grouped", "frozen", "missing", "duplicate"]
 
 
 class Entry(msgspec.Struct, frozen=True):
     """A parameter with what became of it; ``group`` is None unless it is grouped."""
 
-    parameter: Parameter | GroupedParameter
+    parameter: Parameter | GroupedParameter | Duplicate
     state: State
     group: ParameterGroup | None
 
@@ -33,17 +33,24 @@ def entries(group_map: GroupMap) -> Iterator[Entry]:
         yield Entry(missing, "missing", None)
 
 
-def select(group_map: GroupMap, pattern: str | None) -> list[Entry]:
+def select(
+    group_map: GroupMap, pattern: str | None, *, where: str = "--filter", duplicates: bool = False
+) -> list[Entry]:
     """The entries whose name, module or group matches ``pattern``; all of them for None.
 
     Args:
         group_map: where to look.
-        pattern: a glob (``backbone.*.bias``), a module (``backbone.stages.2``), a parameter or a group name.
+        pattern: a parameter, a module (``backbone.stages.2``) or a group, or a glob for any of these.
+        where: the option or argument that the pattern came from, for the error.
+        duplicates: match further names of shared tensors too.
 
     Raises:
         LrdecayError: nothing matches.
     """
     everything = list(entries(group_map))
+    if duplicates:
+        known = {entry.parameter.name for entry in everything}
+        everything += [Entry(other, "duplicate", None) for other in group_map.duplicates if other.name not in known]
     if pattern is None:
         return everything
     chosen = [entry for entry in everything if _matches(entry, pattern)]
@@ -57,12 +64,12 @@ def select(group_map: GroupMap, pattern: str | None) -> list[Entry]:
         remedy = (
             f"did you mean {nearest[0]!r}?" if nearest else "a glob such as 'backbone.*' or a module such as 'backbone'"
         )
-        raise LrdecayError(f"no parameter or group matches {pattern!r}", where="--filter", remedy=remedy)
+        raise LrdecayError(f"no parameter or group matches {pattern!r}", where=where, remedy=remedy)
     return chosen
 
 
 def _matches(entry: Entry, pattern: str) -> bool:
     name = entry.parameter.name
-    if fnmatchcase(name, pattern) or name.startswith(f"{pattern}."):
+    if fnmatchcase(name, pattern) or name.startswith(f"{pattern}.") or fnmatchcase(name, f"{pattern}.*"):
         return True
     return entry.group is not None and fnmatchcase(entry.group.name, pattern)

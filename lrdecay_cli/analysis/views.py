@@ -61,7 +61,14 @@ def by_group(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
     for groups, members in _merged(chosen):
         first = groups[0]
         rows.append(
-            (_label(groups), first.layer_id, first.lr_scale, first.lr, first.weight_decay, *_sums(group_map, members))
+            (
+                groups_label([group.name for group in groups]),
+                first.layer_id,
+                first.lr_scale,
+                first.lr,
+                first.weight_decay,
+                *_sums(group_map, members),
+            )
         )
     return Table("", GROUP_COLUMNS, tuple(rows))
 
@@ -105,9 +112,14 @@ def _standing(entry: Entry) -> str:
     return "frozen" if not getattr(entry.parameter, "requires_grad", True) else entry.state
 
 
+def is_numbered(group: ParameterGroup) -> bool:
+    """Whether the group's name says no more than its place: the constructor gave it none."""
+    return _NUMBERED.match(group.name) is not None
+
+
 def _merged(chosen: Iterable[Entry]) -> list[tuple[list[ParameterGroup], list[Entry]]]:
     def key(group: ParameterGroup) -> tuple[Any, ...]:
-        if not _NUMBERED.match(group.name):
+        if not is_numbered(group):
             return (group.name,)
         return (group.layer_id, group.lr_scale, group.lr, group.weight_decay, repr(group.options))
 
@@ -126,10 +138,9 @@ def _collect(chosen: Iterable[Entry], key: Callable[[ParameterGroup], Any]) -> d
     return collected
 
 
-def _label(groups: Sequence[ParameterGroup]) -> str:
-    if len(groups) == 1:
-        return groups[0].name
-    return f"{len(groups)} groups: {groups[0].name} … {groups[-1].name}"
+def groups_label(names: Sequence[str]) -> str:
+    """One group by its name, several as how many they are, with the first and the last."""
+    return names[0] if len(names) == 1 else f"{len(names)} groups: {names[0]} … {names[-1]}"
 
 
 def _sums(group_map: GroupMap, members: Sequence[Entry]) -> tuple[int, int, float]:

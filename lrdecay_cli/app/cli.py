@@ -12,6 +12,7 @@ from lrdecay_cli import __version__
 
 COMMANDS = {
     "inspect": "lrdecay_cli.app.inspect_command",
+    "explain": "lrdecay_cli.app.explain_command",
     "diff": "lrdecay_cli.app.diff_command",
     "check": "lrdecay_cli.app.check_command",
     "suggest": "lrdecay_cli.app.suggest_command",

@@ -11,8 +11,8 @@ def schema(
     document: Annotated[
         str,
         typer.Argument(
-            metavar="[map|diff|scan|suggest|doctor]",
-            help="Which JSON: of inspect (map), diff, scan, suggest or doctor.",
+            metavar="[map|explain|diff|check|scan|suggest|doctor]",
+            help="Which JSON: of inspect (map), explain, diff, check, scan, suggest or doctor.",
         ),
     ] = "map",
 ) -> None:

@@ -97,6 +97,8 @@ def _group_name(provenance: Provenance) -> str:
 
     What trains alike has one name: a key that takes all weight decay away makes no group beside the exempt ones.
     """
+    assert provenance.layer_id is not None
+    assert provenance.lr_scale is not None
     lr_mult = provenance.lr_scale.inputs.get("lr_mult", 1)
     decay_mult = provenance.weight_decay.inputs.get("decay_mult", 1)
     exempt = provenance.weight_decay.rule.endswith(" -> 0") or decay_mult == 0
@@ -107,6 +109,8 @@ def _group_name(provenance: Provenance) -> str:
 def _group(name: str, planned: list[PlannedParameter]) -> PlannedGroup:
     # The layer id and the kind are the group's name, so that all of its parameters have the numbers of the first.
     numbers = planned[0].provenance
+    assert numbers.layer_id is not None
+    assert numbers.lr_scale is not None
     layer_id, lr_scale, lr = numbers.layer_id.result, numbers.lr_scale.result, numbers.lr.result
     assert isinstance(layer_id, int)
     assert lr_scale is not None

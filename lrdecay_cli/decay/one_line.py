@@ -8,11 +8,14 @@ from lrdecay_cli.domain.provenance import Provenance, Step
 
 def one_line(name: str, provenance: Provenance, prefix: str = BACKBONE_PREFIX) -> str:
     """From name to layer id to lr scale: ``stages.2.7 → 3 + 7 // 3 = 5 → 0.7 ** (14 - 5 - 1) = 0.0576``."""
-    return " → ".join((matched_part(name, provenance, prefix), _sum(provenance.layer_id), _sum(provenance.lr_scale)))
+    steps = (step for step in (provenance.layer_id, provenance.lr_scale) if step is not None)
+    return " → ".join((matched_part(name, provenance, prefix), *map(_sum, steps)))
 
 
 def matched_part(name: str, provenance: Provenance, prefix: str = BACKBONE_PREFIX) -> str:
     """The part of a name that decided about its layer id, without the backbone's prefix; else the whole name."""
+    if provenance.layer_id is None:
+        return name
     pattern, _, _ = provenance.layer_id.rule.partition(" -> ")
     if not pattern.startswith(prefix):
         return name

@@ -38,11 +38,9 @@ def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: Custo
             where=name,
             remedy="give a decay_rate nearer to 1, and the num_layers that fits the backbone",
         ) from None
-    # Without brackets the sign of a negative rate would be put on after the power.
-    base = f"({rate!r})" if rate < 0 else f"{rate!r}"
     step = Step(
         "decay_rate ** (num_layers + 2 - layer_id - 1)",
-        f"{base} ** ({layers} - {layer_id} - 1)",
+        f"{power_text(rate)} ** ({layers} - {layer_id} - 1)",
         scale,
         {"decay_rate": rate, "num_layers": options.num_layers, "layer_id": layer_id},
     )
@@ -64,6 +62,11 @@ def _multiplied(name: str, step: Step, custom: CustomKey, lr_mult: int | float) 
         result,
         {**step.inputs, "lr_mult": lr_mult},
     )
+
+
+def power_text(rate: int | float) -> str:
+    """A number as the base of a power: without brackets the sign of a negative one would be put on afterwards."""
+    return f"({rate!r})" if rate < 0 else f"{rate!r}"
 
 
 def lr_step(lr_scale: int | float, base_lr: int | float) -> Step:

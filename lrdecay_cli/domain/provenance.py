@@ -15,7 +15,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     formula: str
     """The same with the numbers put in: ``3 + 7 // 3``. A Python expression that evaluates to ``result``."""
     result: int | float | None
-    """What the formula gives. ``None`` only for a weight decay that the optimizer was given none of."""
+    """What the formula gives. ``None`` only where the optimizer has no such thing, or was given none."""
     inputs: Mapping[str, int | float] = {}
     """The numbers that went in, by the names that ``rule`` uses: ``{"block": 7}``."""
 
@@ -23,7 +23,9 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole way from a parameter's name to what the optimizer does with it."""
 
-    layer_id: Step
-    lr_scale: Step
+    layer_id: Step | None
+    """Null for a constructor that knows no layers."""
+    lr_scale: Step | None
+    """Likewise."""
     lr: Step
     weight_decay: Step

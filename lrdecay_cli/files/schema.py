@@ -8,6 +8,7 @@ import msgspec
 
 from lrdecay_cli.domain.change import DIFFERENCE_SCHEMA_VERSION, Difference
 from lrdecay_cli.domain.diagnosis import DIAGNOSIS_SCHEMA_VERSION, Diagnosis
+from lrdecay_cli.domain.explanation import EXPLANATION_SCHEMA_VERSION, Explanations
 from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, CheckResult
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
 from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan
@@ -16,6 +17,7 @@ from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Suggestion
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 DOCUMENTS: dict[str, tuple[type, int]] = {
     "map": (GroupMap, SCHEMA_VERSION),
+    "explain": (Explanations, EXPLANATION_SCHEMA_VERSION),
     "diff": (Difference, DIFFERENCE_SCHEMA_VERSION),
     "check": (CheckResult, CHECK_SCHEMA_VERSION),
     "scan": (Scan, SCAN_SCHEMA_VERSION),

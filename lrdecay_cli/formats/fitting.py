@@ -56,12 +56,16 @@ def fit(table: Table, width: int | None) -> Fitting:
 
 
 def _with_names_folded(fitting: Fitting, table: Table, width: int, least: int) -> Fitting:
+    """Names and text folded until the line fits or they are as narrow as ``least``, the widest first."""
     widths = list(fitting.widths)
-    for position, index in enumerate(fitting.columns):
-        excess = Fitting(fitting.columns, tuple(widths), gap=fitting.gap).width - width
-        # The guides of a tree do not survive a fold.
-        if table.columns[index].kind in ("name", "text") and excess > 0:
-            widths[position] = min(widths[position], max(least, widths[position] - excess))
+    # The guides of a tree do not survive a fold.
+    foldable = [place for place, index in enumerate(fitting.columns) if table.columns[index].kind in ("name", "text")]
+    while foldable and (excess := Fitting(fitting.columns, tuple(widths), gap=fitting.gap).width - width) > 0:
+        widest = max(foldable, key=lambda place: widths[place])
+        if widths[widest] <= least:
+            break
+        next_widest = max((widths[place] for place in foldable if widths[place] < widths[widest]), default=0)
+        widths[widest] = max(least, widths[widest] - excess, min(next_widest, widths[widest] - 1))
     return Fitting(fitting.columns, tuple(widths), gap=fitting.gap)
 
 

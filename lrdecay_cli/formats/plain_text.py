@@ -30,7 +30,7 @@ def _table(table: Table) -> Iterator[str]:
     ]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     if table.title:
-        yield table.title
+        yield printable(table.title)
     for line in texts:
         cells = (
             f"{text:<{width}}" if column.kind in LEFT_KINDS else f"{text:>{width}}"

@@ -95,7 +95,7 @@ def _grid(facts: Sequence[tuple[str, str]]) -> RichTable:
 def _table(table: Table, fitting: Fitting) -> RichTable:
     drawn = RichTable(
         box=box.SIMPLE_HEAD,
-        title=table.title or None,
+        title=Text(printable(table.title)) if table.title else None,
         title_justify="left",
         show_edge=False,
         pad_edge=False,

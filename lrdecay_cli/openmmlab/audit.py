@@ -10,6 +10,7 @@ from mmengine.config import Config
 from torch import nn
 
 from lrdecay_cli import __version__
+from lrdecay_cli.decay.constructors import with_provenance
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import (
     SCHEMA_VERSION,
@@ -35,7 +36,7 @@ from lrdecay_cli.openmmlab.config_facts import modules_of, training_of
 from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, resolved_sha256
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor
 from lrdecay_cli.openmmlab.devices import check_device
-from lrdecay_cli.openmmlab.explaining import clearer_failure, explain_groups
+from lrdecay_cli.openmmlab.explaining import clearer_failure, explain_groups, layer_depth_of, seen_model
 from lrdecay_cli.openmmlab.plain_values import number, plain, type_name
 from lrdecay_cli.openmmlab.quiet import quiet_stack
 from lrdecay_cli.openmmlab.reading import read_groups
@@ -102,7 +103,7 @@ def group_map_of(
     base_weight_decays = _base(built, optimizer_config, "weight_decay")
     provenance = explain_groups(config, model, built.constructor)
     read = read_groups(model, built.optimizers, base_lrs, provenance, scheduled=built.scheduled)
-    return GroupMap(
+    group_map = GroupMap(
         schema_version=SCHEMA_VERSION,
         tool=Tool("lrdecay", __version__),
         stack=_stack(model, built),
@@ -132,6 +133,7 @@ def group_map_of(
         training=training_of(config, built.reads),
         checkpoint=None,
     )
+    return with_provenance(group_map, layer_depth_of(model))
 
 
 def _base(built: BuiltOptimizer, optimizer_config: Mapping[str, Any], option: str) -> dict[str, float | None]:
@@ -154,7 +156,7 @@ def _backbone_name(model: nn.Module, wrapper: Mapping[str, Any], constructor: ty
     path = "backbone"
     if constructor is LayerDecayOptimWrapperConstructor:
         path = (wrapper.get("paramwise_cfg") or {}).get("backbone", path)
-    backbone = dict(model.named_modules()).get(path)
+    backbone = dict(seen_model(model).named_modules()).get(path)
     return None if backbone is None else type(backbone).__name__
 
 

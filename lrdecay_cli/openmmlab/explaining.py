@@ -1,39 +1,57 @@
-"""Our own decay rules beside the decay constructors: why a parameter is where it is, why the constructor died."""
+"""What only the model itself can say about its groups, and what a constructor that died meant."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mmengine.config import Config
 from torch import nn
 
-from lrdecay_cli.decay import MMDET_FAMILIES, DecayOptions, PlannedGroup, TrainingParameter, plan_groups
+from lrdecay_cli.decay import MMDET_FAMILIES, DecayOptions, TrainingParameter, plan_groups
+from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor, plan_for
 from lrdecay_cli.openmmlab.plain_values import type_name
 
-MMDET_DECAY = "LearningRateDecayOptimizerConstructor"
 _SHARED = "some parameters appear in more than one parameter group"
 
 
 def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[str, Provenance]:
-    """Provenance by parameter name, where the constructor is mmdet's decay constructor or ours; empty for any other.
+    """Provenance by parameter name where the constructor is our own, which knows it; empty for any other.
 
-    What our rules cannot say of a map that was built all the same is left out, so that it stands without explanation.
+    That of others is told from the map, see :func:`lrdecay_cli.decay.constructors.with_provenance`.
     """
-    if constructor is LayerDecayOptimWrapperConstructor:
-        prefix, seen = _as_constructors_see(model)
-        plan = plan_for(seen, config.optim_wrapper.optimizer, config.optim_wrapper.get("paramwise_cfg"))
-        return _by_name(plan.groups, prefix)
-    if constructor.__name__ != MMDET_DECAY or not config.optim_wrapper.get("paramwise_cfg"):
+    if constructor is not LayerDecayOptimWrapperConstructor:
         return {}
-    try:
-        return _planned(config, model)
-    except DecayError:
-        return {}
+    seen = seen_model(model)
+    prefix = "" if seen is model else "module."
+    plan = plan_for(seen, config.optim_wrapper.optimizer, config.optim_wrapper.get("paramwise_cfg"))
+    return {
+        f"{prefix}{parameter.name}": parameter.provenance for group in plan.groups for parameter in group.parameters
+    }
+
+
+def seen_model(model: nn.Module) -> nn.Module:
+    """The model that mmengine's constructors make groups of: of a wrapper what is inside its ``.module``."""
+    inner = getattr(model, "module", None)
+    return inner if isinstance(inner, nn.Module) else model
+
+
+def layer_depth_of(model: nn.Module) -> Callable[[str], tuple[int, int]] | None:
+    """The model's own ``get_layer_depth``, None for a model that has none."""
+    own = getattr(seen_model(model), "get_layer_depth", None)
+    if own is None:
+        return None
+
+    def layer_depth(name: str) -> tuple[int, int]:
+        # By the model's code, which may not know the name: the constructor has asked for it without dying.
+        layer_id, layers = own(name)
+        return int(layer_id), int(layers)
+
+    return layer_depth
 
 
 def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where: str) -> LrdecayError:
@@ -52,22 +70,22 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
     if isinstance(error, DecayError):
         return LrdecayError(error.problem, where=f"{where}: {error.where}", remedy=error.remedy)
     not_found = error.problem.startswith("unknown ")
-    if not not_found and type_name(config.optim_wrapper.get("constructor", "")).rpartition(".")[2] == MMDET_DECAY:
+    if not not_found and type_name(config.optim_wrapper.get("constructor", "")).rpartition(".")[2] == MMDET_LAYER_DECAY:
         try:
-            _planned(config, model)
+            _plan(config, seen_model(model))
         except DecayError as known:
             return LrdecayError(known.problem, where=f"{where}: {known.where}", remedy=known.remedy)
     return error
 
 
-def _planned(config: Config, model: nn.Module) -> dict[str, Provenance]:
-    prefix, seen = _as_constructors_see(model)
+def _plan(config: Config, model: nn.Module) -> None:
+    """Plan the groups of mmdet's decay constructor, which raises DecayError where the constructor dies."""
     optimizer: Mapping[str, Any] = config.optim_wrapper.get("optimizer") or {}
-    backbone = getattr(seen, "backbone", None)
-    groups = plan_groups(
+    backbone = getattr(model, "backbone", None)
+    plan_groups(
         (
             TrainingParameter(name, tuple(tensor.shape), tensor.requires_grad)
-            for name, tensor in seen.named_parameters()
+            for name, tensor in model.named_parameters()
         ),
         DecayOptions.from_paramwise_cfg(config.optim_wrapper.get("paramwise_cfg")),
         backbone_class=None if backbone is None else type(backbone).__name__,
@@ -75,14 +93,3 @@ def _planned(config: Config, model: nn.Module) -> dict[str, Provenance]:
         base_weight_decay=optimizer.get("weight_decay"),
         families=MMDET_FAMILIES,
     )
-    return _by_name(groups, prefix)
-
-
-def _as_constructors_see(model: nn.Module) -> tuple[str, nn.Module]:
-    """What stands before the names that a constructor sees, and the model that has them: it unwraps ``module``."""
-    wrapped = getattr(model, "module", None)
-    return ("module.", wrapped) if isinstance(wrapped, nn.Module) else ("", model)
-
-
-def _by_name(groups: Iterable[PlannedGroup], prefix: str) -> dict[str, Provenance]:
-    return {f"{prefix}{parameter.name}": parameter.provenance for group in groups for parameter in group.parameters}

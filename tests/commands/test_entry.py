@@ -40,7 +40,8 @@ def maps(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["schema"], ["diff", "A", "B"], ["inspect", "A"], ["inspect", "--help"]]
+    "arguments",
+    [["--help"], ["schema"], ["diff", "A", "B"], ["inspect", "A"], ["explain", "A", "head"], ["inspect", "--help"]],
 )
 def test_torch_stays_out(arguments: list[str], maps: list[str]) -> None:
     arguments = [dict(zip("AB", maps, strict=True)).get(argument, argument) for argument in arguments]

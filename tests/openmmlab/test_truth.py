@@ -9,10 +9,10 @@ import pytest
 from mmengine.config import Config
 from torch import nn
 
-from lrdecay_cli.analysis.agreement import disagreements
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.audit import audit
 from tests.openmmlab.plain import MMDET_ZOO, plain_config, plain_groups, plain_model
+from tests.recomputing import assert_explained, assert_recomputes
 
 DECAY_CONFIGS = [
     *sorted(str(path) for path in Path(MMDET_ZOO, "convnext").glob("*.py")),
@@ -76,8 +76,7 @@ def test_decay_constructor_for_every_rate(path: str, decay_type: str) -> None:
         overrides = tuple(f"optim_wrapper.paramwise_cfg.{key}={options[key]}" for key in ("decay_rate", "decay_type"))
         group_map = audit(path, cfg_options=overrides, device="meta")
         assert_same(group_map, plain_groups(config, model, options))
-        assert all(parameter.provenance for _, parameter in group_map.grouped())
-        assert list(disagreements(group_map)) == []
+        assert_recomputes(group_map)
 
 
 @pytest.mark.parametrize("path", [*DECAY_CONFIGS, *SAMPLES, *ZOO_VARIETY], ids=lambda path: Path(path).stem)
@@ -86,7 +85,8 @@ def test_map_is_what_a_plain_build_makes(path: str) -> None:
     group_map = audit(path)
     assert_same(group_map, plain_groups(config, model))
     assert_adds_up(group_map, model)
-    assert list(disagreements(group_map)) == []
+    assert_recomputes(group_map)
+    assert_explained(group_map)
 
 
 def test_deformable_convolutions_are_known_without_compiled_operators() -> None:

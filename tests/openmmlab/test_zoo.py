@@ -1,4 +1,5 @@
-"""Every config of the zoo answers: with a map or with one classified line, and without asking the network.
+"""Every config of the zoo answers: with a map or with one classified line, and without asking the network. Every number
+of a map is explained.
 
 A sample runs by default, every config with ``pytest --whole-zoo`` (minutes). A status that changed on purpose:
 ``python -m tests.openmmlab.zoo`` writes the table anew.
@@ -13,7 +14,8 @@ import pytest
 from lrdecay_cli.openmmlab.config_file import find_config
 from tests.openmmlab.network import network_refused
 from tests.openmmlab.plain import plain_config, plain_model
-from tests.openmmlab.zoo import Status, golden, sample, status_of, zoo_configs
+from tests.openmmlab.zoo import Status, golden, outcome_of, sample, zoo_configs
+from tests.recomputing import assert_explained, assert_recomputes
 
 CLASSES = r"ok|no-model|no-optim-wrapper|needs \S+|broken upstream"
 
@@ -24,11 +26,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("row", rows, ids=lambda row: row.config)
 
 
-def test_status_is_the_golden_one_and_nothing_asks_the_network(row: Status) -> None:
+def test_status_is_the_golden_one_all_is_explained_and_nothing_asks_the_network(row: Status) -> None:
     with network_refused() as attempts:
-        status = status_of(row.config)
+        status, group_map = outcome_of(row.config)
     assert status == row
     assert attempts == []
+    if group_map is not None:
+        assert_recomputes(group_map)
+        assert_explained(group_map)
     if row.status == "broken upstream":
         assert fails_plainly(row.config)
 

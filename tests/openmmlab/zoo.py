@@ -12,6 +12,7 @@ import msgspec
 from mmengine.utils import get_installed_path
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.audit import audit
 
 PACKAGES = ("mmdet", "mmpretrain")
@@ -38,14 +39,14 @@ def zoo_configs() -> Iterator[str]:
         yield from (f"{package}::{path.as_posix()}" for path in sorted(paths) if "_base_" not in path.parts)
 
 
-def status_of(config: str) -> Status:
+def outcome_of(config: str) -> tuple[Status, GroupMap | None]:
     try:
         group_map = audit(config)
     except LrdecayError as error:
-        return Status(config, error.status)
+        return Status(config, error.status), None
     totals = group_map.model.totals
     numbers = (len(group_map.groups), totals.tensors, totals.frozen_tensors, totals.missing_tensors)
-    return Status(config, "ok", *map(str, numbers))
+    return Status(config, "ok", *map(str, numbers)), group_map
 
 
 def golden() -> list[Status]:
@@ -63,7 +64,7 @@ def sample(rows: list[Status]) -> list[Status]:
 def main() -> None:
     rows = []
     for config in zoo_configs():
-        rows.append(status_of(config))
+        rows.append(outcome_of(config)[0])
         sys.stderr.write(f"{rows[-1].status}\t{config}\n")
     with GOLDEN.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")

@@ -1,0 +1,59 @@
+"""``lrdecay explain``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from lrdecay_cli.app.options import CfgOptions, Color, Device, Exact, Format, NoCache, Output, Traceback
+
+
+def explain(
+    config: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="A config, or an exported map (.json); - is a map on stdin.")
+    ],
+    patterns: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(
+            metavar="[PATTERN]...", help="Parameters, modules, groups or globs; '*' for all.", show_default=False
+        ),
+    ] = None,
+    why_not: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--why-not", metavar="PATTERN", help="Tell why these parameters are not in the group of --group."),
+    ] = None,
+    group: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--group", metavar="NAME", help="The group that --why-not is about."),
+    ] = None,
+    cfg_options: CfgOptions = None,
+    device: Device = "cpu",
+    format_name: Format = None,
+    output: Output = None,
+    color: Color = "auto",
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Explain each parameter by itself, and name every key.")
+    ] = False,
+    exact: Exact = False,
+    no_cache: NoCache = False,
+    _traceback: Traceback = False,
+) -> None:
+    """Explain the lr and weight decay of parameters: every rule considered, the formula, how certain it is.
+
+    A map is explained without torch.
+
+    \b
+    lrdecay explain config.py backbone.norm3
+    lrdecay explain map.json '*.bias' head
+    lrdecay explain config.py --why-not backbone.norm3 --group layer_6_no_decay
+    """
+    from lrdecay_cli.analysis.explanation import check_question, explanation
+    from lrdecay_cli.app.console import Destinations
+    from lrdecay_cli.app.sources import Request, group_maps_of
+
+    destinations = Destinations(format_name, output, color)
+    check_question(patterns or (), why_not, group)
+    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache)
+    (group_map,) = group_maps_of((config,), request)
+    destinations.write(explanation(group_map, patterns or (), unlike=why_not, group=group, verbose=verbose))

@@ -1,0 +1,123 @@
+"""Why parameters are trained as they are: every rule that was considered, the numbers, and how certain it is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from lrdecay_cli.domain.group_map import ConfigSource, Constructor, Tool
+from lrdecay_cli.domain.provenance import Provenance
+
+EXPLANATION_SCHEMA_VERSION = 1
+
+Part = Literal["layer_id", "lr_scale", "lr", "weight_decay", "state", "options"]
+"""What a rule is about: a number of the parameter, whether it is in a group at all, or an option that nobody reads."""
+
+Outcome = Literal["applies", "lost", "passed over", "no match", "no effect", "never read"]
+"""What became of a rule.
+
+===========  ==============================================================================
+outcome      the rule
+===========  ==============================================================================
+applies      decided
+lost         matches, but another of its kind goes first: a longer key, a later multiplier
+passed over  was not asked, since another rule had decided
+no match     is not meant for this parameter
+no effect    would decide, but there is nothing for it to change
+never read   stands in the config, but the constructor does not look for it
+===========  ==============================================================================
+"""
+
+Certainty = Literal["recomputed", "observed", "disagrees"]
+"""``recomputed``: the rules give the numbers of the real group bit for bit. ``observed``: read from the real optimizer,
+by no rule that lrdecay knows. ``disagrees``: the rules give other numbers than the real group has."""
+
+
+class Considered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A rule, key or option in the order in which the constructor comes by, and what became of it."""
+
+    about: tuple[Part, ...]
+    rule: str
+    """As the config or the constructor has it: ``custom_keys['norm']``, ``backbone.stages.2.<block>``."""
+    outcome: Outcome
+    reason: str = ""
+    condition: str = ""
+    """What a parameter would have to do for the rule to apply: ``be a bias``, ``have 'norm' in its name``."""
+
+
+class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the real group has."""
+
+    layer_id: int | None
+    lr_scale: float | None
+    lr: float | None
+    weight_decay: float | None
+
+
+class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why some parameters are trained as they are. They share all of it."""
+
+    patterns: tuple[str, ...]
+    """Patterns that match these parameters and no others."""
+    parameters: tuple[str, ...]
+    state: str
+    """``grouped``, ``frozen``, ``missing`` or ``duplicate``. What is frozen may be in a group all the same."""
+    groups: tuple[str, ...]
+    """Those that hold one of the parameters; empty for what is in no group."""
+    considered: tuple[Considered, ...]
+    provenance: Provenance | None
+    """The numbers with their formulas; null where they were observed only."""
+    numbers: Numbers | None
+    """Null for what is in no group."""
+    remarks: tuple[str, ...]
+    certainty: Certainty
+    certainty_reason: str
+
+
+class Parting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the way of a parameter parts from that of the members of a group."""
+
+    about: Part
+    there: str
+    """What decides for the members."""
+    here: str
+    """What became of that here, and what decides instead."""
+    needed: str
+    """What would have to differ for it to be as there."""
+
+
+class WhyNot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why some parameters are not in a group."""
+
+    patterns: tuple[str, ...]
+    parameters: tuple[str, ...]
+    groups: tuple[str, ...]
+    """Those that hold them."""
+    not_in: str
+    nearest: tuple[str, ...]
+    """Patterns of the members that come nearest: those that are compared."""
+    partings: tuple[Parting, ...]
+    """In the order in which the constructor decides; the first is where the ways part."""
+    verdict: str
+
+
+class Explanations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that one run of ``explain`` found out."""
+
+    schema_version: int
+    tool: Tool
+    config: ConfigSource
+    constructor: Constructor
+    base_lr: float | None
+    base_weight_decay: float | None
+    known: bool
+    """Whether lrdecay knows the constructor's rules."""
+    asked: tuple[str, ...]
+    """The patterns, as given."""
+    reads: tuple[str, ...] | None
+    """Options in the order in which the constructor first read them; null if nobody watched."""
+    never_read: tuple[str, ...]
+    """Options that the config sets and the constructor does not read."""
+    explanations: tuple[Explanation, ...]
+    why_not: tuple[WhyNot, ...]

@@ -1,0 +1,195 @@
+"""What ``explain`` says: a golden file that a person has read, and what must hold of every answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from lrdecay_cli.analysis.explaining import Explainer
+from lrdecay_cli.analysis.explanation import explanation
+from lrdecay_cli.analysis.selection import entries, select
+from lrdecay_cli.analysis.why_not import why_not
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.explanation import Explanation
+from lrdecay_cli.domain.group_map import Constructor, GroupMap
+from lrdecay_cli.domain.training import Training
+from tests.analysis.wild_bugs import BUGS, GOLDEN, answer, group_map_of
+from tests.group_maps import group_map
+from tests.recomputing import assert_explained, assert_recomputes
+
+UNKNOWN = "a constructor that lrdecay does not know"
+
+
+def golden() -> dict[str, str]:
+    parts = GOLDEN.read_text(encoding="utf-8").split("======== ")[1:]
+    return {title: text.rstrip("\n") for title, _, text in (part.partition(" ========\n") for part in parts)}
+
+
+def test_golden_file_has_every_bug() -> None:
+    assert [*golden()] == [*BUGS]
+
+
+@pytest.mark.parametrize("title", BUGS)
+def test_cause_is_named(title: str) -> None:
+    """``python -m tests.analysis.golden`` writes the golden file anew."""
+    assert answer(title).rstrip("\n") == golden()[title]
+
+
+@pytest.mark.parametrize("title", [title for title in BUGS if title != UNKNOWN])
+def test_every_parameter_of_a_bug_is_explained(title: str) -> None:
+    assert_recomputes(group_map_of(title))
+    assert_explained(group_map_of(title))
+
+
+def explained(found: GroupMap, pattern: str) -> list[Explanation]:
+    return Explainer(found).explain(select(found, pattern, duplicates=True))
+
+
+def test_a_number_that_the_rules_do_not_give_is_a_disagreement() -> None:
+    real = group_map_of("overflow")
+    changed = [msgspec.structs.replace(group, lr=1.5) if i == 0 else group for i, group in enumerate(real.groups)]
+    found = msgspec.structs.replace(real, groups=tuple(changed))
+    (other,) = explained(found, f"{real.groups[0].parameters[0].name}")
+    assert other.certainty == "disagrees"
+    assert other.certainty_reason.startswith("in the real group lr is 1.5, the rules say 8.2")
+    assert "1 disagrees" in explanation(found, (real.groups[0].parameters[0].name,)).summary
+
+
+def test_a_map_without_provenance_is_observed_only() -> None:
+    found = group_map({"group_0": {"parameters": {"conv.weight": (2, 2), "conv.bias": (2,)}}})
+    (one,) = explained(msgspec.structs.replace(found, constructor=Constructor("MyOwn", {})), "*")
+    assert (one.certainty, one.provenance) == ("observed", None)
+    assert one.certainty_reason == "lrdecay does not know the rules of MyOwn"
+
+
+def test_settings_that_no_rule_can_use_are_told() -> None:
+    options = {"num_layers": "six", "decay_rate": 0.7}
+    found = group_map(
+        {"group_0": {"parameters": {"conv.weight": (2, 2)}}},
+        constructor=Constructor("LearningRateDecayOptimizerConstructor", options),
+    )
+    (one,) = explained(found, "*")
+    assert one.certainty == "observed"
+    assert "paramwise_cfg.num_layers: 'six' is not an integer" in one.certainty_reason
+
+
+def test_folding_puts_together_what_shares_an_explanation_and_nothing_else() -> None:
+    found = group_map_of("overflow")
+    folded = Explainer(found).explain(list(entries(found)))
+    apart = Explainer(found).explain(list(entries(found)), folded=False)
+    assert sum(len(one.parameters) for one in folded) == len(apart) == found.model.totals.tensors
+    by_name = {one.parameters[0]: one for one in apart}
+    for together in folded:
+        for name in together.parameters:
+            one = by_name[name]
+            assert (one.considered, one.provenance, one.numbers) == (
+                together.considered,
+                together.provenance,
+                together.numbers,
+            )
+
+
+WHY_NOT: dict[str, tuple[str, str, str, list[tuple[str, str]]]] = {
+    "another block of the same rule": (
+        "overflow",
+        "backbone.stages.2.3.norm.bias",
+        "layer_11_no_decay",
+        [("layer_id", "block would have to be 24, 25 or 26, not 3")],
+    ),
+    "another stage and another kind": (
+        "overflow",
+        "head.fc.bias",
+        "layer_6_decay",
+        [
+            ("layer_id", "it would have to have a name like backbone."),
+            ("weight_decay", "it must not be a 1-D tensor"),
+        ],
+    ),
+    "a longer key in the way": (
+        "one key shadows another",
+        "backbone.norm3.weight",
+        "group_60",
+        [("lr", "it must not have 'backbone' in its name, or custom_keys['backbone'] would have to go")],
+    ),
+    "a key that it lacks": (
+        "one key shadows another",
+        "head.fc.bias",
+        "group_58",
+        [("lr", "it would have to have 'backbone' in its name, and no longer key")],
+    ),
+    "an option that it is not meant for": (
+        "an lr_mult that mmpretrain does not use",
+        "backbone.stages.3.0.depthwise_conv.weight",
+        "group_49",
+        [("weight_decay", "it would have to be a 1-D tensor")],
+    ),
+    "frozen": (
+        "frozen and shared parameters",
+        "stem.weight",
+        "group_0",
+        [("state", "it would have to take a gradient: requires_grad=True")],
+    ),
+    "a shared tensor": (
+        "frozen and shared parameters",
+        "second_head.weight",
+        "group_0",
+        [("state", "it would have to be the first name of its tensor")],
+    ),
+    "numbers without rules": (UNKNOWN, "backbone.norm3.weight", "group_0", [("state", "it would have to be met by")]),
+    "nothing but the tensor": ("one key shadows another", "head.fc.bias", "group_60", []),
+}
+
+
+@pytest.mark.parametrize(("title", "pattern", "group", "expected"), WHY_NOT.values(), ids=WHY_NOT)
+def test_where_the_ways_part(title: str, pattern: str, group: str, expected: list[tuple[str, str]]) -> None:
+    found = group_map_of(title)
+    (one,) = why_not(found, Explainer(found), select(found, pattern, duplicates=True), group)
+    assert one.parameters == (pattern,)
+    assert [parting.about for parting in one.partings] == [about for about, _ in expected]
+    for parting, (_, needed) in zip(one.partings, expected, strict=True):
+        assert parting.needed.startswith(needed)
+    assert one.verdict
+
+
+@pytest.mark.parametrize(
+    ("asked", "error"),
+    [
+        ({"patterns": ("backbone.norm7",)}, "PATTERN: no parameter or group matches 'backbone.norm7'; did you mean"),
+        ({"patterns": ()}, "PATTERN: nothing to explain"),
+        ({"patterns": (), "unlike": "head"}, "--group: --why-not and --group go together"),
+        ({"patterns": (), "group": "layer_6_decay"}, "--why-not: --why-not and --group go together"),
+        ({"patterns": (), "unlike": "head", "group": "layer_6_deca"}, "--group: no group 'layer_6_deca'; did you mean"),
+        ({"patterns": (), "unlike": "hed", "group": "layer_6_decay"}, "--why-not: no parameter or group matches 'hed'"),
+        ({"patterns": (), "unlike": "head.fc.bias", "group": "layer_7_no_decay"}, "--why-not: all that match are in"),
+    ],
+)
+def test_questions_without_an_answer(asked: dict[str, Any], error: str) -> None:
+    with pytest.raises(LrdecayError) as raised:
+        explanation(group_map_of("overflow"), **asked)
+    assert raised.value.line().startswith(error)
+
+
+def test_several_patterns_are_explained_once_each() -> None:
+    found = group_map_of("overflow")
+    report = explanation(found, ("head", "head.fc.bias", "head.*"))
+    assert report.summary == "2 tensors explained: 2 recomputed"
+
+
+def test_another_constructor_of_a_known_name_is_no_error() -> None:
+    """mmsegmentation's has the name of mmdet's, and takes names that mmdet's dies of."""
+    found = group_map(
+        {
+            "layer_3_decay": {
+                "layer_id": 3,
+                "parameters": {"backbone.stages.last.weight": (2, 2), "head.weight": (2, 2)},
+            }
+        },
+        constructor=Constructor("LearningRateDecayOptimizerConstructor", {"num_layers": 6, "decay_rate": 0.7}),
+        model=msgspec.structs.replace(group_map().model, backbone="ConvNeXt"),
+        training=Training({"optimizer": {"lr": 0.1}}, (), {}, {}, None, ()),
+    )
+    assert [(one.certainty, one.parameters) for one in explained(found, "backbone")] == [
+        ("observed", ("backbone.stages.last.weight",))
+    ]

@@ -1,0 +1,51 @@
+"""Holding every formula of a map against the group that the real constructor built: Python evaluates them."""
+
+from __future__ import annotations
+
+from lrdecay_cli.analysis.explaining import Explainer
+from lrdecay_cli.analysis.selection import entries
+from lrdecay_cli.domain.explanation import Explanation
+from lrdecay_cli.domain.group_map import GroupMap
+
+
+def assert_recomputes(group_map: GroupMap) -> None:
+    """Every grouped parameter has a provenance, and its formulas give the numbers of its group bit for bit."""
+    for group, parameter in group_map.grouped():
+        explained = parameter.provenance
+        assert explained is not None, parameter.name
+        for step, real in (
+            (explained.layer_id, group.layer_id),
+            (explained.lr_scale, group.lr_scale),
+            (explained.lr, group.lr),
+            (explained.weight_decay, group.weight_decay),
+        ):
+            if step is not None:
+                assert eval(step.formula, {"__builtins__": {}}) == step.result == real, (parameter.name, step)
+        # Each formula goes on with the result of the one before.
+        assert explained.lr_scale is None or repr(explained.lr_scale.result) in explained.lr.formula
+        assert explained.layer_id is None or f" - {explained.layer_id.result} - " in str(explained.lr_scale)
+
+
+def assert_explained(group_map: GroupMap) -> None:
+    """Every parameter has an explanation, and the rules that apply are those that the formulas are made of."""
+    chosen = list(entries(group_map))
+    explanations = Explainer(group_map).explain(chosen)
+    names = [name for explanation in explanations for name in explanation.parameters]
+    assert sorted(names) == sorted(entry.parameter.name for entry in chosen)
+    for explanation in explanations:
+        assert explanation.certainty == ("recomputed" if explanation.groups else "observed"), explanation
+        if explanation.provenance is not None:
+            _assert_decided_by(explanation)
+
+
+def _assert_decided_by(explanation: Explanation) -> None:
+    assert explanation.provenance is not None
+    for part in ("lr", "weight_decay"):
+        applying = [one.rule for one in explanation.considered if one.outcome == "applies" and part in one.about]
+        rule = getattr(explanation.provenance, part).rule
+        # "custom_keys['norm']" is in the rule as it stands, of "norm_decay_mult=0.0" the name.
+        assert len(applying) <= 1
+        assert all(one.partition("=")[0] in rule for one in applying), (applying, rule)
+        if not applying:
+            assert "custom_keys" not in rule
+            assert "_mult" not in rule
