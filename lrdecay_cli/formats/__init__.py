@@ -18,6 +18,7 @@ FORMATS = {
     "csv": "lrdecay_cli.formats.csv_rows",
     "python": "lrdecay_cli.formats.python_code",
     "ndjson": "lrdecay_cli.formats.ndjson_lines",
+    "html": "lrdecay_cli.formats.html_page",
 }
 
 
