@@ -7,7 +7,7 @@
     now = choices.includes(choice) ? choice : "";
     if (now) document.documentElement.dataset.theme = now;
     else delete document.documentElement.dataset.theme;
-    button.querySelector("span").textContent = now || "as the system";
+    button.querySelector("span").textContent = now || "system";
   };
   try { use(localStorage.getItem("lrdecay-theme")); } catch { use(""); }
   button.hidden = false;
