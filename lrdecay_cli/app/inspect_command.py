@@ -70,6 +70,13 @@ def inspect(
         raise LrdecayError(
             "a JSON map is always whole", where="--format json", remedy="leave out --by, --filter and --sort"
         )
+    # Its notes are those of the report, which a filter narrows.
+    if "html" in destinations.formats and (pattern or sort or by != "group"):
+        raise LrdecayError(
+            "a page shows every view of the whole map, and filters and sorts itself",
+            where="--format html",
+            remedy="leave out --by, --filter and --sort",
+        )
     request = Request.of(
         cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, isolated=isolate, named_by=named_by
     )

@@ -17,6 +17,12 @@ from lrdecay_cli.formats.numbers import bar_length, cell_text, full_scale, print
 _PACKAGE = "lrdecay_cli.formats.html_page"
 _STYLES = ("base", "layout", "tables")
 _SCRIPTS = ("elements", "theme", "patterns", "tables")
+# What builds on what; a page has those that its parts ask for.
+_SCRIPT_ORDER = (
+    *_SCRIPTS,
+    *("parameter_data", "dialog", "provenance", "picture_drawing", "picture", "tree", "groups", "notes"),
+    *("parameters", "changes", "findings", "configs"),
+)
 
 
 class Cell(NamedTuple):
@@ -42,16 +48,20 @@ def assembled(page: Page, report: Report) -> str:
         loader=PackageLoader(_PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(printable=printable, full=full, cells=_cells)
-    style = "\n".join(_assets("style", "css", (*_STYLES, *(name for part in page.parts for name in part.styles), "print")))
-    code = "\n".join(_assets("scripts", "js", (*_SCRIPTS, *(name for part in page.parts for name in part.scripts))))
+    style = "\n".join(
+        _assets("style", "css", (*_STYLES, *(name for part in page.parts for name in part.styles), "print"))
+    )
+    wanted = sorted({*_SCRIPTS, *(name for part in page.parts for name in part.scripts)}, key=_SCRIPT_ORDER.index)
+    code = "\n".join(_assets("scripts", "js", wanted))
     script = f'(() => {{\n"use strict";\n{code}}})();\n'
     text = environment.get_template("page.html").render(
         page=page,
         report=report,
         contexts={part.name: part.context(report) for part in page.parts},
-        style=Markup(style),  # noqa: S704 (our own file)
-        script=Markup(script),  # noqa: S704
-        data=Markup(script_json({part.name: part.data(report) for part in page.parts if part.data})),  # noqa: S704
+        # Our own files, and JSON without a character of markup.
+        style=Markup(style),
+        script=Markup(script),
+        data=Markup(script_json({part.name: part.data(report) for part in page.parts if part.data})),
         policy=(
             f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
             "base-uri 'none'; form-action 'none'"

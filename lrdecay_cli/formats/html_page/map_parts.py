@@ -28,6 +28,11 @@ STATES = ("grouped", "frozen", "missing", "duplicate")
 _GROUPED, _FROZEN, _MISSING, _DUPLICATE = range(len(STATES))
 
 
+def map_of(report: Report) -> GroupMap:
+    """The map that a page is about: the document, or the only one behind it."""
+    return report.document if isinstance(report.document, GroupMap) else report.maps[0]
+
+
 def _common(group_map: GroupMap) -> dict[str, Any]:
     """The options that all groups have alike."""
     first, *others = [group.options for group in group_map.groups] or [{}]
@@ -37,7 +42,7 @@ def _common(group_map: GroupMap) -> dict[str, Any]:
 
 def tiles(report: Report) -> dict[str, Any]:
     """The figures at the head: label, value and, for what deserves a look, why."""
-    group_map: GroupMap = report.document
+    group_map = map_of(report)
     totals = group_map.model.totals
     held = sum(not parameter.requires_grad for _, parameter in group_map.grouped())
     scales = [group.lr_scale for group in group_map.groups if is_number(group.lr_scale)]
@@ -57,7 +62,7 @@ def tiles(report: Report) -> dict[str, Any]:
 
 def groups(report: Report) -> dict[str, Any]:
     """The table of all groups as they are, and what they have in common."""
-    group_map: GroupMap = report.document
+    group_map = map_of(report)
     common = _common(group_map)
     total = group_map.model.totals.parameters or 1
     rows = []
@@ -76,10 +81,10 @@ def groups(report: Report) -> dict[str, Any]:
 
 def parameters(report: Report) -> dict[str, Any]:
     """What the list of parameters can be narrowed to."""
-    group_map: GroupMap = report.document
+    group_map = map_of(report)
     totals = group_map.model.totals
     held = sum(not parameter.requires_grad for _, parameter in group_map.grouped())
-    over = sum(len(group.parameters) for group in group_map.groups if is_number(group.lr_scale) and group.lr_scale > 1)  # type: ignore[operator]
+    over = sum(len(group.parameters) for group in group_map.groups if is_number(group.lr_scale) and group.lr_scale > 1)
     shown = (
         ("over", "lr scale above 1", over),
         ("frozen", "frozen", totals.frozen_tensors + held),
@@ -95,7 +100,7 @@ def parameters(report: Report) -> dict[str, Any]:
 
 def data(report: Report) -> dict[str, Any]:
     """The map by columns, names in the model's order; texts that repeat are told once and referred to by number."""
-    group_map: GroupMap = report.document
+    group_map = map_of(report)
     common = _common(group_map)
     lowest = lowest_scale(group.lr_scale for group in group_map.groups)
     steps: dict[tuple[Any, ...], int] = {}

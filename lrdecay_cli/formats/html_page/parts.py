@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from lrdecay_cli.domain.change import Difference
+from lrdecay_cli.domain.finding import CheckResult
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Report
-from lrdecay_cli.formats.html_page import difference_parts, map_parts
+from lrdecay_cli.formats.html_page import check_parts, difference_parts, map_parts
 
 
 def _nothing(_: Report) -> dict[str, Any]:
@@ -28,7 +29,6 @@ class Part(NamedTuple):
     """What its scripts see."""
     styles: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
-    """In the order in which they are run."""
 
 
 class Page(NamedTuple):
@@ -44,8 +44,11 @@ class Page(NamedTuple):
 FACTS = Part("facts", "")
 NOTES = Part("notes", "Notes", scripts=("notes",))
 TABLES = Part("tables", "Tables")
+SECTIONS = Part("sections", "Details", styles=("findings",))
 TILES = Part("tiles", "", map_parts.tiles)
-PICTURE = Part("picture", "Depth and rate", styles=("picture",), scripts=("parameter_data", "picture_drawing", "picture"))
+PICTURE = Part(
+    "picture", "Depth and rate", styles=("picture",), scripts=("parameter_data", "picture_drawing", "picture")
+)
 GROUPS = Part("groups", "Groups", map_parts.groups, scripts=("parameter_data", "groups"))
 MODULES = Part("modules", "Modules", styles=("tree",), scripts=("parameter_data", "tree"))
 PARAMETERS = Part(
@@ -65,20 +68,35 @@ CHANGES = Part(
     styles=("dialog", "changes"),
     scripts=("dialog", "changes"),
 )
+FINDINGS = Part(
+    "findings", "Findings", check_parts.findings, check_parts.data, styles=("findings",), scripts=("findings",)
+)
+CONFIGS = Part("configs", "Configs", check_parts.configs, scripts=("configs",))
+MAP = (PICTURE, GROUPS, MODULES, PARAMETERS)
 
 
 def page_of(report: Report) -> Page:
     """The page for a report: by its record, else its facts, tables and notes as they are."""
     document = report.document
     if isinstance(document, GroupMap):
-        parts = (TILES, FACTS, NOTES, PICTURE, GROUPS, MODULES, PARAMETERS)
-        return Page("Parameter groups", document.config.path, _with_content(parts, report))
+        return Page("Parameter groups", document.config.path, _with_content((TILES, FACTS, NOTES, *MAP), report))
     if isinstance(document, Difference):
         title = f"{document.before.path} \u2192 {document.after.path}"
         return Page("Difference", title, _with_content((CHANGES, SETTINGS, NOTES), report))
-    return Page("Report", "lrdecay", _with_content((FACTS, TABLES, NOTES), report))
+    if isinstance(document, CheckResult):
+        names = [*(one.config for one in document.checked), *(one.config for one in document.unjudged)]
+        title = names[0] if len(names) == 1 else f"{len(names):,} configs"
+        alone = len(report.maps) == 1 and not document.unjudged
+        parts = (TABLES, FINDINGS, NOTES, *(MAP if alone else (CONFIGS,)))
+        return Page("Findings", title, _with_content(parts, report))
+    return Page("Report", report.summary, _with_content((FACTS, SECTIONS, TABLES, NOTES), report))
 
 
 def _with_content(parts: tuple[Part, ...], report: Report) -> tuple[Part, ...]:
-    absent = {NOTES.name: not report.notes, TABLES.name: not report.tables, FACTS.name: not report.facts}
+    absent = {
+        NOTES.name: not report.notes,
+        TABLES.name: not report.tables,
+        FACTS.name: not report.facts,
+        SECTIONS.name: not report.sections,
+    }
     return tuple(part for part in parts if not absent.get(part.name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from lrdecay_cli.formats.numbers import NOTHING, printable
 
@@ -47,6 +47,6 @@ def ramp(value: Any, lowest: float) -> str:
     return f"r{max(0, round((1 - math.log(value) / math.log(lowest)) * (STEPS - 1)))}"
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Whether it is a finite number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -18,5 +18,5 @@ const link = (text, click) => element("button", { type: "button", class: "link",
 const isNumber = (value) => typeof value === "number";
 
 // A part of the page that others may ask to show something, whether or not this page has it.
-const page = { showParameter: null, showList: null, listeners: [] };
+const page = { showParameter: null, showList: null, findingsOf: () => [], listeners: [] };
 const chosenChanged = (chosen) => page.listeners.forEach((listener) => listener(chosen));

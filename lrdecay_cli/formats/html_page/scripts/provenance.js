@@ -38,6 +38,8 @@
       const options = [...each.group.options, ...DATA.parameters.common].join(", ");
       if (options) facts.push(["other options", options]);
     }
+    const found = page.findingsOf(each);
+    if (found.length) facts.push(["findings", element("span", {}, ...found.flatMap((one) => [one, " "]))]);
     openDialog(each.name, definitions(facts), ...content);
   };
 }

@@ -101,6 +101,5 @@ function rowMatcher(table) {
 
 for (const table of document.querySelectorAll("#tables table")) {
   // A tree has an order of its own.
-  if (table.querySelector("thead .tree")) byId(`${table.id}-filter`).closest(".controls").remove();
-  else new TableView(table, "row", rowMatcher(table));
+  if (!table.querySelector("thead .tree")) new TableView(table, "row", rowMatcher(table));
 }
