@@ -57,6 +57,7 @@ def assembled(page: Page, report: Report) -> str:
     text = environment.get_template("page.html").render(
         page=page,
         report=report,
+        scripts=wanted,
         contexts={part.name: part.context(report) for part in page.parts},
         # Our own files, and JSON without a character of markup.
         style=Markup(style),

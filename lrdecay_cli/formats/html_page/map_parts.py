@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lrdecay_cli.domain.change import Difference
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.domain.provenance import Provenance, Step
 from lrdecay_cli.domain.report import Column, Report, Table
@@ -27,10 +28,13 @@ _OPTIONS = Column("options", "other options")
 STATES = ("grouped", "frozen", "missing", "duplicate")
 _GROUPED, _FROZEN, _MISSING, _DUPLICATE = range(len(STATES))
 
+# Name, shape, size, state, number of the group or -1, first name of a duplicate, numbers of four steps.
+_Row = tuple[str, str, int, int, int, str, tuple[int, ...]]
+
 
 def map_of(report: Report) -> GroupMap:
-    """The map that a page is about: the document, or the only one behind it."""
-    return report.document if isinstance(report.document, GroupMap) else report.maps[0]
+    """The map that a page is about: the document, the only one behind it, or of two the one after."""
+    return report.document if isinstance(report.document, GroupMap) else report.maps[-1]
 
 
 def _common(group_map: GroupMap) -> dict[str, Any]:
@@ -106,6 +110,7 @@ def data(report: Report) -> dict[str, Any]:
     steps: dict[tuple[Any, ...], int] = {}
     rows = list(_in_model_order(group_map, list(_rows(group_map, steps))))
     return {
+        "before": _before(report, rows, lowest) if isinstance(report.document, Difference) else None,
         "states": STATES,
         "groups": [_group(group, lowest, common) for group in group_map.groups],
         "common": _options(common),
@@ -121,8 +126,14 @@ def data(report: Report) -> dict[str, Any]:
     }
 
 
-# Name, shape, size, state, number of the group or -1, first name of a duplicate, numbers of four steps.
-_Row = tuple[str, str, int, int, int, str, tuple[int, ...]]
+def _before(report: Report, rows: list[_Row], lowest: float) -> dict[str, Any]:
+    """The groups of the map before, and the number of the one that held each name there, -1 for none."""
+    before = report.maps[0]
+    numbers = {held.name: number for number, group in enumerate(before.groups) for held in group.parameters}
+    return {
+        "groups": [_group(group, lowest, {}) for group in before.groups],
+        "group": [numbers.get(row[0], -1) for row in rows],
+    }
 
 
 def _rows(group_map: GroupMap, steps: dict[tuple[Any, ...], int]) -> Iterator[_Row]:

@@ -82,7 +82,11 @@ def page_of(report: Report) -> Page:
         return Page("Parameter groups", document.config.path, _with_content((TILES, FACTS, NOTES, *MAP), report))
     if isinstance(document, Difference):
         title = f"{document.before.path} \u2192 {document.after.path}"
-        return Page("Difference", title, _with_content((CHANGES, SETTINGS, NOTES), report))
+        return Page(
+            "Difference",
+            title,
+            _with_content((CHANGES, SETTINGS, NOTES, *((PICTURE, PARAMETERS) if report.maps else ())), report),
+        )
     if isinstance(document, CheckResult):
         names = [*(one.config for one in document.checked), *(one.config for one in document.unjudged)]
         title = names[0] if len(names) == 1 else f"{len(names):,} configs"

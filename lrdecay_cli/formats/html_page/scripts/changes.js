@@ -14,11 +14,16 @@ if (byId("change-table")) {
     const ratio = change.numbers[1] / change.numbers[0];
     return `${ratio > 1 ? "\u25B2" : ratio < 1 ? "\u25BC" : ""} \u00D7 ${Number(ratio.toPrecision(4))}`;
   };
+  const show = (row) => {
+    dialog.close();
+    page.showList({ names: members[row].map((index) => names[index]), about: patterns[row] });
+  };
   const open = (row) => {
     const rows = ofRow[row].map((change) => [change.aspect, change.before, change.after, factor(change)]);
     openDialog(table.tBodies[0].querySelector(`[data-row="${row}"] .link`).textContent,
       plainTable("What changed", ["what", "before", "after", "factor"], rows),
       element("h3", {}, counted(members[row].length, "parameter")),
+      ...(page.showList ? [element("button", { type: "button", click: () => show(row) }, "Show in the picture and the list")] : []),
       element("ul", {}, ...members[row].map((index) => element("li", {}, element("code", {}, names[index])))));
   };
 

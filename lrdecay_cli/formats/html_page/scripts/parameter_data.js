@@ -10,6 +10,7 @@ const PARAMETERS = DATA.parameters.names.map((name, index) => {
     shape: all.shapes[index],
     size: all.sizes[index],
     group: all.group[index] < 0 ? null : GROUPS[all.group[index]],
+    before: !all.before || all.before.group[index] < 0 ? null : all.before.groups[all.before.group[index]],
     first: all.first[index],
     why: all.why[index].map((number) => all.steps[number]),
   };
@@ -26,5 +27,9 @@ function told(each) {
     parts.push(`lr scale ${texts.lr_scale}${each.group.over ? ", above 1" : ""}`, `lr ${texts.lr}`);
     parts.push(`weight decay ${texts.weight_decay}`, `group ${each.group.name}`);
   } else if (each.state === "frozen") parts.push("in no group");
+  const past = each.before?.texts;
+  if (past && (past.lr !== each.group?.texts.lr || past.weight_decay !== each.group.texts.weight_decay)) {
+    parts.push(`before: lr ${past.lr}, weight decay ${past.weight_decay}`);
+  }
   return parts.join(", ");
 }

@@ -2,10 +2,13 @@
 {
   const frame = byId("picture-frame");
   const readout = byId("picture-readout");
-  const scaled = GROUPS.some((group) => isNumber(group.lr_scale));
+  // Of two maps the rates themselves are compared: the base lr may differ as well.
+  const compared = Boolean(DATA.parameters.before);
+  const scaled = !compared && GROUPS.some((group) => isNumber(group.lr_scale));
   const number = (value) => (isNumber(value) ? value : null);
   const bars = TENSORS.map((each) => ({
     value: number(scaled ? each.group?.lr_scale : each.group?.lr),
+    before: compared ? number(each.before?.lr) : null,
     color: each.group?.color ?? "r0",
     over: Boolean(each.group?.over),
     decay: number(each.group?.weight_decay),
@@ -17,13 +20,15 @@
   let chosen = null;
 
   const veil = () => {
+    // Below what is written into the picture.
+    const title = drawing.svg.querySelector(".title");
     for (const old of drawing.svg.querySelectorAll(".veil")) old.remove();
     if (!chosen) return;
     for (const [, from, to] of runs(TENSORS, (each) => (chosen.has(each) ? null : "out"))) {
-      drawing.svg.append(drawn("rect", {
+      drawing.svg.insertBefore(drawn("rect", {
         class: "veil", x: drawing.left + from * drawing.step, y: LAYOUT.top, width: (to - from) * drawing.step,
         height: drawing.bottom - LAYOUT.top,
-      }));
+      }), title);
     }
   };
   const cursor = drawn("rect", { class: "cursor", y: LAYOUT.top - 2 });
@@ -85,7 +90,8 @@
   const scales = GROUPS.map((group) => group.lr_scale).filter((value) => value > 0 && value <= 1);
   const lowest = GROUPS.find((group) => group.lr_scale === Math.min(...scales));
   const entries = [
-    [scaled && lowest && lowest.lr_scale < 1, () => [swatch(ramp, 72), `lr scale ${lowest.texts.lr_scale} to 1`]],
+    [compared, () => [swatch([drawn("line", { class: "past", x1: 0, x2: 16, y1: 6, y2: 6 })], 16), "before; the bars are after"]],
+    [(scaled || compared) && lowest && lowest.lr_scale < 1, () => [swatch(ramp, 72), `lr scale ${lowest.texts.lr_scale} to 1`]],
     [many((bar) => bar.over), () => [swatch([...patch({ class: "over" }), ...patch({ fill: "url(#stripes)" })]),
       `above 1, faster than the base lr: ${counted(many((bar) => bar.over), "tensor")}`]],
     [many((bar) => bar.value === 0), () => [swatch(patch({ class: "no-decay" })), "lr 0"]],

@@ -63,12 +63,12 @@ function drawPicture(bars, width, valueTitle) {
     return `M${x(from).toFixed(2)} ${(y - tall).toFixed(2)}h${wide.toFixed(2)}v${tall.toFixed(2)}h-${wide.toFixed(2)}z`;
   };
 
-  const values = bars.map((bar) => bar.value).filter(isNumber);
+  const values = bars.flatMap((bar) => [bar.value, bar.before]).filter(isNumber);
   const scale = axis(values, valueTitle === "lr scale" ? 1 : 0);
   for (const tick of scale.ticks) {
     const y = floor - scale.height(tick) * rates;
     add("line", { class: "grid", x1: left, x2: width - right, y1: y, y2: y });
-    text(String(tick), { x: left - 6, y: y + 4, "text-anchor": "end" });
+    text(tick > 0 && tick < 0.001 ? tick.toExponential() : String(tick), { x: left - 6, y: y + 4, "text-anchor": "end" });
   }
   const areas = new Map();
   const paint = (name, d) => areas.set(name, (areas.get(name) ?? "") + d);
@@ -87,10 +87,14 @@ function drawPicture(bars, width, valueTitle) {
     add("path", name === "stripes" ? { d, fill: "url(#stripes)", "data-bars": name } : { d, class: name, "data-bars": name });
   }
 
+  const past = runs(bars.map((bar) => bar.before ?? null), (value) => value).map(([value, from, to]) =>
+    `M${x(from).toFixed(2)} ${(floor - scale.height(value) * rates).toFixed(2)}h${((to - from) * step).toFixed(2)}`);
+  if (past.length) add("path", { class: "past", d: past.join("") });
+
   // A state or a rate above 1 is never lost, however narrow its bars are.
   for (const [state, from, to] of runs(bars, (bar) => (bar.state === "grouped" ? null : bar.state))) {
     const wide = Math.max(3, (to - from) * step - slim);
-    add("rect", { x: x(from), y: floor + gap, width: wide, height: strip, fill: `url(#${state === "missing" ? "cross" : "hatch"})`, "data-state": state });
+    add("rect", { class: "state", x: Math.min(x(from), width - right - wide), y: floor + gap, width: wide, height: strip, fill: `url(#${state === "missing" ? "cross" : "hatch"})`, "data-state": state });
   }
   const over = runs(bars, (bar) => (bar.over ? "over" : null));
   for (const [, from, to] of over) {
