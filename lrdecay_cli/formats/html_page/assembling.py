@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
 from lrdecay_cli.domain.report import Column, Report
 from lrdecay_cli.formats.html_page.embedding import script_json
 from lrdecay_cli.formats.html_page.parts import Page
@@ -41,13 +44,10 @@ class Cell(NamedTuple):
 
 def assembled(page: Page, report: Report) -> str:
     """The whole page. Raises nothing that a hostile name could provoke."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
     environment = Environment(
         loader=PackageLoader(_PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(printable=printable, full=full, cells=_cells)
+    environment.filters.update(printable=printable, full=full, cells=_cells, breakable=_breakable)
     style = "\n".join(
         _assets("style", "css", (*_STYLES, *(name for part in page.parts for name in part.styles), "print"))
     )
@@ -79,6 +79,11 @@ def _assets(folder: str, ending: str, names: Iterable[str]) -> list[str]:
 
 def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _breakable(name: str) -> Markup:
+    """A name that is broken behind its dots first, where it does not fit on a line."""
+    return Markup(".<wbr>").join(name.split("."))
 
 
 def _cells(rows: Iterable[tuple[Any, ...]], columns: tuple[Column, ...]) -> list[list[Cell]]:

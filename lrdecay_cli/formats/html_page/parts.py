@@ -82,11 +82,8 @@ def page_of(report: Report) -> Page:
         return Page("Parameter groups", document.config.path, _with_content((TILES, FACTS, NOTES, *MAP), report))
     if isinstance(document, Difference):
         title = f"{document.before.path} \u2192 {document.after.path}"
-        return Page(
-            "Difference",
-            title,
-            _with_content((CHANGES, SETTINGS, NOTES, *((PICTURE, PARAMETERS) if report.maps else ())), report),
-        )
+        maps = (PICTURE, PARAMETERS._replace(title="Parameters after")) if report.maps else ()
+        return Page("Difference", title, _with_content((CHANGES, SETTINGS, NOTES, *maps), report))
     if isinstance(document, CheckResult):
         names = [*(one.config for one in document.checked), *(one.config for one in document.unjudged)]
         title = names[0] if len(names) == 1 else f"{len(names):,} configs"

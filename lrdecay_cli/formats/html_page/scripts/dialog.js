@@ -1,7 +1,7 @@
 // One dialog for whatever is opened; the browser keeps the focus in it, closes it with Esc, and puts the focus back.
 const dialog = byId("dialog");
 function openDialog(title, ...content) {
-  byId("dialog-title").textContent = title;
+  byId("dialog-title").replaceChildren(...breakable(title));
   byId("dialog-body").replaceChildren(...content);
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;

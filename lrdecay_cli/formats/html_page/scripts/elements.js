@@ -14,7 +14,9 @@ function fill(node, attributes, children) {
 const element = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 const drawn = (tag, attributes = {}, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
-const link = (text, click) => element("button", { type: "button", class: "link", click }, text);
+// A name is broken behind its dots first, where it does not fit on a line.
+const breakable = (text) => text.split(/(?<=\.)/).flatMap((part, index) => (index ? [element("wbr"), part] : [part]));
+const link = (text, click) => element("button", { type: "button", class: "link", click }, ...breakable(text));
 const isNumber = (value) => typeof value === "number";
 
 // A part of the page that others may ask to show something, whether or not this page has it.

@@ -9,6 +9,8 @@
   const bars = TENSORS.map((each) => ({
     value: number(scaled ? each.group?.lr_scale : each.group?.lr),
     before: compared ? number(each.before?.lr) : null,
+    // Told where it changed: a line on every bar would hide them.
+    decayBefore: compared && each.before?.weight_decay !== each.group?.weight_decay ? number(each.before?.weight_decay) : null,
     color: each.group?.color ?? "r0",
     over: Boolean(each.group?.over),
     decay: number(each.group?.weight_decay),

@@ -72,7 +72,7 @@ function drawPicture(bars, width, valueTitle) {
   }
   const areas = new Map();
   const paint = (name, d) => areas.set(name, (areas.get(name) ?? "") + d);
-  const most = Math.max(...bars.map((bar) => (isNumber(bar.decay) ? bar.decay : 0)), 0);
+  const most = Math.max(...bars.flatMap((bar) => [bar.decay, bar.decayBefore]).filter(isNumber), 0);
   bars.forEach((bar, index) => {
     if (isNumber(bar.value)) {
       const tall = scale.height(bar.value) * rates;
@@ -87,9 +87,10 @@ function drawPicture(bars, width, valueTitle) {
     add("path", name === "stripes" ? { d, fill: "url(#stripes)", "data-bars": name } : { d, class: name, "data-bars": name });
   }
 
-  const past = runs(bars.map((bar) => bar.before ?? null), (value) => value).map(([value, from, to]) =>
-    `M${x(from).toFixed(2)} ${(floor - scale.height(value) * rates).toFixed(2)}h${((to - from) * step).toFixed(2)}`);
-  if (past.length) add("path", { class: "past", d: past.join("") });
+  const line = (key, foot, height) => runs(bars.map((bar) => bar[key] ?? null), (value) => value).map(([value, from, to]) =>
+    `M${x(from).toFixed(2)} ${(foot - height(value)).toFixed(2)}h${((to - from) * step - slim).toFixed(2)}`).join("");
+  add("path", { class: "past", d: line("before", floor, (value) => scale.height(value) * rates) });
+  add("path", { class: "past", d: line("decayBefore", decayFloor, (value) => (most ? (value / most) * decay : 0)) });
 
   // A state or a rate above 1 is never lost, however narrow its bars are.
   for (const [state, from, to] of runs(bars, (bar) => (bar.state === "grouped" ? null : bar.state))) {
