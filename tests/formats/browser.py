@@ -48,6 +48,7 @@ class Browser:
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(driver))
+        self.driver.set_script_timeout(120)
         self.command = self.driver.execute_cdp_cmd
 
     def open(self, path: Path, *, width: int = 1280, dark: bool = False) -> None:
@@ -100,6 +101,11 @@ class Browser:
     def press(self, *keys: str) -> None:
         """Keys for whatever has the focus."""
         self.driver.switch_to.active_element.send_keys(*keys)
+
+    def click(self, selector: str) -> None:
+        """A real click, away from what sticks to the top of the page."""
+        self.run("arguments[0].scrollIntoView({block: 'center'})", self.one(selector))
+        self.one(selector).click()
 
     def focus(self, selector: str) -> None:
         self.run("document.querySelector(arguments[0]).focus()", selector)

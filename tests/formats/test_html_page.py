@@ -77,7 +77,7 @@ def test_it_is_well_formed_and_labelled(text: str) -> None:
     assert len(set(ids)) == len(ids)
     for name in ("for", "aria-labelledby", "aria-describedby"):
         assert {word for value in tree.attributes(name) for word in value.split()} <= set(ids)
-    assert {value for value in tree.attributes("href")} <= {f"#{name}" for name in ids}
+    assert set(tree.attributes("href")) <= {f"#{name}" for name in ids}
     assert tree.tags.count("h1") == tree.tags.count("main") == tree.tags.count("nav") == 1
     assert tree.tags[0] == "html"
     assert dict(tree.elements[0][1]) == {"lang": "en"}
