@@ -46,6 +46,7 @@ GENERIC = Report(
     notes=(Note(HOSTILE[0], "error", HOSTILE),),
     summary=HOSTILE[0],
     document=Scan(SCAN_SCHEMA_VERSION, hostile_map().tool, "cpu", (), (ScanRecord(config=HOSTILE[0], status="ok"),)),
+    code="\n".join(HOSTILE),
     sections=(Section(HOSTILE[0], (Item("warning", HOSTILE[1], HOSTILE[2], HOSTILE, ((HOSTILE[3], HOSTILE[4]),)),)),),
 )
 REPORTS = {
@@ -154,6 +155,10 @@ def test_names_are_in_the_model_order() -> None:
     mixed = dict(reversed(list(names.items())))
     built = group_map({"a": {"parameters": mixed}}, modules=group_map({"a": {"parameters": names}}).modules)
     assert Tree(page(built)).names() == list(names)
+    assert "in which the model registers them" in page(built)
+    unknown = page(group_map({"a": {"parameters": mixed}}, modules={}))
+    assert Tree(unknown).names() == list(mixed)
+    assert "in the order of the optimizer" in unknown
 
 
 def test_the_data_are_the_map() -> None:

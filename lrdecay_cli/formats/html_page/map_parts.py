@@ -64,6 +64,12 @@ def tiles(report: Report) -> dict[str, Any]:
     }
 
 
+def picture(report: Report) -> dict[str, Any]:
+    """In which order its bars are: a checkpoint alone does not tell the model's."""
+    known = bool(map_of(report).modules)
+    return {"order": f"in the order {'in which the model registers them' if known else 'of the optimizer'}"}
+
+
 def groups(report: Report) -> dict[str, Any]:
     """The table of all groups as they are, and what they have in common."""
     group_map = map_of(report)

@@ -45,9 +45,14 @@ FACTS = Part("facts", "")
 NOTES = Part("notes", "Notes", scripts=("notes",))
 TABLES = Part("tables", "Tables")
 SECTIONS = Part("sections", "Details", styles=("findings",))
+CODE = Part("code", "To paste", styles=("code",))
 TILES = Part("tiles", "", map_parts.tiles)
 PICTURE = Part(
-    "picture", "Depth and rate", styles=("picture",), scripts=("parameter_data", "picture_drawing", "picture")
+    "picture",
+    "Depth and rate",
+    map_parts.picture,
+    styles=("picture",),
+    scripts=("parameter_data", "picture_drawing", "picture"),
 )
 GROUPS = Part("groups", "Groups", map_parts.groups, scripts=("parameter_data", "groups"))
 MODULES = Part("modules", "Modules", styles=("tree",), scripts=("parameter_data", "tree"))
@@ -90,7 +95,7 @@ def page_of(report: Report) -> Page:
         alone = len(report.maps) == 1 and not document.unjudged
         parts = (TABLES, FINDINGS, NOTES, *(MAP if alone else (CONFIGS,)))
         return Page("Findings", title, _with_content(parts, report))
-    return Page("Report", report.summary, _with_content((FACTS, SECTIONS, TABLES, NOTES), report))
+    return Page("Report", report.summary, _with_content((FACTS, SECTIONS, TABLES, NOTES, CODE), report))
 
 
 def _with_content(parts: tuple[Part, ...], report: Report) -> tuple[Part, ...]:
@@ -99,5 +104,6 @@ def _with_content(parts: tuple[Part, ...], report: Report) -> tuple[Part, ...]:
         TABLES.name: not report.tables,
         FACTS.name: not report.facts,
         SECTIONS.name: not report.sections,
+        CODE.name: not report.code,
     }
     return tuple(part for part in parts if not absent.get(part.name))
