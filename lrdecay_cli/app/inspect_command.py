@@ -82,5 +82,6 @@ def inspect(
     )
     (group_map,) = group_maps_of((config,), request)
     text = destinations.write(inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=verbose))
-    if not output and not verbose:
+    # Templates and scripts of a page leave no trace in what the cache looks at.
+    if not output and not verbose and "html" not in destinations.formats:
         request.caching.keep_report(text)
