@@ -300,6 +300,12 @@ def test_the_tree_folds_and_adds_up(browser: Browser, pages: dict[str, Path], ma
     assert browser.focused() == opener
 
 
+def test_the_tree_tells_states(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["states"])
+    scales = browser.texts("#tree .number:nth-child(2)")[1:]
+    assert scales == ["0, partly frozen and missing", "0, partly frozen", "0, frozen", "0", "frozen", "missing"]
+
+
 def test_provenance_is_told_and_the_focus_comes_back(
     browser: Browser, pages: dict[str, Path], maps: dict[str, GroupMap]
 ) -> None:

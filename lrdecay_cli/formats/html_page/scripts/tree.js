@@ -38,9 +38,10 @@
   };
   const numbers = (groups, states, tensors, size) => {
     const over = [...groups].some((group) => group.over);
-    const outside = [...states].filter((state) => state !== "grouped").join(", ");
+    const outside = [...states].filter((state) => state !== "grouped").join(" and ");
+    const told = [groups.size ? rolled(groups, "lr_scale") : null, outside && states.size > 1 ? `partly ${outside}` : outside];
     const scale = element("span", { class: "number", "data-label": "lr scale" }, chips(groups),
-      element("span", over ? { class: "above" } : {}, rolled(groups, "lr_scale")), outside ? ` ${outside}` : "");
+      element("span", over ? { class: "above" } : {}, told.filter(Boolean).join(", ")));
     return [scale,
       element("span", { class: "number", "data-label": "lr" }, rolled(groups, "lr")),
       element("span", { class: "number", "data-label": "weight decay" }, rolled(groups, "weight_decay")),
@@ -50,7 +51,7 @@
 
   const leaf = (each) => element("div", { class: "leaf" },
     element("span", { class: "label" }, link(each.name.slice(each.name.lastIndexOf(".") + 1), () => page.showParameter(each))),
-    ...numbers(each.group ? [each.group] : [], [each.state], 1, each.size));
+    ...numbers(new Set(each.group ? [each.group] : []), new Set([each.state]), 1, each.size));
 
   // What is inside is made when it is first unfolded.
   const branch = (node) => {
