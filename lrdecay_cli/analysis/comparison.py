@@ -70,6 +70,7 @@ def comparison(
         notes=(*(_members(folded) if verbose else ()), *resume_notes(before, after)),
         summary=_summary(changes, before, after, only),
         rows=long_table(folded),
+        maps=(before, after),
         document=Difference(
             DIFFERENCE_SCHEMA_VERSION, after.tool, before.config, after.config, not changes, changed_settings, folded
         ),

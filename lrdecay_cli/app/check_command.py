@@ -84,7 +84,7 @@ def check(
     )
     gathered = gather(targets, request, jobs=jobs or cores())
     result = check_maps(gathered.maps, rules, unjudged=gathered.unjudged)
-    destinations.write(report_of(result, statistics=statistics, verbose=verbose))
+    destinations.write(report_of(result, statistics=statistics, verbose=verbose, maps=gathered.maps))
     if result.unjudged:
         raise typer.Exit(CANNOT_JUDGE)
     raise typer.Exit(DIFFERENT if not exit_zero and reaches(result, least) else CLEAN)

@@ -70,10 +70,18 @@ def inspect(
         raise LrdecayError(
             "a JSON map is always whole", where="--format json", remedy="leave out --by, --filter and --sort"
         )
+    # Its notes are those of the report, which a filter narrows.
+    if "html" in destinations.formats and (pattern or sort or by != "group"):
+        raise LrdecayError(
+            "a page shows every view of the whole map, and filters and sorts itself",
+            where="--format html",
+            remedy="leave out --by, --filter and --sort",
+        )
     request = Request.of(
         cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, isolated=isolate, named_by=named_by
     )
     (group_map,) = group_maps_of((config,), request)
     text = destinations.write(inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=verbose))
-    if not output and not verbose:
+    # Templates and scripts of a page leave no trace in what the cache looks at.
+    if not output and not verbose and "html" not in destinations.formats:
         request.caching.keep_report(text)

@@ -16,7 +16,7 @@ Format = Annotated[
         "-f",
         metavar="FORMAT",
         autocompletion=completion.formats,
-        help="rich, text, json, markdown or csv. [default: rich on a terminal, else text]",
+        help="rich, text, json, markdown, csv or html. [default: rich on a terminal, else text]",
     ),
 ]
 Output = Annotated[

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import SEVERITIES, CheckResult, Finding, Severity
+from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Column, Item, Note, Report, Section, Table
 
 FINDING_COLUMNS = (
@@ -30,13 +31,16 @@ STATISTICS_COLUMNS = (
 )
 
 
-def report_of(result: CheckResult, *, statistics: bool = False, verbose: bool = False) -> Report:
+def report_of(
+    result: CheckResult, *, statistics: bool = False, verbose: bool = False, maps: Sequence[GroupMap] = ()
+) -> Report:
     """The report on a result.
 
     Args:
         result: what was found.
         statistics: a table of counts in place of the findings.
         verbose: every parameter by name, in place of patterns, and the suppressed findings too.
+        maps: what was judged.
     """
     return Report(
         facts=(),
@@ -45,6 +49,7 @@ def report_of(result: CheckResult, *, statistics: bool = False, verbose: bool = 
         summary=_summary(result),
         document=result,
         rows=_statistics(result.counting()) if statistics else _rows(result.findings),
+        maps=tuple(maps),
         sections=() if statistics else tuple(_sections(result, verbose)),
     )
 

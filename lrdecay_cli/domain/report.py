@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from lrdecay_cli.domain.group_map import GroupMap
+
 Kind = Literal["name", "text", "integer", "rate", "scale", "share", "tree"]
 """How a column is written: ``rate`` is a learning rate or weight decay, ``scale`` an lr scale (with a bar where there
 is room), ``share`` a fraction of 1, ``tree`` a :class:`Branch`."""
@@ -86,3 +88,5 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Told before the tables."""
     code: str = ""
     """Python to paste, shown as it is."""
+    maps: tuple[GroupMap, ...] = ()
+    """The group maps behind a document that does not hold them, for a page to show."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 from importlib import import_module
+from importlib.util import find_spec
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.report import Report
@@ -18,6 +19,7 @@ FORMATS = {
     "csv": "lrdecay_cli.formats.csv_rows",
     "python": "lrdecay_cli.formats.python_code",
     "ndjson": "lrdecay_cli.formats.ndjson_lines",
+    "html": "lrdecay_cli.formats.html_page",
 }
 
 
@@ -34,6 +36,8 @@ def check_format(name: str, *, where: str = "--format", allowed: Iterable[str] =
         nearest = difflib.get_close_matches(name, list(allowed), n=1)
         hint = f"did you mean {nearest[0]}? " if nearest else ""
         raise LrdecayError(f"unknown format {name!r}", where=where, remedy=f"{hint}one of {', '.join(allowed)}")
+    if name == "html" and find_spec("jinja2") is None:
+        raise LrdecayError("html needs Jinja2", where=where, remedy='pip install "lrdecay-cli[html]"')
 
 
 __all__ = ["FORMATS", "Canvas", "check_format", "renderer"]

@@ -110,6 +110,13 @@ def test_another_view_and_diff_are_made_of_the_kept_map(warm: Project) -> None:
     assert (warm.root / "map.json").read_text() == as_json.out
 
 
+def test_a_page_is_made_anew_of_the_kept_map(warm: Project) -> None:
+    """Its templates are no modules, whose changes are seen."""
+    pages = [warm.run("inspect", "config.py", "--format", "html") for _ in range(2)]
+    assert pages[0].out == pages[1].out
+    assert [(page.code, page.built, "jinja2" in page.imported) for page in pages] == [(0, False, True)] * 2
+
+
 def test_verbose_tells_where_the_answer_is_from(warm: Project) -> None:
     told = warm.run("inspect", "config.py", "-v")
     assert told.said == "lrdecay: config.py: from the cache; --no-cache builds it again"

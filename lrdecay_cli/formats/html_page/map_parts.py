@@ -1,0 +1,207 @@
+"""What the page of a group map shows, and what its scripts get of the map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lrdecay_cli.domain.change import Difference
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.provenance import Provenance, Step
+from lrdecay_cli.domain.report import Column, Report, Table
+from lrdecay_cli.formats.html_page.values import OVER, full, is_number, lowest_scale, ramp, shape
+from lrdecay_cli.formats.numbers import NOTHING, cell_text, printable
+
+_COLUMNS = (
+    Column("group", "group", "name"),
+    Column("layer_id", "layer", "integer"),
+    Column("lr_scale", "lr scale", "scale"),
+    Column("lr", "lr", "rate"),
+    Column("weight_decay", "weight decay", "rate"),
+    Column("tensors", "tensors", "integer"),
+    Column("parameters", "parameters", "integer"),
+    Column("share", "share", "share"),
+)
+_OPTIONS = Column("options", "other options")
+
+# The state of a name, by its place in this tuple; a further name of a shared tensor counts under its first.
+STATES = ("grouped", "frozen", "missing", "duplicate")
+_GROUPED, _FROZEN, _MISSING, _DUPLICATE = range(len(STATES))
+
+# Name, shape, size, state, number of the group or -1, first name of a duplicate, numbers of four steps.
+_Row = tuple[str, str, int, int, int, str, tuple[int, ...]]
+
+
+def map_of(report: Report) -> GroupMap:
+    """The map that a page is about: the document, the only one behind it, or of two the one after."""
+    return report.document if isinstance(report.document, GroupMap) else report.maps[-1]
+
+
+def _common(group_map: GroupMap) -> dict[str, Any]:
+    """The options that all groups have alike."""
+    first, *others = [group.options for group in group_map.groups] or [{}]
+    absent = object()
+    return {key: value for key, value in first.items() if all(other.get(key, absent) == value for other in others)}
+
+
+def tiles(report: Report) -> dict[str, Any]:
+    """The figures at the head: label, value and, for what deserves a look, why."""
+    group_map = map_of(report)
+    totals = group_map.model.totals
+    held = sum(not parameter.requires_grad for _, parameter in group_map.grouped())
+    scales = [group.lr_scale for group in group_map.groups if is_number(group.lr_scale)]
+    faster = any(scale > 1 for scale in scales if scale is not None)
+    return {
+        "tiles": (
+            ("groups", f"{len(group_map.groups):,}", ""),
+            ("tensors in groups", f"{totals.grouped_tensors:,} of {totals.tensors:,}", ""),
+            ("lr", _range([group.lr for group in group_map.groups], "rate"), ""),
+            ("lr scale", _range(scales, "scale"), "above 1" if faster else ""),
+            ("weight decay", _range([group.weight_decay for group in group_map.groups], "rate"), ""),
+            ("frozen", f"{totals.frozen_tensors + held:,}", f"{held:,} of them in groups" if held else ""),
+            ("missing", f"{totals.missing_tensors:,}", "trainable, in no group" if totals.missing_tensors else ""),
+        )
+    }
+
+
+def picture(report: Report) -> dict[str, Any]:
+    """In which order its bars are: a checkpoint alone does not tell the model's."""
+    known = bool(map_of(report).modules)
+    return {"order": f"in the order {'in which the model registers them' if known else 'of the optimizer'}"}
+
+
+def groups(report: Report) -> dict[str, Any]:
+    """The table of all groups as they are, and what they have in common."""
+    group_map = map_of(report)
+    common = _common(group_map)
+    total = group_map.model.totals.parameters or 1
+    rows = []
+    for group in group_map.groups:
+        numel = sum(parameter.numel for parameter in group.parameters)
+        own = {key: value for key, value in group.options.items() if key not in common}
+        numbers = (group.name, group.layer_id, group.lr_scale, group.lr, group.weight_decay)
+        rows.append((*numbers, len(group.parameters), numel, numel / total, ", ".join(_options(own)) or None))
+    differ = any(row[-1] is not None for row in rows)
+    columns = (*_COLUMNS, _OPTIONS) if differ else _COLUMNS
+    return {
+        "table": Table("", columns, tuple(row[: len(columns)] for row in rows)),
+        "common": _options(common),
+    }
+
+
+def parameters(report: Report) -> dict[str, Any]:
+    """What the list of parameters can be narrowed to."""
+    group_map = map_of(report)
+    totals = group_map.model.totals
+    held = sum(not parameter.requires_grad for _, parameter in group_map.grouped())
+    over = sum(len(group.parameters) for group in group_map.groups if is_number(group.lr_scale) and group.lr_scale > 1)
+    shown = (
+        ("over", "lr scale above 1", over),
+        ("frozen", "frozen", totals.frozen_tensors + held),
+        ("missing", "missing: trainable, in no group", totals.missing_tensors),
+        ("duplicate", "further names of shared tensors", len(group_map.duplicates)),
+    )
+    return {
+        "names": totals.tensors + len(group_map.duplicates),
+        "kinds": [kind for kind in shown if kind[2]],
+        "group_names": [group.name for group in group_map.groups],
+    }
+
+
+def data(report: Report) -> dict[str, Any]:
+    """The map by columns, names in the model's order; texts that repeat are told once and referred to by number."""
+    group_map = map_of(report)
+    common = _common(group_map)
+    lowest = lowest_scale(group.lr_scale for group in group_map.groups)
+    steps: dict[tuple[Any, ...], int] = {}
+    rows = list(_in_model_order(group_map, list(_rows(group_map, steps))))
+    return {
+        "before": _before(report, rows, lowest) if isinstance(report.document, Difference) else None,
+        "states": STATES,
+        "groups": [_group(group, lowest, common) for group in group_map.groups],
+        "common": _options(common),
+        "steps": list(steps),
+        "types": [(printable(path), printable(module.type)) for path, module in group_map.modules.items()],
+        "names": [printable(row[0]) for row in rows],
+        "shapes": [row[1] for row in rows],
+        "sizes": [row[2] for row in rows],
+        "state": [row[3] for row in rows],
+        "group": [row[4] for row in rows],
+        "first": [row[5] for row in rows],
+        "why": [row[6] for row in rows],
+    }
+
+
+def _before(report: Report, rows: list[_Row], lowest: float) -> dict[str, Any]:
+    """The groups of the map before, and the number of the one that held each name there, -1 for none."""
+    before = report.maps[0]
+    numbers = {held.name: number for number, group in enumerate(before.groups) for held in group.parameters}
+    return {
+        "groups": [_group(group, lowest, {}) for group in before.groups],
+        "group": [numbers.get(row[0], -1) for row in rows],
+    }
+
+
+def _rows(group_map: GroupMap, steps: dict[tuple[Any, ...], int]) -> Iterator[_Row]:
+    for number, group in enumerate(group_map.groups):
+        for held in group.parameters:
+            state = _GROUPED if held.requires_grad else _FROZEN
+            why = _numbers(held.provenance, steps)
+            yield held.name, shape(held.shape), held.numel, state, number, "", why
+    for state, outside in ((_FROZEN, group_map.frozen), (_MISSING, group_map.missing)):
+        for parameter in outside:
+            yield parameter.name, shape(parameter.shape), parameter.numel, state, -1, "", ()
+    for other in group_map.duplicates:
+        yield other.name, shape(other.shape), other.numel, _DUPLICATE, -1, printable(other.of), ()
+
+
+def _in_model_order(group_map: GroupMap, rows: list[_Row]) -> list[_Row]:
+    """Rows as the model registers their names; what is no parameter of the model last."""
+    paths = ((path, own) for path, module in group_map.modules.items() for own in module.parameters)
+    order = {f"{path}.{own}" if path else own: place for place, (path, own) in enumerate(paths)}
+    return sorted(rows, key=lambda row: order.get(row[0], len(order)))
+
+
+def _numbers(provenance: Provenance | None, steps: dict[tuple[Any, ...], int]) -> tuple[int, ...]:
+    if provenance is None:
+        return ()
+    way = (provenance.layer_id, provenance.lr_scale, provenance.lr, provenance.weight_decay)
+    return tuple(steps.setdefault(_step(step), len(steps)) for step in way)
+
+
+def _step(step: Step) -> tuple[Any, ...]:
+    inputs = ", ".join(f"{printable(name)} = {value!r}" for name, value in step.inputs.items())
+    return printable(step.rule), printable(step.formula), step.result, full(step.result), inputs
+
+
+def _group(group: ParameterGroup, lowest: float, common: Mapping[str, Any]) -> dict[str, Any]:
+    color = ramp(group.lr_scale, lowest)
+    return {
+        "name": printable(group.name),
+        "color": color,
+        "over": color == OVER,
+        "options": _options({key: value for key, value in group.options.items() if key not in common}),
+        "layer_id": group.layer_id,
+        "lr_scale": group.lr_scale,
+        "lr": group.lr,
+        "weight_decay": group.weight_decay,
+        "texts": {
+            "layer_id": full(group.layer_id),
+            "lr_scale": cell_text(group.lr_scale, "scale"),
+            "lr": cell_text(group.lr, "rate"),
+            "weight_decay": cell_text(group.weight_decay, "rate"),
+        },
+        "full": {key: full(getattr(group, key)) for key in ("layer_id", "lr_scale", "lr", "weight_decay")},
+    }
+
+
+def _options(options: Mapping[str, Any]) -> list[str]:
+    return [printable(f"{key}={value}") for key, value in options.items()]
+
+
+def _range(values: list[Any], kind: Any) -> str:
+    numbers = [value for value in values if is_number(value)]
+    if not numbers:
+        return NOTHING
+    ends = [cell_text(end, kind) for end in (min(numbers), max(numbers))]
+    return ends[0] if ends[0] == ends[1] else " \u2013 ".join(ends)

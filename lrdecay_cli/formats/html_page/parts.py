@@ -1,0 +1,109 @@
+"""What a page consists of: which parts, in which order, for which record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from lrdecay_cli.domain.change import Difference
+from lrdecay_cli.domain.finding import CheckResult
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.report import Report
+from lrdecay_cli.formats.html_page import check_parts, difference_parts, map_parts
+
+
+def _nothing(_: Report) -> dict[str, Any]:
+    return {}
+
+
+class Part(NamedTuple):
+    """A section: its template ``templates/<name>.html``, and what that, its style and its scripts need."""
+
+    name: str
+    """Also the id of the section, and the key of its data in the scripts' ``DATA``."""
+    title: str
+    """Its heading and its link in the contents; empty for what belongs to the head of the page."""
+    context: Callable[[Report], dict[str, Any]] = _nothing
+    """What its template sees beside the report."""
+    data: Callable[[Report], Any] | None = None
+    """What its scripts see."""
+    styles: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()
+
+
+class Page(NamedTuple):
+    """A page before it is put together."""
+
+    kind: str
+    """What it shows, in two words."""
+    title: str
+    """Of what."""
+    parts: tuple[Part, ...]
+
+
+FACTS = Part("facts", "")
+NOTES = Part("notes", "Notes", scripts=("notes",))
+TABLES = Part("tables", "Tables")
+SECTIONS = Part("sections", "Details", styles=("findings",))
+CODE = Part("code", "To paste", styles=("code",))
+TILES = Part("tiles", "", map_parts.tiles)
+PICTURE = Part(
+    "picture",
+    "Depth and rate",
+    map_parts.picture,
+    styles=("picture",),
+    scripts=("parameter_data", "picture_drawing", "picture"),
+)
+GROUPS = Part("groups", "Groups", map_parts.groups, scripts=("parameter_data", "groups"))
+MODULES = Part("modules", "Modules", styles=("tree",), scripts=("parameter_data", "tree"))
+PARAMETERS = Part(
+    "parameters",
+    "Parameters",
+    map_parts.parameters,
+    map_parts.data,
+    styles=("dialog",),
+    scripts=("parameter_data", "dialog", "provenance", "parameters"),
+)
+SETTINGS = Part("settings", "Settings", difference_parts.settings)
+CHANGES = Part(
+    "changes",
+    "Changes",
+    difference_parts.changes,
+    difference_parts.data,
+    styles=("dialog", "changes"),
+    scripts=("dialog", "changes"),
+)
+FINDINGS = Part(
+    "findings", "Findings", check_parts.findings, check_parts.data, styles=("findings",), scripts=("findings",)
+)
+CONFIGS = Part("configs", "Configs", check_parts.configs, scripts=("configs",))
+MAP = (PICTURE, GROUPS, MODULES, PARAMETERS)
+
+
+def page_of(report: Report) -> Page:
+    """The page for a report: by its record, else its facts, tables and notes as they are."""
+    document = report.document
+    if isinstance(document, GroupMap):
+        return Page("Parameter groups", document.config.path, _with_content((TILES, FACTS, NOTES, *MAP), report))
+    if isinstance(document, Difference):
+        title = f"{document.before.path} \u2192 {document.after.path}"
+        maps = (PICTURE, PARAMETERS._replace(title="Parameters after")) if report.maps else ()
+        return Page("Difference", title, _with_content((CHANGES, SETTINGS, NOTES, *maps), report))
+    if isinstance(document, CheckResult):
+        names = [*(one.config for one in document.checked), *(one.config for one in document.unjudged)]
+        title = names[0] if len(names) == 1 else f"{len(names):,} configs"
+        alone = len(report.maps) == 1 and not document.unjudged
+        parts = (TABLES, FINDINGS, NOTES, *(MAP if alone else (CONFIGS,)))
+        return Page("Findings", title, _with_content(parts, report))
+    return Page("Report", report.summary, _with_content((FACTS, SECTIONS, TABLES, NOTES, CODE), report))
+
+
+def _with_content(parts: tuple[Part, ...], report: Report) -> tuple[Part, ...]:
+    absent = {
+        NOTES.name: not report.notes,
+        TABLES.name: not report.tables,
+        FACTS.name: not report.facts,
+        SECTIONS.name: not report.sections,
+        CODE.name: not report.code,
+    }
+    return tuple(part for part in parts if not absent.get(part.name))

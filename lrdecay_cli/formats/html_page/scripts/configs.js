@@ -1,0 +1,1 @@
+new TableView(byId("config-table"), "config", rowMatcher(byId("config-table")));

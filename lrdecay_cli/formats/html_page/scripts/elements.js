@@ -1,0 +1,24 @@
+// Small helpers. Text always goes in as text: nothing here, or anywhere on the page, parses a name as markup.
+const byId = (id) => document.getElementById(id);
+const DATA = JSON.parse(byId("data").textContent);
+const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") node.addEventListener(name, value);
+    else if (value !== null) node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+const element = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
+const drawn = (tag, attributes = {}, ...children) =>
+  fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+// A name is broken behind its dots first, where it does not fit on a line.
+const breakable = (text) => text.split(/(?<=\.)/).flatMap((part, index) => (index ? [element("wbr"), part] : [part]));
+const link = (text, click) => element("button", { type: "button", class: "link", click }, ...breakable(text));
+const isNumber = (value) => typeof value === "number";
+
+// A part of the page that others may ask to show something, whether or not this page has it.
+const page = { showParameter: null, showList: null, findingsOf: () => [], listeners: [] };
+const chosenChanged = (chosen) => page.listeners.forEach((listener) => listener(chosen));

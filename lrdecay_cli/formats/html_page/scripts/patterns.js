@@ -1,0 +1,42 @@
+// What is typed into a filter: a part of a name, or a pattern for the whole of it. Patterns are those of --filter
+// and of the reports: * and ? and [abc], {0-3,5,norm} for one of several labels, a backslash before a literal.
+const TOKEN = /\\(.)|(\*)|(\?)|\[(!?)([^\]]+)\]|\{([^{}]*)\}/gsu;
+const literally = (text) => text.replace(/[.*+?^${}()|[\]\\\/-]/g, "\\$&");
+
+function choices(text) {
+  return text.split(",").flatMap((item) => {
+    const range = /^(\d+)-(\d+)$/.exec(item);
+    const count = range ? range[2] - range[1] + 1 : 0;
+    if (!range || count > 100000) return [item];
+    return Array.from({ length: Math.max(0, count) }, (_, index) => String(Number(range[1]) + index));
+  });
+}
+
+function expression(pattern) {
+  let source = "";
+  let end = 0;
+  for (const token of pattern.matchAll(TOKEN)) {
+    const [whole, literal, star, any, not, set, choice] = token;
+    source += literally(pattern.slice(end, token.index));
+    end = token.index + whole.length;
+    if (literal !== undefined) source += literally(literal);
+    else if (star) source += ".*";
+    else if (any) source += ".";
+    else if (set !== undefined) source += `[${not ? "^" : ""}${set.replace(/[\\\]^[]/g, "\\$&")}]`;
+    else source += `(?:${choices(choice).map(literally).join("|")})`;
+  }
+  return new RegExp(`^(?:${source}${literally(pattern.slice(end))})$`, "s");
+}
+
+// A test for names and groups, or null for a pattern that is none.
+function query(text) {
+  const wanted = text.trim();
+  if (!wanted) return () => true;
+  if (!/[*?[{\\]/.test(wanted)) {
+    const part = wanted.toLowerCase();
+    return (...texts) => texts.some((each) => each.toLowerCase().includes(part));
+  }
+  let whole;
+  try { whole = expression(wanted); } catch { return null; }
+  return (...texts) => texts.some((each) => whole.test(each));
+}

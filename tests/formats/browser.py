@@ -1,0 +1,121 @@
+"""A real Chromium without a window, which tells what a page says on its console and what it asks the network for."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+
+INSTALL = "apt-get install chromium chromium-driver"
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-default-apps"),
+)
+
+
+def programs() -> tuple[str, str]:
+    """Chromium and its driver. Without them the test is skipped, on a CI machine it fails."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    driver = shutil.which("chromedriver")
+    if browser and driver:
+        return browser, driver
+    reason = f"no chromium with chromedriver on this machine: {INSTALL}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+class Browser:
+    """One window. ``profile`` is an empty folder for it."""
+
+    def __init__(self, profile: Path) -> None:
+        browser, driver = programs()
+        options = Options()
+        options.binary_location = browser
+        for flag in (*FLAGS, f"--user-data-dir={profile}", "--window-size=1280,900"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=Service(driver))
+        self.driver.set_script_timeout(120)
+        self.command = self.driver.execute_cdp_cmd
+
+    def open(self, path: Path, *, width: int = 1280, dark: bool = False) -> None:
+        """Open a file in a window of ``width`` pixels and forget what was told before."""
+        self.emulate(dark=dark)
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.command("Emulation.setDeviceMetricsOverride", size)
+        self.requests()
+        self.console()
+        self.driver.get("about:blank")
+        self.requests()
+        self.driver.get(path.as_uri())
+
+    def emulate(self, *, dark: bool = False, media: str = "") -> None:
+        """What the system prefers, and ``print`` for paper."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.command("Emulation.setEmulatedMedia", {"media": media, "features": [scheme]})
+
+    def console(self) -> list[str]:
+        """What was said on the console since the last call, errors and policy violations included."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def requests(self) -> list[str]:
+        """Addresses that were asked for since the last call."""
+        messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        return [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def one(self, selector: str) -> WebElement:
+        (found,) = self.all(selector)
+        return found
+
+    def texts(self, selector: str) -> list[str]:
+        """Texts of all elements, whether or not they are in sight, in one call."""
+        found = self.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector)
+        return list(found)
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def type(self, selector: str, text: str) -> None:
+        """In place of what is in a field, by key strokes."""
+        field = self.one(selector)
+        field.send_keys(Keys.CONTROL, "a")
+        field.send_keys(Keys.DELETE)
+        field.send_keys(text)
+
+    def press(self, *keys: str) -> None:
+        """Keys for whatever has the focus."""
+        self.driver.switch_to.active_element.send_keys(*keys)
+
+    def click(self, selector: str) -> None:
+        """A real click, away from what sticks to the top of the page."""
+        self.run("arguments[0].scrollIntoView({block: 'center'})", self.one(selector))
+        self.one(selector).click()
+
+    def focus(self, selector: str) -> None:
+        self.run("document.querySelector(arguments[0]).focus()", selector)
+
+    def focused(self) -> WebElement:
+        return self.driver.switch_to.active_element
+
+    def until(self, condition: Callable[[], object], seconds: float = 10) -> None:
+        """Wait for what the browser does a moment later."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it never happened"
+            time.sleep(0.02)
