@@ -6,11 +6,31 @@ import difflib
 from collections.abc import Iterable
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.rules import scale_above_one
+from lrdecay_cli.rules import (
+    biases_decayed,
+    everything_exempt,
+    exemption_never_matches,
+    layer_scale_decayed,
+    norms_decayed,
+    positions_decayed,
+    scale_above_one,
+    tokens_decayed,
+    weight_decay_missing,
+)
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.subject import Subject
 
-RULES: tuple[Rule, ...] = (scale_above_one.RULE,)
+RULES: tuple[Rule, ...] = (
+    scale_above_one.RULE,
+    norms_decayed.RULE,
+    biases_decayed.RULE,
+    positions_decayed.RULE,
+    tokens_decayed.RULE,
+    layer_scale_decayed.RULE,
+    exemption_never_matches.RULE,
+    everything_exempt.RULE,
+    weight_decay_missing.RULE,
+)
 """In the order of their codes."""
 
 
