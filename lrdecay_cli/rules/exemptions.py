@@ -104,9 +104,7 @@ def remedy(subject: Subject, kind: Kind, names: Iterable[str]) -> str:
     names = list(names)
     if subject.constructor not in (DEFAULT, MMPRETRAIN_DECAY):
         if subject.constructor == MMDET_DECAY:
-            return (
-                "MMDetection's constructor exempts 1-D parameters alone: give these weight decay 0 in one of your own"
-            )
+            return "MMDetection's constructor exempts 1-D parameters alone: exempt these in one of your own"
         return "give them weight decay 0 in the constructor"
     keyed = {name for matches in subject.custom_keys.values() for name in matches.wins}
     if keyed.isdisjoint(names):
@@ -115,7 +113,8 @@ def remedy(subject: Subject, kind: Kind, names: Iterable[str]) -> str:
             return f"{PARAMWISE}.{option}=0"
     keys = sorted({_key(name) for name in names}, key=len)
     keys = [key for key in keys if not any(other != key and other in key for other in keys)]
-    return f"custom_keys={{{', '.join(f'{key!r}: dict(decay_mult=0)' for key in keys[:3])}{', …' if len(keys) > 3 else ''}}}"
+    listed = ", ".join(f"{key!r}: dict(decay_mult=0)" for key in keys[:3])
+    return f"custom_keys={{{listed}{', …' if len(keys) > 3 else ''}}}"
 
 
 def _option_for(subject: Subject, kind: Kind, names: list[str]) -> str:

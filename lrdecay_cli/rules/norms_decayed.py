@@ -1,6 +1,6 @@
 """Parameters of normalisation layers are decayed although the config means to exempt them.
 
-Weight decay pulls the gains of norms towards zero, which changes the scale of what they normalise and regularises nothing.
+Weight decay pulls the gains of norms towards zero, which only rescales what they normalise and regularises nothing.
 
 Norms are told by module (batch, instance, group and layer norm) and by what custom ones look like: a module whose type
 or name says norm (RMSNorm, LayerNorm2d, GRN) and that has one value for each channel. ``norm_decay_mult`` reaches the

@@ -2,8 +2,8 @@
 
 Groups are left with a weight decay of ``None``, and the optimizer dies of it in its first step.
 
-MMDetection's decay constructor copies ``optimizer.weight_decay`` into each group; where that is not set there is nothing
-to copy. An optimizer's own default (AdamW has 0.01) does not step in.
+MMDetection's decay constructor copies ``optimizer.weight_decay`` into each group; where that is not set there is
+nothing to copy. An optimizer's own default (AdamW has 0.01) does not step in.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def check(subject: Subject) -> Iterator[Fault]:
     if given is not None or not empty or len(empty) == len(group_map.groups):
         return
     yield Fault(
-        f"{len(empty)} of {len(group_map.groups)} groups have no weight decay (None), because the optimizer is given none",
+        f"{len(empty)} of {len(group_map.groups)} groups have weight decay None, for the optimizer is given none",
         f"{OPTION}=0.05, or 0 for no weight decay",
         parameters=[parameter.name for group in empty for parameter in group.parameters],
         option=OPTION,
