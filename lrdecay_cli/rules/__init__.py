@@ -8,12 +8,23 @@ from collections.abc import Iterable
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.rules import (
     biases_decayed,
+    custom_key_in_several_modules,
+    custom_key_matches_nothing,
+    custom_key_overrides_option,
+    custom_key_shadowed,
+    custom_setting_misspelt,
     everything_exempt,
     exemption_never_matches,
+    inherited_option_never_read,
     layer_scale_decayed,
     norms_decayed,
+    option_misplaced,
+    option_misspelt,
+    option_never_read,
+    option_without_effect,
     positions_decayed,
     scale_above_one,
+    shared_parameter_by_other_key,
     tokens_decayed,
     weight_decay_missing,
 )
@@ -30,6 +41,17 @@ RULES: tuple[Rule, ...] = (
     exemption_never_matches.RULE,
     everything_exempt.RULE,
     weight_decay_missing.RULE,
+    option_never_read.RULE,
+    inherited_option_never_read.RULE,
+    option_misspelt.RULE,
+    custom_setting_misspelt.RULE,
+    custom_key_matches_nothing.RULE,
+    custom_key_shadowed.RULE,
+    custom_key_in_several_modules.RULE,
+    custom_key_overrides_option.RULE,
+    option_without_effect.RULE,
+    option_misplaced.RULE,
+    shared_parameter_by_other_key.RULE,
 )
 """In the order of their codes."""
 

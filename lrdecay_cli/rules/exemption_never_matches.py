@@ -4,8 +4,8 @@ Whoever wrote the list believes that these parameters are not decayed, and they 
 
 MMDetection's decay constructor compares ``pos_embed`` and ``cls_token`` with the full name of a parameter, which is
 ``backbone.pos_embed``: its list can never match. The same is looked for in the lists that other constructors take in
-``paramwise_cfg`` (``no_decay_names``, ``skip_weight_decay``): each item should be the name of a parameter that ends up
-with weight decay 0.
+``paramwise_cfg`` (``no_decay_names``, ``skip_weight_decay``): each item should be the name of a parameter that ends
+up with weight decay 0.
 """
 
 from __future__ import annotations

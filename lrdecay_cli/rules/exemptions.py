@@ -106,11 +106,11 @@ def remedy(subject: Subject, kind: Kind, names: Iterable[str]) -> str:
         if subject.constructor == MMDET_DECAY:
             return "MMDetection's constructor exempts 1-D parameters alone: exempt these in one of your own"
         return "give them weight decay 0 in the constructor"
-    keyed = {name for matches in subject.custom_keys.values() for name in matches.wins}
-    if keyed.isdisjoint(names):
-        option = _option_for(subject, kind, names)
-        if option:
-            return f"{PARAMWISE}.{option}=0"
+    option = _option_for(subject, kind, names)
+    keyed = [key for key, matches in subject.custom_keys.items() if not {*names}.isdisjoint(matches.wins)]
+    if option:
+        beyond = f", and a custom key for those that go by {keyed[0]!r}" if keyed else ""
+        return f"{PARAMWISE}.{option}=0{beyond}"
     keys = sorted({_key(name) for name in names}, key=len)
     keys = [key for key in keys if not any(other != key and other in key for other in keys)]
     listed = ", ".join(f"{key!r}: dict(decay_mult=0)" for key in keys[:3])

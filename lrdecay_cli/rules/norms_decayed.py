@@ -2,10 +2,10 @@
 
 Weight decay pulls the gains of norms towards zero, which only rescales what they normalise and regularises nothing.
 
-Norms are told by module (batch, instance, group and layer norm) and by what custom ones look like: a module whose type
-or name says norm (RMSNorm, LayerNorm2d, GRN) and that has one value for each channel. ``norm_decay_mult`` reaches the
-first kind alone; for the others use ``flat_decay_mult`` or ``custom_keys``. Plain SGD with a small weight decay and no
-exemption at all decays norms by habit, and that is not reported.
+Norms are told by module (batch, instance, group and layer norm) and by what custom ones look like: a module whose
+type or name says norm (RMSNorm, LayerNorm2d, GRN) and that has one value for each channel. ``norm_decay_mult``
+reaches the first kind alone; for the others use ``flat_decay_mult`` or ``custom_keys``. Plain SGD with a small weight
+decay and no exemption at all decays norms by habit, and that is not reported.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 They are looked up and never multiplied with an input, so weight decay does not regularise them but wears them away.
 
 Absolute embeddings are told by name (``pos_embed``, ``position_embeddings``) or as an embedding inside a positional
-encoding; tables of relative positions by names such as ``relative_position_bias_table`` and ``rel_pos_h``.
-A module that computes positions (a convolution called ``pos_embed``) is left alone.
+encoding; tables of relative positions by names such as ``relative_position_bias_table`` and ``rel_pos_h``. A module
+that computes positions (a convolution called ``pos_embed``) is left alone.
 """
 
 from __future__ import annotations

@@ -1,0 +1,99 @@
+"""A custom key loses parameters to a longer one, and with them its settings.
+
+Of all keys in a name the longest one counts, alone: settings of the others are dropped and not merged.
+
+``custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0)}`` decays the backbone's norms, for
+``backbone`` is longer. The other way round, ``'backbone.norm': dict(decay_mult=0)`` takes its norms out of
+``backbone`` and trains them at the full rate. Keys of equal length go by alphabet. A longer key that reaches fewer
+parameters and sets the same fields is meant to win, and that is not reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lrdecay_cli.decay.constructors.custom_keys import KeyMatches
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.subject import MMPRETRAIN_DECAY, PARAMWISE, Subject
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each key and each longer one that takes settings from it."""
+    for key, matches in subject.custom_keys.items():
+        by_winner: dict[str, list[str]] = {}
+        for name, winner in matches.loses.items():
+            by_winner.setdefault(winner, []).append(name)
+        told = False
+        for winner, names in by_winner.items():
+            dropped = _dropped(subject, matches, subject.custom_keys[winner])
+            if dropped:
+                told = True
+                yield _fault(subject, matches, winner, names, dropped)
+        if by_winner and not matches.wins and not told:
+            yield Fault(
+                f"custom key {key!r} never counts: longer keys take all {len(matches.loses):,} of its parameters",
+                f"remove {key!r}",
+                parameters=matches.loses,
+                option=f"{PARAMWISE}.custom_keys.{key}",
+                severity="info",
+            )
+
+
+def _fault(subject: Subject, matches: KeyMatches, winner: str, names: list[str], dropped: Mapping[str, Any]) -> Fault:
+    share = "all" if not matches.wins and len(names) == len(matches.loses) else f"{len(names):,} of"
+    settings = ", ".join(f"{setting}={value!r}" for setting, value in dropped.items())
+    length = "longer" if len(winner) > len(matches.key) else "earlier"
+    return Fault(
+        f"custom key {matches.key!r} loses {share} its {len(matches.wins) + len(matches.loses):,} parameters to the "
+        f"{length} {winner!r}, and with them {settings}",
+        _remedy(subject, matches.key, winner, names, settings),
+        parameters=names,
+        option=f"{PARAMWISE}.custom_keys.{matches.key}",
+    )
+
+
+def _dropped(subject: Subject, loser: KeyMatches, winner: KeyMatches) -> dict[str, Any]:
+    """Settings of the loser that the winner neither has nor overrides on purpose."""
+    refines = {*winner.wins, *winner.loses} <= {*loser.wins, *loser.loses}
+    dropped = {}
+    for setting, value in loser.settings.items():
+        multiplier = setting in ("lr_mult", "decay_mult")
+        if winner.settings.get(setting, 1 if multiplier else None) == value:
+            continue
+        if setting in winner.settings and refines:
+            continue
+        if setting == "decay_mult" and not subject.group_map.base_weight_decay:
+            continue
+        if setting == "lr_mult" and subject.constructor == MMPRETRAIN_DECAY:
+            continue
+        dropped[setting] = value
+    return dropped
+
+
+def _remedy(subject: Subject, key: str, winner: str, names: list[str], settings: str) -> str:
+    if {*names} == {*subject.custom_keys[winner].wins}:
+        return f"add {settings} to {winner!r}"
+    joined = f"{winner.rstrip('.')}.{key.lstrip('.')}"
+    if any(joined in name for name in names):
+        return f"add a key that is longer still: {joined!r}: dict({settings}, ...)"
+    return f"add keys longer than {winner!r} for these parameters, with {settings}"
+
+
+RULE = Rule(
+    code="LRD506",
+    name="custom-key-shadowed",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True,\n"
+        "        custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0.0)}))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True,\n"
+        "        custom_keys={'backbone.stages': dict(lr_mult=0.1), 'head': dict(decay_mult=0.0)}))"
+    ),
+)
