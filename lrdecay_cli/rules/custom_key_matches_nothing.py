@@ -24,14 +24,14 @@ def check(subject: Subject) -> Iterator[Fault]:
         if not matches.matches_nothing:
             continue
         better = _better(subject, key)
-        harmless = not better and set(matches.settings) <= {"decay_mult"} and not matches.settings.get("decay_mult")
+        harmless = not better and matches.settings.get("decay_mult") == 0
         # Where the base names what only some of its models have.
         elsewhere = not better and f"custom_keys.{key}" in inherited
         yield Fault(
             f"custom key {key!r} is in the name of none of {len(subject.entries):,} parameters",
             f"did you mean {better!r}?"
             if better
-            else f"remove it, or name a part of a parameter's name such as {next(iter(subject.entries), '')!r}",
+            else "remove it, or give a part of a parameter's name: lrdecay inspect lists them",
             option=f"{PARAMWISE}.custom_keys.{key}",
             severity="info" if harmless or elsewhere else "error" if better and _changes_lr(matches.settings) else None,
         )

@@ -14,6 +14,7 @@ from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Module
 from lrdecay_cli.rules.parameter_kinds import Kind, kind_of
+from lrdecay_cli.rules.schedulers import Scheduler, schedulers_of
 
 MMDET_DECAY = "LearningRateDecayOptimizerConstructor"
 MMPRETRAIN_DECAY = "LearningRateDecayOptimWrapperConstructor"
@@ -152,3 +153,8 @@ class Subject:
         if self.constructor != MMDET_DECAY:
             return ()
         return tuple(name for name, decay in self.weight_decays.items() if decay and name.endswith(VAINLY_EXEMPT))
+
+    @cached_property
+    def schedulers(self) -> tuple[Scheduler, ...]:
+        """The config's schedulers of the lr."""
+        return schedulers_of(self.group_map)
