@@ -53,7 +53,8 @@ def _milestones(scheduler: Scheduler) -> Iterator[Fault]:
     of_all = "all of them" if len(late) == len(milestones) else f"{len(late)} of {len(milestones)}"
     are = "s {} are" if len(late) > 1 else " {} is"
     yield Fault(
-        f"milestone{are.format(listed)} never reached{from_begin}, for {whose} ends at {last:g} {scheduler.unit}: {of_all}",
+        f"milestone{are.format(listed)} never reached{from_begin}, for {whose} ends at {last:g} {scheduler.unit}: "
+        f"{of_all}",
         _remedy(scheduler, max(late), last),
         option=f"{scheduler.path}.milestones",
         severity="error" if len(late) == len(milestones) else None,
