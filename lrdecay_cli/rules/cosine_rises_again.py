@@ -26,8 +26,8 @@ def check(subject: Subject) -> Iterator[Fault]:
         if steps > half + 1 and back > 0.01:
             top = 1.0 if steps >= 2 * half else back
             yield Fault(
-                f"T_max={half:g} is shorter than the {steps:g} {scheduler.unit} of {scheduler.name}: the lr rises again "
-                f"to {top:.0%}",
+                f"T_max={half:g} is shorter than the {steps:g} {scheduler.unit} of {scheduler.name}: the lr rises "
+                f"again to {top:.0%}",
                 f"{scheduler.path}.T_max={steps:g}",
                 option=f"{scheduler.path}.T_max",
             )

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from lrdecay_cli.decay.constructors.custom_keys import KeyMatches
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
+from lrdecay_cli.rules.subject import Subject, key_option
 
 _PLUGIN = """\
 from mmpretrain.models import LinearClsHead
@@ -48,7 +48,7 @@ def check(subject: Subject) -> Iterator[Fault]:
             f"and {len(astray):,} more such as {astray[0]!r}",
             _remedy(key, matches, astray),
             parameters=astray,
-            option=f"{PARAMWISE}.custom_keys.{key}",
+            option=key_option(key),
         )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.option_names import nearest
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
+from lrdecay_cli.rules.subject import Subject, key_option
 
 
 def check(subject: Subject) -> Iterator[Fault]:
@@ -32,7 +32,7 @@ def check(subject: Subject) -> Iterator[Fault]:
             f"did you mean {better!r}?"
             if better
             else "remove it, or give a part of a parameter's name: lrdecay inspect lists them",
-            option=f"{PARAMWISE}.custom_keys.{key}",
+            option=key_option(key),
             severity="info" if harmless or elsewhere else "error" if better and _changes_lr(matches.settings) else None,
         )
 

@@ -12,16 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lrdecay_cli.decay.constructors.multipliers import Multiplier, multipliers_set
+from lrdecay_cli.decay.constructors.multipliers import Multiplier
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
+from lrdecay_cli.rules.subject import Subject, key_option
 
 _FIELDS = {"lr": "lr_mult", "weight_decay": "decay_mult"}
 
 
 def check(subject: Subject) -> Iterator[Fault]:
     """One fault for each key and option."""
-    multipliers = multipliers_set(subject.constructor, subject.options)
+    multipliers = subject.multipliers
     # Of the weight decay's options the first that fits counts, of the lr's the last.
     decays = [one for one in multipliers if one.target == "weight_decay"]
     lrs = [one for one in reversed(multipliers) if one.target == "lr"]
@@ -59,7 +59,7 @@ def _fault(subject: Subject, key: str, multiplier: Multiplier, names: list[str])
         f"{len(names):,} {one} by custom key {key!r} and not by {multiplier.option}={value!r}: {what} at {amount}",
         f"add longer keys for them with {_FIELDS[multiplier.target]}={value!r}",
         parameters=names,
-        option=f"{PARAMWISE}.custom_keys.{key}",
+        option=key_option(key),
         severity=None if multiplier.target == "weight_decay" else "info",
     )
 

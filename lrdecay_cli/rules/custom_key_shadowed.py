@@ -15,7 +15,7 @@ from typing import Any
 
 from lrdecay_cli.decay.constructors.custom_keys import KeyMatches
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import MMPRETRAIN_DECAY, PARAMWISE, Subject
+from lrdecay_cli.rules.subject import MMPRETRAIN_DECAY, Subject, key_option
 
 
 def check(subject: Subject) -> Iterator[Fault]:
@@ -35,7 +35,7 @@ def check(subject: Subject) -> Iterator[Fault]:
                 f"custom key {key!r} never counts: longer keys take all {len(matches.loses):,} of its parameters",
                 f"remove {key!r}",
                 parameters=matches.loses,
-                option=f"{PARAMWISE}.custom_keys.{key}",
+                option=key_option(key),
                 severity="info",
             )
 
@@ -49,7 +49,7 @@ def _fault(subject: Subject, matches: KeyMatches, winner: str, names: list[str],
         f"{length} {winner!r}, and with them {settings}",
         _remedy(subject, matches.key, winner, names, settings),
         parameters=names,
-        option=f"{PARAMWISE}.custom_keys.{matches.key}",
+        option=key_option(matches.key),
     )
 
 

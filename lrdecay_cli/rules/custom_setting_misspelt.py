@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.option_names import nearest
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
+from lrdecay_cli.rules.subject import Subject, key_option
 
 MULTIPLIERS = ("lr_mult", "decay_mult")
 
@@ -29,7 +29,7 @@ def check(subject: Subject) -> Iterator[Fault]:
                 f"custom key {key!r} sets {setting}={value!r}, which {subject.group_map.optimizer.type} does not know",
                 f"did you mean {name}={value!r}?" if name else f"remove {setting}, or set lr_mult or decay_mult",
                 parameters=matches.wins,
-                option=f"{PARAMWISE}.custom_keys.{key}.{setting}",
+                option=key_option(key, setting),
                 severity=None if name else "warning",
             )
 

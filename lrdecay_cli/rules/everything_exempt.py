@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
+from lrdecay_cli.rules.subject import Subject, key_option
 
 _PLUGIN = """\
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -46,7 +46,7 @@ def check(subject: Subject) -> Iterator[Fault]:
             f"all {len(weights):,} weights have weight decay 0, although the optimizer is given {base:g}",
             f"custom key {keys[0]!r} reaches them: name what it is meant for" if keys else remedy,
             parameters=weights,
-            option=f"{PARAMWISE}.custom_keys.{keys[0]}" if keys else "",
+            option=key_option(keys[0]) if keys else "",
         )
         return
     asked = {name for matches in subject.custom_keys.values() for name in matches.wins}

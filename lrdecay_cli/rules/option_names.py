@@ -12,7 +12,7 @@ from typing import Any
 from lrdecay_cli.decay.constructors.custom_keys import READERS
 from lrdecay_cli.decay.constructors.facts import subjects_of
 from lrdecay_cli.decay.constructors.multipliers import MULTIPLIERS, Multiplier
-from lrdecay_cli.rules.subject import DEFAULT, MMDET_DECAY, MMPRETRAIN_DECAY, Subject
+from lrdecay_cli.rules.subject import DEFAULT, LRDECAY, MMDET_DECAY, MMPRETRAIN_DECAY, Subject
 
 LAYER_DECAY = ("decay_rate", "num_layers", "decay_type")
 """What MMDetection's decay constructor goes by: one thing, in three options."""
@@ -29,6 +29,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
         *(multiplier.option for multiplier in MULTIPLIERS[MMPRETRAIN_DECAY]),
         "custom_keys",
     ),
+    LRDECAY: (*LAYER_DECAY, "backbone", "layers", "custom_keys", "strict_compat"),
 }
 """The options of each constructor that lrdecay knows, by class name."""
 
@@ -47,7 +48,7 @@ def unread(subject: Subject) -> Iterator[str]:
     for option, value in subject.options.items():
         if option not in reads:
             yield option
-        elif subject.constructor not in READERS and isinstance(value, Mapping):
+        elif subject.constructor not in (*READERS, LRDECAY) and isinstance(value, Mapping):
             yield from _unread_below(value, option, reads)
 
 

@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.decay.constructors.facts import subjects_of
-from lrdecay_cli.decay.constructors.multipliers import multipliers_set
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import MMPRETRAIN_DECAY, PARAMWISE, Subject
+from lrdecay_cli.rules.subject import MMPRETRAIN_DECAY, PARAMWISE, Subject, key_option
 
 _MULTIPLIERS = ("lr_mult", "decay_mult")
 
@@ -41,12 +40,10 @@ def _nothing_to_multiply(subject: Subject) -> Iterator[Fault]:
     given = optimizer.get("weight_decay") if isinstance(optimizer, dict) else None
     if given:
         return
-    options = [
-        one.option for one in multipliers_set(subject.constructor, subject.options) if one.target == "weight_decay"
-    ]
-    options += [
-        f"custom_keys.{key}.decay_mult" for key, one in subject.custom_keys.items() if "decay_mult" in one.settings
-    ]
+    options = [one.option for one in subject.multipliers if one.target == "weight_decay"]
+    for key, matches in subject.custom_keys.items():
+        if "decay_mult" in matches.settings:
+            options.append(key_option(key, "decay_mult").removeprefix(f"{PARAMWISE}."))
     if not options:
         return
     default = subject.group_map.base_weight_decay
@@ -75,13 +72,13 @@ def _ignored_lr(subject: Subject) -> Iterator[Fault]:
                     "the lr follows from the layer alone",
                     f"remove {setting}, or use a constructor that reads it",
                     parameters=matches.wins,
-                    option=f"{PARAMWISE}.custom_keys.{key}.{setting}",
+                    option=key_option(key, setting),
                     severity="error",
                 )
 
 
 def _fits_nothing(subject: Subject) -> Iterator[Fault]:
-    for multiplier in multipliers_set(subject.constructor, subject.options):
+    for multiplier in subject.multipliers:
         if multiplier.target == "weight_decay" and not subject.group_map.base_weight_decay:
             continue
         if any(multiplier.fit(one).fits for one in subjects_of(subject.group_map)):
@@ -100,7 +97,7 @@ def _fits_nothing(subject: Subject) -> Iterator[Fault]:
 
 
 def _ones(subject: Subject) -> Iterator[Fault]:
-    for multiplier in multipliers_set(subject.constructor, subject.options):
+    for multiplier in subject.multipliers:
         if subject.options[multiplier.option] == 1 and not subject.custom_keys:
             yield Fault(
                 f"{multiplier.option}=1 changes nothing",
@@ -110,7 +107,7 @@ def _ones(subject: Subject) -> Iterator[Fault]:
             )
     takes = {winner for matches in subject.custom_keys.values() for winner in matches.loses.values()}
     for key, matches in subject.custom_keys.items():
-        path = f"{PARAMWISE}.custom_keys.{key}"
+        path = key_option(key)
         if matches.frozen and not (matches.wins or matches.loses):
             yield Fault(
                 f"custom key {key!r} reaches {len(matches.frozen):,} frozen parameters and no other",

@@ -79,7 +79,7 @@ def _cut_off(scheduler: Scheduler) -> Iterator[Fault]:
         left = max(1 - steps / whole, 0) ** (scheduler.value("power", 1) if scheduler.family == "Poly" else 1)
     else:
         return
-    if left > _LEFT:
+    if left > _LEFT and scheduler.value("power", 1):
         option = next((name for name in ("T_max", "total_steps", "end") if name in scheduler.settings), "end")
         yield Fault(
             f"{scheduler.name} is made for {whole:g} {scheduler.unit}, and training stops after {steps:g} of them with "

@@ -8,14 +8,15 @@ outright and stand no other scheduler beside them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.schedulers import Scheduler, trained
 from lrdecay_cli.rules.subject import Subject
 
-_USED_UP = 0.01
-"""Below this share of the lr nothing is learnt any more."""
+_USED_UP = 0.05
+"""Below this share of the lr little is learnt any more."""
 
 
 def check(subject: Subject) -> Iterator[Fault]:
@@ -56,10 +57,15 @@ def _used_up(scheduler: Scheduler, others: list[Scheduler]) -> Iterator[Fault]:
     left = scheduler.length - scheduler.end
     if lowest is None or highest == 0 or steps < whole or left < max(1, 0.02 * scheduler.length):
         return
-    if lowest < _USED_UP * highest:
+    # Its last step is the one before its end, but where it is stepped each iteration that is all the same.
+    share = (
+        0.0 if scheduler.converted or scheduler.family == "Poly" else (1 + math.cos(math.pi * (steps - 1) / whole)) / 2
+    )
+    reached = lowest + (highest - lowest) * share
+    if reached < _USED_UP * highest:
         yield Fault(
-            f"{scheduler.name} is down to {lowest:g} at {scheduler.end:g} {scheduler.unit}, and training goes on for "
-            f"{left:g} more",
+            f"{scheduler.name} is down to {reached / highest:.1%} of the lr at {scheduler.end:g} {scheduler.unit}, and "
+            f"training goes on for {left:g} more",
             f"end={scheduler.length:g}"
             + (f" and T_max={scheduler.length - scheduler.begin:g}" if "T_max" in scheduler.settings else "")
             + ", or an eta_min to go on with",

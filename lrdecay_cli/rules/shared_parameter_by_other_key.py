@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
+from lrdecay_cli.rules.subject import Subject, key_option
 
 _PLUGIN = """\
 from mmpretrain.models import LinearClsHead
@@ -41,7 +41,7 @@ def check(subject: Subject) -> Iterator[Fault]:
                 f"{first[missed[0]]!r}" + (f", as do {len(missed) - 1:,} more" if len(missed) > 1 else ""),
                 f"name it as {first[missed[0]]!r}",
                 parameters=missed,
-                option=f"{PARAMWISE}.custom_keys.{key}",
+                option=key_option(key),
             )
 
 

@@ -10,6 +10,7 @@ from lrdecay_cli.analysis.patterns import Universe
 from lrdecay_cli.analysis.selection import Entry, entries
 from lrdecay_cli.decay import Family, find_family
 from lrdecay_cli.decay.constructors.custom_keys import KeyMatches, custom_key_matches
+from lrdecay_cli.decay.constructors.multipliers import Multiplier, multipliers_set
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Module
@@ -26,6 +27,12 @@ VAINLY_EXEMPT = (".pos_embed", ".cls_token")
 
 PARAMWISE = "optim_wrapper.paramwise_cfg"
 """Where the constructor's options stand in a config."""
+
+
+def key_option(key: str, setting: str = "") -> str:
+    """Path of a custom key, or of what it sets, in a config: ``optim_wrapper.paramwise_cfg.custom_keys['.bias']``."""
+    path = f"{PARAMWISE}.custom_keys{f'[{key!r}]' if '.' in key else f'.{key}'}"
+    return f"{path}.{setting}" if setting else path
 
 
 class Subject:
@@ -135,6 +142,11 @@ class Subject:
             return custom_key_matches(self.group_map)
         except DecayError:  # an lr that is no number
             return {}
+
+    @cached_property
+    def multipliers(self) -> tuple[Multiplier, ...]:
+        """The ``*_mult`` options that are set, where the constructor is known to read them."""
+        return multipliers_set(self.constructor, self.options)
 
     @cached_property
     def switched_off(self) -> frozenset[str]:

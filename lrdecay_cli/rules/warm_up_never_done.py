@@ -54,8 +54,10 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
             option=f"{scheduler.path}.end",
         )
     elif constant and scheduler.length is not None and (scheduler.end or 0) >= scheduler.length:
+        # Its last step gives the lr back, and is the one before its end.
+        held = min((scheduler.end or 0) - 1, scheduler.length) - scheduler.begin
         yield Fault(
-            f"{scheduler.name} holds the lr at {start:.3g} of what it is until training ends at {scheduler.length:g} "
+            f"{scheduler.name} holds the lr at {start:.3g} of what it is for {held:g} of {scheduler.length:g} "
             f"{scheduler.unit}",
             f"an end before {scheduler.length:g}, or factor=1",
             option=f"{scheduler.path}.end" if "end" in scheduler.settings else f"{scheduler.path}.factor",
