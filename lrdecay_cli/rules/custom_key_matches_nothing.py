@@ -4,7 +4,8 @@ What it asks for never happens: a backbone that should train at a tenth of the r
 
 A key is plain text that must be part of a parameter's name: no glob, no regular expression. mmengine puts a dot in
 front of nothing but the model's own parameters, so that ``.backbone`` finds nothing. A key that only exempts from
-weight decay and is like nothing in the model is an info, for configs name what some of a family's models have.
+weight decay and is like nothing in the model is an info, for configs name what some of a family's models have; where
+a base config has it, it is not reported.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ def check(subject: Subject) -> Iterator[Fault]:
             continue
         better = _better(subject, key)
         harmless = not better and matches.settings.get("decay_mult") == 0
-        # Where the base names what only some of its models have.
+        # A base names what only some of its models have.
         elsewhere = not better and f"custom_keys.{key}" in inherited
+        if harmless and elsewhere:
+            continue
         yield Fault(
             f"custom key {key!r} is in the name of none of {len(subject.entries):,} parameters",
             f"did you mean {better!r}?"

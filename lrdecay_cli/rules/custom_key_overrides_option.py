@@ -33,7 +33,7 @@ def check(subject: Subject) -> Iterator[Fault]:
                 told.update(names)
                 value, own = subject.options[multiplier.option], _own(matches.settings, multiplier)
                 meant = len(names) == len(matches.wins) and _FIELDS[multiplier.target] in matches.settings
-                if names and own is not None and own != value and not meant and _counts(subject, multiplier):
+                if names and own is not None and own != value != 1 and not meant and _counts(subject, multiplier):
                     yield _fault(subject, key, multiplier, names)
 
 

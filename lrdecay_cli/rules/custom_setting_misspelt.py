@@ -38,11 +38,26 @@ def _optimizer_options(subject: Subject, key: str) -> Iterator[str]:
     """Options that groups have which the key did not make, or that the config gives to the optimizer."""
     yield from subject.group_map.optimizer.options
     own = subject.custom_keys[key]
-    for group in subject.group_map.groups:
-        made_by_key = any(parameter.name in own.wins for parameter in group.parameters)
-        yield from (option for option in group.options if not made_by_key or option not in own.settings)
-    if all(matches is own or not matches.wins for matches in subject.custom_keys.values()):
-        yield from ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
+    others = [
+        group
+        for group in subject.group_map.groups
+        if not any(parameter.name in own.wins for parameter in group.parameters)
+    ]
+    # What another key made up is told of that key.
+    made_up = {setting for matches in subject.custom_keys.values() for setting in matches.settings}
+    yield from (option for group in others for option in group.options if option not in made_up)
+    common = set.intersection(*({*group.options} for group in others)) if others else set()
+    yield from common or (
+        "betas",
+        "eps",
+        "momentum",
+        "dampening",
+        "nesterov",
+        "amsgrad",
+        "foreach",
+        "fused",
+        "maximize",
+    )
 
 
 RULE = Rule(

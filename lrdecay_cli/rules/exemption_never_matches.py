@@ -10,9 +10,9 @@ up with weight decay 0.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.exemptions import exemption_lists, vainly_exempt
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.subject import MMDET_DECAY, PARAMWISE, Subject
 
@@ -27,44 +27,38 @@ class ConvNeXtWithTokens(ConvNeXt):
         super().__init__(**settings)
         self.{name} = nn.Parameter(nn.Linear(4, 4).weight.detach()[None{index}])
 """
-_LISTED = re.compile(
-    r"(?i)^(?:no|skip|without|exclude|exempt|ignore).*(?:decay|wd)|(?:decay|wd).*(?:skip|exclude|exempt|ignore)"
-)
 
 
 def check(subject: Subject) -> Iterator[Fault]:
     """One fault for the fixed list of MMDetection's constructor, one for each item of a list in the options."""
-    if subject.constructor == MMDET_DECAY and subject.vainly_exempt:
-        names = subject.vainly_exempt
-        yield Fault(
-            f"{MMDET_DECAY} means to exempt pos_embed and cls_token, but compares them with full names such as "
-            f"{names[0]!r}: {len(names)} of them {'is' if len(names) == 1 else 'are'} decayed at "
-            f"{subject.weight_decays[names[0]]:g}",
-            "give these parameters weight decay 0 in a constructor of your own",
-            parameters=names,
-        )
-    for option, items in subject.options.items():
-        if not _LISTED.search(option) or not isinstance(items, (list, tuple)):
+    for option, items in exemption_lists(subject).items():
+        if option:
+            for item in items:
+                yield from _listed(subject, f"{PARAMWISE}.{option}", item)
             continue
-        for item in (item for item in items if isinstance(item, str) and item):
-            yield from _listed(subject, f"{PARAMWISE}.{option}", item)
+        names = [name for item in items for name in vainly_exempt(subject, item)]
+        if names:
+            yield Fault(
+                f"{MMDET_DECAY} means to exempt {' and '.join(items)}, but compares them with full names such as "
+                f"{names[0]!r}: {len(names)} {'is' if len(names) == 1 else 'are'} decayed at "
+                f"{subject.weight_decays[names[0]]:g}",
+                "give them weight decay 0 in a constructor of your own",
+                parameters=names,
+            )
 
 
 def _listed(subject: Subject, option: str, item: str) -> Iterator[Fault]:
-    meant = [name for name in subject.entries if item in name]
-    decayed = [name for name in meant if subject.weight_decays.get(name)]
-    if not meant:
-        yield Fault(
-            f"{item!r} is in no parameter's name, so it exempts nothing",
-            f"remove {item!r} from the list",
-            option=option,
-        )
-    elif decayed and all(subject.weight_decays.get(name) != 0 for name in meant):
+    decayed = vainly_exempt(subject, item)
+    if decayed:
         yield Fault(
             f"{item!r} is listed as exempt, but {decayed[0]!r} is decayed at {subject.weight_decays[decayed[0]]:g}",
             f"list the full name: {decayed[0]!r}",
             parameters=decayed,
             option=option,
+        )
+    elif not any(item in name for name in subject.entries):
+        yield Fault(
+            f"{item!r} is in no parameter's name and exempts nothing", f"remove {item!r} from the list", option=option
         )
 
 

@@ -17,6 +17,13 @@ STRONG = 0.01
 _DECOUPLED = re.compile(r"(?i)adamw|lion|lamb|lars|adan|sophia|muon")
 
 
+_LISTED = re.compile(
+    r"(?i)^(?:no|skip|without|exclude|exempt|ignore).*(?:decay|wd)|(?:decay|wd).*(?:skip|exclude|exempt|ignore)"
+)
+_MMDET_LIST = ("pos_embed", "cls_token")
+"""What MMDetection's decay constructor compares with full names, and so exempts where nothing stands before it."""
+
+
 class Standing(NamedTuple):
     """How the trainable parameters of one kind stand."""
 
@@ -90,6 +97,29 @@ def decayed_faults(
         elif not is_strong(subject):
             message += ", while parameters of other kinds are exempt"
         yield Fault(message, remedy(subject, kind, named), parameters=named, severity=severity)
+
+
+def exemption_lists(subject: Subject) -> dict[str, tuple[str, ...]]:
+    """Names that a list exempts from weight decay, by option; MMDetection's own list is under the empty option."""
+    found = {
+        option: tuple(item for item in items if isinstance(item, str) and item)
+        for option, items in subject.options.items()
+        if _LISTED.search(option) and isinstance(items, (list, tuple))
+    }
+    return {"": _MMDET_LIST, **found} if subject.constructor == MMDET_DECAY else found
+
+
+def vainly_exempt(subject: Subject, item: str) -> list[str]:
+    """Decayed parameters that an item of such a list means; none where it exempts some."""
+    meant = [name for name in subject.weight_decays if f".{item}" in f".{name}"]
+    return meant if all(subject.weight_decays[name] for name in meant) else []
+
+
+def all_vainly_exempt(subject: Subject) -> set[str]:
+    """The same for every item of every list."""
+    return {
+        name for items in exemption_lists(subject).values() for item in items for name in vainly_exempt(subject, item)
+    }
 
 
 def counted(number: int, noun: str) -> str:

@@ -15,6 +15,9 @@ from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.schedulers import Scheduler, names, trained
 from lrdecay_cli.rules.subject import Subject
 
+_NOTABLE = 0.01
+"""Below this share of the highest lr, nothing is learnt at ``eta_min`` that could harm."""
+
 
 def check(subject: Subject) -> Iterator[Fault]:
     """One fault for each scheduler."""
@@ -45,6 +48,7 @@ def _above(subject: Subject, scheduler: Scheduler, lowest: float) -> Iterator[Fa
     elif least == 0 and lowest > 0:
         raised += " from 0, so they do train"
     base = subject.group_map.base_lr
+    highest = max(lr for _, lr in trained(scheduler.groups))
     if scheduler.family == "Poly":
         remedy = f"{scheduler.path}.eta_min=0, or any lr below {least:g}"
     else:
@@ -56,7 +60,7 @@ def _above(subject: Subject, scheduler: Scheduler, lowest: float) -> Iterator[Fa
         remedy,
         parameters=parameters,
         option=f"{scheduler.path}.eta_min",
-        severity="warning" if least == lowest else None,
+        severity=None if least == 0 or (least < lowest and lowest >= _NOTABLE * highest) else "warning",
     )
 
 

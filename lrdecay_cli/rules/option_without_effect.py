@@ -109,8 +109,11 @@ def _ones(subject: Subject) -> Iterator[Fault]:
     for key, matches in subject.custom_keys.items():
         path = key_option(key)
         if matches.frozen and not (matches.wins or matches.loses):
+            if matches.settings.get("lr_mult", 1) == 1:
+                continue  # Nobody misses an exemption of what is frozen.
+            many = "s" if len(matches.frozen) > 1 else ""
             yield Fault(
-                f"custom key {key!r} reaches {len(matches.frozen):,} frozen parameters and no other",
+                f"custom key {key!r} reaches {len(matches.frozen):,} frozen parameter{many} and no other",
                 f"remove {key!r}, or train what it names",
                 parameters=matches.frozen,
                 option=path,

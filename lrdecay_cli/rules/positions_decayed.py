@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.exemptions import decayed_faults
+from lrdecay_cli.rules.exemptions import all_vainly_exempt, decayed_faults
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.subject import Subject
 
@@ -25,7 +25,7 @@ model = dict(
 
 def check(subject: Subject) -> Iterator[Fault]:
     """One fault each for absolute embeddings and for relative tables, but for those that LRD406 and LRD508 tell."""
-    left_out = {*subject.switched_off, *subject.vainly_exempt}
+    left_out = {*subject.switched_off, *all_vainly_exempt(subject)}
     yield from decayed_faults(
         subject,
         ["position", "relative-position"],

@@ -22,9 +22,6 @@ MMPRETRAIN_DECAY = "LearningRateDecayOptimWrapperConstructor"
 DEFAULT = "DefaultOptimWrapperConstructor"
 LRDECAY = "LayerDecayOptimWrapperConstructor"
 
-VAINLY_EXEMPT = (".pos_embed", ".cls_token")
-"""What MMDetection's decay constructor exempts where nothing stands in front of it."""
-
 PARAMWISE = "optim_wrapper.paramwise_cfg"
 """Where the constructor's options stand in a config."""
 
@@ -150,21 +147,15 @@ class Subject:
 
     @cached_property
     def switched_off(self) -> frozenset[str]:
-        """Parameters that a ``*_decay_mult`` option is meant for and that go by a custom key instead."""
-        return frozenset(
-            name
-            for matches in self.custom_keys.values()
-            for option, names in matches.switches_off.items()
-            if option.endswith("decay_mult")
-            for name in names
-        )
-
-    @cached_property
-    def vainly_exempt(self) -> tuple[str, ...]:
-        """Decayed parameters that MMDetection's decay constructor means to exempt, and compares with full names."""
-        if self.constructor != MMDET_DECAY:
-            return ()
-        return tuple(name for name, decay in self.weight_decays.items() if decay and name.endswith(VAINLY_EXEMPT))
+        """Parameters that an option or a custom key with a decay multiplier loses to a custom key."""
+        found: set[str] = set()
+        for matches in self.custom_keys.values():
+            for option, names in matches.switches_off.items():
+                if option.endswith("decay_mult"):
+                    found.update(names)
+            if "decay_mult" in matches.settings:
+                found.update(matches.loses)
+        return frozenset(found)
 
     @cached_property
     def schedulers(self) -> tuple[Scheduler, ...]:
