@@ -15,6 +15,8 @@ from lrdecay_cli.rules.option_names import nearest
 from lrdecay_cli.rules.subject import Subject, key_option
 
 MULTIPLIERS = ("lr_mult", "decay_mult")
+TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
+"""What a group may have where all groups go by the key, so that none shows what the optimizer knows."""
 
 
 def check(subject: Subject) -> Iterator[Fault]:
@@ -43,21 +45,8 @@ def _optimizer_options(subject: Subject, key: str) -> Iterator[str]:
         for group in subject.group_map.groups
         if not any(parameter.name in own.wins for parameter in group.parameters)
     ]
-    # What another key made up is told of that key.
-    made_up = {setting for matches in subject.custom_keys.values() for setting in matches.settings}
-    yield from (option for group in others for option in group.options if option not in made_up)
     common = set.intersection(*({*group.options} for group in others)) if others else set()
-    yield from common or (
-        "betas",
-        "eps",
-        "momentum",
-        "dampening",
-        "nesterov",
-        "amsgrad",
-        "foreach",
-        "fused",
-        "maximize",
-    )
+    yield from common or TORCH_OPTIONS
 
 
 RULE = Rule(
