@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 from lrdecay_cli.decay.constructors.custom_keys import KeyMatches
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject, key_option
+from lrdecay_cli.rules.key_wording import key_option
+from lrdecay_cli.rules.subject import Subject
 
 _PLUGIN = """\
 from mmpretrain.models import LinearClsHead
@@ -30,7 +31,8 @@ class Distilling(LinearClsHead):
 
 def check(subject: Subject) -> Iterator[Fault]:
     """One fault for each key."""
-    own = subject.prefix.removesuffix("backbone.")
+    # A model inside another one is what the constructor sees.
+    own = "module." if all(name.startswith("module.") for name in subject.entries) else ""
     top = {name.removeprefix(own).partition(".")[0] for name in subject.entries}
     for key, matches in subject.custom_keys.items():
         if all(value == 1 for value in matches.settings.values()):

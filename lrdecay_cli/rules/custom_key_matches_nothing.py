@@ -14,8 +14,9 @@ import re
 from collections.abc import Iterator
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.key_wording import key_option
 from lrdecay_cli.rules.option_names import nearest
-from lrdecay_cli.rules.subject import Subject, key_option
+from lrdecay_cli.rules.subject import Subject
 
 
 def check(subject: Subject) -> Iterator[Fault]:

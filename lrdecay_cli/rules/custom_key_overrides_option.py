@@ -14,7 +14,8 @@ from typing import Any
 
 from lrdecay_cli.decay.constructors.multipliers import Multiplier
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject, key_option
+from lrdecay_cli.rules.key_wording import as_dict, key_option, longer_key
+from lrdecay_cli.rules.subject import Subject
 
 _FIELDS = {"lr": "lr_mult", "weight_decay": "decay_mult"}
 
@@ -47,17 +48,18 @@ def _counts(subject: Subject, multiplier: Multiplier) -> bool:
 
 
 def _fault(subject: Subject, key: str, multiplier: Multiplier, names: list[str]) -> Fault:
-    value = subject.options[multiplier.option]
+    value, settings = subject.options[multiplier.option], subject.custom_keys[key].settings
     what = "decayed" if multiplier.target == "weight_decay" else "trained"
     amount = (
         f"{subject.weight_decays.get(names[0], 0):g}"
         if multiplier.target == "weight_decay"
-        else f"{_FIELDS['lr']} {_own(subject.custom_keys[key].settings, multiplier)}"
+        else f"{_FIELDS['lr']} {_own(settings, multiplier)}"
     )
     one = "parameter goes" if len(names) == 1 else "parameters go"
     return Fault(
         f"{len(names):,} {one} by custom key {key!r} and not by {multiplier.option}={value!r}: {what} at {amount}",
-        f"add longer keys for them with {_FIELDS[multiplier.target]}={value!r}",
+        f"keys longer than {key!r} for them, such as {longer_key(names[0], key)!r}: "
+        f"{as_dict({**settings, _FIELDS[multiplier.target]: value})}",
         parameters=names,
         option=key_option(key),
         severity=None if multiplier.target == "weight_decay" else "info",

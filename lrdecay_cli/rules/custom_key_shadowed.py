@@ -14,8 +14,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrdecay_cli.decay.constructors.custom_keys import KeyMatches
+from lrdecay_cli.rules.custom_setting_misspelt import known_settings
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import MMPRETRAIN_DECAY, Subject, key_option
+from lrdecay_cli.rules.key_wording import as_dict, key_option, longer_key
+from lrdecay_cli.rules.subject import MMPRETRAIN_DECAY, Subject
 
 
 def check(subject: Subject) -> Iterator[Fault]:
@@ -30,7 +32,8 @@ def check(subject: Subject) -> Iterator[Fault]:
             if dropped:
                 told = True
                 yield _fault(subject, matches, winner, names, dropped)
-        if by_winner and not matches.wins and not told:
+        known = known_settings(subject, key)
+        if by_winner and not matches.wins and not told and known.issuperset(matches.settings):
             yield Fault(
                 f"custom key {key!r} never counts: longer keys take all {len(matches.loses):,} of its parameters",
                 f"remove {key!r}",
@@ -47,7 +50,7 @@ def _fault(subject: Subject, matches: KeyMatches, winner: str, names: list[str],
     return Fault(
         f"custom key {matches.key!r} loses {share} its {len(matches.wins) + len(matches.loses):,} parameters to the "
         f"{length} {winner!r}, and with them {settings}",
-        _remedy(subject, matches.key, winner, names, settings),
+        _remedy(subject, matches.key, winner, names, dropped),
         parameters=names,
         option=key_option(matches.key),
     )
@@ -57,11 +60,12 @@ def _dropped(subject: Subject, loser: KeyMatches, winner: KeyMatches) -> dict[st
     """Settings of the loser that the winner neither has nor overrides on purpose."""
     refines = {*winner.wins, *winner.loses} <= {*loser.wins, *loser.loses}
     dropped = {}
+    known = known_settings(subject, loser.key)
     for setting, value in loser.settings.items():
         multiplier = setting in ("lr_mult", "decay_mult")
         if winner.settings.get(setting, 1 if multiplier else None) == value:
             continue
-        if setting in winner.settings and refines:
+        if (setting in winner.settings and refines) or setting not in known:
             continue
         if setting == "decay_mult" and not subject.group_map.base_weight_decay:
             continue
@@ -71,13 +75,13 @@ def _dropped(subject: Subject, loser: KeyMatches, winner: KeyMatches) -> dict[st
     return dropped
 
 
-def _remedy(subject: Subject, key: str, winner: str, names: list[str], settings: str) -> str:
+def _remedy(subject: Subject, key: str, winner: str, names: list[str], dropped: Mapping[str, Any]) -> str:
+    settings = {**subject.custom_keys[winner].settings, **dropped}
     if {*names} == {*subject.custom_keys[winner].wins}:
-        return f"add {settings} to {winner!r}"
+        return f"write {winner!r}: {as_dict(settings)}"
     joined = f"{winner.rstrip('.')}.{key.lstrip('.')}"
-    if any(joined in name for name in names):
-        return f"add a key that is longer still: {joined!r}: dict({settings}, ...)"
-    return f"add keys longer than {winner!r} for these parameters, with {settings}"
+    longer = joined if any(joined in name for name in names) else longer_key(names[0], winner)
+    return f"keys longer than {winner!r} for them, such as {longer!r}: {as_dict(settings)}"
 
 
 RULE = Rule(

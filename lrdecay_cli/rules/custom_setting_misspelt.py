@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.key_wording import key_option
 from lrdecay_cli.rules.option_names import nearest
-from lrdecay_cli.rules.subject import Subject, key_option
+from lrdecay_cli.rules.subject import Subject
 
 MULTIPLIERS = ("lr_mult", "decay_mult")
 TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
@@ -22,7 +23,7 @@ TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad",
 def check(subject: Subject) -> Iterator[Fault]:
     """One fault for each setting of each key."""
     for key, matches in subject.custom_keys.items():
-        known = {*MULTIPLIERS, "lr", "weight_decay", *_optimizer_options(subject, key)}
+        known = known_settings(subject, key)
         for setting, value in matches.settings.items():
             if setting in known:
                 continue
@@ -34,6 +35,11 @@ def check(subject: Subject) -> Iterator[Fault]:
                 option=key_option(key, setting),
                 severity=None if name else "warning",
             )
+
+
+def known_settings(subject: Subject, key: str) -> set[str]:
+    """What a custom key may set, as far as the map shows."""
+    return {*MULTIPLIERS, "lr", "weight_decay", *_optimizer_options(subject, key)}
 
 
 def _optimizer_options(subject: Subject, key: str) -> Iterator[str]:

@@ -52,7 +52,7 @@ def _above(subject: Subject, scheduler: Scheduler, lowest: float) -> Iterator[Fa
     if scheduler.family == "Poly":
         remedy = f"{scheduler.path}.eta_min=0, or any lr below {least:g}"
     else:
-        ratio = lowest / base if base and lowest < base else 0.01
+        ratio = min(lowest / base, 0.1) if base else 0.01
         remedy = f"eta_min_ratio={ratio:.3g} in place of eta_min keeps the groups apart"
     yield Fault(
         f"eta_min={lowest:g} of {scheduler.name} is not below the lr of {len(parameters):,} "

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 
 from lrdecay_cli.decay.constructors.facts import subjects_of
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import MMPRETRAIN_DECAY, PARAMWISE, Subject, key_option
+from lrdecay_cli.rules.key_wording import key_option
+from lrdecay_cli.rules.subject import MMPRETRAIN_DECAY, PARAMWISE, Subject
 
 _MULTIPLIERS = ("lr_mult", "decay_mult")
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject, key_option
+from lrdecay_cli.rules.key_wording import key_option
+from lrdecay_cli.rules.subject import Subject
 
 _PLUGIN = """\
 from mmpretrain.models import LinearClsHead

@@ -26,12 +26,6 @@ PARAMWISE = "optim_wrapper.paramwise_cfg"
 """Where the constructor's options stand in a config."""
 
 
-def key_option(key: str, setting: str = "") -> str:
-    """Path of a custom key, or of what it sets, in a config: ``optim_wrapper.paramwise_cfg.custom_keys['.bias']``."""
-    path = f"{PARAMWISE}.custom_keys{f'[{key!r}]' if '.' in key else f'.{key}'}"
-    return f"{path}.{setting}" if setting else path
-
-
 class Subject:
     """A group map, and the views of it that rules share. Nothing here needs torch."""
 
