@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.schedulers import Scheduler, number, training_length, training_unit
+from lrdecay_cli.rules.plain_values import number
+from lrdecay_cli.rules.schedulers import Scheduler, training_length, training_unit
 from lrdecay_cli.rules.subject import Subject
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from lrdecay_cli.decay.constructors.custom_keys import READERS
 from lrdecay_cli.decay.constructors.facts import subjects_of
 from lrdecay_cli.decay.constructors.multipliers import MULTIPLIERS, Multiplier
+from lrdecay_cli.rules.plain_values import number
 from lrdecay_cli.rules.subject import DEFAULT, LRDECAY, MMDET_DECAY, MMPRETRAIN_DECAY, Subject
 
 LAYER_DECAY = ("decay_rate", "num_layers", "decay_type")
@@ -111,12 +112,12 @@ _MULT = {"lr": "lr_mult", "weight_decay": "decay_mult"}
 
 def _otherwise(subject: Subject, names: Iterable[str], settings: Mapping[str, Any]) -> Iterator[str]:
     base = subject.group_map.base_weight_decay or 0.0
-    lr_mult, decay_mult = settings.get("lr_mult", 1), settings.get("decay_mult", 1)
+    lr_mult, decay_mult = number(settings.get("lr_mult", 1)), number(settings.get("decay_mult", 1))
     further = any(key not in ("lr_mult", "decay_mult") for key in settings)
     for name in names:
         weight_decay = subject.weight_decays.get(name)
         # The decay mult of 1 asks for what there is anyway.
         if weight_decay is not None and (
-            lr_mult != 1 or further or (decay_mult != 1 and weight_decay != base * decay_mult)
+            lr_mult != 1 or further or decay_mult is None or (decay_mult != 1 and weight_decay != base * decay_mult)
         ):
             yield name

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.schedulers import names, number, trained
+from lrdecay_cli.rules.plain_values import number
+from lrdecay_cli.rules.schedulers import names, trained
 from lrdecay_cli.rules.subject import Subject
 
 _CLOSE = 0.1

@@ -13,7 +13,8 @@ import math
 from collections.abc import Iterator
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.schedulers import Scheduler, number
+from lrdecay_cli.rules.plain_values import number
+from lrdecay_cli.rules.schedulers import Scheduler
 from lrdecay_cli.rules.subject import Subject
 
 _LEFT = 0.05
@@ -76,10 +77,11 @@ def _cut_off(scheduler: Scheduler) -> Iterator[Fault]:
         left = (1 + math.cos(math.pi * min(steps / whole, 1))) / 2
     elif scheduler.family in ("Poly", "Linear", "OneCycle"):
         whole = scheduler.value("total_steps", 0) or scheduler.end - scheduler.begin
-        left = max(1 - steps / whole, 0) ** (scheduler.value("power", 1) if scheduler.family == "Poly" else 1)
+        power = scheduler.value("power", 1) if scheduler.family == "Poly" else 1
+        left = max(1 - steps / whole, 0) ** power if power > 0 else 0
     else:
         return
-    if left > _LEFT and scheduler.value("power", 1):
+    if left > _LEFT:
         option = next((name for name in ("T_max", "total_steps", "end") if name in scheduler.settings), "end")
         yield Fault(
             f"{scheduler.name} is made for {whole:g} {scheduler.unit}, and training stops after {steps:g} of them with "

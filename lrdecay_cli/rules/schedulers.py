@@ -6,11 +6,11 @@ Source: mmengine 0.10, ``Runner._build_param_scheduler`` and ``mmengine.optim.sc
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.rules.plain_values import number
 
 Unit = Literal["epochs", "iterations"]
 
@@ -79,13 +79,6 @@ class Scheduler(NamedTuple):
 def schedulers_of(group_map: GroupMap) -> tuple[Scheduler, ...]:
     """Every scheduler of the lr, in the config's order."""
     return tuple(_each(group_map))
-
-
-def number(value: Any) -> float | None:
-    """The value if it is a finite number, else None."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    return value
 
 
 def training_unit(train_cfg: Mapping[str, Any]) -> Unit | None:

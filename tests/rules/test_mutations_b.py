@@ -165,3 +165,46 @@ def test_each_rule_is_mutated() -> None:
     # These need another model or constructor: test_wild_b.py has them.
     elsewhere = {"LRD406", "LRD507", "LRD511"}
     assert mutated | elsewhere == {rule.code for rule in RULES if rule.code[3] in "456"}
+
+
+JUNK: tuple[Any, ...] = (None, "x", "0", -1, 0, 1.5, True, [], {}, [1, "x", None], {"a": 1}, {"lr_mult": "x"}, 1e300)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Paths of everything within plain values."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
+
+
+def replaced(value: Any, path: tuple[Any, ...], other: Any) -> Any:
+    """The plain values with another one in one place."""
+    if not path:
+        return other
+    copied = dict(value) if isinstance(value, dict) else list(value)
+    copied[path[0]] = replaced(value[path[0]], path[1:], other)
+    return copied
+
+
+def test_junk_in_a_config_is_no_traceback(clean: GroupMap) -> None:
+    """What a config says may be of any type; rules say nothing rather than fail."""
+    plain = msgspec.json.decode(msgspec.json.encode(clean))
+    plain["training"]["param_scheduler"] += [
+        {"type": "MultiStepLR", "milestones": [3], "gamma": 0.1, "end": 12},
+        {"type": "OneCycleLR", "eta_max": 0.1, "total_steps": 12},
+        {"type": "PolyLR", "power": 1, "eta_min": 1e-6},
+        {"type": "ConstantLR", "factor": 0.5},
+    ]
+    plain["training"]["misplaced"] = {"paramwise_cfg": {"custom_keys": {}}}
+    plain["constructor"]["options"].update(norm_decay_mult=0.5, bias_lr_mult=2.0, no_decay_names=["x"], decay_rate=0.7)
+    tried = 0
+    for part in (("constructor", "options"), *(("training", inner) for inner in plain["training"])):
+        value = plain[part[0]][part[1]]
+        for place in places(value):
+            for junk in JUNK:
+                try:
+                    broken = msgspec.convert(replaced(plain, (*part, *place), junk), GroupMap)
+                except msgspec.ValidationError:
+                    continue  # No map has that.
+                codes(broken)
+                tried += 1
+    assert tried > 500
