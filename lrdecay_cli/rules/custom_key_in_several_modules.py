@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from lrdecay_cli.decay.constructors.custom_keys import KeyMatches
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.key_wording import key_option
+from lrdecay_cli.rules.key_wording import key_option, longer_key
 from lrdecay_cli.rules.subject import Subject
 
 _PLUGIN = """\
@@ -77,7 +77,18 @@ def _remedy(key: str, matches: KeyMatches, astray: list[str]) -> str:
     for longer in (f"{key}.", f".{key}.", f".{key}"):
         if all(longer in name for name in right) and not any(longer in name for name in astray):
             return f"write {longer!r}"
-    return f"write more of the name: {right[0]!r}"
+    # What is astray has the key as a word too: only a longer key can take it away again.
+    return f"a longer key for the others, such as {_common(astray, key)!r}: dict(lr_mult=1.0)"
+
+
+def _common(names: list[str], key: str) -> str:
+    """The shortest path that all names share and that is longer than the key, else the first name."""
+    parts = names[0].split(".")
+    for end in range(1, len(parts)):
+        path = ".".join(parts[:end])
+        if len(path) > len(key) and all(name.startswith(f"{path}.") for name in names):
+            return path
+    return longer_key(names[0], key)
 
 
 RULE = Rule(

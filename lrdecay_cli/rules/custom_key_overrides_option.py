@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lrdecay_cli.decay.constructors.multipliers import Multiplier
+from lrdecay_cli.rules.custom_key_shadowed import losing
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import as_dict, key_option, longer_key
 from lrdecay_cli.rules.subject import Subject
@@ -21,14 +22,14 @@ _FIELDS = {"lr": "lr_mult", "weight_decay": "decay_mult"}
 
 
 def check(subject: Subject) -> Iterator[Fault]:
-    """One fault for each key and option."""
+    """One fault for each key and option, but for what is one key's loss to another: that is LRD506's."""
     multipliers = subject.multipliers
     # Of the weight decay's options the first that fits counts, of the lr's the last.
     decays = [one for one in multipliers if one.target == "weight_decay"]
     lrs = [one for one in reversed(multipliers) if one.target == "lr"]
     for key, matches in subject.custom_keys.items():
         for alternatives in (decays, lrs):
-            told: set[str] = set()
+            told: set[str] = losing(subject, _FIELDS[alternatives[0].target]) if alternatives else set()
             for multiplier in alternatives:
                 names = [name for name in matches.switches_off.get(multiplier.option, ()) if name not in told]
                 told.update(names)

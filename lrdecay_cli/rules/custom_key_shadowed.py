@@ -23,17 +23,14 @@ from lrdecay_cli.rules.subject import MMPRETRAIN_DECAY, Subject
 def check(subject: Subject) -> Iterator[Fault]:
     """One fault for each key and each longer one that takes settings from it."""
     for key, matches in subject.custom_keys.items():
-        by_winner: dict[str, list[str]] = {}
-        for name, winner in matches.loses.items():
-            by_winner.setdefault(winner, []).append(name)
         told = False
-        for winner, names in by_winner.items():
+        for winner, names in _by_winner(matches).items():
             dropped = _dropped(subject, matches, subject.custom_keys[winner])
             if dropped:
                 told = True
                 yield _fault(subject, matches, winner, names, dropped)
         known = known_settings(subject, key)
-        if by_winner and not matches.wins and not told and known.issuperset(matches.settings):
+        if matches.loses and not matches.wins and not told and known.issuperset(matches.settings):
             yield Fault(
                 f"custom key {key!r} never counts: longer keys take all {len(matches.loses):,} of its parameters",
                 f"remove {key!r}",
@@ -41,6 +38,24 @@ def check(subject: Subject) -> Iterator[Fault]:
                 option=key_option(key),
                 severity="info",
             )
+
+
+def losing(subject: Subject, setting: str) -> set[str]:
+    """Parameters for which some key's ``setting`` (``decay_mult``) is dropped for a longer key."""
+    return {
+        name
+        for matches in subject.custom_keys.values()
+        for winner, names in _by_winner(matches).items()
+        if setting in _dropped(subject, matches, subject.custom_keys[winner])
+        for name in names
+    }
+
+
+def _by_winner(matches: KeyMatches) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, winner in matches.loses.items():
+        found.setdefault(winner, []).append(name)
+    return found
 
 
 def _fault(subject: Subject, matches: KeyMatches, winner: str, names: list[str], dropped: Mapping[str, Any]) -> Fault:
