@@ -95,7 +95,7 @@ def _remedy(subject: Subject, key: str, winner: str, names: list[str], dropped: 
     if {*names} == {*subject.custom_keys[winner].wins}:
         return f"write {winner!r}: {as_dict(settings)}"
     joined = f"{winner.rstrip('.')}.{key.lstrip('.')}"
-    longer = joined if any(joined in name for name in names) else longer_key(names[0], winner)
+    longer = joined if all(joined in name for name in names) else longer_key(names[0], winner)
     return f"keys longer than {winner!r} for them, such as {longer!r}: {as_dict(settings)}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Training
 from lrdecay_cli.rules import RULES
 from lrdecay_cli.rules.running import findings_of
+from lrdecay_cli.rules.scheduler_refused import COMMON, REQUIRED, SETTINGS
 from tests.group_maps import group_map
 
 LRS = (1e-4, 1e-2)
@@ -202,6 +204,9 @@ def test_training_of_iterations(
             AssertionError,
         ),
         ({**COSINE, "eta_min": 1e-6, "eta_min_ratio": 0.1}, "LRD604", "eta_min_ratio", AssertionError),
+        ({**COSINE, "min_lr": 1e-6}, "LRD604", "min_lr", TypeError),
+        ({"type": "MultiStepLR", "step": [8, 11]}, "LRD604", "step", TypeError),
+        ({"type": "StepLR", "gamma": 0.5}, "LRD604", "step_size", TypeError),
     ],
 )
 def test_refused(scheduler: dict[str, Any], code: str, option: str, error: type[Exception]) -> None:
@@ -209,3 +214,14 @@ def test_refused(scheduler: dict[str, Any], code: str, option: str, error: type[
     assert (finding.code, finding.severity, finding.option) == (code, "error", f"param_scheduler[0].{option}")
     with pytest.raises(error):
         trained([scheduler])
+
+
+def test_settings_are_those_of_mmengine() -> None:
+    classes = [kind for name, kind in vars(mmengine_schedulers).items() if name.endswith("LR")]
+    found = {}
+    for kind in classes:
+        taken = inspect.signature(kind.__mro__[2].__init__).parameters
+        own = {name: one for name, one in taken.items() if name not in ("self", "optimizer", *COMMON)}
+        family = kind.__name__.removesuffix("LR")
+        found[family] = ({*own}, {name for name, one in own.items() if one.default is one.empty})
+    assert found == {family: ({*names}, {*REQUIRED.get(family, ())}) for family, names in SETTINGS.items()}

@@ -434,8 +434,8 @@ WILD: dict[str, Wild] = {
     "norms decayed because backbone shadows norm": Wild(
         convnext("flat_decay_mult=0.0, custom_keys={'backbone.norm': dict(), 'norm3': dict(decay_mult=0.0)}"),
         convnext("flat_decay_mult=0.0, custom_keys={'backbone.norm3': dict(decay_mult=0.0)}"),
-        "LRD506 LRD508",
-        "",
+        "LRD506",
+        r"backbone\.norm3\..*",
     ),
     "a finer key drops the lr of the coarser one": Wild(
         convnext("custom_keys={'backbone': dict(lr_mult=0.1), 'backbone.norm3': dict(decay_mult=0.5)}", SGD),
