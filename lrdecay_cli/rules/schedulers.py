@@ -142,12 +142,16 @@ def _listed(group_map: GroupMap) -> Iterator[tuple[str, Mapping[str, Any], tuple
 
 
 def trained(groups: tuple[ParameterGroup, ...]) -> list[tuple[ParameterGroup, float]]:
-    """The groups that hold trainable parameters, each with its lr."""
-    return [
-        (group, group.lr)
-        for group in groups
-        if group.lr is not None and any(parameter.requires_grad for parameter in group.parameters)
-    ]
+    """The groups that hold trainable parameters, each with the lr that schedulers start from.
+
+    In a map of a running optimizer that is not the present one: mmengine keeps it as ``initial_lr``.
+    """
+    found = []
+    for group in groups:
+        lr = number(group.options.get("initial_lr", group.lr))
+        if lr is not None and any(parameter.requires_grad for parameter in group.parameters):
+            found.append((group, lr))
+    return found
 
 
 def names(groups: list[ParameterGroup]) -> list[str]:

@@ -99,6 +99,15 @@ def without_weight_decay(found: GroupMap) -> GroupMap:
     return training(optim_wrapper=wrapper)(decayed("qkv.weight", by=None)(found))
 
 
+def warming_up(found: GroupMap) -> GroupMap:
+    """The map of an optimizer that runs: schedulers have lowered the lr, and keep what it was."""
+    groups = (
+        msgspec.structs.replace(group, lr=(group.lr or 0) * 1e-4, options={**group.options, "initial_lr": group.lr})
+        for group in found.groups
+    )
+    return msgspec.structs.replace(found, groups=tuple(groups))
+
+
 def renamed(old: str, new: str) -> Callable[[dict[str, Any]], object]:
     return lambda given: given.update({new: given.pop(old)})
 
@@ -151,6 +160,7 @@ MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
     "evened out": (scheduler(1, eta_min=5e-5), {"LRD607"}),
     "iterations": (scheduler(1, by_epoch=False), {"LRD608"}),
     "rises again": (scheduler(1, T_max=5), {"LRD609"}),
+    "in a warm-up": (warming_up, set()),
     "does nothing": (scheduler(0, start_factor=1.0), {"LRD610"}),
 }
 
