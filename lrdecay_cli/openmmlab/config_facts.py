@@ -81,12 +81,13 @@ def _inherited(config: Config, options: Mapping[str, Any]) -> Iterator[str]:
     """Paths of options of which the config's own file says nothing, by name."""
     named = _names_in(config.filename)
     if named is not None:
-        yield from (path for path in _paths(options) if path.rpartition(".")[2] not in named)
+        yield from (path for path, key in _paths(options) if key not in named)
 
 
-def _paths(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def _paths(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every path with its last key, in which there may be dots too."""
     for key, value in options.items():
-        yield f"{prefix}{key}"
+        yield f"{prefix}{key}", str(key)
         if isinstance(value, Mapping):
             yield from _paths(value, f"{prefix}{key}.")
 

@@ -15,6 +15,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor, plan_for
 from lrdecay_cli.openmmlab.plain_values import type_name
+from lrdecay_cli.openmmlab.refused_options import refused_option
 
 _SHARED = "some parameters appear in more than one parameter group"
 
@@ -75,7 +76,7 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
             _plan(config, seen_model(model))
         except DecayError as known:
             return LrdecayError(known.problem, where=f"{where}: {known.where}", remedy=known.remedy)
-    return error
+    return refused_option(error, config, where) or error
 
 
 def _plan(config: Config, model: nn.Module) -> None:

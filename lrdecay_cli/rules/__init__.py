@@ -6,11 +6,73 @@ import difflib
 from collections.abc import Iterable
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.rules import scale_above_one
+from lrdecay_cli.rules import (
+    biases_decayed,
+    cosine_rises_again,
+    custom_key_in_several_modules,
+    custom_key_matches_nothing,
+    custom_key_overrides_option,
+    custom_key_shadowed,
+    custom_setting_misspelt,
+    epochs_for_iterations,
+    everything_exempt,
+    exemption_never_matches,
+    inherited_option_never_read,
+    layer_scale_decayed,
+    minimum_above_lr,
+    norms_decayed,
+    option_misplaced,
+    option_misspelt,
+    option_never_read,
+    option_without_effect,
+    positions_decayed,
+    rates_evened_out,
+    scale_above_one,
+    schedule_past_the_end,
+    scheduler_never_acts,
+    scheduler_refused,
+    schedulers_do_not_join,
+    shared_parameter_by_other_key,
+    tokens_decayed,
+    warm_up_never_done,
+    warm_up_too_long,
+    weight_decay_missing,
+)
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.subject import Subject
 
-RULES: tuple[Rule, ...] = (scale_above_one.RULE,)
+RULES: tuple[Rule, ...] = (
+    scale_above_one.RULE,
+    norms_decayed.RULE,
+    biases_decayed.RULE,
+    positions_decayed.RULE,
+    tokens_decayed.RULE,
+    layer_scale_decayed.RULE,
+    exemption_never_matches.RULE,
+    everything_exempt.RULE,
+    weight_decay_missing.RULE,
+    option_never_read.RULE,
+    inherited_option_never_read.RULE,
+    option_misspelt.RULE,
+    custom_setting_misspelt.RULE,
+    custom_key_matches_nothing.RULE,
+    custom_key_shadowed.RULE,
+    custom_key_in_several_modules.RULE,
+    custom_key_overrides_option.RULE,
+    option_without_effect.RULE,
+    option_misplaced.RULE,
+    shared_parameter_by_other_key.RULE,
+    minimum_above_lr.RULE,
+    warm_up_never_done.RULE,
+    schedule_past_the_end.RULE,
+    scheduler_refused.RULE,
+    warm_up_too_long.RULE,
+    schedulers_do_not_join.RULE,
+    rates_evened_out.RULE,
+    epochs_for_iterations.RULE,
+    cosine_rises_again.RULE,
+    scheduler_never_acts.RULE,
+)
 """In the order of their codes."""
 
 

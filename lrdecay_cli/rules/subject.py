@@ -9,8 +9,13 @@ from typing import Any
 from lrdecay_cli.analysis.patterns import Universe
 from lrdecay_cli.analysis.selection import Entry, entries
 from lrdecay_cli.decay import Family, find_family
+from lrdecay_cli.decay.constructors.custom_keys import KeyMatches, custom_key_matches
+from lrdecay_cli.decay.constructors.multipliers import Multiplier, multipliers_set
+from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Module
+from lrdecay_cli.rules.parameter_kinds import Kind, kind_of
+from lrdecay_cli.rules.schedulers import Scheduler, schedulers_of
 
 MMDET_DECAY = "LearningRateDecayOptimizerConstructor"
 MMPRETRAIN_DECAY = "LearningRateDecayOptimWrapperConstructor"
@@ -95,3 +100,58 @@ class Subject:
     def fitting_num_layers(self) -> int | None:
         """The ``num_layers`` that fits the backbone's depths, None where lrdecay does not know."""
         return self.family.fitting_num_layers(self.depths) if self.family and self.depths else None
+
+    @cached_property
+    def kinds(self) -> Mapping[str, Kind]:
+        """What the parameters are for, where weight decay cares."""
+        found: dict[str, Kind] = {}
+        for name, entry in self.entries.items():
+            module = self.module(name)
+            kind = kind_of(name, module, entry.parameter.shape) if module else None
+            if kind:
+                found[name] = kind
+        return found
+
+    @cached_property
+    def weight_decays(self) -> Mapping[str, float]:
+        """Weight decay of every trainable parameter that is in a group with one."""
+        return {
+            parameter.name: group.weight_decay
+            for group, parameter in self.group_map.grouped()
+            if parameter.requires_grad and group.weight_decay is not None
+        }
+
+    @cached_property
+    def has_exemptions(self) -> bool:
+        """Whether some trainable parameters are decayed and others are not."""
+        return {bool(weight_decay) for weight_decay in self.weight_decays.values()} == {True, False}
+
+    @cached_property
+    def custom_keys(self) -> Mapping[str, KeyMatches]:
+        """What became of every custom key, where the constructor is known to read them."""
+        try:
+            return custom_key_matches(self.group_map)
+        except DecayError:  # an lr that is no number
+            return {}
+
+    @cached_property
+    def multipliers(self) -> tuple[Multiplier, ...]:
+        """The ``*_mult`` options that are set, where the constructor is known to read them."""
+        return multipliers_set(self.constructor, self.options)
+
+    @cached_property
+    def switched_off(self) -> frozenset[str]:
+        """Parameters that an option or a custom key with a decay multiplier loses to a custom key."""
+        found: set[str] = set()
+        for matches in self.custom_keys.values():
+            for option, names in matches.switches_off.items():
+                if option.endswith("decay_mult"):
+                    found.update(names)
+            if "decay_mult" in matches.settings:
+                found.update(matches.loses)
+        return frozenset(found)
+
+    @cached_property
+    def schedulers(self) -> tuple[Scheduler, ...]:
+        """The config's schedulers of the lr."""
+        return schedulers_of(self.group_map)

@@ -56,6 +56,7 @@ def test_deformable_convolution_and_its_offsets() -> None:
         ("", ("norm_decay_mult", "custom_keys", "custom_keys.a", "custom_keys.a.lr_mult")),
         ("dict(paramwise_cfg=dict(norm_decay_mult=1))", ("custom_keys", "custom_keys.a", "custom_keys.a.lr_mult")),
         ("{'paramwise_cfg': {'custom_keys': {'b': {'lr_mult': 3}}}}", ("norm_decay_mult", "custom_keys.a")),
+        ("{'paramwise_cfg': {'custom_keys': {'.b': {'lr_mult': 3}}}}", ("norm_decay_mult", "custom_keys.a")),
     ],
 )
 def test_inherited_options(tmp_path: Path, own: str, inherited: tuple[str, ...]) -> None:

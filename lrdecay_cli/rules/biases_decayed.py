@@ -1,0 +1,40 @@
+"""Biases are decayed although the config means to exempt them.
+
+A bias has no say in how large a layer's response to its input is, so decaying it only shifts the layer's mean.
+
+``bias_decay_mult`` reaches parameters that are called ``bias`` and nothing else: not the ``in_proj_bias`` of an
+attention layer, and never those that compute the offsets of a deformable convolution. ``flat_decay_mult`` reaches all
+1-D parameters. Where all biases are decayed alike it is a habit of many configs, and no more than an info.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.exemptions import decayed_faults
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.subject import Subject
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for all biases but those of norms and of offsets."""
+    offsets = [name for name in subject.kinds if (module := subject.module(name)) and "offset" in module.traits]
+    left_out = {*subject.switched_off, *offsets}
+    yield from decayed_faults(subject, ["bias"], strong="info", partial="warning", leave_out=left_out)
+
+
+RULE = Rule(
+    code="LRD402",
+    name="biases-decayed",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys=dict(gamma=dict(decay_mult=0.0))))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, flat_decay_mult=0.0))"
+    ),
+)

@@ -1,0 +1,44 @@
+"""A cosine's ``T_max`` is shorter than its range, so the lr goes up again.
+
+Behind ``T_max`` the cosine climbs back to the full lr, in the epochs that should be the quietest.
+
+``T_max`` counts from ``begin`` and is ``end - begin`` where it is left out. It is often kept when ``end`` changes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.subject import Subject
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each scheduler."""
+    for scheduler in subject.schedulers:
+        half = scheduler.value("T_max", 0)
+        if scheduler.family != "CosineAnnealing" or half <= 0 or scheduler.last is None:
+            continue
+        steps = scheduler.last - scheduler.begin
+        back = (1 - math.cos(math.pi * (steps - half) / half)) / 2
+        # One step more is how end is often counted.
+        if steps > half + 1 and back > 0.01:
+            top = 1.0 if steps >= 2 * half else back
+            yield Fault(
+                f"T_max={half:g} is shorter than the {steps:g} {scheduler.unit} of {scheduler.name}: the lr rises "
+                f"again to {top:.0%}",
+                f"{scheduler.path}.T_max={steps:g}",
+                option=f"{scheduler.path}.T_max",
+            )
+
+
+RULE = Rule(
+    code="LRD609",
+    name="cosine-rises-again",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=6, begin=0, end=12)]"),
+    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, begin=0, end=12)]"),
+)

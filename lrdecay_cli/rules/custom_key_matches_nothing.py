@@ -1,0 +1,84 @@
+"""A custom key is in no parameter's name.
+
+What it asks for never happens: a backbone that should train at a tenth of the rate trains at the full one.
+
+A key is plain text that must be part of a parameter's name: no glob, no regular expression. mmengine puts a dot in
+front of nothing but the model's own parameters, so that ``.backbone`` finds nothing. A key that only exempts from
+weight decay and is like nothing in the model is an info, for configs name what some of a family's models have; where
+a base config has it, it is not reported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.key_wording import key_option
+from lrdecay_cli.rules.option_names import nearest
+from lrdecay_cli.rules.subject import Subject
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each key."""
+    inherited = {*subject.group_map.training.inherited}
+    for key, matches in subject.custom_keys.items():
+        if not matches.matches_nothing:
+            continue
+        better = _better(subject, key)
+        harmless = not better and matches.settings.get("decay_mult") == 0
+        # A base names what only some of its models have.
+        elsewhere = not better and f"custom_keys.{key}" in inherited
+        if harmless and elsewhere:
+            continue
+        yield Fault(
+            f"custom key {key!r} is in the name of none of {len(subject.entries):,} parameters",
+            f"did you mean {better!r}?"
+            if better
+            else "remove it, or give a part of a parameter's name: lrdecay inspect lists them",
+            option=key_option(key),
+            severity="info" if harmless or elsewhere else "error" if better and _changes_lr(matches.settings) else None,
+        )
+
+
+def _changes_lr(settings: object) -> bool:
+    return isinstance(settings, dict) and settings.get("lr_mult", 1) != 1
+
+
+def _better(subject: Subject, key: str) -> str | None:
+    """The part of a name that was meant."""
+    for plain in (key.strip("."), re.sub(r"\.?\*+|[\^$\\]|\.\*", "", key).strip("."), key.replace("/", ".")):
+        if plain and plain != key and any(plain in name for name in subject.entries):
+            return plain
+    modules = {
+        path
+        for name in subject.entries
+        for parts in [name.split(".")]
+        for path in _paths(parts)
+        if len(path) <= len(key) + 8
+    }
+    return nearest(key, sorted(modules))
+
+
+def _paths(parts: list[str]) -> Iterator[str]:
+    for start in range(min(len(parts), 3)):
+        for end in range(start + 1, min(len(parts), start + 4) + 1):
+            yield ".".join(parts[start:end])
+    yield parts[-1]
+
+
+RULE = Rule(
+    code="LRD505",
+    name="custom-key-matches-nothing",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys={'.backbone': dict(lr_mult=0.1)}))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys={'backbone': dict(lr_mult=0.1)}))"
+    ),
+)

@@ -1,0 +1,84 @@
+"""A custom key takes parameters away from an option such as ``norm_decay_mult``.
+
+The option does not count for whatever a custom key reaches, even where the key only sets the lr.
+
+``norm_decay_mult=0`` beside ``custom_keys={'backbone': dict(lr_mult=0.1)}`` decays every norm of the backbone: the
+key is asked first and has a ``decay_mult`` of 1. A key that is meant for just these parameters, and sets the field
+itself, is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from lrdecay_cli.decay.constructors.multipliers import Multiplier
+from lrdecay_cli.rules.custom_key_shadowed import losing
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.key_wording import as_dict, key_option, longer_key
+from lrdecay_cli.rules.subject import Subject
+
+_FIELDS = {"lr": "lr_mult", "weight_decay": "decay_mult"}
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each key and option, but for what is one key's loss to another: that is LRD506's."""
+    multipliers = subject.multipliers
+    # Of the weight decay's options the first that fits counts, of the lr's the last.
+    decays = [one for one in multipliers if one.target == "weight_decay"]
+    lrs = [one for one in reversed(multipliers) if one.target == "lr"]
+    for key, matches in subject.custom_keys.items():
+        for alternatives in (decays, lrs):
+            told: set[str] = losing(subject, _FIELDS[alternatives[0].target]) if alternatives else set()
+            for multiplier in alternatives:
+                names = [name for name in matches.switches_off.get(multiplier.option, ()) if name not in told]
+                told.update(names)
+                value, own = subject.options[multiplier.option], _own(matches.settings, multiplier)
+                meant = len(names) == len(matches.wins) and _FIELDS[multiplier.target] in matches.settings
+                if names and own is not None and own != value != 1 and not meant and _counts(subject, multiplier):
+                    yield _fault(subject, key, multiplier, names)
+
+
+def _own(settings: Any, multiplier: Multiplier) -> Any:
+    """The key's own multiplier; None where it sets the value itself."""
+    return None if multiplier.target in settings else settings.get(_FIELDS[multiplier.target], 1)
+
+
+def _counts(subject: Subject, multiplier: Multiplier) -> bool:
+    return multiplier.target == "lr" or bool(subject.group_map.base_weight_decay)
+
+
+def _fault(subject: Subject, key: str, multiplier: Multiplier, names: list[str]) -> Fault:
+    value, settings = subject.options[multiplier.option], subject.custom_keys[key].settings
+    what = "decayed" if multiplier.target == "weight_decay" else "trained"
+    amount = (
+        f"{subject.weight_decays.get(names[0], 0):g}"
+        if multiplier.target == "weight_decay"
+        else f"{_FIELDS['lr']} {_own(settings, multiplier)}"
+    )
+    one = "parameter goes" if len(names) == 1 else "parameters go"
+    return Fault(
+        f"{len(names):,} {one} by custom key {key!r} and not by {multiplier.option}={value!r}: {what} at {amount}",
+        f"keys longer than {key!r} for them, such as {longer_key(names[0], key)!r}: "
+        f"{as_dict({**settings, _FIELDS[multiplier.target]: value})}",
+        parameters=names,
+        option=key_option(key),
+        severity=None if multiplier.target == "weight_decay" else "info",
+    )
+
+
+RULE = Rule(
+    code="LRD508",
+    name="custom-key-overrides-option",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys={'backbone': dict(lr_mult=0.1)}))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys={'head': dict(lr_mult=10.0)}))"
+    ),
+)

@@ -1,0 +1,118 @@
+"""A custom key loses parameters to a longer one, and with them its settings.
+
+Of all keys in a name the longest one counts, alone: settings of the others are dropped and not merged.
+
+``custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0)}`` decays the backbone's norms, for
+``backbone`` is longer. The other way round, ``'backbone.norm': dict(decay_mult=0)`` takes its norms out of
+``backbone`` and trains them at the full rate. Keys of equal length go by alphabet. A longer key that reaches fewer
+parameters and sets the same fields is meant to win, and that is not reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lrdecay_cli.decay.constructors.custom_keys import KeyMatches
+from lrdecay_cli.rules.custom_setting_misspelt import known_settings
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.key_wording import as_dict, key_option, longer_key
+from lrdecay_cli.rules.subject import MMPRETRAIN_DECAY, Subject
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each key and each longer one that takes settings from it."""
+    for key, matches in subject.custom_keys.items():
+        told = False
+        for winner, names in _by_winner(matches).items():
+            dropped = _dropped(subject, matches, subject.custom_keys[winner])
+            if dropped:
+                told = True
+                yield _fault(subject, matches, winner, names, dropped)
+        known = known_settings(subject, key)
+        if matches.loses and not matches.wins and not told and known.issuperset(matches.settings):
+            yield Fault(
+                f"custom key {key!r} never counts: longer keys take all {len(matches.loses):,} of its parameters",
+                f"remove {key!r}",
+                parameters=matches.loses,
+                option=key_option(key),
+                severity="info",
+            )
+
+
+def losing(subject: Subject, setting: str) -> set[str]:
+    """Parameters for which some key's ``setting`` (``decay_mult``) is dropped for a longer key."""
+    return {
+        name
+        for matches in subject.custom_keys.values()
+        for winner, names in _by_winner(matches).items()
+        if setting in _dropped(subject, matches, subject.custom_keys[winner])
+        for name in names
+    }
+
+
+def _by_winner(matches: KeyMatches) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, winner in matches.loses.items():
+        found.setdefault(winner, []).append(name)
+    return found
+
+
+def _fault(subject: Subject, matches: KeyMatches, winner: str, names: list[str], dropped: Mapping[str, Any]) -> Fault:
+    share = "all" if not matches.wins and len(names) == len(matches.loses) else f"{len(names):,} of"
+    settings = ", ".join(f"{setting}={value!r}" for setting, value in dropped.items())
+    length = "longer" if len(winner) > len(matches.key) else "earlier"
+    return Fault(
+        f"custom key {matches.key!r} loses {share} its {len(matches.wins) + len(matches.loses):,} parameters to the "
+        f"{length} {winner!r}, and with them {settings}",
+        _remedy(subject, matches.key, winner, names, dropped),
+        parameters=names,
+        option=key_option(matches.key),
+    )
+
+
+def _dropped(subject: Subject, loser: KeyMatches, winner: KeyMatches) -> dict[str, Any]:
+    """Settings of the loser that the winner neither has nor overrides on purpose."""
+    refines = {*winner.wins, *winner.loses} <= {*loser.wins, *loser.loses}
+    dropped = {}
+    known = known_settings(subject, loser.key)
+    for setting, value in loser.settings.items():
+        multiplier = setting in ("lr_mult", "decay_mult")
+        if winner.settings.get(setting, 1 if multiplier else None) == value:
+            continue
+        if (setting in winner.settings and refines) or setting not in known:
+            continue
+        if setting == "decay_mult" and not subject.group_map.base_weight_decay:
+            continue
+        if setting == "lr_mult" and subject.constructor == MMPRETRAIN_DECAY:
+            continue
+        dropped[setting] = value
+    return dropped
+
+
+def _remedy(subject: Subject, key: str, winner: str, names: list[str], dropped: Mapping[str, Any]) -> str:
+    settings = {**subject.custom_keys[winner].settings, **dropped}
+    if {*names} == {*subject.custom_keys[winner].wins}:
+        return f"write {winner!r}: {as_dict(settings)}"
+    joined = f"{winner.rstrip('.')}.{key.lstrip('.')}"
+    longer = joined if all(joined in name for name in names) else longer_key(names[0], winner)
+    return f"keys longer than {winner!r} for them, such as {longer!r}: {as_dict(settings)}"
+
+
+RULE = Rule(
+    code="LRD506",
+    name="custom-key-shadowed",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True,\n"
+        "        custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0.0)}))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True,\n"
+        "        custom_keys={'backbone.stages': dict(lr_mult=0.1), 'head': dict(decay_mult=0.0)}))"
+    ),
+)

@@ -1,0 +1,72 @@
+"""A custom key sets something that is neither a multiplier nor an option of the optimizer.
+
+It ends up as a field of the parameter group that nobody looks at, and the parameters keep what they had.
+
+A custom key may set ``lr_mult``, ``decay_mult`` and whatever the optimizer takes for a group (``betas``,
+``momentum``). The official ViTPose-B config writes ``decay_multi`` and so decays what it means to exempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.key_wording import key_option
+from lrdecay_cli.rules.option_names import nearest
+from lrdecay_cli.rules.subject import Subject
+
+MULTIPLIERS = ("lr_mult", "decay_mult")
+TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
+"""What a group may have where all groups go by the key, so that none shows what the optimizer knows."""
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each setting of each key."""
+    for key, matches in subject.custom_keys.items():
+        known = known_settings(subject, key)
+        for setting, value in matches.settings.items():
+            if setting in known:
+                continue
+            name = nearest(setting, known)
+            yield Fault(
+                f"custom key {key!r} sets {setting}={value!r}, which {subject.group_map.optimizer.type} does not know",
+                f"did you mean {name}={value!r}?" if name else f"remove {setting}, or set lr_mult or decay_mult",
+                parameters=matches.wins,
+                option=key_option(key, setting),
+                severity=None if name else "warning",
+            )
+
+
+def known_settings(subject: Subject, key: str) -> set[str]:
+    """What a custom key may set, as far as the map shows."""
+    return {*MULTIPLIERS, "lr", "weight_decay", *_optimizer_options(subject, key)}
+
+
+def _optimizer_options(subject: Subject, key: str) -> Iterator[str]:
+    """Options that groups have which the key did not make, or that the config gives to the optimizer."""
+    yield from subject.group_map.optimizer.options
+    own = subject.custom_keys[key]
+    others = [
+        group
+        for group in subject.group_map.groups
+        if not any(parameter.name in own.wins for parameter in group.parameters)
+    ]
+    common = set.intersection(*({*group.options} for group in others)) if others else set()
+    yield from common or TORCH_OPTIONS
+
+
+RULE = Rule(
+    code="LRD504",
+    name="custom-setting-misspelt",
+    severity="error",
+    check=check,
+    documentation=__doc__,
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(norm=dict(decay_multi=0.0))))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(norm=dict(decay_mult=0.0))))"
+    ),
+)

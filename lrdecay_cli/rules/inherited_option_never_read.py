@@ -1,0 +1,54 @@
+"""Options that a config inherits from ``_base_`` meet a constructor that never reads them.
+
+The config changed the constructor and kept the options of the old one, so what its base asks for is silently gone.
+
+Fields of a dict are merged with the base's: ``paramwise_cfg=dict(decay_rate=0.7, ...)`` keeps the base's
+``norm_decay_mult``. ``_delete_=True`` in ``paramwise_cfg`` drops what is not wanted. Where the groups are as the
+options ask all the same, this is an info.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.option_names import lost, unread
+from lrdecay_cli.rules.subject import PARAMWISE, Subject
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for all of them."""
+    inherited = {*subject.group_map.training.inherited}
+    options = [option for option in unread(subject) if option in inherited]
+    if not options:
+        return
+    losses = [lost(subject, option, subject.options.get(option)) for option in options]
+    dead = all(parameters == () for parameters in losses)
+    parameters = [name for names in losses for name in names or ()]
+    message = f"{subject.constructor} never reads {', '.join(options)}, inherited from a base config"
+    if dead:
+        message += "; the groups are as if it did"
+    elif parameters:
+        count = len({*parameters})
+        message += f", meant for {count:,} parameter{'s' if count > 1 else ''}"
+    yield Fault(
+        message,
+        "paramwise_cfg=dict(_delete_=True, ...) drops what a base says",
+        parameters=parameters,
+        option=f"{PARAMWISE}.{options[0]}" if len(options) == 1 else PARAMWISE,
+        severity="info" if dead else None,
+    )
+
+
+RULE = Rule(
+    code="LRD502",
+    name="inherited-option-never-read",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example("optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor')"),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, flat_decay_mult=0.0))"
+    ),
+)

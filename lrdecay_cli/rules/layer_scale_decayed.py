@@ -1,0 +1,41 @@
+"""Layer-scale gammas are decayed although the config exempts others.
+
+A gamma is the gain of a whole residual branch and starts near zero; weight decay holds the branch shut.
+
+Told by name (``gamma``, ``gamma_1``, ``layer_scale``, ``ls1.weight``) or by the module's type, where the parameter
+has one value for each channel. ``norm_decay_mult`` and ``bias_decay_mult`` do not reach them; ``flat_decay_mult``
+does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.exemptions import decayed_faults
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.subject import Subject
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for all gammas, but for those for which a custom key switched the exemption off."""
+    left_out = subject.switched_off
+    yield from decayed_faults(
+        subject, ["layer-scale"], strong="warning", partial="warning", beside_others="warning", leave_out=left_out
+    )
+
+
+RULE = Rule(
+    code="LRD405",
+    name="layer-scale-decayed",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
+    ),
+)

@@ -1,0 +1,41 @@
+"""Parameters of normalisation layers are decayed although the config means to exempt them.
+
+Weight decay pulls the gains of norms towards zero, which only rescales what they normalise and regularises nothing.
+
+Norms are told by module (batch, instance, group and layer norm) and by what custom ones look like: a module whose
+type or name says norm (RMSNorm, LayerNorm2d, GRN) and that has one value for each channel. ``norm_decay_mult``
+reaches the first kind alone; for the others use ``flat_decay_mult`` or ``custom_keys``. Plain SGD with a small weight
+decay and no exemption at all decays norms by habit, and that is not reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.exemptions import decayed_faults
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.subject import Subject
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for all norms, but for those for which a custom key switched the exemption off."""
+    left_out = subject.switched_off
+    yield from decayed_faults(subject, ["norm"], strong="warning", partial="warning", leave_out=left_out)
+
+
+RULE = Rule(
+    code="LRD401",
+    name="norms-decayed",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, bias_decay_mult=0.0, custom_keys=dict(gamma=dict(decay_mult=0.0))))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0,\n"
+        "        custom_keys=dict(gamma=dict(decay_mult=0.0))))"
+    ),
+)

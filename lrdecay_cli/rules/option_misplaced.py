@@ -1,0 +1,70 @@
+"""A setting of the optimizer wrapper stands where nothing reads it.
+
+mmengine looks for ``optimizer``, ``constructor``, ``paramwise_cfg`` and ``clip_grad`` in ``optim_wrapper`` alone, and
+a config may hold any other name without a complaint.
+
+``paramwise_cfg`` at the top of a config is the common one, and what MMCV 1 read is another: ``optimizer``,
+``optimizer_config`` and ``lr_config``. A variable that ``optim_wrapper`` is made of is no mistake and not reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.subject import Subject
+
+_PLACES = {
+    "paramwise_cfg": "optim_wrapper.paramwise_cfg",
+    "constructor": "optim_wrapper.constructor",
+    "optimizer": "optim_wrapper.optimizer",
+    "custom_keys": "optim_wrapper.paramwise_cfg.custom_keys",
+    "clip_grad": "optim_wrapper.clip_grad",
+    "accumulative_counts": "optim_wrapper.accumulative_counts",
+    "optimizer_config": "optim_wrapper (clip_grad=grad_clip, accumulative_counts)",
+    "lr_config": "param_scheduler",
+}
+_CHANGES_GROUPS = ("paramwise_cfg", "constructor", "custom_keys")
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each setting that is not in its place as well."""
+    training = subject.group_map.training
+    for path, value in training.misplaced.items():
+        name = path.rpartition(".")[2]
+        place = _PLACES.get(name, f"optim_wrapper.{name}")
+        if value in (None, {}, []) or _holds(_at(training.optim_wrapper, place), value):
+            continue
+        beside = _at(training.optim_wrapper, place) is not None
+        yield Fault(
+            f"{path} is read by nothing{f'; {place} is, and says otherwise' if beside else ''}",
+            f"move it to {place}",
+            option=path,
+            severity="error" if name in _CHANGES_GROUPS else None,
+        )
+
+
+def _at(optim_wrapper: Mapping[str, Any], place: str) -> Any:
+    found: Any = {"optim_wrapper": optim_wrapper}
+    for key in place.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _holds(placed: Any, value: Any) -> bool:
+    """Whether the right place says the same, and maybe more."""
+    if isinstance(placed, Mapping) and isinstance(value, Mapping):
+        return all(key in placed and _holds(placed[key], item) for key, item in value.items())
+    return bool(placed == value)
+
+
+RULE = Rule(
+    code="LRD510",
+    name="option-misplaced",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example("paramwise_cfg = dict(custom_keys=dict(head=dict(lr_mult=10.0)))"),
+    good=Example("paramwise_cfg = dict(num_layers=6)\noptim_wrapper = dict(paramwise_cfg=paramwise_cfg)"),
+)

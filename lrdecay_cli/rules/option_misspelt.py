@@ -1,0 +1,51 @@
+"""An option of ``paramwise_cfg`` is spelt almost like one that the constructor has.
+
+The constructor asks for the right name, does not find it and goes by its default, without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.option_names import lost, meant, unread
+from lrdecay_cli.rules.subject import PARAMWISE, Subject
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each."""
+    inherited = {*subject.group_map.training.inherited}
+    for option in unread(subject):
+        name = meant(subject, option)
+        if name is None or option in inherited:
+            continue
+        value = subject.options[option]
+        parameters = lost(subject, name, value) or ()
+        taken = f", which is set to {subject.options[name]!r} besides" if name in subject.options else ""
+        yield Fault(
+            f"{subject.constructor} has no option {option}",
+            f"did you mean {name}{taken}?"
+            if taken
+            else f"did you mean {PARAMWISE}.{name}={value!r}?"
+            if not isinstance(value, dict)
+            else f"did you mean {PARAMWISE}.{name}?",
+            parameters=parameters,
+            option=f"{PARAMWISE}.{option}",
+        )
+
+
+RULE = Rule(
+    code="LRD503",
+    name="option-misspelt",
+    severity="error",
+    check=check,
+    documentation=__doc__,
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mul=0.0, bias_decay_mult=0.0))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0))"
+    ),
+)

@@ -1,0 +1,123 @@
+"""Which constructor reads which options, and what an option that nobody read was to do.
+
+What a constructor really read is observed while it runs; the lists here only serve to say what was meant.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from lrdecay_cli.decay.constructors.custom_keys import READERS
+from lrdecay_cli.decay.constructors.facts import subjects_of
+from lrdecay_cli.decay.constructors.multipliers import MULTIPLIERS, Multiplier
+from lrdecay_cli.rules.plain_values import number
+from lrdecay_cli.rules.subject import DEFAULT, LRDECAY, MMDET_DECAY, MMPRETRAIN_DECAY, Subject
+
+LAYER_DECAY = ("decay_rate", "num_layers", "decay_type")
+"""What MMDetection's decay constructor goes by: one thing, in three options."""
+
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    DEFAULT: (
+        *(multiplier.option for multiplier in MULTIPLIERS[DEFAULT]),
+        "custom_keys",
+        "bypass_duplicate",
+    ),
+    MMDET_DECAY: LAYER_DECAY,
+    MMPRETRAIN_DECAY: (
+        "layer_decay_rate",
+        *(multiplier.option for multiplier in MULTIPLIERS[MMPRETRAIN_DECAY]),
+        "custom_keys",
+    ),
+    LRDECAY: (*LAYER_DECAY, "backbone", "layers", "custom_keys", "strict_compat"),
+}
+"""The options of each constructor that lrdecay knows, by class name."""
+
+_MULTIPLIERS: Mapping[str, Multiplier] = {multiplier.option: multiplier for multiplier in MULTIPLIERS[DEFAULT]}
+_SAME = {"decay_rate": "layer_decay_rate", "layer_decay_rate": "decay_rate"}
+
+
+def unread(subject: Subject) -> Iterator[str]:
+    """Options of ``paramwise_cfg`` that the constructor did not read, a whole dict under its own name.
+
+    Below ``custom_keys`` only of a constructor that lrdecay does not know: what became of a key is for other rules.
+    """
+    if subject.group_map.training.reads is None:
+        return
+    reads = {*subject.group_map.training.reads}
+    for option, value in subject.options.items():
+        if option not in reads:
+            yield option
+        elif subject.constructor not in (*READERS, LRDECAY) and isinstance(value, Mapping):
+            yield from _unread_below(value, option, reads)
+
+
+def _unread_below(options: Mapping[str, Any], path: str, reads: set[str]) -> Iterator[str]:
+    for key, value in options.items():
+        inner = f"{path}.{key}"
+        if inner not in reads:
+            yield inner
+        elif isinstance(value, Mapping):
+            yield from _unread_below(value, inner, reads)
+
+
+def meant(subject: Subject, option: str) -> str | None:
+    """The option of this constructor that a mis-spelt one is like, None if it is a known one or like none."""
+    if any(option in known for known in OPTIONS.values()):
+        return None
+    candidates = OPTIONS.get(subject.constructor) or sorted({name for known in OPTIONS.values() for name in known})
+    return nearest(option, candidates)
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that ``word`` is a mis-spelling of."""
+    return next(iter(difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.75)), None)
+
+
+def same_here(subject: Subject, option: str) -> str | None:
+    """What this constructor calls an option of another one."""
+    other = _SAME.get(option)
+    return other if other in OPTIONS.get(subject.constructor, ()) and other not in subject.options else None
+
+
+def readers(option: str) -> list[str]:
+    """Constructors that read an option."""
+    return [constructor for constructor, options in OPTIONS.items() if option in options]
+
+
+def lost(subject: Subject, option: str, value: Any) -> tuple[str, ...] | None:
+    """Parameters that would stand otherwise if ``option`` were read; None where that cannot be told."""
+    if option in _MULTIPLIERS:
+        multiplier = _MULTIPLIERS[option]
+        fitting = [one.name for one in subjects_of(subject.group_map) if multiplier.fit(one).fits]
+        return tuple(_otherwise(subject, fitting, {_MULT[multiplier.target]: value}))
+    if option == "custom_keys" and isinstance(value, Mapping):
+        changed: dict[str, None] = {}
+        for key, settings in value.items():
+            names = [name for name in subject.weight_decays if str(key) in name]
+            changed.update(dict.fromkeys(_otherwise(subject, names, settings if isinstance(settings, Mapping) else {})))
+        return tuple(changed)
+    if option == "bypass_duplicate":
+        # Where it matters, torch refuses to build the optimizer without it.
+        return ()
+    if option in (*LAYER_DECAY, "layer_decay_rate"):
+        rate = subject.options.get("decay_rate", subject.options.get("layer_decay_rate"))
+        return () if rate == 1 else None
+    return None
+
+
+_MULT = {"lr": "lr_mult", "weight_decay": "decay_mult"}
+
+
+def _otherwise(subject: Subject, names: Iterable[str], settings: Mapping[str, Any]) -> Iterator[str]:
+    base = subject.group_map.base_weight_decay or 0.0
+    lr_mult, decay_mult = number(settings.get("lr_mult", 1)), number(settings.get("decay_mult", 1))
+    further = any(key not in ("lr_mult", "decay_mult") for key in settings)
+    for name in names:
+        weight_decay = subject.weight_decays.get(name)
+        # The decay mult of 1 asks for what there is anyway.
+        if weight_decay is not None and (
+            lr_mult != 1 or further or decay_mult is None or (decay_mult != 1 and weight_decay != base * decay_mult)
+        ):
+            yield name

@@ -1,0 +1,70 @@
+"""The constructor never reads an option of ``paramwise_cfg``.
+
+The option does nothing, whatever it says: no error, no warning, no trace in the log.
+
+What is read is observed while the constructor runs. MMDetection's decay constructor knows ``num_layers``,
+``decay_rate`` and ``decay_type`` alone, and ignores ``custom_keys`` and every ``*_mult`` beside them; the default
+constructor knows no decay rate. Where the groups are as the option asks all the same, this is an info. Options that
+come from a base config are LRD502's, those that are mis-spelt LRD503's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.option_names import LAYER_DECAY, lost, meant, readers, same_here, unread
+from lrdecay_cli.rules.subject import PARAMWISE, Subject
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each option, one for those of layer decay together."""
+    inherited = {*subject.group_map.training.inherited}
+    options = [option for option in unread(subject) if option not in inherited and meant(subject, option) is None]
+    decay = [option for option in LAYER_DECAY if option in options]
+    if decay:
+        options = [option for option in options if option not in decay[1:]]
+    for option in options:
+        together = decay if option in decay[:1] else [option]
+        value = subject.options.get(option)
+        parameters = lost(subject, option, value)
+        known = readers(option)
+        dead = parameters == ()
+        message = f"{subject.constructor} never reads {' and '.join(together)}"
+        if dead:
+            message += ", and the groups are as if it did"
+        elif parameters:
+            message += f", which is meant for {len(parameters):,} parameter{'s' if len(parameters) > 1 else ''}"
+        yield Fault(
+            message,
+            _remedy(subject, together, known),
+            parameters=parameters or (),
+            option=f"{PARAMWISE}.{option}",
+            severity="info" if dead else "error" if known else "warning",
+        )
+
+
+def _remedy(subject: Subject, options: list[str], known: list[str]) -> str:
+    here = same_here(subject, options[0])
+    if here:
+        return f"{subject.constructor} calls it {here}: {PARAMWISE}.{here}={subject.options[options[0]]!r}"
+    remove = f"remove {' and '.join(options)}"
+    return (
+        f"{remove}, or use a constructor that reads {'it' if len(options) == 1 else 'them'}: {known[0]}"
+        if known
+        else remove
+    )
+
+
+RULE = Rule(
+    code="LRD501",
+    name="option-never-read",
+    severity="error",
+    check=check,
+    documentation=__doc__,
+    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=10.0))))"),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(head=dict(lr_mult=10.0))))"
+    ),
+)

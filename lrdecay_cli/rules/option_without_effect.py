@@ -1,0 +1,152 @@
+"""An option is read and changes nothing.
+
+Whoever wrote it believes that it does something, and the run is not what they think.
+
+A decay multiplier has nothing to multiply where the optimizer is given no ``weight_decay``, or 0. MMPretrain's decay
+constructor ignores ``lr_mult``. ``norm_decay_mult`` knows torch's norms and no custom ones, ``dwconv_decay_mult`` 2-D
+depth-wise convolutions, ``dcn_offset_lr_mult`` deformable ones: it may fit no parameter at all. A multiplier of 1 and
+a key for nothing but frozen parameters are reported as info.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.decay.constructors.facts import subjects_of
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.key_wording import key_option
+from lrdecay_cli.rules.subject import MMPRETRAIN_DECAY, PARAMWISE, Subject
+
+_MULTIPLIERS = ("lr_mult", "decay_mult")
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each option that does nothing; decay multipliers without a weight decay together."""
+    yield from _nothing_to_multiply(subject)
+    yield from _ignored_lr(subject)
+    yield from _fits_nothing(subject)
+    yield from _ones(subject)
+    if subject.decay_rate == 1:
+        option = "layer_decay_rate" if subject.constructor == MMPRETRAIN_DECAY else "decay_rate"
+        yield Fault(
+            f"{option}=1 gives every layer the same lr",
+            "a rate below 1, such as 0.7, or the default constructor",
+            option=f"{PARAMWISE}.{option}",
+            severity="info",
+        )
+
+
+def _nothing_to_multiply(subject: Subject) -> Iterator[Fault]:
+    optimizer = subject.group_map.training.optim_wrapper.get("optimizer")
+    given = optimizer.get("weight_decay") if isinstance(optimizer, dict) else None
+    if given:
+        return
+    options = [one.option for one in subject.multipliers if one.target == "weight_decay"]
+    for key, matches in subject.custom_keys.items():
+        if "decay_mult" in matches.settings:
+            options.append(key_option(key, "decay_mult").removeprefix(f"{PARAMWISE}."))
+    if not options:
+        return
+    default = subject.group_map.base_weight_decay
+    if given is None:
+        message = f"is given no weight_decay: all keep {subject.group_map.optimizer.type}'s own {default or 0:g}"
+    else:
+        message = "is given weight_decay=0"
+    verb = "has" if len(options) == 1 else "have"
+    yield Fault(
+        f"{', '.join(options)} {verb} nothing to multiply, for the optimizer {message}",
+        "optim_wrapper.optimizer.weight_decay=0.05, or remove them",
+        option=f"{PARAMWISE}.{options[0]}",
+        severity="warning" if given is None else "info",
+    )
+
+
+def _ignored_lr(subject: Subject) -> Iterator[Fault]:
+    if subject.constructor != MMPRETRAIN_DECAY:
+        return
+    for key, matches in subject.custom_keys.items():
+        for setting in ("lr_mult", "lr"):
+            value = matches.settings.get(setting)
+            if value is not None and not (setting == "lr_mult" and value == 1) and matches.wins:
+                yield Fault(
+                    f"{MMPRETRAIN_DECAY} ignores {setting}={value!r} of custom key {key!r}: "
+                    "the lr follows from the layer alone",
+                    f"remove {setting}, or use a constructor that reads it",
+                    parameters=matches.wins,
+                    option=key_option(key, setting),
+                    severity="error",
+                )
+
+
+def _fits_nothing(subject: Subject) -> Iterator[Fault]:
+    for multiplier in subject.multipliers:
+        if multiplier.target == "weight_decay" and not subject.group_map.base_weight_decay:
+            continue
+        if any(multiplier.fit(one).fits for one in subjects_of(subject.group_map)):
+            continue
+        # norm_decay_mult and bias_decay_mult do not know custom norms and in_proj_bias.
+        kind = multiplier.option.partition("_")[0]
+        missed = [name for name, decay in subject.weight_decays.items() if decay and subject.kinds.get(name) == kind]
+        message = f"{multiplier.option}={subject.options[multiplier.option]!r} fits no parameter of the model"
+        yield Fault(
+            f"{message}, not even {missed[0]!r}" if missed else message,
+            f"{PARAMWISE}.flat_decay_mult reaches all 1-D parameters" if missed else f"remove {multiplier.option}",
+            parameters=missed,
+            option=f"{PARAMWISE}.{multiplier.option}",
+            severity=None if missed else "info",
+        )
+
+
+def _ones(subject: Subject) -> Iterator[Fault]:
+    for multiplier in subject.multipliers:
+        if subject.options[multiplier.option] == 1 and not subject.custom_keys:
+            yield Fault(
+                f"{multiplier.option}=1 changes nothing",
+                f"remove {multiplier.option}, or give it the value that you mean",
+                option=f"{PARAMWISE}.{multiplier.option}",
+                severity="info",
+            )
+    takes = {winner for matches in subject.custom_keys.values() for winner in matches.loses.values()}
+    for key, matches in subject.custom_keys.items():
+        path = key_option(key)
+        if matches.frozen and not (matches.wins or matches.loses):
+            if matches.settings.get("lr_mult", 1) == 1:
+                continue  # Nobody misses an exemption of what is frozen.
+            many = "s" if len(matches.frozen) > 1 else ""
+            yield Fault(
+                f"custom key {key!r} reaches {len(matches.frozen):,} frozen parameter{many} and no other",
+                f"remove {key!r}, or train what it names",
+                parameters=matches.frozen,
+                option=path,
+                severity="info",
+            )
+        elif matches.wins and key not in takes and not matches.switches_off and _is_idle(matches.settings):
+            yield Fault(
+                f"custom key {key!r} changes nothing: it asks for what its parameters have anyway",
+                f"remove {key!r}, or give it the value that you mean",
+                parameters=matches.wins,
+                option=path,
+                severity="info",
+            )
+
+
+def _is_idle(settings: object) -> bool:
+    return isinstance(settings, dict) and all(key in _MULTIPLIERS and value == 1 for key, value in settings.items())
+
+
+RULE = Rule(
+    code="LRD509",
+    name="option-without-effect",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    optimizer=dict(_delete_=True, type='AdamW', lr=1e-4),\n"
+        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
+    ),
+)

@@ -1,0 +1,54 @@
+"""Position embeddings or relative position tables are decayed although the config exempts others.
+
+They are looked up and never multiplied with an input, so weight decay does not regularise them but wears them away.
+
+Absolute embeddings are told by name (``pos_embed``, ``position_embeddings``) or as an embedding inside a positional
+encoding; tables of relative positions by names such as ``relative_position_bias_table`` and ``rel_pos_h``. A module
+that computes positions (a convolution called ``pos_embed``) is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.exemptions import all_vainly_exempt, decayed_faults
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.subject import Subject
+
+_VIT = """\
+model = dict(
+    backbone=dict(_delete_=True, type='VisionTransformer', img_size=32, patch_size=16,
+        arch=dict(embed_dims=8, num_layers=2, num_heads=2, feedforward_channels=16)),
+    head=dict(in_channels=8))
+"""
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault each for absolute embeddings and for relative tables, but for those that LRD406 and LRD508 tell."""
+    left_out = {*subject.switched_off, *all_vainly_exempt(subject)}
+    yield from decayed_faults(
+        subject,
+        ["position", "relative-position"],
+        strong="warning",
+        partial="warning",
+        beside_others="warning",
+        leave_out=left_out,
+    )
+
+
+RULE = Rule(
+    code="LRD403",
+    name="positions-decayed",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example(
+        f"{_VIT}optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0, custom_keys=dict(cls_token=dict(decay_mult=0.0))))"
+    ),
+    good=Example(
+        f"{_VIT}optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0,\n"
+        "        custom_keys=dict(cls_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))))"
+    ),
+)

@@ -1,0 +1,62 @@
+"""A scheduler brings groups of different lr to one and the same.
+
+What ``lr_mult`` or layer decay set apart is alike at the end of the training, or from its first step.
+
+``OneCycleLR`` with one ``eta_max`` writes it over the lr of every group; it takes a list with one value for each
+group. ``eta_min`` is one lr for all groups: close to the lowest of them, it leaves that one as it is and brings all
+others down to it. ``eta_min_ratio`` is relative to each group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.plain_values import number
+from lrdecay_cli.rules.schedulers import names, trained
+from lrdecay_cli.rules.subject import Subject
+
+_CLOSE = 0.1
+"""An ``eta_min`` from this share of the lowest lr on shows before the training's last steps."""
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each scheduler."""
+    for scheduler in subject.schedulers:
+        groups = [(group, lr) for group, lr in trained(scheduler.groups) if lr > 0]
+        lrs = sorted({lr for _, lr in groups})
+        if len(lrs) < 2 or not scheduler.acts:
+            continue
+        span = f"{lrs[0]:g} to {lrs[-1]:g}"
+        one = number(scheduler.settings.get("eta_max"))
+        if scheduler.family == "OneCycle" and one is not None:
+            yield Fault(
+                f"eta_max={one:g} of {scheduler.name} is written over the lr of all {len(groups)} groups ({span})",
+                f"eta_max as a list with one lr for each of the {len(scheduler.groups)} groups",
+                parameters=names([group for group, _ in groups]),
+                option=f"{scheduler.path}.eta_max",
+                severity="error",
+            )
+        lowest = scheduler.lowest()
+        if lowest and _CLOSE * lrs[0] <= lowest < lrs[0]:
+            base = subject.group_map.base_lr or lrs[-1]
+            yield Fault(
+                f"eta_min={lowest:g} of {scheduler.name} is one lr for groups from {span}: all end there, at "
+                f"{lowest / lrs[0]:.0%} of the lowest and {lowest / lrs[-1]:.2g} of the highest",
+                "eta_min below that, such as 0"
+                if scheduler.family == "Poly"
+                else f"eta_min_ratio={lowest / base:.3g} in place of eta_min keeps the groups apart",
+                parameters=names([group for group, _ in groups]),
+                option=f"{scheduler.path}.eta_min",
+            )
+
+
+RULE = Rule(
+    code="LRD607",
+    name="rates-evened-out",
+    severity="info",
+    check=check,
+    documentation=__doc__,
+    bad=Example("param_scheduler = [dict(type='OneCycleLR', eta_max=1e-3)]"),
+    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', eta_min_ratio=0.01)]"),
+)

@@ -1,0 +1,51 @@
+"""A scheduler is set so that it changes nothing.
+
+The lr stays as it is although the config has a scheduler for it.
+
+It is a factor, ``gamma`` or ``end_factor`` of 1, a ``power`` of 0, or a list of milestones that is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.schedulers import Scheduler
+from lrdecay_cli.rules.subject import Subject
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each scheduler; ConstantLR with a factor of 1 holds the place of an lr that is to stay."""
+    for scheduler in subject.schedulers:
+        setting = _idle(scheduler)
+        if setting:
+            yield Fault(
+                f"{scheduler.name} with {setting}={scheduler.settings.get(setting)!r} changes nothing",
+                f"remove {scheduler.path}, or give {setting} the value that you mean",
+                option=f"{scheduler.path}.{setting}",
+            )
+
+
+def _idle(scheduler: Scheduler) -> str:
+    if scheduler.family == "MultiStep" and scheduler.settings.get("milestones") in ([], ()):
+        return "milestones"
+    if scheduler.family in ("MultiStep", "Step", "Exponential") and scheduler.settings.get("gamma") == 1:
+        return "gamma"
+    if scheduler.family == "Linear" and scheduler.value("start_factor", 1 / 3) == 1 == scheduler.value(
+        "end_factor", 1.0
+    ):
+        return "start_factor"
+    if scheduler.family == "Poly" and scheduler.settings.get("power") == 0:
+        return "power"
+    return ""
+
+
+RULE = Rule(
+    code="LRD610",
+    name="scheduler-never-acts",
+    severity="info",
+    check=check,
+    documentation=__doc__,
+    bad=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=1.0)]"),
+    good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1)]"),
+)

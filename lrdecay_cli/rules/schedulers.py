@@ -1,0 +1,159 @@
+"""The config's schedulers of the lr, as mmengine's Runner would build them, and how long the training is.
+
+Source: mmengine 0.10, ``Runner._build_param_scheduler`` and ``mmengine.optim.scheduler``. A scheduler acts from its
+``begin`` up to, and without, its ``end``; its own steps (``milestones``, ``T_max``) are counted from ``begin`` on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.rules.plain_values import number
+
+Unit = Literal["epochs", "iterations"]
+
+WARMING = ("Linear", "Constant", "QuadraticWarmup")
+"""Families that may be a warm-up."""
+ANNEALING = ("CosineAnnealing", "CosineRestart", "Poly")
+"""Families that go down to an ``eta_min``."""
+
+
+class Scheduler(NamedTuple):
+    """One scheduler of the lr."""
+
+    path: str
+    """Where it stands in the config: ``param_scheduler[1]``."""
+    family: str
+    """Its class without ``LR`` or ``ParamScheduler``: ``CosineAnnealing``."""
+    settings: Mapping[str, Any]
+    groups: tuple[ParameterGroup, ...]
+    """Those that it acts on."""
+    unit: Unit
+    """What ``begin``, ``end`` and its own steps count in."""
+    converted: bool
+    """Whether it is stepped each iteration, although it counts in epochs."""
+    begin: float
+    end: float | None
+    """As given, or where the training ends; None if that is not known in its unit."""
+    length: float | None
+    """How long the training is in its unit, None if that is not known."""
+
+    @property
+    def name(self) -> str:
+        """Its class, for people."""
+        return str(self.settings.get("type", self.family)).rpartition(".")[2]
+
+    @property
+    def last(self) -> float | None:
+        """Where it stops acting: at its end or the training's."""
+        known = [value for value in (self.end, self.length) if value is not None]
+        return min(known) if known else None
+
+    @property
+    def acts(self) -> bool:
+        """Whether any step of the training is within its range, as far as can be told."""
+        return self.last is None or self.begin < self.last
+
+    @property
+    def is_warm_up(self) -> bool:
+        """Whether it begins below the lr and goes up."""
+        if self.family == "Constant":
+            return self.begin == 0
+        start, end = self.value("start_factor", 1 / 3), self.value("end_factor", 1.0)
+        return self.family == "QuadraticWarmup" or (self.family == "Linear" and start < end)
+
+    def value(self, name: str, otherwise: float) -> float:
+        """A setting that is a number, else ``otherwise``."""
+        found = number(self.settings.get(name))
+        return otherwise if found is None else found
+
+    def lowest(self) -> float | None:
+        """The absolute lr that it goes down to, None if it has none or a relative one."""
+        if self.family not in ANNEALING or self.settings.get("eta_min_ratio") is not None:
+            return None
+        return self.value("eta_min", 0.0)
+
+
+def schedulers_of(group_map: GroupMap) -> tuple[Scheduler, ...]:
+    """Every scheduler of the lr, in the config's order."""
+    return tuple(_each(group_map))
+
+
+def training_unit(train_cfg: Mapping[str, Any]) -> Unit | None:
+    """What the training loop counts in, None if that cannot be told."""
+    loop = str(train_cfg.get("type", ""))
+    if "EpochBased" in loop or train_cfg.get("by_epoch") is True:
+        return "epochs"
+    if "IterBased" in loop or train_cfg.get("by_epoch") is False:
+        return "iterations"
+    epochs, iterations = number(train_cfg.get("max_epochs")), number(train_cfg.get("max_iters"))
+    if (epochs is None) == (iterations is None):
+        return None
+    return "epochs" if iterations is None else "iterations"
+
+
+def training_length(train_cfg: Mapping[str, Any], unit: Unit) -> float | None:
+    """How many epochs or iterations the training has, None if the config does not say so."""
+    if training_unit(train_cfg) != unit:
+        return None
+    return number(train_cfg.get("max_epochs" if unit == "epochs" else "max_iters"))
+
+
+def _each(group_map: GroupMap) -> Iterator[Scheduler]:
+    training = group_map.training
+    for path, settings, groups in _listed(group_map):
+        kind = str(settings.get("type", "")).rpartition(".")[2]
+        family = kind.removesuffix("LR").removesuffix("ParamScheduler")
+        if family == kind or (kind.endswith("ParamScheduler") and settings.get("param_name") != "lr"):
+            continue
+        by_epoch = settings.get("by_epoch", True) is not False
+        unit: Unit = "epochs" if by_epoch else "iterations"
+        length = training_length(training.train_cfg, unit)
+        end = number(settings.get("end"))
+        yield Scheduler(
+            path=path,
+            family=family,
+            settings=settings,
+            groups=groups,
+            unit=unit,
+            converted=by_epoch and settings.get("convert_to_iter_based") is True,
+            begin=number(settings.get("begin")) or 0,
+            end=length if end is None else end,
+            length=length,
+        )
+
+
+def _listed(group_map: GroupMap) -> Iterator[tuple[str, Mapping[str, Any], tuple[ParameterGroup, ...]]]:
+    for index, settings in enumerate(group_map.training.param_scheduler):
+        if not isinstance(settings, Mapping):
+            continue
+        path = f"param_scheduler[{index}]"
+        if "type" in settings:
+            yield path, settings, group_map.groups
+            continue
+        # Several optimizers, each with schedulers of its own.
+        for name, given in settings.items():
+            groups = tuple(group for group in group_map.groups if group.name.startswith(f"{name}."))
+            for inner, one in enumerate(given if isinstance(given, (list, tuple)) else [given]):
+                if isinstance(one, Mapping):
+                    yield f"param_scheduler.{name}[{inner}]", one, groups
+
+
+def trained(groups: tuple[ParameterGroup, ...]) -> list[tuple[ParameterGroup, float]]:
+    """The groups that hold trainable parameters, each with the lr that schedulers start from.
+
+    In a map of a running optimizer that is not the present one: mmengine keeps it as ``initial_lr``.
+    """
+    found = []
+    for group in groups:
+        lr = number(group.options.get("initial_lr", group.lr))
+        if lr is not None and any(parameter.requires_grad for parameter in group.parameters):
+            found.append((group, lr))
+    return found
+
+
+def names(groups: list[ParameterGroup]) -> list[str]:
+    """Their parameters."""
+    return [parameter.name for group in groups for parameter in group.parameters if parameter.requires_grad]

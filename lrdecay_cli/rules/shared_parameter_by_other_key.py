@@ -1,0 +1,67 @@
+"""A custom key names a tensor only by its second name, and the tensor goes by its first.
+
+Shared tensors are met once, so the key that seems to be theirs never counts for them.
+
+With ``bypass_duplicate=True`` mmengine skips whatever it met before under another name (a head that shares its
+convolutions across levels, tied embeddings). The lr and weight decay are those of the first name in the model's
+order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.key_wording import key_option
+from lrdecay_cli.rules.subject import Subject
+
+_PLUGIN = """\
+from mmpretrain.models import LinearClsHead
+from mmpretrain.registry import MODELS
+from torch import nn
+
+@MODELS.register_module(force=True)
+class Tied(LinearClsHead):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.proj = nn.Linear(4, 4)
+        self.tied = nn.Linear(4, 4)
+        self.tied.weight = self.proj.weight
+"""
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each key."""
+    first = {duplicate.name: duplicate.of for duplicate in subject.group_map.duplicates}
+    for key, matches in subject.custom_keys.items():
+        reached = {*matches.wins, *matches.loses, *matches.frozen}
+        missed = [name for name in matches.duplicates if first.get(name, name) not in reached]
+        if missed:
+            yield Fault(
+                f"custom key {key!r} does not count for {missed[0]!r}: the tensor goes by its first name "
+                f"{first[missed[0]]!r}" + (f", as do {len(missed) - 1:,} more" if len(missed) > 1 else ""),
+                f"name it as {first[missed[0]]!r}",
+                parameters=missed,
+                option=key_option(key),
+            )
+
+
+RULE = Rule(
+    code="LRD511",
+    name="shared-parameter-by-other-key",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example(
+        "model = dict(head=dict(type='Tied'))\n"
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict(_delete_=True,\n"
+        "    bypass_duplicate=True, custom_keys={'head.tied.weight': dict(lr_mult=0.1)}))",
+        plugin=_PLUGIN,
+    ),
+    good=Example(
+        "model = dict(head=dict(type='Tied'))\n"
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict(_delete_=True,\n"
+        "    bypass_duplicate=True, custom_keys={'head.proj.weight': dict(lr_mult=0.1)}))",
+        plugin=_PLUGIN,
+    ),
+)

@@ -1,0 +1,227 @@
+"""Rules on schedules held against mmengine's own schedulers, stepped as its Runner steps them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from mmengine.optim import scheduler as mmengine_schedulers
+from mmengine.registry import PARAM_SCHEDULERS
+from torch import nn
+
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.training import Training
+from lrdecay_cli.rules import RULES
+from lrdecay_cli.rules.running import findings_of
+from lrdecay_cli.rules.scheduler_refused import COMMON, REQUIRED, SETTINGS
+from tests.group_maps import group_map
+
+LRS = (1e-4, 1e-2)
+"""Of a low layer and of the head."""
+EPOCHS, ITERATIONS = 12, 40
+
+Trace = list[tuple[float, ...]]
+"""The lr of each group in every iteration."""
+
+
+def described(schedulers: list[dict[str, Any]], *, by_epoch: bool = True) -> GroupMap:
+    """A map of two groups that is trained so."""
+    length = {"max_epochs": EPOCHS} if by_epoch else {"max_iters": EPOCHS * ITERATIONS}
+    training = Training({}, tuple(schedulers), {"by_epoch": by_epoch, **length}, {}, None, ())
+    groups = {
+        name: {"lr": lr, "lr_scale": lr / LRS[1], "parameters": {f"{name}.weight": (2, 2)}}
+        for name, lr in zip(("stem", "head"), LRS, strict=True)
+    }
+    return group_map(groups, base_lr=LRS[1], training=training)
+
+
+def trained(schedulers: list[dict[str, Any]], *, by_epoch: bool = True) -> Trace:
+    """What the lrs really are. Source of the steps: mmengine's ``ParamSchedulerHook`` and ``Runner``."""
+    optimizer = torch.optim.SGD([{"params": nn.Linear(2, 2).parameters(), "lr": lr} for lr in LRS], lr=LRS[1])
+    built = []
+    for settings in schedulers:
+        end = EPOCHS if settings.get("by_epoch", True) else EPOCHS * ITERATIONS
+        defaults = {"optimizer": optimizer, "epoch_length": ITERATIONS}
+        of_type = {"end": end, **settings, "type": getattr(mmengine_schedulers, settings["type"])}
+        built.append(PARAM_SCHEDULERS.build(of_type, default_args=defaults))
+    trace = []
+    for iteration in range(1, EPOCHS * ITERATIONS + 1):
+        trace.append(tuple(group["lr"] for group in optimizer.param_groups))
+        optimizer.step()
+        ends_epoch = by_epoch and iteration % ITERATIONS == 0
+        for scheduler in built:
+            if not scheduler.by_epoch or ends_epoch:
+                scheduler.step()
+    return trace
+
+
+def stem(trace: Trace) -> list[float]:
+    return [lrs[0] for lrs in trace]
+
+
+def head(trace: Trace) -> list[float]:
+    return [lrs[1] for lrs in trace]
+
+
+def is_constant(trace: Trace) -> bool:
+    return len(set(trace)) == 1
+
+
+COSINE = {"type": "CosineAnnealingLR", "T_max": 12}
+STEPS = {"type": "MultiStepLR", "milestones": [8, 11]}
+LINEAR = {"type": "LinearLR", "start_factor": 0.01}
+
+Case = tuple[list[dict[str, Any]], set[str], Callable[[Trace], bool]]
+CASES: dict[str, Case] = {
+    "clean cosine": ([{**LINEAR, "by_epoch": False, "end": 100}, COSINE], set(), lambda t: max(head(t)) <= LRS[1]),
+    "clean steps": ([{**LINEAR, "by_epoch": False, "end": 100}, STEPS], set(), lambda t: head(t)[-1] < 1.1e-4),
+    "eta_min above the stem's lr": ([{**COSINE, "eta_min": 1e-3}], {"LRD601"}, lambda t: stem(t)[-1] > 5 * LRS[0]),
+    "poly": ([{"type": "PolyLR", "eta_min": 1e-3}], {"LRD601"}, lambda t: stem(t)[-1] > 5 * LRS[0]),
+    "restarts": (
+        [{"type": "CosineRestartLR", "periods": [12], "eta_min": 1e-3}],
+        {"LRD601"},
+        lambda t: stem(t)[-1] > 5 * LRS[0],
+    ),
+    "eta_min at the stem's lr": ([{**COSINE, "eta_min": LRS[0]}], {"LRD601"}, lambda t: len({*stem(t)}) == 1),
+    "eta_min near it": ([{**COSINE, "eta_min": 5e-5}], {"LRD607"}, lambda t: head(t)[-1] < 6 * stem(t)[-1]),
+    "ratio": ([{**COSINE, "eta_min_ratio": 0.1}], set(), lambda t: abs(head(t)[-1] / stem(t)[-1] - 100) < 1e-6),
+    "one step": ([{**LINEAR, "end": 1}], {"LRD602"}, lambda t: max(head(t)[ITERATIONS:]) < 0.02 * LRS[1]),
+    "two steps": ([{**LINEAR, "end": 2}], set(), lambda t: head(t)[-1] == pytest.approx(LRS[1])),
+    "a constant third": (
+        [{"type": "ConstantLR"}],
+        {"LRD602"},
+        lambda t: max(head(t)[: 11 * ITERATIONS]) < 0.4 * LRS[1],
+    ),
+    "a constant third for longer": (
+        [{"type": "ConstantLR", "end": 24}],
+        {"LRD602"},
+        lambda t: max(head(t)) < 0.4 * LRS[1],
+    ),
+    "a third at first": (
+        [{"type": "ConstantLR", "end": 3}],
+        set(),
+        lambda t: head(t)[0] < 0.4 * LRS[1] and head(t)[-1] == pytest.approx(LRS[1]),
+    ),
+    "warm-up to a half": (
+        [{**LINEAR, "end": 3, "end_factor": 0.5}],
+        {"LRD602"},
+        lambda t: max(head(t)) == pytest.approx(LRS[1] / 2),
+    ),
+    "milestones behind the training": ([{**STEPS, "milestones": [16, 22]}], {"LRD603"}, is_constant),
+    "milestones behind the end": ([{**STEPS, "end": 8}], {"LRD603"}, is_constant),
+    "milestones count from begin": (
+        [{**STEPS, "begin": 4}],
+        {"LRD603"},
+        lambda t: head(t)[11 * ITERATIONS] == LRS[1] and is_constant(t),
+    ),
+    "one milestone of two": ([{**STEPS, "milestones": [8, 12]}], {"LRD603"}, lambda t: head(t)[-1] > 0.9e-3),
+    "begins too late": ([{**STEPS, "begin": 14, "end": 20}], {"LRD603"}, is_constant),
+    "cosine for longer": ([{**COSINE, "T_max": 36, "end": 36}], {"LRD603"}, lambda t: head(t)[-1] > 0.7 * LRS[1]),
+    "poly for longer": ([{"type": "PolyLR", "end": 36}], {"LRD603"}, lambda t: head(t)[-1] > 0.6 * LRS[1]),
+    "warm-up of 500 epochs": ([{**LINEAR, "end": 500}], {"LRD605"}, lambda t: max(head(t)) < 0.05 * LRS[1]),
+    "warm-up without an end": ([LINEAR], {"LRD605"}, lambda t: head(t)[6 * ITERATIONS] < 0.6 * LRS[1]),
+    "both lower": ([COSINE, STEPS], {"LRD606"}, lambda t: head(t)[-1] < 0.001 * LRS[1]),
+    "used up": (
+        [{**COSINE, "T_max": 8, "end": 8}],
+        {"LRD606"},
+        lambda t: max(head(t)[8 * ITERATIONS :]) < 0.05 * LRS[1],
+    ),
+    "used up, each iteration": (
+        [{**COSINE, "T_max": 8, "end": 8, "convert_to_iter_based": True}],
+        {"LRD606"},
+        lambda t: max(head(t)[8 * ITERATIONS :]) < 0.001 * LRS[1],
+    ),
+    "one cycle": ([{"type": "OneCycleLR", "eta_max": 0.01}], {"LRD607"}, lambda t: all(a == b for a, b in t)),
+    "one cycle for each": (
+        [{"type": "OneCycleLR", "eta_max": [1e-4, 1e-2]}],
+        set(),
+        lambda t: all(a < b for a, b in t),
+    ),
+    "epochs meant": (
+        [{**STEPS, "by_epoch": False}],
+        {"LRD608"},
+        lambda t: head(t)[ITERATIONS] < 1.1e-4 and head(t)[0] == LRS[1],
+    ),
+    "rises again": (
+        [{**COSINE, "T_max": 6}],
+        {"LRD609"},
+        lambda t: head(t)[-1] > 10 * head(t)[6 * ITERATIONS] and head(t)[-1] > 0.9 * LRS[1],
+    ),
+    "gamma of 1": ([{**STEPS, "gamma": 1.0}], {"LRD610"}, is_constant),
+    "no milestones": ([{**STEPS, "milestones": []}], {"LRD610"}, is_constant),
+    "power of 0": ([{"type": "PolyLR", "power": 0}], {"LRD610"}, is_constant),
+}
+
+
+def codes(found: GroupMap) -> set[str]:
+    return {finding.code for finding in findings_of(found, [rule for rule in RULES if rule.code.startswith("LRD6")])}
+
+
+@pytest.mark.parametrize(("schedulers", "expected", "happens"), CASES.values(), ids=CASES)
+def test_found_is_what_happens(
+    schedulers: list[dict[str, Any]], expected: set[str], happens: Callable[[Trace], bool]
+) -> None:
+    assert codes(described(schedulers)) == expected
+    assert happens(trained(schedulers))
+
+
+ITERATION_CASES: dict[str, Case] = {
+    "steps by epoch": ([{**STEPS, "milestones": [200, 400]}], {"LRD608"}, is_constant),
+    "warm-up by epoch": ([{**LINEAR, "end": 20}], {"LRD608"}, lambda t: max(head(t)) < 0.02 * LRS[1]),
+    "by iteration": ([{**STEPS, "milestones": [200, 400], "by_epoch": False}], set(), lambda t: head(t)[-1] < 1.1e-4),
+    "converted": ([{**COSINE, "convert_to_iter_based": True}], set(), lambda t: head(t)[-1] < 1e-4),
+    "milestones too late": (
+        [{**STEPS, "milestones": [600, 800], "by_epoch": False}],
+        {"LRD603"},
+        is_constant,
+    ),
+}
+
+
+@pytest.mark.parametrize(("schedulers", "expected", "happens"), ITERATION_CASES.values(), ids=ITERATION_CASES)
+def test_training_of_iterations(
+    schedulers: list[dict[str, Any]], expected: set[str], happens: Callable[[Trace], bool]
+) -> None:
+    assert codes(described(schedulers, by_epoch=False)) == expected
+    assert happens(trained(schedulers, by_epoch=False))
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "code", "option", "error"),
+    [
+        ({**LINEAR, "start_factor": 1.5, "end": 3}, "LRD602", "start_factor", ValueError),
+        ({**LINEAR, "start_factor": 0.0, "end": 3}, "LRD602", "start_factor", ZeroDivisionError),
+        ({"type": "ConstantLR", "factor": 2.0, "end": 3}, "LRD602", "factor", ValueError),
+        ({**COSINE, "begin": 8, "end": 8}, "LRD604", "end", ValueError),
+        ({**COSINE, "begin": 12}, "LRD604", "begin", ValueError),
+        (
+            {**COSINE, "by_epoch": False, "convert_to_iter_based": True},
+            "LRD604",
+            "convert_to_iter_based",
+            AssertionError,
+        ),
+        ({**COSINE, "eta_min": 1e-6, "eta_min_ratio": 0.1}, "LRD604", "eta_min_ratio", AssertionError),
+        ({**COSINE, "min_lr": 1e-6}, "LRD604", "min_lr", TypeError),
+        ({"type": "MultiStepLR", "step": [8, 11]}, "LRD604", "step", TypeError),
+        ({"type": "StepLR", "gamma": 0.5}, "LRD604", "step_size", TypeError),
+    ],
+)
+def test_refused(scheduler: dict[str, Any], code: str, option: str, error: type[Exception]) -> None:
+    (finding,) = findings_of(described([scheduler]), [rule for rule in RULES if rule.code.startswith("LRD6")])
+    assert (finding.code, finding.severity, finding.option) == (code, "error", f"param_scheduler[0].{option}")
+    with pytest.raises(error):
+        trained([scheduler])
+
+
+def test_settings_are_those_of_mmengine() -> None:
+    classes = [kind for name, kind in vars(mmengine_schedulers).items() if name.endswith("LR")]
+    found = {}
+    for kind in classes:
+        taken = inspect.signature(kind.__mro__[2].__init__).parameters
+        own = {name: one for name, one in taken.items() if name not in ("self", "optimizer", *COMMON)}
+        family = kind.__name__.removesuffix("LR")
+        found[family] = ({*own}, {name for name, one in own.items() if one.default is one.empty})
+    assert found == {family: ({*names}, {*REQUIRED.get(family, ())}) for family, names in SETTINGS.items()}

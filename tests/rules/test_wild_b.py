@@ -1,0 +1,47 @@
+"""Mistakes as people made them, of weight decay, options and schedules: found by what they are about, gone if mended.
+
+Each pair is one change away from one of the clean configs, on which no such rule has anything to say: so that exactly
+the codes that are expected come up, and nothing else shouts about the same cause.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli.analysis.standing import parameter_names
+from lrdecay_cli.domain.finding import Finding
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.rules import RULES, Example
+from lrdecay_cli.rules.running import findings_of
+from tests.rules.examples import map_of
+from tests.rules.wild_configs import Wild
+from tests.rules.wild_options import OPTIONS
+from tests.rules.wild_schedules import SCHEDULES
+from tests.rules.wild_weight_decay import WEIGHT_DECAY
+
+RULES_HERE = [rule for rule in RULES if rule.code[3] in "456"]
+WILD = {**WEIGHT_DECAY, **OPTIONS, **SCHEDULES}
+
+
+def judged(config: str, plugin: str, folder: Path) -> tuple[GroupMap, tuple[Finding, ...]]:
+    """The map, and what the rules of weight decay, options and schedules find in it."""
+    folder.mkdir()
+    group_map = map_of(Example(config, plugin), folder)
+    return group_map, findings_of(group_map, RULES_HERE)
+
+
+@pytest.mark.parametrize("wild", WILD.values(), ids=WILD)
+def test_found_and_repaired(wild: Wild, tmp_path: Path) -> None:
+    group_map, found = judged(wild.wrong, wild.plugin, tmp_path / "wrong")
+    assert sorted(finding.code for finding in found) == sorted(wild.code.split()), found
+    if wild.about:
+        (finding,) = found
+        meant = {name for name in parameter_names(group_map) if re.fullmatch(wild.about, name)}
+        assert wild.about == finding.option.removeprefix("optim_wrapper.paramwise_cfg.") or meant == {
+            *finding.parameters
+        }, finding
+        assert wild.severity in ("", finding.severity)
+    assert judged(wild.repaired, wild.plugin, tmp_path / "repaired")[1] == ()
