@@ -28,6 +28,8 @@ _OPTIONS = Column("options", "other options")
 STATES = ("grouped", "frozen", "missing", "duplicate")
 _GROUPED, _FROZEN, _MISSING, _DUPLICATE = range(len(STATES))
 
+# For a constructor that knows no layers.
+_NO_STEP = -1
 # Name, shape, size, state, number of the group or -1, first name of a duplicate, numbers of four steps.
 _Row = tuple[str, str, int, int, int, str, tuple[int, ...]]
 
@@ -166,7 +168,7 @@ def _numbers(provenance: Provenance | None, steps: dict[tuple[Any, ...], int]) -
     if provenance is None:
         return ()
     way = (provenance.layer_id, provenance.lr_scale, provenance.lr, provenance.weight_decay)
-    return tuple(steps.setdefault(_step(step), len(steps)) for step in way)
+    return tuple(_NO_STEP if step is None else steps.setdefault(_step(step), len(steps)) for step in way)
 
 
 def _step(step: Step) -> tuple[Any, ...]:

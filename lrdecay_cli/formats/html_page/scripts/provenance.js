@@ -8,7 +8,7 @@
       const text = "Observed only: read from the real optimizer. No rule of lrdecay's explains this constructor.";
       return element("p", { class: "verdict" }, text);
     }
-    const differing = KEYS.filter((key, index) => each.why[index][2] !== each.group[key]);
+    const differing = KEYS.filter((key, index) => each.why[index] && each.why[index][2] !== each.group[key]);
     const text = differing.length
       ? `The rules disagree with the real group in ${differing.map(words).join(", ")}; the numbers above are the real ones.`
       : "Recomputed by lrdecay's rules: equal to the real group, bit for bit.";
@@ -16,8 +16,8 @@
   };
 
   const steps = (each) => plainTable("Provenance", ["what", "rule", "formula and result"],
-    each.why.map(([rule, formula, , result, inputs], index) => [
-      words(KEYS[index]),
+    KEYS.map((key, index) => [key, each.why[index]]).filter(([, step]) => step).map(([key, [rule, formula, , result, inputs]]) => [
+      words(key),
       element("div", {}, element("code", {}, rule), ...(inputs ? [element("div", { class: "formula" }, inputs)] : [])),
       element("div", {}, ...(formula === result ? [] : [element("code", {}, formula), element("br")]),
         element("code", {}, `= ${result}`)),
