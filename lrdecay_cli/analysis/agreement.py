@@ -9,13 +9,19 @@ from lrdecay_cli.domain.provenance import Provenance
 
 
 def disagreements(group_map: GroupMap) -> Iterator[str]:
-    """A line for each number of each explained parameter that our rules give otherwise than the real group has it.
+    """A line for each number of each explained parameter that our rules give otherwise than the real group has it."""
+    for name, difference in named_disagreements(group_map):
+        yield f"{name}: {difference}"
+
+
+def named_disagreements(group_map: GroupMap) -> Iterator[tuple[str, str]]:
+    """The same as pairs of the parameter's name and what differs.
 
     Compared bit for bit: the rules claim to be the constructor's own.
     """
     for group, parameter in group_map.grouped():
         for what, real, ours in differing_numbers(group, parameter.provenance):
-            yield f"{parameter.name}: {what} is {real} in {group.name}, our rules say {ours}"
+            yield parameter.name, f"{what} is {real} in {group.name}, our rules say {ours}"
 
 
 def differing_numbers(

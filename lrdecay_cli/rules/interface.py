@@ -59,6 +59,8 @@ class Rule:
     """The rule fires."""
     good: Example
     """The same config, repaired: the rule is silent."""
+    yields_to: tuple[str, ...] = ()
+    """Codes of rules that tell the cause of what this one finds: where one of them finds something, this is silent."""
 
     @property
     def summary(self) -> str:

@@ -11,10 +11,14 @@ from lrdecay_cli.rules import Fault, Rule, Subject
 
 
 def findings_of(group_map: GroupMap, rules: Iterable[Rule]) -> tuple[Finding, ...]:
-    """What the rules find in one map: the worst first, then by code and place in the model."""
+    """What the rules find in one map: the worst first, then by code and place in the model.
+
+    A rule that yields to others is silent where one of those found the cause.
+    """
     subject = Subject(group_map)
-    found = [(rule, fault) for rule in rules for fault in rule.check(subject)]
-    findings = [_finding(subject, rule, fault) for rule, fault in found]
+    found = {rule.code: (rule, faults) for rule in rules if (faults := tuple(rule.check(subject)))}
+    told = [(rule, faults) for rule, faults in found.values() if not any(cause in found for cause in rule.yields_to)]
+    findings = [_finding(subject, rule, fault) for rule, faults in told for fault in faults]
     return tuple(sorted(findings, key=lambda finding: (-SEVERITIES.index(finding.severity), finding.code)))
 
 

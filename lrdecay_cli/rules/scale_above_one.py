@@ -3,7 +3,8 @@
 Layers that should learn slower than the head learn faster, and their pretrained weights are lost in the first epochs.
 
 It happens when a layer id passes ``num_layers + 1``, so that the exponent of the decay rate turns negative: with
-MMDetection's constructor, when ``num_layers`` belongs to a shallower backbone. Set ``num_layers`` to what fits.
+MMDetection's constructor, when ``num_layers`` belongs to a shallower backbone. Set ``num_layers`` to what fits. Where a
+custom key multiplies a rate on purpose, nothing is said.
 """
 
 from __future__ import annotations
@@ -12,26 +13,39 @@ from collections.abc import Iterator
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.subject import PARAMWISE, Subject
+from lrdecay_cli.rules.wording import count, ids_told, rate, verb
 
 
 def check(subject: Subject) -> Iterator[Fault]:
-    """One fault for all groups whose lr scale is above 1."""
-    rate = subject.decay_rate
-    if rate is None or not 0 < rate < 1:
+    """One fault for all parameters whose lr scale is above 1."""
+    decay = subject.decay_rate if subject.decay_option else subject.observed_rate
+    if decay is None or not 0 < decay < 1:
         return
-    fast = [group for group in subject.group_map.groups if group.lr_scale is not None and group.lr_scale > 1]
+    fast = [
+        (group, parameter)
+        for group, parameter in subject.group_map.grouped()
+        if group.lr_scale is not None
+        and group.lr_scale > 1 + 1e-9
+        and parameter.requires_grad
+        and (subject.custom_lr_mult(parameter.name) or ("", 0))[1] <= 1
+    ]
     if not fast:
         return
-    highest = max(group.lr_scale or 0 for group in fast)
-    groups = f"{len(fast)} groups train" if len(fast) > 1 else f"group {fast[0].name} trains"
+    groups = {group.name for group, _ in fast}
+    highest = max(group.lr_scale or 0 for group, _ in fast)
+    which = f"group {fast[0][0].name}" if len(groups) == 1 else count(len(groups), "group")
+    ids = sorted({group.layer_id for group, _ in fast if group.layer_id is not None})
+    above = [layer for layer in ids if subject.head_id is not None and layer > subject.head_id]
+    cause = f": {ids_told(above)} above {subject.head_id_told}" if above else ""
     fitting = subject.fitting_num_layers
     yield Fault(
-        f"{groups} faster than the base lr, up to {highest:.3g} times, with a decay rate of {rate:g}",
-        f"num_layers={fitting} fits depths {','.join(map(str, subject.depths))}"
-        if fitting is not None and fitting != subject.options.get("num_layers")
-        else "keep every layer id at or below num_layers + 1",
-        parameters=[parameter.name for group in fast for parameter in group.parameters],
-        option=f"{PARAMWISE}.num_layers" if "num_layers" in subject.options else "",
+        f"{which} {verb(len(groups), 'trains', 'train')} faster than the base lr, up to {rate(highest)} times, with a"
+        f" decay rate of {decay:g}{cause}",
+        f"num_layers={fitting} fits depths {subject.depths_in_words}"
+        if fitting is not None and subject.num_layers is not None and fitting != subject.num_layers
+        else "keep every layer id at or below the head's",
+        parameters=[parameter.name for _, parameter in fast],
+        option=f"{PARAMWISE}.num_layers" if subject.num_layers is not None else "",
     )
 
 

@@ -28,5 +28,18 @@ def map_of(example: Example, folder: Path) -> GroupMap:
     finally:
         sys.path.remove(str(folder))
         sys.modules.pop("plugin", None)
+        _unregister("plugin")
     group_map = msgspec.json.decode(to_json(group_map), type=GroupMap)
     return example.edit(group_map) if example.edit else group_map
+
+
+def _unregister(module: str) -> None:
+    """Let the next example register classes of the same names."""
+    import mmengine.registry
+
+    registries = [one for one in vars(mmengine.registry).values() if isinstance(one, mmengine.registry.Registry)]
+    while registries:
+        registry = registries.pop()
+        registries += registry.children.values()
+        for name in [name for name, kind in registry.module_dict.items() if kind.__module__ == module]:
+            del registry._module_dict[name]

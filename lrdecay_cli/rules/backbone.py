@@ -1,0 +1,171 @@
+"""The backbone in order of depth, told from parameter names alone, so that any constructor can be judged by it.
+
+A block is the module behind the first number in a name: ``stages.2.5``, ``stages.2.blocks.5``, ``layers.11``,
+``layer3.0``. Numbers further in count other things than depth.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from lrdecay_cli.domain.group_map import GroupedParameter, GroupMap, ParameterGroup
+
+_ROWS = ("blocks", "layers", "block", "layer")
+_NUMBERED = re.compile(r"(.*?)(\d+)", re.ASCII | re.DOTALL)
+
+
+class Block(NamedTuple):
+    """Where a parameter is in a row of modules."""
+
+    series: str
+    """The names that differ in their numbers alone: ``stages.#.blocks.#``."""
+    place: tuple[int, ...]
+    """Stage and block, or the block alone."""
+    rest: str
+    """The name within the block."""
+
+
+class Held(NamedTuple):
+    """A trainable parameter that the optimizer holds."""
+
+    parameter: GroupedParameter
+    group: ParameterGroup
+    scale: float
+    """What it really starts with, over the base lr."""
+    block: Block | None
+    """None for one that is in no row."""
+
+    @property
+    def name(self) -> str:
+        """In the model."""
+        return self.parameter.name
+
+
+class Backbone:
+    """The trainable parameters of the backbone, and the rate of what stands on it.
+
+    Args:
+        group_map: the map.
+        prefix: what stands before the backbone's own names.
+        scale_of: what a group starts with, over the base lr.
+        positions: place of each name in the model.
+    """
+
+    def __init__(
+        self,
+        group_map: GroupMap,
+        prefix: str,
+        scale_of: Callable[[ParameterGroup], float | None],
+        positions: Mapping[str, int],
+    ) -> None:
+        self.prefix = prefix
+        self.held: list[Held] = []
+        self.others: list[Held] = []
+        """The trainable parameters that are not the backbone's."""
+        for group, parameter in group_map.grouped():
+            scale = scale_of(group)
+            if not parameter.requires_grad or scale is None or math.isnan(scale):
+                continue
+            inside = parameter.name.startswith(prefix)
+            block = block_of(parameter.name.removeprefix(prefix)) if inside else None
+            (self.held if inside else self.others).append(Held(parameter, group, scale, block))
+        self.held.sort(key=lambda held: positions.get(held.name, -1))
+
+    @cached_property
+    def head_scale(self) -> float | None:
+        """The scale of most of what is not the backbone, None if there is nothing else or no backbone."""
+        if not self.held or not self.others:
+            return None
+        (scale, _), *_ = Counter(held.scale for held in self.others).most_common(1)
+        return scale
+
+    def at_head(self, held: Held) -> bool:
+        """Whether a parameter trains at the rate of what stands on the backbone."""
+        return self.head_scale is not None and math.isclose(held.scale, self.head_scale, rel_tol=1e-9)
+
+    @cached_property
+    def main_series(self) -> str:
+        """The row that holds most parameters: the blocks. Empty where there is none."""
+        tensors: Counter[str] = Counter()
+        indices: dict[str, set[tuple[int, ...]]] = {}
+        for held in self.held:
+            if held.block:
+                tensors[held.block.series] += 1
+                indices.setdefault(held.block.series, set()).add(held.block.place)
+        rows = [(count, series) for series, count in tensors.items() if len(indices[series]) > 1]
+        return max(rows)[1] if rows else ""
+
+    @cached_property
+    def blocks(self) -> Mapping[tuple[int, ...], Sequence[Held]]:
+        """The parameters of each block of the main row, in order of depth."""
+        found: dict[tuple[int, ...], list[Held]] = {}
+        for held in self.held:
+            if held.block and held.block.series == self.main_series:
+                found.setdefault(held.block.place, []).append(held)
+        return {index: found[index] for index in sorted(found)}
+
+    @cached_property
+    def outside_blocks(self) -> Sequence[Held]:
+        """The parameters that are in no block of the main row: stem, tokens, norms between stages."""
+        return [held for held in self.held if not held.block or held.block.series != self.main_series]
+
+    def block_name(self, index: tuple[int, ...]) -> str:
+        """The module that a block is: ``backbone.stages.2.5``."""
+        numbers = iter(index)
+        return self.prefix + re.sub("#", lambda _: str(next(numbers, "#")), self.main_series)
+
+
+def block_of(own: str) -> Block | None:
+    """The block of a parameter whose name within the backbone is ``own``; None where no module has a number."""
+    *modules, parameter = own.split(".")
+    series: list[str] = []
+    index: list[int] = []
+    while modules:
+        if len(index) == 1 and modules[0] in _ROWS and modules[1:2] and modules[1].isdecimal():
+            series.append(modules.pop(0))
+        numbered = _NUMBERED.fullmatch(modules[0])
+        if index and (not modules[0].isdecimal() or len(index) == 2):
+            break
+        series.append(f"{numbered[1]}#" if numbered else modules[0])
+        index += [int(numbered[2])] if numbered else []
+        del modules[0]
+    return Block(".".join(series), tuple(index), ".".join([*modules, parameter])) if index else None
+
+
+def backbone_prefix(names: Iterable[str]) -> str:
+    """What stands before the first backbone's own names: up to a module ``backbone``, else one called like it."""
+    like = ""
+    for name in names:
+        before, found, _ = f".{name}".partition(".backbone.")
+        if found:
+            return f"{before}.backbone.".removeprefix(".")
+        if not like:
+            labels = name.split(".")[:-1]
+            end = next((end for end, label in enumerate(labels, 1) if "backbone" in label.split("_")), 0)
+            like = ".".join(labels[:end]) + "." if end else ""
+    return like or "backbone."
+
+
+def out_of_order(scales: Sequence[float]) -> list[int]:
+    """Places to leave out, as few as possible, so that the rest never falls."""
+    # The longest run that never falls: for each length the lowest end, with the way back.
+    ends: list[float] = []
+    last: list[int] = []
+    before: list[int | None] = []
+    for place, scale in enumerate(scales):
+        length = bisect_right(ends, scale * (1 + 1e-9))
+        before.append(last[length - 1] if length else None)
+        ends[length : length + 1] = [scale]
+        last[length : length + 1] = [place]
+    kept: set[int] = set()
+    step: int | None = last[-1] if last else None
+    while step is not None:
+        kept.add(step)
+        step = before[step]
+    return [place for place in range(len(scales)) if place not in kept]

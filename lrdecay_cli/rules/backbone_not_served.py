@@ -1,0 +1,76 @@
+"""The constructor does not know the names of this backbone's blocks, so that none of them decays.
+
+All of them train at the head's rate, whatever the decay rate says: pretrained features are lost early, and nothing
+warns.
+
+MMDetection's constructor serves every class with ``ConvNeXt`` in its name, whatever its parameters are called, and
+knows four stages; mmpretrain's asks the backbone, and HiViT's answer looks for ``layers`` where it has ``blocks``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.decay import BACKBONE_PREFIX
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.subject import MMDET_DECAY, OURS, Subject
+from lrdecay_cli.rules.wording import count, rate, span
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for all blocks, where they train with the head or cannot be told apart."""
+    if subject.constructor == MMDET_DECAY and len(subject.depths) == 1 and subject.depths[0] > 1:
+        yield _all_alike(subject)
+    if subject.prefix != BACKBONE_PREFIX or not subject.decay_reaches_no_block:
+        return
+    backbone = subject.backbone
+    held = [one for row in backbone.blocks.values() for one in row] or backbone.held
+    kind = subject.group_map.model.backbone or "backbone"
+    named = (
+        f" are called {backbone.block_name(next(iter(backbone.blocks)))} and the like, and" if backbone.blocks else ""
+    )
+    blocks = f"the {count(len(backbone.blocks), 'block')} of this {kind}" if backbone.blocks else f"this {kind}"
+    yield Fault(
+        f"{blocks}{named} train at the head's rate, lr scale {rate(backbone.head_scale or 1)}:"
+        f" {subject.constructor_told} knows no layers of such names",
+        f"use a constructor that knows them, such as {OURS}",
+        parameters=[one.name for one in held],
+        option="optim_wrapper.constructor",
+    )
+
+
+def _all_alike(subject: Subject) -> Fault:
+    held = [one for row in subject.backbone.blocks.values() for one in row]
+    kind = subject.group_map.model.backbone or "backbone"
+    return Fault(
+        f"all {subject.depths[0]} blocks of this {kind} have lr scale {span(one.scale for one in held)}: it has one"
+        f" stage, and {subject.constructor_told} gives the first stage one layer id",
+        f"use a constructor that decays a single stage by its blocks, such as {OURS}",
+        parameters=[one.name for one in held],
+        option="optim_wrapper.constructor",
+        severity="warning",
+    )
+
+
+_PLUGIN = """\
+from mmengine.registry import MODELS
+from mmpretrain.models import ConvNeXt
+
+@MODELS.register_module()
+class PlainConvNeXt(ConvNeXt):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.blocks = self._modules.pop('stages')
+        self.stem = self._modules.pop('downsample_layers')
+"""
+
+RULE = Rule(
+    code="LRD208",
+    name="backbone-not-served",
+    severity="error",
+    check=check,
+    documentation=__doc__,
+    bad=Example("model = dict(backbone=dict(type='PlainConvNeXt'))", _PLUGIN),
+    good=Example("model = dict(backbone=dict(type='ConvNeXt'))", _PLUGIN),
+    yields_to=("LRD305",),
+)

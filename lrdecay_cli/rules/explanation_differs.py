@@ -1,0 +1,51 @@
+"""lrdecay's own rules give a parameter another layer id, lr or weight decay than the real group has.
+
+What is explained and judged here may not be what trains. The group is the truth.
+
+Either the map was edited, or the installed constructor is another version than the one whose rules lrdecay knows, or
+lrdecay is wrong: then please report it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from lrdecay_cli.analysis.agreement import named_disagreements
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.subject import Subject
+from lrdecay_cli.rules.wording import count, verb
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for all parameters, with the first difference."""
+    differing: dict[str, str] = {}
+    for name, difference in named_disagreements(subject.group_map):
+        differing.setdefault(name, difference)
+    if not differing:
+        return
+    first = next(iter(differing))
+    yield Fault(
+        f"{count(len(differing), 'parameter')} {verb(len(differing), 'is', 'are')} not where our rules put"
+        f" {verb(len(differing), 'it', 'them')}: {first}: {differing[first]}",
+        "export the map anew; if that does not help, report it to lrdecay with the map",
+        parameters=differing,
+    )
+
+
+def _another_lr(group_map: GroupMap) -> GroupMap:
+    first, *others = group_map.groups
+    return msgspec.structs.replace(group_map, groups=(msgspec.structs.replace(first, lr=0.5), *others))
+
+
+RULE = Rule(
+    code="LRD209",
+    name="explanation-disagrees",
+    severity="error",
+    check=check,
+    documentation=__doc__,
+    bad=Example("", edit=_another_lr),
+    good=Example(""),
+)

@@ -1,0 +1,56 @@
+"""A learning rate is so small that its steps are lost in rounding.
+
+Next to a weight of 0.02, single precision rounds off changes below about 1e-9. A step of Adam is about as large as the
+lr, so at less than that nothing arrives; half precision rounds off changes a thousand times larger.
+
+It happens with a decay over many layers, or several factors on top of each other. What must not train is frozen; else
+raise the decay rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.subject import PARAMWISE, Subject
+from lrdecay_cli.rules.wording import count, span, verb
+
+LEAST_LR = 1e-10
+LEAST_SCALE = 1e-6
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for all groups whose lr or lr scale is below what counts."""
+    lrs = {group.name: subject.starting_lr(group) or 0.0 for group in subject.group_map.groups}
+    small = [
+        group
+        for group in subject.group_map.groups
+        if lrs[group.name] > 0
+        and any(parameter.requires_grad for parameter in group.parameters)
+        and (lrs[group.name] < LEAST_LR or (group.lr_scale is not None and 0 < group.lr_scale < LEAST_SCALE))
+    ]
+    if not small:
+        return
+    scales = [group.lr_scale for group in small if group.lr_scale is not None]
+    scaled = f" (lr scale {span(scales)})" if scales else ""
+    yield Fault(
+        f"{count(len(small), 'group')} {verb(len(small), 'has', 'have')} lr"
+        f" {span(lrs[group.name] for group in small)}{scaled}: too little to change a weight",
+        f"raise {subject.decay_option}={subject.decay_rate:g} towards 1, or freeze these layers"
+        if subject.decay_option and subject.decay_rate is not None
+        else "raise the lr, or freeze what must not train",
+        parameters=[p.name for group in small for p in group.parameters if p.requires_grad],
+        option=f"{PARAMWISE}.{subject.decay_option}" if subject.decay_option else "",
+    )
+
+
+RULE = Rule(
+    code="LRD307",
+    name="lr-underflow",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.1))"),
+    good=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.7))"),
+    yields_to=("LRD203", "LRD206"),
+)

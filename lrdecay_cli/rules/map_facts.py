@@ -1,0 +1,89 @@
+"""What a group map says of its parameters and its constructor, by name and in order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from lrdecay_cli.analysis.patterns import Universe
+from lrdecay_cli.analysis.selection import Entry, entries
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.training import Module
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a grouped tensor is none of the model's: its name in the map says so."""
+    return name.endswith(" (not a parameter of the model)")
+
+
+class MapFacts:
+    """The parts of a group map that most rules look at."""
+
+    def __init__(self, group_map: GroupMap) -> None:
+        self.group_map = group_map
+
+    @property
+    def constructor(self) -> str:
+        """Class name of the constructor, without its registry scope."""
+        return self.group_map.constructor.type.rpartition(".")[2]
+
+    @property
+    def constructor_told(self) -> str:
+        """Its name for messages: a checkpoint may not know it."""
+        return "the constructor" if self.constructor == "unknown" else self.constructor
+
+    def starting_lr(self, group: ParameterGroup) -> float | None:
+        """What a group starts training with: its lr, but for a checkpoint, which has what the schedule had come to."""
+        if self.group_map.checkpoint is None:
+            return group.lr
+        base, scale = self.group_map.base_lr, group.lr_scale
+        return None if base is None or scale is None else scale * base
+
+    def starting_scale(self, group: ParameterGroup) -> float | None:
+        """That over the base lr. What the constructor recorded counts for less than the lr, which is what trains."""
+        lr, base = self.starting_lr(group), self.group_map.base_lr
+        if lr is None or not base or not math.isfinite(lr) or not math.isfinite(base):
+            return group.lr_scale
+        # lr / base_lr may be off in the last digit.
+        agree = group.lr_scale is not None and math.isclose(lr / base, group.lr_scale, rel_tol=1e-9)
+        return group.lr_scale if agree else lr / base
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The constructor's ``paramwise_cfg``."""
+        return self.group_map.constructor.options
+
+    @cached_property
+    def entries(self) -> Mapping[str, Entry]:
+        """Every parameter by name, in the model's order: grouped, frozen or missing."""
+        found = {entry.parameter.name: entry for entry in entries(self.group_map)}
+        return {name: found[name] for name in sorted(found, key=lambda name: self._positions.get(name, len(found)))}
+
+    @cached_property
+    def _positions(self) -> Mapping[str, int]:
+        names = (
+            f"{path}.{name}" if path else name
+            for path, module in self.group_map.modules.items()
+            for name in module.parameters
+        )
+        return {name: position for position, name in enumerate(names)}
+
+    def in_model_order(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The names, each once, as the model has them; unknown ones last."""
+        return tuple(sorted(dict.fromkeys(names), key=lambda name: self._positions.get(name, len(self._positions))))
+
+    def module(self, parameter: str) -> Module | None:
+        """The module that registers a parameter; None for one that is not the model's."""
+        return self.group_map.modules.get(parameter.rpartition(".")[0])
+
+    @cached_property
+    def universe(self) -> Universe:
+        """All names, to fold some of them."""
+        return Universe([*self.entries, *(duplicate.name for duplicate in self.group_map.duplicates)])
+
+
+def is_trainable(entry: Entry) -> bool:
+    """Whether a parameter is not frozen."""
+    return entry.state != "frozen" and getattr(entry.parameter, "requires_grad", True)

@@ -1,0 +1,81 @@
+"""``num_layers`` is not that of the backbone.
+
+Too large, and layer ids between the blocks and the last stage are empty: all layers below the gap train far slower
+than was meant. Too small, and deep blocks share the rate of the last stage or of the head, or pass it.
+
+MMDetection's ConvNeXt rules give one id to three blocks of the third stage: 6 fits a depth of 9, 12 a depth of 27, 5 a
+depth of 6. Transformers have one id for each block. The number must be changed with the backbone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from lrdecay_cli.rules.backbone import Held
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.subject import LRDECAY, MMDET_DECAY, PARAMWISE, Subject
+from lrdecay_cli.rules.wording import integers, rate
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault, with the layers that train too slow or too fast."""
+    given, fitting = subject.num_layers, subject.fitting_num_layers
+    # stage_wise has a rule of its own: its ids count stages, and num_layers something else.
+    if given is None or fitting is None or given == fitting or subject.options.get("decay_type") == "stage_wise":
+        return
+    held = [*subject.backbone.held, *subject.backbone.others]
+    layers = {one.name: one.group.layer_id for one in held if one.group.layer_id is not None}
+    if not layers:
+        return
+    effect, wrong = _too_large(held, layers, given) if given > fitting else _too_small(subject, layers, given)
+    # Another constructor may count layers in its own way, and does it well if nothing comes of it.
+    if subject.constructor not in (MMDET_DECAY, LRDECAY) and not effect:
+        return
+    yield Fault(
+        f"num_layers={given} does not fit depths {subject.depths_in_words}{effect}",
+        f"num_layers={fitting} fits depths {subject.depths_in_words}",
+        parameters=[one.name for one in wrong],
+        option=f"{PARAMWISE}.num_layers",
+    )
+
+
+def _too_large(held: list[Held], layers: Mapping[str, int], given: int) -> tuple[str, list[Held]]:
+    """The gap, and what is below it."""
+    ids = sorted({*layers.values()})
+    end, above = max(pairwise(ids), key=lambda pair: pair[1] - pair[0], default=(given, given))
+    wrong = [one for one in held if layers.get(one.name, given) <= end]
+    if above - end < 2:
+        return "", wrong
+    low = max(one.scale for one in wrong)
+    high = min(one.scale for one in held if layers.get(one.name) == above)
+    missing = integers(range(end + 1, above))
+    return f": no parameter has layer id {missing}, and lr scale jumps from {rate(low)} to {rate(high)}", wrong
+
+
+def _too_small(subject: Subject, layers: Mapping[str, int], given: int) -> tuple[str, list[Held]]:
+    """Blocks before the last stage, or in a single row, that reach the ids of what is above them."""
+    last = max(subject.backbone.blocks, default=())
+    early = [one for index, row in subject.backbone.blocks.items() if index[:-1] != last[:-1] for one in row]
+    if len(last) == 1:
+        early = [one for row in subject.backbone.blocks.values() for one in row]
+    least = given if len(last) > 1 else given + 1
+    wrong = [one for one in early if layers.get(one.name, -1) >= least]
+    if not wrong:
+        return "", wrong
+    highest, head = max(layers[one.name] for one in wrong), f"{given + 1} is the head's"
+    if len(last) > 1:
+        return f": blocks before the last stage have ids up to {highest}; {given} is the last stage's, {head}", wrong
+    return f": blocks have layer ids up to {highest}; {head}", wrong
+
+
+RULE = Rule(
+    code="LRD203",
+    name="num-layers-does-not-fit",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(num_layers=12))"),
+    good=Example("optim_wrapper = dict(paramwise_cfg=dict(num_layers=6))"),
+    yields_to=("LRD301",),
+)
