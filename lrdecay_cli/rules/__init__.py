@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.rules import (
+    assertion_fails,
+    assertion_matches_nothing,
     biases_decayed,
     cosine_rises_again,
     custom_key_in_several_modules,
@@ -14,6 +16,7 @@ from lrdecay_cli.rules import (
     custom_key_overrides_option,
     custom_key_shadowed,
     custom_setting_misspelt,
+    differs_from_baseline,
     epochs_for_iterations,
     everything_exempt,
     exemption_never_matches,
@@ -33,6 +36,10 @@ from lrdecay_cli.rules import (
     scheduler_refused,
     schedulers_do_not_join,
     shared_parameter_by_other_key,
+    suppression_expired,
+    suppression_matches_nothing,
+    suppression_of_unknown_rule,
+    suppression_without_reason,
     tokens_decayed,
     warm_up_never_done,
     warm_up_too_long,
@@ -72,6 +79,13 @@ RULES: tuple[Rule, ...] = (
     epochs_for_iterations.RULE,
     cosine_rises_again.RULE,
     scheduler_never_acts.RULE,
+    differs_from_baseline.RULE,
+    assertion_fails.RULE,
+    assertion_matches_nothing.RULE,
+    suppression_matches_nothing.RULE,
+    suppression_without_reason.RULE,
+    suppression_expired.RULE,
+    suppression_of_unknown_rule.RULE,
 )
 """In the order of their codes."""
 

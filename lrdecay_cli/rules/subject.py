@@ -15,6 +15,7 @@ from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Module
 from lrdecay_cli.rules.parameter_kinds import Kind, kind_of
+from lrdecay_cli.rules.project_word import NOTHING_SAID, ProjectWord
 from lrdecay_cli.rules.schedulers import Scheduler, schedulers_of
 
 MMDET_DECAY = "LearningRateDecayOptimizerConstructor"
@@ -27,10 +28,18 @@ PARAMWISE = "optim_wrapper.paramwise_cfg"
 
 
 class Subject:
-    """A group map, and the views of it that rules share. Nothing here needs torch."""
+    """A group map, and the views of it that rules share. Nothing here needs torch.
 
-    def __init__(self, group_map: GroupMap) -> None:
+    Args:
+        group_map: what was built.
+        word: what the project itself says about it.
+        place: what findings are about where it is not the map's config: a settings file.
+    """
+
+    def __init__(self, group_map: GroupMap, word: ProjectWord = NOTHING_SAID, *, place: str | None = None) -> None:
         self.group_map = group_map
+        self.word = word
+        self.place = place or group_map.config.path
 
     @property
     def constructor(self) -> str:
