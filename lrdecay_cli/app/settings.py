@@ -28,6 +28,9 @@ def apply_settings(context: typer.Context, path: str | None) -> str | None:
     Raises:
         LrdecayError: the file is not there, or is wrong.
     """
+    if context.resilient_parsing:
+        # The shell asks for words to offer.
+        return path
     _origins.clear()
     unwanted = bool(context.params.get("_no_settings"))
     _check_alone(unwanted, path)
