@@ -1,3 +1,21 @@
-"""lrdecay: inspect, compare and guard the parameter groups of OpenMMLab training configs."""
+"""lrdecay: inspect, compare and guard the parameter groups of OpenMMLab training configs.
+
+For Python programs: :func:`lrdecay_cli.audit` builds the group map of a config, :func:`lrdecay_cli.check` judges one.
+"""
+
+# Importing typing for its name takes longer than an answer from the cache.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lrdecay_cli.api import audit, check
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "audit", "check"]
+
+
+def __getattr__(name: str) -> object:
+    # Imported when asked for: the command line has no use for them.
+    if name in ("audit", "check"):
+        from lrdecay_cli import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -39,7 +39,7 @@ def wide_table(changes: Iterable[Change], folded: Iterable[FoldedChange], names:
         profiles.setdefault(change.parameter, {})[change.aspect] = (change.before, change.after)
     alike: dict[str, list[str]] = {}
     for name, profile in profiles.items():
-        _drop_implied(profile)
+        drop_implied(profile)
         if set(profile) - {"renamed"}:
             alike.setdefault(repr({**profile, "renamed": None}), []).append(name)
     universe = Universe(names)
@@ -106,7 +106,7 @@ def shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _drop_implied(profile: _Profile) -> None:
+def drop_implied(profile: _Profile) -> None:
     """Forget what says no more than the column beside it: a group named for its layer id, frozen and in no group."""
     if "frozen" in profile.get("state", ()):
         profile.pop("frozen", None)

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from lrdecay_cli.analysis.patterns import matches
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, GroupMap, Parameter, ParameterGroup
 
@@ -68,8 +69,13 @@ def select(
     return chosen
 
 
+def name_matches(name: str, pattern: str) -> bool:
+    """Whether a parameter is meant by ``pattern``: a glob, a module that it is in, or a pattern as reports print it."""
+    globs = fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
+    return globs or name.startswith(f"{pattern}.") or matches(pattern, name)
+
+
 def _matches(entry: Entry, pattern: str) -> bool:
-    name = entry.parameter.name
-    if fnmatchcase(name, pattern) or name.startswith(f"{pattern}.") or fnmatchcase(name, f"{pattern}.*"):
+    if name_matches(entry.parameter.name, pattern):
         return True
     return entry.group is not None and fnmatchcase(entry.group.name, pattern)

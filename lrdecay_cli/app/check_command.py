@@ -6,22 +6,26 @@ from typing import Annotated, Optional
 
 import typer
 
+from lrdecay_cli.app import completion
 from lrdecay_cli.app.options import (
     CfgOptions,
     Color,
     Device,
     Exact,
-    Format,
     Isolate,
+    Jobs,
     NamedBy,
     NoCache,
+    NoSettings,
     Output,
+    SettingsFile,
     Traceback,
     Verbose,
 )
 
 
 def check(
+    context: typer.Context,
     targets: Annotated[
         list[str],
         typer.Argument(
@@ -31,31 +35,64 @@ def check(
     ],
     select: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--select", metavar="CODE,...", help="Only rules whose code begins so: LRD3, LRD301, or a name."),
+        typer.Option(
+            "--select",
+            metavar="CODE,...",
+            autocompletion=completion.rules,
+            help="Only rules whose code begins so: LRD3, LRD301, or a name.",
+        ),
     ] = None,
     ignore: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--ignore", metavar="CODE,...", help="Not these rules; the longer code of the two options wins."),
+        typer.Option(
+            "--ignore",
+            metavar="CODE,...",
+            autocompletion=completion.rules,
+            help="Not these rules; the longer code of the two options wins.",
+        ),
     ] = None,
     fail_on: Annotated[
-        str, typer.Option("--fail-on", metavar="SEVERITY", help="Exit with 1 from error, warning or info up.")
+        str,
+        typer.Option(
+            "--fail-on",
+            metavar="SEVERITY",
+            autocompletion=completion.severities,
+            help="Exit with 1 from error, warning or info up.",
+        ),
     ] = "error",
-    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 whatever is found.")] = False,
-    statistics: Annotated[bool, typer.Option("--statistics", help="Count by rule in place of the findings.")] = False,
-    jobs: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option("--jobs", "-j", metavar="N", min=1, help="Configs at a time. [default: a core each]"),
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero/--no-exit-zero", help="Exit with 0 whatever is found.")
+    ] = False,
+    statistics: Annotated[
+        bool, typer.Option("--statistics/--no-statistics", help="Count by rule in place of the findings.")
+    ] = False,
+    baseline: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--baseline", metavar="PATH", help="Differences from this map, or directory of maps, count."),
     ] = None,
+    jobs: Jobs = None,
     named_by: NamedBy = None,
     cfg_options: CfgOptions = None,
     device: Device = "cpu",
-    format_name: Format = None,
+    format_name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            autocompletion=completion.formats,
+            help="rich, text, json, markdown, csv or ndjson; for CI github, sarif or junit. [default: rich on a "
+            "terminal, else text]",
+        ),
+    ] = None,
     output: Output = None,
     color: Color = "auto",
     verbose: Verbose = False,
     exact: Exact = False,
     no_cache: NoCache = False,
     isolate: Isolate = False,
+    _no_settings: NoSettings = False,
+    _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
     """Name the known mistakes in the parameter groups and options of configs or exported maps.
@@ -66,28 +103,29 @@ def check(
     \b
     lrdecay check config.py
     lrdecay check maps/ --select LRD2,LRD3 --fail-on warning
+    lrdecay check configs/ --baseline baselines/ --format github --output sarif=lrdecay.sarif
     """
-    from lrdecay_cli.app.check_sources import gather
+    from lrdecay_cli.app.check_run import Demands, run_check
     from lrdecay_cli.app.console import Destinations
     from lrdecay_cli.app.cores import cores
     from lrdecay_cli.app.exit_codes import CANNOT_JUDGE, CLEAN, DIFFERENT
+    from lrdecay_cli.app.settings import settings_of
     from lrdecay_cli.app.sources import Request
-    from lrdecay_cli.checking.checking import check_maps
-    from lrdecay_cli.checking.reporting import check_severity, reaches, report_of
+    from lrdecay_cli.checking.reporting import check_severity, report_of
     from lrdecay_cli.rules import chosen_rules
 
     destinations = Destinations(format_name, output, color)
-    least = check_severity(fail_on)
     rules = chosen_rules(_split(select), _split(ignore))
+    demands = Demands(rules, check_severity(fail_on), baseline, settings_of(context))
     request = Request.of(
         cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, isolated=isolate, named_by=named_by
     )
-    gathered = gather(targets, request, jobs=jobs or cores())
-    result = check_maps(gathered.maps, rules, unjudged=gathered.unjudged)
-    destinations.write(report_of(result, statistics=statistics, verbose=verbose, maps=gathered.maps))
+    judged = run_check(targets, request, demands, jobs=jobs or cores())
+    result = judged.result
+    destinations.write(report_of(result, statistics=statistics, verbose=verbose, maps=judged.maps))
     if result.unjudged:
         raise typer.Exit(CANNOT_JUDGE)
-    raise typer.Exit(DIFFERENT if not exit_zero and reaches(result, least) else CLEAN)
+    raise typer.Exit(DIFFERENT if result.failing() and not exit_zero else CLEAN)
 
 
 def _split(given: list[str] | None) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -20,38 +21,70 @@ class Gathered(msgspec.Struct, frozen=True):
     """What there is to judge, in the order in which it was named."""
 
     maps: tuple[GroupMap, ...]
+    sources: tuple[str, ...]
+    """What each map was read or built from."""
     unjudged: tuple[Unjudged, ...]
 
 
-def gather(targets: Sequence[str], request: Request, *, jobs: int) -> Gathered:
-    """Every group map that ``targets`` mean: a config, an exported map, ``-``, a checkpoint, a directory of configs and
-    maps, ``mmdet::DIR``.
+def gather(names: Sequence[str], request: Request, *, jobs: int) -> Gathered:
+    """The group map of each of ``names``, which are those of :func:`named_by`.
 
     Raises:
-        LrdecayError: nothing is there, or the only config there is does not build. Of several, one that does not build
-            is unjudged, and the others are judged.
+        LrdecayError: the only config there is does not build, or a map cannot be read. Of several configs, one that
+            does not build is unjudged, and the others are judged.
     """
-    names = _names(targets)
-    configs = [name for name in names if not is_map(name) and not is_checkpoint(name)]
-    if len(configs) < 2:
-        return Gathered(tuple(group_maps_of(names, request)), ())
-    built = _built(configs, request, jobs)
-    maps = iter(group_maps_of([name for name in names if name not in built], request))
-    found = [built[name] if name in built else next(maps) for name in names]
+    configs = [name for name in names if is_config(name)]
+    if len(names) < 2 or (request.cfg_options and not configs):
+        return Gathered(tuple(group_maps_of(names, request)), tuple(names), ())
+    # One config is built in this process, and its failure is the command's; several are built in children.
+    alone = dict(zip(configs, group_maps_of(configs, request), strict=True)) if len(configs) == 1 else {}
+    built = alone or (_built(configs, request, jobs) if configs else {})
+    found = [built[name] if name in built else _read(name, request) for name in names]
+    maps = [(name, one) for name, one in zip(names, found, strict=True) if isinstance(one, GroupMap)]
     return Gathered(
-        tuple(one for one in found if isinstance(one, GroupMap)),
+        tuple(_told_apart(maps)),
+        tuple(name for name, _ in maps),
         tuple(one for one in found if isinstance(one, Unjudged)),
     )
 
 
-def _names(targets: Sequence[str]) -> list[str]:
+def _told_apart(maps: Sequence[tuple[str, GroupMap]]) -> Iterator[GroupMap]:
+    """The maps; several of one and the same config go by the names of their files."""
+    times = Counter(group_map.config.path for _, group_map in maps)
+    for name, group_map in maps:
+        if times[group_map.config.path] == 1:
+            yield group_map
+        else:
+            config = msgspec.structs.replace(group_map.config, path=name)
+            yield msgspec.structs.replace(group_map, config=config)
+
+
+def _read(name: str, request: Request) -> GroupMap | Unjudged:
+    try:
+        return group_maps_of([name], request)[0]
+    except LrdecayError as error:
+        return Unjudged(name, error.status, error.line().removeprefix(f"{name}: "))
+
+
+def is_config(name: str) -> bool:
+    """Whether a name is that of a config, which is to be built; not of an exported map or a checkpoint."""
+    return not is_map(name) and not is_checkpoint(name)
+
+
+def named_by(targets: Sequence[str]) -> list[str]:
+    """What ``targets`` mean: a config, an exported map, ``-``, a checkpoint, a directory of configs and maps,
+    ``mmdet::DIR``. Each once.
+
+    Raises:
+        LrdecayError: nothing is there.
+    """
     names: dict[str, None] = {}
     for target in targets:
-        names.update(dict.fromkeys(_named_by(target)))
+        names.update(dict.fromkeys(_of_target(target)))
     return list(names)
 
 
-def _named_by(target: str) -> list[str]:
+def _of_target(target: str) -> list[str]:
     from lrdecay_cli.scanning.targets import configs_of
 
     if target == "-" or is_checkpoint(target) or (target.endswith(".json") and Path(target).is_file()):

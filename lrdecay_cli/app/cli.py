@@ -15,6 +15,8 @@ COMMANDS = {
     "explain": "lrdecay_cli.app.explain_command",
     "diff": "lrdecay_cli.app.diff_command",
     "check": "lrdecay_cli.app.check_command",
+    "baseline": "lrdecay_cli.app.baseline_command",
+    "rule": "lrdecay_cli.app.rule_command",
     "suggest": "lrdecay_cli.app.suggest_command",
     "scan": "lrdecay_cli.app.scan_command",
     "merge": "lrdecay_cli.app.scan_command",

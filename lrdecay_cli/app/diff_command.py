@@ -15,7 +15,9 @@ from lrdecay_cli.app.options import (
     Isolate,
     NamedBy,
     NoCache,
+    NoSettings,
     Output,
+    SettingsFile,
     Traceback,
     Verbose,
 )
@@ -45,6 +47,8 @@ def diff(
     exact: Exact = False,
     no_cache: NoCache = False,
     isolate: Isolate = False,
+    _no_settings: NoSettings = False,
+    _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
     """Compare the parameter groups of two configs or exported maps, parameter by parameter.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lrdecay_cli.app.options import Color, Format, Output, Traceback
+from lrdecay_cli.app.options import Color, Format, NoSettings, Output, SettingsFile, Traceback
 
 
 def doctor(
@@ -16,6 +16,8 @@ def doctor(
     format_name: Format = None,
     output: Output = None,
     color: Color = "auto",
+    _no_settings: NoSettings = False,
+    _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
     """Tell whether configs can be inspected in this environment, and what to install if not.

@@ -6,7 +6,18 @@ from typing import Annotated, Optional
 
 import typer
 
-from lrdecay_cli.app.options import CfgOptions, Color, Device, Exact, Format, NoCache, Output, Traceback
+from lrdecay_cli.app.options import (
+    CfgOptions,
+    Color,
+    Device,
+    Exact,
+    Format,
+    NoCache,
+    NoSettings,
+    Output,
+    SettingsFile,
+    Traceback,
+)
 
 
 def explain(
@@ -37,6 +48,8 @@ def explain(
     ] = False,
     exact: Exact = False,
     no_cache: NoCache = False,
+    _no_settings: NoSettings = False,
+    _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
     """Explain the lr and weight decay of parameters: every rule considered, the formula, how certain it is.

@@ -15,7 +15,9 @@ from lrdecay_cli.app.options import (
     Isolate,
     NamedBy,
     NoCache,
+    NoSettings,
     Output,
+    SettingsFile,
     Traceback,
     Verbose,
 )
@@ -49,6 +51,8 @@ def inspect(
     exact: Exact = False,
     no_cache: NoCache = False,
     isolate: Isolate = False,
+    _no_settings: NoSettings = False,
+    _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
     """Show the parameter groups that a config's own constructor builds.

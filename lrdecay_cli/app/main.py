@@ -54,15 +54,25 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
         if isinstance(error, KeyboardInterrupt):
             return _fail("interrupted", INTERRUPTED)
         if isinstance(error, LrdecayError):
+            if "lrdecay_cli.app.settings" in sys.modules:
+                from lrdecay_cli.app.settings import told_where
+
+                error = told_where(error, arguments)
             return _fail(error.line(), INTERRUPTED if isinstance(error, Interrupted) else CANNOT_JUDGE)
         said = " ".join(f"{type(error).__name__}: {error}".split())
         return _fail(f"internal error: {said}; please report it with the output of --traceback")
 
 
 def _run(arguments: Sequence[str], console: bool) -> int:
+    from lrdecay_cli.app.settings_place import settings_files
     from lrdecay_cli.cache.front import answered
 
-    if answered(list(arguments)):
+    try:
+        settings = [raw for _, raw in settings_files()]
+    except OSError:
+        # The command itself says so.
+        settings = None
+    if settings is not None and answered(list(arguments), settings):
         return CLEAN
     from lrdecay_cli.app import quick
     from lrdecay_cli.app.arguments import spread_cfg_options

@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 import typer
 
 from lrdecay_cli.app import completion
+from lrdecay_cli.app.settings import apply_settings, without_settings
 
 # typer reads these at run time, where Python 3.10 cannot evaluate every ``X | None``: hence Optional.
 Format = Annotated[
@@ -61,6 +62,10 @@ Color = Annotated[
         help="auto, always or never. NO_COLOR and FORCE_COLOR are heeded.",
     ),
 ]
+Jobs = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--jobs", "-j", metavar="N", min=1, help="Configs at a time. [default: a core each]"),
+]
 Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="Tell versions, stand-ins and the stack's own warnings too."),
@@ -83,4 +88,23 @@ Isolate = Annotated[
 Traceback = Annotated[
     bool,
     typer.Option("--traceback", help="Show the Python traceback of an error (or set LRDECAY_TRACEBACK=1)."),
+]
+NoSettings = Annotated[
+    bool,
+    typer.Option(
+        "--no-settings",
+        is_eager=True,
+        callback=without_settings,
+        help="Read no settings file; LRDECAY_* variables still count.",
+    ),
+]
+SettingsFile = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--settings",
+        metavar="PATH",
+        is_eager=True,
+        callback=apply_settings,
+        help="Settings file. [default: the nearest lrdecay.toml, or pyproject.toml with [tool.lrdecay], from here up]",
+    ),
 ]

@@ -6,7 +6,18 @@ from typing import Annotated, Optional
 
 import typer
 
-from lrdecay_cli.app.options import CfgOptions, Color, Device, Format, Isolate, Output, Traceback, Verbose
+from lrdecay_cli.app.options import (
+    CfgOptions,
+    Color,
+    Device,
+    Format,
+    Isolate,
+    NoSettings,
+    Output,
+    SettingsFile,
+    Traceback,
+    Verbose,
+)
 
 
 def scan(
@@ -45,6 +56,8 @@ def scan(
     color: Color = "auto",
     verbose: Verbose = False,
     isolate: Isolate = False,
+    _no_settings: NoSettings = False,
+    _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
     """Build many configs, each in a process of its own, and sum up what became of them.
@@ -112,6 +125,8 @@ def merge(
     output: Output = None,
     color: Color = "auto",
     verbose: Verbose = False,
+    _no_settings: NoSettings = False,
+    _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
     """Put the shards of a scan together.

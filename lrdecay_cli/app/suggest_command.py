@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from lrdecay_cli.app.options import CfgOptions, Color, Device, Exact, Format, NoCache, Output, Traceback, Verbose
+from lrdecay_cli.app.options import (
+    CfgOptions,
+    Color,
+    Device,
+    Exact,
+    Format,
+    NoCache,
+    NoSettings,
+    Output,
+    SettingsFile,
+    Traceback,
+    Verbose,
+)
 
 
 def suggest(
@@ -21,6 +33,8 @@ def suggest(
     verbose: Verbose = False,
     exact: Exact = False,
     no_cache: NoCache = False,
+    _no_settings: NoSettings = False,
+    _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
     """Suggest the learning-rate decay that fits a config's model, as Python to paste.

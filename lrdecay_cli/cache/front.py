@@ -12,14 +12,15 @@ KIND = "report"
 _asked: str | None = None
 
 
-def answered(arguments: list[str]) -> bool:
+def answered(arguments: list[str], settings: list[bytes]) -> bool:
     """Write the kept report for a command line to stdout, if there is one that still holds.
 
-    No option is looked at: :func:`keep_report` is only called for command lines that may be answered so.
+    ``settings`` is the content of every file that may hold defaults for the command. No option is
+    looked at: :func:`keep_report` is only called for command lines that may be answered so.
     """
     global _asked
     _asked = None
-    if arguments[:1] != ["inspect"] or "--no-cache" in arguments:
+    if arguments[:1] != ["inspect"] or "--no-cache" in arguments or _names_settings(arguments):
         return False
     from lrdecay_cli.cache.folder import switched_off
 
@@ -30,7 +31,7 @@ def answered(arguments: list[str]) -> bool:
     from lrdecay_cli.cache.quick_json import loads
 
     try:
-        _asked = report_key(arguments)
+        _asked = report_key(arguments, settings)
         found = find(KIND, _asked)
         if isinstance(found, str):
             return False
@@ -51,3 +52,8 @@ def keep_report(text: str, evidence: Evidence) -> None:
 
     if _asked is not None:
         keep(KIND, _asked, json.dumps(text).encode(), evidence)
+
+
+def _names_settings(arguments: list[str]) -> bool:
+    # A file that is named may be anywhere: the command reads it.
+    return any(argument.partition("=")[0] == "--settings" for argument in arguments)

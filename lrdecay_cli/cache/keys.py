@@ -35,7 +35,7 @@ _TERMINAL_VARIABLES = (
     "UNICODE_VERSION",
 )
 # They say whether the cache is used and how errors look, nothing about an answer.
-_ABOUT_THE_CACHE = ("LRDECAY_CACHE_DIR", "LRDECAY_NO_CACHE", "LRDECAY_TRACEBACK")
+_ABOUT_THE_CACHE = ("LRDECAY_CACHE_DIR", "LRDECAY_NO_CACHE", "LRDECAY_TRACEBACK", "LRDECAY_TODAY")
 
 
 def map_key(question: list[object]) -> str:
@@ -43,14 +43,14 @@ def map_key(question: list[object]) -> str:
     return digest(repr(["map", question, _process()]).encode(errors="surrogatepass"))
 
 
-def report_key(arguments: list[str]) -> str:
-    """Key of what a command line writes to this stdout."""
+def report_key(arguments: list[str], settings: list[bytes]) -> str:
+    """Key of what a command line writes to this stdout, with ``settings``, the content of the settings files."""
     out = sys.stdout
     terminal = out.isatty()
     # Not shutil's: importing that takes 5 ms.
     size = tuple(os.get_terminal_size(out.fileno())) if terminal else None
     looks = [terminal, size, out.encoding, out.errors, [os.environ.get(name) for name in _TERMINAL_VARIABLES]]
-    return digest(repr(["report", arguments, looks, _process()]).encode(errors="surrogatepass"))
+    return digest(repr(["report", arguments, settings, looks, _process()]).encode(errors="surrogatepass"))
 
 
 def _process() -> list[object]:

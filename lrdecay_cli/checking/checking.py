@@ -1,24 +1,105 @@
-"""Running the rules over many maps."""
+"""Running the rules over many maps, with what the project itself says about them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from itertools import zip_longest
 
 from lrdecay_cli import __version__
-from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, CheckedMap, CheckResult, Finding, Unjudged
+from lrdecay_cli.analysis.conditions import parse_condition
+from lrdecay_cli.checking.suppressing import Suppressing, config_matches
+from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, CheckedMap, CheckResult, Finding, Severity, Unjudged
 from lrdecay_cli.domain.group_map import GroupMap, Tool
-from lrdecay_cli.rules import Rule
+from lrdecay_cli.domain.settings import Assertion, Settings, StatedSuppression
+from lrdecay_cli.rules import Rule, Subject
+from lrdecay_cli.rules.assertion_fails import NUMBERS
+from lrdecay_cli.rules.assertion_matches_nothing import is_met
+from lrdecay_cli.rules.project_word import Baseline, ProjectWord
 from lrdecay_cli.rules.running import findings_of
 
+_NO_SETTINGS = Settings()
 
-def check_maps(maps: Iterable[GroupMap], rules: Sequence[Rule], *, unjudged: Iterable[Unjudged] = ()) -> CheckResult:
-    """Run ``rules`` over each map, in their order."""
-    checked: list[CheckedMap] = []
+
+def check_maps(
+    maps: Iterable[GroupMap],
+    rules: Sequence[Rule],
+    *,
+    sources: Sequence[str] = (),
+    unjudged: Iterable[Unjudged] = (),
+    settings: Settings = _NO_SETTINGS,
+    baselines: Mapping[str, Baseline] | None = None,
+    comments: Mapping[str, Sequence[StatedSuppression]] | None = None,
+    fail_on: Severity = "error",
+    today: date | None = None,
+) -> CheckResult:
+    """Run ``rules`` over each map, in their order.
+
+    Args:
+        maps: what to judge.
+        rules: what to look for.
+        sources: what each map was read or built from, by default its config.
+        unjudged: what could not be judged, to be told with the rest.
+        settings: assertions and suppressions that hold for all maps.
+        baselines: by config, the map that it is held against.
+        comments: by config, the suppressions that its own comments state.
+        fail_on: from which severity up a finding fails the run; it is told to formats that have passes and failures.
+        today: the day on which suppressions are judged, by default the present one.
+
+    Raises:
+        LrdecayError: an assertion has a condition that is none.
+    """
+    check_assertions(settings.assertions)
+    today = today or date.today()
+    about_maps = [rule for rule in rules if rule.scope == "config"]
+    about_words = [rule for rule in rules if rule.scope == "project"]
+    codes = [rule.code for rule in about_maps]
+    shared = Suppressing(settings.suppressions, today)
+    subjects: list[Subject] = []
     findings: list[Finding] = []
     for group_map in maps:
-        source = group_map.config
-        checked.append(CheckedMap(source.path, source.sha256, group_map.model.totals.tensors, len(group_map.groups)))
-        findings += findings_of(group_map, rules)
+        config = group_map.config.path
+        assertions = tuple(one for one in settings.assertions if config_matches(config, one.config))
+        subject = Subject(group_map, ProjectWord(baseline=(baselines or {}).get(config), assertions=assertions))
+        own = Suppressing((comments or {}).get(config, ()), today)
+        findings += shared.apply(subject, own.apply(subject, findings_of(subject, about_maps)))
+        findings += findings_of(Subject(group_map, ProjectWord(suppressions=own.judged(codes))), about_words)
+        subjects.append(subject)
+    if subjects:
+        word = ProjectWord(suppressions=shared.judged(codes))
+        findings += findings_of(Subject(subjects[0].group_map, word, place=settings.path), about_words)
+    for assertion, subject in _idle(settings.assertions, subjects):
+        word = ProjectWord(idle_assertions=(assertion,))
+        findings += findings_of(Subject(subject.group_map, word, place=settings.path), about_words)
     return CheckResult(
-        CHECK_SCHEMA_VERSION, Tool("lrdecay", __version__), tuple(checked), tuple(unjudged), tuple(findings)
+        CHECK_SCHEMA_VERSION,
+        Tool("lrdecay", __version__),
+        fail_on,
+        tuple(_checked(subject.group_map, source) for subject, source in zip_longest(subjects, sources)),
+        tuple(unjudged),
+        tuple(findings),
+    )
+
+
+def check_assertions(assertions: Iterable[Assertion]) -> None:
+    """Raise LrdecayError, with its place, for a condition that is none. Before anything is built."""
+    for assertion in assertions:
+        for aspect in NUMBERS:
+            condition = getattr(assertion, aspect)
+            if condition is not None:
+                parse_condition(condition, f"{assertion.source}.{aspect}")
+
+
+def _idle(assertions: Iterable[Assertion], subjects: Sequence[Subject]) -> Iterator[tuple[Assertion, Subject]]:
+    """The assertions that are about a config here and met nothing in any, each with such a config."""
+    for assertion in assertions:
+        meant = [subject for subject in subjects if assertion in subject.word.assertions]
+        if meant and not any(is_met(assertion, subject) for subject in meant):
+            yield assertion, meant[0]
+
+
+def _checked(group_map: GroupMap, source: str | None) -> CheckedMap:
+    config = group_map.config
+    return CheckedMap(
+        config.path, source or config.path, config.sha256, group_map.model.totals.tensors, len(group_map.groups)
     )

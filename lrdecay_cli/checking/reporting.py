@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.finding import SEVERITIES, CheckResult, Finding, Severity
+from lrdecay_cli.domain.finding import SEVERITIES, CheckResult, Finding, Severity, Unjudged
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Column, Item, Note, Report, Section, Table
 
@@ -45,7 +45,7 @@ def report_of(
     return Report(
         facts=(),
         tables=(_statistics(result.counting()),) if statistics else (),
-        notes=tuple(_notes(result)),
+        notes=tuple(unjudged_notes(result.unjudged)),
         summary=_summary(result),
         document=result,
         rows=_statistics(result.counting()) if statistics else _rows(result.findings),
@@ -60,12 +60,6 @@ def check_severity(name: str, where: str = "--fail-on") -> Severity:
         if name == severity:
             return severity
     raise LrdecayError(f"unknown severity {name!r}", where=where, remedy=f"one of {', '.join(SEVERITIES)}")
-
-
-def reaches(result: CheckResult, severity: Severity) -> bool:
-    """Whether a finding that counts is at or above ``severity``."""
-    least = SEVERITIES.index(severity)
-    return any(SEVERITIES.index(finding.severity) >= least for finding in result.counting())
 
 
 def _sections(result: CheckResult, verbose: bool) -> Iterator[Section]:
@@ -93,9 +87,10 @@ def _item(finding: Finding, verbose: bool) -> Item:
     )
 
 
-def _notes(result: CheckResult) -> Iterator[Note]:
-    if result.unjudged:
-        told = tuple(f"{one.config}: {one.status}: {one.problem}" for one in result.unjudged)
+def unjudged_notes(unjudged: Sequence[Unjudged]) -> Iterator[Note]:
+    """A note on what could not be judged, if there is any."""
+    if unjudged:
+        told = tuple(f"{one.config}: {one.status}: {one.problem}" for one in unjudged)
         yield Note(f"could not be judged: {_count(len(told), 'config')}", "error", told)
 
 

@@ -58,6 +58,8 @@ class CheckedMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A group map that the rules were run over."""
 
     config: str
+    source: str
+    """What was judged: the config itself, or its exported map; ``-`` for one on stdin."""
     sha256: str
     tensors: int
     groups: int
@@ -77,6 +79,8 @@ class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     schema_version: int
     tool: Tool
+    fail_on: Severity
+    """From which severity up a finding fails the run."""
     checked: tuple[CheckedMap, ...]
     unjudged: tuple[Unjudged, ...]
     findings: tuple[Finding, ...]
@@ -85,3 +89,16 @@ class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def counting(self) -> tuple[Finding, ...]:
         """The findings that are not suppressed."""
         return tuple(finding for finding in self.findings if finding.suppressed is None)
+
+    def fails(self, finding: Finding) -> bool:
+        """Whether one finding is enough to fail the run."""
+        return finding.suppressed is None and SEVERITIES.index(finding.severity) >= SEVERITIES.index(self.fail_on)
+
+    def failing(self) -> tuple[Finding, ...]:
+        """The findings at or above ``fail_on`` that are not suppressed."""
+        return tuple(filter(self.fails, self.findings))
+
+    @property
+    def records(self) -> tuple[Finding | Unjudged, ...]:
+        """What a format with a line for each record writes."""
+        return (*self.findings, *self.unjudged)

@@ -71,6 +71,23 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     items: tuple[Item, ...]
 
 
+class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A paragraph of a page, or code."""
+
+    text: str
+    """A paragraph on one line, with code between double backticks; code with its own lines."""
+    code: str = ""
+    """The language of the code; empty for a paragraph."""
+    title: str = ""
+
+
+class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something to read: a rule's documentation."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that one run of a command found out."""
 
@@ -90,3 +107,5 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Python to paste, shown as it is."""
     maps: tuple[GroupMap, ...] = ()
     """The group maps behind a document that does not hold them, for a page to show."""
+    pages: tuple[Page, ...] = ()
+    """Told after the tables."""

@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 
+from lrdecay_cli.domain.baseline import BASELINE_SCHEMA_VERSION, BaselineResult
 from lrdecay_cli.domain.change import DIFFERENCE_SCHEMA_VERSION, Difference
 from lrdecay_cli.domain.diagnosis import DIAGNOSIS_SCHEMA_VERSION, Diagnosis
 from lrdecay_cli.domain.explanation import EXPLANATION_SCHEMA_VERSION, Explanations
 from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, CheckResult
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
+from lrdecay_cli.domain.rule_page import RULES_SCHEMA_VERSION, RulePages
 from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan
 from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Suggestion
 
@@ -20,6 +22,8 @@ DOCUMENTS: dict[str, tuple[type, int]] = {
     "explain": (Explanations, EXPLANATION_SCHEMA_VERSION),
     "diff": (Difference, DIFFERENCE_SCHEMA_VERSION),
     "check": (CheckResult, CHECK_SCHEMA_VERSION),
+    "baseline": (BaselineResult, BASELINE_SCHEMA_VERSION),
+    "rules": (RulePages, RULES_SCHEMA_VERSION),
     "scan": (Scan, SCAN_SCHEMA_VERSION),
     "suggest": (Suggestion, SUGGESTION_SCHEMA_VERSION),
     "doctor": (Diagnosis, DIAGNOSIS_SCHEMA_VERSION),

@@ -20,7 +20,23 @@ FORMATS = {
     "python": "lrdecay_cli.formats.python_code",
     "ndjson": "lrdecay_cli.formats.ndjson_lines",
     "html": "lrdecay_cli.formats.html_page",
+    "github": "lrdecay_cli.formats.github_annotations",
+    "sarif": "lrdecay_cli.formats.sarif_log",
+    "junit": "lrdecay_cli.formats.junit_xml",
 }
+ONLY_FOR = {
+    "python": ("suggest",),
+    "ndjson": ("scan", "merge", "check"),
+    "github": ("check",),
+    "sarif": ("check",),
+    "junit": ("check",),
+}
+"""The commands whose reports a format can write, where these are not all."""
+
+
+def suits(name: str, command: str) -> bool:
+    """Whether a format can write what a command says; an unknown format is left for :func:`check_format` to refuse."""
+    return command in ONLY_FOR.get(name, (command,))
 
 
 def renderer(name: str, *, where: str = "--format") -> Callable[[Report, Canvas], str]:
@@ -40,4 +56,4 @@ def check_format(name: str, *, where: str = "--format", allowed: Iterable[str] =
         raise LrdecayError("html needs Jinja2", where=where, remedy='pip install "lrdecay-cli[html]"')
 
 
-__all__ = ["FORMATS", "Canvas", "check_format", "renderer"]
+__all__ = ["FORMATS", "Canvas", "check_format", "renderer", "suits"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lrdecay_cli.domain.report import Report, Section, Table
+from lrdecay_cli.domain.report import Page, Report, Section, Table
 from lrdecay_cli.formats.canvas import Canvas
 from lrdecay_cli.formats.numbers import cell_text, printable
 
@@ -20,6 +20,8 @@ def render(report: Report, canvas: Canvas) -> str:
         lines += _section(section)
     for table in report.tables:
         lines += ["", *_table(table)] if table.rows else []
+    for page in report.pages:
+        lines += _page(page)
     for note in report.notes:
         lines += ["", f"{_MARKS[note.level]}{_escape(note.text)}", *([""] if note.details else [])]
         lines += [f"- {_code(detail)}" for detail in note.details]
@@ -28,6 +30,21 @@ def render(report: Report, canvas: Canvas) -> str:
         lines += ["", f"{fence}python", report.code.rstrip(), fence]
     lines += ["", f"**{_escape(report.summary)}**"]
     return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _page(page: Page) -> Iterator[str]:
+    yield from ("", f"## {_escape(page.title)}")
+    for block in page.blocks:
+        yield ""
+        if block.title:
+            yield from (f"{_escape(block.title)}:", "")
+        if block.code:
+            fence = _fence(block.text, least=3)
+            yield from (f"{fence}{block.code}", *(printable(line) for line in block.text.splitlines()), fence)
+        else:
+            yield "".join(
+                _code(part) if index % 2 else _escape(part) for index, part in enumerate(block.text.split("``"))
+            )
 
 
 def _section(section: Section) -> Iterator[str]:
@@ -62,7 +79,11 @@ def _escape(text: str) -> str:
 
 def _code(text: str) -> str:
     """A code span that holds ``text`` as it is: fenced by more backticks than it has, its bars escaped for tables."""
-    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    fence = _fence(text)
     text = printable(text)
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{pad}{text}{pad}{fence}".replace("|", "\\|")
+
+
+def _fence(text: str, *, least: int = 1) -> str:
+    return "`" * max(least, max((len(run) for run in re.findall("`+", text)), default=0) + 1)

@@ -13,5 +13,5 @@ def render(report: Report, canvas: Canvas) -> str:
     """The records of the report's document; ``canvas`` changes nothing. LrdecayError if it is made of no records."""
     records = getattr(report.document, "records", None)
     if records is None:
-        raise LrdecayError("ndjson is for scan: this report is one document", remedy="use json")
+        raise LrdecayError("ndjson is for scan and check: this report is one document", remedy="use json")
     return "".join(msgspec.json.encode(record).decode() + "\n" for record in records)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import wrap
 
-from lrdecay_cli.domain.report import Note, Report, Section, Table
+from lrdecay_cli.domain.report import Note, Page, Report, Section, Table
 from lrdecay_cli.formats.canvas import Canvas
 from lrdecay_cli.formats.fitting import LEFT_KINDS
 from lrdecay_cli.formats.numbers import cell_text, printable
+
+# Of prose, which nobody pastes into another command.
+_LINE = 100
 
 
 def render(report: Report, canvas: Canvas) -> str:
     """The report as plain text; ``canvas`` changes nothing."""
     blocks = [*_facts(report), *("\n".join(_section(section)) for section in report.sections)]
     blocks += ["\n".join(_table(table)) for table in report.tables if table.rows]
+    blocks += ["\n\n".join(_page(page)) for page in report.pages]
     blocks += ["\n".join(line for note in report.notes for line in _note(note)), report.code.rstrip(), report.summary]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -21,6 +26,14 @@ def render(report: Report, canvas: Canvas) -> str:
 def _facts(report: Report) -> Iterator[str]:
     width = max((len(label) for label, _ in report.facts), default=0)
     yield "\n".join(f"{printable(label):<{width}}  {printable(value)}" for label, value in report.facts)
+
+
+def _page(page: Page) -> Iterator[str]:
+    yield printable(page.title)
+    for block in page.blocks:
+        head = [f"{printable(block.title)}:"] if block.title else []
+        lines = block.text.splitlines() if block.code else wrap(block.text.replace("``", "`"), _LINE)
+        yield "\n".join([*head, *(f"{'    ' if block.code else ''}{printable(line)}".rstrip() for line in lines)])
 
 
 def _table(table: Table) -> Iterator[str]:

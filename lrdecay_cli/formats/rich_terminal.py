@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from lrdecay_cli.domain.report import Branch, Column, Report, Section, Table
+from lrdecay_cli.domain.report import Branch, Column, Page, Report, Section, Table
 from lrdecay_cli.formats.canvas import Canvas
 from lrdecay_cli.formats.fitting import BAR_WIDTH, LEFT_KINDS, Fitting, fit
 from lrdecay_cli.formats.numbers import bar_length, cell_text, full_scale, printable
@@ -40,6 +40,9 @@ def render(report: Report, canvas: Canvas) -> str:
             _console(out, max(console.width, fitting.width), canvas).print(_table(table, fitting))
             if hidden := [column.title for index, column in enumerate(table.columns) if index not in fitting.columns]:
                 console.print(Text(f"no room for {', '.join(hidden)}: widen the terminal, or --format text", "dim"))
+    for page in report.pages:
+        console.print()
+        _print_page(console, page)
     if report.notes:
         console.print()
     for note in report.notes:
@@ -69,6 +72,22 @@ def _console(out: StringIO, width: int, canvas: Canvas) -> Console:
         emoji=False,
         markup=False,
     )
+
+
+def _print_page(console: Console, page: Page) -> None:
+    console.print(Text(printable(page.title), style="bold underline"), soft_wrap=True)
+    for block in page.blocks:
+        console.print()
+        if block.title:
+            console.print(Text(f"{printable(block.title)}:", style="bold"))
+        if block.code:
+            for line in block.text.splitlines():
+                console.print(Text(f"    {printable(line)}", style="cyan"), soft_wrap=True)
+        else:
+            parts = (
+                (printable(part), "cyan" if index % 2 else "") for index, part in enumerate(block.text.split("``"))
+            )
+            console.print(Text.assemble(*parts))
 
 
 def _print_section(console: Console, section: Section) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.rules import (
+    assertion_fails,
+    assertion_matches_nothing,
     backbone_not_served,
     biases_decayed,
     cosine_rises_again,
@@ -16,6 +18,7 @@ from lrdecay_cli.rules import (
     custom_key_shadowed,
     custom_setting_misspelt,
     decay_rate_range,
+    differs_from_baseline,
     epochs_for_iterations,
     everything_exempt,
     exemption_never_matches,
@@ -54,6 +57,10 @@ from lrdecay_cli.rules import (
     schedulers_do_not_join,
     shared_parameter_by_other_key,
     stage_wise_num_layers,
+    suppression_expired,
+    suppression_matches_nothing,
+    suppression_of_unknown_rule,
+    suppression_without_reason,
     tokens_decayed,
     totals_differ,
     unusable_lr,
@@ -118,6 +125,13 @@ RULES: tuple[Rule, ...] = (
     epochs_for_iterations.RULE,
     cosine_rises_again.RULE,
     scheduler_never_acts.RULE,
+    differs_from_baseline.RULE,
+    assertion_fails.RULE,
+    assertion_matches_nothing.RULE,
+    suppression_matches_nothing.RULE,
+    suppression_without_reason.RULE,
+    suppression_expired.RULE,
+    suppression_of_unknown_rule.RULE,
 )
 """In the order of their codes."""
 

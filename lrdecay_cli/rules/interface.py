@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from inspect import cleandoc
+from typing import Literal
 
 from lrdecay_cli.domain.finding import Severity
 from lrdecay_cli.domain.group_map import GroupMap
@@ -29,6 +30,8 @@ class Fault:
     """Path of the option in the config that it is about: ``optim_wrapper.paramwise_cfg.num_layers``."""
     severity: Severity | None = None
     """Where it is another than the rule's."""
+    about: str = ""
+    """What tells it from another fault of the same rule with the same option and parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,10 @@ class Example:
     """A module named ``plugin`` beside the config, for a constructor or a model of its own."""
     edit: Callable[[GroupMap], GroupMap] | None = None
     """What is done to the exported map afterwards, for what no constructor can do."""
+    settings: str = ""
+    """What the settings file says, for a rule about what a project says; TOML, as in a ``lrdecay.toml``."""
+    baseline: str | None = None
+    """What the config said beyond the base when its baseline was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,9 @@ class Rule:
     """The same config, repaired: the rule is silent."""
     yields_to: tuple[str, ...] = ()
     """Codes of rules that tell the cause of what this one finds: where one of them finds something, this is silent."""
+    scope: Literal["config", "project"] = "config"
+    """``project`` for a rule about what the project says, which looks at no config: it is run when the others have
+    been, once for the comments of each config and once for the settings file."""
 
     @property
     def summary(self) -> str:

@@ -12,9 +12,11 @@ from lrdecay_cli.decay import Family, find_family
 from lrdecay_cli.decay.constructors.custom_keys import KeyMatches, custom_key_matches
 from lrdecay_cli.decay.constructors.multipliers import Multiplier, multipliers_set
 from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules.backbone import Backbone, backbone_prefix, block_of
 from lrdecay_cli.rules.map_facts import MapFacts, is_trainable
 from lrdecay_cli.rules.parameter_kinds import Kind, kind_of
+from lrdecay_cli.rules.project_word import NOTHING_SAID, ProjectWord
 from lrdecay_cli.rules.schedulers import Scheduler, schedulers_of
 
 MMDET_DECAY = "LearningRateDecayOptimizerConstructor"
@@ -33,7 +35,18 @@ PARAMWISE = "optim_wrapper.paramwise_cfg"
 
 
 class Subject(MapFacts):
-    """A group map, and the views of it that rules share. Nothing here needs torch."""
+    """A group map, and the views of it that rules share. Nothing here needs torch.
+
+    Args:
+        group_map: what was built.
+        word: what the project itself says about it.
+        place: what findings are about where it is not the map's config: a settings file.
+    """
+
+    def __init__(self, group_map: GroupMap, word: ProjectWord = NOTHING_SAID, *, place: str | None = None) -> None:
+        super().__init__(group_map)
+        self.word = word
+        self.place = place or group_map.config.path
 
     @cached_property
     def decay_option(self) -> str | None:

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import to_json, write_text
-from lrdecay_cli.files.config_path import SEPARATOR
-
-
-def map_path(folder: Path, config: str) -> Path:
-    """Where a config's map goes: its own path below ``folder``, with what leads out of it taken away.
-
-    ``mmdet::convnext/a.py`` → ``mmdet/convnext/a.json``; ``../b/c.py`` and ``/b/c.py`` → ``b/c.json``.
-    """
-    parts = PurePosixPath(config.replace(SEPARATOR, "/").replace("\\", "/")).parts
-    safe = [part.replace(":", "_") for part in parts if part not in ("/", "..", ".")]
-    return folder.joinpath(*safe[:-1], f"{safe[-1].removesuffix('.py')}.json")
+from lrdecay_cli.files.map_path import map_path
 
 
 def check_maps(folder: Path, configs: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from lrdecay_cli.analysis.comparison import check_aspects, comparison
 from lrdecay_cli.analysis.inspection import inspection
 from lrdecay_cli.checking.checking import check_maps
-from lrdecay_cli.checking.reporting import check_severity, reaches, report_of
+from lrdecay_cli.checking.reporting import check_severity, report_of
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Report
@@ -83,11 +83,11 @@ class ParamGroupAuditHook(LiveGroupsHook):
         self._compare(group_map, written, logger)
 
     def _check(self, group_map: GroupMap, logger: Any) -> None:
-        result = check_maps([group_map], self.rules)
+        result = check_maps([group_map], self.rules, fail_on=self.fail_on or "error")
         report = report_of(result)
         if logger is not None and result.findings:
             logger.warning(f"Parameter groups, rules:\n{_text(report)}")
-        if self.fail_on is not None and reaches(result, self.fail_on):
+        if self.fail_on is not None and result.failing():
             raise LrdecayError(
                 f"the rules find {report.summary}",
                 where=f"{_NAME}(fail_on={self.fail_on!r})",

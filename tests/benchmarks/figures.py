@@ -90,8 +90,14 @@ def _without_torch(folder: Path) -> list[Figure]:
     maps = [f"{folder}/{name}.json" for name in "ab"]
     for path, sample in zip(maps, ("layer-wise", "stage-wise"), strict=True):
         run(_inspect(f"sample_configs/convnext-t_{sample}.py", "--output", f"json={path}"), 0)
+    settings = f"{folder}/lrdecay.toml"
+    Path(settings).write_text('fail-on = "warning"\nselect = ["LRD"]\n', encoding="utf-8")
+    check = (*LRDECAY, "check", maps[0], "--exit-zero", "--no-settings")
+    with_settings = (*LRDECAY, "check", maps[0], "--exit-zero", "--settings", settings)
     return [
         Figure("diff a.json b.json / import typer", (*LRDECAY, "diff", *maps), IMPORT_TYPER, "wall", 2, 1.5, (1, 0)),
+        Figure("check a.json / diff a.json b.json", check, (*LRDECAY, "diff", *maps), codes=(0, 1)),
+        Figure("check with settings / without", with_settings, check),
         Figure("--help / import typer", (*LRDECAY, "--help"), IMPORT_TYPER),
         Figure("schema / import typer", (*LRDECAY, "schema"), IMPORT_TYPER),
     ]

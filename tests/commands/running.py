@@ -7,6 +7,7 @@ import pty
 import select
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,10 @@ class Result:
     code: int
     out: str
     err: str
+
+
+Run = Callable[..., Result]
+"""Runs the command line with arguments and environment variables."""
 
 
 def lrdecay(*arguments: str | Path, cwd: Path | None = None, stdin: str = "", **environment: str) -> Result:

@@ -5,11 +5,37 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from lrdecay_cli.checking.checking import check_maps
+from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.settings import Settings
+from lrdecay_cli.files.config_comments import comment_suppressions
 from lrdecay_cli.files.json_text import to_json
+from lrdecay_cli.files.settings_file import parse_settings
 from lrdecay_cli.openmmlab.audit import audit
-from lrdecay_cli.rules import Example
+from lrdecay_cli.rules import RULES, Example, Rule
 from lrdecay_cli.rules.example_base import BASE
+from lrdecay_cli.rules.project_word import Baseline
+
+
+def found_by(rule: Rule, example: Example, folder: Path) -> tuple[Finding, ...]:
+    """What ``rule`` finds in an example, with the settings, comments and baseline that it has."""
+    baselines = {}
+    config = str(folder / "config.py")
+    if example.baseline is not None:
+        (folder / "before").mkdir()
+        before = map_of(Example(example.baseline, example.plugin), folder / "before")
+        baselines = {config: Baseline("baseline.json", before)}
+    group_map = map_of(example, folder)
+    result = check_maps(
+        [group_map],
+        # A rule about suppressions needs something to suppress.
+        RULES if rule.scope == "project" else [rule],
+        settings=parse_settings(example.settings.encode(), "lrdecay.toml") or Settings(),
+        comments={config: comment_suppressions(config)},
+        baselines=baselines,
+    )
+    return tuple(finding for finding in result.findings if finding.code == rule.code)
 
 
 def map_of(example: Example, folder: Path) -> GroupMap:

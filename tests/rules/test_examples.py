@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from lrdecay_cli.rules import RULES, Rule, find_rule
-from lrdecay_cli.rules.running import findings_of
-from tests.rules.examples import map_of
+from tests.rules.examples import found_by
 
 by_code = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 
@@ -19,7 +18,7 @@ def test_fires_on_the_bad_example_alone(rule: Rule, tmp_path: Path) -> None:
     for kind in ("bad", "good"):
         folder = tmp_path / kind
         folder.mkdir()
-        found = findings_of(map_of(getattr(rule, kind), folder), [rule])
+        found = found_by(rule, getattr(rule, kind), folder)
         assert bool(found) == (kind == "bad"), found
         for finding in found:
             assert finding.message

@@ -191,7 +191,7 @@ def test_only_the_first_rank_writes_and_logs(tmp_path: Path, convnext_map: Group
             {"fail_on": "fatal"},
             "ParamGroupAuditHook.fail_on: unknown severity 'fatal'; one of info, warning, error",
         ),
-        ({"select": ["LRD30"], "ignore": ["LRDX"]}, "--ignore: no rule 'LRDX'; did you mean LRD301?"),
+        ({"select": ["LRD30"], "ignore": ["LRD3011"]}, "--ignore: no rule 'LRD3011'; did you mean LRD301?"),
         ({"baseline": "missing.json"}, "missing.json: no such file"),
         ({"only": ["lrs"]}, "--only: no aspect 'lrs'; did you mean 'lr'?"),
     ],

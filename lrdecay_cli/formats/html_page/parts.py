@@ -45,6 +45,7 @@ FACTS = Part("facts", "")
 NOTES = Part("notes", "Notes", scripts=("notes",))
 TABLES = Part("tables", "Tables")
 SECTIONS = Part("sections", "Details", styles=("findings",))
+PAGES = Part("pages", "Pages", styles=("code",))
 CODE = Part("code", "To paste", styles=("code",))
 TILES = Part("tiles", "", map_parts.tiles)
 PICTURE = Part(
@@ -95,7 +96,7 @@ def page_of(report: Report) -> Page:
         alone = len(report.maps) == 1 and not document.unjudged
         parts = (TABLES, FINDINGS, NOTES, *(MAP if alone else (CONFIGS,)))
         return Page("Findings", title, _with_content(parts, report))
-    return Page("Report", report.summary, _with_content((FACTS, SECTIONS, TABLES, NOTES, CODE), report))
+    return Page("Report", report.summary, _with_content((FACTS, SECTIONS, TABLES, PAGES, NOTES, CODE), report))
 
 
 def _with_content(parts: tuple[Part, ...], report: Report) -> tuple[Part, ...]:
@@ -104,6 +105,7 @@ def _with_content(parts: tuple[Part, ...], report: Report) -> tuple[Part, ...]:
         TABLES.name: not report.tables,
         FACTS.name: not report.facts,
         SECTIONS.name: not report.sections,
+        PAGES.name: not report.pages,
         CODE.name: not report.code,
     }
     return tuple(part for part in parts if not absent.get(part.name))

@@ -1,0 +1,31 @@
+"""What ``baseline`` says about the files that it wrote."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import get_args
+
+from lrdecay_cli.checking.reporting import unjudged_notes
+from lrdecay_cli.domain.baseline import BaselineResult, State
+from lrdecay_cli.domain.report import Column, Report, Table
+
+_COLUMNS = (
+    Column("config", "config", "name", vital=True),
+    Column("file", "baseline", "name"),
+    Column("state", "state", vital=True),
+    Column("changes", "parameters changed", "integer"),
+)
+
+
+def report_of(result: BaselineResult) -> Report:
+    """The report on what was written, or would be."""
+    rows = tuple((one.config, one.file, one.state, one.changes) for one in result.baselines)
+    counts = Counter(one.state for one in result.baselines)
+    told = ", ".join(f"{counts[state]} {state}" for state in get_args(State) if counts[state])
+    return Report(
+        facts=(),
+        tables=(Table("", _COLUMNS, rows),),
+        notes=tuple(unjudged_notes(result.unjudged)),
+        summary=f"baselines: {told or 'none'}",
+        document=result,
+    )

@@ -1,0 +1,112 @@
+"""Findings that do not count, and what became of the suppressions that say so."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from lrdecay_cli.analysis.selection import name_matches
+from lrdecay_cli.domain.finding import Finding, Suppression
+from lrdecay_cli.domain.settings import StatedSuppression
+from lrdecay_cli.rules import RULES, Subject
+from lrdecay_cli.rules.project_word import JudgedSuppression
+from lrdecay_cli.rules.running import narrowed
+
+
+def config_matches(config: str, pattern: str) -> bool:
+    """Whether a config is meant by a glob: of its whole name, or of the end of its path (``faster_rcnn/*.py``)."""
+    name = config.removeprefix("./")
+    return fnmatchcase(name, pattern.removeprefix("./")) or fnmatchcase(name, f"*/{pattern}")
+
+
+class Suppressing:
+    """Suppressions, applied to the findings of one config after the other.
+
+    Args:
+        stated: in the order in which they are tried.
+        today: the day on which they are judged.
+    """
+
+    def __init__(self, stated: Iterable[StatedSuppression], today: date) -> None:
+        self._stated = tuple(stated)
+        self._today = today
+        self._codes = [tuple(_known(one.rule)) for one in self._stated]
+        self._met: set[tuple[int, str]] = set()
+        self._configs: set[int] = set()
+
+    def apply(self, subject: Subject, findings: Sequence[Finding]) -> list[Finding]:
+        """The findings on one config in their order; one that is suppressed in part becomes two."""
+        config = subject.group_map.config.path
+        here = [index for index, one in enumerate(self._stated) if config_matches(config, one.config)]
+        self._configs.update(here)
+        return [part for finding in findings for part in self._parts(subject, finding, here)]
+
+    def judged(self, run: Iterable[str]) -> tuple[JudgedSuppression, ...]:
+        """What became of each; of rules that were not ``run`` nothing is said."""
+        ran = set(run)
+        return tuple(
+            JudgedSuppression(
+                stated=one,
+                codes=self._codes[index],
+                unknown=tuple(name for name in one.rule if not _known([name])),
+                idle=tuple(
+                    code
+                    for code in self._codes[index]
+                    if code in ran and index in self._configs and (index, code) not in self._met
+                ),
+                expired=self._expired(one),
+                nearest=_nearest(one.rule),
+            )
+            for index, one in enumerate(self._stated)
+        )
+
+    def _parts(self, subject: Subject, finding: Finding, here: Iterable[int]) -> Iterator[Finding]:
+        if finding.suppressed is not None:
+            yield finding
+            return
+        left = finding.parameters
+        for index in here:
+            one = self._stated[index]
+            if finding.code not in self._codes[index]:
+                continue
+            meant = left if one.parameters is None else _matching(left, one.parameters)
+            if not meant and (left or one.parameters is not None):
+                continue
+            self._met.add((index, finding.code))
+            if not one.reason.strip() or self._expired(one):
+                continue
+            until = one.until.isoformat() if one.until else None
+            why = Suppression(one.reason.strip(), one.source, until)
+            if len(meant) == len(finding.parameters):
+                yield msgspec.structs.replace(finding, suppressed=why)
+                return
+            yield msgspec.structs.replace(narrowed(subject, finding, meant), suppressed=why)
+            left = tuple(name for name in left if name not in set(meant))
+            if not left:
+                return
+        yield finding if len(left) == len(finding.parameters) else narrowed(subject, finding, left)
+
+    def _expired(self, one: StatedSuppression) -> bool:
+        return one.until is not None and self._today > one.until
+
+
+def _matching(names: Iterable[str], pattern: str) -> tuple[str, ...]:
+    return tuple(name for name in names if name_matches(name, pattern))
+
+
+def _known(names: Iterable[str]) -> list[str]:
+    codes = {word: rule.code for rule in RULES for word in (rule.code, rule.name)}
+    found = (codes.get(name) or codes.get(name.upper()) for name in names)
+    return [code for code in found if code]
+
+
+def _nearest(names: Iterable[str]) -> str:
+    words = [word for rule in RULES for word in (rule.code, rule.name)]
+    for name in names:
+        if not _known([name]) and (nearest := difflib.get_close_matches(name, words, n=1)):
+            return f"did you mean {nearest[0]}"
+    return ""

@@ -1,0 +1,147 @@
+"""Reading settings strictly: ``[tool.lrdecay]`` of a pyproject.toml, or a lrdecay.toml."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args
+
+import msgspec
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.settings import Assertion, Options, Settings, StatedSuppression
+
+_TABLES: dict[str, type[Assertion | StatedSuppression]] = {"assert": Assertion, "suppress": StatedSuppression}
+_HIDDEN = frozenset({"source", "place", "line"})
+_OPTIONS = tuple(field.encode_name for field in msgspec.structs.fields(Options))
+
+
+def parse_settings(raw: bytes, path: str) -> Settings | None:
+    """The settings in ``raw``, the content of the file ``path``; None for a pyproject.toml without any.
+
+    In a file of its own the keys stand at the top, or in ``[tool.lrdecay]`` as in a pyproject.toml. Keys may be written
+    with hyphens or underscores.
+
+    Raises:
+        LrdecayError: not TOML, a key that is unknown, or a value of another type, each with its place.
+    """
+    document = _toml(raw, path)
+    table, prefix = _own_table(document, path)
+    if table is None:
+        return None
+    given = _respelled(table, "-", [*_OPTIONS, *_TABLES], f"{path}: {prefix}")
+    lists = {key: _entries(given.pop(key, []), key, path, prefix) for key in _TABLES}
+    options = _converted(given, Options, f"{path}: {prefix}")
+    return Settings(path=path, options=options, assertions=lists["assert"], suppressions=lists["suppress"])
+
+
+def option_value(key: str, text: str, where: str) -> Any:
+    """A value of :class:`Options` given as text, in an environment variable: lists by commas, true and false.
+
+    Raises:
+        LrdecayError: about ``where``, if it is not of the option's type.
+    """
+    field = next(field for field in msgspec.structs.fields(Options) if field.encode_name == key)
+    plural = key in ("select", "ignore")
+    value: Any = [part.strip() for part in text.split(",") if part.strip()] if plural else text
+    try:
+        return msgspec.convert(value, field.type, strict=False)
+    except msgspec.ValidationError as error:
+        raise LrdecayError(_problem(error), where=where, remedy=_choices(Options, key)) from error
+
+
+def _toml(raw: bytes, path: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        document: dict[str, Any] = tomllib.loads(raw.removeprefix(b"\xef\xbb\xbf").decode())
+    except UnicodeDecodeError as error:
+        raise LrdecayError("is not UTF-8 text", where=path) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise LrdecayError(f"not valid TOML: {error}", where=path) from error
+    return document
+
+
+def _own_table(document: dict[str, Any], path: str) -> tuple[Any, str]:
+    """The table, and what stands before its keys."""
+    tool = document.get("tool")
+    if isinstance(tool, Mapping) and "lrdecay" in tool:
+        beside = [key for key in document if key != "tool"]
+        if not path.endswith("pyproject.toml") and beside:
+            raise LrdecayError(
+                "settings stand at the top and in [tool.lrdecay]",
+                where=f"{path}: {beside[0]}",
+                remedy="use one of them",
+            )
+        if not isinstance(tool["lrdecay"], Mapping):
+            raise LrdecayError("expected a table", where=f"{path}: tool.lrdecay")
+        return tool["lrdecay"], "tool.lrdecay."
+    return (None, "") if path.endswith("pyproject.toml") else (document, "")
+
+
+def _entries(given: Any, key: str, path: str, prefix: str) -> Any:
+    if not isinstance(given, list):
+        raise LrdecayError("expected an array of tables", where=f"{path}: {prefix}{key}", remedy=f"[[{prefix}{key}]]")
+    kind = _TABLES[key]
+    known = [field.name for field in msgspec.structs.fields(kind) if field.name not in _HIDDEN]
+    found = []
+    for index, entry in enumerate(given):
+        where = f"{path}: {prefix}{key}[{index}]"
+        if not isinstance(entry, Mapping):
+            raise LrdecayError("expected a table", where=where)
+        values = _respelled(entry, "_", known, f"{where}.")
+        if isinstance(values.get("rule"), str):
+            values["rule"] = [values["rule"]]
+        decoded = _converted(values, kind, f"{where}.")
+        if kind is Assertion and all(getattr(decoded, name) is None for name in _ASSERTED):
+            raise LrdecayError("asserts nothing", where=where, remedy=f"say one of {', '.join(_ASSERTED)}")
+        located = {"source": where} if kind is Assertion else {"source": where, "place": path}
+        found.append(msgspec.structs.replace(decoded, **located))
+    return tuple(found)
+
+
+_ASSERTED = ("lr", "lr_scale", "weight_decay", "layer_id", "frozen", "group")
+
+
+def _respelled(table: Mapping[str, Any], hyphen: str, known: Iterable[str], where: str) -> dict[str, Any]:
+    """The table with its keys spelled as we spell them. Raises LrdecayError for one that is unknown or there twice."""
+    known = list(known)
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        spelled = key.replace("_" if hyphen == "-" else "-", hyphen)
+        if spelled not in known:
+            nearest = difflib.get_close_matches(spelled, known, n=1)
+            remedy = f"did you mean {nearest[0]}?" if nearest else f"one of {', '.join(known)}"
+            raise LrdecayError("unknown key", where=f"{where}{key}", remedy=remedy)
+        if spelled in found:
+            raise LrdecayError(f"is there twice, as {spelled} too", where=f"{where}{key}")
+        found[spelled] = value
+    return found
+
+
+def _converted(values: dict[str, Any], kind: type[Any], where: str) -> Any:
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        place = str(error).partition(" - at ")[2].strip("`").removeprefix("$").removeprefix(".")
+        raise LrdecayError(
+            _problem(error), where=f"{where}{place}".rstrip("."), remedy=_choices(kind, place)
+        ) from error
+
+
+def _problem(error: msgspec.ValidationError) -> str:
+    problem = str(error).partition(" - at ")[0].replace("`", "").replace(" | null", "")
+    return problem[:1].lower() + problem[1:]
+
+
+def _choices(kind: type[Any], key: str) -> str:
+    """The words that a key takes, where it takes only some."""
+    for field in msgspec.structs.fields(kind):
+        if field.encode_name == key:
+            words = [word for part in get_args(field.type) for word in get_args(part) if isinstance(word, str)]
+            words += [word for word in get_args(field.type) if isinstance(word, str)]
+            return f"one of {', '.join(words)}" if words else ""
+    return ""

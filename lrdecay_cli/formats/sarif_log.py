@@ -1,0 +1,112 @@
+"""SARIF 2.1.0, for code scanning: findings with fingerprints, and the documentation of their rules.
+
+Form and meaning: OASIS, Static Analysis Results Interchange Format 2.1.0. Suppressed results stay, marked as such.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from lrdecay_cli.domain.finding import CheckResult, Finding, Suppression, Unjudged
+from lrdecay_cli.domain.report import Page, Report
+from lrdecay_cli.files.json_text import to_json
+from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.formats.markdown_page import render as markdown
+from lrdecay_cli.formats.places import Place, place_of, result_in
+from lrdecay_cli.formats.plain_text import render as plain
+from lrdecay_cli.rules import find_rule
+from lrdecay_cli.rules.pages import blocks_of
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_LEVELS = {"error": "error", "warning": "warning", "info": "note"}
+
+
+def render(report: Report, canvas: Canvas) -> str:
+    """The result of check as a SARIF log with one run; ``canvas`` changes nothing. LrdecayError for other reports."""
+    result = result_in(report, "sarif")
+    codes = sorted({finding.code for finding in result.findings})
+    driver = {
+        "name": "lrdecay",
+        "version": result.tool.version,
+        "rules": [_rule(code) for code in codes],
+    }
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "invocations": [_invocation(result)],
+        "results": [_result(result, finding, codes.index(finding.code)) for finding in result.findings],
+    }
+    return to_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
+
+
+def _rule(code: str) -> dict[str, Any]:
+    rule = find_rule(code)
+    page = Report((), (), (), "", None, pages=(Page(f"{rule.code} {rule.name}", tuple(blocks_of(rule))),))
+    return {
+        "id": rule.code,
+        "name": "".join(word.capitalize() for word in rule.name.split("-")),
+        "shortDescription": {"text": rule.summary},
+        "fullDescription": {"text": rule.why},
+        "help": {"text": plain(page, Canvas()).strip(), "markdown": markdown(page, Canvas()).rstrip("*\n ")},
+        "defaultConfiguration": {"level": _LEVELS[rule.severity]},
+    }
+
+
+def _invocation(result: CheckResult) -> dict[str, Any]:
+    told: dict[str, Any] = {"executionSuccessful": not result.unjudged}
+    if result.unjudged:
+        told["toolExecutionNotifications"] = [_notification(result, one) for one in result.unjudged]
+    return told
+
+
+def _notification(result: CheckResult, one: Unjudged) -> dict[str, Any]:
+    return {
+        "level": "error",
+        "message": {"text": f"{one.config} could not be judged: {one.status}: {one.problem}"},
+        "locations": [_location(result, one.config, "", ())],
+    }
+
+
+def _result(result: CheckResult, finding: Finding, rule_index: int) -> dict[str, Any]:
+    lines = [f"{finding.message}.", f"Why: {finding.why}", f"Remedy: {finding.remedy}."]
+    if finding.patterns:
+        lines.insert(1, f"Parameters: {', '.join(finding.patterns)}")
+    told: dict[str, Any] = {
+        "ruleId": finding.code,
+        "ruleIndex": rule_index,
+        "level": _LEVELS[finding.severity],
+        "message": {"text": "\n".join(lines)},
+        "locations": [_location(result, finding.config, finding.option, finding.patterns)],
+        "partialFingerprints": {"lrdecayFinding/v1": finding.fingerprint},
+        "properties": {"config": finding.config, "option": finding.option, "parameters": list(finding.parameters)},
+    }
+    # Once a run tells suppressions of any result, it tells those of all: an empty list is "not suppressed" (§3.27.23).
+    told["suppressions"] = [_suppression(finding.suppressed)] if finding.suppressed else []
+    return told
+
+
+def _suppression(suppressed: Suppression) -> dict[str, Any]:
+    # A settings file has a key behind its name, a comment of the config its line.
+    kind = "external" if ": " in suppressed.source else "inSource"
+    told = {"kind": kind, "status": "accepted", "justification": suppressed.reason}
+    return {**told, "properties": {"until": suppressed.until}} if suppressed.until else told
+
+
+def _location(result: CheckResult, config: str, option: str, patterns: tuple[str, ...]) -> dict[str, Any]:
+    names = [("parameter", pattern) for pattern in patterns] or [("option", option or config)]
+    # Code scanning takes no result without a file; one that is not in the repository is shown by its name alone.
+    place = place_of(result, config, option) or Place(_as_path(config), 1)
+    return {
+        "physicalLocation": {
+            "artifactLocation": {"uri": quote(place.file), "uriBaseId": "%SRCROOT%"},
+            "region": {"startLine": place.line},
+        },
+        "logicalLocations": [{"kind": kind, "fullyQualifiedName": name} for kind, name in names],
+    }
+
+
+def _as_path(config: str) -> str:
+    parts = PurePosixPath(config.replace("::", "/").replace("\\", "/")).parts
+    return "/".join(part for part in parts if part not in ("/", "..", ".")) or "config"

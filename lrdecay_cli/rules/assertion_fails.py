@@ -1,0 +1,107 @@
+"""A parameter is not what the project's settings assert.
+
+The project has said what it means, in ``[[tool.lrdecay.assert]]``, and the config does something else.
+
+``parameters`` is a glob, a module or a pattern as reports print it; ``lr``, ``lr_scale``, ``weight_decay`` and
+``layer_id`` take ``"<= 1"``, ``"> 0, < 1"``, ``"0.1..1"`` or a number, ``frozen`` true or false, ``group`` a glob.
+Numbers that differ by less than a billionth are the same. ``config`` is a glob for the configs that it is about,
+``message`` is told with each failure, ``severity`` is error unless said. A frozen parameter that is in no group has no
+numbers to hold against; a trainable one in no group fails every assertion but that of ``frozen``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+from lrdecay_cli.analysis.conditions import condition_text, parse_condition
+from lrdecay_cli.analysis.selection import Entry, name_matches
+from lrdecay_cli.domain.settings import Assertion
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.subject import Subject
+
+NUMBERS = ("lr", "lr_scale", "weight_decay", "layer_id")
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each thing that an assertion says and that does not hold."""
+    for assertion in subject.word.assertions:
+        meant = [entry for name, entry in subject.entries.items() if name_matches(name, assertion.parameters)]
+        for aspect in (*NUMBERS, "group", "frozen"):
+            wanted = getattr(assertion, aspect)
+            if wanted is not None:
+                yield from _faults(assertion, aspect, wanted, meant)
+
+
+def is_frozen(entry: Entry) -> bool:
+    """Whether a parameter takes no gradient, in a group or not."""
+    return entry.state == "frozen" or not getattr(entry.parameter, "requires_grad", True)
+
+
+def _faults(assertion: Assertion, aspect: str, wanted: Any, meant: list[Entry]) -> Iterator[Fault]:
+    failing: dict[str, Any] = {}
+    for entry in meant:
+        if aspect == "frozen":
+            if is_frozen(entry) is not wanted:
+                failing[entry.parameter.name] = is_frozen(entry)
+        elif entry.group is not None:
+            value = entry.group.name if aspect == "group" else getattr(entry.group, aspect)
+            if not _holds(assertion, aspect, wanted, value):
+                failing[entry.parameter.name] = value
+        elif entry.state == "missing":
+            failing[entry.parameter.name] = "in no group"
+    if failing:
+        said = f"{aspect} {_wanted(aspect, wanted)}"
+        yield Fault(
+            f"{assertion.message + ': ' if assertion.message else ''}asserted {said} for {assertion.parameters!r}, "
+            f"but it is {_values(list(failing.values()))}",
+            f"change the config, or the assertion in {assertion.source}",
+            parameters=failing,
+            severity=assertion.severity,
+            about=f"{assertion.parameters} {said}",
+        )
+
+
+def _holds(assertion: Assertion, aspect: str, wanted: Any, value: Any) -> bool:
+    if value is None:
+        return False
+    if aspect == "group":
+        return fnmatchcase(value, wanted)
+    comparisons = parse_condition(wanted, f"{assertion.source}.{aspect}")
+    return all(comparison.holds(float(value)) for comparison in comparisons)
+
+
+def _wanted(aspect: str, wanted: Any) -> str:
+    if aspect in NUMBERS:
+        return condition_text(wanted)
+    return str(wanted).lower() if aspect == "frozen" else repr(wanted)
+
+
+def _values(values: list[Any]) -> str:
+    """The values that there are, each once: all of a few, else from the least to the greatest."""
+    told = list(dict.fromkeys("not set" if value is None else _one(value) for value in values))
+    if len(told) <= 3:
+        return ", ".join(told)
+    numbers = [value for value in values if isinstance(value, (int, float))]
+    if len(numbers) == len(values):
+        return f"from {_one(min(numbers))} to {_one(max(numbers))}"
+    return f"{', '.join(told[:3])} and {len(told) - 3} more"
+
+
+def _one(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+RULE = Rule(
+    code="LRD702",
+    name="assertion-fails",
+    severity="error",
+    check=check,
+    documentation=__doc__,
+    bad=Example("", settings='[[assert]]\nparameters = "head.*"\nlr = "<= 5e-5"\nmessage = "heads learn slowly here"'),
+    good=Example(
+        "optim_wrapper = dict(optimizer=dict(lr=5e-5))",
+        settings='[[assert]]\nparameters = "head.*"\nlr = "<= 5e-5"\nmessage = "heads learn slowly here"',
+    ),
+)

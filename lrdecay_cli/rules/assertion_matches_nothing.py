@@ -1,0 +1,56 @@
+"""An assertion of the project's settings has nothing to hold against.
+
+It guards nothing: a module was renamed, or the name is mis-spelt, and the assertion would go on passing for ever.
+
+It is told once for all configs that were checked and that its ``config`` matches. An assertion of numbers has nothing
+to hold against either where all that it matches is frozen and in no group.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+from lrdecay_cli.analysis.selection import name_matches
+from lrdecay_cli.domain.settings import Assertion
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.subject import Subject
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each assertion that met nothing in any config."""
+    for assertion in subject.word.idle_assertions:
+        matched = any(name_matches(name, assertion.parameters) for name in subject.entries)
+        yield Fault(
+            f"all that {assertion.parameters!r} matches is frozen and in no group, so that nothing is asserted"
+            if matched
+            else f"no parameter matches {assertion.parameters!r}",
+            "assert frozen = true instead" if matched else _nearest(assertion.parameters, subject),
+            option=assertion.source.partition(": ")[2],
+        )
+
+
+def is_met(assertion: Assertion, subject: Subject) -> bool:
+    """Whether a map has anything that the assertion can be held against."""
+    met = [entry for name, entry in subject.entries.items() if name_matches(name, assertion.parameters)]
+    if assertion.frozen is not None:
+        return bool(met)
+    return any(entry.state != "frozen" for entry in met)
+
+
+def _nearest(pattern: str, subject: Subject) -> str:
+    modules = {name.rsplit(".", n)[0] for name in subject.entries for n in range(name.count(".") + 1)}
+    nearest = difflib.get_close_matches(pattern.rstrip(".*"), sorted(modules), n=1)
+    return f"did you mean {nearest[0]}?" if nearest else "give a glob such as 'backbone.*', or take the assertion out"
+
+
+RULE = Rule(
+    code="LRD703",
+    name="assertion-matches-nothing",
+    severity="error",
+    check=check,
+    documentation=__doc__,
+    bad=Example("", settings='[[assert]]\nparameters = "backbon.*"\nlr_scale = "<= 1"'),
+    good=Example("", settings='[[assert]]\nparameters = "backbone.*"\nlr_scale = "<= 1"'),
+    scope="project",
+)

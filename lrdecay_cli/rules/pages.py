@@ -1,0 +1,76 @@
+"""The documentation of rules as something to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from inspect import cleandoc
+
+from lrdecay_cli.domain.report import Block, Column, Page, Report, Table
+from lrdecay_cli.domain.rule_page import RULES_SCHEMA_VERSION, ExampleText, RulePage, RulePages
+from lrdecay_cli.rules.example_base import BASE
+from lrdecay_cli.rules.interface import Example, Rule
+
+_COLUMNS = (
+    Column("code", "code", vital=True),
+    Column("severity", "severity"),
+    # In front of the name: it is folded first where there is little room.
+    Column("summary", "finds"),
+    Column("name", "name", vital=True),
+)
+
+
+def page_of(rule: Rule) -> RulePage:
+    """The page of a rule."""
+    paragraphs = [" ".join(part.split()) for part in cleandoc(rule.documentation).split("\n\n")]
+    return RulePage(
+        rule.code,
+        rule.name,
+        rule.severity,
+        rule.summary,
+        rule.why,
+        tuple(paragraphs[2:]),
+        _example(rule.bad),
+        _example(rule.good),
+    )
+
+
+def report_on(rules: Sequence[Rule], *, whole: bool) -> Report:
+    """The pages of ``rules``; with a table of contents and the base of all examples if these are the ``whole``."""
+    pages = tuple(page_of(rule) for rule in rules)
+    base = Page("The base of all examples", (Block(BASE.rstrip(), code="python"),))
+    contents = Table("", _COLUMNS, tuple((page.code, page.severity, page.summary, page.name) for page in pages))
+    count = f"{len(pages)} rule{'s' if len(pages) != 1 else ''}"
+    return Report(
+        facts=(),
+        tables=(contents,) if whole else (),
+        notes=(),
+        summary=count if whole else "The base of the examples: lrdecay rule --all",
+        document=RulePages(RULES_SCHEMA_VERSION, BASE, pages),
+        rows=contents,
+        pages=(*((base,) if whole else ()), *(Page(f"{p.code} {p.name}", tuple(_blocks(p))) for p in pages)),
+    )
+
+
+def blocks_of(rule: Rule) -> Iterator[Block]:
+    """What there is to read on a rule."""
+    return _blocks(page_of(rule))
+
+
+def _blocks(page: RulePage) -> Iterator[Block]:
+    yield Block(f"{page.severity.capitalize()}: {page.summary}")
+    yield Block(page.why)
+    yield from (Block(paragraph) for paragraph in page.details)
+    for title, example in (("Wrong", page.bad), ("Right", page.good)):
+        yield Block(example.config or "# the base as it is", code="python", title=title)
+        if example.plugin:
+            yield Block(example.plugin.strip("\n"), code="python", title=f"{title}, plugin.py")
+        if example.settings:
+            yield Block(example.settings, code="toml", title=f"{title}, lrdecay.toml")
+        if example.baseline is not None:
+            yield Block(
+                example.baseline or "# the base as it is", code="python", title=f"{title}, when its baseline was made"
+            )
+
+
+def _example(example: Example) -> ExampleText:
+    return ExampleText(example.config, example.plugin, example.settings, example.baseline)

@@ -1,0 +1,45 @@
+"""A suppression is past its date.
+
+It was meant to hold until a day that has gone by, so it suppresses nothing any more.
+
+``until`` is the last day on which a suppression of the settings holds. Mend the config, or set another day. With
+``LRDECAY_TODAY=2027-02-01`` a run shows what will have expired by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.project_word import option_of
+from lrdecay_cli.rules.subject import Subject
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each suppression whose last day has gone by."""
+    for one in subject.word.suppressions:
+        if one.expired:
+            yield Fault(
+                f"{', '.join(one.stated.rule)} was suppressed until {one.stated.until}",
+                f"mend the config, or set another day in {one.stated.source}",
+                option=option_of(one),
+                about=f"{' '.join(one.stated.rule)} {one.stated.until}",
+            )
+
+
+RULE = Rule(
+    code="LRD903",
+    name="suppression-expired",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example(
+        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))",
+        settings='[[suppress]]\nrule = "LRD301"\nreason = "to be tuned"\nuntil = 2001-01-31',
+    ),
+    good=Example(
+        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))",
+        settings='[[suppress]]\nrule = "LRD301"\nreason = "to be tuned"\nuntil = 9999-12-31',
+    ),
+    scope="project",
+)

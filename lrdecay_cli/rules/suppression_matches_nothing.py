@@ -1,0 +1,43 @@
+"""A suppression keeps nothing back.
+
+The mistake that it was written for is gone, or its parameters or config no longer match; left standing, it would
+hide the next one.
+
+It is told for rules that were run, and for a settings file once for all configs that were checked and that its
+``config`` matches. Take it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.project_word import option_of
+from lrdecay_cli.rules.subject import Subject
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each suppression with rules of which it kept nothing back."""
+    for one in subject.word.suppressions:
+        if one.idle:
+            yield Fault(
+                f"no finding of {', '.join(one.idle)} to suppress",
+                f"take it out of {one.stated.source}",
+                option=option_of(one),
+                about=" ".join(one.idle),
+            )
+
+
+RULE = Rule(
+    code="LRD901",
+    name="suppression-matches-nothing",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example("# lrdecay: ignore[LRD301] reproduces a published run"),
+    good=Example(
+        "# lrdecay: ignore[LRD301] reproduces a published run\n"
+        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))"
+    ),
+    scope="project",
+)

@@ -1,0 +1,42 @@
+"""A suppression says nothing of why.
+
+Nobody can tell later whether it still holds, so it suppresses nothing.
+
+Write the reason behind the brackets of a comment (``# lrdecay: ignore[LRD301] reproduces a published run``), or as
+``reason`` in the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.project_word import option_of
+from lrdecay_cli.rules.subject import Subject
+
+
+def check(subject: Subject) -> Iterator[Fault]:
+    """One fault for each suppression without a reason."""
+    for one in subject.word.suppressions:
+        if not one.stated.reason.strip():
+            yield Fault(
+                f"{', '.join(one.stated.rule) or 'a suppression'} without a reason, so nothing is suppressed",
+                f"say why in {one.stated.source}",
+                option=option_of(one),
+                about=" ".join(one.stated.rule),
+            )
+
+
+RULE = Rule(
+    code="LRD902",
+    name="suppression-without-reason",
+    severity="warning",
+    check=check,
+    documentation=__doc__,
+    bad=Example("# lrdecay: ignore[LRD301]\nmodel = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))"),
+    good=Example(
+        "# lrdecay: ignore[LRD301] reproduces a published run\n"
+        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))"
+    ),
+    scope="project",
+)

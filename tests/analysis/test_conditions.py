@@ -1,0 +1,43 @@
+"""Conditions on numbers, as a settings file states them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from lrdecay_cli.analysis.conditions import condition_text, parse_condition
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.settings import Condition
+
+
+@pytest.mark.parametrize(
+    ("condition", "inside", "outside"),
+    [
+        ("<= 1", [1.0, 0.5, -3.0, 1 + 1e-12], [1.001, math.inf]),
+        ("<1", [0.999], [1.0, 1 - 1e-12, 2.0]),
+        (">= 1e-5", [1e-5, 1.0], [9e-6]),
+        ("> 0", [1e-9], [0.0, -1.0]),
+        ("== 7e-5", [1e-4 * 0.7], [7.1e-5]),
+        ("0.05", [0.05], [0.06]),
+        ("!= 0", [0.1, math.nan], [0.0]),
+        ("0.1 .. 1", [0.1, 0.5, 1.0], [0.09, 1.1, math.nan]),
+        ("> 0, <= 1", [0.5, 1.0], [0.0, 1.5]),
+        (0.05, [0.05], [0.0]),
+        (0, [0.0], [0.05, math.nan]),
+        ("-1..+.5e1", [-1.0, 5.0], [-1.1, 5.1]),
+    ],
+)
+def test_holds(condition: Condition, inside: list[float], outside: list[float]) -> None:
+    comparisons = parse_condition(condition, "here")
+    for value in inside:
+        assert all(one.holds(value) for one in comparisons), value
+    for value in outside:
+        assert not all(one.holds(value) for one in comparisons), value
+    assert condition_text(condition)
+
+
+@pytest.mark.parametrize("condition", ["", "=< 1", "small", "<= one", "1..", "< 1 > 0", "<= 1,", "1 .. 2 .. 3"])
+def test_what_is_none(condition: str) -> None:
+    with pytest.raises(LrdecayError, match=r"here: .* is no condition; for example"):
+        parse_condition(condition, "here")

@@ -1,0 +1,99 @@
+"""Suppressions: what they keep back, in whole or in part, and what is said of those that keep nothing back."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from lrdecay_cli.checking.checking import check_maps
+from lrdecay_cli.domain.finding import CheckResult
+from lrdecay_cli.domain.settings import StatedSuppression
+from lrdecay_cli.files.settings_file import parse_settings
+from lrdecay_cli.rules import RULES, chosen_rules
+from tests.checking.maps import FAST, decay_map
+
+TODAY = date(2027, 1, 31)
+RUN = [rule for rule in RULES if rule.code == "LRD301" or rule.scope == "project"]
+
+
+def checked(text: str, *, comments: tuple[StatedSuppression, ...] = (), wrong: bool = True) -> CheckResult:
+    settings = parse_settings(text.encode(), "lrdecay.toml")
+    assert settings is not None
+    group_map = decay_map(wrong=wrong)
+    return check_maps([group_map], RUN, settings=settings, comments={group_map.config.path: comments}, today=TODAY)
+
+
+def codes(result: CheckResult) -> list[str]:
+    return [finding.code for finding in result.counting()]
+
+
+def suppress(**said: str) -> str:
+    return "[[suppress]]\n" + "".join(f"{key} = {value!r}\n" for key, value in said.items())
+
+
+@pytest.mark.parametrize(
+    ("said", "counting"),
+    [
+        (dict(rule="LRD301", reason="known"), []),
+        (dict(rule="lrd301", reason="known"), []),
+        (dict(rule="scale-above-one", reason="known"), []),
+        (dict(rule="LRD301", reason="known", config="configs/*"), []),
+        (dict(rule="LRD301", reason="known", config="*.json"), ["LRD301"]),
+        (dict(rule="LRD301", reason="known", parameters="backbone"), []),
+        (dict(rule="LRD301", reason="known", until="2027-01-31"), []),
+        (dict(rule="LRD301", reason="known", until="2027-01-30"), ["LRD301", "LRD903"]),
+        (dict(rule="LRD301"), ["LRD301", "LRD902"]),
+        (dict(rule="LRD301", reason=" "), ["LRD301", "LRD902"]),
+        (dict(rule="LRD301", reason="known", parameters="neck.*"), ["LRD301", "LRD901"]),
+        (dict(rule="LRD3", reason="known"), ["LRD301", "LRD904"]),
+        (dict(rule="LRD310", reason="known"), ["LRD301", "LRD904"]),
+    ],
+)
+def test_counting(said: dict[str, str], counting: list[str]) -> None:
+    result = checked(suppress(**said))
+    assert codes(result) == counting
+    assert {finding.config for finding in result.counting() if finding.code > "LRD9"} <= {"lrdecay.toml"}
+
+
+def test_a_suppressed_finding_stays_and_says_why() -> None:
+    (finding,) = checked(suppress(rule="LRD301", reason="known", until="2027-06-30")).findings
+    assert finding.suppressed is not None
+    assert (finding.suppressed.reason, finding.suppressed.until) == ("known", "2027-06-30")
+    assert finding.suppressed.source == "lrdecay.toml: suppress[0]"
+    assert finding.parameters == FAST
+
+
+def test_a_part_of_a_finding() -> None:
+    whole = checked("").findings[0]
+    kept_back, left = checked(suppress(rule="LRD301", reason="known", parameters="backbone.stages.2.2.*")).findings
+    assert kept_back.suppressed is not None
+    assert left.suppressed is None
+    assert (kept_back.parameters, left.parameters) == (FAST[1:], FAST[:1])
+    assert (kept_back.patterns, left.patterns) == (("backbone.stages.2.2.*",), (FAST[0],))
+    assert left.message == f"{whole.message} (here for 1 of 3 parameters)"
+    assert len({whole.fingerprint, kept_back.fingerprint, left.fingerprint}) == 3
+
+
+def test_two_parts_by_two_suppressions_leave_nothing() -> None:
+    text = "".join(suppress(rule="LRD301", reason=f"reason {n}", parameters=f"backbone.stages.2.{n}.*") for n in (1, 2))
+    result = checked(text)
+    assert codes(result) == []
+    assert sorted(name for finding in result.findings for name in finding.parameters) == sorted(FAST)
+
+
+def test_a_comment_holds_for_its_config_and_is_told_there() -> None:
+    reasoned = StatedSuppression(
+        rule=("LRD301",), reason="known", source="configs/a.py:3", place="configs/a.py", line=3
+    )
+    assert codes(checked("", comments=(reasoned,))) == []
+    (idle,) = checked("", comments=(reasoned,), wrong=False).findings
+    assert (idle.code, idle.config, idle.option) == ("LRD901", "configs/a.py", "# lrdecay: ignore[LRD301]")
+    assert idle.remedy == "take it out of configs/a.py:3"
+
+
+def test_nothing_is_said_of_rules_that_were_not_run() -> None:
+    settings = parse_settings(suppress(rule="LRD301", reason="known").encode(), "lrdecay.toml")
+    assert settings is not None
+    result = check_maps([decay_map()], chosen_rules(["LRD7", "LRD9"], []), settings=settings, today=TODAY)
+    assert result.findings == ()

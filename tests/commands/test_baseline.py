@@ -1,0 +1,157 @@
+"""``lrdecay baseline`` and ``check --baseline``."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from lrdecay_cli.domain.group_map import Constructor, Tool
+from tests.checking.maps import decay_map, write
+from tests.commands.running import SAMPLES, Run, lrdecay
+
+
+@pytest.fixture
+def maps(tmp_path: Path) -> Path:
+    for name in "ab":
+        write(tmp_path / f"maps/{name}.json", decay_map(config=f"configs/{name}.py"))
+    return tmp_path / "maps"
+
+
+def states(out: str) -> dict[str, tuple[str, int | None]]:
+    return {one["config"]: (one["state"], one["changes"]) for one in json.loads(out)["baselines"]}
+
+
+def test_written_unchanged_and_updated(maps: Path, here: Run) -> None:
+    def baseline(*options: str) -> dict[str, tuple[str, int | None]]:
+        return states(here("baseline", "maps", "-o", "golden", "--format", "json", *options).out)
+
+    golden = maps.parent / "golden/configs/a.json"
+    assert baseline("--check") == {"configs/a.py": ("missing", None), "configs/b.py": ("missing", None)}
+    assert not golden.exists()
+    assert baseline() == {"configs/a.py": ("written", None), "configs/b.py": ("written", None)}
+    assert golden.read_bytes() == (maps / "a.json").read_bytes()
+    os.utime(golden, (0, 0))
+    assert baseline() == {"configs/a.py": ("unchanged", 0), "configs/b.py": ("unchanged", 0)}
+    # With other versions, but with the same groups: there is nothing to bring up to date.
+    write(maps / "a.json", msgspec.structs.replace(decay_map(), stack={"torch": "9"}, tool=Tool("lrdecay", "9")))
+    assert baseline()["configs/a.py"] == ("unchanged", 0)
+    assert golden.stat().st_mtime == 0
+    write(maps / "a.json", decay_map(lr=0.2))
+    assert baseline("--check")["configs/a.py"] == ("outdated", 5)
+    assert golden.stat().st_mtime == 0
+    assert baseline()["configs/a.py"] == ("updated", 5)
+    assert golden.read_bytes() == (maps / "a.json").read_bytes()
+    # An option that changes no parameter is the config's all the same.
+    options = Constructor("LearningRateDecayOptimizerConstructor", {"decay_rate": 0.7, "num_layers": 2})
+    write(maps / "a.json", msgspec.structs.replace(decay_map(lr=0.2), constructor=options))
+    assert baseline()["configs/a.py"] == ("updated", 0)
+
+
+def test_exit_codes(maps: Path, here: Run) -> None:
+    assert here("baseline", "maps", "-o", "golden", "--check").code == 1
+    assert here("baseline", "maps", "-o", "golden").code == 0
+    assert here("baseline", "maps", "-o", "golden", "--check").code == 0
+    (maps / "c.json").write_text('{"schema_version": 1, "groups": []}')
+    broken = here("baseline", "maps", "-o", "golden")
+    assert broken.code == 2
+    assert "could not be judged: 1 config" in broken.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["maps"], "--output: no directory for baselines; give one: -o baselines/"),
+        (["maps", "-o", "maps/a.json"], "--output: maps/a.json is no directory; give one: -o baselines/"),
+        (["maps", "maps2", "-o", "golden"], "--output: the baselines of configs/a.py and "),
+        (["maps", "-o", "taken"], "taken/configs/a.json: is no group map, and is not written over; move it away"),
+        (["maps", "-o", "blocked"], "blocked/configs/a.json: cannot write: "),
+    ],
+)
+def test_what_is_refused(arguments: list[str], said: str, maps: Path, here: Run) -> None:
+    write(maps.parent / "maps2/a.json", decay_map(config="./configs/a.py"))
+    (maps.parent / "taken/configs").mkdir(parents=True)
+    (maps.parent / "taken/configs/a.json").write_text('{"model": {}}')
+    (maps.parent / "blocked").mkdir()
+    (maps.parent / "blocked/configs").write_text("a file")
+    result = here("baseline", *arguments)
+    assert result.code == 2
+    assert result.err.startswith(f"lrdecay: {said}"), result.err
+    assert (maps.parent / "taken/configs/a.json").read_text() == '{"model": {}}'
+
+
+def test_a_damaged_baseline_is_written_anew_and_refused_by_check(maps: Path, here: Run) -> None:
+    golden = maps.parent / "golden/configs/a.json"
+    golden.parent.mkdir(parents=True)
+    golden.write_text('{"schema_version": 1, "groups": []}')
+    refused = here("check", "--select", "LRD7", "maps/a.json", "--baseline", "golden")
+    assert (refused.code, refused.err.count("golden/configs/a.json: ")) == (2, 1)
+    assert states(here("baseline", "maps/a.json", "-o", "golden", "-f", "json").out)["configs/a.py"][0] == "updated"
+    assert here("check", "--select", "LRD7", "maps/a.json", "--baseline", "golden").code == 0
+
+
+def test_differences_are_findings(maps: Path, here: Run) -> None:
+    here("baseline", "maps", "-o", "golden")
+    write(maps / "a.json", decay_map(lr=0.2))
+    result = here("check", "--select", "LRD7", "maps", "--baseline", "golden", "--format", "json")
+    assert result.code == 1
+    (finding,) = json.loads(result.out)["findings"]
+    assert (finding["code"], finding["config"]) == ("LRD701", "configs/a.py")
+    assert len(finding["parameters"]) == 5
+    assert finding["message"] == (
+        "5 parameters: lr 0.049 → 0.098, 0.07 → 0.14, 0.1 → 0.2, against the baseline; settings: base_lr 0.1 → 0.2"
+    )
+    assert "lrdecay diff golden/configs/a.json configs/a.py" in finding["remedy"]
+    one = here("check", "--select", "LRD7", "maps/a.json", "--baseline", "golden/configs/b.json")
+    assert "LRD701" in one.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["maps/a.json", "--baseline", "golden"], "make it with: lrdecay baseline configs/a.py -o golden"),
+        (["maps/a.json", "--baseline", "g.json"], "make it with: lrdecay inspect configs/a.py --output json=g.json"),
+        (["maps", "--baseline", "maps/a.json"], "--baseline: one map for 2 configs; give a directory"),
+    ],
+)
+def test_a_missing_baseline_says_how_to_make_it(
+    arguments: list[str],
+    said: str,
+    maps: Path,
+    here: Run,
+) -> None:
+    result = here("check", "--select", "LRD7", *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert said in result.err
+
+
+def test_of_several_one_without_baseline_does_not_keep_the_others_from_being_judged(
+    maps: Path,
+    here: Run,
+) -> None:
+    here("baseline", "maps/a.json", "-o", "golden")
+    write(maps / "a.json", decay_map(lr=0.2))
+    result = here("check", "--select", "LRD7", "maps", "--baseline", "golden")
+    assert result.code == 2
+    assert "LRD701" in result.out
+    assert "configs/b.py: no baseline: there is no golden/configs/b.json; make it with: lrdecay baseline" in result.out
+
+
+def test_real_configs(tmp_path: Path) -> None:
+    for name, layers in (("a", 6), ("b", 12)):
+        base = SAMPLES / "convnext-t_layer-wise.py"
+        text = f"_base_ = [{str(base)!r}]\noptim_wrapper = dict(paramwise_cfg=dict(num_layers={layers}))\n"
+        (tmp_path / "configs").mkdir(exist_ok=True)
+        (tmp_path / f"configs/{name}.py").write_text(text)
+    assert lrdecay("baseline", "configs", "-o", "golden", cwd=tmp_path).out.endswith("baselines: 2 written\n")
+    same = lrdecay("check", "configs", "--baseline", "golden", "--select", "LRD7", cwd=tmp_path)
+    assert (same.code, same.out) == (0, "no findings in 2 configs\n")
+    config = tmp_path / "configs/a.py"
+    config.write_text(config.read_text().replace("=6", "=7"))
+    # By its whole path it is the same config.
+    changed = lrdecay("check", config, "--baseline", "golden", "--select", "LRD7", cwd=tmp_path)
+    assert changed.code == 1
+    assert "constructor.options.num_layers 6 → 7" in changed.out

@@ -1,0 +1,71 @@
+"""``lrdecay rule``, and docs/rules.md, which is made of the same."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli.rules import RULES, Rule
+from tests.commands.running import Run, lrdecay_in_terminal
+
+ROOT = Path(__file__, "../../..").resolve()
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+@pytest.mark.parametrize("format_name", ["text", "rich", "markdown", "json"])
+def test_a_page_has_everything(rule: Rule, format_name: str, here: Run) -> None:
+    result = here("rule", rule.code.lower(), "--format", format_name)
+    assert result.code == 0
+    words = " ".join(result.out.split()).replace("\\", "").replace("`", "")
+    assert rule.code in words
+    assert rule.name in words
+    for text in (rule.summary, rule.why):
+        assert " ".join(text.replace("``", "").split()) in words.replace("`", "")
+    if format_name != "json":
+        for example in (rule.bad, rule.good):
+            for line in [*example.config.splitlines(), *example.settings.splitlines(), *example.plugin.splitlines()]:
+                assert line.strip().replace("\\", "").replace("`", "") in result.out.replace("\\", "").replace("`", "")
+    else:
+        assert json.loads(result.out)["rules"][0]["bad"]["config"] == rule.bad.config
+
+
+def test_by_name_and_all(here: Run) -> None:
+    assert here("rule", "scale-above-one").out == here("rule", "LRD301").out
+    everything = here("rule", "--all").out
+    assert [rule.code for rule in RULES] == [
+        line.split()[0] for line in everything.splitlines() if line.startswith("LRD") and "  " in line
+    ]
+    assert [one["code"] for one in json.loads(here("rule", "--all", "-f", "json").out)["rules"]] == [
+        rule.code for rule in RULES
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["LRD3O1"], "no rule 'LRD3O1'; did you mean LRD301?"),
+        (["scale-above-won"], "did you mean scale-above-one?"),
+        (["zzz"], "no rule 'zzz'; lrdecay rule --all lists them"),
+        ([], "give a rule's code, or --all for every rule"),
+        (["LRD301", "--all"], "give a rule's code, or --all for every rule"),
+        (["LRD301", "--format", "sarif"], "sarif is for check: this report has no findings; use json"),
+    ],
+)
+def test_what_is_refused(arguments: list[str], said: str, here: Run) -> None:
+    result = here("rule", *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert said in result.err
+
+
+def test_in_a_narrow_terminal_nothing_is_cut() -> None:
+    shown = lrdecay_in_terminal("rule", "LRD702", columns=60, NO_COLOR="1").out
+    assert max(map(len, shown.splitlines())) <= 60
+    assert 'message = "heads learn slowly here"' in shown
+
+
+def test_the_documentation_is_up_to_date() -> None:
+    made = runpy.run_path(str(ROOT / "docs/make_rules.py"))["text"]()
+    assert (ROOT / "docs/rules.md").read_text(encoding="utf-8") == made, "run python docs/make_rules.py"

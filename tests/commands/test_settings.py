@@ -1,0 +1,162 @@
+"""Settings: which file counts, and that the command line comes before the environment before the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.checking.maps import decay_map, write
+from tests.commands.running import SAMPLES, Run, lrdecay
+
+# On a map as small as this other rules have their say as well.
+ONLY = ("--select", "LRD301,LRD7,LRD9")
+
+
+@pytest.fixture(autouse=True)
+def _wrong(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", decay_map(wrong=True))
+
+
+@pytest.mark.parametrize(
+    ("file", "environment", "options", "code"),
+    [
+        ("", {}, [], 1),
+        ("exit-zero = true", {}, [], 0),
+        ("exit-zero = true", {"LRDECAY_EXIT_ZERO": "0"}, [], 1),
+        ("", {"LRDECAY_EXIT_ZERO": "true"}, [], 0),
+        ("", {"LRDECAY_EXIT_ZERO": "true"}, ["--no-exit-zero"], 1),
+        ("exit-zero = true", {}, ["--no-exit-zero"], 1),
+        ("ignore = ['LRD301']", {}, [], 0),
+        ("ignore = ['LRD301']", {"LRDECAY_IGNORE": "LRD302x,LRD7"}, [], 2),
+        ("ignore = ['LRD301']", {"LRDECAY_IGNORE": "LRD7, LRD9"}, [], 1),
+        ("ignore = ['LRD7']", {"LRDECAY_IGNORE": "LRD7"}, ["--ignore", "scale-above-one"], 0),
+        ("ignore = ['LRD301']", {"LRDECAY_IGNORE": ""}, [], 0),
+        ("ignore = ['LRD301']", {}, ["--no-settings"], 1),
+        ("ignore = ['LRD7']", {"LRDECAY_IGNORE": "LRD301"}, ["--no-settings"], 0),
+        ("ignore = ['LRD7']", {}, ["--settings", "other.toml"], 0),
+        ("ignore = ['LRD7']", {"LRDECAY_SETTINGS": "other.toml"}, [], 0),
+        ("ignore = ['LRD7']", {}, ["--settings", "other.toml", "--no-settings"], 2),
+        ("ignore = ['LRD7']", {}, ["--settings", "nowhere.toml"], 2),
+    ],
+)
+def test_what_comes_first(
+    file: str,
+    environment: dict[str, str],
+    options: list[str],
+    code: int,
+    tmp_path: Path,
+    here: Run,
+) -> None:
+    (tmp_path / "lrdecay.toml").write_text(file)
+    (tmp_path / "other.toml").write_text("ignore = ['LRD301']")
+    assert here("check", "a.json", *ONLY, *options, **environment).code == code
+
+
+OWN, SHARED = "exit-zero = true", "[tool.lrdecay]\nexit-zero = true"
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        ({"lrdecay.toml": OWN}, 0),
+        ({"pyproject.toml": SHARED}, 0),
+        ({"pyproject.toml": "[project]\nname = 'x'"}, 1),
+        ({"sub/lrdecay.toml": "", "lrdecay.toml": OWN}, 1),
+        ({"lrdecay.toml": OWN, "sub/pyproject.toml": "[project]\ndependencies = ['lrdecay-cli']"}, 0),
+        ({"sub/lrdecay.toml": OWN, "sub/pyproject.toml": "[tool.lrdecay]\nexit-zero = false"}, 0),
+        # The root of a repository is the last place that is looked at.
+        ({"lrdecay.toml": OWN, "sub/.git/HEAD": ""}, 1),
+        ({"sub/lrdecay.toml": OWN, "sub/.git/HEAD": ""}, 0),
+        # A worktree's .git is a file.
+        ({"lrdecay.toml": OWN, "sub/.git": "gitdir: elsewhere"}, 1),
+    ],
+)
+def test_which_file_counts(
+    files: dict[str, str],
+    code: int,
+    tmp_path: Path,
+    here: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "sub/deep").mkdir(parents=True)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path / "sub/deep")
+    assert here("check", "../../a.json", *ONLY).code == code
+
+
+@pytest.mark.parametrize(
+    ("file", "environment", "said"),
+    [
+        ("slect = ['LRD3']", {}, "lrdecay.toml: slect: unknown key; did you mean select?"),
+        ("select = ['LRD3011']", {}, "lrdecay.toml: select: no rule 'LRD3011'; did you mean LRD301?"),
+        ("format = 'jsn'", {}, "lrdecay.toml: format: unknown format 'jsn'; did you mean json? one of"),
+        ("", {"LRDECAY_FORMAT": "jsn"}, "LRDECAY_FORMAT: unknown format 'jsn'; did you mean json? one of"),
+        ("", {"LRDECAY_FAIL_ON": "fatal"}, "LRDECAY_FAIL_ON: invalid enum value 'fatal'; one of info, warning, error"),
+        ("", {"LRDECAY_JOBS": "many"}, "LRDECAY_JOBS: expected int, got str"),
+        ("[[assert]]\nparameters = '*'\nlr = 'low'", {}, "lrdecay.toml: assert[0].lr: 'low' is no condition; for"),
+        ("baseline = 'golden'", {}, "configs/a.py: no baseline golden/configs/a.json; make it with: lrdecay baseline"),
+    ],
+)
+def test_what_is_wrong_is_told_where_it_is_said(
+    file: str,
+    environment: dict[str, str],
+    said: str,
+    tmp_path: Path,
+    here: Run,
+) -> None:
+    (tmp_path / "lrdecay.toml").write_text(file)
+    result = here("check", "a.json", **environment)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"lrdecay: {said}"), result.err
+    assert result.err.count("\n") == 1
+
+
+def test_what_is_typed_is_told_as_typed(tmp_path: Path, here: Run) -> None:
+    (tmp_path / "lrdecay.toml").write_text("format = 'json'")
+    assert here("check", "a.json", "--format=jsn").err.startswith("lrdecay: --format: unknown format 'jsn'")
+
+
+def test_a_baseline_lies_beside_its_settings(
+    tmp_path: Path,
+    here: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "lrdecay.toml").write_text("baseline = 'golden'\nselect = ['LRD7']")
+    assert here("baseline", "a.json").code == 0
+    assert (tmp_path / "golden/configs/a.json").is_file()
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    assert here("check", "../a.json").code == 0
+
+
+def test_other_commands_have_their_defaults_too(tmp_path: Path, here: Run) -> None:
+    (tmp_path / "lrdecay.toml").write_text("format = 'json'")
+    for command in (["inspect", "a.json"], ["diff", "a.json", "a.json"], ["rule", "LRD301"]):
+        json.loads(here(*command).out)
+    # A format that only check writes is no default for others.
+    (tmp_path / "lrdecay.toml").write_text("format = 'github'")
+    assert here("check", "a.json", *ONLY).out.startswith("::error")
+    assert here("inspect", "a.json").out.startswith("config ")
+
+
+def test_a_kept_answer_is_not_given_where_settings_say_otherwise(tmp_path: Path) -> None:
+    kept = {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": str(tmp_path / "cache")}
+    config = SAMPLES / "resnet-50_default.py"
+    # A map is kept with its report: the second answer comes from the cache.
+    texts = [lrdecay("inspect", config, cwd=tmp_path, **kept).out for _ in range(2)]
+    assert texts[0] == texts[1]
+    (tmp_path / "lrdecay.toml").write_text("format = 'json'")
+    json.loads(lrdecay("inspect", config, cwd=tmp_path, **kept).out)
+    (tmp_path / "lrdecay.toml").write_text("format = 'text'")
+    assert lrdecay("inspect", config, cwd=tmp_path, **kept).out == texts[0]
+    assert lrdecay("inspect", config, "--no-settings", cwd=tmp_path, **kept).out == texts[0]
+
+
+def test_settings_that_cannot_be_read(tmp_path: Path, here: Run) -> None:
+    (tmp_path / "lrdecay.toml").symlink_to("lrdecay.toml")
+    result = here("check", "a.json")
+    assert (result.code, result.err) == (2, "lrdecay: lrdecay.toml: cannot read: Too many levels of symbolic links\n")

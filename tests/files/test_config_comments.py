@@ -1,0 +1,68 @@
+"""Suppressions in the comments of a config and of its bases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli.files.config_comments import comment_suppressions
+
+
+def test_comments_and_nothing_but_comments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.py").write_text(
+        "x = '# lrdecay: ignore[LRD201] in a string'\n"
+        "# lrdecay: ignore[LRD301] reproduces a published run\n"
+        "y = 1  # noqa # lrdecay:ignore[LRD201, LRD202] – two\n"
+        "# lrdecay: ignore[LRD401]\n"
+        "# lrdecay: ignore all of it\n"
+        "# lrdecay: ignored\n"
+    )
+    found = comment_suppressions("a.py")
+    assert [(one.rule, one.reason, one.source) for one in found] == [
+        (("LRD301",), "reproduces a published run", "a.py:2"),
+        (("LRD201", "LRD202"), "two", "a.py:3"),
+        (("LRD401",), "", "a.py:4"),
+        ((), "all of it", "a.py:5"),
+    ]
+
+
+def test_bases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in {
+        "configs/a.py": "_base_ = ['../base/b.py', './c.py']\n# lrdecay: ignore[LRD301] a\n",
+        "base/b.py": "_base_ = '../configs/a.py'  # a circle\n# lrdecay: ignore[LRD301] b\n",
+        "configs/c.py": "from mmengine.config import read_base\nwith read_base():\n"
+        "    from .d import *\n    from ..base.e import x\n# lrdecay: ignore[LRD301] c\n",
+        "configs/d.py": "# lrdecay: ignore[LRD301] d\n",
+        "base/e.py": "# lrdecay: ignore[LRD301] e\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = {one.reason: one.source for one in comment_suppressions("configs/a.py")}
+    assert found == {
+        "a": "configs/a.py:2",
+        "b": "base/b.py:2",
+        "c": "configs/c.py:5",
+        "d": "configs/d.py:1",
+        "e": "base/e.py:1",
+    }
+
+
+def test_a_base_of_the_zoo_is_read(tmp_path: Path) -> None:
+    from lrdecay_cli.files import find_config
+
+    zoo = "mmdet::convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py"
+    assert "num_layers" in find_config(zoo).read_text()
+    (tmp_path / "a.py").write_text(f"_base_ = {zoo!r}\n# lrdecay: ignore[LRD301] mine\n")
+    # mmdet says nothing of lrdecay; what counts is that its files are gone through without a fault.
+    assert [one.reason for one in comment_suppressions(str(tmp_path / "a.py"))] == ["mine"]
+
+
+@pytest.mark.parametrize("text", ["x = (", "_base_ = [f()]", "_base_ = 3", "\x00", "_base_ = 'nowhere.py'", "  x\n y"])
+def test_what_cannot_be_read_has_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(text)
+    assert comment_suppressions(str(tmp_path / "a.py")) == ()
+    assert comment_suppressions(str(tmp_path / "b.py")) == ()
+    assert comment_suppressions("no_such_package::a.py") == ()

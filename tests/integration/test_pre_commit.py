@@ -1,0 +1,65 @@
+"""The hook, with the real pre-commit, installed from this repository into a repository of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.checking.maps import decay_map, write
+
+ROOT = Path(__file__, "../../..").resolve()
+PRE_COMMIT = [sys.executable, "-m", "pre_commit"]
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def hook_repository(tmp_path: Path) -> Path:
+    """What a tag of this repository would hold, as it is in the working tree."""
+    folder = tmp_path / "lrdecay"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "lrdecay_cli", folder / "lrdecay_cli", ignore=ignored)
+    for name in ("pyproject.toml", "README.md", "LICENSE", ".pre-commit-hooks.yaml"):
+        shutil.copy(ROOT / name, folder / name)
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "a release")
+    return folder
+
+
+def test_the_hook_judges_maps_and_nothing_else(hook_repository: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    write(project / "maps/a.json", decay_map())
+    (project / "package.json").write_text('{"name": "no map"}')
+    (project / "lrdecay.toml").write_text('select = ["LRD301"]\n')
+    git(project, "init", "-q")
+    git(project, "add", "-A")
+    environment = {**os.environ, "PRE_COMMIT_HOME": str(tmp_path / "home"), "LC_ALL": "C.UTF-8"}
+
+    def hook() -> subprocess.CompletedProcess[str]:
+        command = [*PRE_COMMIT, "try-repo", str(hook_repository), "lrdecay-check", "--all-files", "--verbose"]
+        return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+
+    passed = hook()
+    assert passed.returncode == 0, passed.stdout + passed.stderr
+    assert "no findings in 1 config" in passed.stdout
+    write(project / "maps/a.json", decay_map(wrong=True))
+    git(project, "add", "-A")
+    failed = hook()
+    assert failed.returncode == 1
+    assert "LRD301 scale-above-one" in failed.stdout
+    assert "exit code: 1" in failed.stdout
+    # Nothing heavy was installed for it.
+    assert not list((tmp_path / "home").rglob("torch"))
+
+
+def test_the_manifest_is_valid() -> None:
+    subprocess.run([*PRE_COMMIT, "validate-manifest", str(ROOT / ".pre-commit-hooks.yaml")], check=True)

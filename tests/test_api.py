@@ -1,0 +1,83 @@
+"""lrdecay as a Python library."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+import lrdecay_cli
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap
+from tests.checking.maps import decay_map, write
+from tests.commands.running import SAMPLES
+
+ROOT = SAMPLES.parent
+
+
+def test_audit_and_check(tmp_path: Path) -> None:
+    group_map = lrdecay_cli.audit(SAMPLES / "convnext-s_wrong-num-layers.py")
+    assert isinstance(group_map, GroupMap)
+    result = lrdecay_cli.check(group_map, select=["LRD301"])
+    assert [finding.code for finding in result.failing()] == ["LRD301"]
+    path = write(tmp_path / "map.json", group_map)
+    assert lrdecay_cli.check(path, select=["LRD301"]).findings == result.findings
+    mended = lrdecay_cli.audit(
+        str(SAMPLES / "convnext-s_wrong-num-layers.py"), cfg_options=["optim_wrapper.paramwise_cfg.num_layers=12"]
+    )
+    assert lrdecay_cli.check(mended, select=["LRD301"]).findings == ()
+    for baseline in (group_map, path, Path(path)):
+        differing = lrdecay_cli.check(mended, select=["LRD7"], baseline=baseline)
+        assert {finding.code for finding in differing.failing()} == {"LRD701"}
+
+
+def test_settings_and_the_day(tmp_path: Path) -> None:
+    settings = tmp_path / "lrdecay.toml"
+    settings.write_text('[[suppress]]\nrule = "LRD301"\nreason = "known"\nuntil = 2027-01-31')
+    for day, failing in ((date(2027, 1, 31), []), (date(2027, 2, 1), ["LRD301"])):
+        result = lrdecay_cli.check(decay_map(wrong=True), select=["LRD301", "LRD9"], settings=settings, today=day)
+        assert [finding.code for finding in result.failing()] == failing
+    # None is looked for.
+    assert lrdecay_cli.check(decay_map(wrong=True), select=["LRD301"]).failing()
+
+
+def test_errors_have_one_line(tmp_path: Path) -> None:
+    for call in (
+        lambda: lrdecay_cli.check(tmp_path / "nowhere.json"),
+        lambda: lrdecay_cli.check(decay_map(), select=["LRD999"]),
+        lambda: lrdecay_cli.check(decay_map(), fail_on="fatal"),  # type: ignore[arg-type]
+        lambda: lrdecay_cli.audit(tmp_path / "nowhere.py"),
+    ):
+        with pytest.raises(LrdecayError):
+            call()
+    with pytest.raises(AttributeError, match="no attribute 'inspect'"):
+        lrdecay_cli.inspect  # noqa: B018
+
+
+def test_importing_it_imports_nothing() -> None:
+    script = (
+        "import sys; before = set(sys.modules); import lrdecay_cli; print(sorted(set(sys.modules) - before));"
+        "lrdecay_cli.check; print([m for m in ('torch', 'mmengine', 'typer', 'rich') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "['lrdecay_cli']\n[]\n"
+
+
+def test_it_is_typed(tmp_path: Path) -> None:
+    """As mypy sees it from a project that uses it."""
+    (tmp_path / "use.py").write_text(
+        "import lrdecay_cli\nfrom lrdecay_cli.domain.group_map import GroupMap\n"
+        "group_map: GroupMap = lrdecay_cli.audit('a.py')\n"
+        "result = lrdecay_cli.check(group_map, fail_on='warning')\n"
+        "reveal_type(result.failing())\n"
+        "lrdecay_cli.check(3)\n"
+    )
+    assert (ROOT / "lrdecay_cli/py.typed").is_file()
+    command = [sys.executable, "-m", "mypy", "--config-file", "", "--follow-imports=silent", str(tmp_path / "use.py")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert 'Revealed type is "tuple[lrdecay_cli.domain.finding.Finding, ...]"' in done.stdout.replace("builtins.", "")
+    assert 'Argument 1 to "check" has incompatible type "int"' in done.stdout
+    assert "Found 1 error" in done.stdout
