@@ -9,14 +9,20 @@ import msgspec
 
 from lrdecay_cli.analysis.standing import parameter_names
 from lrdecay_cli.decay import BACKBONE_PREFIX, Family, find_family
+from lrdecay_cli.decay.constructors.facts import (
+    LRDECAY_LAYER_DECAY,
+    MMDET_LAYER_DECAY,
+    MMPRETRAIN_LAYER_DECAY,
+)
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Proposal
 
-MMDET = "LearningRateDecayOptimizerConstructor"
-MMPRETRAIN = "LearningRateDecayOptimWrapperConstructor"
-OURS = "LayerDecayOptimWrapperConstructor"
-_RATE_KEYS = {MMDET: "decay_rate", MMPRETRAIN: "layer_decay_rate", OURS: "decay_rate"}
+_RATE_KEYS = {
+    MMDET_LAYER_DECAY: "decay_rate",
+    MMPRETRAIN_LAYER_DECAY: "layer_decay_rate",
+    LRDECAY_LAYER_DECAY: "decay_rate",
+}
 _REGISTERING = "lrdecay_cli.training"
 
 
@@ -71,9 +77,9 @@ def propose(group_map: GroupMap, *, mmdet: bool) -> Proposal:
         if decay_type == "stage_wise":
             options = {"decay_rate": rate, "decay_type": decay_type, "num_layers": len(depths)}
             told = f"num_layers={len(depths)}, one layer for each stage"
-        return Proposal(f"mmdet.{MMDET}", options, (), (told, why), faults, fits=False)
+        return Proposal(f"mmdet.{MMDET_LAYER_DECAY}", options, (), (told, why), faults, fits=False)
     options = {"decay_rate": rate, "num_layers": "auto"}
-    if decay_type == "stage_wise" and current == OURS:
+    if decay_type == "stage_wise" and current == LRDECAY_LAYER_DECAY:
         options["decay_type"] = decay_type
     if prefix != BACKBONE_PREFIX:
         options["backbone"] = prefix[:-1]
@@ -81,7 +87,9 @@ def propose(group_map: GroupMap, *, mmdet: bool) -> Proposal:
     if kept:
         options["custom_keys"] = kept
     told = f"num_layers='auto' counts the layers of the {kind}; norm layers, biases, tokens and position embeddings"
-    return Proposal(OURS, options, (_REGISTERING,), (f"{told} have no weight decay", why), faults, fits=False)
+    return Proposal(
+        LRDECAY_LAYER_DECAY, options, (_REGISTERING,), (f"{told} have no weight decay", why), faults, fits=False
+    )
 
 
 def _kept_keys(group_map: GroupMap, names: Sequence[str], prefix: str) -> dict[str, Any]:
@@ -136,10 +144,15 @@ def _faults(
     top = max((group.layer_id for group in group_map.groups if group.layer_id is not None), default=0)
     gaps = sorted(set(range(top)) - ids - {None})
     # mmdet's first downsampling of ConvNeXt shares an id with the second stage: no id is left out by a fitting number.
-    if current != MMPRETRAIN and ids and gaps:
+    if current != MMPRETRAIN_LAYER_DECAY and ids and gaps:
         yield f"no backbone parameter has layer id {', '.join(map(str, gaps))}: a cliff between neighbours"
     given = group_map.constructor.options.get("num_layers")
-    if current == MMDET and family and depths and group_map.constructor.options.get("decay_type") != "stage_wise":
+    if (
+        current == MMDET_LAYER_DECAY
+        and family
+        and depths
+        and group_map.constructor.options.get("decay_type") != "stage_wise"
+    ):
         fitting = family.fitting_num_layers(tuple(depths))
         if given != fitting:
             yield f"num_layers={given} does not fit a third stage of {depths[2]} blocks, {fitting} does"

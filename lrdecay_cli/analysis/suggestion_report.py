@@ -8,7 +8,7 @@ from lrdecay_cli.analysis.comparison import comparison
 from lrdecay_cli.analysis.inspection import inspection
 from lrdecay_cli.analysis.patterns import fold_names
 from lrdecay_cli.analysis.standing import parameter_names
-from lrdecay_cli.analysis.suggesting import MMDET
+from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report, Table
 from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Layer, Proposal, Suggestion
@@ -86,7 +86,7 @@ def _notes(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str, 
         if group.lr_scale == 1 and "backbone." in parameter.name and parameter.requires_grad
     ]
     if at_top:
-        ours = after.constructor.type.rpartition(".")[2] != MMDET
+        ours = after.constructor.type.rpartition(".")[2] != MMDET_LAYER_DECAY
         why = (
             "the last layers of the backbone"
             if ours

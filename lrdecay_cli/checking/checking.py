@@ -13,8 +13,8 @@ from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, CheckedMap, CheckRe
 from lrdecay_cli.domain.group_map import GroupMap, Tool
 from lrdecay_cli.domain.settings import Assertion, Settings, StatedSuppression
 from lrdecay_cli.rules import Rule, Subject
-from lrdecay_cli.rules.assertion_fails import NUMBERS
-from lrdecay_cli.rules.assertion_matches_nothing import is_met
+from lrdecay_cli.rules.project.assertion_fails import NUMBERS
+from lrdecay_cli.rules.project.assertion_matches_nothing import is_met
 from lrdecay_cli.rules.project_word import Baseline, ProjectWord
 from lrdecay_cli.rules.running import findings_of
 

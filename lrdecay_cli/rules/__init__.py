@@ -6,70 +6,84 @@ import difflib
 from collections.abc import Iterable
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.rules import (
-    assertion_fails,
-    assertion_matches_nothing,
+from lrdecay_cli.rules.coverage import (
+    foreign_tensor,
+    frozen_in_group,
+    held_twice,
+    lr_zero_as_frozen,
+    missing_from_groups,
+    totals_differ,
+)
+from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.layers import (
     backbone_not_served,
-    biases_decayed,
-    cosine_rises_again,
+    explanation_differs,
+    fallen_to_head,
+    hidden_by_wrapper,
+    layer_gap,
+    layer_id_range,
+    not_monotonic,
+    num_layers_misfit,
+    stage_wise_num_layers,
+)
+from lrdecay_cli.rules.options import (
     custom_key_in_several_modules,
     custom_key_matches_nothing,
     custom_key_overrides_option,
     custom_key_shadowed,
     custom_setting_misspelt,
-    decay_rate_range,
-    differs_from_baseline,
-    epochs_for_iterations,
-    everything_exempt,
-    exemption_never_matches,
-    explanation_differs,
-    fallen_to_head,
-    foreign_tensor,
-    frozen_in_group,
-    held_twice,
-    hidden_by_wrapper,
     inherited_option_never_read,
-    layer_gap,
-    layer_id_range,
-    layer_scale_decayed,
-    logged_lr,
-    lr_not_scaled,
-    lr_underflow,
-    lr_zero_as_frozen,
-    many_groups,
-    minimum_above_lr,
-    missing_from_groups,
-    no_decay,
-    norms_decayed,
-    not_monotonic,
-    num_layers_misfit,
     option_misplaced,
     option_misspelt,
     option_never_read,
     option_without_effect,
-    positions_decayed,
-    rates_evened_out,
+    shared_parameter_by_other_key,
+)
+from lrdecay_cli.rules.project import (
+    assertion_fails,
+    assertion_matches_nothing,
+    differs_from_baseline,
+)
+from lrdecay_cli.rules.scales import (
+    decay_rate_range,
+    logged_lr,
+    lr_not_scaled,
+    lr_underflow,
+    many_groups,
+    no_decay,
     scale_above_one,
     scale_without_lr,
+    unusable_lr,
+)
+from lrdecay_cli.rules.schedules import (
+    cosine_rises_again,
+    epochs_for_iterations,
+    minimum_above_lr,
+    rates_evened_out,
     schedule_past_the_end,
     scheduler_never_acts,
     scheduler_refused,
     schedulers_do_not_join,
-    shared_parameter_by_other_key,
-    stage_wise_num_layers,
+    warm_up_never_done,
+    warm_up_too_long,
+)
+from lrdecay_cli.rules.subject import Subject
+from lrdecay_cli.rules.suppressions import (
     suppression_expired,
     suppression_matches_nothing,
     suppression_of_unknown_rule,
     suppression_without_reason,
+)
+from lrdecay_cli.rules.weight_decay import (
+    biases_decayed,
+    everything_exempt,
+    exemption_never_matches,
+    layer_scale_decayed,
+    norms_decayed,
+    positions_decayed,
     tokens_decayed,
-    totals_differ,
-    unusable_lr,
-    warm_up_never_done,
-    warm_up_too_long,
     weight_decay_missing,
 )
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 
 RULES: tuple[Rule, ...] = (
     missing_from_groups.RULE,

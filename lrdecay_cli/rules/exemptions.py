@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY, MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
 from lrdecay_cli.domain.finding import Severity
 from lrdecay_cli.rules.interface import Fault
 from lrdecay_cli.rules.parameter_kinds import NOUNS, Kind
-from lrdecay_cli.rules.subject import DEFAULT, MMDET_DECAY, MMPRETRAIN_DECAY, PARAMWISE, Subject
+from lrdecay_cli.rules.subject import PARAMWISE, Subject
 
 STRONG = 0.01
 """From this weight decay on, AdamW and its kin are meant to regularise weights; SGD's usual 1e-4 decays all alike."""
@@ -106,7 +107,7 @@ def exemption_lists(subject: Subject) -> dict[str, tuple[str, ...]]:
         for option, items in subject.options.items()
         if _LISTED.search(option) and isinstance(items, (list, tuple))
     }
-    return {"": _MMDET_LIST, **found} if subject.constructor == MMDET_DECAY else found
+    return {"": _MMDET_LIST, **found} if subject.constructor == MMDET_LAYER_DECAY else found
 
 
 def vainly_exempt(subject: Subject, item: str) -> list[str]:
@@ -132,8 +133,8 @@ def counted(number: int, noun: str) -> str:
 def remedy(subject: Subject, kind: Kind, names: Iterable[str]) -> str:
     """The setting that exempts these parameters from weight decay."""
     names = list(names)
-    if subject.constructor not in (DEFAULT, MMPRETRAIN_DECAY):
-        if subject.constructor == MMDET_DECAY:
+    if subject.constructor not in (MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY):
+        if subject.constructor == MMDET_LAYER_DECAY:
             return "MMDetection's constructor exempts 1-D parameters alone: exempt these in one of your own"
         return "give them weight decay 0 in the constructor"
     option = _option_for(subject, kind, names)

@@ -10,31 +10,37 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lrdecay_cli.decay.constructors.custom_keys import READERS
-from lrdecay_cli.decay.constructors.facts import subjects_of
+from lrdecay_cli.decay.constructors.facts import (
+    LRDECAY_LAYER_DECAY,
+    MMDET_LAYER_DECAY,
+    MMENGINE_DEFAULT,
+    MMPRETRAIN_LAYER_DECAY,
+    subjects_of,
+)
 from lrdecay_cli.decay.constructors.multipliers import MULTIPLIERS, Multiplier
 from lrdecay_cli.rules.plain_values import number
-from lrdecay_cli.rules.subject import DEFAULT, LRDECAY, MMDET_DECAY, MMPRETRAIN_DECAY, Subject
+from lrdecay_cli.rules.subject import Subject
 
 LAYER_DECAY = ("decay_rate", "num_layers", "decay_type")
 """What MMDetection's decay constructor goes by: one thing, in three options."""
 
 OPTIONS: Mapping[str, tuple[str, ...]] = {
-    DEFAULT: (
-        *(multiplier.option for multiplier in MULTIPLIERS[DEFAULT]),
+    MMENGINE_DEFAULT: (
+        *(multiplier.option for multiplier in MULTIPLIERS[MMENGINE_DEFAULT]),
         "custom_keys",
         "bypass_duplicate",
     ),
-    MMDET_DECAY: LAYER_DECAY,
-    MMPRETRAIN_DECAY: (
+    MMDET_LAYER_DECAY: LAYER_DECAY,
+    MMPRETRAIN_LAYER_DECAY: (
         "layer_decay_rate",
-        *(multiplier.option for multiplier in MULTIPLIERS[MMPRETRAIN_DECAY]),
+        *(multiplier.option for multiplier in MULTIPLIERS[MMPRETRAIN_LAYER_DECAY]),
         "custom_keys",
     ),
-    LRDECAY: (*LAYER_DECAY, "backbone", "layers", "custom_keys", "strict_compat"),
+    LRDECAY_LAYER_DECAY: (*LAYER_DECAY, "backbone", "layers", "custom_keys", "strict_compat"),
 }
 """The options of each constructor that lrdecay knows, by class name."""
 
-_MULTIPLIERS: Mapping[str, Multiplier] = {multiplier.option: multiplier for multiplier in MULTIPLIERS[DEFAULT]}
+_MULTIPLIERS: Mapping[str, Multiplier] = {multiplier.option: multiplier for multiplier in MULTIPLIERS[MMENGINE_DEFAULT]}
 _SAME = {"decay_rate": "layer_decay_rate", "layer_decay_rate": "decay_rate"}
 
 
@@ -49,7 +55,7 @@ def unread(subject: Subject) -> Iterator[str]:
     for option, value in subject.options.items():
         if option not in reads:
             yield option
-        elif subject.constructor not in (*READERS, LRDECAY) and isinstance(value, Mapping):
+        elif subject.constructor not in (*READERS, LRDECAY_LAYER_DECAY) and isinstance(value, Mapping):
             yield from _unread_below(value, option, reads)
 
 

@@ -10,6 +10,12 @@ from itertools import pairwise
 
 from lrdecay_cli.decay import Family, find_family
 from lrdecay_cli.decay.constructors.custom_keys import KeyMatches, custom_key_matches
+from lrdecay_cli.decay.constructors.facts import (
+    LRDECAY_LAYER_DECAY,
+    MMDET_LAYER_DECAY,
+    MMENGINE_DEFAULT,
+    MMPRETRAIN_LAYER_DECAY,
+)
 from lrdecay_cli.decay.constructors.multipliers import Multiplier, multipliers_set
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.group_map import GroupMap
@@ -19,15 +25,10 @@ from lrdecay_cli.rules.parameter_kinds import Kind, kind_of
 from lrdecay_cli.rules.project_word import NOTHING_SAID, ProjectWord
 from lrdecay_cli.rules.schedulers import Scheduler, schedulers_of
 
-MMDET_DECAY = "LearningRateDecayOptimizerConstructor"
-MMPRETRAIN_DECAY = "LearningRateDecayOptimWrapperConstructor"
-DEFAULT = "DefaultOptimWrapperConstructor"
-LRDECAY = "LayerDecayOptimWrapperConstructor"
-
 DECAY_OPTIONS = ("decay_rate", "layer_decay_rate", "layer_decay", "lr_decay_rate", "layer_lr_decay", "lr_layer_decay")
 """What constructors call the factor from a layer to the one below it."""
 
-OURS = f"lrdecay's {LRDECAY}"
+OURS = f"lrdecay's {LRDECAY_LAYER_DECAY}"
 """In remedies: it serves more backbones than the others, and puts everything in them where it belongs."""
 
 PARAMWISE = "optim_wrapper.paramwise_cfg"
@@ -54,7 +55,7 @@ class Subject(MapFacts):
 
         A constructor that lrdecay does not know has one if it was seen to read it.
         """
-        if self.constructor == DEFAULT:
+        if self.constructor == MMENGINE_DEFAULT:
             return None
         read = self.group_map.training.reads
         return next((key for key in DECAY_OPTIONS if key in self.options and (read is None or key in read)), None)
@@ -81,7 +82,8 @@ class Subject(MapFacts):
     def num_layers(self) -> int | None:
         """The option ``num_layers``, where it is one of a constructor with layers."""
         given = self.options.get("num_layers")
-        return given if isinstance(given, int) and self.constructor not in (DEFAULT, MMPRETRAIN_DECAY) else None
+        reads_it = self.constructor not in (MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY)
+        return given if reads_it and isinstance(given, int) else None
 
     @cached_property
     def head_id(self) -> int | None:
@@ -100,7 +102,7 @@ class Subject(MapFacts):
     def custom_lr_mult(self, parameter: str) -> tuple[str, float] | None:
         """The custom key that decides about a parameter, the longest that is in its name, and its ``lr_mult``."""
         keys = self.options.get("custom_keys")
-        if not isinstance(keys, Mapping) or self.constructor in (MMDET_DECAY, MMPRETRAIN_DECAY):
+        if not isinstance(keys, Mapping) or self.constructor in (MMDET_LAYER_DECAY, MMPRETRAIN_LAYER_DECAY):
             return None
         key = next((key for key in sorted(sorted(keys), key=len, reverse=True) if key in parameter), None)
         given = keys[key].get("lr_mult") if key is not None and isinstance(keys[key], Mapping) else None
@@ -114,7 +116,7 @@ class Subject(MapFacts):
     @cached_property
     def decay_reaches_no_block(self) -> bool:
         """Whether a constructor that means to decay lets every block of the backbone train at the head's rate."""
-        if self.constructor == DEFAULT or self.decay_rate in (None, 1):
+        if self.constructor == MMENGINE_DEFAULT or self.decay_rate in (None, 1):
             return False
         blocks = [held for row in self.backbone.blocks.values() for held in row] or self.backbone.held
         return bool(blocks) and all(map(self.backbone.at_head, blocks))

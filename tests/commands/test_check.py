@@ -140,7 +140,7 @@ def test_a_person_can_read_it(maps: Path, here: Run) -> None:
         "      option  optim_wrapper.paramwise_cfg.num_layers\n"
         "      why     Layers that should learn slower than the head learn faster, and their pretrained weights are "
         "lost in the first epochs.\n"
-        "      remedy  keep every layer id at or below num_layers + 1\n"
+        "      remedy  keep every layer id at or below the head's\n"
         "\n"
         "1 error in 2 configs\n"
     )
@@ -178,7 +178,7 @@ def test_json_is_described_by_its_schema(maps: Path, here: Run) -> None:
 def test_a_comment_in_a_config_suppresses(tmp_path: Path) -> None:
     base = SAMPLES / "convnext-s_wrong-num-layers.py"
     (tmp_path / "mine.py").write_text(f"_base_ = [{str(base)!r}]\n# lrdecay: ignore[LRD301] as published\n")
-    result = lrdecay("check", "mine.py", "--select", "LRD3,LRD9", "--format", "json", cwd=tmp_path)
+    result = lrdecay("check", "mine.py", "--select", "LRD301,LRD9", "--format", "json", cwd=tmp_path)
     assert result.code == 0, result
     (finding,) = json.loads(result.out)["findings"]
     assert finding["suppressed"] == {"reason": "as published", "source": "mine.py:2", "until": None}

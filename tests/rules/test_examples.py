@@ -44,5 +44,5 @@ def test_codes_and_names_are_unique_and_in_order() -> None:
 
 def test_every_rule_file_is_registered() -> None:
     folder = Path(__file__, "../../../lrdecay_cli/rules").resolve()
-    files = {path.stem for path in folder.glob("*.py") if "\nRULE = Rule(" in path.read_text(encoding="utf-8")}
+    files = {path.stem for path in folder.rglob("*.py") if "\nRULE = Rule(" in path.read_text(encoding="utf-8")}
     assert files == {rule.check.__module__.rpartition(".")[2] for rule in RULES}

@@ -16,7 +16,7 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Training
 from lrdecay_cli.rules import RULES
 from lrdecay_cli.rules.running import findings_of
-from lrdecay_cli.rules.scheduler_refused import COMMON, REQUIRED, SETTINGS
+from lrdecay_cli.rules.schedules.scheduler_refused import COMMON, REQUIRED, SETTINGS
 from tests.group_maps import group_map
 
 LRS = (1e-4, 1e-2)

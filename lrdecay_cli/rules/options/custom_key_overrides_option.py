@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from lrdecay_cli.decay.constructors.multipliers import Multiplier
-from lrdecay_cli.rules.custom_key_shadowed import losing
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import as_dict, key_option, longer_key
+from lrdecay_cli.rules.options.custom_key_shadowed import losing
 from lrdecay_cli.rules.subject import Subject
 
 _FIELDS = {"lr": "lr_mult", "weight_decay": "decay_mult"}

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import DEFAULT, OURS, PARAMWISE, Subject
+from lrdecay_cli.rules.subject import OURS, PARAMWISE, Subject
 from lrdecay_cli.rules.wording import count, verb
 
 MANY = 100
@@ -30,8 +31,8 @@ def check(subject: Subject) -> Iterator[Fault]:
         f"{count(len(groups), 'group')}, {'all' if len(single) == len(groups) else f'{len(single):,}'} of one tensor,"
         f" {verb(len(settings), 'has', 'have')} only {count(len(settings), 'setting')}",
         f"a constructor that puts equal settings into one group makes {len(settings)}"
-        + ("" if subject.constructor == DEFAULT else f"; {OURS} does"),
-        option=PARAMWISE if subject.constructor == DEFAULT else "optim_wrapper.constructor",
+        + ("" if subject.constructor == MMENGINE_DEFAULT else f"; {OURS} does"),
+        option=PARAMWISE if subject.constructor == MMENGINE_DEFAULT else "optim_wrapper.constructor",
     )
 
 

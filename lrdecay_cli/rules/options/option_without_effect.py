@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.decay.constructors.facts import subjects_of
+from lrdecay_cli.decay.constructors.facts import MMPRETRAIN_LAYER_DECAY, subjects_of
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import key_option
-from lrdecay_cli.rules.subject import MMPRETRAIN_DECAY, PARAMWISE, Subject
+from lrdecay_cli.rules.subject import PARAMWISE, Subject
 
 _MULTIPLIERS = ("lr_mult", "decay_mult")
 
@@ -27,7 +27,7 @@ def check(subject: Subject) -> Iterator[Fault]:
     yield from _fits_nothing(subject)
     yield from _ones(subject)
     if subject.decay_rate == 1:
-        option = "layer_decay_rate" if subject.constructor == MMPRETRAIN_DECAY else "decay_rate"
+        option = "layer_decay_rate" if subject.constructor == MMPRETRAIN_LAYER_DECAY else "decay_rate"
         yield Fault(
             f"{option}=1 gives every layer the same lr",
             "a rate below 1, such as 0.7, or the default constructor",
@@ -62,14 +62,14 @@ def _nothing_to_multiply(subject: Subject) -> Iterator[Fault]:
 
 
 def _ignored_lr(subject: Subject) -> Iterator[Fault]:
-    if subject.constructor != MMPRETRAIN_DECAY:
+    if subject.constructor != MMPRETRAIN_LAYER_DECAY:
         return
     for key, matches in subject.custom_keys.items():
         for setting in ("lr_mult", "lr"):
             value = matches.settings.get(setting)
             if value is not None and not (setting == "lr_mult" and value == 1) and matches.wins:
                 yield Fault(
-                    f"{MMPRETRAIN_DECAY} ignores {setting}={value!r} of custom key {key!r}: "
+                    f"{MMPRETRAIN_LAYER_DECAY} ignores {setting}={value!r} of custom key {key!r}: "
                     "the lr follows from the layer alone",
                     f"remove {setting}, or use a constructor that reads it",
                     parameters=matches.wins,

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
 from lrdecay_cli.rules.exemptions import exemption_lists, vainly_exempt
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import MMDET_DECAY, PARAMWISE, Subject
+from lrdecay_cli.rules.subject import PARAMWISE, Subject
 
 _PLUGIN = """\
 from mmpretrain.models import ConvNeXt
@@ -39,7 +40,7 @@ def check(subject: Subject) -> Iterator[Fault]:
         names = [name for item in items for name in vainly_exempt(subject, item)]
         if names:
             yield Fault(
-                f"{MMDET_DECAY} means to exempt {' and '.join(items)}, but compares them with full names such as "
+                f"{MMDET_LAYER_DECAY} means to exempt {' and '.join(items)}, but compares them with full names such as "
                 f"{names[0]!r}: {len(names)} {'is' if len(names) == 1 else 'are'} decayed at "
                 f"{subject.weight_decays[names[0]]:g}",
                 "give them weight decay 0 in a constructor of your own",

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.decay.constructors.facts import MMPRETRAIN_LAYER_DECAY
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import MMPRETRAIN_DECAY, PARAMWISE, Subject
+from lrdecay_cli.rules.subject import PARAMWISE, Subject
 
 
 def check(subject: Subject) -> Iterator[Fault]:
     """One fault for the option."""
-    absent = subject.constructor == MMPRETRAIN_DECAY and subject.decay_option is None
+    absent = subject.constructor == MMPRETRAIN_LAYER_DECAY and subject.decay_option is None
     if subject.decay_rate != 1 and not absent:
         return
     option = subject.decay_option or "layer_decay_rate"

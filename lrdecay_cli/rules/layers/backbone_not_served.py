@@ -12,14 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.decay import BACKBONE_PREFIX
+from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import MMDET_DECAY, OURS, Subject
+from lrdecay_cli.rules.subject import OURS, Subject
 from lrdecay_cli.rules.wording import count, rate, span
 
 
 def check(subject: Subject) -> Iterator[Fault]:
     """One fault for all blocks, where they train with the head or cannot be told apart."""
-    if subject.constructor == MMDET_DECAY and len(subject.depths) == 1 and subject.depths[0] > 1:
+    if subject.constructor == MMDET_LAYER_DECAY and len(subject.depths) == 1 and subject.depths[0] > 1:
         yield _all_alike(subject)
     if subject.prefix != BACKBONE_PREFIX or not subject.decay_reaches_no_block:
         return

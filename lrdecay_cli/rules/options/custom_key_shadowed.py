@@ -14,10 +14,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrdecay_cli.decay.constructors.custom_keys import KeyMatches
-from lrdecay_cli.rules.custom_setting_misspelt import known_settings
+from lrdecay_cli.decay.constructors.facts import MMPRETRAIN_LAYER_DECAY
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import as_dict, key_option, longer_key
-from lrdecay_cli.rules.subject import MMPRETRAIN_DECAY, Subject
+from lrdecay_cli.rules.options.custom_setting_misspelt import known_settings
+from lrdecay_cli.rules.subject import Subject
 
 
 def check(subject: Subject) -> Iterator[Fault]:
@@ -84,7 +85,7 @@ def _dropped(subject: Subject, loser: KeyMatches, winner: KeyMatches) -> dict[st
             continue
         if setting == "decay_mult" and not subject.group_map.base_weight_decay:
             continue
-        if setting == "lr_mult" and subject.constructor == MMPRETRAIN_DECAY:
+        if setting == "lr_mult" and subject.constructor == MMPRETRAIN_LAYER_DECAY:
             continue
         dropped[setting] = value
     return dropped

@@ -13,15 +13,16 @@ from collections.abc import Iterator
 from itertools import pairwise
 from statistics import median
 
+from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.rules.backbone import Held
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import DEFAULT, PARAMWISE, Subject
+from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import integers, rate
 
 
 def check(subject: Subject) -> Iterator[Fault]:
     """A fault for each gap, with what is below it: told by layer ids, else by the rates of neighbouring blocks."""
-    if subject.constructor == DEFAULT:
+    if subject.constructor == MMENGINE_DEFAULT:
         return
     layers = _by_layer(subject)
     if len(layers) > 2:

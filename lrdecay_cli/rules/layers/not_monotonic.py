@@ -11,15 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.rules.backbone import Held, out_of_order
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import DEFAULT, PARAMWISE, Subject
+from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import count, rate, span, verb
 
 
 def check(subject: Subject) -> Iterator[Fault]:
     """One fault for blocks that break the order, one for blocks at the head's rate."""
-    option = f"{PARAMWISE}.custom_keys" if subject.constructor == DEFAULT else "optim_wrapper.constructor"
+    option = f"{PARAMWISE}.custom_keys" if subject.constructor == MMENGINE_DEFAULT else "optim_wrapper.constructor"
     wrong = [held for row in _rows(subject) for held in _breaking(row)]
     if wrong:
         yield Fault(_told(subject, wrong), _remedy(subject, wrong), [held.name for held in wrong], option)
@@ -36,11 +37,11 @@ def check(subject: Subject) -> Iterator[Fault]:
             f"{count(len(whole), 'block')} of the backbone {verb(len(whole), 'trains', 'train')} at the head's rate,"
             f" lr scale {rate(at_head[0].scale)}; the others have {span(held.scale for held in below)}",
             "count the head as a layer of its own, above the last block"
-            if subject.constructor != DEFAULT
+            if subject.constructor != MMENGINE_DEFAULT
             else "nothing, if the last blocks are meant to; else give them an lr_mult below the head's",
             [held.name for held in at_head if held.block and held.block.place in whole],
             option,
-            "info" if subject.constructor == DEFAULT else None,
+            "info" if subject.constructor == MMENGINE_DEFAULT else None,
         )
 
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.rules.backbone import Backbone, Held
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import DEFAULT, OURS, PARAMWISE, Subject
+from lrdecay_cli.rules.subject import OURS, PARAMWISE, Subject
 from lrdecay_cli.rules.wording import count, rate, span, verb
 
 _NORM = re.compile(r"(?:^|[._])(?:norm|ln)\d*\.(?:weight|bias)$", re.ASCII)
@@ -43,7 +44,7 @@ def check(subject: Subject) -> Iterator[Fault]:
         f" lr scale {rate(head)}; its blocks have {span(held.scale for held in slow)}",
         _remedy(subject, fallen),
         parameters=[held.name for held in fallen],
-        option=f"{PARAMWISE}.custom_keys" if subject.constructor == DEFAULT else "optim_wrapper.constructor",
+        option=f"{PARAMWISE}.custom_keys" if subject.constructor == MMENGINE_DEFAULT else "optim_wrapper.constructor",
     )
 
 
@@ -80,7 +81,7 @@ def _stages(backbone: Backbone) -> int:
 
 
 def _remedy(subject: Subject, fallen: Sequence[Held]) -> str:
-    if subject.constructor == DEFAULT:
+    if subject.constructor == MMENGINE_DEFAULT:
         return "give their own custom keys the backbone's lr_mult too"
     modules = list(dict.fromkeys(held.name.removeprefix(subject.prefix).partition(".")[0] for held in fallen))
     named = ", ".join(modules[:4]) + (", …" if len(modules) > 4 else "")

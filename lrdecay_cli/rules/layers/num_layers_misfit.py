@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
+from lrdecay_cli.decay.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY
 from lrdecay_cli.rules.backbone import Held
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import LRDECAY, MMDET_DECAY, PARAMWISE, Subject
+from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import integers, rate
 
 
@@ -30,7 +31,7 @@ def check(subject: Subject) -> Iterator[Fault]:
         return
     effect, wrong = _too_large(held, layers, given) if given > fitting else _too_small(subject, layers, given)
     # Another constructor may count layers in its own way, and does it well if nothing comes of it.
-    if subject.constructor not in (MMDET_DECAY, LRDECAY) and not effect:
+    if subject.constructor not in (MMDET_LAYER_DECAY, LRDECAY_LAYER_DECAY) and not effect:
         return
     yield Fault(
         f"num_layers={given} does not fit depths {subject.depths_in_words}{effect}",

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.lr_not_scaled import PLUGIN, mismatched
+from lrdecay_cli.rules.scales.lr_not_scaled import PLUGIN, mismatched
 from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count, rate, span, verb
 

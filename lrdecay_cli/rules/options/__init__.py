@@ -1,0 +1,1 @@
+"""Rules 5xx: options that are dead or contradict each other."""

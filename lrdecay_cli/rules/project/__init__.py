@@ -1,0 +1,1 @@
+"""Rules 7xx: what the project itself says, by baselines and assertions."""

@@ -1,0 +1,1 @@
+"""Rules 3xx: lr scales and learning rates."""

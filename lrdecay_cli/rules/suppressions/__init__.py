@@ -1,0 +1,1 @@
+"""Rules 9xx: suppressions that have no use, reason or time left."""

@@ -1,0 +1,1 @@
+"""Rules 4xx: what is decayed and what is exempt."""
