@@ -10,8 +10,8 @@ from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.report import Report
-from lrdecay_cli.files.atomic import write_text
-from lrdecay_cli.formats import Canvas, check_format, renderer
+from lrdecay_cli.files.atomic import write_file
+from lrdecay_cli.formats import CHARTS, FORMATS, Canvas, check_format, check_installed, renderer
 
 COLOR_CHOICES = ("auto", "always", "never")
 STDOUT = "-"
@@ -24,18 +24,22 @@ class Destinations:
         stdout_format: ``--format``, or None for rich on a terminal and text elsewhere.
         outputs: ``--output`` values, each ``FORMAT=PATH``; the path ``-`` is stdout.
         color: ``--color``.
+        charts: whether the reports have a chart, which pictures can be made of.
 
     Raises:
         LrdecayError: unknown format or colour choice, or an output that is not ``FORMAT=PATH``.
     """
 
-    def __init__(self, stdout_format: str | None, outputs: Sequence[str] | None, color: str) -> None:
+    def __init__(
+        self, stdout_format: str | None, outputs: Sequence[str] | None, color: str, *, charts: bool = False
+    ) -> None:
         if color not in COLOR_CHOICES:
             raise LrdecayError(
                 f"unknown choice {color!r}", where="--color", remedy=f"one of {', '.join(COLOR_CHOICES)}"
             )
         self._color = color
-        self._places = [_parse(output) for output in outputs or ()]
+        allowed = [name for name in FORMATS if charts or name not in CHARTS]
+        self._places = [_parse(output, allowed) for output in outputs or ()]
         repeated = [
             path for index, (_, path) in enumerate(self._places) if path in [p for _, p in self._places[:index]]
         ]
@@ -45,9 +49,11 @@ class Destinations:
             )
         takes_stdout = any(path == STDOUT for _, path in self._places)
         if stdout_format is not None:
-            check_format(stdout_format)
+            check_format(stdout_format, allowed=allowed)
         if stdout_format is not None or not takes_stdout:
             self._places.insert(0, (stdout_format or ("rich" if sys.stdout.isatty() else "text"), STDOUT))
+        for name in self.formats:
+            check_installed(name)
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -59,11 +65,11 @@ class Destinations:
         rendered = [(path, renderer(name)(report, self._canvas())) for name, path in self._places]
         for path, text in rendered:
             if path != STDOUT:
-                write_text(Path(path), text)
+                write_file(Path(path), text)
         for path, text in rendered:
             if path == STDOUT:
                 write_stdout(text)
-        return "".join(text for path, text in rendered if path == STDOUT)
+        return "".join(text for path, text in rendered if path == STDOUT and isinstance(text, str))
 
     def _canvas(self) -> Canvas:
         return Canvas(shutil.get_terminal_size().columns if sys.stdout.isatty() else None, self._colored())
@@ -76,14 +82,22 @@ class Destinations:
         return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
 
 
-def write_stdout(text: str) -> None:
+def write_stdout(text: str | bytes) -> None:
     """Write to stdout; a character that its encoding does not have is written as an escape.
 
-    Raises LrdecayError if that fails, BrokenPipeError if the reader has gone.
+    Raises LrdecayError if that fails or if a terminal would get bytes, BrokenPipeError if the reader has gone.
     """
+    if isinstance(text, bytes) and sys.stdout.isatty():
+        raise LrdecayError(
+            "a terminal cannot show this picture", where="stdout", remedy="--output png=PATH writes a file"
+        )
     encoding = sys.stdout.encoding or "utf-8"
     try:
-        sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
+        if isinstance(text, bytes):
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text)
+        else:
+            sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
         sys.stdout.flush()
     except BrokenPipeError:
         raise
@@ -91,9 +105,9 @@ def write_stdout(text: str) -> None:
         raise LrdecayError(f"cannot write: {error.strerror or error}", where="stdout") from error
 
 
-def _parse(output: str) -> tuple[str, str]:
+def _parse(output: str, allowed: Sequence[str]) -> tuple[str, str]:
     name, separator, path = output.partition("=")
     if not separator or not path:
         raise LrdecayError(f"{output!r} is not FORMAT=PATH", where="--output", remedy="for example json=map.json")
-    check_format(name, where="--output")
+    check_format(name, where="--output", allowed=allowed)
     return name, path
