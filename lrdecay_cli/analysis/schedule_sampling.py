@@ -33,10 +33,10 @@ def sampled(series: Series, marks: Iterable[int], every: int | None = None) -> t
     """
     last = series.length - 1
     if every is not None:
-        kept = dict.fromkeys([*range(0, last + 1, every), last])
-        if len(kept) * len(series.tracks) > _MOST:
-            raise LrdecayError(f"{len(kept):,} steps are too many", where="--every", remedy="give a larger one")
-        return tuple(kept), every == 1
+        count = last // every + 1
+        if count * len(series.tracks) > _MOST:
+            raise LrdecayError(f"{count:,} samples are too many", where="--every", remedy="give a larger number")
+        return tuple(dict.fromkeys([*range(0, last + 1, every), last])), every == 1
     rests = [index for index in range(1, len(series)) if series.steps[index] - series.steps[index - 1] > 1]
     if len(series) <= FEW:
         chosen = {last, *series.steps, *(series.steps[index] - 1 for index in rests)}

@@ -9,6 +9,7 @@ import importlib.util
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Literal, overload
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.report import Report
@@ -44,6 +45,14 @@ ONLY_FOR = {
 def suits(name: str, command: str) -> bool:
     """Whether a format can write what a command says; an unknown format is left for :func:`check_format` to refuse."""
     return command in ONLY_FOR.get(name, (command,))
+
+
+@overload
+def renderer(name: Literal["text", "svg"]) -> Callable[[Report, Canvas], str]: ...
+
+
+@overload
+def renderer(name: str, *, where: str = "--format") -> Callable[[Report, Canvas], str | bytes]: ...
 
 
 def renderer(name: str, *, where: str = "--format") -> Callable[[Report, Canvas], str | bytes]:
