@@ -1,4 +1,4 @@
-"""The schedule of a config: its plan is read first, since whether the run can be followed takes no model."""
+"""The schedule of a config: its groups, from the cache or built, then its plan, then the run of its schedulers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from lrdecay_cli.app import quick
 from lrdecay_cli.app.sources import Request, check_stack, group_maps_of, is_map, stdout_kept_clean
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.schedule import Schedule, TrainingPlan
-from lrdecay_cli.files import find_config
 
 
 def scheduled(
@@ -30,17 +29,13 @@ def scheduled(
             "is a group map, and schedulers are run from a config", where=config, remedy="give the config"
         )
     check_stack(config)
-    find_config(config)
-    if request.exact:
-        quick.forgo()
-    # What is loaded from here on counts for the group map too.
-    request.caching.begin()
+    # Before the plan: what is loaded for it changes what the cache goes by.
+    (group_map,) = group_maps_of((config,), request)
     with quick.shortcuts(verbose=request.verbose), stdout_kept_clean():
         from lrdecay_cli.openmmlab.training_plan import load_plan
 
         planned = load_plan(config, cfg_options=request.cfg_options, verbose=request.verbose)
     length = run_length(planned.plan, iterations_per_epoch=iterations_per_epoch, dataset_size=dataset_size, gpus=gpus)
-    (group_map,) = group_maps_of((config,), request)
     with quick.shortcuts(verbose=request.verbose), stdout_kept_clean():
         from lrdecay_cli.openmmlab.scheduling import run_schedule
 

@@ -126,8 +126,7 @@ def _to_milestone(scheduler: Any) -> int:
 
 
 def _to_multiple(scheduler: Any) -> int:
-    following = scheduler.last_step + 1
-    return int(scheduler.step_size - following) if following == 0 else int(-following % scheduler.step_size)
+    return int(-(scheduler.last_step + 1) % scheduler.step_size)
 
 
 def _to_ends(scheduler: Any) -> int:
