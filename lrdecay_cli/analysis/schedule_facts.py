@@ -10,24 +10,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-def counts_epochs(settings: Mapping[str, Any]) -> bool:
-    """Whether its ``begin``, ``end`` and milestones are epochs, whether or not it is converted to iterations."""
-    return bool(settings.get("by_epoch", True))
-
-
-def steps_of_run(settings: Mapping[str, Any], train_cfg: Mapping[str, Any]) -> int | None:
-    """How many steps the run has for this scheduler; None where that takes the iterations of an epoch.
-
-    An iteration-based loop steps schedulers by epoch once, when all is over, so that its run is one step of theirs.
-    """
-    converted = bool(settings.get("convert_to_iter_based", False))
-    if counts_epochs(settings):
-        if "max_epochs" in train_cfg:
-            return int(train_cfg["max_epochs"])
-        return None if converted else 1
-    return int(train_cfg["max_iters"]) if "max_iters" in train_cfg else None
-
-
 def milestones_not_reached(settings: Mapping[str, Any], steps: int) -> tuple[int, ...]:
     """Milestones at which nothing happens, as they stand in the config.
 
@@ -41,16 +23,6 @@ def milestones_not_reached(settings: Mapping[str, Any], steps: int) -> tuple[int
     if not isinstance(milestones, (list, tuple)):
         return ()
     return tuple(sorted({milestone for milestone in milestones if begin + milestone >= behind}))
-
-
-def never_acts(settings: Mapping[str, Any], steps: int) -> bool:
-    """Whether the run is over before it begins."""
-    return int(settings.get("begin", 0)) >= steps
-
-
-def outlasts(settings: Mapping[str, Any], steps: int) -> bool:
-    """Whether the run is over before it has done what it does until ``end``."""
-    return "end" in settings and int(settings["end"]) > steps
 
 
 def lifted_by_floor(settings: Mapping[str, Any], lrs: Iterable[float]) -> tuple[float, ...]:

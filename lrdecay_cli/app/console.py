@@ -11,7 +11,7 @@ from pathlib import Path
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.report import Report
 from lrdecay_cli.files.atomic import write_file
-from lrdecay_cli.formats import CHARTS, FORMATS, Canvas, check_format, check_installed, renderer
+from lrdecay_cli.formats import Canvas, check_format, renderer
 
 COLOR_CHOICES = ("auto", "always", "never")
 STDOUT = "-"
@@ -24,22 +24,18 @@ class Destinations:
         stdout_format: ``--format``, or None for rich on a terminal and text elsewhere.
         outputs: ``--output`` values, each ``FORMAT=PATH``; the path ``-`` is stdout.
         color: ``--color``.
-        charts: whether the reports have a chart, which pictures can be made of.
 
     Raises:
         LrdecayError: unknown format or colour choice, or an output that is not ``FORMAT=PATH``.
     """
 
-    def __init__(
-        self, stdout_format: str | None, outputs: Sequence[str] | None, color: str, *, charts: bool = False
-    ) -> None:
+    def __init__(self, stdout_format: str | None, outputs: Sequence[str] | None, color: str) -> None:
         if color not in COLOR_CHOICES:
             raise LrdecayError(
                 f"unknown choice {color!r}", where="--color", remedy=f"one of {', '.join(COLOR_CHOICES)}"
             )
         self._color = color
-        allowed = [name for name in FORMATS if charts or name not in CHARTS]
-        self._places = [_parse(output, allowed) for output in outputs or ()]
+        self._places = [_parse(output) for output in outputs or ()]
         repeated = [
             path for index, (_, path) in enumerate(self._places) if path in [p for _, p in self._places[:index]]
         ]
@@ -49,11 +45,9 @@ class Destinations:
             )
         takes_stdout = any(path == STDOUT for _, path in self._places)
         if stdout_format is not None:
-            check_format(stdout_format, allowed=allowed)
+            check_format(stdout_format)
         if stdout_format is not None or not takes_stdout:
             self._places.insert(0, (stdout_format or ("rich" if sys.stdout.isatty() else "text"), STDOUT))
-        for name in self.formats:
-            check_installed(name)
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -105,9 +99,9 @@ def write_stdout(text: str | bytes) -> None:
         raise LrdecayError(f"cannot write: {error.strerror or error}", where="stdout") from error
 
 
-def _parse(output: str, allowed: Sequence[str]) -> tuple[str, str]:
+def _parse(output: str) -> tuple[str, str]:
     name, separator, path = output.partition("=")
     if not separator or not path:
         raise LrdecayError(f"{output!r} is not FORMAT=PATH", where="--output", remedy="for example json=map.json")
-    check_format(name, where="--output", allowed=allowed)
+    check_format(name, where="--output")
     return name, path

@@ -46,7 +46,7 @@ def schedule(
             "--format",
             "-f",
             metavar="FORMAT",
-            help="rich, text, json, markdown, csv, svg or png. [default: rich on a terminal, else text]",
+            help="rich, text, json, markdown, csv, html, svg or png. [default: rich on a terminal, else text]",
         ),
     ] = None,
     output: Output = None,
@@ -71,7 +71,7 @@ def schedule(
     from lrdecay_cli.app.scheduling import scheduled
     from lrdecay_cli.app.sources import Request
 
-    destinations = Destinations(format_name, output, color, charts=True)
+    destinations = Destinations(format_name, output, color)
     request = Request.of(cfg_options, "cpu", verbose=verbose, exact=exact, no_cache=no_cache)
     found, plan = scheduled(
         config, request, iterations_per_epoch=iters_per_epoch, dataset_size=dataset_size, gpus=gpus, every=every

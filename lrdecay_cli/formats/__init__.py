@@ -1,11 +1,11 @@
 """Output formats by name. A format is a module with ``render(report, canvas)``, imported when asked for.
 
-It gives text, or bytes where it is a picture of pixels."""
+It gives text, or bytes where it is a picture of pixels.
+"""
 
 from __future__ import annotations
 
 import difflib
-import importlib.util
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.util import find_spec
@@ -70,6 +70,8 @@ def check_format(name: str, *, where: str = "--format", allowed: Iterable[str] =
         raise LrdecayError(f"unknown format {name!r}", where=where, remedy=f"{hint}one of {', '.join(allowed)}")
     if name == "html" and find_spec("jinja2") is None:
         raise LrdecayError("html needs Jinja2", where=where, remedy='pip install "lrdecay-cli[html]"')
+    if name == "png" and find_spec("matplotlib") is None:
+        raise LrdecayError("png needs matplotlib", where=where, remedy='pip install "lrdecay-cli[plot]", or use svg')
 
 
 __all__ = ["FORMATS", "Canvas", "check_format", "renderer", "suits"]

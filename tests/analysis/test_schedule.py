@@ -11,13 +11,7 @@ import pytest
 
 from lrdecay_cli.analysis.run_length import run_length
 from lrdecay_cli.analysis.schedule_curves import curves, moments
-from lrdecay_cli.analysis.schedule_facts import (
-    lifted_by_floor,
-    milestones_not_reached,
-    never_acts,
-    outlasts,
-    steps_of_run,
-)
+from lrdecay_cli.analysis.schedule_facts import lifted_by_floor, milestones_not_reached
 from lrdecay_cli.analysis.schedule_meetings import meetings
 from lrdecay_cli.analysis.schedule_sampling import FEW, sampled
 from lrdecay_cli.domain.errors import LrdecayError
@@ -191,25 +185,7 @@ def test_milestones_not_reached(settings: dict[str, Any], steps: int, late: tupl
     assert milestones_not_reached(settings, steps) == late
 
 
-@pytest.mark.parametrize(
-    ("settings", "train_cfg", "steps"),
-    [
-        ({}, {"max_epochs": 12}, 12),
-        ({"by_epoch": False}, {"max_iters": 90}, 90),
-        ({"by_epoch": False}, {"max_epochs": 12}, None),
-        ({"by_epoch": True}, {"max_iters": 90}, 1),
-        ({"convert_to_iter_based": True}, {"max_iters": 90}, None),
-    ],
-)
-def test_steps_of_run(settings: dict[str, Any], train_cfg: dict[str, int], steps: int | None) -> None:
-    assert steps_of_run(settings, train_cfg) == steps
-
-
-def test_facts_of_settings() -> None:
-    assert never_acts({"begin": 12}, 12)
-    assert not never_acts({"begin": 11}, 12)
-    assert outlasts({"end": 13}, 12)
-    assert not outlasts({}, 12)
+def test_what_an_absolute_floor_lifts() -> None:
     lrs = (1e-6, 1e-5, 1e-3)
     assert lifted_by_floor({"type": "CosineAnnealingLR", "eta_min": 1e-5}, lrs) == (1e-6, 1e-5)
     assert lifted_by_floor({"type": "CosineAnnealingLR", "eta_min_ratio": 0.1}, lrs) == ()
