@@ -12,7 +12,7 @@ def schema(
         str,
         typer.Argument(
             metavar="[map|explain|diff|check|baseline|rules|schedule|scan|suggest|doctor]",
-            help="Which JSON: of inspect (map), explain, diff, check, baseline, rule, schedule, scan, suggest or doctor.",
+            help="Which JSON: that of inspect is map, any other has its command's name.",
         ),
     ] = "map",
 ) -> None:
