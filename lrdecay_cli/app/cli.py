@@ -18,6 +18,7 @@ COMMANDS = {
     "baseline": "lrdecay_cli.app.baseline_command",
     "rule": "lrdecay_cli.app.rule_command",
     "suggest": "lrdecay_cli.app.suggest_command",
+    "schedule": "lrdecay_cli.app.schedule_command",
     "scan": "lrdecay_cli.app.scan_command",
     "merge": "lrdecay_cli.app.scan_command",
     "doctor": "lrdecay_cli.app.doctor_command",

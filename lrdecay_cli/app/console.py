@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.report import Report
-from lrdecay_cli.files.atomic import write_text
+from lrdecay_cli.files.atomic import write_file
 from lrdecay_cli.formats import Canvas, check_format, renderer
 
 COLOR_CHOICES = ("auto", "always", "never")
@@ -59,11 +59,11 @@ class Destinations:
         rendered = [(path, renderer(name)(report, self._canvas())) for name, path in self._places]
         for path, text in rendered:
             if path != STDOUT:
-                write_text(Path(path), text)
+                write_file(Path(path), text)
         for path, text in rendered:
             if path == STDOUT:
                 write_stdout(text)
-        return "".join(text for path, text in rendered if path == STDOUT)
+        return "".join(text for path, text in rendered if path == STDOUT and isinstance(text, str))
 
     def _canvas(self) -> Canvas:
         return Canvas(shutil.get_terminal_size().columns if sys.stdout.isatty() else None, self._colored())
@@ -76,14 +76,22 @@ class Destinations:
         return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
 
 
-def write_stdout(text: str) -> None:
+def write_stdout(text: str | bytes) -> None:
     """Write to stdout; a character that its encoding does not have is written as an escape.
 
-    Raises LrdecayError if that fails, BrokenPipeError if the reader has gone.
+    Raises LrdecayError if that fails or if a terminal would get bytes, BrokenPipeError if the reader has gone.
     """
+    if isinstance(text, bytes) and sys.stdout.isatty():
+        raise LrdecayError(
+            "a terminal cannot show this picture", where="stdout", remedy="--output png=PATH writes a file"
+        )
     encoding = sys.stdout.encoding or "utf-8"
     try:
-        sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
+        if isinstance(text, bytes):
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text)
+        else:
+            sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
         sys.stdout.flush()
     except BrokenPipeError:
         raise

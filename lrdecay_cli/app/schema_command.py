@@ -11,8 +11,8 @@ def schema(
     document: Annotated[
         str,
         typer.Argument(
-            metavar="[map|explain|diff|check|baseline|rules|scan|suggest|doctor]",
-            help="Which JSON: of inspect (map), explain, diff, check, baseline, rule, scan, suggest or doctor.",
+            metavar="[map|explain|diff|check|baseline|rules|schedule|scan|suggest|doctor]",
+            help="Which JSON: that of inspect is map, any other has its command's name.",
         ),
     ] = "map",
 ) -> None:

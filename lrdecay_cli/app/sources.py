@@ -175,7 +175,7 @@ def _build(config: str, request: Request) -> GroupMap:
 
 
 def _audit(config: str, request: Request, change: Callable[[Any], None] | None = None) -> GroupMap:
-    with _stdout_kept_clean():
+    with stdout_kept_clean():
         from lrdecay_cli.openmmlab.audit import audit
 
         return audit(
@@ -214,7 +214,7 @@ def is_map(source: str) -> bool:
 
 
 @contextmanager
-def _stdout_kept_clean() -> Iterator[None]:
+def stdout_kept_clean() -> Iterator[None]:
     """Send what a config's own code writes to stdout, C code and child processes included, to stderr."""
     sys.stdout.flush()
     saved = os.dup(1)

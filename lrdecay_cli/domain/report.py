@@ -88,6 +88,32 @@ class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blocks: tuple[Block, ...]
 
 
+class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A line of a chart."""
+
+    label: str
+    values: tuple[float, ...]
+    """One for each step of the chart."""
+
+
+class Chart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Values over a run, as lines from step to step."""
+
+    title: str
+    """What is drawn: ``lr``."""
+    unit: str
+    """What a step is: ``iteration`` or ``epoch``."""
+    length: int
+    """How many of these the run has."""
+    part: int | None
+    """How many iterations an epoch has, to mark epochs; None where steps are all that there is."""
+    steps: tuple[int, ...]
+    lines: tuple[Line, ...]
+    """From the slowest groups to the fastest."""
+    logarithmic: bool
+    """Whether values are too far apart for a linear scale."""
+
+
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that one run of a command found out."""
 
@@ -109,3 +135,5 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The group maps behind a document that does not hold them, for a page to show."""
     pages: tuple[Page, ...] = ()
     """Told after the tables."""
+    chart: Chart | None = None
+    """What formats that can draw put above the tables."""

@@ -10,23 +10,29 @@ from lrdecay_cli.domain.errors import LrdecayError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 beside ``path`` and move it into place. Raises LrdecayError if that cannot be done.
+    """Write ``text`` as UTF-8, see :func:`write_file`."""
+    write_file(path, text)
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write text as UTF-8, or bytes, beside ``path`` and move it into place. LrdecayError if that cannot be done.
 
     A symbolic link stays one: the file that it points to is replaced. A file that was there keeps its permissions.
     """
     import tempfile
 
+    data = content.encode("utf-8") if isinstance(content, str) else content
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         # A device or a pipe (/dev/null, process substitution) cannot be replaced, and is meant to be written to.
-        _write_through(path, target, text)
+        _write_through(path, target, data)
         return
     temporary: Path | None = None
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
         temporary = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
         temporary.chmod(target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask())
         temporary.replace(target)
     except OSError as error:
@@ -37,9 +43,9 @@ def write_text(path: Path, text: str) -> None:
                 temporary.unlink()
 
 
-def _write_through(path: Path, target: Path, text: str) -> None:
+def _write_through(path: Path, target: Path, data: bytes) -> None:
     try:
-        target.write_text(text, encoding="utf-8")
+        target.write_bytes(data)
     except OSError as error:
         raise _cannot_write(path, error) from error
 

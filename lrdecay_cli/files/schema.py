@@ -14,6 +14,7 @@ from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, CheckResult
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
 from lrdecay_cli.domain.rule_page import RULES_SCHEMA_VERSION, RulePages
 from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan
+from lrdecay_cli.domain.schedule import SCHEDULE_SCHEMA_VERSION, Schedule
 from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Suggestion
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -22,6 +23,7 @@ DOCUMENTS: dict[str, tuple[type, int]] = {
     "explain": (Explanations, EXPLANATION_SCHEMA_VERSION),
     "diff": (Difference, DIFFERENCE_SCHEMA_VERSION),
     "check": (CheckResult, CHECK_SCHEMA_VERSION),
+    "schedule": (Schedule, SCHEDULE_SCHEMA_VERSION),
     "baseline": (BaselineResult, BASELINE_SCHEMA_VERSION),
     "rules": (RulePages, RULES_SCHEMA_VERSION),
     "scan": (Scan, SCAN_SCHEMA_VERSION),

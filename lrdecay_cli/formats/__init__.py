@@ -1,4 +1,7 @@
-"""Output formats by name. A format is a module with ``render(report, canvas) -> str``, imported when asked for."""
+"""Output formats by name. A format is a module with ``render(report, canvas)``, imported when asked for.
+
+It gives text, or bytes where it is a picture of pixels.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import difflib
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Literal, overload
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.report import Report
@@ -20,6 +24,8 @@ FORMATS = {
     "python": "lrdecay_cli.formats.python_code",
     "ndjson": "lrdecay_cli.formats.ndjson_lines",
     "html": "lrdecay_cli.formats.html_page",
+    "svg": "lrdecay_cli.formats.svg_chart",
+    "png": "lrdecay_cli.formats.png_chart",
     "github": "lrdecay_cli.formats.github_annotations",
     "sarif": "lrdecay_cli.formats.sarif_log",
     "junit": "lrdecay_cli.formats.junit_xml",
@@ -30,6 +36,8 @@ ONLY_FOR = {
     "github": ("check",),
     "sarif": ("check",),
     "junit": ("check",),
+    "svg": ("schedule",),
+    "png": ("schedule",),
 }
 """The commands whose reports a format can write, where these are not all."""
 
@@ -39,10 +47,18 @@ def suits(name: str, command: str) -> bool:
     return command in ONLY_FOR.get(name, (command,))
 
 
-def renderer(name: str, *, where: str = "--format") -> Callable[[Report, Canvas], str]:
+@overload
+def renderer(name: Literal["text", "svg"]) -> Callable[[Report, Canvas], str]: ...
+
+
+@overload
+def renderer(name: str, *, where: str = "--format") -> Callable[[Report, Canvas], str | bytes]: ...
+
+
+def renderer(name: str, *, where: str = "--format") -> Callable[[Report, Canvas], str | bytes]:
     """The function that writes a report in the format ``name``. Raises LrdecayError for a name that is none."""
     check_format(name, where=where)
-    render: Callable[[Report, Canvas], str] = import_module(FORMATS[name]).render
+    render: Callable[[Report, Canvas], str | bytes] = import_module(FORMATS[name]).render
     return render
 
 
@@ -54,6 +70,8 @@ def check_format(name: str, *, where: str = "--format", allowed: Iterable[str] =
         raise LrdecayError(f"unknown format {name!r}", where=where, remedy=f"{hint}one of {', '.join(allowed)}")
     if name == "html" and find_spec("jinja2") is None:
         raise LrdecayError("html needs Jinja2", where=where, remedy='pip install "lrdecay-cli[html]"')
+    if name == "png" and find_spec("matplotlib") is None:
+        raise LrdecayError("png needs matplotlib", where=where, remedy='pip install "lrdecay-cli[plot]", or use svg')
 
 
 __all__ = ["FORMATS", "Canvas", "check_format", "renderer", "suits"]

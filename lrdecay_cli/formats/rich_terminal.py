@@ -12,15 +12,17 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from lrdecay_cli.domain.report import Branch, Column, Page, Report, Section, Table
+from lrdecay_cli.domain.report import Branch, Chart, Column, Page, Report, Section, Table
 from lrdecay_cli.formats.canvas import Canvas
 from lrdecay_cli.formats.fitting import BAR_WIDTH, LEFT_KINDS, Fitting, fit
 from lrdecay_cli.formats.numbers import bar_length, cell_text, full_scale, printable
+from lrdecay_cli.formats.terminal_chart import chart_rows
 
 _LEVELS = {"info": "blue", "warning": "bold yellow", "error": "bold red"}
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 # From the slowest layers to the head: cold to warm, so that the head stands out.
 _RAMP = ("blue", "cyan", "green", "yellow", "bright_yellow")
+_NAMED_LINES = 8
 
 
 def render(report: Report, canvas: Canvas) -> str:
@@ -32,6 +34,9 @@ def render(report: Report, canvas: Canvas) -> str:
     for section in report.sections:
         console.print()
         _print_section(console, section)
+    if report.chart is not None:
+        console.print()
+        _print_chart(console, report.chart)
     for table in report.tables:
         if table.rows:
             console.print()
@@ -59,6 +64,25 @@ def render(report: Report, canvas: Canvas) -> str:
     console.print(Text(report.summary, style="bold"))
     text = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
     return text.strip("\n") + "\n"
+
+
+def _print_chart(console: Console, chart: Chart) -> None:
+    console.print(Text(chart.title, "bold"))
+    count = len(chart.lines)
+    for row in chart_rows(chart, console.width):
+        cells = ((character, "dim" if line is None else _ramp_color(line, count)) for character, line in row.cells)
+        console.print(Text.assemble((row.label, "dim"), *cells), no_wrap=True)
+    # Of many lines in between the colours tell enough.
+    named = range(count) if count <= _NAMED_LINES else (0, count - 1)
+    legend = [Text.assemble(("━ ", _ramp_color(index, count)), printable(chart.lines[index].label)) for index in named]
+    if count > _NAMED_LINES:
+        legend.insert(1, Text(f"… {count - 2} between …", "dim"))
+    console.print(Text("   ").join(legend))
+
+
+def _ramp_color(index: int, count: int) -> str:
+    """From cold for the first of ``count`` to warm for the last."""
+    return _RAMP[round(index / (count - 1) * (len(_RAMP) - 1))] if count > 1 else _RAMP[2]
 
 
 def _console(out: StringIO, width: int, canvas: Canvas) -> Console:

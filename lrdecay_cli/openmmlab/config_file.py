@@ -47,7 +47,7 @@ def parse_overrides(options: Sequence[str]) -> dict[str, Any]:
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={})
     try:
         parsed = parser.parse_args(["--cfg-options", *options] if options else [])
-    except (ArgumentError, AssertionError, ValueError, SyntaxError) as error:
+    except (ArgumentError, AssertionError, ValueError, SyntaxError, RecursionError) as error:
         raise LrdecayError(f"cannot read {' '.join(options)!r} ({error})", where="--cfg-options") from error
     return dict(parsed.cfg_options)
 

@@ -15,6 +15,8 @@ from tests.benchmarks.measuring import ROOT, run
 LRDECAY = (sys.executable, "-m", "lrdecay_cli")
 IMPORT_TYPER = (sys.executable, "-c", "import typer")
 CONVNEXT = "mmdet::convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py"
+# Fourteen learning rates, warm-up and cosine by iteration.
+BY_ITERATION = "mmpretrain::mae/benchmarks/vit-base-p16_8xb128-coslr-100e_in1k.py"
 # A billion parameters, more than any other model of both zoos that has an optimizer.
 LARGEST = "mmpretrain::eva/eva-g-p14_8xb16_in1k-560px.py"
 # A cold answer is one that no cache has.
@@ -43,7 +45,7 @@ class Figure:
 
 def figures(folder: Path) -> list[Figure]:
     """Every figure; what the commands need is put into ``folder``."""
-    return [*_cold(), *_cached(folder), *_memory(), *_without_torch(folder), _scan()]
+    return [*_cold(), *_cached(folder), *_memory(), *_without_torch(folder), _schedule(), _scan()]
 
 
 def _cold() -> list[Figure]:
@@ -63,6 +65,12 @@ def _cached(folder: Path) -> list[Figure]:
         Figure("warm / plain script", _inspect(CONVNEXT), plain, "wall", 0.02, 0.01, environment=kept),
         Figure("warm, another view / plain", _inspect(CONVNEXT, "--by", "layer", "-v"), plain, environment=kept),
     ]
+
+
+def _schedule() -> Figure:
+    """Every iteration of a hundred epochs stepped, beside a plain script that only builds the groups."""
+    million = (*LRDECAY, "schedule", BY_ITERATION, "--iters-per-epoch", "10000", "--format", "csv")
+    return Figure("schedule, a million iterations / plain", million, _plain(BY_ITERATION), environment=COLD, at_most=3)
 
 
 def _scan() -> Figure:

@@ -1,0 +1,103 @@
+"""The chart of a report as an SVG picture that stands alone, for light and dark; no script, nothing from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.report import Chart, Report
+from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.formats.chart_scale import Scale, axis_title, scale_of, step_ticks, tick_text
+from lrdecay_cli.formats.numbers import printable
+
+WIDTH, HEIGHT = 960, 480
+_LEFT, _TOP, _RIGHT, _BOTTOM = 80, 48, 240, 56
+_LEGEND = 20
+_LONGEST = 34
+_STYLE = """
+svg { background: #fff; font: 13px system-ui, sans-serif; }
+text { fill: #333; } .grid { stroke: #ddd; } .axis { stroke: #888; }
+.line { fill: none; stroke-width: 1.6; stroke-linejoin: round; }
+@media (prefers-color-scheme: dark) {
+  svg { background: #1b1b1f; } text { fill: #ddd; } .grid { stroke: #3a3a40; } .axis { stroke: #888; }
+}
+"""
+
+
+def render(report: Report, canvas: Canvas) -> str:
+    """The chart as SVG; ``canvas`` changes nothing. Raises LrdecayError for a report without a chart."""
+    chart = report.chart
+    if chart is None:
+        raise LrdecayError("this report has no chart", remedy="svg is for schedule")
+    title = dict(report.facts).get("config", "")
+    scale = scale_of(chart)
+    parts = [*_grid(chart, scale), *_lines(chart, scale), *_legend(chart)]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
+        f'role="img" aria-labelledby="title summary">\n'
+        f'<title id="title">{_text(f"{chart.title}: {title}")}</title>\n'
+        f'<desc id="summary">{_text(report.summary)}</desc>\n<style>{_STYLE}</style>\n'
+        f'<text x="{_LEFT}" y="26" font-weight="600">{_text(f"{chart.title} of {title}")}</text>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
+    )
+
+
+def color_of(index: int, count: int) -> str:
+    """The colour of a line, from blue for the slowest groups over green to orange for the fastest."""
+    share = index / (count - 1) if count > 1 else 0.0
+    return f"hsl({round(225 - 200 * share)} 75% 45%)"
+
+
+def legend_lines(count: int) -> list[int]:
+    """Which lines are named, fastest first: all of them, or the first, the last and some between."""
+    if count <= _LEGEND:
+        return list(range(count))[::-1]
+    return sorted({round(place * (count - 1) / (_LEGEND - 1)) for place in range(_LEGEND)}, reverse=True)
+
+
+def _x(chart: Chart, step: float) -> float:
+    return round(_LEFT + step / max(1, chart.length - 1) * (WIDTH - _LEFT - _RIGHT), 2)
+
+
+def _y(scale: Scale, value: float) -> float:
+    return round(HEIGHT - _BOTTOM - scale.share(value) * (HEIGHT - _TOP - _BOTTOM), 2)
+
+
+def _grid(chart: Chart, scale: Scale) -> Iterator[str]:
+    right, below = WIDTH - _RIGHT, HEIGHT - _BOTTOM
+    for value in scale.ticks():
+        y = _y(scale, value)
+        yield f'<line class="grid" x1="{_LEFT}" y1="{y}" x2="{right}" y2="{y}"/>'
+        yield f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{tick_text(value)}</text>'
+    for step, name in step_ticks(chart):
+        x = min(_x(chart, step), right)
+        yield f'<line class="axis" x1="{x}" y1="{below}" x2="{x}" y2="{below + 5}"/>'
+        yield f'<text x="{x}" y="{below + 20}" text-anchor="middle">{name}</text>'
+    yield f'<path class="axis" fill="none" d="M{_LEFT} {_TOP}V{below}H{right}"/>'
+    yield f'<text x="{right}" y="{below + 42}" text-anchor="end">{_text(axis_title(chart))}</text>'
+
+
+def _lines(chart: Chart, scale: Scale) -> Iterator[str]:
+    for index, line in enumerate(chart.lines):
+        points = (f"{_x(chart, step)},{_y(scale, value)}" for step, value in zip(chart.steps, line.values, strict=True))
+        drawn = " ".join(dict.fromkeys(points))
+        yield (
+            f'<polyline class="line" stroke="{color_of(index, len(chart.lines))}" points="{drawn}">'
+            f"<title>{_text(line.label)}</title></polyline>"
+        )
+
+
+def _legend(chart: Chart) -> Iterator[str]:
+    for place, index in enumerate(legend_lines(len(chart.lines))):
+        x, y = WIDTH - _RIGHT + 16, _TOP + 8 + 18 * place
+        label = chart.lines[index].label
+        short = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
+        color = color_of(index, len(chart.lines))
+        yield f'<line x1="{x}" y1="{y}" x2="{x + 18}" y2="{y}" stroke="{color}" stroke-width="3"/>'
+        yield f'<text x="{x + 24}" y="{y + 4}" font-size="11"><title>{_text(label)}</title>{_text(short)}</text>'
+
+
+def _text(text: str) -> str:
+    return escape(printable(text))

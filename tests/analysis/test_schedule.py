@@ -1,0 +1,193 @@
+"""What is said of a schedule, on values that are written down here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from lrdecay_cli.analysis.run_length import run_length
+from lrdecay_cli.analysis.schedule_curves import curves, moments
+from lrdecay_cli.analysis.schedule_facts import lifted_by_floor, milestones_not_reached
+from lrdecay_cli.analysis.schedule_meetings import meetings
+from lrdecay_cli.analysis.schedule_sampling import FEW, sampled
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.schedule import Series, Track, TrainingPlan
+from tests.group_maps import group_map
+
+
+def plan(**settings: Any) -> TrainingPlan:
+    usual: dict[str, Any] = {"where": "c.py", "by_epoch": True, "loop": "EpochBasedTrainLoop", "length": 12}
+    return TrainingPlan(**{**usual, **settings})
+
+
+WARM_UP = (("param_scheduler[0]", {"type": "LinearLR", "by_epoch": False}),)
+CONVERTED = (("param_scheduler[1]", {"type": "CosineAnnealingLR", "convert_to_iter_based": True}),)
+BY_ITERATION = {"by_epoch": False, "loop": "IterBasedTrainLoop", "length": 90_000}
+
+
+@pytest.mark.parametrize(
+    ("settings", "known", "expected"),
+    [
+        ({}, {}, ("epoch", 12, None)),
+        ({}, {"iterations_per_epoch": 10}, ("iteration", 120, 10)),
+        ({"schedulers": WARM_UP}, {"iterations_per_epoch": 10}, ("iteration", 120, 10)),
+        # mmdet's 1x schedule of COCO: the log says [7330/7330] on eight GPUs.
+        ({"batch_size": 2}, {"dataset_size": 117_266, "gpus": 8}, ("iteration", 12 * 7330, 7330)),
+        ({"batch_size": 2}, {"dataset_size": 117_266}, ("iteration", 12 * 58_633, 58_633)),
+        ({"batch_size": 4}, {"dataset_size": 13}, ("iteration", 48, 4)),
+        ({"batch_size": 4, "drop_last": True}, {"dataset_size": 13}, ("iteration", 36, 3)),
+        ({"batch_size": 2, "repeats": 3}, {"dataset_size": 10}, ("iteration", 180, 15)),
+        ({"batch_size": 2, "infinite": True}, {"dataset_size": 100, "gpus": 8}, ("iteration", 600, 50)),
+        ({"batches_per_epoch": 7}, {}, ("iteration", 84, 7)),
+        (BY_ITERATION, {}, ("iteration", 90_000, None)),
+        ({**BY_ITERATION, "schedulers": WARM_UP}, {}, ("iteration", 90_000, None)),
+    ],
+)
+def test_length_of_a_run(
+    settings: dict[str, Any], known: dict[str, int], expected: tuple[str, int, int | None]
+) -> None:
+    length = run_length(plan(**settings), **known)
+    assert (length.unit, length.steps, length.iterations_per_epoch) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "known", "said"),
+    [
+        ({"schedulers": WARM_UP}, {}, "LinearLR at param_scheduler[0] counts iterations"),
+        ({"schedulers": CONVERTED}, {}, "CosineAnnealingLR at param_scheduler[1] turns epochs into iterations"),
+        ({**BY_ITERATION, "schedulers": CONVERTED}, {}, "how many an epoch has is not known"),
+        ({"schedulers": WARM_UP, "annotations": "coco/instances_train2017.json"}, {}, "COCO train2017: 117266"),
+        ({}, {"dataset_size": 10}, "no batch_size"),
+        ({"batch_size": 4, "drop_last": True}, {"dataset_size": 3}, "3 samples fill no batch of 4"),
+        ({}, {"dataset_size": 10, "iterations_per_epoch": 5}, "give one of them"),
+    ],
+)
+def test_what_is_not_known_is_asked_for(settings: dict[str, Any], known: dict[str, int], said: str) -> None:
+    with pytest.raises(LrdecayError) as caught:
+        run_length(plan(**settings), **known)
+    assert said in str(caught.value)
+
+
+def series_of(length: int, *tracks: Callable[[int], float], steps: Sequence[int] | None = None) -> Series:
+    """Tracks of the groups g0, g1 and so on, by their values at each step."""
+    series = Series(tuple(Track("", "lr", (f"g{index}",)) for index in range(len(tracks))), length)
+    for step in range(length) if steps is None else steps:
+        series.steps.append(step)
+        series.rows.extend(value(step) for value in tracks)
+    return series
+
+
+def test_values_hold_until_they_are_set_again() -> None:
+    series = series_of(100, lambda step: float(step), steps=[0, 10, 90])
+    assert [series.at(step, 0) for step in (0, 9, 10, 89, 90, 99)] == [0, 0, 10, 10, 90, 90]
+
+
+def test_few_changes_are_all_kept_with_the_step_before() -> None:
+    series = series_of(1_000_000, lambda step: 0.1**step, steps=[0, 700_000, 900_000])
+    assert sampled(series, ()) == ((0, 699_999, 700_000, 899_999, 900_000, 999_999), True)
+
+
+def test_of_many_changes_those_are_kept_that_make_the_shape() -> None:
+    def lr(step: int) -> float:
+        if step < 500:
+            return (step + 1) / 500
+        return (0.1 if step >= 40_000 else 1.0) * (1 + math.cos(math.pi * (step - 500) / 49_500)) / 2 + 0.01
+
+    series = series_of(50_000, lr)
+    steps, complete = sampled(series, [500])
+    assert not complete
+    assert len(steps) < FEW
+    assert {0, 499, 500, 501, 39_999, 40_000, 49_999} <= {*steps}
+    gaps = [after - before for before, after in pairwise(steps)]
+    assert max(gaps) <= 50_000 / 400
+    assert sum(step < 500 for step in steps) > 60
+
+
+def test_every() -> None:
+    series = series_of(100, lambda step: float(step))
+    assert sampled(series, (), every=30) == ((0, 30, 60, 90, 99), False)
+    assert sampled(series, (), every=1) == (tuple(range(100)), True)
+    with pytest.raises(LrdecayError, match="give a larger number"):
+        sampled(series_of(10_000_000, lambda step: 1.0, steps=[0]), (), every=1)
+
+
+def test_moments() -> None:
+    values = [1.0, 2.0, 4.0, 4.0, 3.0]
+    series = series_of(10, lambda step: values[step], steps=range(5))
+    found = moments(series, 0, 3)
+    assert (found.start, found.after_warm_up, found.peak, found.peak_step, found.lowest, found.end) == (
+        1,
+        4,
+        4,
+        2,
+        1,
+        3,
+    )
+
+
+def test_meetings_are_told_at_their_very_step() -> None:
+    # The second starts above the first and falls below it; the third runs into the first for good; the fourth parts.
+    series = series_of(
+        1000,
+        lambda step: 10.0,
+        lambda step: 20.0 - step / 50,
+        lambda step: max(10.0, 30.0 - step / 10),
+        lambda step: 10.0 if step < 333 else 5.0,
+    )
+    found = [
+        (meeting.kind, meeting.step, meeting.curves) for meeting in meetings(series, [0, 1, 2, 3], range(0, 1000, 37))
+    ]
+    assert found == [
+        ("cross", 126, (1, 2)),
+        ("meet", 200, (0, 2, 3)),
+        ("part", 333, (0, 2, 3)),
+        ("cross", 501, (0, 1, 2)),
+        ("cross", 751, (1, 3)),
+    ]
+
+
+def test_groups_that_are_alike_share_a_curve_named_by_layer() -> None:
+    groups = group_map(
+        {
+            "layer_1_decay": {"lr": 0.1, "layer_id": 1, "parameters": {"backbone.b.weight": (1,)}},
+            "layer_0_decay": {"lr": 0.05, "layer_id": 0, "parameters": {"backbone.a.weight": (1,)}},
+            "layer_1_no_decay": {"lr": 0.1, "layer_id": 1, "parameters": {"head.bias": (1,), "neck.bias": (1,)}},
+        }
+    )
+    series = Series(tuple(Track("", "lr", (group.name,)) for group in groups.groups), 3)
+    for step, factor in enumerate((1.0, 0.5, 0.25)):
+        series.steps.append(step)
+        series.rows.extend(factor * (group.lr or 0) for group in groups.groups)
+    told = [moments(series, track, None) for track in range(3)]
+    found, _ = curves(series, groups, (0, 2), told)
+    assert [curve.label for curve in found] == ["layer 0", "layer 1"]
+    assert found[1].groups == ("layer_1_decay", "layer_1_no_decay")
+    assert found[1].head
+    assert found[1].values == {"lr": (0.1, 0.025)}
+    assert found[1].configured == (0.1,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps", "late"),
+    [
+        ({"milestones": [8, 11]}, 12, ()),
+        ({"milestones": [8, 12, 20]}, 12, (12, 20)),
+        ({"milestones": [8, 11], "begin": 2}, 12, (11,)),
+        ({"milestones": [8, 11], "end": 9}, 12, (11,)),
+        ({"T_max": 3}, 12, ()),
+    ],
+)
+def test_milestones_not_reached(settings: dict[str, Any], steps: int, late: tuple[int, ...]) -> None:
+    assert milestones_not_reached(settings, steps) == late
+
+
+def test_what_an_absolute_floor_lifts() -> None:
+    lrs = (1e-6, 1e-5, 1e-3)
+    assert lifted_by_floor({"type": "CosineAnnealingLR", "eta_min": 1e-5}, lrs) == (1e-6, 1e-5)
+    assert lifted_by_floor({"type": "CosineAnnealingLR", "eta_min_ratio": 0.1}, lrs) == ()
+    assert lifted_by_floor({"type": "CosineAnnealingMomentum", "eta_min": 0.5}, lrs) == ()
+    assert lifted_by_floor({"type": "PolyParamScheduler", "param_name": "lr", "eta_min": 1e-6}, lrs) == (1e-6,)

@@ -1,0 +1,243 @@
+"""``schedule`` end to end: what a user sees on a terminal, in a pipe and in files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from lrdecay_cli import formats
+from lrdecay_cli.analysis.run_length import run_length
+from lrdecay_cli.analysis.schedule import schedule_of
+from lrdecay_cli.analysis.schedule_report import schedule_report
+from lrdecay_cli.app.main import run
+from lrdecay_cli.formats import Canvas, renderer
+from lrdecay_cli.openmmlab.audit import audit
+from lrdecay_cli.openmmlab.scheduling import run_schedule
+from lrdecay_cli.openmmlab.training_plan import load_plan
+from tests.commands.running import SAMPLES, lrdecay, lrdecay_in_terminal
+
+LAYER_WISE = SAMPLES / "convnext-t_layer-wise.py"
+# MMDetection's 3x schedule of COCO on eight GPUs.
+COCO = ("--dataset-size", "117266", "--gpus", "8")
+TOY = """
+custom_imports = dict(imports=["tests.openmmlab.training"])
+model = dict(type="Toy")
+train_dataloader = dict(batch_size=2)
+train_cfg = dict(by_epoch=True, max_epochs=6)
+optim_wrapper = dict(
+    optimizer=dict(type="SGD", lr=0.1, momentum=0.9), paramwise_cfg=dict(custom_keys={"backbone.0": dict(lr_mult=0.1)})
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported")
+    formats = ("json", "text", "markdown", "csv", "svg", "png")
+    outputs = [f"--output={name}={folder}/lr.{name}" for name in formats]
+    result = lrdecay("schedule", LAYER_WISE, *COCO, *outputs)
+    assert (result.code, result.err) == (0, "")
+    assert result.out == (folder / "lr.text").read_text()
+    return folder
+
+
+def toy(folder: Path, schedulers: str, more: str = "") -> Path:
+    path = folder / "toy.py"
+    path.write_text(f"{TOY}param_scheduler = {schedulers}\n{more}\n", encoding="utf-8")
+    return path
+
+
+def told(path: Path, gpus: int | None = None, **known: int) -> str:
+    """The text report, made in this process."""
+    planned = load_plan(str(path))
+    length = run_length(planned.plan, gpus=gpus or 1, **known)
+    group_map = audit(str(path))
+    schedule = schedule_of(run_schedule(planned, group_map, length), planned.plan, length, group_map)
+    text = renderer("text")(schedule_report(schedule, planned.plan, gpus=gpus), Canvas())
+    assert isinstance(text, str)
+    return text
+
+
+def test_json_is_valid_and_complete(exported: Path) -> None:
+    schema = json.loads(lrdecay("schema", "schedule").out)
+    Draft202012Validator.check_schema(schema)
+    data = json.loads((exported / "lr.json").read_text())
+    Draft202012Validator(schema).validate(data)
+    assert [*data] == [*schema["$defs"]["Schedule"]["properties"]]
+    assert data["length"]["steps"] == 36 * 7330
+    assert data["warm_up_end"] == 1000
+    assert [curve["label"] for curve in data["curves"]] == [f"layer {layer}" for layer in range(8)]
+    assert [curve["head"] for curve in data["curves"]] == [False] * 7 + [True]
+    head = data["curves"][-1]
+    assert head["moments"]["lr"]["start"] == pytest.approx(1e-7)
+    assert head["moments"]["lr"]["peak"] == pytest.approx(1e-4)
+    assert head["moments"]["lr"]["end"] == pytest.approx(1e-6)
+    assert all(len(curve["values"]["lr"]) == len(data["samples"]) for curve in data["curves"])
+    at = dict(zip(data["samples"], head["values"]["lr"], strict=True))
+    # Milestones are epochs 27 and 33.
+    assert at[27 * 7330 - 1] == pytest.approx(1e-4)
+    assert at[27 * 7330] == pytest.approx(1e-5)
+    assert at[33 * 7330] == pytest.approx(1e-6)
+
+
+def test_json_is_the_same_on_every_run(exported: Path) -> None:
+    again = lrdecay("schedule", LAYER_WISE, *COCO, "--format", "json")
+    assert again.out == (exported / "lr.json").read_text()
+
+
+def test_text_tells_what_the_log_does_not(exported: Path) -> None:
+    text = (exported / "lr.text").read_text()
+    assert "7,330: 117,266 samples / (batch 2 × 8 GPUs)" in text
+    assert re.search(r"^layer 0 +2 +6\.983e-08 +6\.983e-05 +6\.983e-05 +999 +6\.983e-07$", text, re.M), text
+    assert re.search(r"^base_lr +the optimizer's own lr +1\.0000e-04", text, re.M)
+    assert re.search(r"^lr +layer_0_decay \(first group\) +6\.9834e-05", text, re.M)
+    assert re.search(r"^– +the head \(layer 7\) +1\.0000e-04", text, re.M)
+    assert "the log prints the lr of the first group only" in text
+    assert text.splitlines()[-1].startswith("36 epochs, 263,880 iterations; 16 groups in 8 curves")
+
+
+def test_csv_has_a_row_for_each_curve_and_sample(exported: Path) -> None:
+    rows = list(csv.DictReader(StringIO((exported / "lr.csv").read_text())))
+    data = json.loads((exported / "lr.json").read_text())
+    assert len(rows) == len(data["samples"]) * len(data["curves"])
+    first = [(int(row["iteration"]), float(row["lr"])) for row in rows if row["groups"] == "layer 0"]
+    assert first == [*zip(data["samples"], data["curves"][0]["values"]["lr"], strict=True)]
+    assert {int(row["epoch"]) for row in rows} == {*range(36)}
+
+
+def test_pictures_are_written(exported: Path) -> None:
+    assert (exported / "lr.png").read_bytes().startswith(b"\x89PNG")
+    assert (exported / "lr.svg").read_text().count("<polyline") == 8
+    piped = lrdecay("schedule", LAYER_WISE, *COCO, "--format", "svg")
+    assert piped.out == (exported / "lr.svg").read_text()
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_terminal_has_a_chart(columns: int) -> None:
+    shown = lrdecay_in_terminal("schedule", LAYER_WISE, *COCO, columns=columns)
+    assert shown.code == 0
+    assert "\x1b[" in shown.out
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.out)
+    assert max(map(len, plain.splitlines())) <= columns
+    assert re.search(r"0\.0001 ┤⢸", plain)
+    assert "no room for" not in plain
+    assert "━ layer 7" in plain
+
+
+def test_a_terminal_gets_no_pixels() -> None:
+    shown = lrdecay_in_terminal("schedule", LAYER_WISE, *COCO, "--format", "png")
+    assert shown.code == 2
+    assert "--output png=PATH" in shown.out
+
+
+def test_the_cache_gives_the_groups(tmp_path: Path) -> None:
+    kept = {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": str(tmp_path)}
+    first, second = (lrdecay("schedule", LAYER_WISE, *COCO, "-v", **kept) for _ in range(2))
+    assert (first.code, first.out) == (second.code, second.out)
+    assert "not in the cache" in first.err
+    assert "from the cache" in second.err
+
+
+def test_what_needs_iterations_says_so() -> None:
+    result = lrdecay("schedule", LAYER_WISE)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == (
+        f"lrdecay: {LAYER_WISE}: LinearLR at param_scheduler[0] counts iterations, and how many an epoch has is not "
+        "known; give --iters-per-epoch N, or --dataset-size N (COCO train2017: 117266)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("schedulers", "more", "known", "said"),
+    [
+        ("None", "", {}, r"no param_scheduler: every lr stays what it is"),
+        ("dict(type='ReduceOnPlateauLR', monitor='acc')", "", {}, r"follows the validation metric 'acc'.*nobody knows"),
+        ("dict(type='StepLR', step_size=2)", "default_hooks = dict(param_scheduler=None)", {}, r"nothing will step"),
+        ("dict(type='StepLR', step_size=2)", "default_hooks = dict(param_scheduler=dict(type='My'))", {}, r"is My"),
+        (
+            "dict(type='MultiStepLR', milestones=[2])",
+            "train_cfg = dict(by_epoch=False, max_iters=50)",
+            {},
+            r"MultiStepLR at param_scheduler steps by epoch, and IterBasedTrainLoop has one epoch",
+        ),
+        ("dict(type='MultiStepLR', milestones=[2, 9])", "", {}, r"the run is over before milestone 9$"),
+        (
+            "dict(type='MultiStepLR', milestones=[2, 9], convert_to_iter_based=True)",
+            "",
+            {"iterations_per_epoch": 7},
+            r"the run is over before milestone 63$",
+        ),
+        ("dict(type='StepLR', step_size=1, begin=6, end=9)", "", {}, r"never acts: it begins at epoch 6"),
+        ("dict(type='LinearLR', start_factor=0.1)", "", {}, r"a warm-up that lasts to the end"),
+        ("dict(type='CosineAnnealingLR', eta_min=0.01)", "", {}, r"no lower than the lr of backbone\.0\.\*"),
+        (
+            "dict(type='OneCycleLR', eta_max=0.1, total_steps=6)",
+            "",
+            {},
+            r"every group: the constructor gives these groups from 0\.01 to 0\.1, and the schedulers set the same lr",
+        ),
+        (
+            "dict(type='CosineAnnealingLR', eta_min=1e-3, T_max=3, end=4)",
+            "",
+            {},
+            r"from epoch 3 on all groups have the same lr, 0\.001 at the end",
+        ),
+        (
+            "dict(type='StepLR', step_size=2)",
+            "auto_scale_lr = dict(enable=True, base_batch_size=16)",
+            {"dataset_size": 20, "gpus": 2},
+            r"auto_scale_lr is on and not applied here: training multiplies every lr by 0\.25 \(a batch of 4 / 16\)",
+        ),
+        (
+            "dict(type='StepLR', step_size=2)",
+            "auto_scale_lr = dict(base_batch_size=16)",
+            {"dataset_size": 20, "gpus": 1},
+            r"meant for a batch of 16 \(auto_scale_lr, not applied here\); that of --gpus 1 is 2",
+        ),
+    ],
+)
+def test_notes(schedulers: str, more: str, known: dict[str, int], said: str, tmp_path: Path) -> None:
+    out = told(toy(tmp_path, schedulers, more), **known)
+    assert re.search(said, out, re.M), out
+
+
+def test_momentum_is_a_table_of_its_own(tmp_path: Path) -> None:
+    out = told(toy(tmp_path, "dict(type='CosineAnnealingMomentum', eta_min=0.5)"))
+    assert re.search(r"^momentum\ngroups +count +start +lowest +highest +end$", out, re.M), out
+    assert re.search(r"^backbone\.0\.\* +2 +0\.9 +0\.5268 +0\.9 +0\.5268$", out, re.M), out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--format", "svgg"), r"unknown format 'svgg'; did you mean svg\? one of .*svg, png"),
+        (("--gpus", "0"), r"'--gpus': 0 is not in the range"),
+    ],
+)
+def test_options_are_checked_first(
+    options: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["schedule", str(tmp_path / "none.py"), *options]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert re.search(said, err), err
+
+
+def test_png_asks_for_matplotlib_before_anything_is_built(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(formats, "find_spec", lambda name: None if name == "matplotlib" else name)
+    assert run(["schedule", "none.py", "--output", "png=lr.png"]) == 2
+    assert 'pip install "lrdecay-cli[plot]"' in capsys.readouterr().err
+
+
+def test_a_map_is_no_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "map.json").write_text('{"schema_version": 1}')
+    assert run(["schedule", str(tmp_path / "map.json")]) == 2
+    assert "give the config" in capsys.readouterr().err

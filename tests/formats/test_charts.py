@@ -1,0 +1,115 @@
+"""Charts: in a terminal, as SVG and as PNG."""
+
+from __future__ import annotations
+
+import math
+import struct
+from xml.etree import ElementTree
+
+import pytest
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.report import Chart, Line, Report
+from lrdecay_cli.formats import Canvas, renderer
+from lrdecay_cli.formats.chart_scale import Scale, round_step, scale_of, step_ticks, value_at
+from lrdecay_cli.formats.terminal_chart import HEIGHT, chart_rows
+
+SVG = "{http://www.w3.org/2000/svg}"
+STEPS = (*range(0, 1000, 10), 999)
+HOSTILE = ["<script>alert(1)</script>", "$x$ & [bold]_", "_hidden\x1b[31m\n"]
+
+
+def chart(*, lines: int = 3, logarithmic: bool = False, part: int | None = 100) -> Chart:
+    peaks = [10.0 ** -(lines - index) for index in range(lines)]
+    return Chart(
+        title="lr",
+        unit="iteration",
+        length=1000,
+        part=part,
+        steps=STEPS,
+        lines=tuple(
+            Line(
+                HOSTILE[index % 3] if lines <= 3 else f"layer {index}",
+                tuple(peak * (1 + math.cos(math.pi * s / 1000)) for s in STEPS),
+            )
+            for index, peak in enumerate(peaks)
+        ),
+        logarithmic=logarithmic,
+    )
+
+
+def report(drawn: Chart | None) -> Report:
+    return Report((("config", "a<b>$.py"),), (), (), "done & <over>", None, chart=drawn)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 300])
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_terminal_chart_keeps_to_the_width(width: int, logarithmic: bool) -> None:
+    rows = chart_rows(chart(logarithmic=logarithmic), width)
+    lines = [row.label + "".join(character for character, _ in row.cells) for row in rows]
+    assert len(rows) == HEIGHT + 2
+    assert max(map(len, lines)) <= width
+    assert lines[-1].rstrip().endswith("epoch")
+    shown = renderer("rich")(report(chart(logarithmic=logarithmic)), Canvas(width, color=False))
+    assert isinstance(shown, str)
+    assert max(map(len, shown.splitlines())) <= width
+    assert "\x1b" not in shown
+
+
+def test_terminal_chart_draws_what_the_values_are() -> None:
+    """A fall from the top on the left to the bottom on the right, and a jump without a gap."""
+    stairs = Chart("lr", "epoch", 100, None, (0, 49, 50, 99), (Line("a", (1.0, 1.0, 0.0, 0.0)),), False)
+    rows = chart_rows(stairs, 80)[:HEIGHT]
+    drawn = [[character not in " │┤" for character, _ in row.cells] for row in rows]
+    middle = len(drawn[0]) // 2
+    assert all(drawn[0][2 : middle - 2])
+    assert not any(drawn[0][middle + 2 :])
+    assert all(drawn[-1][middle + 2 :])
+    assert all(any(row[middle - 1 : middle + 2]) for row in drawn)
+
+
+@pytest.mark.parametrize("lines", [1, 3, 60])
+def test_svg_is_well_formed_and_inert(lines: int) -> None:
+    text = renderer("svg")(report(chart(lines=lines, logarithmic=lines > 1)), Canvas())
+    assert isinstance(text, str)
+    root = ElementTree.fromstring(text)
+    assert {element.tag.removeprefix(SVG) for element in root.iter()} == {
+        *("svg", "title", "desc", "style", "text", "line", "path", "polyline")
+    }
+    polylines = root.findall(f"{SVG}polyline")
+    assert len(polylines) == lines
+    for polyline in polylines:
+        points = [tuple(map(float, point.split(","))) for point in polyline.attrib["points"].split()]
+        assert [x for x, _ in points] == sorted(x for x, _ in points)
+        assert all(0 <= x <= 960 and 0 <= y <= 480 for x, y in points)
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_png_is_the_same_on_every_run() -> None:
+    first, second = (renderer("png")(report(chart()), Canvas()) for _ in range(2))
+    assert first == second
+    assert isinstance(first, bytes)
+    assert first[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", first[16:24]) == (1440, 720)
+
+
+@pytest.mark.parametrize("name", ["svg", "png"])
+def test_a_report_without_a_chart_is_refused(name: str) -> None:
+    with pytest.raises(LrdecayError, match="no chart"):
+        renderer(name)(report(None), Canvas())
+
+
+@pytest.mark.parametrize(("span", "step"), [(1.0, 0.2), (0.004, 0.001), (12, 5), (9e-5, 2e-5), (300, 100), (0, 1.0)])
+def test_steps_between_ticks_are_round(span: float, step: float) -> None:
+    assert round_step(span) == pytest.approx(step)
+
+
+def test_scales() -> None:
+    assert Scale(1e-6, 1e-3, logarithmic=True).ticks() == pytest.approx([1e-6, 1e-5, 1e-4, 1e-3])
+    assert Scale(0.0, 1e-3, logarithmic=False).ticks() == pytest.approx([0, 2e-4, 4e-4, 6e-4, 8e-4, 1e-3])
+    assert scale_of(chart(logarithmic=True)).share(0.0) == 0
+    constant = Chart("lr", "epoch", 1, None, (0,), (Line("a", (0.0,)),), False)
+    assert chart_rows(constant, 80)
+    assert step_ticks(chart())[-1] == (1000, "10")
+    assert value_at((0, 10), (0.0, 1.0), 2.5) == 0.25
