@@ -6,6 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from lrdecay_cli.app import completion
 from lrdecay_cli.app.options import (
     CfgOptions,
     Color,
@@ -25,7 +26,11 @@ def baseline(
     context: typer.Context,
     targets: Annotated[
         list[str],
-        typer.Argument(metavar="TARGET...", help="Configs, exported maps (.json), directories, or mmdet::DIR."),
+        typer.Argument(
+            metavar="TARGET...",
+            autocompletion=completion.configs,
+            help="Configs, exported maps (.json), directories, or mmdet::DIR.",
+        ),
     ],
     folder: Annotated[
         Optional[str],  # noqa: UP045

@@ -30,6 +30,7 @@ def check(
         list[str],
         typer.Argument(
             metavar="TARGET...",
+            autocompletion=completion.configs,
             help="Configs, exported maps (.json), directories of either, checkpoints (.pth), mmdet::DIR, - for stdin.",
         ),
     ],

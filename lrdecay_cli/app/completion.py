@@ -72,7 +72,12 @@ def rules(incomplete: str) -> list[tuple[str, str]]:
     from lrdecay_cli.rules import RULES
 
     before, comma, last = incomplete.rpartition(",")
-    return [(f"{before}{comma}{rule.code}", rule.name) for rule in RULES if rule.code.lower().startswith(last.lower())]
+    # In the case that it is typed in, since a shell replaces nothing of that.
+    return [
+        (f"{before}{comma}{last}{rule.code[len(last) :]}", rule.name)
+        for rule in RULES
+        if rule.code.lower().startswith(last.lower())
+    ]
 
 
 def formats(incomplete: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from lrdecay_cli.app import completion
 from lrdecay_cli.app.options import (
     CfgOptions,
     Color,
@@ -22,7 +23,12 @@ from lrdecay_cli.app.options import (
 
 def explain(
     config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A config, or an exported map (.json); - is a map on stdin.")
+        str,
+        typer.Argument(
+            metavar="CONFIG",
+            autocompletion=completion.configs,
+            help="A config, or an exported map (.json); - is a map on stdin.",
+        ),
     ],
     patterns: Annotated[
         Optional[list[str]],  # noqa: UP045

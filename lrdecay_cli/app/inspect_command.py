@@ -6,6 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from lrdecay_cli.app import completion
 from lrdecay_cli.app.options import (
     CfgOptions,
     Color,
@@ -28,11 +29,17 @@ def inspect(
         str,
         typer.Argument(
             metavar="CONFIG",
+            autocompletion=completion.configs,
             help="A config (.py, .json, .yaml), mmdet::PATH for one of MMDetection's own, an exported map (.json),"
             " or a checkpoint (.pth).",
         ),
     ],
-    by: Annotated[str, typer.Option("--by", metavar="VIEW", help="group, layer, parameter or module.")] = "group",
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by", metavar="VIEW", autocompletion=completion.views, help="group, layer, parameter or module."
+        ),
+    ] = "group",
     pattern: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--filter", metavar="GLOB", help="Only parameters whose name, module or group matches."),

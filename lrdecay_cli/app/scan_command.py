@@ -6,6 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from lrdecay_cli.app import completion
 from lrdecay_cli.app.options import (
     CfgOptions,
     Color,
@@ -23,7 +24,11 @@ from lrdecay_cli.app.options import (
 def scan(
     targets: Annotated[
         list[str],
-        typer.Argument(metavar="TARGET...", help="Configs, directories, globs, or mmdet::DIR for MMDetection's own."),
+        typer.Argument(
+            metavar="TARGET...",
+            autocompletion=completion.configs,
+            help="Configs, directories, globs, or mmdet::DIR for MMDetection's own.",
+        ),
     ],
     jobs: Annotated[
         Optional[int],  # noqa: UP045

@@ -6,7 +6,18 @@ from typing import Annotated, Optional
 
 import typer
 
-from lrdecay_cli.app.options import CfgOptions, Color, Exact, NoCache, Output, Traceback, Verbose
+from lrdecay_cli.app import completion
+from lrdecay_cli.app.options import (
+    CfgOptions,
+    Color,
+    Exact,
+    NoCache,
+    NoSettings,
+    Output,
+    SettingsFile,
+    Traceback,
+    Verbose,
+)
 
 _Whole = Optional[int]  # noqa: UP045
 
@@ -15,7 +26,9 @@ def schedule(
     config: Annotated[
         str,
         typer.Argument(
-            metavar="CONFIG", help="A config (.py, .json, .yaml), or mmdet::PATH for one of MMDetection's own."
+            metavar="CONFIG",
+            autocompletion=completion.configs,
+            help="A config (.py, .json, .yaml), or mmdet::PATH for one of MMDetection's own.",
         ),
     ],
     iters_per_epoch: Annotated[
@@ -55,6 +68,8 @@ def schedule(
     verbose: Verbose = False,
     exact: Exact = False,
     no_cache: NoCache = False,
+    _no_settings: NoSettings = False,
+    _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
     """Show what the lr of every group does over the run.

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lrdecay_cli.app import completion
 from lrdecay_cli.app.options import (
     CfgOptions,
     Color,
@@ -23,7 +24,12 @@ from lrdecay_cli.app.options import (
 
 def suggest(
     config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A config, or mmdet::PATH for one of MMDetection's own.")
+        str,
+        typer.Argument(
+            metavar="CONFIG",
+            autocompletion=completion.configs,
+            help="A config, or mmdet::PATH for one of MMDetection's own.",
+        ),
     ],
     cfg_options: CfgOptions = None,
     device: Device = "cpu",

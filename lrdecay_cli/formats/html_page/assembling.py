@@ -23,8 +23,8 @@ _SCRIPTS = ("elements", "theme", "patterns", "tables")
 # What builds on what; a page has those that its parts ask for.
 _SCRIPT_ORDER = (
     *_SCRIPTS,
-    *("parameter_data", "dialog", "provenance", "picture_drawing", "picture", "tree", "groups", "notes"),
-    *("parameters", "changes", "findings", "configs"),
+    *("parameter_data", "dialog", "provenance", "axes", "picture_drawing", "picture", "tree", "groups", "notes"),
+    *("parameters", "changes", "findings", "configs", "chart"),
 )
 
 

@@ -9,7 +9,8 @@ from lrdecay_cli.domain.change import Difference
 from lrdecay_cli.domain.finding import CheckResult
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Report
-from lrdecay_cli.formats.html_page import check_parts, difference_parts, map_parts
+from lrdecay_cli.domain.schedule import Schedule
+from lrdecay_cli.formats.html_page import chart_parts, check_parts, difference_parts, map_parts
 
 
 def _nothing(_: Report) -> dict[str, Any]:
@@ -46,6 +47,7 @@ NOTES = Part("notes", "Notes", scripts=("notes",))
 TABLES = Part("tables", "Tables")
 SECTIONS = Part("sections", "Details", styles=("findings",))
 PAGES = Part("pages", "Pages", styles=("code",))
+CHART = Part("chart", "Over the run", data=chart_parts.data, styles=("chart",), scripts=("axes", "chart"))
 CODE = Part("code", "To paste", styles=("code",))
 TILES = Part("tiles", "", map_parts.tiles)
 PICTURE = Part(
@@ -53,7 +55,7 @@ PICTURE = Part(
     "Depth and rate",
     map_parts.picture,
     styles=("picture",),
-    scripts=("parameter_data", "picture_drawing", "picture"),
+    scripts=("parameter_data", "axes", "picture_drawing", "picture"),
 )
 GROUPS = Part("groups", "Groups", map_parts.groups, scripts=("parameter_data", "groups"))
 MODULES = Part("modules", "Modules", styles=("tree",), scripts=("parameter_data", "tree"))
@@ -96,7 +98,10 @@ def page_of(report: Report) -> Page:
         alone = len(report.maps) == 1 and not document.unjudged
         parts = (TABLES, FINDINGS, NOTES, *(MAP if alone else (CONFIGS,)))
         return Page("Findings", title, _with_content(parts, report))
-    return Page("Report", report.summary, _with_content((FACTS, SECTIONS, TABLES, PAGES, NOTES, CODE), report))
+    if isinstance(document, Schedule):
+        return Page("Schedule", document.config.path, _with_content((CHART, TABLES, NOTES, FACTS), report))
+    parts = (FACTS, SECTIONS, CHART, TABLES, PAGES, NOTES, CODE)
+    return Page("Report", report.summary, _with_content(parts, report))
 
 
 def _with_content(parts: tuple[Part, ...], report: Report) -> tuple[Part, ...]:
@@ -106,6 +111,7 @@ def _with_content(parts: tuple[Part, ...], report: Report) -> tuple[Part, ...]:
         FACTS.name: not report.facts,
         SECTIONS.name: not report.sections,
         PAGES.name: not report.pages,
+        CHART.name: report.chart is None,
         CODE.name: not report.code,
     }
     return tuple(part for part in parts if not absent.get(part.name))

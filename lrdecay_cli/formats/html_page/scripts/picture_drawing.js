@@ -13,30 +13,6 @@ function runs(items, key) {
   return found;
 }
 
-// From a value to a height between 0 and 1, with ticks: by logarithm where the values span more than a decade.
-function axis(values, atLeast) {
-  const positive = values.filter((value) => value > 0);
-  const high = Math.max(atLeast, ...positive, Number.MIN_VALUE) * 1.12;
-  const low = Math.min(high, ...positive) / 1.5;
-  if (high / low < 20) {
-    const unit = 10 ** Math.floor(Math.log10(high));
-    const step = [0.1, 0.2, 0.5, 1, 2, 5].map((size) => size * unit).find((size) => high / size <= 5);
-    const ticks = Array.from({ length: Math.floor(high / step) + 1 }, (_, index) => Number((index * step).toPrecision(6)));
-    return { log: false, ticks, height: (value) => Math.max(0, value / high) };
-  }
-  const span = Math.log(high / low);
-  const marks = span > Math.log(10) * 2.5 ? [1] : [1, 2, 5];
-  const ticks = [];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
-    for (const mark of marks) ticks.push(Number(`${mark}e${power}`));
-  }
-  return {
-    log: true,
-    ticks: ticks.filter((tick) => tick >= low && tick <= high),
-    height: (value) => (value > 0 ? Math.max(0, Math.log(value / low) / span) : 0),
-  };
-}
-
 function hatching() {
   const pattern = (id, size, d, style) => drawn("pattern", { id, width: size, height: size, patternUnits: "userSpaceOnUse" },
     drawn("path", { d, class: style }));
@@ -68,7 +44,7 @@ function drawPicture(bars, width, valueTitle) {
   for (const tick of scale.ticks) {
     const y = floor - scale.height(tick) * rates;
     add("line", { class: "grid", x1: left, x2: width - right, y1: y, y2: y });
-    text(tick > 0 && tick < 0.001 ? tick.toExponential() : String(tick), { x: left - 6, y: y + 4, "text-anchor": "end" });
+    text(tickText(tick), { x: left - 6, y: y + 4, "text-anchor": "end" });
   }
   const areas = new Map();
   const paint = (name, d) => areas.set(name, (areas.get(name) ?? "") + d);
