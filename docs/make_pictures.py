@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 WIDTH = 120
 PICTURES = {
     "inspect": ["inspect", "sample_configs/convnext-s_wrong-num-layers.py"],
+    "check": ["check", "sample_configs/convnext-s_wrong-num-layers.py"],
+    "explain": ["explain", "sample_configs/convnext-t_layer-wise.py", "backbone.norm3"],
     "diff": ["diff", "sample_configs/convnext-t_layer-wise.py", "sample_configs/convnext-t_stage-wise.py"],
 }
 

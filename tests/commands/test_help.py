@@ -36,7 +36,7 @@ def calls() -> list[list[str]]:
 
 def test_calls_are_found() -> None:
     assert len(calls()) > 5
-    assert ["inspect", "config.py", "--by", "layer"] in calls()
+    assert ["explain", "config.py", "backbone.norm3"] in calls()
 
 
 @pytest.mark.parametrize("call", calls(), ids=" ".join)

@@ -1,0 +1,116 @@
+"""README and docs: every command in them is run, on a small real project; links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+
+from lrdecay_cli.app.arguments import spread_cfg_options
+from lrdecay_cli.app.main import run
+from lrdecay_cli.openmmlab.building import build_model, build_optimizer, training_scope
+from lrdecay_cli.openmmlab.config_file import load_config
+from lrdecay_cli.rules.example_base import BASE
+from tests.commands.test_help import commands
+
+ROOT = Path(__file__, "../../..").resolve()
+PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
+# They take a whole zoo, a cluster or another repository, and are run by tests of their own; here they are parsed.
+ELSEWHERE = re.compile(r"mmdet::|--dask|doctor --full|git worktree|\.\./main|--shard|^lrdecay merge")
+# A third stage for which the base's num_layers is wrong: there is something to find and to suggest.
+CONFIG = f"""{BASE.replace("[3, 3, 9, 3]", "[3, 3, 27, 3]")}
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=100),
+    dict(type='CosineAnnealingLR', by_epoch=True, T_max=12, begin=0, end=12)]
+train_dataloader = dict(batch_size=2)
+"""
+
+
+def shown(page: str) -> list[str]:
+    """Every command of a page's console blocks, in order, without the comment behind it."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    lines = [line for block in re.findall(r"^```console\n(.*?)^```", text, re.M | re.S) for line in block.splitlines()]
+    return [re.split(r"\s{2,}#", line.removeprefix("$ "))[0].strip() for line in lines if line.startswith("$ ")]
+
+
+ALL = [(page, command) for page in PAGES for command in shown(page)]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with all that the pages name; commands of a page run one after the other in it."""
+    root = tmp_path_factory.mktemp("project")
+    (root / ".git").mkdir()
+    (root / "configs").mkdir()
+    (root / "config.py").write_text(CONFIG)
+    (root / "before.py").write_text(CONFIG)
+    for name in ("after.py", "configs/one.py", "configs/two.py"):
+        (root / name).write_text(CONFIG.replace("decay_rate=0.7", "decay_rate=0.8"))
+    config = load_config(str(root / "config.py"), {})
+    with training_scope(config):
+        model = build_model(config, "config.py", "cpu").model
+        (optimizer,) = build_optimizer(config, model, "config.py").optimizers.values()
+    torch.save(
+        {"meta": {}, "state_dict": model.state_dict(), "optimizer": optimizer.state_dict()}, root / "epoch_3.pth"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        for name in ("map.json", "baseline.json", "base.json", "audited.json"):
+            assert run(["inspect", "config.py", "--output", f"json={name}", "--output", "text=nowhere.txt"]) == 0
+        assert run(["inspect", "after.py", "--output", "json=head.json", "--output", "text=nowhere.txt"]) == 0
+        assert run(["scan", "configs", "--maps", "maps", "--output", "text=nowhere.txt"]) == 0
+        assert run(["baseline", "configs/", "-o", "baselines/"]) == 0
+    return root
+
+
+@pytest.mark.parametrize("page", dict.fromkeys(page for page, _ in ALL))
+def test_every_command_runs(
+    page: str, project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project)
+    for command in shown(page):
+        if ELSEWHERE.search(command) or not command.startswith("lrdecay "):
+            continue
+        arguments = shlex.split(re.split(r" >>? ", command)[0])[1:]
+        code = run(arguments)
+        captured = capfd.readouterr()
+        # 1 is an answer: findings, or two sides that differ.
+        assert code in (0, 1), (command, captured.err)
+        assert captured.out, command
+        assert captured.err == "", command
+
+
+@pytest.mark.parametrize(("page", "command"), [each for each in ALL if ELSEWHERE.search(each[1])])
+def test_the_others_are_understood(page: str, command: str) -> None:
+    call = re.search(r"lrdecay ([^)>]*)", command)
+    if call is None:
+        assert command.startswith("git ")
+        return
+    arguments = spread_cfg_options(shlex.split(call[1]))
+    commands()[arguments[0]].make_context(arguments[0], arguments[1:])
+
+
+def test_commands_are_found() -> None:
+    assert len(ALL) > 40
+    assert ("README.md", "lrdecay check config.py") in ALL
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text):
+        with suppress(OSError):
+            assert "://" in target or (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def test_every_page_is_linked() -> None:
+    linked = {page for page in PAGES for other in PAGES if f"({Path(page).name}" in _links(other)}
+    assert linked | {"README.md"} == set(PAGES)
+
+
+def _links(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8").replace("(docs/", "(")
