@@ -7,6 +7,7 @@ import sys
 
 from lrdecay_cli.app.exit_codes import CANNOT_JUDGE, CLEAN, INTERRUPTED
 from lrdecay_cli.domain.errors import Interrupted, LrdecayError
+from lrdecay_cli.domain.printing import printable
 
 # Importing typing for its name takes longer than an answer from the cache.
 TYPE_CHECKING = False
@@ -113,7 +114,7 @@ def _usage_line(error: Exception) -> str:
 
 
 def _fail(line: str, code: int = CANNOT_JUDGE) -> int:
-    print(f"lrdecay: {line}", file=sys.stderr)  # noqa: T201
+    print(f"lrdecay: {printable(line)}", file=sys.stderr)  # noqa: T201
     return code
 
 

@@ -18,6 +18,7 @@ from lrdecay_cli.openmmlab.refusals import NotHereError
 LOADING = "config does not load"
 BUILDING = "model does not build"
 GROUPING = "constructor fails"
+READING = "groups cannot be read"
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def explained(stage: str, where: str, config: Any = None) -> Iterator[None]:
     """Turn whatever is raised in here into a LrdecayError that names the stage and the place.
 
     Args:
-        stage: LOADING, BUILDING or GROUPING.
+        stage: LOADING, BUILDING, GROUPING or READING.
         where: the config, as the user gave it.
         config: the loaded config, to find the key that names a type which failed.
     """
@@ -73,7 +74,11 @@ def _subject(error: BaseException, config: Any) -> str:
 
 def _first_line(error: BaseException) -> str:
     # str() of a KeyError is the repr of its message.
-    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    try:
+        text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    except Exception:
+        # An exception of the config's own may fail at this too.
+        text = ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0] if lines else "no message"
 
