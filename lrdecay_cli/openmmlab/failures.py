@@ -62,7 +62,19 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
         missing = re.search(r'(?<=")[^"]+(?=")|[\w./\\~-]+\.(?:py|json|ya?ml)', text)
         remedy = "check _base_" if stage == LOADING else "check the path in the config"
         return LrdecayError(f"missing file {missing.group() if missing else text}", where=where, remedy=remedy)
+    if stage == LOADING and _called_what_is_lazy(error):
+        problem = "an import makes it a lazy config, in which nothing that is imported can be called"
+        return LrdecayError(f"{failing}: {problem}", where=where, remedy="call it by __import__, or in a module")
     return LrdecayError(f"{failing}: {type(error).__name__}: {text}", where=where)
+
+
+def _called_what_is_lazy(error: BaseException) -> bool:
+    """Whether mmengine's placeholder of something imported was called: it raises an error without a word."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    raised_in = None if trace is None else trace.tb_frame.f_globals.get("__name__")
+    return isinstance(error, RuntimeError) and not error.args and raised_in == "mmengine.config.lazy"
 
 
 def _subject(error: BaseException, config: Any) -> str:

@@ -89,7 +89,8 @@ SOURCE = (
     "model['model'] = model", "optim_wrapper['paramwise_cfg'] = dict(custom_keys=optim_wrapper)", "from . import x",
     "raise RecursionError", "f = lambda: f()\nf()", "with read_base():\n    from .nothing import *", "assert False",
     "raise UnicodeDecodeError('utf-8', b'x', 0, 1, 'bad')", "raise MemoryError", "1 / 0",
-    "\tmodel = 3", "# coding: rot13",    "raise ExceptionGroup('a', [ValueError(1)])", "async def f():\n    await f()", "_base_ = _base_", "_base_.model = 3",
+    "\tmodel = 3", "# coding: rot13", "raise ExceptionGroup('a', [ValueError(1)])", "async def f():\n    await f()",
+    "_base_ = _base_", "_base_.model = 3",
     "model = dict(type=type(str('x'), (), {{}}))", "import torch; model = torch.nn.Module()", "yield 3", "return",
     "model = type('D', (dict,), dict(__getitem__=lambda s, k: 1 / 0))(model)", "_delete_ = True", "__class__ = 3",
 )  # fmt: skip
