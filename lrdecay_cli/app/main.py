@@ -7,7 +7,7 @@ import sys
 
 from lrdecay_cli.app.exit_codes import CANNOT_JUDGE, CLEAN, INTERRUPTED
 from lrdecay_cli.domain.errors import Interrupted, LrdecayError
-from lrdecay_cli.domain.printing import printable
+from lrdecay_cli.domain.printing import printable, said_by
 
 # Importing typing for its name takes longer than an answer from the cache.
 TYPE_CHECKING = False
@@ -50,8 +50,11 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
     except (Exception, KeyboardInterrupt) as error:
         if "--traceback" in arguments or os.environ.get("LRDECAY_TRACEBACK", "0") not in ("", "0"):
             import traceback
+            from contextlib import suppress
 
-            traceback.print_exception(error)
+            # Of an exception that a config made up even this may fail.
+            with suppress(Exception):
+                traceback.print_exception(error)
         if isinstance(error, KeyboardInterrupt):
             return _fail("interrupted", INTERRUPTED)
         if isinstance(error, LrdecayError):
@@ -60,7 +63,7 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
 
                 error = told_where(error, arguments)
             return _fail(error.line(), INTERRUPTED if isinstance(error, Interrupted) else CANNOT_JUDGE)
-        said = " ".join(f"{type(error).__name__}: {error}".split())
+        said = " ".join(f"{type(error).__name__}: {said_by(error)}".split())
         return _fail(f"internal error: {said}; please report it with the output of --traceback")
 
 

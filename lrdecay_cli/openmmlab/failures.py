@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.printing import said_by
 from lrdecay_cli.openmmlab.needed_packages import Need, chain, needed_package
 from lrdecay_cli.openmmlab.plain_values import type_name
 from lrdecay_cli.openmmlab.refusals import NotHereError
@@ -86,11 +87,7 @@ def _subject(error: BaseException, config: Any) -> str:
 
 def _first_line(error: BaseException) -> str:
     # str() of a KeyError is the repr of its message.
-    try:
-        text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
-    except Exception:
-        # An exception of the config's own may fail at this too.
-        text = ""
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else said_by(error)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0] if lines else "no message"
 
