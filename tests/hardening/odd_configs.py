@@ -28,10 +28,6 @@ HARMLESS = {
     "leaves_a_daemon": (
         "import os, time\nif os.fork() == 0:\n    os.setsid(), time.sleep(3), os.write(1, b'noise'), os._exit(0)\n"
     ),
-    "leaves_a_thread": (
-        "import threading as t, time\n"
-        "t.Thread(target=lambda: [(time.sleep(0.01), print('noise')) for _ in iter(int, 1)], daemon=True).start()"
-    ),
     "changes_directory": "import os\nos.chdir('/')",
     "changes_path": "import sys\nsys.path.insert(0, '/nowhere'), sys.path.remove(sys.path[-1])",
     "empties_path": "import sys\nsys.path.clear()",
@@ -55,7 +51,6 @@ HARMLESS = {
         "from mmengine.registry import MODELS as M\nfrom torch import nn\n"
         "M.register_module(name='ConvNeXt', force=True, module=nn.Identity)"
     ),
-    "patches_json": "import json as j\nj.dumps = j.dump = j.loads = lambda *a, **k: 'noise'",
     "patches_time": "import time as t\nt.time = t.monotonic = lambda: 0.0",
     "low_recursion": "import sys\nsys.setrecursionlimit(400)",
     "umask": "import os\nos.umask(0o777)",
@@ -65,12 +60,20 @@ HARMLESS = {
 }
 """Those whose map is the ordinary one all the same."""
 
+HARMLESS_TO_OTHERS = {
+    "patches_json": "import json as j\nj.dumps = j.dump = j.loads = lambda *a, **k: 'noise'",
+    "leaves_a_thread": (
+        "import threading as t, time\n"
+        "t.Thread(target=lambda: [(time.sleep(0.01), print('noise')) for _ in iter(int, 1)], daemon=True).start()"
+    ),
+}
+"""Those that spoil a report in their own process: it is theirs."""
+
 FATAL = {
     "sys_exit": ("import sys\nsys.exit(0)", "error"),
     "os_exit": ("import os\nos._exit(0)", "crashed"),
     "os_exit_in_fork": ("import os\nos.fork()\nos._exit(0)", "crashed"),
     "kills_itself": ("import os\nos.kill(os.getpid(), 9)", "crashed"),
-    "stops_itself": ("import os\nos.kill(os.getpid(), 19)", "timeout"),
     "loops": ("while True:\n    pass", "timeout"),
     "sleeps_ignoring_signals": (
         "import signal as s, time as t\n[s.signal(n, s.SIG_IGN) for n in (2, 15)]\nt.sleep(600)", "timeout",
@@ -90,7 +93,7 @@ def write_configs(folder: Path) -> dict[str, str]:
     """Write all of them and three ordinary ones into ``folder``, and return the status that a scan gives, by name."""
     modules = folder / "modules"
     modules.mkdir()
-    effects = {name: (code, "ok") for name, code in HARMLESS.items()} | FATAL
+    effects = {name: (code, "ok") for name, code in {**HARMLESS, **HARMLESS_TO_OTHERS}.items()} | FATAL
     for name, (code, _) in effects.items():
         (modules / f"odd_{name}.py").write_text(code, encoding="utf-8")
         custom = f"__import__('sys').path.append({str(modules)!r})\ncustom_imports = dict(imports=['odd_{name}'])\n"
