@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from lrdecay_cli.app import quick
 from lrdecay_cli.app.caching import Caching
+from lrdecay_cli.app.clean_process import stdout_kept_clean
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import find_config, read_bytes, read_map
@@ -211,41 +209,3 @@ def is_map(source: str) -> bool:
         # Missing or broken: reading it as a map tells what is wrong, and where, without torch.
         return True
     return "schema_version" in keys or keys.isdisjoint(_CONFIG_KEYS)
-
-
-@contextmanager
-def _left_as_it_was() -> Iterator[None]:
-    """Give back what a config's own code may have changed: working directory, environment, standard streams.
-
-    The report goes where the command line said, and is kept in the cache for the place that the command was given in.
-    """
-    try:
-        folder = os.getcwd()  # noqa: PTH109 (it may be gone)
-    except OSError:
-        folder = None
-    environment, streams = dict(os.environ), (sys.stdin, sys.stdout, sys.stderr)
-    try:
-        yield
-    finally:
-        sys.stdin, sys.stdout, sys.stderr = streams
-        if environment != os.environ:
-            os.environ.clear()
-            os.environ.update(environment)
-        if folder is not None:
-            with suppress(OSError):
-                os.chdir(folder)
-
-
-@contextmanager
-def stdout_kept_clean() -> Iterator[None]:
-    """Send what a config's own code writes to stdout, C code and child processes included, to stderr."""
-    sys.stdout.flush()
-    saved = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        with _left_as_it_was():
-            yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(saved, 1)
-        os.close(saved)
