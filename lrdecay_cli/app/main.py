@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from lrdecay_cli.app.exit_codes import CANNOT_JUDGE, CLEAN, INTERRUPTED
+from lrdecay_cli.app.exit_codes import CANNOT_JUDGE, CLEAN, INTERRUPTED, TERMINATED
 from lrdecay_cli.domain.errors import Interrupted, LrdecayError
 from lrdecay_cli.domain.printing import printable, said_by
 
@@ -31,7 +31,7 @@ def main() -> NoReturn:
     if "lrdecay_cli.app.quick" in sys.modules:
         from lrdecay_cli.app import quick
 
-        quick.leave(code)
+        quick.leave(TERMINATED if quick.was_terminated() and code == INTERRUPTED else code)
     # Answered from the cache: there is nothing to clean up.
     os._exit(code)
 
