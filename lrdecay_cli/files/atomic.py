@@ -9,15 +9,16 @@ from pathlib import Path
 from lrdecay_cli.domain.errors import LrdecayError
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, make_folders: bool = False) -> None:
     """Write ``text`` as UTF-8, see :func:`write_file`."""
-    write_file(path, text)
+    write_file(path, text, make_folders=make_folders)
 
 
-def write_file(path: Path, content: str | bytes) -> None:
+def write_file(path: Path, content: str | bytes, *, make_folders: bool = False) -> None:
     """Write text as UTF-8, or bytes, beside ``path`` and move it into place. LrdecayError if that cannot be done.
 
-    A symbolic link stays one: the file that it points to is replaced. A file that was there keeps its permissions.
+    With ``make_folders``, the folders that it is to be in are made too. A symbolic link stays one: the file that it
+    points to is replaced. A file that was there keeps its permissions.
     """
     import tempfile
 
@@ -29,6 +30,8 @@ def write_file(path: Path, content: str | bytes) -> None:
         return
     temporary: Path | None = None
     try:
+        if make_folders:
+            target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:

@@ -32,6 +32,8 @@ def read_map(path: str) -> GroupMap:
 def read_bytes(path: str) -> bytes:
     """What is in the file, or on stdin for ``-``, without a byte order mark. LrdecayError if it cannot be read."""
     try:
+        if path == "-" and sys.stdin is None:
+            raise LrdecayError("stdin is closed", where=path)
         raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except FileNotFoundError as error:
         raise LrdecayError("no such file", where=path) from error
