@@ -70,8 +70,8 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
 
                 error = told_where(error, arguments)
             return _fail(error.line(), INTERRUPTED if isinstance(error, Interrupted) else CANNOT_JUDGE)
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            return _fail(f"cannot write: {error.strerror}")
+        if isinstance(error, OSError) and (trouble := _trouble_here(error)):
+            return _fail(trouble)
         said = " ".join(f"{type(error).__name__}: {said_by(error)}".split())
         return _fail(f"internal error: {said}; please report it with the output of --traceback")
 
@@ -123,6 +123,17 @@ def _usage_line(error: Exception) -> str:
     message = " ".join(error.format_message().split())  # type: ignore[attr-defined]
     command = context.command_path if context is not None else "lrdecay"
     return f"{message.rstrip('.')}; see {command} --help"
+
+
+def _trouble_here(error: OSError) -> str:
+    """What is wrong with this machine that made ``error``; empty if nothing is known to be."""
+    if error.errno == errno.ENOSPC:
+        return f"cannot write: {error.strerror}"
+    try:
+        os.getcwd()  # noqa: PTH109 (pathlib may not be imported yet)
+    except OSError:
+        return "the working directory is gone; change to one that is there"
+    return ""
 
 
 def _fail(line: str, code: int = CANNOT_JUDGE) -> int:

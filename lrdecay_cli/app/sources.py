@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -187,7 +188,14 @@ def _audit(config: str, request: Request, change: Callable[[Any], None] | None =
 
 
 def check_stack(config: str, *, what: str = "config", needed: Sequence[str] = _NEEDED) -> None:
-    """Raise LrdecayError, about ``config``, unless torch and mmengine are installed. Nothing is imported."""
+    """Raise LrdecayError, about ``config``, unless torch and mmengine can be had. Nothing is imported."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        # Intel's library, which torch loads, would end the process without a word.
+        raise LrdecayError(
+            "the working directory is gone", where=config, remedy="change to one that is there"
+        ) from error
     missing = [package for package in needed if importlib.util.find_spec(package) is None]
     if missing:
         raise LrdecayError(

@@ -22,39 +22,29 @@ def write_file(path: Path, content: str | bytes, *, make_folders: bool = False) 
     """
     import tempfile
 
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        # A device or a pipe (/dev/null, process substitution) cannot be replaced, and is meant to be written to.
-        _write_through(path, target, data)
-        return
+    # As on stdout: half a character, of a file name that is no UTF-8, is written as an escape.
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     temporary: Path | None = None
     try:
+        target = Path(os.path.realpath(path))
+        if target.exists() and not target.is_file():
+            # A device or a pipe (/dev/null, process substitution) cannot be replaced, and is meant to be written to.
+            target.write_bytes(data)
+            return
         if make_folders:
             target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.", suffix=".part")
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         temporary.chmod(target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask())
         temporary.replace(target)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise LrdecayError(f"cannot write: {error.strerror or error}", where=str(path)) from error
     finally:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink()
-
-
-def _write_through(path: Path, target: Path, data: bytes) -> None:
-    try:
-        target.write_bytes(data)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-
-
-def _cannot_write(path: Path, error: OSError) -> LrdecayError:
-    return LrdecayError(f"cannot write: {error.strerror or error}", where=str(path))
 
 
 def _umask() -> int:
