@@ -7,3 +7,5 @@ DIFFERENT = 1
 CANNOT_JUDGE = 2
 """Usage, bad input, missing packages, an internal error."""
 INTERRUPTED = 130
+TERMINATED = 143
+"""By SIGTERM, as a shell has it."""

@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
-from lrdecay_cli.app.exit_codes import CANNOT_JUDGE, CLEAN, INTERRUPTED
+from lrdecay_cli.app.exit_codes import CANNOT_JUDGE, CLEAN, INTERRUPTED, TERMINATED
 from lrdecay_cli.domain.errors import Interrupted, LrdecayError
+from lrdecay_cli.domain.printing import printable, said_by
 
 # Importing typing for its name takes longer than an answer from the cache.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import NoReturn
+    from typing import NoReturn, TextIO
 
 
 def main() -> NoReturn:
     """Run the command line that was given, and end the process."""
+    # Started with one of them closed (``>&-``): what would be opened next would take its place.
+    if sys.stdin is None:
+        os.open(os.devnull, os.O_RDONLY)
     if sys.stdout is None:
-        # Started with stdout closed (``>&-``): what would be opened next would take its place.
         os._exit(_fail("stdout is closed"))
+    if sys.stderr is None:
+        os.open(os.devnull, os.O_WRONLY)
+        sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     code = run(sys.argv[1:], console=True)
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:
         # Whoever could still be told has been.
-        _silence_stdout()
+        _to_nowhere(sys.stdout)
+        _to_nowhere(sys.stderr)
     if "lrdecay_cli.app.quick" in sys.modules:
         from lrdecay_cli.app import quick
 
-        quick.leave(code)
+        quick.leave(TERMINATED if quick.was_terminated() and code == INTERRUPTED else code)
     # Answered from the cache: there is nothing to clean up.
     os._exit(code)
 
@@ -44,13 +52,16 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
         return _run(arguments, console)
     except BrokenPipeError:
         # The reader has seen enough (``| head``).
-        _silence_stdout()
+        _to_nowhere(sys.stdout)
         return CLEAN
     except (Exception, KeyboardInterrupt) as error:
         if "--traceback" in arguments or os.environ.get("LRDECAY_TRACEBACK", "0") not in ("", "0"):
             import traceback
+            from contextlib import suppress
 
-            traceback.print_exception(error)
+            # Of an exception that a config made up even this may fail.
+            with suppress(Exception):
+                traceback.print_exception(error)
         if isinstance(error, KeyboardInterrupt):
             return _fail("interrupted", INTERRUPTED)
         if isinstance(error, LrdecayError):
@@ -59,7 +70,9 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
 
                 error = told_where(error, arguments)
             return _fail(error.line(), INTERRUPTED if isinstance(error, Interrupted) else CANNOT_JUDGE)
-        said = " ".join(f"{type(error).__name__}: {error}".split())
+        if isinstance(error, OSError) and (trouble := _trouble_here(error)):
+            return _fail(trouble)
+        said = " ".join(f"{type(error).__name__}: {said_by(error)}".split())
         return _fail(f"internal error: {said}; please report it with the output of --traceback")
 
 
@@ -112,11 +125,27 @@ def _usage_line(error: Exception) -> str:
     return f"{message.rstrip('.')}; see {command} --help"
 
 
+def _trouble_here(error: OSError) -> str:
+    """What is wrong with this machine that made ``error``; empty if nothing is known to be."""
+    if error.errno == errno.ENOSPC:
+        return f"cannot write: {error.strerror}"
+    try:
+        os.getcwd()  # noqa: PTH109 (pathlib may not be imported yet)
+    except OSError:
+        return "the working directory is gone; change to one that is there"
+    return ""
+
+
 def _fail(line: str, code: int = CANNOT_JUDGE) -> int:
-    print(f"lrdecay: {line}", file=sys.stderr)  # noqa: T201
+    # Where nobody can be told there is still the exit code.
+    if sys.stderr is not None:
+        try:
+            print(f"lrdecay: {printable(line)}", file=sys.stderr, flush=True)  # noqa: T201
+        except OSError:
+            _to_nowhere(sys.stderr)
     return code
 
 
-def _silence_stdout() -> None:
-    """Let the interpreter's own flush at exit go nowhere instead of into a closed pipe."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _to_nowhere(stream: TextIO) -> None:
+    """Let the interpreter's own flush at exit go nowhere instead of into a closed pipe or onto a full disk."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

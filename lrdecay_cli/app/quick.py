@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ _AGAIN = "_LRDECAY_AGAIN"
 _console = False
 _plain = False
 _unhurried = False
+_terminated = False
 # As they were at first: a config may change them.
 _environment: dict[str, str] = {}
 _folder = ""
@@ -38,6 +40,21 @@ def begin() -> None:
         _folder = os.getcwd()  # noqa: PTH109 (pathlib is not imported yet)
     # One command and out: what a collection could free is not worth the time.
     gc.disable()
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+def was_terminated() -> bool:
+    """Whether this process was told to end (SIGTERM), and is ending in order."""
+    return _terminated
+
+
+def _terminate(*_: object) -> None:
+    """Leave by the way of Ctrl-C, which takes children, temporary files and folders away; a second time at once."""
+    global _terminated
+    _terminated = True
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise KeyboardInterrupt
 
 
 def forgo() -> None:
@@ -56,6 +73,8 @@ def leave(code: int) -> NoReturn:
     """End the process, without taking the interpreter apart: with torch in it that takes a second."""
     if not _unhurried:
         os._exit(code)
+    # What a config's exit handlers print is no part of the report.
+    os.dup2(2, 1)
     sys.exit(code)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from lrdecay_cli.analysis.run_length import run_length
 from lrdecay_cli.analysis.schedule import schedule_of
 from lrdecay_cli.app import quick
-from lrdecay_cli.app.sources import Request, check_stack, group_maps_of, is_map, stdout_kept_clean
+from lrdecay_cli.app.clean_process import stdout_kept_clean
+from lrdecay_cli.app.sources import Request, check_stack, group_maps_of, is_map
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.schedule import Schedule, TrainingPlan
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from lrdecay_cli.app import quick
 from lrdecay_cli.app.caching import Caching
+from lrdecay_cli.app.clean_process import stdout_kept_clean
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import find_config, read_bytes, read_map
@@ -189,7 +188,14 @@ def _audit(config: str, request: Request, change: Callable[[Any], None] | None =
 
 
 def check_stack(config: str, *, what: str = "config", needed: Sequence[str] = _NEEDED) -> None:
-    """Raise LrdecayError, about ``config``, unless torch and mmengine are installed. Nothing is imported."""
+    """Raise LrdecayError, about ``config``, unless torch and mmengine can be had. Nothing is imported."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        # Intel's library, which torch loads, would end the process without a word.
+        raise LrdecayError(
+            "the working directory is gone", where=config, remedy="change to one that is there"
+        ) from error
     missing = [package for package in needed if importlib.util.find_spec(package) is None]
     if missing:
         raise LrdecayError(
@@ -211,17 +217,3 @@ def is_map(source: str) -> bool:
         # Missing or broken: reading it as a map tells what is wrong, and where, without torch.
         return True
     return "schema_version" in keys or keys.isdisjoint(_CONFIG_KEYS)
-
-
-@contextmanager
-def stdout_kept_clean() -> Iterator[None]:
-    """Send what a config's own code writes to stdout, C code and child processes included, to stderr."""
-    sys.stdout.flush()
-    saved = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(saved, 1)
-        os.close(saved)

@@ -97,11 +97,7 @@ def write_baselines(folder: str, maps: Iterable[GroupMap], *, write: bool = True
         path = baseline_path(folder, group_map.config.path)
         state, changes = _standing(path, group_map)
         if write and state != "unchanged":
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise LrdecayError(f"cannot write: {error.strerror or error}", where=str(path)) from error
-            write_text(path, to_json(group_map))
+            write_text(path, to_json(group_map), make_folders=True)
             state = "written" if state == "missing" else "updated"
         yield BaselineRecord(group_map.config.path, path.as_posix(), state, changes)
 

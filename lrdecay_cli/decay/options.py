@@ -51,6 +51,8 @@ def read_decay_rate(given: Mapping[str, Any]) -> int | float:
 
 
 def _required(given: Mapping[str, Any], key: str) -> Any:
+    if not isinstance(given, Mapping):
+        raise DecayError(f"it is a {type(given).__name__}, not a dict", where=SECTION, remedy="write dict(...)")
     if given.get(key) is not None:
         return given[key]
     if key in given:

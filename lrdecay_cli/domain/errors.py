@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lrdecay_cli.domain.printing import printable
+
 
 class LrdecayError(Exception):
     """Something that keeps lrdecay from judging: exit code 2, one line on stderr.
@@ -22,10 +24,10 @@ class LrdecayError(Exception):
         super().__init__(self.line())
 
     def line(self) -> str:
-        """The message as one line: ``where: problem; remedy``."""
+        """The message as one line: ``where: problem; remedy``, control characters as escapes."""
         head = f"{self.where}: {self.problem}" if self.where else self.problem
         text = f"{head}; {self.remedy}" if self.remedy else head
-        return " ".join(text.split())
+        return printable(" ".join(text.split()))
 
 
 class Interrupted(LrdecayError):  # noqa: N818

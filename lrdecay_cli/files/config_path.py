@@ -39,6 +39,8 @@ def find_config(given: str) -> Path:
         raise LrdecayError("is a directory, not a config", where=given, remedy="give one config file")
     if not path.exists():
         raise LrdecayError("no such config", where=given, remedy=_nearest(path.name, _siblings(path.parent)))
+    if not path.is_file():
+        raise LrdecayError("is no regular file", where=given)
     if path.suffix not in SUFFIXES:
         raise LrdecayError(f"a config ends in {', '.join(SUFFIXES)}", where=given)
     return path

@@ -11,6 +11,9 @@ import msgspec
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
 
+LARGEST = 1 << 28
+"""Bytes. A map of 50,000 groups of a tensor each has a tenth of that."""
+
 
 def read_map(path: str) -> GroupMap:
     """Read a group map from a file, or from stdin for ``-``. LrdecayError tells the JSON path of what is wrong."""
@@ -32,11 +35,19 @@ def read_map(path: str) -> GroupMap:
 def read_bytes(path: str) -> bytes:
     """What is in the file, or on stdin for ``-``, without a byte order mark. LrdecayError if it cannot be read."""
     try:
-        raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        if path == "-" and sys.stdin is None:
+            raise LrdecayError("stdin is closed", where=path)
+        if path == "-":
+            raw = sys.stdin.buffer.read(LARGEST + 1)
+        else:
+            with Path(path).open("rb") as file:
+                raw = file.read(LARGEST + 1)
     except FileNotFoundError as error:
         raise LrdecayError("no such file", where=path) from error
     except OSError as error:
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=path) from error
+    if len(raw) > LARGEST:
+        raise LrdecayError(f"is larger than {LARGEST >> 20} MiB, or has no end", where=path)
     return raw.removeprefix(b"\xef\xbb\xbf")
 
 

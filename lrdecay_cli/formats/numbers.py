@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lrdecay_cli.domain.printing import printable as printable
 from lrdecay_cli.domain.report import Branch, Kind
 
 NOTHING = "–"
@@ -25,11 +26,6 @@ def cell_text(value: Any, kind: Kind) -> str:
     if kind == "share":
         return f"{value:.1%}"
     return printable(str(value))
-
-
-def printable(text: str) -> str:
-    """``text`` with control characters as escapes: a name from a strange config must not steer a terminal."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def bar_length(value: Any, full: float, width: int = _BAR) -> float:

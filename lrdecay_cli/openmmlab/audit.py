@@ -37,6 +37,7 @@ from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, reso
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor
 from lrdecay_cli.openmmlab.devices import check_device
 from lrdecay_cli.openmmlab.explaining import clearer_failure, explain_groups, layer_depth_of, seen_model
+from lrdecay_cli.openmmlab.failures import READING, explained
 from lrdecay_cli.openmmlab.plain_values import number, plain, type_name
 from lrdecay_cli.openmmlab.quiet import quiet_stack
 from lrdecay_cli.openmmlab.reading import read_groups
@@ -82,10 +83,12 @@ def audit(
                 built = build_optimizer(loaded, model, config)
             except LrdecayError as error:
                 raise clearer_failure(error, loaded, model, config) from error
-        source = ConfigSource(config, resolved_sha256(loaded), plain(overrides))
-        return group_map_of(
-            loaded, source, model, built, device, (*stand_ins, *built_model.stand_ins, *built.stand_ins)
-        )
+        # A config's values, and what its own classes give back, may be of any kind.
+        with explained(READING, config):
+            source = ConfigSource(config, resolved_sha256(loaded), plain(overrides))
+            return group_map_of(
+                loaded, source, model, built, device, (*stand_ins, *built_model.stand_ins, *built.stand_ins)
+            )
 
 
 def group_map_of(

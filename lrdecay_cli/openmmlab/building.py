@@ -71,6 +71,9 @@ def check_trainable(config: Config, where: str) -> None:
         raise LrdecayError("config has no 'optim_wrapper'", where=where, remedy=remedy, status="no-optim-wrapper")
     if not isinstance(wrapper, Mapping):
         raise LrdecayError(f"optim_wrapper is a {type_name(type(wrapper))}, not a dict", where=where)
+    scope = config.get("default_scope")
+    if scope is not None and not isinstance(scope, str):
+        raise LrdecayError(f"default_scope is a {type_name(type(scope))}, not a string", where=where)
 
 
 def build_model(config: Config, where: str, device: str, *, initialised: bool = False) -> BuiltModel:

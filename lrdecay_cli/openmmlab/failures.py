@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.printing import said_by
 from lrdecay_cli.openmmlab.needed_packages import Need, chain, needed_package
 from lrdecay_cli.openmmlab.plain_values import type_name
 from lrdecay_cli.openmmlab.refusals import NotHereError
@@ -18,6 +19,7 @@ from lrdecay_cli.openmmlab.refusals import NotHereError
 LOADING = "config does not load"
 BUILDING = "model does not build"
 GROUPING = "constructor fails"
+READING = "groups cannot be read"
 
 
 @contextmanager
@@ -25,7 +27,7 @@ def explained(stage: str, where: str, config: Any = None) -> Iterator[None]:
     """Turn whatever is raised in here into a LrdecayError that names the stage and the place.
 
     Args:
-        stage: LOADING, BUILDING or GROUPING.
+        stage: LOADING, BUILDING, GROUPING or READING.
         where: the config, as the user gave it.
         config: the loaded config, to find the key that names a type which failed.
     """
@@ -61,7 +63,19 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
         missing = re.search(r'(?<=")[^"]+(?=")|[\w./\\~-]+\.(?:py|json|ya?ml)', text)
         remedy = "check _base_" if stage == LOADING else "check the path in the config"
         return LrdecayError(f"missing file {missing.group() if missing else text}", where=where, remedy=remedy)
+    if stage == LOADING and _called_what_is_lazy(error):
+        problem = "an import makes it a lazy config, in which nothing that is imported can be called"
+        return LrdecayError(f"{failing}: {problem}", where=where, remedy="call it by __import__, or in a module")
     return LrdecayError(f"{failing}: {type(error).__name__}: {text}", where=where)
+
+
+def _called_what_is_lazy(error: BaseException) -> bool:
+    """Whether mmengine's placeholder of something imported was called: it raises an error without a word."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    raised_in = None if trace is None else trace.tb_frame.f_globals.get("__name__")
+    return isinstance(error, RuntimeError) and not error.args and raised_in == "mmengine.config.lazy"
 
 
 def _subject(error: BaseException, config: Any) -> str:
@@ -73,7 +87,7 @@ def _subject(error: BaseException, config: Any) -> str:
 
 def _first_line(error: BaseException) -> str:
     # str() of a KeyError is the repr of its message.
-    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else said_by(error)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0] if lines else "no message"
 

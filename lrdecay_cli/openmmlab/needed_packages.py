@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lrdecay_cli.domain.printing import said_by
+
 # Bounds within which mmdet 3.3, mmpretrain 1.2 and mmengine 0.10 work: newer releases dropped what they import.
 _KNOWN_VERSIONS = {"transformers": (">=4.40", "<4.46"), "setuptools": ("", "<81"), "numpy": ("", "<2")}
 _DISTRIBUTIONS = {
@@ -67,7 +69,7 @@ class Need:
 def needed_package(error: BaseException) -> Need | None:
     """The package that ``error``, or what led to it, is for want of; None if it is about something else."""
     for one in chain(error):
-        text = str(one)
+        text = said_by(one)
         if _NUMPY_2.search(text) and (installed := _version("numpy")):
             return Need("numpy", installed)
         for pattern in _ASKS:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.domain.printing import said_by
 from lrdecay_cli.openmmlab.patching import patched
 from lrdecay_cli.openmmlab.process_group import lone_process_group
 from lrdecay_cli.openmmlab.stand_ins import refusing_module
@@ -40,7 +41,7 @@ def build_with_second_tries(build: Callable[[], _Built], told: Callable[[StandIn
             try:
                 return build()
             except Exception as error:
-                message = str(error).lower()
+                message = said_by(error).lower()
                 helpful = next((one for one in left if one.missing in message), None)
                 if helpful is None:
                     raise

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.printing import said_by
 from lrdecay_cli.files.config_path import find_config
 
 _MACHINE = ("out of memory", "can't allocate", "cannot allocate", "too many open files", "no space left")
@@ -34,7 +35,7 @@ def _by_machine(error: LrdecayError) -> bool:
     cause = error.__cause__
     if isinstance(cause, (MemoryError, OSError)):
         return not isinstance(cause, FileNotFoundError)
-    return any(sign in str(cause).lower() for sign in _MACHINE)
+    return cause is not None and any(sign in said_by(cause).lower() for sign in _MACHINE)
 
 
 def _shipping_package(config: str) -> str | None:

@@ -91,6 +91,8 @@ def _be_a_child(name: str, work: Work, writer: int, parent: int, verbose: bool) 
     try:
         # A group of its own: what the child starts is killed with it, and Ctrl-C reaches the parent alone.
         os.setpgid(0, 0)
+        # Ending in order is the parent's business.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _die_with(parent)
         _mute(verbose)
         answer = work(name)

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -72,7 +73,9 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            self._file.close()
+            # What could not be written has been told.
+            with suppress(OSError):
+                self._file.close()
 
     def done(self, config: str) -> Done | None:
         """What is known of a config, None if it must be built."""
@@ -92,8 +95,11 @@ class Journal:
             dict(files),
             content_hash(str(map_file)) if map_file else "",
         )
-        self._file.write(msgspec.json.encode(done) + b"\n")
-        self._file.flush()
+        try:
+            self._file.write(msgspec.json.encode(done) + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise LrdecayError(f"cannot write: {error.strerror}", where=str(self.path)) from error
 
     def key(self, config: str) -> str:
         """Hash of a config's name, place and text, of the options, and of the versions of lrdecay and the stack."""

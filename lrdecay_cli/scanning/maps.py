@@ -26,6 +26,4 @@ def check_maps(folder: Path, configs: Iterable[str]) -> None:
 
 def write_map(folder: Path, config: str, group_map: GroupMap) -> None:
     """Write one map, whole or not at all. LrdecayError if that fails, or a number is not one that JSON can hold."""
-    path = map_path(folder, config)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, to_json(group_map))
+    write_text(map_path(folder, config), to_json(group_map), make_folders=True)

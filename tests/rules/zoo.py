@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules import RULES
@@ -51,10 +50,7 @@ def statistics(rows: list[Row]) -> list[tuple[str, str, int, int]]:
 def main() -> None:
     rows: list[Row] = []
     for config in configs():
-        try:
-            rows += rows_of(audit(config))
-        except LrdecayError as error:
-            sys.exit(error.line())
+        rows += rows_of(audit(config))
     with GOLDEN.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerows([COLUMNS, *rows])

@@ -66,7 +66,7 @@ def _is_word(key: str, name: str) -> bool:
     start = name.find(key)
     while start >= 0:
         before, behind = name[:start][-1:], name[start + len(key) :][:1]
-        if not (before.isalpha() and key[0].isalpha()) and not (behind.isalpha() and key[-1].isalpha()):
+        if not (before.isalpha() and key[:1].isalpha()) and not (behind.isalpha() and key[-1:].isalpha()):
             return True
         start = name.find(key, start + 1)
     return False

@@ -1,0 +1,111 @@
+"""Configs that do more than they should, beside ordinary ones: the report on the others, and on them, is as ever."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrdecay_cli.app.main import run
+from lrdecay_cli.scanning.building import preload
+from lrdecay_cli.scanning.children import in_children
+from tests.commands.running import lrdecay
+from tests.hardening.odd_configs import HARMLESS_TO_OTHERS, ORDINARY_NAMES, write_configs
+
+ORDINARY, LAST = f"{ORDINARY_NAMES[0]}.py", f"{ORDINARY_NAMES[-1]}.py"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("odd")
+
+
+@pytest.fixture(scope="module")
+def statuses(folder: Path) -> dict[str, str]:
+    return write_configs(folder)
+
+
+def without_config(document: dict[str, Any]) -> dict[str, Any]:
+    """A document without what tells the config that it is about from others."""
+    kept = {
+        key: value for key, value in document.items() if key not in ("config", "training", "before", "after", "checked")
+    }
+    if "findings" in kept:
+        kept["findings"] = sorted({(one["code"], one["message"]) for one in kept["findings"]})
+    return kept
+
+
+def test_a_scan_of_all_of_them(folder: Path, statuses: dict[str, str]) -> None:
+    options = ["--timeout", "8", "--memory", "1", "--device", "meta", "--maps", "maps", "--format", "json"]
+    result = lrdecay("scan", *statuses, *options, cwd=folder)
+    assert (result.code, result.err) == (1, "")
+    records = {record["config"]: record for record in json.loads(result.out)["records"]}
+    assert {name: record["status"] for name, record in records.items()} == dict(sorted(statuses.items())), records
+    maps = {name: json.loads((folder / "maps" / name).with_suffix(".json").read_text())
+            for name, status in statuses.items() if status == "ok"}  # fmt: skip
+    odd = [name for name in maps if without_config(maps[name]) != without_config(maps[ORDINARY])]
+    assert odd == []
+    # Nothing was left behind but what was asked for.
+    assert {entry.name for entry in folder.iterdir()} == {*statuses, "maps", "modules"}
+
+
+def test_each_inspected_compared_and_checked(
+    folder: Path, statuses: dict[str, str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "out").mkdir()
+    preload([ORDINARY])
+    names = [name for name, status in statuses.items() if status == "ok" and name != ORDINARY]
+    monkeypatch.chdir(folder)
+    plain = run_apart({f"{number}": command for number, command in enumerate(commands_for(ORDINARY))})
+    ordinary = [without_config(json.loads(text)) for code, text in plain.values() if code == 0]
+    ends = run_apart(
+        {
+            f"{name}:{number}": commands_for(name)[number]
+            for turn, name in enumerate(names)
+            for number in ((1, 2, 3) if name.removesuffix(".py") in HARMLESS_TO_OTHERS else (0, 1 + turn % 3))
+        }
+    )
+    bad = []
+    for name_number, (code, text) in ends.items():
+        name, _, number = name_number.partition(":")
+        try:
+            same = code == 0 and without_config(json.loads(text)) == ordinary[int(number)]
+        except ValueError:
+            same = False
+        if number == "0":
+            same = same and (folder / "out" / f"{name}.json").read_text() == text
+        if not same:
+            bad.append(f"{commands_for(name)[int(number)]}: {code}, {text:.300}")
+    assert not bad, "\n".join(bad)
+    assert len(ordinary) == 4
+    assert capfd.readouterr() == ("", "")
+
+
+def commands_for(name: str) -> list[list[str]]:
+    meta = ["--device", "meta", "--format", "json"]
+    return [
+        ["inspect", name, *meta, "--output", f"json=out/{name}.json"],
+        ["diff", name, LAST, *meta],
+        ["diff", LAST, name, *meta],
+        ["check", name, LAST, *meta, "--exit-zero"],
+    ]
+
+
+def run_apart(commands: dict[str, list[str]]) -> dict[str, tuple[int, str]]:
+    """Exit code and stdout of each command, run in a process of its own with stdout in a file."""
+
+    def work(name: str) -> bytes:
+        captured = os.open(f"out/{name}", os.O_CREAT | os.O_TRUNC | os.O_RDWR)
+        os.dup2(captured, 1)
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        code = run(commands[name])
+        sys.stdout.flush()
+        return str(code).encode()
+
+    outcomes = in_children(list(commands), work, jobs=os.cpu_count() or 1, timeout=120)
+    codes = {outcome.name: int(outcome.answer or b"-1") for outcome in outcomes}
+    return {name: (codes[name], Path("out", name).read_text(errors="replace")) for name in commands}
