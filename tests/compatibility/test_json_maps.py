@@ -7,14 +7,16 @@ import json
 import pytest
 
 from lrdecay_cli.app.main import run
+from lrdecay_cli.domain.group_map import Constructor
 from lrdecay_cli.files import to_json, write_text
 from tests.group_maps import group_map
 
-# Command: (its arguments, the exit code that they ask for). Layer 0 of B trains at twice the base lr.
+DECAY = Constructor("LearningRateDecayOptimizerConstructor", {"decay_rate": 0.5, "num_layers": 1})
+# Command: (its arguments, the exit code that they ask for, something that every format must say). Layer 0 of B trains at twice the base lr.
 COMMANDS = {
-    "inspect": (["inspect", "A", "--by", "parameter"], 0),
-    "diff": (["diff", "A", "B"], 1),
-    "check": (["check", "B"], 1),
+    "inspect": (["inspect", "A"], 0, "layer_0"),
+    "diff": (["diff", "A", "B"], 1, "backbone.conv"),
+    "check": (["check", "B"], 1, "LRD301"),
 }
 
 
@@ -26,17 +28,17 @@ def maps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             "layer_0": dict(layer_id=0, lr_scale=scale, lr=0.1 * scale, parameters={"backbone.conv.weight": (8, 3)}),
             "layer_1": dict(layer_id=1, lr_scale=1.0, parameters={"head.weight": (4, 8)}),
         }
-        write_text(folder / f"{name}.json", to_json(group_map(groups)))
+        write_text(folder / f"{name}.json", to_json(group_map(groups, constructor=DECAY)))
     return {name: str(folder / f"{name}.json") for name in "AB"}
 
 
 @pytest.mark.parametrize("format_name", ["rich", "text", "json", "markdown", "csv"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_format(command: str, format_name: str, maps: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    arguments, code = COMMANDS[command]
+    arguments, code, named = COMMANDS[command]
     assert run([*(maps.get(one, one) for one in arguments), "--format", format_name]) == code
     said = capsys.readouterr()
     assert said.err == ""
-    assert "backbone.conv" in said.out
+    assert named in said.out
     if format_name == "json":
         json.loads(said.out)
