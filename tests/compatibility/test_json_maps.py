@@ -12,7 +12,7 @@ from lrdecay_cli.files import to_json, write_text
 from tests.group_maps import group_map
 
 DECAY = Constructor("LearningRateDecayOptimizerConstructor", {"decay_rate": 0.5, "num_layers": 1})
-# Command: (its arguments, the exit code that they ask for, something that every format must say). Layer 0 of B trains at twice the base lr.
+# Command: (its arguments, their exit code, what every format must name). Layer 0 of B trains at twice the base lr.
 COMMANDS = {
     "inspect": (["inspect", "A"], 0, "layer_0"),
     "diff": (["diff", "A", "B"], 1, "backbone.conv"),

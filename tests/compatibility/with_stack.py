@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__, "../../..").resolve()
 CONFIGS = ("sample_configs/convnext-t_layer-wise.py", "sample_configs/resnet-50_default.py")
-STACK = re.compile(r"(.*-)?(mmengine|mmcv|mmdet|mmpretrain)\b.*|transformers|numpy|setuptools")
+STACK = re.compile(r"(.*-)?(mmengine|mmcv|mmdet(ection)?|mmpretrain|mmcls)\b.*|transformers|numpy|setuptools")
 
 
 def main() -> None:
