@@ -59,6 +59,10 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
 
                 error = told_where(error, arguments)
             return _fail(error.line(), INTERRUPTED if isinstance(error, Interrupted) else CANNOT_JUDGE)
+        from lrdecay_cli.app.stack_faults import stack_fault
+
+        if fault := stack_fault(error):
+            return _fail(fault)
         said = " ".join(f"{type(error).__name__}: {error}".split())
         return _fail(f"internal error: {said}; please report it with the output of --traceback")
 

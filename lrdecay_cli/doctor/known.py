@@ -84,14 +84,14 @@ PAIRS = (
     # last with which mmdet catches what they raise, and with which its own GLIP builds. 4.45 is well within both.
     Pair(
         "mmpretrain",
-        "",
+        "<1.3",
         "transformers",
         "<4.52",
         "error",
         "mmpretrain's models do not import, and from 4.56 on, or with a backbone of its, mmdet's neither",
         "transformers<4.46",
     ),
-    Pair("mmdet", "", "transformers", "<4.56", "warning", "GLIP configs do not build", "transformers<4.46"),
+    Pair("mmdet", "<3.4", "transformers", "<4.56", "warning", "GLIP configs do not build", "transformers<4.46"),
     # mmengine/optim/optimizer/builder.py: both bring an Adafactor, and only 0.10.6 gives torch's another name.
     Pair(
         "torch",
