@@ -27,11 +27,12 @@ TESTS = (
 NEED_MORE = (
     *("tests/analysis/test_explaining.py", "tests/decay/test_against_*.py", "tests/formats/test_html_*.py"),
     *("tests/decay/constructors/test_against_the_stack.py", "tests/decay/constructors/test_custom_keys.py"),
+    "tests/doctor/test_needs.py",
 )
 """Files that ask the real stack, or a browser."""
 ASK_THE_STACK = (
     *("test_this_environment", "test_interrupt", "test_pip_agrees"),
-    *("test_limits_of_the_installed", "test_the_folders_are_those", "test_a_base_of_the_zoo"),
+    *("test_limits_of_the_installed", "test_a_base_of_the_zoo"),
 )
 """Tests that do, in other files."""
 RUNS = 21
