@@ -72,6 +72,10 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
             return _fail(error.line(), INTERRUPTED if isinstance(error, Interrupted) else CANNOT_JUDGE)
         if isinstance(error, OSError) and (trouble := _trouble_here(error)):
             return _fail(trouble)
+        from lrdecay_cli.app.stack_faults import stack_fault
+
+        if fault := stack_fault(error):
+            return _fail(fault)
         said = " ".join(f"{type(error).__name__}: {said_by(error)}".split())
         return _fail(f"internal error: {said}; please report it with the output of --traceback")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lrdecay_cli.doctor import commands
 from lrdecay_cli.doctor.bounds import asserted_ranges
-from lrdecay_cli.doctor.known import LIBRARIES, MMCV_RANGE, OPTIONALS, PAIRS, Pair
+from lrdecay_cli.doctor.known import LIBRARIES, MMCV_RANGE, OPTIONALS, PAIRS, PROVIDERS, SHARED, Pair
 from lrdecay_cli.doctor.survey import Survey
 from lrdecay_cli.doctor.versions import common_range, public, release, satisfies
 from lrdecay_cli.domain.diagnosis import Issue, Need
@@ -17,7 +17,7 @@ _ORDER = ("error", "warning", "info")
 def issues(found: Survey) -> tuple[Issue, ...]:
     """Everything that does not fit, the worst first, each once."""
     told = [*_absent(found), *_orphans(found), *_asserted(found), *_known(found), *_torchvision(found)]
-    told += [*_two_mmcv(found), *_no_pkg_resources(found), *_no_operators(found)]
+    told += [*_two_in_one_folder(found), *_no_pkg_resources(found), *_no_operators(found)]
     worst: dict[tuple[str, str | None], int] = {}
     for issue in told:
         cause = (issue.package, issue.command)
@@ -32,7 +32,7 @@ def needs(found: Survey) -> tuple[Need, ...]:
     return tuple(
         Need(one.package, one.zoo, one.folders, one.which, _optional_command(found, one.install))
         for one in OPTIONALS
-        if one.zoo in found and one.package not in found
+        if one.zoo in found and one.package not in found and satisfies(found.version(one.zoo), one.versions)
     )
 
 
@@ -89,7 +89,7 @@ def _asserted(found: Survey) -> Iterator[Issue]:
                     f"{package} {found.version(package)} does not fit {library} {found.version(library)}, "
                     f"which takes {within}",
                     f"{library} does not import",
-                    mend or commands.change(f"{package}{within}"),
+                    mend or commands.exchange(found, package, f"{commands.usual(found, package)}{within}"),
                 )
 
 
@@ -109,8 +109,8 @@ def _mend(found: Survey, pair: Pair) -> str | None:
         if pair.package == "python":
             return None
         return commands.complete_stack(found)
-    recorded = found.packages[pair.other].distributions
-    return commands.change(pair.install.format(distribution=recorded[0].split()[0] if recorded else "opencv-python"))
+    requirement = pair.install.format(distribution=commands.usual(found, pair.other))
+    return commands.exchange(found, pair.other, requirement) if pair.other in SHARED else commands.change(requirement)
 
 
 def _torchvision(found: Survey) -> Iterator[Issue]:
@@ -147,23 +147,30 @@ def _built_apart(found: Survey) -> bool:
     return len(builds) == 2 and None not in builds and builds[0] != builds[1]
 
 
-def _two_mmcv(found: Survey) -> Iterator[Issue]:
-    package = found.packages.get("mmcv")
-    if package is None or len(package.distributions) < 2:
-        return
-    keep = next((one for one in package.distributions if not one.startswith("mmcv-lite ")), "")
-    keep = keep if package.operators else f"mmcv-lite {public(package.version or '')}"
-    removed = " ".join(one.split()[0] for one in package.distributions)
-    again = commands.change(keep.replace(" ", "=="))
-    if package.operators:
-        again = commands.mmcv(found, f"=={public(package.version or '')}")
-    yield Issue(
-        "warning",
-        "mmcv",
-        f"{' and '.join(package.distributions)} are both installed and share the folder mmcv",
-        f"what imports is {package.version}; removing or updating either breaks it",
-        f"pip uninstall -y {removed} && {again}",
-    )
+def _two_in_one_folder(found: Survey) -> Iterator[Issue]:
+    for name in SHARED:
+        package = found.packages.get(name)
+        if package is None or len(package.distributions) < 2:
+            continue
+        yield Issue(
+            "warning",
+            name,
+            f"{' and '.join(package.distributions)} are both installed and share the folder {name}",
+            f"what imports is {package.version}; removing or updating either breaks it",
+            f"pip uninstall -y {' '.join(commands.distributions(found, name))} && {_again(found, name)}",
+        )
+
+
+def _again(found: Survey, name: str) -> str:
+    """Installs what imports now, after everything that brings it was removed."""
+    package = found.packages[name]
+    version = public(package.version or "")
+    fitting = [one.split()[0] for one in package.distributions if one.split()[1] == version]
+    keep = next(iter(fitting or commands.distributions(found, name)))
+    if name == "mmcv" and keep in PROVIDERS[name]:
+        # These are the same files but for the operators.
+        keep = "mmcv" if package.operators else "mmcv-lite"
+    return commands.change(f"{keep}=={version}", commands.mmcv_index(found) if keep == "mmcv" else "")
 
 
 def _no_pkg_resources(found: Survey) -> Iterator[Issue]:

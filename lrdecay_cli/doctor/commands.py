@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lrdecay_cli.doctor.known import LIBRARIES
+import re
+
+from lrdecay_cli.doctor.known import LIBRARIES, PROVIDERS
 from lrdecay_cli.doctor.survey import Survey
 from lrdecay_cli.doctor.versions import label, public, release
 
@@ -35,19 +37,44 @@ def change(requirement: str, options: str = "") -> str:
     return _pip([requirement], " ".join(filter(None, ["--no-deps", options])))
 
 
+def exchange(found: Survey, package: str, requirement: str, options: str = "") -> str:
+    """Exchange the version of a package; what brings its folder under another name is taken away first.
+
+    Two distributions in one folder overwrite each other, and what removes either breaks the other.
+    """
+    others = [name for name in distributions(found, package) if not _names(requirement, name)]
+    step = change(requirement, options)
+    return f"pip uninstall -y {' '.join(others)} && {step}" if others else step
+
+
+def distributions(found: Survey, package: str) -> list[str]:
+    """Names of the distributions that bring a package."""
+    return [one.split()[0] for one in found.packages[package].distributions]
+
+
+def usual(found: Survey, package: str) -> str:
+    """Name of the distribution to install for a package: the one that brings it, unless that is a fork."""
+    known = PROVIDERS[package]
+    return next((name for name in distributions(found, package) if name in known), known[0])
+
+
 def mmcv(found: Survey, within: str) -> str:
     """An mmcv in a range: one with operators where there was one, from wheels that fit torch, else mmcv-lite."""
     package = found.packages.get("mmcv")
     if package is None:
         return install(found, f"mmcv-lite{within}")
     if not package.operators:
-        return change(f"mmcv-lite{within}")
+        return exchange(found, "mmcv", f"mmcv-lite{within}")
+    return exchange(found, "mmcv", f"mmcv{within}", mmcv_index(found))
+
+
+def mmcv_index(found: Survey) -> str:
+    """Option of pip for the wheels of mmcv that fit the installed torch."""
     torch = found.version("torch")
     numbers = release(torch)[:2]
     build = label(torch)
     # Where there is no label (macOS, conda) pip compiles it, which also gives an mmcv that fits.
-    index = f"{_MMCV_INDEX}/{build}/torch{numbers[0]}.{numbers[1]}/index.html" if build and len(numbers) == 2 else ""
-    return change(f"mmcv{within}", f"-f {index}" if index else "")
+    return f"-f {_MMCV_INDEX}/{build}/torch{numbers[0]}.{numbers[1]}/index.html" if build and len(numbers) == 2 else ""
 
 
 def torchvision(found: Survey) -> str:
@@ -80,4 +107,4 @@ def _pip(requirements: list[str], options: str) -> str:
 
 
 def _names(requirement: str, package: str) -> bool:
-    return requirement.startswith(package) and not requirement[len(package) :][:1].isalnum()
+    return requirement.startswith(package) and not re.match(r"[\w.-]", requirement[len(package) :])

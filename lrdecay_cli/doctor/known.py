@@ -17,6 +17,7 @@ PROVIDERS: dict[str, tuple[str, ...]] = {
     "mmcv": ("mmcv", "mmcv-lite", "mmcv-full"),
     "mmdet": ("mmdet",),
     "mmpretrain": ("mmpretrain",),
+    "mmcls": ("mmcls",),
     "mmseg": ("mmsegmentation",),
     "mmpose": ("mmpose",),
     "mmrotate": ("mmrotate",),
@@ -38,10 +39,13 @@ PROVIDERS: dict[str, tuple[str, ...]] = {
     "detectron2": ("detectron2",),
     "pkg_resources": ("setuptools",),
 }
-"""Import name of every package that is looked for, with the distributions that may bring it."""
+"""Import name of every package that is looked for, with the distributions that bring it; any other is a fork."""
 
 LIBRARIES = ("mmdet", "mmpretrain", "mmseg", "mmpose", "mmrotate", "mmdet3d", "mmyolo", "mmaction", "mmocr")
 """Packages with models for mmengine; there must be one."""
+
+SHARED = ("mmengine", "mmcv", *LIBRARIES)
+"""Packages that there are forks of, under the same import name."""
 
 MMCV_RANGE = ">=2.0.0rc4,<2.2.0"
 """The mmcv that mmdet 3.3.0 takes, for a machine that has no mmdet to ask yet."""
@@ -58,7 +62,7 @@ class Pair(NamedTuple):
     why: str
     """What happens otherwise."""
     install: str | None
-    """The requirement that mends it; None if only another environment does."""
+    """The requirement that mends it, ``{distribution}`` for what brings it; None if only another environment does."""
     only_with: str | None = None
     """A further package that must be there for it to matter."""
 
@@ -67,18 +71,27 @@ _ABI = "it was compiled for numpy 1 and does not import under numpy 2"
 
 PAIRS = (
     Pair("mmdet", "", "mmdet", ">=3", "error", "MMDetection 2 is not built on mmengine", None),
+    Pair(
+        "mmdet",
+        ">=3",
+        "mmcls",
+        ">=1.0.0rc0",
+        "warning",
+        "it is built on mmcv 1, so that mmdet 3.0's own configs with a backbone of its do not load",
+        "mmcls==1.0.0rc6",
+    ),
     # Measured with mmpretrain 1.2.0 and mmdet 3.3.0: 4.51 is the last with which mmpretrain's models import; 4.55 the
     # last with which mmdet catches what they raise, and with which its own GLIP builds. 4.45 is well within both.
     Pair(
         "mmpretrain",
-        "",
+        "<1.3",
         "transformers",
         "<4.52",
         "error",
         "mmpretrain's models do not import, and from 4.56 on, or with a backbone of its, mmdet's neither",
         "transformers<4.46",
     ),
-    Pair("mmdet", "", "transformers", "<4.56", "warning", "GLIP configs do not build", "transformers<4.46"),
+    Pair("mmdet", "<3.4", "transformers", "<4.56", "warning", "GLIP configs do not build", "transformers<4.46"),
     # mmengine/optim/optimizer/builder.py: both bring an Adafactor, and only 0.10.6 gives torch's another name.
     Pair(
         "torch",
@@ -87,7 +100,7 @@ PAIRS = (
         ">=0.10.6",
         "error",
         "Adafactor of torch and of transformers are registered under one name, so it does not import",
-        "mmengine>=0.10.6,<1.0.0",
+        "{distribution}>=0.10.6,<1.0.0",
         only_with="transformers",
     ),
     # pkgutil.find_loader, which mmengine's default constructor asks for compiled operators with, is gone.
@@ -109,6 +122,8 @@ class Optional(NamedTuple):
     zoo: str
     folders: tuple[str, ...]
     which: str = ""
+    versions: str = ""
+    """Those of the zoo; empty for all."""
 
 
 # Found in the sources of mmdet 3.3.0 and mmpretrain 1.2.0 and in the models of their zoos. Left out is what is asked
@@ -122,6 +137,16 @@ OPTIONALS = (
         "mmdet",
         ("convnext", "deepsort", "reid", "rtmdet", "strongsort", "timm_example"),
         "those that name a module of mmpretrain",
+        ">=3.1",
+    ),
+    # Only its pre-releases are built on mmengine; with 1.0.0rc6 the ConvNeXt configs of mmdet 3.0.0 build.
+    Optional(
+        "mmcls",
+        "mmcls==1.0.0rc6",
+        "mmdet",
+        ("convnext", "rtmdet", "timm_example"),
+        "those that name a module of mmcls",
+        ">=3,<3.1",
     ),
     Optional("transformers", "transformers<4.46", "mmdet", ("glip", "grounding_dino", "mm_grounding_dino")),
     Optional(

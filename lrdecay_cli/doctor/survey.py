@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -16,6 +16,9 @@ from lrdecay_cli.doctor.versions import label
 from lrdecay_cli.domain.diagnosis import Package
 
 _VERSION_LINE = re.compile(r"^__version__\s*(?::\s*\w+\s*)?=\s*['\"]([^'\"]+)['\"]", re.MULTILINE)
+# Forks ask for their version by the name of their distribution.
+_VERSION_ASKED = re.compile(r"^__version__\s*=.*\bversion\(['\"]([\w.-]+)['\"]\)", re.MULTILINE)
+_RECORDED_PACKAGE = re.compile(r"^(\w+)/__init__\.py,", re.MULTILINE)
 # Packages with compiled operators that may be absent, and the module that holds them.
 _OPERATORS = {"mmcv": "_ext", "torchvision": "_C"}
 
@@ -59,14 +62,17 @@ def survey(providers: dict[str, tuple[str, ...]], path: Sequence[str] | None = N
     """Look for packages.
 
     Args:
-        providers: import name of each, with the distributions that may bring it.
+        providers: import name of each, with the distributions that usually bring it. Others, such as forks under a
+            name of their own, are found by what they install.
         path: folders to look in, as in ``sys.path``; None for where this process imports from, editable installs
             included.
     """
     packages: dict[str, Package] = {}
     orphans: dict[str, tuple[str, ...]] = {}
+    others = _by_content(providers, path)
     for name, distributions in providers.items():
-        recorded = tuple(found for one in distributions if (found := _recorded(one, path)))
+        usual = {one: found for one in distributions if (found := _recorded(one, path))}
+        recorded = tuple({**others[name], **usual}[one] for one in {**usual, **others[name]})
         spec = _spec(name, path)
         if spec is not None:
             packages[name] = _package(name, spec, recorded)
@@ -78,9 +84,7 @@ def survey(providers: dict[str, tuple[str, ...]], path: Sequence[str] | None = N
 def _package(name: str, spec: ModuleSpec, recorded: tuple[str, ...]) -> Package:
     folders = list(spec.submodule_search_locations or [])
     location = folders[0] if folders else str(spec.origin)
-    # Where two distributions share a folder, or a checkout hides an installed one, the files have the last word.
-    told = _VERSION_LINE.search(_read(Path(location, "version.py")))
-    version = told[1] if told else recorded[0].partition(" ")[2] if recorded else None
+    version = _version(_read(Path(location, "version.py")), recorded)
     operators = None
     if name in _OPERATORS:
         operators = PathFinder.find_spec(f"{name}.{_OPERATORS[name]}", folders) is not None or any(
@@ -89,6 +93,38 @@ def _package(name: str, spec: ModuleSpec, recorded: tuple[str, ...]) -> Package:
             for suffix in (".so", ".pyd", ".dylib")
         )
     return Package(name, version, recorded, location, label(version), operators)
+
+
+def _version(text: str, recorded: tuple[str, ...]) -> str | None:
+    """Where two distributions share a folder, or a checkout hides an installed one, the files have the last word."""
+    if told := _VERSION_LINE.search(text):
+        return told[1]
+    versions = {_normal(name): version for name, _, version in (one.partition(" ") for one in recorded)}
+    if (asked := _VERSION_ASKED.search(text)) and _normal(asked[1]) in versions:
+        return versions[_normal(asked[1])]
+    return next(iter(versions.values()), None)
+
+
+def _by_content(names: Iterable[str], path: Sequence[str] | None) -> dict[str, dict[str, str]]:
+    """By package: ``NAME VERSION`` of every distribution that installs it, by normalised name."""
+    found: dict[str, dict[str, str]] = {name: {} for name in names}
+    for distribution in metadata.distributions() if path is None else metadata.distributions(path=list(path)):
+        top = distribution.read_text("top_level.txt")
+        # Not every build backend writes it.
+        record = "" if top else distribution.read_text("RECORD") or ""
+        brought = {*(top or "").split(), *_RECORDED_PACKAGE.findall(record)}.intersection(found)
+        # Read for these alone, since it takes time, and what an interrupted pip leaves behind has none.
+        if not brought or not (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")):
+            continue
+        called = distribution.metadata["Name"]
+        for name in brought:
+            # What comes first on the path hides others of its name.
+            found[name].setdefault(_normal(called), f"{called} {distribution.version}")
+    return found
+
+
+def _normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def _spec(name: str, path: Sequence[str] | None) -> ModuleSpec | None:

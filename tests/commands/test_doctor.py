@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import time
@@ -155,3 +156,19 @@ def test_a_torch_that_does_not_load(name: str, tmp_path: Path, monkeypatch: pyte
     assert "\n" not in full.issues[0].line()
     assert full.trials is not None
     assert [trial.subject for trial in full.trials] == ["torch"]
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        # As mmengine 0.10.5 does beside torch 2.5 and transformers.
+        ("0.10.5", 'mmengine 0.10.5 does not go with torch .*; pip install --no-deps "mmengine>=0.10.6,<1.0.0"'),
+        ("0.10.7", "mmengine does not import: KeyError: 'registered'; lrdecay doctor --full shows what does"),
+    ],
+)
+def test_a_package_that_does_not_import_is_no_internal_error(version: str, said: str, tmp_path: Path) -> None:
+    environment(tmp_path, {"mmengine": version})
+    (tmp_path / "mmengine" / "__init__.py").write_text("raise KeyError('registered')")
+    result = lrdecay("inspect", SAMPLES / "resnet-50_default.py", PYTHONPATH=f"{tmp_path}:{SAMPLES.parent}")
+    assert (result.code, result.out) == (2, "")
+    assert re.fullmatch(f"lrdecay: {said}\n", result.err), result.err

@@ -39,16 +39,22 @@ def environment(folder: Path, packages: dict[str, Installed | str]) -> list[str]
         (home / "version.py").write_text(f"__version__ = {package.version!r}\n")
         for file in package.files:
             (home / file).touch()
-        record(folder, package.distribution or PROVIDERS[name][0], package.version, *package.requires)
+        distribution = package.distribution or PROVIDERS[name][0]
+        record(folder, distribution, package.version, *package.requires, top_level=name)
     return [str(folder)]
 
 
-def record(folder: Path, distribution: str, version: str, *requires: str) -> None:
-    """Record a distribution as installed, as pip does: without the local label that its files may know of."""
+def record(folder: Path, distribution: str, version: str, *requires: str, top_level: str = "") -> None:
+    """Record a distribution as installed, as pip does: without the local label that its files may know of.
+
+    ``top_level`` is the package that it brings, which setuptools writes down.
+    """
     info = folder / f"{distribution.replace('-', '_')}-{version.partition('+')[0]}.dist-info"
     info.mkdir(parents=True)
     lines = ["Metadata-Version: 2.1", f"Name: {distribution}", f"Version: {version.partition('+')[0]}"]
     (info / "METADATA").write_text("\n".join([*lines, *(f"Requires-Dist: {one}" for one in requires)]) + "\n")
+    if top_level:
+        (info / "top_level.txt").write_text(f"{top_level}\n")
 
 
 GOOD: dict[str, Installed | str] = {

@@ -16,7 +16,7 @@ from lrdecay_cli.doctor.diagnosing import diagnose
 from lrdecay_cli.doctor.known import OPTIONALS, PROVIDERS
 from lrdecay_cli.doctor.report import report
 from lrdecay_cli.doctor.survey import survey
-from tests.doctor.environments import GOOD, Installed, environment, record
+from tests.doctor.environments import GOOD, LIMITS, Installed, environment, record
 
 OLD_LIMITS = "mmcv_minimum_version = '2.0.0'\nassert mmcv_version <= digit_version(mmcv_maximum_version)\n"
 PINS = '"torch==2.1.2" "numpy==1.26.4"'
@@ -68,9 +68,49 @@ CASES: dict[str, tuple[dict[str, Installed | str | None], tuple[str, str, str, s
         {"transformers": "5.0.0", "mmpretrain": None},
         ("warning", "transformers", "GLIP configs do not build", 'pip install --no-deps "transformers<4.46"'),
     ),
+    "mmcls 0": (
+        {"mmcls": "0.25.0", "mmdet": Installed("3.0.0", code=LIMITS)},
+        ("warning", "mmcls", "mmcls 0.25.0 does not go with mmdet 3.0.0", 'pip install --no-deps "mmcls==1.0.0rc6"'),
+    ),
     "two Adafactors": (
         {"torch": "2.5.1", "torchvision": "0.20.1", "transformers": "4.45.2", "mmengine": "0.10.5"},
         ("error", "mmengine", "registered under one name", 'pip install --no-deps "mmengine>=0.10.6,<1.0.0"'),
+    ),
+    "two Adafactors, one with mmengine-lite": (
+        {
+            "torch": "2.5.1",
+            "torchvision": "0.20.1",
+            "transformers": "4.45.2",
+            "mmengine": Installed("0.10.5", "mmengine-lite"),
+        },
+        ("error", "mmengine", "under one name", 'pip install --no-deps "mmengine-lite>=0.10.6,<1.0.0"'),
+    ),
+    "a fork of mmcv": (
+        {"mmcv": Installed("2.3.6", "onedl-mmcv")},
+        (
+            "error",
+            "mmcv",
+            "mmcv 2.3.6 does not fit mmdet 3.3.0",
+            'pip uninstall -y onedl-mmcv && pip install --no-deps "mmcv-lite>=2.0.0rc4,<2.2.0"',
+        ),
+    ),
+    "a fork of mmengine": (
+        {"mmengine": Installed("0.8.0", "acme-mmengine")},
+        (
+            "error",
+            "mmengine",
+            "mmengine 0.8.0 does not fit mmpretrain 1.2.0",
+            'pip uninstall -y acme-mmengine && pip install --no-deps "mmengine>=0.8.3,<1.0.0"',
+        ),
+    ),
+    "an mmcv compiled without operators": (
+        {"mmcv": "2.2.0"},
+        (
+            "error",
+            "mmcv",
+            "mmcv 2.2.0 does",
+            'pip uninstall -y mmcv && pip install --no-deps "mmcv-lite>=2.0.0rc4,<2.2.0"',
+        ),
     ),
     "numpy 2 and old pycocotools": (
         {"torch": "2.4.0", "torchvision": "0.19.0", "numpy": "2.0.1", "pycocotools": "2.0.7"},
@@ -251,6 +291,22 @@ def test_two_mmcv_in_one_folder(tmp_path: Path) -> None:
     assert 'pip install --no-deps "mmcv-lite==2.1.0"' in [str(one.command)[-40:] for one in diagnose(path).issues]
 
 
+def test_a_fork_beside_what_it_is_a_fork_of(tmp_path: Path) -> None:
+    path = make(tmp_path, {})
+    record(tmp_path, "onedl-mmdetection", "3.5.1", top_level="mmdet")
+    (issue,) = diagnose(path).issues
+    assert issue.line() == (
+        "mmdet 3.3.0 and onedl-mmdetection 3.5.1 are both installed and share the folder mmdet: "
+        "what imports is 3.3.0; removing or updating either breaks it"
+    )
+    assert issue.command == ('pip uninstall -y mmdet onedl-mmdetection && pip install --no-deps "mmdet==3.3.0"')
+    # The fork was installed last: its files are there, and ask for their version like this.
+    (tmp_path / "mmdet" / "version.py").write_text("__version__ = version('onedl_mmdetection')\n")
+    (issue,) = diagnose(path).issues
+    assert issue.why.startswith("what imports is 3.5.1;")
+    assert str(issue.command).endswith('&& pip install --no-deps "onedl-mmdetection==3.5.1"')
+
+
 def test_a_record_without_files(tmp_path: Path) -> None:
     path = make(tmp_path, {"mmcv": None})
     record(tmp_path, "mmcv", "2.1.0")
@@ -279,7 +335,7 @@ def test_needs_end_when_they_are_met(tmp_path: Path) -> None:
     everything = dict.fromkeys({one.package for one in OPTIONALS} - {*GOOD}, "1.0")
     bare = diagnose(make(tmp_path / "bare", {}))
     assert [(need.package, need.zoo) for need in bare.needs] == [
-        (one.package, one.zoo) for one in OPTIONALS if one.package != "mmpretrain"
+        (one.package, one.zoo) for one in OPTIONALS if one.package not in ("mmpretrain", "mmcls")
     ]
     assert {need.package: need.command for need in bare.needs}["timm"] == f"pip install timm {PINS}"
     assert diagnose(make(tmp_path / "full", {**everything, "transformers": "4.45.2"})).needs == ()

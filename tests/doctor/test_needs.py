@@ -6,11 +6,15 @@ import importlib.util
 import re
 from collections import defaultdict
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+from lrdecay_cli.doctor.diagnosing import diagnose
 from lrdecay_cli.doctor.known import OPTIONALS
+from lrdecay_cli.doctor.versions import satisfies
+from tests.doctor.environments import GOOD, environment
 
 # (package, zoo): (the configs' text where they ask for it, a source file that asks for it, that file's text)
 EVIDENCE = {
@@ -37,6 +41,10 @@ def root(library: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
+def here(one) -> bool:  # type: ignore[no-untyped-def]
+    return satisfies(metadata.version(one.zoo), one.versions)
+
+
 @cache
 def texts(zoo: str) -> dict[str, str]:
     """All config text by folder of the zoo."""
@@ -46,10 +54,22 @@ def texts(zoo: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("one", OPTIONALS, ids=lambda one: f"{one.package} for {one.zoo}")
+# Of the versions that are not here, tests/compatibility tells.
+@pytest.mark.parametrize("one", [one for one in OPTIONALS if here(one)], ids=lambda one: f"{one.package} for {one.zoo}")
 def test_the_folders_are_those_whose_configs_ask_for_it(one) -> None:  # type: ignore[no-untyped-def]
     in_configs, file, in_source = EVIDENCE[one.package, one.zoo]
     asking = [folder for folder, text in texts(one.zoo).items() if re.search(in_configs, text)]
     assert [*one.folders] == [folder for folder in asking if folder != "_base_"]
     if file:
         assert in_source in (root(one.zoo) / file).read_text(encoding="utf-8")
+
+
+def test_the_zoo_of_mmdet_3_0_has_another_need(tmp_path: Path) -> None:
+    asked = {}
+    for version in ("3.0.0", "3.1.0", "3.3.0"):
+        path = environment(tmp_path / version, {**GOOD, "mmdet": version})
+        (tmp_path / version / "mmpretrain" / "__init__.py").unlink()
+        asked[version] = {need.package for need in diagnose(path).needs}
+    assert {"mmcls"} == asked["3.0.0"] - asked["3.1.0"]
+    assert {"mmpretrain"} == asked["3.1.0"] - asked["3.0.0"]
+    assert asked["3.1.0"] == asked["3.3.0"]

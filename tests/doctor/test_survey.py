@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from importlib import metadata
 from pathlib import Path
 
@@ -43,8 +44,7 @@ def test_a_mere_folder_is_no_package(tmp_path: Path) -> None:
 def test_a_package_that_nobody_recorded(tmp_path: Path) -> None:
     path = environment(tmp_path, {"mmdet": "3.3.0", "numpy": "1.26.4"})
     for info in tmp_path.glob("*.dist-info"):
-        (info / "METADATA").unlink()
-        info.rmdir()
+        shutil.rmtree(info)
     (tmp_path / "numpy" / "version.py").write_text("from ._version import __version__\n")
     found = survey(PROVIDERS, path)
     assert found.packages["mmdet"].version == "3.3.0"
@@ -55,3 +55,21 @@ def test_requirements_of_extras_bind_nobody(tmp_path: Path) -> None:
     requires = ("torchaudio (==2.0.1)", "torch (==1.0) ; extra == 'old'", "torch<3,>=2.0 ; python_version >= '3'")
     path = environment(tmp_path, {"torchvision": Installed("0.15.2", requires=requires)})
     assert survey(PROVIDERS, path).requirement("torchvision", "torch") == "<3,>=2.0"
+
+
+def test_what_a_distribution_of_any_name_brings(tmp_path: Path) -> None:
+    """With top_level.txt, as setuptools writes it, and without, as other build backends do."""
+    path = environment(tmp_path, {"mmcv": Installed("2.3.6", "onedl-mmcv"), "mmengine": Installed("0.10.12", "fork")})
+    info = tmp_path / "fork-0.10.12.dist-info"
+    (info / "top_level.txt").unlink()
+    (info / "RECORD").write_text("mmengine/__init__.py,,\nmmengine/mmdet/__init__.py,,\n")
+    # What an interrupted pip leaves behind.
+    (tmp_path / "~mcv-2.1.0.dist-info").mkdir()
+    (tmp_path / "~mcv-2.1.0.dist-info" / "top_level.txt").write_text("mmcv\n")
+    for name in ("mmcv", "mmengine"):
+        (tmp_path / name / "version.py").write_text("from importlib.metadata import version\n__version__ = version(0)")
+    found = survey(PROVIDERS, path)
+    assert {name: (one.version, one.distributions) for name, one in found.packages.items()} == {
+        "mmcv": ("2.3.6", ("onedl-mmcv 2.3.6",)),
+        "mmengine": ("0.10.12", ("fork 0.10.12",)),
+    }

@@ -1,0 +1,57 @@
+"""``python -m tests.compatibility.with_stack``: one row of docs/compatibility.md, for the environment it runs in.
+
+What doctor says, quick and full, and what comes of inspecting Mask R-CNN on ConvNeXt-T and Faster R-CNN on ResNet-50.
+Equal groups have equal digests in every environment. Exchange a package first: ``pip install --no-deps mmdet==3.1.0``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__, "../../..").resolve()
+CONFIGS = ("sample_configs/convnext-t_layer-wise.py", "sample_configs/resnet-50_default.py")
+STACK = re.compile(r"(.*-)?(mmengine|mmcv|mmdet(ection)?|mmpretrain|mmcls)\b.*|transformers|numpy|setuptools")
+
+
+def main() -> None:
+    """Run the commands and print what each said."""
+    print("|", " | ".join([_versions(), _doctor(), _doctor("--full"), *map(_inspect, CONFIGS)]), "|", flush=True)
+
+
+def _versions() -> str:
+    found = {str(one.name): one.version for one in metadata.distributions() if STACK.fullmatch(str(one.name))}
+    return ", ".join(f"{name} {found[name]}" for name in sorted(found))
+
+
+def _doctor(*options: str) -> str:
+    code, said, complaint = _lrdecay("doctor", *options, "--format", "json")
+    if not said:
+        return f"exit {code}: {complaint}"
+    issues = [one for one in json.loads(said)["issues"] if one["severity"] != "info"]
+    return f"exit {code}" + "".join(f"; {one['severity']}: {one['problem']}: {one['why']}" for one in issues)
+
+
+def _inspect(config: str) -> str:
+    code, said, complaint = _lrdecay("inspect", config, "--no-cache", "--format", "json")
+    if code:
+        return f"exit {code}: {complaint}"
+    group_map = json.loads(said)
+    told = json.dumps([group_map[key] for key in ("groups", "frozen", "missing", "duplicates")])
+    digest = hashlib.sha256(told.encode()).hexdigest()[:8]
+    return f"{len(group_map['groups'])} groups of {group_map['model']['totals']['tensors']} tensors ({digest})"
+
+
+def _lrdecay(*arguments: str) -> tuple[int, str, str]:
+    command = [sys.executable, "-m", "lrdecay_cli", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, " / ".join(done.stderr.splitlines())
+
+
+if __name__ == "__main__":
+    main()
