@@ -18,17 +18,29 @@ def _left_as_it_was() -> Iterator[None]:
         folder = os.getcwd()  # noqa: PTH109 (it may be gone)
     except OSError:
         folder = None
-    environment, streams = dict(os.environ), (sys.stdin, sys.stdout, sys.stderr)
+    environment, streams = _environment(), (sys.stdin, sys.stdout, sys.stderr)
     try:
         yield
     finally:
         sys.stdin, sys.stdout, sys.stderr = streams
-        if environment != os.environ:
-            os.environ.clear()
-            os.environ.update(environment)
+        _restore(environment)
         if folder is not None:
             with suppress(OSError):
                 os.chdir(folder)
+
+
+def _environment() -> dict[str, str]:
+    # The cache takes whoever asks for a variable by name for a reader of it, and dict() asks for each.
+    return {name: value for name, value in os.environ.items()}  # noqa: C416
+
+
+def _restore(environment: dict[str, str]) -> None:
+    now = _environment()
+    for name in now.keys() - environment.keys():
+        del os.environ[name]
+    for name, value in environment.items():
+        if now.get(name) != value:
+            os.environ[name] = value
 
 
 @contextmanager

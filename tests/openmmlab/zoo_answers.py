@@ -57,9 +57,9 @@ def _answer(config: str, *, exact: bool) -> dict[str, Any]:
     classes: list[str] = []
     read_groups = auditing.read_groups
 
-    def seen(model: Any, *rest: Any) -> Any:
+    def seen(model: Any, *rest: Any, **options: Any) -> Any:
         classes.extend(f"{type(module).__module__}.{type(module).__qualname__}" for module in model.modules())
-        return read_groups(model, *rest)
+        return read_groups(model, *rest, **options)
 
     try:
         with patched(auditing, read_groups=seen):
