@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from mmdet.registry import MODELS as MMDET_MODELS
+from mmengine.registry import DefaultScope
 from mmpretrain.engine.optimizers import LearningRateDecayOptimWrapperConstructor
 from mmpretrain.registry import MODELS
 from torch import nn
@@ -47,7 +48,9 @@ BLOCKS_MISSED = ["HiViT", "MAEHiViT", "iTPNHiViT"]
 def classifier(backbone_class: str) -> nn.Module:
     backbone = {"type": backbone_class, "img_size": 32, **BACKBONES[backbone_class]}
     head = {"type": "LinearClsHead", "num_classes": 2, "in_channels": 8}
-    model = MODELS.build({"type": "ImageClassifier", "backbone": backbone, "head": head})
+    # Another test's Runner may have left a scope of its own.
+    with DefaultScope.overwrite_default_scope("mmpretrain"):
+        model = MODELS.build({"type": "ImageClassifier", "backbone": backbone, "head": head})
     return model.requires_grad_(True)  # fixed position embeddings have a place too
 
 

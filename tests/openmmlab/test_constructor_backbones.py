@@ -59,6 +59,7 @@ def test_every_backbone_of_mmpretrain_that_reports_its_layers_is_compared() -> N
         name
         for name, kind in MODELS.module_dict.items()
         if isinstance(kind, type) and issubclass(kind, BaseModule) and hasattr(kind, "get_layer_depth")
+        if kind.__module__.startswith("mmpretrain.")
         if not any("Classifier" in base.__name__ or base.__name__ == "BaseSelfSupervisor" for base in kind.__mro__)
     }
     # RegNet inherits a function that does not know its depths. OFAResNet is there with transformers only.

@@ -30,7 +30,11 @@ def test_a_closed_stream_of_the_stack_is_no_error(
 
 
 @pytest.mark.parametrize("verbose", [False, True])
-def test_prints_and_logs(verbose: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prints_and_logs(
+    verbose: bool, handler: logging.StreamHandler, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Other tests want the logger silent.
+    monkeypatch.setattr(handler, "level", logging.NOTSET)
     with quiet_stack(verbose):
         sys.stdout.write("printed\n")
         MMLogger.get_current_instance().info("logged")
