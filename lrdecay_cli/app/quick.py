@@ -95,6 +95,9 @@ def shortcuts(*, verbose: bool) -> Iterator[None]:
         try:
             yield
         except Exception as error:
+            # No shortcut has a say in what is written in a file, or whether it is there.
+            if isinstance(error.__cause__, (SyntaxError, FileNotFoundError)):
+                raise
             _start_over(held, f"lrdecay: once more without shortcuts, for {error!r}\n" if verbose else "")
             raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,6 +38,10 @@ def missing_baselines(given: str, configs: Sequence[str]) -> tuple[Unjudged, ...
         LrdecayError: it is the only config, or several are to be held against one map.
     """
     configs = list(dict.fromkeys(configs))
+    if configs and not given.endswith(_SUFFIX) and not Path(given).is_dir():
+        near = difflib.get_close_matches(given.rstrip("/"), [path.name for path in Path.cwd().iterdir()], n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"make it with: {_command(given, configs[0])}"
+        raise LrdecayError(f"no directory {given}", where="--baseline", remedy=remedy)
     if len(configs) > 1 and baseline_path(given, configs[0]) == baseline_path(given, configs[1]) == Path(given):
         raise LrdecayError(
             f"one map for {len(configs)} configs", where="--baseline", remedy="give a directory, see lrdecay baseline"

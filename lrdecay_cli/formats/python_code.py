@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.printing import printable
 from lrdecay_cli.domain.report import Report
 from lrdecay_cli.formats.canvas import Canvas
 
 
 def render(report: Report, canvas: Canvas) -> str:
-    """The report's code; ``canvas`` changes nothing. LrdecayError if it has none."""
-    if not report.code:
-        raise LrdecayError("there is nothing to paste", where="--format python", remedy="see --format text for why")
-    return report.code
+    """The report's code; a comment that says why if it has none. ``canvas`` changes nothing."""
+    return report.code or f"# {printable(report.summary)}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
-from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS, DefaultScope
+from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS, DefaultScope
 from torch import nn
 
+from lrdecay_cli.decay.constructors.facts import LRDECAY_LAYER_DECAY
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.construction import constructing
@@ -113,6 +115,7 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
     """Run the constructor that the config names, with the real optimizer class. Raises LrdecayError if that fails."""
     with explained(GROUPING, where, config):
         _check_optimizer(config, where)
+        _check_imported(config, where)
         plain_config, stand_ins = _with_plain_wrappers(copy.deepcopy(config.optim_wrapper))
         reads = OptionReads()
         if plain_config.get("paramwise_cfg"):
@@ -132,6 +135,21 @@ def _check_optimizer(config: Config, where: str) -> None:
                 raise unknown_type(named, registry.scope, registry.name, where=where, config=config)
 
 
+def _check_imported(config: Config, where: str) -> None:
+    """Raise LrdecayError where the config names lrdecay's constructor without importing it.
+
+    lrdecay itself has it registered, so that the config would build here and nowhere else.
+    """
+    named = config.optim_wrapper.get("constructor")
+    is_ours = isinstance(named, str) and named.rpartition(".")[2] == LRDECAY_LAYER_DECAY
+    if is_ours and "lrdecay_cli.training" not in sys.modules:
+        raise LrdecayError(
+            f"{named} is not imported",
+            where=f"{where}: optim_wrapper.constructor",
+            remedy="add custom_imports = dict(imports=['lrdecay_cli.training'])",
+        )
+
+
 def constructor_of(wrapper_config: Mapping[str, Any]) -> type:
     """The class of the constructor that ``optim_wrapper`` names."""
     named = wrapper_config.get("constructor", DEFAULT_CONSTRUCTOR)
@@ -149,12 +167,19 @@ def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[StandIn, ...]]
     for one in [wrapper_config, *several]:
         name = type_name(one.get("type", PLAIN_WRAPPER)).rpartition(".")[2]
         if name in DEMANDING_WRAPPERS:
-            taken = {*inspect.signature(OptimWrapper).parameters, "type", "constructor", "paramwise_cfg"}
-            for key in [key for key in one if key not in taken]:
+            # What neither of them knows stays, and is refused by the plain wrapper as it is in training.
+            own = {*inspect.signature(_wrapper_class(name)).parameters} - {*inspect.signature(OptimWrapper).parameters}
+            for key in [key for key in one if key in own]:
                 del one[key]
             one["type"] = OptimWrapper
             swapped.append(StandIn(name, f"{PLAIN_WRAPPER} is used: it makes the same groups and needs no GPU"))
     return wrapper_config, tuple(dict.fromkeys(swapped))
+
+
+def _wrapper_class(name: str) -> type:
+    with OPTIM_WRAPPERS.switch_scope_and_registry(None) as registry:
+        found: type | None = registry.get(name)
+    return found or OptimWrapper
 
 
 def optimizers_of(wrapper: Any) -> dict[str, torch.optim.Optimizer]:

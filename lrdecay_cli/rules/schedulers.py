@@ -81,6 +81,11 @@ def schedulers_of(group_map: GroupMap) -> tuple[Scheduler, ...]:
     return tuple(_each(group_map))
 
 
+def scheduler_types(group_map: GroupMap) -> Iterator[tuple[str, str]]:
+    """Path and class name of every scheduler, of the lr or not, as the config has it."""
+    yield from ((path, str(settings.get("type", ""))) for path, settings, _ in _listed(group_map))
+
+
 def training_unit(train_cfg: Mapping[str, Any]) -> Unit | None:
     """What the training loop counts in, None if that cannot be told."""
     loop = str(train_cfg.get("type", ""))

@@ -31,6 +31,9 @@ DECAY_OPTIONS = ("decay_rate", "layer_decay_rate", "layer_decay", "lr_decay_rate
 OURS = f"lrdecay's {LRDECAY_LAYER_DECAY}"
 """In remedies: it serves more backbones than the others, and puts everything in them where it belongs."""
 
+HOW_TO_USE_OURS = "custom_imports=dict(imports=['lrdecay_cli.training']), and no num_layers: lrdecay suggest"
+"""Behind the name of it, in remedies."""
+
 PARAMWISE = "optim_wrapper.paramwise_cfg"
 """Where the constructor's options stand in a config."""
 

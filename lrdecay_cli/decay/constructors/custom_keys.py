@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from lrdecay_cli.decay.constructors.facts import (
+    LRDECAY_LAYER_DECAY,
     MMENGINE_DEFAULT,
     MMPRETRAIN_LAYER_DECAY,
     Settings,
@@ -22,7 +23,7 @@ from lrdecay_cli.decay.constructors.facts import (
 from lrdecay_cli.decay.constructors.multipliers import has_base, multipliers_set
 from lrdecay_cli.domain.group_map import GroupMap
 
-READERS = (MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY)
+READERS = (MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY, LRDECAY_LAYER_DECAY)
 """Class names of the constructors that read ``custom_keys``."""
 
 

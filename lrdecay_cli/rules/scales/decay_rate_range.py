@@ -36,14 +36,14 @@ def check(subject: Subject) -> Iterator[Fault]:
         f"a rate between 0 and 1{f': {rate(1 / decay)} is its inverse' if decay > 1 else ', such as 0.9'}",
         parameters=[one.name for one in wrong],
         option=f"{PARAMWISE}.{subject.decay_option}",
-        severity="warning" if decay > 1 else None,
+        severity=None if decay > 1 else "error",
     )
 
 
 RULE = Rule(
     code="LRD302",
     name="decay-rate-out-of-range",
-    severity="error",
+    severity="warning",
     check=check,
     documentation=__doc__,
     bad=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=1.2))"),

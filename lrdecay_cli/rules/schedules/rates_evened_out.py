@@ -38,7 +38,8 @@ def check(subject: Subject) -> Iterator[Fault]:
                 severity="error",
             )
         lowest = scheduler.lowest()
-        if lowest and _CLOSE * lrs[0] <= lowest < lrs[0]:
+        # Iterations in a training of epochs may end before the scheduler does.
+        if lowest and _CLOSE * lrs[0] <= lowest < lrs[0] and (scheduler.length or scheduler.unit == "epochs"):
             base = subject.group_map.base_lr or lrs[-1]
             yield Fault(
                 f"eta_min={lowest:g} of {scheduler.name} is one lr for groups from {span}: all end there, at "

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.option_names import nearest
-from lrdecay_cli.rules.schedulers import Scheduler
+from lrdecay_cli.rules.schedulers import Scheduler, scheduler_types
 from lrdecay_cli.rules.subject import Subject
 
 COMMON = ("type", "_scope_", "param_name", "convert_to_iter_based", "begin", "end", "last_step", "by_epoch", "verbose")
@@ -63,8 +63,24 @@ _MMCV = {"min_lr": "eta_min", "min_lr_ratio": "eta_min_ratio", "step": "mileston
 """What MMCV 1 and torch call it."""
 
 
+CLASSES = (
+    *(f"{family}LR" for family in SETTINGS),
+    *(f"{family}{what}" for family in SETTINGS for what in ("Momentum", "ParamScheduler")),
+    "CosineAnnealingBetas",
+    "QuadraticWarmupLR",
+    "QuadraticWarmupMomentum",
+    "QuadraticWarmupParamScheduler",
+)
+"""All that mmengine, mmdet and mmpretrain register."""
+
+
 def check(subject: Subject) -> Iterator[Fault]:
-    """One fault for each setting."""
+    """One fault for each setting, and for each class that nobody has but somebody nearly."""
+    for place, given in scheduler_types(subject.group_map):
+        kind = given.rpartition(".")[2]
+        # Any other name may be of a class of the project's own.
+        if kind not in CLASSES and (like := nearest(kind, CLASSES)):
+            yield Fault(f"there is no scheduler {kind}", f"did you mean {like}?", option=f"{place}.type")
     for scheduler in subject.schedulers:
         yield from _unknown(scheduler)
         settings, name = scheduler.settings, scheduler.name
