@@ -146,6 +146,9 @@ def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
         request.caching.begin()
         with quick.shortcuts(verbose=request.verbose):
             # The stack, for all of them.
+            from lrdecay_cli.openmmlab.importing import import_torch
+
+            import_torch()
             import lrdecay_cli.openmmlab.audit  # noqa: F401
 
             kept |= built_apart(
@@ -175,6 +178,9 @@ def _build(config: str, request: Request) -> GroupMap:
 
 def _audit(config: str, request: Request, change: Callable[[Any], None] | None = None) -> GroupMap:
     with stdout_kept_clean():
+        from lrdecay_cli.openmmlab.importing import import_torch
+
+        import_torch()
         from lrdecay_cli.openmmlab.audit import audit
 
         return audit(

@@ -78,8 +78,8 @@ class Run:
         return left + alive
 
     def _is_temporary(self, file: Path) -> bool:
-        # torch makes itself a folder for compiled code, which stays.
-        return file.parent == self.folder / "tmp" and not file.name.startswith("torchinductor")
+        # torch makes itself a folder for compiled code, which stays; mmengine's own are left by a child that is killed.
+        return file.parent == self.folder / "tmp" and not file.name.startswith(("torchinductor", "tmp"))
 
     def _processes(self) -> Iterator[str]:
         mark = f"MARK={self.folder}\0".encode()

@@ -45,11 +45,9 @@ def known_settings(subject: Subject, key: str) -> set[str]:
 def _optimizer_options(subject: Subject, key: str) -> Iterator[str]:
     """Options that groups have which the key did not make, or that the config gives to the optimizer."""
     yield from subject.group_map.optimizer.options
-    own = subject.custom_keys[key]
+    own = {*subject.custom_keys[key].wins}
     others = [
-        group
-        for group in subject.group_map.groups
-        if not any(parameter.name in own.wins for parameter in group.parameters)
+        group for group in subject.group_map.groups if own.isdisjoint(parameter.name for parameter in group.parameters)
     ]
     common = set.intersection(*({*group.options} for group in others)) if others else set()
     yield from common or TORCH_OPTIONS
