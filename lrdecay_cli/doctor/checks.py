@@ -17,7 +17,10 @@ _ORDER = ("error", "warning", "info")
 def issues(found: Survey) -> tuple[Issue, ...]:
     """Everything that does not fit, the worst first, each once."""
     told = [*_absent(found), *_orphans(found), *_asserted(found), *_known(found), *_torchvision(found)]
-    told += [*_two_in_one_folder(found), *_no_pkg_resources(found), *_no_operators(found)]
+    broken = {issue.package for issue in told if issue.severity == "error"}
+    # What mends an error of theirs takes both away.
+    told += [issue for issue in _two_in_one_folder(found) if issue.package not in broken]
+    told += [*_no_pkg_resources(found), *_no_operators(found)]
     worst: dict[tuple[str, str | None], int] = {}
     for issue in told:
         cause = (issue.package, issue.command)

@@ -40,11 +40,12 @@ def change(requirement: str, options: str = "") -> str:
 def exchange(found: Survey, package: str, requirement: str, options: str = "") -> str:
     """Exchange the version of a package; what brings its folder under another name is taken away first.
 
-    Two distributions in one folder overwrite each other, and what removes either breaks the other.
+    Two distributions in one folder overwrite each other, and what removes either breaks the other: both have to go.
     """
-    others = [name for name in distributions(found, package) if not _names(requirement, name)]
+    there = distributions(found, package)
     step = change(requirement, options)
-    return f"pip uninstall -y {' '.join(others)} && {step}" if others else step
+    fits = all(_names(requirement, name) for name in there)
+    return step if fits else f"pip uninstall -y {' '.join(there)} && {step}"
 
 
 def distributions(found: Survey, package: str) -> list[str]:

@@ -12,7 +12,13 @@ from pathlib import Path
 from lrdecay_cli.domain.printing import said_by
 
 # Bounds within which mmdet 3.3, mmpretrain 1.2 and mmengine 0.10 work: newer releases dropped what they import.
-_KNOWN_VERSIONS = {"transformers": (">=4.40", "<4.46"), "setuptools": ("", "<81"), "numpy": ("", "<2")}
+_KNOWN_VERSIONS = {
+    "transformers": (">=4.40", "<4.46"),
+    "setuptools": ("", "<81"),
+    "numpy": ("", "<2"),
+    # mmdet 3.0's own configs import it; without a bound pip takes one that is built on mmcv 1.
+    "mmcls": (">=1.0.0rc0", ""),
+}
 _DISTRIBUTIONS = {
     "pkg_resources": "setuptools",
     "skimage": "scikit-image",
@@ -115,7 +121,7 @@ def _fails_to_import(error: BaseException) -> Need | None:
 
 def _too_new(package: str, installed: str) -> bool:
     bound = _KNOWN_VERSIONS[package][1].lstrip("<")
-    return _release(installed) >= _release(bound)
+    return bool(bound) and _release(installed) >= _release(bound)
 
 
 def _release(version: str) -> tuple[int, ...]:

@@ -21,7 +21,18 @@ from lrdecay_cli.domain.diagnosis import Diagnosis
 from tests.commands.running import SAMPLES, lrdecay, lrdecay_in_terminal
 from tests.doctor.environments import environment, record
 
-LIGHT = ("typer", "rich", "msgspec", "click", "shellingham", "pygments", "markdown_it", "mdurl", "annotated_doc")
+LIGHT = (
+    "typer",
+    "rich",
+    "msgspec",
+    "click",
+    "shellingham",
+    "pygments",
+    "markdown_it",
+    "mdurl",
+    "annotated_doc",
+    "tomli",
+)
 
 
 @pytest.fixture(scope="module")

@@ -78,6 +78,7 @@ def test_without_torch_a_config_says_what_to_install(tmp_path: Path) -> None:
                 "markdown_it",
                 "mdurl",
                 "annotated_doc",
+                "tomli",
             )
             if (
                 entry.name.lower().startswith((*light, "typing_extensions", "packaging"))

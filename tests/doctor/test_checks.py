@@ -307,6 +307,16 @@ def test_a_fork_beside_what_it_is_a_fork_of(tmp_path: Path) -> None:
     assert str(issue.command).endswith('&& pip install --no-deps "onedl-mmdetection==3.5.1"')
 
 
+def test_what_mends_an_error_takes_both_away(tmp_path: Path) -> None:
+    path = make(tmp_path, {"mmcv": Installed("2.3.6", "onedl-mmcv")})
+    record(tmp_path, "mmcv-lite", "2.1.0", top_level="mmcv")
+    (issue,) = (one for one in diagnose(path).issues if one.severity != "info")
+    assert issue.severity == "error"
+    assert issue.command == (
+        'pip uninstall -y mmcv-lite onedl-mmcv && pip install --no-deps "mmcv-lite>=2.0.0rc4,<2.2.0"'
+    )
+
+
 def test_a_record_without_files(tmp_path: Path) -> None:
     path = make(tmp_path, {"mmcv": None})
     record(tmp_path, "mmcv", "2.1.0")

@@ -42,6 +42,7 @@ MESSAGES = {
         "needs numpy<2",
         'pip install "numpy<2"',
     ),
+    "No module named 'mmcls'": ("needs mmcls", 'pip install "mmcls>=1.0.0rc0"'),
     "No module named 'skimage'": ("needs scikit-image", "pip install scikit-image"),
 }
 
