@@ -78,8 +78,8 @@ def test_a_decay_that_fits_is_left_alone(tmp_path: Path) -> None:
     assert "backbone.{norm0,norm1,norm2,norm3}.*  (8)" in shown
     document = json.loads((tmp_path / "report.json").read_text())
     assert (document["fits"], document["snippet"], document["before"]) == (True, "", document["after"])
-    assert run(["suggest", config, "-o", f"python={tmp_path}/snippet.py"]) == 2
-    assert not (tmp_path / "snippet.py").exists()
+    assert run(["suggest", config, "-o", f"python={tmp_path}/snippet.py"]) == 0
+    assert (tmp_path / "snippet.py").read_text() == "# fits: the config's own decay suits this model\n"
 
 
 def test_imports_of_the_base_and_keys_of_the_head_are_kept(tmp_path: Path) -> None:
