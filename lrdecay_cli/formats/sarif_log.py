@@ -47,7 +47,7 @@ def _rule(code: str) -> dict[str, Any]:
     return {
         "id": rule.code,
         "name": "".join(word.capitalize() for word in rule.name.split("-")),
-        "shortDescription": {"text": rule.summary},
+        "shortDescription": {"text": rule.summary.replace("``", "")},
         "fullDescription": {"text": rule.why},
         "help": {"text": plain(page, Canvas()).strip(), "markdown": markdown(page, Canvas()).rstrip("*\n ")},
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},

@@ -38,7 +38,9 @@ def report_on(rules: Sequence[Rule], *, whole: bool) -> Report:
     """The pages of ``rules``; with a table of contents and the base of all examples if these are the ``whole``."""
     pages = tuple(page_of(rule) for rule in rules)
     base = Page("The base of all examples", (Block(BASE.rstrip(), code="python"),))
-    contents = Table("", _COLUMNS, tuple((page.code, page.severity, page.summary, page.name) for page in pages))
+    contents = Table(
+        "", _COLUMNS, tuple((page.code, page.severity, page.summary.replace("``", ""), page.name) for page in pages)
+    )
     count = f"{len(pages)} rule{'s' if len(pages) != 1 else ''}"
     return Report(
         facts=(),

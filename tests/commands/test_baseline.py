@@ -114,6 +114,8 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
     [
         (["maps/a.json", "--baseline", "golden"], "make it with: lrdecay baseline configs/a.py -o golden"),
         (["maps/a.json", "--baseline", "g.json"], "make it with: lrdecay inspect configs/a.py --output json=g.json"),
+        (["maps", "--baseline", "nowhere"], "--baseline: no directory nowhere; make it with: lrdecay baseline"),
+        (["maps", "--baseline", "map"], "--baseline: no directory map; did you mean maps?"),
         (["maps", "--baseline", "maps/a.json"], "--baseline: one map for 2 configs; give a directory"),
     ],
 )

@@ -16,7 +16,7 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Training
 from lrdecay_cli.rules import RULES
 from lrdecay_cli.rules.running import findings_of
-from lrdecay_cli.rules.schedules.scheduler_refused import COMMON, REQUIRED, SETTINGS
+from lrdecay_cli.rules.schedules.scheduler_refused import CLASSES, COMMON, REQUIRED, SETTINGS
 from tests.group_maps import group_map
 
 LRS = (1e-4, 1e-2)
@@ -207,6 +207,7 @@ def test_training_of_iterations(
         ({**COSINE, "min_lr": 1e-6}, "LRD604", "min_lr", TypeError),
         ({"type": "MultiStepLR", "step": [8, 11]}, "LRD604", "step", TypeError),
         ({"type": "StepLR", "gamma": 0.5}, "LRD604", "step_size", TypeError),
+        ({"type": "MultiStepLr", "milestones": [8, 11]}, "LRD604", "type", AttributeError),
     ],
 )
 def test_refused(scheduler: dict[str, Any], code: str, option: str, error: type[Exception]) -> None:
@@ -214,6 +215,15 @@ def test_refused(scheduler: dict[str, Any], code: str, option: str, error: type[
     assert (finding.code, finding.severity, finding.option) == (code, "error", f"param_scheduler[0].{option}")
     with pytest.raises(error):
         trained([scheduler])
+
+
+def test_classes_are_those_of_mmengine() -> None:
+    from mmengine.registry import PARAM_SCHEDULERS
+
+    registered = {
+        name for name, kind in PARAM_SCHEDULERS.module_dict.items() if kind.__module__.startswith("mmengine.")
+    }
+    assert registered <= {*CLASSES}
 
 
 def test_settings_are_those_of_mmengine() -> None:
