@@ -28,6 +28,22 @@ def mutated(draw: st.DrawFn, document: Any) -> bytes:
     return _change_text(draw, text)
 
 
+@st.composite
+def mutated_text(draw: st.DrawFn, text: str) -> bytes:
+    """``text`` with one to four places changed: lines swapped or gone, and what :func:`mutated` does to text."""
+    lines = text.splitlines(keepends=True)
+    for _ in range(draw(st.integers(0, 2))):
+        one, other = draw(st.integers(0, len(lines) - 1)), draw(st.integers(0, len(lines) - 1))
+        lines[one], lines[other] = (
+            lines[other],
+            lines[one].replace("=", draw(st.sampled_from(("=", "", "= [", "= 1 #")))),
+        )
+    changed = "".join(lines).encode()
+    for _ in range(draw(st.integers(1, 3))):
+        changed = _change_text(draw, changed)
+    return changed
+
+
 def _change_value(draw: st.DrawFn, document: Any) -> Any:
     place = document
     # A walk down to some container, and a change of one thing in it.

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from lrdecay_cli.app.main import run
 from lrdecay_cli.files.json_text import to_json
 from tests.group_maps import group_map
-from tests.hardening.mutations import mutated
+from tests.hardening.mutations import mutated, mutated_text
 
 MAP: dict[str, Any] = json.loads(
     to_json(
@@ -36,6 +36,24 @@ MAP: dict[str, Any] = json.loads(
         )
     )
 )  # fmt: skip
+SETTINGS = """
+ignore = ["LRD4", "LRD201"]
+fail-on = "warning"
+format = "json"
+
+[[assert]]
+parameters = "backbone.*"
+lr_scale = "<= 1"
+weight_decay = "0.0..0.1"
+message = "slow"
+
+[[suppress]]
+rule = "LRD301"
+parameters = "backbone.stages.2.*"
+config = "*.py"
+reason = "published"
+until = 2027-01-31
+"""
 LONGEST = 2.0
 """Seconds of CPU time that a command may take: the machine may be busy with other things."""
 MOST_MEMORY = 500 * 2**20
@@ -81,6 +99,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["inspect", "bad.json", "--format", "json"],
         ["diff", "good.json", "bad.json", "--format", "markdown"],
         ["check", "bad.json", "--fail-on", "info"],
+        ["check", "good.json", "--baseline", "bad.json"],
     ],
     ids=" ".join,
 )
@@ -98,3 +117,16 @@ def test_maps(command: list[str], folder: Path, many: settings) -> None:
     # Not every damage is the end, and some is.
     assert len(codes) > 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before < MOST_MEMORY
+
+
+def test_settings(folder: Path, many: settings) -> None:
+    codes: set[int] = set()
+
+    @many
+    @given(data=st.data())
+    def mutate(data: st.DataObject) -> None:
+        (folder / "bad.toml").write_bytes(data.draw(mutated_text(SETTINGS)))
+        codes.add(ends_well(["check", str(folder / "good.json"), "--settings", str(folder / "bad.toml")]))
+
+    mutate()
+    assert len(codes) > 1
