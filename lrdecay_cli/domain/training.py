@@ -26,6 +26,9 @@ offset      is the child of a deformable one
 
 TRAITS: tuple[Trait, ...] = get_args(Trait)
 
+RUNNER_KEYS = ("optim_wrapper", "param_scheduler", "train_cfg", "custom_imports", "custom_hooks", "auto_scale_lr")
+"""Top-level names of a config that change what the optimizer does. Source: mmengine 0.10, ``Runner.from_cfg``."""
+
 
 class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A module that registers parameters of its own."""
@@ -44,7 +47,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     param_scheduler: tuple[Any, ...]
     train_cfg: Mapping[str, Any]
     misplaced: Mapping[str, Any]
-    """Settings of the optimizer wrapper that stand where nobody reads them, by their path in the config."""
+    """Settings of the optimizer wrapper that stand where nobody reads them, by their path in the config; names that
+    are nearly one of ``RUNNER_KEYS`` too."""
     reads: tuple[str, ...] | None
     """Paths within ``paramwise_cfg`` in the order in which the constructor first read them; null if nobody watched."""
     inherited: tuple[str, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from mmengine.config import Config
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm, _InstanceNorm
 from torch import nn
 
-from lrdecay_cli.domain.training import Module, Training, Trait
+from lrdecay_cli.domain.training import RUNNER_KEYS, Module, Training, Trait
 from lrdecay_cli.openmmlab.plain_values import plain
 
 NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
@@ -69,6 +70,10 @@ def _deformable_classes() -> tuple[type, ...]:
 
 
 def _misplaced(config: Config, wrapper: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key in config:
+        # A config may define any name; one that is nearly the Runner's own is meant to be that.
+        if key not in RUNNER_KEYS and difflib.get_close_matches(str(key), RUNNER_KEYS, n=1, cutoff=0.9):
+            yield str(key), plain(config[key])
     for key in _MISPLACED:
         if key in config:
             yield key, plain(config[key])

@@ -70,9 +70,12 @@ def test_misplaced_settings(tmp_path: Path) -> None:
         "paramwise_cfg = dict(norm_decay_mult=0)\n"
         "optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1, paramwise_cfg=dict(bias_lr_mult=2)))\n"
         "param_scheduler = dict(type='ConstantLR')\n"
+        "param_schedulers = [dict(type='LinearLR')]\n"
+        "val_cfg = test_cfg = optim = scheduler = train = None\n"
     )
     training = training_of(Config.fromfile(str(tmp_path / "config.py")), None)
     assert training.misplaced == {
+        "param_schedulers": [{"type": "LinearLR"}],
         "paramwise_cfg": {"norm_decay_mult": 0},
         "optim_wrapper.optimizer.paramwise_cfg": {"bias_lr_mult": 2},
     }

@@ -213,6 +213,14 @@ OPTIONS: dict[str, Wild] = {
         "",
         "warning",
     ),
+    "a name that is nearly the Runner's": Wild(
+        f"{MMDET}optim_wraper = dict(optimizer=dict(lr=5e-5))",
+        f"{MMDET}my_optim_settings = dict(optimizer=dict(lr=5e-5))",
+        "LRD510",
+        "optim_wraper",
+        "",
+        "error",
+    ),
     "lr_config of MMCV 1": Wild(
         f"{MMDET}lr_config = dict(policy='step', step=[8, 11])", MMDET, "LRD510", "lr_config", "", "warning"
     ),

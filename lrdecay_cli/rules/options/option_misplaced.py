@@ -3,6 +3,8 @@
 mmengine looks for ``optimizer``, ``constructor``, ``paramwise_cfg`` and ``clip_grad`` in ``optim_wrapper`` alone, and
 a config may hold any other name without a complaint.
 
+A name that is nearly ``optim_wrapper`` or ``param_scheduler`` is taken for a slip of the pen.
+
 ``paramwise_cfg`` at the top of a config is the common one, and what MMCV 1 read is another: ``optimizer``,
 ``optimizer_config`` and ``lr_config``. A variable that ``optim_wrapper`` is made of is no mistake and not reported.
 """
@@ -12,7 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lrdecay_cli.domain.training import RUNNER_KEYS
 from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.option_names import nearest
 from lrdecay_cli.rules.subject import Subject
 
 _PLACES = {
@@ -33,6 +37,9 @@ def check(subject: Subject) -> Iterator[Fault]:
     training = subject.group_map.training
     for path, value in training.misplaced.items():
         name = path.rpartition(".")[2]
+        if (like := nearest(path, RUNNER_KEYS)) and path not in _PLACES:
+            yield Fault(f"{path} is read by nothing", f"did you mean {like}?", option=path, severity="error")
+            continue
         place = _PLACES.get(name, f"optim_wrapper.{name}")
         if value in (None, {}, []) or _holds(_at(training.optim_wrapper, place), value):
             continue
