@@ -98,7 +98,11 @@ def test_which_file_counts(
         ("", {"LRDECAY_FAIL_ON": "fatal"}, "LRDECAY_FAIL_ON: invalid enum value 'fatal'; one of info, warning, error"),
         ("", {"LRDECAY_JOBS": "many"}, "LRDECAY_JOBS: expected int, got str"),
         ("[[assert]]\nparameters = '*'\nlr = 'low'", {}, "lrdecay.toml: assert[0].lr: 'low' is no condition; for"),
-        ("baseline = 'golden'", {}, "configs/a.py: no baseline golden/configs/a.json; make it with: lrdecay baseline"),
+        (
+            "baseline = 'golden'",
+            {},
+            "lrdecay.toml: baseline: no directory golden; make it with: lrdecay baseline configs/a.py -o golden",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_where_it_is_said(
