@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -22,23 +24,37 @@ PICTURES = {
 
 def draw(name: str, arguments: list[str]) -> None:
     """Run one command and save what it prints as ``docs/<name>.svg``."""
-    command = [sys.executable, "-m", "lrdecay_cli", *arguments, "--format", "rich", "--color", "always"]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "COLORTERM": "truecolor"},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    if done.returncode > 1:
-        sys.exit(done.stderr)
+    shown = _on_a_terminal([sys.executable, "-m", "lrdecay_cli", *arguments])
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=WIDTH, file=nowhere)
-        console.print(Text.from_ansi(done.stdout))
+        console.print(Text.from_ansi(shown))
         # A fixed id: otherwise a picture that shows the same would differ in every line.
         svg = console.export_svg(title=f"lrdecay {' '.join(arguments)}", unique_id=f"lrdecay-{name}")
     (ROOT / "docs" / f"{name}.svg").write_text(svg, encoding="utf-8")
+
+
+def _on_a_terminal(command: list[str]) -> str:
+    """What a command prints on a terminal of ``WIDTH`` columns."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": str(WIDTH), "COLORTERM": "truecolor", "TERM": "xterm-256color"},
+        stdin=follower,
+        stdout=follower,
+        stderr=subprocess.PIPE,
+    )
+    os.close(follower)
+    shown = bytearray()
+    with suppress(OSError):
+        # At its end a terminal gives an error.
+        while chunk := os.read(leader, 65536):
+            shown += chunk
+    os.close(leader)
+    _, said = process.communicate()
+    if process.returncode > 1:
+        sys.exit(said.decode())
+    return shown.decode().replace("\r\n", "\n")
 
 
 if __name__ == "__main__":
