@@ -14,7 +14,7 @@ from lrdecay_cli.app.caching import Caching
 from lrdecay_cli.app.clean_process import stdout_kept_clean
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.files import find_config, read_bytes, read_map
+from lrdecay_cli.files import find_config, read_bytes, read_map, top_level_keys
 from lrdecay_cli.files.config_path import is_checkpoint
 
 if TYPE_CHECKING:
@@ -218,8 +218,8 @@ def is_map(source: str) -> bool:
     if not source.endswith(".json") or "::" in source:
         return False
     try:
-        keys = msgspec.json.decode(read_bytes(source), type=dict[str, msgspec.Raw]).keys()
-    except (LrdecayError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # Missing or broken: reading it as a map tells what is wrong, and where, without torch.
-        return True
-    return "schema_version" in keys or keys.isdisjoint(_CONFIG_KEYS)
+        keys = top_level_keys(read_bytes(source))
+    except LrdecayError:
+        keys = None
+    # Missing or broken: reading it as a map tells what is wrong, and where, without torch.
+    return keys is None or "schema_version" in keys or keys.isdisjoint(_CONFIG_KEYS)

@@ -16,7 +16,7 @@ from lrdecay_cli.domain.baseline import BaselineRecord, State
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Unjudged
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.files import read_bytes, read_map, to_json, write_text
+from lrdecay_cli.files import read_bytes, read_map, to_json, top_level_keys, write_text
 from lrdecay_cli.files.map_path import map_path
 from lrdecay_cli.rules.project_word import Baseline
 
@@ -111,11 +111,7 @@ def _standing(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
     """How the file stands to the map, and how many parameters differ."""
     if not path.exists():
         return "missing", None
-    raw = read_bytes(str(path))
-    try:
-        keys = set(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
-    except (msgspec.DecodeError, RecursionError):
-        keys = set()
+    keys = top_level_keys(read_bytes(str(path))) or frozenset()
     if not {"schema_version", "groups"} <= keys:
         raise LrdecayError(
             "is no group map, and is not written over", where=str(path), remedy="move it away, or use another -o"

@@ -3,7 +3,16 @@
 from lrdecay_cli.files.atomic import write_text
 from lrdecay_cli.files.config_path import find_config
 from lrdecay_cli.files.json_text import to_json
-from lrdecay_cli.files.map_file import read_bytes, read_map
+from lrdecay_cli.files.map_file import read_bytes, read_map, top_level_keys
 from lrdecay_cli.files.schema import DOCUMENTS, document_schema
 
-__all__ = ["DOCUMENTS", "document_schema", "find_config", "read_bytes", "read_map", "to_json", "write_text"]
+__all__ = [
+    "DOCUMENTS",
+    "document_schema",
+    "find_config",
+    "read_bytes",
+    "read_map",
+    "to_json",
+    "top_level_keys",
+    "write_text",
+]

@@ -51,6 +51,14 @@ def read_bytes(path: str) -> bytes:
     return raw.removeprefix(b"\xef\xbb\xbf")
 
 
+def top_level_keys(raw: bytes) -> frozenset[str] | None:
+    """The keys of the JSON object that ``raw`` is, to tell what it means to be; None if it is no object."""
+    try:
+        return frozenset(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def _keys(raw: bytes) -> int:
     """How many keys a JSON text has: fewer when it is written again tells that one stood twice in its object.
 

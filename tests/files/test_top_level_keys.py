@@ -1,0 +1,23 @@
+"""What a JSON file means to be, told by its keys; whatever is no object has none."""
+
+from __future__ import annotations
+
+import pytest
+
+from lrdecay_cli.files import top_level_keys
+
+
+@pytest.mark.parametrize(
+    ("raw", "keys"),
+    [
+        (b'{"a": 1, "b": {"c": 2}}', {"a", "b"}),
+        (b"{}", set()),
+        (b"[1]", None),
+        (b"{", None),
+        (b'{"s\xffpper": 1}', None),
+        (b"[" * 100_000, None),
+    ],
+    ids=["object", "empty", "list", "broken", "no UTF-8", "deep"],
+)
+def test_keys(raw: bytes, keys: set[str] | None) -> None:
+    assert top_level_keys(raw) == keys
