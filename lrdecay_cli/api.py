@@ -25,9 +25,9 @@ def audit(config: str | os.PathLike[str], *, cfg_options: Sequence[str] = (), de
     Raises:
         LrdecayError: the stack, the config, the model, the constructor or the device is not to be had.
     """
-    from lrdecay_cli.app.sources import check_stack
+    from lrdecay_cli.app.sources import check_config
 
-    check_stack(os.fspath(config))
+    check_config(os.fspath(config))
     from lrdecay_cli.openmmlab.audit import audit as build
 
     return build(os.fspath(config), cfg_options=tuple(cfg_options), device=device)

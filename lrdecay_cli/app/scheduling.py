@@ -6,7 +6,7 @@ from lrdecay_cli.analysis.run_length import run_length
 from lrdecay_cli.analysis.schedule import schedule_of
 from lrdecay_cli.app import quick
 from lrdecay_cli.app.clean_process import stdout_kept_clean
-from lrdecay_cli.app.sources import Request, check_stack, group_maps_of, is_map
+from lrdecay_cli.app.sources import Request, check_config, group_maps_of, is_map
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.schedule import Schedule, TrainingPlan
 
@@ -29,7 +29,7 @@ def scheduled(
         raise LrdecayError(
             "is a group map, and schedulers are run from a config", where=config, remedy="give the config"
         )
-    check_stack(config)
+    check_config(config)
     # Before the plan: what is loaded for it changes what the cache goes by.
     (group_map,) = group_maps_of((config,), request)
     with quick.shortcuts(verbose=request.verbose), stdout_kept_clean():

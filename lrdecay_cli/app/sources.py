@@ -129,8 +129,7 @@ def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
         from lrdecay_cli.app.isolated import isolated_maps
 
         for config in configs:
-            check_stack(config)
-            find_config(config)
+            check_config(config)
         return isolated_maps(configs, request.cfg_options, request.device)
     if len(configs) < 2:
         return {config: _map_of(config, request) for config in configs}
@@ -138,8 +137,7 @@ def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
     kept = {config: group_map for config, group_map in found.items() if group_map is not None}
     missing = [config for config in configs if config not in kept]
     for config in missing:
-        check_stack(config)
-        find_config(config)
+        check_config(config)
     if missing:
         from lrdecay_cli.app.apart import built_apart
 
@@ -170,8 +168,7 @@ def _question(config: str, request: Request) -> list[object]:
 
 
 def _build(config: str, request: Request) -> GroupMap:
-    check_stack(config)
-    find_config(config)
+    check_config(config)
     with quick.shortcuts(verbose=request.verbose):
         return _audit(config, request)
 
@@ -191,6 +188,12 @@ def _audit(config: str, request: Request, change: Callable[[Any], None] | None =
             exact=quick.is_plain(),
             change=change,
         )
+
+
+def check_config(config: str) -> None:
+    """Raise LrdecayError unless the config is there, and what building it needs. Nothing is imported."""
+    find_config(config)
+    check_stack(config)
 
 
 def check_stack(config: str, *, what: str = "config", needed: Sequence[str] = _NEEDED) -> None:
