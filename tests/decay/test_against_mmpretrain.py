@@ -107,7 +107,7 @@ def test_blocks_that_mmpretrain_misses(backbone_class: str) -> None:
 def test_swin_of_mmdet_is_decayed_like_the_one_of_mmpretrain() -> None:
     model = nn.Module()
     stages = {"embed_dims": 8, "depths": (2, 1, 3, 2), "num_heads": (2, 2, 2, 2), "use_abs_pos_embed": True}
-    model.backbone = MMDET_MODELS.build({"type": "SwinTransformer", "pretrain_img_size": 32, **stages})
+    model.backbone = MMDET_MODELS.build({"type": "mmdet.SwinTransformer", "pretrain_img_size": 32, **stages})
     model.head = nn.Linear(2, 2)
     judge = classifier("SwinTransformer")
     assert type(model.backbone) is not type(judge.backbone)
@@ -137,7 +137,7 @@ def test_swin_v2_has_no_depths_in_mmpretrain_and_gets_its_own() -> None:
     """A stage of V2 begins with the downsampling, which goes with the blocks before it as it does in V1."""
     stages = {"arch": {**STAGES, "extra_norm_every_n_blocks": 1}, "window_size": [2, 2, 2, 2]}
     model = nn.Module()
-    model.backbone = MODELS.build({"type": "SwinTransformerV2", "img_size": 32, **stages})
+    model.backbone = MODELS.build({"type": "mmpretrain.SwinTransformerV2", "img_size": 32, **stages})
     model.head = nn.Linear(2, 2)
     assert not hasattr(model.backbone, "get_layer_depth")
     ids = {name: layer_id for name, (layer_id, _, _) in planned(model, 8).items()}
@@ -181,7 +181,7 @@ def test_odd_names(backbone_class: str, name: str, expected: int, ours: int | No
 
 @pytest.mark.parametrize("depth", [9, 27])
 def test_num_layers_that_fits_convnext(depth: int) -> None:
-    backbone = MODELS.build({"type": "ConvNeXt", "arch": {"depths": [3, 3, depth, 3], "channels": [2, 2, 2, 2]}})
+    backbone = MODELS.build({"type": "mmpretrain.ConvNeXt", "arch": {"depths": [3, 3, depth, 3], "channels": [2, 2, 2, 2]}})
     names = [f"backbone.{name}" for name, _ in backbone.named_parameters()]
     family = find_family("ConvNeXt")
     assert family is not None
