@@ -45,9 +45,11 @@ def test_settings_and_the_day(tmp_path: Path) -> None:
 
 
 def test_errors_have_one_line(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'a'\n")
     for call in (
         lambda: lrdecay_cli.check(tmp_path / "nowhere.json"),
         lambda: lrdecay_cli.check(decay_map(), select=["LRD999"]),
+        lambda: lrdecay_cli.check(decay_map(), settings=tmp_path / "pyproject.toml"),
         lambda: lrdecay_cli.check(decay_map(), fail_on="fatal"),  # type: ignore[arg-type]
         lambda: lrdecay_cli.audit(tmp_path / "nowhere.py"),
     ):

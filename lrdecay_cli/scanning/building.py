@@ -35,8 +35,6 @@ def build(config: str, cfg_options: tuple[str, ...], device: str, verbose: bool)
         group_map = audit(config, cfg_options=cfg_options, device=device, verbose=verbose)
     except LrdecayError as error:
         return Built(ScanRecord(config=config, status=error.status, problem=_problem(error)), files=files())
-    except MemoryError:
-        return Built(ScanRecord(config=config, status="error", problem="needs more memory than --memory allows"))
     except Exception as error:
         said = " ".join(f"internal error: {type(error).__name__}: {error}".split())
         return Built(ScanRecord(config=config, status="error", problem=said))

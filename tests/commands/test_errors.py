@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import subprocess
@@ -192,6 +193,29 @@ def test_stdout_that_cannot_be_written(redirection: str, said: str) -> None:
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        (RuntimeError("by\ndesign"), 2, "internal error: RuntimeError: by design; please report it with the output"),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "cannot write: No space left on device"),
+        (PermissionError(errno.EPERM, "not ours"), 2, "internal error: PermissionError: [Errno 1] not ours"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+    ids=repr,
+)
+def test_whatever_is_raised_is_one_line(
+    raised: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("lrdecay_cli.app.sources.group_maps_of", broken)
+    assert run(["inspect", "a.json"]) == code
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"lrdecay: {said}")
 
 
 def test_no_command_shows_the_help() -> None:

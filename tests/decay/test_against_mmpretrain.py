@@ -181,7 +181,9 @@ def test_odd_names(backbone_class: str, name: str, expected: int, ours: int | No
 
 @pytest.mark.parametrize("depth", [9, 27])
 def test_num_layers_that_fits_convnext(depth: int) -> None:
-    backbone = MODELS.build({"type": "mmpretrain.ConvNeXt", "arch": {"depths": [3, 3, depth, 3], "channels": [2, 2, 2, 2]}})
+    backbone = MODELS.build(
+        {"type": "mmpretrain.ConvNeXt", "arch": {"depths": [3, 3, depth, 3], "channels": [2, 2, 2, 2]}}
+    )
     names = [f"backbone.{name}" for name, _ in backbone.named_parameters()]
     family = find_family("ConvNeXt")
     assert family is not None

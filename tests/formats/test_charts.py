@@ -86,8 +86,10 @@ def test_svg_is_well_formed_and_inert(lines: int) -> None:
     assert "prefers-color-scheme: dark" in text
 
 
-def test_png_is_the_same_on_every_run() -> None:
-    first, second = (renderer("png")(report(chart()), Canvas()) for _ in range(2))
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_png_is_the_same_on_every_run(logarithmic: bool) -> None:
+    drawn = chart(logarithmic=logarithmic)
+    first, second = (renderer("png")(report(drawn), Canvas()) for _ in range(2))
     assert first == second
     assert isinstance(first, bytes)
     assert first[:8] == b"\x89PNG\r\n\x1a\n"
@@ -112,4 +114,12 @@ def test_scales() -> None:
     constant = Chart("lr", "epoch", 1, None, (0,), (Line("a", (0.0,)),), False)
     assert chart_rows(constant, 80)
     assert step_ticks(chart())[-1] == (1000, "10")
-    assert value_at((0, 10), (0.0, 1.0), 2.5) == 0.25
+    assert Scale(0.0, 1.0, logarithmic=False).share(math.nan) == 0
+    # Half-way between two steps, and what a line has before its first and behind its last.
+    assert [value_at((2, 10), (0.5, 1.0), step) for step in (0, 2, 6, 10, 99)] == [0.5, 0.5, 0.75, 1.0, 1.0]
+
+
+def test_of_many_lines_the_ends_are_named() -> None:
+    shown = renderer("rich")(report(chart(lines=60)), Canvas(120, color=False))
+    assert isinstance(shown, str)
+    assert "━ layer 0   … 58 between …   ━ layer 59" in shown

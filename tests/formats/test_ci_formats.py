@@ -175,6 +175,14 @@ def test_github_shows_ten_and_tells_the_rest() -> None:
     assert all(f": m{n}; num_layers=12 fits" in lines[10 + n] for n in range(1, 9))
 
 
+def test_github_tells_of_all_that_could_not_be_judged() -> None:
+    lines = rendered("github", result(unjudged=tuple(Unjudged(f"{n}.py", "error", "odd") for n in range(12)))).split(
+        "\n"
+    )
+    assert [line.startswith("::error") for line in lines[:11]] == [True] * 10 + [False]
+    assert lines[11:13] == ["error: 10.py: error: odd", "error: 11.py: error: odd"]
+
+
 def test_nothing_in_a_github_log_is_a_command_but_ours() -> None:
     evil = result(*(finding("info", config=EVIL, message=EVIL, remedy=EVIL) for _ in range(12)))
     lines = rendered("github", evil).split("\n")

@@ -97,6 +97,11 @@ def test_csv_gives_back_what_went_in() -> None:
     assert [row["lr"] for row in rows] == ["1e-05", "0.30000000000000004", "", "1e+300"]
 
 
+def test_csv_has_an_empty_line_between_tables() -> None:
+    tables = tuple(Table("", (Column("a", "A"),), ((value,),)) for value in (1, True))
+    assert rendered("csv", report=Report((), tables, (), "", None)) == "a\n1\n\na\nTrue\n"
+
+
 def test_every_format_can_be_asked_for() -> None:
     for name in FORMATS:
         assert callable(renderer(name))

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from lrdecay_cli.domain.errors import Interrupted
+from lrdecay_cli.domain.scan import ScanRecord
 from lrdecay_cli.scanning.children import Outcome
 from lrdecay_cli.scanning.journal import Journal
-from lrdecay_cli.scanning.scan import Timed, scan
+from lrdecay_cli.scanning.reporting import report_of
+from lrdecay_cli.scanning.scan import Timed, document_of, scan
 
 
 @pytest.mark.parametrize(
@@ -44,3 +46,12 @@ def test_interrupted_between_two_results_it_ends_the_children_and_keeps_the_firs
         scan(["a.py", "b.py"], lambda _: outcomes, journal, tell=stop)
     assert closed
     assert b"a.py" in (tmp_path / "journal").read_bytes()
+
+
+@pytest.mark.parametrize(("verbose", "told"), [(False, 9), (True, 30)])
+def test_reasons_are_told_at_a_length_that_is_read(verbose: bool, told: int) -> None:
+    timed = [Timed(ScanRecord(config=f"{n:02}.py", status="error", problem="odd"), 0.1) for n in range(30)]
+    document = document_of([one.record for one in timed], "cpu", ())
+    (note,) = report_of(timed, document, verbose=verbose).notes
+    assert (note.level, len(note.details)) == ("warning", told)
+    assert note.details[-1] == ("29.py: odd" if verbose else "… 22 more with -v")

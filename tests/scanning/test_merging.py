@@ -1,0 +1,61 @@
+"""Merging shards: what is refused, in one line that says where; shards that fit are merged in tests/commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from lrdecay_cli.app.main import run
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import Tool
+from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan, ScanRecord
+from lrdecay_cli.scanning.merging import merge
+
+SHARD = Scan(SCAN_SCHEMA_VERSION, Tool("lrdecay", "0"), "cpu", (), (ScanRecord(config="a.py", status="ok"),))
+
+
+def shard(**changes: object) -> bytes:
+    records = (ScanRecord(config="b.py", status="ok"),)
+    return msgspec.json.encode(msgspec.structs.replace(SHARD, records=records, **changes))
+
+
+# What the second file is, and what is said of it.
+REFUSED = {
+    "no JSON": (b"{", "second.json: is no scan: input data was truncated; make it with lrdecay scan --format json"),
+    "another document": (b'{"groups": []}', "second.json: is no scan: object contains unknown field `groups`"),
+    "no record": (shard().replace(b'"status":"ok"', b'"status":3'), "second.json: $.records[0].status: is no scan"),
+    "no UTF-8": (b'{"schema_version": 1, "\xff": 0}', "second.json: is no scan"),
+    "a later lrdecay": (shard(schema_version=SCAN_SCHEMA_VERSION + 1), "second.json: $.schema_version: schema_version"),
+    "another device": (shard(device="meta"), "second.json: was made with another device than first.json"),
+    "other options": (shard(overrides=("a=1",)), "second.json: was made with another overrides than first.json"),
+    "another lrdecay": (shard(tool=Tool("lrdecay", "1")), "second.json: was made with another tool than first.json"),
+    "the same shard": (msgspec.json.encode(SHARD), "second.json: $.records[0]: a.py is in first.json too"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_does_not_fit_is_refused(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second, said = REFUSED[case]
+    monkeypatch.chdir(tmp_path)
+    Path("first.json").write_bytes(msgspec.json.encode(SHARD))
+    Path("second.json").write_bytes(second)
+    with pytest.raises(LrdecayError):
+        merge(["first.json", "second.json"])
+    assert run(["merge", "first.json", "second.json"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"lrdecay: {said}")
+    assert err.count("\n") == 1
+
+
+def test_records_are_sorted_by_config(tmp_path: Path) -> None:
+    for name, content in (("first.json", shard()), ("second.json", msgspec.json.encode(SHARD))):
+        (tmp_path / name).write_bytes(content)
+    merged = merge([str(tmp_path / "first.json"), str(tmp_path / "second.json")])
+    assert [record.config for record in merged.records] == ["a.py", "b.py"]
+    assert json.loads(msgspec.json.encode(merged))["device"] == "cpu"

@@ -1,0 +1,70 @@
+"""Building beside this process, by whatever executor: what is lost on the way is told, config by config."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+import pytest
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.scanning import children
+from lrdecay_cli.scanning.building import Built
+from lrdecay_cli.scanning.children import in_children
+from lrdecay_cli.scanning.servers import BuildOptions, forked, on_dask, submitted
+
+OPTIONS = BuildOptions((), "meta")
+
+
+class Broken(Executor):
+    """Gives back what a worker that died leaves: an exception in the place of an outcome."""
+
+    def submit(self, _: Any, /, *arguments: Any, **__: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(ConnectionError(f"lost {arguments[0]}"))
+        return future
+
+
+def test_what_an_executor_loses_is_told() -> None:
+    outcomes = {outcome.name: outcome for outcome in submitted(Broken(), OPTIONS, ["a.py", "b.py"])}
+    assert {name: (one.lost, one.reason) for name, one in outcomes.items()} == {
+        name: ("crashed", f"ConnectionError: lost {name}") for name in ("a.py", "b.py")
+    }
+
+
+def test_a_thread_has_a_process_beside_it(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.py").write_text("model = dict(type='Nothing')\n")
+    options = msgspec.structs.replace(OPTIONS, folder=str(tmp_path))
+    with ThreadPoolExecutor(1) as executor:
+        (outcome,) = submitted(executor, options, ["a.py"])
+    record = msgspec.json.decode(outcome.answer, type=Built).record
+    assert (record.config, record.status) == ("a.py", "no-optim-wrapper")
+
+
+def test_a_worker_without_the_files_says_so() -> None:
+    answer = msgspec.structs.replace(OPTIONS, folder="/nowhere").work("a.py")
+    record = msgspec.json.decode(answer, type=Built).record
+    assert record.status == "error"
+    assert record.problem.startswith("the worker cannot enter /nowhere (No such file or directory)")
+
+
+def test_without_distributed_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(LrdecayError, match="--dask needs distributed"):
+        next(on_dask(OPTIONS, "tcp://127.0.0.1:1", ["a.py"]))
+
+
+def test_nothing_to_build_loads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def loaded(_: object) -> None:
+        raise AssertionError("the stack was loaded")
+
+    monkeypatch.setattr("lrdecay_cli.scanning.servers.preload", loaded)
+    assert list(forked(OPTIONS, 2, [])) == []
+
+
+def test_an_answer_without_an_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "_LONGEST_ANSWER", 1 << 20)
+    (outcome,) = in_children(["a.py"], lambda _: bytes(64 << 20), jobs=1)
+    assert (outcome.lost, outcome.reason, outcome.answer) == ("crashed", "killed: its answer has no end", b"")
