@@ -15,6 +15,8 @@ SAMPLES = Path(__file__, "../../../sample_configs").resolve()
 COMMAND = [sys.executable, "-m", "lrdecay_cli"]
 # Nothing of the shell that runs the tests may change what is printed.
 UNSET = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LRDECAY_TRACEBACK")
+UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
+"""Environment of a process whose imports or time are looked at: to count the lines that it runs changes both."""
 
 
 @dataclass(frozen=True)
