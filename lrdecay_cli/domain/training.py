@@ -40,6 +40,21 @@ class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Names within the module, in the order of registration: ``("weight", "bias")``."""
 
 
+class Loop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What mmengine's Runner runs the training, validation or test by, and what its class takes."""
+
+    type: str
+    """Its class name, as the config has it or as the Runner chooses it by ``by_epoch``."""
+    settings: Mapping[str, Any]
+    """The config's words on it."""
+    takes: tuple[str, ...] | None
+    """Names of its settings, but for those that the Runner gives; null where no such class is registered."""
+    needs: tuple[str, ...]
+    """Those of them that have no default."""
+    takes_more: bool
+    """Whether it takes any other name too (``**kwargs``), so that ``takes`` may not be all."""
+
+
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The config's own words on how the model is trained, in plain values."""
 
@@ -53,3 +68,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Paths within ``paramwise_cfg`` in the order in which the constructor first read them; null if nobody watched."""
     inherited: tuple[str, ...]
     """Paths within ``paramwise_cfg`` that the config has from one of its bases and does not name itself."""
+    asked: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Paths within ``paramwise_cfg`` that the constructor asked for and that are not there, in the order of the first
+    time; not there in a map of an lrdecay that did not watch for them."""
+    loops: Mapping[str, Loop] | msgspec.UnsetType = msgspec.UNSET
+    """By ``train_cfg``, ``val_cfg`` and ``test_cfg``, where the config has them; likewise."""

@@ -133,7 +133,7 @@ def group_map_of(
         duplicates=read.duplicates,
         stand_ins=stand_ins,
         modules=modules_of(model),
-        training=training_of(config, built.reads),
+        training=training_of(config, built.reads, built.asked),
         checkpoint=None,
     )
     return with_provenance(group_map, layer_depth_of(model))

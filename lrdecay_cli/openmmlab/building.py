@@ -49,6 +49,8 @@ class BuiltOptimizer:
     stand_ins: tuple[StandIn, ...]
     reads: tuple[str, ...] | None
     """Paths within ``paramwise_cfg`` that the constructor read; None if nobody watched."""
+    asked: tuple[str, ...] | None = None
+    """Likewise those that it asked for and that are not there."""
     scheduled: bool = False
     """Whether parameter schedulers may have changed the groups since."""
 
@@ -123,7 +125,8 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
         spare_compiler()
         with reads.unseen_validation():
             wrapper = build_optim_wrapper(model, plain_config)
-        return BuiltOptimizer(optimizers_of(wrapper), constructor_of(config.optim_wrapper), stand_ins, reads.paths)
+        optimizers, constructor = optimizers_of(wrapper), constructor_of(config.optim_wrapper)
+        return BuiltOptimizer(optimizers, constructor, stand_ins, reads.paths, reads.asked)
 
 
 def _check_optimizer(config: Config, where: str) -> None:

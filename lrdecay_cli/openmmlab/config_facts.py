@@ -13,10 +13,12 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm, _InstanceNorm
+from msgspec import UNSET
 from torch import nn
 
 from lrdecay_cli.domain.training import RUNNER_KEYS, Module, Training, Trait
 from lrdecay_cli.openmmlab.plain_values import plain
+from lrdecay_cli.openmmlab.training_loops import loops_of
 
 NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
 # Where people put what belongs into optim_wrapper, mmcv 1 style among it, and where nothing of mmengine looks.
@@ -24,8 +26,14 @@ _MISPLACED = ("paramwise_cfg", "constructor", "optimizer", "optimizer_config", "
 _WRAPPER_ONLY = ("paramwise_cfg", "constructor", "clip_grad", "accumulative_counts")
 
 
-def training_of(config: Config, reads: tuple[str, ...] | None) -> Training:
-    """What ``config`` says about training; ``reads`` is what its constructor was seen to read."""
+def training_of(config: Config, reads: tuple[str, ...] | None, asked: tuple[str, ...] | None = None) -> Training:
+    """What ``config`` says about training.
+
+    Args:
+        config: a training config.
+        reads: what its constructor was seen to read of ``paramwise_cfg``; None if nobody watched.
+        asked: what it asked for in vain; likewise.
+    """
     schedulers = config.get("param_scheduler") or ()
     wrapper = plain(config.optim_wrapper)
     return Training(
@@ -35,6 +43,8 @@ def training_of(config: Config, reads: tuple[str, ...] | None) -> Training:
         misplaced=dict(_misplaced(config, wrapper)),
         reads=reads,
         inherited=tuple(_inherited(config, wrapper.get("paramwise_cfg") or {})),
+        asked=UNSET if asked is None else asked,
+        loops=loops_of(config),
     )
 
 

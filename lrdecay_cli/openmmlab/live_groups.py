@@ -55,7 +55,7 @@ def live_map(runner: Any) -> GroupMap:
             optimizers_of(runner.optim_wrapper),
             constructor_of(config.optim_wrapper),
             (),
-            _reads(config, model),
+            *_watched(config, model),
             scheduled=True,
         ),
         str(next(model.parameters()).device),
@@ -83,8 +83,10 @@ def _shown_path(config: Config) -> str:
     return str(path)
 
 
-def _reads(config: Config, model: nn.Module) -> tuple[str, ...] | None:
+def _watched(config: Config, model: nn.Module) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """What the constructor reads of its options, and asks for in vain."""
     # Nothing depends on it but a few rules, so that whatever goes wrong must not end a training.
     with suppress(Exception), quiet_stack(verbose=False):
-        return build_optimizer(config, model, "").reads
-    return None
+        built = build_optimizer(config, model, "")
+        return built.reads, built.asked
+    return None, None

@@ -18,6 +18,7 @@ class OptionReads:
 
     def __init__(self) -> None:
         self._paths: dict[str, None] = {}
+        self._asked: dict[str, None] = {}
         self._paused = 0
 
     def watched(self, paramwise_cfg: Any) -> Any:
@@ -29,10 +30,20 @@ class OptionReads:
         if not self._paused:
             self._paths.setdefault(path)
 
+    def note_asked(self, path: str) -> None:
+        """A path was asked for that is not there."""
+        if not self._paused:
+            self._asked.setdefault(path)
+
     @property
     def paths(self) -> tuple[str, ...]:
         """Every path that was read."""
         return tuple(self._paths)
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Every path that was asked for in vain: names that the constructor knows and the config does not use."""
+        return tuple(self._asked)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -79,6 +90,9 @@ class _WatchedOptions(ConfigDict):  # type: ignore[misc]
         for key in keys:
             if dict.__contains__(self, key):
                 reads.note(f"{prefix}{key}")
+            # Python itself asks for __deepcopy__ and the like.
+            elif isinstance(key, str) and not key.startswith("_"):
+                reads.note_asked(f"{prefix}{key}")
 
     def _unseen_items(self) -> Iterator[tuple[Any, Any]]:
         keys: list[Any] = list(dict.keys(self))

@@ -69,11 +69,38 @@ def _unread_below(options: Mapping[str, Any], path: str, reads: set[str]) -> Ite
 
 
 def meant(subject: Subject, option: str) -> str | None:
-    """The option of this constructor that a mis-spelt one is like, None if it is a known one or like none."""
+    """The option of this constructor that a mis-spelt one is like, None if it is a known one or like none.
+
+    Of a constructor that lrdecay does not know, what it asked for in vain in the same place: ``custom_keys.head.lr``.
+    """
+    if subject.constructor not in OPTIONS:
+        return _asked_instead(subject, option)
     if any(option in known for known in OPTIONS.values()):
         return None
-    candidates = OPTIONS.get(subject.constructor) or sorted({name for known in OPTIONS.values() for name in known})
-    return nearest(option, candidates)
+    return nearest(option, OPTIONS[subject.constructor])
+
+
+def _asked_instead(subject: Subject, option: str) -> str | None:
+    training = subject.group_map.training
+    place, dot, name = option.rpartition(".")
+    # What it asked for and did not get is likelier than what it got.
+    for paths in (training.asked or (), training.reads or ()):
+        names = [path.removeprefix(f"{place}{dot}") for path in paths if path.rpartition(".")[0] == place]
+        if like := nearest(name, names):
+            return f"{place}{dot}{like}"
+    return None
+
+
+def value_of(options: Mapping[str, Any], path: str) -> Any:
+    """What stands under a path within ``options``, in whose keys there may be dots too; None if nothing does."""
+    if path in options:
+        return options[path]
+    inner = (
+        value_of(value, path.removeprefix(f"{key}."))
+        for key, value in options.items()
+        if isinstance(value, Mapping) and path.startswith(f"{key}.")
+    )
+    return next((value for value in inner if value is not None), None)
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:

@@ -14,6 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.training import Loop, Training
 from lrdecay_cli.files import document_schema, read_map, to_json, write_text
 from tests.group_maps import group_map
 
@@ -106,6 +107,20 @@ def test_round_trip_and_schema(tmp_path: Path) -> None:
     # Windows line ends and a byte order mark, as an editor may leave them.
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
     assert read_map(str(file)) == MAP
+
+
+LOOPS = {"train_cfg": Loop("EpochBasedTrainLoop", {"max_epochs": 12}, ("max_epochs",), ("max_epochs",), False)}
+
+
+@pytest.mark.parametrize("more", [{}, {"asked": ()}, {"loops": {}}, {"asked": ("norm_decay_mult",), "loops": LOOPS}])
+def test_what_an_earlier_lrdecay_did_not_write(more: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "map.json"
+    found = group_map({"g": dict(parameters={"w": (1,)})}, training=Training({}, (), {}, {}, None, (), **more))
+    write_text(file, to_json(found))
+    data = json.loads(file.read_text())
+    assert {*more} == {"asked", "loops"} & {*data["training"]}
+    assert read_map(str(file)) == found
+    Draft202012Validator(document_schema("map")).validate(data)
 
 
 @pytest.mark.parametrize("name", ["unknown key", "missing key", "wrong type", "version"])

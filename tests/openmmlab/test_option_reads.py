@@ -25,6 +25,9 @@ class Spelling(DefaultOptimWrapperConstructor):
         options: Any = self.paramwise_cfg
         options["item"], options.get("get"), options.attribute
         assert "contains" in options
+        assert "not_contained" not in options
+        assert options.get("not_got") is options.pop("not_popped", None) is getattr(options, "no_attribute", None)
+        copy.copy(options).nested.setdefault("not_set", None)
         dict(**copy.deepcopy(options).nested)
         copy.copy(options).pop("popped")
         assert str(options).startswith("{")
@@ -43,7 +46,7 @@ class Model(nn.Module):
         self.backbone = ConvNeXt()
 
 
-def reads_of(constructor: Any, options: dict[str, Any]) -> tuple[str, ...]:
+def reads_of(constructor: Any, options: dict[str, Any]) -> OptionReads:
     reads = OptionReads()
     with reads.unseen_validation():
         build_optim_wrapper(
@@ -55,7 +58,7 @@ def reads_of(constructor: Any, options: dict[str, Any]) -> tuple[str, ...]:
                 paramwise_cfg=reads.watched(ConfigDict(options)),
             ),
         )
-    return reads.paths
+    return reads
 
 
 @pytest.mark.parametrize(
@@ -80,7 +83,7 @@ def reads_of(constructor: Any, options: dict[str, Any]) -> tuple[str, ...]:
 def test_reads(constructor: str, options: dict[str, Any], read: tuple[str, ...]) -> None:
     import mmdet.engine  # noqa: F401
 
-    assert reads_of(constructor, options) == read
+    assert reads_of(constructor, options).paths == read
 
 
 def test_every_way_to_read() -> None:
@@ -88,7 +91,16 @@ def test_every_way_to_read() -> None:
     with_spelling = OPTIM_WRAPPER_CONSTRUCTORS.module_dict.copy()
     OPTIM_WRAPPER_CONSTRUCTORS.register_module(module=Spelling)
     try:
-        read = reads_of("Spelling", options)
+        reads = reads_of("Spelling", options)
     finally:
         OPTIM_WRAPPER_CONSTRUCTORS._module_dict = with_spelling
-    assert read == ("item", "get", "attribute", "contains", "nested", "nested.inner", "popped")
+    assert reads.paths == ("item", "get", "attribute", "contains", "nested", "nested.inner", "popped")
+    assert reads.asked == ("not_contained", "not_got", "not_popped", "no_attribute", "nested.not_set")
+
+
+def test_names_that_mmengine_asks_for_in_vain() -> None:
+    asked = reads_of(DEFAULT, dict(norm_decay_mult=0.0, custom_keys={"norm": dict(decay_multi=0)})).asked
+    assert {"bias_lr_mult", "flat_decay_mult", "bypass_duplicate", "custom_keys.norm.decay_mult"} <= {*asked}
+    assert "norm_decay_mult" not in asked
+    # Nobody asks but mmengine's validation, which every constructor inherits.
+    assert reads_of(MMDET, dict(num_layers=6, decay_rate=1)).asked == ("decay_type",)

@@ -121,6 +121,20 @@ class LrOnly(DefaultOptimWrapperConstructor):
             decay = self.base_wd if parameter.ndim > 1 else 0.0
             params.append(dict(params=[parameter], lr=self.base_lr * mult, weight_decay=decay))
 """
+ASKING = """\
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
+class Asking(DefaultOptimWrapperConstructor):
+    def add_params(self, params, module, **kwargs):
+        rate = self.paramwise_cfg.get('stem_rate', 1.0)
+        heads = self.paramwise_cfg.get('custom_keys', {}).get('head', {})
+        for name, parameter in module.named_parameters():
+            mult = heads.get('head_mult', 1.0) if 'head' in name else rate
+            decay = self.base_wd if parameter.ndim > 1 else 0.0
+            params.append(dict(params=[parameter], lr=self.base_lr * mult, weight_decay=decay))
+"""
 CONVNEXT_TOKENS = """\
 from mmpretrain.models import ConvNeXt
 from mmpretrain.registry import MODELS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.rules.wild_configs import (
+    ASKING,
     DEFAULT,
     EXEMPT,
     LISTED,
@@ -83,6 +84,20 @@ OPTIONS: dict[str, Wild] = {
         convnext("flat_decay_mult=0.0, bypass_duplicate=True"),
         "LRD503",
         "bypass_duplicates",
+    ),
+    "stem_rat of a constructor of one's own": Wild(
+        convnext("stem_rat=0.1, norm_decay_mul=0").replace(DEFAULT, "Asking"),
+        convnext("stem_rate=0.1").replace(DEFAULT, "Asking"),
+        "LRD503 LRD501",
+        "",
+        ASKING,
+    ),
+    "head_mul below a key of a constructor of one's own": Wild(
+        convnext("custom_keys=dict(head=dict(head_mul=2.0))").replace(DEFAULT, "Asking"),
+        convnext("custom_keys=dict(head=dict(head_mult=2.0))").replace(DEFAULT, "Asking"),
+        "LRD503",
+        "custom_keys.head.head_mul",
+        ASKING,
     ),
     "decay_multi": Wild(
         convnext("flat_decay_mult=0.0, custom_keys={'head.fc.weight': dict(decay_multi=0.5)}"),
@@ -223,6 +238,38 @@ OPTIONS: dict[str, Wild] = {
     ),
     "lr_config of MMCV 1": Wild(
         f"{MMDET}lr_config = dict(policy='step', step=[8, 11])", MMDET, "LRD510", "lr_config", "", "warning"
+    ),
+    "max_epoch": Wild(
+        f"{MMDET}train_cfg = dict(max_epoch=36)",
+        f"{MMDET}train_cfg = dict(max_epochs=12)",
+        "LRD512",
+        "train_cfg.max_epoch",
+        "",
+        "error",
+    ),
+    "val_intervall": Wild(
+        f"{MMDET}train_cfg = dict(val_intervall=2)",
+        f"{MMDET}train_cfg = dict(val_interval=2)",
+        "LRD512",
+        "train_cfg.val_intervall",
+        "",
+        "error",
+    ),
+    "fp_16 of the test": Wild(
+        f"{MMDET}test_cfg = dict(fp_16=True)",
+        f"{MMDET}test_cfg = dict(fp16=True)",
+        "LRD512",
+        "test_cfg.fp_16",
+        "",
+        "warning",
+    ),
+    "a class of a loop that is almost there": Wild(
+        f"{MMDET}val_cfg = dict(type='ValLop')",
+        f"{MMDET}val_cfg = dict(type='ValLoop')",
+        "LRD512",
+        "val_cfg.type",
+        "",
+        "error",
     ),
     "a tied weight by its later name": Wild(
         "model = dict(head=dict(type='TiedHead'))\n"

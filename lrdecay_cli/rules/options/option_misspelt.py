@@ -1,6 +1,8 @@
 """An option of ``paramwise_cfg`` is spelt almost like one that the constructor has.
 
 The constructor asks for the right name, does not find it and goes by its default, without a word.
+
+Of a constructor of your own the right names are those that it was seen to ask for while it made the groups.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.option_names import lost, meant, unread
+from lrdecay_cli.rules.option_names import lost, meant, unread, value_of
 from lrdecay_cli.rules.subject import PARAMWISE, Subject
 
 
@@ -19,7 +21,7 @@ def check(subject: Subject) -> Iterator[Fault]:
         name = meant(subject, option)
         if name is None or option in inherited:
             continue
-        value = subject.options[option]
+        value = value_of(subject.options, option)
         parameters = lost(subject, name, value) or ()
         taken = f", which is set to {subject.options[name]!r} besides" if name in subject.options else ""
         yield Fault(

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from lrdecay_cli.decay import MMDET_FAMILIES, find_family
 from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.option_names import LAYER_DECAY, lost, meant, readers, same_here, unread
+from lrdecay_cli.rules.option_names import LAYER_DECAY, lost, meant, readers, same_here, unread, value_of
 from lrdecay_cli.rules.subject import HOW_TO_USE_OURS, OURS, PARAMWISE, Subject
 
 
@@ -28,7 +28,7 @@ def check(subject: Subject) -> Iterator[Fault]:
         options = [option for option in options if option not in decay[1:]]
     for option in options:
         together = decay if option in decay[:1] else [option]
-        value = subject.options.get(option)
+        value = value_of(subject.options, option)
         parameters = lost(subject, option, value)
         known = readers(option)
         dead = parameters == ()

@@ -1,0 +1,158 @@
+"""The rule on loops held against mmengine's own Runner: what it finds does not build, and what it passes does."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from mmengine.config import Config
+from mmengine.evaluator import Evaluator
+from mmengine.registry import LOOPS
+from mmengine.runner import EpochBasedTrainLoop, Runner, ValLoop
+from torch.utils.data import DataLoader
+
+from lrdecay_cli.domain.finding import Finding
+from lrdecay_cli.domain.training import Training
+from lrdecay_cli.openmmlab.training_loops import loops_of
+from lrdecay_cli.rules import find_rule
+from lrdecay_cli.rules.running import findings_of
+from tests.group_maps import group_map
+
+
+class Recording(EpochBasedTrainLoop):
+    """Hands everything on."""
+
+    def __init__(self, runner: Any, dataloader: Any, *, note: str = "", **settings: Any) -> None:
+        super().__init__(runner, dataloader, **settings)
+        self.note = note
+
+
+class Taking(ValLoop):
+    """Takes whatever there is."""
+
+    def __init__(self, runner: Any, dataloader: Any, evaluator: Any, **settings: Any) -> None:
+        super().__init__(runner, dataloader, evaluator)
+        self.settings = settings
+
+
+for kind in (Recording, Taking):
+    LOOPS.register_module(module=kind, force=True)
+
+
+def found(key: str, settings: dict[str, Any]) -> tuple[Finding, ...]:
+    training = Training({}, (), {}, {}, None, (), loops=loops_of(Config({key: settings})))
+    return findings_of(group_map({"all": {"parameters": {"weight": (2,)}}}, training=training), [find_rule("LRD512")])
+
+
+def build(key: str, settings: dict[str, Any]) -> None:
+    """What Runner.train and Runner.test do with it."""
+    loader = DataLoader([1, 2, 3])
+    runner: Any = SimpleNamespace(_train_dataloader=loader, _val_dataloader=loader, _test_dataloader=loader)
+    runner._val_evaluator = runner._test_evaluator = Evaluator([])
+    getattr(Runner, f"build_{key.removesuffix('_cfg')}_loop")(runner, Config({key: settings})[key])
+
+
+EPOCHS = {"by_epoch": True, "max_epochs": 12}
+ITERATIONS = {"by_epoch": False, "max_iters": 90}
+REFUSED: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], type[Exception]]] = {
+    "max_epoch": (
+        "train_cfg",
+        {"by_epoch": True, "max_epoch": 36},
+        [("max_epoch", "did you mean train_cfg.max_epochs=36?")],
+        TypeError,
+    ),
+    "beside the right one": (
+        "train_cfg",
+        {**EPOCHS, "val_intervall": 2},
+        [("val_intervall", "did you mean train_cfg.val_interval=2?")],
+        TypeError,
+    ),
+    "of the other loop": (
+        "train_cfg",
+        {"by_epoch": False, "max_epochs": 12},
+        [("max_epochs", "train_cfg.by_epoch=True, for a training that is as long as max_epochs says")],
+        TypeError,
+    ),
+    "left by a base": (
+        "train_cfg",
+        {**ITERATIONS, "max_epochs": 12},
+        [("max_epochs", "remove max_epochs; train_cfg=dict(_delete_=True, ...) drops what a base says")],
+        TypeError,
+    ),
+    "like none": (
+        "train_cfg",
+        {**EPOCHS, "workflow": 1},
+        [("workflow", "remove workflow; it has max_epochs, val_begin, val_interval, dynamic_intervals")],
+        TypeError,
+    ),
+    "no length": ("train_cfg", {"by_epoch": False}, [("max_iters", "set train_cfg.max_iters")], TypeError),
+    "no choice": (
+        "train_cfg",
+        {"max_epochs": 12},
+        [("max_epochs", "train_cfg.by_epoch=True, for a training that is as long as max_epochs says")],
+        TypeError,
+    ),
+    "by_epochs": (
+        "train_cfg",
+        {"max_epochs": 12, "by_epochs": True},
+        [("by_epochs", "did you mean train_cfg.by_epoch=True?")],
+        TypeError,
+    ),
+    "two choices": (
+        "train_cfg",
+        {"type": "EpochBasedTrainLoop", **EPOCHS},
+        [("by_epoch", "keep one of them; train_cfg=dict(_delete_=True, ...) drops what a base says")],
+        RuntimeError,
+    ),
+    "no such class": (
+        "train_cfg",
+        {"type": "EpochBasedTrainLop", "max_epochs": 12},
+        [("type", "did you mean EpochBasedTrainLoop?")],
+        KeyError,
+    ),
+    "of a class that hands on": (
+        "train_cfg",
+        {"type": "Recording", "max_epochs": 12, "val_interva": 2},
+        [("val_interva", "did you mean train_cfg.val_interval=2?")],
+        TypeError,
+    ),
+    "validation": ("val_cfg", {"fp_16": True}, [("fp_16", "did you mean val_cfg.fp16=True?")], TypeError),
+    "test": (
+        "test_cfg",
+        {"type": "TestLoop", "fp_16": True},
+        [("fp_16", "did you mean test_cfg.fp16=True?")],
+        TypeError,
+    ),
+}
+
+
+@pytest.mark.parametrize(("key", "settings", "expected", "error"), REFUSED.values(), ids=REFUSED)
+def test_refused(key: str, settings: dict[str, Any], expected: list[tuple[str, str]], error: type[Exception]) -> None:
+    findings = found(key, settings)
+    assert [(finding.option, finding.remedy) for finding in findings] == [
+        (f"{key}.{option}", remedy) for option, remedy in expected
+    ]
+    unsure = key == "test_cfg" or settings.get("type") == "Recording"
+    assert {finding.severity for finding in findings} == {"warning" if unsure else "error"}
+    with pytest.raises(error):
+        build(key, settings)
+
+
+@pytest.mark.parametrize(
+    ("key", "settings"),
+    [
+        ("train_cfg", EPOCHS),
+        ("train_cfg", {"max_iters": 90}),
+        ("train_cfg", {**ITERATIONS, "val_interval": 10, "dynamic_intervals": [(50, 1)]}),
+        ("train_cfg", {"type": "IterBasedTrainLoop", "max_iters": 90}),
+        ("train_cfg", {"type": EpochBasedTrainLoop, "max_epochs": 3}),
+        ("train_cfg", {"type": "Recording", "max_epochs": 12, "note": "mine", "val_begin": 2}),
+        ("val_cfg", {}),
+        ("val_cfg", {"type": "Taking", "tag": "anything"}),
+        ("test_cfg", {"fp16": True}),
+    ],
+)
+def test_taken(key: str, settings: dict[str, Any]) -> None:
+    assert found(key, settings) == ()
+    build(key, settings)
