@@ -23,9 +23,17 @@ def loops_of(config: Config) -> dict[str, Loop]:
     return {key: _loop(key, config[key]) for key in LOOP_KEYS if isinstance(config.get(key), Mapping)}
 
 
+def loop_class(named: Any) -> Any:
+    """What a loop's ``type`` names, in the default scope; None if nothing is registered so."""
+    if not isinstance(named, str):
+        return named
+    with LOOPS.switch_scope_and_registry(None) as registry:
+        return registry.get(named)
+
+
 def _loop(key: str, given: Mapping[str, Any]) -> Loop:
     named = given.get("type")
-    found = _default(key, given) if named is None else LOOPS.get(named) if isinstance(named, str) else named
+    found = _default(key, given) if named is None else loop_class(named)
     settings = plain(given)
     if not callable(found):
         return Loop(type_name(named), settings, None, (), False)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
 from lrdecay_cli.domain.errors import LrdecayError
@@ -19,6 +18,7 @@ from lrdecay_cli.openmmlab.failures import explained, unknown_type
 from lrdecay_cli.openmmlab.plain_values import plain, type_name
 from lrdecay_cli.openmmlab.quiet import quiet_stack
 from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
+from lrdecay_cli.openmmlab.training_loops import loop_class
 
 SCHEDULING = "param_scheduler does not build"
 _HOOK = "ParamSchedulerHook"
@@ -112,7 +112,7 @@ def _loop(config: Config, where: str) -> tuple[bool, str, int]:
     if "type" in given and "by_epoch" in given:
         raise LrdecayError("train_cfg has both 'type' and 'by_epoch'", where=where, remedy="mmengine takes one of them")
     if "type" in given:
-        kind = LOOPS.get(given["type"]) if isinstance(given["type"], str) else given["type"]
+        kind = loop_class(given["type"])
         if kind is None:
             raise unknown_type(
                 given["type"], config.get("default_scope", "mmengine"), "loop", where=where, config=config

@@ -59,6 +59,7 @@ from lrdecay_cli.rules.scales import (
 from lrdecay_cli.rules.schedules import (
     cosine_rises_again,
     epochs_for_iterations,
+    gamma_out_of_range,
     minimum_above_lr,
     rates_evened_out,
     schedule_past_the_end,
@@ -141,6 +142,7 @@ RULES: tuple[Rule, ...] = (
     epochs_for_iterations.RULE,
     cosine_rises_again.RULE,
     scheduler_never_acts.RULE,
+    gamma_out_of_range.RULE,
     differs_from_baseline.RULE,
     assertion_fails.RULE,
     assertion_matches_nothing.RULE,

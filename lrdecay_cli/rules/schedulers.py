@@ -18,6 +18,8 @@ WARMING = ("Linear", "Constant", "QuadraticWarmup")
 """Families that may be a warm-up."""
 ANNEALING = ("CosineAnnealing", "CosineRestart", "Poly")
 """Families that go down to an ``eta_min``."""
+_SUFFIXES = {"lr": "LR", "momentum": "Momentum"}
+"""How the classes end that act on a value."""
 
 
 class Scheduler(NamedTuple):
@@ -64,6 +66,21 @@ class Scheduler(NamedTuple):
         start, end = self.value("start_factor", 1 / 3), self.value("end_factor", 1.0)
         return self.family == "QuadraticWarmup" or (self.family == "Linear" and start < end)
 
+    def times_stepped(self) -> int | None:
+        """How often ``gamma`` is multiplied in until the training ends; None if that is not known.
+
+        Source: ``_get_value`` of mmengine's ``MultiStep``, ``Step`` and ``ExponentialParamScheduler``; the last step is
+        the one before the end.
+        """
+        given = self.settings.get("milestones")
+        if self.family == "MultiStep" and isinstance(given, (list, tuple)):
+            steps = [step for step in map(number, given) if step is not None]
+            return sum(self.last is None or self.begin + step < self.last for step in steps)
+        if self.last is None or self.converted:
+            return None
+        every = self.value("step_size", 0) if self.family == "Step" else 1 if self.family == "Exponential" else 0
+        return int(max(self.last - self.begin - 1, 0) // every) if every > 0 else None
+
     def value(self, name: str, otherwise: float) -> float:
         """A setting that is a number, else ``otherwise``."""
         found = number(self.settings.get(name))
@@ -76,9 +93,9 @@ class Scheduler(NamedTuple):
         return self.value("eta_min", 0.0)
 
 
-def schedulers_of(group_map: GroupMap) -> tuple[Scheduler, ...]:
-    """Every scheduler of the lr, in the config's order."""
-    return tuple(_each(group_map))
+def schedulers_of(group_map: GroupMap, parameter: str = "lr") -> tuple[Scheduler, ...]:
+    """Every scheduler of the lr, or of the momentum, in the config's order."""
+    return tuple(_each(group_map, parameter))
 
 
 def scheduler_types(group_map: GroupMap) -> Iterator[tuple[str, str]]:
@@ -106,12 +123,12 @@ def training_length(train_cfg: Mapping[str, Any], unit: Unit) -> float | None:
     return number(train_cfg.get("max_epochs" if unit == "epochs" else "max_iters"))
 
 
-def _each(group_map: GroupMap) -> Iterator[Scheduler]:
+def _each(group_map: GroupMap, parameter: str) -> Iterator[Scheduler]:
     training = group_map.training
     for path, settings, groups in _listed(group_map):
         kind = str(settings.get("type", "")).rpartition(".")[2]
-        family = kind.removesuffix("LR").removesuffix("ParamScheduler")
-        if family == kind or (kind.endswith("ParamScheduler") and settings.get("param_name") != "lr"):
+        family = kind.removesuffix(_SUFFIXES[parameter]).removesuffix("ParamScheduler")
+        if family == kind or (kind.endswith("ParamScheduler") and settings.get("param_name") != parameter):
             continue
         by_epoch = settings.get("by_epoch", True) is not False
         unit: Unit = "epochs" if by_epoch else "iterations"

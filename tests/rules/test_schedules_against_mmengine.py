@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from mmengine.optim import scheduler as mmengine_schedulers
@@ -14,7 +15,7 @@ from torch import nn
 
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Training
-from lrdecay_cli.rules import RULES
+from lrdecay_cli.rules import RULES, find_rule
 from lrdecay_cli.rules.running import findings_of
 from lrdecay_cli.rules.schedules.scheduler_refused import CLASSES, COMMON, REQUIRED, SETTINGS
 from tests.group_maps import group_map
@@ -38,9 +39,11 @@ def described(schedulers: list[dict[str, Any]], *, by_epoch: bool = True) -> Gro
     return group_map(groups, base_lr=LRS[1], training=training)
 
 
-def trained(schedulers: list[dict[str, Any]], *, by_epoch: bool = True) -> Trace:
-    """What the lrs really are. Source of the steps: mmengine's ``ParamSchedulerHook`` and ``Runner``."""
-    optimizer = torch.optim.SGD([{"params": nn.Linear(2, 2).parameters(), "lr": lr} for lr in LRS], lr=LRS[1])
+def trained(schedulers: list[dict[str, Any]], *, by_epoch: bool = True, what: str = "lr") -> Trace:
+    """What the lrs, or another value, really are. Source of the steps: mmengine's ``ParamSchedulerHook`` and ``Runner``."""
+    optimizer = torch.optim.SGD(
+        [{"params": nn.Linear(2, 2).parameters(), "lr": lr} for lr in LRS], lr=LRS[1], momentum=0.9
+    )
     built = []
     for settings in schedulers:
         end = EPOCHS if settings.get("by_epoch", True) else EPOCHS * ITERATIONS
@@ -49,7 +52,7 @@ def trained(schedulers: list[dict[str, Any]], *, by_epoch: bool = True) -> Trace
         built.append(PARAM_SCHEDULERS.build(of_type, default_args=defaults))
     trace = []
     for iteration in range(1, EPOCHS * ITERATIONS + 1):
-        trace.append(tuple(group["lr"] for group in optimizer.param_groups))
+        trace.append(tuple(group[what] for group in optimizer.param_groups))
         optimizer.step()
         ends_epoch = by_epoch and iteration % ITERATIONS == 0
         for scheduler in built:
@@ -99,6 +102,11 @@ CASES: dict[str, Case] = {
         [{"type": "ConstantLR", "end": 24}],
         {"LRD602"},
         lambda t: max(head(t)) < 0.4 * LRS[1],
+    ),
+    "a tenth at last": (
+        [{**COSINE, "T_max": 9, "end": 9, "eta_min": 5e-3}, {"type": "ConstantLR", "factor": 0.1, "begin": 9}],
+        {"LRD601"},
+        lambda t: head(t)[8 * ITERATIONS] >= 0.5 * LRS[1] > 0.06 * LRS[1] > head(t)[10 * ITERATIONS],
     ),
     "a third at first": (
         [{"type": "ConstantLR", "end": 3}],
@@ -150,6 +158,50 @@ CASES: dict[str, Case] = {
         {"LRD609"},
         lambda t: head(t)[-1] > 10 * head(t)[6 * ITERATIONS] and head(t)[-1] > 0.9 * LRS[1],
     ),
+    "steps of a third of the training": (
+        [{**LINEAR, "by_epoch": False, "end": 20}, {**STEPS, "milestones": [2, 3], "end": 4}],
+        {"LRD606"},
+        lambda t: max(head(t)[3 * ITERATIONS :]) < 0.011 * LRS[1],
+    ),
+    "steps of the first half": (
+        [{**STEPS, "milestones": [3, 5]}],
+        {"LRD606"},
+        lambda t: max(head(t)[5 * ITERATIONS :]) < 0.011 * LRS[1],
+    ),
+    "steps for all of it by two": (
+        [{**STEPS, "milestones": [4], "end": 6}, {**STEPS, "milestones": [3], "begin": 6}],
+        set(),
+        lambda t: head(t)[8 * ITERATIONS] > 0.09 * LRS[1] > 0.05 * LRS[1] > head(t)[-1],
+    ),
+    "steps that end with the last epoch but one": (
+        [{**STEPS, "milestones": [8, 10], "end": 11}],
+        set(),
+        lambda t: head(t)[9 * ITERATIONS] > 0.09 * LRS[1],
+    ),
+    "an end of StepLR": (
+        [{"type": "StepLR", "step_size": 2, "end": 6}],
+        {"LRD606"},
+        lambda t: len({*head(t)[4 * ITERATIONS :]}) == 1 and head(t)[-1] < 0.011 * LRS[1],
+    ),
+    "used up behind a warm-up of iterations": (
+        [{**LINEAR, "by_epoch": False, "end": 20}, {**COSINE, "T_max": 8, "end": 8}],
+        {"LRD606"},
+        lambda t: max(head(t)[8 * ITERATIONS :]) < 0.05 * LRS[1],
+    ),
+    "gamma of 10": ([{**STEPS, "gamma": 10}], {"LRD611"}, lambda t: head(t)[-1] == pytest.approx(100 * LRS[1])),
+    "gamma of 10 each second epoch": (
+        [{"type": "StepLR", "step_size": 2, "gamma": 10}],
+        {"LRD611"},
+        lambda t: head(t)[-1] == pytest.approx(1e5 * LRS[1]),
+    ),
+    "gamma of 1.1 each epoch": (
+        [{"type": "ExponentialLR", "gamma": 1.1}],
+        {"LRD611"},
+        lambda t: head(t)[-1] == pytest.approx(1.1**11 * LRS[1]),
+    ),
+    "gamma of 0": ([{**STEPS, "gamma": 0}], {"LRD611"}, lambda t: head(t)[-1] == 0),
+    "gamma below 0": ([{**STEPS, "gamma": -0.1}], {"LRD611"}, lambda t: min(head(t)) < 0),
+    "gamma of a milestone that never comes": ([{**STEPS, "gamma": 10, "milestones": [20]}], {"LRD603"}, is_constant),
     "gamma of 1": ([{**STEPS, "gamma": 1.0}], {"LRD610"}, is_constant),
     "no milestones": ([{**STEPS, "milestones": []}], {"LRD610"}, is_constant),
     "power of 0": ([{"type": "PolyLR", "power": 0}], {"LRD610"}, is_constant),
@@ -166,6 +218,32 @@ def test_found_is_what_happens(
 ) -> None:
     assert codes(described(schedulers)) == expected
     assert happens(trained(schedulers))
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "told"),
+    [
+        ({"type": "StepMomentum", "step_size": 6, "gamma": 1.05}, ("warning", "up to 1.05 times")),
+        ({"type": "ExponentialMomentum", "gamma": 1.05}, ("error", "up to 1.71 times what it is, which begins at 0.9")),
+        (
+            {**STEPS, "type": "MultiStepParamScheduler", "param_name": "momentum", "gamma": 2},
+            ("error", "up to 4 times"),
+        ),
+        ({"type": "StepMomentum", "step_size": 6, "gamma": 0.9}, None),
+        ({**STEPS, "type": "MultiStepParamScheduler", "param_name": "weight_decay", "gamma": 2}, None),
+    ],
+)
+def test_momentum(scheduler: dict[str, Any], told: tuple[str, str] | None) -> None:
+    found = described([scheduler])
+    groups = tuple(msgspec.structs.replace(group, options={"momentum": 0.9}) for group in found.groups)
+    findings = findings_of(msgspec.structs.replace(found, groups=groups), [find_rule("LRD611")])
+    highest = max(max(trace) for trace in trained([scheduler], what="momentum"))
+    assert bool(findings) == (highest > 0.9) == (told is not None)
+    for finding in findings:
+        assert told is not None
+        assert finding.severity == told[0] == ("error" if highest >= 1 else "warning")
+        assert told[1] in finding.message
+        assert f"{highest / 0.9:.3g} times" in finding.message
 
 
 ITERATION_CASES: dict[str, Case] = {
@@ -208,6 +286,7 @@ def test_training_of_iterations(
         ({"type": "MultiStepLR", "step": [8, 11]}, "LRD604", "step", TypeError),
         ({"type": "StepLR", "gamma": 0.5}, "LRD604", "step_size", TypeError),
         ({"type": "MultiStepLr", "milestones": [8, 11]}, "LRD604", "type", AttributeError),
+        ({"type": "CosineAnealingLR", "T_max": 12}, "LRD604", "type", AttributeError),
     ],
 )
 def test_refused(scheduler: dict[str, Any], code: str, option: str, error: type[Exception]) -> None:
@@ -217,13 +296,25 @@ def test_refused(scheduler: dict[str, Any], code: str, option: str, error: type[
         trained([scheduler])
 
 
-def test_classes_are_those_of_mmengine() -> None:
-    from mmengine.registry import PARAM_SCHEDULERS
+def test_classes_are_those_that_are_registered() -> None:
+    import mmdet.engine  # noqa: F401
+    import mmpretrain.engine  # noqa: F401
+    from mmdet.registry import PARAM_SCHEDULERS as OF_MMDET
+    from mmpretrain.registry import PARAM_SCHEDULERS as OF_MMPRETRAIN
 
-    registered = {
-        name for name, kind in PARAM_SCHEDULERS.module_dict.items() if kind.__module__.startswith("mmengine.")
+    classes = {
+        name: kind
+        for registry in (PARAM_SCHEDULERS, OF_MMDET, OF_MMPRETRAIN)
+        for name, kind in registry.module_dict.items()
+        if kind.__module__.partition(".")[0] in ("mmengine", "mmdet", "mmpretrain")
     }
-    assert registered <= {*CLASSES}
+    assert "CosineAnnealingWeightDecay" in classes
+    assert {*classes} <= {*CLASSES}
+
+
+@pytest.mark.parametrize("kind", ["WarmupCosineAnnealingLR", "CosineAnnealingWarmLR", "MyMultiStepLR"])
+def test_a_class_of_ones_own_is_left_alone(kind: str) -> None:
+    assert codes(described([{"type": kind}])) == set()
 
 
 def test_settings_are_those_of_mmengine() -> None:

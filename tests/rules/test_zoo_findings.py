@@ -11,11 +11,16 @@ from lrdecay_cli.openmmlab.audit import audit
 from tests.rules.zoo import configs, golden, rows_of, statistics
 
 STEP = 60
-# Real mistakes of the zoo: milestones behind the end that the scheduler has from a base, so that the lr never drops.
+# Real mistakes of the zoo: milestones behind the end that the scheduler has from a base, so that the lr never drops; and
+# a train_cfg with type and by_epoch, one of them from a base, which mmengine's Runner refuses.
 MISTAKES = {
     "faster_rcnn/faster-rcnn_r50-caffe-dc5_ms-3x_coco.py": "LRD603",
     "faster_rcnn/faster-rcnn_r50-caffe_fpn_ms-2x_coco.py": "LRD603",
     "mask_rcnn/mask-rcnn_r50-caffe_fpn_ms-poly-3x_coco.py": "LRD603",
+    "solov2/solov2-light_r18_fpn_ms-3x_coco.py": "LRD512",
+    "solov2/solov2-light_r34_fpn_ms-3x_coco.py": "LRD512",
+    "solov2/solov2-light_r50-dcn_fpn_ms-3x_coco.py": "LRD512",
+    "solov2/solov2-light_r50_fpn_ms-3x_coco.py": "LRD512",
     "strong_baselines/mask-rcnn_r50-caffe_fpn_rpn-2conv_4conv1fc_syncbn-all_lsj-400e_coco.py": "LRD603",
 }
 

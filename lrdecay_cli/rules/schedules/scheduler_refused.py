@@ -9,6 +9,7 @@ and one that it cannot do without. ``end`` must be above ``begin``; without one 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
@@ -67,6 +68,7 @@ CLASSES = (
     *(f"{family}LR" for family in SETTINGS),
     *(f"{family}{what}" for family in SETTINGS for what in ("Momentum", "ParamScheduler")),
     "CosineAnnealingBetas",
+    "CosineAnnealingWeightDecay",
     "QuadraticWarmupLR",
     "QuadraticWarmupMomentum",
     "QuadraticWarmupParamScheduler",
@@ -78,8 +80,7 @@ def check(subject: Subject) -> Iterator[Fault]:
     """One fault for each setting, and for each class that nobody has but somebody nearly."""
     for place, given in scheduler_types(subject.group_map):
         kind = given.rpartition(".")[2]
-        # Any other name may be of a class of the project's own.
-        if kind not in CLASSES and (like := nearest(kind, CLASSES)):
+        if kind not in CLASSES and (like := _almost(kind)):
             yield Fault(f"there is no scheduler {kind}", f"did you mean {like}?", option=f"{place}.type")
     for scheduler in subject.schedulers:
         yield from _unknown(scheduler)
@@ -108,6 +109,14 @@ def check(subject: Subject) -> Iterator[Fault]:
                 "keep eta_min_ratio alone",
                 option=f"{scheduler.path}.eta_min_ratio",
             )
+
+
+def _almost(kind: str) -> str | None:
+    """The class that is meant but for a letter or two; any other name may be of a class of the project's own."""
+    near = difflib.get_close_matches(kind, CLASSES, n=1, cutoff=0.9)
+    same = [known for known in CLASSES if known.lower() == kind.lower()]
+    # MyMultiStepLR is none.
+    return next((known for known in (*same, *near) if not kind.endswith(known)), None)
 
 
 def _unknown(scheduler: Scheduler) -> Iterator[Fault]:

@@ -1,9 +1,11 @@
-"""Two schedulers lower the lr at the same time, or the lr is used up before the training ends.
+"""Two schedulers lower the lr at the same time, or the lr has come to its lowest long before the training ends.
 
-Each multiplies what the other left, so the lr falls much faster than either of them says, or is 0 for whole epochs.
+Each multiplies what the other left, so the lr falls much faster than either of them says. And a schedule of 12 epochs
+in a training of 36 leaves two thirds of the training to an lr of 0, or of a hundredth of what it was.
 
-A warm-up may overlap with anything, for it ends at the full lr. ``OneCycleLR`` and ``CosineRestartLR`` set the lr
-outright and stand no other scheduler beside them.
+The second happens when ``max_epochs`` is raised and ``param_scheduler`` is not. Steps that end before the training's
+half, by a scheduler whose own ``end`` is not earlier, are an info. A warm-up may overlap with anything, for it ends at
+the full lr. ``OneCycleLR`` and ``CosineRestartLR`` set the lr outright and stand no other scheduler beside them.
 """
 
 from __future__ import annotations
@@ -12,11 +14,17 @@ import math
 from collections.abc import Iterator
 
 from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.plain_values import number
 from lrdecay_cli.rules.schedulers import Scheduler, trained
 from lrdecay_cli.rules.subject import Subject
+from lrdecay_cli.rules.wording import rate
 
 _USED_UP = 0.05
 """Below this share of the lr little is learnt any more."""
+_LONG = 0.1
+"""From this share of the training on, what is left behind a scheduler's end is no rounding."""
+_EARLY = 0.5
+"""Up to this share of the training, its last step is early."""
 
 
 def check(subject: Subject) -> Iterator[Fault]:
@@ -26,7 +34,12 @@ def check(subject: Subject) -> Iterator[Fault]:
         for second in lowering[index + 1 :]:
             yield from _overlap(first, second)
     for one in lowering:
-        yield from _used_up(one, [other for other in subject.schedulers if other is not one])
+        # A warm-up goes up to the lr that there is, and no further.
+        others = [other for other in subject.schedulers if other is not one and not other.is_warm_up]
+        # Whatever comes later may raise it again, or go on lowering it.
+        if one.end is None or any(other.unit != one.unit or (other.last or 0) > one.end for other in others):
+            continue
+        yield from _steps_over(one) if one.family in ("MultiStep", "Step") else _used_up(one)
 
 
 def _overlap(first: Scheduler, second: Scheduler) -> Iterator[Fault]:
@@ -44,11 +57,37 @@ def _overlap(first: Scheduler, second: Scheduler) -> Iterator[Fault]:
         )
 
 
-def _used_up(scheduler: Scheduler, others: list[Scheduler]) -> Iterator[Fault]:
-    if scheduler.family not in ("CosineAnnealing", "Poly") or scheduler.end is None or scheduler.length is None:
+def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
+    """Its steps are all done, and most of the training is still to come."""
+    length, end, count = scheduler.length, scheduler.end, scheduler.times_stepped()
+    gamma = scheduler.value("gamma", 0.1)
+    milestones = scheduler.settings.get("milestones")
+    given = [step for step in milestones if number(step) is not None] if isinstance(milestones, (list, tuple)) else []
+    # Milestones that are never reached are another rule's.
+    if not length or end is None or not count or not 0 <= gamma < 1 or count < len(given):
         return
-    # Whatever comes later may raise it again.
-    if any(other.unit != scheduler.unit or (other.last or 0) > scheduler.end for other in others):
+    rest = f"at {rate(gamma**count)} of the lr"
+    if length - end >= _LONG * length:
+        spread = length / (end - scheduler.begin)
+        later = f"milestones={[round(step * spread) for step in given]} and " if given and not scheduler.begin else ""
+        yield Fault(
+            f"{scheduler.name} ends at {end:g} {scheduler.unit}, and training goes on for {length - end:g} more {rest}",
+            f"{later}end={length:g} spreads it over the training" if later else f"{scheduler.path}.end={length:g}",
+            option=f"{scheduler.path}.end",
+        )
+    elif given and scheduler.begin + max(given) <= _EARLY * length:
+        last = scheduler.begin + max(given)
+        yield Fault(
+            f"the last milestone of {scheduler.name} is at {last:g} of {length:g} {scheduler.unit}: the other "
+            f"{length - last:g} train {rest}",
+            "later milestones, or a shorter training",
+            option=f"{scheduler.path}.milestones",
+            severity="info",
+        )
+
+
+def _used_up(scheduler: Scheduler) -> Iterator[Fault]:
+    if scheduler.family not in ("CosineAnnealing", "Poly") or scheduler.end is None or scheduler.length is None:
         return
     steps = scheduler.end - scheduler.begin
     whole = scheduler.value("T_max", 0) or steps

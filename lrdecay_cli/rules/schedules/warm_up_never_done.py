@@ -53,7 +53,7 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
             f"{scheduler.path}.end={scheduler.begin + 2:g} or more, or no warm-up",
             option=f"{scheduler.path}.end",
         )
-    elif constant and scheduler.length is not None and (scheduler.end or 0) >= scheduler.length:
+    elif constant and scheduler.length is not None and _is_most(scheduler, scheduler.length):
         # Its last step gives the lr back, and is the one before its end.
         held = min((scheduler.end or 0) - 1, scheduler.length) - scheduler.begin
         yield Fault(
@@ -78,6 +78,11 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
                 option=f"{scheduler.path}.end_factor",
                 severity="warning",
             )
+
+
+def _is_most(scheduler: Scheduler, length: float) -> bool:
+    """Whether it lasts to the end of a training of this length, and is no mere end of that."""
+    return (scheduler.end or 0) >= length and length - scheduler.begin > length / 2
 
 
 RULE = Rule(
