@@ -140,7 +140,7 @@ def remedy(subject: Subject, kind: Kind, names: Iterable[str]) -> str:
     option = _option_for(subject, kind, names)
     keyed = [key for key, matches in subject.custom_keys.items() if not {*names}.isdisjoint(matches.wins)]
     if option:
-        beyond = f", and a custom key for those that go by {keyed[0]!r}" if keyed else ""
+        beyond = f", and keys longer than {keyed[0]!r} for those that it has" if keyed else ""
         return f"{PARAMWISE}.{option}=0{beyond}"
     keys = sorted({_key(name) for name in names}, key=len)
     keys = [key for key in keys if not any(other != key and other in key for other in keys)]

@@ -10,7 +10,7 @@ from lrdecay_cli.rules.subject import PARAMWISE
 
 def key_option(key: str, setting: str = "") -> str:
     """Path of a custom key, or of what it sets, in a config: ``optim_wrapper.paramwise_cfg.custom_keys['.bias']``."""
-    path = f"{PARAMWISE}.custom_keys{f'[{key!r}]' if '.' in key else f'.{key}'}"
+    path = f"{PARAMWISE}.custom_keys" + (f".{key}" if key.isidentifier() else f"[{key!r}]")
     return f"{path}.{setting}" if setting else path
 
 

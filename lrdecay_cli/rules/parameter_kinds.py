@@ -24,7 +24,7 @@ layer-scale        is a gain per channel on a residual branch
 """
 
 NOUNS: dict[Kind, str] = {
-    "norm": "normalisation parameter",
+    "norm": "normalisation tensor",
     "bias": "bias",
     "position": "position embedding",
     "relative-position": "relative position table",

@@ -11,6 +11,7 @@ from lrdecay_cli.analysis.patterns import Universe
 from lrdecay_cli.domain.finding import SEVERITIES, Finding
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules import Fault, Rule, Subject
+from lrdecay_cli.rules.wording import count
 
 
 def findings_of(subject: Subject | GroupMap, rules: Iterable[Rule]) -> tuple[Finding, ...]:
@@ -36,7 +37,7 @@ def narrowed(subject: Subject, finding: Finding, parameters: Iterable[str]) -> F
     kept = subject.in_model_order(parameters)
     return msgspec.structs.replace(
         finding,
-        message=f"{finding.message} (here for {len(kept)} of {len(finding.parameters)} parameters)",
+        message=f"{finding.message} (here for {len(kept)} of {count(len(finding.parameters), 'tensor')})",
         parameters=kept,
         patterns=tuple(_folded(subject, kept)),
         fingerprint=fingerprint(finding.code, finding.config, finding.option, kept, finding.fingerprint),

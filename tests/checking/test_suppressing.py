@@ -71,7 +71,7 @@ def test_a_part_of_a_finding() -> None:
     assert left.suppressed is None
     assert (kept_back.parameters, left.parameters) == (FAST[1:], FAST[:1])
     assert (kept_back.patterns, left.patterns) == (("backbone.stages.2.2.*",), (FAST[0],))
-    assert left.message == f"{whole.message} (here for 1 of 3 parameters)"
+    assert left.message == f"{whole.message} (here for 1 of 3 tensors)"
     assert len({whole.fingerprint, kept_back.fingerprint, left.fingerprint}) == 3
 
 

@@ -102,7 +102,7 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
     assert (finding["code"], finding["config"]) == ("LRD701", "configs/a.py")
     assert len(finding["parameters"]) == 5
     assert finding["message"] == (
-        "5 parameters: lr 0.049 → 0.098, 0.07 → 0.14, 0.1 → 0.2, against the baseline; settings: base_lr 0.1 → 0.2"
+        "5 tensors: lr 0.049 → 0.098, 0.07 → 0.14, 0.1 → 0.2, against the baseline; settings: base_lr 0.1 → 0.2"
     )
     assert "lrdecay diff golden/configs/a.json configs/a.py" in finding["remedy"]
     one = here("check", "--select", "LRD7", "maps/a.json", "--baseline", "golden/configs/b.json")

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.training import Loop
 from lrdecay_cli.rules import RULES, Example
 from lrdecay_cli.rules.running import findings_of
 from tests.rules.examples import map_of
@@ -151,6 +152,10 @@ MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
         {"LRD509"},
     ),
     "misplaced": (training(misplaced={"paramwise_cfg": {"norm_decay_mult": 0.0}}), {"LRD510"}),
+    "loop misspelt": (
+        training(loops={"train_cfg": Loop("ValLoop", {"fp_16": True}, ("fp16",), (), False)}),
+        {"LRD512"},
+    ),
     "minimum above": (scheduler(1, eta_min=2e-4), {"LRD601"}),
     "warm-up of one": (scheduler(0, end=1), {"LRD602"}),
     "cut off": (scheduler(1, T_max=30, end=32), {"LRD603"}),
@@ -161,6 +166,7 @@ MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
     "iterations": (scheduler(1, by_epoch=False), {"LRD608"}),
     "rises again": (scheduler(1, T_max=5), {"LRD609"}),
     "in a warm-up": (warming_up, set()),
+    "grows": (scheduler(1, type="ExponentialLR", gamma=10.0, T_max=None), {"LRD604", "LRD611"}),
     "does nothing": (scheduler(0, start_factor=1.0), {"LRD610"}),
 }
 

@@ -40,7 +40,7 @@ def described(schedulers: list[dict[str, Any]], *, by_epoch: bool = True) -> Gro
 
 
 def trained(schedulers: list[dict[str, Any]], *, by_epoch: bool = True, what: str = "lr") -> Trace:
-    """What the lrs, or another value, really are. Source of the steps: mmengine's ``ParamSchedulerHook`` and ``Runner``."""
+    """What the lrs, or another value, really are. Source: mmengine's ``ParamSchedulerHook`` and ``Runner``."""
     optimizer = torch.optim.SGD(
         [{"params": nn.Linear(2, 2).parameters(), "lr": lr} for lr in LRS], lr=LRS[1], momentum=0.9
     )

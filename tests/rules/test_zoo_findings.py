@@ -11,8 +11,8 @@ from lrdecay_cli.openmmlab.audit import audit
 from tests.rules.zoo import configs, golden, rows_of, statistics
 
 STEP = 60
-# Real mistakes of the zoo: milestones behind the end that the scheduler has from a base, so that the lr never drops; and
-# a train_cfg with type and by_epoch, one of them from a base, which mmengine's Runner refuses.
+# Real mistakes of the zoo: milestones behind the end that the scheduler has from a base, so that the lr never drops; a
+# train_cfg with type and by_epoch, one of them from a base, which mmengine's Runner refuses.
 MISTAKES = {
     "faster_rcnn/faster-rcnn_r50-caffe-dc5_ms-3x_coco.py": "LRD603",
     "faster_rcnn/faster-rcnn_r50-caffe_fpn_ms-2x_coco.py": "LRD603",

@@ -34,14 +34,14 @@ def check(subject: Subject) -> Iterator[Fault]:
     nowhere = registered - accounted
     if nowhere:
         yield Fault(
-            f"{count(len(nowhere), 'parameter')} of the model {verb(len(nowhere), 'is', 'are')} neither grouped,"
+            f"{count(len(nowhere), 'tensor')} of the model {verb(len(nowhere), 'is', 'are')} neither grouped,"
             " frozen, missing nor a duplicate",
             _REMEDY,
             nowhere,
         )
     unknown = {name for name in accounted - registered if not is_foreign(name)} if registered else set()
     if unknown:
-        yield Fault(f"no module of the model registers {count(len(unknown), 'parameter')} of the map", _REMEDY, unknown)
+        yield Fault(f"no module of the model registers {count(len(unknown), 'tensor')} of the map", _REMEDY, unknown)
     sizes = [p.name for p in parameters if math.prod(p.shape) != p.numel]
     if sizes:
         yield Fault(f"{count(len(sizes), 'shape')} and numel do not agree", _REMEDY, sizes)

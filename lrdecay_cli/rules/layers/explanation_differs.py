@@ -28,7 +28,7 @@ def check(subject: Subject) -> Iterator[Fault]:
         return
     first = next(iter(differing))
     yield Fault(
-        f"{count(len(differing), 'parameter')} {verb(len(differing), 'is', 'are')} not where our rules put"
+        f"{count(len(differing), 'tensor')} {verb(len(differing), 'is', 'are')} not where our rules put"
         f" {verb(len(differing), 'it', 'them')}: {first}: {differing[first]}",
         "export the map anew; if that does not help, report it to lrdecay with the map",
         parameters=differing,

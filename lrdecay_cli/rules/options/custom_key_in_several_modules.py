@@ -9,12 +9,14 @@ everywhere (``norm``, ``pos_embed``) are left alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lrdecay_cli.decay.constructors.custom_keys import KeyMatches
+from lrdecay_cli.rules.covering_keys import keys_told
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.key_wording import key_option, longer_key
+from lrdecay_cli.rules.key_wording import key_option
 from lrdecay_cli.rules.subject import Subject
+from lrdecay_cli.rules.wording import count
 
 _PLUGIN = """\
 from mmpretrain.models import LinearClsHead
@@ -46,9 +48,9 @@ def check(subject: Subject) -> Iterator[Fault]:
         if not astray or len(astray) == len(matches.wins):
             continue
         yield Fault(
-            f"custom key {key!r} reaches {len(matches.wins) - len(astray):,} parameters {right}, "
+            f"custom key {key!r} reaches {count(len(matches.wins) - len(astray), 'tensor')} {right}, "
             f"and {len(astray):,} more such as {astray[0]!r}",
-            _remedy(key, matches, astray),
+            _remedy(key, matches, astray, subject.entries),
             parameters=astray,
             option=key_option(key),
         )
@@ -72,23 +74,24 @@ def _is_word(key: str, name: str) -> bool:
     return False
 
 
-def _remedy(key: str, matches: KeyMatches, astray: list[str]) -> str:
+def _remedy(key: str, matches: KeyMatches, astray: list[str], model: Iterable[str]) -> str:
     right = [name for name in matches.wins if name not in {*astray}]
     for longer in (f"{key}.", f".{key}.", f".{key}"):
         if all(longer in name for name in right) and not any(longer in name for name in astray):
             return f"write {longer!r}"
     # What is astray has the key as a word too: only a longer key can take it away again.
-    return f"a longer key for the others, such as {_common(astray, key)!r}: dict(lr_mult=1.0)"
+    common = _common(astray, key)
+    return f"add {common!r}: dict(lr_mult=1.0)" if common else keys_told(astray, model, key, {"lr_mult": 1.0})
 
 
 def _common(names: list[str], key: str) -> str:
-    """The shortest path that all names share and that is longer than the key, else the first name."""
+    """The shortest path that all names share and that is longer than the key; empty if there is none."""
     parts = names[0].split(".")
     for end in range(1, len(parts)):
         path = ".".join(parts[:end])
         if len(path) > len(key) and all(name.startswith(f"{path}.") for name in names):
             return path
-    return longer_key(names[0], key)
+    return ""
 
 
 RULE = Rule(

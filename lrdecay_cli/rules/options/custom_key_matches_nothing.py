@@ -12,11 +12,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
+from lrdecay_cli.rules.covering_keys import keys_told
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import key_option
 from lrdecay_cli.rules.option_names import nearest
 from lrdecay_cli.rules.subject import Subject
+
+_PATTERN = re.compile(r"[*^$\\|?+]|\[.*\]")
+_HINT = ": it is searched for as it stands, and is no glob and no regular expression"
 
 
 def check(subject: Subject) -> Iterator[Fault]:
@@ -25,24 +30,37 @@ def check(subject: Subject) -> Iterator[Fault]:
     for key, matches in subject.custom_keys.items():
         if not matches.matches_nothing:
             continue
-        better = _better(subject, key)
-        harmless = not better and matches.settings.get("decay_mult") == 0
+        better, globbed = _better(subject, key), _globbed(subject, key)
+        harmless = not (better or globbed) and matches.settings.get("decay_mult") == 0
         # A base names what only some of its models have.
-        elsewhere = not better and f"custom_keys.{key}" in inherited
+        elsewhere = not (better or globbed) and f"custom_keys.{key}" in inherited
         if harmless and elsewhere:
             continue
+        if globbed:
+            remedy = keys_told(globbed, subject.entries, "", matches.settings)
+        elif better:
+            remedy = f"did you mean {better!r}?"
+        else:
+            remedy = "remove it, or give a part of a parameter's name: lrdecay inspect --by parameter lists them"
+        wrong = (better or globbed) and _changes_lr(matches.settings)
         yield Fault(
-            f"custom key {key!r} is in the name of none of {len(subject.entries):,} parameters",
-            f"did you mean {better!r}?"
-            if better
-            else "remove it, or give a part of a parameter's name: lrdecay inspect lists them",
+            f"custom key {key!r} is part of no parameter's name{_HINT if _PATTERN.search(key) else ''}",
+            remedy,
             option=key_option(key),
-            severity="info" if harmless or elsewhere else "error" if better and _changes_lr(matches.settings) else None,
+            severity="info" if harmless or elsewhere else "error" if wrong else None,
         )
 
 
 def _changes_lr(settings: object) -> bool:
     return isinstance(settings, dict) and settings.get("lr_mult", 1) != 1
+
+
+def _globbed(subject: Subject, key: str) -> list[str]:
+    """The names that the key would reach as a glob, if it has a ``*`` between other things."""
+    inner = key.strip("*.")
+    if "*" not in inner:
+        return []
+    return [name for name in subject.entries if fnmatchcase(f".{name}.", f"*.{inner.replace('.*.', '.*')}*")]
 
 
 def _better(subject: Subject, key: str) -> str | None:

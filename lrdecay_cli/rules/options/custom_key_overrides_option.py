@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from lrdecay_cli.decay.constructors.multipliers import Multiplier
+from lrdecay_cli.rules.covering_keys import keys_told
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.key_wording import as_dict, key_option, longer_key
+from lrdecay_cli.rules.key_wording import key_option
 from lrdecay_cli.rules.options.custom_key_shadowed import losing
 from lrdecay_cli.rules.subject import Subject
+from lrdecay_cli.rules.wording import count, verb
 
 _FIELDS = {"lr": "lr_mult", "weight_decay": "decay_mult"}
 
@@ -56,11 +58,10 @@ def _fault(subject: Subject, key: str, multiplier: Multiplier, names: list[str])
         if multiplier.target == "weight_decay"
         else f"{_FIELDS['lr']} {_own(settings, multiplier)}"
     )
-    one = "parameter goes" if len(names) == 1 else "parameters go"
     return Fault(
-        f"{len(names):,} {one} by custom key {key!r} and not by {multiplier.option}={value!r}: {what} at {amount}",
-        f"keys longer than {key!r} for them, such as {longer_key(names[0], key)!r}: "
-        f"{as_dict({**settings, _FIELDS[multiplier.target]: value})}",
+        f"{count(len(names), 'tensor')} {verb(len(names), 'goes', 'go')} by custom key {key!r} and not by "
+        f"{multiplier.option}={value!r}: {what} at {amount}",
+        keys_told(names, subject.entries, key, {**settings, _FIELDS[multiplier.target]: value}),
         parameters=names,
         option=key_option(key),
         severity=None if multiplier.target == "weight_decay" else "info",

@@ -15,10 +15,13 @@ from typing import Any
 
 from lrdecay_cli.decay.constructors.custom_keys import KeyMatches
 from lrdecay_cli.decay.constructors.facts import MMPRETRAIN_LAYER_DECAY
+from lrdecay_cli.rules.covering_keys import keys_told
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.key_wording import as_dict, key_option, longer_key
+from lrdecay_cli.rules.key_wording import as_dict, key_option
+from lrdecay_cli.rules.option_names import nearest
 from lrdecay_cli.rules.options.custom_setting_misspelt import known_settings
 from lrdecay_cli.rules.subject import Subject
+from lrdecay_cli.rules.wording import count
 
 
 def check(subject: Subject) -> Iterator[Fault]:
@@ -33,7 +36,8 @@ def check(subject: Subject) -> Iterator[Fault]:
         known = known_settings(subject, key)
         if matches.loses and not matches.wins and not told and known.issuperset(matches.settings):
             yield Fault(
-                f"custom key {key!r} never counts: longer keys take all {len(matches.loses):,} of its parameters",
+                f"custom key {key!r} never counts: longer keys take all {count(len(matches.loses), 'tensor')} "
+                "that it reaches",
                 f"remove {key!r}",
                 parameters=matches.loses,
                 option=key_option(key),
@@ -64,8 +68,8 @@ def _fault(subject: Subject, matches: KeyMatches, winner: str, names: list[str],
     settings = ", ".join(f"{setting}={value!r}" for setting, value in dropped.items())
     length = "longer" if len(winner) > len(matches.key) else "earlier"
     return Fault(
-        f"custom key {matches.key!r} loses {share} its {len(matches.wins) + len(matches.loses):,} parameters to the "
-        f"{length} {winner!r}, and with them {settings}",
+        f"custom key {matches.key!r} loses {share} its {count(len(matches.wins) + len(matches.loses), 'tensor')} "
+        f"to the {length} {winner!r}, and with them {settings}",
         _remedy(subject, matches.key, winner, names, dropped),
         parameters=names,
         option=key_option(matches.key),
@@ -92,12 +96,29 @@ def _dropped(subject: Subject, loser: KeyMatches, winner: KeyMatches) -> dict[st
 
 
 def _remedy(subject: Subject, key: str, winner: str, names: list[str], dropped: Mapping[str, Any]) -> str:
-    settings = {**subject.custom_keys[winner].settings, **dropped}
+    settings = {**_meant_settings(subject, winner), **dropped}
     if {*names} == {*subject.custom_keys[winner].wins}:
         return f"write {winner!r}: {as_dict(settings)}"
     joined = f"{winner.rstrip('.')}.{key.lstrip('.')}"
-    longer = joined if all(joined in name for name in names) else longer_key(names[0], winner)
-    return f"keys longer than {winner!r} for them, such as {longer!r}: {as_dict(settings)}"
+    if all(joined in name for name in names):
+        remedy = f"add {joined!r}: {as_dict(settings)}"
+    else:
+        remedy = keys_told(names, subject.entries, winner, settings)
+    matches = subject.custom_keys[key]
+    # A key that has nothing left would be told next.
+    left = {*matches.wins, *matches.loses} - {*names}
+    return remedy if left else remedy.replace("add ", f"replace {key!r} by ", 1)
+
+
+def _meant_settings(subject: Subject, key: str) -> dict[str, Any]:
+    """What a key sets, with names that are misspelt put right and what nobody knows left out."""
+    known = known_settings(subject, key)
+    meant = {name: name if name in known else nearest(name, known) for name in subject.custom_keys[key].settings}
+    return {
+        right: value
+        for name, value in subject.custom_keys[key].settings.items()
+        if (right := meant[name]) and (right == name or right not in meant)
+    }
 
 
 RULE = Rule(

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.option_names import lost, unread
 from lrdecay_cli.rules.subject import PARAMWISE, Subject
+from lrdecay_cli.rules.wording import count
 
 
 def check(subject: Subject) -> Iterator[Fault]:
@@ -29,8 +30,7 @@ def check(subject: Subject) -> Iterator[Fault]:
     if dead:
         message += "; the groups are as if it did"
     elif parameters:
-        count = len({*parameters})
-        message += f", meant for {count:,} parameter{'s' if count > 1 else ''}"
+        message += f", meant for {count(len({*parameters}), 'tensor')}"
     yield Fault(
         message,
         "paramwise_cfg=dict(_delete_=True, ...) drops what a base says",

@@ -17,6 +17,7 @@ from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.option_names import LAYER_DECAY, lost, meant, readers, same_here, unread, value_of
 from lrdecay_cli.rules.subject import HOW_TO_USE_OURS, OURS, PARAMWISE, Subject
+from lrdecay_cli.rules.wording import count
 
 
 def check(subject: Subject) -> Iterator[Fault]:
@@ -36,7 +37,7 @@ def check(subject: Subject) -> Iterator[Fault]:
         if dead:
             message += ", and the groups are as if it did"
         elif parameters:
-            message += f", which is meant for {len(parameters):,} parameter{'s' if len(parameters) > 1 else ''}"
+            message += f", which is meant for {count(len(parameters), 'tensor')}"
         yield Fault(
             message,
             _remedy(subject, together, known),

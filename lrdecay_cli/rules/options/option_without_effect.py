@@ -16,6 +16,7 @@ from lrdecay_cli.decay.constructors.facts import MMPRETRAIN_LAYER_DECAY, subject
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import key_option
 from lrdecay_cli.rules.subject import PARAMWISE, Subject
+from lrdecay_cli.rules.wording import count
 
 _MULTIPLIERS = ("lr_mult", "decay_mult")
 
@@ -112,9 +113,8 @@ def _ones(subject: Subject) -> Iterator[Fault]:
         if matches.frozen and not (matches.wins or matches.loses):
             if matches.settings.get("lr_mult", 1) == 1:
                 continue  # Nobody misses an exemption of what is frozen.
-            many = "s" if len(matches.frozen) > 1 else ""
             yield Fault(
-                f"custom key {key!r} reaches {len(matches.frozen):,} frozen parameter{many} and no other",
+                f"custom key {key!r} reaches {count(len(matches.frozen), 'frozen tensor')} and no other",
                 f"remove {key!r}, or train what it names",
                 parameters=matches.frozen,
                 option=path,

@@ -18,6 +18,7 @@ from lrdecay_cli.analysis.diff import diff, settings
 from lrdecay_cli.domain.change import ASPECTS
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.subject import Subject
+from lrdecay_cli.rules.wording import count
 
 _SHOWN = 3
 # What an engineer looks for first.
@@ -51,7 +52,7 @@ def check(subject: Subject) -> Iterator[Fault]:
 
 
 def _told(aspects: tuple[str, ...], members: Mapping[str, Mapping[str, tuple[Any, Any]]]) -> str:
-    tensors = f"{len(members)} parameter{'s' if len(members) > 1 else ''}"
+    tensors = count(len(members), "tensor")
     if aspects == ("added",):
         return f"{tensors} more"
     if aspects == ("removed",):

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.subject import OURS, PARAMWISE, Subject
-from lrdecay_cli.rules.wording import count, verb
+from lrdecay_cli.rules.wording import count
 
 MANY = 100
 
@@ -28,8 +28,8 @@ def check(subject: Subject) -> Iterator[Fault]:
     if len(single) < MANY or len(settings) * 2 > len(groups):
         return
     yield Fault(
-        f"{count(len(groups), 'group')}, {'all' if len(single) == len(groups) else f'{len(single):,}'} of one tensor,"
-        f" {verb(len(settings), 'has', 'have')} only {count(len(settings), 'setting')}",
+        f"{count(len(groups), 'group')}, {'all' if len(single) == len(groups) else f'{len(single):,}'} of one tensor, "
+        f"have only {count(len(settings), 'different setting')}",
         f"a constructor that puts equal settings into one group makes {len(settings)}"
         + ("" if subject.constructor == MMENGINE_DEFAULT else f"; {OURS} does"),
         option=PARAMWISE if subject.constructor == MMENGINE_DEFAULT else "optim_wrapper.constructor",

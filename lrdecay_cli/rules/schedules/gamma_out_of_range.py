@@ -9,14 +9,18 @@ A ``gamma`` of 0 ends the learning at the first step, and one below 0 turns its 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
+from lrdecay_cli.domain.finding import Severity
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.plain_values import number
 from lrdecay_cli.rules.schedulers import Scheduler, schedulers_of
 from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import rate
 
+_LARGEST = 300
+"""Power of ten."""
 FAMILIES = ("MultiStep", "Step", "Exponential")
 
 
@@ -33,15 +37,16 @@ def _fault(scheduler: Scheduler, what: str, value: float | None) -> Iterator[Fau
     if scheduler.family not in FAMILIES or gamma is None or 0 < gamma <= 1 or count == 0 or not scheduler.acts:
         return
     begins = f"{scheduler.name} multiplies the {what} by gamma={gamma:g} at each step"
-    severity = None
+    severity: Severity | None = None
     if gamma <= 0:
         message = f"{begins}: " + ("nothing is left from the first one on" if gamma == 0 else "it goes below 0")
         severity = None if gamma == 0 else "error"
         remedy = f"{scheduler.path}.gamma={rate(abs(gamma)) if gamma and gamma > -1 else '0.1'}"
     else:
-        # A power of hundreds of steps is beyond any float.
-        grown = gamma ** min(count or 1, 64)
-        message = f"{begins}, up to {'' if count and count <= 64 else 'more than '}{rate(grown)} times what it is"
+        # A power of hundreds of steps may be beyond any float.
+        steps = min(count or 1, int(_LARGEST / math.log10(gamma)))
+        grown = gamma**steps
+        message = f"{begins}, up to {'' if steps == count else 'more than '}{rate(grown)} times what it is"
         if value is not None and value * grown >= 1:
             message += f", which begins at {rate(value)}"
             severity = "error"

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.schedulers import Scheduler, names, trained
 from lrdecay_cli.rules.subject import Subject
+from lrdecay_cli.rules.wording import count
 
 _NOTABLE = 0.01
 """Below this share of the highest lr, nothing is learnt at ``eta_min`` that could harm."""
@@ -55,8 +56,8 @@ def _above(subject: Subject, scheduler: Scheduler, lowest: float) -> Iterator[Fa
         ratio = min(lowest / base, 0.1) if base else 0.01
         remedy = f"eta_min_ratio={ratio:.3g} in place of eta_min keeps the groups apart"
     yield Fault(
-        f"eta_min={lowest:g} of {scheduler.name} is not below the lr of {len(parameters):,} "
-        f"parameter{'s' if len(parameters) > 1 else ''} (from {least:g}): annealing {raised}",
+        f"eta_min={lowest:g} of {scheduler.name} is not below the lr of {count(len(parameters), 'tensor')} "
+        f"(from {least:g}): annealing {raised}",
         remedy,
         parameters=parameters,
         option=f"{scheduler.path}.eta_min",

@@ -66,7 +66,7 @@ def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
     # Milestones that are never reached are another rule's.
     if not length or end is None or not count or not 0 <= gamma < 1 or count < len(given):
         return
-    rest = f"at {rate(gamma**count)} of the lr"
+    rest = f"at {rate(gamma ** min(count, 1000))} of the lr"
     if length - end >= _LONG * length:
         spread = length / (end - scheduler.begin)
         later = f"milestones={[round(step * spread) for step in given]} and " if given and not scheduler.begin else ""

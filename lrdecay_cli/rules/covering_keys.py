@@ -1,0 +1,67 @@
+"""Custom keys that reach just the parameters that are meant, and win over the key that has them now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lrdecay_cli.rules.key_wording import as_dict, longer_key
+
+_LISTED = 6
+"""So many keys are read; of more, a few are shown."""
+_MOST = 40
+_NAMES = 1000
+"""For more names the search would take longer than a look at the model."""
+
+
+def keys_told(names: Sequence[str], model: Iterable[str], key: str, settings: Mapping[str, Any]) -> str:
+    """What to add to ``custom_keys`` so that ``names``, which go by ``key``, get these settings: a remedy.
+
+    Args:
+        names: of parameters.
+        model: every name that there is.
+        key: the key that they go by, or a name for it to be longer than.
+        settings: what they should have.
+    """
+    keys = covering_keys(names, model, key)
+    if not keys:
+        return f"keys longer than {key!r} for them, such as {longer_key(names[0], key)!r}: {as_dict(settings)}"
+    if len(keys) == 1:
+        return f"add {keys[0]!r}: {as_dict(settings)}"
+    if len(keys) > _LISTED:
+        several = ", ".join(map(repr, keys[: _LISTED // 2]))
+        number = f"{len(keys)}" if len(keys) < _MOST else f"{_MOST} or more"
+        return f"add {number} keys longer than {key!r} ({several}, …), each with {as_dict(settings)}"
+    return f"add {', '.join(map(repr, keys[:-1]))} and {keys[-1]!r}, each with {as_dict(settings)}"
+
+
+def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[str]:
+    """Few keys that are in ``names`` and in no other name of the model, all longer than ``key``.
+
+    Each is a piece of a name from dot to dot, with the dots where that tells it from others. At most ``_MOST`` of
+    them; none where that cannot be done.
+    """
+    if len(names) > _NAMES:
+        return []
+    meant = {*names}
+    others = "\n".join(name for name in model if name not in meant)
+    pieces: dict[str, set[int]] = {}
+    for index, name in enumerate(names):
+        labels = name.split(".")
+        for start in range(len(labels)):
+            for end in range(start + 1, len(labels) + 1):
+                piece = ".".join(labels[start:end])
+                dotted = f".{piece}." if start > 0 and end < len(labels) else piece
+                for one in {piece, dotted}:
+                    if len(one) > len(key):
+                        pieces.setdefault(one, set()).add(index)
+    found: list[str] = []
+    left = {*range(len(names))}
+    while left and len(found) < _MOST:
+        in_order = sorted(pieces, key=lambda piece: (-len(pieces[piece] & left), len(piece), piece))
+        fitting = next((piece for piece in in_order if piece not in others), None)
+        if fitting is None or not pieces[fitting] & left:
+            return []
+        found.append(fitting)
+        left -= {index for index in left if fitting in names[index]}
+    return found

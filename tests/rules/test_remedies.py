@@ -1,0 +1,107 @@
+"""Remedies that name custom keys can be followed: with them added, what was found is gone and nothing new is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+import pytest
+
+from lrdecay_cli.domain.finding import Finding
+from lrdecay_cli.domain.group_map import Constructor
+from lrdecay_cli.rules import find_rule
+from lrdecay_cli.rules.covering_keys import covering_keys
+from lrdecay_cli.rules.running import findings_of
+from tests.group_maps import group_map
+
+NAMES = (
+    "backbone.stem.weight",
+    "backbone.stages.0.0.norm.weight",
+    "backbone.stages.0.0.norm.bias",
+    "backbone.stages.0.0.conv.weight",
+    "backbone.stages.1.0.norm.weight",
+    "backbone.stages.1.0.norm.bias",
+    "backbone.stages.1.0.conv.weight",
+    "backbone.norm3.weight",
+    "backbone.norm3.bias",
+    "head.norm.weight",
+    "head.fc.weight",
+)
+SHADOWED = "LRD506"
+NOTHING = "LRD505"
+
+
+def found(code: str, keys: dict[str, Any]) -> tuple[Finding, ...]:
+    model = group_map(
+        {"all": {"parameters": dict.fromkeys(NAMES, (4,))}},
+        constructor=Constructor("DefaultOptimWrapperConstructor", {"custom_keys": keys}),
+    )
+    return findings_of(model, [find_rule(code)])
+
+
+def added(remedy: str) -> dict[str, Any]:
+    """The keys that a remedy says to add, with what they set."""
+    remedy = re.sub("^replace '.*?' by ", "", remedy)
+    settings = re.search(r"dict\((.*)\)$", remedy)
+    assert settings, remedy
+    call = ast.parse(f"dict({settings[1]})", mode="eval").body
+    assert isinstance(call, ast.Call)
+    values = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    return dict.fromkeys(re.findall(r"'([^']*)'", remedy[: settings.start()]), values)
+
+
+@pytest.mark.parametrize(
+    ("code", "keys", "remedy"),
+    [
+        (
+            SHADOWED,
+            {"backbone": dict(lr_mult=0.1), "norm": dict(decay_mult=0.0)},
+            "add 'norm.bias', '0.norm.weight' and 'backbone.norm3', each with dict(lr_mult=0.1, decay_mult=0.0)",
+        ),
+        (
+            SHADOWED,
+            {"stages": dict(lr_mult=0.1), "norm": dict(decay_mult=0.0)},
+            "add '.0.norm.': dict(lr_mult=0.1, decay_mult=0.0)",
+        ),
+        # What nobody knows is not written a second time.
+        (
+            SHADOWED,
+            {"stages": dict(lr_mul=0.1), "norm": dict(decay_mult=0.0)},
+            "add '.0.norm.': dict(lr_mult=0.1, decay_mult=0.0)",
+        ),
+        (
+            SHADOWED,
+            {"stages": dict(lr_mult=0.1, tag=1), "norm": dict(decay_mult=0.0)},
+            "add '.0.norm.': dict(lr_mult=0.1, decay_mult=0.0)",
+        ),
+        (
+            SHADOWED,
+            {"head.": dict(lr_mult=2.0), "fc": dict(decay_mult=0.0)},
+            "replace 'fc' by 'head.fc': dict(lr_mult=2.0, decay_mult=0.0)",
+        ),
+        (NOTHING, {"stages.*.norm": dict(decay_mult=0.0)}, "add '0.norm': dict(decay_mult=0.0)"),
+        (NOTHING, {"backbone.*.bias": dict(lr_mult=2.0)}, "add 'bias': dict(lr_mult=2.0)"),
+    ],
+)
+def test_followed(code: str, keys: dict[str, Any], remedy: str) -> None:
+    (finding,) = found(code, keys)
+    assert finding.remedy == remedy
+    kept = {key: settings for key, settings in keys.items() if code == SHADOWED and f"replace {key!r}" not in remedy}
+    new = {**kept, **added(remedy)}
+    assert found(code, new) == ()
+    # The new keys are the longest in just the names that they are meant for.
+    winners = {name: max((key for key in new if key in name), key=len, default="") for name in NAMES}
+    meant = set(finding.parameters) or {
+        name for name in NAMES if re.search(r"stages.*norm|bias", name) and winners[name]
+    }
+    assert {name for name, key in winners.items() if key in added(remedy)} == meant
+
+
+def test_keys_of_a_large_model_are_not_searched_for() -> None:
+    names = [f"layers.{index}.weight" for index in range(5000)]
+    assert covering_keys(names, names, "") == []
+
+
+def test_where_no_key_can_tell_them_apart() -> None:
+    assert covering_keys(["neck"], ["neck", "bottleneck"], "") == []
