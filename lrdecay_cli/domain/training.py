@@ -71,5 +71,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     asked: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     """Paths within ``paramwise_cfg`` that the constructor asked for and that are not there, in the order of the first
     time; not there in a map of an lrdecay that did not watch for them."""
+    from_bases: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Those of ``RUNNER_KEYS`` that the config has from one of its bases and does not name itself; likewise."""
     loops: Mapping[str, Loop] | msgspec.UnsetType = msgspec.UNSET
     """By ``train_cfg``, ``val_cfg`` and ``test_cfg``, where the config has them; likewise."""

@@ -17,12 +17,13 @@ from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
 from torch import nn
 
 from lrdecay_cli.decay.constructors.facts import LRDECAY_LAYER_DECAY
+from lrdecay_cli.decay.mmcv_style import KEYS, as_mmengine, as_python
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.construction import constructing
 from lrdecay_cli.openmmlab.failures import BUILDING, GROUPING, explained, unknown_type
 from lrdecay_cli.openmmlab.option_reads import OptionReads
-from lrdecay_cli.openmmlab.plain_values import type_name
+from lrdecay_cli.openmmlab.plain_values import plain, type_name
 from lrdecay_cli.openmmlab.quick_imports import spare_compiler
 from lrdecay_cli.openmmlab.second_tries import build_with_second_tries
 
@@ -70,8 +71,10 @@ def check_trainable(config: Config, where: str) -> None:
         )
     wrapper = config.get("optim_wrapper")
     if not wrapper:
-        old_style = config.get("optimizer")
-        remedy = "'optimizer' is the mmcv 1 style: put it into optim_wrapper" if old_style else "give a training config"
+        mmcv_style = {key: config[key] for key in KEYS if config.get(key)}
+        remedy = "give a training config"
+        if mmcv_style.get("optimizer"):
+            remedy = f"'optimizer' is the mmcv 1 style; for mmengine: {as_python(as_mmengine(plain(mmcv_style)))}"
         raise LrdecayError("config has no 'optim_wrapper'", where=where, remedy=remedy, status="no-optim-wrapper")
     if not isinstance(wrapper, Mapping):
         raise LrdecayError(f"optim_wrapper is a {type_name(type(wrapper))}, not a dict", where=where)

@@ -16,6 +16,8 @@ from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm, _InstanceNorm
 from msgspec import UNSET
 from torch import nn
 
+from lrdecay_cli.decay.mmcv_style import KEYS as MMCV_KEYS
+from lrdecay_cli.decay.mmcv_style import is_mmcv_style
 from lrdecay_cli.domain.training import RUNNER_KEYS, Module, Training, Trait
 from lrdecay_cli.openmmlab.plain_values import plain
 from lrdecay_cli.openmmlab.training_loops import loops_of
@@ -44,6 +46,7 @@ def training_of(config: Config, reads: tuple[str, ...] | None, asked: tuple[str,
         reads=reads,
         inherited=tuple(_inherited(config, wrapper.get("paramwise_cfg") or {})),
         asked=UNSET if asked is None else asked,
+        from_bases=tuple(_from_bases(config)),
         loops=loops_of(config),
     )
 
@@ -84,12 +87,18 @@ def _misplaced(config: Config, wrapper: Mapping[str, Any]) -> Iterator[tuple[str
         # A config may define any name; one that is nearly the Runner's own is meant to be that.
         if key not in RUNNER_KEYS and difflib.get_close_matches(str(key), RUNNER_KEYS, n=1, cutoff=0.9):
             yield str(key), plain(config[key])
-    for key in _MISPLACED:
+    for key in (*_MISPLACED, *(key for key in MMCV_KEYS if is_mmcv_style(key, config.get(key)))):
         if key in config:
             yield key, plain(config[key])
     optimizer = wrapper.get("optimizer")
     if isinstance(optimizer, Mapping):
         yield from ((f"optim_wrapper.optimizer.{key}", optimizer[key]) for key in _WRAPPER_ONLY if key in optimizer)
+
+
+def _from_bases(config: Config) -> Iterator[str]:
+    named = _names_in(config.filename)
+    if named is not None:
+        yield from (key for key in RUNNER_KEYS if key in config and key not in named)
 
 
 def _inherited(config: Config, options: Mapping[str, Any]) -> Iterator[str]:

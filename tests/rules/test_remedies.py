@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import ast
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import Constructor
-from lrdecay_cli.rules import find_rule
+from lrdecay_cli.openmmlab.audit import audit
+from lrdecay_cli.rules import RULES, Example, find_rule
 from lrdecay_cli.rules.covering_keys import covering_keys
 from lrdecay_cli.rules.running import findings_of
 from tests.group_maps import group_map
+from tests.rules.examples import map_of
 
 NAMES = (
     "backbone.stem.weight",
@@ -105,3 +109,42 @@ def test_keys_of_a_large_model_are_not_searched_for() -> None:
 
 def test_where_no_key_can_tell_them_apart() -> None:
     assert covering_keys(["neck"], ["neck", "bottleneck"], "") == []
+
+
+MMCV = """
+optimizer = dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=0.0001)
+optimizer_config = dict(grad_clip=dict(max_norm=35, norm_type=2))
+lr_config = dict(policy='step', warmup='linear', warmup_iters=500, warmup_ratio=0.001, step=[16, 22])
+runner = dict(type='EpochBasedRunner', max_epochs=24)
+"""
+
+
+def test_what_replaces_the_keys_of_mmcv_is_pasted(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("old", "new")]
+    for folder in folders:
+        folder.mkdir()
+    findings = findings_of(map_of(Example(MMCV), folders[0]), [find_rule("LRD510")])
+    assert {finding.option: finding.remedy.partition(": ")[0] for finding in findings} == {
+        "optimizer": "in place of it",
+        "optimizer_config": "it is in what to write for optimizer",
+        "lr_config": "in place of it",
+        "runner": "in place of it",
+    }
+    pasted = "\n".join(finding.remedy.partition(": ")[2] for finding in findings)
+    repaired = map_of(Example(pasted), folders[1])
+    assert [one.code for one in findings_of(repaired, RULES) if one.code[3] in "56"] == []
+    assert (repaired.optimizer.type, repaired.base_lr, repaired.base_weight_decay) == ("SGD", 0.02, 0.0001)
+    assert repaired.training.optim_wrapper["clip_grad"] == {"max_norm": 35, "norm_type": 2}
+    assert repaired.training.train_cfg == {"by_epoch": True, "max_epochs": 24}
+    assert [one["type"] for one in repaired.training.param_scheduler] == ["LinearLR", "MultiStepLR"]
+
+
+def test_a_config_of_mmcv_alone_is_told_what_to_write(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text(f"model = dict(type='ImageClassifier')\n{MMCV}")
+    with pytest.raises(LrdecayError) as raised:
+        audit(str(tmp_path / "config.py"))
+    remedy = raised.value.remedy
+    names: dict[str, Any] = {}
+    exec(remedy.partition("for mmengine: ")[2], names)
+    assert names["optim_wrapper"]["optimizer"]["type"] == "SGD"
+    assert {"optim_wrapper", "param_scheduler", "train_cfg"} <= {*names}

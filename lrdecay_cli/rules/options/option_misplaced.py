@@ -6,7 +6,8 @@ a config may hold any other name without a complaint.
 A name that is nearly ``optim_wrapper`` or ``param_scheduler`` is taken for a slip of the pen.
 
 ``paramwise_cfg`` at the top of a config is the common one, and what MMCV 1 read is another: ``optimizer``,
-``optimizer_config`` and ``lr_config``. A variable that ``optim_wrapper`` is made of is no mistake and not reported.
+``optimizer_config``, ``fp16``, ``lr_config`` and ``runner``; the remedy has the same values as mmengine takes them. A
+variable that ``optim_wrapper`` is made of is no mistake and not reported.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lrdecay_cli.domain.training import RUNNER_KEYS
+from lrdecay_cli.decay.mmcv_style import OPTIMIZER_KEYS, as_mmengine, as_python, is_mmcv_style
+from lrdecay_cli.domain.training import RUNNER_KEYS, Training
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.option_names import nearest
+from lrdecay_cli.rules.plain_values import number
 from lrdecay_cli.rules.subject import Subject
 
 _PLACES = {
@@ -26,7 +29,7 @@ _PLACES = {
     "custom_keys": "optim_wrapper.paramwise_cfg.custom_keys",
     "clip_grad": "optim_wrapper.clip_grad",
     "accumulative_counts": "optim_wrapper.accumulative_counts",
-    "optimizer_config": "optim_wrapper (clip_grad=grad_clip, accumulative_counts)",
+    "optimizer_config": "optim_wrapper",
     "lr_config": "param_scheduler",
 }
 _CHANGES_GROUPS = ("paramwise_cfg", "constructor", "custom_keys")
@@ -35,8 +38,12 @@ _CHANGES_GROUPS = ("paramwise_cfg", "constructor", "custom_keys")
 def check(subject: Subject) -> Iterator[Fault]:
     """One fault for each setting that is not in its place as well."""
     training = subject.group_map.training
+    old = {key: value for key, value in training.misplaced.items() if is_mmcv_style(key, value)}
     for path, value in training.misplaced.items():
         name = path.rpartition(".")[2]
+        if path in old:
+            yield from _of_mmcv(training, old, path)
+            continue
         if (like := nearest(path, RUNNER_KEYS)) and path not in _PLACES:
             yield Fault(f"{path} is read by nothing", f"did you mean {like}?", option=path, severity="error")
             continue
@@ -50,6 +57,43 @@ def check(subject: Subject) -> Iterator[Fault]:
             option=path,
             severity="error" if name in _CHANGES_GROUPS else None,
         )
+
+
+def _of_mmcv(training: Training, old: Mapping[str, Any], key: str) -> Iterator[Fault]:
+    """What MMCV 1 read, with what to write for mmengine; all that belongs into ``optim_wrapper`` together."""
+    present: dict[str, Any] = {"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}
+    length = number(training.train_cfg.get("max_epochs", training.train_cfg.get("max_iters")))
+    own = as_mmengine({key: old[key]}, length=length)
+    if not own and key != "lr_config":
+        return  # optimizer_config=dict(grad_clip=None)
+    place = next(iter(own), "param_scheduler")
+    if own and _holds(present.get(place), own[place]):
+        return
+    told = as_mmengine(old, length=length).get(place)
+    first = next(one for one in old if one in (OPTIMIZER_KEYS if place == "optim_wrapper" else (key,)))
+    if told is None:
+        remedy = f"write {place} anew: mmengine has no policy {old[key].get('policy')!r}"
+    elif key != first and place == "optim_wrapper":
+        remedy = f"it is in what to write for {first}"
+    else:
+        settings = _over_base(training, place, told)
+        remedy = f"{'in its place' if len(old) == 1 else 'in place of it'}: {as_python({place: settings})}"
+    says = "; optim_wrapper.optimizer is, and says otherwise" if key == "optimizer" else ""
+    yield Fault(f"{key} is read by nothing{says}", remedy, option=key)
+
+
+def _over_base(training: Training, place: str, settings: Any) -> Any:
+    """The settings so that nothing of a base's stays beside them that does not go with them."""
+    if place not in (training.from_bases or ()):
+        return settings
+    if place == "train_cfg":
+        return {"_delete_": True, **settings} if {*training.train_cfg} - {*settings} - {"val_interval"} else settings
+    base = training.optim_wrapper.get("optimizer")
+    if place == "optim_wrapper" and "optimizer" in settings and isinstance(base, Mapping):
+        new = settings["optimizer"]
+        if base.get("type") != new.get("type") or {*base} - {*new}:
+            return {**settings, "optimizer": {"_delete_": True, **new}}
+    return settings
 
 
 def _at(optim_wrapper: Mapping[str, Any], place: str) -> Any:
