@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
@@ -15,6 +16,9 @@ from lrdecay_cli.domain.settings import StatedSuppression
 from lrdecay_cli.rules import RULES, Subject
 from lrdecay_cli.rules.project_word import JudgedSuppression
 from lrdecay_cli.rules.running import narrowed
+
+_VERB = re.compile(r"#\s*lrdecay\s*:?\s*[a-z]+\W*")
+_WORD = re.compile(r"[\w-]+")
 
 
 def config_matches(config: str, pattern: str) -> bool:
@@ -60,6 +64,7 @@ class Suppressing:
                 ),
                 expired=self._expired(one),
                 nearest=_nearest(one.rule),
+                meant=_meant(one.comment) if one.comment else "",
             )
             for index, one in enumerate(self._stated)
         )
@@ -102,6 +107,15 @@ def _known(names: Iterable[str]) -> list[str]:
     codes = {word: rule.code for rule in RULES for word in (rule.code, rule.name)}
     found = (codes.get(name) or codes.get(name.upper()) for name in names)
     return [code for code in found if code]
+
+
+def _meant(comment: str) -> str:
+    """The comment as it suppresses what it names, with what it says behind that as the reason."""
+    said = _VERB.sub("", comment, count=1)
+    rules = [word for word in _WORD.finditer(said) if _known([word[0]])]
+    named = ", ".join(word[0] for word in rules) or "LRD301"
+    reason = said[rules[-1].end() :].strip(" ])>,:;=–-") if rules else ""
+    return f"# lrdecay: ignore[{named}]{f' {reason}' if reason else ', and behind it why'}"
 
 
 def _nearest(names: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ Condition = int | float | str
 
 
 class Assertion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[[tool.lrdecay.assert]]``: what must hold for the parameters that match."""
+    """``[[tool.lrdecay.assert]]``, ``[[assert]]`` in a lrdecay.toml: what must hold for the parameters that match."""
 
     parameters: str
     """A glob (``backbone.*``), a module (``backbone.stages.2``) or a pattern as reports print it."""
@@ -36,7 +36,7 @@ class Assertion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class StatedSuppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[[tool.lrdecay.suppress]]``, or a comment in a config."""
+    """``[[tool.lrdecay.suppress]]``, ``[[suppress]]`` in a lrdecay.toml, or a comment in a config."""
 
     rule: tuple[str, ...]
     """Codes or names of rules."""
@@ -52,6 +52,8 @@ class StatedSuppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """The file in which it is said."""
     line: int | None = None
     """Where it is a comment."""
+    comment: str = ""
+    """The comment itself, where it means to suppress something and is not written so that it does."""
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):

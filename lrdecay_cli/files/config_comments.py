@@ -15,11 +15,15 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.settings import StatedSuppression
 from lrdecay_cli.files.config_path import SEPARATOR, config_path
 
-_COMMENT = re.compile(r"#\s*lrdecay:\s*ignore\b(?:\[(?P<rules>[^\]]*)\])?[\s:,–-]*(?P<reason>.*)")
+_COMMENT = re.compile(r"#\s*lrdecay:\s*ignore\[(?P<rules>[^\]]*)\][\s:,–-]*(?P<reason>.*)")
+# What people write from memory of other tools.
+_ALMOST = re.compile(r"#\s*lrdecay\b\s*:?\s*(?:ignore|disable|noqa|skip|suppress|allow)\b.*")
 
 
 def comment_suppressions(config: str) -> tuple[StatedSuppression, ...]:
     """What the comments of a config say, then those of its bases, which hold for all of it.
+
+    A comment that means to suppress something and is not written so has no rule, and stands there as it is.
 
     A config that is not Python, cannot be read or does not parse has none: whoever builds it tells what is wrong.
     """
@@ -72,15 +76,20 @@ def _module_file(line: ast.ImportFrom) -> Iterator[str]:
 def _suppressions(shown: str, text: str) -> Iterator[StatedSuppression]:
     with suppress(tokenize.TokenError, SyntaxError):
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type == tokenize.COMMENT and (said := _COMMENT.search(token.string)):
-                rules = tuple(rule.strip() for rule in (said["rules"] or "").split(",") if rule.strip())
+            if token.type != tokenize.COMMENT:
+                continue
+            line = token.start[0]
+            if said := _COMMENT.search(token.string):
                 yield StatedSuppression(
-                    rule=rules,
+                    rule=tuple(rule.strip() for rule in said["rules"].split(",") if rule.strip()),
                     reason=said["reason"].strip(),
-                    source=f"{shown}:{token.start[0]}",
+                    source=f"{shown}:{line}",
                     place=shown,
-                    line=token.start[0],
+                    line=line,
                 )
+            elif almost := _ALMOST.search(token.string):
+                comment = almost[0].rstrip()
+                yield StatedSuppression(rule=(), source=f"{shown}:{line}", place=shown, line=line, comment=comment)
 
 
 def _text(file: Path) -> str:

@@ -13,7 +13,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.settings import Assertion, Options, Settings, StatedSuppression
 
 _TABLES: dict[str, type[Assertion | StatedSuppression]] = {"assert": Assertion, "suppress": StatedSuppression}
-_HIDDEN = frozenset({"source", "place", "line"})
+_HIDDEN = frozenset({"source", "place", "line", "comment"})
 _OPTIONS = tuple(field.encode_name for field in msgspec.structs.fields(Options))
 
 

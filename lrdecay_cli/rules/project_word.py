@@ -28,6 +28,8 @@ class JudgedSuppression(msgspec.Struct, frozen=True):
     expired: bool
     nearest: str = ""
     """What was perhaps meant by an unknown name."""
+    meant: str = ""
+    """How a comment that is not written so that it suppresses anything should be."""
 
 
 class ProjectWord(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +47,8 @@ class ProjectWord(msgspec.Struct, frozen=True, kw_only=True):
 def option_of(one: JudgedSuppression) -> str:
     """What a finding about a suppression is about: its key in the settings, or its comment."""
     key = one.stated.source.partition(": ")[2]
+    if one.stated.comment:
+        return one.stated.comment
     return key if one.stated.line is None else f"# lrdecay: ignore[{','.join(one.stated.rule)}]"
 
 

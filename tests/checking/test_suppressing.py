@@ -92,6 +92,28 @@ def test_a_comment_holds_for_its_config_and_is_told_there() -> None:
     assert idle.remedy == "take it out of configs/a.py:3"
 
 
+@pytest.mark.parametrize(
+    ("comment", "remedy"),
+    [
+        ("# lrdecay: ignore LRD301", "write # lrdecay: ignore[LRD301], and behind it why, in configs/a.py:1"),
+        ("# lrdecay: ignore LRD301: it is known", "write # lrdecay: ignore[LRD301] it is known, in configs/a.py:1"),
+        (
+            "# lrdecay: ignore LRD301, layer-gap as published",
+            "write # lrdecay: ignore[LRD301, layer-gap] as published, in configs/a.py:1",
+        ),
+        ("# lrdecay: disable=LRD301", "write # lrdecay: ignore[LRD301], and behind it why, in configs/a.py:1"),
+        ("# lrdecay: ignore (LRD301) known", "write # lrdecay: ignore[LRD301] known, in configs/a.py:1"),
+        ("# lrdecay: ignore-LRD302", "write # lrdecay: ignore[LRD302], and behind it why, in configs/a.py:1"),
+        ("# lrdecay: ignore", "write # lrdecay: ignore[LRD301], and behind it why, in configs/a.py:1"),
+    ],
+)
+def test_a_comment_without_brackets_is_told_once_how_to_write_it(comment: str, remedy: str) -> None:
+    stated = StatedSuppression(rule=(), source="configs/a.py:1", place="configs/a.py", line=1, comment=comment)
+    result = checked("", comments=(stated,))
+    assert codes(result) == ["LRD301", "LRD904"]
+    assert (result.findings[1].remedy, result.findings[1].option) == (remedy, comment)
+
+
 def test_nothing_is_said_of_rules_that_were_not_run() -> None:
     settings = parse_settings(suppress(rule="LRD301", reason="known").encode(), "lrdecay.toml")
     assert settings is not None

@@ -18,13 +18,16 @@ def test_comments_and_nothing_but_comments(tmp_path: Path, monkeypatch: pytest.M
         "# lrdecay: ignore[LRD401]\n"
         "# lrdecay: ignore all of it\n"
         "# lrdecay: ignored\n"
+        "#lrdecay disable=LRD402  \n"
+        "# lrdecay is noqa to nobody\n"
     )
     found = comment_suppressions("a.py")
-    assert [(one.rule, one.reason, one.source) for one in found] == [
+    assert [(one.rule, one.reason or one.comment, one.source) for one in found] == [
         (("LRD301",), "reproduces a published run", "a.py:2"),
         (("LRD201", "LRD202"), "two", "a.py:3"),
         (("LRD401",), "", "a.py:4"),
-        ((), "all of it", "a.py:5"),
+        ((), "# lrdecay: ignore all of it", "a.py:5"),
+        ((), "#lrdecay disable=LRD402", "a.py:7"),
     ]
 
 

@@ -1,6 +1,8 @@
 """A parameter is not what the project's settings assert.
 
-The project has said what it means, in ``[[tool.lrdecay.assert]]``, and the config does something else.
+The project has said in its settings file what it means, and the config does something else.
+
+An assertion is ``[[assert]]`` in a ``lrdecay.toml`` and ``[[tool.lrdecay.assert]]`` in a ``pyproject.toml``.
 
 ``parameters`` is a glob, a module or a pattern as reports print it; ``lr``, ``lr_scale``, ``weight_decay`` and
 ``layer_id`` take ``"<= 1"``, ``"> 0, < 1"``, ``"0.1..1"`` or a number, ``frozen`` true or false, ``group`` a glob.
@@ -56,11 +58,18 @@ def _faults(assertion: Assertion, aspect: str, wanted: Any, meant: list[Entry]) 
         yield Fault(
             f"{assertion.message + ': ' if assertion.message else ''}asserted {said} for {assertion.parameters!r}, "
             f"but it is {_values(list(failing.values()))}",
-            f"change the config, or the assertion in {assertion.source}",
+            f"change the config, or the assertion: {_place(assertion.source)}",
             parameters=failing,
             severity=assertion.severity,
             about=f"{assertion.parameters} {said}",
         )
+
+
+def _place(source: str) -> str:
+    """``lrdecay.toml, [[assert]] number 2``: as its author wrote it."""
+    path, _, key = source.partition(": ")
+    table, _, index = key.rstrip("]").partition("[")
+    return f"{path}, [[{table}]] number {int(index) + 1}" if index.isdigit() else source
 
 
 def _holds(assertion: Assertion, aspect: str, wanted: Any, value: Any) -> bool:

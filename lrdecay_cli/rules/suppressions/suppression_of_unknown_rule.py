@@ -1,8 +1,9 @@
-"""A suppression names a rule that there is not.
+"""A suppression names no rule, or one that there is not.
 
-It is mis-spelt, or from another version, and suppresses nothing under that name.
+It suppresses nothing: the rule is mis-spelt or from another version, or the comment is not written as it must be.
 
-A rule is named by its code or its name, in full: a prefix such as ``LRD3`` would keep back what is yet to be found.
+A comment is ``# lrdecay: ignore[LRD301] reproduces a published run``, with commas between several rules. A rule is
+named by its code or its name, in full: a prefix such as ``LRD3`` would keep back what is yet to be found.
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ def check(subject: Subject) -> Iterator[Fault]:
     """One fault for each suppression that names no rule, or one that is unknown."""
     for one in subject.word.suppressions:
         unknown = ", ".join(one.unknown)
-        if one.unknown or not one.stated.rule:
+        if one.meant:
+            yield Fault(
+                "this comment suppresses nothing: rules stand in brackets behind ignore",
+                f"write {one.meant}, in {one.stated.source}",
+                option=option_of(one),
+                about=one.stated.source.rpartition(":")[0],
+            )
+        elif one.unknown or not one.stated.rule:
             yield Fault(
                 f"no rule is called {unknown}" if unknown else "names no rule",
                 f"{one.nearest or 'give codes, which lrdecay rule --all lists'}, in {one.stated.source}",

@@ -18,9 +18,10 @@ from lrdecay_cli.rules.subject import Subject
 def check(subject: Subject) -> Iterator[Fault]:
     """One fault for each suppression without a reason."""
     for one in subject.word.suppressions:
-        if not one.stated.reason.strip():
+        # One without rules is LRD904's.
+        if one.stated.rule and not one.stated.reason.strip():
             yield Fault(
-                f"{', '.join(one.stated.rule) or 'a suppression'} without a reason, so nothing is suppressed",
+                f"{', '.join(one.stated.rule)} without a reason, so nothing is suppressed",
                 f"say why in {one.stated.source}",
                 option=option_of(one),
                 about=" ".join(one.stated.rule),
