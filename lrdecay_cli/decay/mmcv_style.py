@@ -55,8 +55,11 @@ def as_mmengine(given: Mapping[str, Any], *, length: float | None = None) -> dic
 
 
 def as_python(settings: Mapping[str, Any]) -> str:
-    """Assignments to paste into a config, on one line: ``train_cfg = dict(max_epochs=12)``."""
-    return "; ".join(f"{name} = {_python(value)}" for name, value in settings.items())
+    """Assignments to paste into a config, on one line: ``train_cfg=dict(max_epochs=12)``.
+
+    Without blanks outside of brackets, so that it is still Python where a terminal breaks the line at one.
+    """
+    return "; ".join(f"{name}={_python(value)}" for name, value in settings.items())
 
 
 def _wrapper(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from typing import Any
 
@@ -23,6 +24,8 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 # From the slowest layers to the head: cold to warm, so that the head stands out.
 _RAMP = ("blue", "cyan", "green", "yellow", "bright_yellow")
 _NAMED_LINES = 8
+# Where a word that is longer than a line is broken, best first; not within 0.1.
+_BREAKS = (re.compile(r"[,({\[/=]|\.(?!\d)"), re.compile(r"_|[a-z](?=[A-Z])"))
 
 
 def render(report: Report, canvas: Canvas) -> str:
@@ -121,17 +124,37 @@ def _print_section(console: Console, section: Section) -> None:
         console.print(head)
         body = [Text(printable(item.text)), *(Text(printable(detail), "cyan") for detail in item.details)]
         for line in body:
-            console.print(Padding(line, (0, 0, 0, 8)))
+            console.print(Padding(_with_breaks(line, console.width - 8), (0, 0, 0, 8)))
         if item.facts:
-            console.print(Padding(_grid(item.facts), (0, 0, 0, 8)))
+            room = console.width - 10 - max(len(label) for label, _ in item.facts)
+            console.print(Padding(_grid(item.facts, room), (0, 0, 0, 8)))
 
 
-def _grid(facts: Sequence[tuple[str, str]]) -> RichTable:
+def _with_breaks(text: Text, room: int) -> Text:
+    """The text with line ends in words that are longer than a line, where a name or a setting ends if that can be.
+
+    Rich would break them anywhere.
+    """
+    found = re.sub(rf"\S{{{max(room, 1) + 1},}}", lambda word: "\n".join(_pieces(word[0], room)), text.plain)
+    return text if found == text.plain else Text(found, text.style)
+
+
+def _pieces(word: str, room: int) -> Iterator[str]:
+    while len(word) > room > 0:
+        ends = (max((found.end() for found in mark.finditer(word[:room])), default=0) for mark in _BREAKS)
+        end = next((end for end in ends if end), room)
+        yield word[:end]
+        word = word[end:]
+    yield word
+
+
+def _grid(facts: Sequence[tuple[str, str]], room: int | None = None) -> RichTable:
     grid = RichTable.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for label, value in facts:
-        grid.add_row(printable(label), Text(printable(value)))
+        text = Text(printable(value))
+        grid.add_row(printable(label), text if room is None else _with_breaks(text, room))
     return grid
 
 
