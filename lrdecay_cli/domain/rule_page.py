@@ -30,6 +30,7 @@ class RulePage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     severity: Severity
     summary: str
     why: str
+    """Why it matters, with code between double backticks."""
     details: tuple[str, ...]
     """Further paragraphs, with code between double backticks."""
     bad: ExampleText

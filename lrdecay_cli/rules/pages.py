@@ -27,7 +27,7 @@ def page_of(rule: Rule) -> RulePage:
         rule.name,
         rule.severity,
         rule.summary,
-        rule.why,
+        paragraphs[1],
         tuple(paragraphs[2:]),
         _example(rule.bad),
         _example(rule.good),

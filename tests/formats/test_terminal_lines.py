@@ -11,7 +11,10 @@ from lrdecay_cli.formats.canvas import Canvas
 from lrdecay_cli.formats.rich_terminal import render
 
 PATTERN = "*.{depthwise_conv,pointwise_conv1,pointwise_conv2,relative_position_bias_table}.bias"
-REMEDY = "in place of it: optim_wrapper=dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1,decay_mult=0.25))))"
+REMEDY = (
+    "in place of it: "
+    "optim_wrapper=dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1,decay_mult=0.25))))"
+)
 OPTION = "optim_wrapper.paramwise_cfg.custom_keys['backbone.downsample_layers.0.0']"
 ITEM = Item("warning", "LRD402 biases-decayed", REMEDY, (PATTERN,), (("option", OPTION), ("remedy", REMEDY)))
 

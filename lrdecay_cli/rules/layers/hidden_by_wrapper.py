@@ -1,7 +1,7 @@
 """A wrapper stands before the backbone's names, so that the constructor does not see a backbone.
 
-It looks for names that begin with ``backbone.`` and takes everything else for the head: the whole backbone trains at
-the full rate, as if there were no decay.
+It looks for names that begin with ``backbone.`` (the dot included) and takes everything else for the head: the whole
+backbone trains at the full rate, as if there were no decay.
 
 It happens to a model inside another one (``student.backbone``), to a second ``.module``, and to detectors that call
 theirs ``img_backbone``.

@@ -1,7 +1,8 @@
-"""``num_layers`` is not that of the backbone.
+"""``num_layers`` does not fit the depth of the backbone.
 
-Too large, and layer ids between the blocks and the last stage are empty: all layers below the gap train far slower
-than was meant. Too small, and deep blocks share the rate of the last stage or of the head, or pass it.
+Where it is too large, no layer has the ids between the blocks and the last stage, and everything below that gap trains
+far slower than was meant. Where it is too small, deep blocks share the rate of the last stage or of the head, or train
+faster than the head.
 
 MMDetection's ConvNeXt rules give one id to three blocks of the third stage: 6 fits a depth of 9, 12 a depth of 27, 5 a
 depth of 6. Transformers have one id for each block. The number must be changed with the backbone.

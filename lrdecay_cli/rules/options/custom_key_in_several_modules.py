@@ -2,8 +2,8 @@
 
 Parameters that nobody thought of get the key's lr or weight decay.
 
-Keys are substrings: ``neck`` is in ``backbone.layer1.bottleneck``, ``head`` in ``roi_head`` and ``bn`` in ``subnet``.
-A dot behind the key (``neck.``) or a longer piece of the name tells them apart. Keys that mean a kind of parameter
+Keys are substrings: ``neck`` is in ``backbone.layer1.bottleneck``, ``head`` in ``roi_head`` and ``bn`` in ``subnet``. A
+dot behind the key (``neck.``) or a longer piece of the name tells them apart. Keys that mean a kind of parameter
 everywhere (``norm``, ``pos_embed``) are left alone.
 """
 

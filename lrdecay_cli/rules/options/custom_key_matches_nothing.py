@@ -2,10 +2,9 @@
 
 What it asks for never happens: a backbone that should train at a tenth of the rate trains at the full one.
 
-A key is plain text that must be part of a parameter's name: no glob, no regular expression. mmengine puts a dot in
-front of nothing but the model's own parameters, so that ``.backbone`` finds nothing. A key that only exempts from
-weight decay and is like nothing in the model is an info, for configs name what some of a family's models have; where
-a base config has it, it is not reported.
+A key is plain text that must be part of a parameter's name: no glob, no regular expression. Names begin without a dot,
+so that ``.backbone`` finds nothing. A key that only exempts from weight decay and is like nothing in the model is an
+info, for configs name what some of a family's models have; where a base config has it, it is not reported.
 """
 
 from __future__ import annotations

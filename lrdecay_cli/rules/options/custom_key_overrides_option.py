@@ -2,9 +2,9 @@
 
 The option does not count for whatever a custom key reaches, even where the key only sets the lr.
 
-``norm_decay_mult=0`` beside ``custom_keys={'backbone': dict(lr_mult=0.1)}`` decays every norm of the backbone: the
-key is asked first and has a ``decay_mult`` of 1. A key that is meant for just these parameters, and sets the field
-itself, is left alone.
+``norm_decay_mult=0`` beside ``custom_keys={'backbone': dict(lr_mult=0.1)}`` decays every norm of the backbone: the key
+is asked first, and one that sets no ``decay_mult`` counts as 1. A key that is meant for just these parameters, and sets
+the field itself, is left alone.
 """
 
 from __future__ import annotations

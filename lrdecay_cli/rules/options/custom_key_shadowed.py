@@ -3,9 +3,9 @@
 Of all keys in a name the longest one counts, alone: settings of the others are dropped and not merged.
 
 ``custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0)}`` decays the backbone's norms, for
-``backbone`` is longer. The other way round, ``'backbone.norm': dict(decay_mult=0)`` takes its norms out of
-``backbone`` and trains them at the full rate. Keys of equal length go by alphabet. A longer key that reaches fewer
-parameters and sets the same fields is meant to win, and that is not reported.
+``backbone`` is longer. The other way round, ``'backbone.norm': dict(decay_mult=0)`` takes its norms out of ``backbone``
+and trains them at the full rate. Keys of equal length go by alphabet. A longer key that reaches fewer parameters and
+sets the same fields is meant to win, and that is not reported.
 """
 
 from __future__ import annotations

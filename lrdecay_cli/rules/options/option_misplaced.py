@@ -1,13 +1,12 @@
 """A setting of the optimizer wrapper stands where nothing reads it.
 
-mmengine looks for ``optimizer``, ``constructor``, ``paramwise_cfg`` and ``clip_grad`` in ``optim_wrapper`` alone, and
-a config may hold any other name without a complaint.
-
-A name that is nearly ``optim_wrapper`` or ``param_scheduler`` is taken for a slip of the pen.
+mmengine looks for ``optimizer``, ``constructor``, ``paramwise_cfg`` and ``clip_grad`` in ``optim_wrapper`` alone, and a
+config may hold any other name without a complaint.
 
 ``paramwise_cfg`` at the top of a config is the common one, and what MMCV 1 read is another: ``optimizer``,
-``optimizer_config``, ``fp16``, ``lr_config`` and ``runner``; the remedy has the same values as mmengine takes them. A
-variable that ``optim_wrapper`` is made of is no mistake and not reported.
+``optimizer_config``, ``fp16``, ``lr_config`` and ``runner``. For these the remedy is what to write instead, computed
+from their values. A top-level name that is almost one of mmengine's (``optim_wraper``, ``param_schedulers``) is taken
+for a misspelt one. A variable that ``optim_wrapper`` is made of is no mistake and not reported.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Whoever wrote it believes that it does something, and the run is not what they t
 
 A decay multiplier has nothing to multiply where the optimizer is given no ``weight_decay``, or 0. MMPretrain's decay
 constructor ignores ``lr_mult``. ``norm_decay_mult`` knows torch's norms and no custom ones, ``dwconv_decay_mult`` 2-D
-depth-wise convolutions, ``dcn_offset_lr_mult`` deformable ones: it may fit no parameter at all. A multiplier of 1 and
-a key for nothing but frozen parameters are reported as info.
+depth-wise convolutions, ``dcn_offset_lr_mult`` deformable ones: it may fit no parameter at all. A multiplier of 1 and a
+key for nothing but frozen parameters are reported as info.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""A custom key names a tensor only by its second name, and the tensor goes by its first.
+"""A custom key is in the second name of a shared tensor alone, and the tensor goes by its first.
 
 Shared tensors are met once, so the key that seems to be theirs never counts for them.
 
 With ``bypass_duplicate=True`` mmengine skips whatever it met before under another name (a head that shares its
-convolutions across levels, tied embeddings). The lr and weight decay are those of the first name in the model's
-order.
+convolutions across levels, tied embeddings). The lr and weight decay are those of the first name in the model's order.
 """
 
 from __future__ import annotations

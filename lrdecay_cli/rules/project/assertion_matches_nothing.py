@@ -2,8 +2,8 @@
 
 It guards nothing: a module was renamed, or the name is mis-spelt, and the assertion would go on passing for ever.
 
-It is told once for all configs that were checked and that its ``config`` matches. An assertion of numbers has nothing
-to hold against either where all that it matches is frozen and in no group.
+It is told once, if it matches nothing in any of the checked configs that its ``config`` matches. An assertion of
+numbers has nothing to hold against either where all that it matches is frozen and in no group.
 """
 
 from __future__ import annotations

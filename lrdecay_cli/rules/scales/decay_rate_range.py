@@ -1,7 +1,7 @@
 """The decay rate is above 1, 0 or negative.
 
 Above 1 the decay is turned round: the stem trains fastest and the head slowest, by factors that grow with the depth. At
-0 nothing below the head trains at all, and a negative rate makes every other layer climb.
+0 nothing below the head trains at all, and a negative rate makes every second layer climb the loss.
 
 Take a rate between 0.6 and 0.95; the deeper the backbone, the nearer to 1.
 """

@@ -1,7 +1,7 @@
 """The lr in the log is that of the first group, and others train at another.
 
-mmengine's log prints ``lr`` of the first group alone. With a slow backbone in front it reads 2e-5 while the head trains
-with 2e-4, and people tune the wrong number.
+What mmengine's log calls ``lr`` is that of the first group alone. With a slow backbone in front it reads 2e-5 while the
+head trains with 2e-4, and people tune the wrong number.
 
 ``base_lr`` beside it, which newer versions print, is the optimizer's own. ``lrdecay inspect`` shows every group's.
 """

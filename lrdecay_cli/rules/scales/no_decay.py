@@ -2,7 +2,7 @@
 
 Every layer gets the base lr, as with the default constructor; only the weight decay may differ.
 
-Where that is meant, say so in the config; else set the rate: ``decay_rate`` for MMDetection's constructor,
+Where that is meant there is nothing to do; else set the rate: ``decay_rate`` for MMDetection's constructor,
 ``layer_decay_rate`` for mmpretrain's, which takes 1 if it is given none.
 """
 

@@ -2,10 +2,10 @@
 
 It never steps, or is over within the first few iterations, and the lr is not what the config says at any time.
 
-``by_epoch`` of a scheduler is True unless told otherwise. A training of iterations has one epoch for mmengine, so a
-scheduler by epochs does nothing in it, beyond the factor of a warm-up that then stays. In a training of epochs,
-milestones or an ``end`` of a few iterations were most likely meant as epochs; ``convert_to_iter_based=True`` counts
-in epochs and steps each iteration.
+``by_epoch`` of a scheduler is True unless told otherwise. To mmengine a training of iterations is a single epoch, in
+which a scheduler by epochs never steps: a warm-up leaves the lr at its first factor for good. In a training of epochs,
+milestones or an ``end`` of a few iterations were most likely meant as epochs; ``convert_to_iter_based=True`` counts in
+epochs and steps each iteration.
 """
 
 from __future__ import annotations

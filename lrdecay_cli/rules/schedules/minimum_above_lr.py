@@ -1,10 +1,9 @@
 """The lr that a scheduler anneals to is at or above the lr that a group begins with.
 
-Annealing then raises the lr of these parameters: the lowest layers of a layer decay, or what ``lr_mult=0`` was to
-hold.
+Annealing then raises the lr of these parameters: the lowest layers of a layer decay, or what ``lr_mult=0`` was to hold.
 
-``eta_min`` is one absolute lr for all groups, while their own differ. ``eta_min_ratio`` is relative to each group's
-own lr and keeps the order of the layers.
+``eta_min`` is one absolute lr for all groups, while their own differ. ``eta_min_ratio`` is relative to each group's own
+lr and keeps the order of the layers.
 """
 
 from __future__ import annotations

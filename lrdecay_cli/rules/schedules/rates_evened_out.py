@@ -1,10 +1,10 @@
 """A scheduler brings groups of different lr to one and the same.
 
-What ``lr_mult`` or layer decay set apart is alike at the end of the training, or from its first step.
+Groups that ``lr_mult`` or layer decay set apart end with the same lr, or have it from the first step on.
 
-``OneCycleLR`` with one ``eta_max`` writes it over the lr of every group; it takes a list with one value for each
-group. ``eta_min`` is one lr for all groups: close to the lowest of them, it leaves that one as it is and brings all
-others down to it. ``eta_min_ratio`` is relative to each group.
+``OneCycleLR`` with one ``eta_max`` writes it over the lr of every group; it takes a list with one value for each group.
+``eta_min`` is one lr for all groups: close to the lowest of them, it leaves that one as it is and brings all others
+down to it. ``eta_min_ratio`` is relative to each group.
 """
 
 from __future__ import annotations

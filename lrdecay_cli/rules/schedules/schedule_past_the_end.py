@@ -2,9 +2,8 @@
 
 The lr never drops where it should, or stops half-way down.
 
-It happens when ``max_epochs`` is changed and ``param_scheduler`` is not, or the other way round. Milestones count
-from the scheduler's ``begin``, and none at or behind its ``end`` acts: a longer list of them needs a later ``end``
-too.
+It happens when ``max_epochs`` is changed and ``param_scheduler`` is not, or the other way round. Milestones count from
+the scheduler's ``begin``, and those at or behind its ``end`` never act: whoever moves them has to move ``end`` too.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The lr stays as it is although the config has a scheduler for it.
 
-It is a factor, ``gamma`` or ``end_factor`` of 1, a ``power`` of 0, or a list of milestones that is empty.
+It has a ``gamma`` of 1, both factors of 1, a ``power`` of 0, or no milestones.
 """
 
 from __future__ import annotations

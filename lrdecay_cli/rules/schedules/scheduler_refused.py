@@ -2,9 +2,10 @@
 
 The model is built, the data are read, and the run dies before its first step.
 
-A setting that the scheduler does not know is refused (``min_lr`` is ``eta_min`` here, ``step`` is ``milestones``),
-and one that it cannot do without. ``end`` must be above ``begin``; without one it is where the training ends.
-``convert_to_iter_based`` wants ``by_epoch=True``. ``eta_min`` and ``eta_min_ratio`` exclude each other.
+A setting that the scheduler does not know is refused (what MMCV 1 called ``min_lr`` is ``eta_min`` here, and ``step``
+is ``milestones``), and so is a scheduler without a setting that has no default. ``end`` must be above ``begin``;
+without one it is where the training ends. ``convert_to_iter_based`` wants ``by_epoch=True``. ``eta_min`` and
+``eta_min_ratio`` exclude each other.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The lr that the config asks for is never reached.
 
-A warm-up of hundreds of epochs is one of iterations that lacks ``by_epoch=False``, which is True unless told
-otherwise. ``LinearLR`` without an ``end`` takes the whole training.
+A warm-up of hundreds of epochs is most often one of iterations that lacks ``by_epoch=False``: schedulers count epochs
+unless told otherwise. ``LinearLR`` without an ``end`` takes the whole training.
 """
 
 from __future__ import annotations

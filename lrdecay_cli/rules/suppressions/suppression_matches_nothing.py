@@ -1,10 +1,10 @@
 """A suppression keeps nothing back.
 
-The mistake that it was written for is gone, or its parameters or config no longer match; left standing, it would
-hide the next one.
+The mistake that it was written for is gone, or its parameters or config no longer match; left standing, it would hide
+the next one.
 
-It is told for rules that were run, and for a settings file once for all configs that were checked and that its
-``config`` matches. Take it out.
+Only rules that were run count. A suppression in a settings file is told once, if it kept nothing back in any of the
+checked configs that its ``config`` matches. Take it out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A suppression says nothing of why.
+"""A suppression does not say why.
 
 Nobody can tell later whether it still holds, so it suppresses nothing.
 

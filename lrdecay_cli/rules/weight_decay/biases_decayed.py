@@ -1,10 +1,11 @@
-"""Biases are decayed although the config means to exempt them.
+"""Biases are decayed like weights.
 
 A bias has no say in how large a layer's response to its input is, so decaying it only shifts the layer's mean.
 
 ``bias_decay_mult`` reaches parameters that are called ``bias`` and nothing else: not the ``in_proj_bias`` of an
 attention layer, and never those that compute the offsets of a deformable convolution. ``flat_decay_mult`` reaches all
-1-D parameters. Where all biases are decayed alike it is a habit of many configs, and no more than an info.
+1-D parameters. Where some biases are exempt and others are not it is a warning. That AdamW and its kin decay all of
+them alike, by 0.01 or more, is a habit of many configs, and no more than an info.
 """
 
 from __future__ import annotations

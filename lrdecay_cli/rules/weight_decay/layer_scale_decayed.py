@@ -1,10 +1,11 @@
-"""Layer-scale gammas are decayed although the config exempts others.
+"""Layer-scale gammas are decayed like weights.
 
 A gamma is the gain of a whole residual branch and starts near zero; weight decay holds the branch shut.
 
-Told by name (``gamma``, ``gamma_1``, ``layer_scale``, ``ls1.weight``) or by the module's type, where the parameter
-has one value for each channel. ``norm_decay_mult`` and ``bias_decay_mult`` do not reach them; ``flat_decay_mult``
-does.
+Told by name (``gamma``, ``gamma_1``, ``layer_scale``, ``ls1.weight``) or by the module's type, where the parameter has
+one value for each channel. ``norm_decay_mult`` and ``bias_decay_mult`` do not reach them; ``flat_decay_mult`` does.
+
+Reported where the config exempts anything from weight decay, and for AdamW and its kin from a weight decay of 0.01 on.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""Parameters of normalisation layers are decayed although the config means to exempt them.
+"""Parameters of normalisation layers are decayed like other weights.
 
 Weight decay pulls the gains of norms towards zero, which only rescales what they normalise and regularises nothing.
 
-Norms are told by module (batch, instance, group and layer norm) and by what custom ones look like: a module whose
-type or name says norm (RMSNorm, LayerNorm2d, GRN) and that has one value for each channel. ``norm_decay_mult``
-reaches the first kind alone; for the others use ``flat_decay_mult`` or ``custom_keys``. Plain SGD with a small weight
-decay and no exemption at all decays norms by habit, and that is not reported.
+Norms are told by module (batch, instance, group and layer norm) and by what custom ones look like: a module whose type
+or name says norm (RMSNorm, LayerNorm2d, GRN) and that has one value for each channel. ``norm_decay_mult`` reaches the
+first kind alone; for the others use ``flat_decay_mult`` or ``custom_keys``. It is reported where some norms are exempt
+and others are not, and for AdamW and its kin from a weight decay of 0.01 on, which is meant for weights alone. That SGD
+decays all alike by its usual 1e-4 is a habit, and not reported.
 """
 
 from __future__ import annotations

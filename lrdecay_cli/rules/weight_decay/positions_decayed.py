@@ -1,10 +1,12 @@
-"""Position embeddings or relative position tables are decayed although the config exempts others.
+"""Position embeddings or relative position tables are decayed like weights.
 
 They are looked up and never multiplied with an input, so weight decay does not regularise them but wears them away.
 
 Absolute embeddings are told by name (``pos_embed``, ``position_embeddings``) or as an embedding inside a positional
 encoding; tables of relative positions by names such as ``relative_position_bias_table`` and ``rel_pos_h``. A module
 that computes positions (a convolution called ``pos_embed``) is left alone.
+
+Reported where the config exempts anything from weight decay, and for AdamW and its kin from a weight decay of 0.01 on.
 """
 
 from __future__ import annotations

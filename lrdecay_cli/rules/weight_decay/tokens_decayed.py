@@ -1,10 +1,12 @@
-"""Learnable tokens are decayed although the config exempts others.
+"""Learnable tokens are decayed like weights.
 
 A token is an input of the model and no weight, so weight decay shrinks what the attention layers are given to read.
 
-Told by name: class, mask, register (``reg_token``, ``register_tokens``), distillation, storage and global tokens.
-Lists of exemptions tend to name ``cls_token`` and to forget the tokens that came later. Queries of a detector are
-left alone, for its authors decay them.
+Told by name: class, mask, register (``reg_token``, ``register_tokens``), distillation, storage and global tokens. Lists
+of exemptions tend to name ``cls_token`` and to forget the tokens that came later. Queries of a detector are left alone,
+for its authors decay them.
+
+Reported where the config exempts anything from weight decay, and for AdamW and its kin from a weight decay of 0.01 on.
 """
 
 from __future__ import annotations
