@@ -21,6 +21,8 @@ from mmpretrain.models import ConvNeXt
 from mmpretrain.registry import MODELS
 from torch import nn
 
+# What a config of lrdecay's own constructor imports.
+import lrdecay_cli.training  # noqa: F401
 from lrdecay_cli.analysis.explanation import explanation
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.formats import Canvas, renderer
