@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 _PARAMWISE = "optim_wrapper.paramwise_cfg"
 _WRAPPER = ("paramwise_cfg", "constructor", "clip_grad", "accumulative_counts")
 _KEYWORD = re.compile(r"unexpected keyword argument '(?P<name>\w+)'")
+_LACKING = re.compile(r"KeyError: '?(?P<name>\w+)'?$")
 _NO_WEIGHT_DECAY = "base_wd should not be None"
 
 
@@ -28,6 +30,16 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
             f"{', '.join(options)} has no weight decay to multiply",
             where=where,
             remedy="set optim_wrapper.optimizer.weight_decay",
+        )
+    options_given: Mapping[str, Any] = wrapper.get("paramwise_cfg") or {}
+    lacking = _LACKING.search(error.problem)
+    if lacking and (
+        like := difflib.get_close_matches(lacking["name"], list(map(str, options_given)), n=1, cutoff=0.75)
+    ):
+        return LrdecayError(
+            f"the constructor needs {_PARAMWISE}.{lacking['name']}",
+            where=where,
+            remedy=f"did you mean that by {like[0]}?",
         )
     keyword = _KEYWORD.search(error.problem)
     if keyword is None:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from torch import nn
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules.example_base import BASE
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
+class StemConstructor(DefaultOptimWrapperConstructor):
+    """Has an option without a default."""
+
+    def add_params(self, params: list[dict[str, Any]], module: nn.Module, **_: Any) -> None:
+        params.append({"params": list(module.parameters()), "lr": self.base_lr * self.paramwise_cfg["stem_rate"]})
+
 
 DEFAULT = "constructor='DefaultOptimWrapperConstructor'"
 
@@ -41,6 +54,11 @@ DEFAULT = "constructor='DefaultOptimWrapperConstructor'"
             " paramwise_cfg=dict(custom_keys=dict(head=dict(decay_mult=0.0)))",
             "decay_mult of custom key 'head' has no weight decay to multiply",
             "set optim_wrapper.optimizer.weight_decay",
+        ),
+        (
+            "constructor='StemConstructor', paramwise_cfg=dict(_delete_=True, stem_rat=0.1)",
+            "the constructor needs optim_wrapper.paramwise_cfg.stem_rate",
+            "did you mean that by stem_rat?",
         ),
     ],
 )
