@@ -10,8 +10,8 @@ from lrdecay_cli.rules.key_wording import as_dict, longer_key
 _LISTED = 6
 """So many keys are read; of more, a few are shown."""
 _MOST = 40
-_NAMES = 1000
-"""For more names the search would take longer than a look at the model."""
+_NAMES, _PIECES, _TRIED = 1000, 50_000, 100
+"""Of more than that, the search would take longer than a look at the model."""
 
 
 def keys_told(names: Sequence[str], model: Iterable[str], key: str, settings: Mapping[str, Any]) -> str:
@@ -46,6 +46,8 @@ def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[
     meant = {*names}
     others = "\n".join(name for name in model if name not in meant)
     pieces: dict[str, set[int]] = {}
+    if sum((name.count(".") + 1) ** 2 for name in names) > _PIECES:
+        return []
     for index, name in enumerate(names):
         labels = name.split(".")
         for start in range(len(labels)):
@@ -57,11 +59,14 @@ def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[
                         pieces.setdefault(one, set()).add(index)
     found: list[str] = []
     left = {*range(len(names))}
-    while left and len(found) < _MOST:
-        in_order = sorted(pieces, key=lambda piece: (-len(pieces[piece] & left), len(piece), piece))
-        fitting = next((piece for piece in in_order if piece not in others), None)
-        if fitting is None or not pieces[fitting] & left:
+    tried = 0
+    while left and len(found) < _MOST and tried < _TRIED:
+        best = min(pieces, key=lambda piece: (-len(pieces[piece] & left), len(piece), piece), default="")
+        if not best or not pieces[best] & left:
             return []
-        found.append(fitting)
-        left -= {index for index in left if fitting in names[index]}
-    return found
+        tried += 1
+        del pieces[best]
+        if best not in others:
+            found.append(best)
+            left -= {index for index in left if best in names[index]}
+    return [] if left and len(found) < _MOST else found
