@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from lrdecay_cli.analysis.present_options import present_options
 from lrdecay_cli.analysis.standing import parameter_names
 from lrdecay_cli.decay import BACKBONE_PREFIX, Family, find_family
 from lrdecay_cli.decay.constructors.facts import (
@@ -44,12 +45,13 @@ _RATES = {
 _ANY = UsualRate(0.8, "no published one is known for this backbone")
 
 
-def propose(group_map: GroupMap, *, mmdet: bool) -> Proposal:
+def propose(group_map: GroupMap, *, mmdet: bool, refused: str = "") -> Proposal:
     """The constructor and the options for the model of ``group_map``.
 
     Args:
-        group_map: of the config as it is.
+        group_map: of the config as it is; where its own constructor refuses, its model in groups without a decay.
         mmdet: whether MMDetection is installed, whose constructor serves ConvNeXt.
+        refused: why the config's own constructor makes no groups; empty if it does.
 
     Raises:
         LrdecayError: the model has no backbone to decay, or several optimizers.
@@ -57,18 +59,21 @@ def propose(group_map: GroupMap, *, mmdet: bool) -> Proposal:
     where = group_map.config.path
     if ", " in group_map.optimizer.type or "optimizer" not in group_map.training.optim_wrapper:
         raise LrdecayError("it has several optimizers, and a decay is for one", where=where)
-    prefix = _backbone_prefix(group_map)
+    prefix = backbone_prefix(group_map)
     names = parameter_names(group_map)
     kind = group_map.model.backbone or prefix[:-1]
     family = find_family(kind)
     depths = family.depths(names, prefix) if family else ()
     current = group_map.constructor.type.rpartition(".")[2]
-    faults = tuple(_faults(group_map, current, family, depths, prefix)) if current in _RATE_KEYS else ()
+    judged = current in _RATE_KEYS and not refused
+    faults = tuple(_faults(group_map, current, family, depths, prefix)) if judged else ()
     rate, why = _rate(group_map, current, family, depths)
-    if current in _RATE_KEYS and not faults:
+    if judged and not faults:
         return Proposal(group_map.constructor.type, group_map.constructor.options, (), (), (), fits=True)
     decay_type = group_map.constructor.options.get("decay_type", "layer_wise")
-    if mmdet and family and family.name == "convnext" and len(depths) == 4 and prefix == BACKBONE_PREFIX:
+    carried, kept, left_out = present_options(group_map, names, prefix, refused=bool(refused))
+    of_mmdet = mmdet and family and family.name == "convnext" and len(depths) == 4 and prefix == BACKBONE_PREFIX
+    if of_mmdet and family and not carried:
         num_layers = family.fitting_num_layers(depths)
         told = (
             f"num_layers={num_layers} fits the {depths[2]} blocks of the third stage, three of which share a layer id"
@@ -77,34 +82,40 @@ def propose(group_map: GroupMap, *, mmdet: bool) -> Proposal:
         if decay_type == "stage_wise":
             options = {"decay_rate": rate, "decay_type": decay_type, "num_layers": len(depths)}
             told = f"num_layers={len(depths)}, one layer for each stage"
-        return Proposal(f"mmdet.{MMDET_LAYER_DECAY}", options, (), (told, why), faults, fits=False)
+        return Proposal(
+            f"mmdet.{MMDET_LAYER_DECAY}",
+            options,
+            (),
+            (told, why),
+            faults,
+            fits=False,
+            left_out=left_out,
+            refused=refused,
+        )
     options = {"decay_rate": rate, "num_layers": "auto"}
-    if decay_type == "stage_wise" and current == LRDECAY_LAYER_DECAY:
+    if decay_type == "stage_wise" and (current == LRDECAY_LAYER_DECAY or of_mmdet):
         options["decay_type"] = decay_type
     if prefix != BACKBONE_PREFIX:
         options["backbone"] = prefix[:-1]
-    kept = _kept_keys(group_map, names, prefix)
-    if kept:
-        options["custom_keys"] = kept
-    told = f"num_layers='auto' counts the layers of the {kind}; norm layers, biases, tokens and position embeddings"
+    told = f"num_layers='auto' counts the layers of the {kind}; norm layers, biases, tokens and position embeddings or tables"
+    reasons = (f"{told} have no weight decay", why)
+    if of_mmdet:
+        reasons = (*reasons, f"mmdet's constructor would not read {', '.join(one.name for one in kept)}")
     return Proposal(
-        LRDECAY_LAYER_DECAY, options, (_REGISTERING,), (f"{told} have no weight decay", why), faults, fits=False
+        LRDECAY_LAYER_DECAY,
+        {**options, **carried},
+        (_REGISTERING,),
+        reasons,
+        faults,
+        fits=False,
+        kept=kept,
+        left_out=left_out,
+        refused=refused,
     )
 
 
-def _kept_keys(group_map: GroupMap, names: Sequence[str], prefix: str) -> dict[str, Any]:
-    """Custom keys that are of the head alone; in the backbone the decay takes their place."""
-    given = group_map.constructor.options.get("custom_keys")
-    keys = given if isinstance(given, dict) else {}
-    matched = {key: [name for name in names if key in name] for key in keys}
-    return {
-        key: value
-        for key, value in keys.items()
-        if matched[key] and not any(name.startswith(prefix) for name in matched[key])
-    }
-
-
-def _backbone_prefix(group_map: GroupMap) -> str:
+def backbone_prefix(group_map: GroupMap) -> str:
+    """What the names of the backbone's parameters start with. Raises LrdecayError for a model without a backbone."""
     trained = {parameter.name for _, parameter in group_map.grouped() if parameter.requires_grad}
     paths = [path for path in group_map.modules if path.split(".")[-1] == "backbone" or ".backbone." in f".{path}."]
     for path in paths:
@@ -119,7 +130,9 @@ def _backbone_prefix(group_map: GroupMap) -> str:
 
 
 def _rate(group_map: GroupMap, current: str, family: Family | None, depths: Sequence[int]) -> tuple[float, str]:
-    own: Any = group_map.constructor.options.get(_RATE_KEYS.get(current, ""))
+    # By whatever name it is given: a constructor that does not read it was not meant.
+    given = [_RATE_KEYS.get(current, ""), *_RATE_KEYS.values()]
+    own: Any = next(filter(None, map(group_map.constructor.options.get, given)), None)
     if isinstance(own, (int, float)) and not isinstance(own, bool) and 0 < own <= 1:
         return own, f"decay rate {own} is the config's own"
     name = family.name.partition("-")[0] if family else ""
@@ -133,7 +146,7 @@ def _faults(
     group_map: GroupMap, current: str, family: Family | None, depths: Sequence[int], prefix: str
 ) -> Iterator[str]:
     """What is wrong with the decay that the config has."""
-    fast = sum((group.lr_scale or 0) > 1 for group, _ in group_map.grouped())
+    fast = sum((group.lr_scale or 0) > 1 and one.name.startswith(prefix) for group, one in group_map.grouped())
     if fast:
         yield f"{fast} tensors have an lr scale above 1: they train faster than the head"
     ids = {

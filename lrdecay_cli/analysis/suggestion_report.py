@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from lrdecay_cli.analysis.comparison import comparison
 from lrdecay_cli.analysis.inspection import inspection
 from lrdecay_cli.analysis.patterns import fold_names
+from lrdecay_cli.analysis.present_options import never_read, told_options
 from lrdecay_cli.analysis.standing import parameter_names
+from lrdecay_cli.analysis.suggesting import backbone_prefix
 from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report, Table
@@ -24,7 +26,7 @@ def suggestion_report(before: GroupMap, after: GroupMap, proposal: Proposal, sni
         snippet: as :class:`Suggestion` has it.
         lazy: whether it is for the end of a config in the lazy style.
     """
-    tables = [_layers("before" if snippet else "", before)]
+    tables = [] if proposal.refused else [_layers("before" if snippet else "", before)]
     if snippet:
         tables.append(_layers("after", after))
     document = Suggestion(
@@ -37,15 +39,18 @@ def suggestion_report(before: GroupMap, after: GroupMap, proposal: Proposal, sni
         after.constructor,
         proposal.reasons,
         proposal.faults,
+        proposal.refused,
+        proposal.kept,
+        proposal.left_out,
         snippet,
-        tuple(_document_layers(before)),
+        () if proposal.refused else tuple(_document_layers(before)),
         tuple(_document_layers(after)),
     )
     return Report(
         facts=tuple(_facts(before, after, snippet)),
         tables=tuple(tables),
         notes=tuple(_notes(before, after, proposal, snippet, lazy)),
-        summary=_summary(before, after, snippet),
+        summary=_summary(before, after, proposal, snippet),
         document=document,
         code=snippet,
     )
@@ -73,17 +78,29 @@ def _document_layers(group_map: GroupMap) -> Iterator[Layer]:
 
 
 def _notes(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str, lazy: bool) -> Iterator[Note]:
+    if proposal.refused:
+        yield Note(refusal_of(proposal), "warning")
     for fault in proposal.faults:
         yield Note(fault, "warning")
     for reason in proposal.reasons:
         yield Note(reason)
-    fast = [p.name for group, p in after.grouped() if group.lr_scale is not None and group.lr_scale > 1]
+    if proposal.kept:
+        yield Note("kept of the present paramwise_cfg", "info", tuple(told_options(proposal.kept)))
+    if proposal.left_out:
+        unread = ", which mmdet's constructor never read" if never_read(before) and not proposal.refused else ""
+        yield Note(
+            f"left out of the present paramwise_cfg, whose place the decay takes{unread}",
+            "info",
+            tuple(told_options(proposal.left_out)),
+        )
+    prefix = backbone_prefix(after)
+    fast = [p.name for group, p in after.grouped() if (group.lr_scale or 0) > 1 and p.name.startswith(prefix)]
     if fast and snippet:
         yield Note("still faster than the head", "warning", tuple(_folded(fast, after)))
     at_top = [
         parameter.name
         for group, parameter in after.grouped()
-        if group.lr_scale == 1 and "backbone." in parameter.name and parameter.requires_grad
+        if group.lr_scale == 1 and parameter.name.startswith(prefix) and parameter.requires_grad
     ]
     if at_top:
         ours = after.constructor.type.rpartition(".")[2] != MMDET_LAYER_DECAY
@@ -103,8 +120,16 @@ def _folded(names: Sequence[str], group_map: GroupMap) -> list[str]:
     return [f"{pattern}  ({len(members)})" for pattern, members in fold_names(names, parameter_names(group_map))]
 
 
-def _summary(before: GroupMap, after: GroupMap, snippet: str) -> str:
+def refusal_of(proposal: Proposal) -> str:
+    """What is said of a config whose own constructor refuses."""
+    return f"the config does not build as it is: {proposal.refused}"
+
+
+def _summary(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str) -> str:
     if not snippet:
         return "fits: the config's own decay suits this model"
+    if proposal.refused:
+        layers = len({group.layer_id for group in after.groups})
+        return f"suggested, built and read back: {sum(1 for _ in after.grouped())} tensors in {layers} layers"
     told = comparison(before, after).report.summary.partition(": ")[2] or "nothing changes"
     return f"suggested, built and read back: {told}"

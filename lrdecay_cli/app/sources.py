@@ -98,6 +98,14 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     return [found[source] for source in sources]
 
 
+def ungrouped_map(config: str, request: Request) -> GroupMap:
+    """The map of a config whose own constructor refuses: its model, without that constructor and its options."""
+    with quick.shortcuts(verbose=request.verbose):
+        from lrdecay_cli.openmmlab.suggested import without_constructor
+
+        return without_constructor(config, lambda trial, change: _audit(trial, request, change))
+
+
 def suggested_map(config: str, proposal: Proposal, now: GroupMap, request: Request) -> tuple[GroupMap, str, bool]:
     """The map of ``config`` with what is proposed, the snippet for that, and whether it is in the lazy style."""
     with quick.shortcuts(verbose=request.verbose):

@@ -53,26 +53,37 @@ def suggest(
     lrdecay suggest config.py
     lrdecay suggest config.py --output python=config_decayed.py
     """
+    import sys
     from importlib.util import find_spec
 
     from lrdecay_cli.analysis.suggesting import propose
-    from lrdecay_cli.analysis.suggestion_report import suggestion_report
+    from lrdecay_cli.analysis.suggestion_report import refusal_of, suggestion_report
     from lrdecay_cli.app.console import Destinations
-    from lrdecay_cli.app.sources import Request, group_maps_of, is_map
-    from lrdecay_cli.domain.errors import LrdecayError
+    from lrdecay_cli.app.sources import Request, group_maps_of, is_map, suggested_map, ungrouped_map
+    from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
+    from lrdecay_cli.domain.printing import printable
     from lrdecay_cli.files.config_path import is_checkpoint
 
     destinations = Destinations(format_name, output, color)
     if is_map(config) or is_checkpoint(config):
         raise LrdecayError("a suggestion is for a config, which can be built with it", where=config)
     request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache)
-    (before,) = group_maps_of((config,), request)
+    refused = ""
+    try:
+        (before,) = group_maps_of((config,), request)
+    except ConstructorRefused as refusal:
+        # It is the one thing that a suggestion replaces.
+        refused = refusal.problem
+        try:
+            before = ungrouped_map(config, request)
+        except LrdecayError:
+            raise refusal from None
     request.caching.forget()
-    proposal = propose(before, mmdet=find_spec("mmdet") is not None)
+    proposal = propose(before, mmdet=find_spec("mmdet") is not None, refused=refused)
+    if refused and set(destinations.formats) == {"python"}:
+        print(f"lrdecay: {config}: {printable(refusal_of(proposal))}", file=sys.stderr)
     if proposal.fits:
         destinations.write(suggestion_report(before, before, proposal, "", lazy=False))
         return
-    from lrdecay_cli.app.sources import suggested_map
-
     after, snippet, lazy = suggested_map(config, proposal, before, request)
     destinations.write(suggestion_report(before, after, proposal, snippet, lazy=lazy))

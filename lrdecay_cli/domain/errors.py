@@ -30,5 +30,9 @@ class LrdecayError(Exception):
         return printable(" ".join(text.split()))
 
 
+class ConstructorRefused(LrdecayError):  # noqa: N818
+    """The model builds, and the config's own optimizer wrapper constructor makes no groups of it."""
+
+
 class Interrupted(LrdecayError):  # noqa: N818
     """The user stopped a command that can go on later: exit code 130."""

@@ -22,6 +22,18 @@ class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters: int
 
 
+class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something in the config's own ``paramwise_cfg``, and what it is about."""
+
+    name: str
+    """``norm_decay_mult``, ``custom_keys['roi_head']``."""
+    value: Any
+    backbone: int | None
+    """Tensors of the backbone whose names hold the custom key; None for what is no custom key."""
+    elsewhere: int | None
+    """The same for the rest of the model."""
+
+
 class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A constructor and its options, before they have been tried."""
 
@@ -35,6 +47,12 @@ class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is wrong with the decay that the config has; empty where it fits or has none."""
     fits: bool
     """Whether the config has a decay, and one that fits."""
+    kept: tuple[Option, ...] = ()
+    """What of the config's own ``paramwise_cfg`` stays, beside the decay itself."""
+    left_out: tuple[Option, ...] = ()
+    """What of it does not."""
+    refused: str = ""
+    """Why the config's own constructor makes no groups; empty if it does."""
 
 
 class Suggestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,8 +68,15 @@ class Suggestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     suggested: Constructor
     reasons: tuple[str, ...]
     faults: tuple[str, ...]
+    refused: str
+    """Why the config does not build as it is: its own constructor refuses; empty if it builds."""
+    kept: tuple[Option, ...]
+    """What of the config's own ``paramwise_cfg`` stays, beside the decay itself."""
+    left_out: tuple[Option, ...]
+    """What of it does not."""
     snippet: str
     """Python: a config that is based on this one, or for the lazy style lines to put at its end; empty if it fits."""
     before: tuple[Layer, ...]
+    """Empty if the config does not build as it is."""
     after: tuple[Layer, ...]
     """As it was built with the snippet; as before if it fits."""

@@ -11,7 +11,7 @@ from torch import nn
 
 from lrdecay_cli import __version__
 from lrdecay_cli.decay.constructors import with_provenance
-from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
 from lrdecay_cli.domain.group_map import (
     SCHEMA_VERSION,
     ConfigSource,
@@ -65,7 +65,8 @@ def audit(
         change: what to do to the loaded config before anything is built.
 
     Raises:
-        LrdecayError: the config, the model, the constructor or the device is not to be had.
+        ConstructorRefused: the model is there, and the constructor makes no groups of it.
+        LrdecayError: the config, the model or the device is not to be had.
     """
     check_device(device)
     overrides = parse_overrides(cfg_options)
@@ -82,7 +83,10 @@ def audit(
             try:
                 built = build_optimizer(loaded, model, config)
             except LrdecayError as error:
-                raise clearer_failure(error, loaded, model, config) from error
+                known = clearer_failure(error, loaded, model, config)
+                raise ConstructorRefused(
+                    known.problem, where=known.where, remedy=known.remedy, status=known.status
+                ) from error
         # A config's values, and what its own classes give back, may be of any kind.
         with explained(READING, config):
             source = ConfigSource(config, resolved_sha256(loaded), plain(overrides))

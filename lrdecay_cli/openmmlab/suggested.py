@@ -7,16 +7,41 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from mmengine.config import Config
 
-from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.group_map import Constructor, GroupMap
 from lrdecay_cli.domain.suggestion import Proposal
 from lrdecay_cli.files.config_path import SEPARATOR, find_config
+from lrdecay_cli.openmmlab.building import DEFAULT_CONSTRUCTOR
 from lrdecay_cli.openmmlab.config_file import load_config
-from lrdecay_cli.openmmlab.plain_values import plain
+from lrdecay_cli.openmmlab.plain_values import plain, type_name
 from lrdecay_cli.openmmlab.quiet import quiet_stack
 
 _LINE = 100
+
+Audit = Callable[[str, Callable[[Config], None] | None], GroupMap]
+"""Builds the config of a path, after it has been changed."""
+
+
+def without_constructor(config: str, audit: Audit) -> GroupMap:
+    """The map of a config whose own constructor refuses: its model, as mmengine groups it without any option.
+
+    Constructor and options are told as the config has them.
+    """
+    own: dict[str, Any] = {}
+
+    def change(loaded: Config) -> None:
+        own.update(loaded.optim_wrapper)
+        for key in ("constructor", "paramwise_cfg"):
+            loaded.optim_wrapper.pop(key, None)
+
+    built = audit(config, change)
+    constructor = Constructor(
+        type_name(own.get("constructor", DEFAULT_CONSTRUCTOR)), plain(own.get("paramwise_cfg") or {})
+    )
+    training = msgspec.structs.replace(built.training, optim_wrapper=plain(own))
+    return msgspec.structs.replace(built, constructor=constructor, training=training)
 
 
 def is_lazy(config: str) -> bool:
@@ -38,10 +63,10 @@ def snippet_for(config: str, proposal: Proposal, now: GroupMap, *, base: str | N
         # Such a config imports nothing before it is built, so that the class itself has to be named.
         lines = [f"from {module} import {proposal.constructor}" for module in proposal.imports]
         constructor = proposal.constructor if lines else repr(proposal.constructor)
-        options = _dict("paramwise_cfg", proposal.options)
-        return "\n".join([*lines, f"optim_wrapper.update(\n    constructor={constructor},\n    {options})", ""])
+        options = _dict("    paramwise_cfg=", proposal.options)
+        return "\n".join([*lines, f"optim_wrapper.update(\n    constructor={constructor},\n{options})", ""])
     replaced = {"_delete_": True} if now.training.optim_wrapper.get("paramwise_cfg") else {}
-    options = _dict("paramwise_cfg", {**replaced, **proposal.options})
+    options = _dict("    paramwise_cfg=", {**replaced, **proposal.options})
     name = config if SEPARATOR in config else f"./{Path(config).name}"
     lines = [f"_base_ = {base or name!r}"]
     if proposal.imports:
@@ -49,17 +74,15 @@ def snippet_for(config: str, proposal: Proposal, now: GroupMap, *, base: str | N
         with quiet_stack(verbose=False):
             own = plain(load_config(config, {}).get("custom_imports") or {})
         imports = [*_listed(own.get("imports")), *proposal.imports]
-        lines.append(_dict("custom_imports", {**own, "imports": list(dict.fromkeys(imports))}).replace("=", " = ", 1))
-    lines.append(f"optim_wrapper = dict(\n    constructor={proposal.constructor!r},\n    {options})")
+        lines.append(_dict("custom_imports = ", {**own, "imports": list(dict.fromkeys(imports))}))
+    lines.append(f"optim_wrapper = dict(\n    constructor={proposal.constructor!r},\n{options})")
     return "\n".join([*lines, ""])
 
 
-def built_with(
-    config: str, proposal: Proposal, now: GroupMap, audit: Callable[[str, Callable[[Config], None] | None], GroupMap]
-) -> GroupMap:
+def built_with(config: str, proposal: Proposal, now: GroupMap, audit: Audit) -> GroupMap:
     """The map of the config with the snippet in it, which is loaded as a user would load it.
 
-    ``audit`` builds the config of a path, after it has been changed. Nothing is written but in a temporary directory.
+    Nothing is written but in a temporary directory.
     """
     if is_lazy(config):
         # At the end of the config: its relative imports are found only where it is, which is not the place to write.
@@ -72,11 +95,12 @@ def built_with(
         return audit(str(trial), None)
 
 
-def _dict(name: str, values: Mapping[str, Any]) -> str:
-    """``name=dict(key=value, ...)`` on one line, or on several where that is too long."""
+def _dict(head: str, values: Mapping[str, Any]) -> str:
+    """``head`` and ``dict(key=value, ...)`` on one line; on several, one level further in, where that is too long."""
     items = [f"{key}={value!r}" for key, value in values.items()]
-    line = f"{name}=dict({', '.join(items)})"
-    return line if len(line) <= _LINE else f"{name}=dict(\n        " + ",\n        ".join(items) + ")"
+    line = f"{head}dict({', '.join(items)})"
+    further = " " * (len(head) - len(head.lstrip()) + 4)
+    return line if len(line) <= _LINE else f"{head}dict(\n" + ",\n".join(f"{further}{item}" for item in items) + ")"
 
 
 def _listed(value: Any) -> list[str]:

@@ -26,7 +26,7 @@ def upstream_faults_told(config: str, cfg_options: Sequence[str], device: str) -
         package = None if error.status != "error" or blameless else _shipping_package(config)
         if package is None:
             raise
-        raise LrdecayError(
+        raise type(error)(
             error.problem, where=error.where, remedy=f"broken as {package} ships it", status="broken upstream"
         ) from error.__cause__
 

@@ -97,6 +97,133 @@ def test_imports_of_the_base_and_keys_of_the_head_are_kept(tmp_path: Path) -> No
     assert "custom_keys={'roi_head': {'lr_mult': 2.0}}" in shown
 
 
+SWIN = f"_base_ = {str(SAMPLES / 'swin-t_custom-keys.py')!r}\n"
+# A config whose own constructor refuses, and what is said of it.
+REFUSED = {
+    "mmdet's, of Swin": (
+        "optim_wrapper = dict(constructor='LearningRateDecayOptimizerConstructor',\n"
+        "    paramwise_cfg=dict(decay_rate=0.8, decay_type='layer_wise', num_layers=12))\n",
+        "mmdet's constructor cannot decay a SwinTransformer",
+        0.8,
+    ),
+    "mmpretrain's, of a detector": (
+        "custom_imports = dict(imports=['mmpretrain.engine'])\n"
+        "optim_wrapper = dict(constructor='mmpretrain.LearningRateDecayOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(layer_decay_rate=0.75))\n",
+        "MaskRCNN",
+        0.75,
+    ),
+    "nobody's": (
+        "optim_wrapper = dict(constructor='LayerDecay', paramwise_cfg=dict(decay_rate=0.6))\n",
+        "unknown optimizer constructor 'LayerDecay'",
+        0.6,
+    ),
+    "ours, with a number that does not fit": (
+        "custom_imports = dict(imports=['lrdecay_cli.training'])\n"
+        "optim_wrapper = dict(constructor='LayerDecayOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, decay_rate=0.6, num_layers=24))\n",
+        "24 does not fit",
+        0.6,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_constructor_that_refuses_is_replaced(name: str, tmp_path: Path) -> None:
+    text, said, rate = REFUSED[name]
+    (tmp_path / "config.py").write_text(SWIN + text)
+    with pytest.raises(LrdecayError) as refused:
+        audit(str(tmp_path / "config.py"))
+    outputs = [f"{name}={tmp_path}/report.{name}" for name in ("json", "text", "html")]
+    outputs.append(f"python={tmp_path}/snippet.py")
+    assert run(["suggest", str(tmp_path / "config.py"), *(f"--output={output}" for output in outputs)]) == 0
+    document = json.loads((tmp_path / "report.json").read_text())
+    Draft202012Validator(document_schema("suggest")).validate(document)
+    assert document["refused"] == refused.value.problem
+    assert said in document["refused"]
+    assert (document["before"], document["fits"]) == ([], False)
+    assert document["suggested"]["options"] == {"decay_rate": rate, "num_layers": "auto"}
+    shown = (tmp_path / "report.text").read_text()
+    assert f"warning: the config does not build as it is: {refused.value.problem}" in shown
+    assert "before\n" not in shown
+    assert "suggested, built and read back: 219 tensors in 14 layers" in shown
+    page = (tmp_path / "report.html").read_text()
+    assert f"<title>{tmp_path}/config.py &#183; Suggestion &#183; lrdecay</title>" in page
+
+    built = audit(str(tmp_path / "snippet.py"))
+    told = {(layer["layer_id"], layer["lr_scale"], layer["lr"]) for layer in document["after"]}
+    assert told == {(group.layer_id, group.lr_scale, group.lr) for group in built.groups}
+    assert len({group.layer_id for group in built.groups}) == 14
+
+
+def test_a_refusal_is_told_beside_the_snippet_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.py").write_text(SWIN + REFUSED["mmdet's, of Swin"][0])
+    assert run(["suggest", str(tmp_path / "config.py"), "--format", "python"]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("_base_ = './config.py'\n")
+    assert "config.py: the config does not build as it is: mmdet's constructor cannot decay" in told.err
+
+
+def test_what_no_other_constructor_would_mend_is_the_config_s_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.py").write_text(f"{SWIN}optim_wrapper = dict(optimizer=dict(type='AdamX'))\n")
+    assert run(["suggest", str(tmp_path / "config.py")]) == 2
+    assert "unknown optimizer 'AdamX'" in capsys.readouterr().err
+
+
+def test_own_options_are_told_to_be_kept_or_left_out(tmp_path: Path) -> None:
+    """ConvNeXt: MMDetection's constructor would drop the head's key, and is not suggested."""
+    base = SAMPLES / "convnext-t_layer-wise.py"
+    (tmp_path / "config.py").write_text(
+        f"_base_ = {str(base)!r}\n"
+        "keys = {'roi_head': dict(lr_mult=2.0), 'backbone': dict(lr_mult=0.1), 'nowhere': dict(lr_mult=3.0),\n"
+        "    'norm': dict(decay_mult=0.0), 'conv': dict(lr_mult=0.5)}\n"
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys=keys))\n"
+    )
+    outputs = ["-o", f"json={tmp_path}/report.json", "-o", f"text={tmp_path}/report.txt"]
+    assert run(["suggest", str(tmp_path / "config.py"), *outputs, "-o", f"python={tmp_path}/snippet.py"]) == 0
+    document = json.loads((tmp_path / "report.json").read_text())
+    assert document["suggested"]["type"] == OURS
+    assert [one["name"] for one in document["kept"]] == ["custom_keys['roi_head']"]
+    assert {one["name"] for one in document["left_out"]} == {
+        *("norm_decay_mult", "custom_keys['backbone']", "custom_keys['norm']", "custom_keys['conv']"),
+        "custom_keys['nowhere']",
+    }
+    shown = (tmp_path / "report.txt").read_text()
+    assert (
+        "kept of the present paramwise_cfg\n  custom_keys['roi_head'] = {'lr_mult': 2.0}  (20 tensors outside" in shown
+    )
+    assert "\n  custom_keys['nowhere'] = {'lr_mult': 3.0}  (no name contains it)\n" in shown
+    built = audit(str(tmp_path / "snippet.py"))
+    scales = {one.name: group.lr_scale for group, one in built.grouped()}
+    assert {scale for name, scale in scales.items() if name.startswith("roi_head.")} == {2.0}
+    # A head that is meant to be faster is no fault of the suggestion.
+    assert "faster than the head" not in shown
+    assert propose(built, mmdet=True).fits
+
+
+def test_keys_that_mmdet_never_read_are_told(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text(
+        f"_base_ = {str(SAMPLES / 'convnext-s_wrong-num-layers.py')!r}\n"
+        "optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(roi_head=dict(lr_mult=2.0))))\n"
+    )
+    assert run(["suggest", str(tmp_path / "config.py"), "-o", f"text={tmp_path}/report.txt"]) == 0
+    shown = (tmp_path / "report.txt").read_text()
+    assert "whose place the decay takes, which mmdet's constructor never read\n  custom_keys['roi_head']" in shown
+    assert "constructor='mmdet.LearningRateDecayOptimizerConstructor'" in shown
+
+
+def test_lines_that_are_too_long_are_indented_as_python_is(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text(
+        f"{SWIN}custom_imports = dict(imports=['mmpretrain.models', 'mmpretrain.engine', 'mmpretrain.datasets'],\n"
+        "    allow_failed_imports=False)\n"
+    )
+    assert run(["suggest", str(tmp_path / "config.py"), "-o", f"python={tmp_path}/snippet.py"]) == 0
+    assert "custom_imports = dict(\n    imports=[" in (tmp_path / "snippet.py").read_text()
+
+
 def test_lines_of_the_snippet_are_whole_in_a_narrow_terminal() -> None:
     shown = lrdecay_in_terminal("suggest", SAMPLES / "convnext-s_wrong-num-layers.py", "--color", "never", columns=80)
     assert "\noptim_wrapper = dict(\n    constructor='mmdet.LearningRateDecayOptimizerConstructor',\n" in shown.out

@@ -10,6 +10,7 @@ from lrdecay_cli.domain.finding import CheckResult
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Report
 from lrdecay_cli.domain.schedule import Schedule
+from lrdecay_cli.domain.suggestion import Suggestion
 from lrdecay_cli.formats.html_page import chart_parts, check_parts, difference_parts, map_parts
 
 
@@ -100,6 +101,8 @@ def page_of(report: Report) -> Page:
         return Page("Findings", title, _with_content(parts, report))
     if isinstance(document, Schedule):
         return Page("Schedule", document.config.path, _with_content((CHART, TABLES, NOTES, FACTS), report))
+    if isinstance(document, Suggestion):
+        return Page("Suggestion", document.config.path, _with_content((FACTS, NOTES, CODE, TABLES), report))
     parts = (FACTS, SECTIONS, CHART, TABLES, PAGES, NOTES, CODE)
     return Page("Report", report.summary, _with_content(parts, report))
 
