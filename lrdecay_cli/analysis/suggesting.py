@@ -97,8 +97,9 @@ def propose(group_map: GroupMap, *, mmdet: bool, refused: str = "") -> Proposal:
         options["decay_type"] = decay_type
     if prefix != BACKBONE_PREFIX:
         options["backbone"] = prefix[:-1]
-    told = f"num_layers='auto' counts the layers of the {kind}; norm layers, biases, tokens and position embeddings or tables"
-    reasons = (f"{told} have no weight decay", why)
+    told = f"num_layers='auto' counts the layers of the {kind}"
+    exempt = "norm layers, biases, tokens, and position embeddings or tables have no weight decay"
+    reasons: tuple[str, ...] = (f"{told}; {exempt}", why)
     if of_mmdet:
         reasons = (*reasons, f"mmdet's constructor would not read {', '.join(one.name for one in kept)}")
     return Proposal(

@@ -81,7 +81,7 @@ def suggest(
     request.caching.forget()
     proposal = propose(before, mmdet=find_spec("mmdet") is not None, refused=refused)
     if refused and set(destinations.formats) == {"python"}:
-        print(f"lrdecay: {config}: {printable(refusal_of(proposal))}", file=sys.stderr)
+        print(f"lrdecay: {config}: {printable(refusal_of(proposal))}", file=sys.stderr)  # noqa: T201
     if proposal.fits:
         destinations.write(suggestion_report(before, before, proposal, "", lazy=False))
         return

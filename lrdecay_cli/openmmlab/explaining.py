@@ -15,7 +15,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor, plan_for
 from lrdecay_cli.openmmlab.plain_values import type_name
-from lrdecay_cli.openmmlab.refused_options import refused_option
+from lrdecay_cli.openmmlab.refused_options import misplaced_options, refused_option
 
 _SHARED = "some parameters appear in more than one parameter group"
 
@@ -68,9 +68,11 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
             where=where,
             remedy="modules are shared: set optim_wrapper.paramwise_cfg.bypass_duplicate=True",
         )
+    not_found = error.problem.startswith("unknown ")
+    if not not_found and (misplaced := misplaced_options(error, config, where)):
+        return misplaced
     if isinstance(error, DecayError):
         return LrdecayError(error.problem, where=f"{where}: {error.where}", remedy=error.remedy)
-    not_found = error.problem.startswith("unknown ")
     if not not_found and type_name(config.optim_wrapper.get("constructor", "")).rpartition(".")[2] == MMDET_LAYER_DECAY:
         try:
             _plan(config, seen_model(model))

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import difflib
 import re
+import inspect
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
+from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS, Registry
 
+from lrdecay_cli.decay.constructor_options import ELSEWHERE, OPTIONS
+from lrdecay_cli.decay.constructors import CONSTRUCTORS
+from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.openmmlab.plain_values import type_name
 
 _PARAMWISE = "optim_wrapper.paramwise_cfg"
 _WRAPPER = ("paramwise_cfg", "constructor", "clip_grad", "accumulative_counts")
-_KEYWORD = re.compile(r"unexpected keyword argument '(?P<name>\w+)'")
 _LACKING = re.compile(r"KeyError: '?(?P<name>\w+)'?$")
+# Of every constructor, but for those that end in _mult.
+_PARAMWISE_OPTIONS = {*OPTIONS, *ELSEWHERE, "layer_decay_rate"}
+_KEYWORD = "unexpected keyword argument"
 _NO_WEIGHT_DECAY = "base_wd should not be None"
 
 
@@ -23,38 +31,111 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
 
     Source: mmengine's ``DefaultOptimWrapperConstructor._validate_cfg`` for what needs a weight decay.
     """
-    wrapper: Mapping[str, Any] = config.optim_wrapper
+    given: Mapping[str, Any] = config.optim_wrapper.get("paramwise_cfg") or {}
     if _NO_WEIGHT_DECAY in error.problem:
-        options = list(_decay_multipliers(wrapper.get("paramwise_cfg") or {}))
         return LrdecayError(
-            f"{', '.join(options)} has no weight decay to multiply",
+            f"{', '.join(_decay_multipliers(given))} has no weight decay to multiply",
             where=where,
             remedy="set optim_wrapper.optimizer.weight_decay",
         )
-    options_given: Mapping[str, Any] = wrapper.get("paramwise_cfg") or {}
     lacking = _LACKING.search(error.problem)
-    if lacking and (
-        like := difflib.get_close_matches(lacking["name"], list(map(str, options_given)), n=1, cutoff=0.75)
-    ):
+    if lacking and (like := difflib.get_close_matches(lacking["name"], list(map(str, given)), n=1, cutoff=0.75)):
         return LrdecayError(
             f"the constructor needs {_PARAMWISE}.{lacking['name']}",
             where=where,
             remedy=f"did you mean that by {like[0]}?",
         )
-    keyword = _KEYWORD.search(error.problem)
-    if keyword is None:
+    return None
+
+
+def misplaced_options(error: LrdecayError, config: Config, where: str) -> LrdecayError | None:
+    """An error about every option that is in the wrong place, None if none is.
+
+    The stack stops at the first one, or at what another lacks for it.
+    """
+    wrapper: Mapping[str, Any] = config.optim_wrapper
+    optimizer = wrapper.get("optimizer")
+    if not isinstance(optimizer, Mapping):
         return None
-    name = keyword["name"]
-    in_optimizer = name in (wrapper.get("optimizer") or {})
-    if in_optimizer and name in _WRAPPER:
-        wrong, right = f"optim_wrapper.optimizer.{name}", f"optim_wrapper.{name}"
-    elif name in wrapper and (name == "custom_keys" or name.endswith("_mult")):
-        wrong, right = f"optim_wrapper.{name}", f"{_PARAMWISE}.{name}"
-    elif in_optimizer and (name == "custom_keys" or name.endswith("_mult")):
-        wrong, right = f"optim_wrapper.optimizer.{name}", f"{_PARAMWISE}.{name}"
-    else:
+    of_wrapper, of_optimizer = _taken(OPTIM_WRAPPERS, wrapper), _taken(OPTIMIZERS, optimizer)
+    if of_wrapper is None or of_optimizer is None:
         return None
-    return LrdecayError(f"{wrong} is in the wrong place", where=where, remedy=f"move it to {right}")
+    known = type_name(wrapper.get("constructor", MMENGINE_DEFAULT)).rpartition(".")[2] in CONSTRUCTORS
+    if _KEYWORD not in error.problem and not (known and of_wrapper.all and of_optimizer.all):
+        return None
+    misplaced = dict(_misplaced(wrapper, optimizer, of_wrapper, of_optimizer))
+    if not misplaced:
+        return None
+    moves: dict[str, dict[str, None]] = {}
+    for right in misplaced.values():
+        place, _, option = right.rpartition(".")
+        moves.setdefault(place, {})[option] = None
+    remedy = ", and ".join(f"{', '.join(options)} to {place}" for place, options in moves.items())
+    if len(misplaced) == 1:
+        ((wrong, right),) = misplaced.items()
+        return LrdecayError(f"{wrong} is in the wrong place", where=where, remedy=f"move it to {right}")
+    return LrdecayError(f"{', '.join(misplaced)} are in the wrong place", where=where, remedy=f"move {remedy}")
+
+
+def _misplaced(
+    wrapper: Mapping[str, Any], optimizer: Mapping[str, Any], of_wrapper: _Taken, of_optimizer: _Taken
+) -> Iterator[tuple[str, str]]:
+    """Every option that its place refuses, and where it belongs."""
+    for option, value in wrapper.items():
+        # A dict of that name may be of another optimizer.
+        if option in of_wrapper.names or option in _WRAPPER or (option in OPTIONS and _is_for_optimizer(value)):
+            continue
+        if _is_paramwise(option):
+            yield f"optim_wrapper.{option}", f"{_PARAMWISE}.{option}"
+        elif option in of_optimizer.names:
+            yield f"optim_wrapper.{option}", f"optim_wrapper.optimizer.{option}"
+    for option in optimizer:
+        if option in of_optimizer.names:
+            continue
+        if option in _WRAPPER:
+            yield f"optim_wrapper.optimizer.{option}", f"optim_wrapper.{option}"
+        elif _is_paramwise(option):
+            yield f"optim_wrapper.optimizer.{option}", f"{_PARAMWISE}.{option}"
+
+
+def _is_for_optimizer(value: Any) -> bool:
+    return isinstance(value, Mapping) and "optimizer" in value
+
+
+def _is_paramwise(option: str) -> bool:
+    return option in _PARAMWISE_OPTIONS or option.endswith("_mult")
+
+
+class _Taken(NamedTuple):
+    """The arguments of a class."""
+
+    names: frozenset[str]
+    all: bool
+    """Whether it takes no other: a class that is not mmengine's may do as it likes with ``**kwargs``."""
+
+
+def _taken(registry: Registry, settings: Mapping[str, Any]) -> _Taken | None:
+    """What the class takes that is named, with its bases as long as each passes on the rest; None for no class."""
+    kind = settings.get("type", "OptimWrapper" if registry is OPTIM_WRAPPERS else None)
+    if isinstance(kind, str):
+        with registry.switch_scope_and_registry(None) as found:
+            kind = found.get(kind)
+    if not isinstance(kind, type):
+        return None
+    names, known = {"type"}, True
+    for base in kind.__mro__[:-1]:
+        if "__init__" not in vars(base):
+            continue
+        try:
+            parameters = inspect.signature(vars(base)["__init__"]).parameters
+        except (TypeError, ValueError):
+            known = False
+            break
+        names.update(parameters)
+        if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
+            break
+        known &= str(getattr(base, "__module__", "")).startswith("mmengine.")
+    return _Taken(frozenset(names), known)
 
 
 def _decay_multipliers(options: Mapping[str, Any]) -> Iterator[str]:
