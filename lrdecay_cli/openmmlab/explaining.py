@@ -8,8 +8,8 @@ from typing import Any
 from mmengine.config import Config
 from torch import nn
 
-from lrdecay_cli.decay import MMDET_FAMILIES, DecayOptions, TrainingParameter, plan_groups
-from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
+from lrdecay_cli.decay import MMDET_FAMILIES, DecayOptions, TrainingParameter, find_family, plan_groups
+from lrdecay_cli.decay.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY, MMPRETRAIN_LAYER_DECAY
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.provenance import Provenance
@@ -77,8 +77,33 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         try:
             _plan(config, seen_model(model))
         except DecayError as known:
-            return LrdecayError(known.problem, where=f"{where}: {known.where}", remedy=known.remedy)
+            suggested = f": lrdecay suggest {where}" if "lrdecay's own" in known.remedy else ""
+            return LrdecayError(known.problem, where=f"{where}: {known.where}", remedy=f"{known.remedy}{suggested}")
+    if asks := _without_layer_depth(error, config, seen_model(model), where):
+        return asks
     return refused_option(error, config, where) or error
+
+
+def _without_layer_depth(error: LrdecayError, config: Config, model: nn.Module, where: str) -> LrdecayError | None:
+    """What a NotImplementedError of mmpretrain's decay constructor means, None for any other error.
+
+    Source: mmpretrain 1.2, ``LearningRateDecayOptimWrapperConstructor.add_params``, and ``get_layer_depth`` of its
+    classifiers and self-supervised models, which ask their backbone.
+    """
+    named = type_name(config.optim_wrapper.get("constructor", "")).rpartition(".")[2]
+    if named != MMPRETRAIN_LAYER_DECAY or not isinstance(error.__cause__, NotImplementedError):
+        return None
+    asked = getattr(model, "backbone", model) if hasattr(model, "get_layer_depth") else model
+    backbone = type(getattr(model, "backbone", model)).__name__
+    if find_family(backbone):
+        remedy = f"lrdecay's {LRDECAY_LAYER_DECAY} serves {backbone}: lrdecay suggest {where}"
+    else:
+        remedy = f"use lrdecay's {LRDECAY_LAYER_DECAY} with layers, or custom_keys and mmengine's default constructor"
+    return LrdecayError(
+        f"mmpretrain's constructor asks for get_layer_depth, which {type(asked).__name__} does not have",
+        where=where,
+        remedy=remedy,
+    )
 
 
 def _plan(config: Config, model: nn.Module) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.printing import said_by
+from lrdecay_cli.openmmlab.constructor_names import REGISTRIES, meant_constructor
 from lrdecay_cli.openmmlab.needed_packages import Need, chain, needed_package
 from lrdecay_cli.openmmlab.plain_values import type_name
 from lrdecay_cli.openmmlab.refusals import NotHereError
@@ -108,27 +109,29 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
     known = _registered(registry)
     bare = name.rpartition(".")[2]
     nearest = difflib.get_close_matches(bare, known, n=1, cutoff=0.6)
-    if bare in known and bare == name:
+    is_constructor = registry in REGISTRIES
+    if is_constructor and (meant := meant_constructor(name, scope, known)):
+        remedy = meant
+    elif bare in known and bare == name:
         remedy = f"{known[bare]} has one: set default_scope={known[bare]!r}, or write {known[bare]}.{bare}"
     elif nearest:
         remedy = f"did you mean {nearest[0]}?"
     else:
         remedy = "is it spelled right, and is its module in custom_imports?"
-    if registry == "optimizer wrapper constructor":
-        at = " at optim_wrapper.constructor"
-    else:
-        at = f" at {key}.type" if key else ""
+    place = "optim_wrapper.constructor" if is_constructor else f"{key}.type" if key else ""
+    at = f" at {place}" if place else ""
     return LrdecayError(f"unknown {registry} {name!r}{at} (registry scope {scope})", where=where, remedy=remedy)
 
 
 def _registered(registry: str) -> dict[str, str]:
     """Scope by name of every type in the registries of this kind, of mmengine and of all packages below it."""
-    from mmengine.registry import root
+    from mmengine.registry import Registry, root
 
-    tops = (kind for kind in vars(root).values() if getattr(kind, "name", None) == registry and kind.parent is None)
     scopes: dict[str, str] = {}
-    for top in tops:
-        for one in [top, *top.children.values()]:
+    for top in [kind for kind in vars(root).values() if isinstance(kind, Registry) and kind.parent is None]:
+        kinds = [top, *top.children.values()]
+        # A package may call its own by another name.
+        for one in kinds if any(kind.name == registry for kind in kinds) else ():
             scopes.update(dict.fromkeys(one.module_dict, one.scope))
     return scopes
 

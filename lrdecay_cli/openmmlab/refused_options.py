@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import re
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 

@@ -53,6 +53,39 @@ CONFIGS = {
         CONV + ADAMW.format(', constructor="LearningRateDecayConstructor"'),
         r"'LearningRateDecayConstructor' at optim_wrapper.*did you mean LearningRateDecayOpt",
     ),
+    "mmpretrain's constructor in a detector's scope": (
+        GOOD + "optim_wrapper = dict(constructor='LearningRateDecayOptimWrapperConstructor')\n",
+        r"at optim_wrapper\.constructor.*it is mmpretrain's: did you mean LearningRateDecayOptimizerConstructor,"
+        r" which is mmdet's, or mmpretrain\.LearningRateDecayOptimWrapperConstructor\?",
+    ),
+    "mmdet's constructor in a classifier's scope": (
+        CONV + ADAMW.format(', constructor="LearningRateDecayOptimizerConstructor"'),
+        r"at optim_wrapper\.constructor.*it is mmdet's: did you mean LearningRateDecayOptimWrapperConstructor,"
+        r" which is mmpretrain's, or mmdet\.LearningRateDecayOptimizerConstructor\?",
+    ),
+    "mmdet's constructor under the other package's name": (
+        GOOD + "optim_wrapper = dict(constructor='mmpretrain.LearningRateDecayOptimizerConstructor')\n",
+        r"did you mean LearningRateDecayOptimizerConstructor\?",
+    ),
+    "misspelt constructor of a detector": (
+        GOOD + "optim_wrapper = dict(constructor='LearningRateDecayOptimiserConstructer')\n",
+        r"unknown optimizer constructor .*; did you mean LearningRateDecayOptimizerConstructor\?",
+    ),
+    "misspelt constructor of ours": (
+        GOOD + "optim_wrapper = dict(constructor='LayerDecayOptimWrapperConstructer')\n",
+        r"did you mean LayerDecayOptimWrapperConstructor, with custom_imports = .*lrdecay_cli\.training.*\?",
+    ),
+    "mmpretrain's constructor, of a detector": (
+        GOOD + "optim_wrapper = dict(constructor='mmpretrain.LearningRateDecayOptimWrapperConstructor')\n",
+        r"asks for get_layer_depth, which MaskRCNN does not have; .*serves ConvNeXt: lrdecay suggest config\.py",
+    ),
+    "mmpretrain's constructor, of a backbone without depths": (
+        CONV.replace("ConvNeXt", "MobileNetV2").replace(', arch="atto"', "")
+        + ADAMW.format(
+            ', constructor="LearningRateDecayOptimWrapperConstructor", paramwise_cfg=dict(layer_decay_rate=0.9)'
+        ),
+        r"asks for get_layer_depth, which MobileNetV2 does not have; .*with layers, or custom_keys",
+    ),
     "unknown optimizer": (
         CONV + ADAMW.format("").replace("AdamW", "AdamX"),
         r"unknown optimizer 'AdamX' .*did you mean Adam",
