@@ -14,6 +14,7 @@ from lrdecay_cli.app.options import (
     Exact,
     Format,
     Jobs,
+    NamedBy,
     NoCache,
     NoSettings,
     SettingsFile,
@@ -40,6 +41,7 @@ def baseline(
         bool, typer.Option("--check", help="Write nothing; exit with 1 if a file is missing or outdated.")
     ] = False,
     jobs: Jobs = None,
+    naming: NamedBy = None,
     cfg_options: CfgOptions = None,
     device: Device = "cpu",
     format_name: Format = None,
@@ -74,7 +76,7 @@ def baseline(
     destinations = Destinations(format_name, None, color)
     names = named_by(targets)
     place = check_folder(folder or baseline_of(context), [name for name in names if is_config(name)])
-    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache)
+    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, named_by=naming)
     gathered = gather(names, request, jobs=jobs or cores())
     check_folder(place, [group_map.config.path for group_map in gathered.maps])
     records = tuple(write_baselines(place, gathered.maps, write=not check))

@@ -13,6 +13,7 @@ from lrdecay_cli.app.options import (
     Device,
     Exact,
     Format,
+    NamedBy,
     NoCache,
     NoSettings,
     Output,
@@ -27,7 +28,7 @@ def explain(
         typer.Argument(
             metavar="CONFIG",
             autocompletion=completion.configs,
-            help="A config, or an exported map (.json); - is a map on stdin.",
+            help="A config, an exported map (.json) or a checkpoint (.pth); - is a map on stdin.",
         ),
     ],
     patterns: Annotated[
@@ -44,6 +45,7 @@ def explain(
         Optional[str],  # noqa: UP045
         typer.Option("--group", metavar="NAME", help="The group that --why-not is about."),
     ] = None,
+    named_by: NamedBy = None,
     cfg_options: CfgOptions = None,
     device: Device = "cpu",
     format_name: Format = None,
@@ -73,6 +75,6 @@ def explain(
 
     destinations = Destinations(format_name, output, color)
     check_question(patterns or (), why_not, group)
-    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache)
+    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, named_by=named_by)
     (group_map,) = group_maps_of((config,), request)
     destinations.write(explanation(group_map, patterns or (), unlike=why_not, group=group, verbose=verbose))

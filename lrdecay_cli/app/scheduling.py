@@ -9,6 +9,7 @@ from lrdecay_cli.app.clean_process import stdout_kept_clean
 from lrdecay_cli.app.sources import Request, check_config, group_maps_of, is_map
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.schedule import Schedule, TrainingPlan
+from lrdecay_cli.files.config_path import is_checkpoint
 
 
 def scheduled(
@@ -25,10 +26,9 @@ def scheduled(
     ``request`` is how the config is built; the other arguments are those of :func:`run_length` and
     :func:`schedule_of`, and so are the errors. Besides, LrdecayError is raised for a config that cannot be built.
     """
-    if is_map(config):
-        raise LrdecayError(
-            "is a group map, and schedulers are run from a config", where=config, remedy="give the config"
-        )
+    if is_map(config) or is_checkpoint(config):
+        what = "checkpoint" if is_checkpoint(config) else "group map"
+        raise LrdecayError(f"is a {what}, and schedulers are run from a config", where=config, remedy="give the config")
     check_config(config)
     # Before the plan: what is loaded for it changes what the cache goes by.
     (group_map,) = group_maps_of((config,), request)

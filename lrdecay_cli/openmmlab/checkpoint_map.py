@@ -57,7 +57,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     wrong = misfit(saved, shapes, config) if config else None
     recorded = all(group.names is not None for group in saved)
     if not recorded:
-        _check_nameable(path, saved, config, wrong)
+        _check_nameable(path, saved, config, wrong, told=bool(_told(loaded)))
     fitting = None if wrong else config
     names = names_by_position(saved, config) if config and not recorded else [group.names or () for group in saved]
     bases = _base_lrs(saved, loaded)
@@ -98,7 +98,9 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     return _completed(read, fitting) if fitting else read
 
 
-def _check_nameable(path: str, saved: Sequence[SavedGroup], config: GroupMap | None, wrong: str | None) -> None:
+def _check_nameable(
+    path: str, saved: Sequence[SavedGroup], config: GroupMap | None, wrong: str | None, *, told: bool
+) -> None:
     if config is None:
         tensors = sum(len(group.shapes) for group in saved)
         raise LrdecayError(
@@ -110,7 +112,8 @@ def _check_nameable(path: str, saved: Sequence[SavedGroup], config: GroupMap | N
         raise LrdecayError(
             f"does not fit {config.config.path}: {wrong}",
             where=path,
-            remedy="give the config that it was trained with (its text is in the checkpoint: meta['cfg'])",
+            remedy="give the config that it was trained with"
+            + (" (its text is in the checkpoint: meta['cfg'])" if told else ""),
         )
 
 

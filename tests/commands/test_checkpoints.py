@@ -80,6 +80,18 @@ def test_diff_with_a_config_that_cannot_resume(named: Run, tmp_path: Path) -> No
     assert "goes on with" not in told
 
 
+def test_explain_takes_a_checkpoint(unnamed: Run, tmp_path: Path) -> None:
+    told = text_of(tmp_path, "explain", unnamed.checkpoint, "head", "--config", unnamed.config)
+    assert "head.* (2 tensors): in 2 groups" in told
+    assert "read from a checkpoint, where the schedule has changed what the constructor gave" in told
+
+
+def test_baseline_takes_a_checkpoint(unnamed: Run, tmp_path: Path) -> None:
+    assert run(["baseline", str(unnamed.checkpoint), "-o", f"{tmp_path}/golden", "--config", str(unnamed.config)]) == 0
+    (written,) = (tmp_path / "golden").rglob("*.json")
+    assert read_map(str(written)).checkpoint
+
+
 def test_check_takes_a_checkpoint(named: Run, tmp_path: Path) -> None:
     clean = text_of(tmp_path, "check", named.checkpoint, "--ignore", "LRD309")
     assert clean.splitlines()[-1].startswith("no findings")
@@ -89,6 +101,8 @@ def test_check_takes_a_checkpoint(named: Run, tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["inspect", "{checkpoint}"], "recorded no names, so that its 6 parameters are known by their position alone"),
+        (["explain", "{checkpoint}", "head"], "recorded no names, so that its 6 parameters are known by their"),
+        (["schedule", "{checkpoint}"], "is a checkpoint, and schedulers are run from a config; give the config"),
         (["inspect", "{config}", "--config", "{config}"], "--config: there is no checkpoint to name"),
         (["inspect", "{checkpoint}", "--config", "{checkpoint}"], "--config: a checkpoint names no other"),
         (["inspect", "{checkpoint}", "--config", "nowhere.py"], "nowhere.py: no such config"),

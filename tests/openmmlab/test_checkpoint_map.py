@@ -156,6 +156,20 @@ def test_a_config_that_does_not_fit_names_nothing(
     assert f"does not fit {run.config}: {said};" in refused.value.line()
 
 
+def test_the_text_of_a_config_is_named_where_there_is_one(run_of: Callable[[str], Run], tmp_path: Path) -> None:
+    run = run_of("custom_keys")
+    config = audit(str(run.config))
+
+    def without_text(checkpoint: dict[str, Any]) -> None:
+        _drop_group(checkpoint)
+        del checkpoint["meta"]["cfg"]
+
+    for change, told in ((_drop_group, True), (without_text, False)):
+        with pytest.raises(LrdecayError, match="give the config that it was trained with") as refused:
+            checkpoint_map(str(resaved(run, tmp_path, change)), config)
+        assert ("meta['cfg']" in refused.value.line()) is told
+
+
 def test_recorded_names_stand_and_a_resume_that_would_mix_them_up_is_told(
     run_of: Callable[[str], Run], tmp_path: Path
 ) -> None:
