@@ -17,16 +17,29 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Unjudged
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import read_bytes, read_map, to_json, top_level_keys, write_text
+from lrdecay_cli.files.config_path import SEPARATOR
 from lrdecay_cli.files.map_path import map_path
+from lrdecay_cli.files.project_folder import project_folder
 from lrdecay_cli.rules.project_word import Baseline
 
 _SUFFIX = ".json"
 
 
 def baseline_path(given: str, config: str) -> Path:
-    """The baseline of a config: ``given`` itself if that is a map, else below it, as ``lrdecay baseline`` lays it."""
+    """The baseline of a config: ``given`` itself if that is a map, else below it, as ``lrdecay baseline`` lays it.
+
+    It is named by the config's path from the folder of its project, wherever the command is run. What belongs to no
+    project goes by its path from the folder that the baselines are in; what is not below that, is no file here, or is
+    of a package's zoo, by what the config is called.
+    """
     if given.endswith(_SUFFIX) and not Path(given).is_dir():
         return Path(given)
+    file = Path(os.path.abspath(config))  # noqa: PTH100 (a link counts where it lies)
+    if SEPARATOR not in config and file.is_file():
+        beside = Path(os.path.abspath(given)).parent  # noqa: PTH100
+        root = project_folder(file) or (beside if file.is_relative_to(beside) else Path.cwd())
+        if file.is_relative_to(root):
+            return map_path(Path(given), file.relative_to(root).as_posix())
     here = f"{Path.cwd()}{os.sep}"
     return map_path(Path(given), config.removeprefix(here) if config.startswith(here) else config)
 

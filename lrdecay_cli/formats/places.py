@@ -11,8 +11,7 @@ import msgspec
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckResult, Finding
 from lrdecay_cli.domain.report import Report
-
-_ROOTS = (".git", ".hg", ".svn")
+from lrdecay_cli.files.project_folder import ROOTS
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -56,7 +55,7 @@ def _file(config: str) -> tuple[Path, str] | None:
         here = Path.cwd()
     except (OSError, ValueError):
         return None
-    root = next((folder for folder in (here, *here.parents) if any((folder / name).exists() for name in _ROOTS)), here)
+    root = next((folder for folder in (here, *here.parents) if any((folder / name).exists() for name in ROOTS)), here)
     return (path, path.relative_to(root).as_posix()) if path.is_relative_to(root) else None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from lrdecay_cli.checking.baselines import baseline_path
 from lrdecay_cli.domain.group_map import Constructor, Tool
 from tests.checking.maps import decay_map, write
 from tests.commands.running import SAMPLES, Run, lrdecay
@@ -142,6 +143,43 @@ def test_of_several_one_without_baseline_does_not_keep_the_others_from_being_jud
     assert "configs/b.py: no baseline: there is no golden/configs/b.json; make it with: lrdecay baseline" in result.out
 
 
+@pytest.mark.parametrize(
+    ("markers", "keys"),
+    [
+        ({".git/HEAD": ""}, ("proj/configs/a", "proj/tool/b")),
+        ({".git/HEAD": "", "proj/lrdecay.toml": ""}, ("configs/a", "tool/b")),
+        ({".git/HEAD": "", "proj/pyproject.toml": "[tool.lrdecay]\n"}, ("configs/a", "tool/b")),
+        ({".git/HEAD": "", "proj/pyproject.toml": "[project]\nname = 'lrdecay'\n"}, ("proj/configs/a", "proj/tool/b")),
+        # A file in a worktree.
+        ({"proj/.git": "gitdir: elsewhere"}, ("configs/a", "tool/b")),
+        # Beside the baselines.
+        ({}, ("configs/a", "tool/b")),
+    ],
+)
+def test_a_config_has_the_same_baseline_from_everywhere(
+    markers: dict[str, str], keys: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (*markers, "proj/configs/a.py", "proj/tool/b.py", "elsewhere/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(markers.get(name, ""))
+    project = tmp_path / "proj"
+    for place in (tmp_path, project, project / "configs", tmp_path / "elsewhere"):
+        monkeypatch.chdir(place)
+        folder = os.path.relpath(project / "golden")
+        for config, key in zip(("configs/a.py", "tool/b.py"), keys, strict=True):
+            for given in (os.path.relpath(project / config), str(project / config)):
+                assert baseline_path(folder, given) == Path(folder, f"{key}.json")
+
+
+def test_a_map_of_a_config_that_is_not_here_goes_by_its_name(here: Run, maps: Path) -> None:
+    here("baseline", "maps", "-o", "golden")
+    (maps / "inner").mkdir()
+    write(maps / "inner/a.json", decay_map(lr=0.2))
+    os.chdir(maps / "inner")
+    assert here("check", "a.json", "--baseline", "../../golden", "--select", "LRD7").code == 1
+    assert baseline_path("golden", "mmdet::convnext/a.py") == Path("golden/mmdet/convnext/a.json")
+
+
 def test_real_configs(tmp_path: Path) -> None:
     for name, layers in (("a", 6), ("b", 12)):
         base = SAMPLES / "convnext-t_layer-wise.py"
@@ -153,6 +191,8 @@ def test_real_configs(tmp_path: Path) -> None:
     assert (same.code, same.out) == (0, "no findings in 2 configs\n")
     config = tmp_path / "configs/a.py"
     config.write_text(config.read_text().replace("=6", "=7"))
+    inside = lrdecay("check", "a.py", "b.py", "--baseline", "../golden", "--select", "LRD7", cwd=tmp_path / "configs")
+    assert (inside.code, inside.err) == (1, "")
     # By its whole path it is the same config.
     changed = lrdecay("check", config, "--baseline", "golden", "--select", "LRD7", cwd=tmp_path)
     assert changed.code == 1

@@ -1,0 +1,30 @@
+"""The folder of the project that a file belongs to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOTS = (".git", ".hg", ".svn")
+"""What the root of a repository holds."""
+_OWN_SETTINGS = "lrdecay.toml"
+_SHARED_SETTINGS = "pyproject.toml"
+_TABLE = b"[tool.lrdecay"
+
+
+def project_folder(file: Path) -> Path | None:
+    """The nearest folder above ``file`` with settings of lrdecay, or that is the root of a repository; None if none is.
+
+    Args:
+        file: an absolute path.
+    """
+    return next((folder for folder in file.parents if _is_project(folder)), None)
+
+
+def _is_project(folder: Path) -> bool:
+    try:
+        if any((folder / name).exists() for name in (*ROOTS, _OWN_SETTINGS)):
+            return True
+        # That of a package below says nothing about the project.
+        return _TABLE in (folder / _SHARED_SETTINGS).read_bytes()
+    except OSError:
+        return False
