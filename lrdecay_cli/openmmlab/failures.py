@@ -13,6 +13,7 @@ from typing import Any
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.printing import said_by
 from lrdecay_cli.openmmlab.constructor_names import REGISTRIES, meant_constructor
+from lrdecay_cli.openmmlab.missing_modules import is_own, own_remedy, submodule_remedy
 from lrdecay_cli.openmmlab.needed_packages import Need, chain, needed_package
 from lrdecay_cli.openmmlab.plain_values import type_name
 from lrdecay_cli.openmmlab.refusals import NotHereError
@@ -143,8 +144,11 @@ def _import_error(error: ImportError, failing: str, where: str, need: Need | Non
     listed = re.search(r"'imports': (\[[^\]]*\])", str(error))
     source = f"custom_imports {listed.group(1)}" if listed else failing
     if need is None:
-        return LrdecayError(f"{source}: {_first_line(root)}", where=where)
-    if isinstance(root, ModuleNotFoundError):
+        remedy = submodule_remedy(root.name) if isinstance(root, ModuleNotFoundError) and root.name else ""
+        return LrdecayError(f"{source}: {_first_line(root)}", where=where, remedy=remedy)
+    if listed and is_own(need.package, re.findall(r"'([^']*)'", listed.group(1))):
+        problem, remedy = _first_line(root), own_remedy(need.package, where)
+    elif isinstance(root, ModuleNotFoundError):
         problem, remedy = _first_line(root), f"{need.remedy}, or put it on PYTHONPATH"
     else:
         problem, remedy = need.problem, need.remedy

@@ -24,6 +24,8 @@ _DISTRIBUTIONS = {
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
     "cv2": "opencv-python",
+    "mmseg": "mmsegmentation",
+    "mmaction": "mmaction2",
 }
 _SOURCES = {"detectron2": "git+https://github.com/facebookresearch/detectron2.git"}
 _MULTIMODAL = ("transformers", "pycocotools")

@@ -1,0 +1,45 @@
+"""``custom_imports`` of modules that are not there: code of one's own is found, and never taken for a package."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.openmmlab.audit import audit
+
+NOWHERE = "run lrdecay in the folder that holds own_code, put that on PYTHONPATH, or install it if it is a package"
+
+
+@pytest.mark.parametrize(
+    ("files", "imported", "said"),
+    [
+        ([], "own_code.models", f"No module named 'own_code'; {NOWHERE}"),
+        (["proj/own_code/notes.txt"], "own_code.models", f"No module named 'own_code'; {NOWHERE}"),
+        (["proj/own_code/models.py"], "own_code.models", "'own_code'; set PYTHONPATH=../proj, as for training"),
+        (["proj/own_code.py"], "own_code", "'own_code'; set PYTHONPATH=../proj, as for training"),
+        (["proj/src/own_code/models.py"], "own_code.models", "; set PYTHONPATH=../proj/src, as for training"),
+        (["here/own_code/models.py"], "own_code.model", "'own_code.model'; did you mean own_code.models?"),
+        (["here/own_code/models.py"], "own_code.transforms", "'own_code.transforms'; own_code is "),
+        ([], "mmseg.models", "No module named 'mmseg'; pip install mmsegmentation, or put it on PYTHONPATH"),
+        # What one's own code needs is a package, most likely.
+        (["here/own_code.py"], "own_code", "No module named 'no_such_package'; pip install no_such_package, or put"),
+    ],
+)
+def test_what_to_do(
+    files: list[str], imported: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("proj/configs/config.py", "here/x", *files):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("import no_such_package\n" if name == "here/own_code.py" else "")
+    (tmp_path / "proj/configs/config.py").write_text(f"custom_imports = dict(imports=[{imported!r}])\n")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(LrdecayError) as refused:
+        audit("../proj/configs/config.py")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "own_code"]:
+        del sys.modules[name]
+    assert said in refused.value.line()
+    assert f"custom_imports ['{imported}']: " in refused.value.line()
