@@ -6,6 +6,7 @@ import os
 import pickle
 from collections.abc import Callable, Sequence
 
+from lrdecay_cli.app import quick
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 
@@ -33,7 +34,9 @@ def built_apart(configs: Sequence[str], build: Callable[[str], GroupMap], *, ver
         try:
             return pickle.dumps(build(config))
         except LrdecayError as error:
-            return pickle.dumps((error.problem, error.where, error.remedy, error.status, traceback.format_exc()))
+            settled = quick.is_settled(error)
+            told = (error.problem, error.where, error.remedy, error.status, settled, traceback.format_exc())
+            return pickle.dumps(told)
 
     outcomes = {outcome.name: outcome for outcome in in_children(configs, work, jobs=len(configs), verbose=verbose)}
     found: dict[str, GroupMap] = {}
@@ -44,7 +47,9 @@ def built_apart(configs: Sequence[str], build: Callable[[str], GroupMap], *, ver
         # Written by our own child, a moment ago: no pickle of anybody else's is ever read.
         answer = pickle.loads(outcome.answer)
         if isinstance(answer, tuple):
-            problem, where, remedy, status, raised = answer
-            raise LrdecayError(problem, where=where, remedy=remedy, status=status) from BuildTraceback(f"\n{raised}")
+            problem, where, remedy, status, settled, raised = answer
+            raise LrdecayError(problem, where=where, remedy=remedy, status=status, settled=settled) from BuildTraceback(
+                f"\n{raised}"
+            )
         found[config] = answer
     return found

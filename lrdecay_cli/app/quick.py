@@ -2,7 +2,8 @@
 
 A console command that builds a config collects no garbage, puts off heavy imports, initialises no weights, and leaves
 without taking the interpreter apart. If anything goes wrong on the way, the whole command is run again with all imports
-and with initialisation, so that every error is the plain one's. Nothing here happens to a Python program that imports
+and with initialisation, so that every error is the plain one's; but for errors that are beyond doubt the config's own,
+see :class:`lrdecay_cli.domain.errors.LrdecayError`. Nothing here happens to a Python program that imports
 lrdecay.
 """
 
@@ -95,11 +96,20 @@ def shortcuts(*, verbose: bool) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            # No shortcut has a say in what is written in a file, or whether it is there.
-            if isinstance(error.__cause__, (SyntaxError, FileNotFoundError)):
+            if is_settled(error):
                 raise
             _start_over(held, f"lrdecay: once more without shortcuts, for {error!r}\n" if verbose else "")
             raise
+
+
+def is_settled(error: Exception) -> bool:
+    """Whether a second attempt without shortcuts would end in the same error."""
+    from lrdecay_cli.openmmlab import lazy_modules
+
+    # No shortcut has a say in what is written in a file, or whether it is there.
+    if isinstance(error.__cause__, (SyntaxError, FileNotFoundError)):
+        return True
+    return bool(getattr(error, "settled", False)) and not lazy_modules.any_failed()
 
 
 def _start_over(held: Held, reason: str) -> None:

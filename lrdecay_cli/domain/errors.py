@@ -14,13 +14,17 @@ class LrdecayError(Exception):
         remedy: what the user can do, empty if nothing is known to help.
         status: what a table of many configs says in one word: ``no-model``, ``no-optim-wrapper``, ``needs <package>``,
             ``broken upstream`` (a config of an installed package that fails by its own fault), else ``error``.
+        settled: whether it comes from what the config says, so that no other way of building it would end otherwise.
     """
 
-    def __init__(self, problem: str, *, where: str = "", remedy: str = "", status: str = "error") -> None:
+    def __init__(
+        self, problem: str, *, where: str = "", remedy: str = "", status: str = "error", settled: bool = False
+    ) -> None:
         self.problem = problem
         self.where = where
         self.remedy = remedy
         self.status = status
+        self.settled = settled
         super().__init__(self.line())
 
     def line(self) -> str:

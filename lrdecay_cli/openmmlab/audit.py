@@ -85,7 +85,11 @@ def audit(
             except LrdecayError as error:
                 known = clearer_failure(error, loaded, model, config)
                 raise ConstructorRefused(
-                    known.problem, where=known.where, remedy=known.remedy, status=known.status
+                    known.problem,
+                    where=known.where,
+                    remedy=known.remedy,
+                    status=known.status,
+                    settled=known.settled,
                 ) from error
         # A config's values, and what its own classes give back, may be of any kind.
         with explained(READING, config):

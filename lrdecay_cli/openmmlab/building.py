@@ -21,11 +21,12 @@ from lrdecay_cli.decay.mmcv_style import KEYS, as_mmengine, as_python
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.construction import constructing
-from lrdecay_cli.openmmlab.failures import BUILDING, GROUPING, explained, unknown_type
+from lrdecay_cli.openmmlab.failures import BUILDING, GROUPING, explained
 from lrdecay_cli.openmmlab.option_reads import OptionReads
 from lrdecay_cli.openmmlab.plain_values import plain, type_name
 from lrdecay_cli.openmmlab.quick_imports import spare_compiler
 from lrdecay_cli.openmmlab.second_tries import build_with_second_tries
+from lrdecay_cli.openmmlab.unknown_types import unknown_type
 
 DEFAULT_CONSTRUCTOR = "DefaultOptimWrapperConstructor"
 PLAIN_WRAPPER = "OptimWrapper"
@@ -67,7 +68,11 @@ def check_trainable(config: Config, where: str) -> None:
     """Raise LrdecayError unless the config has a model and an optimizer wrapper, before either is built."""
     if not config.get("model"):
         raise LrdecayError(
-            "config has no 'model'", where=where, remedy="give a training config, not a base of one", status="no-model"
+            "config has no 'model'",
+            where=where,
+            remedy="give a training config, not a base of one",
+            status="no-model",
+            settled=True,
         )
     wrapper = config.get("optim_wrapper")
     if not wrapper:
@@ -75,12 +80,14 @@ def check_trainable(config: Config, where: str) -> None:
         remedy = "give a training config"
         if mmcv_style.get("optimizer"):
             remedy = f"'optimizer' is the mmcv 1 style; for mmengine: {as_python(as_mmengine(plain(mmcv_style)))}"
-        raise LrdecayError("config has no 'optim_wrapper'", where=where, remedy=remedy, status="no-optim-wrapper")
+        raise LrdecayError(
+            "config has no 'optim_wrapper'", where=where, remedy=remedy, status="no-optim-wrapper", settled=True
+        )
     if not isinstance(wrapper, Mapping):
-        raise LrdecayError(f"optim_wrapper is a {type_name(type(wrapper))}, not a dict", where=where)
+        raise LrdecayError(f"optim_wrapper is a {type_name(type(wrapper))}, not a dict", where=where, settled=True)
     scope = config.get("default_scope")
     if scope is not None and not isinstance(scope, str):
-        raise LrdecayError(f"default_scope is a {type_name(type(scope))}, not a string", where=where)
+        raise LrdecayError(f"default_scope is a {type_name(type(scope))}, not a string", where=where, settled=True)
 
 
 def build_model(config: Config, where: str, device: str, *, initialised: bool = False) -> BuiltModel:
@@ -153,6 +160,7 @@ def _check_imported(config: Config, where: str) -> None:
             f"{named} is not imported",
             where=f"{where}: optim_wrapper.constructor",
             remedy="add custom_imports = dict(imports=['lrdecay_cli.training'])",
+            settled=True,
         )
 
 

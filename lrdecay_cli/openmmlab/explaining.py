@@ -67,18 +67,21 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
             f"{_SHARED}: {first} is {second}",
             where=where,
             remedy="modules are shared: set optim_wrapper.paramwise_cfg.bypass_duplicate=True",
+            settled=True,
         )
     not_found = error.problem.startswith("unknown ")
     if not not_found and (misplaced := misplaced_options(error, config, where)):
         return misplaced
     if isinstance(error, DecayError):
-        return LrdecayError(error.problem, where=f"{where}: {error.where}", remedy=error.remedy)
+        return LrdecayError(error.problem, where=f"{where}: {error.where}", remedy=error.remedy, settled=True)
     if not not_found and type_name(config.optim_wrapper.get("constructor", "")).rpartition(".")[2] == MMDET_LAYER_DECAY:
         try:
             _plan(config, seen_model(model))
         except DecayError as known:
             suggested = f": lrdecay suggest {where}" if "lrdecay's own" in known.remedy else ""
-            return LrdecayError(known.problem, where=f"{where}: {known.where}", remedy=f"{known.remedy}{suggested}")
+            return LrdecayError(
+                known.problem, where=f"{where}: {known.where}", remedy=f"{known.remedy}{suggested}", settled=True
+            )
     if asks := _without_layer_depth(error, config, seen_model(model), where):
         return asks
     return refused_option(error, config, where) or error
@@ -103,6 +106,7 @@ def _without_layer_depth(error: LrdecayError, config: Config, model: nn.Module, 
         f"mmpretrain's constructor asks for get_layer_depth, which {type(asked).__name__} does not have",
         where=where,
         remedy=remedy,
+        settled=True,
     )
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.printing import said_by
-from lrdecay_cli.openmmlab.constructor_names import REGISTRIES, meant_constructor
 from lrdecay_cli.openmmlab.missing_modules import is_own, own_remedy, submodule_remedy
 from lrdecay_cli.openmmlab.needed_packages import Need, chain, needed_package
 from lrdecay_cli.openmmlab.plain_values import type_name
 from lrdecay_cli.openmmlab.refusals import NotHereError
+from lrdecay_cli.openmmlab.unknown_types import key_of_type, unknown_type
 
 LOADING = "config does not load"
 BUILDING = "model does not build"
@@ -68,22 +67,32 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
     if stage == LOADING and _called_what_is_lazy(error):
         problem = "an import makes it a lazy config, in which nothing that is imported can be called"
         return LrdecayError(f"{failing}: {problem}", where=where, remedy="call it by __import__, or in a module")
-    return LrdecayError(f"{failing}: {type(error).__name__}: {text}", where=where)
+    problem = f"{failing}: {type(error).__name__}: {text}"
+    return LrdecayError(problem, where=where, settled=_of_arguments(error))
+
+
+def _of_arguments(error: BaseException) -> bool:
+    """Whether a class was called with what it does not take: the error is of the call itself, by the config's dict."""
+    return isinstance(error, TypeError) and _raised_in(error) == ("mmengine.registry.build_functions", "build_from_cfg")
 
 
 def _called_what_is_lazy(error: BaseException) -> bool:
     """Whether mmengine's placeholder of something imported was called: it raises an error without a word."""
+    return isinstance(error, RuntimeError) and not error.args and _raised_in(error)[0] == "mmengine.config.lazy"
+
+
+def _raised_in(error: BaseException) -> tuple[str, str]:
+    """Module and function of the frame that raised an error."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    raised_in = None if trace is None else trace.tb_frame.f_globals.get("__name__")
-    return isinstance(error, RuntimeError) and not error.args and raised_in == "mmengine.config.lazy"
+    return ("", "") if trace is None else (trace.tb_frame.f_globals.get("__name__", ""), trace.tb_frame.f_code.co_name)
 
 
 def _subject(error: BaseException, config: Any) -> str:
     """Where in the config the type is that was being built; empty if none was."""
     place = _failing_type(error.__traceback__)
-    key = _key_of_type(config, place) if place else ""
+    key = key_of_type(config, place) if place else ""
     return f" at {key} ({place})" if key else f" in {place}" if place else ""
 
 
@@ -104,39 +113,6 @@ def _syntax_error(error: BaseException, where: str) -> LrdecayError:
     return LrdecayError(f"Python syntax error: {cause.msg}", where=f"{file}:{cause.lineno}")
 
 
-def unknown_type(name: str, scope: str, registry: str, *, where: str, config: Any) -> LrdecayError:
-    """The error for a ``type`` that is not in a registry, with its key in the config and the nearest name."""
-    key = _key_of_type(config, name)
-    known = _registered(registry)
-    bare = name.rpartition(".")[2]
-    nearest = difflib.get_close_matches(bare, known, n=1, cutoff=0.6)
-    is_constructor = registry in REGISTRIES
-    if is_constructor and (meant := meant_constructor(name, scope, known)):
-        remedy = meant
-    elif bare in known and bare == name:
-        remedy = f"{known[bare]} has one: set default_scope={known[bare]!r}, or write {known[bare]}.{bare}"
-    elif nearest:
-        remedy = f"did you mean {nearest[0]}?"
-    else:
-        remedy = "is it spelled right, and is its module in custom_imports?"
-    place = "optim_wrapper.constructor" if is_constructor else f"{key}.type" if key else ""
-    at = f" at {place}" if place else ""
-    return LrdecayError(f"unknown {registry} {name!r}{at} (registry scope {scope})", where=where, remedy=remedy)
-
-
-def _registered(registry: str) -> dict[str, str]:
-    """Scope by name of every type in the registries of this kind, of mmengine and of all packages below it."""
-    from mmengine.registry import Registry, root
-
-    scopes: dict[str, str] = {}
-    for top in [kind for kind in vars(root).values() if isinstance(kind, Registry) and kind.parent is None]:
-        kinds = [top, *top.children.values()]
-        # A package may call its own by another name.
-        for one in kinds if any(kind.name == registry for kind in kinds) else ():
-            scopes.update(dict.fromkeys(one.module_dict, one.scope))
-    return scopes
-
-
 def _import_error(error: ImportError, failing: str, where: str, need: Need | None) -> LrdecayError:
     root = error
     while isinstance(root.__cause__ or root.__context__, ImportError):
@@ -147,8 +123,15 @@ def _import_error(error: ImportError, failing: str, where: str, need: Need | Non
         remedy = submodule_remedy(root.name) if isinstance(root, ModuleNotFoundError) and root.name else ""
         return LrdecayError(f"{source}: {_first_line(root)}", where=where, remedy=remedy)
     if listed and is_own(need.package, re.findall(r"'([^']*)'", listed.group(1))):
-        problem, remedy = _first_line(root), own_remedy(need.package, where)
-    elif isinstance(root, ModuleNotFoundError):
+        # Of the listed module itself, which nobody else has tried to import.
+        return LrdecayError(
+            f"{source}: {_first_line(root)}",
+            where=where,
+            remedy=own_remedy(need.package, where),
+            status=f"needs {need.name}",
+            settled=True,
+        )
+    if isinstance(root, ModuleNotFoundError):
         problem, remedy = _first_line(root), f"{need.remedy}, or put it on PYTHONPATH"
     else:
         problem, remedy = need.problem, need.remedy
@@ -177,25 +160,3 @@ def _local(trace: TracebackType | None, variable: str, fits: Callable[[Any], boo
 
 def _is_file(value: Any) -> bool:
     return isinstance(value, str) and Path(value).is_file()
-
-
-def _key_of_type(config: Any, name: str) -> str:
-    """Dotted path of the first dict below ``config`` whose ``type`` is ``name``; empty if there is none."""
-    # A lazy config imports what is looked at: an error in there must not take the place of the one that is told.
-    with suppress(Exception):
-        return _path_of_type(config, name)
-    return ""
-
-
-def _path_of_type(config: Any, name: str, path: str = "") -> str:
-    config = getattr(config, "_cfg_dict", config)
-    if isinstance(config, Mapping):
-        kind = config.get("type")
-        if path and (kind == name or getattr(kind, "__name__", str(kind).rpartition(".")[2]) == name):
-            return path
-        items = [(f"{path}.{key}" if path else str(key), value) for key, value in config.items()]
-    elif isinstance(config, (list, tuple)):
-        items = [(f"{path}[{index}]", value) for index, value in enumerate(config)]
-    else:
-        return ""
-    return next((found for key, value in items if (found := _path_of_type(value, name, key))), "")

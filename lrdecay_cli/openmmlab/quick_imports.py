@@ -56,6 +56,9 @@ PUT_OFF: dict[str, tuple[str, ...]] = {
     "mmpretrain.models.utils.tokenizer": ("Blip2Tokenizer", "BlipTokenizer", "FullTokenizer", "OFATokenizer"),
 }
 
+REGISTERING = tuple(name for name in PUT_OFF if name.startswith("mmpretrain."))
+"""What registers types of models as it is executed."""
+
 # torch loads its kernels before anything else can be imported; out of turn, others import each other in circles.
 _finder = LazyFinder(PUT_OFF, first=_META_KERNELS)
 

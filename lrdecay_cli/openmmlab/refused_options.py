@@ -37,6 +37,7 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
             f"{', '.join(_decay_multipliers(given))} has no weight decay to multiply",
             where=where,
             remedy="set optim_wrapper.optimizer.weight_decay",
+            settled=True,
         )
     lacking = _LACKING.search(error.problem)
     if lacking and (like := difflib.get_close_matches(lacking["name"], list(map(str, given)), n=1, cutoff=0.75)):
@@ -73,8 +74,10 @@ def misplaced_options(error: LrdecayError, config: Config, where: str) -> Lrdeca
     remedy = ", and ".join(f"{', '.join(options)} to {place}" for place, options in moves.items())
     if len(misplaced) == 1:
         ((wrong, right),) = misplaced.items()
-        return LrdecayError(f"{wrong} is in the wrong place", where=where, remedy=f"move it to {right}")
-    return LrdecayError(f"{', '.join(misplaced)} are in the wrong place", where=where, remedy=f"move {remedy}")
+        problem, remedy = f"{wrong} is in the wrong place", f"move it to {right}"
+    else:
+        problem, remedy = f"{', '.join(misplaced)} are in the wrong place", f"move {remedy}"
+    return LrdecayError(problem, where=where, remedy=remedy, settled=True)
 
 
 def _misplaced(

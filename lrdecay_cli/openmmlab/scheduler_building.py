@@ -15,10 +15,11 @@ from mmengine.runner import BaseLoop, Runner
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.schedule import RunLength
-from lrdecay_cli.openmmlab.failures import explained, unknown_type
+from lrdecay_cli.openmmlab.failures import explained
 from lrdecay_cli.openmmlab.quick_imports import spare_compiler
 from lrdecay_cli.openmmlab.stand_in_optimizers import StandInOptimizer, stand_in_optimizers
 from lrdecay_cli.openmmlab.training_plan import SCHEDULING, PlannedConfig, scheduler_configs
+from lrdecay_cli.openmmlab.unknown_types import unknown_type
 
 # A list of one value for each group: these schedulers need every group.
 _PER_GROUP = ("eta_max", "min_value")

@@ -14,11 +14,12 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.schedule import TrainingPlan
 from lrdecay_cli.openmmlab.building import check_trainable, training_scope
 from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides
-from lrdecay_cli.openmmlab.failures import explained, unknown_type
+from lrdecay_cli.openmmlab.failures import explained
 from lrdecay_cli.openmmlab.plain_values import plain, type_name
 from lrdecay_cli.openmmlab.quiet import quiet_stack
 from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
 from lrdecay_cli.openmmlab.training_loops import loop_class
+from lrdecay_cli.openmmlab.unknown_types import unknown_type
 
 SCHEDULING = "param_scheduler does not build"
 _HOOK = "ParamSchedulerHook"

@@ -27,7 +27,11 @@ def upstream_faults_told(config: str, cfg_options: Sequence[str], device: str) -
         if package is None:
             raise
         raise type(error)(
-            error.problem, where=error.where, remedy=f"broken as {package} ships it", status="broken upstream"
+            error.problem,
+            where=error.where,
+            remedy=f"broken as {package} ships it",
+            status="broken upstream",
+            settled=error.settled,
         ) from error.__cause__
 
 

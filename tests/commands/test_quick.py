@@ -159,6 +159,54 @@ def test_an_error_is_the_exact_one(tmp_path: Path) -> None:
     assert (quick.code, quick.out, quick.err.count("\n")) == (2, "", 2)
 
 
+SWIN = f"_base_ = {str(SAMPLES / 'swin-t_custom-keys.py')!r}\n"
+# What is the config's own fault beyond doubt, and the last one what may come of a shortcut.
+FAULTS = {
+    "a class's arguments": (SWIN + "model = dict(neck=dict(nun_outs=3))\n", False),
+    "a name of a model": (SWIN + "model = dict(backbone=dict(type='SwinTransfomer'))\n", False),
+    "a name of a constructor": (SWIN + "optim_wrapper = dict(constructor='DefaultConstructor')\n", False),
+    "a place": (SWIN + "optim_wrapper = dict(decay_rate=0.7)\n", False),
+    "a backbone": (SWIN + "optim_wrapper = dict(constructor='LearningRateDecayOptimizerConstructor')\n", False),
+    "a module": ("custom_imports = dict(imports=['no_such_plugin'])\n", False),
+    "no model": ("lr = 1\n", False),
+    "a name that may be registered later": (BROKEN["unknown model"][0], True),
+    "a name whose module may have failed": (
+        SWIN
+        + "custom_imports = dict(imports=['no_such_plugin'], allow_failed_imports=True)\n"
+        + "optim_wrapper = dict(constructor='DefaultConstructor')\n",
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_is_settled_is_not_tried_twice(name: str, tmp_path: Path) -> None:
+    text, again = FAULTS[name]
+    (tmp_path / "config.py").write_text(text)
+    told = lrdecay("inspect", "config.py", "--verbose", cwd=tmp_path)
+    assert (told.code, told.out) == (2, "")
+    assert ("once more without shortcuts" in told.err) == again
+    assert told.err.count("\nlrdecay: config.py: ") + told.err.startswith("lrdecay: config.py: ") == 1
+
+
+def test_nothing_is_settled_where_an_import_that_was_put_off_failed(tmp_path: Path) -> None:
+    """This constructor is registered by the second attempt alone, in which the import is no longer put off."""
+    (tmp_path / "plug.py").write_text(
+        "import sys\nimport matplotlib\nfrom mmengine.optim import DefaultOptimWrapperConstructor\n"
+        "from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS\n"
+        "if type(matplotlib).__name__ != 'module':\n    sys.modules['matplotlib.cbook'] = None\n"
+        "try:\n    matplotlib.rcParams\nexcept ImportError:\n    pass\nelse:\n"
+        "    plug = type('Plug', (DefaultOptimWrapperConstructor,), {})\n"
+        "    OPTIM_WRAPPER_CONSTRUCTORS.register_module('Plug', module=plug)\n"
+    )
+    (tmp_path / "config.py").write_text(
+        SWIN + "custom_imports = dict(imports=['plug'])\noptim_wrapper = dict(constructor='Plug')\n"
+    )
+    told = lrdecay("inspect", "config.py", "--verbose", cwd=tmp_path)
+    assert told.code == 0, told.err
+    assert "once more without shortcuts" in told.err
+
+
 def test_a_second_attempt_still_has_stdin(tmp_path: Path) -> None:
     """And, since this config demands them, weights."""
     write(
