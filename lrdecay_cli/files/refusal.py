@@ -13,11 +13,16 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
 from lrdecay_cli.files.json_text import not_finite
 
+_MADE_BY = "by lrdecay inspect CONFIG --format json"
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
 
 def refusal(raw: bytes, path: str) -> LrdecayError:
     """The error to raise for ``raw``, the bytes of the file ``path``, that did not decode as a group map."""
+    if not raw.strip():
+        if path == "-":
+            return LrdecayError("nothing came on stdin", remedy=f"pipe a map into it, {_MADE_BY}")
+        return LrdecayError("is empty", where=path, remedy=f"make a map, {_MADE_BY}")
     try:
         # Python's parser and not msgspec's: it tells repeated keys, and takes NaN, which is then told with its path.
         data = json.loads(raw.decode(), object_pairs_hook=_without_repeats)

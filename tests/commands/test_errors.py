@@ -175,6 +175,10 @@ USAGE = {
     "only twice": (["diff", "a.json", "b.json", "--only", "lr", "--only", "nothing"], r"--only: no aspect 'nothing'"),
     "rtol": (["diff", "a.json", "b.json", "--rtol", "-1"], r"--rtol"),
     "missing map": (["diff", "a.json", "b.json"], r"a\.json: no such file"),
+    "stdin empty": (
+        ["check", "-"],
+        r"nothing came on stdin; pipe a map into it, by lrdecay inspect CONFIG --format json",
+    ),
     "stdin twice": (["diff", "-", "-"], r"stdin can be read only once"),
 }
 

@@ -48,6 +48,8 @@ def repeat_parameter(data: dict[str, Any]) -> None:
 
 
 BROKEN = {
+    "empty": ("", r"map\.json: is empty; make a map, by lrdecay inspect CONFIG --format json"),
+    "blank": (" \n", r"map\.json: is empty; "),
     "not JSON": ('{"schema_version": 1,\n "tool": }', r"map\.json:2:10: not valid JSON"),
     "repeated key": ('{"schema_version": 1, "schema_version": 1}', r"key 'schema_version' stands twice"),
     "not a map": ("[1, 2]", r"is not a group map: no schema_version"),
