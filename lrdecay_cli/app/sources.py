@@ -109,6 +109,7 @@ def ungrouped_map(config: str, request: Request) -> GroupMap:
 def suggested_map(config: str, proposal: Proposal, now: GroupMap, request: Request) -> tuple[GroupMap, str, bool]:
     """The map of ``config`` with what is proposed, the snippet for that, and whether it is in the lazy style."""
     with quick.shortcuts(verbose=request.verbose):
+        from lrdecay_cli.analysis.registered_layers import layers_to_list
         from lrdecay_cli.openmmlab.suggested import built_with, is_lazy, snippet_for
 
         try:
@@ -116,7 +117,10 @@ def suggested_map(config: str, proposal: Proposal, now: GroupMap, request: Reque
         except LrdecayError as error:
             # The trial's own path means nothing to the user.
             raise LrdecayError(
-                f"no decay is known to fit: {error.problem}", where=config, remedy=error.remedy
+                f"no decay is known to fit: {error.problem}",
+                where=config,
+                remedy=layers_to_list(now) if error.where.endswith("paramwise_cfg.layers") else error.remedy,
+                settled=error.settled,
             ) from error
         return after, snippet_for(config, proposal, now), is_lazy(config)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -154,6 +155,23 @@ def test_a_constructor_that_refuses_is_replaced(name: str, tmp_path: Path) -> No
     told = {(layer["layer_id"], layer["lr_scale"], layer["lr"]) for layer in document["after"]}
     assert told == {(group.layer_id, group.lr_scale, group.lr) for group in built.groups}
     assert len({group.layer_id for group in built.groups}) == 14
+
+
+def test_layers_that_nobody_knows_are_listed_as_registered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """To paste, and to be looked at: with the list the same model builds."""
+    config = tmp_path / "config.py"
+    config.write_text("_base_ = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'\n")
+    assert run(["suggest", str(config)]) == 2
+    (layers,) = re.findall(r"as they are registered: (layers=\[.*\])\n", capsys.readouterr().err)
+    assert layers == r"layers=[r'stem\.(\d+)', r'stage1\.(\d+)', r'stage2\.(\d+)', r'stage3\.(\d+)', r'stage4\.(\d+)']"
+    config.write_text(
+        f"{config.read_text()}custom_imports = dict(imports=['lrdecay_cli.training'])\n"
+        f"optim_wrapper = dict(constructor='{OURS}',\n"
+        f"    paramwise_cfg=dict(_delete_=True, decay_rate=0.8, {layers}))\n"
+    )
+    built = audit(str(config))
+    ids = {one.name: group.layer_id for group, one in built.grouped() if one.name.startswith("backbone.")}
+    assert len({*ids.values()}) == len({tuple(name.split(".")[:3]) for name in ids}) == 12
 
 
 def test_a_refusal_is_told_beside_the_snippet_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
