@@ -63,8 +63,9 @@ def snippet_for(config: str, proposal: Proposal, now: GroupMap, *, base: str | N
         # Such a config imports nothing before it is built, so that the class itself has to be named.
         lines = [f"from {module} import {proposal.constructor}" for module in proposal.imports]
         constructor = proposal.constructor if lines else repr(proposal.constructor)
-        options = _dict("    paramwise_cfg=", proposal.options)
-        return "\n".join([*lines, f"optim_wrapper.update(\n    constructor={constructor},\n{options})", ""])
+        # Not by update, which keeps options of what is inherited.
+        options = _dict("optim_wrapper['paramwise_cfg'] = ", proposal.options)
+        return "\n".join([*lines, f"optim_wrapper['constructor'] = {constructor}", options, ""])
     replaced = {"_delete_": True} if now.training.optim_wrapper.get("paramwise_cfg") else {}
     options = _dict("    paramwise_cfg=", {**replaced, **proposal.options})
     name = config if SEPARATOR in config else f"./{Path(config).name}"

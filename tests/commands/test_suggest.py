@@ -174,6 +174,26 @@ def test_layers_that_nobody_knows_are_listed_as_registered(tmp_path: Path, capsy
     assert len({*ids.values()}) == len({tuple(name.split(".")[:3]) for name in ids}) == 12
 
 
+@pytest.mark.parametrize("inherited", [False, True])
+def test_the_lines_for_a_lazy_config_leave_nothing_of_its_options(inherited: bool, tmp_path: Path) -> None:
+    config = tmp_path / "config.py"
+    shutil.copy(SAMPLES / "vit_lazy-style.py", tmp_path / "base.py")
+    text = (SAMPLES / "vit_lazy-style.py").read_text()
+    if inherited:
+        text = "from mmengine.config import read_base\nwith read_base():\n    from .base import *\n"
+    refused = "optim_wrapper['constructor'] = 'mmdet.LearningRateDecayOptimizerConstructor'\n"
+    config.write_text(text + refused)
+    assert run(["suggest", str(config), "-o", f"python={tmp_path}/lines.py", "-o", f"json={tmp_path}/report.json"]) == 0
+    document = json.loads((tmp_path / "report.json").read_text())
+    assert document["refused"] == "num_layers is missing"
+    assert [one["name"] for one in document["left_out"]] == ["norm_decay_mult", "flat_decay_mult"]
+    config.write_text(text + refused + (tmp_path / "lines.py").read_text())
+    built = audit(str(config))
+    assert built.constructor.options == {"decay_rate": 0.75, "num_layers": "auto"}
+    told = {(layer["layer_id"], layer["lr_scale"], layer["lr"]) for layer in document["after"]}
+    assert told == {(group.layer_id, group.lr_scale, group.lr) for group in built.groups}
+
+
 def test_a_refusal_is_told_beside_the_snippet_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "config.py").write_text(SWIN + REFUSED["mmdet's, of Swin"][0])
     assert run(["suggest", str(tmp_path / "config.py"), "--format", "python"]) == 0
