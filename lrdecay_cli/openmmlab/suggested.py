@@ -98,10 +98,19 @@ def built_with(config: str, proposal: Proposal, now: GroupMap, audit: Audit) -> 
 
 def _dict(head: str, values: Mapping[str, Any]) -> str:
     """``head`` and ``dict(key=value, ...)`` on one line; on several, one level further in, where that is too long."""
-    items = [f"{key}={value!r}" for key, value in values.items()]
-    line = f"{head}dict({', '.join(items)})"
+    line = f"{head}dict({', '.join(f'{key}={value!r}' for key, value in values.items())})"
+    if len(line) <= _LINE:
+        return line
     further = " " * (len(head) - len(head.lstrip()) + 4)
-    return line if len(line) <= _LINE else f"{head}dict(\n" + ",\n".join(f"{further}{item}" for item in items) + ")"
+    return f"{head}dict(\n" + ",\n".join(_item(f"{further}{key}=", value) for key, value in values.items()) + ")"
+
+
+def _item(head: str, value: Any) -> str:
+    line = f"{head}{value!r}"
+    if len(line) <= _LINE or not isinstance(value, dict):
+        return line
+    further = " " * (len(head) - len(head.lstrip()) + 4)
+    return f"{head}{{\n" + ",\n".join(f"{further}{key!r}: {one!r}" for key, one in value.items()) + "}"
 
 
 def _listed(value: Any) -> list[str]:

@@ -262,6 +262,20 @@ def test_lines_that_are_too_long_are_indented_as_python_is(tmp_path: Path) -> No
     assert "custom_imports = dict(\n    imports=[" in (tmp_path / "snippet.py").read_text()
 
 
+def test_long_custom_keys_have_a_line_each(tmp_path: Path) -> None:
+    config = "mmdet::mask2former/mask2former_swin-t-p4-w7-224_8xb2-lsj-50e_coco-panoptic.py"
+    assert run(["suggest", config, "--device", "meta", "-o", f"python={tmp_path}/snippet.py"]) == 0
+    lines = (tmp_path / "snippet.py").read_text().splitlines()
+    assert lines[-4:] == [
+        "        custom_keys={",
+        "            'query_embed': {'lr_mult': 1.0, 'decay_mult': 0.0},",
+        "            'query_feat': {'lr_mult': 1.0, 'decay_mult': 0.0},",
+        "            'level_embed': {'lr_mult': 1.0, 'decay_mult': 0.0}}))",
+    ]
+    built = audit(str(tmp_path / "snippet.py"), device="meta")
+    assert {group.weight_decay for group, one in built.grouped() if "query_embed" in one.name} == {0.0}
+
+
 def test_lines_of_the_snippet_are_whole_in_a_narrow_terminal() -> None:
     shown = lrdecay_in_terminal("suggest", SAMPLES / "convnext-s_wrong-num-layers.py", "--color", "never", columns=80)
     assert "\noptim_wrapper = dict(\n    constructor='mmdet.LearningRateDecayOptimizerConstructor',\n" in shown.out
