@@ -23,6 +23,7 @@ from lrdecay_cli.domain.change import (
 )
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report
+from lrdecay_cli.domain.spelling import as_key
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -40,7 +41,7 @@ def check_aspects(only: Sequence[str] | None, rtol: float) -> frozenset[Aspect] 
     check_tolerance(rtol)
     if not only:
         return None
-    return known_aspects(name.strip().replace("-", "_") for several in only for name in several.split(","))
+    return known_aspects(as_key(name) for several in only for name in several.split(","))
 
 
 def comparison(

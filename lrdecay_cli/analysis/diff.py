@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from lrdecay_cli.analysis.standing import Standing, standings
 from lrdecay_cli.domain.change import ASPECTS, Aspect, Change, SettingChange
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.spelling import not_one_of
 
 # What a map calls a group that has no name: a parameter more in front of it, and it is called otherwise.
 _NUMBERED_GROUP = re.compile(r"(?:^|(?<=\.))group_\d+(?:#\d+)?$")
@@ -27,9 +27,7 @@ def known_aspects(names: Iterable[str]) -> frozenset[Aspect]:
     aspects = set()
     for name in names:
         if name not in known:
-            nearest = difflib.get_close_matches(name, ASPECTS, n=1)
-            remedy = f"did you mean {nearest[0]!r}?" if nearest else f"one of {', '.join(ASPECTS)}"
-            raise LrdecayError(f"no aspect {name!r}", where="--only", remedy=remedy)
+            raise not_one_of(f"no aspect {name!r}", name, ASPECTS, where="--only")
         aspects.add(known[name])
     return frozenset(aspects)
 

@@ -14,6 +14,7 @@ from lrdecay_cli.analysis.selection import Entry, entries, select
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Column, Note, Report, Table
+from lrdecay_cli.domain.spelling import as_key, not_one_of
 
 VIEWS: dict[str, tuple[tuple[Column, ...], Callable[[GroupMap, Sequence[Entry]], Table]]] = {
     "group": (views.GROUP_COLUMNS, views.by_group),
@@ -27,14 +28,25 @@ VIEWS: dict[str, tuple[tuple[Column, ...], Callable[[GroupMap, Sequence[Entry]],
 def check_view(by: str, sort: str | None) -> None:
     """Raise LrdecayError unless ``by`` is a view and ``sort`` one of its columns, before a model is built for it."""
     if by not in VIEWS:
-        raise LrdecayError(f"unknown view {by!r}", where="--by", remedy=f"one of {', '.join(VIEWS)}")
+        raise not_one_of(f"unknown view {by!r}", by, VIEWS, where="--by")
     if sort is None:
         return
     if by == "module":
         raise LrdecayError("a module tree has an order of its own", where="--sort", remedy="use --by parameter to sort")
-    keys = [column.key for column in VIEWS[by][0]]
-    if sort.removeprefix("-") not in keys:
-        raise LrdecayError(f"no column {sort!r} in this view", where="--sort", remedy=f"one of {', '.join(keys)}")
+    _column(VIEWS[by][0], sort)
+
+
+def _column(columns: Sequence[Column], sort: str) -> int:
+    """The place of the column that ``sort`` names, by its key or by the heading above it."""
+    named = as_key(sort.removeprefix("-"))
+    # Keys first: the heading of a name is "parameter", and "parameters" is another column.
+    spelled = {
+        **{as_key(column.title): place for place, column in enumerate(columns)},
+        **{as_key(column.key): place for place, column in enumerate(columns)},
+    }
+    if named not in spelled:
+        raise not_one_of(f"no column {sort!r} in this view", named, [column.key for column in columns], where="--sort")
+    return spelled[named]
 
 
 def inspection(
@@ -51,7 +63,8 @@ def inspection(
         group_map: the map.
         by: one of ``VIEWS``.
         pattern: only parameters whose name, module or group matches, see :func:`selection.select`.
-        sort: key of a column, with ``-`` in front for descending; None for layer id (model order for a tree).
+        sort: key or heading of a column, with ``-`` in front for descending; None for layer id (of a tree,
+            the model's order).
         verbose: tell versions and stand-ins too.
 
     Raises:
@@ -101,7 +114,7 @@ def _options(options: Any) -> str:
 
 def _sorted(table: Table, sort: str) -> Table:
     """Rows by one column, ``-`` in front for descending: numbers before words, and what has no value last."""
-    index = [column.key for column in table.columns].index(sort.removeprefix("-"))
+    index = _column(table.columns, sort)
     present = [row for row in table.rows if row[index] is not None]
     absent = [row for row in table.rows if row[index] is None]
     present.sort(key=lambda row: _sort_key(row[index]), reverse=sort.startswith("-"))

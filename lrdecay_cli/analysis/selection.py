@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -12,6 +11,7 @@ import msgspec
 from lrdecay_cli.analysis.patterns import matches
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, GroupMap, Parameter, ParameterGroup
+from lrdecay_cli.domain.spelling import meant, question
 
 State = Literal["grouped", "frozen", "missing", "duplicate"]
 
@@ -56,17 +56,29 @@ def select(
         return everything
     chosen = [entry for entry in everything if _matches(entry, pattern)]
     if not chosen:
-        modules = {
-            name.rsplit(".", n)[0]
-            for name in (e.parameter.name for e in everything)
-            for n in range(name.count(".") + 1)
-        }
-        nearest = difflib.get_close_matches(pattern.rstrip(".*"), sorted(modules), n=1)
-        remedy = (
-            f"did you mean {nearest[0]!r}?" if nearest else "a glob such as 'backbone.*' or a module such as 'backbone'"
+        groups = [group.name for group in group_map.groups]
+        like = f", or a group such as {groups[0]}" if groups else ""
+        remedy = module_meant(pattern, [entry.parameter.name for entry in everything], groups)
+        raise LrdecayError(
+            f"no parameter or group matches {pattern!r}",
+            where=where,
+            remedy=remedy or f"give a glob such as 'backbone.*', a module such as backbone{like}",
         )
-        raise LrdecayError(f"no parameter or group matches {pattern!r}", where=where, remedy=remedy)
     return chosen
+
+
+def module_meant(pattern: str, names: Iterable[str], groups: Iterable[str] = ()) -> str:
+    """What may be meant by a pattern that matches nothing: ``did you mean backbone.norm3?``; empty if not known.
+
+    Args:
+        pattern: what was typed.
+        names: the parameters that it was held against, by which the modules are known.
+        groups: the groups that it was held against.
+    """
+    found = dict.fromkeys(name.rsplit(".", n)[0] for name in names for n in range(name.count("."), -1, -1))
+    like = meant(pattern, [*found, *groups])
+    # Of a module, what is below it is meant as well.
+    return question([name for name in like if not any(name.startswith(f"{other}.") for other in like)])
 
 
 def name_matches(name: str, pattern: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
@@ -16,6 +15,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import Considered, Explanation, Part, Parting, WhyNot
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.domain.provenance import Step
+from lrdecay_cli.domain.spelling import did_you_mean
 
 _NUMBERS: tuple[Part, ...] = ("layer_id", "lr_scale", "lr", "weight_decay")
 # A tensor that is held twice is looked for under its own name.
@@ -51,9 +51,8 @@ def _group(group_map: GroupMap, name: str) -> ParameterGroup:
         if group.name == name:
             return group
     names = [group.name for group in group_map.groups]
-    nearest = difflib.get_close_matches(name, names, n=1)
-    remedy = f"did you mean {nearest[0]}?" if nearest else f"there are {names[0]} … {names[-1]}"
-    raise LrdecayError(f"no group {name!r}", where="--group", remedy=remedy)
+    there = f"there are {names[0]} … {names[-1]}" if len(names) > 1 else f"there is {' '.join(names) or 'none'}"
+    raise LrdecayError(f"no group {name!r}", where="--group", remedy=did_you_mean(name, names) or there)
 
 
 def _together(several: Sequence[WhyNot], explainer: Explainer) -> WhyNot:

@@ -12,7 +12,7 @@ from lrdecay_cli.app.options import (
     Color,
     Device,
     Exact,
-    Format,
+    FormatName,
     Jobs,
     NamedBy,
     NoCache,
@@ -20,6 +20,7 @@ from lrdecay_cli.app.options import (
     SettingsFile,
     Traceback,
     Verbose,
+    format_option,
 )
 
 
@@ -44,7 +45,7 @@ def baseline(
     naming: NamedBy = None,
     cfg_options: CfgOptions = None,
     device: Device = "cpu",
-    format_name: Format = None,
+    format_name: Annotated[FormatName, format_option("baseline")] = None,
     color: Color = "auto",
     verbose: Verbose = False,
     exact: Exact = False,
@@ -73,7 +74,7 @@ def baseline(
     from lrdecay_cli.domain.baseline import BASELINE_SCHEMA_VERSION, BaselineResult
     from lrdecay_cli.domain.group_map import Tool
 
-    destinations = Destinations(format_name, None, color)
+    destinations = Destinations("baseline", format_name, None, color)
     names = named_by(targets)
     place = check_folder(folder or baseline_of(context), [name for name in names if is_config(name)])
     request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, named_by=naming)

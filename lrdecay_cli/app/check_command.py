@@ -12,15 +12,18 @@ from lrdecay_cli.app.options import (
     Color,
     Device,
     Exact,
+    FormatName,
     Isolate,
     Jobs,
     NamedBy,
     NoCache,
     NoSettings,
-    Output,
+    Outputs,
     SettingsFile,
     Traceback,
     Verbose,
+    format_option,
+    output_option,
 )
 
 
@@ -75,18 +78,8 @@ def check(
     named_by: NamedBy = None,
     cfg_options: CfgOptions = None,
     device: Device = "cpu",
-    format_name: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            "--format",
-            "-f",
-            metavar="FORMAT",
-            autocompletion=completion.formats,
-            help="rich, text, json, markdown, csv or ndjson; for CI github, sarif or junit. [default: rich on a "
-            "terminal, else text]",
-        ),
-    ] = None,
-    output: Output = None,
+    format_name: Annotated[FormatName, format_option("check")] = None,
+    output: Annotated[Outputs, output_option("check")] = None,
     color: Color = "auto",
     verbose: Verbose = False,
     exact: Exact = False,
@@ -115,7 +108,7 @@ def check(
     from lrdecay_cli.checking.reporting import check_severity, report_of
     from lrdecay_cli.rules import chosen_rules
 
-    destinations = Destinations(format_name, output, color)
+    destinations = Destinations("check", format_name, output, color)
     rules = chosen_rules(_split(select), _split(ignore))
     demands = Demands(rules, check_severity(fail_on), baseline, settings_of(context))
     request = Request.of(

@@ -80,16 +80,24 @@ def rules(incomplete: str) -> list[tuple[str, str]]:
     ]
 
 
-def formats(incomplete: str) -> list[str]:
-    """Names of formats."""
-    from lrdecay_cli.formats import FORMATS
+def formats_of(command: str) -> Callable[[str], list[str]]:
+    """What completes ``--format`` of a command."""
 
-    return _beginning(FORMATS, incomplete)
+    def formats(incomplete: str) -> list[str]:
+        from lrdecay_cli.formats import formats_of
+
+        return _beginning(formats_of(command), incomplete)
+
+    return formats
 
 
-def outputs(incomplete: str) -> list[str]:
-    """Names of formats, with what follows them in ``--output``."""
-    return [f"{name}=" for name in formats(incomplete)]
+def outputs_of(command: str) -> Callable[[str], list[str]]:
+    """What completes ``--output`` of a command: names of formats, with what follows them."""
+
+    def outputs(incomplete: str) -> list[str]:
+        return [f"{name}=" for name in formats_of(command)(incomplete)]
+
+    return outputs
 
 
 def devices(incomplete: str) -> list[str]:
@@ -116,6 +124,30 @@ def severities(incomplete: str) -> list[str]:
     from lrdecay_cli.domain.finding import SEVERITIES
 
     return _beginning(SEVERITIES, incomplete)
+
+
+def documents(incomplete: str) -> list[str]:
+    """Documents that ``schema`` describes."""
+    from lrdecay_cli.files.schema import DOCUMENTS
+
+    return _beginning(DOCUMENTS, incomplete)
+
+
+def aspects(incomplete: str) -> list[str]:
+    """What ``diff`` compares, for the last of several behind commas."""
+    from lrdecay_cli.domain.change import ASPECTS
+
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{aspect}" for aspect in _beginning(ASPECTS, last)]
+
+
+def columns(incomplete: str) -> list[str]:
+    """Columns of ``inspect``'s views, to sort by, in either order."""
+    from lrdecay_cli.analysis.inspection import VIEWS
+
+    descending, last = ("-", incomplete[1:]) if incomplete.startswith("-") else ("", incomplete)
+    keys = dict.fromkeys(column.key for by, (view, _) in VIEWS.items() if by != "module" for column in view)
+    return [f"{descending}{key}" for key in _beginning(keys, last)]
 
 
 def _in_zoo(incomplete: str) -> list[str]:

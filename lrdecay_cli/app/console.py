@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.report import Report
+from lrdecay_cli.domain.spelling import not_one_of
 from lrdecay_cli.files.atomic import write_file
 from lrdecay_cli.formats import Canvas, check_format, renderer
 
@@ -21,21 +22,21 @@ class Destinations:
     """The formats and places that the command line asks for, checked before any work is done.
 
     Args:
+        command: the command that has something to say, which not every format can write.
         stdout_format: ``--format``, or None for rich on a terminal and text elsewhere.
         outputs: ``--output`` values, each ``FORMAT=PATH``; the path ``-`` is stdout.
         color: ``--color``.
 
     Raises:
-        LrdecayError: unknown format or colour choice, or an output that is not ``FORMAT=PATH``.
+        LrdecayError: a format that is unknown or for other commands, an unknown colour choice, or an output that is
+            not ``FORMAT=PATH``.
     """
 
-    def __init__(self, stdout_format: str | None, outputs: Sequence[str] | None, color: str) -> None:
+    def __init__(self, command: str, stdout_format: str | None, outputs: Sequence[str] | None, color: str) -> None:
         if color not in COLOR_CHOICES:
-            raise LrdecayError(
-                f"unknown choice {color!r}", where="--color", remedy=f"one of {', '.join(COLOR_CHOICES)}"
-            )
+            raise not_one_of(f"unknown choice {color!r}", color, COLOR_CHOICES, where="--color")
         self._color = color
-        self._places = [_parse(output) for output in outputs or ()]
+        self._places = [_parse(output, command) for output in outputs or ()]
         repeated = [
             path for index, (_, path) in enumerate(self._places) if path in [p for _, p in self._places[:index]]
         ]
@@ -45,7 +46,7 @@ class Destinations:
             )
         takes_stdout = any(path == STDOUT for _, path in self._places)
         if stdout_format is not None:
-            check_format(stdout_format)
+            check_format(stdout_format, command=command)
         if stdout_format is not None or not takes_stdout:
             self._places.insert(0, (stdout_format or ("rich" if sys.stdout.isatty() else "text"), STDOUT))
 
@@ -99,9 +100,9 @@ def write_stdout(text: str | bytes) -> None:
         raise LrdecayError(f"cannot write: {error.strerror or error}", where="stdout") from error
 
 
-def _parse(output: str) -> tuple[str, str]:
+def _parse(output: str, command: str) -> tuple[str, str]:
     name, separator, path = output.partition("=")
     if not separator or not path:
         raise LrdecayError(f"{output!r} is not FORMAT=PATH", where="--output", remedy="for example json=map.json")
-    check_format(name, where="--output")
+    check_format(name, where="--output", command=command)
     return name, path

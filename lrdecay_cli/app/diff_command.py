@@ -12,15 +12,17 @@ from lrdecay_cli.app.options import (
     Color,
     Device,
     Exact,
-    Format,
+    FormatName,
     Isolate,
     NamedBy,
     NoCache,
     NoSettings,
-    Output,
+    Outputs,
     SettingsFile,
     Traceback,
     Verbose,
+    format_option,
+    output_option,
 )
 
 _SIDE = "A config, an exported map (.json) or a checkpoint (.pth); - is a map on stdin."
@@ -35,14 +37,17 @@ def diff(
     only: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(
-            "--only", metavar="ASPECT,...", help="Compare only these: lr, lr_scale, weight_decay, layer_id, ..."
+            "--only",
+            metavar="ASPECT,...",
+            autocompletion=completion.aspects,
+            help="Compare only these: lr, lr_scale, weight_decay, layer_id, group, frozen, ...",
         ),
     ] = None,
     named_by: NamedBy = None,
     cfg_options: CfgOptions = None,
     device: Device = "cpu",
-    format_name: Format = None,
-    output: Output = None,
+    format_name: Annotated[FormatName, format_option("diff")] = None,
+    output: Annotated[Outputs, output_option("diff")] = None,
     color: Color = "auto",
     verbose: Verbose = False,
     exact: Exact = False,
@@ -66,7 +71,7 @@ def diff(
     from lrdecay_cli.app.exit_codes import CLEAN, DIFFERENT
     from lrdecay_cli.app.sources import Request, group_maps_of
 
-    destinations = Destinations(format_name, output, color)
+    destinations = Destinations("diff", format_name, output, color)
     aspects = check_aspects(only, rtol)
     request = Request.of(
         cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, isolated=isolate, named_by=named_by

@@ -6,15 +6,24 @@ from typing import Annotated
 
 import typer
 
-from lrdecay_cli.app.options import Color, Format, NoSettings, Output, SettingsFile, Traceback
+from lrdecay_cli.app.options import (
+    Color,
+    FormatName,
+    NoSettings,
+    Outputs,
+    SettingsFile,
+    Traceback,
+    format_option,
+    output_option,
+)
 
 
 def doctor(
     full: Annotated[
         bool, typer.Option("--full", help="Load every package, list the devices and build a model of each zoo too.")
     ] = False,
-    format_name: Format = None,
-    output: Output = None,
+    format_name: Annotated[FormatName, format_option("doctor")] = None,
+    output: Annotated[Outputs, output_option("doctor")] = None,
     color: Color = "auto",
     _no_settings: NoSettings = False,
     _settings: SettingsFile = None,
@@ -36,7 +45,7 @@ def doctor(
     from lrdecay_cli.doctor.diagnosing import diagnose
     from lrdecay_cli.doctor.report import report
 
-    destinations = Destinations(format_name, output, color)
+    destinations = Destinations("doctor", format_name, output, color)
     diagnosis = diagnose()
     if full:
         from lrdecay_cli.doctor.trying import tried

@@ -12,13 +12,15 @@ from lrdecay_cli.app.options import (
     Color,
     Device,
     Exact,
-    Format,
     NamedBy,
+    FormatName,
     NoCache,
     NoSettings,
-    Output,
+    Outputs,
     SettingsFile,
     Traceback,
+    format_option,
+    output_option,
 )
 
 
@@ -48,8 +50,8 @@ def explain(
     named_by: NamedBy = None,
     cfg_options: CfgOptions = None,
     device: Device = "cpu",
-    format_name: Format = None,
-    output: Output = None,
+    format_name: Annotated[FormatName, format_option("explain")] = None,
+    output: Annotated[Outputs, output_option("explain")] = None,
     color: Color = "auto",
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Explain each parameter by itself, and name every key.")
@@ -73,7 +75,7 @@ def explain(
     from lrdecay_cli.app.console import Destinations
     from lrdecay_cli.app.sources import Request, group_maps_of
 
-    destinations = Destinations(format_name, output, color)
+    destinations = Destinations("explain", format_name, output, color)
     check_question(patterns or (), why_not, group)
     request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, named_by=named_by)
     (group_map,) = group_maps_of((config,), request)

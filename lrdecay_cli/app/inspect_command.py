@@ -12,15 +12,17 @@ from lrdecay_cli.app.options import (
     Color,
     Device,
     Exact,
-    Format,
+    FormatName,
     Isolate,
     NamedBy,
     NoCache,
     NoSettings,
-    Output,
+    Outputs,
     SettingsFile,
     Traceback,
     Verbose,
+    format_option,
+    output_option,
 )
 
 
@@ -46,13 +48,18 @@ def inspect(
     ] = None,
     sort: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--sort", metavar="COLUMN", help="Sort by a column, as in CSV; -COLUMN for descending."),
+        typer.Option(
+            "--sort",
+            metavar="COLUMN",
+            autocompletion=completion.columns,
+            help="Sort by a column, by its heading or its name in CSV; -COLUMN for descending.",
+        ),
     ] = None,
     named_by: NamedBy = None,
     cfg_options: CfgOptions = None,
     device: Device = "cpu",
-    format_name: Format = None,
-    output: Output = None,
+    format_name: Annotated[FormatName, format_option("inspect")] = None,
+    output: Annotated[Outputs, output_option("inspect")] = None,
     color: Color = "auto",
     verbose: Verbose = False,
     exact: Exact = False,
@@ -75,7 +82,7 @@ def inspect(
     from lrdecay_cli.app.sources import Request, group_maps_of
     from lrdecay_cli.domain.errors import LrdecayError
 
-    destinations = Destinations(format_name, output, color)
+    destinations = Destinations("inspect", format_name, output, color)
     check_view(by, sort)
     if set(destinations.formats) == {"json"} and (pattern or sort or by != "group"):
         raise LrdecayError(

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 from lrdecay_cli.app import completion
 from lrdecay_cli.app.settings import apply_settings, without_settings
+from lrdecay_cli.formats import formats_of
 
-# typer reads these at run time, where Python 3.10 cannot evaluate every ``X | None``: hence Optional.
-Format = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(
+
+def format_option(command: str) -> Any:
+    """``--format`` of a command: the formats that it offers are those that it takes."""
+    *names, last = formats_of(command)
+    return typer.Option(
         "--format",
         "-f",
         metavar="FORMAT",
-        autocompletion=completion.formats,
-        help="rich, text, json, markdown, csv or html. [default: rich on a terminal, else text]",
-    ),
-]
-Output = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option(
+        autocompletion=completion.formats_of(command),
+        help=f"{', '.join(names)} or {last}. [default: rich on a terminal, else text]",
+    )
+
+
+def output_option(command: str) -> Any:
+    """``--output FORMAT=PATH`` of a command."""
+    return typer.Option(
         "--output",
         "-o",
         metavar="FORMAT=PATH",
-        autocompletion=completion.outputs,
+        autocompletion=completion.outputs_of(command),
         help="Write a further report to a file; can be repeated.",
-    ),
-]
+    )
+
+
+# typer reads these at run time, where Python 3.10 cannot evaluate every ``X | None``: hence Optional.
+FormatName = Optional[str]  # noqa: UP045
+Outputs = Optional[list[str]]  # noqa: UP045
 CfgOptions = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option(

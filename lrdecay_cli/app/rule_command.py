@@ -7,7 +7,16 @@ from typing import Annotated, Optional
 import typer
 
 from lrdecay_cli.app import completion
-from lrdecay_cli.app.options import Color, Format, NoSettings, Output, SettingsFile, Traceback
+from lrdecay_cli.app.options import (
+    Color,
+    FormatName,
+    NoSettings,
+    Outputs,
+    SettingsFile,
+    Traceback,
+    format_option,
+    output_option,
+)
 
 
 def rule(
@@ -16,12 +25,12 @@ def rule(
         typer.Argument(
             metavar="[CODE]",
             autocompletion=completion.rules,
-            help="A rule's code, LRD301, or its name, scale-above-one.",
+            help="A rule's code or name: LRD301, scale-above-one. LRD3 lists those that begin so.",
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All rules, with a table of contents.")] = False,
-    format_name: Format = None,
-    output: Output = None,
+    format_name: Annotated[FormatName, format_option("rule")] = None,
+    output: Annotated[Outputs, output_option("rule")] = None,
     color: Color = "auto",
     _no_settings: NoSettings = False,
     _settings: SettingsFile = None,
@@ -31,14 +40,19 @@ def rule(
 
     \b
     lrdecay rule LRD301
+    lrdecay rule LRD3
     lrdecay rule --all --format markdown
     """
     from lrdecay_cli.app.console import Destinations
     from lrdecay_cli.domain.errors import LrdecayError
-    from lrdecay_cli.rules import RULES, find_rule
-    from lrdecay_cli.rules.pages import report_on
+    from lrdecay_cli.rules import RULES, find_rule, rules_beginning
+    from lrdecay_cli.rules.pages import list_of, report_on
 
     if (code is None) is not everything:
         raise LrdecayError("give a rule's code, or --all for every rule", where="rule", remedy="lrdecay rule LRD301")
-    destinations = Destinations(format_name, output, color)
-    destinations.write(report_on(RULES if code is None else [find_rule(code)], whole=code is None))
+    destinations = Destinations("rule", format_name, output, color)
+    if code is None:
+        destinations.write(report_on(RULES, whole=True))
+        return
+    begun = rules_beginning(code)
+    destinations.write(list_of(begun) if len(begun) > 1 else report_on([find_rule(code)], whole=False))

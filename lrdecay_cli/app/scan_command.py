@@ -11,13 +11,15 @@ from lrdecay_cli.app.options import (
     CfgOptions,
     Color,
     Device,
-    Format,
+    FormatName,
     Isolate,
     NoSettings,
-    Output,
+    Outputs,
     SettingsFile,
     Traceback,
     Verbose,
+    format_option,
+    output_option,
 )
 
 
@@ -56,8 +58,8 @@ def scan(
     ] = None,
     cfg_options: CfgOptions = None,
     device: Device = "cpu",
-    format_name: Format = None,
-    output: Output = None,
+    format_name: Annotated[FormatName, format_option("scan")] = None,
+    output: Annotated[Outputs, output_option("scan")] = None,
     color: Color = "auto",
     verbose: Verbose = False,
     isolate: Isolate = False,
@@ -94,7 +96,7 @@ def scan(
     from lrdecay_cli.scanning.servers import BuildOptions, forked, on_dask
     from lrdecay_cli.scanning.targets import configs_of, shard_of
 
-    destinations = Destinations(format_name, output, color)
+    destinations = Destinations("scan", format_name, output, color)
     for name, number in (("--jobs", 1 if jobs is None else jobs), ("--timeout", timeout + 1), ("--memory", memory + 1)):
         if number < 1:
             raise LrdecayError("is too small", where=name, remedy="leave it out for the default")
@@ -126,8 +128,8 @@ def scan(
 
 def merge(
     scans: Annotated[list[str], typer.Argument(metavar="SCAN.json...", help="What scan --format json wrote.")],
-    format_name: Format = None,
-    output: Output = None,
+    format_name: Annotated[FormatName, format_option("merge")] = None,
+    output: Annotated[Outputs, output_option("merge")] = None,
     color: Color = "auto",
     verbose: Verbose = False,
     _no_settings: NoSettings = False,
@@ -147,7 +149,7 @@ def merge(
     from lrdecay_cli.scanning.reporting import report_of
     from lrdecay_cli.scanning.scan import Timed
 
-    destinations = Destinations(format_name, output, color)
+    destinations = Destinations("merge", format_name, output, color)
     document = merge_all(scans)
     destinations.write(report_of([Timed(record, None) for record in document.records], document, verbose=verbose))
     raise typer.Exit(DIFFERENT if any(record.failed for record in document.records) else CLEAN)

@@ -11,12 +11,15 @@ from lrdecay_cli.app.options import (
     CfgOptions,
     Color,
     Exact,
+    FormatName,
     NoCache,
     NoSettings,
-    Output,
+    Outputs,
     SettingsFile,
     Traceback,
     Verbose,
+    format_option,
+    output_option,
 )
 
 _Whole = Optional[int]  # noqa: UP045
@@ -53,16 +56,8 @@ def schedule(
         _Whole,
         typer.Option("--every", metavar="N", min=1, help="Sample every N-th iteration, for CSV, JSON and charts."),
     ] = None,
-    format_name: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            "--format",
-            "-f",
-            metavar="FORMAT",
-            help="rich, text, json, markdown, csv, html, svg or png. [default: rich on a terminal, else text]",
-        ),
-    ] = None,
-    output: Output = None,
+    format_name: Annotated[FormatName, format_option("schedule")] = None,
+    output: Annotated[Outputs, output_option("schedule")] = None,
     cfg_options: CfgOptions = None,
     color: Color = "auto",
     verbose: Verbose = False,
@@ -86,7 +81,7 @@ def schedule(
     from lrdecay_cli.app.scheduling import scheduled
     from lrdecay_cli.app.sources import Request
 
-    destinations = Destinations(format_name, output, color)
+    destinations = Destinations("schedule", format_name, output, color)
     request = Request.of(cfg_options, "cpu", verbose=verbose, exact=exact, no_cache=no_cache)
     found, plan = scheduled(
         config, request, iterations_per_epoch=iters_per_epoch, dataset_size=dataset_size, gpus=gpus, every=every

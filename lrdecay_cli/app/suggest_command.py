@@ -12,13 +12,15 @@ from lrdecay_cli.app.options import (
     Color,
     Device,
     Exact,
-    Format,
+    FormatName,
     NoCache,
     NoSettings,
-    Output,
+    Outputs,
     SettingsFile,
     Traceback,
     Verbose,
+    format_option,
+    output_option,
 )
 
 
@@ -33,8 +35,8 @@ def suggest(
     ],
     cfg_options: CfgOptions = None,
     device: Device = "cpu",
-    format_name: Format = None,
-    output: Output = None,
+    format_name: Annotated[FormatName, format_option("suggest")] = None,
+    output: Annotated[Outputs, output_option("suggest")] = None,
     color: Color = "auto",
     verbose: Verbose = False,
     exact: Exact = False,
@@ -64,7 +66,7 @@ def suggest(
     from lrdecay_cli.domain.printing import printable
     from lrdecay_cli.files.config_path import is_checkpoint
 
-    destinations = Destinations(format_name, output, color)
+    destinations = Destinations("suggest", format_name, output, color)
     if is_map(config) or is_checkpoint(config):
         raise LrdecayError("a suggestion is for a config, which can be built with it", where=config)
     request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from lrdecay_cli.files import read_bytes, read_map, to_json, top_level_keys, wri
 from lrdecay_cli.files.config_path import SEPARATOR
 from lrdecay_cli.files.map_path import map_path
 from lrdecay_cli.files.project_folder import project_folder
+from lrdecay_cli.files.near_files import file_meant
 from lrdecay_cli.rules.project_word import Baseline
 
 _SUFFIX = ".json"
@@ -52,8 +52,7 @@ def missing_baselines(given: str, configs: Sequence[str]) -> tuple[Unjudged, ...
     """
     configs = list(dict.fromkeys(configs))
     if configs and not given.endswith(_SUFFIX) and not Path(given).is_dir():
-        near = difflib.get_close_matches(given.rstrip("/"), [path.name for path in Path.cwd().iterdir()], n=1)
-        remedy = f"did you mean {near[0]}?" if near else f"make it with: {_command(given, configs[0])}"
+        remedy = file_meant(given, (_SUFFIX,), folders=True) or f"make it with: {_command(given, configs[0])}"
         raise LrdecayError(f"no directory {given}", where="--baseline", remedy=remedy)
     if len(configs) > 1 and baseline_path(given, configs[0]) == baseline_path(given, configs[1]) == Path(given):
         raise LrdecayError(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import SEVERITIES, CheckResult, Finding, Severity, Unjudged
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Column, Item, Note, Report, Section, Table
+from lrdecay_cli.domain.spelling import not_one_of
 
 FINDING_COLUMNS = (
     Column("config", "config", "name"),
@@ -59,7 +59,7 @@ def check_severity(name: str, where: str = "--fail-on") -> Severity:
     for severity in SEVERITIES:
         if name == severity:
             return severity
-    raise LrdecayError(f"unknown severity {name!r}", where=where, remedy=f"one of {', '.join(SEVERITIES)}")
+    raise not_one_of(f"unknown severity {name!r}", name, SEVERITIES, where=where)
 
 
 def _sections(result: CheckResult, verbose: bool) -> Iterator[Section]:

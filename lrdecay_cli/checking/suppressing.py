@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
@@ -13,7 +12,7 @@ import msgspec
 from lrdecay_cli.analysis.selection import name_matches
 from lrdecay_cli.domain.finding import Finding, Suppression
 from lrdecay_cli.domain.settings import StatedSuppression
-from lrdecay_cli.rules import RULES, Subject
+from lrdecay_cli.rules import RULES, Subject, rules_meant
 from lrdecay_cli.rules.project_word import JudgedSuppression
 from lrdecay_cli.rules.running import narrowed
 
@@ -119,8 +118,4 @@ def _meant(comment: str) -> str:
 
 
 def _nearest(names: Iterable[str]) -> str:
-    words = [word for rule in RULES for word in (rule.code, rule.name)]
-    for name in names:
-        if not _known([name]) and (nearest := difflib.get_close_matches(name, words, n=1)):
-            return f"did you mean {nearest[0]}"
-    return ""
+    return next(filter(None, (rules_meant(name).rstrip("?") for name in names if not _known([name]))), "")

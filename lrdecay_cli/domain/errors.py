@@ -29,7 +29,8 @@ class LrdecayError(Exception):
 
     def line(self) -> str:
         """The message as one line: ``where: problem; remedy``, control characters as escapes."""
-        head = f"{self.where}: {self.problem}" if self.where else self.problem
+        # ``mmdet::`` ends in colons of its own.
+        head = f"{self.where}{'' if self.where.endswith(':') else ':'} {self.problem}" if self.where else self.problem
         text = f"{head}; {self.remedy}" if self.remedy else head
         return printable(" ".join(text.split()))
 

@@ -6,15 +6,15 @@ and never run. What is refused here costs no import of torch.
 
 from __future__ import annotations
 
-import difflib
 import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.files.config_path import is_checkpoint
+from lrdecay_cli.files.config_path import CHECKPOINT_SUFFIXES
+from lrdecay_cli.files.near_files import file_meant
 
 STOOD_IN = (
     "mmengine.logging.history_buffer.HistoryBuffer",
@@ -151,7 +151,4 @@ def _unreadable(path: str, error: OSError) -> LrdecayError:
         return LrdecayError("is a directory, not a checkpoint", where=path, remedy="give a .pth file")
     if not isinstance(error, FileNotFoundError):
         return LrdecayError(f"cannot read: {error.strerror or error}", where=path)
-    folder = Path(path).parent
-    siblings = [file.name for file in folder.iterdir() if is_checkpoint(file.name)] if folder.is_dir() else []
-    nearest: list[Any] = difflib.get_close_matches(Path(path).name, siblings, n=1)
-    return LrdecayError("no such file", where=path, remedy=f"did you mean {nearest[0]}?" if nearest else "")
+    return LrdecayError("no such file", where=path, remedy=file_meant(path, CHECKPOINT_SUFFIXES) or "check the path")

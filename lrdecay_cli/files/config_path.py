@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
-from collections.abc import Sequence
 from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.spelling import did_you_mean, meant
+from lrdecay_cli.files.near_files import file_meant
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
 ZOOS = ("mmdet", "mmpretrain", "mmseg", "mmpose", "mmyolo", "mmrotate", "mmdet3d", "mmocr", "mmaction")
@@ -38,7 +38,7 @@ def find_config(given: str) -> Path:
     if path.is_dir():
         raise LrdecayError("is a directory, not a config", where=given, remedy="give one config file")
     if not path.exists():
-        raise LrdecayError("no such config", where=given, remedy=_nearest(path.name, _siblings(path.parent)))
+        raise LrdecayError("no such config", where=given, remedy=_path_meant(given))
     if not path.is_file():
         raise LrdecayError("is no regular file", where=given)
     if path.suffix not in SUFFIXES:
@@ -62,8 +62,7 @@ def zoo_folders(package: str, *, given: str) -> list[Path]:
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         # Never advise to install whatever was typed.
-        nearest = difflib.get_close_matches(package, ZOOS, n=1)
-        remedy = f"pip install {package}" if package in ZOOS else f"did you mean {nearest[0]}?" if nearest else ""
+        remedy = f"pip install {package}" if package in ZOOS else did_you_mean(package, ZOOS)
         raise LrdecayError(f"package {package!r} is not installed", where=given, remedy=remedy or "check the name")
     root = Path(spec.submodule_search_locations[0])
     # .mim/configs holds the zoo of a wheel; configs the new-style one, and that of an editable install.
@@ -75,16 +74,27 @@ def _find_in_zoo(given: str, package: str, in_zoo: str) -> Path:
     for folder in folders:
         if (folder / in_zoo).exists():
             return folder / in_zoo
-    names = [file.relative_to(folder).as_posix() for folder in folders[:2] for file in folder.rglob("*.py")]
-    raise LrdecayError(
-        f"not in the config zoo of {package}", where=given, remedy=_nearest(in_zoo, names, f"{package}::")
-    )
+    raise LrdecayError(f"not in the config zoo of {package}", where=given, remedy=in_zoo_meant(given))
 
 
-def _siblings(folder: Path) -> list[str]:
-    return [file.name for file in folder.iterdir() if file.suffix in SUFFIXES] if folder.is_dir() else []
+def in_zoo_meant(given: str) -> str:
+    """``did you mean mmdet::yolox/yolox_s_8xb8-300e_coco.py?`` for what is not in a package's zoo, or what to do else.
+
+    Raises LrdecayError if the package is not installed.
+    """
+    package, _, in_zoo = given.partition(SEPARATOR)
+    places = [folder for folder in zoo_folders(package, given=given)[:2] if folder.is_dir()]
+    files = {file.relative_to(folder) for folder in places for file in folder.rglob("*.py")}
+    names = {path.as_posix().removesuffix(".py"): path for path in sorted({*files, *(file.parent for file in files)})}
+    for name in meant(in_zoo.strip(":/").removesuffix(".py"), names)[:1]:
+        return f"did you mean {package}{SEPARATOR}{names[name].as_posix()}?"
+    return f"lrdecay scan {package}{SEPARATOR} has them all" if not in_zoo.strip(":/") else "check the path"
 
 
-def _nearest(name: str, names: Sequence[str], prefix: str = "") -> str:
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {prefix}{nearest[0]}?" if nearest else "check the path"
+def _path_meant(given: str) -> str:
+    package, colon, in_zoo = given.partition(":")
+    if not colon:
+        package, _, in_zoo = given.partition("/")
+    if package in ZOOS and in_zoo:
+        return f"one of {package}'s own is {package}{SEPARATOR}{in_zoo.lstrip(':')}"
+    return file_meant(given, SUFFIXES) or "check the path"

@@ -43,7 +43,10 @@ def read_bytes(path: str) -> bytes:
             with Path(path).open("rb") as file:
                 raw = file.read(LARGEST + 1)
     except FileNotFoundError as error:
-        raise LrdecayError("no such file", where=path) from error
+        from lrdecay_cli.files.near_files import file_meant
+
+        remedy = file_meant(path, (Path(path).suffix,)) or "check the path"
+        raise LrdecayError("no such file", where=path, remedy=remedy) from error
     except OSError as error:
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=path) from error
     if len(raw) > LARGEST:

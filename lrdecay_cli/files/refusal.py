@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from typing import Any
@@ -11,6 +10,7 @@ import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
+from lrdecay_cli.domain.spelling import did_you_mean
 from lrdecay_cli.files.json_text import not_finite
 
 _MADE_BY = "by lrdecay inspect CONFIG --format json"
@@ -80,5 +80,5 @@ def _wrong_form(raw: bytes, path: str) -> LrdecayError:
 def _nearest(key: str) -> str:
     definitions = msgspec.json.schema(GroupMap)["$defs"].values()
     known = sorted({name for definition in definitions for name in definition["properties"]})
-    nearest = difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean {nearest[0]}?" if nearest else ""
+    nearest = did_you_mean(key, known)
+    return f"; {nearest}" if nearest else ""

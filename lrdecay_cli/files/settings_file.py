@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
@@ -11,6 +10,7 @@ import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.settings import Assertion, Options, Settings, StatedSuppression
+from lrdecay_cli.domain.spelling import not_one_of
 
 _TABLES: dict[str, type[Assertion | StatedSuppression]] = {"assert": Assertion, "suppress": StatedSuppression}
 _HIDDEN = frozenset({"source", "place", "line", "comment"})
@@ -113,9 +113,7 @@ def _respelled(table: Mapping[str, Any], hyphen: str, known: Iterable[str], wher
     for key, value in table.items():
         spelled = key.replace("_" if hyphen == "-" else "-", hyphen)
         if spelled not in known:
-            nearest = difflib.get_close_matches(spelled, known, n=1)
-            remedy = f"did you mean {nearest[0]}?" if nearest else f"one of {', '.join(known)}"
-            raise LrdecayError("unknown key", where=f"{where}{key}", remedy=remedy)
+            raise not_one_of("unknown key", spelled, known, where=f"{where}{key}")
         if spelled in found:
             raise LrdecayError(f"is there twice, as {spelled} too", where=f"{where}{key}")
         found[spelled] = value

@@ -5,15 +5,18 @@ It gives text, or bytes where it is a picture of pixels.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.report import Report
+from lrdecay_cli.domain.spelling import not_one_of
 from lrdecay_cli.formats.canvas import Canvas
+
+if TYPE_CHECKING:
+    # For --help and the shell's completion the names of formats are enough.
+    from lrdecay_cli.domain.report import Report
 
 FORMATS = {
     "rich": "lrdecay_cli.formats.rich_terminal",
@@ -42,9 +45,14 @@ ONLY_FOR = {
 """The commands whose reports a format can write, where these are not all."""
 
 
+def formats_of(command: str) -> tuple[str, ...]:
+    """The formats in which a command says what it has to say: what it offers, takes and names in its help."""
+    return tuple(name for name in FORMATS if command in ONLY_FOR.get(name, (command,)))
+
+
 def suits(name: str, command: str) -> bool:
     """Whether a format can write what a command says; an unknown format is left for :func:`check_format` to refuse."""
-    return command in ONLY_FOR.get(name, (command,))
+    return name not in FORMATS or name in formats_of(command)
 
 
 @overload
@@ -62,16 +70,20 @@ def renderer(name: str, *, where: str = "--format") -> Callable[[Report, Canvas]
     return render
 
 
-def check_format(name: str, *, where: str = "--format", allowed: Iterable[str] = FORMATS) -> None:
-    """Raise LrdecayError, with the nearest name, unless ``name`` is one of ``allowed``."""
+def check_format(name: str, *, where: str = "--format", command: str | None = None) -> None:
+    """Raise LrdecayError, with the nearest name, unless ``name`` is a format, and one of ``command`` if that is given.
+
+    Raises it too if what the format needs is not installed.
+    """
+    allowed = FORMATS if command is None else formats_of(command)
     if name not in allowed:
-        nearest = difflib.get_close_matches(name, list(allowed), n=1)
-        hint = f"did you mean {nearest[0]}? " if nearest else ""
-        raise LrdecayError(f"unknown format {name!r}", where=where, remedy=f"{hint}one of {', '.join(allowed)}")
+        others = " and ".join(ONLY_FOR.get(name, ()))
+        problem = f"{name} is for {others}, not for {command}" if others else f"unknown format {name!r}"
+        raise not_one_of(problem, name, allowed, where=where)
     if name == "html" and find_spec("jinja2") is None:
         raise LrdecayError("html needs Jinja2", where=where, remedy='pip install "lrdecay-cli[html]"')
     if name == "png" and find_spec("matplotlib") is None:
         raise LrdecayError("png needs matplotlib", where=where, remedy='pip install "lrdecay-cli[plot]", or use svg')
 
 
-__all__ = ["FORMATS", "Canvas", "check_format", "renderer", "suits"]
+__all__ = ["FORMATS", "Canvas", "check_format", "formats_of", "renderer", "suits"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Iterable
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.spelling import did_you_mean
 from lrdecay_cli.rules.coverage import (
     foreign_tensor,
     frozen_in_group,
@@ -87,6 +88,8 @@ from lrdecay_cli.rules.weight_decay import (
     weight_decay_missing,
 )
 
+_CODE = re.compile(r"[A-Za-z]{0,4}(\d+)[A-Za-z]?")
+
 RULES: tuple[Rule, ...] = (
     missing_from_groups.RULE,
     held_twice.RULE,
@@ -157,9 +160,14 @@ RULES: tuple[Rule, ...] = (
 def find_rule(code: str) -> Rule:
     """The rule with this code, in upper or lower case, or name. Raises LrdecayError, with the nearest, if none has."""
     for rule in RULES:
-        if code.upper() == rule.code or code == rule.name:
+        if code.upper() == rule.code or code.lower() == rule.name:
             return rule
     raise _unknown(code, "rule")
+
+
+def rules_beginning(prefix: str) -> tuple[Rule, ...]:
+    """The rules whose codes begin so: ``LRD3``, in upper or lower case."""
+    return tuple(rule for rule in RULES if prefix and rule.code.startswith(prefix.upper()))
 
 
 def chosen_rules(select: Iterable[str], ignore: Iterable[str]) -> tuple[Rule, ...]:
@@ -179,20 +187,43 @@ def chosen_rules(select: Iterable[str], ignore: Iterable[str]) -> tuple[Rule, ..
 
 
 def _prefix(given: str, option: str) -> str:
-    named = next((rule.code for rule in RULES if rule.name == given), None)
+    named = next((rule.code for rule in RULES if rule.name == given.lower()), None)
     prefix = named or given.upper()
     if prefix == "ALL":
         return ""
-    if not prefix or not any(rule.code.startswith(prefix) for rule in RULES):
+    if not rules_beginning(prefix):
         raise _unknown(given, option)
     return prefix
 
 
+def rules_meant(given: str) -> str:
+    """What somebody may have meant by what is no rule's code or name: ``did you mean LRD301?``; empty if not known."""
+    typed = _CODE.fullmatch(given)
+    if typed is None:
+        return did_you_mean(given, (rule.name for rule in RULES))
+    # Another digit is another rule: nothing that a slip of the hand would explain.
+    code = f"LRD{typed[1]}"
+    for length in range(len(code), len("LRD"), -1):
+        begun = [rule.code for rule in rules_beginning(code[:length])]
+        if len(begun) == 1:
+            return f"did you mean {begun[0]}?"
+        if begun:
+            return f"{begun[0]} to {begun[-1]} begin with {code[:length]}: lrdecay rule {code[:length]} lists them"
+    return ""
+
+
 def _unknown(given: str, where: str) -> LrdecayError:
-    known = [word for rule in RULES for word in (rule.code, rule.name)]
-    nearest = difflib.get_close_matches(given.upper(), known, n=1) or difflib.get_close_matches(given, known, n=1)
-    remedy = f"did you mean {nearest[0]}?" if nearest else "lrdecay rule --all lists them"
-    return LrdecayError(f"no rule {given!r}", where=where, remedy=remedy)
+    return LrdecayError(f"no rule {given!r}", where=where, remedy=rules_meant(given) or "lrdecay rule --all lists them")
 
 
-__all__ = ["RULES", "Example", "Fault", "Rule", "Subject", "chosen_rules", "find_rule"]
+__all__ = [
+    "RULES",
+    "Example",
+    "Fault",
+    "Rule",
+    "Subject",
+    "chosen_rules",
+    "find_rule",
+    "rules_beginning",
+    "rules_meant",
+]

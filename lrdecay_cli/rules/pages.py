@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from inspect import cleandoc
 
+import msgspec
+
 from lrdecay_cli.domain.report import Block, Column, Page, Report, Table
 from lrdecay_cli.domain.rule_page import RULES_SCHEMA_VERSION, ExampleText, RulePage, RulePages
 from lrdecay_cli.rules.example_base import BASE
@@ -51,6 +53,12 @@ def report_on(rules: Sequence[Rule], *, whole: bool) -> Report:
         rows=contents,
         pages=(*((base,) if whole else ()), *(Page(f"{p.code} {p.name}", tuple(_blocks(p))) for p in pages)),
     )
+
+
+def list_of(rules: Sequence[Rule]) -> Report:
+    """A table of ``rules``; their pages are in the document only."""
+    summary = f"{len(rules)} rules; lrdecay rule {rules[0].code} prints the page of one"
+    return msgspec.structs.replace(report_on(rules, whole=True), pages=(), summary=summary)
 
 
 def blocks_of(rule: Rule) -> Iterator[Block]:

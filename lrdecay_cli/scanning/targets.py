@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.files.config_path import SEPARATOR, zoo_folders
+from lrdecay_cli.files.config_path import SEPARATOR, SUFFIXES, in_zoo_meant, zoo_folders
+from lrdecay_cli.files.near_files import file_meant
 
 # In a directory, only Python files are taken for configs: zoos keep .yml metadata and .json data beside them.
 _SUFFIX = ".py"
@@ -29,7 +30,9 @@ def configs_of(targets: Iterable[str]) -> list[str]:
         configs = sorted(_in_zoo(target) if SEPARATOR in target else _on_disk(target))
         if not configs:
             raise LrdecayError(
-                "no config there", where=target, remedy="give a config, a directory, a glob or mmdet::DIR"
+                "no config there",
+                where=target,
+                remedy=_meant(target) or "give a config, a directory, a glob or mmdet::DIR",
             )
         for config in configs:
             if not config.isprintable():
@@ -38,6 +41,12 @@ def configs_of(targets: Iterable[str]) -> list[str]:
             # By the file: configs/a.py and ./configs/a.py are one. A link is another config: its bases may be.
             found.setdefault(config if SEPARATOR in config else os.path.abspath(config), config)  # noqa: PTH100
     return sorted(found.values())
+
+
+def _meant(target: str) -> str:
+    if SEPARATOR in target:
+        return in_zoo_meant(target)
+    return "" if os.path.exists(target) else file_meant(target, SUFFIXES, folders=True)  # noqa: PTH110
 
 
 def shard_of(configs: Sequence[str], shard: str | None) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from lrdecay_cli.checking.reporting import check_severity, report_of
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Report
+from lrdecay_cli.domain.spelling import not_one_of
 from lrdecay_cli.files.atomic import write_text
 from lrdecay_cli.files.json_text import to_json
 from lrdecay_cli.files.map_file import read_map
@@ -62,9 +62,7 @@ class ParamGroupAuditHook(LiveGroupsHook):
         **unknown: Any,
     ) -> None:
         for name in unknown:
-            nearest = difflib.get_close_matches(name, _OPTIONS, n=1)
-            remedy = f"did you mean {nearest[0]!r}?" if nearest else f"allowed: {', '.join(_OPTIONS)}"
-            raise LrdecayError(f"unknown option {name!r}", where=_NAME, remedy=remedy)
+            raise not_one_of(f"unknown option {name!r}", name, _OPTIONS, where=_NAME)
         self.rules = chosen_rules(select or (), ignore or ())
         self.fail_on = None if fail_on is None else check_severity(fail_on, f"{_NAME}.fail_on")
         self.filename = filename

@@ -8,10 +8,9 @@ numbers has nothing to hold against either where all that it matches is frozen a
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 
-from lrdecay_cli.analysis.selection import name_matches
+from lrdecay_cli.analysis.selection import module_meant, name_matches
 from lrdecay_cli.domain.settings import Assertion
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.subject import Subject
@@ -39,9 +38,7 @@ def is_met(assertion: Assertion, subject: Subject) -> bool:
 
 
 def _nearest(pattern: str, subject: Subject) -> str:
-    modules = {name.rsplit(".", n)[0] for name in subject.entries for n in range(name.count(".") + 1)}
-    nearest = difflib.get_close_matches(pattern.rstrip(".*"), sorted(modules), n=1)
-    return f"did you mean {nearest[0]}?" if nearest else "give a glob such as 'backbone.*', or take the assertion out"
+    return module_meant(pattern, subject.entries) or "give a glob such as 'backbone.*', or take the assertion out"
 
 
 RULE = Rule(

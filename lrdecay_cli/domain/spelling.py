@@ -1,0 +1,98 @@
+"""The names that somebody may have meant who typed another one: for every place where a name is typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from lrdecay_cli.domain.errors import LrdecayError
+
+_MOST = 3
+# In a longer name the letters of almost any word stand somewhere.
+_SHORT = 16
+_WORDS = re.compile(r"[^a-z0-9]+")
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """``did you mean lr_scale?``, with up to three names; empty if none of ``names`` is like ``word``."""
+    return question(meant(word, names))
+
+
+def question(found: Sequence[str]) -> str:
+    """``did you mean A, B or C?``; empty for nothing."""
+    listed = " or ".join(filter(None, (", ".join(found[:-1]), *found[-1:])))
+    return f"did you mean {listed}?" if found else ""
+
+
+def not_one_of(problem: str, word: str, names: Iterable[str], *, where: str) -> LrdecayError:
+    """The error for a word that is none of ``names``: with those that it may stand for, and with all that there are."""
+    names = list(names)
+    remedy = " ".join(filter(None, (did_you_mean(word, names), f"one of {', '.join(names)}")))
+    return LrdecayError(problem, where=where, remedy=remedy)
+
+
+def as_key(name: str) -> str:
+    """``Weight decay`` and ``weight-decay`` as ``weight_decay``."""
+    return name.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def meant(word: str, names: Iterable[str]) -> list[str]:
+    """Up to three of ``names`` that ``word`` may stand for, the likeliest first; empty if none is like it.
+
+    Of the first kind that there is: the same but for case, hyphens and blanks; the word begins the name, or stands in
+    it as whole words (``scale`` in ``lr_scale``); it is its initials (``wd``); a slip of the hand, which is an edit for
+    every three characters; an abbreviation (``params``). In the end a plural is as good as its singular.
+    """
+    typed = _words(word)
+    if not typed:
+        return []
+    spelled = [(name, _words(name)) for name in dict.fromkeys(names)]
+    singular = typed.removesuffix("s") or typed
+    begun = [name for name, words in spelled if words.startswith(typed)]
+    within = [name for name, words in spelled if f" {singular} " in f" {words} ".replace("s ", " ")]
+    for likely in (
+        [name for name, words in spelled if words == typed],
+        [*sorted(begun, key=len), *sorted(within, key=len)],
+        [name for name, words in spelled if "".join(part[0] for part in words.split()) == typed],
+        _slips(typed, spelled),
+        [name for name, words in spelled if len(words) <= _SHORT and _abbreviates(singular, words)],
+    ):
+        if likely:
+            return list(dict.fromkeys(likely))[:_MOST]
+    return []
+
+
+def _words(name: str) -> str:
+    """Lower case, with a blank for whatever is neither a letter nor a digit."""
+    return _WORDS.sub(" ", name.lower()).strip()
+
+
+def _slips(typed: str, spelled: Iterable[tuple[str, str]]) -> list[str]:
+    import difflib
+
+    by_words = {words: name for name, words in reversed(list(spelled))}
+    near = difflib.get_close_matches(typed, by_words, n=_MOST)
+    # It takes words that share their letters for like ones, name and renamed.
+    edits = {words: _edits(typed, words) for words in near}
+    least = min(edits.values(), default=0)
+    return [by_words[words] for words in near if edits[words] == least <= max(1, len(typed) // 3)]
+
+
+def _abbreviates(typed: str, words: str) -> bool:
+    """Whether the letters stand in ``words`` in this order, the first one in front."""
+    rest = iter(words)
+    return len(typed) > 1 and words[:1] == typed[0] and all(letter in rest for letter in typed)
+
+
+def _edits(one: str, other: str) -> int:
+    """How many characters must be put in, left out, replaced or swapped with their neighbour."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, left in enumerate(one, 1):
+        before, last, row = row, before, [i]
+        for j, right in enumerate(other, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (left != right))
+            if i > 1 and j > 1 and left == other[j - 2] and one[i - 2] == right:
+                cost = min(cost, last[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
