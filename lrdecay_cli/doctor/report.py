@@ -84,10 +84,10 @@ def _remark(package: Package, diagnosis: Diagnosis) -> str:
 
 def _notes(diagnosis: Diagnosis) -> Iterator[Note]:
     for issue in diagnosis.issues:
-        yield Note(issue.line(), issue.severity, (issue.command,) if issue.command else ())
+        yield Note(issue.line(), issue.severity, (issue.command,) if issue.command else (), to_copy=True)
     if diagnosis.needs:
         commands = dict.fromkeys(need.command for need in diagnosis.needs)
-        yield Note("if you need such configs:", "info", tuple(commands))
+        yield Note("if you need such configs:", "info", tuple(commands), to_copy=True)
 
 
 def _summary(diagnosis: Diagnosis) -> str:

@@ -49,6 +49,8 @@ class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
     level: Level = "info"
     details: tuple[str, ...] = ()
+    to_copy: bool = False
+    """Whether the details are commands: one line each, however long."""
 
 
 class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -52,7 +52,12 @@ def fit(table: Table, width: int | None) -> Fitting:
     words = (max(map(len, column.title.split() or [""])) for column in table.columns)
     tight = Fitting(every, tuple(map(max, cells, words)), gap=2)
     tight = _with_names_folded(tight, table, width, _FOLDED)
-    return _with_names_folded(_without_columns(tight, table, width), table, width, _FOLDED_HARD)
+    fewer = _without_columns(tight, table, width)
+    if len(fewer.columns) < len(every):
+        # The room of the columns that were given up is for the names.
+        unfolded = tuple(max(cells[index], fewer.widths[place]) for place, index in enumerate(fewer.columns))
+        fewer = _with_names_folded(Fitting(fewer.columns, unfolded, gap=2), table, width, _FOLDED)
+    return _with_names_folded(fewer, table, width, _FOLDED_HARD)
 
 
 def _with_names_folded(fitting: Fitting, table: Table, width: int, least: int) -> Fitting:

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from io import StringIO
-from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table as RichTable
 from rich.text import Text
 
-from lrdecay_cli.domain.report import Branch, Chart, Column, Page, Report, Section, Table
+from lrdecay_cli.domain.report import Chart, Page, Report, Section
 from lrdecay_cli.formats.canvas import Canvas
-from lrdecay_cli.formats.fitting import BAR_WIDTH, LEFT_KINDS, Fitting, fit
-from lrdecay_cli.formats.numbers import bar_length, cell_text, full_scale, printable
+from lrdecay_cli.formats.fitting import fit
+from lrdecay_cli.formats.folding import folded, indented
+from lrdecay_cli.formats.numbers import printable
 from lrdecay_cli.formats.terminal_chart import chart_rows
+from lrdecay_cli.formats.terminal_table import RAMP, ink, table_lines
 
 _LEVELS = {"info": "blue", "warning": "bold yellow", "error": "bold red"}
-_EIGHTHS = " ▏▎▍▌▋▊▉█"
-# From the slowest layers to the head: cold to warm, so that the head stands out.
-_RAMP = ("blue", "cyan", "green", "yellow", "bright_yellow")
 _NAMED_LINES = 8
-# Where a word that is longer than a line is broken, best first; not within 0.1.
-_BREAKS = (re.compile(r"[,({\[/=]|\.(?!\d)"), re.compile(r"_|[a-z](?=[A-Z])"))
+# Of what stands below the head of an item.
+_INDENT = 8
 
 
 def render(report: Report, canvas: Canvas) -> str:
     """The report with boxes, bars and, if the canvas has it, colour."""
     out = StringIO()
     console = _console(out, canvas.width or 120, canvas)
-    if report.facts:
-        console.print(_grid(report.facts))
+    styled = ink(colored=console.color_system is not None)
+    _print_facts(console, report.facts, 0)
     for section in report.sections:
         console.print()
         _print_section(console, section)
@@ -44,8 +39,8 @@ def render(report: Report, canvas: Canvas) -> str:
         if table.rows:
             console.print()
             fitting = fit(table, canvas.width)
-            # What is still too long is the terminal's to wrap.
-            _console(out, max(console.width, fitting.width), canvas).print(_table(table, fitting))
+            # A line that is still too long is the terminal's to wrap.
+            out.writelines(f"{line}\n" for line in table_lines(table, fitting, styled))
             if hidden := [column.title for index, column in enumerate(table.columns) if index not in fitting.columns]:
                 console.print(Text(f"no room for {', '.join(hidden)}: widen the terminal, or --format text", "dim"))
     for page in report.pages:
@@ -56,9 +51,9 @@ def render(report: Report, canvas: Canvas) -> str:
     for note in report.notes:
         error = "error: " if note.level == "error" else ""
         console.print(Text(f"{error}{note.text}", style="" if note.level == "info" else "bold red"))
-        for detail in note.details:
-            # The terminal wraps it, so that a command is copied as one line.
-            console.print(Text(f"  {printable(detail)}", style="dim"), soft_wrap=True)
+        for detail in map(printable, note.details):
+            lines = [f"  {detail}"] if note.to_copy else indented(detail, console.width, 2)
+            console.print(Text("\n".join(lines), style="dim"), soft_wrap=True)
     if report.code:
         console.print()
         # The terminal wraps it, so that it is copied as it is.
@@ -80,12 +75,18 @@ def _print_chart(console: Console, chart: Chart) -> None:
     legend = [Text.assemble(("━ ", _ramp_color(index, count)), printable(chart.lines[index].label)) for index in named]
     if count > _NAMED_LINES:
         legend.insert(1, Text(f"… {count - 2} between …", "dim"))
-    console.print(Text("   ").join(legend))
+    line = Text()
+    for entry in legend:
+        if line and line.cell_len + 3 + entry.cell_len > console.width:
+            console.print(line)
+            line = Text()
+        line = Text("   ").join([line, entry]) if line else entry
+    console.print(line)
 
 
 def _ramp_color(index: int, count: int) -> str:
     """From cold for the first of ``count`` to warm for the last."""
-    return _RAMP[round(index / (count - 1) * (len(_RAMP) - 1))] if count > 1 else _RAMP[2]
+    return RAMP[round(index / (count - 1) * (len(RAMP) - 1))] if count > 1 else RAMP[2]
 
 
 def _console(out: StringIO, width: int, canvas: Canvas) -> Console:
@@ -122,88 +123,17 @@ def _print_section(console: Console, section: Section) -> None:
     for item in section.items:
         head = Text.assemble((f"{item.level:<8}", _LEVELS[item.level]), (printable(item.label), "bold"))
         console.print(head)
-        body = [Text(printable(item.text)), *(Text(printable(detail), "cyan") for detail in item.details)]
-        for line in body:
-            console.print(Padding(_with_breaks(line, console.width - 8), (0, 0, 0, 8)))
-        if item.facts:
-            room = console.width - 10 - max(len(label) for label, _ in item.facts)
-            console.print(Padding(_grid(item.facts, room), (0, 0, 0, 8)))
+        console.print(Padding(Text(printable(item.text)), (0, 0, 0, _INDENT)))
+        for detail in item.details:
+            lines = indented(printable(detail), console.width, _INDENT)
+            console.print(Text("\n".join(lines), "cyan"), soft_wrap=True)
+        _print_facts(console, item.facts, _INDENT)
 
 
-def _with_breaks(text: Text, room: int) -> Text:
-    """The text with line ends in words that are longer than a line, where a name or a setting ends if that can be.
-
-    Rich would break them anywhere.
-    """
-    found = re.sub(rf"\S{{{max(room, 1) + 1},}}", lambda word: "\n".join(_pieces(word[0], room)), text.plain)
-    return text if found == text.plain else Text(found, text.style)
-
-
-def _pieces(word: str, room: int) -> Iterator[str]:
-    while len(word) > room > 0:
-        ends = (max((found.end() for found in mark.finditer(word[:room])), default=0) for mark in _BREAKS)
-        end = next((end for end in ends if end), room)
-        yield word[:end]
-        word = word[end:]
-    yield word
-
-
-def _grid(facts: Sequence[tuple[str, str]], room: int | None = None) -> RichTable:
-    grid = RichTable.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
+def _print_facts(console: Console, facts: Sequence[tuple[str, str]], indent: int) -> None:
+    """Labels, and beside the longest of them the values, folded."""
+    beside = max((len(printable(label)) for label, _ in facts), default=0) + 2
     for label, value in facts:
-        text = Text(printable(value))
-        grid.add_row(printable(label), text if room is None else _with_breaks(text, room))
-    return grid
-
-
-def _table(table: Table, fitting: Fitting) -> RichTable:
-    drawn = RichTable(
-        box=box.SIMPLE_HEAD,
-        title=Text(printable(table.title)) if table.title else None,
-        title_justify="left",
-        show_edge=False,
-        pad_edge=False,
-        # The box puts one character between columns.
-        padding=(0, fitting.gap - 2, 0, 1) if fitting.gap > 2 else (0, 1, 0, 0),
-    )
-    columns = [(index, table.columns[index]) for index in fitting.columns]
-    for (_, column), width in zip(columns, fitting.widths, strict=True):
-        drawn.add_column(
-            column.title,
-            justify="left" if column.kind in LEFT_KINDS else "right",
-            width=width,
-            overflow="fold",
-            header_style="bold",
-        )
-        if column.kind == "scale" and fitting.bars:
-            drawn.add_column("", no_wrap=True, width=BAR_WIDTH)
-    full = {index: full_scale([row[index] for row in table.rows]) for index in range(len(table.columns))}
-    for row in table.rows:
-        cells: list[Text] = []
-        for index, column in columns:
-            cells.append(_cell(row[index], column))
-            if column.kind == "scale" and fitting.bars:
-                cells.append(_bar(row[index], full[index]))
-        drawn.add_row(*cells)
-    return drawn
-
-
-def _cell(value: Any, column: Column) -> Text:
-    text = cell_text(value, column.kind)
-    if isinstance(value, Branch):
-        return Text.assemble((value.guide, "dim"), printable(value.label))
-    if value is None:
-        return Text(text, style="dim")
-    if column.kind == "scale" and isinstance(value, (int, float)) and value > 1:
-        return Text(text, style="bold red")
-    return Text(text)
-
-
-def _bar(value: Any, full: float) -> Text:
-    eighths = round(bar_length(value, full, BAR_WIDTH) * 8)
-    whole, part = divmod(eighths, 8)
-    color = _RAMP[min(int(bar_length(value, 1.0, len(_RAMP))), len(_RAMP) - 1)]
-    over = isinstance(value, (int, float)) and value > 1
-    return Text(_EIGHTHS[8] * whole + (_EIGHTHS[part] if part else ""), style="red" if over else color)
+        for number, line in enumerate(folded(printable(value), max(10, console.width - indent - beside))):
+            head = "" if number else printable(label)
+            console.print(Text.assemble(" " * indent, (f"{head:<{beside}}", "dim"), line), soft_wrap=True)
