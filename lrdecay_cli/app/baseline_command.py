@@ -54,9 +54,10 @@ def baseline(
     _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
-    """Write the maps that check --baseline holds configs against, or bring them up to date.
+    """Write the maps that check --baseline holds configs against.
 
-    A file that says the same already is left untouched. Exit code 0, or 2 if something could not be built or written.
+    Those that are there are brought up to date; a file that says the same already is left untouched. Exit code 0, or
+    2 if something could not be built or written.
 
     \b
     lrdecay baseline configs/ -o baselines/

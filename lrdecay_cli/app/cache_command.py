@@ -8,7 +8,7 @@ cache = typer.Typer(
     name="cache",
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Show or empty the cache of group maps and reports.",
+    help="Show or empty the cache of group maps and reports.\n\n\b\nlrdecay cache info\nlrdecay cache clear",
 )
 
 

@@ -65,14 +65,17 @@ def check(
         ),
     ] = "error",
     exit_zero: Annotated[
-        bool, typer.Option("--exit-zero/--no-exit-zero", help="Exit with 0 whatever is found.")
+        bool, typer.Option("--exit-zero/--no-exit-zero", show_default=False, help="Exit with 0 whatever is found.")
     ] = False,
     statistics: Annotated[
-        bool, typer.Option("--statistics/--no-statistics", help="Count by rule in place of the findings.")
+        bool,
+        typer.Option(
+            "--statistics/--no-statistics", show_default=False, help="Count by rule in place of the findings."
+        ),
     ] = False,
     baseline: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--baseline", metavar="PATH", help="Differences from this map, or directory of maps, count."),
+        typer.Option("--baseline", metavar="PATH", help="Hold against this map, or directory of maps."),
     ] = None,
     jobs: Jobs = None,
     named_by: NamedBy = None,
@@ -89,7 +92,7 @@ def check(
     _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
-    """Name the known mistakes in the parameter groups and options of configs or exported maps.
+    """Name known mistakes in parameter groups and their options.
 
     Exit code 0 if there is nothing at or above --fail-on, 1 if there is, 2 if something could not be judged. Maps are
     judged without torch.
@@ -97,7 +100,7 @@ def check(
     \b
     lrdecay check config.py
     lrdecay check maps/ --select LRD2,LRD3 --fail-on warning
-    lrdecay check configs/ --baseline baselines/ --format github --output sarif=lrdecay.sarif
+    lrdecay check configs/ --format github --output sarif=lrdecay.sarif
     """
     from lrdecay_cli.app.check_run import Demands, run_check
     from lrdecay_cli.app.console import Destinations

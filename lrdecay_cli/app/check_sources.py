@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -14,7 +15,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Unjudged
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import read_bytes, top_level_keys
-from lrdecay_cli.files.config_path import is_checkpoint
+from lrdecay_cli.files.config_path import SEPARATOR, is_checkpoint
 
 
 class Gathered(msgspec.Struct, frozen=True):
@@ -73,15 +74,17 @@ def is_config(name: str) -> bool:
 
 def named_by(targets: Sequence[str]) -> list[str]:
     """What ``targets`` mean: a config, an exported map, ``-``, a checkpoint, a directory of configs and maps,
-    ``mmdet::DIR``. Each once.
+    ``mmdet::DIR``. Each file once, by the name that it has first.
 
     Raises:
         LrdecayError: nothing is there.
     """
-    names: dict[str, None] = {}
+    names: dict[str, str] = {}
     for target in targets:
-        names.update(dict.fromkeys(_of_target(target)))
-    return list(names)
+        for name in _of_target(target):
+            # configs/a.py and ./configs/a.py are one.
+            names.setdefault(name if name == "-" or SEPARATOR in name else os.path.abspath(name), name)  # noqa: PTH100
+    return list(names.values())
 
 
 def _of_target(target: str) -> list[str]:

@@ -40,7 +40,7 @@ def diff(
             "--only",
             metavar="ASPECT,...",
             autocompletion=completion.aspects,
-            help="Compare only these: lr, lr_scale, weight_decay, layer_id, group, frozen, ...",
+            help="Compare only lr, lr_scale, weight_decay, group, ...",
         ),
     ] = None,
     named_by: NamedBy = None,
@@ -57,14 +57,14 @@ def diff(
     _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
-    """Compare the parameter groups of two configs or exported maps, parameter by parameter.
+    """Compare the parameter groups of two configs or exported maps.
 
-    Exit code 0 if they are the same, 1 if they differ, 2 if they could not be compared. Two maps are compared
-    without torch.
+    Parameter by parameter. Exit code 0 if they are the same, 1 if they differ, 2 if they could not be compared. Two
+    maps are compared without torch.
 
     \b
     lrdecay diff baseline.json config.py
-    lrdecay diff a.json b.json --only lr,weight_decay --rtol 1e-6
+    lrdecay diff baseline.json map.json --only lr,weight_decay --rtol 1e-6
     """
     from lrdecay_cli.analysis.comparison import check_aspects, comparison
     from lrdecay_cli.app.console import Destinations

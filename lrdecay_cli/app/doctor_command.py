@@ -19,9 +19,7 @@ from lrdecay_cli.app.options import (
 
 
 def doctor(
-    full: Annotated[
-        bool, typer.Option("--full", help="Load every package, list the devices and build a model of each zoo too.")
-    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Load all of it, list devices, build models too.")] = False,
     format_name: Annotated[FormatName, format_option("doctor")] = None,
     output: Annotated[Outputs, output_option("doctor")] = None,
     color: Color = "auto",
@@ -29,7 +27,7 @@ def doctor(
     _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
-    """Tell whether configs can be inspected in this environment, and what to install if not.
+    """Tell whether configs can be inspected here, and what is missing.
 
     Compares the versions of what is installed, without loading any of it. The commands that it names leave an
     installed torch as it is.

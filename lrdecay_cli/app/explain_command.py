@@ -41,7 +41,7 @@ def explain(
     ] = None,
     why_not: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--why-not", metavar="PATTERN", help="Tell why these parameters are not in the group of --group."),
+        typer.Option("--why-not", metavar="PATTERN", help="Why these parameters are not in the --group."),
     ] = None,
     group: Annotated[
         Optional[str],  # noqa: UP045
@@ -53,18 +53,16 @@ def explain(
     format_name: Annotated[FormatName, format_option("explain")] = None,
     output: Annotated[Outputs, output_option("explain")] = None,
     color: Color = "auto",
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Explain each parameter by itself, and name every key.")
-    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Each parameter by itself, with every key.")] = False,
     exact: Exact = False,
     no_cache: NoCache = False,
     _no_settings: NoSettings = False,
     _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
-    """Explain the lr and weight decay of parameters: every rule considered, the formula, how certain it is.
+    """Explain the lr and weight decay of parameters, rule by rule.
 
-    A map is explained without torch.
+    With every rule that was considered, the formula, and how certain it is. A map is explained without torch.
 
     \b
     lrdecay explain config.py backbone.norm3

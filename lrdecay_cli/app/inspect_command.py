@@ -44,7 +44,7 @@ def inspect(
     ] = "group",
     pattern: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--filter", metavar="GLOB", help="Only parameters whose name, module or group matches."),
+        typer.Option("--filter", metavar="GLOB", help="Only parameters whose name, module or group fits."),
     ] = None,
     sort: Annotated[
         Optional[str],  # noqa: UP045
@@ -52,7 +52,7 @@ def inspect(
             "--sort",
             metavar="COLUMN",
             autocompletion=completion.columns,
-            help="Sort by a column, by its heading or its name in CSV; -COLUMN for descending.",
+            help="Sort by a heading, or its name in CSV; -COLUMN down.",
         ),
     ] = None,
     named_by: NamedBy = None,
@@ -69,13 +69,14 @@ def inspect(
     _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
-    """Show the parameter groups that a config's own constructor builds.
+    """Show the parameter groups that a config's constructor builds.
 
     The model is built without weights, the real constructor and optimizer are run, and the groups are read back.
 
     \b
-    lrdecay inspect mmdet::convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py
-    lrdecay inspect config.py --by module --cfg-options optim_wrapper.optimizer.lr=0.001
+    lrdecay inspect config.py
+    lrdecay inspect mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py --by layer
+    lrdecay inspect config.py --cfg-options optim_wrapper.optimizer.lr=0.001
     """
     from lrdecay_cli.analysis.inspection import check_view, inspection
     from lrdecay_cli.app.console import Destinations

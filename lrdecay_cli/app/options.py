@@ -39,16 +39,14 @@ FormatName = Optional[str]  # noqa: UP045
 Outputs = Optional[list[str]]  # noqa: UP045
 CfgOptions = Annotated[
     Optional[list[str]],  # noqa: UP045
-    typer.Option(
-        "--cfg-options", metavar="KEY=VALUE", help="Override settings of the config, as in mmengine; takes several."
-    ),
+    typer.Option("--cfg-options", metavar="KEY=VALUE", help="Override the config, as in mmengine: a=1 b.c=2."),
 ]
 NamedBy = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
         "--config",
         metavar="CONFIG",
-        help="For a checkpoint: the config, or exported map, that it was trained with. It names the parameters.",
+        help="Config or map that names a checkpoint's parameters.",
     ),
 ]
 Device = Annotated[
@@ -57,7 +55,7 @@ Device = Annotated[
         "--device",
         metavar="DEVICE",
         autocompletion=completion.devices,
-        help="Where to build the model: cpu, meta, cuda, cuda:N or mps. The map is the same.",
+        help="Where to build: cpu, meta, cuda, cuda:N or mps.",
     ),
 ]
 Color = Annotated[
@@ -66,7 +64,7 @@ Color = Annotated[
         "--color",
         metavar="WHEN",
         autocompletion=completion.colors,
-        help="auto, always or never. NO_COLOR and FORCE_COLOR are heeded.",
+        help="auto (by NO_COLOR, FORCE_COLOR), always, never.",
     ),
 ]
 Jobs = Annotated[
@@ -75,26 +73,26 @@ Jobs = Annotated[
 ]
 Verbose = Annotated[
     bool,
-    typer.Option("--verbose", "-v", help="Tell versions, stand-ins and the stack's own warnings too."),
+    typer.Option("--verbose", "-v", help="Versions, stand-ins and the stack's warnings too."),
 ]
 Exact = Annotated[
     bool,
-    typer.Option("--exact", help="Take no shortcut: import all, initialise weights. Slower; the map is the same."),
+    typer.Option("--exact", help="Take no shortcuts: slower, and the same map."),
 ]
 NoCache = Annotated[
     bool,
-    typer.Option("--no-cache", help="Build anew, and keep nothing (or set LRDECAY_NO_CACHE=1)."),
+    typer.Option("--no-cache", help="Build anew, keep nothing (LRDECAY_NO_CACHE=1)."),
 ]
 Isolate = Annotated[
     bool,
     typer.Option(
         "--isolate",
-        help="Load configs in confined processes: no network, no writes, limits. Tells what this system enforces.",
+        help="Confine configs: no network, no writes, limits.",
     ),
 ]
 Traceback = Annotated[
     bool,
-    typer.Option("--traceback", help="Show the Python traceback of an error (or set LRDECAY_TRACEBACK=1)."),
+    typer.Option("--traceback", help="Show an error's traceback (LRDECAY_TRACEBACK=1)."),
 ]
 NoSettings = Annotated[
     bool,
@@ -102,7 +100,7 @@ NoSettings = Annotated[
         "--no-settings",
         is_eager=True,
         callback=without_settings,
-        help="Read no settings file; LRDECAY_* variables still count.",
+        help="Read no settings file; LRDECAY_* still counts.",
     ),
 ]
 SettingsFile = Annotated[
@@ -112,6 +110,6 @@ SettingsFile = Annotated[
         metavar="PATH",
         is_eager=True,
         callback=apply_settings,
-        help="Settings file. [default: the nearest lrdecay.toml, or pyproject.toml with [tool.lrdecay], from here up]",
+        help="Settings file. [default: the nearest lrdecay.toml or pyproject.toml from here up]",
     ),
 ]

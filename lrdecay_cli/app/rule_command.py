@@ -36,7 +36,9 @@ def rule(
     _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
-    """Print what a rule of check looks for, why it matters, and how it looks wrong and right.
+    """Print what a rule of check looks for, and why it matters.
+
+    With an example that is wrong and one that is right.
 
     \b
     lrdecay rule LRD301

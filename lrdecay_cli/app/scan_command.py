@@ -67,10 +67,10 @@ def scan(
     _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
-    """Build many configs, each in a process of its own, and sum up what became of them.
+    """Build many configs, each in its own process, and sum up.
 
     A directory means every .py file below it but those in a _base_ folder. Exit code 0 if every training config gave
-    a map, 1 if some did not, 2 if there was nothing to scan. Formats: ndjson too.
+    a map, 1 if some did not, 2 if there was nothing to scan.
 
     \b
     lrdecay scan configs/ --maps maps/
@@ -141,7 +141,8 @@ def merge(
     Exit code as that of the whole scan.
 
     \b
-    lrdecay merge shard-1.json shard-2.json --format json > scan.json
+    lrdecay merge 1.json 2.json 3.json 4.json
+    lrdecay merge 1.json 2.json --format json > scan.json
     """
     from lrdecay_cli.app.console import Destinations
     from lrdecay_cli.app.exit_codes import CLEAN, DIFFERENT

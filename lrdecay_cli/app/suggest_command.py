@@ -45,11 +45,11 @@ def suggest(
     _settings: SettingsFile = None,
     _traceback: Traceback = False,
 ) -> None:
-    """Suggest the learning-rate decay that fits a config's model, as Python to paste.
+    """Suggest the learning-rate decay that fits a config's model.
 
-    The suggestion is tried before it is shown: the layers before and after are those of real optimizers. The config
-    is left as it is. Exit code 0, also where the config's own decay fits; 2 if there is nothing to decay or it cannot
-    be told. Formats: python too, which is the snippet alone.
+    As Python to paste. It is tried before it is shown: the layers before and after are those of real optimizers. The
+    config is left as it is. Exit code 0, also where the config's own decay fits; 2 if there is nothing to decay or it
+    cannot be told. The format python is the snippet alone.
 
     \b
     lrdecay suggest config.py

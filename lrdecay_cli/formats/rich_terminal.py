@@ -40,7 +40,7 @@ def render(report: Report, canvas: Canvas) -> str:
             console.print()
             fitting = fit(table, canvas.width)
             # A line that is still too long is the terminal's to wrap.
-            out.writelines(f"{line}\n" for line in table_lines(table, fitting, styled))
+            out.writelines(f"{line}\n" for line in table_lines(table, fitting, console.width, styled))
             if hidden := [column.title for index, column in enumerate(table.columns) if index not in fitting.columns]:
                 console.print(Text(f"no room for {', '.join(hidden)}: widen the terminal, or --format text", "dim"))
     for page in report.pages:

@@ -87,7 +87,11 @@ def _reasons(records: Iterable[ScanRecord], verbose: bool) -> Iterator[Note]:
         details = tuple(f"{record.config}: {record.problem}" for record in having)
         if not verbose and len(details) > _SHOWN:
             details = (*details[:_SHOWN], f"… {len(details) - _SHOWN} more with -v")
-        yield Note(f"{status}: {len(having)}", "warning" if having[0].failed else "info", details)
+        configs = f"{len(having)} config{'' if len(having) == 1 else 's'}"
+        if having[0].failed:
+            yield Note(f"{configs} without a map: {status}", "warning", details)
+        else:
+            yield Note(f"{configs} not for training: {status}", "info", details)
 
 
 def _summary(records: Sequence[ScanRecord]) -> str:

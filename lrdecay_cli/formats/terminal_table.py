@@ -1,0 +1,114 @@
+"""Tables for a terminal, drawn by hand.
+
+rich measures and wraps every cell by itself, which takes half a minute for 50,000 rows. Here the widths are known
+before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import zip_longest
+from typing import Any
+
+from rich.cells import cell_len
+from rich.color import ColorSystem
+from rich.style import Style
+
+from lrdecay_cli.domain.report import Branch, Column, Table
+from lrdecay_cli.formats.fitting import BAR_WIDTH, LEFT_KINDS, Fitting
+from lrdecay_cli.formats.folding import folded
+from lrdecay_cli.formats.numbers import bar_length, cell_text, full_scale, printable
+
+RAMP = ("blue", "cyan", "green", "yellow", "bright_yellow")
+"""From the slowest layers to the head: cold to warm, so that the head stands out."""
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+Ink = Callable[[str, str], str]
+"""Puts a style, as rich names it, on a text."""
+# Lines of a cell as they are written, each with its width.
+_Cell = list[tuple[str, int]]
+
+
+def ink(*, colored: bool) -> Ink:
+    """What puts styles on texts; without ``colored`` they stay as they are."""
+
+    @cache
+    def codes(style: str) -> list[str]:
+        return Style.parse(style).render("\0", color_system=ColorSystem.STANDARD).split("\0")
+
+    def styled(text: str, style: str) -> str:
+        return text.join(codes(style)) if text and style and colored else text
+
+    return styled
+
+
+def table_lines(table: Table, fitting: Fitting, width: int, styled: Ink) -> Iterator[str]:
+    """The lines of a table: title, headings, rule, rows. What is wider than its column is folded.
+
+    Args:
+        table: the table.
+        fitting: which of its columns are drawn, and how wide.
+        width: characters of a line of the terminal, for the title.
+        styled: puts styles on texts.
+    """
+    if table.title:
+        for line in folded(printable(table.title), width):
+            yield styled(line, "italic")
+    columns = [(index, table.columns[index]) for index in fitting.columns]
+    sides: list[tuple[int, bool]] = []
+    for (_, column), width in zip(columns, fitting.widths, strict=True):
+        sides.append((width, column.kind in LEFT_KINDS))
+        if column.kind == "scale" and fitting.bars:
+            sides.append((BAR_WIDTH, True))
+    headings: list[_Cell] = []
+    for (_, column), width in zip(columns, fitting.widths, strict=True):
+        headings.append([(styled(line, "bold"), len(line)) for line in folded(column.title, width)])
+        if column.kind == "scale" and fitting.bars:
+            headings.append([("", 0)])
+    tallest = max(map(len, headings))
+    # They stand on the rule.
+    yield from _laid_out([[("", 0)] * (tallest - len(lines)) + lines for lines in headings], sides, fitting.gap)
+    yield "─" * fitting.width
+    full = {
+        index: full_scale([row[index] for row in table.rows]) for index, column in columns if column.kind == "scale"
+    }
+    for row in table.rows:
+        cells: list[_Cell] = []
+        for (index, column), width in zip(columns, fitting.widths, strict=True):
+            cells.append(_cell(row[index], column, width, styled))
+            if column.kind == "scale" and fitting.bars:
+                cells.append([_bar(row[index], full[index], styled)])
+        yield from _laid_out(cells, sides, fitting.gap)
+
+
+def _laid_out(cells: list[_Cell], sides: list[tuple[int, bool]], gap: int) -> Iterator[str]:
+    between = " " * gap
+    for line in zip_longest(*cells, fillvalue=("", 0)):
+        padded = [
+            f"{text}{' ' * (width - wide)}" if left else f"{' ' * (width - wide)}{text}"
+            for (text, wide), (width, left) in zip(line, sides, strict=True)
+        ]
+        yield between.join(padded).rstrip()
+
+
+def _cell(value: Any, column: Column, width: int, styled: Ink) -> _Cell:
+    if isinstance(value, Branch):
+        label = printable(value.label)
+        return [(f"{styled(value.guide, 'dim')}{label}", cell_len(value.guide) + cell_len(label))]
+    text = cell_text(value, column.kind)
+    style = "dim" if value is None else ""
+    if column.kind == "scale" and isinstance(value, (int, float)) and value > 1:
+        style = "bold red"
+    if len(text) <= width and text.isascii():
+        return [(styled(text, style), len(text))]
+    return [(styled(line, style), cell_len(line)) for line in folded(text, width)]
+
+
+def _bar(value: Any, full: float, styled: Ink) -> tuple[str, int]:
+    eighths = round(bar_length(value, full, BAR_WIDTH) * 8)
+    whole, part = divmod(eighths, 8)
+    color = RAMP[min(int(bar_length(value, 1.0, len(RAMP))), len(RAMP) - 1)]
+    over = isinstance(value, (int, float)) and value > 1
+    bar = _EIGHTHS[8] * whole + (_EIGHTHS[part] if part else "")
+    return styled(bar, "red" if over else color), len(bar)
