@@ -33,7 +33,7 @@ def check(
         list[str],
         typer.Argument(
             metavar="TARGET...",
-            autocompletion=completion.configs,
+            autocompletion=completion.configs_and_checkpoints,
             help="Configs, exported maps (.json), directories of either, checkpoints (.pth), mmdet::DIR, - for stdin.",
         ),
     ],
@@ -75,7 +75,12 @@ def check(
     ] = False,
     baseline: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--baseline", metavar="PATH", help="Hold against this map, or directory of maps."),
+        typer.Option(
+            "--baseline",
+            metavar="PATH",
+            autocompletion=completion.json_files,
+            help="Hold against this map, or directory of maps.",
+        ),
     ] = None,
     jobs: Jobs = None,
     named_by: NamedBy = None,

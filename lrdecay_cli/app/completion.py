@@ -55,16 +55,31 @@ def joined(line: str, index: int) -> tuple[list[str], int, str]:
 
 
 def configs(incomplete: str) -> list[str]:
-    """Configs and folders that begin so; of a zoo, one level at a time."""
+    """Configs, exported maps and folders that begin so; of a zoo, one level at a time."""
     from lrdecay_cli.files.config_path import SUFFIXES, ZOOS
 
     if _SEPARATOR in incomplete:
         return _in_zoo(incomplete)
-    folder, _, name = incomplete.rpartition("/")
-    prefix = f"{folder}/" if folder or incomplete.startswith("/") else ""
-    found = _entries(Path(prefix or "."), name, SUFFIXES)
-    zoos = [f"{zoo}{_SEPARATOR}" for zoo in ZOOS if _installed(zoo)] if not prefix else []
-    return [*(f"{prefix}{entry}" for entry in found), *(zoo for zoo in zoos if zoo.startswith(incomplete))]
+    zoos = [f"{zoo}{_SEPARATOR}" for zoo in ZOOS if _installed(zoo)] if "/" not in incomplete else []
+    return [*_files(incomplete, SUFFIXES), *_beginning(zoos, incomplete)]
+
+
+def configs_and_checkpoints(incomplete: str) -> list[str]:
+    """What :func:`configs` has, and checkpoints."""
+    from lrdecay_cli.files.config_path import CHECKPOINT_SUFFIXES
+
+    checkpoints = [] if _SEPARATOR in incomplete else _files(incomplete, CHECKPOINT_SUFFIXES)
+    return list(dict.fromkeys([*configs(incomplete), *checkpoints]))
+
+
+def json_files(incomplete: str) -> list[str]:
+    """JSON files and folders that begin so."""
+    return _files(incomplete, (".json",))
+
+
+def settings_files(incomplete: str) -> list[str]:
+    """TOML files and folders that begin so."""
+    return _files(incomplete, (".toml",))
 
 
 def rules(incomplete: str) -> list[tuple[str, str]]:
@@ -142,12 +157,11 @@ def aspects(incomplete: str) -> list[str]:
 
 
 def columns(incomplete: str) -> list[str]:
-    """Columns of ``inspect``'s views, to sort by, in either order."""
+    """Columns of ``inspect``'s views, to sort by. What begins with a hyphen is an option to the shell's script."""
     from lrdecay_cli.analysis.inspection import VIEWS
 
-    descending, last = ("-", incomplete[1:]) if incomplete.startswith("-") else ("", incomplete)
-    keys = dict.fromkeys(column.key for by, (view, _) in VIEWS.items() if by != "module" for column in view)
-    return [f"{descending}{key}" for key in _beginning(keys, last)]
+    views = (columns for by, (columns, _) in VIEWS.items() if by != "module")
+    return _beginning(dict.fromkeys(column.key for columns in views for column in columns), incomplete)
 
 
 def _in_zoo(incomplete: str) -> list[str]:
@@ -162,6 +176,12 @@ def _in_zoo(incomplete: str) -> list[str]:
         return []
     found = {entry for root in roots for entry in _entries(root / folder, name, (".py",))}
     return [f"{package}{_SEPARATOR}{folder}{slash}{entry}" for entry in sorted(found)]
+
+
+def _files(incomplete: str, suffixes: Iterable[str]) -> list[str]:
+    folder, _, name = incomplete.rpartition("/")
+    prefix = f"{folder}/" if folder or incomplete.startswith("/") else ""
+    return [f"{prefix}{entry}" for entry in _entries(Path(prefix or "."), name, suffixes)]
 
 
 def _entries(folder: Path, beginning: str, suffixes: Iterable[str]) -> list[str]:

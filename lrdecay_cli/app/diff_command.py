@@ -29,8 +29,8 @@ _SIDE = "A config, an exported map (.json) or a checkpoint (.pth); - is a map on
 
 
 def diff(
-    before: Annotated[str, typer.Argument(metavar="A", autocompletion=completion.configs, help=_SIDE)],
-    after: Annotated[str, typer.Argument(metavar="B", autocompletion=completion.configs, help=_SIDE)],
+    before: Annotated[str, typer.Argument(metavar="A", autocompletion=completion.configs_and_checkpoints, help=_SIDE)],
+    after: Annotated[str, typer.Argument(metavar="B", autocompletion=completion.configs_and_checkpoints, help=_SIDE)],
     rtol: Annotated[
         float, typer.Option("--rtol", metavar="R", help="Relative tolerance for lr, lr scale and weight decay.")
     ] = 0.0,

@@ -31,7 +31,7 @@ def inspect(
         str,
         typer.Argument(
             metavar="CONFIG",
-            autocompletion=completion.configs,
+            autocompletion=completion.configs_and_checkpoints,
             help="A config (.py, .json, .yaml), mmdet::PATH for one of MMDetection's own, an exported map (.json),"
             " or a checkpoint (.pth).",
         ),

@@ -46,6 +46,7 @@ NamedBy = Annotated[
     typer.Option(
         "--config",
         metavar="CONFIG",
+        autocompletion=completion.configs,
         help="Config or map that names a checkpoint's parameters.",
     ),
 ]
@@ -108,6 +109,7 @@ SettingsFile = Annotated[
     typer.Option(
         "--settings",
         metavar="PATH",
+        autocompletion=completion.settings_files,
         is_eager=True,
         callback=apply_settings,
         help="Settings file. [default: the nearest lrdecay.toml or pyproject.toml from here up]",

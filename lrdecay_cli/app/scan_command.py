@@ -127,7 +127,12 @@ def scan(
 
 
 def merge(
-    scans: Annotated[list[str], typer.Argument(metavar="SCAN.json...", help="What scan --format json wrote.")],
+    scans: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SCAN.json...", autocompletion=completion.json_files, help="What scan --format json wrote."
+        ),
+    ],
     format_name: Annotated[FormatName, format_option("merge")] = None,
     output: Annotated[Outputs, output_option("merge")] = None,
     color: Color = "auto",

@@ -77,9 +77,12 @@ def check_format(name: str, *, where: str = "--format", command: str | None = No
     """
     allowed = FORMATS if command is None else formats_of(command)
     if name not in allowed:
-        others = " and ".join(ONLY_FOR.get(name, ()))
-        problem = f"{name} is for {others}, not for {command}" if others else f"unknown format {name!r}"
-        raise not_one_of(problem, name, allowed, where=where)
+        if name not in FORMATS:
+            raise not_one_of(f"unknown format {name!r}", name, allowed, where=where)
+        *others, last = ONLY_FOR[name]
+        listed = " and ".join(filter(None, (", ".join(others), last)))
+        remedy = f"{command} writes {', '.join(allowed)}"
+        raise LrdecayError(f"{name} is for {listed}", where=where, remedy=remedy)
     if name == "html" and find_spec("jinja2") is None:
         raise LrdecayError("html needs Jinja2", where=where, remedy='pip install "lrdecay-cli[html]"')
     if name == "png" and find_spec("matplotlib") is None:

@@ -16,7 +16,7 @@ _LEAST = 10
 def folded(text: str, width: int) -> list[str]:
     """The lines of ``text``, of at most ``width`` cells; blanks at their ends are left out, and nothing else is."""
     lines = []
-    while cell_len(text) > width:
+    while cell_len(text) > width and len(text) > 1:
         end = _end(text, _room(text, width))
         lines.append(text[:end].rstrip(" "))
         text = text[end:].lstrip(" ")

@@ -88,7 +88,7 @@ from lrdecay_cli.rules.weight_decay import (
     weight_decay_missing,
 )
 
-_CODE = re.compile(r"[A-Za-z]{0,4}(\d+)[A-Za-z]?")
+_CODE = re.compile(r"[A-Z]{0,4}([0-9][0-9OIL]*)[A-Z]?")
 
 RULES: tuple[Rule, ...] = (
     missing_from_groups.RULE,
@@ -198,11 +198,11 @@ def _prefix(given: str, option: str) -> str:
 
 def rules_meant(given: str) -> str:
     """What somebody may have meant by what is no rule's code or name: ``did you mean LRD301?``; empty if not known."""
-    typed = _CODE.fullmatch(given)
+    typed = _CODE.fullmatch(given.upper())
     if typed is None:
         return did_you_mean(given, (rule.name for rule in RULES))
     # Another digit is another rule: nothing that a slip of the hand would explain.
-    code = f"LRD{typed[1]}"
+    code = f"LRD{typed[1].translate(str.maketrans('OIL', '011'))}"
     for length in range(len(code), len("LRD"), -1):
         begun = [rule.code for rule in rules_beginning(code[:length])]
         if len(begun) == 1:

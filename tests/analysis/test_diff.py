@@ -206,7 +206,7 @@ def test_a_tolerance_that_is_none_is_refused_at_once(rtol: float) -> None:
 
 
 def test_an_unknown_aspect_is_refused_at_once_with_the_nearest() -> None:
-    with pytest.raises(LrdecayError, match="--only: no aspect 'weigth_decay'; did you mean 'weight_decay'"):
+    with pytest.raises(LrdecayError, match="--only: no aspect 'weigth_decay'; did you mean weight_decay"):
         diff(NOTHING, NOTHING, only=["lr", "weigth_decay"])
     with pytest.raises(LrdecayError, match="one of added, removed"):
         known_aspects(["?"])

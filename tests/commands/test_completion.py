@@ -20,7 +20,16 @@ from tests.commands.running import COMMAND, SAMPLES
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("mine.py", "mine.json", "notes.txt", ".hidden.py", "configs/a b.py", "configs/base.py"):
+    for name in (
+        "mine.py",
+        "mine.json",
+        "notes.txt",
+        "epoch_3.pth",
+        "lrdecay.toml",
+        ".hidden.py",
+        "configs/a b.py",
+        "configs/base.py",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
@@ -38,7 +47,19 @@ OFFERED = [
     ("inspect mmdet::convnext/mask", [CONVNEXT], []),
     ("inspect mmdet::nowhere/", [], ["mmdet::convnext/"]),
     ("inspect nosuch::", [], []),
-    ("inspect mine.py --format ", ["rich", "json", "html"], []),
+    ("inspect mine.py --format ", ["rich", "json", "html"], ["sarif", "svg", "python"]),
+    ("schedule mine.py --format s", ["svg"], ["sarif"]),
+    ("check mine.py --output s", ["sarif="], ["svg="]),
+    ("inspect mine.py --sort l", ["lr", "lr_scale", "layer_id"], ["group"]),
+    ("diff mine.py mine.json --only lr,w", ["lr,weight_decay"], ["lr,lr"]),
+    ("schema s", ["scan", "schedule", "suggest"], ["map"]),
+    ("check mine.py --config m", ["mine.py", "mine.json"], []),
+    ("check mine.py --baseline con", ["configs/"], []),
+    ("scan conf", ["configs/"], []),
+    ("merge mi", ["mine.json"], ["mine.py"]),
+    ("diff mine.py ep", ["epoch_3.pth"], []),
+    ("explain ep", [], ["epoch_3.pth"]),
+    ("check mine.py --settings ", ["lrdecay.toml", "configs/"], ["mine.json"]),
     ("inspect mine.py --output j", ["json="], ["markdown="]),
     ("inspect mine.py --by p", ["parameter"], ["group"]),
     ("inspect mine.py --device ", ["cpu", "meta"], []),

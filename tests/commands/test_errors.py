@@ -151,8 +151,8 @@ USAGE = {
     "output twice": (["inspect", "a.py", "-o", "csv=x", "-o", "text=x"], r"--output: x is given twice"),
     "directory": (["inspect", "."], r"is a directory"),
     "suffix": (["inspect", "notes.txt"], r"a config ends in \.py"),
-    "option": (["inspect", "a.py", "--fromat", "json"], r"No such option: --fromat.*--format"),
-    "command": (["inspekt", "a.py"], r"No such command 'inspekt'"),
+    "option": (["inspect", "a.py", "--fromat", "json"], r"no such option --fromat; did you mean --format\?"),
+    "command": (["inspekt", "a.py"], r"no such command inspekt; did you mean inspect\?"),
     "no argument": (["inspect"], r"Missing argument 'CONFIG'"),
     "format": (["inspect", "a.py", "--format", "jsn"], r"unknown format 'jsn'; did you mean json\?"),
     "output": (["inspect", "a.py", "--output", "map.json"], r"'map\.json' is not FORMAT=PATH"),
@@ -193,7 +193,7 @@ def test_usage(name: str, tmp_path: Path) -> None:
 
 def test_filter_that_matches_nothing() -> None:
     result = lrdecay("inspect", LAYER_WISE, "--filter", "backbon.*")
-    assert_one_line(result, r"--filter: no parameter or group matches 'backbon\.\*'; did you mean 'backbone'\?")
+    assert_one_line(result, r"--filter: no parameter or group matches 'backbon\.\*'; did you mean backbone\?")
 
 
 def test_traceback_is_shown_on_request(tmp_path: Path) -> None:

@@ -90,11 +90,11 @@ def test_verbose_names_every_parameter_and_key(exported: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["backbone.norm4"], "PATTERN: no parameter or group matches 'backbone.norm4'; did you mean 'backbone.norm"),
+        (["backbone.norm4"], "PATTERN: no parameter or group matches 'backbone.norm4'; did you mean backbone.norm"),
         ([], "PATTERN: nothing to explain; name a parameter, or give '*' for all"),
         (["--why-not", "backbone.norm3"], "--group: --why-not and --group go together; give --group too"),
         (["--why-not", "backbone.norm3", "--group", "grup_7"], "--group: no group 'grup_7'; did you mean group_7?"),
-        (["backbone", "-f", "ndjson"], "ndjson is for scan"),
+        (["backbone", "-f", "ndjson"], "--format: ndjson is for scan, merge and check; explain writes rich, text"),
     ],
 )
 def test_errors_are_one_line(exported: Path, arguments: list[str], error: str) -> None:

@@ -51,7 +51,10 @@ def test_by_name_and_all(here: Run) -> None:
         (["zzz"], "no rule 'zzz'; lrdecay rule --all lists them"),
         ([], "give a rule's code, or --all for every rule"),
         (["LRD301", "--all"], "give a rule's code, or --all for every rule"),
-        (["LRD301", "--format", "sarif"], "sarif is for check: this report has no findings; use json"),
+        (
+            ["LRD301", "--format", "sarif"],
+            "--format: sarif is for check; rule writes rich, text, json, markdown, csv, html",
+        ),
     ],
 )
 def test_what_is_refused(arguments: list[str], said: str, here: Run) -> None:

@@ -1,0 +1,83 @@
+"""The formats of a command are the same in its help, in what it takes, in what it refuses and in what Tab offers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli.app.completion import formats_of as completed
+from lrdecay_cli.app.completion import outputs_of
+from lrdecay_cli.files import to_json
+from lrdecay_cli.formats import FORMATS, check_format, formats_of
+from tests.checking.maps import decay_map
+from tests.commands.running import Run
+from tests.commands.test_help import commands
+
+WITH_FORMATS = [name for name, command in commands().items() if any("--format" in one.opts for one in command.params)]
+# They need no torch: a call of each, but for the format.
+CALLS = {
+    "inspect": ["map.json"],
+    "explain": ["map.json", "*"],
+    "diff": ["map.json", "map.json"],
+    "check": ["map.json", "--exit-zero"],
+    "baseline": ["map.json", "-o", "golden"],
+    "rule": ["LRD301"],
+    "merge": ["scan.json"],
+    "doctor": [],
+}
+SCAN = """{"schema_version": 1, "tool": {"name": "lrdecay", "version": "0"}, "device": "cpu", "overrides": [],
+ "records": []}"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, here: Run) -> Run:
+    (tmp_path / "map.json").write_text(to_json(decay_map(config="config.py")))
+    (tmp_path / "scan.json").write_text(SCAN)
+    return here
+
+
+def test_commands_are_found() -> None:
+    assert set(WITH_FORMATS) == {*CALLS, "suggest", "schedule", "scan"}
+
+
+@pytest.mark.parametrize("command", WITH_FORMATS)
+def test_help_and_completion_name_what_is_taken(command: str, here: Run) -> None:
+    shown = " ".join(here(command, "--help", COLUMNS="100").out.split())
+    told = re.search(r"--format FORMAT (.*?)\. \[default: rich on a terminal, else text\]", shown)
+    assert told is not None
+    assert tuple(re.split(r", | or ", told[1])) == formats_of(command)
+    assert tuple(completed(command)("")) == formats_of(command)
+    assert outputs_of(command)("j") == [f"{name}=" for name in formats_of(command) if name.startswith("j")]
+    # What the shell's request reaches, and not only what it is made of.
+    option = next(one for one in commands()[command].params if "--format" in one.opts)
+    context = commands()[command].make_context(command, [], resilient_parsing=True)
+    assert [one.value for one in option.shell_complete(context, "")] == [*formats_of(command)]
+
+
+@pytest.mark.parametrize("command", WITH_FORMATS)
+@pytest.mark.parametrize("format_name", [*FORMATS, "nosuch"])
+def test_what_is_refused_is_told_with_what_is_taken(command: str, format_name: str, project: Run) -> None:
+    if format_name in formats_of(command):
+        check_format(format_name, command=command)
+        return
+    target = [] if command == "doctor" else ["map.json"]
+    result = project(command, *CALLS.get(command, target), "--format", format_name)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.rstrip().endswith(f" {', '.join(formats_of(command))}"), result.err
+    assert result.err.startswith("lrdecay: --format: ")
+
+
+@pytest.mark.parametrize(("command", "format_name"), [(each, name) for each in CALLS for name in formats_of(each)])
+def test_what_is_offered_is_written(command: str, format_name: str, project: Run) -> None:
+    result = project(command, *CALLS[command], "--format", format_name)
+    assert result.code == 0, result.err
+    assert result.err == ""
+    assert result.out or format_name in ("github", "ndjson")
+
+
+def test_a_format_of_others_names_them(project: Run) -> None:
+    said = project("inspect", "map.json", "--format", "sarif").err
+    assert said == "lrdecay: --format: sarif is for check; inspect writes rich, text, json, markdown, csv, html\n"
+    assert "ndjson is for scan, merge and check; " in project("inspect", "map.json", "--format", "ndjson").err
