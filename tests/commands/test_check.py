@@ -193,3 +193,12 @@ def test_the_day_can_be_set(maps: Path, here: Run) -> None:
     assert "LRD903 suppression-expired: LRD301 was suppressed until 2027-01-31" in late.out
     odd = here("check", *ONLY, maps / "wrong.json", LRDECAY_TODAY="tomorrow")
     assert (odd.code, odd.err) == (2, "lrdecay: LRDECAY_TODAY: 'tomorrow' is no date; write it as 2027-01-31\n")
+
+
+def test_a_file_is_counted_once_whatever_it_is_called(maps: Path, here: Run) -> None:
+    wrong = maps / "wrong.json"
+    once = here("check", "maps/wrong.json", *ONLY)
+    assert (
+        here("check", "maps/wrong.json", "./maps/wrong.json", wrong, "maps/../maps/wrong.json", *ONLY).out == once.out
+    )
+    assert once.out.splitlines()[-1].endswith("in 1 config")

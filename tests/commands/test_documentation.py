@@ -15,10 +15,11 @@ from lrdecay_cli.app.main import run
 from lrdecay_cli.openmmlab.building import build_model, build_optimizer, training_scope
 from lrdecay_cli.openmmlab.config_file import load_config
 from lrdecay_cli.rules.example_base import BASE
-from tests.commands.test_help import commands
+from tests.commands.test_help import commands, examples
 
 ROOT = Path(__file__, "../../..").resolve()
 PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
+HELP = " --help"
 # They take a whole zoo, a cluster or another repository, and are run by tests of their own; here they are parsed.
 ELSEWHERE = re.compile(r"mmdet::|--dask|doctor --full|git worktree|\.\./main|--shard|^lrdecay merge")
 # A third stage for which the base's num_layers is wrong: there is something to find and to suggest.
@@ -31,13 +32,15 @@ train_dataloader = dict(batch_size=2)
 
 
 def shown(page: str) -> list[str]:
-    """Every command of a page's console blocks, in order, without the comment behind it."""
+    """Every command of a page's console blocks, in order, without the comment behind it; of a help, its examples."""
+    if page.endswith(HELP):
+        return examples(page.removesuffix(HELP))
     text = (ROOT / page).read_text(encoding="utf-8")
     lines = [line for block in re.findall(r"^```console\n(.*?)^```", text, re.M | re.S) for line in block.splitlines()]
     return [re.split(r"\s{2,}#", line.removeprefix("$ "))[0].strip() for line in lines if line.startswith("$ ")]
 
 
-ALL = [(page, command) for page in PAGES for command in shown(page)]
+ALL = [(page, command) for page in (*PAGES, *(f"{name}{HELP}" for name in commands())) for command in shown(page)]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import typer
 
 from lrdecay_cli.app.arguments import spread_cfg_options
 from lrdecay_cli.app.cli import command_line
-from tests.commands.running import lrdecay
+from tests.commands.running import Run, lrdecay
 
 README = Path(__file__, "../../../README.md").resolve().read_text(encoding="utf-8")
 # "lrdecay: error" and "lrdecay_cli" are no calls, neither is "lrdecay" in a sentence.
@@ -74,3 +74,23 @@ def test_help_names_every_option(name: str) -> None:
     shown = lrdecay(name, "--help")
     assert shown.code == 0
     assert options(commands()[name]) <= {*re.findall(r"(?<![\w-])--?[a-z][a-z-]*", shown.out)}
+
+
+def examples(name: str) -> list[str]:
+    """The calls that the help of a command shows."""
+    text = commands()[name].help or ""
+    return [line.strip() for line in text.splitlines() if line.strip().startswith("lrdecay ")]
+
+
+@pytest.mark.parametrize("name", commands())
+def test_help_has_examples_and_fits_a_terminal(name: str, here: Run) -> None:
+    assert len(examples(name)) >= 2
+    shown = here(name, "--help", COLUMNS="80").out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert all(f"\n  {example}\n" in shown for example in examples(name))
+
+
+def test_the_list_of_commands_is_not_cut(here: Run) -> None:
+    shown = here("--help", COLUMNS="80").out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "..." not in shown.partition("Commands:")[2]
