@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lrdecay_cli.domain.errors import LrdecayError
 
@@ -39,27 +39,26 @@ def as_key(name: str) -> str:
 def meant(word: str, names: Iterable[str]) -> list[str]:
     """Up to three of ``names`` that ``word`` may stand for, the likeliest first; empty if none is like it.
 
-    Of the first kind that there is: the same but for case, hyphens and blanks; the word begins the name, or stands in
-    it as whole words (``scale`` in ``lr_scale``); it is its initials (``wd``); a slip of the hand, which is an edit for
-    every three characters; an abbreviation (``params``). In the end a plural is as good as its singular.
+    Of the first kind that there is: the same but for case, hyphens and blanks, or but for a plural; the word begins
+    the name, or stands in it as whole words (``scale`` in ``lr_scale``); it is its initials (``wd``); a slip of the
+    hand, which is an edit for every three characters; an abbreviation (``params``).
     """
     typed = _words(word)
-    if not typed:
-        return []
-    spelled = [(name, _words(name)) for name in dict.fromkeys(names)]
+    spelled = [(name, _words(name)) for name in dict.fromkeys(names)] if typed else []
+    found = next(filter(None, _kinds(typed, spelled)), [])
+    return list(dict.fromkeys(found))[:_MOST]
+
+
+def _kinds(typed: str, spelled: Sequence[tuple[str, str]]) -> Iterator[list[str]]:
     singular = typed.removesuffix("s") or typed
+    yield [name for name, words in spelled if words == typed]
+    yield [name for name, words in spelled if words.removesuffix("s") == singular]
     begun = [name for name, words in spelled if words.startswith(typed)]
     within = [name for name, words in spelled if f" {singular} " in f" {words} ".replace("s ", " ")]
-    for likely in (
-        [name for name, words in spelled if words == typed],
-        [*sorted(begun, key=len), *sorted(within, key=len)],
-        [name for name, words in spelled if "".join(part[0] for part in words.split()) == typed],
-        _slips(typed, spelled),
-        [name for name, words in spelled if len(words) <= _SHORT and _abbreviates(singular, words)],
-    ):
-        if likely:
-            return list(dict.fromkeys(likely))[:_MOST]
-    return []
+    yield [*sorted(begun, key=len), *sorted(within, key=len)]
+    yield [name for name, words in spelled if "".join(part[0] for part in words.split()) == typed]
+    yield _slips(typed, spelled)
+    yield [name for name, words in spelled if len(words) <= _SHORT and _abbreviates(singular, words)]
 
 
 def _words(name: str) -> str:

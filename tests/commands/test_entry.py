@@ -85,11 +85,14 @@ def test_without_torch_a_config_says_what_to_install(tmp_path: Path) -> None:
                 and not (site / entry.name).exists()
             ):
                 (site / entry.name).symlink_to(entry)
+    (tmp_path / "config.py").touch()
     script = (
         f"import sys\nsys.path[:0] = [{str(SAMPLES.parent)!r}, {str(site)!r}]\n"
         "from lrdecay_cli.app.main import run\nsys.exit(run(['inspect', 'config.py']))"
     )
-    done = subprocess.run([sys.executable, "-S", "-I", "-c", script], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-S", "-I", "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
     assert done.returncode == 2
     assert done.stderr == (
         "lrdecay: config.py: a config needs torch and mmengine, not installed here; "

@@ -31,6 +31,8 @@ RULE_NAMES = [rule.name for rule in RULES]
         # Plurals, initials, abbreviations.
         ("layers", VIEWS, ["layer"]),
         ("params", VIEWS, ["parameter"]),
+        ("lrs", ASPECTS, ["lr"]),
+        ("map", ["maps", "map_file"], ["maps"]),
         ("wd", ASPECTS, ["weight_decay"]),
         ("md", FORMATS, ["markdown"]),
         # A slip of the hand: a letter too many, too few, another, two swapped.

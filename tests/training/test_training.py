@@ -13,6 +13,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from lrdecay_cli.analysis.diff import diff
+from lrdecay_cli.domain.change import ASPECTS
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files.json_text import to_json
@@ -178,22 +179,21 @@ def test_only_the_first_rank_writes_and_logs(tmp_path: Path, convnext_map: Group
     assert all(group.name in logger.lines[0] for group in convnext_map.groups)
 
 
+OPTIONS = "one of baseline, only, rtol, select, ignore, fail_on, filename, priority"
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"baselin": "a.json"}, "ParamGroupAuditHook: unknown option 'baselin'; did you mean 'baseline'?"),
-        (
-            {"x": 1},
-            "ParamGroupAuditHook: unknown option 'x'; allowed:"
-            " baseline, only, rtol, select, ignore, fail_on, filename, priority",
-        ),
+        ({"baselin": "a.json"}, f"ParamGroupAuditHook: unknown option 'baselin'; did you mean baseline? {OPTIONS}"),
+        ({"x": 1}, f"ParamGroupAuditHook: unknown option 'x'; {OPTIONS}"),
         (
             {"fail_on": "fatal"},
             "ParamGroupAuditHook.fail_on: unknown severity 'fatal'; one of info, warning, error",
         ),
         ({"select": ["LRD30"], "ignore": ["LRD3011"]}, "--ignore: no rule 'LRD3011'; did you mean LRD301?"),
-        ({"baseline": "missing.json"}, "missing.json: no such file"),
-        ({"only": ["lrs"]}, "--only: no aspect 'lrs'; did you mean 'lr'?"),
+        ({"baseline": "missing.json"}, "missing.json: no such file; check the path"),
+        ({"only": ["lrs"]}, f"--only: no aspect 'lrs'; did you mean lr? one of {', '.join(ASPECTS)}"),
     ],
 )
 def test_options_that_are_refused(options: dict[str, Any], line: str) -> None:
