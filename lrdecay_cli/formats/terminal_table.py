@@ -53,8 +53,7 @@ def table_lines(table: Table, fitting: Fitting, width: int, styled: Ink) -> Iter
         styled: puts styles on texts.
     """
     if table.title:
-        for line in folded(printable(table.title), width):
-            yield styled(line, "italic")
+        yield from folded(printable(table.title), width)
     columns = [(index, table.columns[index]) for index in fitting.columns]
     sides: list[tuple[int, bool]] = []
     for (_, column), width in zip(columns, fitting.widths, strict=True):

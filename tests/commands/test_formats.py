@@ -81,3 +81,13 @@ def test_a_format_of_others_names_them(project: Run) -> None:
     said = project("inspect", "map.json", "--format", "sarif").err
     assert said == "lrdecay: --format: sarif is for check; inspect writes rich, text, json, markdown, csv, html\n"
     assert "ndjson is for scan, merge and check; " in project("inspect", "map.json", "--format", "ndjson").err
+
+
+def test_the_page_of_commands_has_the_formats_of_each() -> None:
+    page = Path(__file__, "../../../docs/commands.md").resolve().read_text(encoding="utf-8")
+    rows = re.findall(r"^  \| (.+?) \| (?:also )?(`.+`) \|$", page, re.MULTILINE)
+    told = {names: re.findall(r"`(\w+)`", listed) for names, listed in rows}
+    common = told.pop("all that report")
+    for command in WITH_FORMATS:
+        more = next((listed for names, listed in told.items() if f"`{command}`" in names), [])
+        assert sorted([*common, *more]) == sorted(formats_of(command)), command
