@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import StringIO
 
 from rich.console import Console
@@ -15,7 +15,7 @@ from lrdecay_cli.formats.fitting import fit
 from lrdecay_cli.formats.folding import folded, indented
 from lrdecay_cli.formats.numbers import printable
 from lrdecay_cli.formats.terminal_chart import chart_rows
-from lrdecay_cli.formats.terminal_table import RAMP, ink, table_lines
+from lrdecay_cli.formats.terminal_table import RAMP, Ink, ink, table_lines
 
 _LEVELS = {"info": "blue", "warning": "bold yellow", "error": "bold red"}
 _NAMED_LINES = 8
@@ -50,18 +50,24 @@ def render(report: Report, canvas: Canvas) -> str:
         console.print()
     for note in report.notes:
         error = "error: " if note.level == "error" else ""
-        console.print(Text(f"{error}{note.text}", style="" if note.level == "info" else "bold red"))
+        _print_lines(
+            out, folded(f"{error}{note.text}", console.width), "" if note.level == "info" else "bold red", styled
+        )
         for detail in map(printable, note.details):
-            lines = [f"  {detail}"] if note.to_copy else indented(detail, console.width, 2)
-            console.print(Text("\n".join(lines), style="dim"), soft_wrap=True)
+            _print_lines(out, [f"  {detail}"] if note.to_copy else indented(detail, console.width, 2), "dim", styled)
     if report.code:
         console.print()
         # The terminal wraps it, so that it is copied as it is.
         console.print(Text(report.code.rstrip(), style="cyan"), soft_wrap=True)
     console.print()
-    console.print(Text(report.summary, style="bold"))
+    _print_lines(out, folded(report.summary, console.width), "bold", styled)
     text = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
     return text.strip("\n") + "\n"
+
+
+def _print_lines(out: StringIO, lines: Iterable[str], style: str, styled: Ink) -> None:
+    """Lines that are folded already: there may be tens of thousands of them."""
+    out.writelines(f"{styled(line, style)}\n" for line in lines)
 
 
 def _print_chart(console: Console, chart: Chart) -> None:
