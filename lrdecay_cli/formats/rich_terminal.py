@@ -49,10 +49,8 @@ def render(report: Report, canvas: Canvas) -> str:
     if report.notes:
         console.print()
     for note in report.notes:
-        error = "error: " if note.level == "error" else ""
-        _print_lines(
-            out, folded(f"{error}{note.text}", console.width), "" if note.level == "info" else "bold red", styled
-        )
+        text = printable(f"{'error: ' if note.level == 'error' else ''}{note.text}")
+        _print_lines(out, folded(text, console.width), "" if note.level == "info" else "bold red", styled)
         for detail in map(printable, note.details):
             _print_lines(out, [f"  {detail}"] if note.to_copy else indented(detail, console.width, 2), "dim", styled)
     if report.code:
@@ -60,7 +58,7 @@ def render(report: Report, canvas: Canvas) -> str:
         # The terminal wraps it, so that it is copied as it is.
         console.print(Text(report.code.rstrip(), style="cyan"), soft_wrap=True)
     console.print()
-    _print_lines(out, folded(report.summary, console.width), "bold", styled)
+    _print_lines(out, folded(printable(report.summary), console.width), "bold", styled)
     text = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
     return text.strip("\n") + "\n"
 
