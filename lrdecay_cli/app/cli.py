@@ -66,5 +66,5 @@ def _lrdecay(
 ) -> None:
     """Show, compare and guard the parameter groups of OpenMMLab training configs.
 
-    Exit codes: 0 clean or identical, 1 different, 2 could not judge, 130 interrupted.
+    Exit codes: 0 clean or identical, 1 findings or different, 2 could not judge, 130 interrupted.
     """

@@ -83,15 +83,17 @@ def settings_files(incomplete: str) -> list[str]:
 
 
 def rules(incomplete: str) -> list[tuple[str, str]]:
-    """Rule codes, and what they find, for the last of several behind commas."""
+    """Rule codes with their names, or names with their codes, for the last of several behind commas."""
     from lrdecay_cli.rules import RULES
 
     before, comma, last = incomplete.rpartition(",")
     # In the case that it is typed in, since a shell replaces nothing of that.
+    codes = [(rule.code, rule.name) for rule in RULES]
+    words = codes if "LRD".startswith(last.upper()[:3]) else [(name, code) for code, name in codes]
     return [
-        (f"{before}{comma}{last}{rule.code[len(last) :]}", rule.name)
-        for rule in RULES
-        if rule.code.lower().startswith(last.lower())
+        (f"{before}{comma}{last}{word[len(last) :]}", other)
+        for word, other in words
+        if word.lower().startswith(last.lower())
     ]
 
 

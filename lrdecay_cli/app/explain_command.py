@@ -12,8 +12,8 @@ from lrdecay_cli.app.options import (
     Color,
     Device,
     Exact,
-    NamedBy,
     FormatName,
+    NamedBy,
     NoCache,
     NoSettings,
     Outputs,
@@ -29,7 +29,7 @@ def explain(
         str,
         typer.Argument(
             metavar="CONFIG",
-            autocompletion=completion.configs,
+            autocompletion=completion.configs_and_checkpoints,
             help="A config, an exported map (.json) or a checkpoint (.pth); - is a map on stdin.",
         ),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
@@ -14,6 +15,7 @@ from lrdecay_cli.domain.spelling import not_one_of
 
 _TABLES: dict[str, type[Assertion | StatedSuppression]] = {"assert": Assertion, "suppress": StatedSuppression}
 _HIDDEN = frozenset({"source", "place", "line", "comment"})
+_NO_CHOICE = re.compile("Invalid enum value '(.*?)'")
 _OPTIONS = tuple(field.encode_name for field in msgspec.structs.fields(Options))
 
 
@@ -48,7 +50,7 @@ def option_value(key: str, text: str, where: str) -> Any:
     try:
         return msgspec.convert(value, field.type, strict=False)
     except msgspec.ValidationError as error:
-        raise LrdecayError(_problem(error), where=where, remedy=_choices(Options, key)) from error
+        raise _refusal(error, Options, key, where) from error
 
 
 def _toml(raw: bytes, path: str) -> dict[str, Any]:
@@ -125,9 +127,14 @@ def _converted(values: dict[str, Any], kind: type[Any], where: str) -> Any:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         place = str(error).partition(" - at ")[2].strip("`").removeprefix("$").removeprefix(".")
-        raise LrdecayError(
-            _problem(error), where=f"{where}{place}".rstrip("."), remedy=_choices(kind, place)
-        ) from error
+        raise _refusal(error, kind, place, f"{where}{place}".rstrip(".")) from error
+
+
+def _refusal(error: msgspec.ValidationError, kind: type[Any], key: str, where: str) -> LrdecayError:
+    words = _choices(kind, key)
+    if unknown := _NO_CHOICE.match(str(error)):
+        return not_one_of(f"unknown choice {unknown[1]!r}", unknown[1], words, where=where)
+    return LrdecayError(_problem(error), where=where, remedy=f"one of {', '.join(words)}" if words else "")
 
 
 def _problem(error: msgspec.ValidationError) -> str:
@@ -135,11 +142,11 @@ def _problem(error: msgspec.ValidationError) -> str:
     return problem[:1].lower() + problem[1:]
 
 
-def _choices(kind: type[Any], key: str) -> str:
+def _choices(kind: type[Any], key: str) -> list[str]:
     """The words that a key takes, where it takes only some."""
     for field in msgspec.structs.fields(kind):
         if field.encode_name == key:
             words = [word for part in get_args(field.type) for word in get_args(part) if isinstance(word, str)]
             words += [word for word in get_args(field.type) if isinstance(word, str)]
-            return f"one of {', '.join(words)}" if words else ""
-    return ""
+            return words
+    return []

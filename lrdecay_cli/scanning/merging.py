@@ -19,7 +19,7 @@ def read_scan(path: str) -> Scan:
         problem, _, where = str(error).partition(" - at ")
         place = where.strip("`")
         raise LrdecayError(
-            f"is no scan: {problem[:1].lower()}{problem[1:]}",
+            f"is no scan: {problem if problem.startswith('JSON') else problem[:1].lower() + problem[1:]}",
             where=f"{path}: {place}" if place else path,
             remedy="make it with lrdecay scan --format json",
         ) from error

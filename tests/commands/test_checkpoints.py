@@ -49,6 +49,11 @@ def test_inspect_says_where_names_and_numbers_are_from(unnamed: Run, named: Run,
     assert "backbone.stages.2.{0-2}.*" in recorded
 
 
+def test_explain_takes_the_config_that_names_them(unnamed: Run, tmp_path: Path) -> None:
+    text = text_of(tmp_path, "explain", unnamed.checkpoint, "*.bias", "--config", unnamed.config)
+    assert re.search(r"^\d+ tensors explained: \d+ observed", text, re.M), text
+
+
 def test_a_map_names_a_checkpoint_as_its_config_does(unnamed: Run, tmp_path: Path) -> None:
     exported, json_map = tmp_path / "config.json", tmp_path / "checkpoint.json"
     assert run(["inspect", str(unnamed.config), "-o", f"json={exported}"]) == 0

@@ -68,6 +68,8 @@ OFFERED = [
     ("check mine.py --ignore LRD301,lrd2", ["LRD301,lrd201"], ["lrd201"]),
     ("check mine.py --fail-on w", ["warning"], ["error"]),
     ("rule LRD9", ["LRD901"], ["LRD101"]),
+    ("rule scale-a", ["scale-above-one"], ["LRD301"]),
+    ("check mine.py --select LRD3,layer-g", ["LRD3,layer-gap"], []),
 ]
 
 

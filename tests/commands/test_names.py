@@ -24,6 +24,8 @@ def project(tmp_path: Path, here: Run) -> Run:
     }
     (tmp_path / "map.json").write_text(to_json(group_map(groups)))
     (tmp_path / "odd.toml").write_text('fail-onn = "warning"\n')
+    (tmp_path / "mild.toml").write_text('fail-on = "warn"\n')
+    (tmp_path / "rules.toml").write_text('select = ["num-layer"]\n')
     return here
 
 
@@ -57,6 +59,9 @@ SAID = [
     ("check map.json --select num-layer", "--select: no rule 'num-layer'; did you mean num-layers-does-not-fit or"),
     ("check map.json --ignore LRD999", "--ignore: no rule 'LRD999'; LRD901 to LRD904 begin with LRD9"),
     ("check map.json --settings odd.toml", "odd.toml: fail-onn: unknown key; did you mean fail-on? one of"),
+    ("check map.json --settings mild.toml", "mild.toml: fail-on: unknown choice 'warn'; did you mean warning? one of"),
+    ("check map.json --settings rules.toml", "rules.toml: select: no rule 'num-layer'; did you mean num-layers-does-"),
+    ("merge odd.toml", "odd.toml: is no scan: JSON is malformed"),
     ("check confgs", "confgs: no config there; did you mean configs?"),
     ("check confgs/resnet50.py", "confgs/resnet50.py: no config there; did you mean configs/resnet-50.py?"),
     ("check mmdet::convnxt", "mmdet::convnxt: no config there; did you mean mmdet::convnext?"),
@@ -104,6 +109,13 @@ def test_a_heading_that_is_nearly_another_key(project: Run) -> None:
 
 def test_aspects_as_headings(project: Run) -> None:
     assert project("diff", "map.json", "map.json", "--only", "lr scale,Weight Decay").code == 0
+
+
+def test_variables_too(project: Run) -> None:
+    said = project("check", "map.json", LRDECAY_FAIL_ON="warn").err
+    assert said.startswith("lrdecay: LRDECAY_FAIL_ON: unknown choice 'warn'; did you mean warning? one of"), said
+    said = project("rule", "LRD301", LRDECAY_FORMAT="jsn").err
+    assert said.startswith("lrdecay: LRDECAY_FORMAT: unknown format 'jsn'; did you mean json?"), said
 
 
 def test_rules_that_begin_so_are_listed(project: Run) -> None:

@@ -95,7 +95,7 @@ def test_which_file_counts(
         ("select = ['LRD3011']", {}, "lrdecay.toml: select: no rule 'LRD3011'; did you mean LRD301?"),
         ("format = 'jsn'", {}, "lrdecay.toml: format: unknown format 'jsn'; did you mean json? one of"),
         ("", {"LRDECAY_FORMAT": "jsn"}, "LRDECAY_FORMAT: unknown format 'jsn'; did you mean json? one of"),
-        ("", {"LRDECAY_FAIL_ON": "fatal"}, "LRDECAY_FAIL_ON: invalid enum value 'fatal'; one of info, warning, error"),
+        ("", {"LRDECAY_FAIL_ON": "fatal"}, "LRDECAY_FAIL_ON: unknown choice 'fatal'; one of info, warning, error"),
         ("", {"LRDECAY_JOBS": "many"}, "LRDECAY_JOBS: expected int, got str"),
         ("[[assert]]\nparameters = '*'\nlr = 'low'", {}, "lrdecay.toml: assert[0].lr: 'low' is no condition; for"),
         (

@@ -86,7 +86,7 @@ WRONG = {
     "range": ("jobs = 0", r"lrdecay\.toml: jobs: expected int >= 1"),
     "list": ("select = 'LRD2'", r"lrdecay\.toml: select: expected array, got str"),
     "item": ("select = ['LRD2', 3]", r"lrdecay\.toml: select\[1\]: expected str, got int"),
-    "choice": ("fail-on = 'eror'", r"fail-on: invalid enum value 'eror'; one of info, warning, error"),
+    "choice": ("fail-on = 'eror'", r"fail-on: unknown choice 'eror'; did you mean error\? one of info, warning, error"),
     "table": ("tool = {lrdecay = 3}", r"lrdecay\.toml: tool\.lrdecay: expected a table"),
     "both": ("jobs = 1\n[tool.lrdecay]\njobs = 2", r"lrdecay\.toml: jobs: settings stand at the top and in"),
     "one table": ("[assert]\nparameters = '*'", r"assert: expected an array of tables; \[\[assert\]\]"),
