@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import NamedTuple
 
 
-class Canvas(msgspec.Struct, frozen=True):
+# No msgspec record: --help, which names the formats, does without msgspec.
+class Canvas(NamedTuple):
     """The place a report goes to."""
 
     width: int | None = None
