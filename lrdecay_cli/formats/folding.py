@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from rich.cells import cell_len, get_character_cell_size
 
-# Where a line may end, best first, and how much of the line must be used for that.
-_ENDS = ((" ", 1 / 3), ("/", 1 / 3), (".,", 1 / 2), ("_-:=|&?)}]", 1 / 2))
-
-# However narrow the terminal is.
-_LEAST = 10
+# Where a line may end, best first, and how much of the line must be used for that. Not within 0.1, not in front of the
+# star of a pattern, which says nothing by itself.
+_ENDS = (
+    (re.compile(" "), 1 / 3),
+    (re.compile("/"), 1 / 3),
+    (re.compile(r"(?:,|(?<!\d)\.|\.(?!\d))(?!\*)"), 1 / 3),
+    (re.compile(r"[({\[=:|&?)}\]](?![,.)\]])"), 1 / 3),
+    (re.compile(r"[-_]|[a-z](?=[A-Z])"), 1 / 2),
+)
+LEAST = 10
+"""Cells of a line, however narrow the terminal is."""
 
 
 def folded(text: str, width: int) -> list[str]:
@@ -25,7 +32,7 @@ def folded(text: str, width: int) -> list[str]:
 
 def indented(text: str, width: int, indent: int) -> Iterator[str]:
     """The lines of ``text`` behind ``indent`` blanks, those after the first two cells further in."""
-    for number, line in enumerate(folded(text, max(_LEAST, width - indent - 2))):
+    for number, line in enumerate(folded(text, max(LEAST, width - indent - 2))):
         yield f"{' ' * (indent + 2 * (number > 0))}{line}"
 
 
@@ -43,12 +50,12 @@ def _room(text: str, width: int) -> int:
 
 def _end(text: str, most: int) -> int:
     """Behind which of the first ``most`` characters to break."""
-    for marks, least in _ENDS:
-        # A blank behind the last character is left out.
-        end = max(text.rfind(mark, 0, most + (mark == " ")) for mark in marks) + 1
-        if text[end : end + 1] == "*":
-            # The star of a pattern says nothing by itself.
-            end = max(text.rfind(mark, 0, end - 1) for mark in marks) + 1
-        if end > most * least:
-            return end
+    if text[most] == " ":
+        # It is left out.
+        return most
+    for mark, least in _ENDS:
+        # One character more, for what must not follow.
+        ends = [found.end() for found in mark.finditer(text, 0, most + 1) if found.end() <= most]
+        if ends and ends[-1] > most * least:
+            return ends[-1]
     return most

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from lrdecay_cli.domain.report import Chart, Page, Report, Section
 from lrdecay_cli.formats.canvas import Canvas
 from lrdecay_cli.formats.fitting import fit
-from lrdecay_cli.formats.folding import folded, indented
+from lrdecay_cli.formats.folding import LEAST, folded, indented
 from lrdecay_cli.formats.numbers import printable
 from lrdecay_cli.formats.terminal_chart import chart_rows
 from lrdecay_cli.formats.terminal_table import RAMP, Ink, ink, table_lines
@@ -127,7 +126,8 @@ def _print_section(console: Console, section: Section) -> None:
     for item in section.items:
         head = Text.assemble((f"{item.level:<8}", _LEVELS[item.level]), (printable(item.label), "bold"))
         console.print(head)
-        console.print(Padding(Text(printable(item.text)), (0, 0, 0, _INDENT)))
+        for line in folded(printable(item.text), max(LEAST, console.width - _INDENT)):
+            console.print(Text(f"{' ' * _INDENT}{line}"), soft_wrap=True)
         for detail in item.details:
             lines = indented(printable(detail), console.width, _INDENT)
             console.print(Text("\n".join(lines), "cyan"), soft_wrap=True)
@@ -138,6 +138,6 @@ def _print_facts(console: Console, facts: Sequence[tuple[str, str]], indent: int
     """Labels, and beside the longest of them the values, folded."""
     beside = max((len(printable(label)) for label, _ in facts), default=0) + 2
     for label, value in facts:
-        for number, line in enumerate(folded(printable(value), max(10, console.width - indent - beside))):
+        for number, line in enumerate(folded(printable(value), max(LEAST, console.width - indent - beside))):
             head = "" if number else printable(label)
             console.print(Text.assemble(" " * indent, (f"{head:<{beside}}", "dim"), line), soft_wrap=True)
