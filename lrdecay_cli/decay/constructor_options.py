@@ -13,6 +13,7 @@ from lrdecay_cli.decay.options import (
     DecayOptions,
     DecayType,
     closest,
+    options_given,
     read_decay_rate,
     read_decay_type,
     read_num_layers,
@@ -56,7 +57,7 @@ class ConstructorOptions:
         Raises:
             DecayError: an option is missing, unknown or cannot be used, with the key and what is allowed.
         """
-        given = paramwise_cfg or {}
+        given = options_given(paramwise_cfg)
         strict = _flag(given, "strict_compat")
         passed_over = tuple(_unread(given, strict))
         num_layers = given.get("num_layers", AUTO)

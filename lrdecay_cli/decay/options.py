@@ -37,12 +37,20 @@ class DecayOptions:
         Raises:
             DecayError: an option is missing or cannot be used, with the key and what is allowed.
         """
-        given = paramwise_cfg or {}
+        given = options_given(paramwise_cfg)
         return cls(
             num_layers=read_num_layers(_required(given, "num_layers")),
             decay_rate=read_decay_rate(given),
             decay_type=read_decay_type(given.get("decay_type", "layer_wise")),
         )
+
+
+def options_given(paramwise_cfg: object) -> Mapping[str, Any]:
+    """The options in a ``paramwise_cfg``, none if it is empty. Raises DecayError for what is no dict."""
+    given = paramwise_cfg or {}
+    if not isinstance(given, Mapping):
+        raise DecayError(f"it is a {type(given).__name__}, not a dict", where=SECTION, remedy="write dict(...)")
+    return given
 
 
 def read_decay_rate(given: Mapping[str, Any]) -> int | float:
@@ -51,8 +59,6 @@ def read_decay_rate(given: Mapping[str, Any]) -> int | float:
 
 
 def _required(given: Mapping[str, Any], key: str) -> Any:
-    if not isinstance(given, Mapping):
-        raise DecayError(f"it is a {type(given).__name__}, not a dict", where=SECTION, remedy="write dict(...)")
     if given.get(key) is not None:
         return given[key]
     if key in given:

@@ -85,6 +85,14 @@ def check_trainable(config: Config, where: str) -> None:
         )
     if not isinstance(wrapper, Mapping):
         raise LrdecayError(f"optim_wrapper is a {type_name(type(wrapper))}, not a dict", where=where, settled=True)
+    optimizer = wrapper.get("optimizer")
+    if optimizer is not None and not isinstance(optimizer, Mapping):
+        raise LrdecayError(
+            f"optim_wrapper.optimizer is a {type_name(type(optimizer))}, not a dict",
+            where=where,
+            remedy="write optimizer=dict(type=..., lr=...)",
+            settled=True,
+        )
     scope = config.get("default_scope")
     if scope is not None and not isinstance(scope, str):
         raise LrdecayError(f"default_scope is a {type_name(type(scope))}, not a string", where=where, settled=True)

@@ -45,13 +45,6 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):  # type
         # mmengine's own checks are of options that are not taken here, or that are checked with better words.
         ConstructorOptions.from_paramwise_cfg(self.paramwise_cfg)
 
-    def __call__(self, model: nn.Module) -> Any:
-        """Make the optimizer wrapper for ``model``, or for ``model.module`` if there is one."""
-        if not self.paramwise_cfg:
-            # mmengine would leave the parameters as they are.
-            ConstructorOptions.from_paramwise_cfg(None)
-        return super().__call__(model)
-
     def add_params(self, params: list[dict[str, Any]], module: nn.Module, **_kwargs: Any) -> None:
         """Append the groups of ``module``, the whole model, to ``params``."""
         plan = plan_for(module, self.optimizer_cfg, self.paramwise_cfg)

@@ -41,9 +41,30 @@ CONFIGS = {
     "no model": ("lr = 1\n", r"config has no 'model'"),
     "no optim_wrapper": (CONV, r"config has no 'optim_wrapper'"),
     "old style optimizer": (CONV + "optimizer = dict(type='SGD', lr=1)\n", r"'optimizer' is the mmcv 1 style"),
+    "optim_wrapper": (CONV + "optim_wrapper = [dict(type='OptimWrapper')]\n", r"optim_wrapper is a list, not a dict"),
+    "optimizer": (
+        CONV + "optim_wrapper = dict(optimizer='AdamW')\n",
+        r"optim_wrapper\.optimizer is a str, not a dict; write optimizer=dict",
+    ),
+    "default_scope": (
+        CONV.replace('"mmpretrain"\n', '["mmpretrain"]\n') + ADAMW.format(""),
+        r"default_scope is a list, not a string",
+    ),
+    "no module": (
+        'model = dict(type="collections.OrderedDict", a=1)\n' + ADAMW.format(""),
+        r"model does not build: TypeError: OrderedDict is not a torch\.nn\.Module",
+    ),
+    "lazy module": (
+        'model = dict(type="torch.nn.LazyLinear", out_features=2)\n' + ADAMW.format(""),
+        r"weight has no shape before the model is run: .*give the module its input size",
+    ),
     "unknown model": (
         CONV.replace('"mmpretrain.ConvNeXt"', '"mmpretrain.ConvNext"') + ADAMW.format(""),
         r"unknown model 'mmpretrain\.ConvNext' at model\.backbone\.type .*did you mean ConvNeXt\?",
+    ),
+    "unknown model, nothing like it": (
+        CONV.replace('"mmpretrain.ConvNeXt"', '"Zzqqx"') + ADAMW.format(""),
+        r"unknown model 'Zzqqx' at model\.backbone\.type .*; is it spelled right, and is its module in custom_imports\?",
     ),
     "other scope": (
         CONV.replace('default_scope = "mmpretrain"', "").replace("mmpretrain.Image", "Image") + ADAMW.format(""),
@@ -86,6 +107,10 @@ CONFIGS = {
         ),
         r"asks for get_layer_depth, which MobileNetV2 does not have; .*with layers, or custom_keys",
     ),
+    "unknown wrapper in mmpretrain": (
+        CONV + ADAMW.format(', type="AmpOptimWraper"'),
+        r"'AmpOptimWraper' at optim_wrapper\.type .*did you mean AmpOptimWrapper\?",
+    ),
     "unknown optimizer": (
         CONV + ADAMW.format("").replace("AdamW", "AdamX"),
         r"unknown optimizer 'AdamX' .*did you mean Adam",
@@ -95,10 +120,25 @@ CONFIGS = {
         r"model does not build at model\.backbone \(ConvNeXt\): TypeError: .*depht",
     ),
     "raises when loaded": ("raise RuntimeError('by design')\n", r"config does not load: RuntimeError: by design"),
+    "raises a syntax error": ("raise SyntaxError('by design')\n", r"config\.py: Python syntax error: by design"),
+    "calls what it imports": (
+        "from torch import nn\nmodel = nn.Linear(2, 2)\n",
+        r"config does not load: an import makes it a lazy config, .*; call it by __import__, or in a module",
+    ),
+    # The place of the type is looked for, and in the way is a name that cannot be imported.
+    "imports what is not there": (
+        "from torch.nn import Linear\nfrom nowhere import Metric\n"
+        "model = dict(type=Linear, in_features='x', out_features=1)\nval_evaluator = Metric\n" + ADAMW.format(""),
+        r"model does not build in Linear: TypeError: ",
+    ),
     "exits when loaded": ("import sys\nsys.exit(0)\n", r"config does not load: it calls sys\.exit\(0\)"),
     "custom import": (
         'custom_imports = dict(imports=["no_such_plugin"])\n',
         r"custom_imports \['no_such_plugin'\]: No module named 'no_such_plugin'; .*PYTHONPATH",
+    ),
+    "custom import of an installed package": (
+        'custom_imports = dict(imports=["mmengine.nothing_here"])\n',
+        r"custom_imports \['mmengine\.nothing_here'\]: No module named 'mmengine\.nothing_here'\n",
     ),
     "unknown decay_type": (
         decay("num_layers=6, decay_rate=0.7, decay_type='vit_wise'"),
@@ -134,6 +174,16 @@ def test_config(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capf
     monkeypatch.chdir(tmp_path)
     code = run(["inspect", "config.py"])
     assert_one_line(Result(code, *capfd.readouterr()), pattern)
+
+
+@pytest.mark.parametrize("option", ["a=[1,2", "a=[1,(2]", "model.backbone.depths=(3,3"])
+def test_cfg_options_that_cannot_be_read(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.py").write_text(GOOD)
+    monkeypatch.chdir(tmp_path)
+    code = run(["inspect", "config.py", "--cfg-options", option])
+    assert_one_line(Result(code, *capfd.readouterr()), rf"--cfg-options: cannot read '{re.escape(option)}' \(Imbalanced")
 
 
 USAGE = {

@@ -9,7 +9,7 @@ import pytest
 import tests.openmmlab.plain  # noqa: F401  (silences mmengine's log)
 from lrdecay_cli.decay import DecayError
 from lrdecay_cli.training import LayerDecayOptimWrapperConstructor
-from tests.openmmlab.constructing import Detector, Plain, Reporting, build, groups_of
+from tests.openmmlab.constructing import OPTIMIZER, Detector, Plain, Reporting, build, groups_of
 
 
 class Inconsistent(Plain):
@@ -79,6 +79,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         r" write layers=['patch_embed', r'blocks\.(\d+)', 'norm'], from the stem up",
     ),
 }
+
+
+@pytest.mark.parametrize("given", ["decay_rate=0.7", ["decay_rate"], 0.7])
+def test_options_that_are_no_dict(given: object) -> None:
+    with pytest.raises(DecayError) as caught:
+        LayerDecayOptimWrapperConstructor({"type": "OptimWrapper", "optimizer": dict(OPTIMIZER)}, given)
+    assert str(caught.value) == f"paramwise_cfg: it is a {type(given).__name__}, not a dict; write dict(...)"
 
 
 @pytest.mark.parametrize(("paramwise_cfg", "line"), REFUSED.values(), ids=REFUSED)
