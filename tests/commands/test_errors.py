@@ -64,7 +64,7 @@ CONFIGS = {
     ),
     "unknown model, nothing like it": (
         CONV.replace('"mmpretrain.ConvNeXt"', '"Zzqqx"') + ADAMW.format(""),
-        r"unknown model 'Zzqqx' at model\.backbone\.type .*; is it spelled right, and is its module in custom_imports\?",
+        r"unknown model 'Zzqqx' at model\.backbone\.type .*; is it spelled right, and is its module in custom_im",
     ),
     "other scope": (
         CONV.replace('default_scope = "mmpretrain"', "").replace("mmpretrain.Image", "Image") + ADAMW.format(""),
@@ -183,7 +183,8 @@ def test_cfg_options_that_cannot_be_read(
     (tmp_path / "config.py").write_text(GOOD)
     monkeypatch.chdir(tmp_path)
     code = run(["inspect", "config.py", "--cfg-options", option])
-    assert_one_line(Result(code, *capfd.readouterr()), rf"--cfg-options: cannot read '{re.escape(option)}' \(Imbalanced")
+    said = rf"--cfg-options: cannot read '{re.escape(option)}' \(Imbalanced brackets"
+    assert_one_line(Result(code, *capfd.readouterr()), said)
 
 
 USAGE = {

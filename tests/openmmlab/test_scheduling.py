@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import re
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mmengine.config import Config
+from mmengine.registry import DATASETS
 
 from lrdecay_cli.analysis.run_length import run_length
 from lrdecay_cli.analysis.schedule import schedule_of
@@ -125,7 +127,8 @@ def test_each_optimizer_has_its_own_schedulers(tmp_path: Path) -> None:
         head=dict(optimizer=ADAM),
     )
     by_name = dict(
-        backbone=[WARM_UP, dict(type="MultiStepLR", milestones=[3])],
+        # AdamW has no momentum to be followed.
+        backbone=[WARM_UP, dict(type="MultiStepLR", milestones=[3]), dict(type="LinearMomentum", end=3)],
         head=dict(type="PolyLR", by_epoch=False, power=0.9),
     )
     check_against_training(written(tmp_path, EPOCHS, wrapper, by_name, "TwoHeadedToy"), tmp_path)
@@ -135,6 +138,56 @@ def test_both_optimizers_share_the_schedulers(tmp_path: Path) -> None:
     wrapper = dict(constructor="OneForEach", backbone=dict(optimizer=SGD), head=dict(optimizer=ADAM))
     path = written(tmp_path, EPOCHS, wrapper, SCHEDULES["cosine with eta_min"], "TwoHeadedToy")
     check_against_training(path, tmp_path)
+
+
+@pytest.mark.parametrize("scheduled", ["momentum", "lr"])
+def test_groups_of_other_betas_keep_theirs(scheduled: str, tmp_path: Path) -> None:
+    schedulers = {"momentum": SCHEDULES["momentum"], "lr": SCHEDULES["cosine with eta_min"]}[scheduled]
+    wrapper = dict(constructor="BetasOfItsOwn", optimizer=ADAM, paramwise_cfg=LAYERS)
+    check_against_training(written(tmp_path, EPOCHS, wrapper, schedulers), tmp_path)
+
+
+def test_classes_take_the_place_of_names(tmp_path: Path) -> None:
+    """As a lazy config gives them."""
+    path = tmp_path / "lazy.py"
+    path.write_text(LAZY, encoding="utf-8")
+    check_against_training(path, tmp_path)
+
+
+LAZY = """
+from mmengine.optim import LinearLR, MultiStepLR
+from torch.optim import SGD
+
+from tests.openmmlab.training import Toy
+
+model = dict(type=Toy)
+train_dataloader = dict(batch_size=2)
+train_cfg = dict(by_epoch=True, max_epochs=4)
+optim_wrapper = dict(optimizer=dict(type=SGD, lr=0.1))
+param_scheduler = [
+    dict(type=LinearLR, start_factor=0.1, by_epoch=False, begin=0, end=9),
+    dict(type=MultiStepLR, milestones=[2, 3]),
+]
+"""
+
+
+def test_an_optimizer_for_which_there_is_no_scheduler_is_named(tmp_path: Path) -> None:
+    wrapper = dict(constructor="OneForEach", backbone=dict(optimizer=SGD), head=dict(optimizer=ADAM))
+    path = written(tmp_path, EPOCHS, wrapper, dict(backbone=[WARM_UP]), "TwoHeadedToy")
+    with pytest.raises(LrdecayError) as caught:
+        followed(path)
+    assert caught.value.line() == f"{path}: param_scheduler has nothing for the optimizer 'head'"
+
+
+def test_an_epoch_of_repeated_datasets(tmp_path: Path) -> None:
+    """Against the length of mmengine's own RepeatDataset, one within the other."""
+    inner = dict(type="RepeatDataset", times=2, dataset=dict(type="Thirteen"))
+    toy = dict(type="mmengine.RepeatDataset", times=3, dataset=inner)
+    path = written(tmp_path, EPOCHS, dict(optimizer=SGD), None)
+    path.write_text(path.read_text() + f"train_dataloader['dataset'] = {toy!r}\n", encoding="utf-8")
+    planned = load_plan(str(path))
+    real = DATASETS.build(copy.deepcopy(toy))
+    assert run_length(planned.plan, dataset_size=13).iterations_per_epoch == len(real) / 2 == 39
 
 
 @pytest.mark.parametrize(
@@ -170,6 +223,11 @@ def test_both_optimizers_share_the_schedulers(tmp_path: Path) -> None:
             dict(type="EpochBasedTrainLop", max_epochs=3),
             r"unknown loop 'EpochBasedTrainLop' at train_cfg\.type .*did you mean EpochBasedTrainLoop\?",
         ),
+        (
+            None,
+            dict(type="EpochBasedTrainLoop", by_epoch=True, max_epochs=3),
+            r"train_cfg has both 'type' and 'by_epoch'; mmengine takes one of them",
+        ),
         (None, dict(by_epoch=True, max_epochs=2.5), r"train_cfg\.max_epochs is 2\.5, not a number of epochs"),
         (None, {}, r"config has no 'train_cfg'"),
     ],
@@ -182,18 +240,42 @@ def test_errors_name_the_place(schedulers: Any, loop: dict[str, Any], said: str,
     assert re.search(said, str(caught.value)), caught.value
 
 
-def test_a_scheduler_that_the_config_brings_along_is_run_as_it_is(tmp_path: Path) -> None:
-    """One that counts by the number of the group, which no scheduler of mmengine does."""
+@pytest.fixture
+def own_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """The path of a config that brings a scheduler along, by the settings of that."""
     (tmp_path / "by_number.py").write_text(BY_NUMBER, encoding="utf-8")
-    path = written(tmp_path, EPOCHS, dict(optimizer=SGD, paramwise_cfg=LAYERS), dict(type="ByNumber", by_epoch=False))
-    path.write_text(
-        path.read_text().replace("['tests.openmmlab.training']", "['tests.openmmlab.training', 'by_number']")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def config(**scheduler: Any) -> Path:
+        wrapper = dict(optimizer=SGD, paramwise_cfg=LAYERS)
+        path = written(tmp_path, EPOCHS, wrapper, [dict(type="StepLR", step_size=2), scheduler])
+        text = path.read_text().replace("['tests.openmmlab.training']", "['tests.openmmlab.training', 'by_number']")
+        path.write_text(text)
+        return path
+
+    return config
+
+
+@pytest.mark.parametrize("by_epoch", [False, True])
+@pytest.mark.parametrize("kind", ["ByNumber", "BySteps"])
+def test_a_scheduler_that_the_config_brings_along_is_run_as_it_is(
+    kind: str, by_epoch: bool, own_scheduler: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Those that count by the number of the group, or step as they like, which no scheduler of mmengine does."""
+    # One of mmengine's would not act from 2 on.
+    check_against_training(own_scheduler(type=kind, by_epoch=by_epoch, end=2), tmp_path)
+
+
+def test_a_scheduler_that_counts_iterations_by_itself_needs_their_number(own_scheduler: Callable[..., Path]) -> None:
+    """It does not say in the config that it counts them, so that this is known only once it is built."""
+    path = own_scheduler(type="BySteps")
+    planned = load_plan(str(path))
+    with pytest.raises(LrdecayError) as caught:
+        run_schedule(planned, audit(str(path)), run_length(planned.plan))
+    assert caught.value.line() == (
+        f"{path}: BySteps at param_scheduler[1] counts iterations, and the run is counted in epochs; "
+        "give --iters-per-epoch N"
     )
-    sys.path.insert(0, str(tmp_path))
-    try:
-        check_against_training(path, tmp_path)
-    finally:
-        sys.path.remove(str(tmp_path))
 
 
 BY_NUMBER = """
@@ -207,6 +289,17 @@ class ByNumber(ExponentialLR):
 
     def _get_value(self):
         return [group["lr"] * (1 - 0.01 * number) for number, group in enumerate(self.optimizer.param_groups)]
+
+
+@PARAM_SCHEDULERS.register_module(force=True)
+class BySteps(ExponentialLR):
+    def __init__(self, optimizer, by_epoch=False, **options):
+        super().__init__(optimizer, gamma=0.9, by_epoch=by_epoch, **options)
+
+    def step(self):
+        self._global_step += 1
+        for group in self.optimizer.param_groups:
+            group["lr"] *= 0.99 if self._global_step % 3 else 1.01
 """
 
 

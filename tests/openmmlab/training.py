@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
-from mmengine.optim import OptimWrapperDict, build_optim_wrapper
-from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, OptimWrapperDict, build_optim_wrapper
+from mmengine.registry import DATASETS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
@@ -40,6 +41,14 @@ class Samples(Dataset[dict[str, torch.Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         return {"inputs": torch.ones(1)}
+
+
+@DATASETS.register_module(force=True)
+class Thirteen(BaseDataset):
+    """Thirteen samples, for mmengine's wrappers, which take none but its own datasets."""
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        return [{"number": number} for number in range(13)]
 
 
 class Watch(Hook):
@@ -125,3 +134,14 @@ class OneForEach:
                 for name, config in self._configs.items()
             }
         )
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
+class BetasOfItsOwn(DefaultOptimWrapperConstructor):
+    """Gives each group other betas, the first of them one apart from the rest."""
+
+    def __call__(self, model: torch.nn.Module) -> OptimWrapper:
+        wrapper = super().__call__(model)
+        for number, group in enumerate(wrapper.param_groups):
+            group["betas"] = (0.9 - 0.1 * number, 0.999)
+        return wrapper
