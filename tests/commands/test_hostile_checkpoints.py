@@ -104,6 +104,17 @@ def _two_archives(path: Path) -> None:
     path.write_bytes(hostile + path.read_bytes())
 
 
+def _other_directory(path: Path) -> None:
+    """Two archives with one directory's end: Python takes the one before it, torch the one where that end points."""
+    hostile = pickle.dumps(Calls(os.system, f"touch {path.parent}/ran"), protocol=2)
+    _pickled(path, hostile)
+    first = path.read_bytes()
+    # A text as long as the other, so that both have their directories in the same place.
+    text = b"a" * (len(hostile) - 8)
+    _pickled(path, b"\x80\x02X" + struct.pack("<I", len(text)) + text + b".")
+    path.write_bytes(first[: first.index(b"PK\x05\x06")] + path.read_bytes())
+
+
 def _cut(path: Path) -> None:
     torch.save(checkpoint(), path)
     path.write_bytes(path.read_bytes()[:-200])
@@ -172,6 +183,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "stack": (_bomb_by_stack, r"no pickle that torch\.save wrote \(STACK_GLOBAL\)"),
     "legacy": (_legacy, "is a bare pickle, the form of torch before 1.6"),
     "tar": (_tar, "is a tar archive, the form of torch before 1.6"),
+    "other directory": (_other_directory, "is not a sound checkpoint .*two directories in one file"),
     "cut": (_cut, "is damaged or cut off"),
     "flipped": (_flipped, "is damaged or cut off"),
     "zip bomb": (_zip_bomb, "has compressed entries"),

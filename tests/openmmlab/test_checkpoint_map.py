@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,7 +15,7 @@ from lrdecay_cli.analysis.comparison import comparison
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.audit import audit
-from lrdecay_cli.openmmlab.checkpoint_file import load_checkpoint
+from lrdecay_cli.openmmlab.checkpoint_file import Inert, load_checkpoint
 from lrdecay_cli.openmmlab.checkpoint_map import checkpoint_map
 from tests.openmmlab.runs import RECORDED, RUNS, Run, config_of, runner_of, train
 
@@ -230,6 +231,90 @@ def test_odd_optimizers_are_refused(
     with pytest.raises(LrdecayError) as refused:
         checkpoint_map(str(resaved(run, tmp_path, change)))
     assert said in refused.value.line()
+
+
+def _without_top(checkpoint: dict[str, Any]) -> None:
+    """Leaves the groups of which none has the base lr, and takes away what tells it besides."""
+    optimizer = checkpoint["optimizer"]
+    optimizer["param_groups"] = [group for group in optimizer["param_groups"] if group["lr_scale"] != 1]
+    del optimizer["base_param_settings"], checkpoint["meta"]
+
+
+def _without_agreement(checkpoint: dict[str, Any]) -> None:
+    _without_top(checkpoint)
+    checkpoint["optimizer"]["param_groups"][0]["initial_lr"] *= 2
+
+
+@pytest.mark.parametrize(("change", "base"), [(_without_top, 0.01), (_without_agreement, None)])
+def test_the_base_lr_is_what_the_recorded_scales_agree_on(
+    run_of: Callable[[str], Run], tmp_path: Path, change: Callable[[dict[str, Any]], None], base: float | None
+) -> None:
+    run = run_of("mmdet_decay")
+    read = checkpoint_map(str(resaved(run, tmp_path, change)))
+    assert read.base_lr == base
+    recorded = {group.name: group.lr_scale for group in audit(str(run.config)).groups}
+    assert {group.name: group.lr_scale for group in read.groups} == {
+        name: scale for name, scale in recorded.items() if scale != 1
+    }
+
+
+def test_a_tensor_that_is_held_twice_is_counted_once(tmp_path: Path) -> None:
+    """As it is of a live optimizer; torch warns and saves it."""
+    weight = torch.nn.Parameter(torch.zeros(2, 3))
+    with pytest.warns(UserWarning, match="duplicate parameters"):
+        optimizer = torch.optim.SGD([{"params": [weight, weight], "param_names": ["head.weight"] * 2}], lr=0.1)
+    torch.save({"state_dict": {"head.weight": weight}, "optimizer": optimizer.state_dict()}, tmp_path / "twice.pth")
+    read = checkpoint_map(str(tmp_path / "twice.pth"))
+    assert [parameter.name for _, parameter in read.grouped()] == ["head.weight"]
+    assert [(duplicate.name, duplicate.of, duplicate.numel) for duplicate in read.duplicates] == [
+        ("head.weight", "head.weight", 6)
+    ]
+    assert (read.model.totals.tensors, read.model.totals.parameters) == (1, 6)
+
+
+@pytest.mark.parametrize("state", [{"steps": 3, "exp_avg": None}, {"exp_avg": [1.0]}, {}, 3])
+def test_a_state_that_tells_no_shape_is_no_hindrance(
+    run_of: Callable[[str], Run], tmp_path: Path, state: object
+) -> None:
+    """The saved model and the config do: it is a stranger's optimizer, or one that has not stepped yet."""
+    run = run_of("mmdet_decay")
+
+    def replace(checkpoint: dict[str, Any]) -> None:
+        checkpoint["optimizer"]["state"] = dict.fromkeys(checkpoint["optimizer"]["state"], state)
+
+    changed = str(resaved(run, tmp_path, replace))
+    assert mapped_numbers(checkpoint_map(changed)) == mapped_numbers(checkpoint_map(str(run.checkpoint)))
+    assert mapped_numbers(checkpoint_map(changed, audit(str(run.config)))) == live_numbers(run.runner)
+
+
+def test_a_torch_that_may_run_what_is_hostile_reads_no_checkpoint(
+    run_of: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(run_of("mmdet_decay").checkpoint)
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was loaded"))
+    for version in ("1.13.1", "2.9.1+cu126"):
+        monkeypatch.setattr(torch, "__version__", version)
+        with pytest.raises(LrdecayError) as refused:
+            load_checkpoint(path)
+        assert f"torch {version} may run what a hostile checkpoint holds" in refused.value.line()
+        assert refused.value.remedy.startswith("read it where torch is 2.10 or newer")
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        *((np.dtype(kind).type(3), 3) for kind in ("f8", "f4", "i8", "i4", "u8", "u4")),
+        (np.float16(3), None),
+        (np.bool_(True), None),
+        (np.datetime64("2026-01-01"), None),
+    ],
+    ids=str,
+)
+def test_numbers_of_numpy_in_a_checkpoint(value: Any, read: float | None, tmp_path: Path) -> None:
+    """Those that a message hub has are numbers again; any other is an object that does nothing."""
+    torch.save({"state_dict": {}, "eta": value}, tmp_path / "eta.pth")
+    loaded = load_checkpoint(str(tmp_path / "eta.pth"))[0]["eta"]
+    assert (type(loaded) is Inert) if read is None else loaded == read
 
 
 def test_what_no_group_has_is_left_unread(run_of: Callable[[str], Run], tmp_path: Path) -> None:
