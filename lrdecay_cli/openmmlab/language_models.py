@@ -114,9 +114,17 @@ def _from_cache_alone(load: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return load(reference, name, *args, **{**kwargs, "local_files_only": True})
         except OSError:
-            raise _unknown(str(name)) from None
+            raise _no_code(reference, str(name)) from None
 
     return load_cached
+
+
+def _no_code(reference: str, name: str) -> NotHereError:
+    """The code of a model comes with its configuration, or from where that says: ``owner/name--module.Class``."""
+    named, _, thing = reference.rpartition("--")
+    place, file = named or name, f"{thing.partition('.')[0]}.py"
+    remedy = f"put it into {place}" if Path(place).is_dir() else f"huggingface-cli download {place} {file}"
+    return NotHereError(f"{file} of {place!r} is not here, and lrdecay downloads nothing", needs=place, remedy=remedy)
 
 
 def _tokenizers(owner: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,7 +30,10 @@ def lone_process_group() -> Iterator[None]:
         return Alone(rank, size)
 
     if not hasattr(dist.Backend, _BACKEND.upper()):
-        dist.Backend.register_backend(_BACKEND, create)
+        # Devices are not named, of which it warns: older releases would make it the default backend of those.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dist.Backend.register_backend(_BACKEND, create)
     dist.init_process_group(_BACKEND, store=dist.HashStore(), rank=0, world_size=1)
     try:
         yield

@@ -65,6 +65,20 @@ def test_inherited_options(tmp_path: Path, own: str, inherited: tuple[str, ...])
     assert training_of(Config.fromfile(str(tmp_path / "config.py")), None).inherited == inherited
 
 
+@pytest.mark.parametrize(
+    ("own", "inherited"),
+    [
+        ("{}", ("norm_decay_mult", "custom_keys", "custom_keys.a", "custom_keys.a.lr_mult")),
+        ('{"paramwise_cfg": {"custom_keys": {"b": {"lr_mult": 3}}}}', ("norm_decay_mult", "custom_keys.a")),
+        ('{"lists": [[{"norm_decay_mult": 1}], 3]}', ("custom_keys", "custom_keys.a", "custom_keys.a.lr_mult")),
+    ],
+)
+def test_inherited_options_of_a_config_in_json(tmp_path: Path, own: str, inherited: tuple[str, ...]) -> None:
+    (tmp_path / "base.py").write_text(BASE)
+    (tmp_path / "config.json").write_text(f'{{"_base_": "base.py", "optim_wrapper": {own}}}')
+    assert training_of(Config.fromfile(str(tmp_path / "config.json")), None).inherited == inherited
+
+
 def test_misplaced_settings(tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text(
         "paramwise_cfg = dict(norm_decay_mult=0)\n"

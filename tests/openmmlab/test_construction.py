@@ -37,7 +37,7 @@ class Tied(nn.Module):
         self.two.weight = self.one.weight
         token = nn.Parameter(torch.zeros(1, 3))
         token.no_decay = True
-        self.token = token
+        self.token = self.again = token
         token.requires_grad = False
 
 
@@ -46,6 +46,7 @@ def test_meta_keeps_ties_flags_and_attributes() -> None:
         model = Tied()
     assert all(parameter.is_meta for parameter in model.parameters())
     assert model.two.weight is model.one.weight
+    assert model.again is model.token
     assert not model.token.requires_grad
     assert model.token.no_decay
 

@@ -125,6 +125,28 @@ def test_an_unknown_model_is_named(name: str, status: str, remedy: str, tmp_path
     assert attempts == []
 
 
+@pytest.mark.parametrize(
+    ("mapped", "place", "remedy"),
+    [
+        ("somebody/code--modeling.Net", "somebody/code", "huggingface-cli download somebody/code modeling.py"),
+        ("modeling.Net", "{folder}", "put it into {folder}"),
+    ],
+)
+@pytest.mark.parametrize(("auto", "kind"), [(AutoModel, "bert"), (AutoConfig, "unheard-of")])
+def test_code_that_is_not_here_is_named(
+    auto: type, kind: str, mapped: str, place: str, remedy: str, tmp_path: Path
+) -> None:
+    """And not fetched: a model's configuration may name a repository that holds its class."""
+    settings = {**TINY, "model_type": kind, "auto_map": {auto.__name__: mapped}}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    with constructing("cpu"), network_refused() as attempts, pytest.raises(NotHereError) as refused:
+        auto.from_pretrained(str(tmp_path), trust_remote_code=True)
+    place = place.format(folder=tmp_path)
+    assert str(refused.value) == f"modeling.py of {place!r} is not here, and lrdecay downloads nothing"
+    assert (refused.value.needs, refused.value.remedy) == (place, remedy.format(folder=tmp_path))
+    assert attempts == []
+
+
 def test_quantised_weights_are_refused() -> None:
     with constructing("cpu"), pytest.raises(NotHereError, match="quantised"):
         AutoModel.from_pretrained("bert-base-uncased", load_in_8bit=True)
@@ -141,6 +163,13 @@ def test_a_tokenizer_counts_its_tokens() -> None:
     assert len(tokenizer) == 30524
     assert tokenizer.convert_tokens_to_ids(["a", "b"]) == [0, 0]
     assert tokenizer("a cat", return_tensors="pt").attention_mask.shape == (1, 1)
+    assert tokenizer.batch_encode_plus(["a", "b"]).input_ids == [[0], [0]]
+    assert tokenizer.encode("a cat") == [tokenizer.pad_token_id] == [0]
+    assert (tokenizer.bos_token, tokenizer.sep_token, tokenizer.all_special_tokens) == ("[DEC]", "", [])
+    # A model that asks "if tokenizer" has one, of which it does not know the length either.
+    assert bool(unknown)
+    with pytest.raises(AttributeError, match="overflowing_tokens"):
+        tokenizer("a cat").overflowing_tokens  # noqa: B018
     with pytest.raises(NotHereError, match="number of tokens of 'somebody/unheard-of'"):
         len(unknown)
     with pytest.raises(AttributeError, match="downloads nothing"):

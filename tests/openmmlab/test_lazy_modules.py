@@ -17,6 +17,10 @@ FILES = {
     "heavy/__init__.py": "class Thing:\n    size = 3\nclass Child(Thing): ...\ndef work(): return 'done'\nSIZE = 7\n",
     "heavy/inside/__init__.py": "from heavy import SIZE\nWIDTH = SIZE + 1\nclass Inner: ...\n",
     "heavy/plain.py": "VALUE = 1\n",
+    "heavy/folder/deep.py": "VALUE = 1\n",
+    "heavy/replaced.py": (
+        "import sys, types\nnew = types.ModuleType('heavy.replaced')\nnew.VALUE = 6\nsys.modules[__name__] = new\n"
+    ),
     "broken.py": "raise ImportError('too new')\n",
     "replaced.py": (
         "import sys, types\nnew = types.ModuleType('replaced')\nnew.VALUE = 5\nsys.modules[__name__] = new\nold = 1\n"
@@ -93,6 +97,7 @@ USES = {
     "from heavy import Thing\nresult = bool(Thing)": True,
     "from heavy import Thing\nresult = (Thing | None).__args__[0].__name__": "Thing",
     "from heavy import Thing\nThing.size = 4\nimport heavy\nresult = heavy.Thing.size": 4,
+    "from heavy import Thing\ndel Thing.size\nimport heavy\nresult = hasattr(heavy.Thing, 'size')": False,
     "import heavy\nresult = heavy.SIZE": 7,
     "from heavy import SIZE\nresult = SIZE": 7,
     "import heavy\nresult = 'SIZE' in vars(heavy) and 'SIZE' in dir(heavy)": True,
@@ -103,6 +108,9 @@ USES = {
     "from heavy import inside\nresult = inside.WIDTH": 8,
     "import replaced\nresult = replaced.VALUE": 5,
     "from replaced import VALUE\nresult = VALUE + 0 if type(VALUE) is int else VALUE.real": 5,
+    "import heavy\nimport heavy.replaced as taken\ntaken.VALUE\nresult = heavy.replaced.VALUE, taken.VALUE": (6, 6),
+    # What is in a folder without an __init__ has no text that could be put off.
+    "import heavy.folder.deep\nresult = heavy.folder.deep.VALUE": 1,
     "import leader, follower, order\nfollower.VALUE\nresult = order.seen": ["leader", "follower"],
     "import leader, follower, order\nleader.order\nfollower.VALUE\nresult = order.seen": ["leader", "follower"],
     "from starred import *\nresult = 'shown' in globals()": False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -30,6 +31,10 @@ class Spelling(DefaultOptimWrapperConstructor):
         copy.copy(options).nested.setdefault("not_set", None)
         dict(**copy.deepcopy(options).nested)
         copy.copy(options).pop("popped")
+        assert copy.copy(options).setdefault("set", 0) == 8
+        assert list(options.listed.values()) == [9]
+        # As it is written into a log or sent to another process: neither is a use.
+        assert type(pickle.loads(pickle.dumps(options))) is dict
         assert str(options).startswith("{")
         return OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
 
@@ -88,13 +93,17 @@ def test_reads(constructor: str, options: dict[str, Any], read: tuple[str, ...])
 
 def test_every_way_to_read() -> None:
     options = dict(item=1, get=2, attribute=3, contains=4, nested=dict(inner=5), popped=6, untouched=7)
+    options |= dict(set=8, listed=dict(value=9))
     with_spelling = OPTIM_WRAPPER_CONSTRUCTORS.module_dict.copy()
     OPTIM_WRAPPER_CONSTRUCTORS.register_module(module=Spelling)
     try:
         reads = reads_of("Spelling", options)
     finally:
         OPTIM_WRAPPER_CONSTRUCTORS._module_dict = with_spelling
-    assert reads.paths == ("item", "get", "attribute", "contains", "nested", "nested.inner", "popped")
+    assert reads.paths == (
+        *("item", "get", "attribute", "contains", "nested", "nested.inner", "popped"),
+        *("set", "listed", "listed.value"),
+    )
     assert reads.asked == ("not_contained", "not_got", "not_popped", "no_attribute", "nested.not_set")
 
 

@@ -50,6 +50,8 @@ def test_functions_taken_by_name_are_replaced_and_come_back() -> None:
         assert [module.load("net", strict=True) for module in (owner, early, late)] == ["no net"] * 3
         assert owner.by_closure() == "nothing"
         assert copy() == "weights"
+        # Of what has no body of its own there is none to keep.
+        assert copied(len) is len
     assert owner.load is early.load is late.load is original
     assert (original(), original(strict=False), owner.by_closure()) == ("weights", "some weights", "weights")
 
@@ -67,6 +69,13 @@ def test_a_module_is_patched_when_it_is_imported(when: str) -> None:
             assert importlib.import_module("owner_of_it").Loader().load() == "nothing"
     assert sys.meta_path == finders
     assert importlib.import_module("owner_of_it").Loader().load() == "weights"
+
+
+def test_a_module_that_is_not_there_is_not_found() -> None:
+    entered: list[types.ModuleType] = []
+    with patched_on_import({"owner_of_nothing": entered.append}), pytest.raises(ModuleNotFoundError):
+        importlib.import_module("owner_of_nothing")
+    assert entered == []
 
 
 @pytest.mark.usefixtures("package")

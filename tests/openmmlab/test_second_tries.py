@@ -64,6 +64,8 @@ def test_process_group_of_one() -> None:
         with network_refused() as attempts, lone_process_group():
             assert torch.distributed.get_world_size() == 1
             assert torch.distributed.get_rank() == 0
+            # A layer that looks for nccl or gloo must see that this is neither.
+            assert torch.distributed.group.WORLD.name() == torch.distributed.get_backend() == "lrdecay_alone"
             assert torch.distributed.new_group([0]) is not None
         assert attempts == []
         assert not torch.distributed.is_initialized()
@@ -89,6 +91,27 @@ def test_each_second_try_is_made_once_and_the_last_error_is_told() -> None:
         build_with_second_tries(build, told.append)
     assert len(attempts) == 2
     assert [stand_in.name for stand_in in told] == ["skimage"]
+
+
+def test_what_is_installed_stays_in_use_where_something_else_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """mmdet notes for each of its modules by itself that it could not import fairscale."""
+    from mmdet.models.layers.transformer import deformable_detr_layers, detr_layers
+
+    monkeypatch.setattr(detr_layers, "checkpoint_wrapper", "the real one")
+    monkeypatch.setattr(deformable_detr_layers, "checkpoint_wrapper", None)
+    seen = []
+
+    def build() -> nn.Module:
+        if deformable_detr_layers.checkpoint_wrapper is None:
+            raise ImportError("Please install fairscale")
+        seen.extend([detr_layers.checkpoint_wrapper, deformable_detr_layers.checkpoint_wrapper])
+        return nn.Identity()
+
+    model = build_with_second_tries(build, lambda _told: None)
+    real, filled = seen
+    assert real == "the real one"
+    assert filled(model) is model
+    assert deformable_detr_layers.checkpoint_wrapper is None
 
 
 @pytest.mark.parametrize("start", ["configs/ld", "configs"])
