@@ -17,6 +17,7 @@ import tests.openmmlab.plain  # noqa: F401  (silences mmengine's log)
 from lrdecay_cli.analysis.agreement import disagreements
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.audit import audit
+from lrdecay_cli.openmmlab.decay_constructor import plan_for
 from lrdecay_cli.openmmlab.explaining import explain_groups
 from tests.openmmlab.constructing import (
     OPTIMIZER,
@@ -217,6 +218,17 @@ def test_layers_listed_by_hand(tmp_path: Path) -> None:
     assert {group.weight_decay for group in group_map.groups} == {0.0, torch.optim.AdamW([nn.Parameter()]).defaults["weight_decay"]}  # fmt: skip  # noqa: E501
     assert list(disagreements(group_map)) == []
     assert all(parameter.provenance for _, parameter in group_map.grouped())
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD, "AdamW", "SGD"])
+def test_a_weight_decay_that_is_not_given_is_the_optimizers_own(kind: Any) -> None:
+    """By the class itself, as a lazy config has it, and by its name."""
+    own = getattr(torch.optim, getattr(kind, "__name__", kind))([nn.Parameter()], lr=1.0).defaults["weight_decay"]
+    for given, expected in (({}, own), ({"weight_decay": 0.3}, 0.3)):
+        plan = plan_for(Detector(Reporting()), {"type": kind, "lr": 1e-3, **given}, {"decay_rate": RATE})
+        decays = {parameter.name: group.weight_decay for group in plan.groups for parameter in group.parameters}
+        assert decays["backbone.stem.weight"] == decays["head.weight"] == expected
+        assert decays["backbone.norm.weight"] == decays["head.bias"] == 0.0
 
 
 def test_a_backbone_that_reports_its_layers() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,31 @@ def test_the_cause_counts_where_it_is_wrapped() -> None:
 )
 def test_other_errors_need_no_package(text: str) -> None:
     assert needed_package(ImportError(text)) is None
+
+
+def test_a_module_that_was_made_by_hand_is_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "made_by_hand", types.ModuleType("made_by_hand"))
+    with pytest.raises(ImportError) as raised:
+        importlib.import_module("made_by_hand.inner")
+    need = needed_package(raised.value)
+    assert need is not None
+    assert (need.problem, need.remedy) == ("made_by_hand is not installed", "pip install made_by_hand")
+
+
+@pytest.mark.parametrize(("version", "blamed"), [("4.45.2", None), ("5.0.0", "transformers"), (None, None)])
+def test_a_package_is_blamed_for_a_module_that_dies_only_if_it_is_too_new(
+    version: str | None, blamed: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site-packages").mkdir()
+    (tmp_path / "site-packages" / "dies_by_itself.py").write_text(
+        "if __name__ == 'never':\n    import transformers\nraise TypeError('by design')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path / "site-packages")
+    monkeypatch.setattr(needed_packages, "_version", {"transformers": version}.get)
+    with pytest.raises(TypeError) as raised:
+        importlib.import_module("dies_by_itself")
+    need = needed_package(raised.value)
+    assert (need and need.package) == blamed
 
 
 def run(script: str) -> list[str]:
@@ -187,6 +214,18 @@ def test_a_fault_of_the_package_is_told_from_one_of_the_user(tmp_path: Path) -> 
     with pytest.raises(LrdecayError) as raised:
         audit("mmdet::faster_rcnn/no_such_config.py")
     assert raised.value.status == "error"
+
+
+def test_a_zoo_that_nobody_installed_is_the_users_own(tmp_path: Path) -> None:
+    """A copy of a package's folder, of which no version is known that it could be broken as."""
+    from lrdecay_cli.openmmlab.upstream import upstream_faults_told
+
+    config = tmp_path / "site-packages" / "copied_zoo" / ".mim" / "configs" / "a.py"
+    config.parent.mkdir(parents=True)
+    config.touch()
+    with pytest.raises(LrdecayError) as raised, upstream_faults_told(str(config), (), "cpu"):
+        raise LrdecayError("model does not build", where=str(config))
+    assert (raised.value.status, raised.value.remedy) == ("error", "")
 
 
 def test_a_machine_without_memory_is_not_upstreams_fault() -> None:

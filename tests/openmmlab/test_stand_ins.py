@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lrdecay_cli.openmmlab import stand_ins
 from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
 from tests.commands.running import SAMPLES
 
@@ -40,6 +41,16 @@ def test_operators_that_are_missing_refuse_to_run() -> None:
 def test_installing_again_changes_nothing() -> None:
     extension = sys.modules["mmcv._ext"]
     assert install_stand_ins() == install_stand_ins()
+    assert sys.modules["mmcv._ext"] is extension
+
+
+def test_what_is_imported_already_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in would come too late: others hold the module that was there."""
+    import torchvision  # noqa: F401
+
+    extension = sys.modules["mmcv._ext"]
+    monkeypatch.setattr(stand_ins, "_installed", [])
+    assert install_stand_ins() == ()
     assert sys.modules["mmcv._ext"] is extension
 
 

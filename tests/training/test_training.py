@@ -9,7 +9,8 @@ import msgspec
 import pytest
 import torch
 from mmengine.model import BaseModel
-from mmengine.optim import OptimWrapper
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.runner import Runner
 
 from lrdecay_cli.analysis.diff import diff
@@ -229,3 +230,42 @@ def test_a_runner_without_a_config(tmp_path: Path) -> None:
     assert (group.lr, group.weight_decay, group_map.base_lr) == (0.1, 0.2, 0.1)
     assert [parameter.name for parameter in group.parameters] == ["line.weight", "line.bias"]
     assert group_map.optimizer.type == "SGD"
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
+class OnlyOnce(DefaultOptimWrapperConstructor):
+    """Notes what it is asked, and does not like to be asked again."""
+
+    asked = 0
+
+    def __call__(self, model: torch.nn.Module) -> OptimWrapper:
+        type(self).asked += 1
+        if self.asked > 1:
+            raise SystemExit("asked again")
+        return super().__call__(model)
+
+
+def test_a_constructor_that_cannot_be_run_again_stops_no_training(tmp_path: Path) -> None:
+    """What it read is not known then, and no rule takes an option for one that is never read."""
+    wrapper = {
+        "constructor": "OnlyOnce",
+        "optimizer": {"type": "SGD", "lr": 0.1},
+        "paramwise_cfg": {"bias_lr_mult": 2.0},
+    }
+    runner = Runner(
+        Line(),
+        str(tmp_path),
+        train_dataloader=torch.utils.data.DataLoader([[torch.ones(1)]]),
+        train_cfg={"by_epoch": True, "max_epochs": 1},
+        optim_wrapper=wrapper,
+        custom_hooks=[ParamGroupAuditHook()],
+        experiment_name=tmp_path.name,
+        cfg={"optim_wrapper": wrapper},
+    )
+    runner.train()
+    group_map = read_map(str(tmp_path / "param_groups.json"))
+    assert OnlyOnce.asked == 2
+    assert group_map.training
+    assert group_map.training.reads is None
+    lrs = {parameter.name: group.lr for group, parameter in group_map.grouped()}
+    assert lrs == {"line.weight": 0.1, "line.bias": 0.2}
