@@ -60,11 +60,8 @@ def usual(found: Survey, package: str) -> str:
 
 
 def mmcv(found: Survey, within: str) -> str:
-    """An mmcv in a range: one with operators where there was one, from wheels that fit torch, else mmcv-lite."""
-    package = found.packages.get("mmcv")
-    if package is None:
-        return install(found, f"mmcv-lite{within}")
-    if not package.operators:
+    """An mmcv in a range for the one that is there: with operators where that has them, from wheels for this torch."""
+    if not found.packages["mmcv"].operators:
         return exchange(found, "mmcv", f"mmcv-lite{within}")
     return exchange(found, "mmcv", f"mmcv{within}", mmcv_index(found))
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 import venv
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,9 +150,12 @@ def test_what_does_not_matter_is_a_hit(name: str, tmp_path: Path) -> None:
     assert project.ask()["hit"]
 
 
-def test_a_stale_compiled_plugin_is_not_trusted_for_longer_than_python_does(tmp_path: Path) -> None:
-    """Python itself is fooled by a time that was put back, as long as the compiled form is there."""
+@pytest.mark.parametrize("prefix", ["", "compiled"])
+def test_a_stale_compiled_plugin_is_not_trusted_for_longer_than_python_does(prefix: str, tmp_path: Path) -> None:
+    """Python itself is fooled by a time that was put back, as long as the compiled form is there, wherever that is."""
     project = make(tmp_path)
+    if prefix:
+        project.flags = ["-X", f"pycache_prefix={tmp_path / prefix}"]
     project.environment["PYTHONDONTWRITEBYTECODE"] = ""
     project.ask()
     project.ask()
@@ -159,8 +164,8 @@ def test_a_stale_compiled_plugin_is_not_trusted_for_longer_than_python_does(tmp_
     fooled = project.ask()
     assert (fooled["hit"], fooled["answer"][1]) == (False, 1)
     assert project.ask()["hit"]
-    for compiled in project.file("__pycache__").glob("plugin.*"):
-        compiled.unlink()
+    (compiled,) = (tmp_path / prefix).rglob("plugin.*.pyc")
+    compiled.unlink()
     seeing = project.ask()
     assert (seeing["hit"], seeing["answer"][1]) == (False, 2)
 
@@ -244,3 +249,32 @@ def test_temporary_files_are_no_evidence(tmp_path: Path) -> None:
     )
     project.ask()
     assert project.ask()["hit"]
+
+
+def test_a_temporary_folder_that_is_left_behind_is_no_evidence(tmp_path: Path) -> None:
+    """It is new whenever the answer is made, and nobody will find it again."""
+    project = make(tmp_path)
+    project.file("config.py").write_text(
+        "import tempfile, os, sys\n"
+        "folder = tempfile.mkdtemp(dir='.')\n"
+        "os.makedirs(os.path.join(folder, 'made_by_it', 'inner'))\n"
+        "sys.path.insert(0, folder)\n"
+        "import made_by_it.inner\n"
+        "sys.path.remove(folder)\n"
+        "answer = os.listdir(folder)\n"
+    )
+    assert project.ask()["why"] == "not in the cache"
+    assert project.ask()["hit"]
+
+
+def test_an_archive_on_the_search_path_is_evidence(tmp_path: Path) -> None:
+    project = make(tmp_path)
+    project.file("config.py").write_text("import archived\nanswer = archived.VALUE\n")
+    project.environment["PYTHONPATH"] = f"{project.env()['PYTHONPATH']}{os.pathsep}{tmp_path / 'modules.zip'}"
+    for value in (1, 2):
+        with zipfile.ZipFile(tmp_path / "modules.zip", "w") as archive:
+            archive.writestr("archived.py", f"VALUE = {value}\n")
+        time.sleep(0.05)
+        made = project.ask()
+        assert (made["hit"], made["answer"]) == (False, value)
+        assert project.ask()["hit"]

@@ -21,6 +21,8 @@ import pytest
 import torch
 
 from lrdecay_cli.app.main import run
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.files import checkpoint_archive
 from tests.commands.running import lrdecay
 
 MIB = 2**20 if sys.platform == "darwin" else 2**10
@@ -226,6 +228,21 @@ def test_one_line_and_exit_code_2(
     assert re.search(said, shown.err), shown.err
     assert not (tmp_path / "ran").exists()
     assert grown < 200 * MIB
+
+
+def test_a_pickle_larger_than_any_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save(checkpoint(), tmp_path / "a.pth")
+    monkeypatch.setattr(checkpoint_archive, "_LARGEST_PICKLE", 2 * 2**20)
+    assert checkpoint_archive.read_pickle(str(tmp_path / "a.pth"))
+    torch.save(checkpoint(meta="a" * (2 * 2**20)), tmp_path / "a.pth")
+    with pytest.raises(LrdecayError, match=r"a\.pth: holds more than 2 MiB beside its tensors"):
+        checkpoint_archive.read_pickle(str(tmp_path / "a.pth"))
+
+
+def test_a_file_that_the_system_does_not_open(tmp_path: Path) -> None:
+    with pytest.raises(LrdecayError) as refused:
+        checkpoint_archive.read_pickle(str(tmp_path / f"{'a' * 300}.pth"))
+    assert refused.value.line().endswith(".pth: cannot read: File name too long")
 
 
 def test_of_two_archives_in_one_file_neither_is_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -178,6 +178,15 @@ CASES: dict[str, tuple[dict[str, Installed | str | None], tuple[str, str, str, s
             f'pip install "mmcv-lite>=2.0.0rc4,<2.2.0" {PINS}',
         ),
     ),
+    "a torch of which no torchvision is known": (
+        {"torch": "3.0.0"},
+        (
+            "warning",
+            "torchvision",
+            "torchvision 0.16.2+cu121 is made for torch 2.1, not for 3.0.0",
+            'pip install torchvision "torch==3.0.0" "numpy==1.26.4"',
+        ),
+    ),
     "no mmdet": (
         {"mmdet": None, "mmpretrain": None},
         ("error", "mmdet", "mmdet is not installed", f'pip install "mmdet>=3.3.0" {PINS}'),
@@ -323,6 +332,15 @@ def test_a_record_without_files(tmp_path: Path) -> None:
     (issue,) = diagnose(path).issues
     assert issue.line().startswith("mmcv 2.1.0 is recorded as installed, but there is no package mmcv to import")
     assert issue.command == 'pip install --no-deps --force-reinstall "mmcv==2.1.0"'
+
+
+def test_a_setuptools_that_dropped_pkg_resources_is_whole(tmp_path: Path) -> None:
+    """Its record names no package any more, and nothing has to be installed again."""
+    path = make(tmp_path, {"pkg_resources": None})
+    record(tmp_path, "setuptools", "82.0.0")
+    (issue,) = diagnose(path).issues
+    assert (issue.severity, issue.command) == ("warning", 'pip install --no-deps "setuptools<81"')
+    assert issue.line().startswith("setuptools 82.0.0 has no pkg_resources: configs with a _base_")
 
 
 @pytest.mark.parametrize("library", ["mmdet", "mmpretrain"])

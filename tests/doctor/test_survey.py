@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sys
+import types
 from importlib import metadata
 from pathlib import Path
+
+import pytest
 
 from lrdecay_cli.doctor.known import PROVIDERS
 from lrdecay_cli.doctor.survey import survey
@@ -73,3 +77,9 @@ def test_what_a_distribution_of_any_name_brings(tmp_path: Path) -> None:
         "mmcv": ("2.3.6", ("onedl-mmcv 2.3.6",)),
         "mmengine": ("0.10.12", ("fork 0.10.12",)),
     }
+
+
+def test_a_module_that_was_made_by_hand_is_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As somebody's conftest puts them in the place of what is not installed."""
+    monkeypatch.setitem(sys.modules, "mmcls", types.ModuleType("mmcls"))
+    assert "mmcls" not in survey(PROVIDERS)

@@ -68,6 +68,8 @@ def test_order_is_that_of_pep_440() -> None:
         ("unknown", ">=2", True),
         (None, ">=2", True),
         ("1.0", "next to 2", True),
+        ("1.0", ">=soon,<3", True),
+        ("3.0", ">=soon,<3", False),
     ],
 )
 def test_where_we_differ(version: str | None, specifier: str, fits: bool) -> None:

@@ -63,6 +63,39 @@ def test_a_base_of_the_zoo_is_read(tmp_path: Path) -> None:
     assert [one.reason for one in comment_suppressions(str(tmp_path / "a.py"))] == ["mine"]
 
 
+def test_bases_of_a_package_that_are_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in mmdet's and mmpretrain's new style: ``mmdet.configs.retinanet.retinanet_r50``."""
+    folder = tmp_path / "toyzoo" / "configs" / "nets"
+    folder.mkdir(parents=True)
+    (tmp_path / "toyzoo" / "__init__.py").touch()
+    (folder / "a.py").write_text("# lrdecay: ignore[LRD301] zoo\n")
+    (folder / "never.py").write_text("# lrdecay: ignore[LRD301] never\n")
+    (tmp_path / "mine.py").write_text(
+        "import toyzoo.configs.nets.never\nwith read_base():\n    from toyzoo.configs.nets.a import *\n"
+        "    from toyzoo.configs import nets\n    from toyzoo.nets.never import *\n"
+        "    import toyzoo.configs.nets.never\n"
+        "# lrdecay: ignore[LRD301] mine\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    found = {one.reason: one.source for one in comment_suppressions("mine.py")}
+    assert found == {"zoo": "toyzoo::nets/a.py:1", "mine": "mine.py:7"}
+
+
+def test_a_base_that_cannot_be_read_takes_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.py").write_text("_base_ = ['closed.py', 'mmdet::no/such.py']\n# lrdecay: ignore[LRD301] mine\n")
+    (tmp_path / "closed.py").write_text("# lrdecay: ignore[LRD301] closed\n")
+    read = Path.read_text
+
+    def read_text(file: Path, *arguments: str, **options: str) -> str:
+        if file.name == "closed.py":
+            raise PermissionError(13, "Permission denied")
+        return read(file, *arguments, **options)
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    assert [one.reason for one in comment_suppressions(str(tmp_path / "a.py"))] == ["mine"]
+
+
 @pytest.mark.parametrize("text", ["x = (", "_base_ = [f()]", "_base_ = 3", "\x00", "_base_ = 'nowhere.py'", "  x\n y"])
 def test_what_cannot_be_read_has_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(text)

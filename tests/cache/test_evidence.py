@@ -1,0 +1,194 @@
+"""What is compared of files and folders, and what is gathered of modules, without a process for each question."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import types
+from collections.abc import Callable
+from importlib.util import cache_from_source
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lrdecay_cli.cache import entries, folder, front, quick_json
+from lrdecay_cli.cache.evidence import first_change
+from lrdecay_cli.cache.fingerprints import content, stamp
+from lrdecay_cli.cache.gathering import source_of, with_modules
+
+if TYPE_CHECKING:
+    from lrdecay_cli.cache.evidence import Evidence
+
+
+def evidence(**parts: object) -> Evidence:
+    nothing = {"variables": {}, "environment": None, "stems": [], "search": {}, "packages": {}, "listed": {}}
+    return {**nothing, "installed": {}, "own": {}, **parts}  # type: ignore[typeddict-item]
+
+
+def link_to(place: str) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        path.unlink(missing_ok=True)
+        path.symlink_to(place)
+
+    return make
+
+
+def large(path: Path) -> None:
+    path.write_text("too much to be read")
+
+
+def write(text: str) -> Callable[[Path], None]:
+    return lambda path: path.write_text(text) and None
+
+
+def touch(path: Path) -> None:
+    os.utime(path, (1, 1))
+
+
+def nothing(path: Path) -> None:
+    """Leave it as it is."""
+
+
+CONTENTS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None], bool]] = {
+    "a file": (write("one"), write("two"), True),
+    "a file touched": (write("one"), touch, False),
+    "a file gone": (write("one"), Path.unlink, True),
+    "a file that was not there": (nothing, write("one"), True),
+    "no file, before and after": (nothing, nothing, False),
+    # Too large to be read each time, so that its times count.
+    "a large file": (large, nothing, False),
+    "a large file touched": (large, touch, True),
+    "a folder": (Path.mkdir, lambda path: (path / "new").touch(), False),
+    "a folder gone": (Path.mkdir, Path.rmdir, True),
+    "a link to another folder": (link_to("."), link_to(".."), True),
+    "a device": (link_to(os.devnull), nothing, False),
+    "a link to another device": (link_to(os.devnull), link_to("/dev/zero"), True),
+    "a link to itself": (link_to("it"), nothing, False),
+    "a link to itself no more": (link_to("it"), link_to(os.devnull), True),
+}
+
+
+@pytest.mark.parametrize(("make", "change", "changed"), CONTENTS.values(), ids=CONTENTS)
+def test_content(
+    make: Callable[[Path], None],
+    change: Callable[[Path], None],
+    changed: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lrdecay_cli.cache.fingerprints.LARGE", 10)
+    path = tmp_path / "it"
+    make(path)
+    kept = evidence(own={str(path): content(str(path))})
+    assert first_change(kept) is None
+    change(path)
+    assert first_change(json.loads(json.dumps(kept))) == (str(path) if changed else None)
+
+
+def test_a_name_that_no_file_can_have_is_as_it_was() -> None:
+    assert content("a\0b") == content("a\0b") == ["cannot be read: ValueError", ""]
+
+
+def test_an_installed_file_that_goes_is_a_change(tmp_path: Path) -> None:
+    (tmp_path / "a.py").touch()
+    names = {name: stamp(str(tmp_path / name)) for name in ("a.py", "b.py")}
+    kept = evidence(installed={str(tmp_path): names})
+    assert first_change(kept) is None
+    (tmp_path / "a.py").unlink()
+    assert first_change(kept) == str(tmp_path / "a.py")
+
+
+def test_modules_that_were_loaded_since(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that changed after the answer was begun makes it doubtful; what stands for a module and is none does not."""
+    plugin = types.ModuleType("plugin_of_a_test")
+    plugin.__file__ = str(tmp_path / "plugin_of_a_test.py")
+    Path(plugin.__file__).touch()
+    monkeypatch.setattr(sys, "modules", {"plugin_of_a_test": plugin, "not_to_be_imported": None})
+    changed = Path(plugin.__file__).stat().st_ctime_ns
+    assert with_modules(evidence(), changed) == f"{plugin.__file__} changed while it was read"
+    wider = with_modules(evidence(stems=["json"]), changed + 3_000_000_000)
+    assert not isinstance(wider, str)
+    assert wider["own"] == {plugin.__file__: content(plugin.__file__)}
+    assert wider["stems"] == ["json", "not_to_be_imported", "plugin_of_a_test"]
+
+
+def test_source_of_compiled_modules() -> None:
+    assert source_of(cache_from_source("/a/b.py")) == "/a/b.py"
+    # What is installed without its sources stands for itself.
+    assert source_of("/a/b.pyc") == "/a/b.pyc"
+
+
+TEXTS = ["1", "-2.5e3", '"a\\u00e9"', "null", "[]", '{"a": {"b": [1, true, "c"]}}', "NaN"]
+BROKEN = ["", " ", "x", "[1", '{"a" 1}', "1 2", "{}\n", "[1,]", "'a'"]
+
+
+@pytest.mark.parametrize("scanner", [True, False], ids=["CPython's scanner", "without it"])
+def test_quick_json_reads_what_json_reads(scanner: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not scanner:
+        monkeypatch.setitem(sys.modules, "_json", types.ModuleType("_json"))
+    for text in TEXTS:
+        assert repr(quick_json.loads(text)) == repr(json.loads(text))
+    for text in [text for text in BROKEN if scanner or text.strip() == text]:
+        with pytest.raises(ValueError, match="JSON|Expecting|Illegal|Extra"):
+            quick_json.loads(text)
+
+
+def test_an_entry_that_is_a_folder_is_a_miss(tmp_path: Path) -> None:
+    place = tmp_path / "cache"
+    assert folder.write(str(place), "map-1", b"1")
+    (place / "map-2.json").mkdir()
+    assert folder.read(str(place), "map-1") == b"1"
+    assert folder.read(str(place), "map-2") is None
+    assert folder.clear(str(place)) == 1
+
+
+def test_an_entry_that_goes_while_it_is_used_is_no_fault(tmp_path: Path) -> None:
+    folder.used(str(tmp_path), "map-1")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LRDECAY_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("LRDECAY_NO_CACHE", "")
+    return tmp_path / "cache"
+
+
+def test_a_report_is_kept_for_the_command_line_that_asked(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not front.answered(["inspect", "a.py"], [])
+    front.keep_report("the report of a.py\n", evidence())
+    assert front.answered(["inspect", "a.py"], [])
+    assert capsys.readouterr().out == "the report of a.py\n"
+    for arguments in (["inspect", "b.py"], ["check", "a.py"], ["inspect", "a.py", "--no-cache"]):
+        assert not front.answered(arguments, [])
+    assert not front.answered(["inspect", "a.py"], [b"[tool.lrdecay]"])
+    assert capsys.readouterr().out == ""
+
+
+def test_nothing_is_kept_that_was_not_asked_for(cache: Path) -> None:
+    for arguments in (["check", "a.py"], ["inspect", "a.py", "--settings=b.toml"]):
+        assert not front.answered(arguments, [])
+        front.keep_report("a report", evidence())
+    assert not cache.exists()
+
+
+def test_a_report_of_another_form_is_a_miss(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As another lrdecay may have kept it, with a checksum that is right."""
+    front.answered(["inspect", "a.py"], [])
+    assert front._asked
+    for answer in (b"not JSON", b"", b"\xff"):
+        assert entries.keep(front.KIND, front._asked, answer, evidence())
+        assert not front.answered(["inspect", "a.py"], [])
+    assert capsys.readouterr().out == ""
+
+
+def test_without_a_working_directory_the_command_itself_says_so(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert not front.answered(["inspect", "a.py"], [])
+    assert not cache.exists()

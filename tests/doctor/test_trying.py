@@ -1,0 +1,34 @@
+"""What becomes of the issues that versions tell once everything has been loaded for real."""
+
+from __future__ import annotations
+
+import pytest
+
+from lrdecay_cli.doctor.trying import _with_trials
+from lrdecay_cli.domain.diagnosis import Issue, Trial
+
+ERROR = Issue("error", "mmcv", "mmcv 2.2.0 does not fit mmdet", "mmdet does not import", "pip install mmcv")
+WARNING = Issue("warning", "torchvision", "made for another torch", "training fails", None)
+LOADS = Trial("torch", ok=True, outcome="loads")
+MMDET = Trial("mmdet", ok=True, outcome="loads")
+FAILS = Trial("mmdet", ok=False, outcome="AssertionError: MMCV==2.2.0 is used")
+
+
+@pytest.mark.parametrize(
+    ("issues", "trials", "severities"),
+    [
+        ([ERROR, WARNING], [LOADS, MMDET], ["warning", "warning"]),
+        # Without mmdet it has not been tried whether the error is one.
+        ([ERROR], [LOADS], ["error"]),
+        # The versions say better what is wrong than what comes of it.
+        ([ERROR, WARNING], [LOADS, FAILS], ["error", "warning"]),
+        ([WARNING], [LOADS, FAILS], ["error", "warning"]),
+    ],
+    ids=["all loads", "no library", "known failure", "unknown failure"],
+)
+def test_issues_after_trials(issues: list[Issue], trials: list[Trial], severities: list[str]) -> None:
+    found = _with_trials(tuple(issues), trials)
+    assert [issue.severity for issue in found] == severities
+    assert [issue.problem for issue in found[-len(issues) :]] == [issue.problem for issue in issues]
+    if len(found) > len(issues):
+        assert found[0].problem == f"mmdet fails: {FAILS.outcome}"
