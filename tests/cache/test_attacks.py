@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import venv
 import zipfile
 from collections.abc import Callable
@@ -251,30 +250,34 @@ def test_temporary_files_are_no_evidence(tmp_path: Path) -> None:
     assert project.ask()["hit"]
 
 
-def test_a_temporary_folder_that_is_left_behind_is_no_evidence(tmp_path: Path) -> None:
-    """It is new whenever the answer is made, and nobody will find it again."""
+@pytest.mark.parametrize("use", ["answer = os.listdir(folder)", "import made_by_it.inner; answer = 1"])
+def test_a_temporary_folder_that_is_left_behind_is_no_evidence(use: str, tmp_path: Path) -> None:
+    """What is in it is new whenever the answer is made, and nobody will find it again."""
     project = make(tmp_path)
     project.file("config.py").write_text(
         "import tempfile, os, sys\n"
-        "folder = tempfile.mkdtemp(dir='.')\n"
+        "folder = tempfile.mkdtemp(dir=os.getcwd())\n"
         "os.makedirs(os.path.join(folder, 'made_by_it', 'inner'))\n"
+        "for place in ('new', 'made_by_it/inner.new'):\n"
+        "    os.mkfifo(os.path.join(folder, place))\n"
         "sys.path.insert(0, folder)\n"
-        "import made_by_it.inner\n"
+        f"{use}\n"
         "sys.path.remove(folder)\n"
-        "answer = os.listdir(folder)\n"
     )
     assert project.ask()["why"] == "not in the cache"
     assert project.ask()["hit"]
 
 
 def test_an_archive_on_the_search_path_is_evidence(tmp_path: Path) -> None:
+    """Python looks into it once, before anything is recorded, and knows by heart what is not in it."""
     project = make(tmp_path)
-    project.file("config.py").write_text("import archived\nanswer = archived.VALUE\n")
-    project.environment["PYTHONPATH"] = f"{project.env()['PYTHONPATH']}{os.pathsep}{tmp_path / 'modules.zip'}"
-    for value in (1, 2):
+    project.file("config.py").write_text(
+        "try:\n    from archived import VALUE as answer\nexcept ImportError:\n    answer = None\n"
+    )
+    project.environment["PYTHONPATH"] = f"{tmp_path / 'modules.zip'}{os.pathsep}{project.env()['PYTHONPATH']}"
+    for name, value in (("other", None), ("archived", 1), ("archived", 2)):
         with zipfile.ZipFile(tmp_path / "modules.zip", "w") as archive:
-            archive.writestr("archived.py", f"VALUE = {value}\n")
-        time.sleep(0.05)
+            archive.writestr(f"{name}.py", f"VALUE = {value}\n")
         made = project.ask()
         assert (made["hit"], made["answer"]) == (False, value)
         assert project.ask()["hit"]

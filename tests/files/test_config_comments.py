@@ -72,7 +72,7 @@ def test_bases_of_a_package_that_are_imported(tmp_path: Path, monkeypatch: pytes
     (folder / "never.py").write_text("# lrdecay: ignore[LRD301] never\n")
     (tmp_path / "mine.py").write_text(
         "import toyzoo.configs.nets.never\nwith read_base():\n    from toyzoo.configs.nets.a import *\n"
-        "    from toyzoo.configs import nets\n    from toyzoo.nets.never import *\n"
+        "    from toyzoo.configs import nets\n    from toyzoo.models.nets.never import *\n"
         "    import toyzoo.configs.nets.never\n"
         "# lrdecay: ignore[LRD301] mine\n"
     )
