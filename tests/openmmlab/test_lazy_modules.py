@@ -17,7 +17,6 @@ FILES = {
     "heavy/__init__.py": "class Thing:\n    size = 3\nclass Child(Thing): ...\ndef work(): return 'done'\nSIZE = 7\n",
     "heavy/inside/__init__.py": "from heavy import SIZE\nWIDTH = SIZE + 1\nclass Inner: ...\n",
     "heavy/plain.py": "VALUE = 1\n",
-    "heavy/folder/deep.py": "VALUE = 1\n",
     "heavy/replaced.py": (
         "import sys, types\nnew = types.ModuleType('heavy.replaced')\nnew.VALUE = 6\nsys.modules[__name__] = new\n"
     ),
@@ -25,6 +24,8 @@ FILES = {
     "replaced.py": (
         "import sys, types\nnew = types.ModuleType('replaced')\nnew.VALUE = 5\nsys.modules[__name__] = new\nold = 1\n"
     ),
+    "whole/__init__.py": "import order\norder.seen.append('whole')\n",
+    "whole/folder/part.py": "import order\norder.seen.append('part')\n",
     "leader.py": "import order\norder.seen.append('leader')\n",
     "follower.py": "import order\norder.seen.append('follower')\nVALUE = 1\n",
     "order.py": "seen = []\n",
@@ -36,6 +37,7 @@ TABLE = {
     "heavy.inside": ("Inner",),
     "broken": ("anything",),
     "replaced": ("VALUE",),
+    "whole": (),
     "leader": (),
     "follower": (),
     "starred": ("*",),
@@ -108,9 +110,10 @@ USES = {
     "from heavy import inside\nresult = inside.WIDTH": 8,
     "import replaced\nresult = replaced.VALUE": 5,
     "from replaced import VALUE\nresult = VALUE + 0 if type(VALUE) is int else VALUE.real": 5,
-    "import heavy\nimport heavy.replaced as taken\ntaken.VALUE\nresult = heavy.replaced.VALUE, taken.VALUE": (6, 6),
-    # What is in a folder without an __init__ has no text that could be put off.
-    "import heavy.folder.deep\nresult = heavy.folder.deep.VALUE": 1,
+    "import heavy\nimport heavy.replaced as taken\nresult = taken.VALUE": 6,
+    "import heavy.replaced, sys\nheavy.replaced.VALUE\nresult = heavy.replaced is sys.modules['heavy.replaced']": True,
+    # A folder without an __init__ has no text that could be put off, and no module comes before its package.
+    "import order, whole.folder.part\nresult = order.seen": ["whole", "part"],
     "import leader, follower, order\nfollower.VALUE\nresult = order.seen": ["leader", "follower"],
     "import leader, follower, order\nleader.order\nfollower.VALUE\nresult = order.seen": ["leader", "follower"],
     "from starred import *\nresult = 'shown' in globals()": False,
