@@ -60,6 +60,8 @@ class Project:
     arguments: list[str] = field(default_factory=list)
     cwd: str = "work"
     python: str = sys.executable
+    prelude: str = ""
+    """What Python does before it asks."""
 
     def ask(self, cache: str = "cache") -> dict[str, Any]:
         """Whether it was a hit, why not, and the answer."""
@@ -76,7 +78,7 @@ class Project:
 
     def command(self) -> list[str]:
         # Not -m: that puts the working directory on sys.path by its name.
-        program = "from tests.cache.asker import main; main()"
+        program = f"{self.prelude}\nfrom tests.cache.asker import main; main()"
         return [self.python, *self.flags, "-c", program, "config.py", *self.arguments]
 
     def env(self, cache: str = "cache") -> dict[str, str]:

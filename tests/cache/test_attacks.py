@@ -197,6 +197,12 @@ NOT_KEPT = {
         "open('made.txt', 'w').write('1')\nanswer = open('made.txt').read()",
         "made.txt changed",
     ),
+    "clock": (
+        "import time\nnow = time.time_ns()\ntime.time_ns = lambda: now - 10**10\nanswer = now",
+        "the clock was set",
+    ),
+    # Such an entry stops no import, and nobody knows where it leads.
+    "search path": ("import sys\nsys.path.append(None)\nanswer = 1", "evidence cannot be had: TypeError"),
     "the system": ("answer = open('/proc/self/stat').read()[:0]", "/proc/self/stat"),
 }
 
@@ -212,6 +218,20 @@ def test_what_cannot_be_checked_later_is_not_kept(name: str, tmp_path: Path) -> 
     assert not (tmp_path / "cache").exists()
 
 
+def test_nothing_is_kept_where_nothing_is_seen(tmp_path: Path) -> None:
+    """Who watches Python already may refuse others, which is not told to them."""
+    project = make(tmp_path)
+    project.prelude = (
+        "import sys\n"
+        "def refuse(event, arguments):\n"
+        "    if event == 'sys.addaudithook':\n"
+        "        raise RuntimeError\n"
+        "sys.addaudithook(refuse)\n"
+    )
+    assert "audit hooks are refused" in project.ask()["why"]
+    assert not (tmp_path / "cache").exists()
+
+
 def test_whole_environment(tmp_path: Path) -> None:
     project = make(tmp_path)
     project.file("config.py").write_text("import os\nanswer = len(dict(os.environ))")
@@ -219,6 +239,16 @@ def test_whole_environment(tmp_path: Path) -> None:
     assert project.ask()["hit"]
     project.environment["ANYTHING"] = "1"
     assert not project.ask()["hit"]
+
+
+def test_what_a_first_answer_needed_counts_for_the_next_one_too(tmp_path: Path) -> None:
+    project = make(tmp_path)
+    project.file("config.py").write_text(
+        "from lrdecay_cli.cache.recording import record\n"
+        "first = record()\nopen('data.json').close()\nanswer = record() is first\n"
+    )
+    assert project.ask()["answer"] is True
+    assert project.ask()["hit"]
 
 
 def test_our_own_questions_for_a_file_are_evidence(tmp_path: Path) -> None:

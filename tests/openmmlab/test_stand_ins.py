@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lrdecay_cli.openmmlab import stand_ins
@@ -46,12 +47,26 @@ def test_installing_again_changes_nothing() -> None:
 
 def test_what_is_imported_already_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in would come too late: others hold the module that was there."""
+    install_stand_ins()
     import torchvision  # noqa: F401
 
     extension = sys.modules["mmcv._ext"]
     monkeypatch.setattr(stand_ins, "_installed", [])
     assert install_stand_ins() == ()
     assert sys.modules["mmcv._ext"] is extension
+
+
+def test_operators_of_torchvision_that_load_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any library that loads is one for torch; which of its operators there are, torchvision finds out."""
+    install_stand_ins()
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").touch()
+    (tmp_path / "torchvision" / "_C.so").symlink_to(str(msgspec._core.__file__))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    monkeypatch.setattr(stand_ins, "_installed", [])
+    monkeypatch.setattr(stand_ins, "_define_torchvision_schemas", lambda: pytest.fail("they are stood in for"))
+    assert install_stand_ins() == ()
 
 
 def test_real_operators_are_left_alone(tmp_path: Path) -> None:
