@@ -49,3 +49,4 @@ def _assert_decided_by(explanation: Explanation) -> None:
         if not applying:
             assert "custom_keys" not in rule
             assert "_mult" not in rule
+            assert not rule.endswith(" -> 0")

@@ -43,7 +43,10 @@ class LrdecayLayerDecay:
     def _considered(self, subject: Subject, provenance: Provenance) -> Iterator[Considered]:
         if provenance.layer_id is not None:
             rule = provenance.layer_id.rule
-            yield Considered(("layer_id",), rule, "applies", condition=f"have a name like {rule.partition(' -> ')[0]}")
+            pattern, _, _ = rule.partition(" -> ")
+            is_rest = pattern == "everything else"
+            condition = "have a name that no other rule matches" if is_rest else f"have a name like {pattern}"
+            yield Considered(("layer_id",), rule, "applies", condition=condition)
         winner = next((key for key in self._keys if key.key in subject.seen), None)
         yield from (_of_key(key, winner, subject) for key in self._keys)
         rule = provenance.weight_decay.rule
