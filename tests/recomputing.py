@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from lrdecay_cli.analysis.explaining import Explainer
 from lrdecay_cli.analysis.selection import entries
 from lrdecay_cli.domain.explanation import Explanation
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.provenance import Step
+
+# Rules that are no expression of their inputs: what was read, and not computed.
+OBSERVED = ("the optimizer's own, ", "get_layer_depth() of the model")
 
 
 def assert_recomputes(group_map: GroupMap) -> None:
@@ -21,9 +27,20 @@ def assert_recomputes(group_map: GroupMap) -> None:
         ):
             if step is not None:
                 assert eval(step.formula, {"__builtins__": {}}) == step.result == real, (parameter.name, step)
+                _assert_rule_gives_result(step)
         # Each formula goes on with the result of the one before.
         assert explained.lr_scale is None or repr(explained.lr_scale.result) in explained.lr.formula
         assert explained.layer_id is None or f" - {explained.layer_id.result} - " in str(explained.lr_scale)
+
+
+def _assert_rule_gives_result(step: Step) -> None:
+    if step.rule.startswith(OBSERVED) or step.result is None:
+        assert not step.inputs
+        return
+    # What the rule is asked for stands in front of the arrow, and why a factor is 1 behind a comma.
+    expression = step.rule.rpartition(" -> ")[2].partition(", custom_keys")[0]
+    symbols = re.sub(r"custom_keys\[.*\]\.", "", expression).replace("base weight decay", "base_weight_decay")
+    assert eval(symbols, {"__builtins__": {}}, dict(step.inputs)) == step.result, step
 
 
 def assert_explained(group_map: GroupMap) -> None:

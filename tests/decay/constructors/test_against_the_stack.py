@@ -46,6 +46,7 @@ class EveryKind(nn.Module):
         return (int(name.split(".")[1]) + 1 if name.startswith("backbone.") else 7 * ("head" in name)), 8
 
 
+PRETRAIN = "mmpretrain.LearningRateDecayOptimWrapperConstructor"
 ALL = {
     "bias_lr_mult": 2.0,
     "bias_decay_mult": 0.25,
@@ -87,7 +88,7 @@ MMPRETRAIN: dict[str, dict[str, Any]] = {
 }
 TABLE = [
     *((None, name, options) for name, options in MMENGINE.items()),
-    *(("mmpretrain.LearningRateDecayOptimWrapperConstructor", name, options) for name, options in MMPRETRAIN.items()),
+    *((PRETRAIN, name, options) for name, options in MMPRETRAIN.items()),
 ]
 
 
@@ -110,6 +111,7 @@ def test_every_parameter_recomputes(tmp_path: Path, constructor: str, name: str,
 
 @pytest.mark.parametrize("options", [{}, {"flat_decay_mult": 0.0}, {"custom_keys": {"head": {"lr_mult": 0.1}}}])
 def test_without_a_weight_decay_the_optimizer_takes_its_own(tmp_path: Path, options: dict[str, Any]) -> None:
+    """mmpretrain's constructor cannot do without one: it dies of a KeyError."""
     group_map = audited(tmp_path, None, options)
     assert_recomputes(group_map)
     assert {parameter.provenance.weight_decay.result for _, parameter in group_map.grouped()} == {0.01}
@@ -146,7 +148,7 @@ class InModule(nn.Module):
     ("constructor", "options"),
     [
         ("mmdet.LearningRateDecayOptimizerConstructor", {"num_layers": 6, "decay_rate": 0.7}),
-        ("mmpretrain.LearningRateDecayOptimWrapperConstructor", {"layer_decay_rate": 0.7}),
+        (PRETRAIN, {"layer_decay_rate": 0.7}),
         (None, {"custom_keys": {"backbone": {"lr_mult": 0.1}, "module": {"lr_mult": 0.5}}}),
     ],
 )
@@ -164,8 +166,7 @@ def test_layer_ids_that_only_the_model_knows_are_said_to_be_observed(
     tmp_path: Path, model: str, observed: bool
 ) -> None:
     """Of ConvNeXt we know the rule that its get_layer_depth follows."""
-    constructor = "mmpretrain.LearningRateDecayOptimWrapperConstructor"
-    group_map = audited(tmp_path, constructor, {"layer_decay_rate": 0.7}, model=model, weight_decay=0.05)
+    group_map = audited(tmp_path, PRETRAIN, {"layer_decay_rate": 0.7}, model=model, weight_decay=0.05)
     for explanation in Explainer(group_map).explain(list(entries(group_map))):
         if explanation.groups:
             assert ("the layer id is observed" in explanation.certainty_reason) == observed
