@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lrdecay_cli.decay import DecayError
 from lrdecay_cli.decay.constructors import ConstructorRules, rules_of
 from lrdecay_cli.decay.constructors.custom_keys import lost_to
 from lrdecay_cli.decay.constructors.facts import (
@@ -28,13 +29,13 @@ CONVNEXT = {f"backbone.stages.{stage}.{depth - 1}.gamma": (8,) for stage, depth 
 
 
 def constructor_of(
-    constructor: str, options: dict[str, Any], parameters: Shapes, name: str
+    constructor: str, options: dict[str, Any], parameters: Shapes, name: str, backbone: str = "ConvNeXt"
 ) -> tuple[ConstructorRules, Subject]:
-    """The rules for a ConvNeXt with these parameters, and one of them as the constructor meets it."""
+    """The rules for a model with these parameters, and one of them as the constructor meets it."""
     found = group_map(
         {"group": {"parameters": parameters}},
         constructor=Constructor(constructor, options),
-        model=Model("Detector", "ConvNeXt", NO_TOTALS),
+        model=Model("Detector", backbone, NO_TOTALS),
         training=Training({"optimizer": OPTIMIZER}, (), {}, {}, None, ()),
     )
     subjects = list(subjects_of(found))
@@ -168,6 +169,21 @@ def test_what_is_odd_about_a_block(options: dict[str, Any], own_name: str, remar
     remarks = rules.remarks(subject, rules.provenance(subject))
     assert len(remarks) == bool(remark)
     assert "".join(remarks).startswith(remark)
+
+
+def test_what_mmdet_cannot_serve_has_no_rules() -> None:
+    """Ours for a Swin Transformer are not mmdet's."""
+    options = {"num_layers": 12, "decay_rate": 0.7}
+    with pytest.raises(DecayError, match=r"^model\.backbone: mmdet's constructor cannot decay a SwinTransformer; "):
+        constructor_of(MMDET_LAYER_DECAY, options, {"head.weight": (8, 8)}, "head.weight", "SwinTransformer")
+
+
+def test_a_map_may_hold_a_way_without_a_layer_id() -> None:
+    name = "backbone.stages.2.8.gamma"
+    rules, subject = constructor_of(MMDET_LAYER_DECAY, {"num_layers": 3, "decay_rate": 0.7}, CONVNEXT, name)
+    whole = rules.provenance(subject)
+    assert rules.remarks(subject, whole)
+    assert rules.remarks(subject, Provenance(None, None, whole.lr, whole.weight_decay)) == ()
 
 
 KEYS = {
