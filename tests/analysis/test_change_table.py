@@ -1,4 +1,4 @@
-"""Values of both sides, as people read them."""
+"""Changes as people read them, and as machines do."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from lrdecay_cli.analysis.change_table import shown_change
+from lrdecay_cli.analysis.comparison import comparison
+from lrdecay_cli.domain.group_map import GroupMap
+from tests.group_maps import group_map
 
 
 @pytest.mark.parametrize(
@@ -24,3 +27,97 @@ from lrdecay_cli.analysis.change_table import shown_change
 )
 def test_both_sides_are_told_apart(before: Any, after: Any, expected: str) -> None:
     assert shown_change(before, after) == expected
+
+
+def held(group: str = "decay", name: str = "w", **spec: Any) -> GroupMap:
+    return group_map({group: {"parameters": {name: (4, 4)}, **spec}})
+
+
+NO_GRAD = held(no_grad=("w",))
+OUTSIDE = group_map(frozen={"w": (4, 4)})
+# Two maps, the columns between the name and the number of tensors, and what stands in them.
+COLUMNS: dict[str, tuple[GroupMap, GroupMap, dict[str, str]]] = {
+    "a group named for its layer id": (
+        *(held("layer_3_decay", layer_id=3), held("layer_4_decay", layer_id=4)),
+        {"layer_id": "3 → 4"},
+    ),
+    "and for its weight decay": (
+        held("layer_3_decay", layer_id=3),
+        held("layer_4_no_decay", layer_id=4, weight_decay=0.0),
+        {"layer_id": "3 → 4", "weight_decay": "0.05 → 0"},
+    ),
+    "a name that tells more": (
+        *(held("layer_3_decay", layer_id=3), held("layer_4_no_decay", layer_id=4)),
+        {"group": "layer_3_decay → layer_4_no_decay", "layer_id": "3 → 4"},
+    ),
+    "a name alone": (
+        *(held("layer_3_decay", layer_id=3), held("layer_4_decay", layer_id=3)),
+        {"group": "layer_3_decay → layer_4_decay"},
+    ),
+    "a name of another kind": (
+        *(held("layer_3_decay", layer_id=3), held("slow", layer_id=4)),
+        {"group": "layer_3_decay → slow", "layer_id": "3 → 4"},
+    ),
+    "numbers in full where they look alike": (held(lr=0.1), held(lr=0.1 + 1e-9), {"lr": "0.1 → 0.100000001"}),
+    "frozen in its group": (held(), NO_GRAD, {"frozen": "no → yes"}),
+    "frozen out of its group": (held(), OUTSIDE, {"state": "grouped → frozen"}),
+    "trained, but in no group": (
+        *(OUTSIDE, group_map(missing={"w": (4, 4)})),
+        {"state": "frozen → missing"},
+    ),
+    "added": (group_map(), held(), {"state": "added, grouped"}),
+    "removed": (OUTSIDE, group_map(), {"state": "removed, was frozen"}),
+    "renamed": (held(name="old.w"), held(name="new.w"), {"state": "renamed to new.w"}),
+    "nothing": (held(), held(), {}),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "expected"), COLUMNS.values(), ids=COLUMNS)
+def test_a_column_for_what_changed_and_is_not_told_beside_it(
+    before: GroupMap, after: GroupMap, expected: dict[str, str]
+) -> None:
+    (table,) = comparison(before, after).report.tables
+    keys = [column.key for column in table.columns]
+    assert keys == ["parameters", *expected, "tensors"]
+    names = [parameter.name for _, parameter in before.grouped()] or ["w"]
+    assert table.rows == (((names[0], *expected.values(), 1),) if expected else ())
+
+
+def test_a_row_for_what_changed_alike() -> None:
+    """In the natural order of names, and empty where another row has changed."""
+    blocks = {"blocks.10.weight": (4, 4), "blocks.9.weight": (4, 4), "blocks.2.bias": (4,)}
+    before = group_map({"group": {"parameters": {**blocks, "head.weight": (2, 2), "head.bias": (2,)}}})
+    after = group_map(
+        {
+            "slow": {"parameters": blocks, "lr": 0.05, "lr_scale": 0.5},
+            "group": {"parameters": {"head.bias": (2,)}, "weight_decay": 0.0},
+            "fast": {"parameters": {"head.weight": (2, 2)}, "lr": 0.2, "lr_scale": 2.0},
+        }
+    )
+    (table,) = comparison(before, after).report.tables
+    assert [(column.key, column.title, column.vital) for column in table.columns] == [
+        ("parameters", "parameters", True),
+        ("group", "group", False),
+        ("lr_scale", "lr scale", True),
+        ("lr", "lr", True),
+        ("weight_decay", "weight decay", True),
+        ("tensors", "tensors", False),
+    ]
+    assert table.rows == (
+        ("blocks.*", "group → slow", "1 → 0.5", "0.1 → 0.05", "", 3),
+        ("head.bias", "", "", "", "0.05 → 0", 1),
+        ("head.weight", "group → fast", "1 → 2", "0.1 → 0.2", "", 1),
+    )
+
+
+def test_machines_get_a_row_for_each_aspect_and_plain_values() -> None:
+    before = group_map({"group": {"parameters": {"w": (4, 4), "v": ()}}})
+    after = group_map({"group": {"parameters": {"w": (8, 4), "v": ()}, "lr": 0.2, "options": {"betas": (0.9, 0.95)}}})
+    rows = comparison(before, after).report.rows
+    assert rows is not None
+    assert [column.key for column in rows.columns] == ["parameters", "aspect", "before", "after", "tensors"]
+    assert rows.rows == (
+        ("w", "shape", "4×4", "8×4", 1),
+        ("*", "lr", 0.1, 0.2, 2),
+        ("*", "options", {}, {"betas": (0.9, 0.95)}, 2),
+    )
