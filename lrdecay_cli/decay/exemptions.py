@@ -20,7 +20,7 @@ _POSITION_NETWORK = "cpb_mlp"
 _SCALES = re.compile(r"gamma(?:_?\d+)?|layer_scale(?:_\d+)?|logit_scale", re.ASCII)
 
 
-def mmdet_exemption(name: str, shape: tuple[int, ...], norm: bool = False) -> str | None:
+def mmdet_exemption(name: str, shape: tuple[int, ...], norm: bool) -> str | None:
     """As mmdet 3.3.0 does it, in ``LearningRateDecayOptimizerConstructor.add_params``; norm layers by their shape."""
     if len(shape) == 1:
         return "1-D tensor"
@@ -31,7 +31,7 @@ def mmdet_exemption(name: str, shape: tuple[int, ...], norm: bool = False) -> st
     return None
 
 
-def exemption(name: str, shape: tuple[int, ...], norm: bool = False) -> str | None:
+def exemption(name: str, shape: tuple[int, ...], norm: bool) -> str | None:
     """As it is meant: norm layers, biases, scalars, tokens, position embeddings and learned scales, wherever they are.
 
     Source: the ``no_weight_decay`` lists of BEiT, Swin, Swin V2, ViTDet and timm.

@@ -117,6 +117,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {"name": "backbone.downsample_layers_x.norm.w"},
         *("", "'norm' after 'downsample_layers_x' is not a stage index", INTEGER),
     ),
+    "stage index of a block no integer": (
+        {"name": "backbone.stages.x.0.w"},
+        *("", "'x' after 'stages' is not a stage index", INTEGER),
+    ),
+    "stage index no integer, by stage": (
+        {"name": "backbone.stages.x.0.w", "decay_type": "stage_wise"},
+        *("", "'x' after 'stages' is not a stage index", INTEGER),
+    ),
     "vit block": ({**VIT, "name": "backbone.layers.12.w"}, "", "block 12 has no layer id", "allowed: block 0 to 11"),
     "swin stage": (
         {**SWIN, "name": "backbone.stages.3.blocks.0.w"},

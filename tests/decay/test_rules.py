@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy
@@ -105,6 +106,11 @@ def test_formulas_and_rules_evaluate_to_their_results(
     found = explained(f"backbone.{own_name}", **given, base_lr=base_lr)
     for step in (found.layer_id, found.lr_scale, found.lr):
         assert_true(step)
+    pattern = found.layer_id.rule.rpartition(" -> ")[0]
+    if pattern != "everything else":
+        # <block> stands for a number, and * for the rest of a name.
+        literal = re.escape(pattern).replace(r"\*", ".*")
+        assert re.match(re.sub(r"<\w+>", r"-?\\d+", literal) + r"(\.|$)", f"backbone.{own_name}")
     assert found.lr_scale.inputs["layer_id"] == found.layer_id.result
     assert found.lr.inputs == {"lr_scale": found.lr_scale.result, "base_lr": base_lr}
 

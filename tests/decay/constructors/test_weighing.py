@@ -8,8 +8,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from lrdecay_cli.decay import DecayError
 from lrdecay_cli.decay.constructors import rules_of
-from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY, subjects_of
+from lrdecay_cli.decay.constructors.custom_keys import custom_key_matches
+from lrdecay_cli.decay.constructors.facts import (
+    LRDECAY_LAYER_DECAY,
+    MMENGINE_DEFAULT,
+    MMPRETRAIN_LAYER_DECAY,
+    subjects_of,
+)
 from lrdecay_cli.domain.explanation import Considered
 from lrdecay_cli.domain.group_map import Constructor
 from lrdecay_cli.domain.training import Module, Training
@@ -190,6 +197,68 @@ def test_keys_that_only_the_map_has_in_its_names() -> None:
         ),
         "custom_keys['bias']": ("applies", "the only key in the name"),
     }
+
+
+def test_mmengine_puts_a_dot_in_front_of_what_has_no_module() -> None:
+    found = considered("pos_embed", Module("Detector", (), ("pos_embed",)), (1, 8), {"custom_keys": {".pos_embed": {}}})
+    assert [(one.outcome, one.reason) for one in found.values()] == [("applies", "the only key in the name")]
+
+
+def test_keys_of_our_own_constructor_switch_nothing_off() -> None:
+    """It reads none of mmengine's multipliers. What is no dict sets nothing."""
+    options = {**DECAY, "custom_keys": {"head": {"lr_mult": 0.1}, "neck": 0.1, "norm": {}}}
+    found = group_map(
+        {"group": {"parameters": {"head.bias": (8,), "neck.bias": (8,)}}},
+        constructor=Constructor(LRDECAY_LAYER_DECAY, options),
+        training=Training({"optimizer": GIVEN}, (), {}, {}, None, ()),
+    )
+    matches = custom_key_matches(found)
+    assert {key: (one.wins, one.settings, one.switches_off) for key, one in matches.items()} == {
+        "head": (("head.bias",), {"lr_mult": 0.1}, {}),
+        "neck": (("neck.bias",), {}, {}),
+        "norm": ((), {}, {}),
+    }
+
+
+@pytest.mark.parametrize(
+    ("constructor", "options", "where"),
+    [
+        (MMENGINE_DEFAULT, {"bias_lr_mult": "2"}, "bias_lr_mult"),
+        (MMENGINE_DEFAULT, {"bias_decay_mult": "2"}, "bias_decay_mult"),
+        (MMENGINE_DEFAULT, {"custom_keys": {"head": {"lr_mult": "2"}}}, "custom_keys['head'].lr_mult"),
+        (MMENGINE_DEFAULT, {"custom_keys": {"head": {"weight_decay": "2"}}}, "custom_keys['head'].weight_decay"),
+        (MMPRETRAIN_LAYER_DECAY, {"layer_decay_rate": "2"}, "layer_decay_rate"),
+        (MMPRETRAIN_LAYER_DECAY, {"flat_decay_mult": "2"}, "flat_decay_mult"),
+    ],
+)
+def test_what_is_no_number_is_told_with_its_place(constructor: str, options: Mapping[str, Any], where: str) -> None:
+    found = group_map(
+        {"group": {"parameters": {"head.bias": (8,)}}},
+        constructor=Constructor(constructor, options),
+        training=Training({"optimizer": GIVEN}, (), {}, {}, None, ()),
+    )
+    (subject,) = subjects_of(found)
+    with pytest.raises(DecayError) as caught:
+        rules_of(found, [subject], lambda _: (0, 2)).provenance(subject)
+    assert (caught.value.where, caught.value.problem) == (f"paramwise_cfg.{where}", "'2' is not a number")
+
+
+@pytest.mark.parametrize(
+    ("constructor", "problem"),
+    [
+        (MMENGINE_DEFAULT, "there is no base lr for a custom key to multiply"),
+        (MMPRETRAIN_LAYER_DECAY, "there is no base learning rate to scale"),
+    ],
+)
+def test_a_key_needs_an_lr(constructor: str, problem: str) -> None:
+    found = group_map(
+        {"group": {"parameters": {"head.bias": (8,)}}},
+        constructor=Constructor(constructor, {"custom_keys": {"head": {}}}),
+    )
+    (subject,) = subjects_of(found)
+    with pytest.raises(DecayError) as caught:
+        rules_of(found, [subject], lambda _: (0, 2)).provenance(subject)
+    assert (caught.value.where, caught.value.problem) == ("optim_wrapper.optimizer.lr", problem)
 
 
 @pytest.mark.parametrize(
