@@ -121,3 +121,6 @@ def test_machines_get_a_row_for_each_aspect_and_plain_values() -> None:
         ("*", "lr", 0.1, 0.2, 2),
         ("*", "options", {}, {"betas": (0.9, 0.95)}, 2),
     )
+    renamed = comparison(held(name="old.w"), held(name="new.w")).report.rows
+    assert renamed is not None
+    assert renamed.rows == (("old.w", "renamed", "old.w", "new.w", 1),)

@@ -55,6 +55,25 @@ def test_length_of_a_run(
 
 
 @pytest.mark.parametrize(
+    ("settings", "known", "told"),
+    [
+        ({}, {}, "not known, and nothing depends on it"),
+        (BY_ITERATION, {}, "not known"),
+        ({}, {"iterations_per_epoch": 10}, "--iters-per-epoch"),
+        ({"batches_per_epoch": 7}, {"dataset_size": 9}, "train_dataloader.num_batch_per_epoch"),
+        ({"batch_size": 2}, {"dataset_size": 1300}, "1,300 samples / (batch 2)"),
+        ({"batch_size": 2, "repeats": 2}, {"dataset_size": 10}, "10 samples × 2 (RepeatDataset) / (batch 2)"),
+        ({"batch_size": 2}, {"dataset_size": 10, "gpus": 2}, "10 samples / (batch 2 × 2 GPUs)"),
+        ({"batch_size": 2, "infinite": True}, {"dataset_size": 10, "gpus": 2}, "10 samples / (batch 2)"),
+    ],
+)
+def test_where_the_length_of_an_epoch_is_from(settings: dict[str, Any], known: dict[str, int], told: str) -> None:
+    length = run_length(plan(**settings), **known)
+    assert length.told == told
+    assert length.epochs == (None if settings is BY_ITERATION else 12)
+
+
+@pytest.mark.parametrize(
     ("settings", "known", "said"),
     [
         ({"schedulers": WARM_UP}, {}, "LinearLR at param_scheduler[0] counts iterations"),

@@ -134,6 +134,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {**SWIN, "name": "backbone.stages.0.blocks.2.w"},
         *("", "block 2 has no layer id", "allowed: block 0 to 1"),
     ),
+    **{
+        f"{what} index of {name} no integer": (
+            {**given, "name": f"backbone.{name}"},
+            *("", f"'x' after {name.partition('.x')[0]!r} is not a {what} index", INTEGER),
+        )
+        for given, name, what in (
+            (VIT, "layers.x.ln1.w", "block"),
+            (SWIN, "stages.x.blocks.0.w", "stage"),
+            (SWIN, "stages.0.blocks.x.w", "block"),
+            (RESNET, "layer2.x.conv1.w", "block"),
+        )
+    },
+    "resnet stage 0": (
+        {**RESNET, "name": "backbone.layer0.0.conv1.w"},
+        *("", "stage 0 has no layer id", "allowed: stage 1 to 4"),
+    ),
     "resnet stage": (
         {**RESNET, "name": "backbone.layer5.0.conv1.w"},
         *("", "stage 5 has no layer id", "allowed: stage 1 to 4"),

@@ -61,6 +61,7 @@ DEPTHS: dict[str, tuple[str, list[str], tuple[int, ...], int]] = {
     "convnext-atto": ("convnext", stages(CONVNEXT, 2, 2, 6, 2), (2, 2, 6, 2), 5),
     "third stage not in threes": ("convnext", stages(CONVNEXT, 3, 3, 10, 3), (3, 3, 10, 3), 7),
     "a stage missing": ("convnext", stages(CONVNEXT, 3, 3, 0, 3), (3, 3), 3),
+    "the last stage missing": ("convnext", stages(CONVNEXT, 3, 3, 9), (3, 3, 9), 6),
     "the first stage missing": ("convnext", stages(CONVNEXT, 0, 3), (), 3),
     "no stages but lookalikes": ("convnext", ["backbone.stagesx.0.1.w", "neck.backbone.stages.0.1.w"], (), 3),
     "no block but lookalikes": ("convnext", ["backbone.stages.0.x.w", "backbone.stages.0.1", "stages.0.0.w"], (), 3),
@@ -89,6 +90,15 @@ def test_depths(family: str, names: list[str], depths: tuple[int, ...], num_laye
     moved = [f"detector.{name}" for name in names]
     assert served.depths(moved, "detector.backbone.") == depths
     assert served.depths(moved, BACKBONE_PREFIX) == ()
+
+
+@pytest.mark.parametrize("prefix", ["", "neck.", "backbone_2.", "student.backbone."])
+@pytest.mark.parametrize("family", ALL_FAMILIES, ids=lambda family: family.name)
+def test_whatever_is_not_the_backbones_is_with_the_head(family: Family, prefix: str) -> None:
+    for own in ("stages.0.0.w", "stages.0.blocks.0.w", "layers.0.w", "layer1.0.w", "downsample_layers.0.w", "conv1.w"):
+        for name in (f"{prefix}{own}", f"{prefix}patch_embed.w", f"{prefix}cls_token"):
+            for rule in family.rules.values():
+                assert rule(name, 5, (1, 1, 1, 1)).result == 6, name
 
 
 # A family as a file of its own would have it: floors from the ground up, each with its own id.

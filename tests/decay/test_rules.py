@@ -53,6 +53,13 @@ LINES: dict[str, tuple[dict[str, Any], str, str]] = {
     "resnet stem": (RESNET, "conv1.weight", "conv1 → 0 → 0.7 ** (8 - 0 - 1) = 0.0824"),
     "resnet stage": (RESNET, "layer4.2.bn1.bias", "layer4.2 → 6 → 0.7 ** (8 - 6 - 1) = 0.7"),
     "resnet block": (RESNET, "layer3.5.bn1.bias", "layer3.5 → 4 + 5 // 3 = 5 → 0.7 ** (8 - 5 - 1) = 0.49"),
+    "resnet's first block": (RESNET, "layer1.0.conv1.weight", "layer1.0 → 1 → 0.7 ** (8 - 1 - 1) = 0.118"),
+    "resnet's second stage": (RESNET, "layer2.3.conv1.weight", "layer2.3 → 2 + 3 // 2 = 3 → 0.7 ** (8 - 3 - 1) = 0.24"),
+    "resnet's stem by stage": (
+        *({**RESNET, **STAGE_WISE, "num_layers": 6}, "bn1.weight"),
+        "bn1 → 0 → 0.7 ** (8 - 0 - 1) = 0.0824",
+    ),
+    "resnet by digits of another script": (RESNET, "layer٣.0.w", "layer٣ → 0 → 0.7 ** (8 - 0 - 1) = 0.0824"),
     "resnet by stage": (
         *({**RESNET, **STAGE_WISE, "num_layers": 6}, "layer3.5.bn1.bias"),
         "layer3 → 3 → 0.7 ** (8 - 3 - 1) = 0.24",

@@ -1,7 +1,7 @@
 """Running a rule's example: the config is written, loaded and built for real, and the rules see its map.
 
-``python -m tests.rules.examples`` writes the golden table anew: what each bad example is found to be about, as severity,
-option and patterns of parameters.
+``python -m tests.rules.examples`` writes the golden table anew: what each bad example is found to be about, with its
+severity, option and patterns of parameters.
 """
 
 from __future__ import annotations

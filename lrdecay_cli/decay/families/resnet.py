@@ -44,9 +44,10 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     Raises:
         DecayError: a stage or block that ``depths`` does not have, or a block index that is missing or no integer.
     """
-    stage, parts, other = _stage(name, num_layers, depths, prefix)
-    if stage is None:
-        return other
+    found = _stage(name, num_layers, depths, prefix)
+    if isinstance(found, Step):
+        return found
+    stage, parts = found
     block = index_part(name, parts, 1, "block")
     if not 0 <= block < depths[stage]:
         raise outside(name, "block", block, depths[stage])
@@ -65,8 +66,11 @@ def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     Raises:
         DecayError: a stage that ``depths`` does not have.
     """
-    stage, _, other = _stage(name, num_layers, depths, prefix)
-    return other if stage is None else Step(f"{prefix}layer{stage + 1} -> {stage + 1}", f"{stage + 1}", stage + 1)
+    found = _stage(name, num_layers, depths, prefix)
+    if isinstance(found, Step):
+        return found
+    stage, _ = found
+    return Step(f"{prefix}layer{stage + 1} -> {stage + 1}", f"{stage + 1}", stage + 1)
 
 
 def placement(name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str) -> Step | None:
@@ -74,18 +78,18 @@ def placement(name: str, decay_type: DecayType, num_layers: int, depths: tuple[i
     return with_the_head(num_layers) if name.startswith(f"{prefix}fc.") else None
 
 
-def _stage(name: str, num_layers: int, depths: tuple[int, ...], prefix: str) -> tuple[int | None, list[str], Step]:
-    """Stage from 0, name in parts, and the step where there is no stage."""
-    parts = name.removeprefix(prefix).split(".")
+def _stage(name: str, num_layers: int, depths: tuple[int, ...], prefix: str) -> tuple[int, list[str]] | Step:
+    """Stage from 0 and the name in parts; the step itself for a name that is in no stage."""
     if not name.startswith(prefix):
-        return None, parts, with_the_head(num_layers)
+        return with_the_head(num_layers)
+    parts = name.removeprefix(prefix).split(".")
     found = re.fullmatch(r"layer(\d+)", parts[0], re.ASCII)
     if not found:
-        return None, parts, Step(f"{prefix}{parts[0]} -> 0", "0", 0)
+        return Step(f"{prefix}{parts[0]} -> 0", "0", 0)
     stage = int(found.group(1)) - 1
     if not 0 <= stage < len(depths):
         raise outside(name, "stage", stage + 1, len(depths), first=1)
-    return stage, parts, Step("", "0", 0)
+    return stage, parts
 
 
 def _blocks_per_id(depths: tuple[int, ...]) -> tuple[int, int]:
