@@ -93,7 +93,7 @@ def _unread(given: Mapping[str, Any], strict: bool) -> list[str]:
         if key in ELSEWHERE:
             problem, remedy = f"{key!r} is an option of mmengine's default constructor, not of this one", ELSEWHERE[key]
         else:
-            meant = "decay_rate" if key == "layer_decay_rate" else closest(str(key), OPTIONS)
+            meant = closest(str(key), OPTIONS)
             problem = f"unknown option {key!r}"
             remedy = f"did you mean {meant!r}?" if meant else f"allowed: {', '.join(OPTIONS)}"
         raise DecayError(problem, where=SECTION, remedy=remedy)

@@ -190,6 +190,81 @@ def test_groups_that_are_alike_share_a_curve_named_by_layer() -> None:
     assert found[1].configured == (0.1,)
 
 
+def group(lr: float, *names: str, layer_id: int | None = None) -> dict[str, Any]:
+    return {"lr": lr, "layer_id": layer_id, "parameters": {f"{name}.weight": (2,) for name in names}}
+
+
+# Groups, and the names of the curves that they make, slowest first.
+LABELS: dict[str, tuple[dict[str, dict[str, Any]], list[str]]] = {
+    "one without a name": ({"group_0": group(0.1, "a")}, ["the one group"]),
+    "one with a name": ({"slow": group(0.1, "a")}, ["slow"]),
+    "all alike": ({"group_0": group(0.1, "a"), "group_1": group(0.1, "b")}, ["every group"]),
+    "named": ({"fast": group(0.2, "a"), "slow": group(0.1, "b")}, ["slow", "fast"]),
+    "without names": ({"group_0": group(0.2, "a"), "group_1": group(0.1, "b")}, ["b.weight", "a.weight"]),
+    "without names of two optimizers' kind": (
+        {"critic.group_0": group(0.2, "a"), "critic.group_1": group(0.1, "b")},
+        ["b.weight", "a.weight"],
+    ),
+    "by layer": (
+        {
+            **{f"layer_{layer}": group(0.1, f"a.{layer}", layer_id=layer) for layer in (0, 1, 2)},
+            **{f"layer_{layer}": group(0.2, f"a.{layer}", layer_id=layer) for layer in (3, 5)},
+            "head": group(0.3, "head", layer_id=6),
+        },
+        ["layers 0–2", "layers 3, 5", "layer 6"],
+    ),
+    "a layer at two rates": (
+        {"slow": group(0.1, "a", layer_id=0), "fast": group(0.2, "b", layer_id=0)},
+        ["layer 0", "layer 0 #2"],
+    ),
+    "not all by layer": (
+        {"slow": group(0.1, "a", layer_id=0), "other": group(0.1, "b"), "fast": group(0.2, "c")},
+        ["{a,b}.*", "fast"],
+    ),
+    "more than two patterns": (
+        {"group_0": group(0.1, "a.x", "b.y", "c.z"), "group_1": group(0.2, "a.y", "b.z")},
+        ["a.x.weight, b.y.weight, 1 more", "a.y.weight, b.z.weight"],
+    ),
+}
+
+
+@pytest.mark.parametrize("optimizer", ["", "generator"])
+@pytest.mark.parametrize(("groups", "labels"), LABELS.values(), ids=LABELS)
+def test_names_of_curves(groups: dict[str, dict[str, Any]], labels: list[str], optimizer: str) -> None:
+    """With several optimizers in front: not where a name says it, or where there is nothing to tell apart."""
+    found_map = group_map(groups)
+    series = Series(tuple(Track(optimizer, "lr", (one.name,)) for one in found_map.groups), 1)
+    series.steps.append(0)
+    series.rows.extend(one.lr or 0 for one in found_map.groups)
+    told = [moments(series, track, None) for track in range(len(groups))]
+    found, tracks = curves(series, found_map, (0,), told)
+    plain = len(labels) == 1
+    named = [label if plain or label in groups else f"{optimizer}: {label}" for label in labels]
+    assert [curve.label for curve in found] == (named if optimizer else labels)
+    assert [curve.optimizer for curve in found] == [optimizer] * len(labels)
+    assert len(tracks) == len(found)
+    assert sum(curve.tensors for curve in found) == found_map.model.totals.grouped_tensors
+    for curve in found:
+        assert {found_map.groups[[*groups].index(name)].lr for name in curve.groups} == {*curve.configured}
+        layers = {groups[name]["layer_id"] for name in curve.groups} - {None}
+        assert curve.layer_ids == tuple(sorted(layers))
+
+
+@pytest.mark.parametrize(
+    ("names", "head"),
+    [
+        *((("backbone", "bbox_head", "neck"), 1), (("backbone.head", "headless", "decode_heads"), 2)),
+        *((("a", "b", "head_of_it"), None), (("module.roi_head", "b", "c"), 0)),
+    ],
+)
+def test_the_curve_of_the_head(names: tuple[str, ...], head: int | None) -> None:
+    found_map = group_map({f"g{index}": group(0.1 * (index + 1), name) for index, name in enumerate(names)})
+    series = series_of(1, *(lambda step, lr=one.lr: lr for one in found_map.groups))
+    told = [moments(series, track, None) for track in range(len(names))]
+    found, _ = curves(series, found_map, (0,), told)
+    assert [index for index, curve in enumerate(found) if curve.head] == ([] if head is None else [head])
+
+
 @pytest.mark.parametrize(
     ("settings", "steps", "late"),
     [

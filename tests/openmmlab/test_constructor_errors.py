@@ -44,6 +44,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {**GIVEN, "strict_compat": True, "decay_tpye": "stage_wise"},
         "paramwise_cfg: unknown option 'decay_tpye'; did you mean 'decay_type'?",
     ),
+    "a typo behind what strict mode passes over": (
+        {**GIVEN, "strict_compat": True, "norm_decay_mult": 0.0, "decay_tpye": "stage_wise"},
+        "paramwise_cfg: unknown option 'decay_tpye'; did you mean 'decay_type'?",
+    ),
     "num_layers": (
         {**GIVEN, "num_layers": "Auto"},
         "paramwise_cfg.num_layers: 'Auto' is not an integer; give a whole number such as 12, or 'auto'",

@@ -75,7 +75,7 @@ def with_provenance(group_map: GroupMap, layer_depth: LayerDepth | None) -> Grou
         return group_map
     if rules is None:
         return group_map
-    by_name = {subject.name: subject for subject in subjects if subject.state != "duplicate"}
+    by_name = {subject.name: subject for subject in subjects}
 
     def explained(parameter: GroupedParameter) -> GroupedParameter:
         subject = by_name.get(parameter.name)

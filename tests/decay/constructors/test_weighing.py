@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from lrdecay_cli.decay import DecayError
-from lrdecay_cli.decay.constructors import rules_of
+from lrdecay_cli.decay.constructors import rules_of, with_provenance
 from lrdecay_cli.decay.constructors.custom_keys import custom_key_matches
 from lrdecay_cli.decay.constructors.facts import (
     LRDECAY_LAYER_DECAY,
@@ -19,6 +19,7 @@ from lrdecay_cli.decay.constructors.facts import (
 )
 from lrdecay_cli.domain.explanation import Considered
 from lrdecay_cli.domain.group_map import Constructor
+from lrdecay_cli.domain.provenance import Step
 from lrdecay_cli.domain.training import Module, Training
 from tests.group_maps import group_map
 
@@ -168,12 +169,13 @@ def test_multipliers_with_nothing_to_multiply(optimizer: Mapping[str, Any], idle
 
 
 def test_a_key_takes_precedence_over_all_multipliers() -> None:
-    keys = {"head": {"lr_mult": 0.1}, "head.": {}, "weight": {}, ".head": {}}
+    keys = {"head": {"lr_mult": 0.1}, "head.": {}, "weight": {}, ".head": {}, "xhead": {}}
     found = considered("head.bias", module("Linear"), (8,), {**LR, **DECAY, "custom_keys": keys})
     taken = "custom_keys['head.'] matched, and a key takes precedence"
     assert {rule: (one.outcome, one.reason) for rule, one in found.items()} == {
         "custom_keys['weight']": ("no match", "'weight' is not in the name"),
         "custom_keys['.head']": ("no match", "'.head' is not in the name, which begins without a dot"),
+        "custom_keys['xhead']": ("no match", "'xhead' is not in the name"),
         "custom_keys['head.']": ("applies", "the longest key in the name"),
         "custom_keys['head']": ("lost", "to the longer 'head.'"),
         "bias_lr_mult": ("passed over", f"{taken}, although it is a bias"),
@@ -218,6 +220,66 @@ def test_keys_of_our_own_constructor_switch_nothing_off() -> None:
         "neck": (("neck.bias",), {}, {}),
         "norm": ((), {}, {}),
     }
+
+
+BASES = {"base_lr": 1e-4, "base_weight_decay": 0.05}
+NUMBERS: dict[str, tuple[dict[str, Any], Mapping[str, Any], Step, Step]] = {
+    "no options": ({}, GIVEN, Step("base_lr", "0.0001", 1e-4), Step("base_weight_decay", "0.05", 0.05)),
+    "no options and no numbers": (
+        *({}, {}, Step("the optimizer's own, the config gives no lr", "0.001", 0.001)),
+        Step("the optimizer's own, the config gives no weight_decay", "0.01", 0.01),
+    ),
+    "no numbers": (
+        *({"bias_lr_mult": 2.0}, {}, Step("the optimizer's own, the config gives no lr", "0.001", 0.001)),
+        Step("the optimizer's own, the config gives no weight_decay", "0.01", 0.01),
+    ),
+    "nothing that fits": (
+        {"norm_decay_mult": 0.0},
+        *(GIVEN, Step("base_lr", "0.0001", 1e-4), Step("base_weight_decay", "0.05", 0.05)),
+    ),
+    "multipliers": (
+        *({"bias_lr_mult": 2.0, "bias_decay_mult": 0.5}, GIVEN),
+        Step("base_lr * bias_lr_mult", "0.0001 * 2.0", 2e-4, {"bias_lr_mult": 2.0}),
+        Step("base_weight_decay * bias_decay_mult", "0.05 * 0.5", 0.025, {"bias_decay_mult": 0.5}),
+    ),
+    "a key without settings": (
+        *({"custom_keys": {"head": {}}, "bias_lr_mult": 2.0}, GIVEN),
+        Step("base_lr * 1.0, custom_keys['head'] gives no lr_mult", "0.0001 * 1.0", 1e-4),
+        Step("base_weight_decay * 1.0, custom_keys['head'] gives no decay_mult", "0.05 * 1.0", 0.05),
+    ),
+    "a key with the numbers themselves": (
+        *({"custom_keys": {"head": {"lr": 0.5, "weight_decay": 0.2, "lr_mult": 9.0, "decay_mult": 9.0}}}, GIVEN),
+        Step("custom_keys['head'].lr", "0.5", 0.5, {"lr": 0.5}),
+        Step("custom_keys['head'].weight_decay", "0.2", 0.2, {"weight_decay": 0.2}),
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "optimizer", "lr", "weight_decay"), NUMBERS.values(), ids=NUMBERS)
+def test_numbers_of_mmengine(
+    options: dict[str, Any], optimizer: Mapping[str, Any], lr: Step, weight_decay: Step
+) -> None:
+    found = group_map(
+        {"group": {"parameters": {"head.bias": (8,)}}},
+        base_lr=0.001,
+        base_weight_decay=0.01,
+        constructor=Constructor(MMENGINE_DEFAULT, options),
+        training=Training({"optimizer": optimizer}, (), {}, {}, None, ()),
+    )
+    (subject,) = subjects_of(found)
+    rules = rules_of(found, [subject])
+    assert rules is not None
+    provenance = rules.provenance(subject)
+    for step, expected in ((provenance.lr, lr), (provenance.weight_decay, weight_decay)):
+        assert (step.rule, step.formula, step.result) == (expected.rule, expected.formula, expected.result)
+        assert {**step.inputs} == {key: BASES[key] for key in BASES if key in step.rule} | {**expected.inputs}
+
+
+def test_a_tensor_that_the_model_does_not_know_has_no_provenance() -> None:
+    found = group_map({"group": {"parameters": {"head.bias": (8,), "group[1] (not a parameter of the model)": (2,)}}})
+    modules = {"head": Module("Linear", (), ("bias",))}
+    explained = with_provenance(msgspec.structs.replace(found, modules=modules), None)
+    assert [parameter.provenance is not None for _, parameter in explained.grouped()] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,54 @@
+"""The options of lrdecay's own constructor, each by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lrdecay_cli.decay import DecayError
+from lrdecay_cli.decay.constructor_options import ConstructorOptions
+from lrdecay_cli.decay.custom_keys import CustomKey
+from lrdecay_cli.decay.options import DecayOptions
+
+
+def test_what_is_given_and_what_is_not() -> None:
+    usual = ConstructorOptions.from_paramwise_cfg({"decay_rate": 0.7})
+    assert usual == ConstructorOptions(0.7, "auto", "layer_wise", "backbone", (), (), False, ())
+    given = ConstructorOptions.from_paramwise_cfg(
+        {
+            "decay_rate": 2,
+            "num_layers": 6,
+            "decay_type": "stage_wise",
+            "backbone": "student.backbone",
+            "layers": ["stem", r"blocks\.(\d+)"],
+            "custom_keys": {"norm": {"decay_mult": 0.0}},
+        }
+    )
+    keys = (CustomKey("norm", None, 0.0),)
+    layers = ("stem", r"blocks\.(\d+)")
+    assert given == ConstructorOptions(2, 6, "stage_wise", "student.backbone", layers, keys, False, ())
+    assert (usual.prefix, given.prefix) == ("backbone.", "student.backbone.")
+    assert given.with_layers(12) == DecayOptions(12, 2, "stage_wise")
+
+
+def test_strict_mode_passes_over_what_mmdet_does_not_read() -> None:
+    given = {"norm_decay_mult": 0.0, "decay_rate": 0.7, "strict_compat": True, "bypass_duplicate": True}
+    options = ConstructorOptions.from_paramwise_cfg(given)
+    assert options.strict_compat
+    assert options.passed_over == ("norm_decay_mult", "bypass_duplicate")
+
+
+@pytest.mark.parametrize("layers", [[], (), ["stem", 1], [None], "stem", None, {"stem": 1}])
+def test_layers_are_a_list_of_regular_expressions(layers: Any) -> None:
+    with pytest.raises(DecayError) as caught:
+        ConstructorOptions.from_paramwise_cfg({"decay_rate": 0.7, "layers": layers})
+    assert caught.value.where == "paramwise_cfg.layers"
+    assert caught.value.problem == f"{layers!r} is not a list of regular expressions"
+
+
+@pytest.mark.parametrize("backbone", ["", ".", "a.", ".a", "a..b", None, 1, ["a"]])
+def test_a_backbone_is_a_path(backbone: Any) -> None:
+    with pytest.raises(DecayError) as caught:
+        ConstructorOptions.from_paramwise_cfg({"decay_rate": 0.7, "backbone": backbone})
+    assert caught.value.where == "paramwise_cfg.backbone"

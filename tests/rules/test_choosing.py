@@ -1,0 +1,44 @@
+"""Rules chosen by codes, beginnings of codes and names."""
+
+from __future__ import annotations
+
+import pytest
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.rules import RULES, chosen_rules
+
+CODES = [rule.code for rule in RULES]
+
+
+def beginning(prefix: str) -> set[str]:
+    return {code for code in CODES if code.startswith(prefix)}
+
+
+@pytest.mark.parametrize(
+    ("select", "ignore", "expected"),
+    [
+        *(([], [], {*CODES}), (["ALL"], [], {*CODES}), (["all"], ["LRD"], set())),
+        *((["lrd3"], [], beginning("LRD3")), (["LRD3"], ["LRD301"], beginning("LRD3") - {"LRD301"})),
+        *((["scale-above-one"], [], {"LRD301"}), ([], ["scale-above-one"], {*CODES} - {"LRD301"})),
+        (["LRD301", "LRD4"], ["LRD3"], beginning("LRD4") | {"LRD301"}),
+        (["LRD301"], ["LRD301"], set()),
+        (["LRD"], ["ALL"], {*CODES}),
+    ],
+)
+def test_the_longer_prefix_counts(select: list[str], ignore: list[str], expected: set[str]) -> None:
+    assert {rule.code for rule in chosen_rules(select, ignore)} == expected
+
+
+@pytest.mark.parametrize(
+    ("select", "ignore", "said"),
+    [
+        ([""], [], "--select: no rule ''; lrdecay rule --all lists them"),
+        (["LRD3", "LRD3O1"], [], "--select: no rule 'LRD3O1'; did you mean LRD301?"),
+        ([], ["scale-above-won"], "--ignore: no rule 'scale-above-won'; did you mean scale-above-one?"),
+        (["lrd3o1"], [], "--select: no rule 'lrd3o1'; did you mean LRD301?"),
+    ],
+)
+def test_what_no_rule_begins_with(select: list[str], ignore: list[str], said: str) -> None:
+    with pytest.raises(LrdecayError) as caught:
+        chosen_rules(select, ignore)
+    assert str(caught.value) == said

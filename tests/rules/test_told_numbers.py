@@ -1,0 +1,56 @@
+"""Numbers in messages, on maps small enough to count by hand."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.training import Module
+from lrdecay_cli.rules import find_rule
+from lrdecay_cli.rules.running import findings_of
+from tests.group_maps import group_map
+
+
+def message(found: GroupMap, code: str) -> str:
+    (finding,) = findings_of(found, [find_rule(code)])
+    return finding.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "traits", "told"),
+    [
+        ("SyncBatchNorm", ("norm",), ", and the statistics of 1 batch norm still move"),
+        *(("GroupNorm", ("norm",), ""), ("BatchNormLike", (), "")),
+    ],
+)
+def test_batch_norms_at_lr_zero_still_move(kind: str, traits: tuple[str, ...], told: str) -> None:
+    found = group_map(
+        {
+            "still": {"lr": 0.0, "parameters": {"bn.weight": (4,), "bn.bias": (4,), "conv.weight": (4, 2)}},
+            "group": {"parameters": {"head.weight": (2, 2)}},
+        }
+    )
+    modules = {**found.modules, "bn": Module(kind, traits, ("weight", "bias"))}
+    said = message(msgspec.structs.replace(found, modules=modules), "LRD104")
+    assert said == f"3 trainable tensors with 16 parameters have lr 0{told}"
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        ({"neck.weight": (2, 2), "neck.bias": (2,)}, "2 trainable tensors (0.43 of them by size) are"),
+        ({"neck.weight": (2, 2)}, "1 trainable tensor is"),
+    ],
+)
+def test_the_share_of_what_is_in_no_group_is_of_all_that_trains(missing: dict[str, tuple[int, ...]], told: str) -> None:
+    held = {"head.weight": (4, 2), "head.still": (100,)}
+    found = group_map({"group": {"parameters": held, "no_grad": ("head.still",)}}, missing=missing)
+    assert message(found, "LRD101") == f"{told} in no parameter group"
+
+
+@pytest.mark.parametrize(("times", "told"), [(1, "twice"), (2, "up to 3 times")])
+def test_how_often_a_tensor_is_held(times: int, told: str) -> None:
+    found = group_map({"group": {"parameters": {"a.weight": (2,)}}}, duplicates={"a.weight": "a.weight"})
+    found = msgspec.structs.replace(found, duplicates=found.duplicates * times)
+    assert message(found, "LRD102") == f"1 tensor is held {told}, and updated as often in each step"
