@@ -1,0 +1,68 @@
+"""What rules take from a map: the lr that a group starts with, its scale, and the order of names."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.rules.map_facts import MapFacts
+from lrdecay_cli.rules.options.custom_key_in_several_modules import _is_word
+from tests.group_maps import group_map
+
+
+def one_group(base_lr: float | None, lr: float | None, lr_scale: float | None) -> GroupMap:
+    return group_map({"group": {"lr": lr, "lr_scale": lr_scale, "parameters": {"w": (2,)}}}, base_lr=base_lr)
+
+
+@pytest.mark.parametrize(
+    ("base_lr", "lr", "lr_scale", "scale"),
+    [
+        *((0.1, 0.07, 0.7, 0.7), (0.1, 0.05, 0.7, 0.5), (0.1, 0.05, None, 0.5), (0.1, 0.0, 1.0, 0.0)),
+        # In the last digit the recorded one is right.
+        (3e-4, 3e-4 * 0.7, 0.7, 0.7),
+        # Nothing to divide, or to divide by.
+        *((None, 0.05, 0.7, 0.7), (0.0, 0.05, 0.7, 0.7), (0.1, None, 0.7, 0.7), (0.1, None, None, None)),
+        *((math.inf, 0.05, 0.7, 0.7), (math.nan, 0.05, 0.7, 0.7), (0.1, math.inf, 0.7, 0.7), (0.1, math.nan, 0.7, 0.7)),
+    ],
+)
+def test_scale_is_that_of_the_lr_which_trains(
+    base_lr: float | None, lr: float | None, lr_scale: float | None, scale: float | None
+) -> None:
+    found = one_group(base_lr, lr, lr_scale)
+    (group,) = found.groups
+    assert MapFacts(found).starting_lr(group) == lr or (lr is not None and math.isnan(lr))
+    assert MapFacts(found).starting_scale(group) == scale
+
+
+def test_names_are_in_the_models_order_and_unknown_ones_last() -> None:
+    found = group_map({"late": {"parameters": {"c.w": (2,), "a.w": (2,)}}}, frozen={"b.w": (2,)})
+    modules = {path: found.modules[path] for path in ("a", "b", "c")}
+    facts = MapFacts(msgspec.structs.replace(found, modules=modules))
+    assert facts.in_model_order(["x.w", "c.w", "b.w", "a.w", "c.w", "n.w"]) == ("a.w", "b.w", "c.w", "x.w", "n.w")
+    assert [*facts.entries] == ["a.w", "b.w", "c.w"]
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "is_word"),
+    [
+        *(("norm", "backbone.norm.weight", True), ("norm", "norm", True), ("norm", "backbone.norm3.weight", True)),
+        *(
+            ("norm", "backbone.layernorm.weight", False),
+            ("norm", "normal.weight", False),
+            ("norm", "head.weight", False),
+        ),
+        *(("norm", "layernorm.norm.weight", True), ("norm", "normal.layer_norm", True), ("n", "annn.n", True)),
+        # A dot or a number ends a word by itself.
+        *(
+            (".norm", "backbone.norm.weight", True),
+            ("norm.", "layernorm.weight", False),
+            ("m3.", "norm3.weight", False),
+        ),
+        *(("3.w", "norm3.weight", False), ("3.", "norm3.weight", True)),
+    ],
+)
+def test_a_key_that_is_a_word_of_the_name(key: str, name: str, is_word: bool) -> None:
+    assert _is_word(key, name) == is_word
