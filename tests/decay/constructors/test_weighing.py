@@ -143,6 +143,12 @@ def test_multipliers_of_mmengine(
     }
 
 
+def test_without_options_there_is_nothing_to_consider() -> None:
+    found = considered("head.bias", module("Linear"), (8,), {})
+    reason = "it is empty, so that all parameters go into one group, frozen ones too"
+    assert [*found.values()] == [Considered(("lr", "weight_decay"), "paramwise_cfg", "no effect", reason)]
+
+
 def test_mmpretrain_knows_three_of_them_and_no_offsets() -> None:
     found = considered(
         *("dcn.conv_offset.bias", module("Conv2d", "conv2d", "offset"), (8,)), {**LR, **DECAY}, MMPRETRAIN_LAYER_DECAY
