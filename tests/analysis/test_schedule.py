@@ -126,6 +126,30 @@ def test_of_many_changes_those_are_kept_that_make_the_shape() -> None:
     assert sum(step < 500 for step in steps) > 60
 
 
+@pytest.mark.parametrize(
+    ("jumps", "kept"),
+    [
+        ({1234: 1.25}, {1233, 1234}),
+        ({1234: 0.75, 3783: 1.3}, {1233, 1234, 3782, 3783}),
+        ({1234: 1.15, 3783: 0.85}, set()),
+    ],
+)
+def test_jumps_are_kept_with_the_step_before(jumps: dict[int, float], kept: set[int]) -> None:
+    """A fifth up or down at once, in what rises a little at every step."""
+
+    def lr(step: int) -> float:
+        return (1 + step / 1e6) * math.prod(factor for at, factor in jumps.items() if step >= at)
+
+    steps, complete = sampled(series_of(5003, lr), ())
+    assert not complete
+    assert {1233, 1234, 3782, 3783} & {*steps} == kept
+
+
+def test_as_many_changes_as_are_few_are_all_kept() -> None:
+    assert sampled(series_of(FEW, lambda step: float(step)), ()) == (tuple(range(FEW)), True)
+    assert not sampled(series_of(FEW + 1, lambda step: float(step)), ())[1]
+
+
 def test_every() -> None:
     series = series_of(100, lambda step: float(step))
     assert sampled(series, (), every=30) == ((0, 30, 60, 90, 99), False)
@@ -157,9 +181,9 @@ def test_meetings_are_told_at_their_very_step() -> None:
         lambda step: max(10.0, 30.0 - step / 10),
         lambda step: 10.0 if step < 333 else 5.0,
     )
-    found = [
-        (meeting.kind, meeting.step, meeting.curves) for meeting in meetings(series, [0, 1, 2, 3], range(0, 1000, 37))
-    ]
+    told = list(meetings(series, [0, 1, 2, 3], range(0, 1000, 37)))
+    found = [(meeting.kind, meeting.step, meeting.curves) for meeting in told]
+    assert [one.lr for one in told] == [series.at(one.step, one.curves[0]) for one in told]
     assert found == [
         ("cross", 126, (1, 2)),
         ("meet", 200, (0, 2, 3)),

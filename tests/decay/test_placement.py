@@ -56,7 +56,8 @@ def test_place(family: str, own: str, step: Step | None) -> None:
     assert placement is not None
     depths = DEPTHS.get(family, (2, 2, 6, 2))
     assert placement(f"backbone.{own}", "layer_wise", 6, depths, "backbone.") == step
-    assert placement(f"neck.{own}", "layer_wise", 6, depths, "backbone.") is None
+    for elsewhere in (own, f"neck.{own}"):
+        assert placement(elsewhere, "layer_wise", 6, depths, "backbone.") is None
     moved = placement(f"student.backbone.{own}", "layer_wise", 6, depths, "student.backbone.")
     assert (moved and moved.result) == (step and step.result)
 

@@ -66,6 +66,7 @@ LINES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "vit token": (VIT, "pos_embed", "pos_embed → 0 → 0.7 ** (14 - 0 - 1) = 0.00969"),
     "vit stem": (VIT, "patch_embed.projection.bias", "patch_embed → 0 → 0.7 ** (14 - 0 - 1) = 0.00969"),
+    "vit's first block": (VIT, "layers.0.ln1.bias", "layers.0 → 0 + 1 = 1 → 0.7 ** (14 - 1 - 1) = 0.0138"),
     "vit block": (VIT, "layers.11.ln1.bias", "layers.11 → 11 + 1 = 12 → 0.7 ** (14 - 12 - 1) = 0.7"),
     "vit norm": (VIT, "ln1.bias", "backbone.ln1.bias → 12 + 1 = 13 → 0.7 ** (14 - 13 - 1) = 1"),
     "swin stem": (SWIN, "patch_embed.norm.bias", "patch_embed → 0 → 0.7 ** (6 - 0 - 1) = 0.168"),
