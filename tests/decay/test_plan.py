@@ -1,0 +1,38 @@
+"""What lrdecay's own constructor says of settings that are odd, and takes all the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lrdecay_cli.decay import TrainingParameter
+from lrdecay_cli.decay.model_rules import Backbone, plan_of_model
+
+# The last blocks of a ConvNeXt-T, to which num_layers=6 fits.
+PARAMETERS = [
+    TrainingParameter(f"backbone.stages.{stage}.{depth - 1}.gamma", (8,)) for stage, depth in enumerate((3, 3, 9, 3))
+]
+UNFIT = "paramwise_cfg.num_layers: 12 does not fit; 6 ('auto') does"
+NOWHERE = "paramwise_cfg.custom_keys['zzz']: no parameter has this in its name"
+UNREAD = "paramwise_cfg.norm_decay_mult: mmdet's decay constructor does not read it, so neither does strict_compat=True"
+
+
+@pytest.mark.parametrize(
+    ("options", "num_layers", "warnings"),
+    [
+        *(({}, 6, []), ({"num_layers": 6}, 6, []), ({"num_layers": 12}, 12, [UNFIT])),
+        ({"num_layers": 12, "custom_keys": {"zzz": {}, "stages": {"lr_mult": 0.5}}}, 12, [UNFIT, NOWHERE]),
+        ({"num_layers": 12, "strict_compat": True, "norm_decay_mult": 0.0}, 12, [UNREAD]),
+    ],
+)
+def test_warnings(options: dict[str, Any], num_layers: int, warnings: list[str]) -> None:
+    plan = plan_of_model(
+        PARAMETERS,
+        {"decay_rate": 0.7, **options},
+        lambda _: Backbone(("mmpretrain.ConvNeXt", "ConvNeXt")),
+        base_lr=1e-4,
+        base_weight_decay=0.05,
+    )
+    assert (plan.num_layers, [*plan.warnings]) == (num_layers, warnings)
+    assert [group.layer_id for group in plan.groups] == [1, 2, 5, num_layers]
