@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lrdecay_cli.analysis.explaining import Explainer
+from lrdecay_cli.analysis.explaining.reasons import Explainer
 from lrdecay_cli.analysis.selection import entries
 from lrdecay_cli.domain.explanation import Explanation
 from lrdecay_cli.domain.group_map import GroupMap

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.analysis.patterns import fold_names
+from lrdecay_cli.analysis.naming.patterns import fold_names
 from lrdecay_cli.analysis.standing import parameter_names, standings
 from lrdecay_cli.domain.checkpoint import Checkpoint
 from lrdecay_cli.domain.group_map import GroupMap

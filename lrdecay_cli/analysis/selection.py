@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from lrdecay_cli.analysis.patterns import matches
+from lrdecay_cli.analysis.naming.patterns import matches
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, GroupMap, Parameter, ParameterGroup
 from lrdecay_cli.domain.spelling import meant, question

@@ -131,7 +131,7 @@ def colors(incomplete: str) -> list[str]:
 
 def views(incomplete: str) -> list[str]:
     """Views of ``inspect``."""
-    from lrdecay_cli.analysis.inspection import VIEWS
+    from lrdecay_cli.analysis.inspecting.report import VIEWS
 
     return _beginning(VIEWS, incomplete)
 
@@ -160,7 +160,7 @@ def aspects(incomplete: str) -> list[str]:
 
 def columns(incomplete: str) -> list[str]:
     """Columns of ``inspect``'s views, to sort by. What begins with a hyphen is an option to the shell's script."""
-    from lrdecay_cli.analysis.inspection import VIEWS
+    from lrdecay_cli.analysis.inspecting.report import VIEWS
 
     views = (columns for by, (columns, _) in VIEWS.items() if by != "module")
     return _beginning(dict.fromkeys(column.key for columns in views for column in columns), incomplete)

@@ -66,7 +66,7 @@ def diff(
     lrdecay diff baseline.json config.py
     lrdecay diff baseline.json map.json --only lr,weight_decay --rtol 1e-6
     """
-    from lrdecay_cli.analysis.comparison import check_aspects, comparison
+    from lrdecay_cli.analysis.comparing.report import check_aspects, comparison
     from lrdecay_cli.app.console import Destinations
     from lrdecay_cli.app.exit_codes import CLEAN, DIFFERENT
     from lrdecay_cli.app.sources import Request, group_maps_of

@@ -69,7 +69,7 @@ def explain(
     lrdecay explain map.json '*.bias' head
     lrdecay explain config.py --why-not backbone.norm3 --group layer_6_no_decay
     """
-    from lrdecay_cli.analysis.explanation import check_question, explanation
+    from lrdecay_cli.analysis.explaining.report import check_question, explanation
     from lrdecay_cli.app.console import Destinations
     from lrdecay_cli.app.sources import Request, group_maps_of
 

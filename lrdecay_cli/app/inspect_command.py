@@ -78,7 +78,7 @@ def inspect(
     lrdecay inspect mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py --by layer
     lrdecay inspect config.py --cfg-options optim_wrapper.optimizer.lr=0.001
     """
-    from lrdecay_cli.analysis.inspection import check_view, inspection
+    from lrdecay_cli.analysis.inspecting.report import check_view, inspection
     from lrdecay_cli.app.console import Destinations
     from lrdecay_cli.app.sources import Request, group_maps_of
     from lrdecay_cli.domain.errors import LrdecayError

@@ -86,7 +86,7 @@ def shortcuts(*, verbose: bool) -> Iterator[None]:
     What is written to stderr in here is held back for a moment, since the second attempt says it again.
     """
     from lrdecay_cli.app.held_output import holding
-    from lrdecay_cli.openmmlab import quick_imports
+    from lrdecay_cli.openmmlab.starting import quick_imports
 
     if _plain or not _console or ("torch" in sys.modules and not quick_imports.is_quick()):
         yield
@@ -104,7 +104,7 @@ def shortcuts(*, verbose: bool) -> Iterator[None]:
 
 def is_settled(error: Exception) -> bool:
     """Whether a second attempt without shortcuts would end in the same error."""
-    from lrdecay_cli.openmmlab import lazy_modules
+    from lrdecay_cli.openmmlab.starting import lazy_modules
 
     # No shortcut has a say in what is written in a file, or whether it is there.
     if isinstance(error.__cause__, (SyntaxError, FileNotFoundError)):

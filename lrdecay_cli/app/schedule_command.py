@@ -76,7 +76,7 @@ def schedule(
     lrdecay schedule config.py --iters-per-epoch 7330
     lrdecay schedule config.py --dataset-size 117266 --gpus 8 --output svg=lr.svg
     """
-    from lrdecay_cli.analysis.schedule_report import schedule_report
+    from lrdecay_cli.analysis.scheduling.report import schedule_report
     from lrdecay_cli.app.console import Destinations
     from lrdecay_cli.app.scheduling import scheduled
     from lrdecay_cli.app.sources import Request

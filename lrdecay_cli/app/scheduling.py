@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lrdecay_cli.analysis.run_length import run_length
-from lrdecay_cli.analysis.schedule import schedule_of
+from lrdecay_cli.analysis.scheduling.run_length import run_length
+from lrdecay_cli.analysis.scheduling.summary import schedule_of
 from lrdecay_cli.app import quick
 from lrdecay_cli.app.clean_process import stdout_kept_clean
 from lrdecay_cli.app.sources import Request, check_config, group_maps_of, is_map
@@ -33,12 +33,12 @@ def scheduled(
     # Before the plan: what is loaded for it changes what the cache goes by.
     (group_map,) = group_maps_of((config,), request)
     with quick.shortcuts(verbose=request.verbose), stdout_kept_clean():
-        from lrdecay_cli.openmmlab.training_plan import load_plan
+        from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
 
         planned = load_plan(config, cfg_options=request.cfg_options, verbose=request.verbose)
     length = run_length(planned.plan, iterations_per_epoch=iterations_per_epoch, dataset_size=dataset_size, gpus=gpus)
     with quick.shortcuts(verbose=request.verbose), stdout_kept_clean():
-        from lrdecay_cli.openmmlab.scheduling import run_schedule
+        from lrdecay_cli.openmmlab.schedulers.running import run_schedule
 
         run = run_schedule(planned, group_map, length, verbose=request.verbose)
     return schedule_of(run, planned.plan, length, group_map, every=every), planned.plan

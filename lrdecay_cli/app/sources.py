@@ -91,7 +91,7 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     if "-" in maps:
         found["-"] = read_map("-")
     if checkpoints:
-        from lrdecay_cli.openmmlab.checkpoint_map import checkpoint_map
+        from lrdecay_cli.openmmlab.checkpoints.group_map import checkpoint_map
 
         request.caching.forget()
         found.update((source, checkpoint_map(source, found[naming] if naming else None)) for source in checkpoints)
@@ -109,7 +109,7 @@ def ungrouped_map(config: str, request: Request) -> GroupMap:
 def suggested_map(config: str, proposal: Proposal, now: GroupMap, request: Request) -> tuple[GroupMap, str, bool]:
     """The map of ``config`` with what is proposed, the snippet for that, and whether it is in the lazy style."""
     with quick.shortcuts(verbose=request.verbose):
-        from lrdecay_cli.analysis.registered_layers import layers_to_list
+        from lrdecay_cli.analysis.suggesting.registered_layers import layers_to_list
         from lrdecay_cli.openmmlab.suggested import built_with, is_lazy, snippet_for
 
         try:
@@ -156,7 +156,7 @@ def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
         request.caching.begin()
         with quick.shortcuts(verbose=request.verbose):
             # The stack, for all of them.
-            from lrdecay_cli.openmmlab.importing import import_torch
+            from lrdecay_cli.openmmlab.starting.importing import import_torch
 
             import_torch()
             import lrdecay_cli.openmmlab.audit  # noqa: F401
@@ -187,7 +187,7 @@ def _build(config: str, request: Request) -> GroupMap:
 
 def _audit(config: str, request: Request, change: Callable[[Any], None] | None = None) -> GroupMap:
     with stdout_kept_clean():
-        from lrdecay_cli.openmmlab.importing import import_torch
+        from lrdecay_cli.openmmlab.starting.importing import import_torch
 
         import_torch()
         from lrdecay_cli.openmmlab.audit import audit

@@ -58,8 +58,8 @@ def suggest(
     import sys
     from importlib.util import find_spec
 
-    from lrdecay_cli.analysis.suggesting import propose
-    from lrdecay_cli.analysis.suggestion_report import refusal_of, suggestion_report
+    from lrdecay_cli.analysis.suggesting.proposing import propose
+    from lrdecay_cli.analysis.suggesting.report import refusal_of, suggestion_report
     from lrdecay_cli.app.console import Destinations
     from lrdecay_cli.app.sources import Request, group_maps_of, is_map, suggested_map, ungrouped_map
     from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError

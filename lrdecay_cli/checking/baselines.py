@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from lrdecay_cli.analysis.comparing.changes import diff, settings
 from lrdecay_cli.analysis.conditions import CLOSE
-from lrdecay_cli.analysis.diff import diff, settings
 from lrdecay_cli.domain.baseline import BaselineRecord, State
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Unjudged

@@ -24,7 +24,7 @@ STOOD_IN = (
     *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
 )
 """What mmengine's message hub brings into a checkpoint and torch's ``weights_only`` refuses. None of it is called when
-a checkpoint is loaded: see :mod:`lrdecay_cli.openmmlab.checkpoint_file`."""
+a checkpoint is loaded: see :mod:`lrdecay_cli.openmmlab.checkpoints.loading`."""
 
 PLAIN = (
     "collections.OrderedDict",

@@ -37,12 +37,12 @@ from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, reso
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor
 from lrdecay_cli.openmmlab.devices import check_device
 from lrdecay_cli.openmmlab.explaining import clearer_failure, explain_groups, layer_depth_of, seen_model
-from lrdecay_cli.openmmlab.failures import READING, explained
+from lrdecay_cli.openmmlab.failures.one_line import READING, explained
+from lrdecay_cli.openmmlab.failures.upstream import upstream_faults_told
 from lrdecay_cli.openmmlab.plain_values import number, plain, type_name
-from lrdecay_cli.openmmlab.quiet import quiet_stack
 from lrdecay_cli.openmmlab.reading import read_groups
-from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
-from lrdecay_cli.openmmlab.upstream import upstream_faults_told
+from lrdecay_cli.openmmlab.standing_in.kernels import install_stand_ins
+from lrdecay_cli.openmmlab.starting.quiet import quiet_stack
 
 
 def audit(

@@ -21,12 +21,12 @@ from lrdecay_cli.decay.mmcv_style import KEYS, as_mmengine, as_python
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.construction import constructing
-from lrdecay_cli.openmmlab.failures import BUILDING, GROUPING, explained
+from lrdecay_cli.openmmlab.failures.one_line import BUILDING, GROUPING, explained
+from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
 from lrdecay_cli.openmmlab.option_reads import OptionReads
 from lrdecay_cli.openmmlab.plain_values import plain, type_name
-from lrdecay_cli.openmmlab.quick_imports import spare_compiler
-from lrdecay_cli.openmmlab.second_tries import build_with_second_tries
-from lrdecay_cli.openmmlab.unknown_types import unknown_type
+from lrdecay_cli.openmmlab.standing_in.second_tries import build_with_second_tries
+from lrdecay_cli.openmmlab.starting.quick_imports import spare_compiler
 
 DEFAULT_CONSTRUCTOR = "DefaultOptimWrapperConstructor"
 PLAIN_WRAPPER = "OptimWrapper"

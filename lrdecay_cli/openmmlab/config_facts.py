@@ -20,7 +20,7 @@ from lrdecay_cli.decay.mmcv_style import KEYS as MMCV_KEYS
 from lrdecay_cli.decay.mmcv_style import is_mmcv_style
 from lrdecay_cli.domain.training import RUNNER_KEYS, Module, Training, Trait
 from lrdecay_cli.openmmlab.plain_values import plain
-from lrdecay_cli.openmmlab.training_loops import loops_of
+from lrdecay_cli.openmmlab.schedulers.training_loops import loops_of
 
 NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
 # Where people put what belongs into optim_wrapper, mmcv 1 style among it, and where nothing of mmengine looks.

@@ -16,13 +16,13 @@ import torch
 from torch import nn
 
 from lrdecay_cli.domain.group_map import StandIn
-from lrdecay_cli.openmmlab.language_models import language_models_from_facts
+from lrdecay_cli.openmmlab.failures.refusals import NotHereError
 from lrdecay_cli.openmmlab.patching import patched, patched_functions
-from lrdecay_cli.openmmlab.quick_imports import load_meta_kernels
-from lrdecay_cli.openmmlab.refusals import NotHereError
-from lrdecay_cli.openmmlab.remote_files import no_remote_files
-from lrdecay_cli.openmmlab.teacher_configs import paths_from_repository_root
-from lrdecay_cli.openmmlab.weights import no_weights
+from lrdecay_cli.openmmlab.standing_in.language_models import language_models_from_facts
+from lrdecay_cli.openmmlab.standing_in.remote_files import no_remote_files
+from lrdecay_cli.openmmlab.standing_in.teacher_configs import paths_from_repository_root
+from lrdecay_cli.openmmlab.standing_in.weights import no_weights
+from lrdecay_cli.openmmlab.starting.quick_imports import load_meta_kernels
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor, plan_for
+from lrdecay_cli.openmmlab.failures.refused_options import misplaced_options, refused_option
 from lrdecay_cli.openmmlab.plain_values import type_name
-from lrdecay_cli.openmmlab.refused_options import misplaced_options, refused_option
 
 _SHARED = "some parameters appear in more than one parameter group"
 

@@ -55,7 +55,7 @@ def _load(module: str) -> str:
 def _stand_ins() -> list[tuple[str, str]]:
     if "torch" not in sys.modules:
         return []
-    from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
+    from lrdecay_cli.openmmlab.standing_in.kernels import install_stand_ins
 
     return [(stand_in.name, stand_in.reason) for stand_in in install_stand_ins()]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from lrdecay_cli.analysis.patterns import Universe
+from lrdecay_cli.analysis.naming.patterns import Universe
 from lrdecay_cli.analysis.selection import Entry, entries
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.domain.training import Module

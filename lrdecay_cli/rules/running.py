@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from lrdecay_cli.analysis.patterns import Universe
+from lrdecay_cli.analysis.naming.patterns import Universe
 from lrdecay_cli.domain.finding import SEVERITIES, Finding
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules import Fault, Rule, Subject

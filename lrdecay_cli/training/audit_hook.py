@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from lrdecay_cli.analysis.comparison import check_aspects, comparison
-from lrdecay_cli.analysis.inspection import inspection
+from lrdecay_cli.analysis.comparing.report import check_aspects, comparison
+from lrdecay_cli.analysis.inspecting.report import inspection
 from lrdecay_cli.checking.checking import check_maps
 from lrdecay_cli.checking.reporting import check_severity, report_of
 from lrdecay_cli.domain.errors import LrdecayError

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lrdecay_cli.analysis.change_table import shown_change
-from lrdecay_cli.analysis.comparison import comparison
+from lrdecay_cli.analysis.comparing.report import comparison
+from lrdecay_cli.analysis.comparing.tables import shown_change
 from lrdecay_cli.domain.group_map import GroupMap
 from tests.group_maps import group_map
 

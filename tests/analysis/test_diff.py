@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lrdecay_cli.analysis.diff import diff, known_aspects, settings
+from lrdecay_cli.analysis.comparing.changes import diff, known_aspects, settings
 from lrdecay_cli.domain.change import ASPECTS, Change, SettingChange
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import ConfigSource, Constructor, GroupMap, Optimizer, Tool

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from lrdecay_cli.analysis.explaining import Explainer
-from lrdecay_cli.analysis.explanation import explanation
+from lrdecay_cli.analysis.explaining.reasons import Explainer
+from lrdecay_cli.analysis.explaining.report import explanation
+from lrdecay_cli.analysis.explaining.why_not import why_not
 from lrdecay_cli.analysis.selection import entries, select
-from lrdecay_cli.analysis.why_not import why_not
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import Explanation
 from lrdecay_cli.domain.group_map import Constructor, GroupMap

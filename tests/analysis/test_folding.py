@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrdecay_cli.analysis.diff import diff
-from lrdecay_cli.analysis.folding import fold
-from lrdecay_cli.analysis.patterns import matches
+from lrdecay_cli.analysis.comparing.changes import diff
+from lrdecay_cli.analysis.comparing.folding import fold
+from lrdecay_cli.analysis.naming.patterns import matches
 from lrdecay_cli.analysis.standing import parameter_names
 from lrdecay_cli.domain.change import Change, FoldedChange
 from lrdecay_cli.domain.group_map import GroupMap

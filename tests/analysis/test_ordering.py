@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lrdecay_cli.analysis.inspection import inspection
-from lrdecay_cli.analysis.ordering import natural
+from lrdecay_cli.analysis.inspecting.report import inspection
+from lrdecay_cli.analysis.naming.ordering import natural
 from tests.group_maps import group_map
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrdecay_cli.analysis.patterns import Universe, fold_names, matches
+from lrdecay_cli.analysis.naming.patterns import Universe, fold_names, matches
 
 SWIN = [
     "backbone.pos_embed",

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lrdecay_cli.analysis.diff import diff
-from lrdecay_cli.analysis.folding import fold
+from lrdecay_cli.analysis.comparing.changes import diff
+from lrdecay_cli.analysis.comparing.folding import fold
 from lrdecay_cli.analysis.standing import parameter_names
 from lrdecay_cli.domain.change import Change
 from lrdecay_cli.domain.group_map import GroupMap

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from lrdecay_cli.analysis.run_length import run_length
-from lrdecay_cli.analysis.schedule_curves import curves, moments
-from lrdecay_cli.analysis.schedule_facts import lifted_by_floor, milestones_not_reached
-from lrdecay_cli.analysis.schedule_meetings import meetings
-from lrdecay_cli.analysis.schedule_sampling import FEW, sampled
+from lrdecay_cli.analysis.scheduling.curves import curves, moments
+from lrdecay_cli.analysis.scheduling.facts import lifted_by_floor, milestones_not_reached
+from lrdecay_cli.analysis.scheduling.meetings import meetings
+from lrdecay_cli.analysis.scheduling.run_length import run_length
+from lrdecay_cli.analysis.scheduling.sampling import FEW, sampled
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.schedule import Series, Track, TrainingPlan
 from tests.group_maps import group_map

@@ -23,7 +23,7 @@ from torch import nn
 
 # What a config of lrdecay's own constructor imports.
 import lrdecay_cli.training  # noqa: F401
-from lrdecay_cli.analysis.explanation import explanation
+from lrdecay_cli.analysis.explaining.report import explanation
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.formats import Canvas, renderer
 from lrdecay_cli.openmmlab.audit import audit

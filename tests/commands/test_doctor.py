@@ -72,7 +72,7 @@ def test_this_environment_is_usable() -> None:
 
 
 def test_versions_tell_the_stand_ins_that_are_really_put_in_place() -> None:
-    from lrdecay_cli.openmmlab.stand_ins import install_stand_ins
+    from lrdecay_cli.openmmlab.standing_in.kernels import install_stand_ins
 
     assert diagnose().stand_ins == install_stand_ins()
 

@@ -12,7 +12,7 @@ import pytest
 
 from lrdecay_cli.app.main import run
 from lrdecay_cli.files import to_json
-from lrdecay_cli.openmmlab.quick_imports import is_quick
+from lrdecay_cli.openmmlab.starting.quick_imports import is_quick
 from tests.commands.running import SAMPLES, lrdecay
 from tests.commands.test_errors import CONFIGS as BROKEN
 from tests.group_maps import group_map

@@ -12,14 +12,14 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from lrdecay_cli import formats
-from lrdecay_cli.analysis.run_length import run_length
-from lrdecay_cli.analysis.schedule import schedule_of
-from lrdecay_cli.analysis.schedule_report import schedule_report
+from lrdecay_cli.analysis.scheduling.report import schedule_report
+from lrdecay_cli.analysis.scheduling.run_length import run_length
+from lrdecay_cli.analysis.scheduling.summary import schedule_of
 from lrdecay_cli.app.main import run
 from lrdecay_cli.formats import Canvas, renderer
 from lrdecay_cli.openmmlab.audit import audit
-from lrdecay_cli.openmmlab.scheduling import run_schedule
-from lrdecay_cli.openmmlab.training_plan import load_plan
+from lrdecay_cli.openmmlab.schedulers.running import run_schedule
+from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
 from tests.commands.running import SAMPLES, lrdecay, lrdecay_in_terminal
 
 LAYER_WISE = SAMPLES / "convnext-t_layer-wise.py"

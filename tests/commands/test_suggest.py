@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from lrdecay_cli.analysis.suggesting import propose
+from lrdecay_cli.analysis.suggesting.proposing import propose
 from lrdecay_cli.app.main import run
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import Constructor, GroupMap, Model, Totals

@@ -6,7 +6,7 @@ import json
 from html.parser import HTMLParser
 from typing import Any
 
-from lrdecay_cli.analysis.inspection import inspection
+from lrdecay_cli.analysis.inspecting.report import inspection
 from lrdecay_cli.domain.group_map import ConfigSource, Constructor, GroupMap, Model, Optimizer
 from lrdecay_cli.domain.report import Report
 from lrdecay_cli.domain.training import Module

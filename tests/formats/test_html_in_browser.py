@@ -14,9 +14,9 @@ from axe_core_python.selenium import Axe
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from lrdecay_cli.analysis.comparison import comparison
-from lrdecay_cli.analysis.inspection import inspection
-from lrdecay_cli.analysis.patterns import fold_names, matches
+from lrdecay_cli.analysis.comparing.report import comparison
+from lrdecay_cli.analysis.inspecting.report import inspection
+from lrdecay_cli.analysis.naming.patterns import fold_names, matches
 from lrdecay_cli.checking.checking import check_maps
 from lrdecay_cli.checking.reporting import report_of
 from lrdecay_cli.domain.group_map import GroupMap

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
-from lrdecay_cli.analysis.comparison import comparison
-from lrdecay_cli.analysis.inspection import inspection
+from lrdecay_cli.analysis.comparing.report import comparison
+from lrdecay_cli.analysis.inspecting.report import inspection
 from lrdecay_cli.app.main import run
 from lrdecay_cli.checking.checking import check_maps
 from lrdecay_cli.checking.reporting import report_of

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from lrdecay_cli.analysis.inspection import VIEWS, inspection
+from lrdecay_cli.analysis.inspecting.report import VIEWS, inspection
 from lrdecay_cli.domain.report import Branch, Column, Report, Table
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.fitting import LEFT_KINDS, fit

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from lrdecay_cli.analysis.comparison import comparison
+from lrdecay_cli.analysis.comparing.report import comparison
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.audit import audit
-from lrdecay_cli.openmmlab.checkpoint_file import Inert, load_checkpoint
-from lrdecay_cli.openmmlab.checkpoint_map import checkpoint_map
+from lrdecay_cli.openmmlab.checkpoints.group_map import checkpoint_map
+from lrdecay_cli.openmmlab.checkpoints.loading import Inert, load_checkpoint
 from tests.openmmlab.runs import RECORDED, RUNS, Run, config_of, runner_of, train
 
 

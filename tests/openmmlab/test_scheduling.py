@@ -12,13 +12,13 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from lrdecay_cli.analysis.run_length import run_length
-from lrdecay_cli.analysis.schedule import schedule_of
+from lrdecay_cli.analysis.scheduling.run_length import run_length
+from lrdecay_cli.analysis.scheduling.summary import schedule_of
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.schedule import Run
 from lrdecay_cli.openmmlab.audit import audit
-from lrdecay_cli.openmmlab.scheduling import run_schedule
-from lrdecay_cli.openmmlab.training_plan import load_plan
+from lrdecay_cli.openmmlab.schedulers.running import run_schedule
+from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
 from tests.openmmlab.training import Watch, train
 
 SGD = dict(type="SGD", lr=0.1, momentum=0.9, weight_decay=1e-4)

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 import pytest
 
-from lrdecay_cli.analysis.patterns import matches
+from lrdecay_cli.analysis.naming.patterns import matches
 from lrdecay_cli.domain.checkpoint import Checkpoint
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap

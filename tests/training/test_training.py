@@ -13,7 +13,7 @@ from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.runner import Runner
 
-from lrdecay_cli.analysis.diff import diff
+from lrdecay_cli.analysis.comparing.changes import diff
 from lrdecay_cli.domain.change import ASPECTS
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap

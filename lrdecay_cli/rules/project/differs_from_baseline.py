@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lrdecay_cli.analysis.change_table import drop_implied, shown_change
+from lrdecay_cli.analysis.comparing.changes import diff, settings
+from lrdecay_cli.analysis.comparing.tables import drop_implied, shown_change
 from lrdecay_cli.analysis.conditions import CLOSE
-from lrdecay_cli.analysis.diff import diff, settings
 from lrdecay_cli.domain.change import ASPECTS
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.subject import Subject

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
-from lrdecay_cli.analysis.explaining import Explainer
+from lrdecay_cli.analysis.explaining.reasons import Explainer
 from lrdecay_cli.analysis.selection import entries
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.audit import audit

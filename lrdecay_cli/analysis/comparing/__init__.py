@@ -1,0 +1,1 @@
+"""What ``diff`` says about two group maps."""

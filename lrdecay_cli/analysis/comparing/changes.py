@@ -1,0 +1,178 @@
+"""Comparing two group maps, parameter by parameter."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import Any
+
+from lrdecay_cli.analysis.comparing.renames import find_renames
+from lrdecay_cli.analysis.standing import Standing, standings
+from lrdecay_cli.domain.change import ASPECTS, Aspect, Change, SettingChange
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.spelling import not_one_of
+
+# What a map calls a group that has no name: a parameter more in front of it, and it is called otherwise.
+_NUMBERED_GROUP = re.compile(r"(?:^|(?<=\.))group_\d+(?:#\d+)?$")
+
+# Options that say which group it is, or repeat what other aspects tell.
+_IDENTITY = frozenset({"param_name", "param_names", "group_name", "layer_id", "lr_scale", "initial_lr"})
+
+
+def known_aspects(names: Iterable[str]) -> frozenset[Aspect]:
+    """The aspects with these names. Raises LrdecayError for a name that is none."""
+    known: dict[str, Aspect] = {aspect: aspect for aspect in ASPECTS}
+    aspects = set()
+    for name in names:
+        if name not in known:
+            raise not_one_of(f"no aspect {name!r}", name, ASPECTS, where="--only")
+        aspects.add(known[name])
+    return frozenset(aspects)
+
+
+def check_tolerance(rtol: float) -> None:
+    """Raise LrdecayError unless ``rtol`` is a number from 0 up."""
+    if not rtol >= 0:
+        raise LrdecayError(f"the tolerance is {rtol}", where="--rtol", remedy="give a number from 0 up, such as 1e-6")
+
+
+def diff(
+    before: GroupMap, after: GroupMap, *, rtol: float = 0.0, only: Iterable[str] | None = None
+) -> Iterator[Change]:
+    """Every change from one map to the other, in the order of the first map, then what was added in its own order.
+
+    A parameter's group, numbers and options are compared where both maps hold it in a group; otherwise ``state`` says
+    what became of it.
+
+    Args:
+        before: the first map.
+        after: the second map.
+        rtol: relative tolerance for lr, lr scale and weight decay.
+        only: names of the aspects to tell; None for all.
+
+    Raises:
+        LrdecayError: no such aspect, or a tolerance that is no number from 0 up. At once, not with the first change.
+    """
+    check_tolerance(rtol)
+    told = frozenset(ASPECTS) if only is None else known_aspects(only)
+    return (change for change in _changes(before, after, rtol) if change.aspect in told)
+
+
+def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:
+    """What differs in the settings of the whole run, options one by one; not where and with what the maps were made."""
+    olds, news = dict(_settings(before)), dict(_settings(after))
+    pairs = ((name, olds.get(name), news.get(name)) for name in {**olds, **news})
+    return [SettingChange(name, old, new) for name, old, new in pairs if not _equal(old, new)]
+
+
+def _settings(group_map: GroupMap) -> Iterator[tuple[str, Any]]:
+    yield "model.type", group_map.model.type
+    yield "model.backbone", group_map.model.backbone
+    yield "base_lr", group_map.base_lr
+    yield "base_weight_decay", group_map.base_weight_decay
+    yield "optimizer.type", group_map.optimizer.type
+    yield "optimizer.wrapper", group_map.optimizer.wrapper
+    for key, value in group_map.optimizer.options.items():
+        yield f"optimizer.options.{key}", value
+    yield "constructor.type", group_map.constructor.type
+    for key, value in group_map.constructor.options.items():
+        yield f"constructor.options.{key}", value
+
+
+def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]:
+    olds, news = standings(before), standings(after)
+    renamed = find_renames(_traits(olds), _traits(news))
+    optimizers = (before.optimizer.type, after.optimizer.type)
+    # Parameters in the same two groups change alike.
+    by_groups: dict[tuple[int, int], list[tuple[Aspect, Any, Any]]] = {}
+
+    for name, old in olds.items():
+        new = news.get(renamed.get(name, name))
+        if new is None:
+            yield Change(name, "removed", old.label, None)
+            continue
+        if name in renamed:
+            yield Change(name, "renamed", name, renamed[name])
+        for aspect, was, now in _standing_changes(old, new, renamed):
+            yield Change(name, aspect, was, now)
+        if old.group and new.group:
+            groups = (id(old.group), id(new.group))
+            if groups not in by_groups:
+                by_groups[groups] = list(_group_changes(old.group, new.group, optimizers, rtol))
+            for aspect, was, now in by_groups[groups]:
+                yield Change(name, aspect, was, now)
+
+    arrived = set(renamed.values())
+    for name, new in news.items():
+        if name not in olds and name not in arrived:
+            yield Change(name, "added", None, new.label)
+
+
+def _traits(found: Mapping[str, Standing]) -> dict[str, Hashable]:
+    """What a renamed parameter must have kept."""
+
+    def traits(standing: Standing) -> Hashable:
+        group = standing.group
+        numbers = (_group_label(group), group.layer_id, group.lr_scale, group.lr, group.weight_decay) if group else ()
+        # As text, for NaN is no equal of itself.
+        return (standing.shape, standing.label, standing.requires_grad, repr(numbers))
+
+    return {name: traits(standing) for name, standing in found.items()}
+
+
+def _standing_changes(old: Standing, new: Standing, renamed: Mapping[str, str]) -> Iterator[tuple[Aspect, Any, Any]]:
+    if old.label != new.label:
+        yield "state", old.label, new.label
+    elif old.of and new.of and renamed.get(old.of, old.of) != new.of:
+        yield "state", f"duplicate of {old.of}", f"duplicate of {new.of}"
+    if None not in (old.requires_grad, new.requires_grad) and old.requires_grad != new.requires_grad:
+        yield "frozen", not old.requires_grad, not new.requires_grad
+    if old.shape != new.shape:
+        yield "shape", old.shape, new.shape
+
+
+def _group_changes(
+    old: ParameterGroup, new: ParameterGroup, optimizers: tuple[str, str], rtol: float
+) -> Iterator[tuple[Aspect, Any, Any]]:
+    if _group_label(old) != _group_label(new):
+        yield "group", _group_label(old), _group_label(new)
+    if old.layer_id != new.layer_id:
+        yield "layer_id", old.layer_id, new.layer_id
+    if not _equal(old.lr_scale, new.lr_scale, rtol):
+        yield "lr_scale", old.lr_scale, new.lr_scale
+    if not _equal(old.lr, new.lr, rtol):
+        yield "lr", old.lr, new.lr
+    if not _equal(old.weight_decay, new.weight_decay, rtol):
+        yield "weight_decay", old.weight_decay, new.weight_decay
+    if optimizers[0] != optimizers[1]:
+        yield "optimizer", *optimizers
+    differing = [key for key in _option_names(old, new) if not _same_option(old, new, key)]
+    if differing:
+        yield "options", _options(old, differing), _options(new, differing)
+
+
+def _group_label(group: ParameterGroup) -> str:
+    return _NUMBERED_GROUP.sub("group_*", group.name)
+
+
+def _option_names(old: ParameterGroup, new: ParameterGroup) -> list[str]:
+    return sorted((old.options.keys() | new.options.keys()) - _IDENTITY)
+
+
+def _same_option(old: ParameterGroup, new: ParameterGroup, key: str) -> bool:
+    if (key in old.options) != (key in new.options):
+        return False
+    return _equal(old.options[key], new.options[key])
+
+
+def _options(group: ParameterGroup, keys: Iterable[str]) -> dict[str, Any]:
+    return {key: group.options[key] for key in keys if key in group.options}
+
+
+def _equal(old: Any, new: Any, rtol: float = 0.0) -> bool:
+    """Whether two values are the same: numbers within ``rtol`` of the larger one, and NaN as NaN is no change."""
+    if isinstance(old, float) and isinstance(new, float):
+        return math.isclose(old, new, rel_tol=rtol) or (math.isnan(old) and math.isnan(new))
+    return bool(old == new)

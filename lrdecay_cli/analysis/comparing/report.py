@@ -1,0 +1,101 @@
+"""What ``diff`` says about two group maps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from lrdecay_cli.analysis.checkpoints import resume_notes
+from lrdecay_cli.analysis.comparing.changes import check_tolerance, diff, known_aspects, settings
+from lrdecay_cli.analysis.comparing.folding import fold
+from lrdecay_cli.analysis.comparing.tables import long_table, shown_change, wide_table
+from lrdecay_cli.analysis.standing import parameter_names
+from lrdecay_cli.domain.change import (
+    ASPECTS,
+    DIFFERENCE_SCHEMA_VERSION,
+    Aspect,
+    Change,
+    Difference,
+    FoldedChange,
+    SettingChange,
+)
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.report import Note, Report
+from lrdecay_cli.domain.spelling import as_key
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """The report, and whether there is a difference to report."""
+
+    report: Report
+    differs: bool
+
+
+def check_aspects(only: Sequence[str] | None, rtol: float) -> frozenset[Aspect] | None:
+    """The aspects of ``--only`` (each several, by commas), None for all. Raises LrdecayError for one that is none.
+
+    Called before a model is built for a comparison that cannot be made.
+    """
+    check_tolerance(rtol)
+    if not only:
+        return None
+    return known_aspects(as_key(name) for several in only for name in several.split(","))
+
+
+def comparison(
+    before: GroupMap,
+    after: GroupMap,
+    *,
+    rtol: float = 0.0,
+    only: frozenset[Aspect] | None = None,
+    verbose: bool = False,
+) -> Comparison:
+    """Compare two maps.
+
+    Args:
+        before: the first map.
+        after: the second map.
+        rtol: relative tolerance for lr, lr scale and weight decay.
+        only: aspects to compare, see :func:`check_aspects`; None for all.
+        verbose: name every parameter behind a pattern.
+    """
+    changes = tuple(diff(before, after, rtol=rtol, only=only))
+    names = (parameter_names(before), parameter_names(after))
+    folded = tuple(fold(changes, *names))
+    changed_settings = tuple(settings(before, after))
+    report = Report(
+        facts=(("before", before.config.path), ("after", after.config.path), *_setting_facts(changed_settings)),
+        tables=(wide_table(changes, folded, (*names[0], *names[1])),),
+        notes=(*(_members(folded) if verbose else ()), *resume_notes(before, after)),
+        summary=_summary(changes, before, after, only),
+        rows=long_table(folded),
+        maps=(before, after),
+        document=Difference(
+            DIFFERENCE_SCHEMA_VERSION, after.tool, before.config, after.config, not changes, changed_settings, folded
+        ),
+    )
+    return Comparison(report, differs=bool(changes))
+
+
+def _setting_facts(changed: tuple[SettingChange, ...]) -> Iterator[tuple[str, str]]:
+    for setting in changed:
+        yield setting.name, shown_change(setting.before, setting.after)
+
+
+def _members(folded: tuple[FoldedChange, ...]) -> Iterator[Note]:
+    for change in folded:
+        if change.tensors > 1:
+            yield Note(f"{change.pattern}: {change.aspect.replace('_', ' ')}", "info", change.parameters)
+
+
+def _summary(changes: tuple[Change, ...], before: GroupMap, after: GroupMap, only: frozenset[Aspect] | None) -> str:
+    compared = f" in {', '.join(sorted(only)).replace('_', ' ')}" if only else ""
+    total = len({*parameter_names(before), *parameter_names(after)})
+    if not changes:
+        return f"same{compared}: {total} tensors"
+    differing = len({change.parameter for change in changes})
+    counts = Counter(change.aspect for change in changes)
+    told = ", ".join(f"{aspect.replace('_', ' ')} {counts[aspect]}" for aspect in ASPECTS if aspect in counts)
+    return f"different{compared}: {differing} of {total} tensors ({told})"

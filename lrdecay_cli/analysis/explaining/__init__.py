@@ -1,0 +1,1 @@
+"""What ``explain`` says: why parameters are where they are, and why not elsewhere."""

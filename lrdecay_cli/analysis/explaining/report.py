@@ -1,0 +1,172 @@
+"""What ``explain`` says about some parameters of a group map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from lrdecay_cli.analysis.explaining.reasons import Explainer
+from lrdecay_cli.analysis.explaining.tables import (
+    explanation_table,
+    observed_options,
+    parameter_rows,
+    why_not_table,
+)
+from lrdecay_cli.analysis.explaining.why_not import why_not
+from lrdecay_cli.analysis.selection import Entry, select
+from lrdecay_cli.decay.constructors import is_known
+from lrdecay_cli.decay.constructors.custom_keys import KeyMatches, custom_key_matches
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.explanation import (
+    EXPLANATION_SCHEMA_VERSION,
+    Explanation,
+    Explanations,
+    WhyNot,
+)
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.report import Note, Report
+
+
+def check_question(patterns: Sequence[str], unlike: str | None, group: str | None) -> None:
+    """Raise LrdecayError unless something is asked, before a model is built for it."""
+    if (unlike is None) != (group is None):
+        missing = "--group" if group is None else "--why-not"
+        raise LrdecayError("--why-not and --group go together", where=missing, remedy=f"give {missing} too")
+    if not patterns and unlike is None:
+        raise LrdecayError("nothing to explain", where="PATTERN", remedy="name a parameter, or give '*' for all")
+
+
+def explanation(
+    group_map: GroupMap,
+    patterns: Sequence[str],
+    *,
+    unlike: str | None = None,
+    group: str | None = None,
+    verbose: bool = False,
+) -> Report:
+    """Explain the parameters that match.
+
+    Args:
+        group_map: the map that they are in.
+        patterns: which to explain, each as for :func:`selection.select`.
+        unlike: a pattern of parameters to tell why they are not in ``group``; None to tell of none.
+        group: name of a group.
+        verbose: explain each parameter by itself, and name every key.
+
+    Raises:
+        LrdecayError: nothing matches a pattern, or there is no such group.
+    """
+    check_question(patterns, unlike, group)
+    explainer = Explainer(group_map)
+    chosen = _chosen(group_map, patterns)
+    explanations = tuple(explainer.explain(chosen, folded=not verbose))
+    partings: tuple[WhyNot, ...] = ()
+    if unlike is not None and group is not None:
+        others = select(group_map, unlike, where="--why-not", duplicates=True)
+        partings = tuple(why_not(group_map, explainer, others, group))
+    never_read = tuple(_never_read(group_map))
+    reads = group_map.training.reads
+    return Report(
+        facts=tuple(_facts(group_map)),
+        tables=(
+            *(explanation_table(one, verbose=verbose) for one in explanations),
+            *(why_not_table(one) for one in partings if one.partings),
+            *observed_options(group_map),
+        ),
+        notes=tuple(_notes(group_map, never_read, partings)),
+        summary=_summary(explanations, partings),
+        rows=parameter_rows(group_map, explanations) if explanations else None,
+        document=Explanations(
+            schema_version=EXPLANATION_SCHEMA_VERSION,
+            tool=group_map.tool,
+            config=group_map.config,
+            constructor=group_map.constructor,
+            base_lr=group_map.base_lr,
+            base_weight_decay=group_map.base_weight_decay,
+            known=is_known(group_map),
+            asked=tuple(patterns),
+            reads=reads,
+            never_read=never_read,
+            explanations=explanations,
+            why_not=partings,
+        ),
+    )
+
+
+def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Entry]:
+    """What any of the patterns matches, once each, in the map's order. Every pattern has to match something."""
+    if not patterns:
+        return []
+    names = {
+        entry.parameter.name
+        for pattern in patterns
+        for entry in select(group_map, pattern, where="PATTERN", duplicates=True)
+    }
+    everything = select(group_map, "*", duplicates=True)
+    return [entry for entry in everything if entry.parameter.name in names]
+
+
+def _facts(group_map: GroupMap) -> Iterator[tuple[str, str]]:
+    yield "config", group_map.config.path
+    yield "constructor", group_map.constructor.type
+    yield "base lr", "none" if group_map.base_lr is None else repr(group_map.base_lr)
+    yield "base weight decay", "none" if group_map.base_weight_decay is None else repr(group_map.base_weight_decay)
+
+
+def _never_read(group_map: GroupMap) -> Iterator[str]:
+    """The topmost options that the constructor did not read; none where nobody watched."""
+    reads = group_map.training.reads
+    if reads is not None:
+        yield from _unread(group_map.constructor.options, frozenset(reads), "")
+
+
+def _unread(options: Mapping[str, Any], reads: frozenset[str], prefix: str) -> Iterator[str]:
+    for key, value in options.items():
+        path = f"{prefix}{key}"
+        if path not in reads:
+            yield path
+        elif isinstance(value, Mapping):
+            yield from _unread(value, reads, f"{path}.")
+
+
+def _notes(group_map: GroupMap, never_read: Sequence[str], partings: Sequence[WhyNot]) -> Iterator[Note]:
+    for one in partings:
+        if not one.partings:
+            yield Note(f"not in {one.not_in}: {one.verdict}", "info", one.patterns)
+    if never_read:
+        told = (f"{path}{_why_unread(group_map, path)}" for path in never_read)
+        yield Note(f"never read by {group_map.constructor.type}", "warning", tuple(told))
+
+
+def _why_unread(group_map: GroupMap, path: str) -> str:
+    inherited = " (inherited from a base config)" if path in group_map.training.inherited else ""
+    for key, matches in custom_key_matches(group_map).items():
+        if path == f"custom_keys.{key}":
+            return f": {_why_idle(matches)}{inherited}"
+    return inherited
+
+
+def _why_idle(matches: KeyMatches) -> str:
+    if matches.loses:
+        return f"it loses to {_listed(matches.loses.values())} wherever it is in a name"
+    if matches.frozen or matches.duplicates:
+        return "it is in the names of frozen or shared parameters only"
+    return "it is in no parameter's name"
+
+
+def _listed(keys: Iterable[str]) -> str:
+    return ", ".join(repr(key) for key in dict.fromkeys(keys))
+
+
+def _summary(explanations: Sequence[Explanation], partings: Sequence[WhyNot]) -> str:
+    parts = []
+    for certainty in ("recomputed", "observed", "disagrees"):
+        count = sum(len(one.parameters) for one in explanations if one.certainty == certainty)
+        if count:
+            parts.append(f"{count} {certainty}")
+    total = sum(len(one.parameters) for one in explanations)
+    told = [f"{total} tensor{'' if total == 1 else 's'} explained: {', '.join(parts)}"] if explanations else []
+    if partings:
+        count = sum(len(one.parameters) for one in partings)
+        told.append(f"{count} tensor{'' if count == 1 else 's'} not in {partings[0].not_in}")
+    return "; ".join(told)

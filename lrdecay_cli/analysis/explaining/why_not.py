@@ -1,0 +1,176 @@
+"""Why parameters are not in a group: where their way parts from that of the group's members."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
+
+import msgspec
+
+from lrdecay_cli.analysis.explaining.reasons import Explainer
+from lrdecay_cli.analysis.explaining.words import PART_NAMES, outcome_text, step_text
+from lrdecay_cli.analysis.inspecting.views import is_numbered
+from lrdecay_cli.analysis.selection import Entry
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.explanation import Considered, Explanation, Part, Parting, WhyNot
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.provenance import Step
+from lrdecay_cli.domain.spelling import did_you_mean
+
+_NUMBERS: tuple[Part, ...] = ("layer_id", "lr_scale", "lr", "weight_decay")
+# A tensor that is held twice is looked for under its own name.
+_OUTSIDE = {
+    "frozen": "take a gradient: requires_grad=True",
+    "duplicate": "be the first name of its tensor, which is put into one group only",
+    "missing": "be met by the constructor at all",
+}
+
+
+def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Entry], name: str) -> list[WhyNot]:
+    """Hold each of the entries that are not in the group ``name`` against the members of it that come nearest.
+
+    Raises:
+        LrdecayError: there is no such group, it is empty, or all of the entries are in it.
+    """
+    group = _group(group_map, name)
+    others = [entry for entry in chosen if entry.group is None or entry.group.name != name]
+    if not others:
+        raise LrdecayError(f"all that match are in {name}", where="--why-not", remedy="leave it out to explain them")
+    members = explainer.explain([Entry(parameter, "grouped", group) for parameter in group.parameters])
+    if not members:
+        raise LrdecayError(f"{name} is empty: there is nobody to compare with", where="--group")
+    alike: dict[bytes, list[WhyNot]] = {}
+    for explanation in explainer.explain(others):
+        one = _against(explanation, members, group)
+        alike.setdefault(msgspec.json.encode((one.nearest, one.partings, one.verdict)), []).append(one)
+    return [_together(several, explainer) for several in alike.values()]
+
+
+def _group(group_map: GroupMap, name: str) -> ParameterGroup:
+    for group in group_map.groups:
+        if group.name == name:
+            return group
+    names = [group.name for group in group_map.groups]
+    there = f"there are {names[0]} … {names[-1]}" if len(names) > 1 else f"there is {' '.join(names) or 'none'}"
+    raise LrdecayError(f"no group {name!r}", where="--group", remedy=did_you_mean(name, names) or there)
+
+
+def _together(several: Sequence[WhyNot], explainer: Explainer) -> WhyNot:
+    names = tuple(name for one in several for name in one.parameters)
+    groups = tuple(dict.fromkeys(group for one in several for group in one.groups))
+    return msgspec.structs.replace(several[0], patterns=explainer.patterns(names), parameters=names, groups=groups)
+
+
+def _against(here: Explanation, members: Sequence[Explanation], group: ParameterGroup) -> WhyNot:
+    """Compare with the members from which the fewest numbers part it, of these with the one of the nearest name."""
+    compared = [(tuple(_partings(here, member, members, group)), member) for member in members]
+    partings, nearest = min(compared, key=lambda pair: (len(pair[0]), -_common(here, pair[1])))
+    return WhyNot(
+        patterns=here.patterns,
+        parameters=here.parameters,
+        groups=here.groups,
+        not_in=group.name,
+        nearest=nearest.patterns,
+        partings=partings,
+        verdict=_verdict(here, partings, group),
+    )
+
+
+def _common(one: Explanation, other: Explanation) -> int:
+    pairs = zip(one.parameters[0], other.parameters[0], strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _verdict(here: Explanation, partings: Sequence[Parting], group: ParameterGroup) -> str:
+    if partings:
+        return f"the ways part at the {PART_NAMES[partings[0].about]}: {partings[0].needed}"
+    if is_numbered(group):
+        return "it has the same lr and weight decay, but the constructor made groups by tensor, not by number"
+    return "it has the same numbers, by the same rules: nothing that lrdecay knows of parts them"
+
+
+def _partings(
+    here: Explanation, there: Explanation, members: Sequence[Explanation], group: ParameterGroup
+) -> Iterator[Parting]:
+    if here.numbers is None or there.numbers is None:
+        fate = here.considered[0]
+        yield Parting(
+            "state", "in the group", f"{fate.rule}: {fate.reason}", f"it would have to {_OUTSIDE[here.state]}"
+        )
+        return
+    differing = [part for part in _NUMBERS if getattr(here.numbers, part) != getattr(there.numbers, part)]
+    if "layer_id" in differing:
+        # The lr follows from it.
+        differing = [part for part in differing if part not in ("lr_scale", "lr")]
+    if "lr" in differing and "lr_scale" in differing:
+        # One is the other over the base lr; where the constructor knows a scale, that comes first.
+        differing.remove("lr_scale" if _step(here, "lr_scale") is None else "lr")
+    if not differing and not is_numbered(group):
+        differing = [part for part in _NUMBERS if _rule(here, part) != _rule(there, part)]
+    for part in differing:
+        yield _of_number(part, here, there, members)
+
+
+def _of_number(part: Part, here: Explanation, there: Explanation, members: Sequence[Explanation]) -> Parting:
+    theirs, ours = _decider(there, part), _decider(here, part)
+    said = _told(here, part)
+    met = _met(here, theirs)
+    if met is not None and met is not ours:
+        said = f"{met.rule}: {outcome_text(met)}; instead {said}"
+    needed = _other_number(part, here, members) or _needed(there, here, theirs, ours)
+    return Parting(part, _told(there, part), said, needed)
+
+
+def _other_number(part: Part, here: Explanation, members: Sequence[Explanation]) -> str | None:
+    """What goes into the same formula in the group: ``block would have to be 24, 25 or 26, not 3``."""
+    ours = _step(here, part)
+    if ours is None:
+        return None
+    alike = [step.inputs for step in (_step(member, part) for member in members) if step and step.rule == ours.rule]
+    for name, value in ours.inputs.items():
+        others = sorted({inputs[name] for inputs in alike})
+        if others and value not in others:
+            listed = " or ".join(filter(None, (", ".join(map(repr, others[:-1])), repr(others[-1]))))
+            return f"{name} would have to be {listed}, not {value!r}"
+    return None
+
+
+def _needed(there: Explanation, here: Explanation, theirs: Considered | None, ours: Considered | None) -> str:
+    """What would have to be otherwise about the parameter or the config."""
+    if here.provenance is None or there.provenance is None:
+        return "not known: the numbers were observed only"
+    met = _met(here, theirs)
+    in_the_way = ours is not None and (theirs is None or (met is not None and met.outcome in ("lost", "passed over")))
+    if ours is not None and in_the_way:
+        condition, _, _ = ours.condition.partition(",")
+        # Only what stands in the config can be taken out of it.
+        removable = f", or {ours.rule} would have to go" if "->" not in ours.rule else ""
+        return f"it must not {condition}{removable}"
+    if theirs is None or (ours is not None and ours.rule == theirs.rule):
+        return f"it would have to have a name like {', '.join(there.patterns)}"
+    return f"it would have to {theirs.condition}"
+
+
+def _met(here: Explanation, theirs: Considered | None) -> Considered | None:
+    """What became here of the rule that decides for the members."""
+    return next((one for one in here.considered if theirs is not None and one.rule == theirs.rule), None)
+
+
+def _decider(explanation: Explanation, part: Part) -> Considered | None:
+    applying = [one for one in explanation.considered if one.outcome == "applies" and part in one.about]
+    return applying[-1] if applying else None
+
+
+def _rule(explanation: Explanation, part: Part) -> str | None:
+    decider = _decider(explanation, part)
+    return decider.rule if decider else None
+
+
+def _step(explanation: Explanation, part: Part) -> Step | None:
+    step: Step | None = getattr(explanation.provenance, part, None)
+    return step
+
+
+def _told(explanation: Explanation, part: Part) -> str:
+    step = _step(explanation, part)
+    return repr(getattr(explanation.numbers, part)) if step is None else f"{step.rule}: {step_text(step)}"

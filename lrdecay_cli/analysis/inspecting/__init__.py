@@ -1,0 +1,1 @@
+"""What ``inspect`` says about one group map."""

@@ -1,0 +1,181 @@
+"""What ``inspect`` says about one group map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from lrdecay_cli.analysis.agreement import disagreements
+from lrdecay_cli.analysis.checkpoints import checkpoint_facts, checkpoint_notes
+from lrdecay_cli.analysis.inspecting import module_tree, views
+from lrdecay_cli.analysis.naming.ordering import natural
+from lrdecay_cli.analysis.naming.patterns import fold_names
+from lrdecay_cli.analysis.selection import Entry, entries, select
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.report import Column, Note, Report, Table
+from lrdecay_cli.domain.spelling import as_key, not_one_of
+
+VIEWS: dict[str, tuple[tuple[Column, ...], Callable[[GroupMap, Sequence[Entry]], Table]]] = {
+    "group": (views.GROUP_COLUMNS, views.by_group),
+    "layer": (views.LAYER_COLUMNS, views.by_layer),
+    "parameter": (views.PARAMETER_COLUMNS, views.by_parameter),
+    "module": (module_tree.COLUMNS, module_tree.by_module),
+}
+"""The views by name: their columns, and what fills them."""
+
+
+def check_view(by: str, sort: str | None) -> None:
+    """Raise LrdecayError unless ``by`` is a view and ``sort`` one of its columns, before a model is built for it."""
+    if by not in VIEWS:
+        raise not_one_of(f"unknown view {by!r}", by, VIEWS, where="--by")
+    if sort is None:
+        return
+    if by == "module":
+        raise LrdecayError("a module tree has an order of its own", where="--sort", remedy="use --by parameter to sort")
+    _column(VIEWS[by][0], sort)
+
+
+def _column(columns: Sequence[Column], sort: str) -> int:
+    """The place of the column that ``sort`` names, by its key or by the heading above it."""
+    named = as_key(sort.removeprefix("-"))
+    # Keys first: the heading of a name is "parameter", and "parameters" is another column.
+    spelled = {
+        **{as_key(column.title): place for place, column in enumerate(columns)},
+        **{as_key(column.key): place for place, column in enumerate(columns)},
+    }
+    if named not in spelled:
+        raise not_one_of(f"no column {sort!r} in this view", named, [column.key for column in columns], where="--sort")
+    return spelled[named]
+
+
+def inspection(
+    group_map: GroupMap,
+    *,
+    by: str = "group",
+    pattern: str | None = None,
+    sort: str | None = None,
+    verbose: bool = False,
+) -> Report:
+    """Report on a group map.
+
+    Args:
+        group_map: the map.
+        by: one of ``VIEWS``.
+        pattern: only parameters whose name, module or group matches, see :func:`selection.select`.
+        sort: key or heading of a column, with ``-`` in front for descending; None for layer id (of a tree,
+            the model's order).
+        verbose: tell versions and stand-ins too.
+
+    Raises:
+        LrdecayError: unknown view or column, or nothing matches ``pattern``.
+    """
+    check_view(by, sort)
+    chosen = select(group_map, pattern)
+    table = VIEWS[by][1](group_map, chosen)
+    return Report(
+        facts=tuple(_facts(group_map, verbose)),
+        tables=(table if by == "module" else _sorted(table, sort or "layer_id"),),
+        notes=tuple(_notes(group_map, chosen, verbose)),
+        summary=_summary(group_map, chosen if pattern is not None else None),
+        document=group_map,
+    )
+
+
+def _facts(group_map: GroupMap, verbose: bool) -> Iterator[tuple[str, str]]:
+    optimizer = group_map.optimizer
+    yield "checkpoint" if group_map.checkpoint else "config", group_map.config.path
+    if group_map.checkpoint:
+        yield from checkpoint_facts(group_map.checkpoint)
+    if group_map.config.overrides:
+        yield "overrides", _options(group_map.config.overrides)
+    yield "model", f"{group_map.model.type}, {group_map.model.totals.parameters:,} parameters"
+    yield "backbone", group_map.model.backbone or "none"
+    yield "constructor", group_map.constructor.type
+    yield "paramwise_cfg", _options(group_map.constructor.options) or "none"
+    yield "optimizer", f"{optimizer.type} ({_options(optimizer.options)})" if optimizer.options else optimizer.type
+    yield "base lr", "none" if group_map.base_lr is None else f"{group_map.base_lr:g}"
+    yield "base weight decay", "none" if group_map.base_weight_decay is None else f"{group_map.base_weight_decay:g}"
+    if verbose:
+        yield "wrapper", optimizer.wrapper
+        yield "device", group_map.device
+        yield "made with", ", ".join(f"{name} {version}" for name, version in _versions(group_map))
+        yield "sha256", group_map.config.sha256
+
+
+def _versions(group_map: GroupMap) -> Iterator[tuple[str, str]]:
+    yield group_map.tool.name, group_map.tool.version
+    yield from group_map.stack.items()
+
+
+def _options(options: Any) -> str:
+    return ", ".join(f"{key}={value}" for key, value in options.items())
+
+
+def _sorted(table: Table, sort: str) -> Table:
+    """Rows by one column, ``-`` in front for descending: numbers before words, and what has no value last."""
+    index = _column(table.columns, sort)
+    present = [row for row in table.rows if row[index] is not None]
+    absent = [row for row in table.rows if row[index] is None]
+    present.sort(key=lambda row: _sort_key(row[index]), reverse=sort.startswith("-"))
+    return Table(table.title, table.columns, (*present, *absent))
+
+
+def _sort_key(value: Any) -> tuple[bool, Any]:
+    return (True, natural(value)) if isinstance(value, str) else (False, value)
+
+
+def _notes(group_map: GroupMap, chosen: Sequence[Entry], verbose: bool) -> Iterator[Note]:
+    universe = [entry.parameter.name for entry in entries(group_map)]
+
+    def note(text: str, members: Sequence[Entry], level: Any = "info") -> Note:
+        names = [entry.parameter.name for entry in members]
+        folded = (f"{pattern}  ({_count(len(matched), 'tensor')})" for pattern, matched in fold_names(names, universe))
+        numel = sum(entry.parameter.numel for entry in members)
+        return Note(f"{text}: {_count(len(members), 'tensor')}, {numel:,} parameters", level, tuple(folded))
+
+    frozen = [entry for entry in chosen if entry.state == "frozen"]
+    held = [
+        entry for entry in chosen if entry.state == "grouped" and not getattr(entry.parameter, "requires_grad", True)
+    ]
+    missing = [entry for entry in chosen if entry.state == "missing"]
+    if frozen:
+        yield note("frozen, in no group", frozen)
+    if held:
+        yield note("frozen, but in a group all the same", held)
+    fast = [entry for entry in chosen if entry.group is not None and (entry.group.lr_scale or 0.0) > 1]
+    if fast:
+        yield note("lr scale above 1: faster than the base lr", fast, "warning")
+    if missing:
+        yield note("missing: trainable, but in no group, so never updated", missing, "warning")
+    if group_map.duplicates:
+        shared = tuple(f"{duplicate.name} is {duplicate.of}" for duplicate in group_map.duplicates)
+        details = shared if verbose or len(shared) <= 8 else (*shared[:8], f"… {len(shared) - 8} more with -v")
+        yield Note(
+            f"duplicates: {_count(len(shared), 'further name')} of shared tensors, counted once", "info", details
+        )
+    differing = tuple(disagreements(group_map))
+    if differing:
+        yield Note("our rules and the real groups disagree; the table shows the real ones", "warning", differing)
+    yield from checkpoint_notes(group_map)
+    if verbose and group_map.stand_ins:
+        told = tuple(f"{stand_in.name}: {stand_in.reason}" for stand_in in group_map.stand_ins)
+        yield Note("stood in for", "info", told)
+
+
+def _summary(group_map: GroupMap, chosen: Sequence[Entry] | None) -> str:
+    totals = group_map.model.totals
+    held = sum(not parameter.requires_grad for _, parameter in group_map.grouped())
+    parts = [
+        f"{_count(len(group_map.groups), 'group')} with {totals.grouped_tensors} of {_count(totals.tensors, 'tensor')}",
+        f"{totals.grouped_parameters:,} of {totals.parameters:,} parameters",
+        f"{totals.frozen_tensors + held} frozen{f' ({held} of them in groups)' if held else ''}",
+        f"{totals.missing_tensors} missing",
+        f"{_count(totals.duplicate_names, 'duplicate')}",
+    ]
+    shown = f" (shown: {_count(len(chosen), 'tensor')})" if chosen is not None else ""
+    return "; ".join(parts) + shown
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,149 @@
+"""The tables of ``inspect``: a map by group, by layer or by parameter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from lrdecay_cli.analysis.naming.patterns import fold_names
+from lrdecay_cli.analysis.selection import Entry
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.report import Column, Table
+
+LAYER = Column("layer_id", "layer", "integer")
+SCALE = Column("lr_scale", "lr scale", "scale", vital=True)
+LR = Column("lr", "lr", "rate", vital=True)
+WEIGHT_DECAY = Column("weight_decay", "weight decay", "rate", vital=True)
+TENSORS = Column("tensors", "tensors", "integer")
+PARAMETERS = Column("parameters", "parameters", "integer")
+SHARE = Column("share", "share", "share")
+
+GROUP_COLUMNS = (
+    Column("group", "group", "name", vital=True),
+    LAYER,
+    SCALE,
+    LR,
+    WEIGHT_DECAY,
+    TENSORS,
+    PARAMETERS,
+    SHARE,
+)
+LAYER_COLUMNS = (
+    LAYER,
+    SCALE,
+    LR,
+    WEIGHT_DECAY,
+    TENSORS,
+    PARAMETERS,
+    SHARE,
+    Column("where", "where", "name", vital=True),
+)
+PARAMETER_COLUMNS = (
+    Column("name", "parameter", "name", vital=True),
+    Column("state", "state"),
+    Column("group", "group", "name"),
+    LAYER,
+    SCALE,
+    LR,
+    WEIGHT_DECAY,
+    Column("shape", "shape"),
+    PARAMETERS,
+)
+
+# A map names a group by its number where the constructor gave it no name: one of hundreds that say nothing by name.
+_NUMBERED = re.compile(r"(.*\.)?group_\d+$")
+
+
+def by_group(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
+    """A row per group; numbered groups that agree in every option share one."""
+    rows = []
+    for groups, members in _merged(chosen):
+        first = groups[0]
+        rows.append(
+            (
+                groups_label([group.name for group in groups]),
+                first.layer_id,
+                first.lr_scale,
+                first.lr,
+                first.weight_decay,
+                *_sums(group_map, members),
+            )
+        )
+    return Table("", GROUP_COLUMNS, tuple(rows))
+
+
+def by_layer(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
+    """A row per layer id, and per lr scale within one; weight decays side by side, and where the parameters are."""
+    universe = [entry.parameter.name for entry in chosen]
+    rows = []
+    layers = _collect(chosen, lambda group: (group.layer_id, group.lr_scale, group.lr))
+    for (layer_id, lr_scale, lr), members in layers.items():
+        decays = sorted({e.group.weight_decay for e in members if e.group}, key=lambda decay: (decay is None, decay))
+        decay = decays[0] if len(decays) == 1 else " / ".join(_told_apart(decays))
+        patterns = [pattern for pattern, _ in fold_names([entry.parameter.name for entry in members], universe)]
+        rows.append((layer_id, lr_scale, lr, decay, *_sums(group_map, members), ", ".join(patterns)))
+    return Table("", LAYER_COLUMNS, tuple(rows))
+
+
+def by_parameter(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
+    """A row per parameter, in the optimizer's order, then frozen and missing ones."""
+    rows = []
+    for entry in chosen:
+        group, parameter = entry.group, entry.parameter
+        values = (
+            (group.name, group.layer_id, group.lr_scale, group.lr, group.weight_decay)
+            if group
+            else (None, None, None, None, None)
+        )
+        shape = "×".join(map(str, parameter.shape)) or "scalar"
+        rows.append((parameter.name, _standing(entry), *values, shape, parameter.numel))
+    return Table("", PARAMETER_COLUMNS, tuple(rows))
+
+
+def _told_apart(numbers: Sequence[float | None]) -> list[str]:
+    """Numbers in four digits, in full where these look the same."""
+    short = ["–" if number is None else f"{number:.4g}" for number in numbers]
+    return short if len(set(short)) == len(short) else ["–" if number is None else repr(number) for number in numbers]
+
+
+def _standing(entry: Entry) -> str:
+    """``grouped``, ``frozen`` (in a group or not) or ``missing``."""
+    return "frozen" if not getattr(entry.parameter, "requires_grad", True) else entry.state
+
+
+def is_numbered(group: ParameterGroup) -> bool:
+    """Whether the group's name says no more than its place: the constructor gave it none."""
+    return _NUMBERED.match(group.name) is not None
+
+
+def _merged(chosen: Iterable[Entry]) -> list[tuple[list[ParameterGroup], list[Entry]]]:
+    def key(group: ParameterGroup) -> tuple[Any, ...]:
+        if not is_numbered(group):
+            return (group.name,)
+        return (group.layer_id, group.lr_scale, group.lr, group.weight_decay, repr(group.options))
+
+    merged = []
+    for members in _collect(chosen, key).values():
+        groups = {entry.group.name: entry.group for entry in members if entry.group}
+        merged.append((list(groups.values()), members))
+    return merged
+
+
+def _collect(chosen: Iterable[Entry], key: Callable[[ParameterGroup], Any]) -> dict[Any, list[Entry]]:
+    collected: dict[Any, list[Entry]] = {}
+    for entry in chosen:
+        if entry.group is not None:
+            collected.setdefault(key(entry.group), []).append(entry)
+    return collected
+
+
+def groups_label(names: Sequence[str]) -> str:
+    """One group by its name, several as how many they are, with the first and the last."""
+    return names[0] if len(names) == 1 else f"{len(names)} groups: {names[0]} … {names[-1]}"
+
+
+def _sums(group_map: GroupMap, members: Sequence[Entry]) -> tuple[int, int, float]:
+    """Tensors, parameters and their share of the model's parameters."""
+    parameters = sum(entry.parameter.numel for entry in members)
+    return len(members), parameters, parameters / (group_map.model.totals.parameters or 1)

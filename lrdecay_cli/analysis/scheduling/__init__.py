@@ -1,0 +1,1 @@
+"""What ``schedule`` says, from what schedulers did."""

@@ -1,0 +1,149 @@
+"""Groups that move alike, as one curve with a name that says which they are."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from lrdecay_cli.analysis.naming.patterns import Universe
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.schedule import Curve, Moments, Series
+
+# A name that a map makes up where the constructor gave none.
+_NUMBERED = re.compile(r"(.*\.)?group_\d+$")
+_PATTERNS = 2
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A curve in the making: its groups, and where its values are."""
+
+    optimizer: str
+    groups: tuple[str, ...]
+    tracks: Mapping[str, int]
+    """By what is scheduled."""
+
+
+def members(series: Series) -> list[Member]:
+    """Groups whose every followed value is the same throughout, in the order of their first groups."""
+    holders: dict[tuple[str, tuple[str, ...]], dict[str, int]] = {}
+    for index, track in enumerate(series.tracks):
+        if track.groups:
+            holders.setdefault((track.optimizer, track.groups), {})[track.parameter] = index
+    alike: dict[tuple[object, ...], list[tuple[tuple[str, ...], dict[str, int]]]] = {}
+    for (optimizer, groups), tracks in holders.items():
+        key = (optimizer, *((name, series.column(track).tobytes()) for name, track in tracks.items()))
+        alike.setdefault(key, []).append((groups, tracks))
+    return [
+        Member(str(key[0]), tuple(group for groups, _ in same for group in groups), same[0][1])
+        for key, same in alike.items()
+    ]
+
+
+def curves(
+    series: Series, group_map: GroupMap, samples: Sequence[int], told: Sequence[Moments]
+) -> tuple[tuple[Curve, ...], tuple[Mapping[str, int], ...]]:
+    """The curves, slowest first within an optimizer, and the tracks of each; ``told`` is known of every track."""
+    by_name = {group.name: group for group in group_map.groups}
+    found = members(series)
+    position = {name: index for index, name in enumerate(by_name)}
+    optimizers = list(dict.fromkeys(member.optimizer for member in found))
+
+    def order(member: Member) -> tuple[object, ...]:
+        layers = _layers([by_name[name] for name in member.groups])
+        return optimizers.index(member.optimizer), told[member.tracks["lr"]].peak, layers, position[member.groups[0]]
+
+    found.sort(key=order)
+    universe = Universe(
+        [parameter.name for _, parameter in group_map.grouped()]
+        + [parameter.name for parameter in (*group_map.frozen, *group_map.missing)]
+    )
+    held = [[by_name[name] for name in member.groups] for member in found]
+    names = [[parameter.name for group in groups for parameter in group.parameters] for groups in held]
+    where = [tuple(pattern for pattern, _ in universe.fold(own)) for own in names]
+    heads = [sum(_in_head(name) for name in own) for own in names]
+    head = heads.index(max(heads)) if any(heads) else None
+    labels = _unique([_label(*each, alone=len(found) == 1) for each in zip(found, held, where, strict=True)])
+    return (
+        tuple(
+            Curve(
+                label=labels[index],
+                optimizer=member.optimizer,
+                groups=tuple(sorted(member.groups, key=position.__getitem__)),
+                layer_ids=_layers(groups),
+                configured=tuple(sorted({group.lr for group in groups if group.lr is not None})),
+                tensors=len(names[index]),
+                parameters=sum(parameter.numel for group in groups for parameter in group.parameters),
+                where=where[index],
+                head=index == head,
+                moments={name: told[track] for name, track in member.tracks.items()},
+                values={
+                    name: tuple(series.at(step, track) for step in samples) for name, track in member.tracks.items()
+                },
+            )
+            for index, (member, groups) in enumerate(zip(found, held, strict=True))
+        ),
+        tuple(member.tracks for member in found),
+    )
+
+
+def moments(series: Series, track: int, warm_up_end: int | None) -> Moments:
+    """What a value is at the start, after the warm-up, at its highest and lowest, and in the last step."""
+    values = series.column(track)
+    peak = max(values)
+    return Moments(
+        start=values[0],
+        after_warm_up=None if warm_up_end is None else series.at(warm_up_end, track),
+        peak=peak,
+        peak_step=series.steps[values.index(peak)],
+        lowest=min(values),
+        end=values[-1],
+    )
+
+
+def _in_head(name: str) -> bool:
+    """Whether a parameter is in what the model itself calls a head: ``bbox_head``, ``roi_head``, ``decode_head``."""
+    first = name.removeprefix("module.").partition(".")[0]
+    return first == "head" or first.endswith(("_head", "_heads"))
+
+
+def _layers(groups: Sequence[ParameterGroup]) -> tuple[int, ...]:
+    return tuple(sorted({group.layer_id for group in groups if group.layer_id is not None}))
+
+
+def _label(member: Member, groups: Sequence[ParameterGroup], where: Sequence[str], *, alone: bool) -> str:
+    optimizer = f"{member.optimizer}: " if member.optimizer else ""
+    if alone:
+        return (
+            "every group"
+            if len(groups) > 1
+            else groups[0].name
+            if not _NUMBERED.match(groups[0].name)
+            else "the one group"
+        )
+    layers = _layers(groups)
+    if layers and all(group.layer_id is not None for group in groups):
+        return f"{optimizer}{_range(layers)}"
+    if len(groups) == 1 and not _NUMBERED.match(groups[0].name):
+        return groups[0].name
+    shown = ", ".join(where[:_PATTERNS])
+    return f"{optimizer}{shown}, {len(where) - _PATTERNS} more" if len(where) > _PATTERNS else f"{optimizer}{shown}"
+
+
+def _range(layers: Sequence[int]) -> str:
+    if len(layers) == 1:
+        return f"layer {layers[0]}"
+    if layers[-1] - layers[0] == len(layers) - 1:
+        return f"layers {layers[0]}–{layers[-1]}"
+    return f"layers {', '.join(map(str, layers))}"
+
+
+def _unique(labels: Sequence[str]) -> list[str]:
+    seen: Counter[str] = Counter()
+    unique = []
+    for label in labels:
+        seen[label] += 1
+        unique.append(label if seen[label] == 1 else f"{label} #{seen[label]}")
+    return unique

@@ -1,0 +1,186 @@
+"""What a schedule makes worth saying beside its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lrdecay_cli.analysis.scheduling.facts import lifted_by_floor, milestones_not_reached
+from lrdecay_cli.analysis.scheduling.meetings import TOLERANCE
+from lrdecay_cli.domain.report import Note
+from lrdecay_cli.domain.schedule import Curve, LogEntry, Meeting, RunLength, RunScheduler, Schedule, TrainingPlan
+
+_MEETINGS, _NAMED = 5, 4
+
+
+def notes(schedule: Schedule, plan: TrainingPlan, gpus: int | None) -> Iterator[Note]:
+    """Every note, in order: who steps, what the log hides, what schedulers do not do, meetings, what is left out."""
+    yield from _stepping(schedule, plan)
+    yield from _log(schedule)
+    for scheduler in schedule.schedulers:
+        yield from _scheduler(scheduler, schedule)
+    yield from _overridden(schedule)
+    yield from _meetings(schedule)
+    yield from _batch(plan, gpus)
+    if not schedule.complete:
+        kept, unit = f"{len(schedule.samples):,} of {schedule.length.steps:,}", schedule.length.unit
+        yield Note(
+            f"{kept} {unit}s are in chart, CSV and JSON: more where schedulers begin and end, each exactly as mmengine "
+            "sets it; start, peak and end are over all"
+        )
+
+
+def fastest(schedule: Schedule, optimizer: str | None = None) -> int:
+    """The curve that the head is on, else the one with the highest peak."""
+    of = [index for index, curve in enumerate(schedule.curves) if optimizer in (None, curve.optimizer)]
+    head = [index for index in of if schedule.curves[index].head]
+    return head[0] if head else max(of, key=lambda index: schedule.curves[index].moments["lr"].peak)
+
+
+def name_of(curve: Curve) -> str:
+    """What a sentence calls a curve."""
+    return f"the head ({curve.label})" if curve.head else curve.label
+
+
+def _stepping(schedule: Schedule, plan: TrainingPlan) -> Iterator[Note]:
+    if not schedule.schedulers:
+        yield Note("no param_scheduler: every lr stays what it is from the first iteration to the last")
+    elif plan.hook is None:
+        yield Note("default_hooks.param_scheduler is None: nothing will step these schedulers in training", "warning")
+    elif plan.hook.rpartition(".")[2] != "ParamSchedulerHook":
+        yield Note(f"default_hooks.param_scheduler is {plan.hook}, which may set other values than these", "warning")
+
+
+def _log(schedule: Schedule) -> Iterator[Note]:
+    for entry in schedule.log:
+        if entry.curve is None:
+            continue
+        shown, head = (
+            schedule.curves[entry.curve],
+            schedule.curves[fastest(schedule, schedule.curves[entry.curve].optimizer)],
+        )
+        theirs = head.moments["lr"]
+        if head is not shown and theirs != entry.moments:
+            yield Note(
+                f"the log prints the lr of the first group only: {entry.key} is that of {entry.group} ({shown.label}), "
+                f"at most {entry.moments.peak:.4g}; {name_of(head)} trains at up to {theirs.peak:.4g}"
+            )
+
+
+def _scheduler(scheduler: RunScheduler, schedule: Schedule) -> Iterator[Note]:
+    called, length = f"{scheduler.type} at {scheduler.path}", schedule.length
+    unit = "epoch" if scheduler.by_epoch else "iteration"
+    if scheduler.monitor is not None:
+        yield Note(
+            f"{called} follows the validation metric {scheduler.monitor!r}, which nobody knows before training: from "
+            f"{unit} {scheduler.begin} on it may multiply each {scheduler.parameter} by "
+            f"{scheduler.options.get('factor', 0.1)}, again and again; shown is the run in which it never does",
+            "warning",
+        )
+        return
+    if scheduler.by_epoch and length.epochs is None:
+        yield Note(
+            f"{called} steps by epoch, and {schedule.loop} has one epoch: "
+            + ("it sets the start, and steps again when all is over" if scheduler.begin == 0 else "it never acts"),
+            "warning",
+        )
+        return
+    if scheduler.first_step is None:
+        yield Note(f"{called} never acts: it begins at {unit} {scheduler.begin:,}, after the end of the run", "warning")
+        return
+    if scheduler.warm_up and scheduler.last_step == length.steps - 1:
+        yield Note(f"{called} is a warm-up that lasts to the end of the run", "warning")
+    steps = _own_steps(scheduler, length)
+    settings = {**scheduler.options, "type": scheduler.type, "begin": scheduler.begin, "end": scheduler.end or steps}
+    settings["param_name"] = scheduler.parameter
+    if late := milestones_not_reached({**settings, **_in_own_steps(scheduler, length)}, steps):
+        told = ", ".join(f"{milestone:,}" for milestone in late)
+        yield Note(f"{called}: the run is over before milestone {told}", "warning")
+    curves = [curve for curve in schedule.curves if curve.optimizer == scheduler.optimizer]
+    if lifted := lifted_by_floor(settings, [lr for curve in curves for lr in curve.configured]):
+        labels = [curve.label for curve in curves if {*lifted} & {*curve.configured}]
+        yield Note(
+            f"{called}: eta_min {scheduler.options['eta_min']:g} is no lower than the lr of {_named(labels)}", "warning"
+        )
+
+
+def _own_steps(scheduler: RunScheduler, length: RunLength) -> int:
+    if scheduler.by_epoch:
+        return length.epochs or 1
+    return length.steps
+
+
+def _in_own_steps(scheduler: RunScheduler, length: RunLength) -> dict[str, list[int]]:
+    """Milestones of a scheduler that was converted, in the iterations that it steps by."""
+    milestones = scheduler.options.get("milestones")
+    if not scheduler.converted or not isinstance(milestones, list):
+        return {}
+    return {"milestones": [milestone * (length.iterations_per_epoch or 1) for milestone in milestones]}
+
+
+def _overridden(schedule: Schedule) -> Iterator[Note]:
+    """Learning rates of the constructor that a scheduler puts its own in the place of (OneCycleLR)."""
+    for curve in schedule.curves:
+        if len(curve.configured) > 1:
+            first, last = curve.configured[0], curve.configured[-1]
+            yield Note(
+                f"{curve.label}: the constructor gives these groups from {first:.4g} to {last:.4g}, and the schedulers "
+                "set the same lr for all of them",
+                "warning",
+            )
+
+
+def _meetings(schedule: Schedule) -> Iterator[Note]:
+    """Each meeting; but how curves run together until all of them are one is told at once."""
+    told = list(schedule.meetings)
+    if _end_as_one(schedule):
+        meets = [meeting for meeting in told if meeting.kind == "meet"]
+        told = [meeting for meeting in told if meeting.kind != "meet"]
+        first, last = meets[0].step, meets[-1].step
+        since = f"; the first of them meet at {schedule.length.unit} {first:,}" if first != last else ""
+        lr = schedule.curves[0].moments["lr"].end
+        yield Note(f"from {schedule.length.unit} {last:,} on all groups have the same lr, {lr:.4g} at the end{since}")
+    for meeting in told[:_MEETINGS]:
+        yield Note(_meeting(meeting, schedule))
+    if len(told) > _MEETINGS:
+        yield Note(f"{len(told) - _MEETINGS} more meetings of groups are in the JSON")
+
+
+def _end_as_one(schedule: Schedule) -> bool:
+    ends = [curve.moments["lr"].end for curve in schedule.curves]
+    met = any(meeting.kind == "meet" for meeting in schedule.meetings)
+    return met and len(ends) > 1 and max(ends) - min(ends) <= TOLERANCE * max(ends)
+
+
+def _meeting(meeting: Meeting, schedule: Schedule) -> str:
+    who = _named([schedule.curves[curve].label for curve in meeting.curves])
+    when = f"{schedule.length.unit} {meeting.step:,}"
+    if meeting.kind == "meet":
+        return f"from {when} on {who} have the same lr, {meeting.lr:.4g}"
+    return f"{who} {'have different lrs' if meeting.kind == 'part' else 'change places'} from {when} on"
+
+
+def _batch(plan: TrainingPlan, gpus: int | None) -> Iterator[Note]:
+    """What the lr is meant for, and what the run has; ``gpus`` is None where nobody said how many there are."""
+    if plan.base_batch_size is None:
+        return
+    meant = plan.base_batch_size
+    batch = plan.batch_size * gpus if plan.batch_size is not None and gpus is not None else None
+    if plan.auto_scale_lr and batch != meant:
+        factor = f"its batch / {meant}" if batch is None else f"{batch / meant:g} (a batch of {batch} / {meant})"
+        yield Note(f"auto_scale_lr is on and not applied here: training multiplies every lr by {factor}", "warning")
+    elif batch is not None and batch != meant:
+        yield Note(
+            f"the config's lr is meant for a batch of {meant} (auto_scale_lr, not applied here); that of --gpus {gpus} "
+            f"is {batch}"
+        )
+
+
+def _named(labels: Sequence[str]) -> str:
+    more = len(labels) - _NAMED
+    shown = [*labels[:_NAMED], f"{more} more"] if more > 1 else list(labels)
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+
+
+def log_label(entry: LogEntry) -> str:
+    """Whose lr an entry of the log line is."""
+    return "the optimizer's own lr" if entry.group is None else f"{entry.group} (first group)"

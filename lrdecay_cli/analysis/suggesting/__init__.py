@@ -1,0 +1,1 @@
+"""What ``suggest`` says: the decay settings that fit a model."""

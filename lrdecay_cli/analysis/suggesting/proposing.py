@@ -1,0 +1,172 @@
+"""Which decay settings fit a model: from its group map to a constructor and its options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from lrdecay_cli.analysis.standing import parameter_names
+from lrdecay_cli.analysis.suggesting.present_options import present_options
+from lrdecay_cli.decay import BACKBONE_PREFIX, Family, find_family
+from lrdecay_cli.decay.constructors.facts import (
+    LRDECAY_LAYER_DECAY,
+    MMDET_LAYER_DECAY,
+    MMPRETRAIN_LAYER_DECAY,
+)
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.suggestion import Proposal
+
+_RATE_KEYS = {
+    MMDET_LAYER_DECAY: "decay_rate",
+    MMPRETRAIN_LAYER_DECAY: "layer_decay_rate",
+    LRDECAY_LAYER_DECAY: "decay_rate",
+}
+_REGISTERING = "lrdecay_cli.training"
+
+
+class UsualRate(msgspec.Struct, frozen=True):
+    """A decay rate that published training of a family begins with."""
+
+    rate: float
+    source: str
+
+
+_DEEP_VIT = 12
+_RATES = {
+    "convnext": UsualRate(0.7, "MMDetection's Cascade Mask R-CNN on ConvNeXt-T and -S"),
+    "vit": UsualRate(0.65, "MMPretrain's fine-tuning of MAE and BEiT on ViT-B"),
+    "vit-deep": UsualRate(0.75, "MMPretrain's fine-tuning of MAE on ViT-L and -H"),
+    "swin": UsualRate(0.9, "MMPretrain's fine-tuning of SimMIM on Swin-B"),
+    "resnet": UsualRate(0.7, "MMPretrain's fine-tuning of SparK on ResNet-50"),
+}
+_ANY = UsualRate(0.8, "no published one is known for this backbone")
+
+
+def propose(group_map: GroupMap, *, mmdet: bool, refused: str = "") -> Proposal:
+    """The constructor and the options for the model of ``group_map``.
+
+    Args:
+        group_map: of the config as it is; where its own constructor refuses, its model in groups without a decay.
+        mmdet: whether MMDetection is installed, whose constructor serves ConvNeXt.
+        refused: why the config's own constructor makes no groups; empty if it does.
+
+    Raises:
+        LrdecayError: the model has no backbone to decay, or several optimizers.
+    """
+    where = group_map.config.path
+    if ", " in group_map.optimizer.type or "optimizer" not in group_map.training.optim_wrapper:
+        raise LrdecayError("it has several optimizers, and a decay is for one", where=where)
+    prefix = backbone_prefix(group_map)
+    names = parameter_names(group_map)
+    kind = group_map.model.backbone or prefix[:-1]
+    family = find_family(kind)
+    depths = family.depths(names, prefix) if family else ()
+    current = group_map.constructor.type.rpartition(".")[2]
+    judged = current in _RATE_KEYS and not refused
+    faults = tuple(_faults(group_map, current, family, depths, prefix)) if judged else ()
+    rate, why = _rate(group_map, current, family, depths)
+    if judged and not faults:
+        return Proposal(group_map.constructor.type, group_map.constructor.options, (), (), (), fits=True)
+    decay_type = group_map.constructor.options.get("decay_type", "layer_wise")
+    carried, kept, left_out = present_options(group_map, names, prefix, refused=bool(refused))
+    of_mmdet = mmdet and family and family.name == "convnext" and len(depths) == 4 and prefix == BACKBONE_PREFIX
+    if of_mmdet and family and not carried:
+        num_layers = family.fitting_num_layers(depths)
+        told = (
+            f"num_layers={num_layers} fits the {depths[2]} blocks of the third stage, three of which share a layer id"
+        )
+        options = {"decay_rate": rate, "decay_type": "layer_wise", "num_layers": num_layers}
+        if decay_type == "stage_wise":
+            options = {"decay_rate": rate, "decay_type": decay_type, "num_layers": len(depths)}
+            told = f"num_layers={len(depths)}, one layer for each stage"
+        return Proposal(
+            f"mmdet.{MMDET_LAYER_DECAY}",
+            options,
+            (),
+            (told, why),
+            faults,
+            fits=False,
+            left_out=left_out,
+            refused=refused,
+        )
+    options = {"decay_rate": rate, "num_layers": "auto"}
+    if decay_type == "stage_wise" and (current == LRDECAY_LAYER_DECAY or of_mmdet):
+        options["decay_type"] = decay_type
+    if prefix != BACKBONE_PREFIX:
+        options["backbone"] = prefix[:-1]
+    told = f"num_layers='auto' counts the layers of the {kind}"
+    exempt = "norm layers, biases, tokens, and position embeddings or tables have no weight decay"
+    reasons: tuple[str, ...] = (f"{told}; {exempt}", why)
+    if of_mmdet:
+        reasons = (*reasons, f"mmdet's constructor would not read {', '.join(one.name for one in kept)}")
+    return Proposal(
+        LRDECAY_LAYER_DECAY,
+        {**options, **carried},
+        (_REGISTERING,),
+        reasons,
+        faults,
+        fits=False,
+        kept=kept,
+        left_out=left_out,
+        refused=refused,
+    )
+
+
+def backbone_prefix(group_map: GroupMap) -> str:
+    """What the names of the backbone's parameters start with. Raises LrdecayError for a model without a backbone."""
+    trained = {parameter.name for _, parameter in group_map.grouped() if parameter.requires_grad}
+    paths = [path for path in group_map.modules if path.split(".")[-1] == "backbone" or ".backbone." in f".{path}."]
+    for path in paths:
+        root = f"{f'.{path}.'.partition('.backbone.')[0]}.backbone."[1:]
+        if any(name.startswith(root) for name in trained):
+            return root
+    if any(name.startswith(BACKBONE_PREFIX) for name in trained):
+        return BACKBONE_PREFIX
+    raise LrdecayError(
+        "the model has no backbone that is trained, so there are no layers to decay", where=group_map.config.path
+    )
+
+
+def _rate(group_map: GroupMap, current: str, family: Family | None, depths: Sequence[int]) -> tuple[float, str]:
+    # By whatever name it is given: a constructor that does not read it was not meant.
+    given = [_RATE_KEYS.get(current, ""), *_RATE_KEYS.values()]
+    own: Any = next(filter(None, map(group_map.constructor.options.get, given)), None)
+    if isinstance(own, (int, float)) and not isinstance(own, bool) and 0 < own <= 1:
+        return own, f"decay rate {own} is the config's own"
+    name = family.name.partition("-")[0] if family else ""
+    if name == "vit" and sum(depths) > _DEEP_VIT:
+        name = "vit-deep"
+    usual = _RATES.get(name, _ANY)
+    return usual.rate, f"decay rate {usual.rate} is where to start, not what is best: {usual.source}"
+
+
+def _faults(
+    group_map: GroupMap, current: str, family: Family | None, depths: Sequence[int], prefix: str
+) -> Iterator[str]:
+    """What is wrong with the decay that the config has."""
+    fast = sum((group.lr_scale or 0) > 1 and one.name.startswith(prefix) for group, one in group_map.grouped())
+    if fast:
+        yield f"{fast} tensors have an lr scale above 1: they train faster than the head"
+    ids = {
+        group.layer_id
+        for group, parameter in group_map.grouped()
+        if parameter.name.startswith(prefix) and group.layer_id is not None
+    }
+    top = max((group.layer_id for group in group_map.groups if group.layer_id is not None), default=0)
+    gaps = sorted(set(range(top)) - ids - {None})
+    # mmdet's first downsampling of ConvNeXt shares an id with the second stage: no id is left out by a fitting number.
+    if current != MMPRETRAIN_LAYER_DECAY and ids and gaps:
+        yield f"no backbone parameter has layer id {', '.join(map(str, gaps))}: a cliff between neighbours"
+    given = group_map.constructor.options.get("num_layers")
+    if (
+        current == MMDET_LAYER_DECAY
+        and family
+        and depths
+        and group_map.constructor.options.get("decay_type") != "stage_wise"
+    ):
+        fitting = family.fitting_num_layers(tuple(depths))
+        if given != fitting:
+            yield f"num_layers={given} does not fit a third stage of {depths[2]} blocks, {fitting} does"

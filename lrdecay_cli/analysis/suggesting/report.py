@@ -1,0 +1,135 @@
+"""What ``suggest`` says: the settings to paste, why, and the layers before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lrdecay_cli.analysis.comparing.report import comparison
+from lrdecay_cli.analysis.inspecting.report import inspection
+from lrdecay_cli.analysis.naming.patterns import fold_names
+from lrdecay_cli.analysis.standing import parameter_names
+from lrdecay_cli.analysis.suggesting.present_options import never_read, told_options
+from lrdecay_cli.analysis.suggesting.proposing import backbone_prefix
+from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.report import Note, Report, Table
+from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Layer, Proposal, Suggestion
+
+
+def suggestion_report(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str, *, lazy: bool) -> Report:
+    """The report.
+
+    Args:
+        before: map of the config as it is.
+        after: map of the config with the snippet; ``before`` if there is nothing to change.
+        proposal: the settings.
+        snippet: as :class:`Suggestion` has it.
+        lazy: whether it is for the end of a config in the lazy style.
+    """
+    tables = [] if proposal.refused else [_layers("before" if snippet else "", before)]
+    if snippet:
+        tables.append(_layers("after", after))
+    document = Suggestion(
+        SUGGESTION_SCHEMA_VERSION,
+        before.tool,
+        before.config,
+        not snippet,
+        before.model.backbone or after.model.backbone or "",
+        before.constructor,
+        after.constructor,
+        proposal.reasons,
+        proposal.faults,
+        proposal.refused,
+        proposal.kept,
+        proposal.left_out,
+        snippet,
+        () if proposal.refused else tuple(_document_layers(before)),
+        tuple(_document_layers(after)),
+    )
+    return Report(
+        facts=tuple(_facts(before, after, snippet)),
+        tables=tuple(tables),
+        notes=tuple(_notes(before, after, proposal, snippet, lazy)),
+        summary=_summary(before, after, proposal, snippet),
+        document=document,
+        code=snippet,
+    )
+
+
+def _facts(before: GroupMap, after: GroupMap, snippet: str) -> Iterator[tuple[str, str]]:
+    yield "config", before.config.path
+    yield "backbone", before.model.backbone or after.model.backbone or "none"
+    yield "constructor", before.constructor.type
+    if snippet:
+        yield "suggested", after.constructor.type
+
+
+def _layers(title: str, group_map: GroupMap) -> Table:
+    table = inspection(group_map, by="layer").tables[0]
+    return Table(title, table.columns, table.rows)
+
+
+def _document_layers(group_map: GroupMap) -> Iterator[Layer]:
+    found: dict[tuple[int | None, float | None, float | None], list[int]] = {}
+    for group, parameter in group_map.grouped():
+        found.setdefault((group.layer_id, group.lr_scale, group.lr), []).append(parameter.numel)
+    for (layer_id, scale, lr), sizes in found.items():
+        yield Layer(layer_id, scale, lr, len(sizes), sum(sizes))
+
+
+def _notes(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str, lazy: bool) -> Iterator[Note]:
+    if proposal.refused:
+        yield Note(refusal_of(proposal), "warning")
+    for fault in proposal.faults:
+        yield Note(fault, "warning")
+    for reason in proposal.reasons:
+        yield Note(reason)
+    if proposal.kept:
+        yield Note("kept of the present paramwise_cfg", "info", tuple(told_options(proposal.kept)))
+    if proposal.left_out:
+        unread = ", which mmdet's constructor never read" if never_read(before) and not proposal.refused else ""
+        yield Note(
+            f"left out of the present paramwise_cfg, whose place the decay takes{unread}",
+            "info",
+            tuple(told_options(proposal.left_out)),
+        )
+    prefix = backbone_prefix(after)
+    fast = [p.name for group, p in after.grouped() if (group.lr_scale or 0) > 1 and p.name.startswith(prefix)]
+    if fast and snippet:
+        yield Note("still faster than the head", "warning", tuple(_folded(fast, after)))
+    at_top = [
+        parameter.name
+        for group, parameter in after.grouped()
+        if group.lr_scale == 1 and parameter.name.startswith(prefix) and parameter.requires_grad
+    ]
+    if at_top:
+        ours = after.constructor.type.rpartition(".")[2] != MMDET_LAYER_DECAY
+        why = (
+            "the last layers of the backbone"
+            if ours
+            else "mmdet's constructor leaves them with the head, whatever num_layers"
+        )
+        yield Note(f"of the backbone, at the full base lr: {why}", "info", tuple(_folded(at_top, after)))
+    if snippet:
+        yield Note(
+            "put this at the end of the config" if lazy else "save this as a config beside it, and train with that"
+        )
+
+
+def _folded(names: Sequence[str], group_map: GroupMap) -> list[str]:
+    return [f"{pattern}  ({len(members)})" for pattern, members in fold_names(names, parameter_names(group_map))]
+
+
+def refusal_of(proposal: Proposal) -> str:
+    """What is said of a config whose own constructor refuses."""
+    return f"the config does not build as it is: {proposal.refused}"
+
+
+def _summary(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str) -> str:
+    if not snippet:
+        return "fits: the config's own decay suits this model"
+    if proposal.refused:
+        layers = len({group.layer_id for group in after.groups})
+        return f"suggested, built and read back: {sum(1 for _ in after.grouped())} tensors in {layers} layers"
+    told = comparison(before, after).report.summary.partition(": ")[2] or "nothing changes"
+    return f"suggested, built and read back: {told}"

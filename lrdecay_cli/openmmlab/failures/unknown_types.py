@@ -1,0 +1,89 @@
+"""A ``type`` of a config that is in no registry: where it stands, and what was meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.openmmlab.failures.constructor_names import REGISTRIES, meant_constructor
+from lrdecay_cli.openmmlab.starting.lazy_modules import is_put_off
+from lrdecay_cli.openmmlab.starting.quick_imports import REGISTERING
+
+
+def unknown_type(name: str, scope: str, registry: str, *, where: str, config: Any) -> LrdecayError:
+    """The error for a ``type`` that is not in a registry, with its key in the config and the nearest name."""
+    key = key_of_type(config, name)
+    known = _registered(registry)
+    bare = name.rpartition(".")[2]
+    # First those that can be written as they are.
+    here = difflib.get_close_matches(bare, _registered(registry, (scope, "mmengine")), n=1, cutoff=0.8)
+    nearest = here or difflib.get_close_matches(bare, known, n=1, cutoff=0.6)
+    is_constructor = registry in REGISTRIES
+    if is_constructor and (meant := meant_constructor(name, scope, known)):
+        remedy = meant
+    elif bare in known and bare == name:
+        remedy = f"{known[bare]} has one: set default_scope={known[bare]!r}, or write {known[bare]}.{bare}"
+    elif nearest:
+        remedy = f"did you mean {nearest[0]}?"
+    else:
+        remedy = "is it spelled right, and is its module in custom_imports?"
+    place = "optim_wrapper.constructor" if is_constructor else f"{key}.type" if key else ""
+    at = f" at {place}" if place else ""
+    return LrdecayError(
+        f"unknown {registry} {name!r}{at} (registry scope {scope})",
+        where=where,
+        remedy=remedy,
+        settled=_all_registered(name, scope, registry, config, near=bool(here)),
+    )
+
+
+def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: bool) -> bool:
+    """Whether no import that was put off, or that was allowed to fail, could have registered what is missing.
+
+    Nor what is nearest to it, which only for a name that is ``near`` to one in its own scope is certain.
+    """
+    imports = getattr(config, "get", lambda _: None)("custom_imports")
+    if config is None or (isinstance(imports, Mapping) and imports.get("allow_failed_imports")):
+        return False
+    if registry in (*REGISTRIES, "optimizer") or not any(map(is_put_off, REGISTERING)):
+        return True
+    return near and "mmpretrain" not in (scope, name.partition(".")[0])
+
+
+def _registered(registry: str, scopes: Sequence[str] = ()) -> dict[str, str]:
+    """Scope by name of every type in the registries of this kind: of ``scopes``, else of mmengine and all below it."""
+    from mmengine.registry import Registry, root
+
+    found: dict[str, str] = {}
+    for top in [kind for kind in vars(root).values() if isinstance(kind, Registry) and kind.parent is None]:
+        kinds = [top, *top.children.values()]
+        # A package may call its own by another name.
+        for one in kinds if any(kind.name == registry for kind in kinds) else ():
+            if not scopes or one.scope in scopes:
+                found.update(dict.fromkeys(one.module_dict, one.scope))
+    return found
+
+
+def key_of_type(config: Any, name: str) -> str:
+    """Dotted path of the first dict below ``config`` whose ``type`` is ``name``; empty if there is none."""
+    # A lazy config imports what is looked at: an error in there must not take the place of the one that is told.
+    with suppress(Exception):
+        return _path_of_type(config, name)
+    return ""
+
+
+def _path_of_type(config: Any, name: str, path: str = "") -> str:
+    config = getattr(config, "_cfg_dict", config)
+    if isinstance(config, Mapping):
+        kind = config.get("type")
+        if path and (kind == name or getattr(kind, "__name__", str(kind).rpartition(".")[2]) == name):
+            return path
+        items = [(f"{path}.{key}" if path else str(key), value) for key, value in config.items()]
+    elif isinstance(config, (list, tuple)):
+        items = [(f"{path}[{index}]", value) for index, value in enumerate(config)]
+    else:
+        return ""
+    return next((found for key, value in items if (found := _path_of_type(value, name, key))), "")

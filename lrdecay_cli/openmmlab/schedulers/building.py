@@ -1,0 +1,171 @@
+"""Building a config's parameter schedulers as mmengine's Runner does it, on stand-in optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.optim import OptimWrapperDict
+from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
+from mmengine.registry import PARAM_SCHEDULERS
+from mmengine.runner import BaseLoop, Runner
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.schedule import RunLength
+from lrdecay_cli.openmmlab.failures.one_line import explained
+from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
+from lrdecay_cli.openmmlab.schedulers.stand_in_optimizers import StandInOptimizer, stand_in_optimizers
+from lrdecay_cli.openmmlab.schedulers.training_plan import SCHEDULING, PlannedConfig, scheduler_configs
+from lrdecay_cli.openmmlab.starting.quick_imports import spare_compiler
+
+# A list of one value for each group: these schedulers need every group.
+_PER_GROUP = ("eta_max", "min_value")
+# Packages whose schedulers treat equal groups alike.
+_KNOWN = {"mmengine", "mmdet", "mmpretrain"}
+# Groups that differ in this alone have the same lr throughout, unless this is what is scheduled.
+_NO_MATTER = ("weight_decay",)
+
+
+Built = list[tuple[str, str, Mapping[str, Any], _ParamScheduler]]
+"""Schedulers with the optimizer's name, the path in the config and the settings of each."""
+
+_Listed = Sequence[tuple[str, str | None, Mapping[str, Any]]]
+
+
+def build_schedulers(
+    planned: PlannedConfig, group_map: GroupMap, length: RunLength
+) -> tuple[dict[str, StandInOptimizer], Built]:
+    """The stand-ins for the config's optimizers, by name, and the schedulers on them, in the order of the config.
+
+    Raises LrdecayError if one does not build, or counts iterations where the run counts epochs.
+    """
+    where = planned.plan.where
+    listed = scheduler_configs(planned.config, where)
+    for *_, one in listed:
+        _check_type(one, planned.config, where)
+    packages = _packages(listed)
+    spare_compiler()
+    # What a scheduler of somebody else's makes of a group is not known: it may go by its number.
+    fold = packages <= _KNOWN and not any(
+        isinstance(one.get(key), (list, tuple)) for *_, one in listed for key in _PER_GROUP
+    )
+    no_matter: Sequence[str] | None = _NO_MATTER if fold else None
+    stacked = fold and packages <= {"mmengine"}
+    optimizers, built = _build(planned, group_map, length, listed, no_matter, stacked=stacked)
+    if fold and any(scheduler.param_name in _NO_MATTER for *_, scheduler in built):
+        optimizers, built = _build(planned, group_map, length, listed, (), stacked=stacked)
+    for _, path, one, scheduler in built:
+        if length.unit == "epoch" and not scheduler.by_epoch:
+            raise LrdecayError(
+                f"{one['type']} at {path} counts iterations, and the run is counted in epochs",
+                where=where,
+                remedy="give --iters-per-epoch N",
+            )
+    return optimizers, built
+
+
+def _build(
+    planned: PlannedConfig,
+    group_map: GroupMap,
+    length: RunLength,
+    listed: _Listed,
+    no_matter: Sequence[str] | None,
+    *,
+    stacked: bool,
+) -> tuple[dict[str, StandInOptimizer], Built]:
+    """The stand-ins and the schedulers on them; ``no_matter`` and ``stacked`` as for :class:`StandInOptimizer`."""
+    optimizers = stand_in_optimizers(planned.config, group_map, no_matter, stacked=stacked)
+    _check_names(planned.config.get("param_scheduler"), optimizers, planned.plan.where)
+    with explained(SCHEDULING, planned.plan.where, planned.config):
+        built = _Training(planned, optimizers, length).built_schedulers()
+    for optimizer in optimizers.values():
+        # Else the first step of a scheduler warns that none of the optimizer came before.
+        optimizer.wrapper._global_step = 0
+    schedulers = []
+    for name, of_one in built.items():
+        its_own = [(path, one) for path, optimizer, one in listed if optimizer in (None, name)]
+        schedulers += [(name, path, one, each) for (path, one), each in zip(its_own, of_one, strict=True)]
+    return optimizers, schedulers
+
+
+def _check_names(given: Any, optimizers: Mapping[str, StandInOptimizer], where: str) -> None:
+    """Raise LrdecayError if schedulers are given by optimizer, and these are not its names."""
+    if not isinstance(given, Mapping) or "type" in given:
+        return
+    if len(optimizers) == 1:
+        names = ", ".join(map(repr, given))
+        raise LrdecayError(
+            f"param_scheduler has {names} and no 'type', and there is only one optimizer",
+            where=where,
+            remedy="give a scheduler or a list of them",
+        )
+    for name in optimizers:
+        if name not in given:
+            raise LrdecayError(f"param_scheduler has nothing for the optimizer {name!r}", where=where)
+
+
+class _Loader:
+    """A dataloader of which only the length is known."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+
+class _Loop(BaseLoop):  # type: ignore[misc]
+    """A train loop that is not run."""
+
+    def __init__(self, runner: Runner, max_epochs: int, max_iters: int, epoch_length: int) -> None:
+        super().__init__(runner, _Loader(epoch_length))
+        self.max_epochs, self.max_iters = max_epochs, max_iters
+        self.epoch = self.iter = 0
+
+    def run(self) -> None:
+        """Do nothing."""
+
+
+class _Training(Runner):  # type: ignore[misc]
+    """As much of mmengine's Runner as builds schedulers: the loop's length and the optimizers."""
+
+    def __init__(self, planned: PlannedConfig, optimizers: Mapping[str, StandInOptimizer], length: RunLength) -> None:
+        wrappers = {name: one.wrapper for name, one in optimizers.items()}
+        self.optim_wrapper = OptimWrapperDict(**wrappers) if len(wrappers) > 1 else next(iter(wrappers.values()))
+        self.param_schedulers = planned.config.get("param_scheduler")
+        self.logger = MMLogger.get_current_instance()
+        # An iteration-based loop calls its whole run one epoch.
+        self._train_loop = _Loop(self, length.epochs or 1, length.steps, length.iterations_per_epoch or 1)
+
+    def built_schedulers(self) -> dict[str, list[_ParamScheduler]]:
+        """The schedulers of each optimizer, by its name, in the order of the config."""
+        self._check_scheduler_cfg(self.param_schedulers)
+        if self.param_schedulers is None:
+            return {}
+        built = self.build_param_scheduler(self.param_schedulers)
+        return built if isinstance(built, dict) else {"": built}
+
+
+def _check_type(settings: Mapping[str, Any], config: Config, where: str) -> None:
+    """Name a scheduler that is not registered; ``build_scheduler_from_cfg`` has an error of its own for each road."""
+    kind = settings["type"]
+    if isinstance(kind, str):
+        with PARAM_SCHEDULERS.switch_scope_and_registry(settings.get("_scope_")) as registry:
+            if registry.get(kind) is None:
+                given = {"param_scheduler": config.param_scheduler}
+                raise unknown_type(kind, registry.scope, registry.name, where=where, config=given)
+
+
+def _packages(listed: _Listed) -> set[str]:
+    """The packages that define the schedulers."""
+    found = set()
+    for _, _, one in listed:
+        kind = one["type"]
+        if isinstance(kind, str):
+            with PARAM_SCHEDULERS.switch_scope_and_registry(one.get("_scope_")) as registry:
+                kind = registry.get(kind)
+        found.add(str(getattr(kind, "__module__", "")).partition(".")[0])
+    return found

@@ -1,0 +1,175 @@
+"""Running a config's parameter schedulers on stand-in parameters that are grouped as the real ones."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy
+from mmengine.optim.scheduler.param_scheduler import (
+    INF,
+    ConstantParamScheduler,
+    LinearParamScheduler,
+    ReduceOnPlateauParamScheduler,
+    _ParamScheduler,
+)
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.schedule import Run, RunLength, RunScheduler, Series, Track
+from lrdecay_cli.openmmlab.building import training_scope
+from lrdecay_cli.openmmlab.plain_values import plain, type_name
+from lrdecay_cli.openmmlab.schedulers.building import Built, build_schedulers
+from lrdecay_cli.openmmlab.schedulers.stand_in_optimizers import StandInOptimizer
+from lrdecay_cli.openmmlab.schedulers.stepping import Stepper, drive
+from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig
+from lrdecay_cli.openmmlab.starting.quiet import quiet_stack
+
+# Settings that a scheduler's record tells in fields of their own.
+_TOLD = {"type", "by_epoch", "begin", "end", "convert_to_iter_based", "param_name", "verbose", "_scope_"}
+# Options, the one of them that is followed, and how many kinds of groups it is of.
+_Cell = tuple[dict[str, Any], str, int]
+
+
+def run_schedule(planned: PlannedConfig, group_map: GroupMap, length: RunLength, *, verbose: bool = False) -> Run:
+    """Build the config's schedulers as mmengine's Runner does, and step them through the whole run.
+
+    Groups whose lr and other options are equal are run as one: no scheduler of mmengine tells groups apart otherwise.
+
+    Args:
+        planned: the config.
+        group_map: its groups.
+        length: how long the run is.
+        verbose: let the stack's warnings and log lines through, on stderr.
+
+    Raises:
+        LrdecayError: a scheduler does not build or does not step, or gives something that is no number.
+    """
+    where = planned.plan.where
+    with quiet_stack(verbose), training_scope(planned.config):
+        optimizers, schedulers = build_schedulers(planned, group_map, length)
+        parameters = ["lr", *dict.fromkeys(scheduler.param_name for *_, scheduler in schedulers)]
+        tracks, cells = _tracks(optimizers, dict.fromkeys(parameters))
+        series = Series(tracks, length.steps)
+        try:
+            _follow(series, cells, [scheduler for *_, scheduler in schedulers], length)
+        except Exception as error:
+            raise _failure(error, schedulers, length.unit, series, where) from error
+        return Run(
+            schedulers=tuple(_record(name, path, one, scheduler, length) for name, path, one, scheduler in schedulers),
+            series=series,
+            stack=_stack([scheduler for *_, scheduler in schedulers]),
+            log_keys=tuple(_log_keys(optimizers, tracks)),
+        )
+
+
+def _failure(error: Exception, schedulers: Built, unit: str, series: Series, where: str) -> LrdecayError:
+    """What a scheduler raised in one of its steps, which one it was, and when."""
+    called, trace = "a scheduler", error.__traceback__
+    while trace is not None:
+        failing = trace.tb_frame.f_locals.get("self")
+        called = next((f"{one['type']} at {path}" for _, path, one, each in schedulers if each is failing), called)
+        trace = trace.tb_next
+    step = series.steps[-1] if series.steps else 0
+    return LrdecayError(f"{called} fails after {unit} {step}: {type(error).__name__}: {error}", where=where)
+
+
+def _tracks(
+    optimizers: Mapping[str, StandInOptimizer], parameters: Mapping[str, None]
+) -> tuple[tuple[Track, ...], list[_Cell]]:
+    """What is followed, and where in the optimizers it is."""
+    tracks, cells = [], []
+    for name, optimizer in optimizers.items():
+        for kinds, options in optimizer.holders():
+            for parameter in parameters:
+                if parameter in options:
+                    tracks += [Track(name, parameter, groups) for groups in kinds]
+                    cells.append((options, parameter, len(kinds)))
+    return tuple(tracks), cells
+
+
+def _follow(series: Series, cells: Sequence[_Cell], schedulers: Sequence[_ParamScheduler], length: RunLength) -> None:
+    steppers = [Stepper(scheduler) for scheduler in schedulers]
+    in_epochs = length.unit == "epoch"
+    epoch_length = 1 if in_epochs else (length.iterations_per_epoch if length.epochs else None) or length.steps
+    add_step, add_values, add_bytes = series.steps.append, series.rows.extend, series.rows.frombytes
+
+    def record(step: int) -> None:
+        add_step(step)
+        for options, parameter, kinds in cells:
+            value = options[parameter]
+            if isinstance(value, numpy.ndarray):
+                add_bytes(value.tobytes())
+            else:
+                add_values((value,) * kinds)
+
+    drive(
+        [one for one in steppers if not one.scheduler.by_epoch],
+        [one for one in steppers if one.scheduler.by_epoch],
+        length.steps,
+        epoch_length,
+        record,
+    )
+
+
+def _record(
+    optimizer: str,
+    path: str,
+    config: Mapping[str, Any],
+    scheduler: _ParamScheduler,
+    length: RunLength,
+) -> RunScheduler:
+    """What is said of a scheduler once it has been run."""
+    size = _step_size(scheduler, length)
+    first, behind = scheduler.begin * size, min(scheduler.end * size, length.steps)
+    acts = first < length.steps
+    return RunScheduler(
+        path=path,
+        optimizer=optimizer,
+        type=type_name(config["type"]),
+        parameter=scheduler.param_name,
+        by_epoch=bool(scheduler.by_epoch),
+        converted=bool(config.get("convert_to_iter_based", False)),
+        begin=int(scheduler.begin),
+        end=None if scheduler.end >= INF else int(scheduler.end),
+        first_step=int(first) if acts else None,
+        last_step=int(behind) - 1 if acts else None,
+        warm_up=acts and scheduler.begin == 0 and scheduler.param_name == "lr" and _raises(scheduler),
+        monitor=str(scheduler.monitor) if isinstance(scheduler, ReduceOnPlateauParamScheduler) else None,
+        options={key: plain(value) for key, value in config.items() if key not in _TOLD},
+    )
+
+
+def _raises(scheduler: _ParamScheduler) -> bool:
+    """Whether it ends higher than it began, whatever others do meanwhile."""
+    if isinstance(scheduler, LinearParamScheduler):
+        return bool(scheduler.end_factor > scheduler.start_factor)
+    if isinstance(scheduler, ConstantParamScheduler):
+        return bool(scheduler.factor < 1)
+    # mmdet's QuadraticWarmupLR, and what projects name after it.
+    return "warmup" in type(scheduler).__name__.lower()
+
+
+def _step_size(scheduler: _ParamScheduler, length: RunLength) -> int:
+    """How many steps of the run one of the scheduler's takes."""
+    if length.unit == "epoch" or not scheduler.by_epoch:
+        return 1
+    # An iteration-based loop calls its whole run one epoch.
+    return (length.iterations_per_epoch if length.epochs else None) or length.steps
+
+
+def _log_keys(optimizers: Mapping[str, StandInOptimizer], tracks: Sequence[Track]) -> Iterator[tuple[str, int]]:
+    """What ``RuntimeInfoHook.before_train_iter`` puts into the log: the first value under each key of ``get_lr``."""
+    for name, optimizer in optimizers.items():
+        of = [i for i, track in enumerate(tracks) if track.optimizer == name and track.parameter == "lr"]
+        first = next(i for i in of if tracks[i].groups)
+        base = next((i for i in of if not tracks[i].groups), first)
+        for key in optimizer.wrapper.get_lr():
+            yield (f"{name}.{key}" if name else key), base if key == "base_lr" else first
+
+
+def _stack(schedulers: Sequence[_ParamScheduler]) -> dict[str, str]:
+    packages = {"mmengine", "torch", *(type(scheduler).__module__.partition(".")[0] for scheduler in schedulers)}
+    versions = {package: getattr(sys.modules.get(package), "__version__", None) for package in sorted(packages)}
+    return {package: str(version) for package, version in versions.items() if version is not None}

@@ -1,0 +1,168 @@
+"""What a config says about its run: how long it is, which schedulers act, what an epoch depends on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.schedule import TrainingPlan
+from lrdecay_cli.openmmlab.building import check_trainable, training_scope
+from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides
+from lrdecay_cli.openmmlab.failures.one_line import explained
+from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
+from lrdecay_cli.openmmlab.plain_values import plain, type_name
+from lrdecay_cli.openmmlab.schedulers.training_loops import loop_class
+from lrdecay_cli.openmmlab.standing_in.kernels import install_stand_ins
+from lrdecay_cli.openmmlab.starting.quiet import quiet_stack
+
+SCHEDULING = "param_scheduler does not build"
+_HOOK = "ParamSchedulerHook"
+
+
+@dataclass(frozen=True)
+class PlannedConfig:
+    """A loaded config and its plan."""
+
+    config: Config
+    plan: TrainingPlan
+
+
+def load_plan(config: str, *, cfg_options: tuple[str, ...] = (), verbose: bool = False) -> PlannedConfig:
+    """Load a config and read what it says about its run; no model is built.
+
+    Raises LrdecayError if it does not load, is no training config, or does not say how long it trains.
+    """
+    with quiet_stack(verbose):
+        install_stand_ins()
+        loaded = load_config(config, parse_overrides(cfg_options))
+        check_trainable(loaded, config)
+        with training_scope(loaded), explained("config cannot be read", config, loaded):
+            return PlannedConfig(loaded, _plan(loaded, config))
+
+
+def scheduler_configs(config: Config, where: str) -> list[tuple[str, str | None, Mapping[str, Any]]]:
+    """Every scheduler of ``param_scheduler``: its path in the config, the optimizer that it is for (None for any) and
+    its settings. The forms are those of ``mmengine.runner.Runner.build_param_scheduler``.
+
+    Raises LrdecayError for what that would not take.
+    """
+    given = config.get("param_scheduler")
+    if given is None:
+        return []
+    if isinstance(given, Mapping) and "type" not in given:
+        return [
+            (path, name, one)
+            for name, several in given.items()
+            for path, one in _listed(several, f"param_scheduler.{name}", where)
+        ]
+    return [(path, None, one) for path, one in _listed(given, "param_scheduler", where)]
+
+
+def _listed(given: Any, path: str, where: str) -> list[tuple[str, Mapping[str, Any]]]:
+    several = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    named = [(f"{path}[{index}]" if several is given else path, one) for index, one in enumerate(several)]
+    for place, one in named:
+        if not isinstance(one, Mapping):
+            raise LrdecayError(f"{place} is a {type_name(type(one))}, not a dict", where=where)
+        if "type" not in one:
+            raise LrdecayError(
+                f"{place} has no 'type'", where=where, remedy="name a scheduler, for example CosineAnnealingLR"
+            )
+    return named
+
+
+def _plan(config: Config, where: str) -> TrainingPlan:
+    by_epoch, loop, length = _loop(config, where)
+    loader: Mapping[str, Any] = config.get("train_dataloader") or {}
+    batch_sampler: Mapping[str, Any] = loader.get("batch_sampler") or {}
+    dataset, repeats = _dataset(loader.get("dataset") or {})
+    scaling: Mapping[str, Any] = config.get("auto_scale_lr") or {}
+    sampler = (loader.get("sampler") or {}).get("type", "")
+    annotations = dataset.get("ann_file")
+    return TrainingPlan(
+        where=where,
+        by_epoch=by_epoch,
+        loop=loop,
+        length=length,
+        schedulers=tuple((path, plain(one)) for path, _, one in scheduler_configs(config, where)),
+        dataset=type_name(dataset["type"]) if "type" in dataset else None,
+        annotations=annotations if isinstance(annotations, str) else None,
+        repeats=repeats,
+        batch_size=_whole(loader.get("batch_size")),
+        batches_per_epoch=_whole(loader.get("num_batch_per_epoch")),
+        drop_last=bool(batch_sampler.get("drop_last", False) if batch_sampler else loader.get("drop_last", False)),
+        infinite=type_name(sampler).rpartition(".")[2] == "InfiniteSampler",
+        base_batch_size=_whole(scaling.get("base_batch_size")),
+        auto_scale_lr=bool(scaling.get("enable", False)),
+        hook=_hook(config),
+        digits=_whole((config.get("log_processor") or {}).get("num_digits")) or 4,
+    )
+
+
+def _loop(config: Config, where: str) -> tuple[bool, str, int]:
+    """Whether the train loop counts epochs, its class, and its length: see ``Runner.build_train_loop``."""
+    given = config.get("train_cfg")
+    if not isinstance(given, Mapping) or not given:
+        raise LrdecayError("config has no 'train_cfg', which says how long it trains", where=where)
+    if "type" in given and "by_epoch" in given:
+        raise LrdecayError("train_cfg has both 'type' and 'by_epoch'", where=where, remedy="mmengine takes one of them")
+    if "type" in given:
+        kind = loop_class(given["type"])
+        if kind is None:
+            raise unknown_type(
+                given["type"], config.get("default_scope", "mmengine"), "loop", where=where, config=config
+            )
+        by_epoch = issubclass(kind, EpochBasedTrainLoop) or not (
+            issubclass(kind, IterBasedTrainLoop) or "max_iters" in given
+        )
+    elif "by_epoch" in given:
+        by_epoch = bool(given["by_epoch"])
+        kind = EpochBasedTrainLoop if by_epoch else IterBasedTrainLoop
+    else:
+        raise LrdecayError(
+            "train_cfg has neither 'type' nor 'by_epoch'", where=where, remedy="mmengine needs one: by_epoch=True"
+        )
+    key = "max_epochs" if by_epoch else "max_iters"
+    if key not in given:
+        raise LrdecayError(f"train_cfg has no {key!r}, which {kind.__name__} needs", where=where)
+    length = _whole(given[key])
+    if length is None or length < 1:
+        raise LrdecayError(f"train_cfg.{key} is {given[key]!r}, not a number of {key[4:]}", where=where)
+    return by_epoch, kind.__name__, length
+
+
+def _dataset(given: Any) -> tuple[Mapping[str, Any], int]:
+    """The innermost of wrapped datasets, and how often it is repeated."""
+    repeats = 1
+    while isinstance(given, Mapping) and isinstance(given.get("dataset"), Mapping):
+        if type_name(given.get("type", "")).rpartition(".")[2] == "RepeatDataset":
+            repeats *= _whole(given.get("times")) or 1
+        given = given["dataset"]
+    return (given if isinstance(given, Mapping) else {}), repeats
+
+
+def _hook(config: Config) -> str | None:
+    """Who steps the schedulers: ``Runner.register_default_hooks`` takes what the config puts under this name."""
+    hooks: Mapping[str, Any] = config.get("default_hooks") or {}
+    given = hooks.get("param_scheduler", _HOOK)
+    if given is None:
+        return None
+    return type_name(given.get("type", _HOOK) if isinstance(given, Mapping) else given)
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number as an int, as mmengine takes ``3.0`` for 3; None for anything else."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not math.isfinite(value)
+        or value != int(value)
+    ):
+        return None
+    return int(value)

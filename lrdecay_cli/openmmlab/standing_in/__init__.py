@@ -1,0 +1,1 @@
+"""What models ask for when they are built and only computing needs: kernels, weights, files of the network."""

@@ -1,0 +1,1 @@
+"""Getting the stack into the process: quickly, quietly, and no more of it than is used."""
