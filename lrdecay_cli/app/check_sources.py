@@ -14,7 +14,7 @@ from lrdecay_cli.app.sources import Request, check_stack, group_maps_of, is_map
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Unjudged
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.files import read_bytes, top_level_keys
+from lrdecay_cli.files import means_to_be_map, read_bytes
 from lrdecay_cli.files.config_path import SEPARATOR, is_checkpoint
 
 
@@ -106,10 +106,9 @@ def _of_target(target: str) -> list[str]:
 def _holds_map(path: str) -> bool:
     """Whether a .json file that nobody named is a group map, or at least means to be one."""
     try:
-        keys = top_level_keys(read_bytes(path))
+        return means_to_be_map(read_bytes(path))
     except LrdecayError:
         return False
-    return keys is not None and {"schema_version", "groups"} <= keys
 
 
 def _built(configs: Sequence[str], request: Request, jobs: int) -> dict[str, GroupMap | Unjudged | None]:

@@ -121,7 +121,7 @@ def scan(
             maps=Path(maps) if maps else None,
             tell=lambda one: advance(one.record.failed),
         )
-    document = document_of((one.record for one in timed), device, overrides)
+    document = document_of((one.record for one in timed), device, overrides, shard)
     destinations.write(report_of(timed, document, verbose=verbose))
     raise typer.Exit(DIFFERENT if any(record.failed for record in document.records) else CLEAN)
 

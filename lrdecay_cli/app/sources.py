@@ -14,7 +14,7 @@ from lrdecay_cli.app.caching import Caching
 from lrdecay_cli.app.clean_process import stdout_kept_clean
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.files import find_config, read_bytes, read_map, top_level_keys
+from lrdecay_cli.files import find_config, means_to_be_map, read_bytes, read_map, top_level_keys
 from lrdecay_cli.files.config_path import is_checkpoint
 
 if TYPE_CHECKING:
@@ -233,8 +233,9 @@ def is_map(source: str) -> bool:
     if not source.endswith(".json") or "::" in source:
         return False
     try:
-        keys = top_level_keys(read_bytes(source))
+        raw = read_bytes(source)
     except LrdecayError:
-        keys = None
-    # Missing or broken: reading it as a map tells what is wrong, and where, without torch.
-    return keys is None or "schema_version" in keys or keys.isdisjoint(_CONFIG_KEYS)
+        # Reading it as a map tells what is wrong, and where, without torch.
+        return True
+    keys = top_level_keys(raw)
+    return keys is None or keys.isdisjoint(_CONFIG_KEYS) or "schema_version" in keys or means_to_be_map(raw)

@@ -19,7 +19,7 @@ from lrdecay_cli.files import read_bytes, read_map, to_json, top_level_keys, wri
 from lrdecay_cli.files.config_path import SEPARATOR
 from lrdecay_cli.files.map_path import map_path
 from lrdecay_cli.files.near_files import file_meant
-from lrdecay_cli.files.project_folder import project_folder
+from lrdecay_cli.files.project_folder import in_project
 from lrdecay_cli.rules.project_word import Baseline
 
 _SUFFIX = ".json"
@@ -34,10 +34,12 @@ def baseline_path(given: str, config: str) -> Path:
     """
     if given.endswith(_SUFFIX) and not Path(given).is_dir():
         return Path(given)
+    if (own := in_project(config)) is not None:
+        return map_path(Path(given), own)
     file = Path(os.path.abspath(config))  # noqa: PTH100 (a link counts where it lies)
     if SEPARATOR not in config and file.is_file():
         beside = Path(os.path.abspath(given)).parent  # noqa: PTH100
-        root = project_folder(file) or (beside if file.is_relative_to(beside) else Path.cwd())
+        root = beside if file.is_relative_to(beside) else Path.cwd()
         if file.is_relative_to(root):
             return map_path(Path(given), file.relative_to(root).as_posix())
     here = f"{Path.cwd()}{os.sep}"

@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from lrdecay_cli import __version__
 from lrdecay_cli.analysis.conditions import parse_condition
-from lrdecay_cli.checking.suppressing import Suppressing, config_matches
+from lrdecay_cli.checking.suppressing import Suppressing, any_matches, config_names
 from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, CheckedMap, CheckResult, Finding, Severity, Unjudged
 from lrdecay_cli.domain.group_map import GroupMap, Tool
 from lrdecay_cli.domain.settings import Assertion, Settings, StatedSuppression
@@ -59,7 +59,8 @@ def check_maps(
     findings: list[Finding] = []
     for group_map in maps:
         config = group_map.config.path
-        assertions = tuple(one for one in settings.assertions if config_matches(config, one.config))
+        names = config_names(config) if settings.assertions else ()
+        assertions = tuple(one for one in settings.assertions if any_matches(names, one.config))
         subject = Subject(group_map, ProjectWord(baseline=(baselines or {}).get(config), assertions=assertions))
         own = Suppressing((comments or {}).get(config, ()), today)
         findings += shared.apply(subject, own.apply(subject, findings_of(subject, about_maps)))

@@ -12,6 +12,7 @@ import msgspec
 from lrdecay_cli.analysis.selection import name_matches
 from lrdecay_cli.domain.finding import Finding, Suppression
 from lrdecay_cli.domain.settings import StatedSuppression
+from lrdecay_cli.files.project_folder import in_project
 from lrdecay_cli.rules import RULES, Subject, rules_meant
 from lrdecay_cli.rules.project_word import JudgedSuppression
 from lrdecay_cli.rules.running import narrowed
@@ -20,10 +21,15 @@ _VERB = re.compile(r"#\s*lrdecay\s*:?\s*[a-z]+\W*")
 _WORD = re.compile(r"[\w-]+")
 
 
-def config_matches(config: str, pattern: str) -> bool:
+def config_names(config: str) -> frozenset[str]:
+    """What a config goes by: its name, and its path in its project, wherever the command is run."""
+    return frozenset(name.removeprefix("./") for name in (config, in_project(config)) if name)
+
+
+def any_matches(names: Iterable[str], pattern: str) -> bool:
     """Whether a config is meant by a glob: of its whole name, or of the end of its path (``faster_rcnn/*.py``)."""
-    name = config.removeprefix("./")
-    return fnmatchcase(name, pattern.removeprefix("./")) or fnmatchcase(name, f"*/{pattern}")
+    pattern = pattern.removeprefix("./")
+    return any(fnmatchcase(name, pattern) or fnmatchcase(name, f"*/{pattern}") for name in names)
 
 
 class Suppressing:
@@ -43,8 +49,8 @@ class Suppressing:
 
     def apply(self, subject: Subject, findings: Sequence[Finding]) -> list[Finding]:
         """The findings on one config in their order; one that is suppressed in part becomes two."""
-        config = subject.group_map.config.path
-        here = [index for index, one in enumerate(self._stated) if config_matches(config, one.config)]
+        names = config_names(subject.group_map.config.path) if self._stated else ()
+        here = [index for index, one in enumerate(self._stated) if any_matches(names, one.config)]
         self._configs.update(here)
         return [part for finding in findings for part in self._parts(subject, finding, here)]
 

@@ -32,7 +32,7 @@ class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     lr_scale_min: float | None = None
     lr_scale_max: float | None = None
     frozen: int | None = None
-    """Tensors that are in no group because they are frozen."""
+    """Tensors that are frozen, in a group or in none."""
     missing: int | None = None
     """Tensors that are trainable and in no group."""
     sha256: str | None = None
@@ -53,6 +53,8 @@ class Scan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overrides: tuple[str, ...]
     """``--cfg-options`` as given."""
     records: tuple[ScanRecord, ...]
+    shard: str | None = None
+    """``i/n`` for the i-th of n shards, null for the whole."""
 
 
 def record_of(config: str, group_map: GroupMap) -> ScanRecord:
@@ -72,7 +74,7 @@ def record_of(config: str, group_map: GroupMap) -> ScanRecord:
         lr_max=max(lrs, default=None),
         lr_scale_min=min(scales, default=None),
         lr_scale_max=max(scales, default=None),
-        frozen=totals.frozen_tensors,
+        frozen=totals.frozen_tensors + sum(not parameter.requires_grad for _, parameter in group_map.grouped()),
         missing=totals.missing_tensors,
         sha256=group_map.config.sha256,
     )

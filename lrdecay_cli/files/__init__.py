@@ -3,13 +3,14 @@
 from lrdecay_cli.files.atomic import write_text
 from lrdecay_cli.files.config_path import find_config
 from lrdecay_cli.files.json_text import to_json
-from lrdecay_cli.files.map_file import read_bytes, read_map, top_level_keys
+from lrdecay_cli.files.map_file import means_to_be_map, read_bytes, read_map, top_level_keys
 from lrdecay_cli.files.schema import DOCUMENTS, document_schema
 
 __all__ = [
     "DOCUMENTS",
     "document_schema",
     "find_config",
+    "means_to_be_map",
     "read_bytes",
     "read_map",
     "to_json",

@@ -11,6 +11,8 @@ import msgspec
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
 
+_MAP_KEYS = frozenset(GroupMap.__struct_fields__)
+_FIRST_KEYS = GroupMap.__struct_fields__[:6]
 LARGEST = 1 << 28
 """Bytes. A map of 50,000 groups of a tensor each has a tenth of that."""
 
@@ -60,6 +62,14 @@ def top_level_keys(raw: bytes) -> frozenset[str] | None:
         return frozenset(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def means_to_be_map(raw: bytes) -> bool:
+    """Whether a JSON file is a group map, or was one before it was damaged: by a merge, a cut, a hand."""
+    keys = top_level_keys(raw)
+    if keys is None:
+        return all(f'"{key}"'.encode() in raw for key in _FIRST_KEYS)
+    return {"schema_version", "groups"} <= keys or 2 * len(keys & _MAP_KEYS) > len(_MAP_KEYS)
 
 
 def _keys(raw: bytes) -> int:

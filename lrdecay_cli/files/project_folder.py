@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+from lrdecay_cli.files.config_path import SEPARATOR
 
 ROOTS = (".git", ".hg", ".svn")
 """What the root of a repository holds."""
@@ -18,6 +21,15 @@ def project_folder(file: Path) -> Path | None:
         file: an absolute path.
     """
     return next((folder for folder in file.parents if _is_project(folder)), None)
+
+
+def in_project(config: str) -> str | None:
+    """The path of a config from the folder of its project; None if it is no file here, or belongs to no project."""
+    file = Path(os.path.abspath(config))  # noqa: PTH100 (a link counts where it lies)
+    if SEPARATOR in config or not file.is_file():
+        return None
+    folder = project_folder(file)
+    return None if folder is None else file.relative_to(folder).as_posix()
 
 
 def _is_project(folder: Path) -> bool:

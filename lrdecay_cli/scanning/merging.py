@@ -35,7 +35,7 @@ def merge(paths: Sequence[str]) -> Scan:
     """One scan of several, sorted by config.
 
     Raises:
-        LrdecayError: they were made with other versions or options, or a config is in two of them.
+        LrdecayError: they were made with other versions or options, a config is in two of them, or a shard is missing.
     """
     scans = [(path, read_scan(path)) for path in paths]
     (first_path, first), *others = scans
@@ -53,5 +53,17 @@ def merge(paths: Sequence[str]) -> Scan:
                     remedy="give each shard once",
                 )
             origin[record.config] = path
+    _check_whole(scans)
     records = sorted((record for _, scan in scans for record in scan.records), key=lambda record: record.config)
-    return msgspec.structs.replace(first, records=tuple(records))
+    return msgspec.structs.replace(first, records=tuple(records), shard=None)
+
+
+def _check_whole(scans: Sequence[tuple[str, Scan]]) -> None:
+    shards = {scan.shard: path for path, scan in scans if scan.shard is not None}
+    for count in {shard.partition("/")[2] for shard in shards}:
+        missing = [shard for n in range(int(count)) if (shard := f"{n + 1}/{count}") not in shards]
+        if missing:
+            there = next(path for shard, path in shards.items() if shard.endswith(f"/{count}"))
+            raise LrdecayError(
+                f"shard {', '.join(missing)} is missing", where=there, remedy="give the scans of all shards"
+            )

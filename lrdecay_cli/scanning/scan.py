@@ -79,9 +79,9 @@ def scan(
     return [found[config] for config in configs]
 
 
-def document_of(records: Iterable[ScanRecord], device: str, overrides: Sequence[str]) -> Scan:
+def document_of(records: Iterable[ScanRecord], device: str, overrides: Sequence[str], shard: str | None = None) -> Scan:
     """The scan's document."""
-    return Scan(SCAN_SCHEMA_VERSION, Tool("lrdecay", __version__), device, tuple(overrides), tuple(records))
+    return Scan(SCAN_SCHEMA_VERSION, Tool("lrdecay", __version__), device, tuple(overrides), tuple(records), shard)
 
 
 def _built(outcome: Outcome) -> Built:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -17,10 +18,12 @@ TODAY = date(2027, 1, 31)
 RUN = [rule for rule in RULES if rule.code == "LRD301" or rule.scope == "project"]
 
 
-def checked(text: str, *, comments: tuple[StatedSuppression, ...] = (), wrong: bool = True) -> CheckResult:
+def checked(
+    text: str, *, comments: tuple[StatedSuppression, ...] = (), wrong: bool = True, **named: str
+) -> CheckResult:
     settings = parse_settings(text.encode(), "lrdecay.toml")
     assert settings is not None
-    group_map = decay_map(wrong=wrong)
+    group_map = decay_map(wrong=wrong, **named)
     return check_maps([group_map], RUN, settings=settings, comments={group_map.config.path: comments}, today=TODAY)
 
 
@@ -73,6 +76,16 @@ def test_a_part_of_a_finding() -> None:
     assert (kept_back.patterns, left.patterns) == (("backbone.stages.2.2.*",), (FAST[0],))
     assert left.message == f"{whole.message} (here for 1 of 3 tensors)"
     assert len({whole.fingerprint, kept_back.fingerprint, left.fingerprint}) == 3
+
+
+def test_a_config_goes_by_its_path_in_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lrdecay.toml").touch()
+    (tmp_path / "configs" / "small").mkdir(parents=True)
+    (tmp_path / "configs" / "small" / "a.py").touch()
+    text = suppress(rule="LRD301", reason="known", config="configs/*/a.py")
+    for folder, name in ((".", "configs/small/a.py"), ("configs", "small/a.py"), ("configs/small", "./a.py")):
+        monkeypatch.chdir(tmp_path / folder)
+        assert codes(checked(text, config=name)) == [], folder
 
 
 def test_two_parts_by_two_suppressions_leave_nothing() -> None:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,28 @@ def test_a_directory_is_judged_but_for_what_cannot_be(maps: Path, here: Run) -> 
     assert "could not be judged: 1 config\n  maps/broken.json: error: $.groups: expected" in result.out
     (maps / "broken.json").write_text('{"nothing": "of ours"}')
     assert here("check", *ONLY, "maps").code == 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda text: f"<<<<<<< HEAD\n{text}", "not valid JSON: Expecting value"),
+        (lambda text: text[: len(text) // 2], "not valid JSON"),
+        (lambda text: text.replace('"groups"', '"group"', 1), "$.group: unknown key"),
+        (lambda text: text.replace('"schema_version"', '"version"', 1), "is not a group map: no schema_version"),
+    ],
+    ids=["a merge", "a cut", "a hand", "another hand"],
+)
+def test_a_map_that_was_damaged_does_not_pass(
+    damage: Callable[[str], str], said: str, maps: Path, here: Run, tmp_path: Path
+) -> None:
+    """A destroyed golden map is no reason to be content."""
+    (maps / "broken.json").write_text(damage((maps / "wrong.json").read_text()))
+    (maps / "wrong.json").unlink()
+    result = here("check", *ONLY, "maps")
+    assert result.code == 2
+    assert "maps/broken.json: error: " in result.out
+    assert said in result.out
 
 
 def test_two_maps_of_one_config_are_told_apart(maps: Path, here: Run) -> None:

@@ -121,6 +121,9 @@ def test_shards_merge_to_the_whole(project: Path, scanned: Path) -> None:
         (scanned / f"shard-{index}.json").write_text(shard.out)
     merged = lrdecay("merge", "shard-2.json", "shard-1.json", "--format", "json", cwd=scanned)
     assert (merged.code, merged.out) == (0, whole.out)
+    half = lrdecay("merge", "shard-1.json", cwd=scanned)
+    assert (half.code, half.out) == (2, "")
+    assert "shard-1.json: shard 2/2 is missing" in half.err
     twice = lrdecay("merge", "shard-1.json", "shard-1.json", cwd=scanned)
     assert twice.code == 2
     assert "base_only.py is in shard-1.json too; give each shard once" in twice.err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import msgspec
@@ -32,6 +31,7 @@ REFUSED = {
     "another device": (shard(device="meta"), "second.json: was made with another device than first.json"),
     "other options": (shard(overrides=("a=1",)), "second.json: was made with another overrides than first.json"),
     "another lrdecay": (shard(tool=Tool("lrdecay", "1")), "second.json: was made with another tool than first.json"),
+    "one shard of three": (shard(shard="2/3"), "second.json: shard 1/3, 3/3 is missing; give the scans of all shards"),
     "the same shard": (msgspec.json.encode(SHARD), "second.json: $.records[0]: a.py is in first.json too"),
 }
 
@@ -54,8 +54,9 @@ def test_what_does_not_fit_is_refused(
 
 
 def test_records_are_sorted_by_config(tmp_path: Path) -> None:
-    for name, content in (("first.json", shard()), ("second.json", msgspec.json.encode(SHARD))):
+    first = msgspec.json.encode(msgspec.structs.replace(SHARD, shard="1/2"))
+    for name, content in (("first.json", shard(shard="2/2")), ("second.json", first)):
         (tmp_path / name).write_bytes(content)
     merged = merge([str(tmp_path / "first.json"), str(tmp_path / "second.json")])
     assert [record.config for record in merged.records] == ["a.py", "b.py"]
-    assert json.loads(msgspec.json.encode(merged))["device"] == "cpu"
+    assert (merged.device, merged.shard) == ("cpu", None)
