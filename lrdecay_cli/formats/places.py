@@ -13,6 +13,9 @@ from lrdecay_cli.domain.finding import CheckResult, Finding
 from lrdecay_cli.domain.report import Report
 from lrdecay_cli.files.project_folder import ROOTS
 
+# custom_keys['backbone.norm']: a key that is no word.
+_QUOTED_KEY = re.compile(r"\[['\"](.+)['\"]\]$")
+
 
 class Place(msgspec.Struct, frozen=True):
     """A line of a file."""
@@ -67,6 +70,8 @@ def _line(path: Path, option: str) -> int:
         pattern = rf"^\s*\[\[[\w.]*\b{table[1]}\]\]" if table else rf"\b{re.escape(word.partition('[')[0])}\b"
         if option.startswith("#"):
             pattern = re.escape(option)
+        elif key := _QUOTED_KEY.search(option):
+            pattern = rf"['\"]{re.escape(key[1])}['\"]"
         lines = _lines(path)
         found = [number for number, text in enumerate(lines, 1) if re.search(pattern, text)]
         wanted = int(table[2]) if table else 0

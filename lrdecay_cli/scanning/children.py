@@ -10,13 +10,12 @@ from collections.abc import Generator, Sequence
 
 import msgspec
 
+from lrdecay_cli.scanning import forking
 from lrdecay_cli.scanning.forking import Child, Work, anonymous_memory, start
 
 # A child is done when its answer is there, which is noticed at once. How often to look for one that ended without an
 # answer while a process that it started keeps the pipe open, and for one that takes too much memory.
 _LOOK = 0.1
-_LONGEST_ANSWER = 1 << 29
-"""Bytes. The map of the largest model of both zoos takes a thousandth of it."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -88,7 +87,7 @@ def _kill_if_over(child: Child, timeout: float | None, limit: int | None) -> Non
         return
     if timeout is not None and time.monotonic() - child.started > timeout:
         child.killed = "timeout"
-    elif len(child.received) > _LONGEST_ANSWER:
+    elif len(child.received) > forking.LONGEST_ANSWER:
         child.killed = "length"
     elif limit is not None and child.anonymous_memory() > limit:
         child.killed = "memory"

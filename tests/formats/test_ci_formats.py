@@ -68,7 +68,7 @@ def _repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The working directory is below the root of a repository; two of the files are there."""
     (tmp_path / ".git").mkdir()
     (tmp_path / "sub" / "configs").mkdir(parents=True)
-    (tmp_path / "sub/configs/a.py").write_text("x = 1\n# num_layerss\noptim_wrapper = dict(\n    num_layers=6)\n")
+    (tmp_path / "sub/configs/a.py").write_text("x = 1\n# num_layerss\noptim_wrapper = dict(\n    num_layers=6)\n# {'neck.*': 1}\n")
     (tmp_path / "sub/lrdecay.toml").write_text('[[suppress]]\nrule = "LRD301"\n\n[[suppress]]\nrule = "LRD302"\n')
     monkeypatch.chdir(tmp_path / "sub")
 
@@ -163,6 +163,12 @@ def test_github_annotations_are_read_back() -> None:
     assert commands[5][2].startswith("mmdet::convnext/a.py: 8 groups")
     assert len(lines) == len(commands) + 1
     assert lines[-1] == "could not judge" or "2 errors" in lines[-1]
+
+
+def test_a_key_that_is_no_word_has_its_line() -> None:
+    option = "optim_wrapper.paramwise_cfg.custom_keys['neck.*']"
+    (line, _) = rendered("github", result(finding(option=option))).splitlines()
+    assert line.startswith("::error file=sub/configs/a.py,line=5,")
 
 
 def test_github_shows_ten_and_tells_the_rest() -> None:
