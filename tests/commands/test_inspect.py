@@ -155,6 +155,15 @@ def test_frozen_parameters_are_told() -> None:
     assert sum(row["state"] == "frozen" for row in rows) == 33
 
 
+def test_numbered_groups_say_where_their_parameters_are() -> None:
+    rows = list(csv.DictReader(StringIO(lrdecay("inspect", SAMPLES / "swin-t_custom-keys.py", "--format", "csv").out)))
+    assert [row["group"] for row in rows] == ["143 groups: group_0 … group_218", "76 groups: group_2 … group_176"]
+    assert "{neck,rpn_head,roi_head}.*" in rows[0]["where"]
+    assert "backbone.*.{norm,norm1,norm2}.{weight,bias}" in rows[1]["where"]
+    named = lrdecay("inspect", LAYER_WISE, "--format", "csv").out
+    assert "where" not in named.partition("\n")[0].split(",")
+
+
 def test_cold_scale_above_one_is_shown_red() -> None:
     shown = lrdecay_in_terminal("inspect", OVERFLOW, "--device", "meta")
     assert re.search(r"\x1b\[1;31m *4\.165", shown.out), shown.out

@@ -68,7 +68,9 @@ def _repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The working directory is below the root of a repository; two of the files are there."""
     (tmp_path / ".git").mkdir()
     (tmp_path / "sub" / "configs").mkdir(parents=True)
-    (tmp_path / "sub/configs/a.py").write_text("x = 1\n# num_layerss\noptim_wrapper = dict(\n    num_layers=6)\n# {'neck.*': 1}\n")
+    (tmp_path / "sub/configs/a.py").write_text(
+        "x = 1\n# num_layerss\noptim_wrapper = dict(\n    num_layers=6)\n# {'neck.*': 1}\n"
+    )
     (tmp_path / "sub/lrdecay.toml").write_text('[[suppress]]\nrule = "LRD301"\n\n[[suppress]]\nrule = "LRD302"\n')
     monkeypatch.chdir(tmp_path / "sub")
 

@@ -29,6 +29,7 @@ GROUP_COLUMNS = (
     PARAMETERS,
     SHARE,
 )
+WHERE = Column("where", "where", "name", vital=True)
 LAYER_COLUMNS = (
     LAYER,
     SCALE,
@@ -37,7 +38,7 @@ LAYER_COLUMNS = (
     TENSORS,
     PARAMETERS,
     SHARE,
-    Column("where", "where", "name", vital=True),
+    WHERE,
 )
 PARAMETER_COLUMNS = (
     Column("name", "parameter", "name", vital=True),
@@ -56,21 +57,23 @@ _NUMBERED = re.compile(r"(.*\.)?group_\d+$")
 
 
 def by_group(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
-    """A row per group; numbered groups that agree in every option share one."""
+    """A row per group; numbered groups that agree in every option share one, and say where their parameters are."""
+    merged = _merged(chosen)
+    say_where = any(len(groups) > 1 for groups, _ in merged)
+    universe = [entry.parameter.name for entry in chosen]
     rows = []
-    for groups, members in _merged(chosen):
+    for groups, members in merged:
         first = groups[0]
-        rows.append(
-            (
-                groups_label([group.name for group in groups]),
-                first.layer_id,
-                first.lr_scale,
-                first.lr,
-                first.weight_decay,
-                *_sums(group_map, members),
-            )
+        row = (
+            groups_label([group.name for group in groups]),
+            first.layer_id,
+            first.lr_scale,
+            first.lr,
+            first.weight_decay,
+            *_sums(group_map, members),
         )
-    return Table("", GROUP_COLUMNS, tuple(rows))
+        rows.append((*row, _where(members, universe)) if say_where else row)
+    return Table("", (*GROUP_COLUMNS, WHERE) if say_where else GROUP_COLUMNS, tuple(rows))
 
 
 def by_layer(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
@@ -81,8 +84,7 @@ def by_layer(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
     for (layer_id, lr_scale, lr), members in layers.items():
         decays = sorted({e.group.weight_decay for e in members if e.group}, key=lambda decay: (decay is None, decay))
         decay = decays[0] if len(decays) == 1 else " / ".join(_told_apart(decays))
-        patterns = [pattern for pattern, _ in fold_names([entry.parameter.name for entry in members], universe)]
-        rows.append((layer_id, lr_scale, lr, decay, *_sums(group_map, members), ", ".join(patterns)))
+        rows.append((layer_id, lr_scale, lr, decay, *_sums(group_map, members), _where(members, universe)))
     return Table("", LAYER_COLUMNS, tuple(rows))
 
 
@@ -99,6 +101,10 @@ def by_parameter(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
         shape = "×".join(map(str, parameter.shape)) or "scalar"
         rows.append((parameter.name, _standing(entry), *values, shape, parameter.numel))
     return Table("", PARAMETER_COLUMNS, tuple(rows))
+
+
+def _where(members: Iterable[Entry], universe: Sequence[str]) -> str:
+    return ", ".join(pattern for pattern, _ in fold_names([entry.parameter.name for entry in members], universe))
 
 
 def _told_apart(numbers: Sequence[float | None]) -> list[str]:
