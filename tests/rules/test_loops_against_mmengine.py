@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
-from mmengine.registry import LOOPS
+from mmengine.registry import LOOPS, DefaultScope
 from mmengine.runner import EpochBasedTrainLoop, Runner, ValLoop
 from torch.utils.data import DataLoader
 
@@ -40,8 +40,8 @@ for kind in (Recording, Taking):
     LOOPS.register_module(module=kind, force=True)
 
 
-def found(key: str, settings: dict[str, Any]) -> tuple[Finding, ...]:
-    training = Training({}, (), {}, {}, None, (), loops=loops_of(Config({key: settings})))
+def found(key: str, settings: dict[str, Any], **config: Any) -> tuple[Finding, ...]:
+    training = Training({}, (), {}, {}, None, (), loops=loops_of(Config({key: settings, **config})))
     return findings_of(group_map({"all": {"parameters": {"weight": (2,)}}}, training=training), [find_rule("LRD512")])
 
 
@@ -111,6 +111,12 @@ REFUSED: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], type[Except
         [("type", "did you mean EpochBasedTrainLoop?")],
         KeyError,
     ),
+    "of another scope": (
+        "val_cfg",
+        {"type": "TeacherStudentValLoop"},
+        [("type", "did you mean mmdet.TeacherStudentValLoop?")],
+        KeyError,
+    ),
     "of a class that hands on": (
         "train_cfg",
         {"type": "Recording", "max_epochs": 12, "val_interva": 2},
@@ -149,6 +155,8 @@ def test_refused(key: str, settings: dict[str, Any], expected: list[tuple[str, s
         ("train_cfg", {"type": EpochBasedTrainLoop, "max_epochs": 3}),
         ("train_cfg", {"type": "Recording", "max_epochs": 12, "note": "mine", "val_begin": 2}),
         ("val_cfg", {}),
+        ("val_cfg", {"type": "TeacherStudentValLoop", "_scope_": "mmdet"}),
+        ("val_cfg", {"type": "mmdet.TeacherStudentValLoop"}),
         ("val_cfg", {"type": "Taking", "tag": "anything"}),
         ("test_cfg", {"fp16": True}),
     ],
@@ -156,3 +164,10 @@ def test_refused(key: str, settings: dict[str, Any], expected: list[tuple[str, s
 def test_taken(key: str, settings: dict[str, Any]) -> None:
     assert found(key, settings) == ()
     build(key, settings)
+
+
+def test_a_class_of_the_default_scope() -> None:
+    settings = {"type": "TeacherStudentValLoop"}
+    assert found("val_cfg", settings, default_scope="mmdet") == ()
+    with DefaultScope.overwrite_default_scope("mmdet"):
+        build("val_cfg", settings)

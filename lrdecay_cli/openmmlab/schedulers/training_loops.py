@@ -11,6 +11,7 @@ from mmengine.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
 
 from lrdecay_cli.domain.training import Loop
+from lrdecay_cli.openmmlab.building import training_scope
 from lrdecay_cli.openmmlab.plain_values import plain, type_name
 
 LOOP_KEYS = ("train_cfg", "val_cfg", "test_cfg")
@@ -20,20 +21,22 @@ _FROM_RUNNER = ("runner", "dataloader", "evaluator")
 
 def loops_of(config: Config) -> dict[str, Loop]:
     """The loop of every key of ``LOOP_KEYS`` under which the config has settings, even none."""
-    return {key: _loop(key, config[key]) for key in LOOP_KEYS if isinstance(config.get(key), Mapping)}
+    with training_scope(config):
+        return {key: _loop(key, config[key]) for key in LOOP_KEYS if isinstance(config.get(key), Mapping)}
 
 
-def loop_class(named: Any) -> Any:
-    """What a loop's ``type`` names, in the default scope; None if nothing is registered so."""
+def loop_class(given: Mapping[str, Any]) -> Any:
+    """What a loop's ``type`` names, in its own ``_scope_`` or the default one; None if nothing is registered so."""
+    named = given["type"]
     if not isinstance(named, str):
         return named
-    with LOOPS.switch_scope_and_registry(None) as registry:
+    with LOOPS.switch_scope_and_registry(given.get("_scope_")) as registry:
         return registry.get(named)
 
 
 def _loop(key: str, given: Mapping[str, Any]) -> Loop:
     named = given.get("type")
-    found = _default(key, given) if named is None else loop_class(named)
+    found = _default(key, given) if named is None else loop_class(given)
     settings = plain(given)
     if not callable(found):
         return Loop(type_name(named), settings, None, (), False)

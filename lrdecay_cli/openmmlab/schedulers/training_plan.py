@@ -113,7 +113,7 @@ def _loop(config: Config, where: str) -> tuple[bool, str, int]:
     if "type" in given and "by_epoch" in given:
         raise LrdecayError("train_cfg has both 'type' and 'by_epoch'", where=where, remedy="mmengine takes one of them")
     if "type" in given:
-        kind = loop_class(given["type"])
+        kind = loop_class(given)
         if kind is None:
             raise unknown_type(
                 given["type"], config.get("default_scope", "mmengine"), "loop", where=where, config=config

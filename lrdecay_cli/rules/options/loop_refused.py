@@ -20,8 +20,8 @@ from lrdecay_cli.rules.subject import Subject
 
 LENGTHS = {"max_epochs": "by_epoch=True", "max_iters": "by_epoch=False"}
 """How long the training is, and what chooses the loop that counts so."""
-CLASSES = ("EpochBasedTrainLoop", "IterBasedTrainLoop", "ValLoop", "TestLoop", "TeacherStudentValLoop")
-"""What may be meant by a class that is not registered. Source: mmengine 0.10 and mmdet 3.3."""
+CLASSES = ("EpochBasedTrainLoop", "IterBasedTrainLoop", "ValLoop", "TestLoop", "mmdet.TeacherStudentValLoop")
+"""What may be meant by a class that is not registered, in any scope. Source: mmengine 0.10 and mmdet 3.3."""
 
 _DROPS = "{}=dict(_delete_=True, ...) drops what a base says"
 
@@ -36,7 +36,9 @@ def check(subject: Subject) -> Iterator[Fault]:
 def _faults(path: str, loop: Loop) -> Iterator[Fault]:
     settings = loop.settings
     if loop.takes is None:
-        like = nearest(loop.type, CLASSES)
+        # What is only in another scope is not misspelt.
+        like = nearest(loop.type.rpartition(".")[2], [one.rpartition(".")[2] for one in CLASSES])
+        like = next((one for one in CLASSES if one.rpartition(".")[2] == like), None)
         yield Fault(
             f"no loop is registered as {loop.type}",
             f"did you mean {like}?" if like else "import its module by custom_imports",
