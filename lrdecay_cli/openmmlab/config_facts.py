@@ -19,6 +19,7 @@ from torch import nn
 from lrdecay_cli.decay.mmcv_style import KEYS as MMCV_KEYS
 from lrdecay_cli.decay.mmcv_style import is_mmcv_style
 from lrdecay_cli.domain.training import RUNNER_KEYS, Module, Training, Trait
+from lrdecay_cli.openmmlab.helper_variables import is_helper
 from lrdecay_cli.openmmlab.plain_values import plain
 from lrdecay_cli.openmmlab.schedulers.training_loops import loops_of
 
@@ -88,7 +89,7 @@ def _misplaced(config: Config, wrapper: Mapping[str, Any]) -> Iterator[tuple[str
         if key not in RUNNER_KEYS and difflib.get_close_matches(str(key), RUNNER_KEYS, n=1, cutoff=0.9):
             yield str(key), plain(config[key])
     for key in (*_MISPLACED, *(key for key in MMCV_KEYS if is_mmcv_style(key, config.get(key)))):
-        if key in config:
+        if key in config and not is_helper(config.filename, key):
             yield key, plain(config[key])
     optimizer = wrapper.get("optimizer")
     if isinstance(optimizer, Mapping):

@@ -134,6 +134,8 @@ def remedy(subject: Subject, kind: Kind, names: Iterable[str]) -> str:
     """The setting that exempts these parameters from weight decay."""
     names = list(names)
     if subject.constructor not in (MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY):
+        if subject.without_options:
+            return f"give {MMDET_LAYER_DECAY} a decay rate: without options it makes one group and exempts nothing"
         if subject.constructor == MMDET_LAYER_DECAY:
             return "MMDetection's constructor exempts 1-D parameters alone: exempt these in one of your own"
         return "give them weight decay 0 in the constructor"

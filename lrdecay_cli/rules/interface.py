@@ -32,6 +32,8 @@ class Fault:
     """Where it is another than the rule's."""
     about: str = ""
     """What tells it from another fault of the same rule with the same option and parameters."""
+    covers: tuple[str, ...] = ()
+    """Codes of rules that would tell the same mistake again, and are silent for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,16 @@ from lrdecay_cli.rules.wording import count
 def findings_of(subject: Subject | GroupMap, rules: Iterable[Rule]) -> tuple[Finding, ...]:
     """What the rules find in one map: the worst first, then by code and place in the model.
 
-    A rule that yields to others is silent where one of those found the cause.
+    A rule that yields to others is silent where one of those found the cause, or where a fault covers it.
     """
     subject = Subject(subject) if isinstance(subject, GroupMap) else subject
     found = {rule.code: (rule, faults) for rule in rules if (faults := tuple(rule.check(subject)))}
-    told = [(rule, faults) for rule, faults in found.values() if not any(cause in found for cause in rule.yields_to)]
+    covered = {code for _, faults in found.values() for fault in faults for code in fault.covers}
+    told = [
+        (rule, faults)
+        for rule, faults in found.values()
+        if rule.code not in covered and not any(cause in found for cause in rule.yields_to)
+    ]
     findings = [_finding(subject, rule, fault) for rule, faults in told for fault in faults]
     return tuple(sorted(findings, key=lambda finding: (-SEVERITIES.index(finding.severity), finding.code)))
 

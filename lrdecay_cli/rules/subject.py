@@ -31,9 +31,6 @@ DECAY_OPTIONS = ("decay_rate", "layer_decay_rate", "layer_decay", "lr_decay_rate
 OURS = f"lrdecay's {LRDECAY_LAYER_DECAY}"
 """In remedies: it serves more backbones than the others, and puts everything in them where it belongs."""
 
-HOW_TO_USE_OURS = "custom_imports=dict(imports=['lrdecay_cli.training']), and no num_layers: lrdecay suggest"
-"""Behind the name of it, in remedies."""
-
 PARAMWISE = "optim_wrapper.paramwise_cfg"
 """Where the constructor's options stand in a config."""
 
@@ -62,6 +59,14 @@ class Subject(MapFacts):
             return None
         read = self.group_map.training.reads
         return next((key for key in DECAY_OPTIONS if key in self.options and (read is None or key in read)), None)
+
+    @property
+    def without_options(self) -> bool:
+        """Whether MMDetection's constructor is given none: it asks for no layer then, and exempts nothing.
+
+        Source: mmengine 0.10, ``DefaultOptimWrapperConstructor.__call__``, which makes one group without them.
+        """
+        return self.constructor == MMDET_LAYER_DECAY and not self.options
 
     @cached_property
     def decay_rate(self) -> float | None:

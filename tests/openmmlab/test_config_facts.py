@@ -94,3 +94,35 @@ def test_misplaced_settings(tmp_path: Path) -> None:
         "optim_wrapper.optimizer.paramwise_cfg": {"bias_lr_mult": 2},
     }
     assert training.param_scheduler == ({"type": "ConstantLR"},)
+
+
+@pytest.mark.parametrize(
+    ("base", "own", "misplaced"),
+    [
+        (
+            "custom_keys = {'a': dict(lr_mult=2)}\nwrapper = dict(paramwise_cfg=dict(custom_keys=custom_keys))\n",
+            "",
+            False,
+        ),
+        ("custom_keys = {'a': dict(lr_mult=2)}\n", "wrapper = dict(paramwise_cfg=_base_.custom_keys)\n", False),
+        ("custom_keys = {'a': dict(lr_mult=2)}\n", "wrapper = dict(paramwise_cfg=dict(custom_keys=dict()))\n", True),
+        # Nobody uses the one that is set last.
+        ("custom_keys = {'a': dict(lr_mult=2)}\nwrapper = custom_keys\n", "custom_keys = {}\n", True),
+    ],
+)
+def test_variables_of_a_base_are_not_misplaced(base: str, own: str, misplaced: bool, tmp_path: Path) -> None:
+    (tmp_path / "deep.py").write_text(base)
+    (tmp_path / "base.py").write_text("_base_ = 'deep.py'\noptim_wrapper = dict(paramwise_cfg=dict())\n")
+    (tmp_path / "config.py").write_text(f"_base_ = 'base.py'\n{own}")
+    training = training_of(Config.fromfile(str(tmp_path / "config.py")), None)
+    assert ("custom_keys" in training.misplaced) == misplaced
+
+
+def test_the_zoo_s_own_variable_under_a_child_that_changes_a_key(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text(
+        "_base_ = 'mmdet::mask2former/mask2former_swin-t-p4-w7-224_8xb2-lsj-50e_coco.py'\n"
+        "optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.05))))\n"
+    )
+    config = Config.fromfile(str(tmp_path / "config.py"))
+    assert "custom_keys" in config
+    assert training_of(config, None).misplaced == {}

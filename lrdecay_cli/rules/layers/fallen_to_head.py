@@ -17,7 +17,8 @@ from collections.abc import Iterator, Sequence
 from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.rules.backbone import Backbone, Held
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import HOW_TO_USE_OURS, OURS, PARAMWISE, Subject
+from lrdecay_cli.rules.our_constructor import in_its_place
+from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import count, rate, span, verb
 
 _NORM = re.compile(r"(?:^|[._])(?:norm|ln)\d*\.(?:weight|bias)$", re.ASCII)
@@ -85,7 +86,7 @@ def _remedy(subject: Subject, fallen: Sequence[Held]) -> str:
         return "give their own custom keys the backbone's lr_mult too"
     modules = list(dict.fromkeys(held.name.removeprefix(subject.prefix).partition(".")[0] for held in fallen))
     named = ", ".join(modules[:4]) + (", …" if len(modules) > 4 else "")
-    return f"{subject.constructor_told} knows no layer for {named}; {OURS} does ({HOW_TO_USE_OURS})"
+    return f"{subject.constructor_told} knows no layer for {named}; use {in_its_place(subject)}"
 
 
 _DECAY = """\

@@ -1,12 +1,13 @@
-"""A setting of the optimizer wrapper stands where nothing reads it.
+"""A setting of the optimizer wrapper or the schedule stands where nothing reads it.
 
-mmengine looks for ``optimizer``, ``constructor``, ``paramwise_cfg`` and ``clip_grad`` in ``optim_wrapper`` alone, and a
-config may hold any other name without a complaint.
+mmengine looks in ``optim_wrapper`` for the optimizer and its groups, in ``param_scheduler`` for the schedule and in
+``train_cfg`` for the length of the training; any other name may stand in a config without a complaint.
 
 ``paramwise_cfg`` at the top of a config is the common one, and what MMCV 1 read is another: ``optimizer``,
 ``optimizer_config``, ``fp16``, ``lr_config`` and ``runner``. For these the remedy is what to write instead, computed
 from their values. A top-level name that is almost one of mmengine's (``optim_wraper``, ``param_schedulers``) is taken
-for a misspelt one. A variable that ``optim_wrapper`` is made of is no mistake and not reported.
+for a misspelt one. A variable that the config, or the base that it is from, uses in its other settings is no mistake
+and not reported.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
 from lrdecay_cli.decay.mmcv_style import OPTIMIZER_KEYS, as_mmengine, as_python, is_mmcv_style
 from lrdecay_cli.domain.training import RUNNER_KEYS, Training
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.option_names import nearest
+from lrdecay_cli.rules.our_constructor import mmdet_serves, written
 from lrdecay_cli.rules.plain_values import number
-from lrdecay_cli.rules.subject import Subject
+from lrdecay_cli.rules.subject import OURS, Subject
 
 _PLACES = {
     "paramwise_cfg": "optim_wrapper.paramwise_cfg",
@@ -41,7 +44,7 @@ def check(subject: Subject) -> Iterator[Fault]:
     for path, value in training.misplaced.items():
         name = path.rpartition(".")[2]
         if path in old:
-            yield from _of_mmcv(training, old, path)
+            yield from _of_mmcv(subject, old, path)
             continue
         if (like := nearest(path, RUNNER_KEYS)) and path not in _PLACES:
             yield Fault(f"{path} is read by nothing", f"did you mean {like}?", option=path, severity="error")
@@ -58,8 +61,9 @@ def check(subject: Subject) -> Iterator[Fault]:
         )
 
 
-def _of_mmcv(training: Training, old: Mapping[str, Any], key: str) -> Iterator[Fault]:
+def _of_mmcv(subject: Subject, old: Mapping[str, Any], key: str) -> Iterator[Fault]:
     """What MMCV 1 read, with what to write for mmengine; all that belongs into ``optim_wrapper`` together."""
+    training = subject.group_map.training
     present: dict[str, Any] = {"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}
     length = number(training.train_cfg.get("max_epochs", training.train_cfg.get("max_iters")))
     own = as_mmengine({key: old[key]}, length=length)
@@ -74,11 +78,22 @@ def _of_mmcv(training: Training, old: Mapping[str, Any], key: str) -> Iterator[F
         remedy = f"write {place} anew: mmengine has no policy {old[key].get('policy')!r}"
     elif key != first and place == "optim_wrapper":
         remedy = f"it is in what to write for {first}"
+    elif _is_not_served(subject, told):
+        beside = _over_base(
+            training, place, {key: told[key] for key in told if key not in ("constructor", "paramwise_cfg")}
+        )
+        written_so = written(subject, told.get("paramwise_cfg") or {}, beside=beside)
+        remedy = f"{MMDET_LAYER_DECAY} does not serve this backbone; in its place, with {OURS}: {written_so}"
     else:
         settings = _over_base(training, place, told)
         remedy = f"{'in its place' if len(old) == 1 else 'in place of it'}: {as_python({place: settings})}"
     says = "; optim_wrapper.optimizer is, and says otherwise" if key == "optimizer" else ""
     yield Fault(f"{key} is read by nothing{says}", remedy, option=key)
+
+
+def _is_not_served(subject: Subject, told: Any) -> bool:
+    named = told.get("constructor", "") if isinstance(told, Mapping) else ""
+    return str(named).rpartition(".")[2] == MMDET_LAYER_DECAY and not mmdet_serves(subject)
 
 
 def _over_base(training: Training, place: str, settings: Any) -> Any:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.decay import MMDET_FAMILIES, find_family
 from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.option_names import LAYER_DECAY, lost, meant, readers, same_here, unread, value_of
-from lrdecay_cli.rules.subject import HOW_TO_USE_OURS, OURS, PARAMWISE, Subject
+from lrdecay_cli.rules.our_constructor import in_its_place, mmdet_serves
+from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import count
 
 
@@ -53,10 +53,9 @@ def _remedy(subject: Subject, options: list[str], known: list[str]) -> str:
         return f"{subject.constructor} calls it {here}: {PARAMWISE}.{here}={subject.options[options[0]]!r}"
     remove = f"remove {' and '.join(options)}"
     # Another constructor must not lose the layer decay that this one makes, and has to serve the backbone.
-    serves = subject.group_map.model.backbone or ""
-    mmdet_only = known == [MMDET_LAYER_DECAY] and find_family(serves, MMDET_FAMILIES) is None
+    mmdet_only = MMDET_LAYER_DECAY in known[:1] and not mmdet_serves(subject)
     if known and (subject.decay_rate is not None or mmdet_only):
-        return f"{remove}, or use {OURS} ({HOW_TO_USE_OURS})"
+        return f"{remove}, or use {in_its_place(subject)}"
     return (
         f"{remove}, or use a constructor that reads {'it' if len(options) == 1 else 'them'}: {known[0]}"
         if known

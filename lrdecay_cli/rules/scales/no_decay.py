@@ -3,20 +3,28 @@
 Every layer gets the base lr, as with the default constructor; only the weight decay may differ.
 
 Where that is meant there is nothing to do; else set the rate: ``decay_rate`` for MMDetection's constructor,
-``layer_decay_rate`` for mmpretrain's, which takes 1 if it is given none.
+``layer_decay_rate`` for mmpretrain's, which takes 1 if it is given none. MMDetection's constructor without any option,
+after ``paramwise_cfg=None`` or ``dict(_delete_=True)``, puts everything into one group: norms and biases are decayed
+too, and that is a warning.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.decay.constructors.facts import MMPRETRAIN_LAYER_DECAY
+from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
 from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.key_wording import as_dict
+from lrdecay_cli.rules.our_constructor import USUAL_RATE, in_its_place, mmdet_serves, without_the_bases
 from lrdecay_cli.rules.subject import PARAMWISE, Subject
+from lrdecay_cli.rules.wording import count
 
 
 def check(subject: Subject) -> Iterator[Fault]:
     """One fault for the option."""
+    if subject.without_options:
+        yield _without_options(subject)
+        return
     absent = subject.constructor == MMPRETRAIN_LAYER_DECAY and subject.decay_option is None
     if subject.decay_rate != 1 and not absent:
         return
@@ -26,6 +34,24 @@ def check(subject: Subject) -> Iterator[Fault]:
         " than another",
         f"set {option} below 1, or leave it to mmengine's default constructor",
         option=f"{PARAMWISE}.{option}",
+    )
+
+
+def _without_options(subject: Subject) -> Fault:
+    fitting = subject.fitting_num_layers
+    remedy = (
+        f"{PARAMWISE}={as_dict({**without_the_bases(subject), 'decay_rate': USUAL_RATE, 'num_layers': fitting})}"
+        if mmdet_serves(subject) and fitting
+        else f"to decay the layers use {in_its_place(subject)}"
+    )
+    decayed = [name for name, weight_decay in subject.weight_decays.items() if weight_decay]
+    exempts = f" and nothing is exempt from weight decay ({count(len(decayed), 'tensor')})" if decayed else ""
+    return Fault(
+        f"{subject.constructor} has no options: no layer is slower than another{exempts}",
+        f"{remedy}; if none is meant, constructor='{MMENGINE_DEFAULT}'",
+        option=PARAMWISE,
+        severity="warning",
+        covers=("LRD401", "LRD402", "LRD403", "LRD404", "LRD405"),
     )
 
 
