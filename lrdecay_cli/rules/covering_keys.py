@@ -7,14 +7,16 @@ from typing import Any
 
 from lrdecay_cli.rules.key_wording import as_dict, longer_key
 
-_LISTED = 6
+_LISTED = 12
 """So many keys are read; of more, a few are shown."""
 _MOST = 40
-_NAMES, _PIECES, _TRIED = 1000, 50_000, 100
+_NAMES, _PIECES, _TRIED = 1000, 50_000, 3000
 """Of more than that, the search would take longer than a look at the model."""
 
 
-def keys_told(names: Sequence[str], model: Iterable[str], key: str, settings: Mapping[str, Any]) -> str:
+def keys_told(
+    names: Sequence[str], model: Iterable[str], key: str, settings: Mapping[str, Any], *, else_do: str = ""
+) -> str:
     """What to add to ``custom_keys`` so that ``names``, which go by ``key``, get these settings: a remedy.
 
     Args:
@@ -22,16 +24,18 @@ def keys_told(names: Sequence[str], model: Iterable[str], key: str, settings: Ma
         model: every name that there is.
         key: the key that they go by, or a name for it to be longer than.
         settings: what they should have.
+        else_do: what can be done where that takes too many keys.
     """
+    beside = f"; or {else_do}" if else_do else ""
     keys = covering_keys(names, model, key)
     if not keys:
-        return f"keys longer than {key!r} for them, such as {longer_key(names[0], key)!r}: {as_dict(settings)}"
+        return f"keys longer than {key!r} for them, such as {longer_key(names[0], key)!r}: {as_dict(settings)}{beside}"
     if len(keys) == 1:
         return f"add {keys[0]!r}: {as_dict(settings)}"
     if len(keys) > _LISTED:
-        several = ", ".join(map(repr, keys[: _LISTED // 2]))
+        several = ", ".join(map(repr, keys[:3]))
         number = f"{len(keys)}" if len(keys) < _MOST else f"{_MOST} or more"
-        return f"add {number} keys longer than {key!r} ({several}, …), each with {as_dict(settings)}"
+        return f"add {number} keys longer than {key!r} ({several}, …), each with {as_dict(settings)}{beside}"
     return f"add {', '.join(map(repr, keys[:-1]))} and {keys[-1]!r}, each with {as_dict(settings)}"
 
 
@@ -53,20 +57,18 @@ def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[
         for start in range(len(labels)):
             for end in range(start + 1, len(labels) + 1):
                 piece = ".".join(labels[start:end])
-                dotted = f".{piece}." if start > 0 and end < len(labels) else piece
-                for one in {piece, dotted}:
+                before, behind = "." if start > 0 else "", "." if end < len(labels) else ""
+                for one in {piece, f"{before}{piece}", f"{piece}{behind}", f"{before}{piece}{behind}"}:
                     if len(one) > len(key):
                         pieces.setdefault(one, set()).add(index)
+    likeliest = sorted(pieces, key=lambda piece: (-len(pieces[piece]), len(piece), piece))[:_TRIED]
+    fitting = [piece for piece in likeliest if piece not in others]
     found: list[str] = []
     left = {*range(len(names))}
-    tried = 0
-    while left and len(found) < _MOST and tried < _TRIED:
-        best = min(pieces, key=lambda piece: (-len(pieces[piece] & left), len(piece), piece), default="")
+    while left and len(found) < _MOST:
+        best = max(fitting, key=lambda piece: len(pieces[piece] & left), default="")
         if not best or not pieces[best] & left:
             return []
-        tried += 1
-        del pieces[best]
-        if best not in others:
-            found.append(best)
-            left -= {index for index in left if best in names[index]}
-    return [] if left and len(found) < _MOST else found
+        found.append(best)
+        left -= {index for index in left if best in names[index]}
+    return found

@@ -62,6 +62,11 @@ class MapFacts:
         return {name: found[name] for name in sorted(found, key=lambda name: self._positions.get(name, len(found)))}
 
     @cached_property
+    def trained(self) -> tuple[str, ...]:
+        """The names without the frozen: what a custom key says of those has no effect."""
+        return tuple(name for name, entry in self.entries.items() if is_trainable(entry))
+
+    @cached_property
     def _positions(self) -> Mapping[str, int]:
         names = (
             f"{path}.{name}" if path else name

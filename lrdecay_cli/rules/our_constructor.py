@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lrdecay_cli.decay import BACKBONE_PREFIX, MMDET_FAMILIES, find_family
@@ -15,6 +15,13 @@ IMPORTS = {"imports": ["lrdecay_cli.training"]}
 
 USUAL_RATE = 0.7
 """Where the config gives none: MMDetection's on ConvNeXt."""
+
+EXEMPTING = f"use {OURS}, which exempts norms, biases and 1-D tensors without a key"
+
+
+def exempt_in_ours(subject: Subject, names: Iterable[str]) -> bool:
+    """Whether it gives all of them weight decay 0 by itself."""
+    return all(subject.kinds.get(name) == "norm" or len(subject.entries[name].parameter.shape) == 1 for name in names)
 
 
 def mmdet_serves(subject: Subject) -> bool:

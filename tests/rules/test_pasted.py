@@ -25,7 +25,8 @@ OLD = (
     "    paramwise_cfg=dict(decay_rate=0.8, decay_type='layer_wise', num_layers=6))"
 )
 PASTED = re.compile(
-    r"custom_imports=dict\(imports=\[[^]]*\]\); optim_wrapper=dict\(.*?\)\)(?=;|$)|(?<=optim_wrapper\.)paramwise_cfg=.*?\)(?=;|$)"
+    r"custom_imports=dict\(imports=\[[^]]*\]\); optim_wrapper=dict\(.*?\)\)(?=;|$)|"
+    r"(?<=optim_wrapper\.)paramwise_cfg=.*?\)(?=;|$)"
 )
 
 

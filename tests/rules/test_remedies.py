@@ -61,23 +61,23 @@ def added(remedy: str) -> dict[str, Any]:
         (
             SHADOWED,
             {"backbone": dict(lr_mult=0.1), "norm": dict(decay_mult=0.0)},
-            "add 'norm.bias', '0.norm.weight' and 'backbone.norm3', each with dict(lr_mult=0.1, decay_mult=0.0)",
+            "add '.0.0.norm', '.1.0.norm' and 'backbone.norm3', each with dict(lr_mult=0.1, decay_mult=0.0)",
         ),
         (
             SHADOWED,
             {"stages": dict(lr_mult=0.1), "norm": dict(decay_mult=0.0)},
-            "add '.0.norm.': dict(lr_mult=0.1, decay_mult=0.0)",
+            "add '.0.norm': dict(lr_mult=0.1, decay_mult=0.0)",
         ),
         # What nobody knows is not written a second time.
         (
             SHADOWED,
             {"stages": dict(lr_mul=0.1), "norm": dict(decay_mult=0.0)},
-            "add '.0.norm.': dict(lr_mult=0.1, decay_mult=0.0)",
+            "add '.0.norm': dict(lr_mult=0.1, decay_mult=0.0)",
         ),
         (
             SHADOWED,
             {"stages": dict(lr_mult=0.1, tag=1), "norm": dict(decay_mult=0.0)},
-            "add '.0.norm.': dict(lr_mult=0.1, decay_mult=0.0)",
+            "add '.0.norm': dict(lr_mult=0.1, decay_mult=0.0)",
         ),
         (
             SHADOWED,
@@ -100,6 +100,47 @@ def test_followed(code: str, keys: dict[str, Any], remedy: str) -> None:
         name for name in NAMES if re.search(r"stages.*norm|bias", name) and winners[name]
     }
     assert {name for name, key in winners.items() if key in added(remedy)} == meant
+
+
+NORMS = [
+    f"backbone.layer{layer}.{block}.bn{norm}.{own}"
+    for layer in (1, 2, 3)
+    for block in range(4)
+    for norm in (1, 2)
+    for own in ("weight", "bias")
+]
+
+
+def shadowed_norms(names: list[str], frozen: str = "") -> str:
+    """The remedy for norms of a backbone that go by ``backbone``; there is a convolution beside each."""
+    names = [*names, *(f"{name.rpartition('.bn')[0]}.conv{index}.weight" for index, name in enumerate(names))]
+    still = tuple(name for name in names if frozen and name.startswith(frozen))
+    keys = {"backbone": {"lr_mult": 0.1}, "bn": {"decay_mult": 0.0}}
+    model = group_map(
+        {"all": {"parameters": {name: (4,) for name in names if name not in still}}},
+        frozen=dict.fromkeys(still, (4,)),
+        constructor=Constructor("DefaultOptimWrapperConstructor", {"custom_keys": keys}),
+    )
+    (finding,) = findings_of(model, [find_rule(SHADOWED)])
+    return finding.remedy
+
+
+@pytest.mark.parametrize("frozen", ["", "backbone.layer1."])
+def test_few_keys_reach_the_norms_of_every_block(frozen: str) -> None:
+    """A frozen block has norms of the same names, which a key may reach as well."""
+    assert shadowed_norms(NORMS, frozen) == (
+        "replace 'bn' by '.bn1.bias', '.bn2.bias', 'bn1.weight' and 'bn2.weight', each with"
+        " dict(lr_mult=0.1, decay_mult=0.0)"
+    )
+
+
+def test_where_it_takes_many_keys_there_is_another_way() -> None:
+    remedy = shadowed_norms([f"{part}.layer{layer}.bn.bias" for part in ("backbone", "head") for layer in range(20)])
+    assert re.match(r"add 20 keys longer than 'backbone' \(('[^']*', ){3}…\), each with dict", remedy)
+    assert remedy.endswith(
+        "; or use lrdecay's LayerDecayOptimWrapperConstructor, which exempts norms, biases and 1-D"
+        " tensors without a key"
+    )
 
 
 def test_keys_of_a_large_model_are_not_searched_for() -> None:

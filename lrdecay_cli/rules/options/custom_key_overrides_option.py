@@ -17,6 +17,7 @@ from lrdecay_cli.rules.covering_keys import keys_told
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import key_option
 from lrdecay_cli.rules.options.custom_key_shadowed import losing
+from lrdecay_cli.rules.our_constructor import EXEMPTING, exempt_in_ours
 from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count, verb
 
@@ -61,7 +62,13 @@ def _fault(subject: Subject, key: str, multiplier: Multiplier, names: list[str])
     return Fault(
         f"{count(len(names), 'tensor')} {verb(len(names), 'goes', 'go')} by custom key {key!r} and not by "
         f"{multiplier.option}={value!r}: {what} at {amount}",
-        keys_told(names, subject.entries, key, {**settings, _FIELDS[multiplier.target]: value}),
+        keys_told(
+            names,
+            subject.trained,
+            key,
+            {**settings, _FIELDS[multiplier.target]: value},
+            else_do=EXEMPTING if multiplier.target == "weight_decay" and exempt_in_ours(subject, names) else "",
+        ),
         parameters=names,
         option=key_option(key),
         severity=None if multiplier.target == "weight_decay" else "info",

@@ -20,6 +20,7 @@ from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import as_dict, key_option
 from lrdecay_cli.rules.option_names import nearest
 from lrdecay_cli.rules.options.custom_setting_misspelt import known_settings
+from lrdecay_cli.rules.our_constructor import EXEMPTING, exempt_in_ours
 from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count
 
@@ -103,11 +104,21 @@ def _remedy(subject: Subject, key: str, winner: str, names: list[str], dropped: 
     if all(joined in name for name in names):
         remedy = f"add {joined!r}: {as_dict(settings)}"
     else:
-        remedy = keys_told(names, subject.entries, winner, settings)
+        remedy = keys_told(
+            names, subject.trained, winner, settings, else_do=_for_many(subject, winner, names, settings, dropped)
+        )
     matches = subject.custom_keys[key]
     # A key that has nothing left would be told next.
     left = {*matches.wins, *matches.loses} - {*names}
     return remedy if left else remedy.replace("add ", f"replace {key!r} by ", 1)
+
+
+def _for_many(
+    subject: Subject, winner: str, names: list[str], settings: Mapping[str, Any], dropped: Mapping[str, Any]
+) -> str:
+    if dict(dropped) == {"decay_mult": 0} and exempt_in_ours(subject, names):
+        return EXEMPTING
+    return f"write {winner!r}: {as_dict(settings)}, for all that it reaches"
 
 
 def _meant_settings(subject: Subject, key: str) -> dict[str, Any]:
@@ -134,7 +145,10 @@ RULE = Rule(
     ),
     good=Example(
         "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True,\n"
-        "        custom_keys={'backbone.stages': dict(lr_mult=0.1), 'head': dict(decay_mult=0.0)}))"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys={\n"
+        "        'backbone': dict(lr_mult=0.1),\n"
+        "        'backbone.norm': dict(lr_mult=0.1, decay_mult=0.0),\n"
+        "        '.norm.weight': dict(lr_mult=0.1, decay_mult=0.0),\n"
+        "        '.norm.bias': dict(lr_mult=0.1, decay_mult=0.0)}))"
     ),
 )
