@@ -124,4 +124,4 @@ def _meant(comment: str) -> str:
 
 
 def _nearest(names: Iterable[str]) -> str:
-    return next(filter(None, (rules_meant(name).rstrip("?") for name in names if not _known([name]))), "")
+    return next(filter(None, (rules_meant(name) for name in names if not _known([name]))), "")

@@ -105,6 +105,25 @@ def test_a_comment_holds_for_its_config_and_is_told_there() -> None:
     assert idle.remedy == "take it out of configs/a.py:3"
 
 
+def test_one_that_has_expired_and_has_nothing_left_is_told_once() -> None:
+    (told,) = checked(suppress(rule="LRD301", reason="known", until="2027-01-30"), wrong=False).findings
+    assert told.code == "LRD903"
+    assert told.remedy == "take it out of lrdecay.toml: suppress[0], for there is nothing left to suppress"
+
+
+@pytest.mark.parametrize(
+    ("rule", "hint"),
+    [
+        ("LRD310", "LRD301 to LRD309 begin with LRD3: lrdecay rule LRD3 lists them"),
+        ("scale-above-on", "did you mean scale-above-one?"),
+        ("qqqqqq", "lrdecay rule --all lists them"),
+    ],
+)
+def test_an_unknown_rule_is_told_with_its_place(rule: str, hint: str) -> None:
+    *_, told = checked(suppress(rule=rule, reason="known")).findings
+    assert (told.code, told.remedy) == ("LRD904", f"name a rule in lrdecay.toml: suppress[0] ({hint})")
+
+
 @pytest.mark.parametrize(
     ("comment", "remedy"),
     [

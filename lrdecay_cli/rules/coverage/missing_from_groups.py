@@ -23,7 +23,7 @@ def check(subject: Subject) -> Iterator[Fault]:
         return
     elements = sum(parameter.numel for parameter in missing)
     trainable = elements + sum(p.numel for _, p in subject.group_map.grouped() if p.requires_grad)
-    share = f" ({elements / trainable:.2g} of them by size)" if len(missing) > 1 and trainable else ""
+    share = f" with {100 * elements / trainable:.2g}% of the trainable parameters" if trainable else ""
     yield Fault(
         f"{count(len(missing), 'trainable tensor')}{share} {verb(len(missing), 'is', 'are')} in no parameter group",
         f"let {subject.constructor_told} put {verb(len(missing), 'it', 'them')} into a group, or freeze what must"

@@ -21,7 +21,9 @@ def check(subject: Subject) -> Iterator[Fault]:
         if one.expired:
             yield Fault(
                 f"{', '.join(one.stated.rule)} was suppressed until {one.stated.until}",
-                f"mend the config, or set another day in {one.stated.source}",
+                f"take it out of {one.stated.source}, for there is nothing left to suppress"
+                if one.idle
+                else f"mend the config, or set another day in {one.stated.source}",
                 option=option_of(one),
                 about=f"{' '.join(one.stated.rule)} {one.stated.until}",
             )

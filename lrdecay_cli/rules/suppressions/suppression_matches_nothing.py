@@ -19,7 +19,8 @@ from lrdecay_cli.rules.subject import Subject
 def check(subject: Subject) -> Iterator[Fault]:
     """One fault for each suppression with rules of which it kept nothing back."""
     for one in subject.word.suppressions:
-        if one.idle:
+        # One that is past its date is LRD903's.
+        if one.idle and not one.expired:
             yield Fault(
                 f"no finding of {', '.join(one.idle)} to suppress",
                 f"take it out of {one.stated.source}",

@@ -29,7 +29,7 @@ def check(subject: Subject) -> Iterator[Fault]:
         elif one.unknown or not one.stated.rule:
             yield Fault(
                 f"no rule is called {unknown}" if unknown else "names no rule",
-                f"{one.nearest or 'give codes, which lrdecay rule --all lists'}, in {one.stated.source}",
+                f"name a rule in {one.stated.source} ({one.nearest or 'lrdecay rule --all lists them'})",
                 option=option_of(one),
                 about=unknown,
             )
