@@ -43,12 +43,24 @@ def _from_the_config_on(file: str | None) -> Iterator[list[ast.Module]]:
 
 
 def _bases(file: str) -> Iterator[str]:
+    tree = _tree(file)
+    if tree is not None and (imported := [*_read_bases(tree)]):
+        yield from (str(Path(file).parents[level - 1].joinpath(*names).with_suffix(".py")) for level, names in imported)
+        return
     # Those of the zoo that cannot be found have been told where the config was loaded.
     with suppress(Exception):
         for base in Config._get_base_files(file):
             path = str(Config._get_cfg_path(base, file)[0])
             if path.endswith(".py"):
                 yield path
+
+
+def _read_bases(tree: ast.Module) -> Iterator[tuple[int, list[str]]]:
+    """What stands beside a config in the lazy style and is imported below ``with read_base():``: dots and names."""
+    for block in tree.body:
+        for node in block.body if isinstance(block, ast.With) else ():
+            if isinstance(node, ast.ImportFrom) and node.level and node.module:
+                yield node.level, node.module.split(".")
 
 
 def _tree(file: str) -> ast.Module | None:

@@ -118,6 +118,22 @@ def test_variables_of_a_base_are_not_misplaced(base: str, own: str, misplaced: b
     assert ("custom_keys" in training.misplaced) == misplaced
 
 
+@pytest.mark.parametrize("used", [True, False])
+def test_variables_of_a_lazy_base(used: bool, tmp_path: Path) -> None:
+    keys = "custom_keys" if used else "dict()"
+    (tmp_path / "base.py").write_text(
+        f"custom_keys = dict(a=dict(lr_mult=2))\noptim_wrapper = dict(paramwise_cfg=dict(custom_keys={keys}))\n"
+    )
+    (tmp_path / "config.py").write_text(
+        "from mmengine.config import read_base\n"
+        "with read_base():\n    from .base import *\n"
+        "optim_wrapper.update(paramwise_cfg=dict(norm_decay_mult=0))\n"
+    )
+    config = Config.fromfile(str(tmp_path / "config.py"))
+    assert "custom_keys" in config
+    assert ("custom_keys" in training_of(config, None).misplaced) != used
+
+
 def test_the_zoo_s_own_variable_under_a_child_that_changes_a_key(tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text(
         "_base_ = 'mmdet::mask2former/mask2former_swin-t-p4-w7-224_8xb2-lsj-50e_coco.py'\n"
