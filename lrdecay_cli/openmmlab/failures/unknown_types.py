@@ -67,23 +67,30 @@ def _registered(registry: str, scopes: Sequence[str] = ()) -> dict[str, str]:
     return found
 
 
-def key_of_type(config: Any, name: str) -> str:
-    """Dotted path of the first dict below ``config`` whose ``type`` is ``name``; empty if there is none."""
+def key_of_type(config: Any, name: str, *, holding: str = "type") -> str:
+    """Dotted path of the first dict below ``config`` whose ``type`` is ``name``; empty if there is none.
+
+    Args:
+        config: the config, or a part of it.
+        name: the type, without its package.
+        holding: a key that the dict must have too.
+    """
     # A lazy config imports what is looked at: an error in there must not take the place of the one that is told.
     with suppress(Exception):
-        return _path_of_type(config, name)
+        return _path_of_type(config, name, holding)
     return ""
 
 
-def _path_of_type(config: Any, name: str, path: str = "") -> str:
+def _path_of_type(config: Any, name: str, holding: str, path: str = "") -> str:
     config = getattr(config, "_cfg_dict", config)
     if isinstance(config, Mapping):
         kind = config.get("type")
-        if path and (kind == name or getattr(kind, "__name__", str(kind).rpartition(".")[2]) == name):
+        is_it = kind == name or getattr(kind, "__name__", str(kind).rpartition(".")[2]) == name
+        if path and holding in config and is_it:
             return path
         items = [(f"{path}.{key}" if path else str(key), value) for key, value in config.items()]
     elif isinstance(config, (list, tuple)):
         items = [(f"{path}[{index}]", value) for index, value in enumerate(config)]
     else:
         return ""
-    return next((found for key, value in items if (found := _path_of_type(value, name, key))), "")
+    return next((found for key, value in items if (found := _path_of_type(value, name, holding, key))), "")
