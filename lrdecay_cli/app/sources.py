@@ -125,6 +125,14 @@ def suggested_map(config: str, proposal: Proposal, now: GroupMap, request: Reque
         return after, snippet_for(config, proposal, now), is_lazy(config)
 
 
+def in_lazy_style(config: str, request: Request) -> bool:
+    """Whether no text config can be based on the config."""
+    with quick.shortcuts(verbose=request.verbose):
+        from lrdecay_cli.openmmlab.suggested import is_lazy
+
+        return is_lazy(config)
+
+
 def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request) -> str | None:
     """What the checkpoints are held against: ``--config``, else the one source that is none."""
     if request.named_by is None:

@@ -80,7 +80,42 @@ def test_a_decay_that_fits_is_left_alone(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "report.json").read_text())
     assert (document["fits"], document["snippet"], document["before"]) == (True, "", document["after"])
     assert run(["suggest", config, "-o", f"python={tmp_path}/snippet.py"]) == 0
-    assert (tmp_path / "snippet.py").read_text() == "# fits: the config's own decay suits this model\n"
+    # A config that does what the other does: whatever comes next can be given this one.
+    comment, base = (tmp_path / "snippet.py").read_text().splitlines()
+    assert comment == "# fits: the config's own decay suits this model"
+    assert base.startswith("_base_ = '../")
+    assert audit(str(tmp_path / "snippet.py")).groups == audit(config).groups
+
+
+def test_the_base_is_named_as_seen_from_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In another folder, behind a link to one, and on stdout as if beside the config."""
+    (tmp_path / "deep" / "real").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "real")
+    config = tmp_path / "config.py"
+    config.write_text(SWIN)
+    outputs = [f"--output=python={tmp_path}/{name}" for name in ("deep/one.py", "link/two.py")]
+    assert run(["suggest", str(config), "--format", "python", *outputs]) == 0
+    one, two = ((tmp_path / name).read_text().splitlines() for name in ("deep/one.py", "link/two.py"))
+    assert (one[0], two[0]) == ("_base_ = '../config.py'", f"_base_ = {str(config)!r}")
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == ["_base_ = './config.py'", *one[1:]]
+    assert one[1:] == two[1:]
+    assert audit(str(tmp_path / "link/two.py")).constructor.type == OURS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"_base_ = {str(SAMPLES / 'convnext-t_layer-wise.py')!r}\noptim_wrapper = dict(paramwise_cfg=None)\n",
+        "_base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'\n"
+        "custom_imports = None\noptim_wrapper = dict(paramwise_cfg=None)\n",
+    ],
+)
+def test_a_base_with_none_in_it(text: str, tmp_path: Path) -> None:
+    """mmengine lets no dict inherit from None."""
+    (tmp_path / "config.py").write_text(text)
+    assert run(["suggest", str(tmp_path / "config.py"), "--output", f"python={tmp_path}/snippet.py"]) == 0
+    assert len(audit(str(tmp_path / "snippet.py")).groups) > 1
 
 
 def test_imports_of_the_base_and_keys_of_the_head_are_kept(tmp_path: Path) -> None:

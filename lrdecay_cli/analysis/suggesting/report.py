@@ -53,6 +53,7 @@ def suggestion_report(before: GroupMap, after: GroupMap, proposal: Proposal, sni
         summary=_summary(before, after, proposal, snippet),
         document=document,
         code=snippet,
+        based_on="" if lazy else before.config.path,
     )
 
 
