@@ -116,6 +116,11 @@ def suggested_map(config: str, proposal: Proposal, now: GroupMap, request: Reque
             after = built_with(config, proposal, now, lambda trial, change: _audit(trial, request, change))
         except LrdecayError as error:
             # The trial's own path means nothing to the user.
+            _, is_own, key = error.where.partition("paramwise_cfg.custom_keys")
+            if is_own:
+                # Kept as the config has it: another decay would not take it either.
+                where = f"{config}: optim_wrapper.{is_own}{key}"
+                raise LrdecayError(error.problem, where=where, remedy=error.remedy, settled=error.settled) from error
             raise LrdecayError(
                 f"no decay is known to fit: {error.problem}",
                 where=config,

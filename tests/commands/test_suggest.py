@@ -316,6 +316,16 @@ def test_lines_of_the_snippet_are_whole_in_a_narrow_terminal() -> None:
     assert "\noptim_wrapper = dict(\n    constructor='mmdet.LearningRateDecayOptimizerConstructor',\n" in shown.out
 
 
+def test_a_misspelt_setting_is_no_question_of_what_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config.py"
+    config.write_text(f"{SWIN}optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(roi_head=dict(lr_mul=2.0))))\n")
+    assert run(["suggest", str(config)]) == 2
+    assert capsys.readouterr().err == (
+        f"lrdecay: {config}: optim_wrapper.paramwise_cfg.custom_keys['roi_head']:"
+        " unknown setting 'lr_mul'; did you mean 'lr_mult'?\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [
