@@ -61,7 +61,8 @@ def suggest(
     from lrdecay_cli.analysis.suggesting.proposing import propose
     from lrdecay_cli.analysis.suggesting.report import refusal_of, suggestion_report
     from lrdecay_cli.app.console import Destinations
-    from lrdecay_cli.app.sources import Request, group_maps_of, in_lazy_style, is_map, suggested_map, ungrouped_map
+    from lrdecay_cli.app.sources import Request, group_maps_of, is_map
+    from lrdecay_cli.app.suggesting import in_lazy_style, suggested_map, ungrouped_map
     from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
     from lrdecay_cli.domain.printing import printable
     from lrdecay_cli.files.config_path import is_checkpoint

@@ -209,6 +209,42 @@ def test_layers_that_nobody_knows_are_listed_as_registered(tmp_path: Path, capsy
     assert len({*ids.values()}) == len({tuple(name.split(".")[:3]) for name in ids}) == 12
 
 
+TIMM = (
+    "_base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'\n"
+    "custom_imports = dict(imports=['mmpretrain.models'], allow_failed_imports=False)\n"
+    "model = dict(backbone=dict(_delete_=True, type='mmpretrain.TIMMBackbone', model_name={!r}, features_only={}))\n"
+)
+
+
+def test_layers_of_a_wrapped_model_are_those_inside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """timm's model is in one module, which as one layer would be no decay at all."""
+    config = tmp_path / "config.py"
+    config.write_text(TIMM.format("convnext_atto", True))
+    assert run(["suggest", str(config)]) == 2
+    (layers,) = re.findall(r"as they are registered: (layers=\[.*\])\n", capsys.readouterr().err)
+    paramwise_cfg = f"dict(decay_rate=0.8, {layers})"
+    (tmp_path / "pasted.py").write_text(
+        "_base_ = './config.py'\n"
+        "custom_imports = dict(imports=['mmpretrain.models', 'lrdecay_cli.training'])\n"
+        f"optim_wrapper = dict(constructor='{OURS}', paramwise_cfg={paramwise_cfg})\n"
+    )
+    built = audit(str(tmp_path / "pasted.py"))
+    ids = {one.name: group.layer_id for group, one in built.grouped() if one.name.startswith("backbone.")}
+    assert {name.split(".")[2]: layer for name, layer in ids.items()} == {
+        "stem_0": 0,
+        "stem_1": 1,
+        **{f"stages_{stage}": 2 + stage for stage in range(4)},
+    }
+
+
+def test_a_wrapped_model_that_is_known_gets_its_decay(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text(TIMM.format("vit_tiny_patch16_224", False))
+    assert run(["suggest", str(tmp_path / "config.py"), "--output", f"python={tmp_path}/snippet.py"]) == 0
+    built = audit(str(tmp_path / "snippet.py"))
+    assert built.constructor.options == {"decay_rate": 0.8, "num_layers": "auto", "backbone": "backbone.timm_model"}
+    assert len({group.layer_id for group in built.groups}) == 14
+
+
 @pytest.mark.parametrize("inherited", [False, True])
 def test_the_lines_for_a_lazy_config_leave_nothing_of_its_options(inherited: bool, tmp_path: Path) -> None:
     config = tmp_path / "config.py"
