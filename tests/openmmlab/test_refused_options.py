@@ -144,6 +144,11 @@ def test_refused(tmp_path: Path, wrapper: str, problem: str, remedy: str) -> Non
     [
         ("dict(out_indice=[3])", "model.backbone.out_indice is not an option of ConvNeXt; did you mean out_indices?"),
         (
+            "dict(_delete_=True, type='TIMMBackbone', model_name='resnet18', dept=3)",
+            "model.backbone.dept is not an option of ResNet; leave it out;"
+            " where it is a base's, write backbone=dict(_delete_=True, type='TIMMBackbone', ...)",
+        ),
+        (
             "dict(type='ResNet', depth=18)",
             "model.backbone.arch is not an option of ResNet; leave it out;"
             " where it is a base's, write backbone=dict(_delete_=True, type='ResNet', ...)",

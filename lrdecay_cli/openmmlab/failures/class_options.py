@@ -11,6 +11,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.spelling import meant
 from lrdecay_cli.openmmlab.failures.unknown_types import key_of_type
 
+_REFUSING = re.compile(r"(?P<name>\w+)(?:\.__init__)?\(\)")
 _KEYWORD = re.compile(r"unexpected keyword argument '(?P<name>\w+)'")
 # mmengine's registry takes them out, or puts the second one in.
 _OF_REGISTRY = ("type", "_scope_")
@@ -70,6 +71,9 @@ def unknown_option(error: BaseException, kind: object, config: Any, where: str) 
     unknown = [one for one in given if one not in names] if taken.all else [option]
     near = [meant(str(one), sorted(names - {"self", *_OF_REGISTRY}))[:1] for one in unknown]
     listed = ", ".join(f"{key}.{one}" for one in unknown)
+    # A class that passes on what it is given wraps another, which is the one that refuses.
+    refusing = _REFUSING.match(str(error))
+    of = kind.__name__ if taken.all or not refusing else refusing["name"]
     said = "is not an option" if len(unknown) == 1 else "are not options"
     if all(near):
         remedy = f"did you mean {' and '.join(one for (one,) in near)}?"
@@ -78,7 +82,7 @@ def unknown_option(error: BaseException, kind: object, config: Any, where: str) 
         it, it_is = ("it", "it is") if len(unknown) == 1 else ("them", "they are")
         anew = f"write {inner}=dict(_delete_=True, type={kind.__name__!r}, ...)"
         remedy = f"leave {it} out; where {it_is} a base's, {anew}"
-    return LrdecayError(f"{listed} {said} of {kind.__name__}", where=where, remedy=remedy)
+    return LrdecayError(f"{listed} {said} of {of}", where=where, remedy=remedy)
 
 
 def _at(config: Any, key: str) -> Any:
