@@ -9,9 +9,13 @@ from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
 from pathlib import Path
 
+import typer
+
 REQUEST = "_LRDECAY_COMPLETE"
 """Set by the shell's completion script, as Typer writes it."""
 _SEPARATOR = "::"
+# Of a file in bytes: what is read while somebody waits for Tab takes a fraction of a second.
+_LARGEST_MAP = 8_000_000
 
 
 def answer(run: Callable[[], int]) -> int:
@@ -70,6 +74,29 @@ def configs_and_checkpoints(incomplete: str) -> list[str]:
 
     checkpoints = [] if _SEPARATOR in incomplete else _files(incomplete, CHECKPOINT_SUFFIXES)
     return list(dict.fromkeys([*configs(incomplete), *checkpoints]))
+
+
+def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Modules and parameters of the exported map that is named before, one level of their paths at a time.
+
+    A config or a checkpoint would have to be built or loaded, which is not for a shell to wait for.
+    """
+    from lrdecay_cli.domain.errors import LrdecayError
+    from lrdecay_cli.files import read_map
+
+    source = str(ctx.params.get("config") or "")
+    try:
+        if not source.endswith(".json") or _SEPARATOR in source or Path(source).stat().st_size > _LARGEST_MAP:
+            return []
+        group_map = read_map(source)
+    except (OSError, LrdecayError):
+        return []
+    grouped = (parameter.name for _, parameter in group_map.grouped())
+    names = [*grouped, *(one.name for one in (*group_map.frozen, *group_map.missing))]
+    known = incomplete.rpartition(".")[0]
+    level = f"{known}." if known else ""
+    found = {name.removeprefix(level).partition(".")[0] for name in names if name.startswith(level)}
+    return [word for word in sorted(f"{level}{one}" for one in found) if word.startswith(incomplete)]
 
 
 def json_files(incomplete: str) -> list[str]:

@@ -57,7 +57,7 @@ class Destinations:
 
     def write(self, report: Report) -> str:
         """Write the report everywhere and return what stdout got. All is rendered before anything is written."""
-        rendered = [(path, renderer(name)(report, self._canvas())) for name, path in self._places]
+        rendered = [(path, renderer(name)(report, self._canvas(path))) for name, path in self._places]
         for path, text in rendered:
             if path != STDOUT:
                 write_file(Path(path), text)
@@ -66,8 +66,9 @@ class Destinations:
                 write_stdout(text)
         return "".join(text for path, text in rendered if path == STDOUT and isinstance(text, str))
 
-    def _canvas(self) -> Canvas:
-        return Canvas(shutil.get_terminal_size().columns if sys.stdout.isatty() else None, self._colored())
+    def _canvas(self, path: str) -> Canvas:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        return Canvas(width, self._colored(), None if path == STDOUT else path)
 
     def _colored(self) -> bool:
         if self._color != "auto":

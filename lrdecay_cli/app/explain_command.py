@@ -36,7 +36,10 @@ def explain(
     patterns: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Argument(
-            metavar="[PATTERN]...", help="Parameters, modules, groups or globs; '*' for all.", show_default=False
+            metavar="[PATTERN]...",
+            autocompletion=completion.parameters,
+            help="Parameters, modules, groups or globs; '*' for all.",
+            show_default=False,
         ),
     ] = None,
     why_not: Annotated[

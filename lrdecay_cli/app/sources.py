@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -16,9 +16,6 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import find_config, means_to_be_map, read_bytes, read_map, top_level_keys
 from lrdecay_cli.files.config_path import is_checkpoint
-
-if TYPE_CHECKING:
-    from lrdecay_cli.domain.suggestion import Proposal
 
 _NEEDED = ("torch", "mmengine")
 # What tells an mmengine config in JSON from a group map.
@@ -98,33 +95,6 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     return [found[source] for source in sources]
 
 
-def ungrouped_map(config: str, request: Request) -> GroupMap:
-    """The map of a config whose own constructor refuses: its model, without that constructor and its options."""
-    with quick.shortcuts(verbose=request.verbose):
-        from lrdecay_cli.openmmlab.suggested import without_constructor
-
-        return without_constructor(config, lambda trial, change: _audit(trial, request, change))
-
-
-def suggested_map(config: str, proposal: Proposal, now: GroupMap, request: Request) -> tuple[GroupMap, str, bool]:
-    """The map of ``config`` with what is proposed, the snippet for that, and whether it is in the lazy style."""
-    with quick.shortcuts(verbose=request.verbose):
-        from lrdecay_cli.analysis.suggesting.registered_layers import layers_to_list
-        from lrdecay_cli.openmmlab.suggested import built_with, is_lazy, snippet_for
-
-        try:
-            after = built_with(config, proposal, now, lambda trial, change: _audit(trial, request, change))
-        except LrdecayError as error:
-            # The trial's own path means nothing to the user.
-            raise LrdecayError(
-                f"no decay is known to fit: {error.problem}",
-                where=config,
-                remedy=layers_to_list(now) if error.where.endswith("paramwise_cfg.layers") else error.remedy,
-                settled=error.settled,
-            ) from error
-        return after, snippet_for(config, proposal, now), is_lazy(config)
-
-
 def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request) -> str | None:
     """What the checkpoints are held against: ``--config``, else the one source that is none."""
     if request.named_by is None:
@@ -164,7 +134,7 @@ def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
             kept |= built_apart(
                 missing,
                 lambda config: request.caching.built(
-                    _question(config, request), request.device, lambda: _audit(config, request)
+                    _question(config, request), request.device, lambda: audited(config, request)
                 ),
                 verbose=request.verbose,
             )
@@ -182,10 +152,11 @@ def _question(config: str, request: Request) -> list[object]:
 def _build(config: str, request: Request) -> GroupMap:
     check_config(config)
     with quick.shortcuts(verbose=request.verbose):
-        return _audit(config, request)
+        return audited(config, request)
 
 
-def _audit(config: str, request: Request, change: Callable[[Any], None] | None = None) -> GroupMap:
+def audited(config: str, request: Request, change: Callable[[Any], None] | None = None) -> GroupMap:
+    """The map of a config, built here and now: ``change`` is done to the loaded config first."""
     with stdout_kept_clean():
         from lrdecay_cli.openmmlab.starting.importing import import_torch
 

@@ -49,7 +49,7 @@ def suggest(
 
     As Python to paste. It is tried before it is shown: the layers before and after are those of real optimizers. The
     config is left as it is. Exit code 0, also where the config's own decay fits; 2 if there is nothing to decay or it
-    cannot be told. The format python is the snippet alone.
+    cannot be told. The format python is the snippet alone, or a config with nothing but its base where the decay fits.
 
     \b
     lrdecay suggest config.py
@@ -61,7 +61,8 @@ def suggest(
     from lrdecay_cli.analysis.suggesting.proposing import propose
     from lrdecay_cli.analysis.suggesting.report import refusal_of, suggestion_report
     from lrdecay_cli.app.console import Destinations
-    from lrdecay_cli.app.sources import Request, group_maps_of, is_map, suggested_map, ungrouped_map
+    from lrdecay_cli.app.sources import Request, group_maps_of, is_map
+    from lrdecay_cli.app.suggesting import in_lazy_style, suggested_map, ungrouped_map
     from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
     from lrdecay_cli.domain.printing import printable
     from lrdecay_cli.files.config_path import is_checkpoint
@@ -85,7 +86,9 @@ def suggest(
     if refused and set(destinations.formats) == {"python"}:
         print(f"lrdecay: {config}: {printable(refusal_of(proposal))}", file=sys.stderr)  # noqa: T201
     if proposal.fits:
-        destinations.write(suggestion_report(before, before, proposal, "", lazy=False))
+        # The stack is asked only where somebody reads the answer: the map may be from the cache.
+        lazy = "python" in destinations.formats and in_lazy_style(config, request)
+        destinations.write(suggestion_report(before, before, proposal, "", lazy=lazy))
         return
     after, snippet, lazy = suggested_map(config, proposal, before, request)
     destinations.write(suggestion_report(before, after, proposal, snippet, lazy=lazy))

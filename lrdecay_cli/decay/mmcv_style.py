@@ -31,6 +31,16 @@ def is_mmcv_style(key: str, value: Any) -> bool:
     return key in needed and any(name in value for name in needed[key])
 
 
+def mmcv_style_keys(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Top-level names of a config that MMCV 1 read and that say something: ``grad_clip=None`` alone does not."""
+    present = {key: config.get(key) for key in KEYS}
+    return tuple(
+        key
+        for key, value in present.items()
+        if is_mmcv_style(key, value) and (key == "lr_config" or as_mmengine({key: value}))
+    )
+
+
 def as_mmengine(given: Mapping[str, Any], *, length: float | None = None) -> dict[str, Any]:
     """``optim_wrapper``, ``param_scheduler`` and ``train_cfg`` for what MMCV 1 read; without what is not given.
 

@@ -133,6 +133,8 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Told before the tables."""
     code: str = ""
     """Python to paste, shown as it is."""
+    based_on: str = ""
+    """The config that a file with the code in it is based on, as the user named it; empty where it is on none."""
     maps: tuple[GroupMap, ...] = ()
     """The group maps behind a document that does not hold them, for a page to show."""
     pages: tuple[Page, ...] = ()

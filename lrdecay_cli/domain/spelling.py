@@ -49,6 +49,21 @@ def meant(word: str, names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))[:_MOST]
 
 
+def nearest(word: str, names: Iterable[str], *, likeness: float) -> str | None:
+    """The one name that is like ``word``, None if there is none: first what differs in case alone.
+
+    Args:
+        word: what was typed: the name of a class, which shares parts with many another.
+        names: all that there are.
+        likeness: from 0 to 1, as of :func:`difflib.get_close_matches`.
+    """
+    import difflib
+
+    names = list(names)
+    same = next((name for name in names if name.lower() == word.lower()), None)
+    return same or next(iter(difflib.get_close_matches(word, names, n=1, cutoff=likeness)), None)
+
+
 def _kinds(typed: str, spelled: Sequence[tuple[str, str]]) -> Iterator[list[str]]:
     singular = typed.removesuffix("s") or typed
     yield [name for name, words in spelled if words == typed]

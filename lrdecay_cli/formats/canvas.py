@@ -12,3 +12,5 @@ class Canvas(NamedTuple):
     width: int | None = None
     """Columns of the terminal; None where there is none and nothing may be cut."""
     color: bool = False
+    path: str | None = None
+    """The file that is written; None for stdout."""

@@ -15,6 +15,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor, plan_for
 from lrdecay_cli.openmmlab.failures.refused_options import misplaced_options, refused_option
+from lrdecay_cli.openmmlab.failures.wrong_values import wrong_value
 from lrdecay_cli.openmmlab.plain_values import type_name
 
 _SHARED = "some parameters appear in more than one parameter group"
@@ -74,6 +75,8 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         return misplaced
     if isinstance(error, DecayError):
         return LrdecayError(error.problem, where=f"{where}: {error.where}", remedy=error.remedy, settled=True)
+    if not not_found and (wrong := wrong_value(error, config, where)):
+        return wrong
     if not not_found and type_name(config.optim_wrapper.get("constructor", "")).rpartition(".")[2] == MMDET_LAYER_DECAY:
         try:
             _plan(config, seen_model(model))

@@ -66,14 +66,18 @@ def snippet_for(config: str, proposal: Proposal, now: GroupMap, *, base: str | N
         # Not by update, which keeps options of what is inherited.
         options = _dict("optim_wrapper['paramwise_cfg'] = ", proposal.options)
         return "\n".join([*lines, f"optim_wrapper['constructor'] = {constructor}", options, ""])
-    replaced = {"_delete_": True} if now.training.optim_wrapper.get("paramwise_cfg") else {}
+    # A base's None too: mmengine lets no dict inherit from it.
+    replaced = {"_delete_": True} if "paramwise_cfg" in now.training.optim_wrapper else {}
     options = _dict("    paramwise_cfg=", {**replaced, **proposal.options})
     name = config if SEPARATOR in config else f"./{Path(config).name}"
     lines = [f"_base_ = {base or name!r}"]
     if proposal.imports:
         # A config's custom_imports take the place of its base's.
         with quiet_stack(verbose=False):
-            own = plain(load_config(config, {}).get("custom_imports") or {})
+            loaded = load_config(config, {})
+        own = plain(loaded.get("custom_imports") or {})
+        if "custom_imports" in loaded and not own:
+            own = {"_delete_": True}
         imports = [*_listed(own.get("imports")), *proposal.imports]
         lines.append(_dict("custom_imports = ", {**own, "imports": list(dict.fromkeys(imports))}))
     lines.append(f"optim_wrapper = dict(\n    constructor={proposal.constructor!r},\n{options})")

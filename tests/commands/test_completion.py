@@ -15,7 +15,9 @@ import pytest
 
 from lrdecay_cli.app.completion import joined
 from lrdecay_cli.app.main import run
+from lrdecay_cli.files import to_json
 from tests.commands.running import COMMAND, SAMPLES
+from tests.group_maps import group_map
 
 
 @pytest.fixture
@@ -109,6 +111,30 @@ def test_offered(
     cut = len(known[0]) if known and shell == "bash" else 0
     assert {one[cut:] for one in there} <= set(found)
     assert not {one[cut:] for one in not_there} & set(found)
+
+
+MAP_NAMES = ("backbone.stem.weight", "backbone.layer1.0.weight", "backbone.layer1.0.bias", "neck.weight")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("explain map.json b", ["backbone"]),
+        ("explain map.json backbone.", ["backbone.layer1", "backbone.stem"]),
+        ("explain map.json neck backbone.lay", ["backbone.layer1"]),
+        ("explain map.json backbone.layer1.0.w", ["backbone.layer1.0.weight"]),
+        ("explain map.json nowhere.", []),
+        ("explain mine.json b", []),
+        ("explain mine.py b", []),
+    ],
+)
+def test_parameters_of_a_map_are_offered_level_by_level(
+    line: str, expected: list[str], project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a config they are not: it would have to be built."""
+    made = group_map({"all": {"parameters": dict.fromkeys(MAP_NAMES, (2, 2))}})
+    (project / "map.json").write_text(to_json(made))
+    assert [one for one in offered(line, "bash", monkeypatch, capsys) if one] == expected
 
 
 @pytest.mark.parametrize(

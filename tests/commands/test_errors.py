@@ -60,7 +60,15 @@ CONFIGS = {
     ),
     "unknown model": (
         CONV.replace('"mmpretrain.ConvNeXt"', '"mmpretrain.ConvNext"') + ADAMW.format(""),
-        r"unknown model 'mmpretrain\.ConvNext' at model\.backbone\.type .*did you mean ConvNeXt\?",
+        r"unknown model 'mmpretrain\.ConvNext' at model\.backbone\.type .*did you mean mmpretrain\.ConvNeXt\?",
+    ),
+    "unknown model, by the old name of its package": (
+        CONV.replace('"mmpretrain.ConvNeXt"', '"mmcls.ConvNeXt"') + ADAMW.format(""),
+        r"'mmcls\.ConvNeXt' at model\.backbone\.type .*; mmcls is mmpretrain now: write mmpretrain\.ConvNeXt",
+    ),
+    "unknown optimizer, in another case": (
+        CONV + ADAMW.replace("AdamW", "Adamw").format(""),
+        r"unknown optimizer 'Adamw' at optim_wrapper\.optimizer\.type .*did you mean AdamW\?",
     ),
     "unknown model, nothing like it": (
         CONV.replace('"mmpretrain.ConvNeXt"', '"Zzqqx"') + ADAMW.format(""),
@@ -117,7 +125,7 @@ CONFIGS = {
     ),
     "model does not build": (
         CONV.replace('arch="atto"', "depht=3") + ADAMW.format(""),
-        r"model does not build at model\.backbone \(ConvNeXt\): TypeError: .*depht",
+        r"model\.backbone\.depht is not an option of ConvNeXt; leave it out",
     ),
     "raises when loaded": ("raise RuntimeError('by design')\n", r"config does not load: RuntimeError: by design"),
     "raises a syntax error": ("raise SyntaxError('by design')\n", r"config\.py: Python syntax error: by design"),

@@ -80,7 +80,42 @@ def test_a_decay_that_fits_is_left_alone(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "report.json").read_text())
     assert (document["fits"], document["snippet"], document["before"]) == (True, "", document["after"])
     assert run(["suggest", config, "-o", f"python={tmp_path}/snippet.py"]) == 0
-    assert (tmp_path / "snippet.py").read_text() == "# fits: the config's own decay suits this model\n"
+    # A config that does what the other does: whatever comes next can be given this one.
+    comment, base = (tmp_path / "snippet.py").read_text().splitlines()
+    assert comment == "# fits: the config's own decay suits this model"
+    assert base.startswith("_base_ = '../")
+    assert audit(str(tmp_path / "snippet.py")).groups == audit(config).groups
+
+
+def test_the_base_is_named_as_seen_from_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In another folder, behind a link to one, and on stdout as if beside the config."""
+    (tmp_path / "deep" / "real").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "real")
+    config = tmp_path / "config.py"
+    config.write_text(SWIN)
+    outputs = [f"--output=python={tmp_path}/{name}" for name in ("deep/one.py", "link/two.py")]
+    assert run(["suggest", str(config), "--format", "python", *outputs]) == 0
+    one, two = ((tmp_path / name).read_text().splitlines() for name in ("deep/one.py", "link/two.py"))
+    assert (one[0], two[0]) == ("_base_ = '../config.py'", f"_base_ = {str(config)!r}")
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == ["_base_ = './config.py'", *one[1:]]
+    assert one[1:] == two[1:]
+    assert audit(str(tmp_path / "link/two.py")).constructor.type == OURS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"_base_ = {str(SAMPLES / 'convnext-t_layer-wise.py')!r}\noptim_wrapper = dict(paramwise_cfg=None)\n",
+        "_base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'\n"
+        "custom_imports = None\noptim_wrapper = dict(paramwise_cfg=None)\n",
+    ],
+)
+def test_a_base_with_none_in_it(text: str, tmp_path: Path) -> None:
+    """mmengine lets no dict inherit from None."""
+    (tmp_path / "config.py").write_text(text)
+    assert run(["suggest", str(tmp_path / "config.py"), "--output", f"python={tmp_path}/snippet.py"]) == 0
+    assert len(audit(str(tmp_path / "snippet.py")).groups) > 1
 
 
 def test_imports_of_the_base_and_keys_of_the_head_are_kept(tmp_path: Path) -> None:
@@ -172,6 +207,42 @@ def test_layers_that_nobody_knows_are_listed_as_registered(tmp_path: Path, capsy
     built = audit(str(config))
     ids = {one.name: group.layer_id for group, one in built.grouped() if one.name.startswith("backbone.")}
     assert len({*ids.values()}) == len({tuple(name.split(".")[:3]) for name in ids}) == 12
+
+
+TIMM = (
+    "_base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'\n"
+    "custom_imports = dict(imports=['mmpretrain.models'], allow_failed_imports=False)\n"
+    "model = dict(backbone=dict(_delete_=True, type='mmpretrain.TIMMBackbone', model_name={!r}, features_only={}))\n"
+)
+
+
+def test_layers_of_a_wrapped_model_are_those_inside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """timm's model is in one module, which as one layer would be no decay at all."""
+    config = tmp_path / "config.py"
+    config.write_text(TIMM.format("convnext_atto", True))
+    assert run(["suggest", str(config)]) == 2
+    (layers,) = re.findall(r"as they are registered: (layers=\[.*\])\n", capsys.readouterr().err)
+    paramwise_cfg = f"dict(decay_rate=0.8, {layers})"
+    (tmp_path / "pasted.py").write_text(
+        "_base_ = './config.py'\n"
+        "custom_imports = dict(imports=['mmpretrain.models', 'lrdecay_cli.training'])\n"
+        f"optim_wrapper = dict(constructor='{OURS}', paramwise_cfg={paramwise_cfg})\n"
+    )
+    built = audit(str(tmp_path / "pasted.py"))
+    ids = {one.name: group.layer_id for group, one in built.grouped() if one.name.startswith("backbone.")}
+    assert {name.split(".")[2]: layer for name, layer in ids.items()} == {
+        "stem_0": 0,
+        "stem_1": 1,
+        **{f"stages_{stage}": 2 + stage for stage in range(4)},
+    }
+
+
+def test_a_wrapped_model_that_is_known_gets_its_decay(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text(TIMM.format("vit_tiny_patch16_224", False))
+    assert run(["suggest", str(tmp_path / "config.py"), "--output", f"python={tmp_path}/snippet.py"]) == 0
+    built = audit(str(tmp_path / "snippet.py"))
+    assert built.constructor.options == {"decay_rate": 0.8, "num_layers": "auto", "backbone": "backbone.timm_model"}
+    assert len({group.layer_id for group in built.groups}) == 14
 
 
 @pytest.mark.parametrize("inherited", [False, True])
@@ -279,6 +350,16 @@ def test_long_custom_keys_have_a_line_each(tmp_path: Path) -> None:
 def test_lines_of_the_snippet_are_whole_in_a_narrow_terminal() -> None:
     shown = lrdecay_in_terminal("suggest", SAMPLES / "convnext-s_wrong-num-layers.py", "--color", "never", columns=80)
     assert "\noptim_wrapper = dict(\n    constructor='mmdet.LearningRateDecayOptimizerConstructor',\n" in shown.out
+
+
+def test_a_misspelt_setting_is_no_question_of_what_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config.py"
+    config.write_text(f"{SWIN}optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(roi_head=dict(lr_mul=2.0))))\n")
+    assert run(["suggest", str(config)]) == 2
+    assert capsys.readouterr().err == (
+        f"lrdecay: {config}: optim_wrapper.paramwise_cfg.custom_keys['roi_head']:"
+        " unknown setting 'lr_mul'; did you mean 'lr_mult'?\n"
+    )
 
 
 @pytest.mark.parametrize(

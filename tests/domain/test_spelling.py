@@ -6,7 +6,7 @@ import pytest
 
 from lrdecay_cli.domain.change import ASPECTS
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.spelling import did_you_mean, meant
+from lrdecay_cli.domain.spelling import did_you_mean, meant, nearest
 from lrdecay_cli.formats import FORMATS
 from lrdecay_cli.rules import RULES, rules_meant
 
@@ -53,6 +53,14 @@ RULE_NAMES = [rule.name for rule in RULES]
 )
 def test_meant(word: str, names: list[str], expected: list[str]) -> None:
     assert meant(word, names) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"), [("Adamw", "AdamW"), ("adam", "Adam"), ("AdamWW", "AdamW"), ("Adaam", "Adam"), ("Zzz", None)]
+)
+def test_the_nearest_class(word: str, expected: str | None) -> None:
+    """What differs in case alone comes before what shares more letters in their case."""
+    assert nearest(word, ["Adadelta", "Adam", "AdamW", "SGD"], likeness=0.6) == expected
 
 
 def test_the_question() -> None:

@@ -25,6 +25,7 @@ class StemConstructor(DefaultOptimWrapperConstructor):
 
 DECAY = "constructor='mmdet.LearningRateDecayOptimizerConstructor', paramwise_cfg=dict(_delete_=True)"
 DEFAULT = "constructor='DefaultOptimWrapperConstructor'"
+WRITE_OPTIMIZER = "write optimizer=dict(type=..., lr=...)"
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,57 @@ DEFAULT = "constructor='DefaultOptimWrapperConstructor'"
             "the constructor needs optim_wrapper.paramwise_cfg.stem_rate",
             "did you mean that by stem_rat?",
         ),
+        (
+            f"{DEFAULT}, optimizer=dict(momentum=0.9)",
+            "optim_wrapper.optimizer.momentum is not an option of AdamW",
+            "leave it out; where it is a base's, write optimizer=dict(_delete_=True, type='AdamW', ...)",
+        ),
+        (
+            f"{DEFAULT}, optimizer=dict(momentum=0.9, nesterov=True)",
+            "optim_wrapper.optimizer.momentum, optim_wrapper.optimizer.nesterov are not options of AdamW",
+            "leave them out; where they are a base's, write optimizer=dict(_delete_=True, type='AdamW', ...)",
+        ),
+        (
+            f"{DEFAULT}, optimizer=dict(weight_decy=0.1)",
+            "optim_wrapper.optimizer.weight_decy is not an option of AdamW",
+            "did you mean weight_decay?",
+        ),
+        (
+            f"{DEFAULT}, param_wise_cfg=dict(norm_decay_mult=0)",
+            "optim_wrapper.param_wise_cfg is not an option of OptimWrapper",
+            "did you mean paramwise_cfg?",
+        ),
+        (f"{DEFAULT}, optimizer=None", "optim_wrapper.optimizer is None, not a dict", WRITE_OPTIMIZER),
+        (
+            f"{DEFAULT}, optimizer=dict(lr='1e-4')",
+            "optim_wrapper.optimizer.lr is '1e-4', a str and not a number",
+            "write 1e-4 without quotes, in YAML 1.0e-4",
+        ),
+        (
+            f"{DEFAULT}, optimizer=dict(weight_decay='low')",
+            "optim_wrapper.optimizer.weight_decay is 'low', a str and not a number",
+            "give it a number",
+        ),
+        (
+            f"{DEFAULT}, paramwise_cfg=dict(norm_decay_mult='0')",
+            "optim_wrapper.paramwise_cfg.norm_decay_mult is '0', a str and not a number",
+            "write 0 without quotes",
+        ),
+        (
+            f"{DEFAULT}, paramwise_cfg=dict(custom_keys={{'backbone': 0.1}})",
+            "optim_wrapper.paramwise_cfg.custom_keys['backbone'] is 0.1, a float and not a dict",
+            "write dict(lr_mult=0.1)",
+        ),
+        (
+            f"{DEFAULT}, paramwise_cfg=dict(custom_keys={{'backbone': dict(lr_mult='1E3')}})",
+            "optim_wrapper.paramwise_cfg.custom_keys['backbone'].lr_mult is '1E3', a str and not a number",
+            "write 1E3 without quotes, in YAML 1.0e+3",
+        ),
+        (
+            f"{DEFAULT}, paramwise_cfg=dict(custom_keys=['backbone'])",
+            "optim_wrapper.paramwise_cfg.custom_keys is ['backbone'], a list and not a dict",
+            "write custom_keys={'backbone': dict(lr_mult=0.1)}",
+        ),
     ],
 )
 def test_refused(tmp_path: Path, wrapper: str, problem: str, remedy: str) -> None:
@@ -85,6 +137,30 @@ def test_refused(tmp_path: Path, wrapper: str, problem: str, remedy: str) -> Non
     with pytest.raises(LrdecayError) as error:
         audit(str(tmp_path / "config.py"))
     assert (error.value.problem, error.value.remedy) == (problem, remedy)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "line"),
+    [
+        ("dict(out_indice=[3])", "model.backbone.out_indice is not an option of ConvNeXt; did you mean out_indices?"),
+        (
+            "dict(_delete_=True, type='TIMMBackbone', model_name='resnet18', dept=3)",
+            "model.backbone.dept is not an option of ResNet; leave it out;"
+            " where it is a base's, write backbone=dict(_delete_=True, type='TIMMBackbone', ...)",
+        ),
+        (
+            "dict(type='ResNet', depth=18)",
+            "model.backbone.arch is not an option of ResNet; leave it out;"
+            " where it is a base's, write backbone=dict(_delete_=True, type='ResNet', ...)",
+        ),
+    ],
+)
+def test_an_option_that_a_model_s_class_does_not_take(tmp_path: Path, backbone: str, line: str) -> None:
+    (tmp_path / "base.py").write_text(BASE)
+    (tmp_path / "config.py").write_text(f"_base_ = 'base.py'\nmodel = dict(backbone={backbone})\n")
+    with pytest.raises(LrdecayError) as error:
+        audit(str(tmp_path / "config.py"))
+    assert error.value.line().endswith(f"config.py: {line}")
 
 
 def test_what_a_class_of_one_s_own_takes_is_in_its_place(tmp_path: Path) -> None:

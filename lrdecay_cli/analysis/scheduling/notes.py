@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from lrdecay_cli.analysis.old_style import old_style_note
 from lrdecay_cli.analysis.scheduling.facts import lifted_by_floor, milestones_not_reached
 from lrdecay_cli.analysis.scheduling.meetings import TOLERANCE
 from lrdecay_cli.domain.report import Note
@@ -13,7 +14,8 @@ _MEETINGS, _NAMED = 5, 4
 
 
 def notes(schedule: Schedule, plan: TrainingPlan, gpus: int | None) -> Iterator[Note]:
-    """Every note, in order: who steps, what the log hides, what schedulers do not do, meetings, what is left out."""
+    """Every note, in order: what is unread, who steps, what the log hides, what no scheduler does, meetings, gaps."""
+    yield from old_style_note(plan.old_style, plan.where)
     yield from _stepping(schedule, plan)
     yield from _log(schedule)
     for scheduler in schedule.schedulers:

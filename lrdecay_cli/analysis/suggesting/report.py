@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from lrdecay_cli.analysis.comparing.report import comparison
 from lrdecay_cli.analysis.inspecting.report import inspection
 from lrdecay_cli.analysis.naming.patterns import fold_names
+from lrdecay_cli.analysis.old_style import old_style_note
 from lrdecay_cli.analysis.standing import parameter_names
 from lrdecay_cli.analysis.suggesting.present_options import never_read, told_options
 from lrdecay_cli.analysis.suggesting.proposing import backbone_prefix
 from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
+from lrdecay_cli.decay.mmcv_style import mmcv_style_keys
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report, Table
 from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Layer, Proposal, Suggestion
@@ -53,6 +55,7 @@ def suggestion_report(before: GroupMap, after: GroupMap, proposal: Proposal, sni
         summary=_summary(before, after, proposal, snippet),
         document=document,
         code=snippet,
+        based_on="" if lazy else before.config.path,
     )
 
 
@@ -80,6 +83,7 @@ def _document_layers(group_map: GroupMap) -> Iterator[Layer]:
 def _notes(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str, lazy: bool) -> Iterator[Note]:
     if proposal.refused:
         yield Note(refusal_of(proposal), "warning")
+    yield from old_style_note(mmcv_style_keys(before.training.misplaced), before.config.path)
     for fault in proposal.faults:
         yield Note(fault, "warning")
     for reason in proposal.reasons:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from lrdecay_cli.decay.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY, MMPRETRAIN_LAYER_DECAY
+from lrdecay_cli.domain.spelling import nearest
 
 REGISTRIES = ("optimizer wrapper constructor", "optimizer constructor")
 """What mmengine calls this registry, and what MMDetection calls its own."""
@@ -31,16 +31,12 @@ def meant_constructor(name: str, scope: str, registered: Mapping[str, str]) -> s
         return _of_another(bare, packages[bare], scope, own)
     # What is mmengine's is found from everywhere.
     here = [one for one, package in packages.items() if package in (scope, "mmengine")]
-    nearest = _nearest(bare, here, 0.8) or _nearest(bare, packages, 0.6)
-    if nearest is None:
+    like = nearest(bare, here, likeness=0.8) or nearest(bare, packages, likeness=0.6)
+    if like is None:
         return ""
-    if nearest == LRDECAY_LAYER_DECAY:
+    if like == LRDECAY_LAYER_DECAY:
         return f"did you mean {LRDECAY_LAYER_DECAY}, with {_IMPORT_OURS}?"
-    return f"did you mean {nearest if nearest in here else f'{packages[nearest]}.{nearest}'}?"
-
-
-def _nearest(word: str, names: Iterable[str], cutoff: float) -> str | None:
-    return next(iter(difflib.get_close_matches(word, list(names), n=1, cutoff=cutoff)), None)
+    return f"did you mean {like if like in here else f'{packages[like]}.{like}'}?"
 
 
 def _of_another(bare: str, package: str, scope: str, own: str | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.printing import said_by
+from lrdecay_cli.openmmlab.failures.class_options import unknown_option
 from lrdecay_cli.openmmlab.failures.missing_modules import is_own, own_remedy, submodule_remedy
 from lrdecay_cli.openmmlab.failures.needed_packages import Need, chain, needed_package
 from lrdecay_cli.openmmlab.failures.refusals import NotHereError
@@ -51,6 +52,8 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
         return unknown_type(*unknown.groups(), where=where, config=config)
     if isinstance(error, SystemExit):
         return LrdecayError(f"{stage}: it calls sys.exit({error.code!r})", where=where)
+    if option := unknown_option(error, _failing_class(error.__traceback__), config, where):
+        return option
     failing = f"{stage}{_subject(error, config)}"
     if refused := next((one for one in chain(error) if isinstance(one, NotHereError)), None):
         status = f"needs {refused.needs}" if refused.needs else "error"
@@ -140,11 +143,15 @@ def _import_error(error: ImportError, failing: str, where: str, need: Need | Non
 
 def _failing_type(trace: TracebackType | None) -> str:
     """Name of the innermost registered type that was being built when the error was raised."""
-    built = _local(trace, "obj_cls", callable, function="build_from_cfg")
+    built = _failing_class(trace)
     if built is not None and not isinstance(built, type):
         # A function is registered under a name that is not its own.
         built = _local(trace, "obj_type", lambda kind: isinstance(kind, str) or callable(kind), "build_from_cfg")
     return type_name(built).rpartition(".")[2] if built is not None else ""
+
+
+def _failing_class(trace: TracebackType | None) -> Any:
+    return _local(trace, "obj_cls", callable, function="build_from_cfg")
 
 
 def _local(trace: TracebackType | None, variable: str, fits: Callable[[Any], bool], function: str | None = None) -> Any:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS, Registry
@@ -15,14 +14,13 @@ from lrdecay_cli.decay.constructor_options import ELSEWHERE, OPTIONS
 from lrdecay_cli.decay.constructors import CONSTRUCTORS
 from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.openmmlab.failures.class_options import WRAPPER_OPTIONS, Taken, refused_keyword, taken_by
 from lrdecay_cli.openmmlab.plain_values import type_name
 
 _PARAMWISE = "optim_wrapper.paramwise_cfg"
-_WRAPPER = ("paramwise_cfg", "constructor", "clip_grad", "accumulative_counts")
 _LACKING = re.compile(r"KeyError: '?(?P<name>\w+)'?$")
 # Of every constructor, but for those that end in _mult.
 _PARAMWISE_OPTIONS = {*OPTIONS, *ELSEWHERE, "layer_decay_rate"}
-_KEYWORD = "unexpected keyword argument"
 _NO_WEIGHT_DECAY = "base_wd should not be None"
 
 
@@ -62,7 +60,9 @@ def misplaced_options(error: LrdecayError, config: Config, where: str) -> Lrdeca
     if of_wrapper is None or of_optimizer is None:
         return None
     known = type_name(wrapper.get("constructor", MMENGINE_DEFAULT)).rpartition(".")[2] in CONSTRUCTORS
-    if _KEYWORD not in error.problem and not (known and of_wrapper.all and of_optimizer.all):
+    if not (error.__cause__ and refused_keyword(error.__cause__)) and not (
+        known and of_wrapper.all and of_optimizer.all
+    ):
         return None
     misplaced = dict(_misplaced(wrapper, optimizer, of_wrapper, of_optimizer))
     if not misplaced:
@@ -81,12 +81,12 @@ def misplaced_options(error: LrdecayError, config: Config, where: str) -> Lrdeca
 
 
 def _misplaced(
-    wrapper: Mapping[str, Any], optimizer: Mapping[str, Any], of_wrapper: _Taken, of_optimizer: _Taken
+    wrapper: Mapping[str, Any], optimizer: Mapping[str, Any], of_wrapper: Taken, of_optimizer: Taken
 ) -> Iterator[tuple[str, str]]:
     """Every option that its place refuses, and where it belongs."""
     for option, value in wrapper.items():
         # A dict of that name may be of another optimizer.
-        if option in of_wrapper.names or option in _WRAPPER or (option in OPTIONS and _is_for_optimizer(value)):
+        if option in of_wrapper.names or option in WRAPPER_OPTIONS or (option in OPTIONS and _is_for_optimizer(value)):
             continue
         if _is_paramwise(option):
             yield f"optim_wrapper.{option}", f"{_PARAMWISE}.{option}"
@@ -95,7 +95,7 @@ def _misplaced(
     for option in optimizer:
         if option in of_optimizer.names:
             continue
-        if option in _WRAPPER:
+        if option in WRAPPER_OPTIONS:
             yield f"optim_wrapper.optimizer.{option}", f"optim_wrapper.{option}"
         elif _is_paramwise(option):
             yield f"optim_wrapper.optimizer.{option}", f"{_PARAMWISE}.{option}"
@@ -109,36 +109,15 @@ def _is_paramwise(option: str) -> bool:
     return option in _PARAMWISE_OPTIONS or option.endswith("_mult")
 
 
-class _Taken(NamedTuple):
-    """The arguments of a class."""
-
-    names: frozenset[str]
-    all: bool
-    """Whether it takes no other: a class that is not mmengine's may do as it likes with ``**kwargs``."""
-
-
-def _taken(registry: Registry, settings: Mapping[str, Any]) -> _Taken | None:
-    """What the class takes that is named, with its bases as long as each passes on the rest; None for no class."""
+def _taken(registry: Registry, settings: Mapping[str, Any]) -> Taken | None:
+    """What the class takes that is named, None for no class."""
     kind = settings.get("type", "OptimWrapper" if registry is OPTIM_WRAPPERS else None)
     if isinstance(kind, str):
         with registry.switch_scope_and_registry(None) as found:
             kind = found.get(kind)
     if not isinstance(kind, type):
         return None
-    names, known = {"type"}, True
-    for base in kind.__mro__[:-1]:
-        if "__init__" not in vars(base):
-            continue
-        try:
-            parameters = inspect.signature(vars(base)["__init__"]).parameters
-        except (TypeError, ValueError):
-            known = False
-            break
-        names.update(parameters)
-        if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
-            break
-        known &= str(getattr(base, "__module__", "")).startswith("mmengine.")
-    return _Taken(frozenset(names), known)
+    return taken_by(kind)
 
 
 def _decay_multipliers(options: Mapping[str, Any]) -> Iterator[str]:

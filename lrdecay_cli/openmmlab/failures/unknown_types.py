@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.spelling import nearest
 from lrdecay_cli.openmmlab.failures.constructor_names import REGISTRIES, meant_constructor
 from lrdecay_cli.openmmlab.starting.lazy_modules import is_put_off
 from lrdecay_cli.openmmlab.starting.quick_imports import REGISTERING
+
+_RENAMED = {"mmcls": "mmpretrain", "mmselfsup": "mmpretrain"}
 
 
 def unknown_type(name: str, scope: str, registry: str, *, where: str, config: Any) -> LrdecayError:
@@ -19,15 +21,19 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
     known = _registered(registry)
     bare = name.rpartition(".")[2]
     # First those that can be written as they are.
-    here = difflib.get_close_matches(bare, _registered(registry, (scope, "mmengine")), n=1, cutoff=0.8)
-    nearest = here or difflib.get_close_matches(bare, known, n=1, cutoff=0.6)
+    here = nearest(bare, _registered(registry, (scope, "mmengine")), likeness=0.8)
+    like = here or nearest(bare, known, likeness=0.6)
     is_constructor = registry in REGISTRIES
     if is_constructor and (meant := meant_constructor(name, scope, known)):
         remedy = meant
     elif bare in known and bare == name:
         remedy = f"{known[bare]} has one: set default_scope={known[bare]!r}, or write {known[bare]}.{bare}"
-    elif nearest:
-        remedy = f"did you mean {nearest[0]}?"
+    elif now := _renamed(name, registry):
+        remedy = now
+    elif like:
+        # As it can be written: what is in another package needs the name of that.
+        bare_is_enough = here and "." not in name
+        remedy = f"did you mean {like if bare_is_enough else f'{known[like]}.{like}'}?"
     else:
         remedy = "is it spelled right, and is its module in custom_imports?"
     place = "optim_wrapper.constructor" if is_constructor else f"{key}.type" if key else ""
@@ -36,8 +42,20 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
         f"unknown {registry} {name!r}{at} (registry scope {scope})",
         where=where,
         remedy=remedy,
-        settled=_all_registered(name, scope, registry, config, near=bool(here)),
+        settled=_all_registered(name, scope, registry, config, near=here is not None),
     )
+
+
+def _renamed(name: str, registry: str) -> str:
+    """What to write for a type of a package that has another name since OpenMMLab 2.0; empty for any other."""
+    package, _, bare = name.rpartition(".")
+    now = _RENAMED.get(package)
+    if now is None:
+        return ""
+    # Nobody imports what is named by its old name, so that often nothing of it is registered.
+    there = _registered(registry, (now,))
+    like = bare if not there else nearest(bare, there, likeness=0.8)
+    return f"{package} is {now} now: write {now}.{like}" if like else ""
 
 
 def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: bool) -> bool:
@@ -67,23 +85,30 @@ def _registered(registry: str, scopes: Sequence[str] = ()) -> dict[str, str]:
     return found
 
 
-def key_of_type(config: Any, name: str) -> str:
-    """Dotted path of the first dict below ``config`` whose ``type`` is ``name``; empty if there is none."""
+def key_of_type(config: Any, name: str, *, holding: str = "type") -> str:
+    """Dotted path of the first dict below ``config`` whose ``type`` is ``name``; empty if there is none.
+
+    Args:
+        config: the config, or a part of it.
+        name: the type, without its package.
+        holding: a key that the dict must have too.
+    """
     # A lazy config imports what is looked at: an error in there must not take the place of the one that is told.
     with suppress(Exception):
-        return _path_of_type(config, name)
+        return _path_of_type(config, name, holding)
     return ""
 
 
-def _path_of_type(config: Any, name: str, path: str = "") -> str:
+def _path_of_type(config: Any, name: str, holding: str, path: str = "") -> str:
     config = getattr(config, "_cfg_dict", config)
     if isinstance(config, Mapping):
         kind = config.get("type")
-        if path and (kind == name or getattr(kind, "__name__", str(kind).rpartition(".")[2]) == name):
+        is_it = kind == name or getattr(kind, "__name__", str(kind).rpartition(".")[2]) == name
+        if path and holding in config and is_it:
             return path
         items = [(f"{path}.{key}" if path else str(key), value) for key, value in config.items()]
     elif isinstance(config, (list, tuple)):
         items = [(f"{path}[{index}]", value) for index, value in enumerate(config)]
     else:
         return ""
-    return next((found for key, value in items if (found := _path_of_type(value, name, key))), "")
+    return next((found for key, value in items if (found := _path_of_type(value, name, holding, key))), "")

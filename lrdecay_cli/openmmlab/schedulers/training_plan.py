@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
+from lrdecay_cli.decay.mmcv_style import mmcv_style_keys
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.schedule import TrainingPlan
 from lrdecay_cli.openmmlab.building import check_trainable, training_scope
@@ -102,6 +103,7 @@ def _plan(config: Config, where: str) -> TrainingPlan:
         auto_scale_lr=bool(scaling.get("enable", False)),
         hook=_hook(config),
         digits=_whole((config.get("log_processor") or {}).get("num_digits")) or 4,
+        old_style=mmcv_style_keys(config),
     )
 
 
