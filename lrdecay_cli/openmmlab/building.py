@@ -25,6 +25,7 @@ from lrdecay_cli.openmmlab.failures.one_line import BUILDING, GROUPING, explaine
 from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
 from lrdecay_cli.openmmlab.option_reads import OptionReads
 from lrdecay_cli.openmmlab.plain_values import plain, type_name
+from lrdecay_cli.openmmlab.registered import look_up
 from lrdecay_cli.openmmlab.standing_in.second_tries import build_with_second_tries
 from lrdecay_cli.openmmlab.starting.quick_imports import spare_compiler
 
@@ -152,7 +153,7 @@ def _check_optimizer(config: Config, where: str) -> None:
     named = (config.optim_wrapper.get("optimizer") or {}).get("type")
     if isinstance(named, str):
         with OPTIMIZERS.switch_scope_and_registry(None) as registry:
-            if registry.get(named) is None:
+            if look_up(registry, named) is None:
                 raise unknown_type(named, registry.scope, registry.name, where=where, config=config)
 
 
@@ -200,7 +201,7 @@ def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[StandIn, ...]]
 
 def _wrapper_class(name: str) -> type:
     with OPTIM_WRAPPERS.switch_scope_and_registry(None) as registry:
-        found: type | None = registry.get(name)
+        found: type | None = look_up(registry, name)
     return found or OptimWrapper
 
 

@@ -16,6 +16,7 @@ from torch import nn
 
 from lrdecay_cli.decay import Backbone, ConstructorOptions, DecayError, Plan, TrainingParameter, plan_of_model
 from lrdecay_cli.openmmlab.config_facts import NORMS
+from lrdecay_cli.openmmlab.registered import look_up
 
 # Root mean square norms, mmcv's layer norms over channels, the response norm of ConvNeXt V2: no class in common.
 _NORM_NAMES = re.compile(r"\w*Norm(?:\dd)?|GRN", re.ASCII)
@@ -118,7 +119,7 @@ def _default_decay(optimizer: Mapping[str, Any]) -> Any:
     kind = optimizer.get("type")
     if isinstance(kind, str):
         with OPTIMIZERS.switch_scope_and_registry(None) as registry:
-            kind = registry.get(kind)
+            kind = look_up(registry, kind)
     parameter = inspect.signature(kind).parameters.get("weight_decay") if callable(kind) else None
     return None if parameter is None or parameter.default is inspect.Parameter.empty else parameter.default
 

@@ -10,12 +10,12 @@ from lrdecay_cli.openmmlab import trial
 
 
 def test_what_fails_is_one_line_of_its_own(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setitem(trial.ZOO_MODELS, "mmdet", "mmdet::rtmdet/no_such_config.py")
+    monkeypatch.setitem(trial.ZOO_MODELS, "mmdet", "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_cocoo.py")
     trial.main(["json", "mmdet", "no_such_package"])
     told = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     outcomes = {one["subject"]: (one["ok"], one["outcome"]) for one in told if "subject" in one}
     assert [one["trying"] for one in told if "trying" in one] == list(outcomes)
-    zoo = outcomes.pop("mmdet::rtmdet/no_such_config.py")
+    zoo = outcomes.pop("mmdet::rtmdet/rtmdet_tiny_8xb32-300e_cocoo.py")
     assert outcomes == {
         "json": (True, "loads"),
         "mmcv.ops": (True, "loads"),
@@ -24,5 +24,7 @@ def test_what_fails_is_one_line_of_its_own(monkeypatch: pytest.MonkeyPatch, capf
     }
     # As lrdecay itself would say it, without the name of an exception.
     assert not zoo[0]
-    assert zoo[1].startswith("mmdet::rtmdet/no_such_config.py: not in the config zoo of mmdet; did you mean mmdet::")
+    assert zoo[1].startswith(
+        "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_cocoo.py: not in the config zoo of mmdet; did you mean mmdet::"
+    )
     assert {"cpu", "meta"} <= {name for one in told for name, _ in one.get("devices", [])}

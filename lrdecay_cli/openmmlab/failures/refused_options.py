@@ -16,6 +16,7 @@ from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.failures.class_options import WRAPPER_OPTIONS, Taken, refused_keyword, taken_by
 from lrdecay_cli.openmmlab.plain_values import type_name
+from lrdecay_cli.openmmlab.registered import look_up
 
 _PARAMWISE = "optim_wrapper.paramwise_cfg"
 _LACKING = re.compile(r"KeyError: '?(?P<name>\w+)'?$")
@@ -114,7 +115,7 @@ def _taken(registry: Registry, settings: Mapping[str, Any]) -> Taken | None:
     kind = settings.get("type", "OptimWrapper" if registry is OPTIM_WRAPPERS else None)
     if isinstance(kind, str):
         with registry.switch_scope_and_registry(None) as found:
-            kind = found.get(kind)
+            kind = look_up(found, kind)
     if not isinstance(kind, type):
         return None
     return taken_by(kind)

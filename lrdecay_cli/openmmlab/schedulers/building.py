@@ -17,6 +17,7 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.schedule import RunLength
 from lrdecay_cli.openmmlab.failures.one_line import explained
 from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
+from lrdecay_cli.openmmlab.registered import look_up
 from lrdecay_cli.openmmlab.schedulers.stand_in_optimizers import StandInOptimizer, stand_in_optimizers
 from lrdecay_cli.openmmlab.schedulers.training_plan import SCHEDULING, PlannedConfig, scheduler_configs
 from lrdecay_cli.openmmlab.starting.quick_imports import spare_compiler
@@ -154,7 +155,7 @@ def _check_type(settings: Mapping[str, Any], config: Config, where: str) -> None
     kind = settings["type"]
     if isinstance(kind, str):
         with PARAM_SCHEDULERS.switch_scope_and_registry(settings.get("_scope_")) as registry:
-            if registry.get(kind) is None:
+            if look_up(registry, kind) is None:
                 given = {"param_scheduler": config.param_scheduler}
                 raise unknown_type(kind, registry.scope, registry.name, where=where, config=given)
 
@@ -166,6 +167,6 @@ def _packages(listed: _Listed) -> set[str]:
         kind = one["type"]
         if isinstance(kind, str):
             with PARAM_SCHEDULERS.switch_scope_and_registry(one.get("_scope_")) as registry:
-                kind = registry.get(kind)
+                kind = look_up(registry, kind)
         found.add(str(getattr(kind, "__module__", "")).partition(".")[0])
     return found

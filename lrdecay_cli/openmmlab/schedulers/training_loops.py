@@ -13,6 +13,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, V
 from lrdecay_cli.domain.training import Loop
 from lrdecay_cli.openmmlab.building import training_scope
 from lrdecay_cli.openmmlab.plain_values import plain, type_name
+from lrdecay_cli.openmmlab.registered import look_up
 
 LOOP_KEYS = ("train_cfg", "val_cfg", "test_cfg")
 # Source: mmengine 0.10, Runner.build_train_loop, build_val_loop and build_test_loop.
@@ -31,7 +32,7 @@ def loop_class(given: Mapping[str, Any]) -> Any:
     if not isinstance(named, str):
         return named
     with LOOPS.switch_scope_and_registry(given.get("_scope_")) as registry:
-        return registry.get(named)
+        return look_up(registry, named)
 
 
 def _loop(key: str, given: Mapping[str, Any]) -> Loop:
