@@ -66,6 +66,10 @@ CONFIGS = {
         CONV.replace('"mmpretrain.ConvNeXt"', '"mmcls.ConvNeXt"') + ADAMW.format(""),
         r"'mmcls\.ConvNeXt' at model\.backbone\.type .*; mmcls is mmpretrain now: write mmpretrain\.ConvNeXt",
     ),
+    "optimizer without a name": (
+        CONV + ADAMW.replace("AdamW", "").format(""),
+        r"unknown optimizer '' at optim_wrapper\.optimizer\.type .*; is it spelled right",
+    ),
     "unknown optimizer, in another case": (
         CONV + ADAMW.replace("AdamW", "Adamw").format(""),
         r"unknown optimizer 'Adamw' at optim_wrapper\.optimizer\.type .*did you mean AdamW\?",
