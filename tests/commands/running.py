@@ -11,12 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-SAMPLES = Path(__file__, "../../../sample_configs").resolve()
+ROOT = Path(__file__, "../../..").resolve()
+SAMPLES = ROOT / "sample_configs"
 COMMAND = [sys.executable, "-m", "lrdecay_cli"]
 # Nothing of the shell that runs the tests may change what is printed.
 UNSET = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LRDECAY_TRACEBACK")
-UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
-"""Environment of a process whose imports or time are looked at: to count the lines that it runs changes both."""
+
+
+def measured() -> dict[str, str]:
+    """Environment of a process whose lines count where those of the tests do (``pytest --cov``)."""
+    coverage = sys.modules.get("coverage")
+    if coverage is None or coverage.Coverage.current() is None:
+        return {}
+    return {"COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"), "COVERAGE_FILE": str(ROOT / ".coverage")}
 
 
 @dataclass(frozen=True)

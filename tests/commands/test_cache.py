@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.running import SAMPLES, UNMEASURED
+from tests.commands.running import SAMPLES, measured
 
 BASE = """
 default_scope = "mmpretrain"
@@ -57,6 +57,7 @@ class Project:
             cwd=self.root / "work",
             env={
                 **os.environ,
+                **measured(),
                 "PYTHONPATH": str(SAMPLES.parent),
                 "LRDECAY_CACHE_DIR": str(self.root / "cache"),
                 "LRDECAY_NO_CACHE": "",
@@ -90,7 +91,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def test_a_hit_is_the_same_text_and_imports_nothing_slow(warm: Project) -> None:
-    hit = warm.run("inspect", "config.py", **UNMEASURED)
+    hit = warm.run("inspect", "config.py", COVERAGE_PROCESS_START="")
     assert (hit.code, hit.said) == (0, "")
     assert hit.out == (warm.root / "cold.txt").read_text()
     assert hit.imported.isdisjoint({"torch", "mmengine", "typer", "msgspec", "rich", "typing", "re", "json", "pathlib"})

@@ -53,6 +53,7 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
     if isinstance(error, SystemExit):
         return LrdecayError(f"{stage}: it calls sys.exit({error.code!r})", where=where)
     if option := unknown_option(error, _failing_class(error.__traceback__), config, where):
+        option.settled = _of_arguments(error)
         return option
     failing = f"{stage}{_subject(error, config)}"
     if refused := next((one for one in chain(error) if isinstance(one, NotHereError)), None):
