@@ -91,8 +91,7 @@ def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
         group_map = read_map(source)
     except (OSError, LrdecayError):
         return []
-    grouped = (parameter.name for _, parameter in group_map.grouped())
-    names = [*grouped, *(one.name for one in (*group_map.frozen, *group_map.missing))]
+    names = group_map.names()
     known = incomplete.rpartition(".")[0]
     level = f"{known}." if known else ""
     found = {name.removeprefix(level).partition(".")[0] for name in names if name.startswith(level)}

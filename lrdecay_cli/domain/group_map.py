@@ -153,6 +153,11 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checkpoint: Checkpoint | None
     """What it was read from, where that is a checkpoint and not a config."""
 
+    def names(self) -> list[str]:
+        """The name of every parameter: grouped ones in the optimizer's order, then frozen and missing ones."""
+        outside = (parameter.name for parameter in (*self.frozen, *self.missing))
+        return [*(parameter.name for _, parameter in self.grouped()), *outside]
+
     def grouped(self) -> Iterator[tuple[ParameterGroup, GroupedParameter]]:
         """Every grouped parameter with its group, in the optimizer's order."""
         for group in self.groups:

@@ -83,8 +83,7 @@ def _keys(raw: bytes) -> int:
 def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
     """Names that stand for two things: two groups, or two parameters that are grouped, frozen or missing."""
     yield from _repeats((f"$.groups[{i}].name", group.name) for i, group in enumerate(group_map.groups))
-    names = [parameter.name for _, parameter in group_map.grouped()]
-    names += [parameter.name for parameter in (*group_map.frozen, *group_map.missing)]
+    names = group_map.names()
     if len(set(names)) < len(names):
         yield from _repeats(_located(group_map))
 

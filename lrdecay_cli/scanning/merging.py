@@ -60,7 +60,7 @@ def merge(paths: Sequence[str]) -> Scan:
 
 def _check_whole(scans: Sequence[tuple[str, Scan]]) -> None:
     shards = {scan.shard: path for path, scan in scans if scan.shard is not None}
-    for count in {shard.partition("/")[2] for shard in shards}:
+    for count in dict.fromkeys(shard.partition("/")[2] for shard in shards):
         missing = [shard for n in range(int(count)) if (shard := f"{n + 1}/{count}") not in shards]
         if missing:
             there = next(path for shard, path in shards.items() if shard.endswith(f"/{count}"))

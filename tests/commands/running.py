@@ -17,6 +17,11 @@ COMMAND = [sys.executable, "-m", "lrdecay_cli"]
 # Nothing of the shell that runs the tests may change what is printed.
 UNSET = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LRDECAY_TRACEBACK")
 
+_LIGHT = (
+    *("typer", "rich", "msgspec", "click", "shellingham", "pygments", "markdown_it", "mdurl", "annotated_doc", "tomli"),
+    "typing_extensions",
+)
+
 
 def measured() -> dict[str, str]:
     """Environment of a process whose lines count where those of the tests do (``pytest --cov``)."""
@@ -80,3 +85,16 @@ def _environment(**extra: str) -> dict[str, str]:
     root = str(SAMPLES.parent)
     kept = {key: value for key, value in os.environ.items() if key not in UNSET}
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, [root, kept.get("PYTHONPATH")])), **extra}
+
+
+def light_site(folder: Path) -> Path:
+    """Fill ``folder`` with links to what lrdecay needs itself, and nothing else, to be a search path without torch."""
+    import msgspec
+    import rich
+    import typer
+
+    for packages in {Path(str(package.__file__)).parents[1] for package in (typer, rich, msgspec)}:
+        for entry in packages.iterdir():
+            if entry.name.lower().startswith(_LIGHT) and not (folder / entry.name).exists():
+                (folder / entry.name).symlink_to(entry)
+    return folder

@@ -18,35 +18,14 @@ from jsonschema import Draft202012Validator
 from lrdecay_cli.doctor.diagnosing import diagnose
 from lrdecay_cli.doctor.trying import tried
 from lrdecay_cli.domain.diagnosis import Diagnosis
-from tests.commands.running import SAMPLES, lrdecay, lrdecay_in_terminal
+from tests.commands.running import SAMPLES, light_site, lrdecay, lrdecay_in_terminal
 from tests.doctor.environments import environment, record
-
-LIGHT = (
-    "typer",
-    "rich",
-    "msgspec",
-    "click",
-    "shellingham",
-    "pygments",
-    "markdown_it",
-    "mdurl",
-    "annotated_doc",
-    "tomli",
-)
 
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A command line with an interpreter that has what lrdecay needs itself and nothing else."""
-    import msgspec
-    import rich
-    import typer
-
-    site = tmp_path_factory.mktemp("site")
-    for folder in {Path(str(package.__file__)).parents[1] for package in (typer, rich, msgspec)}:
-        for entry in folder.iterdir():
-            if entry.name.lower().startswith((*LIGHT, "typing_extensions")) and not (site / entry.name).exists():
-                (site / entry.name).symlink_to(entry)
+    site = light_site(tmp_path_factory.mktemp("site"))
     script = (
         f"import sys\nsys.path[:0] = [*sys.argv[1].split(':'), {str(SAMPLES.parent)!r}, {str(site)!r}]\n"
         "from lrdecay_cli.app.main import run\ncode = run(sys.argv[2:])\n"

@@ -13,7 +13,7 @@ import pytest
 
 from lrdecay_cli import __version__
 from lrdecay_cli.app.arguments import spread_cfg_options
-from tests.commands.running import COMMAND, SAMPLES, lrdecay
+from tests.commands.running import COMMAND, SAMPLES, light_site, lrdecay
 
 HEAVY = ("torch", "mmengine", "mmcv", "mmdet", "numpy")
 
@@ -59,32 +59,8 @@ def test_torch_stays_out(arguments: list[str], maps: list[str]) -> None:
 
 def test_without_torch_a_config_says_what_to_install(tmp_path: Path) -> None:
     """An interpreter whose search path has everything that lrdecay needs itself, and no torch."""
-    site = tmp_path / "site"
-    site.mkdir()
-    import msgspec
-    import rich
-    import typer
-
-    for package in (typer, rich, msgspec):
-        folder = Path(package.__file__).parent
-        for entry in folder.parent.iterdir():
-            light = (
-                "typer",
-                "rich",
-                "msgspec",
-                "click",
-                "shellingham",
-                "pygments",
-                "markdown_it",
-                "mdurl",
-                "annotated_doc",
-                "tomli",
-            )
-            if (
-                entry.name.lower().startswith((*light, "typing_extensions", "packaging"))
-                and not (site / entry.name).exists()
-            ):
-                (site / entry.name).symlink_to(entry)
+    (tmp_path / "site").mkdir()
+    site = light_site(tmp_path / "site")
     (tmp_path / "config.py").touch()
     script = (
         f"import sys\nsys.path[:0] = [{str(SAMPLES.parent)!r}, {str(site)!r}]\n"

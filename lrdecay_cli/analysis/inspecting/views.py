@@ -19,27 +19,11 @@ TENSORS = Column("tensors", "tensors", "integer")
 PARAMETERS = Column("parameters", "parameters", "integer")
 SHARE = Column("share", "share", "share")
 
-GROUP_COLUMNS = (
-    Column("group", "group", "name", vital=True),
-    LAYER,
-    SCALE,
-    LR,
-    WEIGHT_DECAY,
-    TENSORS,
-    PARAMETERS,
-    SHARE,
-)
 WHERE = Column("where", "where", "name", vital=True)
-LAYER_COLUMNS = (
-    LAYER,
-    SCALE,
-    LR,
-    WEIGHT_DECAY,
-    TENSORS,
-    PARAMETERS,
-    SHARE,
-    WHERE,
-)
+
+_NUMBERS = (LAYER, SCALE, LR, WEIGHT_DECAY, TENSORS, PARAMETERS, SHARE)
+GROUP_COLUMNS = (Column("group", "group", "name", vital=True), *_NUMBERS)
+LAYER_COLUMNS = (*_NUMBERS, WHERE)
 PARAMETER_COLUMNS = (
     Column("name", "parameter", "name", vital=True),
     Column("state", "state"),

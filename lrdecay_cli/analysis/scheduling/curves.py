@@ -56,10 +56,7 @@ def curves(
         return optimizers.index(member.optimizer), told[member.tracks["lr"]].peak, layers, position[member.groups[0]]
 
     found.sort(key=order)
-    universe = Universe(
-        [parameter.name for _, parameter in group_map.grouped()]
-        + [parameter.name for parameter in (*group_map.frozen, *group_map.missing)]
-    )
+    universe = Universe(group_map.names())
     held = [[by_name[name] for name in member.groups] for member in found]
     names = [[parameter.name for group in groups for parameter in group.parameters] for groups in held]
     where = [tuple(pattern for pattern, _ in universe.fold(own)) for own in names]

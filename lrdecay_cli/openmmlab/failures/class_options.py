@@ -51,10 +51,13 @@ def refused_keyword(error: BaseException | None) -> str:
     return found["name"] if found else ""
 
 
-def unknown_option(error: BaseException, kind: object, config: Any, where: str) -> LrdecayError | None:
+def unknown_option(
+    error: BaseException, kind: object, config: Any, where: str, *, settled: bool
+) -> LrdecayError | None:
     """The error for options that ``kind``, which was being built, does not take; None if they are not the config's.
 
     What is inherited from a base goes on to hold for another type: where nothing is spelled alike, that is said.
+    ``settled`` is that of the error, see :class:`lrdecay_cli.domain.errors.LrdecayError`.
     """
     option = refused_keyword(error)
     if not option or not isinstance(kind, type):
@@ -82,7 +85,7 @@ def unknown_option(error: BaseException, kind: object, config: Any, where: str) 
         it, it_is = ("it", "it is") if len(unknown) == 1 else ("them", "they are")
         anew = f"write {inner}=dict(_delete_=True, type={kind.__name__!r}, ...)"
         remedy = f"leave {it} out; where {it_is} a base's, {anew}"
-    return LrdecayError(f"{listed} {said} of {of}", where=where, remedy=remedy)
+    return LrdecayError(f"{listed} {said} of {of}", where=where, remedy=remedy, settled=settled)
 
 
 def _at(config: Any, key: str) -> Any:

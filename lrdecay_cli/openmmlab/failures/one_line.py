@@ -52,8 +52,9 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
         return unknown_type(*unknown.groups(), where=where, config=config)
     if isinstance(error, SystemExit):
         return LrdecayError(f"{stage}: it calls sys.exit({error.code!r})", where=where)
-    if option := unknown_option(error, _failing_class(error.__traceback__), config, where):
-        option.settled = _of_arguments(error)
+    if option := unknown_option(
+        error, _failing_class(error.__traceback__), config, where, settled=_of_arguments(error)
+    ):
         return option
     failing = f"{stage}{_subject(error, config)}"
     if refused := next((one for one in chain(error) if isinstance(one, NotHereError)), None):
