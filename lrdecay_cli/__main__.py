@@ -1,6 +1,6 @@
 """``python -m lrdecay_cli``."""
 
-from lrdecay_cli.app.main import main
+from lrdecay_cli.app.shell.main import main
 
 if __name__ == "__main__":
     main()

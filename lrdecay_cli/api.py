@@ -25,7 +25,7 @@ def audit(config: str | os.PathLike[str], *, cfg_options: Sequence[str] = (), de
     Raises:
         LrdecayError: the stack, the config, the model, the constructor or the device is not to be had.
     """
-    from lrdecay_cli.app.sources import check_config
+    from lrdecay_cli.app.requests.sources import check_config
 
     check_config(os.fspath(config))
     from lrdecay_cli.openmmlab.audit import audit as build
@@ -71,7 +71,7 @@ def check(
     from lrdecay_cli.files.config_comments import comment_suppressions
     from lrdecay_cli.files.settings_file import parse_settings
     from lrdecay_cli.rules import chosen_rules
-    from lrdecay_cli.rules.project_word import Baseline
+    from lrdecay_cli.rules.policy import Baseline
 
     said = Settings()
     if settings is not None:

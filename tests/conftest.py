@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from lrdecay_cli.openmmlab.standing_in.kernels import install_stand_ins
+from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
 
 install_stand_ins()
 # Whoever starts the tests in the background may have them ignore Ctrl-C, and every process they start inherits that.

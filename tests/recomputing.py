@@ -8,7 +8,7 @@ from lrdecay_cli.analysis.explaining.reasons import Explainer
 from lrdecay_cli.analysis.selection import entries
 from lrdecay_cli.domain.explanation import Explanation
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.domain.provenance import Step
+from lrdecay_cli.domain.provenance import Formula
 
 # Rules that are no expression of their inputs: what was read, and not computed.
 OBSERVED = ("the optimizer's own, ", "get_layer_depth() of the model")
@@ -33,7 +33,7 @@ def assert_recomputes(group_map: GroupMap) -> None:
         assert explained.layer_id is None or f" - {explained.layer_id.result} - " in str(explained.lr_scale)
 
 
-def _assert_rule_gives_result(step: Step) -> None:
+def _assert_rule_gives_result(step: Formula) -> None:
     if step.rule.startswith(OBSERVED) or step.result is None:
         assert not step.inputs
         return

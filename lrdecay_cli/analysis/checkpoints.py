@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.analysis.naming.patterns import fold_names
 from lrdecay_cli.analysis.standing import parameter_names, standings
 from lrdecay_cli.domain.checkpoint import Checkpoint
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note
+from lrdecay_cli.text.name_patterns import fold_names
 
 
 def checkpoint_facts(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:

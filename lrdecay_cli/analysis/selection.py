@@ -8,10 +8,10 @@ from typing import Literal
 
 import msgspec
 
-from lrdecay_cli.analysis.naming.patterns import matches
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, GroupMap, Parameter, ParameterGroup
-from lrdecay_cli.domain.spelling import meant, question
+from lrdecay_cli.text.name_patterns import matches
+from lrdecay_cli.text.spelling import meant, question
 
 State = Literal["grouped", "frozen", "missing", "duplicate"]
 

@@ -13,14 +13,14 @@ from lrdecay_cli.analysis.comparing.changes import diff, settings
 from lrdecay_cli.analysis.conditions import CLOSE
 from lrdecay_cli.domain.baseline import BaselineRecord, State
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.finding import Unjudged
+from lrdecay_cli.domain.finding import Skipped
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import read_bytes, read_map, to_json, top_level_keys, write_text
 from lrdecay_cli.files.config_path import SEPARATOR
 from lrdecay_cli.files.map_path import map_path
 from lrdecay_cli.files.near_files import file_meant
 from lrdecay_cli.files.project_folder import in_project
-from lrdecay_cli.rules.project_word import Baseline
+from lrdecay_cli.rules.policy import Baseline
 
 _SUFFIX = ".json"
 
@@ -46,7 +46,7 @@ def baseline_path(given: str, config: str) -> Path:
     return map_path(Path(given), config.removeprefix(here) if config.startswith(here) else config)
 
 
-def missing_baselines(given: str, configs: Sequence[str]) -> tuple[Unjudged, ...]:
+def missing_baselines(given: str, configs: Sequence[str]) -> tuple[Skipped, ...]:
     """Those of ``configs`` that have no baseline, each with the command that makes it.
 
     Raises:
@@ -61,7 +61,7 @@ def missing_baselines(given: str, configs: Sequence[str]) -> tuple[Unjudged, ...
             f"one map for {len(configs)} configs", where="--baseline", remedy="give a directory, see lrdecay baseline"
         )
     missing = tuple(
-        Unjudged(config, "no baseline", f"there is no {path}; make it with: {_command(given, config)}")
+        Skipped(config, "no baseline", f"there is no {path}; make it with: {_command(given, config)}")
         for config in configs
         if not (path := baseline_path(given, config)).is_file()
     )

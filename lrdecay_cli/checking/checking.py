@@ -9,13 +9,13 @@ from itertools import zip_longest
 from lrdecay_cli import __version__
 from lrdecay_cli.analysis.conditions import parse_condition
 from lrdecay_cli.checking.suppressing import Suppressing, any_matches, config_names
-from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, CheckedMap, CheckResult, Finding, Severity, Unjudged
+from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, CheckedMap, CheckResult, Finding, Severity, Skipped
 from lrdecay_cli.domain.group_map import GroupMap, Tool
 from lrdecay_cli.domain.settings import Assertion, Settings, StatedSuppression
-from lrdecay_cli.rules import Rule, Subject
+from lrdecay_cli.rules import Rule, RuleContext
+from lrdecay_cli.rules.policy import Baseline, Policy
 from lrdecay_cli.rules.project.assertion_fails import NUMBERS
 from lrdecay_cli.rules.project.assertion_matches_nothing import is_met
-from lrdecay_cli.rules.project_word import Baseline, ProjectWord
 from lrdecay_cli.rules.running import findings_of
 
 _NO_SETTINGS = Settings()
@@ -26,7 +26,7 @@ def check_maps(
     rules: Sequence[Rule],
     *,
     sources: Sequence[str] = (),
-    unjudged: Iterable[Unjudged] = (),
+    unjudged: Iterable[Skipped] = (),
     settings: Settings = _NO_SETTINGS,
     baselines: Mapping[str, Baseline] | None = None,
     comments: Mapping[str, Sequence[StatedSuppression]] | None = None,
@@ -55,28 +55,28 @@ def check_maps(
     about_words = [rule for rule in rules if rule.scope == "project"]
     codes = [rule.code for rule in about_maps]
     shared = Suppressing(settings.suppressions, today)
-    subjects: list[Subject] = []
+    subjects: list[RuleContext] = []
     findings: list[Finding] = []
     for group_map in maps:
         config = group_map.config.path
         names = config_names(config) if settings.assertions else ()
         assertions = tuple(one for one in settings.assertions if any_matches(names, one.config))
-        subject = Subject(group_map, ProjectWord(baseline=(baselines or {}).get(config), assertions=assertions))
+        context = RuleContext(group_map, Policy(baseline=(baselines or {}).get(config), assertions=assertions))
         own = Suppressing((comments or {}).get(config, ()), today)
-        findings += shared.apply(subject, own.apply(subject, findings_of(subject, about_maps)))
-        findings += findings_of(Subject(group_map, ProjectWord(suppressions=own.judged(codes))), about_words)
-        subjects.append(subject)
+        findings += shared.apply(context, own.apply(context, findings_of(context, about_maps)))
+        findings += findings_of(RuleContext(group_map, Policy(suppressions=own.judged(codes))), about_words)
+        subjects.append(context)
     if subjects:
-        word = ProjectWord(suppressions=shared.judged(codes))
-        findings += findings_of(Subject(subjects[0].group_map, word, place=settings.path), about_words)
-    for assertion, subject in _idle(settings.assertions, subjects):
-        word = ProjectWord(idle_assertions=(assertion,))
-        findings += findings_of(Subject(subject.group_map, word, place=settings.path), about_words)
+        word = Policy(suppressions=shared.judged(codes))
+        findings += findings_of(RuleContext(subjects[0].group_map, word, place=settings.path), about_words)
+    for assertion, context in _idle(settings.assertions, subjects):
+        word = Policy(idle_assertions=(assertion,))
+        findings += findings_of(RuleContext(context.group_map, word, place=settings.path), about_words)
     return CheckResult(
         CHECK_SCHEMA_VERSION,
         Tool("lrdecay", __version__),
         fail_on,
-        tuple(_checked(subject.group_map, source) for subject, source in zip_longest(subjects, sources)),
+        tuple(_checked(context.group_map, source) for context, source in zip_longest(subjects, sources)),
         tuple(unjudged),
         tuple(findings),
     )
@@ -91,11 +91,11 @@ def check_assertions(assertions: Iterable[Assertion]) -> None:
                 parse_condition(condition, f"{assertion.source}.{aspect}")
 
 
-def _idle(assertions: Iterable[Assertion], subjects: Sequence[Subject]) -> Iterator[tuple[Assertion, Subject]]:
+def _idle(assertions: Iterable[Assertion], subjects: Sequence[RuleContext]) -> Iterator[tuple[Assertion, RuleContext]]:
     """The assertions that are about a config here and met nothing in any, each with such a config."""
     for assertion in assertions:
-        meant = [subject for subject in subjects if assertion in subject.word.assertions]
-        if meant and not any(is_met(assertion, subject) for subject in meant):
+        meant = [context for context in subjects if assertion in context.word.assertions]
+        if meant and not any(is_met(assertion, context) for context in meant):
             yield assertion, meant[0]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from lrdecay_cli.domain.finding import SEVERITIES, CheckResult, Finding, Severity, Unjudged
+from lrdecay_cli.domain.errors import not_one_of
+from lrdecay_cli.domain.finding import SEVERITIES, CheckResult, Finding, Severity, Skipped
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Column, Item, Note, Report, Section, Table
-from lrdecay_cli.domain.spelling import not_one_of
 
 FINDING_COLUMNS = (
     Column("config", "config", "name"),
@@ -87,7 +87,7 @@ def _item(finding: Finding, verbose: bool) -> Item:
     )
 
 
-def unjudged_notes(unjudged: Sequence[Unjudged]) -> Iterator[Note]:
+def unjudged_notes(unjudged: Sequence[Skipped]) -> Iterator[Note]:
     """A note on what could not be judged, if there is any."""
     if unjudged:
         told = tuple(f"{one.config}: {one.status}: {one.problem}" for one in unjudged)

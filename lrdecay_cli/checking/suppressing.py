@@ -13,8 +13,8 @@ from lrdecay_cli.analysis.selection import name_matches
 from lrdecay_cli.domain.finding import Finding, Suppression
 from lrdecay_cli.domain.settings import StatedSuppression
 from lrdecay_cli.files.project_folder import in_project
-from lrdecay_cli.rules import RULES, Subject, rules_meant
-from lrdecay_cli.rules.project_word import JudgedSuppression
+from lrdecay_cli.rules import RULES, RuleContext, rules_meant
+from lrdecay_cli.rules.policy import JudgedSuppression
 from lrdecay_cli.rules.running import narrowed
 
 _VERB = re.compile(r"#\s*lrdecay\s*:?\s*[a-z]+\W*")
@@ -47,12 +47,12 @@ class Suppressing:
         self._met: set[tuple[int, str]] = set()
         self._configs: set[int] = set()
 
-    def apply(self, subject: Subject, findings: Sequence[Finding]) -> list[Finding]:
+    def apply(self, context: RuleContext, findings: Sequence[Finding]) -> list[Finding]:
         """The findings on one config in their order; one that is suppressed in part becomes two."""
-        names = config_names(subject.group_map.config.path) if self._stated else ()
+        names = config_names(context.group_map.config.path) if self._stated else ()
         here = [index for index, one in enumerate(self._stated) if any_matches(names, one.config)]
         self._configs.update(here)
-        return [part for finding in findings for part in self._parts(subject, finding, here)]
+        return [part for finding in findings for part in self._parts(context, finding, here)]
 
     def judged(self, run: Iterable[str]) -> tuple[JudgedSuppression, ...]:
         """What became of each; of rules that were not ``run`` nothing is said."""
@@ -74,7 +74,7 @@ class Suppressing:
             for index, one in enumerate(self._stated)
         )
 
-    def _parts(self, subject: Subject, finding: Finding, here: Iterable[int]) -> Iterator[Finding]:
+    def _parts(self, context: RuleContext, finding: Finding, here: Iterable[int]) -> Iterator[Finding]:
         if finding.suppressed is not None:
             yield finding
             return
@@ -94,11 +94,11 @@ class Suppressing:
             if len(meant) == len(finding.parameters):
                 yield msgspec.structs.replace(finding, suppressed=why)
                 return
-            yield msgspec.structs.replace(narrowed(subject, finding, meant), suppressed=why)
+            yield msgspec.structs.replace(narrowed(context, finding, meant), suppressed=why)
             left = tuple(name for name in left if name not in set(meant))
             if not left:
                 return
-        yield finding if len(left) == len(finding.parameters) else narrowed(subject, finding, left)
+        yield finding if len(left) == len(finding.parameters) else narrowed(context, finding, left)
 
     def _expired(self, one: StatedSuppression) -> bool:
         return one.until is not None and self._today > one.until

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.decay.families.parts import with_the_head
 from lrdecay_cli.decay.options import SECTION
-from lrdecay_cli.domain.provenance import Step
+from lrdecay_cli.domain.provenance import Formula
 
 _WHERE = f"{SECTION}.layers"
 _SHOWN = 3
@@ -16,7 +16,7 @@ _SHOWN = 3
 
 def pattern_layers(
     patterns: Iterable[str], names: Iterable[str], prefix: str
-) -> tuple[int, Callable[[str, int], Step]]:
+) -> tuple[int, Callable[[str, int], Formula]]:
     """Count the layers, and tell them apart.
 
     Layer ids rise from 0 in the order of the patterns. A pattern with groups, which must match whole numbers, is a
@@ -51,11 +51,13 @@ def pattern_layers(
             )
     ids = {place: layer_id for layer_id, place in enumerate(found)}
 
-    def layer_id(name: str, num_layers: int) -> Step:
+    def layer_id(name: str, num_layers: int) -> Formula:
         place = places.get(name)
         if place is None:
             return with_the_head(num_layers)
-        return Step(f"layers[{place[0]}] {compiled[place[0]].pattern!r} -> {ids[place]}", f"{ids[place]}", ids[place])
+        return Formula(
+            f"layers[{place[0]}] {compiled[place[0]].pattern!r} -> {ids[place]}", f"{ids[place]}", ids[place]
+        )
 
     return len(found) - 1, layer_id
 

@@ -15,7 +15,7 @@ from lrdecay_cli.decay.layer_patterns import pattern_layers
 from lrdecay_cli.decay.options import SECTION
 from lrdecay_cli.decay.reported_depths import LayerDepth, reported_layers
 from lrdecay_cli.decay.rules import DecayRules, check_decay_type, read_base_lr, read_base_weight_decay
-from lrdecay_cli.domain.provenance import Step
+from lrdecay_cli.domain.provenance import Formula
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def plan_of_model(
     return Plan(sorted_into_groups(everything, rules), tuple(warnings), num_layers)
 
 
-LayerId = Callable[[str, int], Step]
+LayerId = Callable[[str, int], Formula]
 """From a parameter name and ``num_layers`` to the layer id."""
 
 
@@ -141,7 +141,7 @@ def _family_layers(
     rule = family.rules[options.decay_type]
     placement = None if options.strict_compat else family.placement
 
-    def layer_id(name: str, num_layers: int) -> Step:
+    def layer_id(name: str, num_layers: int) -> Formula:
         placed = placement(name, options.decay_type, num_layers, depths, options.prefix) if placement else None
         return placed or rule(name, num_layers, depths, options.prefix)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrdecay_cli.decay.families import BACKBONE_PREFIX
-from lrdecay_cli.domain.provenance import Provenance, Step
+from lrdecay_cli.domain.provenance import Formula, Provenance
 
 
 def one_line(name: str, provenance: Provenance, prefix: str = BACKBONE_PREFIX) -> str:
@@ -23,7 +23,7 @@ def matched_part(name: str, provenance: Provenance, prefix: str = BACKBONE_PREFI
     return ".".join(name.split(".")[:looked_at]).removeprefix(prefix)
 
 
-def _sum(step: Step) -> str:
+def _sum(step: Formula) -> str:
     """Formula and result; a formula that is its own result stands alone."""
     shown = f"{step.result:.3g}" if isinstance(step.result, float) else str(step.result)
     return shown if step.formula == str(step.result) else f"{step.formula} = {shown}"

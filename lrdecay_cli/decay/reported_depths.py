@@ -8,7 +8,7 @@ from typing import Any
 from lrdecay_cli.decay.constructor_options import ConstructorOptions
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.decay.options import SECTION
-from lrdecay_cli.domain.provenance import Step
+from lrdecay_cli.domain.provenance import Formula
 
 LayerDepth = Callable[[str, str], Any]
 """From a parameter name and the backbone's prefix to ``(layer id, number of layer ids)``."""
@@ -16,7 +16,7 @@ LayerDepth = Callable[[str, str], Any]
 
 def reported_layers(
     layer_depth: LayerDepth, class_name: str, names: Iterable[str], options: ConstructorOptions
-) -> tuple[int, Callable[[str, int], Step]]:
+) -> tuple[int, Callable[[str, int], Formula]]:
     """Count the layers, and tell them apart.
 
     Args:
@@ -48,9 +48,9 @@ def reported_layers(
             remedy="list the layers in paramwise_cfg.layers as regular expressions instead",
         )
 
-    def rule(name: str, num_layers: int) -> Step:
+    def rule(name: str, num_layers: int) -> Formula:
         layer_id = reported[name][0]
-        return Step(f"{what} -> {layer_id}", f"{layer_id}", layer_id)
+        return Formula(f"{what} -> {layer_id}", f"{layer_id}", layer_id)
 
     return next(iter(counts)) - 2, rule
 

@@ -13,7 +13,7 @@ from lrdecay_cli.decay.exemptions import Exemption, mmdet_exemption
 from lrdecay_cli.decay.families import ALL_FAMILIES, BACKBONE_PREFIX, MMDET_FAMILIES, Family, find_family
 from lrdecay_cli.decay.options import SECTION, DecayOptions, DecayType
 from lrdecay_cli.decay.steps import lr_scale_step, lr_step, weight_decay_step
-from lrdecay_cli.domain.provenance import Provenance, Step
+from lrdecay_cli.domain.provenance import Formula, Provenance
 
 OPTIMIZER = "optim_wrapper.optimizer"
 
@@ -23,7 +23,7 @@ class DecayRules:
     """The decay of one model. :meth:`of_model` reads them off mmdet's options, ``plan_of_model`` off our own."""
 
     options: DecayOptions
-    layer_id: Callable[[str], Step]
+    layer_id: Callable[[str], Formula]
     """From a parameter name to its layer id. Raises DecayError for a name that has none."""
     base_lr: int | float
     """Learning rate of the top of the model, per step."""

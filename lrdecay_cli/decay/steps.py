@@ -11,10 +11,10 @@ import math
 from lrdecay_cli.decay.custom_keys import CustomKey
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.decay.options import DecayOptions
-from lrdecay_cli.domain.provenance import Step
+from lrdecay_cli.domain.provenance import Formula
 
 
-def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: CustomKey | None = None) -> Step:
+def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: CustomKey | None = None) -> Formula:
     """The factor on the base lr; a custom key's ``lr_mult`` comes on top.
 
     Raises:
@@ -38,7 +38,7 @@ def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: Custo
             where=name,
             remedy="give a decay_rate nearer to 1, and the num_layers that fits the backbone",
         ) from None
-    step = Step(
+    step = Formula(
         "decay_rate ** (num_layers + 2 - layer_id - 1)",
         f"{power_text(rate)} ** ({layers} - {layer_id} - 1)",
         scale,
@@ -47,7 +47,7 @@ def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: Custo
     return step if custom is None or custom.lr_mult is None else _multiplied(name, step, custom, custom.lr_mult)
 
 
-def _multiplied(name: str, step: Step, custom: CustomKey, lr_mult: int | float) -> Step:
+def _multiplied(name: str, step: Formula, custom: CustomKey, lr_mult: int | float) -> Formula:
     assert step.result is not None
     result = step.result * lr_mult
     if not math.isfinite(result):
@@ -56,7 +56,7 @@ def _multiplied(name: str, step: Step, custom: CustomKey, lr_mult: int | float) 
             where=name,
             remedy=f"give {custom.where} a smaller lr_mult",
         )
-    return Step(
+    return Formula(
         f"{custom.label} -> {step.rule} * lr_mult",
         f"{step.formula} * {lr_mult!r}",
         result,
@@ -69,9 +69,9 @@ def power_text(rate: int | float) -> str:
     return f"({rate!r})" if rate < 0 else f"{rate!r}"
 
 
-def lr_step(lr_scale: int | float, base_lr: int | float) -> Step:
+def lr_step(lr_scale: int | float, base_lr: int | float) -> Formula:
     """The learning rate that the parameter starts with."""
-    return Step(
+    return Formula(
         "lr_scale * base_lr",
         f"{lr_scale!r} * {base_lr!r}",
         lr_scale * base_lr,
@@ -79,7 +79,7 @@ def lr_step(lr_scale: int | float, base_lr: int | float) -> Step:
     )
 
 
-def weight_decay_step(base: int | float | None, exemption: str | None, custom: CustomKey | None = None) -> Step:
+def weight_decay_step(base: int | float | None, exemption: str | None, custom: CustomKey | None = None) -> Formula:
     """The weight decay.
 
     Args:
@@ -97,12 +97,12 @@ def weight_decay_step(base: int | float | None, exemption: str | None, custom: C
                 where=custom.where,
                 remedy="give the optimizer a weight_decay",
             )
-        return Step(
+        return Formula(
             f"{custom.label} -> base_weight_decay * decay_mult",
             f"{base!r} * {custom.decay_mult!r}",
             base * custom.decay_mult,
             {"base_weight_decay": base, "decay_mult": custom.decay_mult},
         )
     if exemption:
-        return Step(f"{exemption} -> 0", "0.0", 0.0)
-    return Step("base weight decay", repr(base), base, {} if base is None else {"base_weight_decay": base})
+        return Formula(f"{exemption} -> 0", "0.0", 0.0)
+    return Formula("base weight decay", repr(base), base, {} if base is None else {"base_weight_decay": base})

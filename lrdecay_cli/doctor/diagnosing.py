@@ -11,7 +11,7 @@ from lrdecay_cli.doctor.known import PROVIDERS
 from lrdecay_cli.doctor.survey import Survey, survey
 from lrdecay_cli.domain.diagnosis import DIAGNOSIS_SCHEMA_VERSION, Diagnosis, Issue
 from lrdecay_cli.domain.group_map import StandIn, Tool
-from lrdecay_cli.openmmlab.standing_in.kernels import MMCV_OPS, TORCHVISION_OPS
+from lrdecay_cli.openmmlab.stubs.kernels import MMCV_OPS, TORCHVISION_OPS
 
 
 def diagnose(path: Sequence[str] | None = None) -> Diagnosis:

@@ -20,7 +20,7 @@ TIME_LIMIT = 300.0
 """Seconds for all trials together; here they take six."""
 _ORDER = ("torch", "torchvision", "numpy", "mmengine", "mmcv", *LIBRARIES)
 # The child looks for packages where we do, whatever this interpreter was started with.
-_CHILD = "import sys; sys.path[:] = {path!r}; from lrdecay_cli.openmmlab.trial import main; main({modules!r})"
+_CHILD = "import sys; sys.path[:] = {path!r}; from lrdecay_cli.openmmlab.full_check import main; main({modules!r})"
 
 
 def tried(diagnosis: Diagnosis, *, time_limit: float = TIME_LIMIT) -> Diagnosis:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from lrdecay_cli.domain.finding import Unjudged
+from lrdecay_cli.domain.finding import Skipped
 from lrdecay_cli.domain.group_map import Tool
 
 BASELINE_SCHEMA_VERSION = 1
@@ -31,5 +31,5 @@ class BaselineResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema_version: int
     tool: Tool
     baselines: tuple[BaselineRecord, ...]
-    unjudged: tuple[Unjudged, ...]
+    unjudged: tuple[Skipped, ...]
     """Configs that could not be built, and have the baseline that they had."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lrdecay_cli.domain.printing import printable
+from collections.abc import Iterable
+
+from lrdecay_cli.text.printing import printable
 
 
 class LrdecayError(Exception):
@@ -14,17 +16,17 @@ class LrdecayError(Exception):
         remedy: what the user can do, empty if nothing is known to help.
         status: what a table of many configs says in one word: ``no-model``, ``no-optim-wrapper``, ``needs <package>``,
             ``broken upstream`` (a config of an installed package that fails by its own fault), else ``error``.
-        settled: whether it comes from what the config says, so that no other way of building it would end otherwise.
+        final: whether it comes from what the config says, so that no other way of building it would end otherwise.
     """
 
     def __init__(
-        self, problem: str, *, where: str = "", remedy: str = "", status: str = "error", settled: bool = False
+        self, problem: str, *, where: str = "", remedy: str = "", status: str = "error", final: bool = False
     ) -> None:
         self.problem = problem
         self.where = where
         self.remedy = remedy
         self.status = status
-        self.settled = settled
+        self.final = final
         super().__init__(self.line())
 
     def line(self) -> str:
@@ -41,3 +43,13 @@ class ConstructorRefused(LrdecayError):  # noqa: N818
 
 class Interrupted(LrdecayError):  # noqa: N818
     """The user stopped a command that can go on later: exit code 130."""
+
+
+def not_one_of(problem: str, word: str, names: Iterable[str], *, where: str) -> LrdecayError:
+    """The error for a word that is none of ``names``: with those that it may stand for, and with all that there are."""
+    # Errors are imported by every command, and regular expressions take a good part of a fast answer.
+    from lrdecay_cli.text.spelling import did_you_mean
+
+    names = list(names)
+    remedy = " ".join(filter(None, (did_you_mean(word, names), f"one of {', '.join(names)}")))
+    return LrdecayError(problem, where=where, remedy=remedy)

@@ -34,7 +34,7 @@ Certainty = Literal["recomputed", "observed", "disagrees"]
 by no rule that lrdecay knows. ``disagrees``: the rules give other numbers than the real group has."""
 
 
-class Considered(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RuleTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A rule, key or option in the order in which the constructor comes by, and what became of it."""
 
     about: tuple[Part, ...]
@@ -65,7 +65,7 @@ class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``grouped``, ``frozen``, ``missing`` or ``duplicate``. What is frozen may be in a group all the same."""
     groups: tuple[str, ...]
     """Those that hold one of the parameters; empty for what is in no group."""
-    considered: tuple[Considered, ...]
+    considered: tuple[RuleTrace, ...]
     provenance: Provenance | None
     """The numbers with their formulas; null where they were observed only."""
     numbers: Numbers | None
@@ -75,7 +75,7 @@ class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     certainty_reason: str
 
 
-class Parting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Divergence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the way of a parameter parts from that of the members of a group."""
 
     about: Part
@@ -97,7 +97,7 @@ class WhyNot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     not_in: str
     nearest: tuple[str, ...]
     """Patterns of the members that come nearest: those that are compared."""
-    partings: tuple[Parting, ...]
+    partings: tuple[Divergence, ...]
     """In the order in which the constructor decides; the first is where the ways part."""
     verdict: str
 

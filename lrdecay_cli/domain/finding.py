@@ -65,7 +65,7 @@ class CheckedMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     groups: int
 
 
-class Unjudged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Skipped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A config that could not be judged."""
 
     config: str
@@ -82,7 +82,7 @@ class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fail_on: Severity
     """From which severity up a finding fails the run."""
     checked: tuple[CheckedMap, ...]
-    unjudged: tuple[Unjudged, ...]
+    unjudged: tuple[Skipped, ...]
     findings: tuple[Finding, ...]
     """By config in the order given, then by severity, code and place."""
 
@@ -99,6 +99,6 @@ class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(filter(self.fails, self.findings))
 
     @property
-    def records(self) -> tuple[Finding | Unjudged, ...]:
+    def records(self) -> tuple[Finding | Skipped, ...]:
         """What a format with a line for each record writes."""
         return (*self.findings, *self.unjudged)

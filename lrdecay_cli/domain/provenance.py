@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One step from a name or number to the next, with everything needed to do it again by hand."""
 
     rule: str
@@ -23,9 +23,9 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole way from a parameter's name to what the optimizer does with it."""
 
-    layer_id: Step | None
+    layer_id: Formula | None
     """Null for a constructor that knows no layers."""
-    lr_scale: Step | None
+    lr_scale: Formula | None
     """Likewise."""
-    lr: Step
-    weight_decay: Step
+    lr: Formula
+    weight_decay: Formula

@@ -6,8 +6,8 @@ import importlib.util
 from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.spelling import did_you_mean, meant
 from lrdecay_cli.files.near_files import file_meant
+from lrdecay_cli.text.spelling import did_you_mean, meant
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
 ZOOS = ("mmdet", "mmpretrain", "mmseg", "mmpose", "mmyolo", "mmrotate", "mmdet3d", "mmocr", "mmaction")

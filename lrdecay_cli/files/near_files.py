@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from lrdecay_cli.domain.spelling import meant
+from lrdecay_cli.text.spelling import meant
 
 
 def file_meant(given: str, suffixes: Collection[str], *, folders: bool = False) -> str:

@@ -10,8 +10,8 @@ import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
-from lrdecay_cli.domain.spelling import did_you_mean
 from lrdecay_cli.files.json_text import not_finite
+from lrdecay_cli.text.spelling import did_you_mean
 
 _MADE_BY = "by lrdecay inspect CONFIG --format json"
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)

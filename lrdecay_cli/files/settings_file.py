@@ -9,9 +9,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.settings import Assertion, Options, Settings, StatedSuppression
-from lrdecay_cli.domain.spelling import not_one_of
 
 _TABLES: dict[str, type[Assertion | StatedSuppression]] = {"assert": Assertion, "suppress": StatedSuppression}
 _HIDDEN = frozenset({"source", "place", "line", "comment"})

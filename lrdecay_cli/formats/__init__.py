@@ -10,8 +10,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, overload
 
-from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.spelling import not_one_of
+from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.formats.canvas import Canvas
 
 if TYPE_CHECKING:

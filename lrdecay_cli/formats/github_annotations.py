@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.domain.finding import CheckResult, Finding, Unjudged
+from lrdecay_cli.domain.finding import CheckResult, Finding, Skipped
 from lrdecay_cli.domain.report import Report
 from lrdecay_cli.formats.canvas import Canvas
 from lrdecay_cli.formats.numbers import printable
@@ -21,7 +21,7 @@ _KINDS = {"error": "error", "warning": "warning", "info": "notice"}
 def render(report: Report, canvas: Canvas) -> str:
     """At most ten annotations, the worst; the rest as lines of the log. Raises LrdecayError for other reports."""
     result = result_in(report, "github")
-    ranked: list[Finding | Unjudged] = [*result.unjudged, *worst_first(result)]
+    ranked: list[Finding | Skipped] = [*result.unjudged, *worst_first(result)]
     lines = [_annotation(result, one) for one in ranked[:MOST]]
     if len(ranked) > MOST:
         lines += [f"and {len(ranked) - MOST} more, which GitHub would not show as annotations:"]
@@ -29,8 +29,8 @@ def render(report: Report, canvas: Canvas) -> str:
     return "\n".join([*lines, _inert(report.summary)]) + "\n"
 
 
-def _annotation(result: CheckResult, one: Finding | Unjudged) -> str:
-    if isinstance(one, Unjudged):
+def _annotation(result: CheckResult, one: Finding | Skipped) -> str:
+    if isinstance(one, Skipped):
         kind, title, message, option = "error", "could not be judged", printable(f"{one.status}: {one.problem}"), ""
     else:
         kind, title, message, option = _KINDS[one.severity], f"{one.code} {one.name}", _told(one), one.option
@@ -49,8 +49,8 @@ def _told(finding: Finding) -> str:
     return "\n".join(printable(line) for line in lines)
 
 
-def _plain(one: Finding | Unjudged) -> Iterator[str]:
-    if isinstance(one, Unjudged):
+def _plain(one: Finding | Skipped) -> Iterator[str]:
+    if isinstance(one, Skipped):
         yield _inert(f"error: {one.config}: {one.status}: {one.problem}")
     else:
         yield _inert(f"{one.severity}: {one.config}: {one.code} {one.name}: {one.message}; {one.remedy}")

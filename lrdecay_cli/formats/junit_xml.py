@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from lrdecay_cli.domain.finding import CheckResult, Finding, Unjudged
+from lrdecay_cli.domain.finding import CheckResult, Finding, Skipped
 from lrdecay_cli.domain.report import Report
 from lrdecay_cli.formats.canvas import Canvas
 from lrdecay_cli.formats.numbers import printable
@@ -19,7 +19,7 @@ from lrdecay_cli.formats.places import place_of, result_in
 def render(report: Report, canvas: Canvas) -> str:
     """The findings as test cases; ``canvas`` changes nothing. Raises LrdecayError for other reports than check's."""
     result = result_in(report, "junit")
-    by_config: dict[str, list[Finding | Unjudged]] = {checked.config: [] for checked in result.checked}
+    by_config: dict[str, list[Finding | Skipped]] = {checked.config: [] for checked in result.checked}
     for one in result.records:
         by_config.setdefault(one.config, []).append(one)
     root = ElementTree.Element("testsuites", name="lrdecay check")
@@ -31,12 +31,12 @@ def render(report: Report, canvas: Canvas) -> str:
 
 
 def _add_suite(
-    root: ElementTree.Element, result: CheckResult, config: str, found: Sequence[Finding | Unjudged]
+    root: ElementTree.Element, result: CheckResult, config: str, found: Sequence[Finding | Skipped]
 ) -> tuple[int, int, int]:
     """Add the suite of a config, and tell its tests, failures and errors."""
-    cases: Sequence[Finding | Unjudged | None] = found or [None]
+    cases: Sequence[Finding | Skipped | None] = found or [None]
     failures = sum(isinstance(one, Finding) and result.fails(one) for one in found)
-    errors = sum(isinstance(one, Unjudged) for one in found)
+    errors = sum(isinstance(one, Skipped) for one in found)
     skipped = sum(isinstance(one, Finding) and one.suppressed is not None for one in found)
     numbers = {"tests": len(cases), "failures": failures, "errors": errors, "skipped": skipped}
     place = place_of(result, config)
@@ -51,10 +51,10 @@ def _add_suite(
     return len(cases), failures, errors
 
 
-def _add_case(suite: ElementTree.Element, result: CheckResult, config: str, one: Finding | Unjudged | None) -> None:
+def _add_case(suite: ElementTree.Element, result: CheckResult, config: str, one: Finding | Skipped | None) -> None:
     name = f"{one.code} {one.name}" if isinstance(one, Finding) else "could not be judged" if one else "no findings"
     case = ElementTree.SubElement(suite, "testcase", name=name, classname=printable(config))
-    if isinstance(one, Unjudged):
+    if isinstance(one, Skipped):
         message = f"{one.status}: {one.problem}"
         ElementTree.SubElement(case, "error", type=one.status, message=printable(message)).text = printable(message)
     elif one is not None:

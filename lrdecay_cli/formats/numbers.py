@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lrdecay_cli.domain.printing import printable as printable
 from lrdecay_cli.domain.report import Branch, Kind
+from lrdecay_cli.text.printing import printable as printable
 
 NOTHING = "–"
 _BAR = 10

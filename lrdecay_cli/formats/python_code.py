@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lrdecay_cli.domain.printing import printable
 from lrdecay_cli.domain.report import Report
 from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.text.printing import printable
 
 _BASE = "_base_ = "
 

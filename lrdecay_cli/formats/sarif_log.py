@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from lrdecay_cli.domain.finding import CheckResult, Finding, Suppression, Unjudged
+from lrdecay_cli.domain.finding import CheckResult, Finding, Skipped, Suppression
 from lrdecay_cli.domain.report import Page, Report
 from lrdecay_cli.files.json_text import to_json
 from lrdecay_cli.formats.canvas import Canvas
@@ -61,7 +61,7 @@ def _invocation(result: CheckResult) -> dict[str, Any]:
     return told
 
 
-def _notification(result: CheckResult, one: Unjudged) -> dict[str, Any]:
+def _notification(result: CheckResult, one: Skipped) -> dict[str, Any]:
     return {
         "level": "error",
         "message": {"text": f"{one.config} could not be judged: {one.status}: {one.problem}"},

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from torch import nn
 
 from lrdecay_cli import __version__
-from lrdecay_cli.decay.constructors import with_provenance
+from lrdecay_cli.constructors import with_provenance
 from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
 from lrdecay_cli.domain.group_map import (
     SCHEMA_VERSION,
@@ -37,12 +37,12 @@ from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, reso
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor
 from lrdecay_cli.openmmlab.devices import check_device
 from lrdecay_cli.openmmlab.explaining import clearer_failure, explain_groups, layer_depth_of, seen_model
-from lrdecay_cli.openmmlab.failures.one_line import READING, explained
+from lrdecay_cli.openmmlab.failures.translate import READING, explained
 from lrdecay_cli.openmmlab.failures.upstream import upstream_faults_told
+from lrdecay_cli.openmmlab.lazy_imports.quiet import quiet_stack
 from lrdecay_cli.openmmlab.plain_values import number, plain, type_name
 from lrdecay_cli.openmmlab.reading import read_groups
-from lrdecay_cli.openmmlab.standing_in.kernels import install_stand_ins
-from lrdecay_cli.openmmlab.starting.quiet import quiet_stack
+from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
 
 
 def audit(
@@ -89,7 +89,7 @@ def audit(
                     where=known.where,
                     remedy=known.remedy,
                     status=known.status,
-                    settled=known.settled,
+                    final=known.final,
                 ) from error
         # A config's values, and what its own classes give back, may be of any kind.
         with explained(READING, config):

@@ -16,18 +16,18 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS, DefaultScope
 from torch import nn
 
-from lrdecay_cli.decay.constructors.facts import LRDECAY_LAYER_DECAY
-from lrdecay_cli.decay.mmcv_style import KEYS, as_mmengine, as_python
+from lrdecay_cli.constructors.facts import LRDECAY_LAYER_DECAY
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import StandIn
-from lrdecay_cli.openmmlab.construction import constructing
-from lrdecay_cli.openmmlab.failures.one_line import BUILDING, GROUPING, explained
+from lrdecay_cli.files.mmcv1 import KEYS, as_mmengine, as_python
+from lrdecay_cli.openmmlab.build_context import constructing
+from lrdecay_cli.openmmlab.failures.translate import BUILDING, GROUPING, explained
 from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
+from lrdecay_cli.openmmlab.lazy_imports.quick_imports import spare_compiler
 from lrdecay_cli.openmmlab.option_reads import OptionReads
 from lrdecay_cli.openmmlab.plain_values import plain, type_name
 from lrdecay_cli.openmmlab.registered import look_up
-from lrdecay_cli.openmmlab.standing_in.second_tries import build_with_second_tries
-from lrdecay_cli.openmmlab.starting.quick_imports import spare_compiler
+from lrdecay_cli.openmmlab.stubs.stub_on_demand import build_with_second_tries
 
 DEFAULT_CONSTRUCTOR = "DefaultOptimWrapperConstructor"
 PLAIN_WRAPPER = "OptimWrapper"
@@ -73,7 +73,7 @@ def check_trainable(config: Config, where: str) -> None:
             where=where,
             remedy="give a training config, not a base of one",
             status="no-model",
-            settled=True,
+            final=True,
         )
     wrapper = config.get("optim_wrapper")
     if not wrapper:
@@ -82,21 +82,21 @@ def check_trainable(config: Config, where: str) -> None:
         if mmcv_style.get("optimizer"):
             remedy = f"'optimizer' is the mmcv 1 style; for mmengine: {as_python(as_mmengine(plain(mmcv_style)))}"
         raise LrdecayError(
-            "config has no 'optim_wrapper'", where=where, remedy=remedy, status="no-optim-wrapper", settled=True
+            "config has no 'optim_wrapper'", where=where, remedy=remedy, status="no-optim-wrapper", final=True
         )
     if not isinstance(wrapper, Mapping):
-        raise LrdecayError(f"optim_wrapper is a {type_name(type(wrapper))}, not a dict", where=where, settled=True)
+        raise LrdecayError(f"optim_wrapper is a {type_name(type(wrapper))}, not a dict", where=where, final=True)
     optimizer = wrapper.get("optimizer")
     if optimizer is not None and not isinstance(optimizer, Mapping):
         raise LrdecayError(
             f"optim_wrapper.optimizer is a {type_name(type(optimizer))}, not a dict",
             where=where,
             remedy="write optimizer=dict(type=..., lr=...)",
-            settled=True,
+            final=True,
         )
     scope = config.get("default_scope")
     if scope is not None and not isinstance(scope, str):
-        raise LrdecayError(f"default_scope is a {type_name(type(scope))}, not a string", where=where, settled=True)
+        raise LrdecayError(f"default_scope is a {type_name(type(scope))}, not a string", where=where, final=True)
 
 
 def build_model(config: Config, where: str, device: str, *, initialised: bool = False) -> BuiltModel:
@@ -169,7 +169,7 @@ def _check_imported(config: Config, where: str) -> None:
             f"{named} is not imported",
             where=f"{where}: optim_wrapper.constructor",
             remedy="add custom_imports = dict(imports=['lrdecay_cli.training'])",
-            settled=True,
+            final=True,
         )
 
 

@@ -16,9 +16,9 @@ from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm, _InstanceNorm
 from msgspec import UNSET
 from torch import nn
 
-from lrdecay_cli.decay.mmcv_style import KEYS as MMCV_KEYS
-from lrdecay_cli.decay.mmcv_style import is_mmcv_style
 from lrdecay_cli.domain.training import RUNNER_KEYS, Module, Training, Trait
+from lrdecay_cli.files.mmcv1 import KEYS as MMCV_KEYS
+from lrdecay_cli.files.mmcv1 import is_mmcv_style
 from lrdecay_cli.openmmlab.helper_variables import is_helper
 from lrdecay_cli.openmmlab.plain_values import plain
 from lrdecay_cli.openmmlab.schedulers.training_loops import loops_of

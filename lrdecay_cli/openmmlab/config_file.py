@@ -15,7 +15,7 @@ from mmengine.config import Config, DictAction
 from lrdecay_cli.cache.recording import probed
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files.config_path import config_places, find_config
-from lrdecay_cli.openmmlab.failures.one_line import LOADING, explained
+from lrdecay_cli.openmmlab.failures.translate import LOADING, explained
 from lrdecay_cli.openmmlab.plain_values import plain
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from mmengine.config import Config
 from torch import nn
 
+from lrdecay_cli.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY, MMPRETRAIN_LAYER_DECAY
 from lrdecay_cli.decay import MMDET_FAMILIES, DecayOptions, TrainingParameter, find_family, plan_groups
-from lrdecay_cli.decay.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY, MMPRETRAIN_LAYER_DECAY
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.provenance import Provenance
@@ -24,7 +24,7 @@ _SHARED = "some parameters appear in more than one parameter group"
 def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[str, Provenance]:
     """Provenance by parameter name where the constructor is our own, which knows it; empty for any other.
 
-    That of others is told from the map, see :func:`lrdecay_cli.decay.constructors.with_provenance`.
+    That of others is told from the map, see :func:`lrdecay_cli.constructors.with_provenance`.
     """
     if constructor is not LayerDecayOptimWrapperConstructor:
         return {}
@@ -68,13 +68,13 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
             f"{_SHARED}: {first} is {second}",
             where=where,
             remedy="modules are shared: set optim_wrapper.paramwise_cfg.bypass_duplicate=True",
-            settled=True,
+            final=True,
         )
     not_found = error.problem.startswith("unknown ")
     if not not_found and (misplaced := misplaced_options(error, config, where)):
         return misplaced
     if isinstance(error, DecayError):
-        return LrdecayError(error.problem, where=f"{where}: {error.where}", remedy=error.remedy, settled=True)
+        return LrdecayError(error.problem, where=f"{where}: {error.where}", remedy=error.remedy, final=True)
     if not not_found and (wrong := wrong_value(error, config, where)):
         return wrong
     if not not_found and type_name(config.optim_wrapper.get("constructor", "")).rpartition(".")[2] == MMDET_LAYER_DECAY:
@@ -83,7 +83,7 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         except DecayError as known:
             suggested = f": lrdecay suggest {where}" if "lrdecay's own" in known.remedy else ""
             return LrdecayError(
-                known.problem, where=f"{where}: {known.where}", remedy=f"{known.remedy}{suggested}", settled=True
+                known.problem, where=f"{where}: {known.where}", remedy=f"{known.remedy}{suggested}", final=True
             )
     if asks := _without_layer_depth(error, config, seen_model(model), where):
         return asks
@@ -109,7 +109,7 @@ def _without_layer_depth(error: LrdecayError, config: Config, model: nn.Module, 
         f"mmpretrain's constructor asks for get_layer_depth, which {type(asked).__name__} does not have",
         where=where,
         remedy=remedy,
-        settled=True,
+        final=True,
     )
 
 

@@ -10,8 +10,8 @@ from contextlib import suppress
 import torch
 
 from lrdecay_cli.openmmlab import audit as _everything_of_ours  # noqa: F401
-from lrdecay_cli.openmmlab.standing_in.kernels import install_stand_ins
-from lrdecay_cli.openmmlab.starting.quiet import quiet_stack
+from lrdecay_cli.openmmlab.lazy_imports.quiet import quiet_stack
+from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
 
 # The modules in which a package registers what configs name.
 _REGISTERING = {"mmdet": ("mmdet.models", "mmdet.engine"), "mmpretrain": ("mmpretrain.models", "mmpretrain.engine")}

@@ -15,8 +15,8 @@ from lrdecay_cli.domain.suggestion import Proposal
 from lrdecay_cli.files.config_path import SEPARATOR, find_config
 from lrdecay_cli.openmmlab.building import DEFAULT_CONSTRUCTOR
 from lrdecay_cli.openmmlab.config_file import load_config
+from lrdecay_cli.openmmlab.lazy_imports.quiet import quiet_stack
 from lrdecay_cli.openmmlab.plain_values import plain, type_name
-from lrdecay_cli.openmmlab.starting.quiet import quiet_stack
 
 _LINE = 100
 

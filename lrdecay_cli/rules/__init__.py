@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.spelling import did_you_mean
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.coverage import (
     foreign_tensor,
     frozen_in_group,
@@ -70,7 +70,6 @@ from lrdecay_cli.rules.schedules import (
     warm_up_never_done,
     warm_up_too_long,
 )
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.suppressions import (
     suppression_expired,
     suppression_matches_nothing,
@@ -87,6 +86,7 @@ from lrdecay_cli.rules.weight_decay import (
     tokens_decayed,
     weight_decay_missing,
 )
+from lrdecay_cli.text.spelling import did_you_mean
 
 _CODE = re.compile(r"[A-Z]{0,4}([0-9][0-9OIL]*)[A-Z]?")
 
@@ -221,7 +221,7 @@ __all__ = [
     "Example",
     "Fault",
     "Rule",
-    "Subject",
+    "RuleContext",
     "chosen_rules",
     "find_rule",
     "rules_beginning",

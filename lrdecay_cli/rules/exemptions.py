@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY, MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
+from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY, MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
 from lrdecay_cli.domain.finding import Severity
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Fault
 from lrdecay_cli.rules.parameter_kinds import NOUNS, Kind
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 
 STRONG = 0.01
 """From this weight decay on, AdamW and its kin are meant to regularise weights; SGD's usual 1e-4 decays all alike."""
@@ -33,13 +33,13 @@ class Standing(NamedTuple):
     exempt: tuple[str, ...]
 
 
-def standing(subject: Subject, kinds: Iterable[Kind]) -> Standing:
+def standing(context: RuleContext, kinds: Iterable[Kind]) -> Standing:
     """Which trainable parameters of ``kinds`` are decayed."""
     wanted = {*kinds}
     decayed: dict[str, float] = {}
     exempt: list[str] = []
-    for name, weight_decay in subject.weight_decays.items():
-        if subject.kinds.get(name) in wanted:
+    for name, weight_decay in context.weight_decays.items():
+        if context.kinds.get(name) in wanted:
             if weight_decay:
                 decayed[name] = weight_decay
             else:
@@ -47,14 +47,14 @@ def standing(subject: Subject, kinds: Iterable[Kind]) -> Standing:
     return Standing(decayed, tuple(exempt))
 
 
-def is_strong(subject: Subject) -> bool:
+def is_strong(context: RuleContext) -> bool:
     """Whether the weight decay is of the size that is meant for weights alone."""
-    base = subject.group_map.base_weight_decay
-    return base is not None and base >= STRONG and bool(_DECOUPLED.search(subject.group_map.optimizer.type))
+    base = context.group_map.base_weight_decay
+    return base is not None and base >= STRONG and bool(_DECOUPLED.search(context.group_map.optimizer.type))
 
 
 def decayed_faults(
-    subject: Subject,
+    context: RuleContext,
     kinds: Iterable[Kind],
     *,
     strong: Severity,
@@ -65,7 +65,7 @@ def decayed_faults(
     """One fault for each kind that is decayed although the config shows that it means otherwise.
 
     Args:
-        subject: the map.
+        context: the map.
         kinds: those that one rule is about.
         strong: severity where weight decay is strong, see :func:`is_strong`.
         partial: severity where others of the same kind are exempt.
@@ -74,7 +74,7 @@ def decayed_faults(
     """
     left_out = {*leave_out}
     for kind in kinds:
-        decayed, exempt = standing(subject, [kind])
+        decayed, exempt = standing(context, [kind])
         named = [name for name in decayed if name not in left_out]
         # bias_decay_mult reaches the biases of norms too, and leaves their weights.
         parts = {_own(name) for name in named}
@@ -83,9 +83,9 @@ def decayed_faults(
             partial
             if alike
             else strong
-            if is_strong(subject)
+            if is_strong(context)
             else beside_others
-            if beside_others and subject.has_exemptions
+            if beside_others and context.has_exemptions
             else None
         )
         if not named or severity is None:
@@ -95,31 +95,31 @@ def decayed_faults(
         message = f"{counted(len(named), NOUNS[kind])} decayed at {amount}"
         if alike:
             message += f", while {len(alike)} {'is' if len(alike) == 1 else 'are'} exempt"
-        elif not is_strong(subject):
+        elif not is_strong(context):
             message += ", while parameters of other kinds are exempt"
-        yield Fault(message, remedy(subject, kind, named), parameters=named, severity=severity)
+        yield Fault(message, remedy(context, kind, named), parameters=named, severity=severity)
 
 
-def exemption_lists(subject: Subject) -> dict[str, tuple[str, ...]]:
+def exemption_lists(context: RuleContext) -> dict[str, tuple[str, ...]]:
     """Names that a list exempts from weight decay, by option; MMDetection's own list is under the empty option."""
     found = {
         option: tuple(item for item in items if isinstance(item, str) and item)
-        for option, items in subject.options.items()
+        for option, items in context.options.items()
         if _LISTED.search(option) and isinstance(items, (list, tuple))
     }
-    return {"": _MMDET_LIST, **found} if subject.constructor == MMDET_LAYER_DECAY else found
+    return {"": _MMDET_LIST, **found} if context.constructor == MMDET_LAYER_DECAY else found
 
 
-def vainly_exempt(subject: Subject, item: str) -> list[str]:
+def vainly_exempt(context: RuleContext, item: str) -> list[str]:
     """Decayed parameters that an item of such a list means; none where it exempts some."""
-    meant = [name for name in subject.weight_decays if f".{item}" in f".{name}"]
-    return meant if all(subject.weight_decays[name] for name in meant) else []
+    meant = [name for name in context.weight_decays if f".{item}" in f".{name}"]
+    return meant if all(context.weight_decays[name] for name in meant) else []
 
 
-def all_vainly_exempt(subject: Subject) -> set[str]:
+def all_vainly_exempt(context: RuleContext) -> set[str]:
     """The same for every item of every list."""
     return {
-        name for items in exemption_lists(subject).values() for item in items for name in vainly_exempt(subject, item)
+        name for items in exemption_lists(context).values() for item in items for name in vainly_exempt(context, item)
     }
 
 
@@ -130,17 +130,17 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'es' if noun.endswith('s') else 's'} are"
 
 
-def remedy(subject: Subject, kind: Kind, names: Iterable[str]) -> str:
+def remedy(context: RuleContext, kind: Kind, names: Iterable[str]) -> str:
     """The setting that exempts these parameters from weight decay."""
     names = list(names)
-    if subject.constructor not in (MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY):
-        if subject.without_options:
+    if context.constructor not in (MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY):
+        if context.without_options:
             return f"give {MMDET_LAYER_DECAY} a decay rate: without options it makes one group and exempts nothing"
-        if subject.constructor == MMDET_LAYER_DECAY:
+        if context.constructor == MMDET_LAYER_DECAY:
             return "MMDetection's constructor exempts 1-D parameters alone: exempt these in one of your own"
         return "give them weight decay 0 in the constructor"
-    option = _option_for(subject, kind, names)
-    keyed = [key for key, matches in subject.custom_keys.items() if not {*names}.isdisjoint(matches.wins)]
+    option = _option_for(context, kind, names)
+    keyed = [key for key, matches in context.custom_keys.items() if not {*names}.isdisjoint(matches.wins)]
     if option:
         beyond = f", and keys longer than {keyed[0]!r} for those that it has" if keyed else ""
         return f"{PARAMWISE}.{option}=0{beyond}"
@@ -150,13 +150,13 @@ def remedy(subject: Subject, kind: Kind, names: Iterable[str]) -> str:
     return f"custom_keys={{{listed}{', …' if len(keys) > 3 else ''}}}"
 
 
-def _option_for(subject: Subject, kind: Kind, names: list[str]) -> str:
-    modules = [subject.module(name) for name in names]
+def _option_for(context: RuleContext, kind: Kind, names: list[str]) -> str:
+    modules = [context.module(name) for name in names]
     if kind == "norm" and all(module and "norm" in module.traits for module in modules):
         return "norm_decay_mult"
     if kind == "bias" and all(_own(name) == "bias" for name in names):
         return "bias_decay_mult"
-    if all(len(subject.entries[name].parameter.shape) == 1 for name in names):
+    if all(len(context.entries[name].parameter.shape) == 1 for name in names):
         return "flat_decay_mult"
     return ""
 

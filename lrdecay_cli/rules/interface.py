@@ -13,7 +13,7 @@ from typing import Literal
 
 from lrdecay_cli.domain.finding import Severity
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.rules.subject import Subject
+from lrdecay_cli.rules.context import RuleContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Rule:
     name: str
     """For people: ``scale-above-one``."""
     severity: Severity
-    check: Callable[[Subject], Iterator[Fault]]
+    check: Callable[[RuleContext], Iterator[Fault]]
     documentation: str
     """The docstring of the rule's module."""
     bad: Example

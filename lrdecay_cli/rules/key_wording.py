@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lrdecay_cli.rules.subject import PARAMWISE
+from lrdecay_cli.rules.context import PARAMWISE
 
 
 def key_option(key: str, setting: str = "") -> str:

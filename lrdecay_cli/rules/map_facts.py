@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from lrdecay_cli.analysis.naming.patterns import Universe
 from lrdecay_cli.analysis.selection import Entry, entries
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.domain.training import Module
+from lrdecay_cli.text.name_patterns import Universe
 
 
 def is_foreign(name: str) -> bool:

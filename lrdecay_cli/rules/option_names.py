@@ -9,17 +9,17 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from lrdecay_cli.decay.constructors.custom_keys import READERS
-from lrdecay_cli.decay.constructors.facts import (
+from lrdecay_cli.constructors.custom_keys import READERS
+from lrdecay_cli.constructors.facts import (
     LRDECAY_LAYER_DECAY,
     MMDET_LAYER_DECAY,
     MMENGINE_DEFAULT,
     MMPRETRAIN_LAYER_DECAY,
     subjects_of,
 )
-from lrdecay_cli.decay.constructors.multipliers import MULTIPLIERS, Multiplier
+from lrdecay_cli.constructors.multipliers import MULTIPLIERS, Multiplier
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.plain_values import number
-from lrdecay_cli.rules.subject import Subject
 
 LAYER_DECAY = ("decay_rate", "num_layers", "decay_type")
 """What MMDetection's decay constructor goes by: one thing, in three options."""
@@ -44,18 +44,18 @@ _MULTIPLIERS: Mapping[str, Multiplier] = {multiplier.option: multiplier for mult
 _SAME = {"decay_rate": "layer_decay_rate", "layer_decay_rate": "decay_rate"}
 
 
-def unread(subject: Subject) -> Iterator[str]:
+def unread(context: RuleContext) -> Iterator[str]:
     """Options of ``paramwise_cfg`` that the constructor did not read, a whole dict under its own name.
 
     Below ``custom_keys`` only of a constructor that lrdecay does not know: what became of a key is for other rules.
     """
-    if subject.group_map.training.reads is None:
+    if context.group_map.training.reads is None:
         return
-    reads = {*subject.group_map.training.reads}
-    for option, value in subject.options.items():
+    reads = {*context.group_map.training.reads}
+    for option, value in context.options.items():
         if option not in reads:
             yield option
-        elif subject.constructor not in (*READERS, LRDECAY_LAYER_DECAY) and isinstance(value, Mapping):
+        elif context.constructor not in (*READERS, LRDECAY_LAYER_DECAY) and isinstance(value, Mapping):
             yield from _unread_below(value, option, reads)
 
 
@@ -68,20 +68,20 @@ def _unread_below(options: Mapping[str, Any], path: str, reads: set[str]) -> Ite
             yield from _unread_below(value, inner, reads)
 
 
-def meant(subject: Subject, option: str) -> str | None:
+def meant(context: RuleContext, option: str) -> str | None:
     """The option of this constructor that a mis-spelt one is like, None if it is a known one or like none.
 
     Of a constructor that lrdecay does not know, what it asked for in vain in the same place: ``custom_keys.head.lr``.
     """
-    if subject.constructor not in OPTIONS:
-        return _asked_instead(subject, option)
+    if context.constructor not in OPTIONS:
+        return _asked_instead(context, option)
     if any(option in known for known in OPTIONS.values()):
         return None
-    return nearest(option, OPTIONS[subject.constructor])
+    return nearest(option, OPTIONS[context.constructor])
 
 
-def _asked_instead(subject: Subject, option: str) -> str | None:
-    training = subject.group_map.training
+def _asked_instead(context: RuleContext, option: str) -> str | None:
+    training = context.group_map.training
     place, dot, name = option.rpartition(".")
     # What it asked for and did not get is likelier than what it got.
     for paths in (training.asked or (), training.reads or ()):
@@ -108,10 +108,10 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.75)), None)
 
 
-def same_here(subject: Subject, option: str) -> str | None:
+def same_here(context: RuleContext, option: str) -> str | None:
     """What this constructor calls an option of another one."""
     other = _SAME.get(option)
-    return other if other in OPTIONS.get(subject.constructor, ()) and other not in subject.options else None
+    return other if other in OPTIONS.get(context.constructor, ()) and other not in context.options else None
 
 
 def readers(option: str) -> list[str]:
@@ -119,23 +119,23 @@ def readers(option: str) -> list[str]:
     return [constructor for constructor, options in OPTIONS.items() if option in options]
 
 
-def lost(subject: Subject, option: str, value: Any) -> tuple[str, ...] | None:
+def lost(context: RuleContext, option: str, value: Any) -> tuple[str, ...] | None:
     """Parameters that would stand otherwise if ``option`` were read; None where that cannot be told."""
     if option in _MULTIPLIERS:
         multiplier = _MULTIPLIERS[option]
-        fitting = [one.name for one in subjects_of(subject.group_map) if multiplier.fit(one).fits]
-        return tuple(_otherwise(subject, fitting, {_MULT[multiplier.target]: value}))
+        fitting = [one.name for one in subjects_of(context.group_map) if multiplier.fit(one).fits]
+        return tuple(_otherwise(context, fitting, {_MULT[multiplier.target]: value}))
     if option == "custom_keys" and isinstance(value, Mapping):
         changed: dict[str, None] = {}
         for key, settings in value.items():
-            names = [name for name in subject.weight_decays if str(key) in name]
-            changed.update(dict.fromkeys(_otherwise(subject, names, settings if isinstance(settings, Mapping) else {})))
+            names = [name for name in context.weight_decays if str(key) in name]
+            changed.update(dict.fromkeys(_otherwise(context, names, settings if isinstance(settings, Mapping) else {})))
         return tuple(changed)
     if option == "bypass_duplicate":
         # Where it matters, torch refuses to build the optimizer without it.
         return ()
     if option in (*LAYER_DECAY, "layer_decay_rate"):
-        rate = subject.options.get("decay_rate", subject.options.get("layer_decay_rate"))
+        rate = context.options.get("decay_rate", context.options.get("layer_decay_rate"))
         return () if rate == 1 else None
     return None
 
@@ -143,12 +143,12 @@ def lost(subject: Subject, option: str, value: Any) -> tuple[str, ...] | None:
 _MULT = {"lr": "lr_mult", "weight_decay": "decay_mult"}
 
 
-def _otherwise(subject: Subject, names: Iterable[str], settings: Mapping[str, Any]) -> Iterator[str]:
-    base = subject.group_map.base_weight_decay or 0.0
+def _otherwise(context: RuleContext, names: Iterable[str], settings: Mapping[str, Any]) -> Iterator[str]:
+    base = context.group_map.base_weight_decay or 0.0
     lr_mult, decay_mult = number(settings.get("lr_mult", 1)), number(settings.get("decay_mult", 1))
     further = any(key not in ("lr_mult", "decay_mult") for key in settings)
     for name in names:
-        weight_decay = subject.weight_decays.get(name)
+        weight_decay = context.weight_decays.get(name)
         # The decay mult of 1 asks for what there is anyway.
         if weight_decay is not None and (
             lr_mult != 1 or further or decay_mult is None or (decay_mult != 1 and weight_decay != base * decay_mult)

@@ -7,27 +7,27 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from lrdecay_cli.analysis.naming.patterns import Universe
 from lrdecay_cli.domain.finding import SEVERITIES, Finding
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.rules import Fault, Rule, Subject
+from lrdecay_cli.rules import Fault, Rule, RuleContext
 from lrdecay_cli.rules.wording import count
+from lrdecay_cli.text.name_patterns import Universe
 
 
-def findings_of(subject: Subject | GroupMap, rules: Iterable[Rule]) -> tuple[Finding, ...]:
+def findings_of(context: RuleContext | GroupMap, rules: Iterable[Rule]) -> tuple[Finding, ...]:
     """What the rules find in one map: the worst first, then by code and place in the model.
 
     A rule that yields to others is silent where one of those found the cause, or where a fault covers it.
     """
-    subject = Subject(subject) if isinstance(subject, GroupMap) else subject
-    found = {rule.code: (rule, faults) for rule in rules if (faults := tuple(rule.check(subject)))}
+    context = RuleContext(context) if isinstance(context, GroupMap) else context
+    found = {rule.code: (rule, faults) for rule in rules if (faults := tuple(rule.check(context)))}
     covered = {code for _, faults in found.values() for fault in faults for code in fault.covers}
     told = [
         (rule, faults)
         for rule, faults in found.values()
         if rule.code not in covered and not any(cause in found for cause in rule.yields_to)
     ]
-    findings = [_finding(subject, rule, fault) for rule, faults in told for fault in faults]
+    findings = [_finding(context, rule, fault) for rule, faults in told for fault in faults]
     return tuple(sorted(findings, key=lambda finding: (-SEVERITIES.index(finding.severity), finding.code)))
 
 
@@ -37,21 +37,21 @@ def fingerprint(code: str, config: str, option: str, parameters: Iterable[str], 
     return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-def narrowed(subject: Subject, finding: Finding, parameters: Iterable[str]) -> Finding:
+def narrowed(context: RuleContext, finding: Finding, parameters: Iterable[str]) -> Finding:
     """The finding about some of its parameters alone; its message says so."""
-    kept = subject.in_model_order(parameters)
+    kept = context.in_model_order(parameters)
     return msgspec.structs.replace(
         finding,
         message=f"{finding.message} (here for {len(kept)} of {count(len(finding.parameters), 'tensor')})",
         parameters=kept,
-        patterns=tuple(_folded(subject, kept)),
+        patterns=tuple(_folded(context, kept)),
         fingerprint=fingerprint(finding.code, finding.config, finding.option, kept, finding.fingerprint),
     )
 
 
-def _finding(subject: Subject, rule: Rule, fault: Fault) -> Finding:
-    parameters = subject.in_model_order(fault.parameters)
-    config = subject.place
+def _finding(context: RuleContext, rule: Rule, fault: Fault) -> Finding:
+    parameters = context.in_model_order(fault.parameters)
+    config = context.place
     return Finding(
         code=rule.code,
         name=rule.name,
@@ -59,7 +59,7 @@ def _finding(subject: Subject, rule: Rule, fault: Fault) -> Finding:
         config=config,
         message=fault.message,
         parameters=parameters,
-        patterns=tuple(_folded(subject, parameters)),
+        patterns=tuple(_folded(context, parameters)),
         option=fault.option,
         why=rule.why,
         remedy=fault.remedy,
@@ -67,10 +67,10 @@ def _finding(subject: Subject, rule: Rule, fault: Fault) -> Finding:
     )
 
 
-def _folded(subject: Subject, parameters: tuple[str, ...]) -> Iterator[str]:
-    known = [name for name in parameters if name in subject.entries]
-    yield from (pattern for pattern, _ in subject.universe.fold(known))
+def _folded(context: RuleContext, parameters: tuple[str, ...]) -> Iterator[str]:
+    known = [name for name in parameters if name in context.entries]
+    yield from (pattern for pattern, _ in context.universe.fold(known))
     # A tensor that is held but is not the model's, or no longer is.
-    unknown = [name for name in parameters if name not in subject.entries]
+    unknown = [name for name in parameters if name not in context.entries]
     if unknown:
-        yield from (pattern for pattern, _ in Universe([*subject.entries, *unknown]).fold(unknown))
+        yield from (pattern for pattern, _ in Universe([*context.entries, *unknown]).fold(unknown))

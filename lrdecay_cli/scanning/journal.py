@@ -19,7 +19,7 @@ from lrdecay_cli import __version__
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.scan import ScanRecord
 from lrdecay_cli.files.config_path import config_path
-from lrdecay_cli.scanning.sources import content_hash
+from lrdecay_cli.processes.sources import content_hash
 
 _STACK = ("torch", "torchvision", "mmengine", "mmcv", "mmcv-lite", "mmdet", "mmpretrain", "timm", "transformers")
 

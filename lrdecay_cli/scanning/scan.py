@@ -13,11 +13,11 @@ from lrdecay_cli.domain.errors import Interrupted, LrdecayError
 from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.domain.scan import OK, SCAN_SCHEMA_VERSION, Scan, ScanRecord
 from lrdecay_cli.files.map_path import map_path
-from lrdecay_cli.scanning.building import Built
-from lrdecay_cli.scanning.children import Outcome
+from lrdecay_cli.processes.building import Built
+from lrdecay_cli.processes.children import Outcome
+from lrdecay_cli.processes.sources import content_hash
 from lrdecay_cli.scanning.journal import Journal
 from lrdecay_cli.scanning.maps import write_map
-from lrdecay_cli.scanning.sources import content_hash
 
 Builder = Callable[[Sequence[str]], Generator[Outcome, None, None]]
 """Builds configs, each in a process of its own, and gives a :class:`Built` in JSON for each as it is done."""

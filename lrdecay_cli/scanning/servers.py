@@ -20,8 +20,8 @@ import msgspec
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.scan import ScanRecord
 from lrdecay_cli.isolation import Confinement, confine, confinement_for
-from lrdecay_cli.scanning.building import Built, build, preload
-from lrdecay_cli.scanning.children import Outcome, in_children
+from lrdecay_cli.processes.building import Built, build, preload
+from lrdecay_cli.processes.children import Outcome, in_children
 
 _here = threading.local()
 # Not ``-m``: that would put the working directory before the installed packages, where a project's folder may hide one.
@@ -48,7 +48,7 @@ class BuildOptions(msgspec.Struct, frozen=True):
     """The one folder that a child may write to, confined before it looks at the config; empty for no bounds."""
 
     def work(self, config: str) -> bytes:
-        """Build one config: a :class:`lrdecay_cli.scanning.building.Built` in JSON."""
+        """Build one config: a :class:`lrdecay_cli.processes.building.Built` in JSON."""
         try:
             os.chdir(self.folder or ".")
         except OSError as error:

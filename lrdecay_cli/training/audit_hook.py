@@ -12,15 +12,14 @@ from lrdecay_cli.analysis.comparing.report import check_aspects, comparison
 from lrdecay_cli.analysis.inspecting.report import inspection
 from lrdecay_cli.checking.checking import check_maps
 from lrdecay_cli.checking.reporting import check_severity, report_of
-from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Report
-from lrdecay_cli.domain.spelling import not_one_of
 from lrdecay_cli.files.atomic import write_text
 from lrdecay_cli.files.json_text import to_json
 from lrdecay_cli.files.map_file import read_map
 from lrdecay_cli.formats import Canvas, renderer
-from lrdecay_cli.openmmlab.live_groups import LiveGroupsHook, register_hook
+from lrdecay_cli.openmmlab.from_runner import LiveGroupsHook, register_hook
 from lrdecay_cli.rules import chosen_rules
 
 _NAME = "ParamGroupAuditHook"

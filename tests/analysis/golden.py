@@ -1,6 +1,6 @@
 """``python -m tests.analysis.golden`` writes the golden file of ``explain`` anew."""
 
-from lrdecay_cli.openmmlab.standing_in.kernels import install_stand_ins
+from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
 
 if __name__ == "__main__":
     install_stand_ins()

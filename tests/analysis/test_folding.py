@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from lrdecay_cli.analysis.comparing.changes import diff
 from lrdecay_cli.analysis.comparing.folding import fold
-from lrdecay_cli.analysis.naming.patterns import matches
 from lrdecay_cli.analysis.standing import parameter_names
 from lrdecay_cli.domain.change import Change, FoldedChange
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.text.name_patterns import matches
 from tests.group_maps import group_map
 
 

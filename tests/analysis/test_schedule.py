@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from lrdecay_cli.analysis.scheduling.crossings import meetings
 from lrdecay_cli.analysis.scheduling.curves import curves, moments
 from lrdecay_cli.analysis.scheduling.facts import lifted_by_floor, milestones_not_reached
-from lrdecay_cli.analysis.scheduling.meetings import meetings
 from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.analysis.scheduling.sampling import FEW, sampled
 from lrdecay_cli.domain.errors import LrdecayError

@@ -5,7 +5,7 @@ The only help is that compiled operators that are not installed are stood in for
 
 import sys
 
-from lrdecay_cli.openmmlab.standing_in.kernels import install_stand_ins
+from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
 
 install_stand_ins()
 

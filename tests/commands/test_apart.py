@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lrdecay_cli.app.apart import built_apart
-from lrdecay_cli.app.main import run
+from lrdecay_cli.app.requests.apart import built_apart
+from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from tests.group_maps import group_map

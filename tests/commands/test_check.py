@@ -102,7 +102,7 @@ def test_maps_are_judged_without_torch(maps: Path) -> None:
     (maps.parent / "lrdecay.toml").write_text('[[assert]]\nparameters = "head"\nlr = 0.1')
     arguments = ["check", "maps/clean.json", "maps/wrong.json", "--exit-zero", "--output", "sarif=a.sarif"]
     script = (
-        "import sys\nfrom lrdecay_cli.app.main import run\n"
+        "import sys\nfrom lrdecay_cli.app.shell.main import run\n"
         f"codes = [run({[*arguments, *ONLY, '-o', 'junit=a.xml', '-o', 'github=a.txt']!r}),"
         " run(['check', 'maps/wrong.json', '--baseline', 'baselines', '--select', 'LRD7']), run(['rule', '--all']),"
         " run(['baseline', 'maps/clean.json', '-o', 'golden'])]\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from lrdecay_cli.app.main import run
+from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.files import read_map
 from lrdecay_cli.files.config_text import settings_of
 from lrdecay_cli.files.schema import document_schema

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lrdecay_cli.app.completion import joined
-from lrdecay_cli.app.main import run
+from lrdecay_cli.app.shell.completion import joined
+from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.files import to_json
 from tests.commands.running import COMMAND, SAMPLES
 from tests.group_maps import group_map

@@ -28,7 +28,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     site = light_site(tmp_path_factory.mktemp("site"))
     script = (
         f"import sys\nsys.path[:0] = [*sys.argv[1].split(':'), {str(SAMPLES.parent)!r}, {str(site)!r}]\n"
-        "from lrdecay_cli.app.main import run\ncode = run(sys.argv[2:])\n"
+        "from lrdecay_cli.app.shell.main import run\ncode = run(sys.argv[2:])\n"
         "assert 'torch' not in sys.modules and 'mmengine' not in sys.modules\nsys.exit(code)"
     )
     return [sys.executable, "-S", "-I", "-c", script]
@@ -51,14 +51,14 @@ def test_this_environment_is_usable() -> None:
 
 
 def test_versions_tell_the_stand_ins_that_are_really_put_in_place() -> None:
-    from lrdecay_cli.openmmlab.standing_in.kernels import install_stand_ins
+    from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
 
     assert diagnose().stand_ins == install_stand_ins()
 
 
 def test_nothing_is_loaded() -> None:
     script = (
-        "import sys\nfrom lrdecay_cli.app.main import run\ncode = run(['doctor'])\n"
+        "import sys\nfrom lrdecay_cli.app.shell.main import run\ncode = run(['doctor'])\n"
         "loaded = {'torch', 'torchvision', 'mmengine', 'mmcv', 'mmdet', 'numpy', 'transformers'} & {*sys.modules}\n"
         "print(code, loaded, file=sys.stderr)"
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lrdecay_cli import __version__
-from lrdecay_cli.app.arguments import spread_cfg_options
+from lrdecay_cli.app.shell.arguments import spread_cfg_options
 from tests.commands.running import COMMAND, SAMPLES, light_site, lrdecay
 
 HEAVY = ("torch", "mmengine", "mmcv", "mmdet", "numpy")
@@ -46,7 +46,7 @@ def maps(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_torch_stays_out(arguments: list[str], maps: list[str]) -> None:
     arguments = [dict(zip("AB", maps, strict=True)).get(argument, argument) for argument in arguments]
     script = (
-        "import sys\nfrom lrdecay_cli.app.main import run\n"
+        "import sys\nfrom lrdecay_cli.app.shell.main import run\n"
         f"code = run({arguments!r})\n"
         f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
         "print(code, loaded, file=sys.stderr)"
@@ -64,7 +64,7 @@ def test_without_torch_a_config_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "config.py").touch()
     script = (
         f"import sys\nsys.path[:0] = [{str(SAMPLES.parent)!r}, {str(site)!r}]\n"
-        "from lrdecay_cli.app.main import run\nsys.exit(run(['inspect', 'config.py']))"
+        "from lrdecay_cli.app.shell.main import run\nsys.exit(run(['inspect', 'config.py']))"
     )
     done = subprocess.run(
         [sys.executable, "-S", "-I", "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path

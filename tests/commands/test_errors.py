@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from mmengine.logging import MMLogger
 
-from lrdecay_cli.app.main import run
+from lrdecay_cli.app.shell.main import run
 from tests.commands.running import SAMPLES, Result, lrdecay
 
 # Made here, and not with the streams of the first test that needs it, which are closed when that is over.
@@ -311,7 +311,7 @@ def test_whatever_is_raised_is_one_line(
     def broken(*_: object) -> None:
         raise raised
 
-    monkeypatch.setattr("lrdecay_cli.app.sources.group_maps_of", broken)
+    monkeypatch.setattr("lrdecay_cli.app.requests.sources.group_maps_of", broken)
     assert run(["inspect", "a.json"]) == code
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lrdecay_cli.app.completion import formats_of as completed
-from lrdecay_cli.app.completion import outputs_of
+from lrdecay_cli.app.shell.completion import formats_of as completed
+from lrdecay_cli.app.shell.completion import outputs_of
 from lrdecay_cli.files import to_json
 from lrdecay_cli.formats import FORMATS, check_format, formats_of
 from tests.checking.maps import decay_map

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrdecay_cli.app.main import run
+from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files import checkpoint_archive
 from tests.commands.running import lrdecay
@@ -277,7 +277,7 @@ def test_two_gigabytes_cost_little(tmp_path: Path) -> None:
     torch.save(checkpoint(), tmp_path / "small.pth")
     assert (tmp_path / "large.pth").stat().st_size > 2**32
     measure = (
-        "import resource, sys; from lrdecay_cli.app.main import run; code = run(['inspect', sys.argv[1]]);"
+        "import resource, sys; from lrdecay_cli.app.shell.main import run; code = run(['inspect', sys.argv[1]]);"
         "sys.stderr.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)); sys.exit(code)"
     )
     peaks = []

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lrdecay_cli.app import isolated
-from lrdecay_cli.app.main import run
+from lrdecay_cli.app.requests import isolated
+from lrdecay_cli.app.shell.main import run
 from tests.commands.running import SAMPLES
 
 PLAIN = (SAMPLES / "resnet-50_default.py").read_text(encoding="utf-8")

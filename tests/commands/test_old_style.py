@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lrdecay_cli.app.main import run
+from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.rules.example_base import BASE
 
 OLD = (

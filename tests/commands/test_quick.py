@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lrdecay_cli.app.main import run
+from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.files import to_json
-from lrdecay_cli.openmmlab.starting.quick_imports import is_quick
+from lrdecay_cli.openmmlab.lazy_imports.quick_imports import is_quick
 from tests.commands.running import SAMPLES, lrdecay
 from tests.commands.test_errors import CONFIGS as BROKEN
 from tests.group_maps import group_map
@@ -28,7 +28,7 @@ INSTALLED = [name for name in HEAVY if find_spec(name.partition(".")[0])]
 # Runs the console entry and tells on stderr what the process looked like when it ended.
 WATCHED = """
 import atexit, gc, json, os, sys
-from lrdecay_cli.app import main
+from lrdecay_cli.app.shell import main
 
 def executed(name):
     return name in sys.modules and type(sys.modules[name]).__name__ != "LazyModule"
@@ -71,13 +71,13 @@ def test_the_meta_device_has_its_kernels() -> None:
 
 def test_a_command_imports_itself_alone() -> None:
     script = (
-        "import sys\nfrom lrdecay_cli.app.main import run\nrun(['schema'])\n"
-        "print(*(name for name in sys.modules if name.endswith('_command')), file=sys.stderr)"
+        "import sys\nfrom lrdecay_cli.app.shell.main import run\nrun(['schema'])\n"
+        "print(*(name for name in sys.modules if '.app.commands.' in name), file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=SAMPLES.parent, capture_output=True, text=True, check=True
     )
-    assert done.stderr.split() == ["lrdecay_cli.app.schema_command"]
+    assert done.stderr.split() == ["lrdecay_cli.app.commands.schema"]
 
 
 PLUG = """
@@ -180,7 +180,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_what_is_settled_is_not_tried_twice(name: str, tmp_path: Path) -> None:
+def test_what_is_final_is_not_tried_twice(name: str, tmp_path: Path) -> None:
     text, again = FAULTS[name]
     (tmp_path / "config.py").write_text(text)
     told = lrdecay("inspect", "config.py", "--verbose", cwd=tmp_path)
@@ -189,7 +189,7 @@ def test_what_is_settled_is_not_tried_twice(name: str, tmp_path: Path) -> None:
     assert told.err.count("\nlrdecay: config.py: ") + told.err.startswith("lrdecay: config.py: ") == 1
 
 
-def test_nothing_is_settled_where_an_import_that_was_put_off_failed(tmp_path: Path) -> None:
+def test_nothing_is_final_where_an_import_that_was_put_off_failed(tmp_path: Path) -> None:
     """This constructor is registered by the second attempt alone, in which the import is no longer put off."""
     (tmp_path / "plug.py").write_text(
         "import sys\nimport matplotlib\nfrom mmengine.optim import DefaultOptimWrapperConstructor\n"
@@ -229,7 +229,7 @@ def test_a_python_program_keeps_its_imports(capsys: pytest.CaptureFixture[str]) 
 
 HOLDING = """
 import os, subprocess, sys, time
-from lrdecay_cli.app import held_output
+from lrdecay_cli.processes import held_output
 held_output.PATIENCE = {patience}
 print("before", file=sys.stderr)
 with held_output.holding() as held:

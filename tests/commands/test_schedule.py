@@ -15,7 +15,7 @@ from lrdecay_cli import formats
 from lrdecay_cli.analysis.scheduling.report import schedule_report
 from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.analysis.scheduling.summary import schedule_of
-from lrdecay_cli.app.main import run
+from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.formats import Canvas, renderer
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.schedulers.running import run_schedule

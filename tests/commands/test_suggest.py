@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from lrdecay_cli.analysis.suggesting.proposing import propose
-from lrdecay_cli.app.main import run
+from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import Constructor, GroupMap, Model, Totals
 from lrdecay_cli.domain.training import Training

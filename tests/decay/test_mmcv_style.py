@@ -12,7 +12,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from torch import nn
 
-from lrdecay_cli.decay.mmcv_style import as_mmengine, as_python
+from lrdecay_cli.files.mmcv1 import as_mmengine, as_python
 
 EPOCHS, PER_EPOCH = 12, 10
 

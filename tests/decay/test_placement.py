@@ -6,26 +6,26 @@ import pytest
 
 from lrdecay_cli.decay import DecayType
 from lrdecay_cli.decay.families import ALL_FAMILIES, swin
-from lrdecay_cli.domain.provenance import Step
+from lrdecay_cli.domain.provenance import Formula
 
 FAMILIES = {family.name: family for family in ALL_FAMILIES}
 DEPTHS = {"convnext": (3, 3, 9, 3), "vit": (12,), "resnet": (3, 4, 6, 3)}
 LAST = {"num_layers": 6}
 
 
-def stem(own: str) -> Step:
-    return Step(f"backbone.{own} -> 0", "0", 0)
+def stem(own: str) -> Formula:
+    return Formula(f"backbone.{own} -> 0", "0", 0)
 
 
-def summed(own: str, formula: str, blocks: int) -> Step:
-    return Step(f"backbone.{own} -> blocks_so_far", formula, blocks, {"blocks_so_far": blocks})
+def summed(own: str, formula: str, blocks: int) -> Formula:
+    return Formula(f"backbone.{own} -> blocks_so_far", formula, blocks, {"blocks_so_far": blocks})
 
 
-PLACES: dict[str, dict[str, Step | None]] = {
+PLACES: dict[str, dict[str, Formula | None]] = {
     "convnext": {
-        "norm0.weight": Step("backbone.norm0 -> 1", "1", 1),
-        "norm2.bias": Step("backbone.norm2 -> 3 + block // 3", "3 + 8 // 3", 5, {"block": 8}),
-        "norm3.weight": Step("backbone.norm3 -> num_layers", "6", 6, LAST),
+        "norm0.weight": Formula("backbone.norm0 -> 1", "1", 1),
+        "norm2.bias": Formula("backbone.norm2 -> 3 + block // 3", "3 + 8 // 3", 5, {"block": 8}),
+        "norm3.weight": Formula("backbone.norm3 -> num_layers", "6", 6, LAST),
         "mask_token": stem("mask_token"),
         **dict.fromkeys(("norm4.weight", "norm.weight", "norm3x.weight", "norm٣.weight", "stages.0.0.gamma"), None),
     },
@@ -38,12 +38,12 @@ PLACES: dict[str, dict[str, Step | None]] = {
     },
     "vit": {
         "ln_pre.weight": stem("ln_pre"),
-        "ln1.weight": Step("backbone.ln1 -> num_layers", "6", 6, LAST),
+        "ln1.weight": Formula("backbone.ln1 -> num_layers", "6", 6, LAST),
         "dist_token": stem("dist_token"),
         **dict.fromkeys(("ln3.weight", "layers.0.ln1.weight", "patch_embed.norm.weight"), None),
     },
     "resnet": {
-        "fc.weight": Step("everything else -> num_layers + 1", "6 + 1", 7, LAST),
+        "fc.weight": Formula("everything else -> num_layers + 1", "6 + 1", 7, LAST),
         **dict.fromkeys(("fcx.weight", "layer1.0.fc.weight", "fc", "bn1.weight"), None),
     },
 }
@@ -51,7 +51,7 @@ TABLE = [(family, own, step) for family, places in PLACES.items() for own, step 
 
 
 @pytest.mark.parametrize(("family", "own", "step"), TABLE)
-def test_place(family: str, own: str, step: Step | None) -> None:
+def test_place(family: str, own: str, step: Formula | None) -> None:
     placement = FAMILIES[family].placement
     assert placement is not None
     depths = DEPTHS.get(family, (2, 2, 6, 2))
@@ -78,4 +78,4 @@ def test_a_norm_of_no_blocks_has_no_place() -> None:
 
 def test_the_downsampling_that_a_stage_of_timm_begins_with() -> None:
     step = swin.layer_wise_timm("backbone.layers.1.downsample.norm.weight", 4, (2, 1, 1))
-    assert step == Step("backbone.layers.1.downsample -> blocks_before + 1", "2 + 1", 3, {"blocks_before": 2})
+    assert step == Formula("backbone.layers.1.downsample -> blocks_before + 1", "2 + 1", 3, {"blocks_before": 2})

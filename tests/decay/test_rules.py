@@ -10,7 +10,7 @@ import pytest
 
 from lrdecay_cli.decay import DecayOptions, matched_part, one_line
 from lrdecay_cli.decay.families import vit
-from lrdecay_cli.domain.provenance import Provenance, Step
+from lrdecay_cli.domain.provenance import Formula, Provenance
 from tests.decay.plain import HEAD, explained
 
 STAGE_WISE = {"decay_type": "stage_wise"}
@@ -100,7 +100,7 @@ def evaluated(expression: str, names: dict[str, Any] | None = None) -> object:
     return eval(expression, {"__builtins__": {}}, names or {})
 
 
-def assert_true(step: Step) -> None:
+def assert_true(step: Formula) -> None:
     result = evaluated(step.formula)
     assert (result, type(result)) == (step.result, type(step.result))
     assert evaluated(step.rule.rpartition(" -> ")[2], dict(step.inputs)) == step.result

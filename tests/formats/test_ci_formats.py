@@ -13,7 +13,7 @@ from lxml import etree
 
 from lrdecay_cli.checking.reporting import report_of
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.finding import CheckedMap, CheckResult, Finding, Suppression, Unjudged
+from lrdecay_cli.domain.finding import CheckedMap, CheckResult, Finding, Skipped, Suppression
 from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.domain.report import Report
 from lrdecay_cli.formats import Canvas, renderer
@@ -39,7 +39,7 @@ def finding(severity: Any = "error", **fields: Any) -> Finding:
     return Finding(**{**usual, **fields})
 
 
-def result(*findings: Finding, unjudged: tuple[Unjudged, ...] = (), **fields: Any) -> CheckResult:
+def result(*findings: Finding, unjudged: tuple[Skipped, ...] = (), **fields: Any) -> CheckResult:
     checked = (CheckedMap("configs/a.py", "configs/a.py", "0" * 64, 3, 2), CheckedMap("clean.py", "-", "0" * 64, 3, 2))
     usual: dict[str, Any] = {"schema_version": 1, "tool": Tool("lrdecay", "0"), "fail_on": "error"}
     return CheckResult(**{**usual, **fields}, checked=checked, unjudged=unjudged, findings=findings)
@@ -57,8 +57,8 @@ HARD = result(
     finding(suppressed=Suppression("known", "configs/a.py:3")),
     finding(config=EVIL, message=EVIL, parameters=(EVIL,), patterns=(EVIL,), option=EVIL),
     unjudged=(
-        Unjudged("configs/b.py", "needs mmpose", "package 'mmpose' is not installed"),
-        Unjudged(EVIL, "error", EVIL),
+        Skipped("configs/b.py", "needs mmpose", "package 'mmpose' is not installed"),
+        Skipped(EVIL, "error", EVIL),
     ),
 )
 
@@ -184,7 +184,7 @@ def test_github_shows_ten_and_tells_the_rest() -> None:
 
 
 def test_github_tells_of_all_that_could_not_be_judged() -> None:
-    lines = rendered("github", result(unjudged=tuple(Unjudged(f"{n}.py", "error", "odd") for n in range(12)))).split(
+    lines = rendered("github", result(unjudged=tuple(Skipped(f"{n}.py", "error", "odd") for n in range(12)))).split(
         "\n"
     )
     assert [line.startswith("::error") for line in lines[:11]] == [True] * 10 + [False]

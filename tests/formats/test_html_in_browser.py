@@ -16,13 +16,13 @@ from selenium.webdriver.common.keys import Keys
 
 from lrdecay_cli.analysis.comparing.report import comparison
 from lrdecay_cli.analysis.inspecting.report import inspection
-from lrdecay_cli.analysis.naming.patterns import fold_names, matches
 from lrdecay_cli.checking.checking import check_maps
 from lrdecay_cli.checking.reporting import report_of
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import read_map
 from lrdecay_cli.formats.numbers import cell_text, printable
 from lrdecay_cli.rules import RULES
+from lrdecay_cli.text.name_patterns import fold_names, matches
 from tests.commands.running import SAMPLES, lrdecay
 from tests.formats.browser import Browser
 from tests.formats.html_reading import hostile_map, html

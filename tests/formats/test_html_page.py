@@ -18,7 +18,7 @@ from hatchling.builders.wheel import WheelBuilder
 
 from lrdecay_cli.analysis.comparing.report import comparison
 from lrdecay_cli.analysis.inspecting.report import inspection
-from lrdecay_cli.app.main import run
+from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.checking.checking import check_maps
 from lrdecay_cli.checking.reporting import report_of
 from lrdecay_cli.domain.report import Branch, Column, Item, Note, Report, Section, Table
@@ -207,7 +207,7 @@ def test_it_takes_no_torch_and_the_others_no_jinja(tmp_path: Path) -> None:
     path.write_text(to_json(group_map({"a": {"parameters": {"x": (1,)}}})))
     for name, there in (("html", True), ("json", False), ("text", False)):
         script = (
-            f"import sys\nfrom lrdecay_cli.app.main import run\nrun(['inspect', {str(path)!r}, '-f', {name!r}])\n"
+            f"import sys\nfrom lrdecay_cli.app.shell.main import run\nrun(['inspect', {str(path)!r}, '-f', {name!r}])\n"
             "print('torch' in sys.modules, 'jinja2' in sys.modules, file=sys.stderr)"
         )
         done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)

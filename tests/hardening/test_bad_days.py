@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lrdecay_cli.app.main import run
+from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.files.json_text import to_json
 from tests.commands.running import COMMAND, lrdecay
 from tests.group_maps import group_map

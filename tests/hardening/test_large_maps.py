@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_seconds_and_megabytes(command: list[str], folder: Path) -> None:
     # A process that has done it says what it took.
     script = (
-        "import sys, time\nfrom lrdecay_cli.app.main import run\ncode = run(sys.argv[1:])\n"
+        "import sys, time\nfrom lrdecay_cli.app.shell.main import run\ncode = run(sys.argv[1:])\n"
         # Not getrusage: what that tells of memory is inherited from whoever started the process.
         "(most,) = [line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')]\n"
         "print(code, time.process_time(), most, file=sys.stderr)\n"

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from mmengine.config import Config
 
-from lrdecay_cli.app.main import run
+from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.files import find_config
-from lrdecay_cli.scanning.building import preload
-from lrdecay_cli.scanning.children import in_children
+from lrdecay_cli.processes.building import preload
+from lrdecay_cli.processes.children import in_children
 from tests.hardening.config_mutations import KEPT, ZOO, mutated
 
 LONGEST = 60.0

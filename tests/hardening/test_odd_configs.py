@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from lrdecay_cli.app.main import run
-from lrdecay_cli.scanning.building import preload
-from lrdecay_cli.scanning.children import in_children
+from lrdecay_cli.app.shell.main import run
+from lrdecay_cli.processes.building import preload
+from lrdecay_cli.processes.children import in_children
 from tests.commands.running import lrdecay
 from tests.hardening.odd_configs import HARMLESS_TO_OTHERS, ORDINARY_NAMES, write_configs
 

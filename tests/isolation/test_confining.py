@@ -20,7 +20,7 @@ import pytest
 
 from lrdecay_cli.isolation import Confinement, confine
 from lrdecay_cli.isolation.landlock import version
-from lrdecay_cli.scanning.children import Outcome, in_children
+from lrdecay_cli.processes.children import Outcome, in_children
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone offers these ways of confining")
 

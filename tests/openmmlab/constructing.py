@@ -9,7 +9,7 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from lrdecay_cli.domain.provenance import Provenance
-from lrdecay_cli.openmmlab.construction import constructing
+from lrdecay_cli.openmmlab.build_context import constructing
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor, plan_for
 
 BASE_LR, BASE_WEIGHT_DECAY, RATE = 3e-4, 0.05, 0.65

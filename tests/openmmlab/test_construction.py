@@ -12,7 +12,7 @@ from torch import nn
 
 from lrdecay_cli.files import to_json
 from lrdecay_cli.openmmlab.audit import audit
-from lrdecay_cli.openmmlab.construction import constructing
+from lrdecay_cli.openmmlab.build_context import constructing
 
 SAMPLES = sorted(str(path) for path in Path(__file__, "../../../sample_configs").resolve().glob("*.py"))
 

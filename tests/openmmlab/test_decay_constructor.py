@@ -14,7 +14,7 @@ from torch import nn
 
 import lrdecay_cli.training
 import tests.openmmlab.plain  # noqa: F401  (silences mmengine's log)
-from lrdecay_cli.analysis.agreement import disagreements
+from lrdecay_cli.analysis.verification import disagreements
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.decay_constructor import plan_for

@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertM
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.audit import audit
-from lrdecay_cli.openmmlab.construction import constructing
+from lrdecay_cli.openmmlab.build_context import constructing
 from lrdecay_cli.openmmlab.failures.refusals import NotHereError
 from tests.openmmlab.network import network_refused
 

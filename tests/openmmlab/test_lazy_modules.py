@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lrdecay_cli.openmmlab.starting.lazy_modules import LazyFinder, LazyModule, LazyName, execute, is_put_off
+from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import LazyFinder, LazyModule, LazyName, execute, is_put_off
 
 FILES = {
     "heavy/__init__.py": "class Thing:\n    size = 3\nclass Child(Thing): ...\ndef work(): return 'done'\nSIZE = 7\n",

@@ -15,7 +15,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.failures import needed_packages
 from lrdecay_cli.openmmlab.failures.needed_packages import needed_package
-from lrdecay_cli.openmmlab.failures.one_line import BUILDING, explained
+from lrdecay_cli.openmmlab.failures.translate import BUILDING, explained
 from tests.commands.running import SAMPLES
 
 TRANSFORMERS = 'pip install "transformers>=4.40,<4.46"'

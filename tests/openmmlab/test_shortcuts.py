@@ -47,9 +47,9 @@ def test_errors_are_the_same(tmp_path: Path) -> None:
 # Tells which names registries only get from modules that are put off, and which of them mean something else till then.
 REGISTERED_LATE = """
 import gc, json, os, sys
-from lrdecay_cli.openmmlab.starting.lazy_modules import execute, is_put_off
-from lrdecay_cli.openmmlab.starting.quick_imports import PUT_OFF, put_off_heavy_imports
-from lrdecay_cli.openmmlab.standing_in.kernels import install_stand_ins
+from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import execute, is_put_off
+from lrdecay_cli.openmmlab.lazy_imports.quick_imports import PUT_OFF, put_off_heavy_imports
+from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
 install_stand_ins()
 put_off_heavy_imports()
 import mmengine.runner, mmdet.models, mmpretrain.models

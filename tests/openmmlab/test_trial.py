@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lrdecay_cli.openmmlab import trial
+from lrdecay_cli.openmmlab import full_check as trial
 
 
 def test_what_fails_is_one_line_of_its_own(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ from lrdecay_cli.files.settings_file import parse_settings
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules import RULES, Example, Rule
 from lrdecay_cli.rules.example_base import BASE
-from lrdecay_cli.rules.project_word import Baseline
+from lrdecay_cli.rules.policy import Baseline
 
 GOLDEN = Path(__file__).with_name("example_findings.csv")
 COLUMNS = ("code", "severity", "option", "patterns")
@@ -102,7 +102,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from lrdecay_cli.openmmlab.standing_in.kernels import install_stand_ins
+    from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
 
     install_stand_ins()
     main()

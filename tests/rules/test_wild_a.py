@@ -14,12 +14,12 @@ from tempfile import TemporaryDirectory
 import msgspec
 import pytest
 
-from lrdecay_cli.analysis.naming.patterns import matches
 from lrdecay_cli.domain.checkpoint import Checkpoint
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules import RULES, Example
 from lrdecay_cli.rules.running import findings_of
+from lrdecay_cli.text.name_patterns import matches
 from tests.rules.examples import map_of
 from tests.rules.layer_configs import convnext, plain_decay, vit, wrapped
 

@@ -58,7 +58,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from lrdecay_cli.openmmlab.standing_in.kernels import install_stand_ins
+    from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
 
     install_stand_ins()
     main()

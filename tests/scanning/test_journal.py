@@ -9,8 +9,8 @@ import pytest
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.scan import ScanRecord
+from lrdecay_cli.processes.sources import content_hash
 from lrdecay_cli.scanning.journal import Journal
-from lrdecay_cli.scanning.sources import content_hash
 
 
 @pytest.fixture

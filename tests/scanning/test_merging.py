@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lrdecay_cli.app.main import run
+from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan, ScanRecord

@@ -9,7 +9,7 @@ import pytest
 
 from lrdecay_cli.domain.errors import Interrupted
 from lrdecay_cli.domain.scan import ScanRecord
-from lrdecay_cli.scanning.children import Outcome
+from lrdecay_cli.processes.children import Outcome
 from lrdecay_cli.scanning.journal import Journal
 from lrdecay_cli.scanning.reporting import report_of
 from lrdecay_cli.scanning.scan import Timed, document_of, scan

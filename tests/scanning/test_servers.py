@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.scanning import forking
-from lrdecay_cli.scanning.building import Built
-from lrdecay_cli.scanning.children import in_children
+from lrdecay_cli.processes import forking
+from lrdecay_cli.processes.building import Built
+from lrdecay_cli.processes.children import in_children
 from lrdecay_cli.scanning.servers import BuildOptions, forked, on_dask, submitted
 
 OPTIONS = BuildOptions((), "meta")

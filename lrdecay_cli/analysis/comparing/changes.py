@@ -10,9 +10,8 @@ from typing import Any
 from lrdecay_cli.analysis.comparing.renames import find_renames
 from lrdecay_cli.analysis.standing import Standing, standings
 from lrdecay_cli.domain.change import ASPECTS, Aspect, Change, SettingChange
-from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
-from lrdecay_cli.domain.spelling import not_one_of
 
 # What a map calls a group that has no name: a parameter more in front of it, and it is called otherwise.
 _NUMBERED_GROUP = re.compile(r"(?:^|(?<=\.))group_\d+(?:#\d+)?$")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from lrdecay_cli.analysis.naming.patterns import Universe, literal
 from lrdecay_cli.domain.change import Change, FoldedChange
+from lrdecay_cli.text.name_patterns import Universe, literal
 
 # Where two names part: the labels in front, and what is there in the old and in the new one.
 _Parting = tuple[int, tuple[str, ...], tuple[str, ...]]

@@ -23,7 +23,7 @@ from lrdecay_cli.domain.change import (
 )
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report
-from lrdecay_cli.domain.spelling import as_key
+from lrdecay_cli.text.spelling import as_key
 
 
 class Comparison(msgspec.Struct, frozen=True):

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from lrdecay_cli.analysis.naming.ordering import natural
-from lrdecay_cli.analysis.naming.patterns import Universe
 from lrdecay_cli.domain.change import ASPECTS, Change, FoldedChange
 from lrdecay_cli.domain.report import Column, Table
+from lrdecay_cli.text.name_patterns import Universe
+from lrdecay_cli.text.ordering import natural
 
 # Before and after by aspect: all that changed about a parameter.
 _Profile = dict[str, tuple[Any, Any]]

@@ -7,17 +7,17 @@ from contextlib import suppress
 
 import msgspec
 
-from lrdecay_cli.analysis.agreement import differing_numbers
 from lrdecay_cli.analysis.inspecting.views import is_numbered
-from lrdecay_cli.analysis.naming.patterns import Universe
 from lrdecay_cli.analysis.selection import Entry, entries
-from lrdecay_cli.decay.constructors import ConstructorRules, is_known, rules_of
-from lrdecay_cli.decay.constructors.facts import Subject, constructor_name, is_wrapped, subjects_of
-from lrdecay_cli.decay.constructors.mmpretrain_layer_decay import OBSERVED_DEPTH
+from lrdecay_cli.analysis.verification import differing_numbers
+from lrdecay_cli.constructors import ConstructorRules, is_known, rules_of
+from lrdecay_cli.constructors.facts import Subject, constructor_name, is_wrapped, subjects_of
+from lrdecay_cli.constructors.mmpretrain_layer_decay import OBSERVED_DEPTH
 from lrdecay_cli.decay.errors import DecayError
-from lrdecay_cli.domain.explanation import Certainty, Considered, Explanation, Numbers
+from lrdecay_cli.domain.explanation import Certainty, Explanation, Numbers, RuleTrace
 from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, GroupMap, ParameterGroup
 from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.text.name_patterns import Universe
 
 EXACT = "equal to the real group, bit for bit"
 
@@ -73,7 +73,7 @@ class Explainer:
 
     def _considered(
         self, entry: Entry, state: str, subject: Subject | None, provenance: Provenance | None
-    ) -> Iterator[Considered]:
+    ) -> Iterator[RuleTrace]:
         rules = self._rules
         if isinstance(entry.parameter, Duplicate):
             yield _state("another name of the same tensor", f"{entry.parameter.of} is its first name{self._skipped()}")
@@ -140,8 +140,8 @@ class Explainer:
         )
 
 
-def _state(rule: str, reason: str) -> Considered:
-    return Considered(("state",), rule, "applies", reason)
+def _state(rule: str, reason: str) -> RuleTrace:
+    return RuleTrace(("state",), rule, "applies", reason)
 
 
 def _shared(explanation: Explanation) -> bytes:

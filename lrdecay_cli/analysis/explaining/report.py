@@ -14,8 +14,8 @@ from lrdecay_cli.analysis.explaining.tables import (
 )
 from lrdecay_cli.analysis.explaining.why_not import why_not
 from lrdecay_cli.analysis.selection import Entry, select
-from lrdecay_cli.decay.constructors import is_known
-from lrdecay_cli.decay.constructors.custom_keys import KeyMatches, custom_key_matches
+from lrdecay_cli.constructors import is_known
+from lrdecay_cli.constructors.custom_keys import KeyMatches, custom_key_matches
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import (
     EXPLANATION_SCHEMA_VERSION,

@@ -7,8 +7,8 @@ from typing import Any
 
 from lrdecay_cli.analysis.explaining.words import PART_NAMES, outcome_text, step_text
 from lrdecay_cli.analysis.inspecting.views import groups_label
-from lrdecay_cli.decay.constructors import is_known
-from lrdecay_cli.domain.explanation import Considered, Explanation, Part, WhyNot
+from lrdecay_cli.constructors import is_known
+from lrdecay_cli.domain.explanation import Explanation, Part, RuleTrace, WhyNot
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Column, Table
 
@@ -73,7 +73,7 @@ def _title(patterns: Sequence[str], parameters: Sequence[str], groups: Sequence[
 
 def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, str]]:
     """What is told about: the number, the rule, what became of it; number by number in the order of the constructor."""
-    sections: dict[tuple[Part, ...], list[Considered]] = {}
+    sections: dict[tuple[Part, ...], list[RuleTrace]] = {}
     for considered in explanation.considered:
         sections.setdefault(considered.about, []).append(considered)
     several = [about for about in sections if len(about) > 1]
@@ -95,7 +95,7 @@ def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, 
     yield "certainty", explanation.certainty, explanation.certainty_reason
 
 
-def _worth_telling(section: Sequence[Considered], verbose: bool) -> Iterator[Considered]:
+def _worth_telling(section: Sequence[RuleTrace], verbose: bool) -> Iterator[RuleTrace]:
     """All of them, but several keys that are not in the name as one, unless they are asked for."""
     keys = [one for one in section if one.rule.startswith("custom_keys[")]
     absent = [one for one in keys if one.outcome == "no match"]
@@ -103,7 +103,7 @@ def _worth_telling(section: Sequence[Considered], verbose: bool) -> Iterator[Con
     yield from (one for one in section if one not in hidden)
     if hidden:
         which = "keys" if len(hidden) == len(keys) else "other keys"
-        yield Considered(hidden[0].about, f"{len(hidden)} {which}", "no match", "none of them is in the name")
+        yield RuleTrace(hidden[0].about, f"{len(hidden)} {which}", "no match", "none of them is in the name")
 
 
 def _number(explanation: Explanation, part: str) -> tuple[str, str] | None:

@@ -12,10 +12,10 @@ from lrdecay_cli.analysis.explaining.words import PART_NAMES, outcome_text, step
 from lrdecay_cli.analysis.inspecting.views import is_numbered
 from lrdecay_cli.analysis.selection import Entry
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.explanation import Considered, Explanation, Part, Parting, WhyNot
+from lrdecay_cli.domain.explanation import Divergence, Explanation, Part, RuleTrace, WhyNot
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
-from lrdecay_cli.domain.provenance import Step
-from lrdecay_cli.domain.spelling import did_you_mean
+from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.text.spelling import did_you_mean
 
 _NUMBERS: tuple[Part, ...] = ("layer_id", "lr_scale", "lr", "weight_decay")
 # A tensor that is held twice is looked for under its own name.
@@ -81,7 +81,7 @@ def _common(one: Explanation, other: Explanation) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def _verdict(here: Explanation, partings: Sequence[Parting], group: ParameterGroup) -> str:
+def _verdict(here: Explanation, partings: Sequence[Divergence], group: ParameterGroup) -> str:
     if partings:
         return f"the ways part at the {PART_NAMES[partings[0].about]}: {partings[0].needed}"
     if is_numbered(group):
@@ -91,10 +91,10 @@ def _verdict(here: Explanation, partings: Sequence[Parting], group: ParameterGro
 
 def _partings(
     here: Explanation, there: Explanation, members: Sequence[Explanation], group: ParameterGroup
-) -> Iterator[Parting]:
+) -> Iterator[Divergence]:
     if here.numbers is None or there.numbers is None:
         fate = here.considered[0]
-        yield Parting(
+        yield Divergence(
             "state", "in the group", f"{fate.rule}: {fate.reason}", f"it would have to {_OUTSIDE[here.state]}"
         )
         return
@@ -111,14 +111,14 @@ def _partings(
         yield _of_number(part, here, there, members)
 
 
-def _of_number(part: Part, here: Explanation, there: Explanation, members: Sequence[Explanation]) -> Parting:
+def _of_number(part: Part, here: Explanation, there: Explanation, members: Sequence[Explanation]) -> Divergence:
     theirs, ours = _decider(there, part), _decider(here, part)
     said = _told(here, part)
     met = _met(here, theirs)
     if met is not None and met is not ours:
         said = f"{met.rule}: {outcome_text(met)}; instead {said}"
     needed = _other_number(part, here, members) or _needed(there, here, theirs, ours)
-    return Parting(part, _told(there, part), said, needed)
+    return Divergence(part, _told(there, part), said, needed)
 
 
 def _other_number(part: Part, here: Explanation, members: Sequence[Explanation]) -> str | None:
@@ -135,7 +135,7 @@ def _other_number(part: Part, here: Explanation, members: Sequence[Explanation])
     return None
 
 
-def _needed(there: Explanation, here: Explanation, theirs: Considered | None, ours: Considered | None) -> str:
+def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, ours: RuleTrace | None) -> str:
     """What would have to be otherwise about the parameter or the config."""
     if here.provenance is None or there.provenance is None:
         return "not known: the numbers were observed only"
@@ -151,12 +151,12 @@ def _needed(there: Explanation, here: Explanation, theirs: Considered | None, ou
     return f"it would have to {theirs.condition}"
 
 
-def _met(here: Explanation, theirs: Considered | None) -> Considered | None:
+def _met(here: Explanation, theirs: RuleTrace | None) -> RuleTrace | None:
     """What became here of the rule that decides for the members."""
     return next((one for one in here.considered if theirs is not None and one.rule == theirs.rule), None)
 
 
-def _decider(explanation: Explanation, part: Part) -> Considered | None:
+def _decider(explanation: Explanation, part: Part) -> RuleTrace | None:
     applying = [one for one in explanation.considered if one.outcome == "applies" and part in one.about]
     return applying[-1] if applying else None
 
@@ -166,8 +166,8 @@ def _rule(explanation: Explanation, part: Part) -> str | None:
     return decider.rule if decider else None
 
 
-def _step(explanation: Explanation, part: Part) -> Step | None:
-    step: Step | None = getattr(explanation.provenance, part, None)
+def _step(explanation: Explanation, part: Part) -> Formula | None:
+    step: Formula | None = getattr(explanation.provenance, part, None)
     return step
 
 

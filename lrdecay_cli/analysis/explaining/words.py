@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lrdecay_cli.domain.explanation import Considered, Part
-from lrdecay_cli.domain.provenance import Step
+from lrdecay_cli.domain.explanation import Part, RuleTrace
+from lrdecay_cli.domain.provenance import Formula
 
 PART_NAMES: dict[Part, str] = {
     "layer_id": "layer id",
@@ -15,13 +15,13 @@ PART_NAMES: dict[Part, str] = {
 }
 
 
-def step_text(step: Step) -> str:
+def step_text(step: Formula) -> str:
     """The formula with its result: ``3 + 7 // 3 = 5``; a formula that is its own result stands alone."""
     result = repr(step.result)
     return result if step.formula == result else f"{step.formula} = {result}"
 
 
-def outcome_text(considered: Considered, number: str = "") -> str:
+def outcome_text(considered: RuleTrace, number: str = "") -> str:
     """What became of a rule and why, with the number that it gives: ``applies: it has one dimension → 0.0``."""
     reason = considered.reason
     if considered.about == ("state",):

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from lrdecay_cli.analysis.agreement import disagreements
 from lrdecay_cli.analysis.checkpoints import checkpoint_facts, checkpoint_notes
 from lrdecay_cli.analysis.inspecting import module_tree, views
-from lrdecay_cli.analysis.naming.ordering import natural
-from lrdecay_cli.analysis.naming.patterns import fold_names
 from lrdecay_cli.analysis.selection import Entry, entries, select
-from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.analysis.verification import disagreements
+from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Column, Note, Report, Table
-from lrdecay_cli.domain.spelling import as_key, not_one_of
+from lrdecay_cli.text.name_patterns import fold_names
+from lrdecay_cli.text.ordering import natural
+from lrdecay_cli.text.spelling import as_key
 
 VIEWS: dict[str, tuple[tuple[Column, ...], Callable[[GroupMap, Sequence[Entry]], Table]]] = {
     "group": (views.GROUP_COLUMNS, views.by_group),

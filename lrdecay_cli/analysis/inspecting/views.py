@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from lrdecay_cli.analysis.naming.patterns import fold_names
 from lrdecay_cli.analysis.selection import Entry
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.domain.report import Column, Table
+from lrdecay_cli.text.name_patterns import fold_names
 
 LAYER = Column("layer_id", "layer", "integer")
 SCALE = Column("lr_scale", "lr scale", "scale", vital=True)

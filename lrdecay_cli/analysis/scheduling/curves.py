@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from lrdecay_cli.analysis.naming.patterns import Universe
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.domain.schedule import Curve, Moments, Series
+from lrdecay_cli.text.name_patterns import Universe
 
 # A name that a map makes up where the constructor gave none.
 _NUMBERED = re.compile(r"(.*\.)?group_\d+$")

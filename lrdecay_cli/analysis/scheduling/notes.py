@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lrdecay_cli.analysis.old_style import old_style_note
+from lrdecay_cli.analysis.mmcv1 import old_style_note
+from lrdecay_cli.analysis.scheduling.crossings import TOLERANCE
 from lrdecay_cli.analysis.scheduling.facts import lifted_by_floor, milestones_not_reached
-from lrdecay_cli.analysis.scheduling.meetings import TOLERANCE
 from lrdecay_cli.domain.report import Note
 from lrdecay_cli.domain.schedule import Curve, LogEntry, Meeting, RunLength, RunScheduler, Schedule, TrainingPlan
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lrdecay_cli import __version__
+from lrdecay_cli.analysis.scheduling.crossings import meetings
 from lrdecay_cli.analysis.scheduling.curves import curves, moments
-from lrdecay_cli.analysis.scheduling.meetings import meetings
 from lrdecay_cli.analysis.scheduling.sampling import sampled
 from lrdecay_cli.domain.group_map import GroupMap, Tool
 from lrdecay_cli.domain.schedule import SCHEDULE_SCHEMA_VERSION, LogEntry, Run, RunLength, Schedule, TrainingPlan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lrdecay_cli.decay.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY
+from lrdecay_cli.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Option
 

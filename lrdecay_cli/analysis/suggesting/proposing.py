@@ -9,12 +9,12 @@ import msgspec
 
 from lrdecay_cli.analysis.standing import parameter_names
 from lrdecay_cli.analysis.suggesting.present_options import present_options
-from lrdecay_cli.decay import BACKBONE_PREFIX, Family, find_family
-from lrdecay_cli.decay.constructors.facts import (
+from lrdecay_cli.constructors.facts import (
     LRDECAY_LAYER_DECAY,
     MMDET_LAYER_DECAY,
     MMPRETRAIN_LAYER_DECAY,
 )
+from lrdecay_cli.decay import BACKBONE_PREFIX, Family, find_family
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Proposal

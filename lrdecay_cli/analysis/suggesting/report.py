@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.analysis.comparing.report import comparison
 from lrdecay_cli.analysis.inspecting.report import inspection
-from lrdecay_cli.analysis.naming.patterns import fold_names
-from lrdecay_cli.analysis.old_style import old_style_note
+from lrdecay_cli.analysis.mmcv1 import old_style_note
 from lrdecay_cli.analysis.standing import parameter_names
 from lrdecay_cli.analysis.suggesting.present_options import never_read, told_options
 from lrdecay_cli.analysis.suggesting.proposing import backbone_prefix
-from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
-from lrdecay_cli.decay.mmcv_style import mmcv_style_keys
+from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report, Table
 from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Layer, Proposal, Suggestion
+from lrdecay_cli.files.mmcv1 import mmcv_style_keys
+from lrdecay_cli.text.name_patterns import fold_names
 
 
 def suggestion_report(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str, *, lazy: bool) -> Report:

@@ -13,13 +13,13 @@ from lrdecay_cli.decay.depths import blocks_per_stage
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
 from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head, with_the_stem
 from lrdecay_cli.decay.options import DecayType
-from lrdecay_cli.domain.provenance import Step
+from lrdecay_cli.domain.provenance import Formula
 
 TOKENS = ("cls_token", "mask_token", "pos_embed")
 STAGES = 4
 
 
-def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
+def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
     """Layer id by block: three blocks of the long third stage share one, every other stage is one.
 
     Raises:
@@ -29,30 +29,32 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     parts = own.split(".")
     # No dot behind the module names here, since mmdet has none: backbone.stages_extra.1.2 is a stage to it.
     if own in TOKENS:
-        return Step(f"{name} -> 0", "0", 0)
+        return Formula(f"{name} -> 0", "0", 0)
     if own.startswith("downsample_layers"):
         stage = index_part(name, parts, 1, "stage")
         pattern = f"{prefix}{parts[0]}.{stage}"
         if stage in _DOWNSAMPLE_IDS:
-            return Step(f"{pattern} -> {_DOWNSAMPLE_IDS[stage]}", f"{_DOWNSAMPLE_IDS[stage]}", _DOWNSAMPLE_IDS[stage])
+            return Formula(
+                f"{pattern} -> {_DOWNSAMPLE_IDS[stage]}", f"{_DOWNSAMPLE_IDS[stage]}", _DOWNSAMPLE_IDS[stage]
+            )
         if stage == STAGES - 1:
-            return Step(f"{pattern} -> num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
+            return Formula(f"{pattern} -> num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
         raise outside(name, "stage", stage, STAGES)
     if own.startswith("stages"):
         stage = index_part(name, parts, 1, "stage")
         block = index_part(name, parts, 2, "block")
         pattern = f"{prefix}{parts[0]}.{stage}.<block>"
         if stage in (0, 1):
-            return Step(f"{pattern} -> {stage + 1}", f"{stage + 1}", stage + 1)
+            return Formula(f"{pattern} -> {stage + 1}", f"{stage + 1}", stage + 1)
         if stage == 2:
-            return Step(f"{pattern} -> 3 + block // 3", f"3 + {block} // 3", 3 + block // 3, {"block": block})
+            return Formula(f"{pattern} -> 3 + block // 3", f"3 + {block} // 3", 3 + block // 3, {"block": block})
         if stage == STAGES - 1:
-            return Step(f"{pattern} -> num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
+            return Formula(f"{pattern} -> num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
         raise outside(name, "stage", stage, STAGES)
     return with_the_head(num_layers)
 
 
-def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
+def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
     """Layer id by stage: all downsampling with the stem, then one id a stage.
 
     Raises:
@@ -61,13 +63,13 @@ def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
     if own in TOKENS:
-        return Step(f"{name} -> 0", "0", 0)
+        return Formula(f"{name} -> 0", "0", 0)
     if own.startswith("downsample_layers"):
-        return Step(f"{prefix}{parts[0]} -> 0", "0", 0)
+        return Formula(f"{prefix}{parts[0]} -> 0", "0", 0)
     if own.startswith("stages"):
         stage = index_part(name, parts, 1, "stage")
-        return Step(f"{prefix}{parts[0]}.<stage> -> stage + 1", f"{stage} + 1", stage + 1, {"stage": stage})
-    return Step(
+        return Formula(f"{prefix}{parts[0]}.<stage> -> stage + 1", f"{stage} + 1", stage + 1, {"stage": stage})
+    return Formula(
         "everything else -> (num_layers + 2) - 1",
         f"({num_layers} + 2) - 1",
         (num_layers + 2) - 1,
@@ -83,18 +85,20 @@ def _depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
     return blocks_per_stage(names, rf"{re.escape(prefix)}stages\.(\d+)\.(\d+)\.")
 
 
-def placement(name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str) -> Step | None:
+def placement(
+    name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
+) -> Formula | None:
     """``norm<i>``, behind stage i, has the id of that stage's last block. mmdet trains it with the head."""
     found = re.match(rf"{re.escape(prefix)}norm(\d+)\.", name, re.ASCII)
     stage = int(found.group(1)) if found else -1
     if not 0 <= stage < len(depths):
         return with_the_stem(name, prefix)
     if decay_type == "stage_wise":
-        return Step(f"{prefix}norm<stage> -> stage + 1", f"{stage} + 1", stage + 1, {"stage": stage})
+        return Formula(f"{prefix}norm<stage> -> stage + 1", f"{stage} + 1", stage + 1, {"stage": stage})
     last_block = depths[stage] - 1
     of_block = layer_wise(f"{prefix}stages.{stage}.{last_block}", num_layers, depths, prefix)
     rule = f"{prefix}norm{stage} -> {of_block.rule.rpartition(' -> ')[2]}"
-    return Step(rule, of_block.formula, of_block.result, of_block.inputs)
+    return Formula(rule, of_block.formula, of_block.result, of_block.inputs)
 
 
 def _fitting_num_layers(depths: tuple[int, ...]) -> int:

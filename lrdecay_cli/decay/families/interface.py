@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lrdecay_cli.decay.options import DecayType
-from lrdecay_cli.domain.provenance import Step
+from lrdecay_cli.domain.provenance import Formula
 
 BACKBONE_PREFIX = "backbone."
 
@@ -22,7 +22,9 @@ class LayerRule(Protocol):
         DecayError: the name belongs to the family's blocks, but has no place among them.
     """
 
-    def __call__(self, name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
+    def __call__(
+        self, name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX
+    ) -> Formula:
         """Layer id from 0 (the stem) to ``num_layers + 1`` (everything that is not the backbone's)."""
         ...
 
@@ -32,7 +34,7 @@ class Placement(Protocol):
 
     def __call__(
         self, name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
-    ) -> Step | None:
+    ) -> Formula | None:
         """The step for such a parameter, None for one about which the layer rule decides."""
         ...
 

@@ -13,7 +13,7 @@ from lrdecay_cli.decay.depths import blocks_per_stage
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
 from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head
 from lrdecay_cli.decay.options import DecayType
-from lrdecay_cli.domain.provenance import Step
+from lrdecay_cli.domain.provenance import Formula
 
 STAGES = 4
 
@@ -38,14 +38,14 @@ CLASSES = ClassNames(
 )
 
 
-def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
+def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
     """Layer id by block: some blocks of the second and of the third stage share one, every other stage is one.
 
     Raises:
         DecayError: a stage or block that ``depths`` does not have, or a block index that is missing or no integer.
     """
     found = _stage(name, num_layers, depths, prefix)
-    if isinstance(found, Step):
+    if isinstance(found, Formula):
         return found
     stage, parts = found
     block = index_part(name, parts, 1, "block")
@@ -54,38 +54,40 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     before = sum(_ids(depths)[:stage])
     pattern = f"{prefix}layer{stage + 1}.<block>"
     if stage not in (1, 2):
-        return Step(f"{pattern} -> {before + 1}", f"{before + 1}", before + 1)
+        return Formula(f"{pattern} -> {before + 1}", f"{before + 1}", before + 1)
     shared = _blocks_per_id(depths)[stage - 1]
     rule, formula = f"{pattern} -> {before + 1} + block // {shared}", f"{before + 1} + {block} // {shared}"
-    return Step(rule, formula, before + 1 + block // shared, {"block": block})
+    return Formula(rule, formula, before + 1 + block // shared, {"block": block})
 
 
-def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
+def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
     """Layer id by stage, the stem first.
 
     Raises:
         DecayError: a stage that ``depths`` does not have.
     """
     found = _stage(name, num_layers, depths, prefix)
-    if isinstance(found, Step):
+    if isinstance(found, Formula):
         return found
     stage, _ = found
-    return Step(f"{prefix}layer{stage + 1} -> {stage + 1}", f"{stage + 1}", stage + 1)
+    return Formula(f"{prefix}layer{stage + 1} -> {stage + 1}", f"{stage + 1}", stage + 1)
 
 
-def placement(name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str) -> Step | None:
+def placement(
+    name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
+) -> Formula | None:
     """The classifier that torchvision's and timm's ResNets bring along goes with the head, not with the stem."""
     return with_the_head(num_layers) if name.startswith(f"{prefix}fc.") else None
 
 
-def _stage(name: str, num_layers: int, depths: tuple[int, ...], prefix: str) -> tuple[int, list[str]] | Step:
+def _stage(name: str, num_layers: int, depths: tuple[int, ...], prefix: str) -> tuple[int, list[str]] | Formula:
     """Stage from 0 and the name in parts; the step itself for a name that is in no stage."""
     if not name.startswith(prefix):
         return with_the_head(num_layers)
     parts = name.removeprefix(prefix).split(".")
     found = re.fullmatch(r"layer(\d+)", parts[0], re.ASCII)
     if not found:
-        return Step(f"{prefix}{parts[0]} -> 0", "0", 0)
+        return Formula(f"{prefix}{parts[0]} -> 0", "0", 0)
     stage = int(found.group(1)) - 1
     if not 0 <= stage < len(depths):
         raise outside(name, "stage", stage + 1, len(depths), first=1)

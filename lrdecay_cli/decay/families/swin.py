@@ -16,10 +16,10 @@ from lrdecay_cli.decay.depths import blocks_per_stage
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
 from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head, with_the_stem
 from lrdecay_cli.decay.options import DecayType
-from lrdecay_cli.domain.provenance import Step
+from lrdecay_cli.domain.provenance import Formula
 
 
-def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
+def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
     """Layer id by block, counted through the stages; a stage's downsampling shares the id of its last block.
 
     Raises:
@@ -29,7 +29,7 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     return _layer_id(name, num_layers, depths, prefix)
 
 
-def layer_wise_v2(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
+def layer_wise_v2(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
     """Like :func:`layer_wise`, but a stage's downsampling shares the id of the last block of the stage before.
 
     Raises:
@@ -38,7 +38,7 @@ def layer_wise_v2(name: str, num_layers: int, depths: tuple[int, ...] = (), pref
     return _layer_id(name, num_layers, depths, prefix, downsample="before")
 
 
-def layer_wise_timm(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
+def layer_wise_timm(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
     """Like :func:`layer_wise`, but a stage's downsampling shares the id of the stage's first block.
 
     Raises:
@@ -55,12 +55,12 @@ def _layer_id(
     *,
     stages: str = "stages",
     downsample: Literal["after", "before", "behind"] = "after",
-) -> Step:
+) -> Formula:
     """``downsample``: with the last block of its stage, with that of the stage before, or with its stage's first."""
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
     if own.startswith("patch_embed"):
-        return Step(f"{prefix}patch_embed* -> 0", "0", 0)
+        return Formula(f"{prefix}patch_embed* -> 0", "0", 0)
     if parts[0] != stages:
         return with_the_head(num_layers)
     stage = index_part(name, parts, 1, "stage")
@@ -77,7 +77,7 @@ def _layer_id(
     if not 0 <= block < depths[stage]:
         raise outside(name, "block", block, depths[stage])
     before = sum(depths[:stage])
-    return Step(
+    return Formula(
         f"{stage_pattern}.{parts[2]}.<block> -> blocks_before + block + 1",
         f"{before} + {block} + 1",
         before + block + 1,
@@ -85,7 +85,9 @@ def _layer_id(
     )
 
 
-def placement(name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str) -> Step | None:
+def placement(
+    name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
+) -> Formula | None:
     """``norm<i>``, behind stage i, goes with that stage's last block, ``norm`` with the last one of all."""
     found = re.match(rf"{re.escape(prefix)}norm(\d*)\.", name, re.ASCII)
     stage = int(found.group(1) or len(depths) - 1) if found else -1
@@ -94,13 +96,13 @@ def placement(name: str, decay_type: DecayType, num_layers: int, depths: tuple[i
     return _summed(f"{prefix}norm{found.group(1)} -> blocks_so_far", "blocks_so_far", depths[: stage + 1])
 
 
-def _first_block(pattern: str, before: int) -> Step:
-    return Step(f"{pattern} -> blocks_before + 1", f"{before} + 1", before + 1, {"blocks_before": before})
+def _first_block(pattern: str, before: int) -> Formula:
+    return Formula(f"{pattern} -> blocks_before + 1", f"{before} + 1", before + 1, {"blocks_before": before})
 
 
-def _summed(rule: str, symbol: str, depths: tuple[int, ...]) -> Step:
+def _summed(rule: str, symbol: str, depths: tuple[int, ...]) -> Formula:
     blocks = sum(depths)
-    return Step(rule, " + ".join(map(str, depths)) or "0", blocks, {symbol: blocks})
+    return Formula(rule, " + ".join(map(str, depths)) or "0", blocks, {symbol: blocks})
 
 
 def _depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:

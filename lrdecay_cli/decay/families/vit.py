@@ -14,7 +14,7 @@ from lrdecay_cli.decay.depths import blocks_in_a_row
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
 from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head, with_the_stem
 from lrdecay_cli.decay.options import DecayType
-from lrdecay_cli.domain.provenance import Step
+from lrdecay_cli.domain.provenance import Formula
 
 TOKENS = ("cls_token", "pos_embed")
 ROWS = ("layers", "blocks")
@@ -51,7 +51,7 @@ CLASSES = ClassNames(
 )
 
 
-def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Step:
+def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
     """Layer id by block, one each. What is neither stem nor block, such as a mask token, goes with the head.
 
     Raises:
@@ -60,24 +60,26 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
     if own in TOKENS:
-        return Step(f"{name} -> 0", "0", 0)
+        return Formula(f"{name} -> 0", "0", 0)
     if own.startswith("patch_embed"):
-        return Step(f"{prefix}patch_embed* -> 0", "0", 0)
+        return Formula(f"{prefix}patch_embed* -> 0", "0", 0)
     if parts[0] in ROWS:
         block = index_part(name, parts, 1, "block")
         if not 0 <= block < num_layers:
             raise outside(name, "block", block, num_layers)
-        return Step(f"{prefix}{parts[0]}.<block> -> block + 1", f"{block} + 1", block + 1, {"block": block})
+        return Formula(f"{prefix}{parts[0]}.<block> -> block + 1", f"{block} + 1", block + 1, {"block": block})
     return with_the_head(num_layers)
 
 
-def placement(name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str) -> Step | None:
+def placement(
+    name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
+) -> Formula | None:
     """Every token and the norm before the blocks go with the stem, the norms behind the blocks with the last one."""
     module = name.removeprefix(prefix).partition(".")[0] if name.startswith(prefix) else ""
     if module in NORMS_BEFORE:
-        return Step(f"{prefix}{module} -> 0", "0", 0)
+        return Formula(f"{prefix}{module} -> 0", "0", 0)
     if module in NORMS_BEHIND:
-        return Step(f"{prefix}{module} -> num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
+        return Formula(f"{prefix}{module} -> num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
     return with_the_stem(name, prefix)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lrdecay_cli.domain.change import Difference
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
-from lrdecay_cli.domain.provenance import Provenance, Step
+from lrdecay_cli.domain.provenance import Formula, Provenance
 from lrdecay_cli.domain.report import Column, Report, Table
 from lrdecay_cli.formats.html_page.values import OVER, full, is_number, lowest_scale, ramp, shape
 from lrdecay_cli.formats.numbers import NOTHING, cell_text, printable
@@ -171,7 +171,7 @@ def _numbers(provenance: Provenance | None, steps: dict[tuple[Any, ...], int]) -
     return tuple(_NO_STEP if step is None else steps.setdefault(_step(step), len(steps)) for step in way)
 
 
-def _step(step: Step) -> tuple[Any, ...]:
+def _step(step: Formula) -> tuple[Any, ...]:
     inputs = ", ".join(f"{printable(name)} = {value!r}" for name, value in step.inputs.items())
     return printable(step.rule), printable(step.formula), step.result, full(step.result), inputs
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.spelling import meant
 from lrdecay_cli.openmmlab.failures.unknown_types import key_of_type
+from lrdecay_cli.text.spelling import meant
 
 _REFUSING = re.compile(r"(?P<name>\w+)(?:\.__init__)?\(\)")
 _KEYWORD = re.compile(r"unexpected keyword argument '(?P<name>\w+)'")
@@ -51,13 +51,11 @@ def refused_keyword(error: BaseException | None) -> str:
     return found["name"] if found else ""
 
 
-def unknown_option(
-    error: BaseException, kind: object, config: Any, where: str, *, settled: bool
-) -> LrdecayError | None:
+def unknown_option(error: BaseException, kind: object, config: Any, where: str, *, final: bool) -> LrdecayError | None:
     """The error for options that ``kind``, which was being built, does not take; None if they are not the config's.
 
     What is inherited from a base goes on to hold for another type: where nothing is spelled alike, that is said.
-    ``settled`` is that of the error, see :class:`lrdecay_cli.domain.errors.LrdecayError`.
+    ``final`` is that of the error, see :class:`lrdecay_cli.domain.errors.LrdecayError`.
     """
     option = refused_keyword(error)
     if not option or not isinstance(kind, type):
@@ -85,7 +83,7 @@ def unknown_option(
         it, it_is = ("it", "it is") if len(unknown) == 1 else ("them", "they are")
         anew = f"write {inner}=dict(_delete_=True, type={kind.__name__!r}, ...)"
         remedy = f"leave {it} out; where {it_is} a base's, {anew}"
-    return LrdecayError(f"{listed} {said} of {of}", where=where, remedy=remedy, settled=settled)
+    return LrdecayError(f"{listed} {said} of {of}", where=where, remedy=remedy, final=final)
 
 
 def _at(config: Any, key: str) -> Any:

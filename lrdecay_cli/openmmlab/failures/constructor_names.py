@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 
-from lrdecay_cli.decay.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY, MMPRETRAIN_LAYER_DECAY
-from lrdecay_cli.domain.spelling import nearest
+from lrdecay_cli.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY, MMPRETRAIN_LAYER_DECAY
+from lrdecay_cli.text.spelling import nearest
 
 REGISTRIES = ("optimizer wrapper constructor", "optimizer constructor")
 """What mmengine calls this registry, and what MMDetection calls its own."""

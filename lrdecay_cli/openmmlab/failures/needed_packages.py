@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lrdecay_cli.domain.printing import said_by
+from lrdecay_cli.text.printing import said_by
 
 # Bounds within which mmdet 3.3, mmpretrain 1.2 and mmengine 0.10 work: newer releases dropped what they import.
 _KNOWN_VERSIONS = {

@@ -10,9 +10,9 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS, Registry
 
+from lrdecay_cli.constructors import CONSTRUCTORS
+from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.decay.constructor_options import ELSEWHERE, OPTIONS
-from lrdecay_cli.decay.constructors import CONSTRUCTORS
-from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.failures.class_options import WRAPPER_OPTIONS, Taken, refused_keyword, taken_by
 from lrdecay_cli.openmmlab.plain_values import type_name
@@ -36,7 +36,7 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
             f"{', '.join(_decay_multipliers(given))} has no weight decay to multiply",
             where=where,
             remedy="set optim_wrapper.optimizer.weight_decay",
-            settled=True,
+            final=True,
         )
     lacking = _LACKING.search(error.problem)
     if lacking and (like := difflib.get_close_matches(lacking["name"], list(map(str, given)), n=1, cutoff=0.75)):
@@ -78,7 +78,7 @@ def misplaced_options(error: LrdecayError, config: Config, where: str) -> Lrdeca
         problem, remedy = f"{wrong} is in the wrong place", f"move it to {right}"
     else:
         problem, remedy = f"{', '.join(misplaced)} are in the wrong place", f"move {remedy}"
-    return LrdecayError(problem, where=where, remedy=remedy, settled=True)
+    return LrdecayError(problem, where=where, remedy=remedy, final=True)
 
 
 def _misplaced(

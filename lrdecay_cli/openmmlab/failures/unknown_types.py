@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.spelling import nearest
 from lrdecay_cli.openmmlab.failures.constructor_names import REGISTRIES, meant_constructor
-from lrdecay_cli.openmmlab.starting.lazy_modules import is_put_off
-from lrdecay_cli.openmmlab.starting.quick_imports import REGISTERING
+from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import is_put_off
+from lrdecay_cli.openmmlab.lazy_imports.quick_imports import REGISTERING
+from lrdecay_cli.text.spelling import nearest
 
 _RENAMED = {"mmcls": "mmpretrain", "mmselfsup": "mmpretrain"}
 
@@ -42,7 +42,7 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
         f"unknown {registry} {name!r}{at} (registry scope {scope})",
         where=where,
         remedy=remedy,
-        settled=_all_registered(name, scope, registry, config, near=here is not None),
+        final=_all_registered(name, scope, registry, config, near=here is not None),
     )
 
 

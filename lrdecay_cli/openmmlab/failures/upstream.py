@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.printing import said_by
 from lrdecay_cli.files.config_path import find_config
+from lrdecay_cli.text.printing import said_by
 
 _MACHINE = ("out of memory", "can't allocate", "cannot allocate", "too many open files", "no space left")
 
@@ -31,7 +31,7 @@ def upstream_faults_told(config: str, cfg_options: Sequence[str], device: str) -
             where=error.where,
             remedy=f"broken as {package} ships it",
             status="broken upstream",
-            settled=error.settled,
+            final=error.final,
         ) from error.__cause__
 
 

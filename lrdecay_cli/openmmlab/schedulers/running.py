@@ -19,12 +19,12 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.schedule import Run, RunLength, RunScheduler, Series, Track
 from lrdecay_cli.openmmlab.building import training_scope
+from lrdecay_cli.openmmlab.lazy_imports.quiet import quiet_stack
 from lrdecay_cli.openmmlab.plain_values import plain, type_name
 from lrdecay_cli.openmmlab.schedulers.building import Built, build_schedulers
 from lrdecay_cli.openmmlab.schedulers.stand_in_optimizers import StandInOptimizer
 from lrdecay_cli.openmmlab.schedulers.stepping import Stepper, drive
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig
-from lrdecay_cli.openmmlab.starting.quiet import quiet_stack
 
 # Settings that a scheduler's record tells in fields of their own.
 _TOLD = {"type", "by_epoch", "begin", "end", "convert_to_iter_based", "param_name", "verbose", "_scope_"}

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.map_facts import is_foreign
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count, verb
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all tensors that are not the model's."""
-    foreign = [parameter for _, parameter in subject.group_map.grouped() if is_foreign(parameter.name)]
+    foreign = [parameter for _, parameter in context.group_map.grouped() if is_foreign(parameter.name)]
     if not foreign:
         return
     yield Fault(

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count, verb
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all frozen parameters in groups."""
-    frozen = [parameter for _, parameter in subject.group_map.grouped() if not parameter.requires_grad]
+    frozen = [parameter for _, parameter in context.group_map.grouped() if not parameter.requires_grad]
     if not frozen:
         return
     yield Fault(

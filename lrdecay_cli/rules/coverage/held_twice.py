@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count, verb
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all tensors that are duplicates of their own name."""
-    again = Counter(duplicate.name for duplicate in subject.group_map.duplicates if duplicate.name == duplicate.of)
+    again = Counter(duplicate.name for duplicate in context.group_map.duplicates if duplicate.name == duplicate.of)
     if not again:
         return
     most = max(again.values()) + 1

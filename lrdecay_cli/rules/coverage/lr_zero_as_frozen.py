@@ -12,25 +12,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.domain.group_map import GroupedParameter
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import count, verb
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each custom key that sets the lr to 0, and one for all that is 0 without a key."""
-    trainable = [(group, parameter) for group, parameter in subject.group_map.grouped() if parameter.requires_grad]
-    if all(subject.starting_lr(group) == 0 for group, _ in trainable):
+    trainable = [(group, parameter) for group, parameter in context.group_map.grouped() if parameter.requires_grad]
+    if all(context.starting_lr(group) == 0 for group, _ in trainable):
         return
     by_key: dict[str | None, list[GroupedParameter]] = {}
     for group, parameter in trainable:
-        if subject.starting_lr(group) == 0:
-            key, mult = subject.custom_lr_mult(parameter.name) or (None, 1)
+        if context.starting_lr(group) == 0:
+            key, mult = context.custom_lr_mult(parameter.name) or (None, 1)
             by_key.setdefault(key if mult == 0 else None, []).append(parameter)
     for key, parameters in by_key.items():
         yield Fault(
             f"{count(len(parameters), 'trainable tensor')} with {count(sum(p.numel for p in parameters), 'parameter')}"
-            f" {verb(len(parameters), 'has', 'have')} lr 0{_statistics(subject, parameters)}",
+            f" {verb(len(parameters), 'has', 'have')} lr 0{_statistics(context, parameters)}",
             f"freeze {verb(len(parameters), 'it', 'them')}: requires_grad=False, or frozen_stages where the backbone"
             " has it" + (f", in place of lr_mult=0 for {key!r}" if key is not None else ""),
             parameters=[parameter.name for parameter in parameters],
@@ -38,9 +38,9 @@ def check(subject: Subject) -> Iterator[Fault]:
         )
 
 
-def _statistics(subject: Subject, parameters: list[GroupedParameter]) -> str:
+def _statistics(context: RuleContext, parameters: list[GroupedParameter]) -> str:
     modules = {parameter.name.rpartition(".")[0] for parameter in parameters}
-    owners = [subject.group_map.modules[path] for path in modules if path in subject.group_map.modules]
+    owners = [context.group_map.modules[path] for path in modules if path in context.group_map.modules]
     norms = sum("norm" in owner.traits and "BatchNorm" in owner.type for owner in owners)
     return f", and the statistics of {count(norms, 'batch norm')} still move" if norms else ""
 

@@ -11,22 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count, verb
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all parameters that are missing."""
-    missing = subject.group_map.missing
+    missing = context.group_map.missing
     if not missing:
         return
     elements = sum(parameter.numel for parameter in missing)
-    trainable = elements + sum(p.numel for _, p in subject.group_map.grouped() if p.requires_grad)
+    trainable = elements + sum(p.numel for _, p in context.group_map.grouped() if p.requires_grad)
     share = f" with {100 * elements / trainable:.2g}% of the trainable parameters" if trainable else ""
     yield Fault(
         f"{count(len(missing), 'trainable tensor')}{share} {verb(len(missing), 'is', 'are')} in no parameter group",
-        f"let {subject.constructor_told} put {verb(len(missing), 'it', 'them')} into a group, or freeze what must"
+        f"let {context.constructor_told} put {verb(len(missing), 'it', 'them')} into a group, or freeze what must"
         " not train with requires_grad=False",
         parameters=[parameter.name for parameter in missing],
     )

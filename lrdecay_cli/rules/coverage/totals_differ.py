@@ -14,18 +14,18 @@ from collections.abc import Iterator
 import msgspec
 
 from lrdecay_cli.domain.group_map import GroupMap, Totals
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.map_facts import is_foreign
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count, verb
 
 _REMEDY = "export the map anew: lrdecay inspect CONFIG --format json"
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """A fault each for names, sizes and totals that do not add up."""
-    group_map = subject.group_map
-    parameters = [entry.parameter for entry in subject.entries.values() if not is_foreign(entry.parameter.name)]
+    group_map = context.group_map
+    parameters = [entry.parameter for entry in context.entries.values() if not is_foreign(entry.parameter.name)]
     accounted = {*(p.name for p in parameters), *(duplicate.name for duplicate in group_map.duplicates)}
     registered = {
         f"{path}.{name}" if path else name for path, module in group_map.modules.items() for name in module.parameters

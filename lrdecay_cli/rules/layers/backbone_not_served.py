@@ -11,41 +11,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY
 from lrdecay_cli.decay import BACKBONE_PREFIX
-from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
+from lrdecay_cli.rules.context import OURS, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import OURS, Subject
 from lrdecay_cli.rules.wording import count, rate, span
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all blocks, where they train with the head or cannot be told apart."""
-    if subject.constructor == MMDET_LAYER_DECAY and len(subject.depths) == 1 and subject.depths[0] > 1:
-        yield _all_alike(subject)
-    if subject.prefix != BACKBONE_PREFIX or not subject.decay_reaches_no_block:
+    if context.constructor == MMDET_LAYER_DECAY and len(context.depths) == 1 and context.depths[0] > 1:
+        yield _all_alike(context)
+    if context.prefix != BACKBONE_PREFIX or not context.decay_reaches_no_block:
         return
-    backbone = subject.backbone
+    backbone = context.backbone
     held = [one for row in backbone.blocks.values() for one in row] or backbone.held
-    kind = subject.group_map.model.backbone or "backbone"
+    kind = context.group_map.model.backbone or "backbone"
     named = (
         f" are called {backbone.block_name(next(iter(backbone.blocks)))} and the like, and" if backbone.blocks else ""
     )
     blocks = f"the {count(len(backbone.blocks), 'block')} of this {kind}" if backbone.blocks else f"this {kind}"
     yield Fault(
         f"{blocks}{named} train at the head's rate, lr scale {rate(backbone.head_scale or 1)}:"
-        f" {subject.constructor_told} knows no layers of such names",
+        f" {context.constructor_told} knows no layers of such names",
         f"use a constructor that knows them, such as {OURS}",
         parameters=[one.name for one in held],
         option="optim_wrapper.constructor",
     )
 
 
-def _all_alike(subject: Subject) -> Fault:
-    held = [one for row in subject.backbone.blocks.values() for one in row]
-    kind = subject.group_map.model.backbone or "backbone"
+def _all_alike(context: RuleContext) -> Fault:
+    held = [one for row in context.backbone.blocks.values() for one in row]
+    kind = context.group_map.model.backbone or "backbone"
     return Fault(
-        f"all {subject.depths[0]} blocks of this {kind} have lr scale {span(one.scale for one in held)}: it has one"
-        f" stage, and {subject.constructor_told} gives the first stage one layer id",
+        f"all {context.depths[0]} blocks of this {kind} have lr scale {span(one.scale for one in held)}: it has one"
+        f" stage, and {context.constructor_told} gives the first stage one layer id",
         f"use a constructor that decays a single stage by its blocks, such as {OURS}",
         parameters=[one.name for one in held],
         option="optim_wrapper.constructor",

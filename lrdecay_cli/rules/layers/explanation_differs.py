@@ -12,17 +12,17 @@ from collections.abc import Iterator
 
 import msgspec
 
-from lrdecay_cli.analysis.agreement import named_disagreements
+from lrdecay_cli.analysis.verification import named_disagreements
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count, verb
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all parameters, with the first difference."""
     differing: dict[str, str] = {}
-    for name, difference in named_disagreements(subject.group_map):
+    for name, difference in named_disagreements(context.group_map):
         differing.setdefault(name, difference)
     if not differing:
         return

@@ -14,28 +14,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT
+from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.rules.backbone import Backbone, Held
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.our_constructor import in_its_place
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import count, rate, span, verb
 
 _NORM = re.compile(r"(?:^|[._])(?:norm|ln)\d*\.(?:weight|bias)$", re.ASCII)
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all parameters outside the blocks that are at the head's rate."""
-    backbone = subject.backbone
+    backbone = context.backbone
     head = backbone.head_scale
     blocks = [held for row in backbone.blocks.values() for held in row]
     slow = [held for held in blocks if head is not None and held.scale < head and not backbone.at_head(held)]
     # Where nothing says that layers decay, a slow part of the backbone may be meant.
-    if head is None or not slow or (subject.decay_rate is None and len(slow) * 2 < len(backbone.held)):
+    if head is None or not slow or (context.decay_rate is None and len(slow) * 2 < len(backbone.held)):
         return
     fallen = [held for held in backbone.outside_blocks if backbone.at_head(held)]
-    behind = _behind_the_blocks(subject)
-    fallen = [held for held in fallen if held.name not in behind or _is_norm(subject, held)]
+    behind = _behind_the_blocks(context)
+    fallen = [held for held in fallen if held.name not in behind or _is_norm(context, held)]
     named = {_series(held) for held in fallen if not _is_final_norm(backbone, held, behind)}
     fallen = [held for held in fallen if _series(held) in named]
     if not fallen:
@@ -43,18 +43,18 @@ def check(subject: Subject) -> Iterator[Fault]:
     yield Fault(
         f"{count(len(fallen), 'tensor')} of the backbone {verb(len(fallen), 'trains', 'train')} at the head's rate,"
         f" lr scale {rate(head)}; its blocks have {span(held.scale for held in slow)}",
-        _remedy(subject, fallen),
+        _remedy(context, fallen),
         parameters=[held.name for held in fallen],
-        option=f"{PARAMWISE}.custom_keys" if subject.constructor == MMENGINE_DEFAULT else "optim_wrapper.constructor",
+        option=f"{PARAMWISE}.custom_keys" if context.constructor == MMENGINE_DEFAULT else "optim_wrapper.constructor",
     )
 
 
-def _behind_the_blocks(subject: Subject) -> set[str]:
+def _behind_the_blocks(context: RuleContext) -> set[str]:
     """Names that the backbone registers behind its blocks; the norms, where a checkpoint does not tell the order."""
-    held = subject.backbone.held
-    if not subject.group_map.modules:
-        return {one.name for one in held if _is_norm(subject, one)}
-    places = [place for place, one in enumerate(held) if one.block and one.block.series == subject.backbone.main_series]
+    held = context.backbone.held
+    if not context.group_map.modules:
+        return {one.name for one in held if _is_norm(context, one)}
+    places = [place for place, one in enumerate(held) if one.block and one.block.series == context.backbone.main_series]
     return {one.name for one in held[places[-1] + 1 :]}
 
 
@@ -63,8 +63,8 @@ def _series(held: Held) -> str:
     return held.block.series if held.block else held.name
 
 
-def _is_norm(subject: Subject, held: Held) -> bool:
-    module = subject.module(held.name)
+def _is_norm(context: RuleContext, held: Held) -> bool:
+    module = context.module(held.name)
     return "norm" in module.traits if module else _NORM.search(held.name) is not None
 
 
@@ -81,12 +81,12 @@ def _stages(backbone: Backbone) -> int:
     return deepest[0] if len(deepest) > 1 else 0
 
 
-def _remedy(subject: Subject, fallen: Sequence[Held]) -> str:
-    if subject.constructor == MMENGINE_DEFAULT:
+def _remedy(context: RuleContext, fallen: Sequence[Held]) -> str:
+    if context.constructor == MMENGINE_DEFAULT:
         return "give their own custom keys the backbone's lr_mult too"
-    modules = list(dict.fromkeys(held.name.removeprefix(subject.prefix).partition(".")[0] for held in fallen))
+    modules = list(dict.fromkeys(held.name.removeprefix(context.prefix).partition(".")[0] for held in fallen))
     named = ", ".join(modules[:4]) + (", …" if len(modules) > 4 else "")
-    return f"{subject.constructor_told} knows no layer for {named}; use {in_its_place(subject)}"
+    return f"{context.constructor_told} knows no layer for {named}; use {in_its_place(context)}"
 
 
 _DECAY = """\

@@ -12,20 +12,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.decay import BACKBONE_PREFIX
+from lrdecay_cli.rules.context import OURS, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import OURS, Subject
 from lrdecay_cli.rules.wording import count
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for the whole backbone."""
-    if subject.prefix == BACKBONE_PREFIX or not subject.decay_reaches_no_block:
+    if context.prefix == BACKBONE_PREFIX or not context.decay_reaches_no_block:
         return
-    held = subject.backbone.held
+    held = context.backbone.held
     yield Fault(
         f"all {count(len(held), 'tensor')} of the backbone train at the head's rate: their names begin with"
-        f" {subject.prefix!r}, and {subject.constructor_told} looks for {BACKBONE_PREFIX!r}",
-        f"use a constructor that can be told so, such as {OURS} with backbone={subject.prefix.rstrip('.')!r}",
+        f" {context.prefix!r}, and {context.constructor_told} looks for {BACKBONE_PREFIX!r}",
+        f"use a constructor that can be told so, such as {OURS} with backbone={context.prefix.rstrip('.')!r}",
         parameters=[one.name for one in held],
         option="optim_wrapper.constructor",
     )

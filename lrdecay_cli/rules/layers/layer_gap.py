@@ -13,35 +13,35 @@ from collections.abc import Iterator
 from itertools import pairwise
 from statistics import median
 
-from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT
+from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.rules.backbone import Held
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import integers, rate
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """A fault for each gap, with what is below it: told by layer ids, else by the rates of neighbouring blocks."""
-    if subject.constructor == MMENGINE_DEFAULT:
+    if context.constructor == MMENGINE_DEFAULT:
         return
-    layers = _by_layer(subject)
+    layers = _by_layer(context)
     if len(layers) > 2:
-        yield from _gaps_in_ids(subject, layers)
+        yield from _gaps_in_ids(context, layers)
     else:
-        yield from _cliffs(subject)
+        yield from _cliffs(context)
 
 
-def _by_layer(subject: Subject) -> dict[int, list[Held]]:
+def _by_layer(context: RuleContext) -> dict[int, list[Held]]:
     layers: dict[int, list[Held]] = {}
-    for held in (*subject.backbone.held, *subject.backbone.others):
+    for held in (*context.backbone.held, *context.backbone.others):
         if held.group.layer_id is not None:
             layers.setdefault(held.group.layer_id, []).append(held)
     return {layer: layers[layer] for layer in sorted(layers)}
 
 
-def _gaps_in_ids(subject: Subject, layers: dict[int, list[Held]]) -> Iterator[Fault]:
+def _gaps_in_ids(context: RuleContext, layers: dict[int, list[Held]]) -> Iterator[Fault]:
     for below, above in pairwise(layers):
-        if above - below < 2 or _frozen_between(subject, layers[below], layers[above]):
+        if above - below < 2 or _frozen_between(context, layers[below], layers[above]):
             continue
         low, high = max(one.scale for one in layers[below]), min(one.scale for one in layers[above])
         if math.isclose(low, high, rel_tol=1e-9):
@@ -50,32 +50,32 @@ def _gaps_in_ids(subject: Subject, layers: dict[int, list[Held]]) -> Iterator[Fa
         yield Fault(
             f"no parameter has layer id {missing}: lr scale jumps from {rate(low)} in layer {below} to {rate(high)} in"
             f" layer {above}",
-            f"num_layers={below} leaves no gap" if above - 1 == subject.num_layers else _REMEDY,
+            f"num_layers={below} leaves no gap" if above - 1 == context.num_layers else _REMEDY,
             parameters=[
                 one.name
                 for layer in layers
                 if layer <= below
                 for one in layers[layer]
-                if one.name.startswith(subject.prefix)
+                if one.name.startswith(context.prefix)
             ],
-            option=f"{PARAMWISE}.num_layers" if subject.num_layers is not None else "",
+            option=f"{PARAMWISE}.num_layers" if context.num_layers is not None else "",
         )
 
 
-def _frozen_between(subject: Subject, below: list[Held], above: list[Held]) -> bool:
+def _frozen_between(context: RuleContext, below: list[Held], above: list[Held]) -> bool:
     """Whether frozen blocks have the ids that nothing trainable has."""
-    low = max((one.block.place for one in below if _in_row(subject, one) and one.block), default=(-1,))
-    high = min((one.block.place for one in above if _in_row(subject, one) and one.block), default=(math.inf,))
-    return any(low < index < high for index in subject.frozen_blocks)
+    low = max((one.block.place for one in below if _in_row(context, one) and one.block), default=(-1,))
+    high = min((one.block.place for one in above if _in_row(context, one) and one.block), default=(math.inf,))
+    return any(low < index < high for index in context.frozen_blocks)
 
 
-def _in_row(subject: Subject, held: Held) -> bool:
-    return held.block is not None and held.block.series == subject.backbone.main_series
+def _in_row(context: RuleContext, held: Held) -> bool:
+    return held.block is not None and held.block.series == context.backbone.main_series
 
 
-def _cliffs(subject: Subject) -> Iterator[Fault]:
+def _cliffs(context: RuleContext) -> Iterator[Fault]:
     """Steps that are much larger than the usual one between blocks that differ."""
-    backbone = subject.backbone
+    backbone = context.backbone
     rows = list(backbone.blocks.items())
     steps: list[tuple[float, int]] = []
     for place, ((_, lower), (_, upper)) in enumerate(pairwise(rows)):

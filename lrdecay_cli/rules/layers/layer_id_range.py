@@ -12,30 +12,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.domain.group_map import ParameterGroup
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import ids_told
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """A fault each for ids that are negative and ids above the head's."""
-    groups = [group for group in subject.group_map.groups if group.layer_id is not None]
-    option = f"{PARAMWISE}.num_layers" if subject.num_layers is not None else ""
+    groups = [group for group in context.group_map.groups if group.layer_id is not None]
+    option = f"{PARAMWISE}.num_layers" if context.num_layers is not None else ""
     negative = [group for group in groups if group.layer_id is not None and group.layer_id < 0]
     if negative:
         yield Fault(
             f"{_ids(negative)} below 0, which is the stem's",
-            f"num_layers={subject.fitting_num_layers} fits" if option and subject.fitting_num_layers else _COUNT,
+            f"num_layers={context.fitting_num_layers} fits" if option and context.fitting_num_layers else _COUNT,
             [parameter.name for group in negative for parameter in group.parameters],
             option,
         )
-    head = subject.head_id
+    head = context.head_id
     above = [group for group in groups if group.layer_id is not None and head is not None and group.layer_id > head]
     if above:
         yield Fault(
-            f"{_ids(above)} above {subject.head_id_told}, which is the head's",
-            f"num_layers={subject.fitting_num_layers} fits depths {subject.depths_in_words}"
-            if subject.fitting_num_layers and option
+            f"{_ids(above)} above {context.head_id_told}, which is the head's",
+            f"num_layers={context.fitting_num_layers} fits depths {context.depths_in_words}"
+            if context.fitting_num_layers and option
             else "put the head above the last layer",
             [parameter.name for group in above for parameter in group.parameters],
             option,

@@ -11,51 +11,51 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT
+from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.rules.backbone import Held, out_of_order
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import count, rate, span, verb
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for blocks that break the order, one for blocks at the head's rate."""
-    option = f"{PARAMWISE}.custom_keys" if subject.constructor == MMENGINE_DEFAULT else "optim_wrapper.constructor"
-    wrong = [held for row in _rows(subject) for held in _breaking(row)]
+    option = f"{PARAMWISE}.custom_keys" if context.constructor == MMENGINE_DEFAULT else "optim_wrapper.constructor"
+    wrong = [held for row in _rows(context) for held in _breaking(row)]
     if wrong:
-        yield Fault(_told(subject, wrong), _remedy(subject, wrong), [held.name for held in wrong], option)
+        yield Fault(_told(context, wrong), _remedy(context, wrong), [held.name for held in wrong], option)
         return
-    backbone = subject.backbone
+    backbone = context.backbone
     blocks = [held for row in backbone.blocks.values() for held in row]
     at_head = [held for held in blocks if backbone.at_head(held)]
     below = [held for held in blocks if backbone.head_scale is not None and held.scale < backbone.head_scale]
-    if at_head and below and not any(index[0] == 0 for index in _whole_blocks(subject, at_head)):
-        whole = _whole_blocks(subject, at_head)
+    if at_head and below and not any(index[0] == 0 for index in _whole_blocks(context, at_head)):
+        whole = _whole_blocks(context, at_head)
         if not whole:
             return
         yield Fault(
             f"{count(len(whole), 'block')} of the backbone {verb(len(whole), 'trains', 'train')} at the head's rate,"
             f" lr scale {rate(at_head[0].scale)}; the others have {span(held.scale for held in below)}",
             "count the head as a layer of its own, above the last block"
-            if subject.constructor != MMENGINE_DEFAULT
+            if context.constructor != MMENGINE_DEFAULT
             else "nothing, if the last blocks are meant to; else give them an lr_mult below the head's",
             [held.name for held in at_head if held.block and held.block.place in whole],
             option,
-            "info" if subject.constructor == MMENGINE_DEFAULT else None,
+            "info" if context.constructor == MMENGINE_DEFAULT else None,
         )
 
 
-def _rows(subject: Subject) -> Iterator[list[Held]]:
+def _rows(context: RuleContext) -> Iterator[list[Held]]:
     """The same parameter of each block, in order of depth: every row of modules in the backbone for itself.
 
     Two are no row: ``ln1`` and ``ln2``, ``conv1`` and ``conv2`` are numbered for other reasons than depth.
     """
     rows: dict[tuple[str, str], list[Held]] = {}
-    for held in subject.backbone.held:
+    for held in context.backbone.held:
         if held.block:
             rows.setdefault((held.block.series, held.block.rest), []).append(held)
     for (series, _), row in rows.items():
-        if len(row) < 3 and series != subject.backbone.main_series:
+        if len(row) < 3 and series != context.backbone.main_series:
             continue
         yield sorted(row, key=lambda held: held.block.place if held.block else ())
 
@@ -64,40 +64,40 @@ def _breaking(row: Sequence[Held]) -> list[Held]:
     return [row[place] for place in out_of_order([held.scale for held in row])]
 
 
-def _whole_blocks(subject: Subject, held: Sequence[Held]) -> set[tuple[int, ...]]:
+def _whole_blocks(context: RuleContext, held: Sequence[Held]) -> set[tuple[int, ...]]:
     """Blocks of which nothing but what is in ``held`` is trained."""
     names = {one.name for one in held}
-    blocks = subject.backbone.blocks
+    blocks = context.backbone.blocks
     return {index for index, row in blocks.items() if all(one.name in names for one in row)}
 
 
-def _told(subject: Subject, wrong: Sequence[Held]) -> str:
+def _told(context: RuleContext, wrong: Sequence[Held]) -> str:
     blocks = {(held.block.series, held.block.place) for held in wrong if held.block}
     scales = span(held.scale for held in wrong)
     return (
         f"{count(len(blocks), 'block')} of the backbone {verb(len(blocks), 'breaks', 'break')} the order of rates:"
-        f" lr scale {scales} among neighbours with {_around(subject, wrong)}"
+        f" lr scale {scales} among neighbours with {_around(context, wrong)}"
     )
 
 
-def _around(subject: Subject, wrong: Sequence[Held]) -> str:
+def _around(context: RuleContext, wrong: Sequence[Held]) -> str:
     names = {held.name for held in wrong}
     series = {held.block.series for held in wrong if held.block}
     return span(
         held.scale
-        for held in subject.backbone.held
+        for held in context.backbone.held
         if held.block and held.block.series in series and held.name not in names
     )
 
 
-def _remedy(subject: Subject, wrong: Sequence[Held]) -> str:
-    keys = {found[0] for held in wrong if (found := subject.custom_lr_mult(held.name))}
+def _remedy(context: RuleContext, wrong: Sequence[Held]) -> str:
+    keys = {found[0] for held in wrong if (found := context.custom_lr_mult(held.name))}
     numbered = sorted(key for key in keys if key[-1:].isdecimal())
     if numbered:
         return f"write {numbered[0] + '.'!r} for {numbered[0]!r}, which is also in names with more digits"
     if keys:
         return f"see which parameters {', '.join(map(repr, sorted(keys)))} should reach"
-    return f"let {subject.constructor_told} give deeper blocks higher layer ids"
+    return f"let {context.constructor_told} give deeper blocks higher layer ids"
 
 
 def _example(second_block: str) -> Example:

@@ -13,30 +13,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from lrdecay_cli.decay.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY
+from lrdecay_cli.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY
 from lrdecay_cli.rules.backbone import Held
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import integers, rate
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault, with the layers that train too slow or too fast."""
-    given, fitting = subject.num_layers, subject.fitting_num_layers
+    given, fitting = context.num_layers, context.fitting_num_layers
     # stage_wise has a rule of its own: its ids count stages, and num_layers something else.
-    if given is None or fitting is None or given == fitting or subject.options.get("decay_type") == "stage_wise":
+    if given is None or fitting is None or given == fitting or context.options.get("decay_type") == "stage_wise":
         return
-    held = [*subject.backbone.held, *subject.backbone.others]
+    held = [*context.backbone.held, *context.backbone.others]
     layers = {one.name: one.group.layer_id for one in held if one.group.layer_id is not None}
     if not layers:
         return
-    effect, wrong = _too_large(held, layers, given) if given > fitting else _too_small(subject, layers, given)
+    effect, wrong = _too_large(held, layers, given) if given > fitting else _too_small(context, layers, given)
     # Another constructor may count layers in its own way, and does it well if nothing comes of it.
-    if subject.constructor not in (MMDET_LAYER_DECAY, LRDECAY_LAYER_DECAY) and not effect:
+    if context.constructor not in (MMDET_LAYER_DECAY, LRDECAY_LAYER_DECAY) and not effect:
         return
     yield Fault(
-        f"num_layers={given} does not fit depths {subject.depths_in_words}{effect}",
-        f"num_layers={fitting} fits depths {subject.depths_in_words}",
+        f"num_layers={given} does not fit depths {context.depths_in_words}{effect}",
+        f"num_layers={fitting} fits depths {context.depths_in_words}",
         parameters=[one.name for one in wrong],
         option=f"{PARAMWISE}.num_layers",
     )
@@ -55,12 +55,12 @@ def _too_large(held: list[Held], layers: Mapping[str, int], given: int) -> tuple
     return f": no parameter has layer id {missing}, and lr scale jumps from {rate(low)} to {rate(high)}", wrong
 
 
-def _too_small(subject: Subject, layers: Mapping[str, int], given: int) -> tuple[str, list[Held]]:
+def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> tuple[str, list[Held]]:
     """Blocks before the last stage, or in a single row, that reach the ids of what is above them."""
-    last = max(subject.backbone.blocks, default=())
-    early = [one for index, row in subject.backbone.blocks.items() if index[:-1] != last[:-1] for one in row]
+    last = max(context.backbone.blocks, default=())
+    early = [one for index, row in context.backbone.blocks.items() if index[:-1] != last[:-1] for one in row]
     if len(last) == 1:
-        early = [one for row in subject.backbone.blocks.values() for one in row]
+        early = [one for row in context.backbone.blocks.values() for one in row]
     least = given if len(last) > 1 else given + 1
     wrong = [one for one in early if layers.get(one.name, -1) >= least]
     if not wrong:

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import rate
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault, with the whole backbone or, where the last stages pass the head, with those."""
-    given, stages = subject.num_layers, len(subject.depths)
-    if subject.options.get("decay_type") != "stage_wise" or given is None or not stages or given == stages:
+    given, stages = context.num_layers, len(context.depths)
+    if context.options.get("decay_type") != "stage_wise" or given is None or not stages or given == stages:
         return
-    held = [one for one in subject.backbone.held if one.group.layer_id is not None and one.group.layer_id <= stages]
+    held = [one for one in context.backbone.held if one.group.layer_id is not None and one.group.layer_id <= stages]
     last = next((one.scale for one in held if one.group.layer_id == stages), None)
-    decay = subject.decay_rate
+    decay = context.decay_rate
     if last is None or decay is None:
         return
     yield Fault(

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from lrdecay_cli.decay.constructors.custom_keys import KeyMatches
+from lrdecay_cli.constructors.custom_keys import KeyMatches
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.covering_keys import keys_told
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import key_option
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count
 
 _PLUGIN = """\
@@ -31,12 +31,12 @@ class Distilling(LinearClsHead):
 """
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each key."""
     # A model inside another one is what the constructor sees.
-    own = "module." if all(name.startswith("module.") for name in subject.entries) else ""
-    top = {name.removeprefix(own).partition(".")[0] for name in subject.entries}
-    for key, matches in subject.custom_keys.items():
+    own = "module." if all(name.startswith("module.") for name in context.entries) else ""
+    top = {name.removeprefix(own).partition(".")[0] for name in context.entries}
+    for key, matches in context.custom_keys.items():
         if all(value == 1 for value in matches.settings.values()):
             continue
         named = key.strip(".").partition(".")[0]
@@ -44,22 +44,22 @@ def check(subject: Subject) -> Iterator[Fault]:
             astray = [name for name in matches.wins if name.removeprefix(own).partition(".")[0] != named]
             right = f"in {named}"
         else:
-            astray, right = _inside_words(subject, matches), "as a word"
+            astray, right = _inside_words(context, matches), "as a word"
         if not astray or len(astray) == len(matches.wins):
             continue
         yield Fault(
             f"custom key {key!r} reaches {count(len(matches.wins) - len(astray), 'tensor')} {right}, "
             f"and {len(astray):,} more such as {astray[0]!r}",
-            _remedy(key, matches, astray, subject.entries),
+            _remedy(key, matches, astray, context.entries),
             parameters=astray,
             option=key_option(key),
         )
 
 
-def _inside_words(subject: Subject, matches: KeyMatches) -> list[str]:
+def _inside_words(context: RuleContext, matches: KeyMatches) -> list[str]:
     """Parameters with the key in the middle of a word, where it is a word of its own elsewhere."""
     inside = [name for name in matches.wins if not _is_word(matches.key, name)]
-    kinds = {subject.kinds.get(name) for name in matches.wins}
+    kinds = {context.kinds.get(name) for name in matches.wins}
     return [] if len(kinds) == 1 and None not in kinds else inside
 
 

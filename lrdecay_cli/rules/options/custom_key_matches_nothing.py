@@ -13,30 +13,30 @@ import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.covering_keys import keys_told
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import key_option
 from lrdecay_cli.rules.option_names import nearest
-from lrdecay_cli.rules.subject import Subject
 
 _PATTERN = re.compile(r"[*^$\\|?+]|\[.*\]")
 _HINT = ": it is searched for as it stands, and is no glob and no regular expression"
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each key."""
-    inherited = {*subject.group_map.training.inherited}
-    for key, matches in subject.custom_keys.items():
+    inherited = {*context.group_map.training.inherited}
+    for key, matches in context.custom_keys.items():
         if not matches.matches_nothing:
             continue
-        better, globbed = _better(subject, key), _globbed(subject, key)
+        better, globbed = _better(context, key), _globbed(context, key)
         harmless = not (better or globbed) and matches.settings.get("decay_mult") == 0
         # A base names what only some of its models have.
         elsewhere = not (better or globbed) and f"custom_keys.{key}" in inherited
         if harmless and elsewhere:
             continue
         if globbed:
-            remedy = keys_told(globbed, subject.entries, "", matches.settings)
+            remedy = keys_told(globbed, context.entries, "", matches.settings)
         elif better:
             remedy = f"did you mean {better!r}?"
         else:
@@ -54,22 +54,22 @@ def _changes_lr(settings: object) -> bool:
     return isinstance(settings, dict) and settings.get("lr_mult", 1) != 1
 
 
-def _globbed(subject: Subject, key: str) -> list[str]:
+def _globbed(context: RuleContext, key: str) -> list[str]:
     """The names that the key would reach as a glob, if it has a ``*`` between other things."""
     inner = key.strip("*.")
     if "*" not in inner:
         return []
-    return [name for name in subject.entries if fnmatchcase(f".{name}.", f"*.{inner.replace('.*.', '.*')}*")]
+    return [name for name in context.entries if fnmatchcase(f".{name}.", f"*.{inner.replace('.*.', '.*')}*")]
 
 
-def _better(subject: Subject, key: str) -> str | None:
+def _better(context: RuleContext, key: str) -> str | None:
     """The part of a name that was meant."""
     for plain in (key.strip("."), re.sub(r"\.?\*+|[\^$\\]|\.\*", "", key).strip("."), key.replace("/", ".")):
-        if plain and plain != key and any(plain in name for name in subject.entries):
+        if plain and plain != key and any(plain in name for name in context.entries):
             return plain
     modules = {
         path
-        for name in subject.entries
+        for name in context.entries
         for parts in [name.split(".")]
         for path in _paths(parts)
         if len(path) <= len(key) + 8

@@ -12,34 +12,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lrdecay_cli.decay.constructors.multipliers import Multiplier
+from lrdecay_cli.constructors.multipliers import Multiplier
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.covering_keys import keys_told
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import key_option
 from lrdecay_cli.rules.options.custom_key_shadowed import losing
 from lrdecay_cli.rules.our_constructor import EXEMPTING, exempt_in_ours
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count, verb
 
 _FIELDS = {"lr": "lr_mult", "weight_decay": "decay_mult"}
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each key and option, but for what is one key's loss to another: that is LRD506's."""
-    multipliers = subject.multipliers
+    multipliers = context.multipliers
     # Of the weight decay's options the first that fits counts, of the lr's the last.
     decays = [one for one in multipliers if one.target == "weight_decay"]
     lrs = [one for one in reversed(multipliers) if one.target == "lr"]
-    for key, matches in subject.custom_keys.items():
+    for key, matches in context.custom_keys.items():
         for alternatives in (decays, lrs):
-            told: set[str] = losing(subject, _FIELDS[alternatives[0].target]) if alternatives else set()
+            told: set[str] = losing(context, _FIELDS[alternatives[0].target]) if alternatives else set()
             for multiplier in alternatives:
                 names = [name for name in matches.switches_off.get(multiplier.option, ()) if name not in told]
                 told.update(names)
-                value, own = subject.options[multiplier.option], _own(matches.settings, multiplier)
+                value, own = context.options[multiplier.option], _own(matches.settings, multiplier)
                 meant = len(names) == len(matches.wins) and _FIELDS[multiplier.target] in matches.settings
-                if names and own is not None and own != value != 1 and not meant and _counts(subject, multiplier):
-                    yield _fault(subject, key, multiplier, names)
+                if names and own is not None and own != value != 1 and not meant and _counts(context, multiplier):
+                    yield _fault(context, key, multiplier, names)
 
 
 def _own(settings: Any, multiplier: Multiplier) -> Any:
@@ -47,15 +47,15 @@ def _own(settings: Any, multiplier: Multiplier) -> Any:
     return None if multiplier.target in settings else settings.get(_FIELDS[multiplier.target], 1)
 
 
-def _counts(subject: Subject, multiplier: Multiplier) -> bool:
-    return multiplier.target == "lr" or bool(subject.group_map.base_weight_decay)
+def _counts(context: RuleContext, multiplier: Multiplier) -> bool:
+    return multiplier.target == "lr" or bool(context.group_map.base_weight_decay)
 
 
-def _fault(subject: Subject, key: str, multiplier: Multiplier, names: list[str]) -> Fault:
-    value, settings = subject.options[multiplier.option], subject.custom_keys[key].settings
+def _fault(context: RuleContext, key: str, multiplier: Multiplier, names: list[str]) -> Fault:
+    value, settings = context.options[multiplier.option], context.custom_keys[key].settings
     what = "decayed" if multiplier.target == "weight_decay" else "trained"
     amount = (
-        f"{subject.weight_decays.get(names[0], 0):g}"
+        f"{context.weight_decays.get(names[0], 0):g}"
         if multiplier.target == "weight_decay"
         else f"{_FIELDS['lr']} {_own(settings, multiplier)}"
     )
@@ -64,10 +64,10 @@ def _fault(subject: Subject, key: str, multiplier: Multiplier, names: list[str])
         f"{multiplier.option}={value!r}: {what} at {amount}",
         keys_told(
             names,
-            subject.trained,
+            context.trained,
             key,
             {**settings, _FIELDS[multiplier.target]: value},
-            else_do=EXEMPTING if multiplier.target == "weight_decay" and exempt_in_ours(subject, names) else "",
+            else_do=EXEMPTING if multiplier.target == "weight_decay" and exempt_in_ours(context, names) else "",
         ),
         parameters=names,
         option=key_option(key),

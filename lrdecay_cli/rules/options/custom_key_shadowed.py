@@ -13,28 +13,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lrdecay_cli.decay.constructors.custom_keys import KeyMatches
-from lrdecay_cli.decay.constructors.facts import MMPRETRAIN_LAYER_DECAY
+from lrdecay_cli.constructors.custom_keys import KeyMatches
+from lrdecay_cli.constructors.facts import MMPRETRAIN_LAYER_DECAY
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.covering_keys import keys_told
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import as_dict, key_option
 from lrdecay_cli.rules.option_names import nearest
 from lrdecay_cli.rules.options.custom_setting_misspelt import known_settings
 from lrdecay_cli.rules.our_constructor import EXEMPTING, exempt_in_ours
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each key and each longer one that takes settings from it."""
-    for key, matches in subject.custom_keys.items():
+    for key, matches in context.custom_keys.items():
         told = False
         for winner, names in _by_winner(matches).items():
-            dropped = _dropped(subject, matches, subject.custom_keys[winner])
+            dropped = _dropped(context, matches, context.custom_keys[winner])
             if dropped:
                 told = True
-                yield _fault(subject, matches, winner, names, dropped)
-        known = known_settings(subject, key)
+                yield _fault(context, matches, winner, names, dropped)
+        known = known_settings(context, key)
         if matches.loses and not matches.wins and not told and known.issuperset(matches.settings):
             yield Fault(
                 f"custom key {key!r} never counts: longer keys take all {count(len(matches.loses), 'tensor')} "
@@ -46,13 +46,13 @@ def check(subject: Subject) -> Iterator[Fault]:
             )
 
 
-def losing(subject: Subject, setting: str) -> set[str]:
+def losing(context: RuleContext, setting: str) -> set[str]:
     """Parameters for which some key's ``setting`` (``decay_mult``) is dropped for a longer key."""
     return {
         name
-        for matches in subject.custom_keys.values()
+        for matches in context.custom_keys.values()
         for winner, names in _by_winner(matches).items()
-        if setting in _dropped(subject, matches, subject.custom_keys[winner])
+        if setting in _dropped(context, matches, context.custom_keys[winner])
         for name in names
     }
 
@@ -64,70 +64,72 @@ def _by_winner(matches: KeyMatches) -> dict[str, list[str]]:
     return found
 
 
-def _fault(subject: Subject, matches: KeyMatches, winner: str, names: list[str], dropped: Mapping[str, Any]) -> Fault:
+def _fault(
+    context: RuleContext, matches: KeyMatches, winner: str, names: list[str], dropped: Mapping[str, Any]
+) -> Fault:
     share = "all" if not matches.wins and len(names) == len(matches.loses) else f"{len(names):,} of"
     settings = ", ".join(f"{setting}={value!r}" for setting, value in dropped.items())
     length = "longer" if len(winner) > len(matches.key) else "earlier"
     return Fault(
         f"custom key {matches.key!r} loses {share} its {count(len(matches.wins) + len(matches.loses), 'tensor')} "
         f"to the {length} {winner!r}, and with them {settings}",
-        _remedy(subject, matches.key, winner, names, dropped),
+        _remedy(context, matches.key, winner, names, dropped),
         parameters=names,
         option=key_option(matches.key),
     )
 
 
-def _dropped(subject: Subject, loser: KeyMatches, winner: KeyMatches) -> dict[str, Any]:
+def _dropped(context: RuleContext, loser: KeyMatches, winner: KeyMatches) -> dict[str, Any]:
     """Settings of the loser that the winner neither has nor overrides on purpose."""
     refines = {*winner.wins, *winner.loses} <= {*loser.wins, *loser.loses}
     dropped = {}
-    known = known_settings(subject, loser.key)
+    known = known_settings(context, loser.key)
     for setting, value in loser.settings.items():
         multiplier = setting in ("lr_mult", "decay_mult")
         if winner.settings.get(setting, 1 if multiplier else None) == value:
             continue
         if (setting in winner.settings and refines) or setting not in known:
             continue
-        if setting == "decay_mult" and not subject.group_map.base_weight_decay:
+        if setting == "decay_mult" and not context.group_map.base_weight_decay:
             continue
-        if setting == "lr_mult" and subject.constructor == MMPRETRAIN_LAYER_DECAY:
+        if setting == "lr_mult" and context.constructor == MMPRETRAIN_LAYER_DECAY:
             continue
         dropped[setting] = value
     return dropped
 
 
-def _remedy(subject: Subject, key: str, winner: str, names: list[str], dropped: Mapping[str, Any]) -> str:
-    settings = {**_meant_settings(subject, winner), **dropped}
-    if {*names} == {*subject.custom_keys[winner].wins}:
+def _remedy(context: RuleContext, key: str, winner: str, names: list[str], dropped: Mapping[str, Any]) -> str:
+    settings = {**_meant_settings(context, winner), **dropped}
+    if {*names} == {*context.custom_keys[winner].wins}:
         return f"write {winner!r}: {as_dict(settings)}"
     joined = f"{winner.rstrip('.')}.{key.lstrip('.')}"
     if all(joined in name for name in names):
         remedy = f"add {joined!r}: {as_dict(settings)}"
     else:
         remedy = keys_told(
-            names, subject.trained, winner, settings, else_do=_for_many(subject, winner, names, settings, dropped)
+            names, context.trained, winner, settings, else_do=_for_many(context, winner, names, settings, dropped)
         )
-    matches = subject.custom_keys[key]
+    matches = context.custom_keys[key]
     # A key that has nothing left would be told next.
     left = {*matches.wins, *matches.loses} - {*names}
     return remedy if left else remedy.replace("add ", f"replace {key!r} by ", 1)
 
 
 def _for_many(
-    subject: Subject, winner: str, names: list[str], settings: Mapping[str, Any], dropped: Mapping[str, Any]
+    context: RuleContext, winner: str, names: list[str], settings: Mapping[str, Any], dropped: Mapping[str, Any]
 ) -> str:
-    if dict(dropped) == {"decay_mult": 0} and exempt_in_ours(subject, names):
+    if dict(dropped) == {"decay_mult": 0} and exempt_in_ours(context, names):
         return EXEMPTING
     return f"write {winner!r}: {as_dict(settings)}, for all that it reaches"
 
 
-def _meant_settings(subject: Subject, key: str) -> dict[str, Any]:
+def _meant_settings(context: RuleContext, key: str) -> dict[str, Any]:
     """What a key sets, with names that are misspelt put right and what nobody knows left out."""
-    known = known_settings(subject, key)
-    meant = {name: name if name in known else nearest(name, known) for name in subject.custom_keys[key].settings}
+    known = known_settings(context, key)
+    meant = {name: name if name in known else nearest(name, known) for name in context.custom_keys[key].settings}
     return {
         right: value
-        for name, value in subject.custom_keys[key].settings.items()
+        for name, value in context.custom_keys[key].settings.items()
         if (right := meant[name]) and (right == name or right not in meant)
     }
 

@@ -10,26 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import key_option
 from lrdecay_cli.rules.option_names import nearest
-from lrdecay_cli.rules.subject import Subject
 
 MULTIPLIERS = ("lr_mult", "decay_mult")
 TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
 """What a group may have where all groups go by the key, so that none shows what the optimizer knows."""
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each setting of each key."""
-    for key, matches in subject.custom_keys.items():
-        known = known_settings(subject, key)
+    for key, matches in context.custom_keys.items():
+        known = known_settings(context, key)
         for setting, value in matches.settings.items():
             if setting in known:
                 continue
             name = nearest(setting, known)
             yield Fault(
-                f"custom key {key!r} sets {setting}={value!r}, which {subject.group_map.optimizer.type} does not know",
+                f"custom key {key!r} sets {setting}={value!r}, which {context.group_map.optimizer.type} does not know",
                 f"did you mean {name}={value!r}?" if name else f"remove {setting}, or set lr_mult or decay_mult",
                 parameters=matches.wins,
                 option=key_option(key, setting),
@@ -37,17 +37,17 @@ def check(subject: Subject) -> Iterator[Fault]:
             )
 
 
-def known_settings(subject: Subject, key: str) -> set[str]:
+def known_settings(context: RuleContext, key: str) -> set[str]:
     """What a custom key may set, as far as the map shows."""
-    return {*MULTIPLIERS, "lr", "weight_decay", *_optimizer_options(subject, key)}
+    return {*MULTIPLIERS, "lr", "weight_decay", *_optimizer_options(context, key)}
 
 
-def _optimizer_options(subject: Subject, key: str) -> Iterator[str]:
+def _optimizer_options(context: RuleContext, key: str) -> Iterator[str]:
     """Options that groups have which the key did not make, or that the config gives to the optimizer."""
-    yield from subject.group_map.optimizer.options
-    own = {*subject.custom_keys[key].wins}
+    yield from context.group_map.optimizer.options
+    own = {*context.custom_keys[key].wins}
     others = [
-        group for group in subject.group_map.groups if own.isdisjoint(parameter.name for parameter in group.parameters)
+        group for group in context.group_map.groups if own.isdisjoint(parameter.name for parameter in group.parameters)
     ]
     common = set.intersection(*({*group.options} for group in others)) if others else set()
     yield from common or TORCH_OPTIONS

@@ -11,22 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.option_names import lost, unread
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import count
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all of them."""
-    inherited = {*subject.group_map.training.inherited}
-    options = [option for option in unread(subject) if option in inherited]
+    inherited = {*context.group_map.training.inherited}
+    options = [option for option in unread(context) if option in inherited]
     if not options:
         return
-    losses = [lost(subject, option, subject.options.get(option)) for option in options]
+    losses = [lost(context, option, context.options.get(option)) for option in options]
     dead = all(parameters == () for parameters in losses)
     parameters = [name for names in losses for name in names or ()]
-    message = f"{subject.constructor} never reads {', '.join(options)}, inherited from a base config"
+    message = f"{context.constructor} never reads {', '.join(options)}, inherited from a base config"
     if dead:
         message += "; the groups are as if it did"
     elif parameters:

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lrdecay_cli.domain.training import Loop
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.option_names import nearest
-from lrdecay_cli.rules.subject import Subject
 
 LENGTHS = {"max_epochs": "by_epoch=True", "max_iters": "by_epoch=False"}
 """How long the training is, and what chooses the loop that counts so."""
@@ -26,9 +26,9 @@ CLASSES = ("EpochBasedTrainLoop", "IterBasedTrainLoop", "ValLoop", "TestLoop", "
 _DROPS = "{}=dict(_delete_=True, ...) drops what a base says"
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each setting."""
-    for path, loop in (subject.group_map.training.loops or {}).items():
+    for path, loop in (context.group_map.training.loops or {}).items():
         for fault in _faults(path, loop):
             yield replace(fault, severity="warning") if path == "test_cfg" else fault
 

@@ -15,14 +15,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
-from lrdecay_cli.decay.mmcv_style import OPTIMIZER_KEYS, as_mmengine, as_python, is_mmcv_style
+from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY
 from lrdecay_cli.domain.training import RUNNER_KEYS, Training
+from lrdecay_cli.files.mmcv1 import OPTIMIZER_KEYS, as_mmengine, as_python, is_mmcv_style
+from lrdecay_cli.rules.context import OURS, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.option_names import nearest
 from lrdecay_cli.rules.our_constructor import mmdet_serves, written
 from lrdecay_cli.rules.plain_values import number
-from lrdecay_cli.rules.subject import OURS, Subject
 
 _PLACES = {
     "paramwise_cfg": "optim_wrapper.paramwise_cfg",
@@ -37,14 +37,14 @@ _PLACES = {
 _CHANGES_GROUPS = ("paramwise_cfg", "constructor", "custom_keys")
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each setting that is not in its place as well."""
-    training = subject.group_map.training
+    training = context.group_map.training
     old = {key: value for key, value in training.misplaced.items() if is_mmcv_style(key, value)}
     for path, value in training.misplaced.items():
         name = path.rpartition(".")[2]
         if path in old:
-            yield from _of_mmcv(subject, old, path)
+            yield from _of_mmcv(context, old, path)
             continue
         if (like := nearest(path, RUNNER_KEYS)) and path not in _PLACES:
             yield Fault(f"{path} is read by nothing", f"did you mean {like}?", option=path, severity="error")
@@ -61,9 +61,9 @@ def check(subject: Subject) -> Iterator[Fault]:
         )
 
 
-def _of_mmcv(subject: Subject, old: Mapping[str, Any], key: str) -> Iterator[Fault]:
+def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator[Fault]:
     """What MMCV 1 read, with what to write for mmengine; all that belongs into ``optim_wrapper`` together."""
-    training = subject.group_map.training
+    training = context.group_map.training
     present: dict[str, Any] = {"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}
     length = number(training.train_cfg.get("max_epochs", training.train_cfg.get("max_iters")))
     own = as_mmengine({key: old[key]}, length=length)
@@ -78,11 +78,11 @@ def _of_mmcv(subject: Subject, old: Mapping[str, Any], key: str) -> Iterator[Fau
         remedy = f"write {place} anew: mmengine has no policy {old[key].get('policy')!r}"
     elif key != first and place == "optim_wrapper":
         remedy = f"it is in what to write for {first}"
-    elif _is_not_served(subject, told):
+    elif _is_not_served(context, told):
         beside = _over_base(
             training, place, {key: told[key] for key in told if key not in ("constructor", "paramwise_cfg")}
         )
-        written_so = written(subject, told.get("paramwise_cfg") or {}, beside=beside)
+        written_so = written(context, told.get("paramwise_cfg") or {}, beside=beside)
         remedy = f"{MMDET_LAYER_DECAY} does not serve this backbone; in its place, with {OURS}: {written_so}"
     else:
         settings = _over_base(training, place, told)
@@ -91,9 +91,9 @@ def _of_mmcv(subject: Subject, old: Mapping[str, Any], key: str) -> Iterator[Fau
     yield Fault(f"{key} is read by nothing{says}", remedy, option=key)
 
 
-def _is_not_served(subject: Subject, told: Any) -> bool:
+def _is_not_served(context: RuleContext, told: Any) -> bool:
     named = told.get("constructor", "") if isinstance(told, Mapping) else ""
-    return str(named).rpartition(".")[2] == MMDET_LAYER_DECAY and not mmdet_serves(subject)
+    return str(named).rpartition(".")[2] == MMDET_LAYER_DECAY and not mmdet_serves(context)
 
 
 def _over_base(training: Training, place: str, settings: Any) -> Any:

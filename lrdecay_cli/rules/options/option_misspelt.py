@@ -9,23 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.option_names import lost, meant, unread, value_of
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each."""
-    inherited = {*subject.group_map.training.inherited}
-    for option in unread(subject):
-        name = meant(subject, option)
+    inherited = {*context.group_map.training.inherited}
+    for option in unread(context):
+        name = meant(context, option)
         if name is None or option in inherited:
             continue
-        value = value_of(subject.options, option)
-        parameters = lost(subject, name, value) or ()
-        taken = f", which is set to {subject.options[name]!r} besides" if name in subject.options else ""
+        value = value_of(context.options, option)
+        parameters = lost(context, name, value) or ()
+        taken = f", which is set to {context.options[name]!r} besides" if name in context.options else ""
         yield Fault(
-            f"{subject.constructor} has no option {option}",
+            f"{context.constructor} has no option {option}",
             f"did you mean {name}{taken}?"
             if taken
             else f"did you mean {PARAMWISE}.{name}={value!r}?"

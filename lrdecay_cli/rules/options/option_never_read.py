@@ -12,50 +12,50 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
+from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.option_names import LAYER_DECAY, lost, meant, readers, same_here, unread, value_of
 from lrdecay_cli.rules.our_constructor import in_its_place, mmdet_serves
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import count
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each option, one for those of layer decay together."""
-    inherited = {*subject.group_map.training.inherited}
-    options = [option for option in unread(subject) if option not in inherited and meant(subject, option) is None]
+    inherited = {*context.group_map.training.inherited}
+    options = [option for option in unread(context) if option not in inherited and meant(context, option) is None]
     decay = [option for option in LAYER_DECAY if option in options]
     if decay:
         options = [option for option in options if option not in decay[1:]]
     for option in options:
         together = decay if option in decay[:1] else [option]
-        value = value_of(subject.options, option)
-        parameters = lost(subject, option, value)
+        value = value_of(context.options, option)
+        parameters = lost(context, option, value)
         known = readers(option)
         dead = parameters == ()
-        message = f"{subject.constructor} never reads {' and '.join(together)}"
+        message = f"{context.constructor} never reads {' and '.join(together)}"
         if dead:
             message += ", and the groups are as if it did"
         elif parameters:
             message += f", which is meant for {count(len(parameters), 'tensor')}"
         yield Fault(
             message,
-            _remedy(subject, together, known),
+            _remedy(context, together, known),
             parameters=parameters or (),
             option=f"{PARAMWISE}.{option}",
             severity="info" if dead else "error" if known else "warning",
         )
 
 
-def _remedy(subject: Subject, options: list[str], known: list[str]) -> str:
-    here = same_here(subject, options[0])
+def _remedy(context: RuleContext, options: list[str], known: list[str]) -> str:
+    here = same_here(context, options[0])
     if here:
-        return f"{subject.constructor} calls it {here}: {PARAMWISE}.{here}={subject.options[options[0]]!r}"
+        return f"{context.constructor} calls it {here}: {PARAMWISE}.{here}={context.options[options[0]]!r}"
     remove = f"remove {' and '.join(options)}"
     # Another constructor must not lose the layer decay that this one makes, and has to serve the backbone.
-    mmdet_only = MMDET_LAYER_DECAY in known[:1] and not mmdet_serves(subject)
-    if known and (subject.decay_rate is not None or mmdet_only):
-        return f"{remove}, or use {in_its_place(subject)}"
+    mmdet_only = MMDET_LAYER_DECAY in known[:1] and not mmdet_serves(context)
+    if known and (context.decay_rate is not None or mmdet_only):
+        return f"{remove}, or use {in_its_place(context)}"
     return (
         f"{remove}, or use a constructor that reads {'it' if len(options) == 1 else 'them'}: {known[0]}"
         if known

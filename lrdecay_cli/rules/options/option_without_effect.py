@@ -12,23 +12,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.decay.constructors.facts import MMPRETRAIN_LAYER_DECAY, subjects_of
+from lrdecay_cli.constructors.facts import MMPRETRAIN_LAYER_DECAY, subjects_of
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import key_option
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import count
 
 _MULTIPLIERS = ("lr_mult", "decay_mult")
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each option that does nothing; decay multipliers without a weight decay together."""
-    yield from _nothing_to_multiply(subject)
-    yield from _ignored_lr(subject)
-    yield from _fits_nothing(subject)
-    yield from _ones(subject)
-    if subject.decay_rate == 1:
-        option = "layer_decay_rate" if subject.constructor == MMPRETRAIN_LAYER_DECAY else "decay_rate"
+    yield from _nothing_to_multiply(context)
+    yield from _ignored_lr(context)
+    yield from _fits_nothing(context)
+    yield from _ones(context)
+    if context.decay_rate == 1:
+        option = "layer_decay_rate" if context.constructor == MMPRETRAIN_LAYER_DECAY else "decay_rate"
         yield Fault(
             f"{option}=1 gives every layer the same lr",
             "a rate below 1, such as 0.7, or the default constructor",
@@ -37,20 +37,20 @@ def check(subject: Subject) -> Iterator[Fault]:
         )
 
 
-def _nothing_to_multiply(subject: Subject) -> Iterator[Fault]:
-    optimizer = subject.group_map.training.optim_wrapper.get("optimizer")
+def _nothing_to_multiply(context: RuleContext) -> Iterator[Fault]:
+    optimizer = context.group_map.training.optim_wrapper.get("optimizer")
     given = optimizer.get("weight_decay") if isinstance(optimizer, dict) else None
     if given:
         return
-    options = [one.option for one in subject.multipliers if one.target == "weight_decay"]
-    for key, matches in subject.custom_keys.items():
+    options = [one.option for one in context.multipliers if one.target == "weight_decay"]
+    for key, matches in context.custom_keys.items():
         if "decay_mult" in matches.settings:
             options.append(key_option(key, "decay_mult").removeprefix(f"{PARAMWISE}."))
     if not options:
         return
-    default = subject.group_map.base_weight_decay
+    default = context.group_map.base_weight_decay
     if given is None:
-        message = f"is given no weight_decay: all keep {subject.group_map.optimizer.type}'s own {default or 0:g}"
+        message = f"is given no weight_decay: all keep {context.group_map.optimizer.type}'s own {default or 0:g}"
     else:
         message = "is given weight_decay=0"
     verb = "has" if len(options) == 1 else "have"
@@ -62,10 +62,10 @@ def _nothing_to_multiply(subject: Subject) -> Iterator[Fault]:
     )
 
 
-def _ignored_lr(subject: Subject) -> Iterator[Fault]:
-    if subject.constructor != MMPRETRAIN_LAYER_DECAY:
+def _ignored_lr(context: RuleContext) -> Iterator[Fault]:
+    if context.constructor != MMPRETRAIN_LAYER_DECAY:
         return
-    for key, matches in subject.custom_keys.items():
+    for key, matches in context.custom_keys.items():
         for setting in ("lr_mult", "lr"):
             value = matches.settings.get(setting)
             if value is not None and not (setting == "lr_mult" and value == 1) and matches.wins:
@@ -79,16 +79,16 @@ def _ignored_lr(subject: Subject) -> Iterator[Fault]:
                 )
 
 
-def _fits_nothing(subject: Subject) -> Iterator[Fault]:
-    for multiplier in subject.multipliers:
-        if multiplier.target == "weight_decay" and not subject.group_map.base_weight_decay:
+def _fits_nothing(context: RuleContext) -> Iterator[Fault]:
+    for multiplier in context.multipliers:
+        if multiplier.target == "weight_decay" and not context.group_map.base_weight_decay:
             continue
-        if any(multiplier.fit(one).fits for one in subjects_of(subject.group_map)):
+        if any(multiplier.fit(one).fits for one in subjects_of(context.group_map)):
             continue
         # norm_decay_mult and bias_decay_mult do not know custom norms and in_proj_bias.
         kind = multiplier.option.partition("_")[0]
-        missed = [name for name, decay in subject.weight_decays.items() if decay and subject.kinds.get(name) == kind]
-        message = f"{multiplier.option}={subject.options[multiplier.option]!r} fits no parameter of the model"
+        missed = [name for name, decay in context.weight_decays.items() if decay and context.kinds.get(name) == kind]
+        message = f"{multiplier.option}={context.options[multiplier.option]!r} fits no parameter of the model"
         yield Fault(
             f"{message}, not even {missed[0]!r}" if missed else message,
             f"{PARAMWISE}.flat_decay_mult reaches all 1-D parameters" if missed else f"remove {multiplier.option}",
@@ -98,17 +98,17 @@ def _fits_nothing(subject: Subject) -> Iterator[Fault]:
         )
 
 
-def _ones(subject: Subject) -> Iterator[Fault]:
-    for multiplier in subject.multipliers:
-        if subject.options[multiplier.option] == 1 and not subject.custom_keys:
+def _ones(context: RuleContext) -> Iterator[Fault]:
+    for multiplier in context.multipliers:
+        if context.options[multiplier.option] == 1 and not context.custom_keys:
             yield Fault(
                 f"{multiplier.option}=1 changes nothing",
                 f"remove {multiplier.option}, or give it the value that you mean",
                 option=f"{PARAMWISE}.{multiplier.option}",
                 severity="info",
             )
-    takes = {winner for matches in subject.custom_keys.values() for winner in matches.loses.values()}
-    for key, matches in subject.custom_keys.items():
+    takes = {winner for matches in context.custom_keys.values() for winner in matches.loses.values()}
+    for key, matches in context.custom_keys.items():
         path = key_option(key)
         if matches.frozen and not (matches.wins or matches.loses):
             if matches.settings.get("lr_mult", 1) == 1:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import key_option
-from lrdecay_cli.rules.subject import Subject
 
 _PLUGIN = """\
 from mmpretrain.models import LinearClsHead
@@ -29,10 +29,10 @@ class Tied(LinearClsHead):
 """
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each key."""
-    first = {duplicate.name: duplicate.of for duplicate in subject.group_map.duplicates}
-    for key, matches in subject.custom_keys.items():
+    first = {duplicate.name: duplicate.of for duplicate in context.group_map.duplicates}
+    for key, matches in context.custom_keys.items():
         reached = {*matches.wins, *matches.loses, *matches.frozen}
         missed = [name for name in matches.duplicates if first.get(name, name) not in reached]
         if missed:

@@ -20,16 +20,16 @@ from typing import Any
 from lrdecay_cli.analysis.conditions import condition_text, parse_condition
 from lrdecay_cli.analysis.selection import Entry, name_matches
 from lrdecay_cli.domain.settings import Assertion
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 
 NUMBERS = ("lr", "lr_scale", "weight_decay", "layer_id")
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each thing that an assertion says and that does not hold."""
-    for assertion in subject.word.assertions:
-        meant = [entry for name, entry in subject.entries.items() if name_matches(name, assertion.parameters)]
+    for assertion in context.word.assertions:
+        meant = [entry for name, entry in context.entries.items() if name_matches(name, assertion.parameters)]
         for aspect in (*NUMBERS, "group", "frozen"):
             wanted = getattr(assertion, aspect)
             if wanted is not None:

@@ -12,33 +12,33 @@ from collections.abc import Iterator
 
 from lrdecay_cli.analysis.selection import module_meant, name_matches
 from lrdecay_cli.domain.settings import Assertion
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each assertion that met nothing in any config."""
-    for assertion in subject.word.idle_assertions:
-        matched = any(name_matches(name, assertion.parameters) for name in subject.entries)
+    for assertion in context.word.idle_assertions:
+        matched = any(name_matches(name, assertion.parameters) for name in context.entries)
         yield Fault(
             f"all that {assertion.parameters!r} matches is frozen and in no group, so that nothing is asserted"
             if matched
             else f"no parameter matches {assertion.parameters!r}",
-            "assert frozen = true instead" if matched else _nearest(assertion.parameters, subject),
+            "assert frozen = true instead" if matched else _nearest(assertion.parameters, context),
             option=assertion.source.partition(": ")[2],
         )
 
 
-def is_met(assertion: Assertion, subject: Subject) -> bool:
+def is_met(assertion: Assertion, context: RuleContext) -> bool:
     """Whether a map has anything that the assertion can be held against."""
-    met = [entry for name, entry in subject.entries.items() if name_matches(name, assertion.parameters)]
+    met = [entry for name, entry in context.entries.items() if name_matches(name, assertion.parameters)]
     if assertion.frozen is not None:
         return bool(met)
     return any(entry.state != "frozen" for entry in met)
 
 
-def _nearest(pattern: str, subject: Subject) -> str:
-    return module_meant(pattern, subject.entries) or "give a glob such as 'backbone.*', or take the assertion out"
+def _nearest(pattern: str, context: RuleContext) -> str:
+    return module_meant(pattern, context.entries) or "give a glob such as 'backbone.*', or take the assertion out"
 
 
 RULE = Rule(

@@ -16,8 +16,8 @@ from lrdecay_cli.analysis.comparing.changes import diff, settings
 from lrdecay_cli.analysis.comparing.tables import drop_implied, shown_change
 from lrdecay_cli.analysis.conditions import CLOSE
 from lrdecay_cli.domain.change import ASPECTS
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count
 
 _SHOWN = 3
@@ -25,13 +25,13 @@ _SHOWN = 3
 _ORDER = tuple(dict.fromkeys(("lr", "lr_scale", "weight_decay", *ASPECTS)))
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all parameters that differ in the same aspects."""
-    baseline = subject.word.baseline
+    baseline = context.word.baseline
     if baseline is None:
         return
     profiles: dict[str, dict[str, tuple[Any, Any]]] = {}
-    for change in diff(baseline.group_map, subject.group_map, rtol=CLOSE):
+    for change in diff(baseline.group_map, context.group_map, rtol=CLOSE):
         profiles.setdefault(change.parameter, {})[change.aspect] = (change.before, change.after)
     alike: dict[tuple[str, ...], dict[str, Mapping[str, tuple[Any, Any]]]] = {}
     for name, profile in profiles.items():
@@ -39,12 +39,12 @@ def check(subject: Subject) -> Iterator[Fault]:
         now = profile["renamed"][1] if "renamed" in profile else name
         drop_implied(profile)
         alike.setdefault(tuple(sorted(profile, key=_ORDER.index)), {})[now] = profile
-    changed = settings(baseline.group_map, subject.group_map)
+    changed = settings(baseline.group_map, context.group_map)
     since = ", ".join(f"{setting.name} {shown_change(setting.before, setting.after)}" for setting in changed[:_SHOWN])
     for aspects, members in alike.items():
         yield Fault(
             f"{_told(aspects, members)}, against the baseline" + (f"; settings: {since}" if since else ""),
-            f"lrdecay diff {baseline.path} {subject.group_map.config.path} shows all; "
+            f"lrdecay diff {baseline.path} {context.group_map.config.path} shows all; "
             "if it is meant, lrdecay baseline writes it again",
             parameters=members,
             about=" ".join(aspects),

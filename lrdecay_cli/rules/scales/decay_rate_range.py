@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import rate
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault, with the parameters that the rate makes faster, still or negative."""
-    decay = subject.decay_rate
+    decay = context.decay_rate
     if decay is None or 0 < decay <= 1:
         return
-    held = [*subject.backbone.held, *subject.backbone.others]
+    held = [*context.backbone.held, *context.backbone.others]
     if decay > 1:
         wrong = [one for one in held if one.scale > 1 + 1e-9]
         told = (
@@ -32,10 +32,10 @@ def check(subject: Subject) -> Iterator[Fault]:
         wrong = [one for one in held if one.scale <= 0]
         told = ", so that what is below the head does not train" if decay == 0 else ", so that lrs are negative"
     yield Fault(
-        f"{subject.decay_option}={decay:g} is {'above 1' if decay > 1 else 'not above 0'}{told}",
+        f"{context.decay_option}={decay:g} is {'above 1' if decay > 1 else 'not above 0'}{told}",
         f"a rate between 0 and 1{f': {rate(1 / decay)} is its inverse' if decay > 1 else ', such as 0.9'}",
         parameters=[one.name for one in wrong],
-        option=f"{PARAMWISE}.{subject.decay_option}",
+        option=f"{PARAMWISE}.{context.decay_option}",
         severity=None if decay > 1 else "error",
     )
 

@@ -11,18 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import rate
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault where the first group's lr is not the base lr, and others' is."""
-    base, groups = subject.group_map.base_lr, subject.group_map.groups
-    first = subject.starting_lr(groups[0]) if groups else None
+    base, groups = context.group_map.base_lr, context.group_map.groups
+    first = context.starting_lr(groups[0]) if groups else None
     if base is None or first is None or math.isclose(first, base, rel_tol=1e-9):
         return
-    lrs = [lr for group in groups if (lr := subject.starting_lr(group)) is not None]
+    lrs = [lr for group in groups if (lr := context.starting_lr(group)) is not None]
     others = [lr for lr in lrs if not math.isclose(lr, first)]
     if not others:
         return

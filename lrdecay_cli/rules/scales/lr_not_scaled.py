@@ -12,19 +12,19 @@ import math
 from collections.abc import Iterator
 
 from lrdecay_cli.domain.group_map import ParameterGroup
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count, rate, verb
 
 
-def mismatched(subject: Subject) -> list[ParameterGroup]:
+def mismatched(context: RuleContext) -> list[ParameterGroup]:
     """The groups whose lr is not base lr times scale."""
-    base = subject.group_map.base_lr
-    if subject.group_map.checkpoint is not None:
+    base = context.group_map.base_lr
+    if context.group_map.checkpoint is not None:
         return []
     return [
         group
-        for group in subject.group_map.groups
+        for group in context.group_map.groups
         if base is not None
         and group.lr is not None
         and group.lr_scale is not None
@@ -33,9 +33,9 @@ def mismatched(subject: Subject) -> list[ParameterGroup]:
     ]
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all groups, with the numbers of the first."""
-    base, groups = subject.group_map.base_lr, mismatched(subject)
+    base, groups = context.group_map.base_lr, mismatched(context)
     if base is None or not groups or all(group.lr == base for group in groups):
         return
     first = groups[0]

@@ -11,20 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import count, span, verb
 
 LEAST_LR = 1e-10
 LEAST_SCALE = 1e-6
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all groups whose lr or lr scale is below what counts."""
-    lrs = {group.name: subject.starting_lr(group) or 0.0 for group in subject.group_map.groups}
+    lrs = {group.name: context.starting_lr(group) or 0.0 for group in context.group_map.groups}
     small = [
         group
-        for group in subject.group_map.groups
+        for group in context.group_map.groups
         if lrs[group.name] > 0
         and any(parameter.requires_grad for parameter in group.parameters)
         and (lrs[group.name] < LEAST_LR or (group.lr_scale is not None and 0 < group.lr_scale < LEAST_SCALE))
@@ -36,11 +36,11 @@ def check(subject: Subject) -> Iterator[Fault]:
     yield Fault(
         f"{count(len(small), 'group')} {verb(len(small), 'has', 'have')} lr"
         f" {span(lrs[group.name] for group in small)}{scaled}: too little to change a weight",
-        f"raise {subject.decay_option}={subject.decay_rate:g} towards 1, or freeze these layers"
-        if subject.decay_option and subject.decay_rate is not None
+        f"raise {context.decay_option}={context.decay_rate:g} towards 1, or freeze these layers"
+        if context.decay_option and context.decay_rate is not None
         else "raise the lr, or freeze what must not train",
         parameters=[p.name for group in small for p in group.parameters if p.requires_grad],
-        option=f"{PARAMWISE}.{subject.decay_option}" if subject.decay_option else "",
+        option=f"{PARAMWISE}.{context.decay_option}" if context.decay_option else "",
     )
 
 

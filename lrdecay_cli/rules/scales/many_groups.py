@@ -12,17 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT
+from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT
+from lrdecay_cli.rules.context import OURS, PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import OURS, PARAMWISE, Subject
 from lrdecay_cli.rules.wording import count
 
 MANY = 100
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all groups of one tensor."""
-    groups = subject.group_map.groups
+    groups = context.group_map.groups
     single = [group for group in groups if len(group.parameters) == 1]
     settings = {(group.lr, group.lr_scale, group.weight_decay, repr(group.options)) for group in groups}
     if len(single) < MANY or len(settings) * 2 > len(groups):
@@ -31,8 +31,8 @@ def check(subject: Subject) -> Iterator[Fault]:
         f"{count(len(groups), 'group')}, {'all' if len(single) == len(groups) else f'{len(single):,}'} of one tensor, "
         f"have only {count(len(settings), 'different setting')}",
         f"a constructor that puts equal settings into one group makes {len(settings)}"
-        + ("" if subject.constructor == MMENGINE_DEFAULT else f"; {OURS} does"),
-        option=PARAMWISE if subject.constructor == MMENGINE_DEFAULT else "optim_wrapper.constructor",
+        + ("" if context.constructor == MMENGINE_DEFAULT else f"; {OURS} does"),
+        option=PARAMWISE if context.constructor == MMENGINE_DEFAULT else "optim_wrapper.constructor",
     )
 
 

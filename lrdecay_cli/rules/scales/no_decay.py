@@ -12,42 +12,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.decay.constructors.facts import MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
+from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import as_dict
 from lrdecay_cli.rules.our_constructor import USUAL_RATE, in_its_place, mmdet_serves, without_the_bases
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import count
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for the option."""
-    if subject.without_options:
-        yield _without_options(subject)
+    if context.without_options:
+        yield _without_options(context)
         return
-    absent = subject.constructor == MMPRETRAIN_LAYER_DECAY and subject.decay_option is None
-    if subject.decay_rate != 1 and not absent:
+    absent = context.constructor == MMPRETRAIN_LAYER_DECAY and context.decay_option is None
+    if context.decay_rate != 1 and not absent:
         return
-    option = subject.decay_option or "layer_decay_rate"
+    option = context.decay_option or "layer_decay_rate"
     yield Fault(
-        f"{subject.constructor_told} has {'no ' if absent else ''}{option}{'' if absent else ' 1'}: no layer is slower"
+        f"{context.constructor_told} has {'no ' if absent else ''}{option}{'' if absent else ' 1'}: no layer is slower"
         " than another",
         f"set {option} below 1, or leave it to mmengine's default constructor",
         option=f"{PARAMWISE}.{option}",
     )
 
 
-def _without_options(subject: Subject) -> Fault:
-    fitting = subject.fitting_num_layers
+def _without_options(context: RuleContext) -> Fault:
+    fitting = context.fitting_num_layers
     remedy = (
-        f"{PARAMWISE}={as_dict({**without_the_bases(subject), 'decay_rate': USUAL_RATE, 'num_layers': fitting})}"
-        if mmdet_serves(subject) and fitting
-        else f"to decay the layers use {in_its_place(subject)}"
+        f"{PARAMWISE}={as_dict({**without_the_bases(context), 'decay_rate': USUAL_RATE, 'num_layers': fitting})}"
+        if mmdet_serves(context) and fitting
+        else f"to decay the layers use {in_its_place(context)}"
     )
-    decayed = [name for name, weight_decay in subject.weight_decays.items() if weight_decay]
+    decayed = [name for name, weight_decay in context.weight_decays.items() if weight_decay]
     exempts = f" and nothing is exempt from weight decay ({count(len(decayed), 'tensor')})" if decayed else ""
     return Fault(
-        f"{subject.constructor} has no options: no layer is slower than another{exempts}",
+        f"{context.constructor} has no options: no layer is slower than another{exempts}",
         f"{remedy}; if none is meant, constructor='{MMENGINE_DEFAULT}'",
         option=PARAMWISE,
         severity="warning",

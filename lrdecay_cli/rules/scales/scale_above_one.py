@@ -11,23 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 from lrdecay_cli.rules.wording import count, ids_told, rate, verb
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all parameters whose lr scale is above 1."""
-    decay = subject.decay_rate if subject.decay_option else subject.observed_rate
+    decay = context.decay_rate if context.decay_option else context.observed_rate
     if decay is None or not 0 < decay < 1:
         return
     fast = [
         (group, parameter)
-        for group, parameter in subject.group_map.grouped()
+        for group, parameter in context.group_map.grouped()
         if group.lr_scale is not None
         and group.lr_scale > 1 + 1e-9
         and parameter.requires_grad
-        and (subject.custom_lr_mult(parameter.name) or ("", 0))[1] <= 1
+        and (context.custom_lr_mult(parameter.name) or ("", 0))[1] <= 1
     ]
     if not fast:
         return
@@ -35,17 +35,17 @@ def check(subject: Subject) -> Iterator[Fault]:
     highest = max(group.lr_scale or 0 for group, _ in fast)
     which = f"group {fast[0][0].name}" if len(groups) == 1 else count(len(groups), "group")
     ids = sorted({group.layer_id for group, _ in fast if group.layer_id is not None})
-    above = [layer for layer in ids if subject.head_id is not None and layer > subject.head_id]
-    cause = f": {ids_told(above)} above {subject.head_id_told}" if above else ""
-    fitting = subject.fitting_num_layers
+    above = [layer for layer in ids if context.head_id is not None and layer > context.head_id]
+    cause = f": {ids_told(above)} above {context.head_id_told}" if above else ""
+    fitting = context.fitting_num_layers
     yield Fault(
         f"{which} {verb(len(groups), 'trains', 'train')} faster than the base lr, up to {rate(highest)} times, with a"
         f" decay rate of {decay:g}{cause}",
-        f"num_layers={fitting} fits depths {subject.depths_in_words}"
-        if fitting is not None and subject.num_layers is not None and fitting != subject.num_layers
+        f"num_layers={fitting} fits depths {context.depths_in_words}"
+        if fitting is not None and context.num_layers is not None and fitting != context.num_layers
         else "keep every layer id at or below the head's",
         parameters=[parameter.name for _, parameter in fast],
-        option=f"{PARAMWISE}.num_layers" if subject.num_layers is not None else "",
+        option=f"{PARAMWISE}.num_layers" if context.num_layers is not None else "",
     )
 
 

@@ -11,22 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.scales.lr_not_scaled import PLUGIN, mismatched
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count, rate, span, verb
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all groups whose scale is never applied."""
-    base, groups = subject.group_map.base_lr, mismatched(subject)
+    base, groups = context.group_map.base_lr, mismatched(context)
     if base is None or not groups or any(group.lr != base for group in groups):
         return
     scales = span(group.lr_scale or 0 for group in groups)
     yield Fault(
         f"{count(len(groups), 'group')} {verb(len(groups), 'has', 'have')} lr_scale {scales}, but"
         f" {verb(len(groups), 'its', 'their')} lr is the base lr {rate(base)}",
-        f"let {subject.constructor_told} set lr = lr_scale * base lr in each group",
+        f"let {context.constructor_told} set lr = lr_scale * base lr in each group",
         parameters=[parameter.name for group in groups for parameter in group.parameters],
         option="optim_wrapper.constructor",
     )

@@ -11,14 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count, span, verb
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all groups that climb or destroy, one where nothing trains."""
-    groups = [group for group in subject.group_map.groups if group.lr is not None]
+    groups = [group for group in context.group_map.groups if group.lr is not None]
     wrong = [group for group in groups if group.lr is not None and (not math.isfinite(group.lr) or group.lr < 0)]
     if wrong:
         numbers = [group.lr for group in wrong if group.lr is not None and math.isfinite(group.lr)]
@@ -30,7 +30,7 @@ def check(subject: Subject) -> Iterator[Fault]:
             parameters=[parameter.name for group in wrong for parameter in group.parameters],
         )
     trainable = [p for group in groups for p in group.parameters if p.requires_grad]
-    if trainable and not any(subject.starting_lr(group) for group in groups):
+    if trainable and not any(context.starting_lr(group) for group in groups):
         yield Fault(
             f"lr is 0 in {verb(len(groups), 'the only group', f'all {len(groups)} groups')}: nothing trains",
             "give the optimizer an lr; a warm-up starts from a part of it",

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each scheduler."""
-    for scheduler in subject.schedulers:
+    for scheduler in context.schedulers:
         half = scheduler.value("T_max", 0)
         if scheduler.family != "CosineAnnealing" or half <= 0 or scheduler.last is None:
             continue

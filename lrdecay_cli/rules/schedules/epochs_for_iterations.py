@@ -12,18 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.plain_values import number
 from lrdecay_cli.rules.schedulers import Scheduler, training_length, training_unit
-from lrdecay_cli.rules.subject import Subject
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each scheduler."""
-    train_cfg = subject.group_map.training.train_cfg
+    train_cfg = context.group_map.training.train_cfg
     unit = training_unit(train_cfg)
     epochs = training_length(train_cfg, "epochs")
-    for scheduler in subject.schedulers:
+    for scheduler in context.schedulers:
         if unit == "iterations" and scheduler.unit == "epochs" and not scheduler.converted:
             told = "" if "by_epoch" in scheduler.settings else ", its default"
             factor = scheduler.value("factor" if scheduler.family == "Constant" else "start_factor", 1 / 3)

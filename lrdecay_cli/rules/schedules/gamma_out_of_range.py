@@ -13,10 +13,10 @@ import math
 from collections.abc import Iterator
 
 from lrdecay_cli.domain.finding import Severity
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.plain_values import number
 from lrdecay_cli.rules.schedulers import Scheduler, schedulers_of
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import rate
 
 _LARGEST = 300
@@ -24,11 +24,11 @@ _LARGEST = 300
 FAMILIES = ("MultiStep", "Step", "Exponential")
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each scheduler that steps at all."""
-    for scheduler in subject.schedulers:
+    for scheduler in context.schedulers:
         yield from _fault(scheduler, "lr", None)
-    for scheduler in schedulers_of(subject.group_map, "momentum"):
+    for scheduler in schedulers_of(context.group_map, "momentum"):
         yield from _fault(scheduler, "momentum", _momentum(scheduler))
 
 

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.schedulers import Scheduler, names, trained
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import count
 
 _NOTABLE = 0.01
 """Below this share of the highest lr, nothing is learnt at ``eta_min`` that could harm."""
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each scheduler."""
-    for scheduler in subject.schedulers:
+    for scheduler in context.schedulers:
         if not scheduler.acts:
             continue
         ratio = scheduler.settings.get("eta_min_ratio")
@@ -33,10 +33,10 @@ def check(subject: Subject) -> Iterator[Fault]:
             )
         lowest = scheduler.lowest()
         if lowest:
-            yield from _above(subject, scheduler, lowest)
+            yield from _above(context, scheduler, lowest)
 
 
-def _above(subject: Subject, scheduler: Scheduler, lowest: float) -> Iterator[Fault]:
+def _above(context: RuleContext, scheduler: Scheduler, lowest: float) -> Iterator[Fault]:
     groups = [(group, lr) for group, lr in trained(scheduler.groups) if lr <= lowest]
     if not groups:
         return
@@ -47,7 +47,7 @@ def _above(subject: Subject, scheduler: Scheduler, lowest: float) -> Iterator[Fa
         raised += f" up to {lowest / least:.3g} times"
     elif least == 0 and lowest > 0:
         raised += " from 0, so they do train"
-    base = subject.group_map.base_lr
+    base = context.group_map.base_lr
     highest = max(lr for _, lr in trained(scheduler.groups))
     if scheduler.family == "Poly":
         remedy = f"{scheduler.path}.eta_min=0, or any lr below {least:g}"

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.plain_values import number
 from lrdecay_cli.rules.schedulers import names, trained
-from lrdecay_cli.rules.subject import Subject
 
 _CLOSE = 0.1
 """An ``eta_min`` from this share of the lowest lr on shows before the training's last steps."""
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each scheduler."""
-    for scheduler in subject.schedulers:
+    for scheduler in context.schedulers:
         groups = [(group, lr) for group, lr in trained(scheduler.groups) if lr > 0]
         lrs = sorted({lr for _, lr in groups})
         if len(lrs) < 2 or not scheduler.acts:
@@ -40,7 +40,7 @@ def check(subject: Subject) -> Iterator[Fault]:
         lowest = scheduler.lowest()
         # Iterations in a training of epochs may end before the scheduler does.
         if lowest and _CLOSE * lrs[0] <= lowest < lrs[0] and (scheduler.length or scheduler.unit == "epochs"):
-            base = subject.group_map.base_lr or lrs[-1]
+            base = context.group_map.base_lr or lrs[-1]
             yield Fault(
                 f"eta_min={lowest:g} of {scheduler.name} is one lr for groups from {span}: all end there, at "
                 f"{lowest / lrs[0]:.0%} of the lowest and {lowest / lrs[-1]:.2g} of the highest",

@@ -11,18 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.plain_values import number
 from lrdecay_cli.rules.schedulers import Scheduler
-from lrdecay_cli.rules.subject import Subject
 
 _LEFT = 0.05
 """Up to this share of the way down, what is cut off is rounding."""
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each scheduler."""
-    for scheduler in subject.schedulers:
+    for scheduler in context.schedulers:
         if scheduler.end is not None and scheduler.end <= scheduler.begin:
             continue
         if not scheduler.acts:

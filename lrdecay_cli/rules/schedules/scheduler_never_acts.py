@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.schedulers import Scheduler
-from lrdecay_cli.rules.subject import Subject
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each scheduler; ConstantLR with a factor of 1 holds the place of an lr that is to stay."""
-    for scheduler in subject.schedulers:
+    for scheduler in context.schedulers:
         setting = _idle(scheduler)
         if setting:
             yield Fault(

@@ -13,10 +13,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.option_names import nearest
 from lrdecay_cli.rules.schedulers import Scheduler, scheduler_types
-from lrdecay_cli.rules.subject import Subject
 
 COMMON = ("type", "_scope_", "param_name", "convert_to_iter_based", "begin", "end", "last_step", "by_epoch", "verbose")
 """What every scheduler of mmengine takes, or the registry that builds it."""
@@ -77,13 +77,13 @@ CLASSES = (
 """All that mmengine, mmdet and mmpretrain register."""
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each setting, and for each class that nobody has but somebody nearly."""
-    for place, given in scheduler_types(subject.group_map):
+    for place, given in scheduler_types(context.group_map):
         kind = given.rpartition(".")[2]
         if kind not in CLASSES and (like := _almost(kind)):
             yield Fault(f"there is no scheduler {kind}", f"did you mean {like}?", option=f"{place}.type")
-    for scheduler in subject.schedulers:
+    for scheduler in context.schedulers:
         yield from _unknown(scheduler)
         settings, name = scheduler.settings, scheduler.name
         if scheduler.end is not None and scheduler.end <= scheduler.begin:

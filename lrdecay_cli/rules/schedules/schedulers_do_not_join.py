@@ -13,10 +13,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.plain_values import number
 from lrdecay_cli.rules.schedulers import Scheduler, trained
-from lrdecay_cli.rules.subject import Subject
 from lrdecay_cli.rules.wording import rate
 
 _USED_UP = 0.05
@@ -27,15 +27,15 @@ _EARLY = 0.5
 """Up to this share of the training, its last step is early."""
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each pair, and one for each that ends too early."""
-    lowering = [one for one in subject.schedulers if one.acts and not one.is_warm_up and one.family != "Constant"]
+    lowering = [one for one in context.schedulers if one.acts and not one.is_warm_up and one.family != "Constant"]
     for index, first in enumerate(lowering):
         for second in lowering[index + 1 :]:
             yield from _overlap(first, second)
     for one in lowering:
         # A warm-up goes up to the lr that there is, and no further.
-        others = [other for other in subject.schedulers if other is not one and not other.is_warm_up]
+        others = [other for other in context.schedulers if other is not one and not other.is_warm_up]
         # Whatever comes later may raise it again, or go on lowering it.
         if one.end is None or any(other.unit != one.unit or (other.last or 0) > one.end for other in others):
             continue

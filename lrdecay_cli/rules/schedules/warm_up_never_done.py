@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.schedulers import WARMING, Scheduler
-from lrdecay_cli.rules.subject import Subject
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each scheduler."""
-    for scheduler in subject.schedulers:
+    for scheduler in context.schedulers:
         if scheduler.family in WARMING:
             yield from _refused(scheduler) or _left(scheduler)
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 
 _MOST = 0.5
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each warm-up."""
-    for scheduler in subject.schedulers:
+    for scheduler in context.schedulers:
         if not scheduler.is_warm_up or scheduler.family == "Constant" or not scheduler.acts:
             continue
         begin, end, length = scheduler.begin, scheduler.end, scheduler.length

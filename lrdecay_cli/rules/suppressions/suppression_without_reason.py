@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.project_word import option_of
-from lrdecay_cli.rules.subject import Subject
+from lrdecay_cli.rules.policy import option_of
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for each suppression without a reason."""
-    for one in subject.word.suppressions:
+    for one in context.word.suppressions:
         # One without rules is LRD904's.
         if one.stated.rule and not one.stated.reason.strip():
             yield Fault(

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.exemptions import decayed_faults
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all biases but those of norms and of offsets."""
-    offsets = [name for name in subject.kinds if (module := subject.module(name)) and "offset" in module.traits]
-    left_out = {*subject.switched_off, *offsets}
-    yield from decayed_faults(subject, ["bias"], strong="info", partial="warning", leave_out=left_out)
+    offsets = [name for name in context.kinds if (module := context.module(name)) and "offset" in module.traits]
+    left_out = {*context.switched_off, *offsets}
+    yield from decayed_faults(context, ["bias"], strong="info", partial="warning", leave_out=left_out)
 
 
 RULE = Rule(

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
 from lrdecay_cli.rules.key_wording import key_option
-from lrdecay_cli.rules.subject import Subject
 
 _PLUGIN = """\
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -29,20 +29,20 @@ class KnownNames(DefaultOptimWrapperConstructor):
 """
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for the whole model, or one for each module of it that is at 0 unnamed."""
-    base = subject.group_map.base_weight_decay
+    base = context.group_map.base_weight_decay
     # A weight has more than one dimension, and is of no kind that is usually exempt.
     weights = {
         name: weight_decay
-        for name, weight_decay in subject.weight_decays.items()
-        if name not in subject.kinds and len(subject.entries[name].parameter.shape) > 1
+        for name, weight_decay in context.weight_decays.items()
+        if name not in context.kinds and len(context.entries[name].parameter.shape) > 1
     }
     if not base or not weights:
         return
     remedy = "give weights the optimizer's weight decay, and exempt parameters by name"
     if not any(weights.values()):
-        keys = [key for key, matches in subject.custom_keys.items() if not weights.keys().isdisjoint(matches.wins)]
+        keys = [key for key, matches in context.custom_keys.items() if not weights.keys().isdisjoint(matches.wins)]
         yield Fault(
             f"all {len(weights):,} weights have weight decay 0, although the optimizer is given {base:g}",
             f"custom key {keys[0]!r} reaches them: name what it is meant for" if keys else remedy,
@@ -50,7 +50,7 @@ def check(subject: Subject) -> Iterator[Fault]:
             option=key_option(keys[0]) if keys else "",
         )
         return
-    asked = {name for matches in subject.custom_keys.values() for name in matches.wins}
+    asked = {name for matches in context.custom_keys.values() for name in matches.wins}
     by_module: dict[str, list[str]] = {}
     for name in weights:
         by_module.setdefault(name.partition(".")[0], []).append(name)

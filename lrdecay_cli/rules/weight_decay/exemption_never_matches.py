@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.decay.constructors.facts import MMDET_LAYER_DECAY
+from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY
+from lrdecay_cli.rules.context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.exemptions import exemption_lists, vainly_exempt
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import PARAMWISE, Subject
 
 _PLUGIN = """\
 from mmpretrain.models import ConvNeXt
@@ -30,34 +30,34 @@ class ConvNeXtWithTokens(ConvNeXt):
 """
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for the fixed list of MMDetection's constructor, one for each item of a list in the options."""
-    for option, items in exemption_lists(subject).items():
+    for option, items in exemption_lists(context).items():
         if option:
             for item in items:
-                yield from _listed(subject, f"{PARAMWISE}.{option}", item)
+                yield from _listed(context, f"{PARAMWISE}.{option}", item)
             continue
-        names = [name for item in items for name in vainly_exempt(subject, item)]
+        names = [name for item in items for name in vainly_exempt(context, item)]
         if names:
             yield Fault(
                 f"{MMDET_LAYER_DECAY} means to exempt {' and '.join(items)}, but compares them with full names such as "
                 f"{names[0]!r}: {len(names)} {'is' if len(names) == 1 else 'are'} decayed at "
-                f"{subject.weight_decays[names[0]]:g}",
+                f"{context.weight_decays[names[0]]:g}",
                 "give them weight decay 0 in a constructor of your own",
                 parameters=names,
             )
 
 
-def _listed(subject: Subject, option: str, item: str) -> Iterator[Fault]:
-    decayed = vainly_exempt(subject, item)
+def _listed(context: RuleContext, option: str, item: str) -> Iterator[Fault]:
+    decayed = vainly_exempt(context, item)
     if decayed:
         yield Fault(
-            f"{item!r} is listed as exempt, but {decayed[0]!r} is decayed at {subject.weight_decays[decayed[0]]:g}",
+            f"{item!r} is listed as exempt, but {decayed[0]!r} is decayed at {context.weight_decays[decayed[0]]:g}",
             f"list the full name: {decayed[0]!r}",
             parameters=decayed,
             option=option,
         )
-    elif not any(item in name for name in subject.entries):
+    elif not any(item in name for name in context.entries):
         yield Fault(
             f"{item!r} is in no parameter's name and exempts nothing", f"remove {item!r} from the list", option=option
         )

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.exemptions import decayed_faults
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all gammas, but for those for which a custom key switched the exemption off."""
-    left_out = subject.switched_off
+    left_out = context.switched_off
     yield from decayed_faults(
-        subject, ["layer-scale"], strong="warning", partial="warning", beside_others="warning", leave_out=left_out
+        context, ["layer-scale"], strong="warning", partial="warning", beside_others="warning", leave_out=left_out
     )
 
 

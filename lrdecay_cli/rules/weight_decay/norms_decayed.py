@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.exemptions import decayed_faults
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all norms, but for those for which a custom key switched the exemption off."""
-    left_out = subject.switched_off
-    yield from decayed_faults(subject, ["norm"], strong="warning", partial="warning", leave_out=left_out)
+    left_out = context.switched_off
+    yield from decayed_faults(context, ["norm"], strong="warning", partial="warning", leave_out=left_out)
 
 
 RULE = Rule(

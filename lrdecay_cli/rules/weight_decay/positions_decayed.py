@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.exemptions import all_vainly_exempt, decayed_faults
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 
 _VIT = """\
 model = dict(
@@ -25,11 +25,11 @@ model = dict(
 """
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault each for absolute embeddings and for relative tables, but for those that LRD406 and LRD508 tell."""
-    left_out = {*subject.switched_off, *all_vainly_exempt(subject)}
+    left_out = {*context.switched_off, *all_vainly_exempt(context)}
     yield from decayed_faults(
-        subject,
+        context,
         ["position", "relative-position"],
         strong="warning",
         partial="warning",

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.exemptions import all_vainly_exempt, decayed_faults
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 
 _REGISTERS = """\
 from mmpretrain.models import VisionTransformer
@@ -36,11 +36,11 @@ model = dict(
 """
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all tokens, but for those that LRD406 and LRD508 tell."""
-    left_out = {*subject.switched_off, *all_vainly_exempt(subject)}
+    left_out = {*context.switched_off, *all_vainly_exempt(context)}
     yield from decayed_faults(
-        subject, ["token"], strong="warning", partial="warning", beside_others="warning", leave_out=left_out
+        context, ["token"], strong="warning", partial="warning", beside_others="warning", leave_out=left_out
     )
 
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lrdecay_cli.rules.context import RuleContext
 from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.subject import Subject
 
 OPTION = "optim_wrapper.optimizer.weight_decay"
 
 
-def check(subject: Subject) -> Iterator[Fault]:
+def check(context: RuleContext) -> Iterator[Fault]:
     """One fault for all groups without a number."""
-    group_map = subject.group_map
+    group_map = context.group_map
     optimizer = group_map.training.optim_wrapper.get("optimizer")
     given = optimizer.get("weight_decay") if isinstance(optimizer, dict) else None
     # An optimizer that knows no weight decay has it in no group.

@@ -1,0 +1,106 @@
+"""``lrdecay inspect``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from lrdecay_cli.app.shell import completion
+from lrdecay_cli.app.shell.options import (
+    CfgOptions,
+    Color,
+    Device,
+    Exact,
+    FormatName,
+    Isolate,
+    NamedBy,
+    NoCache,
+    NoSettings,
+    Outputs,
+    SettingsFile,
+    Traceback,
+    Verbose,
+    format_option,
+    output_option,
+)
+
+
+def inspect(
+    config: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG",
+            autocompletion=completion.configs_and_checkpoints,
+            help="A config (.py, .json, .yaml), mmdet::PATH for one of MMDetection's own, an exported map (.json),"
+            " or a checkpoint (.pth).",
+        ),
+    ],
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by", metavar="VIEW", autocompletion=completion.views, help="group, layer, parameter or module."
+        ),
+    ] = "group",
+    pattern: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--filter", metavar="GLOB", help="Only parameters whose name, module or group fits."),
+    ] = None,
+    sort: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--sort",
+            metavar="COLUMN",
+            autocompletion=completion.columns,
+            help="Sort by a heading, or its name in CSV; -COLUMN down.",
+        ),
+    ] = None,
+    named_by: NamedBy = None,
+    cfg_options: CfgOptions = None,
+    device: Device = "cpu",
+    format_name: Annotated[FormatName, format_option("inspect")] = None,
+    output: Annotated[Outputs, output_option("inspect")] = None,
+    color: Color = "auto",
+    verbose: Verbose = False,
+    exact: Exact = False,
+    no_cache: NoCache = False,
+    isolate: Isolate = False,
+    _no_settings: NoSettings = False,
+    _settings: SettingsFile = None,
+    _traceback: Traceback = False,
+) -> None:
+    """Show the parameter groups that a config's constructor builds.
+
+    The model is built without weights, the real constructor and optimizer are run, and the groups are read back.
+
+    \b
+    lrdecay inspect config.py
+    lrdecay inspect mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py --by layer
+    lrdecay inspect config.py --cfg-options optim_wrapper.optimizer.lr=0.001
+    """
+    from lrdecay_cli.analysis.inspecting.report import check_view, inspection
+    from lrdecay_cli.app.requests.sources import Request, group_maps_of
+    from lrdecay_cli.app.shell.console import Destinations
+    from lrdecay_cli.domain.errors import LrdecayError
+
+    destinations = Destinations("inspect", format_name, output, color)
+    check_view(by, sort)
+    if set(destinations.formats) == {"json"} and (pattern or sort or by != "group"):
+        raise LrdecayError(
+            "a JSON map is always whole", where="--format json", remedy="leave out --by, --filter and --sort"
+        )
+    # Its notes are those of the report, which a filter narrows.
+    if "html" in destinations.formats and (pattern or sort or by != "group"):
+        raise LrdecayError(
+            "a page shows every view of the whole map, and filters and sorts itself",
+            where="--format html",
+            remedy="leave out --by, --filter and --sort",
+        )
+    request = Request.of(
+        cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, isolated=isolate, named_by=named_by
+    )
+    (group_map,) = group_maps_of((config,), request)
+    text = destinations.write(inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=verbose))
+    # Templates and scripts of a page leave no trace in what the cache looks at.
+    if not output and not verbose and "html" not in destinations.formats:
+        request.caching.keep_report(text)

@@ -1,0 +1,161 @@
+"""``lrdecay scan`` and ``lrdecay merge``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from lrdecay_cli.app.shell import completion
+from lrdecay_cli.app.shell.options import (
+    CfgOptions,
+    Color,
+    Device,
+    FormatName,
+    Isolate,
+    NoSettings,
+    Outputs,
+    SettingsFile,
+    Traceback,
+    Verbose,
+    format_option,
+    output_option,
+)
+
+
+def scan(
+    targets: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TARGET...",
+            autocompletion=completion.configs,
+            help="Configs, directories, globs, or mmdet::DIR for MMDetection's own.",
+        ),
+    ],
+    jobs: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--jobs", "-j", metavar="N", help="Configs at a time. [default: a core each]"),
+    ] = None,
+    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="For each config; 0 for none.")] = 120,
+    memory: Annotated[
+        float, typer.Option("--memory", metavar="GIB", help="By which a config may grow its process; 0 for no limit.")
+    ] = 8,
+    maps: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--maps", metavar="DIR", help="Write the JSON map of each config below this directory."),
+    ] = None,
+    resume: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--resume", metavar="FILE", help="Keep a journal there, and go on with what it has."),
+    ] = None,
+    shard: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--shard", metavar="I/N", help="Only every N-th config, from the I-th on; see merge."),
+    ] = None,
+    dask: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--dask", metavar="ADDRESS", help="Build on a Dask cluster: tcp://scheduler:port."),
+    ] = None,
+    cfg_options: CfgOptions = None,
+    device: Device = "cpu",
+    format_name: Annotated[FormatName, format_option("scan")] = None,
+    output: Annotated[Outputs, output_option("scan")] = None,
+    color: Color = "auto",
+    verbose: Verbose = False,
+    isolate: Isolate = False,
+    _no_settings: NoSettings = False,
+    _settings: SettingsFile = None,
+    _traceback: Traceback = False,
+) -> None:
+    """Build many configs, each in its own process, and sum up.
+
+    A directory means every .py file below it but those in a _base_ folder. Exit code 0 if every training config gave
+    a map, 1 if some did not, 2 if there was nothing to scan.
+
+    \b
+    lrdecay scan configs/ --maps maps/
+    lrdecay scan mmdet::convnext mmdet::swin --format json > scan.json
+    lrdecay scan mmdet:: --resume scan.journal --shard 1/4
+    """
+    from contextlib import nullcontext
+    from functools import partial
+    from pathlib import Path
+
+    from lrdecay_cli.app.requests.isolated import isolation
+    from lrdecay_cli.app.requests.sources import check_stack
+    from lrdecay_cli.app.shell.console import Destinations
+    from lrdecay_cli.app.shell.cores import cores
+    from lrdecay_cli.app.shell.exit_codes import CLEAN, DIFFERENT
+    from lrdecay_cli.app.shell.progress import progress
+    from lrdecay_cli.domain.errors import LrdecayError
+    from lrdecay_cli.scanning.journal import Journal
+    from lrdecay_cli.scanning.maps import check_maps
+    from lrdecay_cli.scanning.reporting import report_of
+    from lrdecay_cli.scanning.scan import document_of
+    from lrdecay_cli.scanning.scan import scan as build_all
+    from lrdecay_cli.scanning.servers import BuildOptions, forked, on_dask
+    from lrdecay_cli.scanning.targets import configs_of, shard_of
+
+    destinations = Destinations("scan", format_name, output, color)
+    for name, number in (("--jobs", 1 if jobs is None else jobs), ("--timeout", timeout + 1), ("--memory", memory + 1)):
+        if number < 1:
+            raise LrdecayError("is too small", where=name, remedy="leave it out for the default")
+    everything = configs_of(targets)
+    if maps:
+        check_maps(Path(maps), everything)
+    configs = shard_of(everything, shard)
+    if not configs:
+        raise LrdecayError("there are fewer configs than shards", where=f"--shard {shard}")
+    check_stack(configs[0])
+    overrides = tuple(cfg_options or ())
+    plain = BuildOptions(overrides, device, timeout or None, int(memory * 2**30) or None, verbose)
+    if isolate and dask:
+        raise LrdecayError("is for processes of this machine", where="--isolate", remedy="leave out --dask")
+    bounds = isolation(plain) if isolate else nullcontext(plain)
+    journal = Journal(Path(resume) if resume else None, (device, *overrides))
+    with bounds as options, journal, progress(len(configs), "scanning") as advance:
+        timed = build_all(
+            configs,
+            partial(on_dask, options, dask) if dask else partial(forked, options, jobs or cores()),
+            journal,
+            maps=Path(maps) if maps else None,
+            tell=lambda one: advance(one.record.failed),
+        )
+    document = document_of((one.record for one in timed), device, overrides, shard)
+    destinations.write(report_of(timed, document, verbose=verbose))
+    raise typer.Exit(DIFFERENT if any(record.failed for record in document.records) else CLEAN)
+
+
+def merge(
+    scans: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SCAN.json...", autocompletion=completion.json_files, help="What scan --format json wrote."
+        ),
+    ],
+    format_name: Annotated[FormatName, format_option("merge")] = None,
+    output: Annotated[Outputs, output_option("merge")] = None,
+    color: Color = "auto",
+    verbose: Verbose = False,
+    _no_settings: NoSettings = False,
+    _settings: SettingsFile = None,
+    _traceback: Traceback = False,
+) -> None:
+    """Put the shards of a scan together.
+
+    Exit code as that of the whole scan.
+
+    \b
+    lrdecay merge 1.json 2.json 3.json 4.json
+    lrdecay merge 1.json 2.json --format json > scan.json
+    """
+    from lrdecay_cli.app.shell.console import Destinations
+    from lrdecay_cli.app.shell.exit_codes import CLEAN, DIFFERENT
+    from lrdecay_cli.scanning.merging import merge as merge_all
+    from lrdecay_cli.scanning.reporting import report_of
+    from lrdecay_cli.scanning.scan import Timed
+
+    destinations = Destinations("merge", format_name, output, color)
+    document = merge_all(scans)
+    destinations.write(report_of([Timed(record, None) for record in document.records], document, verbose=verbose))
+    raise typer.Exit(DIFFERENT if any(record.failed for record in document.records) else CLEAN)

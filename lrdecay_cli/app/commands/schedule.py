@@ -1,0 +1,89 @@
+"""``lrdecay schedule``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from lrdecay_cli.app.shell import completion
+from lrdecay_cli.app.shell.options import (
+    CfgOptions,
+    Color,
+    Exact,
+    FormatName,
+    NoCache,
+    NoSettings,
+    Outputs,
+    SettingsFile,
+    Traceback,
+    Verbose,
+    format_option,
+    output_option,
+)
+
+_Whole = Optional[int]  # noqa: UP045
+
+
+def schedule(
+    config: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG",
+            autocompletion=completion.configs,
+            help="A config (.py, .json, .yaml), or mmdet::PATH for one of MMDetection's own.",
+        ),
+    ],
+    iters_per_epoch: Annotated[
+        _Whole,
+        typer.Option(
+            "--iters-per-epoch", metavar="N", min=1, help="Iterations of an epoch, as the training log shows."
+        ),
+    ] = None,
+    dataset_size: Annotated[
+        _Whole,
+        typer.Option(
+            "--dataset-size",
+            metavar="N",
+            min=1,
+            help="Training samples (after filtering), by which these are computed.",
+        ),
+    ] = None,
+    gpus: Annotated[
+        int, typer.Option("--gpus", metavar="N", min=1, help="GPUs that share the samples of --dataset-size.")
+    ] = 1,
+    every: Annotated[
+        _Whole,
+        typer.Option("--every", metavar="N", min=1, help="Sample every N-th iteration, for CSV, JSON and charts."),
+    ] = None,
+    format_name: Annotated[FormatName, format_option("schedule")] = None,
+    output: Annotated[Outputs, output_option("schedule")] = None,
+    cfg_options: CfgOptions = None,
+    color: Color = "auto",
+    verbose: Verbose = False,
+    exact: Exact = False,
+    no_cache: NoCache = False,
+    _no_settings: NoSettings = False,
+    _settings: SettingsFile = None,
+    _traceback: Traceback = False,
+) -> None:
+    """Show what the lr of every group does over the run.
+
+    The config's param_scheduler is built as mmengine's Runner does it and stepped through the whole run, on stand-in
+    parameters in the real groups. Nothing is trained. auto_scale_lr is not applied.
+
+    \b
+    lrdecay schedule config.py --iters-per-epoch 7330
+    lrdecay schedule config.py --dataset-size 117266 --gpus 8 --output svg=lr.svg
+    """
+    from lrdecay_cli.analysis.scheduling.report import schedule_report
+    from lrdecay_cli.app.requests.scheduling import scheduled
+    from lrdecay_cli.app.requests.sources import Request
+    from lrdecay_cli.app.shell.console import Destinations
+
+    destinations = Destinations("schedule", format_name, output, color)
+    request = Request.of(cfg_options, "cpu", verbose=verbose, exact=exact, no_cache=no_cache)
+    found, plan = scheduled(
+        config, request, iterations_per_epoch=iters_per_epoch, dataset_size=dataset_size, gpus=gpus, every=every
+    )
+    destinations.write(schedule_report(found, plan, gpus=gpus if dataset_size else None, verbose=verbose))

@@ -1,0 +1,40 @@
+"""``lrdecay schema``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lrdecay_cli.app.shell import completion
+
+# Commands that do not write a document of their own name.
+_BY_COMMAND = {"inspect": "map", "rule": "rules", "merge": "scan"}
+
+
+def schema(
+    document: Annotated[
+        str,
+        typer.Argument(
+            metavar="[DOCUMENT]",
+            autocompletion=completion.documents,
+            help="map (what inspect writes), explain, diff, check, schedule, baseline, rules, scan, suggest or doctor.",
+        ),
+    ] = "map",
+) -> None:
+    """Print the JSON Schema (2020-12) of what --format json writes.
+
+    \b
+    lrdecay schema > map.schema.json
+    lrdecay schema check
+    """
+    import json
+
+    from lrdecay_cli.app.shell.console import write_stdout
+    from lrdecay_cli.domain.errors import not_one_of
+    from lrdecay_cli.files.schema import DOCUMENTS, document_schema
+
+    document = _BY_COMMAND.get(document, document)
+    if document not in DOCUMENTS:
+        raise not_one_of(f"no schema of {document!r}", document, DOCUMENTS, where="schema")
+    write_stdout(json.dumps(document_schema(document), indent=2) + "\n")

@@ -1,0 +1,94 @@
+"""``lrdecay suggest``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lrdecay_cli.app.shell import completion
+from lrdecay_cli.app.shell.options import (
+    CfgOptions,
+    Color,
+    Device,
+    Exact,
+    FormatName,
+    NoCache,
+    NoSettings,
+    Outputs,
+    SettingsFile,
+    Traceback,
+    Verbose,
+    format_option,
+    output_option,
+)
+
+
+def suggest(
+    config: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG",
+            autocompletion=completion.configs,
+            help="A config, or mmdet::PATH for one of MMDetection's own.",
+        ),
+    ],
+    cfg_options: CfgOptions = None,
+    device: Device = "cpu",
+    format_name: Annotated[FormatName, format_option("suggest")] = None,
+    output: Annotated[Outputs, output_option("suggest")] = None,
+    color: Color = "auto",
+    verbose: Verbose = False,
+    exact: Exact = False,
+    no_cache: NoCache = False,
+    _no_settings: NoSettings = False,
+    _settings: SettingsFile = None,
+    _traceback: Traceback = False,
+) -> None:
+    """Suggest the learning-rate decay that fits a config's model.
+
+    As Python to paste. It is tried before it is shown: the layers before and after are those of real optimizers. The
+    config is left as it is. Exit code 0, also where the config's own decay fits; 2 if there is nothing to decay or it
+    cannot be told. The format python is the snippet alone, or a config with nothing but its base where the decay fits.
+
+    \b
+    lrdecay suggest config.py
+    lrdecay suggest config.py --output python=config_decayed.py
+    """
+    import sys
+    from importlib.util import find_spec
+
+    from lrdecay_cli.analysis.suggesting.proposing import propose
+    from lrdecay_cli.analysis.suggesting.report import refusal_of, suggestion_report
+    from lrdecay_cli.app.requests.sources import Request, group_maps_of, is_map
+    from lrdecay_cli.app.requests.suggesting import in_lazy_style, suggested_map, ungrouped_map
+    from lrdecay_cli.app.shell.console import Destinations
+    from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
+    from lrdecay_cli.files.config_path import is_checkpoint
+    from lrdecay_cli.text.printing import printable
+
+    destinations = Destinations("suggest", format_name, output, color)
+    if is_map(config) or is_checkpoint(config):
+        raise LrdecayError("a suggestion is for a config, which can be built with it", where=config)
+    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache)
+    refused = ""
+    try:
+        (before,) = group_maps_of((config,), request)
+    except ConstructorRefused as refusal:
+        # It is the one thing that a suggestion replaces.
+        refused = refusal.problem
+        try:
+            before = ungrouped_map(config, request)
+        except LrdecayError:
+            raise refusal from None
+    request.caching.forget()
+    proposal = propose(before, mmdet=find_spec("mmdet") is not None, refused=refused)
+    if refused and set(destinations.formats) == {"python"}:
+        print(f"lrdecay: {config}: {printable(refusal_of(proposal))}", file=sys.stderr)  # noqa: T201
+    if proposal.fits:
+        # The stack is asked only where somebody reads the answer: the map may be from the cache.
+        lazy = "python" in destinations.formats and in_lazy_style(config, request)
+        destinations.write(suggestion_report(before, before, proposal, "", lazy=lazy))
+        return
+    after, snippet, lazy = suggested_map(config, proposal, before, request)
+    destinations.write(suggestion_report(before, after, proposal, snippet, lazy=lazy))

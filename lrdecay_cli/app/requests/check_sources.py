@@ -1,0 +1,143 @@
+"""The group maps that ``check`` judges: of exported maps, of one config, or of many built side by side."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import msgspec
+
+from lrdecay_cli.app.requests.sources import Request, check_stack, group_maps_of, is_map
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.finding import Skipped
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.files import means_to_be_map, read_bytes
+from lrdecay_cli.files.config_path import SEPARATOR, is_checkpoint
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    """What there is to judge, in the order in which it was named."""
+
+    maps: tuple[GroupMap, ...]
+    sources: tuple[str, ...]
+    """What each map was read or built from."""
+    unjudged: tuple[Skipped, ...]
+
+
+def gather(names: Sequence[str], request: Request, *, jobs: int) -> Gathered:
+    """The group map of each of ``names``, which are those of :func:`named_by`.
+
+    Raises:
+        LrdecayError: the only config there is does not build, or a map cannot be read. Of several configs, one that
+            does not build is unjudged, and the others are judged.
+    """
+    configs = [name for name in names if is_config(name)]
+    if len(names) < 2 or (request.cfg_options and not configs):
+        return Gathered(tuple(group_maps_of(names, request)), tuple(names), ())
+    # One config is built in this process, and its failure is the command's; several are built in children.
+    alone = dict(zip(configs, group_maps_of(configs, request), strict=True)) if len(configs) == 1 else {}
+    built = alone or (_built(configs, request, jobs) if configs else {})
+    found = [built[name] if name in built else _read(name, request) for name in names]
+    maps = [(name, one) for name, one in zip(names, found, strict=True) if isinstance(one, GroupMap)]
+    return Gathered(
+        tuple(_told_apart(maps)),
+        tuple(name for name, _ in maps),
+        tuple(one for one in found if isinstance(one, Skipped)),
+    )
+
+
+def _told_apart(maps: Sequence[tuple[str, GroupMap]]) -> Iterator[GroupMap]:
+    """The maps; several of one and the same config go by the names of their files."""
+    times = Counter(group_map.config.path for _, group_map in maps)
+    for name, group_map in maps:
+        if times[group_map.config.path] == 1:
+            yield group_map
+        else:
+            config = msgspec.structs.replace(group_map.config, path=name)
+            yield msgspec.structs.replace(group_map, config=config)
+
+
+def _read(name: str, request: Request) -> GroupMap | Skipped:
+    try:
+        return group_maps_of([name], request)[0]
+    except LrdecayError as error:
+        return Skipped(name, error.status, error.line().removeprefix(f"{name}: "))
+
+
+def is_config(name: str) -> bool:
+    """Whether a name is that of a config, which is to be built; not of an exported map or a checkpoint."""
+    return not is_map(name) and not is_checkpoint(name)
+
+
+def named_by(targets: Sequence[str]) -> list[str]:
+    """What ``targets`` mean: a config, an exported map, ``-``, a checkpoint, a directory of configs and maps,
+    ``mmdet::DIR``. Each file once, by the name that it has first.
+
+    Raises:
+        LrdecayError: nothing is there.
+    """
+    names: dict[str, str] = {}
+    for target in targets:
+        for name in _of_target(target):
+            # configs/a.py and ./configs/a.py are one.
+            names.setdefault(name if name == "-" or SEPARATOR in name else os.path.abspath(name), name)  # noqa: PTH100
+    return list(names.values())
+
+
+def _of_target(target: str) -> list[str]:
+    from lrdecay_cli.scanning.targets import configs_of
+
+    if target == "-" or is_checkpoint(target) or (target.endswith(".json") and Path(target).is_file()):
+        return [target]
+    if not Path(target).is_dir():
+        return configs_of([target])
+    maps = [str(path) for path in sorted(Path(target).rglob("*.json")) if _holds_map(str(path))]
+    try:
+        return [*configs_of([target]), *maps]
+    except LrdecayError:
+        if maps:
+            return maps
+        raise
+
+
+def _holds_map(path: str) -> bool:
+    """Whether a .json file that nobody named is a group map, or at least means to be one."""
+    try:
+        return means_to_be_map(read_bytes(path))
+    except LrdecayError:
+        return False
+
+
+def _built(configs: Sequence[str], request: Request, jobs: int) -> dict[str, GroupMap | Skipped | None]:
+    """A map or what stood in its way for each config, None for one that is not for training."""
+    from lrdecay_cli.app.requests.isolated import isolation
+    from lrdecay_cli.app.shell.progress import progress
+    from lrdecay_cli.domain.scan import NOT_FOR_TRAINING
+    from lrdecay_cli.processes.building import Built
+    from lrdecay_cli.scanning.servers import BuildOptions, forked
+
+    found: dict[str, GroupMap | Skipped | None] = {}
+    for config in configs:
+        kept = request.kept(config)
+        if kept is not None:
+            found[config] = kept
+    missing = [config for config in configs if config not in found]
+    if not missing:
+        return found
+    check_stack(missing[0])
+    plain = BuildOptions(request.cfg_options, request.device, None, None, request.verbose)
+    bounds = isolation(plain) if request.isolated else nullcontext(plain)
+    with bounds as options, progress(len(missing), "building") as advance:
+        for outcome in forked(options, jobs, missing):
+            if outcome.lost:
+                found[outcome.name] = Skipped(outcome.name, outcome.lost, outcome.reason)
+            else:
+                built = msgspec.json.decode(outcome.answer, type=Built)
+                failure = Skipped(outcome.name, built.record.status, built.record.problem)
+                unfit = built.record.status in NOT_FOR_TRAINING
+                found[outcome.name] = built.group_map or (None if unfit else failure)
+            advance(isinstance(found[outcome.name], Skipped))
+    return found

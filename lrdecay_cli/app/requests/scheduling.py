@@ -1,0 +1,44 @@
+"""The schedule of a config: its groups, from the cache or built, then its plan, then the run of its schedulers."""
+
+from __future__ import annotations
+
+from lrdecay_cli.analysis.scheduling.run_length import run_length
+from lrdecay_cli.analysis.scheduling.summary import schedule_of
+from lrdecay_cli.app.requests.sources import Request, check_config, group_maps_of, is_map
+from lrdecay_cli.app.speed import fast_start
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.schedule import Schedule, TrainingPlan
+from lrdecay_cli.files.config_path import is_checkpoint
+from lrdecay_cli.processes.clean_process import stdout_kept_clean
+
+
+def scheduled(
+    config: str,
+    request: Request,
+    *,
+    iterations_per_epoch: int | None,
+    dataset_size: int | None,
+    gpus: int,
+    every: int | None,
+) -> tuple[Schedule, TrainingPlan]:
+    """Follow the schedulers of ``config`` through its run.
+
+    ``request`` is how the config is built; the other arguments are those of :func:`run_length` and
+    :func:`schedule_of`, and so are the errors. Besides, LrdecayError is raised for a config that cannot be built.
+    """
+    if is_map(config) or is_checkpoint(config):
+        what = "checkpoint" if is_checkpoint(config) else "group map"
+        raise LrdecayError(f"is a {what}, and schedulers are run from a config", where=config, remedy="give the config")
+    check_config(config)
+    # Before the plan: what is loaded for it changes what the cache goes by.
+    (group_map,) = group_maps_of((config,), request)
+    with fast_start.shortcuts(verbose=request.verbose), stdout_kept_clean():
+        from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
+
+        planned = load_plan(config, cfg_options=request.cfg_options, verbose=request.verbose)
+    length = run_length(planned.plan, iterations_per_epoch=iterations_per_epoch, dataset_size=dataset_size, gpus=gpus)
+    with fast_start.shortcuts(verbose=request.verbose), stdout_kept_clean():
+        from lrdecay_cli.openmmlab.schedulers.running import run_schedule
+
+        run = run_schedule(planned, group_map, length, verbose=request.verbose)
+    return schedule_of(run, planned.plan, length, group_map, every=every), planned.plan

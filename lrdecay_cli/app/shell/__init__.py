@@ -1,0 +1,1 @@
+"""The command line around the commands: options, settings, console, completion, exit codes."""

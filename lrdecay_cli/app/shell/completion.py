@@ -1,0 +1,237 @@
+"""What the shell offers when the user presses Tab: configs, zoo names, rules, formats and other words."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import typer
+
+REQUEST = "_LRDECAY_COMPLETE"
+"""Set by the shell's completion script, as Typer writes it."""
+_SEPARATOR = "::"
+# Of a file in bytes: what is read while somebody waits for Tab takes a fraction of a second.
+_LARGEST_MAP = 8_000_000
+
+
+def answer(run: Callable[[], int]) -> int:
+    """Let ``run``, the command line, answer the shell's request.
+
+    bash takes ``mmdet::conv`` for three words and replaces the last alone, so that it is asked about the whole and
+    told what follows the colons.
+    """
+    if os.environ[REQUEST] != "complete_bash":
+        return _ended(run)
+    words, index, known = joined(os.environ.get("COMP_WORDS", ""), int(os.environ.get("COMP_CWORD", "0")))
+    os.environ["COMP_WORDS"], os.environ["COMP_CWORD"] = "\n".join(words), str(index)
+    with redirect_stdout(io.StringIO()) as said:
+        code = _ended(run)
+    sys.stdout.write("".join(f"{line.removeprefix(known)}\n" for line in said.getvalue().splitlines()))
+    return code
+
+
+def _ended(run: Callable[[], int]) -> int:
+    try:
+        return run()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+
+
+def joined(line: str, index: int) -> tuple[list[str], int, str]:
+    """The words of a line with those around ``::`` as one, the place of the current one, and what bash keeps of it."""
+    words: list[str] = []
+    current, known = index, ""
+    for position, word in enumerate(line.split("\n") if "\n" in line else line.split()):
+        after_separator = bool(words) and words[-1].endswith(_SEPARATOR) and " " not in words[-1]
+        if words and (word == _SEPARATOR or after_separator):
+            words[-1] += word
+            if position <= index:
+                current -= 1
+            if position == index:
+                known = words[-1].rpartition(_SEPARATOR)[0] + _SEPARATOR
+        else:
+            words.append(word)
+    return words, current, known
+
+
+def configs(incomplete: str) -> list[str]:
+    """Configs, exported maps and folders that begin so; of a zoo, one level at a time."""
+    from lrdecay_cli.files.config_path import SUFFIXES, ZOOS
+
+    if _SEPARATOR in incomplete:
+        return _in_zoo(incomplete)
+    zoos = [f"{zoo}{_SEPARATOR}" for zoo in ZOOS if _installed(zoo)] if "/" not in incomplete else []
+    return [*_files(incomplete, SUFFIXES), *_beginning(zoos, incomplete)]
+
+
+def configs_and_checkpoints(incomplete: str) -> list[str]:
+    """What :func:`configs` has, and checkpoints."""
+    from lrdecay_cli.files.config_path import CHECKPOINT_SUFFIXES
+
+    checkpoints = [] if _SEPARATOR in incomplete else _files(incomplete, CHECKPOINT_SUFFIXES)
+    return list(dict.fromkeys([*configs(incomplete), *checkpoints]))
+
+
+def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Modules and parameters of the exported map that is named before, one level of their paths at a time.
+
+    A config or a checkpoint would have to be built or loaded, which is not for a shell to wait for.
+    """
+    from lrdecay_cli.domain.errors import LrdecayError
+    from lrdecay_cli.files import read_map
+
+    source = str(ctx.params.get("config") or "")
+    try:
+        if not source.endswith(".json") or _SEPARATOR in source or Path(source).stat().st_size > _LARGEST_MAP:
+            return []
+        group_map = read_map(source)
+    except (OSError, LrdecayError):
+        return []
+    names = group_map.names()
+    known = incomplete.rpartition(".")[0]
+    level = f"{known}." if known else ""
+    found = {name.removeprefix(level).partition(".")[0] for name in names if name.startswith(level)}
+    return [word for word in sorted(f"{level}{one}" for one in found) if word.startswith(incomplete)]
+
+
+def json_files(incomplete: str) -> list[str]:
+    """JSON files and folders that begin so."""
+    return _files(incomplete, (".json",))
+
+
+def settings_files(incomplete: str) -> list[str]:
+    """TOML files and folders that begin so."""
+    return _files(incomplete, (".toml",))
+
+
+def rules(incomplete: str) -> list[tuple[str, str]]:
+    """Rule codes with their names, or names with their codes, for the last of several behind commas."""
+    from lrdecay_cli.rules import RULES
+
+    before, comma, last = incomplete.rpartition(",")
+    # In the case that it is typed in, since a shell replaces nothing of that.
+    codes = [(rule.code, rule.name) for rule in RULES]
+    words = codes if "LRD".startswith(last.upper()[:3]) else [(name, code) for code, name in codes]
+    return [
+        (f"{before}{comma}{last}{word[len(last) :]}", other)
+        for word, other in words
+        if word.lower().startswith(last.lower())
+    ]
+
+
+def formats_of(command: str) -> Callable[[str], list[str]]:
+    """What completes ``--format`` of a command."""
+
+    def formats(incomplete: str) -> list[str]:
+        from lrdecay_cli.formats import formats_of
+
+        return _beginning(formats_of(command), incomplete)
+
+    return formats
+
+
+def outputs_of(command: str) -> Callable[[str], list[str]]:
+    """What completes ``--output`` of a command: names of formats, with what follows them."""
+
+    def outputs(incomplete: str) -> list[str]:
+        return [f"{name}=" for name in formats_of(command)(incomplete)]
+
+    return outputs
+
+
+def devices(incomplete: str) -> list[str]:
+    """Where a model can be built, whether this machine has it or not."""
+    return _beginning(("cpu", "meta", "cuda", "mps"), incomplete)
+
+
+def colors(incomplete: str) -> list[str]:
+    """Choices of ``--color``."""
+    from lrdecay_cli.app.shell.console import COLOR_CHOICES
+
+    return _beginning(COLOR_CHOICES, incomplete)
+
+
+def views(incomplete: str) -> list[str]:
+    """Views of ``inspect``."""
+    from lrdecay_cli.analysis.inspecting.report import VIEWS
+
+    return _beginning(VIEWS, incomplete)
+
+
+def severities(incomplete: str) -> list[str]:
+    """Severities of ``check``."""
+    from lrdecay_cli.domain.finding import SEVERITIES
+
+    return _beginning(SEVERITIES, incomplete)
+
+
+def documents(incomplete: str) -> list[str]:
+    """Documents that ``schema`` describes."""
+    from lrdecay_cli.files.schema import DOCUMENTS
+
+    return _beginning(DOCUMENTS, incomplete)
+
+
+def aspects(incomplete: str) -> list[str]:
+    """What ``diff`` compares, for the last of several behind commas."""
+    from lrdecay_cli.domain.change import ASPECTS
+
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{aspect}" for aspect in _beginning(ASPECTS, last)]
+
+
+def columns(incomplete: str) -> list[str]:
+    """Columns of ``inspect``'s views, to sort by. What begins with a hyphen is an option to the shell's script."""
+    from lrdecay_cli.analysis.inspecting.report import VIEWS
+
+    views = (columns for by, (columns, _) in VIEWS.items() if by != "module")
+    return _beginning(dict.fromkeys(column.key for columns in views for column in columns), incomplete)
+
+
+def _in_zoo(incomplete: str) -> list[str]:
+    from lrdecay_cli.domain.errors import LrdecayError
+    from lrdecay_cli.files.config_path import zoo_folders
+
+    package, _, inside = incomplete.partition(_SEPARATOR)
+    folder, slash, name = inside.rpartition("/")
+    try:
+        roots = zoo_folders(package, given=incomplete)
+    except LrdecayError:
+        return []
+    found = {entry for root in roots for entry in _entries(root / folder, name, (".py",))}
+    return [f"{package}{_SEPARATOR}{folder}{slash}{entry}" for entry in sorted(found)]
+
+
+def _files(incomplete: str, suffixes: Iterable[str]) -> list[str]:
+    folder, _, name = incomplete.rpartition("/")
+    prefix = f"{folder}/" if folder or incomplete.startswith("/") else ""
+    return [f"{prefix}{entry}" for entry in _entries(Path(prefix or "."), name, suffixes)]
+
+
+def _entries(folder: Path, beginning: str, suffixes: Iterable[str]) -> list[str]:
+    """Folders, with a slash behind them, and files of these kinds; hidden ones only if they are asked for."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return []
+    return [
+        f"{entry.name}/" if entry.is_dir() else entry.name
+        for entry in entries
+        if entry.name.startswith(beginning)
+        and (entry.is_dir() or entry.suffix in suffixes)
+        and (beginning.startswith(".") or not entry.name.startswith((".", "__pycache__")))
+    ]
+
+
+def _beginning(words: Iterable[str], incomplete: str) -> list[str]:
+    return [word for word in words if word.startswith(incomplete)]
+
+
+def _installed(package: str) -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec(package) is not None

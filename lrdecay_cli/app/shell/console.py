@@ -1,0 +1,108 @@
+"""Where reports go: stdout in one format, files in others."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lrdecay_cli.domain.errors import LrdecayError, not_one_of
+from lrdecay_cli.domain.report import Report
+from lrdecay_cli.files.atomic import write_file
+from lrdecay_cli.formats import Canvas, check_format, renderer
+
+COLOR_CHOICES = ("auto", "always", "never")
+STDOUT = "-"
+
+
+class Destinations:
+    """The formats and places that the command line asks for, checked before any work is done.
+
+    Args:
+        command: the command that has something to say, which not every format can write.
+        stdout_format: ``--format``, or None for rich on a terminal and text elsewhere.
+        outputs: ``--output`` values, each ``FORMAT=PATH``; the path ``-`` is stdout.
+        color: ``--color``.
+
+    Raises:
+        LrdecayError: a format that is unknown or for other commands, an unknown colour choice, or an output that is
+            not ``FORMAT=PATH``.
+    """
+
+    def __init__(self, command: str, stdout_format: str | None, outputs: Sequence[str] | None, color: str) -> None:
+        if color not in COLOR_CHOICES:
+            raise not_one_of(f"unknown choice {color!r}", color, COLOR_CHOICES, where="--color")
+        self._color = color
+        self._places = [_parse(output, command) for output in outputs or ()]
+        repeated = [
+            path for index, (_, path) in enumerate(self._places) if path in [p for _, p in self._places[:index]]
+        ]
+        if repeated:
+            raise LrdecayError(
+                f"{repeated[0]} is given twice", where="--output", remedy="give each report its own file"
+            )
+        takes_stdout = any(path == STDOUT for _, path in self._places)
+        if stdout_format is not None:
+            check_format(stdout_format, command=command)
+        if stdout_format is not None or not takes_stdout:
+            self._places.insert(0, (stdout_format or ("rich" if sys.stdout.isatty() else "text"), STDOUT))
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Every format that is going to be written."""
+        return tuple(name for name, _ in self._places)
+
+    def write(self, report: Report) -> str:
+        """Write the report everywhere and return what stdout got. All is rendered before anything is written."""
+        rendered = [(path, renderer(name)(report, self._canvas(path))) for name, path in self._places]
+        for path, text in rendered:
+            if path != STDOUT:
+                write_file(Path(path), text)
+        for path, text in rendered:
+            if path == STDOUT:
+                write_stdout(text)
+        return "".join(text for path, text in rendered if path == STDOUT and isinstance(text, str))
+
+    def _canvas(self, path: str) -> Canvas:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        return Canvas(width, self._colored(), None if path == STDOUT else path)
+
+    def _colored(self) -> bool:
+        if self._color != "auto":
+            return self._color == "always"
+        if os.environ.get("NO_COLOR"):
+            return False
+        return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
+
+
+def write_stdout(text: str | bytes) -> None:
+    """Write to stdout; a character that its encoding does not have is written as an escape.
+
+    Raises LrdecayError if that fails or if a terminal would get bytes, BrokenPipeError if the reader has gone.
+    """
+    if isinstance(text, bytes) and sys.stdout.isatty():
+        raise LrdecayError(
+            "a terminal cannot show this picture", where="stdout", remedy="--output png=PATH writes a file"
+        )
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        if isinstance(text, bytes):
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text)
+        else:
+            sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise LrdecayError(f"cannot write: {error.strerror or error}", where="stdout") from error
+
+
+def _parse(output: str, command: str) -> tuple[str, str]:
+    name, separator, path = output.partition("=")
+    if not separator or not path:
+        raise LrdecayError(f"{output!r} is not FORMAT=PATH", where="--output", remedy="for example json=map.json")
+    check_format(name, where="--output", command=command)
+    return name, path

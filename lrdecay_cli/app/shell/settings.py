@@ -1,0 +1,137 @@
+"""Settings as defaults of options: the command line comes first, then ``LRDECAY_*``, then the settings file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from lrdecay_cli.app.shell.settings_place import settings_files
+from lrdecay_cli.domain.errors import LrdecayError
+
+if TYPE_CHECKING:
+    from lrdecay_cli.domain.settings import Settings
+
+_META = "lrdecay.settings"
+_PREFIX = "LRDECAY_"
+# Where the defaults of the present command come from, by option.
+_origins: dict[str, str] = {}
+
+
+def apply_settings(context: typer.Context, path: str | None) -> str | None:
+    """Make what the settings say the command's defaults: the callback of ``--settings``.
+
+    Without a file and without a variable nothing is imported: that costs 40 microseconds.
+
+    Raises:
+        LrdecayError: the file is not there, or is wrong.
+    """
+    if context.resilient_parsing:
+        # The shell asks for words to offer.
+        return path
+    _origins.clear()
+    unwanted = bool(context.params.get("_no_settings"))
+    _check_alone(unwanted, path)
+    files = [] if unwanted else _files(path)
+    if files or any(name.startswith(_PREFIX) for name in os.environ):
+        settings = _first(files)
+        context.meta[_META] = settings
+        context.default_map = dict(_defaults(context, _values(settings)))
+    return path
+
+
+def without_settings(context: typer.Context, wanted: bool) -> bool:
+    """The callback of ``--no-settings``, for which :func:`apply_settings` looks. LrdecayError beside ``--settings``."""
+    # Of the two, the one that is typed first is called first.
+    _check_alone(wanted, context.params.get("_settings"))
+    return wanted
+
+
+def settings_of(context: typer.Context) -> Settings:
+    """What the project says, to a command that has ``--settings``."""
+    from lrdecay_cli.domain.settings import Settings
+
+    found: Settings = context.meta.get(_META) or Settings()
+    return found
+
+
+def baseline_of(context: typer.Context) -> str | None:
+    """The baseline that the settings or the environment name, as a path from here."""
+    value = _values(settings_of(context)).get("baseline")
+    return None if value is None else str(value)
+
+
+def told_where(error: LrdecayError, arguments: Sequence[str]) -> LrdecayError:
+    """The error, about the settings file or the variable where an option that nobody typed came from there."""
+    key = error.where.removeprefix("--")
+    typed = any(argument.partition("=")[0] == error.where for argument in arguments)
+    if not error.where.startswith("--") or typed or key not in _origins:
+        return error
+    return LrdecayError(error.problem, where=_origins[key], remedy=error.remedy, status=error.status)
+
+
+def _check_alone(unwanted: bool, path: str | None) -> None:
+    if unwanted and path is not None:
+        raise LrdecayError("reads no settings file, and one is given", where="--no-settings", remedy="leave one out")
+
+
+def _files(path: str | None) -> list[tuple[str, bytes]]:
+    """Path and content of the files that may be the settings file; just one if it is named."""
+    path = path or os.environ.get(f"{_PREFIX}SETTINGS") or None
+    if path is not None:
+        from lrdecay_cli.files import read_bytes
+
+        return [(path, read_bytes(path))]
+    try:
+        return [(os.path.relpath(file), raw) for file, raw in settings_files()]
+    except OSError as error:
+        if error.filename is None:
+            # The working directory is gone.
+            return []
+        raise LrdecayError(f"cannot read: {error.strerror or error}", where=os.path.relpath(error.filename)) from error
+
+
+def _first(files: Sequence[tuple[str, bytes]]) -> Settings:
+    from lrdecay_cli.domain.settings import Settings
+
+    for path, raw in files:
+        from lrdecay_cli.files.settings_file import parse_settings
+
+        found = parse_settings(raw, path)
+        if found is not None:
+            return found
+    return Settings()
+
+
+def _values(settings: Settings) -> dict[str, Any]:
+    """The options that the settings or, before them, the environment set; notes where each comes from."""
+    import msgspec
+
+    values: dict[str, Any] = {}
+    for field in msgspec.structs.fields(settings.options):
+        key = field.encode_name
+        variable = f"{_PREFIX}{key.replace('-', '_').upper()}"
+        said = getattr(settings.options, field.name)
+        if os.environ.get(variable):
+            from lrdecay_cli.files.settings_file import option_value
+
+            values[key] = option_value(key, os.environ[variable], variable)
+            _origins[key] = variable
+        elif said is not None:
+            beside = key == "baseline"
+            values[key] = os.path.join(os.path.dirname(settings.path), said) if beside else said  # noqa: PTH118, PTH120
+            _origins[key] = f"{settings.path}: {key}"
+    return values
+
+
+def _defaults(context: typer.Context, given: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    from lrdecay_cli.formats import suits
+
+    for parameter in context.command.params:
+        for option in parameter.opts:
+            value = given.get(option.removeprefix("--"))
+            if value is None or (option == "--format" and not suits(value, context.command.name or "")):
+                continue
+            yield parameter.name or "", list(value) if isinstance(value, tuple) else value

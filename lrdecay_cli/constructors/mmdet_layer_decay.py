@@ -1,0 +1,164 @@
+"""mmdet's ``LearningRateDecayOptimizerConstructor``: layer ids of ConvNeXt by name, and options that it never reads.
+
+Source: mmdet 3.3.0, ``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``; the numbers are those of
+:class:`DecayRules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT, Settings, Subject
+from lrdecay_cli.constructors.multipliers import MULTIPLIERS, dimensions_text
+from lrdecay_cli.decay.exemptions import UNDECAYED_NAMES
+from lrdecay_cli.decay.families import BACKBONE_PREFIX, MMDET_FAMILIES, convnext
+from lrdecay_cli.decay.options import DecayOptions, DecayType
+from lrdecay_cli.decay.rules import DecayRules
+from lrdecay_cli.domain.explanation import Part, RuleTrace
+from lrdecay_cli.domain.provenance import Provenance
+
+_TOKENS = f"{BACKBONE_PREFIX}{{{','.join(convnext.TOKENS)}}} -> 0"
+_ORDER: Mapping[DecayType, tuple[str, ...]] = {
+    "layer_wise": (
+        _TOKENS,
+        "backbone.downsample_layers.<stage> -> 0, 2, 3, num_layers",
+        "backbone.stages.<stage>.<block> -> 1, 2, 3 + block // 3, num_layers",
+        "everything else -> num_layers + 1",
+    ),
+    "stage_wise": (
+        _TOKENS,
+        "backbone.downsample_layers -> 0",
+        "backbone.stages.<stage> -> stage + 1",
+        "everything else -> (num_layers + 2) - 1",
+    ),
+}
+"""The rules for the layer id, in the order in which they are asked."""
+_HEADS = ("downsample_layers", "stages")
+_BLOCKS = tuple(f"{BACKBONE_PREFIX}{head}" for head in _HEADS)
+
+
+class MmdetLayerDecay:
+    """The rules for one model.
+
+    Args:
+        settings: of the constructor.
+        names: all parameter names, as the constructor sees them.
+
+    Raises:
+        DecayError: the options or the backbone are none that the constructor serves.
+    """
+
+    holds_frozen = False
+
+    def __init__(self, settings: Settings, names: Sequence[str]) -> None:
+        self._settings = settings
+        self._options = DecayOptions.from_paramwise_cfg(settings.options)
+        self._depths = convnext.FAMILY.depths(names, BACKBONE_PREFIX)
+        self._rules = DecayRules.of_model(
+            names,
+            self._options,
+            backbone_class=settings.backbone,
+            base_lr=settings.base_lr,
+            base_weight_decay=settings.base_weight_decay,
+            families=MMDET_FAMILIES,
+        )
+
+    def provenance(self, subject: Subject) -> Provenance:
+        """See :class:`ConstructorRules`."""
+        return self._rules.explain(subject.seen, subject.shape)
+
+    def considered(self, subject: Subject, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
+        """See :class:`ConstructorRules`."""
+        return (*self._layer_rules(subject), *_exemptions(subject), *self._never_read(subject))
+
+    def remarks(self, subject: Subject, provenance: Provenance) -> tuple[str, ...]:
+        """See :class:`ConstructorRules`."""
+        layer_id = provenance.layer_id.result if provenance.layer_id else None
+        if not isinstance(layer_id, int) or not subject.seen.startswith(_BLOCKS):
+            return ()
+        num_layers, depths = self._options.num_layers, self._depths
+        if self._options.decay_type == "stage_wise":
+            return tuple(_of_stages(num_layers, len(depths), layer_id))
+        return tuple(_of_layers(num_layers, convnext.FAMILY.fitting_num_layers(depths), depths, layer_id))
+
+    def _layer_rules(self, subject: Subject) -> Iterator[RuleTrace]:
+        order = _ORDER[self._options.decay_type]
+        own = subject.seen.removeprefix(BACKBONE_PREFIX) if subject.seen.startswith(BACKBONE_PREFIX) else ""
+        matching = [own in convnext.TOKENS, *(own.startswith(head) for head in _HEADS), True].index(True)
+        for rule in order[:matching]:
+            pattern, _, _ = rule.partition(" -> ")
+            yield RuleTrace(("layer_id",), rule, "no match", "another name", f"have a name like {pattern}")
+        if matching == len(order) - 1:
+            reason = (
+                "no rule above names it: it is the backbone's, but falls through to the head's layer id"
+                if own
+                else "it is not the backbone's"
+            )
+            yield RuleTrace(("layer_id",), order[matching], "applies", reason, "have a name that no other rule matches")
+        else:
+            rule = self._rules.layer_id(subject.seen).rule
+            yield RuleTrace(("layer_id",), rule, "applies", condition=f"have a name like {rule.partition(' -> ')[0]}")
+
+    def _never_read(self, subject: Subject) -> Iterator[RuleTrace]:
+        """Options of mmengine's constructor that would be about this parameter."""
+        options = self._settings.options
+        keys = options.get("custom_keys")
+        if isinstance(keys, Mapping):
+            for key in sorted(sorted(keys), key=len, reverse=True):
+                if key in subject.seen:
+                    yield _unread(f"custom_keys[{key!r}]", "it is in the name, but this constructor looks for no keys")
+        for multiplier in MULTIPLIERS[MMENGINE_DEFAULT]:
+            fit = multiplier.fit(subject)
+            if options.get(multiplier.option) is not None and fit.fits:
+                rule = f"{multiplier.option}={options[multiplier.option]!r}"
+                yield _unread(rule, f"{fit.reason}, but only mmengine's default constructor asks")
+
+
+def _unread(rule: str, reason: str) -> RuleTrace:
+    return RuleTrace(("options",), rule, "never read", reason)
+
+
+def _exemptions(subject: Subject) -> Iterator[RuleTrace]:
+    about: tuple[Part, ...] = ("weight_decay",)
+    flat = len(subject.shape) == 1
+    rule = "1-D tensor -> 0"
+    yield RuleTrace(about, rule, "applies" if flat else "no match", dimensions_text(subject), "be a 1-D tensor")
+    if flat:
+        return
+    bias = subject.seen.endswith(".bias")
+    rule = "name ends in '.bias' -> 0"
+    yield RuleTrace(about, rule, "applies" if bias else "no match", condition="have a name that ends in '.bias'")
+    if bias:
+        return
+    whole = " or ".join(map(repr, UNDECAYED_NAMES))
+    reason = ""
+    exempt = subject.seen in UNDECAYED_NAMES
+    if not exempt and subject.own in UNDECAYED_NAMES:
+        reason = f"the whole name is compared, and that is {subject.seen!r}: inside a backbone this can never match"
+    rule = f"name is {whole} -> 0"
+    yield RuleTrace(about, rule, "applies" if exempt else "no match", reason, f"be named just {whole}")
+
+
+def _of_stages(num_layers: int, stages: int, layer_id: int) -> Iterator[str]:
+    below = num_layers + 1 - stages
+    if stages and 0 <= layer_id <= stages and below != 1:
+        yield (
+            f"stage_wise numbers the stages up to {stages}, but num_layers={num_layers} still sets the exponent: the"
+            f" last stage counts as {below} layers below the head; num_layers={stages} would make it one"
+        )
+
+
+def _of_layers(num_layers: int, fitting: int, depths: tuple[int, ...], layer_id: int) -> Iterator[str]:
+    head, fits = num_layers + 1, f"num_layers={fitting} fits depths {depths}"
+    if layer_id > head:
+        yield (
+            f"layer id {layer_id} lies above the head's, num_layers + 1 = {head}: the exponent is negative, and decay"
+            f" turns into growth; {fits}"
+        )
+    elif layer_id == head:
+        yield f"a block at the height of the head: num_layers={num_layers} is too small; {fits}"
+    elif num_layers > fitting and layer_id in (fitting - 1, num_layers):
+        yield (
+            f"there is a gap: no layer has the ids {fitting} to {num_layers - 1}, so that stage 2 ends"
+            f" {num_layers - fitting + 1} layers below the last stage; {fits}"
+        )

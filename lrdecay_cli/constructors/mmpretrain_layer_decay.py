@@ -1,0 +1,101 @@
+"""mmpretrain's ``LearningRateDecayOptimWrapperConstructor``: lr by the depth that the model itself gives a parameter.
+
+Source: mmpretrain 1.2.0, ``mmpretrain/engine/optimizers/layer_decay_optim_wrapper_constructor.py``. Operands stand in
+the same order as there, so that the floats are the same to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lrdecay_cli.constructors.facts import OPTIMIZER, Settings, Subject
+from lrdecay_cli.constructors.interface import LayerDepth, own_step, product_step
+from lrdecay_cli.constructors.mmengine_default import key_step, own_option
+from lrdecay_cli.constructors.precedence import OptionPrecedence
+from lrdecay_cli.decay.checked import finite_number
+from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.decay.families import BACKBONE_PREFIX, find_family
+from lrdecay_cli.decay.steps import power_text
+from lrdecay_cli.domain.explanation import RuleTrace
+from lrdecay_cli.domain.provenance import Formula, Provenance
+
+OBSERVED_DEPTH = "get_layer_depth() of the model"
+
+
+class MmpretrainLayerDecay:
+    """The rules for one model.
+
+    Args:
+        settings: of the constructor.
+        names: all parameter names, as the constructor sees them.
+        layer_depth: the model's own; without it the rules are known, but no numbers.
+    """
+
+    holds_frozen = False
+
+    def __init__(self, settings: Settings, names: Iterable[str], layer_depth: LayerDepth | None) -> None:
+        self._settings = settings
+        self._weighing = OptionPrecedence(settings, ("weight_decay",))
+        self._layer_depth = layer_depth
+        self._family = find_family(settings.backbone) if settings.backbone else None
+        self._depths = self._family.depths(names, BACKBONE_PREFIX) if self._family else ()
+        self._rate = finite_number(settings.options.get("layer_decay_rate", 1.0), "paramwise_cfg.layer_decay_rate")
+
+    def provenance(self, subject: Subject) -> Provenance:
+        """See :class:`ConstructorRules`."""
+        if self._layer_depth is None:
+            raise DecayError("only the model knows how deep it is", where=subject.name)
+        if self._settings.base_lr is None:
+            raise DecayError("there is no base learning rate to scale", where=f"{OPTIMIZER}.lr")
+        layer_id, layers = self._layer_depth(subject.seen)
+        scale = self._rate ** (layers - layer_id - 1)
+        return Provenance(
+            layer_id=self._layer_id(subject, layer_id, layers),
+            lr_scale=Formula(
+                "layer_decay_rate ** (layers - layer_id - 1)",
+                f"{power_text(self._rate)} ** ({layers} - {layer_id} - 1)",
+                scale,
+                {"layer_decay_rate": self._rate, "layers": layers, "layer_id": layer_id},
+            ),
+            lr=product_step("base_lr", self._settings.base_lr, "lr_scale", scale),
+            weight_decay=self._weight_decay(subject),
+        )
+
+    def considered(self, subject: Subject, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
+        """See :class:`ConstructorRules`."""
+        return tuple(self._weighing.considered(subject))
+
+    def remarks(self, subject: Subject, provenance: Provenance) -> tuple[str, ...]:
+        """See :class:`ConstructorRules`."""
+        remarks = [*self._weighing.remarks(subject)]
+        depth = provenance.layer_id
+        top = provenance.lr_scale.inputs.get("layers", 0) - 1 if provenance.lr_scale else None
+        if depth and depth.result == top and subject.seen.startswith(BACKBONE_PREFIX):
+            remarks.append(f"get_layer_depth() puts it beside the head, at layer id {depth.result}: full lr")
+        return tuple(remarks)
+
+    def _layer_id(self, subject: Subject, layer_id: int, layers: int) -> Formula:
+        """By a family of ours where that says the same as the model, and so explains it; else as the model said."""
+        if self._family is not None:
+            try:
+                ours = self._family.rules["layer_wise"](subject.seen, layers - 2, self._depths)
+            except DecayError:
+                ours = None
+            if ours is not None and ours.result == layer_id:
+                return ours
+        return Formula(OBSERVED_DEPTH, repr(layer_id), layer_id)
+
+    def _weight_decay(self, subject: Subject) -> Formula:
+        base = self._settings.base_weight_decay
+        if base is None:
+            return own_step("base_weight_decay", base, self._settings.default_weight_decay)
+        key = self._weighing.winning_key(subject)
+        if key is not None:
+            own = own_option(key, "weight_decay", self._weighing.key_option(key, "weight_decay"))
+            factor = self._weighing.key_option(key, "decay_mult")
+            return own or key_step(key, "base_weight_decay", base, "decay_mult", factor)
+        multiplier = self._weighing.winning_multiplier(subject, "weight_decay")
+        if multiplier is None:
+            return own_step("base_weight_decay", base, base)
+        factor = finite_number(self._settings.options[multiplier.option], f"paramwise_cfg.{multiplier.option}")
+        return product_step("base_weight_decay", base, multiplier.option, factor)

@@ -1,0 +1,127 @@
+"""``custom_keys`` and multipliers weighed against each other, as mmengine's and mmpretrain's constructors both do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lrdecay_cli.constructors.custom_keys import key_settings, keys_in_order, lost_to, matching_keys
+from lrdecay_cli.constructors.facts import Settings, Subject
+from lrdecay_cli.constructors.multipliers import Fit, Multiplier, Target, has_base, multipliers_set
+from lrdecay_cli.domain.explanation import Part, RuleTrace
+
+_OF_A_KEY = ("lr_mult", "decay_mult")
+
+
+class OptionPrecedence:
+    """What decides about a parameter: a key, or the multipliers.
+
+    Args:
+        settings: of the constructor.
+        key_targets: what its keys change: the lr and the weight decay, or only the latter.
+    """
+
+    def __init__(self, settings: Settings, key_targets: tuple[Target, ...]) -> None:
+        self.settings = settings
+        self._key_targets: tuple[Part, ...] = key_targets
+        self._keys = keys_in_order(settings)
+        self._multipliers = multipliers_set(settings.constructor, settings.options)
+
+    def winning_key(self, subject: Subject) -> str | None:
+        """The key that the parameter goes by, None if there is none."""
+        return next(iter(matching_keys(subject, self._keys, self.settings.constructor)), None)
+
+    def winning_multiplier(self, subject: Subject, target: Target) -> Multiplier | None:
+        """The option that multiplies the lr or weight decay of a parameter that goes by no key."""
+        fitting = [
+            multiplier
+            for multiplier in self._multipliers
+            if multiplier.target == target and has_base(multiplier, self.settings) and multiplier.fit(subject).fits
+        ]
+        if not fitting:
+            return None
+        return fitting[-1] if target == "lr" else fitting[0]
+
+    def key_option(self, key: str, option: str) -> Any:
+        """What the config says for a key under an option, None if nothing."""
+        return key_settings(self.settings, key).get(option)
+
+    def considered(self, subject: Subject) -> Iterator[RuleTrace]:
+        """Keys first, longest first, then the multipliers."""
+        winner = self.winning_key(subject)
+        yield from self._keys_considered(subject, winner)
+        for target in ("lr", "weight_decay"):
+            yield from self._multipliers_considered(subject, target, winner)
+
+    def remarks(self, subject: Subject) -> Iterator[str]:
+        """Settings of the key that nobody uses."""
+        key = self.winning_key(subject)
+        if key is None:
+            return
+        for option in key_settings(self.settings, key):
+            meant = difflib.get_close_matches(option, _OF_A_KEY, n=1)
+            if option not in _OF_A_KEY and meant:
+                yield (
+                    f"custom_keys[{key!r}] sets {option!r}, which is copied into the group and multiplies nothing:"
+                    f" did you mean {meant[0]!r}?"
+                )
+            elif option == "lr_mult" and "lr" not in self._key_targets:
+                yield f"custom_keys[{key!r}] sets 'lr_mult', which {self.settings.constructor} does not use"
+
+    def _keys_considered(self, subject: Subject, winner: str | None) -> Iterator[RuleTrace]:
+        matching = matching_keys(subject, self._keys, self.settings.constructor)
+        for key in self._keys:
+            rule, condition = f"custom_keys[{key!r}]", f"have {key!r} in its name, and no longer key"
+            if key == winner:
+                only = len(matching) == 1
+                reason = "the only key in the name" if only else "the longest key in the name"
+                yield RuleTrace(self._key_targets, rule, "applies", reason, condition)
+            elif key in matching:
+                yield RuleTrace(self._key_targets, rule, "lost", lost_to(str(winner), key), condition)
+            else:
+                yield RuleTrace(self._key_targets, rule, "no match", _absent(key, subject), condition)
+
+    def _multipliers_considered(self, subject: Subject, target: Target, key: str | None) -> Iterator[RuleTrace]:
+        winner = self.winning_multiplier(subject, target)
+        done: Sequence[str] = [multiplier.option for multiplier in self._multipliers if multiplier.target == target]
+        for multiplier in self._multipliers:
+            if multiplier.target != target:
+                continue
+            fit = multiplier.fit(subject)
+            rule = f"{multiplier.option}={self.settings.options[multiplier.option]!r}"
+            outcome = RuleTrace((target,), rule, "no match", fit.reason, multiplier.condition)
+            if not has_base(multiplier, self.settings):
+                what = target.replace("_", " ")
+                outcome = _but(outcome, "no effect", f"the config gives the optimizer no {what} to multiply")
+            elif key is not None:
+                outcome = _but(outcome, "passed over", _taken(key, fit))
+            elif multiplier is winner:
+                outcome = _but(outcome, "applies", fit.reason)
+            elif fit.fits and winner is not None:
+                outcome = _but(outcome, "lost", f"{winner.option} comes {'later' if target == 'lr' else 'first'}")
+            elif winner is not None and target == "weight_decay" and _later(multiplier, winner, done):
+                outcome = _but(outcome, "passed over", f"{winner.option} applied")
+            yield outcome
+
+
+def _absent(key: str, subject: Subject) -> str:
+    reason = f"{key!r} is not in the name"
+    if key in subject.name:
+        return f"{reason}, which the constructor sees without the wrapper's 'module.'"
+    if key.startswith(".") and subject.seen.startswith(key[1:]):
+        return f"{reason}, which begins without a dot"
+    return reason
+
+
+def _taken(key: str, fit: Fit) -> str:
+    reason = f"custom_keys[{key!r}] matched, and a key takes precedence"
+    return f"{reason}, although {fit.reason}" if fit.fits else reason
+
+
+def _later(multiplier: Multiplier, winner: Multiplier, order: Sequence[str]) -> bool:
+    return order.index(multiplier.option) > order.index(winner.option)
+
+
+def _but(considered: RuleTrace, outcome: Any, reason: str) -> RuleTrace:
+    return RuleTrace(considered.about, considered.rule, outcome, reason, considered.condition)

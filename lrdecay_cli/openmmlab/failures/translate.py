@@ -1,0 +1,169 @@
+"""What the stack raises, as one line: what is wrong, where in the config, and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.openmmlab.failures.class_options import unknown_option
+from lrdecay_cli.openmmlab.failures.missing_modules import is_own, own_remedy, submodule_remedy
+from lrdecay_cli.openmmlab.failures.needed_packages import Need, chain, needed_package
+from lrdecay_cli.openmmlab.failures.refusals import NotHereError
+from lrdecay_cli.openmmlab.failures.unknown_types import key_of_type, unknown_type
+from lrdecay_cli.openmmlab.plain_values import type_name
+from lrdecay_cli.text.printing import said_by
+
+LOADING = "config does not load"
+BUILDING = "model does not build"
+GROUPING = "constructor fails"
+READING = "groups cannot be read"
+
+
+@contextmanager
+def explained(stage: str, where: str, config: Any = None) -> Iterator[None]:
+    """Turn whatever is raised in here into a LrdecayError that names the stage and the place.
+
+    Args:
+        stage: LOADING, BUILDING, GROUPING or READING.
+        where: the config, as the user gave it.
+        config: the loaded config, to find the key that names a type which failed.
+    """
+    try:
+        yield
+    except LrdecayError:
+        raise
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    # SystemExit too: a config that calls sys.exit must not end lrdecay with the config's own code.
+    except BaseException as error:
+        raise _as_line(error, stage, where, config) from error
+
+
+def _as_line(error: BaseException, stage: str, where: str, config: Any) -> LrdecayError:
+    text = _first_line(error)
+    if isinstance(error, SyntaxError) or (isinstance(error.__cause__, SyntaxError) and stage == LOADING):
+        return _syntax_error(error, where)
+    if unknown := re.match(r"(\S+) is not in the (\S+)::(.+?) registry", text):
+        return unknown_type(*unknown.groups(), where=where, config=config)
+    if isinstance(error, SystemExit):
+        return LrdecayError(f"{stage}: it calls sys.exit({error.code!r})", where=where)
+    if option := unknown_option(error, _failing_class(error.__traceback__), config, where, final=_of_arguments(error)):
+        return option
+    failing = f"{stage}{_subject(error, config)}"
+    if refused := next((one for one in chain(error) if isinstance(one, NotHereError)), None):
+        status = f"needs {refused.needs}" if refused.needs else "error"
+        return LrdecayError(f"{failing}: {refused}", where=where, remedy=refused.remedy, status=status)
+    need = needed_package(error)
+    if isinstance(error, ImportError) and (need is None or need.installed is None):
+        return _import_error(error, failing, where, need)
+    if need is not None:
+        return LrdecayError(f"{failing}: {need.problem}", where=where, remedy=need.remedy, status=f"needs {need.name}")
+    if isinstance(error, FileNotFoundError):
+        missing = re.search(r'(?<=")[^"]+(?=")|[\w./\\~-]+\.(?:py|json|ya?ml)', text)
+        remedy = "check _base_" if stage == LOADING else "check the path in the config"
+        return LrdecayError(f"missing file {missing.group() if missing else text}", where=where, remedy=remedy)
+    if stage == LOADING and _called_what_is_lazy(error):
+        problem = "an import makes it a lazy config, in which nothing that is imported can be called"
+        return LrdecayError(f"{failing}: {problem}", where=where, remedy="call it by __import__, or in a module")
+    problem = f"{failing}: {type(error).__name__}: {text}"
+    return LrdecayError(problem, where=where, final=_of_arguments(error))
+
+
+def _of_arguments(error: BaseException) -> bool:
+    """Whether a class was called with what it does not take: the error is of the call itself, by the config's dict."""
+    return isinstance(error, TypeError) and _raised_in(error) == ("mmengine.registry.build_functions", "build_from_cfg")
+
+
+def _called_what_is_lazy(error: BaseException) -> bool:
+    """Whether mmengine's placeholder of something imported was called: it raises an error without a word."""
+    return isinstance(error, RuntimeError) and not error.args and _raised_in(error)[0] == "mmengine.config.lazy"
+
+
+def _raised_in(error: BaseException) -> tuple[str, str]:
+    """Module and function of the frame that raised an error."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return ("", "") if trace is None else (trace.tb_frame.f_globals.get("__name__", ""), trace.tb_frame.f_code.co_name)
+
+
+def _subject(error: BaseException, config: Any) -> str:
+    """Where in the config the type is that was being built; empty if none was."""
+    place = _failing_type(error.__traceback__)
+    key = key_of_type(config, place) if place else ""
+    return f" at {key} ({place})" if key else f" in {place}" if place else ""
+
+
+def _first_line(error: BaseException) -> str:
+    # str() of a KeyError is the repr of its message.
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else said_by(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0] if lines else "no message"
+
+
+def _syntax_error(error: BaseException, where: str) -> LrdecayError:
+    cause = error if isinstance(error, SyntaxError) and error.lineno else error.__cause__ or error.__context__
+    if not isinstance(cause, SyntaxError):
+        return LrdecayError(f"Python syntax error: {_first_line(error)}", where=where)
+    # mmengine parses the text of a config, so that Python does not know the file's name.
+    named = cause.filename if _is_file(cause.filename) else None
+    file = named or _local(cause.__traceback__, "filename", _is_file) or where
+    return LrdecayError(f"Python syntax error: {cause.msg}", where=f"{file}:{cause.lineno}")
+
+
+def _import_error(error: ImportError, failing: str, where: str, need: Need | None) -> LrdecayError:
+    root = error
+    while isinstance(root.__cause__ or root.__context__, ImportError):
+        root = root.__cause__ or root.__context__  # type: ignore[assignment]
+    listed = re.search(r"'imports': (\[[^\]]*\])", str(error))
+    source = f"custom_imports {listed.group(1)}" if listed else failing
+    if need is None:
+        remedy = submodule_remedy(root.name) if isinstance(root, ModuleNotFoundError) and root.name else ""
+        return LrdecayError(f"{source}: {_first_line(root)}", where=where, remedy=remedy)
+    if listed and is_own(need.package, re.findall(r"'([^']*)'", listed.group(1))):
+        # Of the listed module itself, which nobody else has tried to import.
+        return LrdecayError(
+            f"{source}: {_first_line(root)}",
+            where=where,
+            remedy=own_remedy(need.package, where),
+            status=f"needs {need.name}",
+            final=True,
+        )
+    if isinstance(root, ModuleNotFoundError):
+        problem, remedy = _first_line(root), f"{need.remedy}, or put it on PYTHONPATH"
+    else:
+        problem, remedy = need.problem, need.remedy
+    return LrdecayError(f"{source}: {problem}", where=where, remedy=remedy, status=f"needs {need.name}")
+
+
+def _failing_type(trace: TracebackType | None) -> str:
+    """Name of the innermost registered type that was being built when the error was raised."""
+    built = _failing_class(trace)
+    if built is not None and not isinstance(built, type):
+        # A function is registered under a name that is not its own.
+        built = _local(trace, "obj_type", lambda kind: isinstance(kind, str) or callable(kind), "build_from_cfg")
+    return type_name(built).rpartition(".")[2] if built is not None else ""
+
+
+def _failing_class(trace: TracebackType | None) -> Any:
+    return _local(trace, "obj_cls", callable, function="build_from_cfg")
+
+
+def _local(trace: TracebackType | None, variable: str, fits: Callable[[Any], bool], function: str | None = None) -> Any:
+    """Value of a local variable in the innermost frame of the traceback where it fits, None if it does in none."""
+    value = None
+    while trace is not None:
+        frame = trace.tb_frame
+        if function in (None, frame.f_code.co_name) and fits(frame.f_locals.get(variable)):
+            value = frame.f_locals[variable]
+        trace = trace.tb_next
+    return value
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, str) and Path(value).is_file()

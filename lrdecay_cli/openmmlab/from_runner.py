@@ -1,0 +1,92 @@
+"""The group map of a training that is about to begin, read off its live optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
+from torch import nn
+
+from lrdecay_cli.domain.group_map import ConfigSource, GroupMap
+from lrdecay_cli.openmmlab.audit import group_map_of
+from lrdecay_cli.openmmlab.building import BuiltOptimizer, build_optimizer, constructor_of, optimizers_of
+from lrdecay_cli.openmmlab.config_file import resolved_sha256
+from lrdecay_cli.openmmlab.lazy_imports.quiet import quiet_stack
+
+register_hook: Callable[[], Callable[[type], type]] = HOOKS.register_module
+
+
+class LiveGroupsHook(Hook):  # type: ignore[misc]
+    """Reads the group map once, when the optimizer is built and whatever is to be resumed has been."""
+
+    # After the hooks that freeze something before training.
+    priority = "VERY_LOW"
+
+    def before_train(self, runner: Any) -> None:
+        """Read the groups of ``runner.optim_wrapper`` and hand them on. mmengine calls it, on every rank."""
+        self.judge(live_map(runner), Path(runner.work_dir), runner.logger if is_main_process() else None)
+
+    def judge(self, group_map: GroupMap, work_dir: Path, logger: Any) -> None:
+        """Do something with the map; ``logger`` is None on every rank but the first."""
+        raise NotImplementedError
+
+
+def live_map(runner: Any) -> GroupMap:
+    """The map of the optimizer of an mmengine Runner, as its groups started: schedules undone, as ``inspect`` has it.
+
+    It differs from the map of ``inspect`` in where it was made (device, stand-ins) and in what a training script adds
+    to the config; and in the groups wherever a checkpoint was resumed, ``auto_scale_lr`` is on, or somebody changed
+    them. Options that the constructor read are found by running it once more.
+    """
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    config = _config(runner)
+    return group_map_of(
+        config,
+        ConfigSource(_shown_path(config), resolved_sha256(config), {}),
+        model,
+        BuiltOptimizer(
+            optimizers_of(runner.optim_wrapper),
+            constructor_of(config.optim_wrapper),
+            (),
+            *_watched(config, model),
+            scheduled=True,
+        ),
+        str(next(model.parameters()).device),
+        (),
+    )
+
+
+def _config(runner: Any) -> Config:
+    """The runner's config; one that was put together without a config gets its optimizer's own words."""
+    if runner.cfg.get("optim_wrapper"):
+        return runner.cfg
+    optimizers = optimizers_of(runner.optim_wrapper)
+    optimizer = next(iter(optimizers.values()))
+    described = {"type": type(runner.optim_wrapper), "optimizer": {"type": type(optimizer), **optimizer.defaults}}
+    return Config({**runner.cfg, "optim_wrapper": described})
+
+
+def _shown_path(config: Config) -> str:
+    """Relative to the working directory, where it is below that."""
+    if not config.filename:
+        return "(no config file)"
+    path = Path(config.filename)
+    with suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
+def _watched(config: Config, model: nn.Module) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """What the constructor reads of its options, and asks for in vain."""
+    # Nothing depends on it but a few rules, so that whatever goes wrong must not end a training.
+    with suppress(Exception), quiet_stack(verbose=False):
+        built = build_optimizer(config, model, "")
+        return built.reads, built.asked
+    return None, None

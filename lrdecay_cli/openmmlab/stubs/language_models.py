@@ -1,0 +1,166 @@
+"""Language models of the transformers library, built from their configuration: without weights, vocabulary or hub.
+
+The classes are the library's own, so the parameters are those of the real model. Configurations come from a local
+folder, from the hub's local cache, or from the public facts in :mod:`known_architectures`.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lrdecay_cli.cache.recording import probed
+from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.openmmlab.failures.refusals import NotHereError
+from lrdecay_cli.openmmlab.patching import patched, patched_on_import
+from lrdecay_cli.openmmlab.stubs.bare_tokenizer import BareTokenizer
+from lrdecay_cli.openmmlab.stubs.known_architectures import language_model
+
+_Told = Callable[[StandIn], None]
+
+# How weights are found and loaded: what is left of from_pretrained's options goes to the model's class.
+_LOADING = frozenset(
+    {
+        *("adapter_kwargs", "adapter_name", "cache_dir", "code_revision", "device_map", "force_download", "from_flax"),
+        *("from_tf", "gguf_file", "ignore_mismatched_sizes", "local_files_only", "low_cpu_mem_usage", "max_memory"),
+        *("mirror", "offload_buffers", "offload_folder", "offload_state_dict", "output_loading_info", "proxies"),
+        *("resume_download", "revision", "state_dict", "subfolder", "token", "torch_dtype", "trust_remote_code"),
+        *("use_auth_token", "use_safetensors", "variant", "_commit_hash", "_fast_init", "_from_auto", "_from_pipeline"),
+    }
+)
+_QUANTISING = ("load_in_8bit", "load_in_4bit", "quantization_config")
+
+
+@contextmanager
+def language_models_from_facts(told: _Told) -> Iterator[None]:
+    """Let ``from_pretrained`` of transformers' classes build and not load; ``told`` hears of each model.
+
+    transformers is not imported for it: its modules are patched when the stack imports them.
+    """
+    patches = {
+        "transformers.configuration_utils": _configurations,
+        "transformers.modeling_utils": lambda module: _models(module, told),
+        "transformers.models.auto.auto_factory": _auto_models,
+        "transformers.models.auto.configuration_auto": lambda module: patched(
+            module, get_class_from_dynamic_module=_from_cache_alone(module.get_class_from_dynamic_module)
+        ),
+        "transformers.tokenization_utils_base": lambda module: _tokenizers(module.PreTrainedTokenizerBase),
+        "transformers.models.auto.tokenization_auto": lambda module: _tokenizers(module.AutoTokenizer),
+    }
+    with patched_on_import(patches):
+        yield
+
+
+def _configurations(module: types.ModuleType) -> Any:
+    original = module.PretrainedConfig.get_config_dict.__func__
+
+    def get_config_dict(cls: Any, /, name: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        try:
+            found: tuple[dict[str, Any], dict[str, Any]] = original(cls, name, **{**kwargs, "local_files_only": True})
+            return found
+        except OSError:
+            known = language_model(str(name))
+            if known is None:
+                raise _unknown(str(name)) from None
+            _note_where_it_could_be(str(name))
+            return dict(known), _without(_LOADING, kwargs)
+
+    return patched(module.PretrainedConfig, get_config_dict=classmethod(get_config_dict))
+
+
+def _note_where_it_could_be(name: str) -> None:
+    """What a kept answer depends on: once the hub's local cache has the model, that counts."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    for place in (name, str(Path(HF_HUB_CACHE, f"models--{name.replace('/', '--')}"))):
+        probed(place)
+
+
+def _models(module: types.ModuleType, told: _Told) -> Any:
+    def from_pretrained(cls: Any, /, name: Any = None, *args: Any, config: Any = None, **kwargs: Any) -> Any:
+        _refuse_quantised(str(name), kwargs)
+        options = _without(_LOADING, kwargs)
+        if not isinstance(config, module.PretrainedConfig):
+            config, options = cls.config_class.from_pretrained(config or name, return_unused_kwargs=True, **options)
+        told(_stand_in(str(name)))
+        model = cls(config, *args, **options)
+        model.tie_weights()
+        return model.eval()
+
+    # Not its flag for skipping initialisation: that one skips the tying of weights too.
+    return patched(
+        module.PreTrainedModel,
+        from_pretrained=classmethod(from_pretrained),
+        _initialize_weights=lambda _model, _module, *_args: None,
+    )
+
+
+def _auto_models(module: types.ModuleType) -> Any:
+    # Every AutoModel has a copy of from_pretrained of its own, which ends in that of the model's class. Before that it
+    # looks for a commit and for an adapter on the hub, and for code that comes with a model.
+    return patched(
+        module,
+        cached_file=lambda *_args, **_kwargs: None,
+        find_adapter_config_file=lambda *_args, **_kwargs: None,
+        get_class_from_dynamic_module=_from_cache_alone(module.get_class_from_dynamic_module),
+    )
+
+
+def _from_cache_alone(load: Callable[..., Any]) -> Callable[..., Any]:
+    def load_cached(reference: str, name: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return load(reference, name, *args, **{**kwargs, "local_files_only": True})
+        except OSError:
+            raise _no_code(reference, str(name)) from None
+
+    return load_cached
+
+
+def _no_code(reference: str, name: str) -> NotHereError:
+    """The code of a model comes with its configuration, or from where that says: ``owner/name--module.Class``."""
+    named, _, thing = reference.rpartition("--")
+    place, file = named or name, f"{thing.partition('.')[0]}.py"
+    remedy = f"put it into {place}" if Path(place).is_dir() else f"huggingface-cli download {place} {file}"
+    return NotHereError(f"{file} of {place!r} is not here, and lrdecay downloads nothing", needs=place, remedy=remedy)
+
+
+def _tokenizers(owner: Any) -> Any:
+    original = owner.from_pretrained.__func__
+
+    def from_pretrained(cls: Any, /, name: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(cls, name, *args, **{**kwargs, "local_files_only": True})
+        except Exception:
+            # No vocabulary here, or not the package that reads it: neither has a say in the model's parameters.
+            return BareTokenizer(str(name))
+
+    return patched(owner, from_pretrained=classmethod(from_pretrained))
+
+
+def _stand_in(name: str) -> StandIn:
+    return StandIn(name, "built from its published configuration: weights and vocabulary are not read")
+
+
+def _unknown(name: str) -> NotHereError:
+    # A hub name is owner/name at most; a place to fill in is written in capitals (YOUR_PATH_TO_VICUNA).
+    if name.startswith(("/", ".", "~")) or name.count("/") > 1 or name.isupper():
+        return NotHereError(
+            f"no language model in {name!r}", needs=name, remedy="put the path of the model's folder there"
+        )
+    return NotHereError(
+        f"the sizes of {name!r} are not known, and lrdecay downloads nothing",
+        needs=name,
+        remedy=f"a config.json in the local cache is used: huggingface-cli download {name} config.json",
+    )
+
+
+def _refuse_quantised(name: str, options: dict[str, Any]) -> None:
+    if any(options.pop(key, None) for key in _QUANTISING):
+        raise NotHereError(f"the model loads {name!r} quantised, which takes its weights", needs="quantised weights")
+
+
+def _without(names: frozenset[str], options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key not in names}

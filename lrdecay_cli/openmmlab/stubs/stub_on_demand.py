@@ -1,0 +1,105 @@
+"""What a model asks for only sometimes: it is put in place when building fails for want of it, and told."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.openmmlab.patching import patched
+from lrdecay_cli.openmmlab.stubs.kernels import refusing_module
+from lrdecay_cli.openmmlab.stubs.process_group import lone_process_group
+from lrdecay_cli.text.printing import said_by
+
+_Built = TypeVar("_Built")
+
+_DETR = "mmdet.models.layers.transformer"
+
+
+@dataclass(frozen=True)
+class SecondTry:
+    """Something to build with after a first attempt failed."""
+
+    missing: str
+    """What the message of the failure says, in lower case."""
+    stand_in: StandIn
+    within: Callable[[], AbstractContextManager[None]]
+
+
+def build_with_second_tries(build: Callable[[], _Built], told: Callable[[StandIn], None]) -> _Built:
+    """Return ``build()``; where it fails for want of something known, try again with that in place.
+
+    Raises whatever the last attempt raised.
+    """
+    left = list(SECOND_TRIES)
+    with ExitStack() as stack:
+        while True:
+            try:
+                return build()
+            except Exception as error:
+                message = said_by(error).lower()
+                helpful = next((one for one in left if one.missing in message), None)
+                if helpful is None:
+                    raise
+            left.remove(helpful)
+            stack.enter_context(helpful.within())
+            told(helpful.stand_in)
+
+
+@contextmanager
+def _filled(replacement: Any, *places: str) -> Iterator[None]:
+    """Put ``replacement`` where mmdet's modules noted with None that they could not import something."""
+    with ExitStack() as stack:
+        for place in places:
+            module, _, name = place.rpartition(".")
+            if module in sys.modules and vars(sys.modules[module]).get(name, ...) is None:
+                stack.enter_context(patched(sys.modules[module], **{name: replacement}))
+        yield
+
+
+def _refusing(package: str) -> types.ModuleType:
+    return refusing_module(package, f"install {package}")
+
+
+SECOND_TRIES = (
+    SecondTry(
+        "process group has not been initialized",
+        StandIn("torch.distributed", "a process group of this process alone, closed again: the model asks for one"),
+        lone_process_group,
+    ),
+    SecondTry(
+        "install fairscale",
+        StandIn("fairscale", "not installed: its activation checkpointing wraps no module and changes no parameter"),
+        lambda: _filled(
+            lambda module, **_kwargs: module,
+            f"{_DETR}.detr_layers.checkpoint_wrapper",
+            f"{_DETR}.deformable_detr_layers.checkpoint_wrapper",
+            f"{_DETR}.grounding_dino_layers.checkpoint_wrapper",
+        ),
+    ),
+    SecondTry(
+        "lap is not installed",
+        StandIn("lap", "not installed: trackers only compute with it"),
+        lambda: _filled(
+            _refusing("lap"), "mmdet.models.trackers.byte_tracker.lap", "mmdet.models.trackers.ocsort_tracker.lap"
+        ),
+    ),
+    SecondTry(
+        "motmetrics is not installed",
+        StandIn("motmetrics", "not installed: trackers only compute with it"),
+        lambda: _filled(
+            _refusing("motmetrics"),
+            "mmdet.models.trackers.sort_tracker.motmetrics",
+            "mmdet.models.trackers.strongsort_tracker.motmetrics",
+        ),
+    ),
+    SecondTry(
+        "skimage is not installed",
+        StandIn("skimage", "not installed: BoxInst only computes with it"),
+        lambda: _filled(_refusing("scikit-image"), "mmdet.models.data_preprocessors.data_preprocessor.skimage"),
+    ),
+)

@@ -1,0 +1,81 @@
+"""Models that load weights while they are built go on without them: no file is opened, nothing is unpickled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lrdecay_cli.cache.recording import probed
+from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.openmmlab.failures.refusals import NotHereError
+from lrdecay_cli.openmmlab.patching import copied, patched, patched_functions, patched_on_import
+from lrdecay_cli.openmmlab.stubs.known_architectures import clip_shapes
+
+
+@contextmanager
+def no_weights(told: Callable[[StandIn], None]) -> Iterator[None]:
+    """Every way to load weights gives none in here; ``told`` hears of what was put in their place."""
+    from mmengine.runner import checkpoint
+
+    def no_checkpoint(filename: Any = "", *_args: Any, **_kwargs: Any) -> dict[str, Any]:
+        # A few models read their architecture off the weights.
+        if shapes := clip_shapes(str(filename)):
+            told(StandIn(str(filename).rpartition("/")[2], "not read: the published sizes of CLIP ViT-B/16 are used"))
+            return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+        return {"state_dict": {}, "meta": {}}
+
+    def unchanged(_module: nn.Module, *_args: Any, **_kwargs: Any) -> Any:
+        return torch.nn.modules.module._IncompatibleKeys([], [])
+
+    # Which of the two holds its loader depends on timm's version.
+    timm = {
+        name: lambda module: patched_functions(module, load_pretrained=_nothing)
+        for name in ("timm.models._builder", "timm.models.helpers")
+    }
+    with (
+        patched_functions(torch, load=_nothing),
+        patched_functions(torch.hub, load=_load_from_hub(copied(torch.hub.load)), load_state_dict_from_url=_nothing),
+        patched(checkpoint.CheckpointLoader, load_checkpoint=no_checkpoint),
+        # mmengine's own complain about every key that the empty checkpoint does not have.
+        patched_functions(checkpoint, load_state_dict=unchanged, _load_checkpoint_with_prefix=_nothing),
+        patched(nn.Module, load_state_dict=unchanged),
+        patched_on_import(timm),
+    ):
+        yield
+
+
+def _nothing(*_args: Any, **_kwargs: Any) -> dict[str, Any]:
+    return {}
+
+
+def _load_from_hub(load: Callable[..., Any]) -> Callable[..., Any]:
+    """``torch.hub.load`` for repositories that are on this machine: a local one, or one that was fetched before."""
+
+    def load_local(repo_or_dir: str, model: str, *args: Any, source: str = "github", **kwargs: Any) -> Any:
+        if source != "local":
+            kwargs = {name: value for name, value in kwargs.items() if name not in ("force_reload", "trust_repo")}
+            repo_or_dir = _fetched_before(repo_or_dir)
+        return load(repo_or_dir, model, *args, source="local", **kwargs)
+
+    return load_local
+
+
+def _fetched_before(repository: str) -> str:
+    """Folder of ``owner/name[:ref]`` in torch.hub's cache, where ref defaults to main or master."""
+    name, _, ref = repository.partition(":")
+    for candidate in [ref] if ref else ["main", "master"]:
+        folder = Path(torch.hub.get_dir(), "_".join([*name.split("/"), re.sub("/", "_", candidate)]))
+        probed(str(folder))
+        if folder.is_dir():
+            return str(folder)
+    raise NotHereError(
+        f"the model asks torch.hub for {repository!r}, and lrdecay downloads nothing",
+        needs=repository,
+        remedy="build the model once without lrdecay: what torch.hub fetched is used",
+    )

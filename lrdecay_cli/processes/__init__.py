@@ -1,0 +1,1 @@
+"""Work in processes of its own: children, what they print, and what they give back."""

@@ -1,0 +1,224 @@
+"""What rules look at: one group map, with what several of them would otherwise work out again."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from functools import cached_property
+from itertools import pairwise
+
+from lrdecay_cli.constructors.custom_keys import KeyMatches, custom_key_matches
+from lrdecay_cli.constructors.facts import (
+    LRDECAY_LAYER_DECAY,
+    MMDET_LAYER_DECAY,
+    MMENGINE_DEFAULT,
+    MMPRETRAIN_LAYER_DECAY,
+)
+from lrdecay_cli.constructors.multipliers import Multiplier, multipliers_set
+from lrdecay_cli.decay import Family, find_family
+from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.rules.backbone import Backbone, backbone_prefix, block_of
+from lrdecay_cli.rules.map_facts import MapFacts, is_trainable
+from lrdecay_cli.rules.parameter_kinds import Kind, kind_of
+from lrdecay_cli.rules.policy import NO_POLICY, Policy
+from lrdecay_cli.rules.schedulers import Scheduler, schedulers_of
+
+DECAY_OPTIONS = ("decay_rate", "layer_decay_rate", "layer_decay", "lr_decay_rate", "layer_lr_decay", "lr_layer_decay")
+"""What constructors call the factor from a layer to the one below it."""
+
+OURS = f"lrdecay's {LRDECAY_LAYER_DECAY}"
+"""In remedies: it serves more backbones than the others, and puts everything in them where it belongs."""
+
+PARAMWISE = "optim_wrapper.paramwise_cfg"
+"""Where the constructor's options stand in a config."""
+
+
+class RuleContext(MapFacts):
+    """A group map, and the views of it that rules share. Nothing here needs torch.
+
+    Args:
+        group_map: what was built.
+        word: what the project itself says about it.
+        place: what findings are about where it is not the map's config: a settings file.
+    """
+
+    def __init__(self, group_map: GroupMap, word: Policy = NO_POLICY, *, place: str | None = None) -> None:
+        super().__init__(group_map)
+        self.word = word
+        self.place = place or group_map.config.path
+
+    @cached_property
+    def decay_option(self) -> str | None:
+        """Key in ``paramwise_cfg`` of the factor from a layer to the one below it; None where the constructor has none.
+
+        A constructor that lrdecay does not know has one if it was seen to read it.
+        """
+        if self.constructor == MMENGINE_DEFAULT:
+            return None
+        read = self.group_map.training.reads
+        return next((key for key in DECAY_OPTIONS if key in self.options and (read is None or key in read)), None)
+
+    @property
+    def without_options(self) -> bool:
+        """Whether MMDetection's constructor is given none: it asks for no layer then, and exempts nothing.
+
+        Source: mmengine 0.10, ``DefaultOptimWrapperConstructor.__call__``, which makes one group without them.
+        """
+        return self.constructor == MMDET_LAYER_DECAY and not self.options
+
+    @cached_property
+    def decay_rate(self) -> float | None:
+        """The factor from a layer to the one below it, where the constructor has one."""
+        rate = self.options.get(self.decay_option) if self.decay_option else None
+        return float(rate) if isinstance(rate, (int, float)) and not isinstance(rate, bool) else None
+
+    @cached_property
+    def observed_rate(self) -> float | None:
+        """The factor from a layer id to the one below it, read off the groups; None where they have no common one.
+
+        For a constructor whose option lrdecay does not know.
+        """
+        held = [*self.backbone.held, *self.backbone.others]
+        scales = {one.group.layer_id: one.scale for one in held if one.group.layer_id is not None and one.scale > 0}
+        steps = [(scales[below] / scales[above]) ** (1 / (above - below)) for below, above in pairwise(sorted(scales))]
+        same = len(steps) > 1 and all(math.isclose(step, steps[0], rel_tol=1e-6) for step in steps)
+        return steps[0] if same else None
+
+    @cached_property
+    def num_layers(self) -> int | None:
+        """The option ``num_layers``, where it is one of a constructor with layers."""
+        given = self.options.get("num_layers")
+        reads_it = self.constructor not in (MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY)
+        return given if reads_it and isinstance(given, int) else None
+
+    @cached_property
+    def head_id(self) -> int | None:
+        """Layer id of most of what is not the backbone; None where groups have no ids."""
+        ids = Counter(held.group.layer_id for held in self.backbone.others if held.group.layer_id is not None)
+        has_ids = any(group.layer_id is not None for group in self.group_map.groups)
+        usual = self.num_layers + 1 if self.num_layers is not None and has_ids else None
+        return ids.most_common(1)[0][0] if ids else usual
+
+    @property
+    def head_id_told(self) -> str:
+        """``num_layers + 1 = 7``, or ``7`` where it is another."""
+        sum_told = self.num_layers is not None and self.head_id == self.num_layers + 1
+        return f"{'num_layers + 1 = ' if sum_told else ''}{self.head_id}"
+
+    def custom_lr_mult(self, parameter: str) -> tuple[str, float] | None:
+        """The custom key that decides about a parameter, the longest that is in its name, and its ``lr_mult``."""
+        keys = self.options.get("custom_keys")
+        if not isinstance(keys, Mapping) or self.constructor in (MMDET_LAYER_DECAY, MMPRETRAIN_LAYER_DECAY):
+            return None
+        key = next((key for key in sorted(sorted(keys), key=len, reverse=True) if key in parameter), None)
+        given = keys[key].get("lr_mult") if key is not None and isinstance(keys[key], Mapping) else None
+        return (key, float(given)) if key is not None and isinstance(given, (int, float)) else None
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The backbone's trainable parameters by depth, with their rates."""
+        return Backbone(self.group_map, self.prefix, self.starting_scale, self._positions)
+
+    @cached_property
+    def decay_reaches_no_block(self) -> bool:
+        """Whether a constructor that means to decay lets every block of the backbone train at the head's rate."""
+        if self.constructor == MMENGINE_DEFAULT or self.decay_rate in (None, 1):
+            return False
+        blocks = [held for row in self.backbone.blocks.values() for held in row] or self.backbone.held
+        return bool(blocks) and all(map(self.backbone.at_head, blocks))
+
+    @cached_property
+    def frozen_blocks(self) -> frozenset[tuple[int, ...]]:
+        """Stage and block of each block of the backbone's main row in which something is frozen."""
+        frozen = (name for name, entry in self.entries.items() if not is_trainable(entry))
+        found = (block_of(name.removeprefix(self.prefix)) for name in frozen if name.startswith(self.prefix))
+        return frozenset(block.place for block in found if block and block.series == self.backbone.main_series)
+
+    @cached_property
+    def prefix(self) -> str:
+        """What stands before the backbone's parameters: ``backbone.``, or more where a wrapper holds the model.
+
+        Where nothing is called so, ``img_backbone.`` and the like; of several backbones the first that is trained.
+        """
+        return backbone_prefix(name for name, entry in self.entries.items() if is_trainable(entry))
+
+    @cached_property
+    def family(self) -> Family | None:
+        """The family of backbones that the model's is of, None if lrdecay knows none."""
+        backbone = self.group_map.model.backbone
+        return find_family(backbone) if backbone else None
+
+    @cached_property
+    def depths(self) -> tuple[int, ...]:
+        """Blocks per stage of the backbone, read off the names; ``()`` where that cannot be done."""
+        return self.family.depths(self.entries, self.prefix) if self.family else ()
+
+    @property
+    def depths_in_words(self) -> str:
+        """``3,3,27,3``."""
+        return ",".join(map(str, self.depths))
+
+    @cached_property
+    def fitting_num_layers(self) -> int | None:
+        """The ``num_layers`` that fits the backbone's depths, None where lrdecay does not know."""
+        family, depths = self.family, self.depths
+        if not family or not depths or len(depths) != (family.stages or len(depths)):
+            return None
+        return family.fitting("stage_wise" if self.options.get("decay_type") == "stage_wise" else "layer_wise", depths)
+
+    @cached_property
+    def kinds(self) -> Mapping[str, Kind]:
+        """What the parameters are for, where weight decay cares."""
+        found: dict[str, Kind] = {}
+        for name, entry in self.entries.items():
+            module = self.module(name)
+            kind = kind_of(name, module, entry.parameter.shape) if module else None
+            if kind:
+                found[name] = kind
+        return found
+
+    @cached_property
+    def weight_decays(self) -> Mapping[str, float]:
+        """Weight decay of every trainable parameter that is in a group with one."""
+        return {
+            parameter.name: group.weight_decay
+            for group, parameter in self.group_map.grouped()
+            if parameter.requires_grad and group.weight_decay is not None
+        }
+
+    @cached_property
+    def has_exemptions(self) -> bool:
+        """Whether some trainable parameters are decayed and others are not."""
+        return {bool(weight_decay) for weight_decay in self.weight_decays.values()} == {True, False}
+
+    @cached_property
+    def custom_keys(self) -> Mapping[str, KeyMatches]:
+        """What became of every custom key, where the constructor is known to read them."""
+        try:
+            return custom_key_matches(self.group_map)
+        except DecayError:  # an lr that is no number
+            return {}
+
+    @cached_property
+    def multipliers(self) -> tuple[Multiplier, ...]:
+        """The ``*_mult`` options that are set, where the constructor is known to read them."""
+        return multipliers_set(self.constructor, self.options)
+
+    @cached_property
+    def switched_off(self) -> frozenset[str]:
+        """Parameters that an option or a custom key with a decay multiplier loses to a custom key."""
+        found: set[str] = set()
+        for matches in self.custom_keys.values():
+            for option, names in matches.switches_off.items():
+                if option.endswith("decay_mult"):
+                    found.update(names)
+            if "decay_mult" in matches.settings:
+                found.update(matches.loses)
+        return frozenset(found)
+
+    @cached_property
+    def schedulers(self) -> tuple[Scheduler, ...]:
+        """The config's schedulers of the lr."""
+        return schedulers_of(self.group_map)

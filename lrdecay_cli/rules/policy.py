@@ -1,0 +1,55 @@
+"""What a project itself says about a config: its baseline, its assertions, and what it does not want to hear."""
+
+from __future__ import annotations
+
+import msgspec
+
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.settings import Assertion, StatedSuppression
+
+
+class Baseline(msgspec.Struct, frozen=True):
+    """The map that a config is held against."""
+
+    path: str
+    group_map: GroupMap
+
+
+class JudgedSuppression(msgspec.Struct, frozen=True):
+    """A suppression, and what became of it."""
+
+    stated: StatedSuppression
+    codes: tuple[str, ...]
+    """Of the rules that it names."""
+    unknown: tuple[str, ...]
+    """What it names and no rule is called."""
+    idle: tuple[str, ...]
+    """Of its codes, those that were looked for and that it kept nothing of."""
+    expired: bool
+    nearest: str = ""
+    """What was perhaps meant by an unknown name."""
+    meant: str = ""
+    """How a comment that is not written so that it suppresses anything should be."""
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for one config."""
+
+    baseline: Baseline | None = None
+    assertions: tuple[Assertion, ...] = ()
+    """Those whose ``config`` matches it."""
+    idle_assertions: tuple[Assertion, ...] = ()
+    """Those that met no parameter in any config; only for a settings file."""
+    suppressions: tuple[JudgedSuppression, ...] = ()
+    """Only for the rules about suppressions, which are run when all others have been."""
+
+
+def option_of(one: JudgedSuppression) -> str:
+    """What a finding about a suppression is about: its key in the settings, or its comment."""
+    key = one.stated.source.partition(": ")[2]
+    if one.stated.comment:
+        return one.stated.comment
+    return key if one.stated.line is None else f"# lrdecay: ignore[{','.join(one.stated.rule)}]"
+
+
+NO_POLICY = Policy()

@@ -1,0 +1,228 @@
+"""What a constructor goes through for one parameter, rule by rule, and what is odd about the way it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from lrdecay_cli.constructors import ConstructorRules, rules_of
+from lrdecay_cli.constructors.custom_keys import lost_to
+from lrdecay_cli.constructors.facts import (
+    LRDECAY_LAYER_DECAY,
+    MMDET_LAYER_DECAY,
+    Subject,
+    subjects_of,
+)
+from lrdecay_cli.decay import DecayError
+from lrdecay_cli.domain.group_map import Constructor, Model, Totals
+from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.domain.training import Training
+from tests.decay.plain import explained
+from tests.group_maps import Shapes, group_map
+
+NO_TOTALS = Totals(0, 0, 0, 0, 0, 0, 0, 0, 0)
+OPTIMIZER = {"type": "AdamW", "lr": 1e-4, "weight_decay": 0.05}
+# The last blocks of a ConvNeXt-T.
+CONVNEXT = {f"backbone.stages.{stage}.{depth - 1}.gamma": (8,) for stage, depth in enumerate((3, 3, 9, 3))}
+
+
+def constructor_of(
+    constructor: str, options: dict[str, Any], parameters: Shapes, name: str, backbone: str = "ConvNeXt"
+) -> tuple[ConstructorRules, Subject]:
+    """The rules for a model with these parameters, and one of them as the constructor meets it."""
+    found = group_map(
+        {"group": {"parameters": parameters}},
+        constructor=Constructor(constructor, options),
+        model=Model("Detector", backbone, NO_TOTALS),
+        training=Training({"optimizer": OPTIMIZER}, (), {}, {}, None, ()),
+    )
+    subjects = list(subjects_of(found))
+    rules = rules_of(found, subjects)
+    assert rules is not None
+    return rules, next(subject for subject in subjects if subject.name == name)
+
+
+def told(rules: ConstructorRules, subject: Subject, provenance: Provenance | None = None) -> list[Sequence[str]]:
+    return [
+        (" ".join(one.about), one.rule, one.outcome, one.condition) for one in rules.considered(subject, provenance)
+    ]
+
+
+TOKENS = "backbone.{cls_token,mask_token,pos_embed}"
+NO_TOKEN = ("layer_id", f"{TOKENS} -> 0", "no match", f"have a name like {TOKENS}")
+NO_DOWNSAMPLING = (
+    *("layer_id", "backbone.downsample_layers.<stage> -> 0, 2, 3, num_layers", "no match"),
+    "have a name like backbone.downsample_layers.<stage>",
+)
+NO_BLOCK = (
+    *("layer_id", "backbone.stages.<stage>.<block> -> 1, 2, 3 + block // 3, num_layers", "no match"),
+    "have a name like backbone.stages.<stage>.<block>",
+)
+THE_REST = (
+    *("layer_id", "everything else -> num_layers + 1", "applies"),
+    "have a name that no other rule matches",
+)
+FLAT, BIAS, NAMED = (
+    ("weight_decay", "1-D tensor -> 0", "applies", "be a 1-D tensor"),
+    ("weight_decay", "name ends in '.bias' -> 0", "applies", "have a name that ends in '.bias'"),
+    ("weight_decay", "name is 'pos_embed' or 'cls_token' -> 0", "applies", "be named just 'pos_embed' or 'cls_token'"),
+)
+NOT_FLAT, NO_BIAS, NOT_NAMED = (
+    (about, rule, "no match", condition) for about, rule, _, condition in (FLAT, BIAS, NAMED)
+)
+
+BY_MMDET: dict[str, tuple[str, tuple[int, ...], list[Sequence[str]]]] = {
+    "a token of the backbone": (
+        *("backbone.pos_embed", (1, 4, 8)),
+        [
+            ("layer_id", "backbone.pos_embed -> 0", "applies", "have a name like backbone.pos_embed"),
+            *(NOT_FLAT, NO_BIAS, NOT_NAMED),
+        ],
+    ),
+    "downsampling": (
+        *("backbone.downsample_layers.1.0.weight", (8,)),
+        [
+            NO_TOKEN,
+            (
+                *("layer_id", "backbone.downsample_layers.1 -> 2", "applies"),
+                "have a name like backbone.downsample_layers.1",
+            ),
+            FLAT,
+        ],
+    ),
+    "a block": (
+        *("backbone.stages.2.4.bias", (8, 1)),
+        [
+            *(NO_TOKEN, NO_DOWNSAMPLING),
+            (
+                *("layer_id", "backbone.stages.2.<block> -> 3 + block // 3", "applies"),
+                "have a name like backbone.stages.2.<block>",
+            ),
+            *(NOT_FLAT, BIAS),
+        ],
+    ),
+    "a token of the model": (
+        "pos_embed",
+        (1, 4, 8),
+        [NO_TOKEN, NO_DOWNSAMPLING, NO_BLOCK, THE_REST, NOT_FLAT, NO_BIAS, NAMED],
+    ),
+    "a head": ("head.weight", (8, 8), [NO_TOKEN, NO_DOWNSAMPLING, NO_BLOCK, THE_REST, NOT_FLAT, NO_BIAS, NOT_NAMED]),
+}
+
+
+@pytest.mark.parametrize(("name", "shape", "expected"), BY_MMDET.values(), ids=BY_MMDET)
+def test_mmdet_asks_by_name_and_then_by_shape(name: str, shape: tuple[int, ...], expected: list[Sequence[str]]) -> None:
+    rules, subject = constructor_of(
+        MMDET_LAYER_DECAY, {"num_layers": 6, "decay_rate": 0.7}, {**CONVNEXT, name: shape}, name
+    )
+    assert told(rules, subject) == expected
+    provenance = rules.provenance(subject)
+    assert provenance.layer_id is not None
+    assert provenance.layer_id.rule in {one[1] for one in expected if one[2] == "applies"}
+
+
+GAP = "there is a gap: no layer has the ids 6 to 11, so that stage 2 ends 7 layers below the last stage"
+BY_STAGE = (
+    "stage_wise numbers the stages up to 4, but num_layers={} still sets the exponent: the last stage counts as {} "
+)
+REMARKS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "fits": ({"num_layers": 6}, "stages.3.0.gamma", ""),
+    "fits, below the last stage": ({"num_layers": 6}, "stages.2.8.gamma", ""),
+    "below the gap": ({"num_layers": 12}, "stages.2.8.gamma", GAP),
+    "above the gap": ({"num_layers": 12}, "stages.3.0.gamma", GAP),
+    "not at the gap": ({"num_layers": 12}, "stages.2.5.gamma", ""),
+    "one id is empty": (
+        {"num_layers": 7},
+        "stages.3.0.gamma",
+        "there is a gap: no layer has the ids 6 to 6, so that stage 2 ends 2 layers below the last stage",
+    ),
+    "above the head": (
+        {"num_layers": 3},
+        "stages.2.8.gamma",
+        "layer id 5 lies above the head's, num_layers + 1 = 4: the exponent is negative",
+    ),
+    "beside the head": (
+        {"num_layers": 4},
+        "stages.2.8.gamma",
+        "a block at the height of the head: num_layers=4 is too",
+    ),
+    "below the head": ({"num_layers": 4}, "stages.2.5.gamma", ""),
+    "the head": ({"num_layers": 12}, "norm3.weight", ""),
+    "by stage": ({"num_layers": 12, "decay_type": "stage_wise"}, "stages.3.0.gamma", BY_STAGE.format(12, 9)),
+    "the stem by stage": (
+        {"num_layers": 5, "decay_type": "stage_wise"},
+        "downsample_layers.0.0.weight",
+        BY_STAGE.format(5, 2),
+    ),
+    "by stage, fits": ({"num_layers": 4, "decay_type": "stage_wise"}, "stages.3.0.gamma", ""),
+    "a stage too many": ({"num_layers": 12, "decay_type": "stage_wise"}, "stages.7.0.gamma", ""),
+    "no stage": ({"num_layers": 12, "decay_type": "stage_wise"}, "stages.-3.0.gamma", ""),
+}
+
+
+@pytest.mark.parametrize(("options", "own_name", "remark"), REMARKS.values(), ids=REMARKS)
+def test_what_is_odd_about_a_block(options: dict[str, Any], own_name: str, remark: str) -> None:
+    name = f"backbone.{own_name}"
+    rules, subject = constructor_of(MMDET_LAYER_DECAY, {"decay_rate": 0.7, **options}, {**CONVNEXT, name: (8,)}, name)
+    remarks = rules.remarks(subject, rules.provenance(subject))
+    assert len(remarks) == bool(remark)
+    assert "".join(remarks).startswith(remark)
+
+
+def test_what_mmdet_cannot_serve_has_no_rules() -> None:
+    """Ours for a Swin Transformer are not mmdet's."""
+    options = {"num_layers": 12, "decay_rate": 0.7}
+    with pytest.raises(DecayError, match=r"^model\.backbone: mmdet's constructor cannot decay a SwinTransformer; "):
+        constructor_of(MMDET_LAYER_DECAY, options, {"head.weight": (8, 8)}, "head.weight", "SwinTransformer")
+
+
+def test_a_map_may_hold_a_way_without_a_layer_id() -> None:
+    name = "backbone.stages.2.8.gamma"
+    rules, subject = constructor_of(MMDET_LAYER_DECAY, {"num_layers": 3, "decay_rate": 0.7}, CONVNEXT, name)
+    whole = rules.provenance(subject)
+    assert rules.remarks(subject, whole)
+    assert rules.remarks(subject, Provenance(None, None, whole.lr, whole.weight_decay)) == ()
+
+
+KEYS = {
+    "norm": {"lr_mult": 0.5, "decay_mult": 0.3},
+    "norm3": {"lr_mult": 0.5},
+    "norm3.": {"decay_mult": 0.3},
+    "bone.": {},
+    "head": {"lr_mult": 2.0},
+}
+
+
+def test_our_own_constructor_goes_by_the_longest_key() -> None:
+    name = "backbone.norm3.weight"
+    rules, subject = constructor_of(LRDECAY_LAYER_DECAY, {"decay_rate": 0.7, "custom_keys": KEYS}, {name: (8,)}, name)
+    assert rules.considered(subject, None) == ()
+    found = {one.rule: one for one in rules.considered(subject, explained(name, shape=(8,)))}
+    assert [(" ".join(one.about), rule, one.outcome) for rule, one in found.items()] == [
+        ("layer_id", "everything else -> num_layers + 1", "applies"),
+        ("weight_decay", "custom_keys['norm3.']", "applies"),
+        ("options", "custom_keys['bone.']", "lost"),
+        ("lr_scale", "custom_keys['norm3']", "lost"),
+        ("lr_scale", "custom_keys['head']", "no match"),
+        ("lr_scale weight_decay", "custom_keys['norm']", "lost"),
+        ("weight_decay", "1-D tensor -> 0", "applies"),
+    ]
+    assert found["everything else -> num_layers + 1"].condition == "have a name that no other rule matches"
+    assert found["1-D tensor -> 0"].condition == "be exempt as 1-D tensor"
+    (block, *_) = rules.considered(subject, explained("backbone.stages.2.7.gamma", shape=(8,)))
+    assert block.condition == "have a name like backbone.stages.2.<block>"
+    for key in KEYS:
+        assert found[f"custom_keys[{key!r}]"].condition == f"have {key!r} in its name, and no longer key"
+
+
+@pytest.mark.parametrize(
+    ("winner", "key", "why"),
+    [
+        ("backbone", "norm", "to the longer 'backbone'"),
+        ("kbone.", "weight", "to 'kbone.', as long and first in the alphabet"),
+    ],
+)
+def test_why_a_key_loses(winner: str, key: str, why: str) -> None:
+    assert lost_to(winner, key) == why

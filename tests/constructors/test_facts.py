@@ -1,0 +1,108 @@
+"""What a constructor goes by, as a group map holds it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from lrdecay_cli.constructors import is_known
+from lrdecay_cli.constructors.facts import (
+    LRDECAY_LAYER_DECAY,
+    MMDET_LAYER_DECAY,
+    MMENGINE_DEFAULT,
+    MMPRETRAIN_LAYER_DECAY,
+    Settings,
+    is_wrapped,
+    settings_of,
+    subjects_of,
+)
+from lrdecay_cli.decay import DecayError
+from lrdecay_cli.domain.group_map import Constructor, GroupMap, Model, Totals
+from lrdecay_cli.domain.training import Module, Training
+from tests.group_maps import group_map
+
+
+def map_of(constructor: str, optimizer: Any, options: Mapping[str, Any] | None = None) -> GroupMap:
+    return group_map(
+        base_lr=0.001,
+        base_weight_decay=0.01,
+        constructor=Constructor(constructor, options or {}),
+        model=Model("Detector", "ConvNeXt", Totals(0, 0, 0, 0, 0, 0, 0, 0, 0)),
+        training=Training({"optimizer": optimizer}, (), {}, {}, None, ()),
+    )
+
+
+def test_every_name_is_met_with_its_place_and_its_state() -> None:
+    """Inside ``.module`` names are shorter to the constructor; what is beside it is not met."""
+    found = group_map(
+        {
+            "group": {
+                "parameters": {"module.weight": (2, 3), "module.head.fc.bias": (2,), "outside": (4,)},
+                "no_grad": ("module.head.fc.bias",),
+            }
+        },
+        frozen={"module.stem.weight": (1,)},
+        missing={"module.neck.weight": (5,)},
+        duplicates={"module.tied.weight": "module.weight"},
+    )
+    modules = {**found.modules, "module.tied": Module("Linear", (), ("weight", "bias"))}
+    found = msgspec.structs.replace(found, modules=modules)
+    assert [(one.name, one.seen, one.path, one.own, one.shape, one.state) for one in subjects_of(found)] == [
+        ("module.weight", "weight", "", "weight", (2, 3), "trainable"),
+        ("module.head.fc.bias", "head.fc.bias", "head.fc", "bias", (2,), "frozen"),
+        ("module.stem.weight", "stem.weight", "stem", "weight", (1,), "frozen"),
+        ("module.neck.weight", "neck.weight", "neck", "weight", (5,), "trainable"),
+        ("module.tied.weight", "tied.weight", "tied", "weight", (2, 3), "duplicate"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "wrapped"),
+    [
+        *(("module.weight", True), ("module.head.fc.weight", True)),
+        *(("modules.weight", False), ("head.module.weight", False), ("module", False)),
+    ],
+)
+def test_a_model_in_a_wrapper(name: str, wrapped: bool) -> None:
+    found = group_map({"group": {"parameters": {name: (2,)}}})
+    assert is_wrapped(found) == wrapped
+    (subject,) = subjects_of(found)
+    assert subject.seen == (name.removeprefix("module.") if wrapped else name)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "given"),
+    [
+        ({"type": "AdamW", "lr": 1e-4, "weight_decay": 0.05}, (1e-4, 0.05)),
+        ({"lr": 1, "weight_decay": 0}, (1, 0)),
+        *(({}, (None, None)), (None, (None, None)), ("AdamW", (None, None))),
+    ],
+)
+def test_settings_tell_what_was_given_from_what_the_optimizer_took(
+    optimizer: Any, given: tuple[float | None, float | None]
+) -> None:
+    options = {"flat_decay_mult": 0.0}
+    assert settings_of(map_of(f"mmdet.{MMDET_LAYER_DECAY}", optimizer, options)) == Settings(
+        MMDET_LAYER_DECAY, options, *given, default_lr=0.001, default_weight_decay=0.01, backbone="ConvNeXt"
+    )
+
+
+@pytest.mark.parametrize(("key", "number"), [("lr", math.inf), ("weight_decay", math.nan)])
+def test_settings_that_are_no_numbers(key: str, number: float) -> None:
+    with pytest.raises(DecayError, match=rf"^optim_wrapper\.optimizer\.{key}: the number is not finite;"):
+        settings_of(map_of(MMENGINE_DEFAULT, {key: number}))
+
+
+@pytest.mark.parametrize(
+    ("constructor", "known"),
+    [
+        *((name, True) for name in (MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY, MMDET_LAYER_DECAY, LRDECAY_LAYER_DECAY)),
+        *((f"scope.{MMDET_LAYER_DECAY}", True), ("My", False), (f"My{MMDET_LAYER_DECAY}", False), ("", False)),
+    ],
+)
+def test_known_constructors(constructor: str, known: bool) -> None:
+    assert is_known(map_of(constructor, {})) == known

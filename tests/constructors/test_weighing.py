@@ -1,0 +1,363 @@
+"""Custom keys and multipliers weighed against each other, for one parameter of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from lrdecay_cli.constructors import rules_of, with_provenance
+from lrdecay_cli.constructors.custom_keys import custom_key_matches
+from lrdecay_cli.constructors.facts import (
+    LRDECAY_LAYER_DECAY,
+    MMENGINE_DEFAULT,
+    MMPRETRAIN_LAYER_DECAY,
+    subjects_of,
+)
+from lrdecay_cli.decay import DecayError
+from lrdecay_cli.domain.explanation import RuleTrace
+from lrdecay_cli.domain.group_map import Constructor
+from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.domain.training import Module, Training
+from tests.group_maps import group_map
+
+LR = {"bias_lr_mult": 2.0, "dcn_offset_lr_mult": 0.7}
+DECAY = {"norm_decay_mult": 0.0, "bias_decay_mult": 0.25, "dwconv_decay_mult": 0.1, "flat_decay_mult": 0.3}
+GIVEN = {"lr": 1e-4, "weight_decay": 0.05}
+
+
+def considered(
+    name: str,
+    module: Module,
+    shape: tuple[int, ...],
+    options: Mapping[str, Any],
+    constructor: str = MMENGINE_DEFAULT,
+    optimizer: Mapping[str, Any] = GIVEN,
+) -> dict[str, RuleTrace]:
+    """By option or key, in their order."""
+    found = group_map(
+        {"group": {"parameters": {name: shape}}},
+        constructor=Constructor(constructor, options),
+        training=Training({"optimizer": optimizer}, (), {}, {}, None, ()),
+    )
+    found = msgspec.structs.replace(found, modules={name.rpartition(".")[0]: module})
+    subjects = list(subjects_of(found))
+    rules = rules_of(found, subjects)
+    assert rules is not None
+    return {one.rule.partition("=")[0]: one for one in rules.considered(subjects[0], None)}
+
+
+def module(kind: str, *traits: Any) -> Module:
+    return Module(kind, traits, ("weight", "bias"))
+
+
+OFFSETS = "its module computes the offsets of a deformable convolution"
+NO_OFFSET = "its module is no conv_offset of a deformable convolution"
+KINDS: dict[str, tuple[str, Module, tuple[int, ...], dict[str, tuple[str, str]]]] = {
+    "a bias": (
+        *("head.bias", module("Linear"), (8,)),
+        {
+            "bias_lr_mult": ("applies", "it is a bias"),
+            "dcn_offset_lr_mult": ("no match", NO_OFFSET),
+            "norm_decay_mult": ("no match", "the module is a Linear"),
+            "bias_decay_mult": ("applies", "it is a bias"),
+            "dwconv_decay_mult": ("passed over", "bias_decay_mult applied"),
+            "flat_decay_mult": ("lost", "bias_decay_mult comes first"),
+        },
+    ),
+    "a bias of a norm layer": (
+        *("norm.bias", module("LayerNorm", "norm"), (8,)),
+        {
+            "bias_lr_mult": ("no match", "a bias of a norm layer (LayerNorm) is exempt"),
+            "dcn_offset_lr_mult": ("no match", NO_OFFSET),
+            "norm_decay_mult": ("applies", "the module is a LayerNorm"),
+            "bias_decay_mult": ("lost", "norm_decay_mult comes first"),
+            "dwconv_decay_mult": ("passed over", "norm_decay_mult applied"),
+            "flat_decay_mult": ("lost", "norm_decay_mult comes first"),
+        },
+    ),
+    "a bias of offsets": (
+        *("dcn.conv_offset.bias", module("Conv2d", "conv2d", "offset"), (8,)),
+        {
+            "bias_lr_mult": ("no match", OFFSETS),
+            "dcn_offset_lr_mult": ("applies", OFFSETS),
+            "norm_decay_mult": ("no match", "the module is a Conv2d"),
+            "bias_decay_mult": ("no match", OFFSETS),
+            "dwconv_decay_mult": ("no match", "the module is a Conv2d, no depth-wise convolution"),
+            "flat_decay_mult": ("no match", OFFSETS),
+        },
+    ),
+    "an offset of another name": (
+        *("dcn.offset.weight", module("Conv2d", "conv2d", "offset"), (8, 8, 3, 3)),
+        {
+            "bias_lr_mult": ("no match", "it is no bias"),
+            "dcn_offset_lr_mult": ("no match", NO_OFFSET),
+            "norm_decay_mult": ("no match", "the module is a Conv2d"),
+            "bias_decay_mult": ("no match", "it is no bias"),
+            "dwconv_decay_mult": ("no match", "the module is a Conv2d, no depth-wise convolution"),
+            "flat_decay_mult": ("no match", "it has more than one dimension"),
+        },
+    ),
+    "a depth-wise kernel": (
+        *("conv.weight", module("Conv2d", "conv2d", "depthwise"), (8, 1, 3, 3)),
+        {
+            "bias_lr_mult": ("no match", "it is no bias"),
+            "dcn_offset_lr_mult": ("no match", NO_OFFSET),
+            "norm_decay_mult": ("no match", "the module is a Conv2d"),
+            "bias_decay_mult": ("no match", "it is no bias"),
+            "dwconv_decay_mult": ("applies", "the module is a depth-wise Conv2d"),
+            "flat_decay_mult": ("passed over", "dwconv_decay_mult applied"),
+        },
+    ),
+    "a scalar": (
+        *("head.weight", module("Scale"), ()),
+        {
+            "bias_lr_mult": ("no match", "it is no bias"),
+            "dcn_offset_lr_mult": ("no match", NO_OFFSET),
+            "norm_decay_mult": ("no match", "the module is a Scale"),
+            "bias_decay_mult": ("no match", "it is no bias"),
+            "dwconv_decay_mult": ("no match", "the module is a Scale, no depth-wise convolution"),
+            "flat_decay_mult": ("no match", "it is a scalar"),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "owner", "shape", "expected"), KINDS.values(), ids=KINDS)
+def test_multipliers_of_mmengine(
+    name: str, owner: Module, shape: tuple[int, ...], expected: dict[str, tuple[str, str]]
+) -> None:
+    found = considered(name, owner, shape, {**LR, **DECAY})
+    assert [*found] == [*LR, *DECAY]
+    assert {option: (one.outcome, one.reason) for option, one in found.items()} == expected
+    assert [one.about for one in found.values()] == [("lr",)] * len(LR) + [("weight_decay",)] * len(DECAY)
+    assert {option: one.condition for option, one in found.items()} == {
+        "bias_lr_mult": "be a bias, not of a norm layer or an offset",
+        "dcn_offset_lr_mult": "be a conv_offset of a deformable convolution",
+        "norm_decay_mult": "be a parameter of a norm layer",
+        "bias_decay_mult": "be a bias, not of an offset",
+        "dwconv_decay_mult": "be a parameter of a depth-wise convolution",
+        "flat_decay_mult": "be a 1-D tensor, not of an offset",
+    }
+
+
+def test_without_options_there_is_nothing_to_consider() -> None:
+    found = considered("head.bias", module("Linear"), (8,), {})
+    reason = "it is empty, so that all parameters go into one group, frozen ones too"
+    assert [*found.values()] == [RuleTrace(("lr", "weight_decay"), "paramwise_cfg", "no effect", reason)]
+
+
+def test_mmpretrain_knows_three_of_them_and_no_offsets() -> None:
+    found = considered(
+        *("dcn.conv_offset.bias", module("Conv2d", "conv2d", "offset"), (8,)), {**LR, **DECAY}, MMPRETRAIN_LAYER_DECAY
+    )
+    assert {option: (one.outcome, one.condition) for option, one in found.items()} == {
+        "norm_decay_mult": ("no match", "be a parameter of a norm layer"),
+        "bias_decay_mult": ("applies", "be a bias"),
+        "flat_decay_mult": ("lost", "be a 1-D tensor"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "idle"), [({"weight_decay": 0.05}, "lr"), ({"lr": 1e-4}, "weight decay"), ({}, "lr weight decay")]
+)
+def test_multipliers_with_nothing_to_multiply(optimizer: Mapping[str, Any], idle: str) -> None:
+    found = considered("head.bias", module("Linear"), (8,), {**LR, **DECAY}, optimizer=optimizer)
+    for options, what in ((LR, "lr"), (DECAY, "weight decay")):
+        for option in options:
+            if what in idle:
+                reason = f"the config gives the optimizer no {what} to multiply"
+                assert (found[option].outcome, found[option].reason) == ("no effect", reason)
+            else:
+                assert found[option].outcome != "no effect"
+
+
+def test_a_key_takes_precedence_over_all_multipliers() -> None:
+    keys = {"head": {"lr_mult": 0.1}, "head.": {}, "weight": {}, ".head": {}, "xhead": {}}
+    found = considered("head.bias", module("Linear"), (8,), {**LR, **DECAY, "custom_keys": keys})
+    taken = "custom_keys['head.'] matched, and a key takes precedence"
+    assert {rule: (one.outcome, one.reason) for rule, one in found.items()} == {
+        "custom_keys['weight']": ("no match", "'weight' is not in the name"),
+        "custom_keys['.head']": ("no match", "'.head' is not in the name, which begins without a dot"),
+        "custom_keys['xhead']": ("no match", "'xhead' is not in the name"),
+        "custom_keys['head.']": ("applies", "the longest key in the name"),
+        "custom_keys['head']": ("lost", "to the longer 'head.'"),
+        "bias_lr_mult": ("passed over", f"{taken}, although it is a bias"),
+        "dcn_offset_lr_mult": ("passed over", taken),
+        "norm_decay_mult": ("passed over", taken),
+        "bias_decay_mult": ("passed over", f"{taken}, although it is a bias"),
+        "dwconv_decay_mult": ("passed over", taken),
+        "flat_decay_mult": ("passed over", f"{taken}, although it has one dimension"),
+    }
+    for key in keys:
+        one = found[f"custom_keys[{key!r}]"]
+        assert one.condition == f"have {key!r} in its name, and no longer key"
+        assert one.about == ("lr", "weight_decay")
+
+
+def test_keys_that_only_the_map_has_in_its_names() -> None:
+    found = considered("module.head.bias", module("Linear"), (8,), {"custom_keys": {"module": {}, "bias": {}}})
+    assert {rule: (one.outcome, one.reason) for rule, one in found.items()} == {
+        "custom_keys['module']": (
+            *("no match", "'module' is not in the name, which the constructor sees without the wrapper's 'module.'"),
+        ),
+        "custom_keys['bias']": ("applies", "the only key in the name"),
+    }
+
+
+def test_mmengine_puts_a_dot_in_front_of_what_has_no_module() -> None:
+    found = considered("pos_embed", Module("Detector", (), ("pos_embed",)), (1, 8), {"custom_keys": {".pos_embed": {}}})
+    assert [(one.outcome, one.reason) for one in found.values()] == [("applies", "the only key in the name")]
+
+
+def test_keys_of_our_own_constructor_switch_nothing_off() -> None:
+    """It reads none of mmengine's multipliers. What is no dict sets nothing."""
+    options = {**DECAY, "custom_keys": {"head": {"lr_mult": 0.1}, "neck": 0.1, "norm": {}}}
+    found = group_map(
+        {"group": {"parameters": {"head.bias": (8,), "neck.bias": (8,)}}},
+        constructor=Constructor(LRDECAY_LAYER_DECAY, options),
+        training=Training({"optimizer": GIVEN}, (), {}, {}, None, ()),
+    )
+    matches = custom_key_matches(found)
+    assert {key: (one.wins, one.settings, one.switches_off) for key, one in matches.items()} == {
+        "head": (("head.bias",), {"lr_mult": 0.1}, {}),
+        "neck": (("neck.bias",), {}, {}),
+        "norm": ((), {}, {}),
+    }
+
+
+BASES = {"base_lr": 1e-4, "base_weight_decay": 0.05}
+NUMBERS: dict[str, tuple[dict[str, Any], Mapping[str, Any], Formula, Formula]] = {
+    "no options": ({}, GIVEN, Formula("base_lr", "0.0001", 1e-4), Formula("base_weight_decay", "0.05", 0.05)),
+    "no options and no numbers": (
+        *({}, {}, Formula("the optimizer's own, the config gives no lr", "0.001", 0.001)),
+        Formula("the optimizer's own, the config gives no weight_decay", "0.01", 0.01),
+    ),
+    "no numbers": (
+        *({"bias_lr_mult": 2.0}, {}, Formula("the optimizer's own, the config gives no lr", "0.001", 0.001)),
+        Formula("the optimizer's own, the config gives no weight_decay", "0.01", 0.01),
+    ),
+    "nothing that fits": (
+        {"norm_decay_mult": 0.0},
+        *(GIVEN, Formula("base_lr", "0.0001", 1e-4), Formula("base_weight_decay", "0.05", 0.05)),
+    ),
+    "multipliers": (
+        *({"bias_lr_mult": 2.0, "bias_decay_mult": 0.5}, GIVEN),
+        Formula("base_lr * bias_lr_mult", "0.0001 * 2.0", 2e-4, {"bias_lr_mult": 2.0}),
+        Formula("base_weight_decay * bias_decay_mult", "0.05 * 0.5", 0.025, {"bias_decay_mult": 0.5}),
+    ),
+    "a key without settings": (
+        *({"custom_keys": {"head": {}}, "bias_lr_mult": 2.0}, GIVEN),
+        Formula("base_lr * 1.0, custom_keys['head'] gives no lr_mult", "0.0001 * 1.0", 1e-4),
+        Formula("base_weight_decay * 1.0, custom_keys['head'] gives no decay_mult", "0.05 * 1.0", 0.05),
+    ),
+    "a key with the numbers themselves": (
+        *({"custom_keys": {"head": {"lr": 0.5, "weight_decay": 0.2, "lr_mult": 9.0, "decay_mult": 9.0}}}, GIVEN),
+        Formula("custom_keys['head'].lr", "0.5", 0.5, {"lr": 0.5}),
+        Formula("custom_keys['head'].weight_decay", "0.2", 0.2, {"weight_decay": 0.2}),
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "optimizer", "lr", "weight_decay"), NUMBERS.values(), ids=NUMBERS)
+def test_numbers_of_mmengine(
+    options: dict[str, Any], optimizer: Mapping[str, Any], lr: Formula, weight_decay: Formula
+) -> None:
+    found = group_map(
+        {"group": {"parameters": {"head.bias": (8,)}}},
+        base_lr=0.001,
+        base_weight_decay=0.01,
+        constructor=Constructor(MMENGINE_DEFAULT, options),
+        training=Training({"optimizer": optimizer}, (), {}, {}, None, ()),
+    )
+    (subject,) = subjects_of(found)
+    rules = rules_of(found, [subject])
+    assert rules is not None
+    provenance = rules.provenance(subject)
+    for step, expected in ((provenance.lr, lr), (provenance.weight_decay, weight_decay)):
+        assert (step.rule, step.formula, step.result) == (expected.rule, expected.formula, expected.result)
+        assert {**step.inputs} == {key: BASES[key] for key in BASES if key in step.rule} | {**expected.inputs}
+
+
+def test_a_tensor_that_the_model_does_not_know_has_no_provenance() -> None:
+    found = group_map({"group": {"parameters": {"head.bias": (8,), "group[1] (not a parameter of the model)": (2,)}}})
+    modules = {"head": Module("Linear", (), ("bias",))}
+    explained = with_provenance(msgspec.structs.replace(found, modules=modules), None)
+    assert [parameter.provenance is not None for _, parameter in explained.grouped()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("constructor", "options", "where"),
+    [
+        (MMENGINE_DEFAULT, {"bias_lr_mult": "2"}, "bias_lr_mult"),
+        (MMENGINE_DEFAULT, {"bias_decay_mult": "2"}, "bias_decay_mult"),
+        (MMENGINE_DEFAULT, {"custom_keys": {"head": {"lr_mult": "2"}}}, "custom_keys['head'].lr_mult"),
+        (MMENGINE_DEFAULT, {"custom_keys": {"head": {"weight_decay": "2"}}}, "custom_keys['head'].weight_decay"),
+        (MMPRETRAIN_LAYER_DECAY, {"layer_decay_rate": "2"}, "layer_decay_rate"),
+        (MMPRETRAIN_LAYER_DECAY, {"flat_decay_mult": "2"}, "flat_decay_mult"),
+    ],
+)
+def test_what_is_no_number_is_told_with_its_place(constructor: str, options: Mapping[str, Any], where: str) -> None:
+    found = group_map(
+        {"group": {"parameters": {"head.bias": (8,)}}},
+        constructor=Constructor(constructor, options),
+        training=Training({"optimizer": GIVEN}, (), {}, {}, None, ()),
+    )
+    (subject,) = subjects_of(found)
+    with pytest.raises(DecayError) as caught:
+        rules_of(found, [subject], lambda _: (0, 2)).provenance(subject)
+    assert (caught.value.where, caught.value.problem) == (f"paramwise_cfg.{where}", "'2' is not a number")
+
+
+@pytest.mark.parametrize(
+    ("constructor", "problem"),
+    [
+        (MMENGINE_DEFAULT, "there is no base lr for a custom key to multiply"),
+        (MMPRETRAIN_LAYER_DECAY, "there is no base learning rate to scale"),
+    ],
+)
+def test_a_key_needs_an_lr(constructor: str, problem: str) -> None:
+    found = group_map(
+        {"group": {"parameters": {"head.bias": (8,)}}},
+        constructor=Constructor(constructor, {"custom_keys": {"head": {}}}),
+    )
+    (subject,) = subjects_of(found)
+    with pytest.raises(DecayError) as caught:
+        rules_of(found, [subject], lambda _: (0, 2)).provenance(subject)
+    assert (caught.value.where, caught.value.problem) == ("optim_wrapper.optimizer.lr", problem)
+
+
+@pytest.mark.parametrize(
+    ("constructor", "settings", "remark"),
+    [
+        (MMENGINE_DEFAULT, {"lr_mult": 0.1, "decay_mult": 0.0}, ""),
+        (
+            MMENGINE_DEFAULT,
+            {"decay_multi": 0.0},
+            "'decay_multi', which is copied into the group and multiplies nothing:",
+        ),
+        (MMENGINE_DEFAULT, {"betas": (0.9, 0.99)}, ""),
+        (MMPRETRAIN_LAYER_DECAY, {"lr_mult": 0.1}, f"'lr_mult', which {MMPRETRAIN_LAYER_DECAY} does not use"),
+        (MMPRETRAIN_LAYER_DECAY, {"decay_mult": 0.1}, ""),
+        (
+            MMPRETRAIN_LAYER_DECAY,
+            {"lr_mul": 0.1},
+            "'lr_mul', which is copied into the group and multiplies nothing: did",
+        ),
+    ],
+)
+def test_settings_of_a_key_that_nobody_uses(constructor: str, settings: Mapping[str, Any], remark: str) -> None:
+    found = group_map(
+        {"group": {"parameters": {"head.weight": (8, 8), "neck.weight": (8, 8)}}},
+        constructor=Constructor(constructor, {"custom_keys": {"head": settings}}),
+        training=Training({"optimizer": GIVEN}, (), {}, {}, None, ()),
+    )
+    head, neck = subjects_of(found)
+    rules = rules_of(found, [head, neck], lambda name: (0, 2))
+    assert rules is not None
+    remarks = rules.remarks(head, rules.provenance(head))
+    assert len(remarks) == bool(remark)
+    assert "".join(remarks).startswith(f"custom_keys['head'] sets {remark}" if remark else "")
+    assert not rules.remarks(neck, rules.provenance(neck))

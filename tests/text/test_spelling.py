@@ -1,0 +1,93 @@
+"""What is offered for a word that is not known: the name that is meant, and nothing where none is."""
+
+from __future__ import annotations
+
+import pytest
+
+from lrdecay_cli.domain.change import ASPECTS
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.formats import FORMATS
+from lrdecay_cli.rules import RULES, rules_meant
+from lrdecay_cli.text.spelling import did_you_mean, meant, nearest
+
+VIEWS = ("group", "layer", "parameter", "module")
+GROUPS = [f"layer_{index}_{kind}" for index in range(8) for kind in ("decay", "no_decay")]
+RULE_NAMES = [rule.name for rule in RULES]
+
+
+@pytest.mark.parametrize(
+    ("word", "names", "expected"),
+    [
+        # Spelled in another way.
+        ("JSON", FORMATS, ["json"]),
+        ("lr scale", ASPECTS, ["lr_scale"]),
+        ("Weight-Decay", ASPECTS, ["weight_decay"]),
+        # A beginning, or a whole word of the name.
+        ("weight", ASPECTS, ["weight_decay"]),
+        ("layer_6", GROUPS, ["layer_6_decay", "layer_6_no_decay"]),
+        ("scale", ASPECTS, ["lr_scale"]),
+        ("num-layer", RULE_NAMES, ["num-layers-does-not-fit", "stage-wise-num-layers"]),
+        ("norm3", ["backbone.norm2", "backbone.norm3"], ["backbone.norm3"]),
+        # Plurals, initials, abbreviations.
+        ("layers", VIEWS, ["layer"]),
+        ("params", VIEWS, ["parameter"]),
+        ("lrs", ASPECTS, ["lr"]),
+        ("map", ["maps", "map_file"], ["maps"]),
+        ("wd", ASPECTS, ["weight_decay"]),
+        ("md", FORMATS, ["markdown"]),
+        # A slip of the hand: a letter too many, too few, another, two swapped.
+        ("jsson", FORMATS, ["json"]),
+        ("jsn", FORMATS, ["json"]),
+        ("sarix", FORMATS, ["sarif"]),
+        ("fromat", ["format", "filter"], ["format"]),
+        ("layer6_decay", GROUPS, ["layer_6_decay"]),
+        # They share letters, and nobody means one by the other.
+        ("name", ASPECTS, []),
+        ("stage", VIEWS, []),
+        ("severity", ["select", "settings", "fail-on"], []),
+        ("yaml", FORMATS, []),
+        ("chek", ["check", "cache", "schema"], ["check"]),
+        ("", FORMATS, []),
+        ("?", FORMATS, []),
+    ],
+)
+def test_meant(word: str, names: list[str], expected: list[str]) -> None:
+    assert meant(word, names) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"), [("Adamw", "AdamW"), ("adam", "Adam"), ("AdamWW", "AdamW"), ("Adaam", "Adam"), ("Zzz", None)]
+)
+def test_the_nearest_class(word: str, expected: str | None) -> None:
+    """What differs in case alone comes before what shares more letters in their case."""
+    assert nearest(word, ["Adadelta", "Adam", "AdamW", "SGD"], likeness=0.6) == expected
+
+
+def test_the_question() -> None:
+    assert did_you_mean("jsn", FORMATS) == "did you mean json?"
+    assert did_you_mean("layer_6", GROUPS) == "did you mean layer_6_decay or layer_6_no_decay?"
+    assert did_you_mean("norm", ["norm1", "norm2", "norm3", "norm4"]) == "did you mean norm1, norm2 or norm3?"
+    assert did_you_mean("zzz", FORMATS) == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("301", "did you mean LRD301?"),
+        ("LDR301", "did you mean LRD301?"),
+        ("lrd3O1", "did you mean LRD301?"),
+        ("LRD999", "LRD901 to LRD904 begin with LRD9: lrdecay rule LRD9 lists them"),
+        ("LRD3x", "LRD301 to LRD309 begin with LRD3: lrdecay rule LRD3 lists them"),
+        ("LRD8", ""),
+        ("scale-above", "did you mean scale-above-one?"),
+        ("zzz", ""),
+    ],
+)
+def test_rules_meant(given: str, said: str) -> None:
+    """Digits are not spelled wrong: LRD999 is not LRD904."""
+    assert rules_meant(given) == said
+
+
+def test_a_zoo_has_colons_of_its_own() -> None:
+    assert LrdecayError("is a directory", where="mmdet::").line() == "mmdet:: is a directory"
+    assert LrdecayError("is a directory", where="configs").line() == "configs: is a directory"
