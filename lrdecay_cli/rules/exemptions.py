@@ -9,8 +9,8 @@ from typing import NamedTuple
 from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY, MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
 from lrdecay_cli.domain.finding import Severity
 from lrdecay_cli.rules.context import PARAMWISE, RuleContext
-from lrdecay_cli.rules.interface import Fault
 from lrdecay_cli.rules.parameter_kinds import NOUNS, Kind
+from lrdecay_cli.rules.registry import Fault
 
 STRONG = 0.01
 """From this weight decay on, AdamW and its kin are meant to regularise weights; SGD's usual 1e-4 decays all alike."""

@@ -1,24 +1,33 @@
-"""Parameters have a learning rate of 0 instead of being frozen.
-
-They stay as they are, but their gradients are computed and kept, the optimizer holds a state for them, and the running
-statistics of batch norms go on changing, so that what was meant to stay the same does not.
-
-It comes from ``lr_mult=0``. Freeze them instead: with ``frozen_stages`` of the backbone or with
-``requires_grad=False``, which saves time and memory too; ``norm_eval=True`` keeps the statistics of batch norms.
-"""
+"""Rule LRD104: lr-zero-as-frozen."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from lrdecay_cli.domain.group_map import GroupedParameter
-from lrdecay_cli.rules.context import PARAMWISE, RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.wording import count, verb
+from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, count, rule, verb
+
+_DEFAULT = "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict("
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each custom key that sets the lr to 0, and one for all that is 0 without a key."""
+@rule(
+    "LRD104",
+    "lr-zero-as-frozen",
+    severity="warning",
+    bad=Example(f"{_DEFAULT}_delete_=True, custom_keys=dict(stages=dict(lr_mult=0, decay_mult=0))))"),
+    good=Example(f"model = dict(backbone=dict(frozen_stages=4))\n{_DEFAULT}_delete_=True, norm_decay_mult=0.0))"),
+    yields_to=("LRD302", "LRD306"),
+)
+def lr_zero_as_frozen(context: RuleContext) -> Iterator[Fault]:
+    """Parameters have a learning rate of 0 instead of being frozen.
+
+    They stay as they are, but their gradients are computed and kept, the optimizer holds a state for them, and the
+    running statistics of batch norms go on changing, so that what was meant to stay the same does not.
+
+    It comes from ``lr_mult=0``. Freeze them instead: with ``frozen_stages`` of the backbone or with
+    ``requires_grad=False``, which saves time and memory too; ``norm_eval=True`` keeps the statistics of batch norms.
+    """
+    # One fault for each custom key that sets the lr to 0, and one for all that is 0 without a key.
     trainable = [(group, parameter) for group, parameter in context.group_map.grouped() if parameter.requires_grad]
     if all(context.starting_lr(group) == 0 for group, _ in trainable):
         return
@@ -43,16 +52,3 @@ def _statistics(context: RuleContext, parameters: list[GroupedParameter]) -> str
     owners = [context.group_map.modules[path] for path in modules if path in context.group_map.modules]
     norms = sum("norm" in owner.traits and "BatchNorm" in owner.type for owner in owners)
     return f", and the statistics of {count(norms, 'batch norm')} still move" if norms else ""
-
-
-_DEFAULT = "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict("
-RULE = Rule(
-    code="LRD104",
-    name="lr-zero-as-frozen",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example(f"{_DEFAULT}_delete_=True, custom_keys=dict(stages=dict(lr_mult=0, decay_mult=0))))"),
-    good=Example(f"model = dict(backbone=dict(frozen_stages=4))\n{_DEFAULT}_delete_=True, norm_decay_mult=0.0))"),
-    yields_to=("LRD302", "LRD306"),
-)

@@ -1,10 +1,4 @@
-"""The map does not account for every parameter of the model exactly once.
-
-Such a map was edited or put together by hand: it says something else than what was built, and what is judged by it may
-be wrong.
-
-Export it anew with ``lrdecay inspect CONFIG --format json``.
-"""
+"""Rule LRD105: totals-do-not-add-up."""
 
 from __future__ import annotations
 
@@ -14,16 +8,27 @@ from collections.abc import Iterator
 import msgspec
 
 from lrdecay_cli.domain.group_map import GroupMap, Totals
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.map_facts import is_foreign
-from lrdecay_cli.rules.wording import count, verb
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, is_foreign, rule, verb
 
 _REMEDY = "export the map anew: lrdecay inspect CONFIG --format json"
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """A fault each for names, sizes and totals that do not add up."""
+def _without_the_last_group(group_map: GroupMap) -> GroupMap:
+    return msgspec.structs.replace(group_map, groups=group_map.groups[:-1])
+
+
+@rule(
+    "LRD105", "totals-do-not-add-up", severity="error", bad=Example("", edit=_without_the_last_group), good=Example("")
+)
+def totals_do_not_add_up(context: RuleContext) -> Iterator[Fault]:
+    """The map does not account for every parameter of the model exactly once.
+
+    Such a map was edited or put together by hand: it says something else than what was built, and what is judged by it
+    may be wrong.
+
+    Export it anew with ``lrdecay inspect CONFIG --format json``.
+    """
+    # A fault each for names, sizes and totals that do not add up.
     group_map = context.group_map
     parameters = [entry.parameter for entry in context.entries.values() if not is_foreign(entry.parameter.name)]
     accounted = {*(p.name for p in parameters), *(duplicate.name for duplicate in group_map.duplicates)}
@@ -70,18 +75,3 @@ def _wrong_totals(group_map: GroupMap) -> Iterator[str]:
     for key, value in msgspec.structs.asdict(summed).items():
         if told[key] != value:
             yield f"{key.replace('_', ' ')} says {told[key]:,}, there are {value:,}"
-
-
-def _without_the_last_group(group_map: GroupMap) -> GroupMap:
-    return msgspec.structs.replace(group_map, groups=group_map.groups[:-1])
-
-
-RULE = Rule(
-    code="LRD105",
-    name="totals-do-not-add-up",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example("", edit=_without_the_last_group),
-    good=Example(""),
-)

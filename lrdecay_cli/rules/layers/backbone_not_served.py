@@ -1,11 +1,4 @@
-"""The constructor does not know the names of this backbone's blocks, so that none of them decays.
-
-All of them train at the head's rate, whatever the decay rate says: pretrained features are lost early, and nothing
-warns.
-
-MMDetection's constructor serves every class with ``ConvNeXt`` in its name, whatever its parameters are called, and
-knows four stages; mmpretrain's asks the backbone, and HiViT's answer looks for ``layers`` where it has ``blocks``.
-"""
+"""Rule LRD208: backbone-not-served."""
 
 from __future__ import annotations
 
@@ -13,13 +6,39 @@ from collections.abc import Iterator
 
 from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY
 from lrdecay_cli.decay import BACKBONE_PREFIX
-from lrdecay_cli.rules.context import OURS, RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.wording import count, rate, span
+from lrdecay_cli.rules.api import OURS, Example, Fault, RuleContext, count, rate, rule, span
+
+_PLUGIN = """\
+from mmengine.registry import MODELS
+from mmpretrain.models import ConvNeXt
+
+@MODELS.register_module()
+class PlainConvNeXt(ConvNeXt):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.blocks = self._modules.pop('stages')
+        self.stem = self._modules.pop('downsample_layers')
+"""
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for all blocks, where they train with the head or cannot be told apart."""
+@rule(
+    "LRD208",
+    "backbone-not-served",
+    severity="error",
+    bad=Example("model = dict(backbone=dict(type='PlainConvNeXt'))", _PLUGIN),
+    good=Example("model = dict(backbone=dict(type='ConvNeXt'))", _PLUGIN),
+    yields_to=("LRD305",),
+)
+def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
+    """The constructor does not know the names of this backbone's blocks, so that none of them decays.
+
+    All of them train at the head's rate, whatever the decay rate says: pretrained features are lost early, and nothing
+    warns.
+
+    MMDetection's constructor serves every class with ``ConvNeXt`` in its name, whatever its parameters are called, and
+    knows four stages; mmpretrain's asks the backbone, and HiViT's answer looks for ``layers`` where it has ``blocks``.
+    """
+    # One fault for all blocks, where they train with the head or cannot be told apart.
     if context.constructor == MMDET_LAYER_DECAY and len(context.depths) == 1 and context.depths[0] > 1:
         yield _all_alike(context)
     if context.prefix != BACKBONE_PREFIX or not context.decay_reaches_no_block:
@@ -51,27 +70,3 @@ def _all_alike(context: RuleContext) -> Fault:
         option="optim_wrapper.constructor",
         severity="warning",
     )
-
-
-_PLUGIN = """\
-from mmengine.registry import MODELS
-from mmpretrain.models import ConvNeXt
-
-@MODELS.register_module()
-class PlainConvNeXt(ConvNeXt):
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.blocks = self._modules.pop('stages')
-        self.stem = self._modules.pop('downsample_layers')
-"""
-
-RULE = Rule(
-    code="LRD208",
-    name="backbone-not-served",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example("model = dict(backbone=dict(type='PlainConvNeXt'))", _PLUGIN),
-    good=Example("model = dict(backbone=dict(type='ConvNeXt'))", _PLUGIN),
-    yields_to=("LRD305",),
-)

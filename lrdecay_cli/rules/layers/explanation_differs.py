@@ -1,10 +1,4 @@
-"""lrdecay's own rules give a parameter another layer id, lr or weight decay than the real group has.
-
-What is explained and judged here may not be what trains. The group is the truth.
-
-Either the map was edited, or the installed constructor is another version than the one whose rules lrdecay knows, or
-lrdecay is wrong: then please report it.
-"""
+"""Rule LRD209: explanation-disagrees."""
 
 from __future__ import annotations
 
@@ -14,13 +8,24 @@ import msgspec
 
 from lrdecay_cli.analysis.verification import named_disagreements
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.wording import count, verb
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rule, verb
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for all parameters, with the first difference."""
+def _another_lr(group_map: GroupMap) -> GroupMap:
+    first, *others = group_map.groups
+    return msgspec.structs.replace(group_map, groups=(msgspec.structs.replace(first, lr=0.5), *others))
+
+
+@rule("LRD209", "explanation-disagrees", severity="error", bad=Example("", edit=_another_lr), good=Example(""))
+def explanation_disagrees(context: RuleContext) -> Iterator[Fault]:
+    """lrdecay's own rules give a parameter another layer id, lr or weight decay than the real group has.
+
+    What is explained and judged here may not be what trains. The group is the truth.
+
+    Either the map was edited, or the installed constructor is another version than the one whose rules lrdecay knows,
+    or lrdecay is wrong: then please report it.
+    """
+    # One fault for all parameters, with the first difference.
     differing: dict[str, str] = {}
     for name, difference in named_disagreements(context.group_map):
         differing.setdefault(name, difference)
@@ -33,19 +38,3 @@ def check(context: RuleContext) -> Iterator[Fault]:
         "export the map anew; if that does not help, report it to lrdecay with the map",
         parameters=differing,
     )
-
-
-def _another_lr(group_map: GroupMap) -> GroupMap:
-    first, *others = group_map.groups
-    return msgspec.structs.replace(group_map, groups=(msgspec.structs.replace(first, lr=0.5), *others))
-
-
-RULE = Rule(
-    code="LRD209",
-    name="explanation-disagrees",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example("", edit=_another_lr),
-    good=Example(""),
-)

@@ -1,13 +1,4 @@
-"""Parameters of the backbone train at the head's rate, while the rest of the backbone decays.
-
-They are pretrained and meant to move slowly, but their names are none that the constructor knows, and what it does not
-know it takes for the head: tokens, position embeddings, the norms behind the stages. They move up to a hundred times
-faster than the layers around them.
-
-MMDetection's constructor does so to ``backbone.norm0`` to ``norm3`` of ConvNeXt, mmpretrain's to register and mask
-tokens. Only another constructor puts them with their stage. A single norm behind the last block is left alone:
-everybody trains that one with the head.
-"""
+"""Rule LRD201: backbone-at-head-rate."""
 
 from __future__ import annotations
 
@@ -15,17 +6,75 @@ import re
 from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT
-from lrdecay_cli.rules.backbone import Backbone, Held
-from lrdecay_cli.rules.context import PARAMWISE, RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.our_constructor import in_its_place
-from lrdecay_cli.rules.wording import count, rate, span, verb
+from lrdecay_cli.rules.api import (
+    PARAMWISE,
+    Backbone,
+    Example,
+    Fault,
+    Held,
+    RuleContext,
+    count,
+    in_its_place,
+    rate,
+    rule,
+    span,
+    verb,
+)
 
 _NORM = re.compile(r"(?:^|[._])(?:norm|ln)\d*\.(?:weight|bias)$", re.ASCII)
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for all parameters outside the blocks that are at the head's rate."""
+_DECAY = """\
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class BlockDecay(DefaultOptimWrapperConstructor):
+    def add_params(self, params, module, **kwargs):
+        groups = {}
+        for name, tensor in module.named_parameters():
+            layer = self.layer(name)
+            scale = self.paramwise_cfg['decay_rate'] ** (5 - layer)
+            group = dict(params=[], lr=self.base_lr * scale, lr_scale=scale, layer_id=layer)
+            groups.setdefault(layer, group)['params'].append(tensor)
+        params.extend(groups.values())
+
+    def layer(self, name):
+        parts = name.split('.')
+        if parts[0] != 'backbone' or parts[1].startswith('norm') and not self.paramwise_cfg['with_norms']:
+            return 5
+        return int(parts[1][4:] or parts[2]) + 1 if parts[1].startswith('norm') else int(parts[2]) + 1
+"""
+
+
+def _example(with_norms: bool) -> Example:
+    return Example(
+        "model = dict(backbone=dict(out_indices=(0, 1, 2, 3), gap_before_final_norm=False))\n"
+        f"optim_wrapper = dict(constructor='BlockDecay', paramwise_cfg=dict(with_norms={with_norms}))",
+        _DECAY,
+    )
+
+
+@rule(
+    "LRD201",
+    "backbone-at-head-rate",
+    severity="warning",
+    bad=Example("model = dict(backbone=dict(out_indices=(0, 1, 2, 3), gap_before_final_norm=False))"),
+    good=_example(with_norms=True),
+    yields_to=("LRD207", "LRD208", "LRD303", "LRD305"),
+)
+def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
+    """Parameters of the backbone train at the head's rate, while the rest of the backbone decays.
+
+    They are pretrained and meant to move slowly, but their names are none that the constructor knows, and what it does
+    not know it takes for the head: tokens, position embeddings, the norms behind the stages. They move up to a hundred
+    times faster than the layers around them.
+
+    MMDetection's constructor does so to ``backbone.norm0`` to ``norm3`` of ConvNeXt, mmpretrain's to register and mask
+    tokens. Only another constructor puts them with their stage. A single norm behind the last block is left alone:
+    everybody trains that one with the head.
+    """
+    # One fault for all parameters outside the blocks that are at the head's rate.
     backbone = context.backbone
     head = backbone.head_scale
     blocks = [held for row in backbone.blocks.values() for held in row]
@@ -87,46 +136,3 @@ def _remedy(context: RuleContext, fallen: Sequence[Held]) -> str:
     modules = list(dict.fromkeys(held.name.removeprefix(context.prefix).partition(".")[0] for held in fallen))
     named = ", ".join(modules[:4]) + (", …" if len(modules) > 4 else "")
     return f"{context.constructor_told} knows no layer for {named}; use {in_its_place(context)}"
-
-
-_DECAY = """\
-from mmengine.optim import DefaultOptimWrapperConstructor
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
-
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class BlockDecay(DefaultOptimWrapperConstructor):
-    def add_params(self, params, module, **kwargs):
-        groups = {}
-        for name, tensor in module.named_parameters():
-            layer = self.layer(name)
-            scale = self.paramwise_cfg['decay_rate'] ** (5 - layer)
-            group = dict(params=[], lr=self.base_lr * scale, lr_scale=scale, layer_id=layer)
-            groups.setdefault(layer, group)['params'].append(tensor)
-        params.extend(groups.values())
-
-    def layer(self, name):
-        parts = name.split('.')
-        if parts[0] != 'backbone' or parts[1].startswith('norm') and not self.paramwise_cfg['with_norms']:
-            return 5
-        return int(parts[1][4:] or parts[2]) + 1 if parts[1].startswith('norm') else int(parts[2]) + 1
-"""
-
-
-def _example(with_norms: bool) -> Example:
-    return Example(
-        "model = dict(backbone=dict(out_indices=(0, 1, 2, 3), gap_before_final_norm=False))\n"
-        f"optim_wrapper = dict(constructor='BlockDecay', paramwise_cfg=dict(with_norms={with_norms}))",
-        _DECAY,
-    )
-
-
-RULE = Rule(
-    code="LRD201",
-    name="backbone-at-head-rate",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example("model = dict(backbone=dict(out_indices=(0, 1, 2, 3), gap_before_final_norm=False))"),
-    good=_example(with_norms=True),
-    yields_to=("LRD207", "LRD208", "LRD303", "LRD305"),
-)

@@ -1,35 +1,11 @@
-"""A wrapper stands before the backbone's names, so that the constructor does not see a backbone.
-
-It looks for names that begin with ``backbone.`` (the dot included) and takes everything else for the head: the whole
-backbone trains at the full rate, as if there were no decay.
-
-It happens to a model inside another one (``student.backbone``), to a second ``.module``, and to detectors that call
-theirs ``img_backbone``.
-"""
+"""Rule LRD207: names-hidden-by-wrapper."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from lrdecay_cli.decay import BACKBONE_PREFIX
-from lrdecay_cli.rules.context import OURS, RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.wording import count
-
-
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for the whole backbone."""
-    if context.prefix == BACKBONE_PREFIX or not context.decay_reaches_no_block:
-        return
-    held = context.backbone.held
-    yield Fault(
-        f"all {count(len(held), 'tensor')} of the backbone train at the head's rate: their names begin with"
-        f" {context.prefix!r}, and {context.constructor_told} looks for {BACKBONE_PREFIX!r}",
-        f"use a constructor that can be told so, such as {OURS} with backbone={context.prefix.rstrip('.')!r}",
-        parameters=[one.name for one in held],
-        option="optim_wrapper.constructor",
-    )
-
+from lrdecay_cli.rules.api import OURS, Example, Fault, RuleContext, count, rule
 
 _PLUGIN = """\
 from mmengine.model import BaseModel
@@ -66,13 +42,32 @@ model = dict(_delete_=True, type='Student', student=dict(
 optim_wrapper = dict(constructor='StageDecay', paramwise_cfg=dict(_delete_=True, decay_rate=0.7, prefix='{}'))
 """
 
-RULE = Rule(
-    code="LRD207",
-    name="names-hidden-by-wrapper",
+
+@rule(
+    "LRD207",
+    "names-hidden-by-wrapper",
     severity="error",
-    check=check,
-    documentation=__doc__,
     bad=Example(_CONFIG.format("backbone."), _PLUGIN),
     good=Example(_CONFIG.format("student.backbone."), _PLUGIN),
     yields_to=("LRD305",),
 )
+def names_hidden_by_wrapper(context: RuleContext) -> Iterator[Fault]:
+    """A wrapper stands before the backbone's names, so that the constructor does not see a backbone.
+
+    It looks for names that begin with ``backbone.`` (the dot included) and takes everything else for the head: the
+    whole backbone trains at the full rate, as if there were no decay.
+
+    It happens to a model inside another one (``student.backbone``), to a second ``.module``, and to detectors that call
+    theirs ``img_backbone``.
+    """
+    # One fault for the whole backbone.
+    if context.prefix == BACKBONE_PREFIX or not context.decay_reaches_no_block:
+        return
+    held = context.backbone.held
+    yield Fault(
+        f"all {count(len(held), 'tensor')} of the backbone train at the head's rate: their names begin with"
+        f" {context.prefix!r}, and {context.constructor_told} looks for {BACKBONE_PREFIX!r}",
+        f"use a constructor that can be told so, such as {OURS} with backbone={context.prefix.rstrip('.')!r}",
+        parameters=[one.name for one in held],
+        option="optim_wrapper.constructor",
+    )

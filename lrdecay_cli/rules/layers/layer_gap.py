@@ -1,10 +1,4 @@
-"""Neighbouring layers are several steps of the decay apart.
-
-Each layer should train a little slower than the one above it. Where layer ids are left out, everything below the gap
-loses as many factors, and often trains so slowly that it is as good as frozen.
-
-It happens when ids are counted for another depth than the backbone's, or when the head is put a few ids too high.
-"""
+"""Rule LRD204: layer-gap."""
 
 from __future__ import annotations
 
@@ -14,14 +8,50 @@ from itertools import pairwise
 from statistics import median
 
 from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT
-from lrdecay_cli.rules.backbone import Held
-from lrdecay_cli.rules.context import PARAMWISE, RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.wording import integers, rate
+from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, Held, RuleContext, integers, rate, rule
+
+_PLUGIN = """\
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class StageDecay(DefaultOptimWrapperConstructor):
+    def add_params(self, params, module, **kwargs):
+        groups = {}
+        head = self.paramwise_cfg['head']
+        for name, tensor in module.named_parameters():
+            parts = name.split('.')
+            layer = int(parts[2]) + 1 if parts[1] in ('stages', 'downsample_layers') else head
+            scale = self.paramwise_cfg['decay_rate'] ** (head - layer)
+            group = dict(params=[], lr=self.base_lr * scale, lr_scale=scale, layer_id=layer)
+            groups.setdefault(layer, group)['params'].append(tensor)
+        params.extend(groups.values())
+"""
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """A fault for each gap, with what is below it: told by layer ids, else by the rates of neighbouring blocks."""
+@rule(
+    "LRD204",
+    "layer-gap",
+    severity="warning",
+    bad=Example(
+        "optim_wrapper = dict(constructor='StageDecay', paramwise_cfg=dict(_delete_=True, decay_rate=0.7, head=6))",
+        _PLUGIN,
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='StageDecay', paramwise_cfg=dict(_delete_=True, decay_rate=0.7, head=5))",
+        _PLUGIN,
+    ),
+    yields_to=("LRD202", "LRD203", "LRD205", "LRD206", "LRD208", "LRD301"),
+)
+def layer_gap(context: RuleContext) -> Iterator[Fault]:
+    """Neighbouring layers are several steps of the decay apart.
+
+    Each layer should train a little slower than the one above it. Where layer ids are left out, everything below the
+    gap loses as many factors, and often trains so slowly that it is as good as frozen.
+
+    It happens when ids are counted for another depth than the backbone's, or when the head is put a few ids too high.
+    """
+    # A fault for each gap, with what is below it: told by layer ids, else by the rates of neighbouring blocks.
     if context.constructor == MMENGINE_DEFAULT:
         return
     layers = _by_layer(context)
@@ -97,38 +127,3 @@ def _cliffs(context: RuleContext) -> Iterator[Fault]:
 
 
 _REMEDY = "number the layers in a row, from the stem to the head, without leaving ids out"
-
-_PLUGIN = """\
-from mmengine.optim import DefaultOptimWrapperConstructor
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
-
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class StageDecay(DefaultOptimWrapperConstructor):
-    def add_params(self, params, module, **kwargs):
-        groups = {}
-        head = self.paramwise_cfg['head']
-        for name, tensor in module.named_parameters():
-            parts = name.split('.')
-            layer = int(parts[2]) + 1 if parts[1] in ('stages', 'downsample_layers') else head
-            scale = self.paramwise_cfg['decay_rate'] ** (head - layer)
-            group = dict(params=[], lr=self.base_lr * scale, lr_scale=scale, layer_id=layer)
-            groups.setdefault(layer, group)['params'].append(tensor)
-        params.extend(groups.values())
-"""
-
-RULE = Rule(
-    code="LRD204",
-    name="layer-gap",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example(
-        "optim_wrapper = dict(constructor='StageDecay', paramwise_cfg=dict(_delete_=True, decay_rate=0.7, head=6))",
-        _PLUGIN,
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='StageDecay', paramwise_cfg=dict(_delete_=True, decay_rate=0.7, head=5))",
-        _PLUGIN,
-    ),
-    yields_to=("LRD202", "LRD203", "LRD205", "LRD206", "LRD208", "LRD301"),
-)

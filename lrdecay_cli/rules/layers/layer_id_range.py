@@ -1,24 +1,37 @@
-"""A layer id is negative, or lies above that of the head.
-
-The exponent of the decay rate goes by the id. Above the head it turns negative, so that a block trains faster than the
-head; below 0 a layer is slower than the stem.
-
-Ids run from 0 for the stem to ``num_layers + 1`` for all that is not the backbone. Set ``num_layers`` to what fits the
-backbone, or mend the constructor's counting.
-"""
+"""Rule LRD202: layer-id-out-of-range."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from lrdecay_cli.domain.group_map import ParameterGroup
-from lrdecay_cli.rules.context import PARAMWISE, RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.wording import ids_told
+from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, ids_told, rule
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """A fault each for ids that are negative and ids above the head's."""
+@rule(
+    "LRD202",
+    "layer-id-out-of-range",
+    severity="error",
+    bad=Example(
+        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))\n"
+        "optim_wrapper = dict(paramwise_cfg=dict(decay_rate=1.0))"
+    ),
+    good=Example(
+        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))\n"
+        "optim_wrapper = dict(paramwise_cfg=dict(decay_rate=1.0, num_layers=12))"
+    ),
+    yields_to=("LRD203", "LRD206", "LRD301"),
+)
+def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
+    """A layer id is negative, or lies above that of the head.
+
+    The exponent of the decay rate goes by the id. Above the head it turns negative, so that a block trains faster than
+    the head; below 0 a layer is slower than the stem.
+
+    Ids run from 0 for the stem to ``num_layers + 1`` for all that is not the backbone. Set ``num_layers`` to what fits
+    the backbone, or mend the constructor's counting.
+    """
+    # A fault each for ids that are negative and ids above the head's.
     groups = [group for group in context.group_map.groups if group.layer_id is not None]
     option = f"{PARAMWISE}.num_layers" if context.num_layers is not None else ""
     negative = [group for group in groups if group.layer_id is not None and group.layer_id < 0]
@@ -47,20 +60,3 @@ def _ids(groups: list[ParameterGroup]) -> str:
 
 
 _COUNT = "let the constructor count layers from 0"
-
-RULE = Rule(
-    code="LRD202",
-    name="layer-id-out-of-range",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example(
-        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))\n"
-        "optim_wrapper = dict(paramwise_cfg=dict(decay_rate=1.0))"
-    ),
-    good=Example(
-        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))\n"
-        "optim_wrapper = dict(paramwise_cfg=dict(decay_rate=1.0, num_layers=12))"
-    ),
-    yields_to=("LRD203", "LRD206", "LRD301"),
-)

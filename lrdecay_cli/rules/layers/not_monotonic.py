@@ -1,25 +1,54 @@
-"""A deeper block trains slower than a shallower one, or at the head's rate.
-
-Layer-wise decay rests on one order: the deeper a layer, the faster it may move. A block out of that order is a name or
-a number that the rules took for another one.
-
-``custom_keys`` match anywhere in a name: ``backbone.layers.1`` is also in ``backbone.layers.11``; write
-``backbone.layers.1.`` with the dot. In a constructor, look at how the ids of blocks are counted.
-"""
+"""Rule LRD205: scale-not-monotonic."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT
-from lrdecay_cli.rules.backbone import Held, out_of_order
-from lrdecay_cli.rules.context import PARAMWISE, RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.wording import count, rate, span, verb
+from lrdecay_cli.rules.api import (
+    PARAMWISE,
+    Example,
+    Fault,
+    Held,
+    RuleContext,
+    count,
+    out_of_order,
+    rate,
+    rule,
+    span,
+    verb,
+)
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for blocks that break the order, one for blocks at the head's rate."""
+def _example(second_block: str) -> Example:
+    slow = ("stages.0.", "stages.1.", "stages.2.0.", second_block)
+    keys = {**{key: {"lr_mult": 0.1} for key in slow}, "stages.": {"lr_mult": 0.5}}
+    return Example(
+        "model = dict(backbone=dict(arch=dict(depths=[1, 1, 12, 1])))\n"
+        "optim_wrapper = dict(\n"
+        "    constructor='DefaultOptimWrapperConstructor',\n"
+        f"    paramwise_cfg=dict(_delete_=True, custom_keys={keys}))"
+    )
+
+
+@rule(
+    "LRD205",
+    "scale-not-monotonic",
+    severity="warning",
+    bad=_example("stages.2.1"),
+    good=_example("stages.2.1."),
+    yields_to=("LRD203", "LRD206", "LRD207", "LRD208", "LRD209", "LRD301", "LRD302", "LRD304", "LRD306"),
+)
+def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
+    """A deeper block trains slower than a shallower one, or at the head's rate.
+
+    Layer-wise decay rests on one order: the deeper a layer, the faster it may move. A block out of that order is a name
+    or a number that the rules took for another one.
+
+    ``custom_keys`` match anywhere in a name: ``backbone.layers.1`` is also in ``backbone.layers.11``; write
+    ``backbone.layers.1.`` with the dot. In a constructor, look at how the ids of blocks are counted.
+    """
+    # One fault for blocks that break the order, one for blocks at the head's rate.
     option = f"{PARAMWISE}.custom_keys" if context.constructor == MMENGINE_DEFAULT else "optim_wrapper.constructor"
     wrong = [held for row in _rows(context) for held in _breaking(row)]
     if wrong:
@@ -98,26 +127,3 @@ def _remedy(context: RuleContext, wrong: Sequence[Held]) -> str:
     if keys:
         return f"see which parameters {', '.join(map(repr, sorted(keys)))} should reach"
     return f"let {context.constructor_told} give deeper blocks higher layer ids"
-
-
-def _example(second_block: str) -> Example:
-    slow = ("stages.0.", "stages.1.", "stages.2.0.", second_block)
-    keys = {**{key: {"lr_mult": 0.1} for key in slow}, "stages.": {"lr_mult": 0.5}}
-    return Example(
-        "model = dict(backbone=dict(arch=dict(depths=[1, 1, 12, 1])))\n"
-        "optim_wrapper = dict(\n"
-        "    constructor='DefaultOptimWrapperConstructor',\n"
-        f"    paramwise_cfg=dict(_delete_=True, custom_keys={keys}))"
-    )
-
-
-RULE = Rule(
-    code="LRD205",
-    name="scale-not-monotonic",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=_example("stages.2.1"),
-    good=_example("stages.2.1."),
-    yields_to=("LRD203", "LRD206", "LRD207", "LRD208", "LRD209", "LRD301", "LRD302", "LRD304", "LRD306"),
-)

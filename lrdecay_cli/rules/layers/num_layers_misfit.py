@@ -1,12 +1,4 @@
-"""``num_layers`` does not fit the depth of the backbone.
-
-Where it is too large, no layer has the ids between the blocks and the last stage, and everything below that gap trains
-far slower than was meant. Where it is too small, deep blocks share the rate of the last stage or of the head, or train
-faster than the head.
-
-MMDetection's ConvNeXt rules give one id to three blocks of the third stage: 6 fits a depth of 9, 12 a depth of 27, 5 a
-depth of 6. Transformers have one id for each block. The number must be changed with the backbone.
-"""
+"""Rule LRD203: num-layers-does-not-fit."""
 
 from __future__ import annotations
 
@@ -14,14 +6,28 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from lrdecay_cli.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY
-from lrdecay_cli.rules.backbone import Held
-from lrdecay_cli.rules.context import PARAMWISE, RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.wording import integers, rate
+from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, Held, RuleContext, integers, rate, rule
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault, with the layers that train too slow or too fast."""
+@rule(
+    "LRD203",
+    "num-layers-does-not-fit",
+    severity="warning",
+    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(num_layers=12))"),
+    good=Example("optim_wrapper = dict(paramwise_cfg=dict(num_layers=6))"),
+    yields_to=("LRD301",),
+)
+def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
+    """``num_layers`` does not fit the depth of the backbone.
+
+    Where it is too large, no layer has the ids between the blocks and the last stage, and everything below that gap
+    trains far slower than was meant. Where it is too small, deep blocks share the rate of the last stage or of the
+    head, or train faster than the head.
+
+    MMDetection's ConvNeXt rules give one id to three blocks of the third stage: 6 fits a depth of 9, 12 a depth of 27,
+    5 a depth of 6. Transformers have one id for each block. The number must be changed with the backbone.
+    """
+    # One fault, with the layers that train too slow or too fast.
     given, fitting = context.num_layers, context.fitting_num_layers
     # stage_wise has a rule of its own: its ids count stages, and num_layers something else.
     if given is None or fitting is None or given == fitting or context.options.get("decay_type") == "stage_wise":
@@ -69,15 +75,3 @@ def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> t
     if len(last) > 1:
         return f": blocks before the last stage have ids up to {highest}; {given} is the last stage's, {head}", wrong
     return f": blocks have layer ids up to {highest}; {head}", wrong
-
-
-RULE = Rule(
-    code="LRD203",
-    name="num-layers-does-not-fit",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(num_layers=12))"),
-    good=Example("optim_wrapper = dict(paramwise_cfg=dict(num_layers=6))"),
-    yields_to=("LRD301",),
-)

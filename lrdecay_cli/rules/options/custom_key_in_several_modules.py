@@ -1,22 +1,11 @@
-"""A custom key that names one module of the model is part of names in others too.
-
-Parameters that nobody thought of get the key's lr or weight decay.
-
-Keys are substrings: ``neck`` is in ``backbone.layer1.bottleneck``, ``head`` in ``roi_head`` and ``bn`` in ``subnet``. A
-dot behind the key (``neck.``) or a longer piece of the name tells them apart. Keys that mean a kind of parameter
-everywhere (``norm``, ``pos_embed``) are left alone.
-"""
+"""Rule LRD507: custom-key-in-several-modules."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from lrdecay_cli.constructors.custom_keys import KeyMatches
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.covering_keys import keys_told
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.key_wording import key_option
-from lrdecay_cli.rules.wording import count
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, key_option, keys_told, rule
 
 _PLUGIN = """\
 from mmpretrain.models import LinearClsHead
@@ -31,8 +20,33 @@ class Distilling(LinearClsHead):
 """
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each key."""
+@rule(
+    "LRD507",
+    "custom-key-in-several-modules",
+    severity="warning",
+    bad=Example(
+        "model = dict(head=dict(type='Distilling'))\n"
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys={'backbone': dict(lr_mult=0.1)}))",
+        plugin=_PLUGIN,
+    ),
+    good=Example(
+        "model = dict(head=dict(type='Distilling'))\n"
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys={'backbone.': dict(lr_mult=0.1)}))",
+        plugin=_PLUGIN.replace("to_backbone", "to_teacher"),
+    ),
+)
+def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
+    """A custom key that names one module of the model is part of names in others too.
+
+    Parameters that nobody thought of get the key's lr or weight decay.
+
+    Keys are substrings: ``neck`` is in ``backbone.layer1.bottleneck``, ``head`` in ``roi_head`` and ``bn`` in
+    ``subnet``. A dot behind the key (``neck.``) or a longer piece of the name tells them apart. Keys that mean a kind
+    of parameter everywhere (``norm``, ``pos_embed``) are left alone.
+    """
+    # One fault for each key.
     # A model inside another one is what the constructor sees.
     own = "module." if all(name.startswith("module.") for name in context.entries) else ""
     top = {name.removeprefix(own).partition(".")[0] for name in context.entries}
@@ -92,24 +106,3 @@ def _common(names: list[str], key: str) -> str:
         if len(path) > len(key) and all(name.startswith(f"{path}.") for name in names):
             return path
     return ""
-
-
-RULE = Rule(
-    code="LRD507",
-    name="custom-key-in-several-modules",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example(
-        "model = dict(head=dict(type='Distilling'))\n"
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True, custom_keys={'backbone': dict(lr_mult=0.1)}))",
-        plugin=_PLUGIN,
-    ),
-    good=Example(
-        "model = dict(head=dict(type='Distilling'))\n"
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True, custom_keys={'backbone.': dict(lr_mult=0.1)}))",
-        plugin=_PLUGIN.replace("to_backbone", "to_teacher"),
-    ),
-)

@@ -1,11 +1,4 @@
-"""A custom key is in no parameter's name.
-
-What it asks for never happens: a backbone that should train at a tenth of the rate trains at the full one.
-
-A key is plain text that must be part of a parameter's name: no glob, no regular expression. Names begin without a dot,
-so that ``.backbone`` finds nothing. A key that only exempts from weight decay and is like nothing in the model is an
-info, for configs name what some of a family's models have; where a base config has it, it is not reported.
-"""
+"""Rule LRD505: custom-key-matches-nothing."""
 
 from __future__ import annotations
 
@@ -13,18 +6,35 @@ import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.covering_keys import keys_told
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.key_wording import key_option
-from lrdecay_cli.rules.option_names import nearest
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, key_option, keys_told, nearest, rule
 
 _PATTERN = re.compile(r"[*^$\\|?+]|\[.*\]")
 _HINT = ": it is searched for as it stands, and is no glob and no regular expression"
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each key."""
+@rule(
+    "LRD505",
+    "custom-key-matches-nothing",
+    severity="warning",
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys={'.backbone': dict(lr_mult=0.1)}))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys={'backbone': dict(lr_mult=0.1)}))"
+    ),
+)
+def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
+    """A custom key is in no parameter's name.
+
+    What it asks for never happens: a backbone that should train at a tenth of the rate trains at the full one.
+
+    A key is plain text that must be part of a parameter's name: no glob, no regular expression. Names begin without a
+    dot, so that ``.backbone`` finds nothing. A key that only exempts from weight decay and is like nothing in the model
+    is an info, for configs name what some of a family's models have; where a base config has it, it is not reported.
+    """
+    # One fault for each key.
     inherited = {*context.group_map.training.inherited}
     for key, matches in context.custom_keys.items():
         if not matches.matches_nothing:
@@ -82,20 +92,3 @@ def _paths(parts: list[str]) -> Iterator[str]:
         for end in range(start + 1, min(len(parts), start + 4) + 1):
             yield ".".join(parts[start:end])
     yield parts[-1]
-
-
-RULE = Rule(
-    code="LRD505",
-    name="custom-key-matches-nothing",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True, custom_keys={'.backbone': dict(lr_mult=0.1)}))"
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True, custom_keys={'backbone': dict(lr_mult=0.1)}))"
-    ),
-)

@@ -1,11 +1,4 @@
-"""A custom key takes parameters away from an option such as ``norm_decay_mult``.
-
-The option does not count for whatever a custom key reaches, even where the key only sets the lr.
-
-``norm_decay_mult=0`` beside ``custom_keys={'backbone': dict(lr_mult=0.1)}`` decays every norm of the backbone: the key
-is asked first, and one that sets no ``decay_mult`` counts as 1. A key that is meant for just these parameters, and sets
-the field itself, is left alone.
-"""
+"""Rule LRD508: custom-key-overrides-option."""
 
 from __future__ import annotations
 
@@ -13,19 +6,46 @@ from collections.abc import Iterator
 from typing import Any
 
 from lrdecay_cli.constructors.multipliers import Multiplier
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.covering_keys import keys_told
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.key_wording import key_option
+from lrdecay_cli.rules.api import (
+    EXEMPTING,
+    Example,
+    Fault,
+    RuleContext,
+    count,
+    exempt_in_ours,
+    key_option,
+    keys_told,
+    rule,
+    verb,
+)
 from lrdecay_cli.rules.options.custom_key_shadowed import losing
-from lrdecay_cli.rules.our_constructor import EXEMPTING, exempt_in_ours
-from lrdecay_cli.rules.wording import count, verb
 
 _FIELDS = {"lr": "lr_mult", "weight_decay": "decay_mult"}
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each key and option, but for what is one key's loss to another: that is LRD506's."""
+@rule(
+    "LRD508",
+    "custom-key-overrides-option",
+    severity="warning",
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys={'backbone': dict(lr_mult=0.1)}))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys={'head': dict(lr_mult=10.0)}))"
+    ),
+)
+def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
+    """A custom key takes parameters away from an option such as ``norm_decay_mult``.
+
+    The option does not count for whatever a custom key reaches, even where the key only sets the lr.
+
+    ``norm_decay_mult=0`` beside ``custom_keys={'backbone': dict(lr_mult=0.1)}`` decays every norm of the backbone: the
+    key is asked first, and one that sets no ``decay_mult`` counts as 1. A key that is meant for just these parameters,
+    and sets the field itself, is left alone.
+    """
+    # One fault for each key and option, but for what is one key's loss to another: that is LRD506's.
     multipliers = context.multipliers
     # Of the weight decay's options the first that fits counts, of the lr's the last.
     decays = [one for one in multipliers if one.target == "weight_decay"]
@@ -73,20 +93,3 @@ def _fault(context: RuleContext, key: str, multiplier: Multiplier, names: list[s
         option=key_option(key),
         severity=None if multiplier.target == "weight_decay" else "info",
     )
-
-
-RULE = Rule(
-    code="LRD508",
-    name="custom-key-overrides-option",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys={'backbone': dict(lr_mult=0.1)}))"
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys={'head': dict(lr_mult=10.0)}))"
-    ),
-)

@@ -1,12 +1,4 @@
-"""A custom key loses parameters to a longer one, and with them its settings.
-
-Of all keys in a name the longest one counts, alone: settings of the others are dropped and not merged.
-
-``custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0)}`` decays the backbone's norms, for
-``backbone`` is longer. The other way round, ``'backbone.norm': dict(decay_mult=0)`` takes its norms out of ``backbone``
-and trains them at the full rate. Keys of equal length go by alphabet. A longer key that reaches fewer parameters and
-sets the same fields is meant to win, and that is not reported.
-"""
+"""Rule LRD506: custom-key-shadowed."""
 
 from __future__ import annotations
 
@@ -15,18 +7,51 @@ from typing import Any
 
 from lrdecay_cli.constructors.custom_keys import KeyMatches
 from lrdecay_cli.constructors.facts import MMPRETRAIN_LAYER_DECAY
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.covering_keys import keys_told
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.key_wording import as_dict, key_option
-from lrdecay_cli.rules.option_names import nearest
+from lrdecay_cli.rules.api import (
+    EXEMPTING,
+    Example,
+    Fault,
+    RuleContext,
+    as_dict,
+    count,
+    exempt_in_ours,
+    key_option,
+    keys_told,
+    nearest,
+    rule,
+)
 from lrdecay_cli.rules.options.custom_setting_misspelt import known_settings
-from lrdecay_cli.rules.our_constructor import EXEMPTING, exempt_in_ours
-from lrdecay_cli.rules.wording import count
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each key and each longer one that takes settings from it."""
+@rule(
+    "LRD506",
+    "custom-key-shadowed",
+    severity="warning",
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True,\n"
+        "        custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0.0)}))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys={\n"
+        "        'backbone': dict(lr_mult=0.1),\n"
+        "        'backbone.norm': dict(lr_mult=0.1, decay_mult=0.0),\n"
+        "        '.norm.weight': dict(lr_mult=0.1, decay_mult=0.0),\n"
+        "        '.norm.bias': dict(lr_mult=0.1, decay_mult=0.0)}))"
+    ),
+)
+def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
+    """A custom key loses parameters to a longer one, and with them its settings.
+
+    Of all keys in a name the longest one counts, alone: settings of the others are dropped and not merged.
+
+    ``custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0)}`` decays the backbone's norms, for
+    ``backbone`` is longer. The other way round, ``'backbone.norm': dict(decay_mult=0)`` takes its norms out of
+    ``backbone`` and trains them at the full rate. Keys of equal length go by alphabet. A longer key that reaches fewer
+    parameters and sets the same fields is meant to win, and that is not reported.
+    """
+    # One fault for each key and each longer one that takes settings from it.
     for key, matches in context.custom_keys.items():
         told = False
         for winner, names in _by_winner(matches).items():
@@ -132,25 +157,3 @@ def _meant_settings(context: RuleContext, key: str) -> dict[str, Any]:
         for name, value in context.custom_keys[key].settings.items()
         if (right := meant[name]) and (right == name or right not in meant)
     }
-
-
-RULE = Rule(
-    code="LRD506",
-    name="custom-key-shadowed",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True,\n"
-        "        custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0.0)}))"
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True, custom_keys={\n"
-        "        'backbone': dict(lr_mult=0.1),\n"
-        "        'backbone.norm': dict(lr_mult=0.1, decay_mult=0.0),\n"
-        "        '.norm.weight': dict(lr_mult=0.1, decay_mult=0.0),\n"
-        "        '.norm.bias': dict(lr_mult=0.1, decay_mult=0.0)}))"
-    ),
-)

@@ -1,27 +1,38 @@
-"""A custom key sets something that is neither a multiplier nor an option of the optimizer.
-
-It ends up as a field of the parameter group that nobody looks at, and the parameters keep what they had.
-
-A custom key may set ``lr_mult``, ``decay_mult`` and whatever the optimizer takes for a group (``betas``,
-``momentum``). The official ViTPose-B config writes ``decay_multi`` and so decays what it means to exempt.
-"""
+"""Rule LRD504: custom-setting-misspelt."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.key_wording import key_option
-from lrdecay_cli.rules.option_names import nearest
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, key_option, nearest, rule
 
 MULTIPLIERS = ("lr_mult", "decay_mult")
 TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
 """What a group may have where all groups go by the key, so that none shows what the optimizer knows."""
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each setting of each key."""
+@rule(
+    "LRD504",
+    "custom-setting-misspelt",
+    severity="error",
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(norm=dict(decay_multi=0.0))))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(norm=dict(decay_mult=0.0))))"
+    ),
+)
+def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
+    """A custom key sets something that is neither a multiplier nor an option of the optimizer.
+
+    It ends up as a field of the parameter group that nobody looks at, and the parameters keep what they had.
+
+    A custom key may set ``lr_mult``, ``decay_mult`` and whatever the optimizer takes for a group (``betas``,
+    ``momentum``). The official ViTPose-B config writes ``decay_multi`` and so decays what it means to exempt.
+    """
+    # One fault for each setting of each key.
     for key, matches in context.custom_keys.items():
         known = known_settings(context, key)
         for setting, value in matches.settings.items():
@@ -51,20 +62,3 @@ def _optimizer_options(context: RuleContext, key: str) -> Iterator[str]:
     ]
     common = set.intersection(*({*group.options} for group in others)) if others else set()
     yield from common or TORCH_OPTIONS
-
-
-RULE = Rule(
-    code="LRD504",
-    name="custom-setting-misspelt",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(norm=dict(decay_multi=0.0))))"
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(norm=dict(decay_mult=0.0))))"
-    ),
-)

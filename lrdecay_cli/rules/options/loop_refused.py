@@ -1,12 +1,4 @@
-"""``train_cfg``, ``val_cfg`` or ``test_cfg`` has settings that mmengine refuses when the run starts.
-
-The model is built, and the run dies before its first step: the loop is made of these settings and takes no others.
-
-``by_epoch=True`` chooses ``EpochBasedTrainLoop``, which needs ``max_epochs``; without it mmengine takes
-``IterBasedTrainLoop``, which needs ``max_iters``. ``type`` names any other class, and may not stand beside
-``by_epoch``. What a class takes is read off its signature. Where that ends in ``**kwargs``, only a name that is almost
-one of its settings is reported, as a warning. ``test_cfg`` is used after the training alone: a warning too.
-"""
+"""Rule LRD512: loop-refused."""
 
 from __future__ import annotations
 
@@ -14,9 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lrdecay_cli.domain.training import Loop
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.option_names import nearest
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, nearest, rule
 
 LENGTHS = {"max_epochs": "by_epoch=True", "max_iters": "by_epoch=False"}
 """How long the training is, and what chooses the loop that counts so."""
@@ -26,8 +16,24 @@ CLASSES = ("EpochBasedTrainLoop", "IterBasedTrainLoop", "ValLoop", "TestLoop", "
 _DROPS = "{}=dict(_delete_=True, ...) drops what a base says"
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each setting."""
+@rule(
+    "LRD512",
+    "loop-refused",
+    severity="error",
+    bad=Example("train_cfg = dict(_delete_=True, by_epoch=True, max_epoch=36)"),
+    good=Example("train_cfg = dict(_delete_=True, by_epoch=True, max_epochs=36)"),
+)
+def loop_refused(context: RuleContext) -> Iterator[Fault]:
+    """``train_cfg``, ``val_cfg`` or ``test_cfg`` has settings that mmengine refuses when the run starts.
+
+    The model is built, and the run dies before its first step: the loop is made of these settings and takes no others.
+
+    ``by_epoch=True`` chooses ``EpochBasedTrainLoop``, which needs ``max_epochs``; without it mmengine takes
+    ``IterBasedTrainLoop``, which needs ``max_iters``. ``type`` names any other class, and may not stand beside
+    ``by_epoch``. What a class takes is read off its signature. Where that ends in ``**kwargs``, only a name that is
+    almost one of its settings is reported, as a warning. ``test_cfg`` is used after the training alone: a warning too.
+    """
+    # One fault for each setting.
     for path, loop in (context.group_map.training.loops or {}).items():
         for fault in _faults(path, loop):
             yield replace(fault, severity="warning") if path == "test_cfg" else fault
@@ -80,14 +86,3 @@ def _faults(path: str, loop: Loop) -> Iterator[Fault]:
         lacking = [name for name in lacking if name != like]
     for name in lacking:
         yield Fault(f"{loop.type} needs {name}", f"set {path}.{name}", option=f"{path}.{name}")
-
-
-RULE = Rule(
-    code="LRD512",
-    name="loop-refused",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example("train_cfg = dict(_delete_=True, by_epoch=True, max_epoch=36)"),
-    good=Example("train_cfg = dict(_delete_=True, by_epoch=True, max_epochs=36)"),
-)

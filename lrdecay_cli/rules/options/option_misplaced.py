@@ -1,14 +1,4 @@
-"""A setting of the optimizer wrapper or the schedule stands where nothing reads it.
-
-mmengine looks in ``optim_wrapper`` for the optimizer and its groups, in ``param_scheduler`` for the schedule and in
-``train_cfg`` for the length of the training; any other name may stand in a config without a complaint.
-
-``paramwise_cfg`` at the top of a config is the common one, and what MMCV 1 read is another: ``optimizer``,
-``optimizer_config``, ``fp16``, ``lr_config`` and ``runner``. For these the remedy is what to write instead, computed
-from their values. A top-level name that is almost one of mmengine's (``optim_wraper``, ``param_schedulers``) is taken
-for a misspelt one. A variable that the config, or the base that it is from, uses in its other settings is no mistake
-and not reported.
-"""
+"""Rule LRD510: option-misplaced."""
 
 from __future__ import annotations
 
@@ -18,11 +8,7 @@ from typing import Any
 from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY
 from lrdecay_cli.domain.training import RUNNER_KEYS, Training
 from lrdecay_cli.files.mmcv1 import OPTIMIZER_KEYS, as_mmengine, as_python, is_mmcv_style
-from lrdecay_cli.rules.context import OURS, RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.option_names import nearest
-from lrdecay_cli.rules.our_constructor import mmdet_serves, written
-from lrdecay_cli.rules.plain_values import number
+from lrdecay_cli.rules.api import OURS, Example, Fault, RuleContext, mmdet_serves, nearest, number, rule, written
 
 _PLACES = {
     "paramwise_cfg": "optim_wrapper.paramwise_cfg",
@@ -37,8 +23,26 @@ _PLACES = {
 _CHANGES_GROUPS = ("paramwise_cfg", "constructor", "custom_keys")
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each setting that is not in its place as well."""
+@rule(
+    "LRD510",
+    "option-misplaced",
+    severity="warning",
+    bad=Example("paramwise_cfg = dict(custom_keys=dict(head=dict(lr_mult=10.0)))"),
+    good=Example("paramwise_cfg = dict(num_layers=6)\noptim_wrapper = dict(paramwise_cfg=paramwise_cfg)"),
+)
+def option_misplaced(context: RuleContext) -> Iterator[Fault]:
+    """A setting of the optimizer wrapper or the schedule stands where nothing reads it.
+
+    mmengine looks in ``optim_wrapper`` for the optimizer and its groups, in ``param_scheduler`` for the schedule and in
+    ``train_cfg`` for the length of the training; any other name may stand in a config without a complaint.
+
+    ``paramwise_cfg`` at the top of a config is the common one, and what MMCV 1 read is another: ``optimizer``,
+    ``optimizer_config``, ``fp16``, ``lr_config`` and ``runner``. For these the remedy is what to write instead,
+    computed from their values. A top-level name that is almost one of mmengine's (``optim_wraper``,
+    ``param_schedulers``) is taken for a misspelt one. A variable that the config, or the base that it is from, uses in
+    its other settings is no mistake and not reported.
+    """
+    # One fault for each setting that is not in its place as well.
     training = context.group_map.training
     old = {key: value for key, value in training.misplaced.items() if is_mmcv_style(key, value)}
     for path, value in training.misplaced.items():
@@ -122,14 +126,3 @@ def _holds(placed: Any, value: Any) -> bool:
     if isinstance(placed, Mapping) and isinstance(value, Mapping):
         return all(key in placed and _holds(placed[key], item) for key, item in value.items())
     return bool(placed == value)
-
-
-RULE = Rule(
-    code="LRD510",
-    name="option-misplaced",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example("paramwise_cfg = dict(custom_keys=dict(head=dict(lr_mult=10.0)))"),
-    good=Example("paramwise_cfg = dict(num_layers=6)\noptim_wrapper = dict(paramwise_cfg=paramwise_cfg)"),
-)

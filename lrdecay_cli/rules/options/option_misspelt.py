@@ -1,21 +1,33 @@
-"""An option of ``paramwise_cfg`` is spelt almost like one that the constructor has.
-
-The constructor asks for the right name, does not find it and goes by its default, without a word.
-
-Of a constructor of your own the right names are those that it was seen to ask for while it made the groups.
-"""
+"""Rule LRD503: option-misspelt."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import PARAMWISE, RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.option_names import lost, meant, unread, value_of
+from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, lost, meant, rule, unread, value_of
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each."""
+@rule(
+    "LRD503",
+    "option-misspelt",
+    severity="error",
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mul=0.0, bias_decay_mult=0.0))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0))"
+    ),
+)
+def option_misspelt(context: RuleContext) -> Iterator[Fault]:
+    """An option of ``paramwise_cfg`` is spelt almost like one that the constructor has.
+
+    The constructor asks for the right name, does not find it and goes by its default, without a word.
+
+    Of a constructor of your own the right names are those that it was seen to ask for while it made the groups.
+    """
+    # One fault for each.
     inherited = {*context.group_map.training.inherited}
     for option in unread(context):
         name = meant(context, option)
@@ -34,20 +46,3 @@ def check(context: RuleContext) -> Iterator[Fault]:
             parameters=parameters,
             option=f"{PARAMWISE}.{option}",
         )
-
-
-RULE = Rule(
-    code="LRD503",
-    name="option-misspelt",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True, norm_decay_mul=0.0, bias_decay_mult=0.0))"
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0))"
-    ),
-)

@@ -1,27 +1,50 @@
-"""The constructor never reads an option of ``paramwise_cfg``.
-
-The option does nothing, whatever it says: no error, no warning, no trace in the log.
-
-What is read is observed while the constructor runs. MMDetection's decay constructor knows ``num_layers``,
-``decay_rate`` and ``decay_type`` alone, and ignores ``custom_keys`` and every ``*_mult`` beside them; the default
-constructor knows no decay rate. Where the groups are as the option asks all the same, this is an info. Options that
-come from a base config are LRD502's, those that are mis-spelt LRD503's.
-"""
+"""Rule LRD501: option-never-read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY
-from lrdecay_cli.rules.context import PARAMWISE, RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.option_names import LAYER_DECAY, lost, meant, readers, same_here, unread, value_of
-from lrdecay_cli.rules.our_constructor import in_its_place, mmdet_serves
-from lrdecay_cli.rules.wording import count
+from lrdecay_cli.rules.api import (
+    LAYER_DECAY,
+    PARAMWISE,
+    Example,
+    Fault,
+    RuleContext,
+    count,
+    in_its_place,
+    lost,
+    meant,
+    mmdet_serves,
+    readers,
+    rule,
+    same_here,
+    unread,
+    value_of,
+)
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each option, one for those of layer decay together."""
+@rule(
+    "LRD501",
+    "option-never-read",
+    severity="error",
+    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=10.0))))"),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(head=dict(lr_mult=10.0))))"
+    ),
+)
+def option_never_read(context: RuleContext) -> Iterator[Fault]:
+    """The constructor never reads an option of ``paramwise_cfg``.
+
+    The option does nothing, whatever it says: no error, no warning, no trace in the log.
+
+    What is read is observed while the constructor runs. MMDetection's decay constructor knows ``num_layers``,
+    ``decay_rate`` and ``decay_type`` alone, and ignores ``custom_keys`` and every ``*_mult`` beside them; the default
+    constructor knows no decay rate. Where the groups are as the option asks all the same, this is an info. Options that
+    come from a base config are LRD502's, those that are mis-spelt LRD503's.
+    """
+    # One fault for each option, one for those of layer decay together.
     inherited = {*context.group_map.training.inherited}
     options = [option for option in unread(context) if option not in inherited and meant(context, option) is None]
     decay = [option for option in LAYER_DECAY if option in options]
@@ -61,17 +84,3 @@ def _remedy(context: RuleContext, options: list[str], known: list[str]) -> str:
         if known
         else remove
     )
-
-
-RULE = Rule(
-    code="LRD501",
-    name="option-never-read",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=10.0))))"),
-    good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(head=dict(lr_mult=10.0))))"
-    ),
-)

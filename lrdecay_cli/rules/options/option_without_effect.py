@@ -1,28 +1,40 @@
-"""An option is read and changes nothing.
-
-Whoever wrote it believes that it does something, and the run is not what they think.
-
-A decay multiplier has nothing to multiply where the optimizer is given no ``weight_decay``, or 0. MMPretrain's decay
-constructor ignores ``lr_mult``. ``norm_decay_mult`` knows torch's norms and no custom ones, ``dwconv_decay_mult`` 2-D
-depth-wise convolutions, ``dcn_offset_lr_mult`` deformable ones: it may fit no parameter at all. A multiplier of 1 and a
-key for nothing but frozen parameters are reported as info.
-"""
+"""Rule LRD509: option-without-effect."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from lrdecay_cli.constructors.facts import MMPRETRAIN_LAYER_DECAY, subjects_of
-from lrdecay_cli.rules.context import PARAMWISE, RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.key_wording import key_option
-from lrdecay_cli.rules.wording import count
+from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, count, key_option, rule
 
 _MULTIPLIERS = ("lr_mult", "decay_mult")
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each option that does nothing; decay multipliers without a weight decay together."""
+@rule(
+    "LRD509",
+    "option-without-effect",
+    severity="warning",
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    optimizer=dict(_delete_=True, type='AdamW', lr=1e-4),\n"
+        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
+    ),
+)
+def option_without_effect(context: RuleContext) -> Iterator[Fault]:
+    """An option is read and changes nothing.
+
+    Whoever wrote it believes that it does something, and the run is not what they think.
+
+    A decay multiplier has nothing to multiply where the optimizer is given no ``weight_decay``, or 0. MMPretrain's
+    decay constructor ignores ``lr_mult``. ``norm_decay_mult`` knows torch's norms and no custom ones,
+    ``dwconv_decay_mult`` 2-D depth-wise convolutions, ``dcn_offset_lr_mult`` deformable ones: it may fit no parameter
+    at all. A multiplier of 1 and a key for nothing but frozen parameters are reported as info.
+    """
+    # One fault for each option that does nothing; decay multipliers without a weight decay together.
     yield from _nothing_to_multiply(context)
     yield from _ignored_lr(context)
     yield from _fits_nothing(context)
@@ -132,21 +144,3 @@ def _ones(context: RuleContext) -> Iterator[Fault]:
 
 def _is_idle(settings: object) -> bool:
     return isinstance(settings, dict) and all(key in _MULTIPLIERS and value == 1 for key, value in settings.items())
-
-
-RULE = Rule(
-    code="LRD509",
-    name="option-without-effect",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    optimizer=dict(_delete_=True, type='AdamW', lr=1e-4),\n"
-        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
-    ),
-)

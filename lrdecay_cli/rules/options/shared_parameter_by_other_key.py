@@ -1,18 +1,10 @@
-"""A custom key is in the second name of a shared tensor alone, and the tensor goes by its first.
-
-Shared tensors are met once, so the key that seems to be theirs never counts for them.
-
-With ``bypass_duplicate=True`` mmengine skips whatever it met before under another name (a head that shares its
-convolutions across levels, tied embeddings). The lr and weight decay are those of the first name in the model's order.
-"""
+"""Rule LRD511: shared-parameter-by-other-key."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.key_wording import key_option
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, key_option, rule
 
 _PLUGIN = """\
 from mmpretrain.models import LinearClsHead
@@ -29,28 +21,10 @@ class Tied(LinearClsHead):
 """
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each key."""
-    first = {duplicate.name: duplicate.of for duplicate in context.group_map.duplicates}
-    for key, matches in context.custom_keys.items():
-        reached = {*matches.wins, *matches.loses, *matches.frozen}
-        missed = [name for name in matches.duplicates if first.get(name, name) not in reached]
-        if missed:
-            yield Fault(
-                f"custom key {key!r} does not count for {missed[0]!r}: the tensor goes by its first name "
-                f"{first[missed[0]]!r}" + (f", as do {len(missed) - 1:,} more" if len(missed) > 1 else ""),
-                f"name it as {first[missed[0]]!r}",
-                parameters=missed,
-                option=key_option(key),
-            )
-
-
-RULE = Rule(
-    code="LRD511",
-    name="shared-parameter-by-other-key",
+@rule(
+    "LRD511",
+    "shared-parameter-by-other-key",
     severity="warning",
-    check=check,
-    documentation=__doc__,
     bad=Example(
         "model = dict(head=dict(type='Tied'))\n"
         "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict(_delete_=True,\n"
@@ -64,3 +38,25 @@ RULE = Rule(
         plugin=_PLUGIN,
     ),
 )
+def shared_parameter_by_other_key(context: RuleContext) -> Iterator[Fault]:
+    """A custom key is in the second name of a shared tensor alone, and the tensor goes by its first.
+
+    Shared tensors are met once, so the key that seems to be theirs never counts for them.
+
+    With ``bypass_duplicate=True`` mmengine skips whatever it met before under another name (a head that shares its
+    convolutions across levels, tied embeddings). The lr and weight decay are those of the first name in the model's
+    order.
+    """
+    # One fault for each key.
+    first = {duplicate.name: duplicate.of for duplicate in context.group_map.duplicates}
+    for key, matches in context.custom_keys.items():
+        reached = {*matches.wins, *matches.loses, *matches.frozen}
+        missed = [name for name in matches.duplicates if first.get(name, name) not in reached]
+        if missed:
+            yield Fault(
+                f"custom key {key!r} does not count for {missed[0]!r}: the tensor goes by its first name "
+                f"{first[missed[0]]!r}" + (f", as do {len(missed) - 1:,} more" if len(missed) > 1 else ""),
+                f"name it as {first[missed[0]]!r}",
+                parameters=missed,
+                option=key_option(key),
+            )

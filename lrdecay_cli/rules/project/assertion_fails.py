@@ -1,15 +1,4 @@
-"""A parameter is not what the project's settings assert.
-
-The project has said in its settings file what it means, and the config does something else.
-
-An assertion is ``[[assert]]`` in a ``lrdecay.toml`` and ``[[tool.lrdecay.assert]]`` in a ``pyproject.toml``.
-
-``parameters`` is a glob, a module or a pattern as reports print it; ``lr``, ``lr_scale``, ``weight_decay`` and
-``layer_id`` take ``"<= 1"``, ``"> 0, < 1"``, ``"0.1..1"`` or a number, ``frozen`` true or false, ``group`` a glob.
-Numbers that differ by less than a billionth are the same. ``config`` is a glob for the configs that it is about,
-``message`` is told with each failure, ``severity`` is error unless said. A frozen parameter that is in no group has no
-numbers to hold against; a trainable one in no group fails every assertion but that of ``frozen``.
-"""
+"""Rule LRD702: assertion-fails."""
 
 from __future__ import annotations
 
@@ -20,14 +9,35 @@ from typing import Any
 from lrdecay_cli.analysis.conditions import condition_text, parse_condition
 from lrdecay_cli.analysis.selection import Entry, name_matches
 from lrdecay_cli.domain.settings import Assertion
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule
 
 NUMBERS = ("lr", "lr_scale", "weight_decay", "layer_id")
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each thing that an assertion says and that does not hold."""
+@rule(
+    "LRD702",
+    "assertion-fails",
+    severity="error",
+    bad=Example("", settings='[[assert]]\nparameters = "head.*"\nlr = "<= 5e-5"\nmessage = "heads learn slowly here"'),
+    good=Example(
+        "optim_wrapper = dict(optimizer=dict(lr=5e-5))",
+        settings='[[assert]]\nparameters = "head.*"\nlr = "<= 5e-5"\nmessage = "heads learn slowly here"',
+    ),
+)
+def assertion_fails(context: RuleContext) -> Iterator[Fault]:
+    """A parameter is not what the project's settings assert.
+
+    The project has said in its settings file what it means, and the config does something else.
+
+    An assertion is ``[[assert]]`` in a ``lrdecay.toml`` and ``[[tool.lrdecay.assert]]`` in a ``pyproject.toml``.
+
+    ``parameters`` is a glob, a module or a pattern as reports print it; ``lr``, ``lr_scale``, ``weight_decay`` and
+    ``layer_id`` take ``"<= 1"``, ``"> 0, < 1"``, ``"0.1..1"`` or a number, ``frozen`` true or false, ``group`` a glob.
+    Numbers that differ by less than a billionth are the same. ``config`` is a glob for the configs that it is about,
+    ``message`` is told with each failure, ``severity`` is error unless said. A frozen parameter that is in no group has
+    no numbers to hold against; a trainable one in no group fails every assertion but that of ``frozen``.
+    """
+    # One fault for each thing that an assertion says and that does not hold.
     for assertion in context.word.assertions:
         meant = [entry for name, entry in context.entries.items() if name_matches(name, assertion.parameters)]
         for aspect in (*NUMBERS, "group", "frozen"):
@@ -100,17 +110,3 @@ def _values(values: list[Any]) -> str:
 
 def _one(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-RULE = Rule(
-    code="LRD702",
-    name="assertion-fails",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example("", settings='[[assert]]\nparameters = "head.*"\nlr = "<= 5e-5"\nmessage = "heads learn slowly here"'),
-    good=Example(
-        "optim_wrapper = dict(optimizer=dict(lr=5e-5))",
-        settings='[[assert]]\nparameters = "head.*"\nlr = "<= 5e-5"\nmessage = "heads learn slowly here"',
-    ),
-)

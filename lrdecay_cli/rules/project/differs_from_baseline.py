@@ -1,11 +1,4 @@
-"""A parameter is not in the group that the baseline has it in, or not with the same rates.
-
-The baseline is the map that somebody looked at and found right; a difference that nobody meant changes the training.
-
-It fires where ``--baseline`` or ``baseline`` in the settings names a map, or a directory of maps as ``lrdecay
-baseline`` writes it. Rates that differ by less than a billionth are the same. Parameters that changed in the same
-respects are one finding. If the difference is meant, write the baseline again.
-"""
+"""Rule LRD701: differs-from-baseline."""
 
 from __future__ import annotations
 
@@ -16,17 +9,31 @@ from lrdecay_cli.analysis.comparing.changes import diff, settings
 from lrdecay_cli.analysis.comparing.tables import drop_implied, shown_change
 from lrdecay_cli.analysis.conditions import CLOSE
 from lrdecay_cli.domain.change import ASPECTS
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.wording import count
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rule
 
 _SHOWN = 3
 # What an engineer looks for first.
 _ORDER = tuple(dict.fromkeys(("lr", "lr_scale", "weight_decay", *ASPECTS)))
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for all parameters that differ in the same aspects."""
+@rule(
+    "LRD701",
+    "differs-from-baseline",
+    severity="error",
+    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(num_layers=12))", baseline=""),
+    good=Example("", baseline=""),
+)
+def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
+    """A parameter is not in the group that the baseline has it in, or not with the same rates.
+
+    The baseline is the map that somebody looked at and found right; a difference that nobody meant changes the
+    training.
+
+    It fires where ``--baseline`` or ``baseline`` in the settings names a map, or a directory of maps as ``lrdecay
+    baseline`` writes it. Rates that differ by less than a billionth are the same. Parameters that changed in the same
+    respects are one finding. If the difference is meant, write the baseline again.
+    """
+    # One fault for all parameters that differ in the same aspects.
     baseline = context.word.baseline
     if baseline is None:
         return
@@ -63,14 +70,3 @@ def _told(aspects: tuple[str, ...], members: Mapping[str, Mapping[str, tuple[Any
         more = f" and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else ""
         parts.append(f"{aspect.replace('_', ' ')} {', '.join(pairs[:_SHOWN])}{more}")
     return f"{tensors}: {'; '.join(parts)}"
-
-
-RULE = Rule(
-    code="LRD701",
-    name="differs-from-baseline",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(num_layers=12))", baseline=""),
-    good=Example("", baseline=""),
-)

@@ -1,22 +1,28 @@
-"""The decay rate is above 1, 0 or negative.
-
-Above 1 the decay is turned round: the stem trains fastest and the head slowest, by factors that grow with the depth. At
-0 nothing below the head trains at all, and a negative rate makes every second layer climb the loss.
-
-Take a rate between 0.6 and 0.95; the deeper the backbone, the nearer to 1.
-"""
+"""Rule LRD302: decay-rate-out-of-range."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import PARAMWISE, RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.wording import rate
+from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, rate, rule
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault, with the parameters that the rate makes faster, still or negative."""
+@rule(
+    "LRD302",
+    "decay-rate-out-of-range",
+    severity="warning",
+    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=1.2))"),
+    good=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.8))"),
+)
+def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
+    """The decay rate is above 1, 0 or negative.
+
+    Above 1 the decay is turned round: the stem trains fastest and the head slowest, by factors that grow with the
+    depth. At 0 nothing below the head trains at all, and a negative rate makes every second layer climb the loss.
+
+    Take a rate between 0.6 and 0.95; the deeper the backbone, the nearer to 1.
+    """
+    # One fault, with the parameters that the rate makes faster, still or negative.
     decay = context.decay_rate
     if decay is None or 0 < decay <= 1:
         return
@@ -38,14 +44,3 @@ def check(context: RuleContext) -> Iterator[Fault]:
         option=f"{PARAMWISE}.{context.decay_option}",
         severity=None if decay > 1 else "error",
     )
-
-
-RULE = Rule(
-    code="LRD302",
-    name="decay-rate-out-of-range",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=1.2))"),
-    good=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.8))"),
-)

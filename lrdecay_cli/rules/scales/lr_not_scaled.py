@@ -1,10 +1,4 @@
-"""A group's lr is not its ``lr_scale`` times the base lr.
-
-One of the two numbers is wrong. The optimizer goes by the lr, the constructor's log and tools that read ``lr_scale`` go
-by the other, and a schedule that is set up from it runs off.
-
-It happens when a constructor changes the one after the other was made, and when a map was edited.
-"""
+"""Rule LRD304: lr-not-scaled."""
 
 from __future__ import annotations
 
@@ -12,9 +6,7 @@ import math
 from collections.abc import Iterator
 
 from lrdecay_cli.domain.group_map import ParameterGroup
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.wording import count, rate, verb
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rate, rule, verb
 
 
 def mismatched(context: RuleContext) -> list[ParameterGroup]:
@@ -33,21 +25,6 @@ def mismatched(context: RuleContext) -> list[ParameterGroup]:
     ]
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for all groups, with the numbers of the first."""
-    base, groups = context.group_map.base_lr, mismatched(context)
-    if base is None or not groups or all(group.lr == base for group in groups):
-        return
-    first = groups[0]
-    scaled = rate((first.lr_scale or 0) * base)
-    yield Fault(
-        f"{count(len(groups), 'group')} {verb(len(groups), 'has', 'have')} another lr than lr_scale times base lr:"
-        f" {first.name} has {rate(first.lr or 0)}, and {rate(first.lr_scale or 0)} times {rate(base)} is {scaled}",
-        f"make the lr of {first.name} {scaled}" + (f", or its lr_scale {rate((first.lr or 0) / base)}" if base else ""),
-        parameters=[parameter.name for group in groups for parameter in group.parameters],
-    )
-
-
 PLUGIN = """\
 from mmengine.optim import DefaultOptimWrapperConstructor
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
@@ -59,12 +36,11 @@ class HalfBackbone(DefaultOptimWrapperConstructor):
         params.append(dict(params=module.backbone.parameters(), lr_scale=0.5, **self.paramwise_cfg['more']))
 """
 
-RULE = Rule(
-    code="LRD304",
-    name="lr-not-scaled",
+
+@rule(
+    "LRD304",
+    "lr-not-scaled",
     severity="error",
-    check=check,
-    documentation=__doc__,
     bad=Example(
         "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more=dict(lr=2e-5)))",
         PLUGIN,
@@ -75,3 +51,23 @@ RULE = Rule(
     ),
     yields_to=("LRD209", "LRD306"),
 )
+def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
+    """A group's lr is not its ``lr_scale`` times the base lr.
+
+    One of the two numbers is wrong. The optimizer goes by the lr, the constructor's log and tools that read
+    ``lr_scale`` go by the other, and a schedule that is set up from it runs off.
+
+    It happens when a constructor changes the one after the other was made, and when a map was edited.
+    """
+    # One fault for all groups, with the numbers of the first.
+    base, groups = context.group_map.base_lr, mismatched(context)
+    if base is None or not groups or all(group.lr == base for group in groups):
+        return
+    first = groups[0]
+    scaled = rate((first.lr_scale or 0) * base)
+    yield Fault(
+        f"{count(len(groups), 'group')} {verb(len(groups), 'has', 'have')} another lr than lr_scale times base lr:"
+        f" {first.name} has {rate(first.lr or 0)}, and {rate(first.lr_scale or 0)} times {rate(base)} is {scaled}",
+        f"make the lr of {first.name} {scaled}" + (f", or its lr_scale {rate((first.lr or 0) / base)}" if base else ""),
+        parameters=[parameter.name for group in groups for parameter in group.parameters],
+    )

@@ -1,26 +1,33 @@
-"""A learning rate is so small that its steps are lost in rounding.
-
-Next to a weight of 0.02, single precision rounds off changes below about 1e-9. A step of Adam is about as large as the
-lr, so at less than that nothing arrives; half precision rounds off changes a thousand times larger.
-
-It happens with a decay over many layers, or several factors on top of each other. What must not train is frozen; else
-raise the decay rate.
-"""
+"""Rule LRD307: lr-underflow."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import PARAMWISE, RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.wording import count, span, verb
+from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, count, rule, span, verb
 
 LEAST_LR = 1e-10
 LEAST_SCALE = 1e-6
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for all groups whose lr or lr scale is below what counts."""
+@rule(
+    "LRD307",
+    "lr-underflow",
+    severity="warning",
+    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.1))"),
+    good=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.7))"),
+    yields_to=("LRD203", "LRD206"),
+)
+def lr_underflow(context: RuleContext) -> Iterator[Fault]:
+    """A learning rate is so small that its steps are lost in rounding.
+
+    Next to a weight of 0.02, single precision rounds off changes below about 1e-9. A step of Adam is about as large as
+    the lr, so at less than that nothing arrives; half precision rounds off changes a thousand times larger.
+
+    It happens with a decay over many layers, or several factors on top of each other. What must not train is frozen;
+    else raise the decay rate.
+    """
+    # One fault for all groups whose lr or lr scale is below what counts.
     lrs = {group.name: context.starting_lr(group) or 0.0 for group in context.group_map.groups}
     small = [
         group
@@ -42,15 +49,3 @@ def check(context: RuleContext) -> Iterator[Fault]:
         parameters=[p.name for group in small for p in group.parameters if p.requires_grad],
         option=f"{PARAMWISE}.{context.decay_option}" if context.decay_option else "",
     )
-
-
-RULE = Rule(
-    code="LRD307",
-    name="lr-underflow",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.1))"),
-    good=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.7))"),
-    yields_to=("LRD203", "LRD206"),
-)

@@ -1,27 +1,43 @@
-"""A constructor for layer-wise decay has a decay rate of 1, or none.
-
-Every layer gets the base lr, as with the default constructor; only the weight decay may differ.
-
-Where that is meant there is nothing to do; else set the rate: ``decay_rate`` for MMDetection's constructor,
-``layer_decay_rate`` for mmpretrain's, which takes 1 if it is given none. MMDetection's constructor without any option,
-after ``paramwise_cfg=None`` or ``dict(_delete_=True)``, puts everything into one group: norms and biases are decayed
-too, and that is a warning.
-"""
+"""Rule LRD303: no-decay."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
-from lrdecay_cli.rules.context import PARAMWISE, RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.key_wording import as_dict
-from lrdecay_cli.rules.our_constructor import USUAL_RATE, in_its_place, mmdet_serves, without_the_bases
-from lrdecay_cli.rules.wording import count
+from lrdecay_cli.rules.api import (
+    PARAMWISE,
+    USUAL_RATE,
+    Example,
+    Fault,
+    RuleContext,
+    as_dict,
+    count,
+    in_its_place,
+    mmdet_serves,
+    rule,
+    without_the_bases,
+)
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for the option."""
+@rule(
+    "LRD303",
+    "no-decay",
+    severity="info",
+    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=1.0))"),
+    good=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.7))"),
+)
+def no_decay(context: RuleContext) -> Iterator[Fault]:
+    """A constructor for layer-wise decay has a decay rate of 1, or none.
+
+    Every layer gets the base lr, as with the default constructor; only the weight decay may differ.
+
+    Where that is meant there is nothing to do; else set the rate: ``decay_rate`` for MMDetection's constructor,
+    ``layer_decay_rate`` for mmpretrain's, which takes 1 if it is given none. MMDetection's constructor without any
+    option, after ``paramwise_cfg=None`` or ``dict(_delete_=True)``, puts everything into one group: norms and biases
+    are decayed too, and that is a warning.
+    """
+    # One fault for the option.
     if context.without_options:
         yield _without_options(context)
         return
@@ -53,14 +69,3 @@ def _without_options(context: RuleContext) -> Fault:
         severity="warning",
         covers=("LRD401", "LRD402", "LRD403", "LRD404", "LRD405"),
     )
-
-
-RULE = Rule(
-    code="LRD303",
-    name="no-decay",
-    severity="info",
-    check=check,
-    documentation=__doc__,
-    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=1.0))"),
-    good=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.7))"),
-)

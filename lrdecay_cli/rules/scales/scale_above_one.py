@@ -1,23 +1,33 @@
-"""A parameter group trains faster than the base learning rate although the decay rate is below 1.
-
-Layers that should learn slower than the head learn faster, and their pretrained weights are lost in the first epochs.
-
-It happens when a layer id passes ``num_layers + 1``, so that the exponent of the decay rate turns negative: with
-MMDetection's constructor, when ``num_layers`` belongs to a shallower backbone. Set ``num_layers`` to what fits. Where a
-custom key multiplies a rate on purpose, nothing is said.
-"""
+"""Rule LRD301: scale-above-one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import PARAMWISE, RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.wording import count, ids_told, rate, verb
+from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, count, ids_told, rate, rule, verb
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for all parameters whose lr scale is above 1."""
+@rule(
+    "LRD301",
+    "scale-above-one",
+    severity="error",
+    bad=Example("model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))"),
+    good=Example(
+        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))\n"
+        "optim_wrapper = dict(paramwise_cfg=dict(num_layers=12))"
+    ),
+)
+def scale_above_one(context: RuleContext) -> Iterator[Fault]:
+    """A parameter group trains faster than the base learning rate although the decay rate is below 1.
+
+    Layers that should learn slower than the head learn faster, and their pretrained weights are lost in the first
+    epochs.
+
+    It happens when a layer id passes ``num_layers + 1``, so that the exponent of the decay rate turns negative: with
+    MMDetection's constructor, when ``num_layers`` belongs to a shallower backbone. Set ``num_layers`` to what fits.
+    Where a custom key multiplies a rate on purpose, nothing is said.
+    """
+    # One fault for all parameters whose lr scale is above 1.
     decay = context.decay_rate if context.decay_option else context.observed_rate
     if decay is None or not 0 < decay < 1:
         return
@@ -47,17 +57,3 @@ def check(context: RuleContext) -> Iterator[Fault]:
         parameters=[parameter.name for _, parameter in fast],
         option=f"{PARAMWISE}.num_layers" if context.num_layers is not None else "",
     )
-
-
-RULE = Rule(
-    code="LRD301",
-    name="scale-above-one",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example("model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))"),
-    good=Example(
-        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))\n"
-        "optim_wrapper = dict(paramwise_cfg=dict(num_layers=12))"
-    ),
-)

@@ -1,24 +1,33 @@
-"""Groups have an ``lr_scale``, but their lr is the base lr.
-
-No optimizer and none of mmengine's schedulers reads ``lr_scale``: it is a note. All layers train at the base lr, as if
-there were no decay.
-
-It comes with constructors from MAE and timm, where the training loop multiplies. Set ``lr`` to base lr times scale in
-the same place.
-"""
+"""Rule LRD305: lr-scale-without-lr."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rate, rule, span, verb
 from lrdecay_cli.rules.scales.lr_not_scaled import PLUGIN, mismatched
-from lrdecay_cli.rules.wording import count, rate, span, verb
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for all groups whose scale is never applied."""
+@rule(
+    "LRD305",
+    "lr-scale-without-lr",
+    severity="error",
+    bad=Example("optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more={}))", PLUGIN),
+    good=Example(
+        "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more=dict(lr=5e-5)))",
+        PLUGIN,
+    ),
+)
+def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
+    """Groups have an ``lr_scale``, but their lr is the base lr.
+
+    No optimizer and none of mmengine's schedulers reads ``lr_scale``: it is a note. All layers train at the base lr, as
+    if there were no decay.
+
+    It comes with constructors from MAE and timm, where the training loop multiplies. Set ``lr`` to base lr times scale
+    in the same place.
+    """
+    # One fault for all groups whose scale is never applied.
     base, groups = context.group_map.base_lr, mismatched(context)
     if base is None or not groups or any(group.lr != base for group in groups):
         return
@@ -30,17 +39,3 @@ def check(context: RuleContext) -> Iterator[Fault]:
         parameters=[parameter.name for group in groups for parameter in group.parameters],
         option="optim_wrapper.constructor",
     )
-
-
-RULE = Rule(
-    code="LRD305",
-    name="lr-scale-without-lr",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example("optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more={}))", PLUGIN),
-    good=Example(
-        "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more=dict(lr=5e-5)))",
-        PLUGIN,
-    ),
-)

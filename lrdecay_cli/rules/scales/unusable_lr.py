@@ -1,23 +1,36 @@
-"""A learning rate is negative, infinite or no number, or it is 0 everywhere.
-
-A negative rate climbs the loss instead of descending it; NaN and infinity destroy every weight in the first step; with
-0 everywhere nothing is trained.
-
-PyTorch checks the optimizer's own lr, but not that of a group, so nothing stops it.
-"""
+"""Rule LRD306: unusable-lr."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.wording import count, span, verb
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rule, span, verb
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for all groups that climb or destroy, one where nothing trains."""
+@rule(
+    "LRD306",
+    "unusable-lr",
+    severity="error",
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict("
+        "_delete_=True, custom_keys=dict(backbone=dict(lr_mult=-0.1))))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict("
+        "_delete_=True, custom_keys=dict(backbone=dict(lr_mult=0.1))))"
+    ),
+    yields_to=("LRD302",),
+)
+def unusable_lr(context: RuleContext) -> Iterator[Fault]:
+    """A learning rate is negative, infinite or no number, or it is 0 everywhere.
+
+    A negative rate climbs the loss instead of descending it; NaN and infinity destroy every weight in the first step;
+    with 0 everywhere nothing is trained.
+
+    PyTorch checks the optimizer's own lr, but not that of a group, so nothing stops it.
+    """
+    # One fault for all groups that climb or destroy, one where nothing trains.
     groups = [group for group in context.group_map.groups if group.lr is not None]
     wrong = [group for group in groups if group.lr is not None and (not math.isfinite(group.lr) or group.lr < 0)]
     if wrong:
@@ -37,21 +50,3 @@ def check(context: RuleContext) -> Iterator[Fault]:
             parameters=[p.name for p in trainable],
             option="optim_wrapper.optimizer.lr",
         )
-
-
-RULE = Rule(
-    code="LRD306",
-    name="unusable-lr",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict("
-        "_delete_=True, custom_keys=dict(backbone=dict(lr_mult=-0.1))))"
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict("
-        "_delete_=True, custom_keys=dict(backbone=dict(lr_mult=0.1))))"
-    ),
-    yields_to=("LRD302",),
-)

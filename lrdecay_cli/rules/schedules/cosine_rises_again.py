@@ -1,21 +1,28 @@
-"""A cosine's ``T_max`` is shorter than its range, so the lr goes up again.
-
-Behind ``T_max`` the cosine climbs back to the full lr, in the epochs that should be the quietest.
-
-``T_max`` counts from ``begin`` and is ``end - begin`` where it is left out. It is often kept when ``end`` changes.
-"""
+"""Rule LRD609: cosine-rises-again."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each scheduler."""
+@rule(
+    "LRD609",
+    "cosine-rises-again",
+    severity="warning",
+    bad=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=6, begin=0, end=12)]"),
+    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, begin=0, end=12)]"),
+)
+def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
+    """A cosine's ``T_max`` is shorter than its range, so the lr goes up again.
+
+    Behind ``T_max`` the cosine climbs back to the full lr, in the epochs that should be the quietest.
+
+    ``T_max`` counts from ``begin`` and is ``end - begin`` where it is left out. It is often kept when ``end`` changes.
+    """
+    # One fault for each scheduler.
     for scheduler in context.schedulers:
         half = scheduler.value("T_max", 0)
         if scheduler.family != "CosineAnnealing" or half <= 0 or scheduler.last is None:
@@ -31,14 +38,3 @@ def check(context: RuleContext) -> Iterator[Fault]:
                 f"{scheduler.path}.T_max={steps:g}",
                 option=f"{scheduler.path}.T_max",
             )
-
-
-RULE = Rule(
-    code="LRD609",
-    name="cosine-rises-again",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=6, begin=0, end=12)]"),
-    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, begin=0, end=12)]"),
-)

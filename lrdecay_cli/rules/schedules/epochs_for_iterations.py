@@ -1,25 +1,36 @@
-"""A scheduler counts in epochs what the training counts in iterations, or the other way round.
-
-It never steps, or is over within the first few iterations, and the lr is not what the config says at any time.
-
-``by_epoch`` of a scheduler is True unless told otherwise. To mmengine a training of iterations is a single epoch, in
-which a scheduler by epochs never steps: a warm-up leaves the lr at its first factor for good. In a training of epochs,
-milestones or an ``end`` of a few iterations were most likely meant as epochs; ``convert_to_iter_based=True`` counts in
-epochs and steps each iteration.
-"""
+"""Rule LRD608: epochs-for-iterations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.plain_values import number
-from lrdecay_cli.rules.schedulers import Scheduler, training_length, training_unit
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, Scheduler, number, rule, training_length, training_unit
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each scheduler."""
+@rule(
+    "LRD608",
+    "epochs-for-iterations",
+    severity="error",
+    bad=Example(
+        "train_cfg = dict(_delete_=True, by_epoch=False, max_iters=90000)\n"
+        "param_scheduler = [dict(type='MultiStepLR', milestones=[60000, 80000])]"
+    ),
+    good=Example(
+        "train_cfg = dict(_delete_=True, by_epoch=False, max_iters=90000)\n"
+        "param_scheduler = [dict(type='MultiStepLR', milestones=[60000, 80000], by_epoch=False)]"
+    ),
+)
+def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
+    """A scheduler counts in epochs what the training counts in iterations, or the other way round.
+
+    It never steps, or is over within the first few iterations, and the lr is not what the config says at any time.
+
+    ``by_epoch`` of a scheduler is True unless told otherwise. To mmengine a training of iterations is a single epoch,
+    in which a scheduler by epochs never steps: a warm-up leaves the lr at its first factor for good. In a training of
+    epochs, milestones or an ``end`` of a few iterations were most likely meant as epochs;
+    ``convert_to_iter_based=True`` counts in epochs and steps each iteration.
+    """
+    # One fault for each scheduler.
     train_cfg = context.group_map.training.train_cfg
     unit = training_unit(train_cfg)
     epochs = training_length(train_cfg, "epochs")
@@ -56,20 +67,3 @@ def _over_at_once(scheduler: Scheduler, epochs: float) -> Iterator[Fault]:
         option=f"{scheduler.path}.{option}",
         severity="warning" if scheduler.is_warm_up else None,
     )
-
-
-RULE = Rule(
-    code="LRD608",
-    name="epochs-for-iterations",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example(
-        "train_cfg = dict(_delete_=True, by_epoch=False, max_iters=90000)\n"
-        "param_scheduler = [dict(type='MultiStepLR', milestones=[60000, 80000])]"
-    ),
-    good=Example(
-        "train_cfg = dict(_delete_=True, by_epoch=False, max_iters=90000)\n"
-        "param_scheduler = [dict(type='MultiStepLR', milestones=[60000, 80000], by_epoch=False)]"
-    ),
-)

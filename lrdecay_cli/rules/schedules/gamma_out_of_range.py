@@ -1,11 +1,4 @@
-"""A scheduler's ``gamma`` makes the lr or the momentum grow, or leaves nothing of it.
-
-``MultiStepLR``, ``StepLR`` and ``ExponentialLR`` multiply by ``gamma`` at each step, and mmengine takes any number:
-with 10 in place of 0.1 the training diverges at the first milestone, after days of going well.
-
-A ``gamma`` of 0 ends the learning at the first step, and one below 0 turns its direction round. The classes that end in
-``Momentum`` step the momentum, and from 1 on that diverges. A ``gamma`` of 1 is LRD610's.
-"""
+"""Rule LRD611: gamma-out-of-range."""
 
 from __future__ import annotations
 
@@ -13,19 +6,30 @@ import math
 from collections.abc import Iterator
 
 from lrdecay_cli.domain.finding import Severity
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.plain_values import number
-from lrdecay_cli.rules.schedulers import Scheduler, schedulers_of
-from lrdecay_cli.rules.wording import rate
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, Scheduler, number, rate, rule, schedulers_of
 
 _LARGEST = 300
 """Power of ten."""
 FAMILIES = ("MultiStep", "Step", "Exponential")
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each scheduler that steps at all."""
+@rule(
+    "LRD611",
+    "gamma-out-of-range",
+    severity="warning",
+    bad=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=10)]"),
+    good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1)]"),
+)
+def gamma_out_of_range(context: RuleContext) -> Iterator[Fault]:
+    """A scheduler's ``gamma`` makes the lr or the momentum grow, or leaves nothing of it.
+
+    ``MultiStepLR``, ``StepLR`` and ``ExponentialLR`` multiply by ``gamma`` at each step, and mmengine takes any number:
+    with 10 in place of 0.1 the training diverges at the first milestone, after days of going well.
+
+    A ``gamma`` of 0 ends the learning at the first step, and one below 0 turns its direction round. The classes that
+    end in ``Momentum`` step the momentum, and from 1 on that diverges. A ``gamma`` of 1 is LRD610's.
+    """
+    # One fault for each scheduler that steps at all.
     for scheduler in context.schedulers:
         yield from _fault(scheduler, "lr", None)
     for scheduler in schedulers_of(context.group_map, "momentum"):
@@ -63,14 +67,3 @@ def _momentum(scheduler: Scheduler) -> float | None:
         value = number(group.options.get("momentum", first))
         found += [] if value is None else [value]
     return max(found, default=None)
-
-
-RULE = Rule(
-    code="LRD611",
-    name="gamma-out-of-range",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=10)]"),
-    good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1)]"),
-)

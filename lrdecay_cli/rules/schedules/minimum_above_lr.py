@@ -1,26 +1,32 @@
-"""The lr that a scheduler anneals to is at or above the lr that a group begins with.
-
-Annealing then raises the lr of these parameters: the lowest layers of a layer decay, or what ``lr_mult=0`` was to hold.
-
-``eta_min`` is one absolute lr for all groups, while their own differ. ``eta_min_ratio`` is relative to each group's own
-lr and keeps the order of the layers.
-"""
+"""Rule LRD601: minimum-above-lr."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.schedulers import Scheduler, names, trained
-from lrdecay_cli.rules.wording import count
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, Scheduler, count, names, rule, trained
 
 _NOTABLE = 0.01
 """Below this share of the highest lr, nothing is learnt at ``eta_min`` that could harm."""
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each scheduler."""
+@rule(
+    "LRD601",
+    "minimum-above-lr",
+    severity="error",
+    bad=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, eta_min=1e-5)]"),
+    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, eta_min_ratio=0.1)]"),
+)
+def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
+    """The lr that a scheduler anneals to is at or above the lr that a group begins with.
+
+    Annealing then raises the lr of these parameters: the lowest layers of a layer decay, or what ``lr_mult=0`` was to
+    hold.
+
+    ``eta_min`` is one absolute lr for all groups, while their own differ. ``eta_min_ratio`` is relative to each group's
+    own lr and keeps the order of the layers.
+    """
+    # One fault for each scheduler.
     for scheduler in context.schedulers:
         if not scheduler.acts:
             continue
@@ -62,14 +68,3 @@ def _above(context: RuleContext, scheduler: Scheduler, lowest: float) -> Iterato
         option=f"{scheduler.path}.eta_min",
         severity=None if least == 0 or (least < lowest and lowest >= _NOTABLE * highest) else "warning",
     )
-
-
-RULE = Rule(
-    code="LRD601",
-    name="minimum-above-lr",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, eta_min=1e-5)]"),
-    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, eta_min_ratio=0.1)]"),
-)

@@ -1,27 +1,32 @@
-"""A scheduler brings groups of different lr to one and the same.
-
-Groups that ``lr_mult`` or layer decay set apart end with the same lr, or have it from the first step on.
-
-``OneCycleLR`` with one ``eta_max`` writes it over the lr of every group; it takes a list with one value for each group.
-``eta_min`` is one lr for all groups: close to the lowest of them, it leaves that one as it is and brings all others
-down to it. ``eta_min_ratio`` is relative to each group.
-"""
+"""Rule LRD607: rates-evened-out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.plain_values import number
-from lrdecay_cli.rules.schedulers import names, trained
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, names, number, rule, trained
 
 _CLOSE = 0.1
 """An ``eta_min`` from this share of the lowest lr on shows before the training's last steps."""
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each scheduler."""
+@rule(
+    "LRD607",
+    "rates-evened-out",
+    severity="info",
+    bad=Example("param_scheduler = [dict(type='OneCycleLR', eta_max=1e-3)]"),
+    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', eta_min_ratio=0.01)]"),
+)
+def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
+    """A scheduler brings groups of different lr to one and the same.
+
+    Groups that ``lr_mult`` or layer decay set apart end with the same lr, or have it from the first step on.
+
+    ``OneCycleLR`` with one ``eta_max`` writes it over the lr of every group; it takes a list with one value for each
+    group. ``eta_min`` is one lr for all groups: close to the lowest of them, it leaves that one as it is and brings all
+    others down to it. ``eta_min_ratio`` is relative to each group.
+    """
+    # One fault for each scheduler.
     for scheduler in context.schedulers:
         groups = [(group, lr) for group, lr in trained(scheduler.groups) if lr > 0]
         lrs = sorted({lr for _, lr in groups})
@@ -50,14 +55,3 @@ def check(context: RuleContext) -> Iterator[Fault]:
                 parameters=names([group for group, _ in groups]),
                 option=f"{scheduler.path}.eta_min",
             )
-
-
-RULE = Rule(
-    code="LRD607",
-    name="rates-evened-out",
-    severity="info",
-    check=check,
-    documentation=__doc__,
-    bad=Example("param_scheduler = [dict(type='OneCycleLR', eta_max=1e-3)]"),
-    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', eta_min_ratio=0.01)]"),
-)

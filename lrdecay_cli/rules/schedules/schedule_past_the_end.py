@@ -1,27 +1,33 @@
-"""Milestones or the range of a scheduler lie beyond the training's end, or beyond the scheduler's own.
-
-The lr never drops where it should, or stops half-way down.
-
-It happens when ``max_epochs`` is changed and ``param_scheduler`` is not, or the other way round. Milestones count from
-the scheduler's ``begin``, and those at or behind its ``end`` never act: whoever moves them has to move ``end`` too.
-"""
+"""Rule LRD603: schedule-past-the-end."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.plain_values import number
-from lrdecay_cli.rules.schedulers import Scheduler
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, Scheduler, number, rule
 
 _LEFT = 0.05
 """Up to this share of the way down, what is cut off is rounding."""
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each scheduler."""
+@rule(
+    "LRD603",
+    "schedule-past-the-end",
+    severity="warning",
+    bad=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[27, 33], gamma=0.1, begin=0, end=36)]"),
+    good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1, begin=0, end=12)]"),
+)
+def schedule_past_the_end(context: RuleContext) -> Iterator[Fault]:
+    """Milestones or the range of a scheduler lie beyond the training's end, or beyond the scheduler's own.
+
+    The lr never drops where it should, or stops half-way down.
+
+    It happens when ``max_epochs`` is changed and ``param_scheduler`` is not, or the other way round. Milestones count
+    from the scheduler's ``begin``, and those at or behind its ``end`` never act: whoever moves them has to move ``end``
+    too.
+    """
+    # One fault for each scheduler.
     for scheduler in context.schedulers:
         if scheduler.end is not None and scheduler.end <= scheduler.begin:
             continue
@@ -88,14 +94,3 @@ def _cut_off(scheduler: Scheduler) -> Iterator[Fault]:
             f"{option}={steps if option != 'end' else scheduler.length:g}",
             option=f"{scheduler.path}.{option}",
         )
-
-
-RULE = Rule(
-    code="LRD603",
-    name="schedule-past-the-end",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[27, 33], gamma=0.1, begin=0, end=36)]"),
-    good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1, begin=0, end=12)]"),
-)

@@ -1,21 +1,27 @@
-"""A scheduler is set so that it changes nothing.
-
-The lr stays as it is although the config has a scheduler for it.
-
-It has a ``gamma`` of 1, both factors of 1, a ``power`` of 0, or no milestones.
-"""
+"""Rule LRD610: scheduler-never-acts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.schedulers import Scheduler
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, Scheduler, rule
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each scheduler; ConstantLR with a factor of 1 holds the place of an lr that is to stay."""
+@rule(
+    "LRD610",
+    "scheduler-never-acts",
+    severity="info",
+    bad=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=1.0)]"),
+    good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1)]"),
+)
+def scheduler_never_acts(context: RuleContext) -> Iterator[Fault]:
+    """A scheduler is set so that it changes nothing.
+
+    The lr stays as it is although the config has a scheduler for it.
+
+    It has a ``gamma`` of 1, both factors of 1, a ``power`` of 0, or no milestones.
+    """
+    # One fault for each scheduler; ConstantLR with a factor of 1 holds the place of an lr that is to stay.
     for scheduler in context.schedulers:
         setting = _idle(scheduler)
         if setting:
@@ -38,14 +44,3 @@ def _idle(scheduler: Scheduler) -> str:
     if scheduler.family == "Poly" and scheduler.settings.get("power") == 0:
         return "power"
     return ""
-
-
-RULE = Rule(
-    code="LRD610",
-    name="scheduler-never-acts",
-    severity="info",
-    check=check,
-    documentation=__doc__,
-    bad=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=1.0)]"),
-    good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1)]"),
-)

@@ -1,22 +1,11 @@
-"""A scheduler has settings that mmengine refuses when the run starts.
-
-The model is built, the data are read, and the run dies before its first step.
-
-A setting that the scheduler does not know is refused (what MMCV 1 called ``min_lr`` is ``eta_min`` here, and ``step``
-is ``milestones``), and so is a scheduler without a setting that has no default. ``end`` must be above ``begin``;
-without one it is where the training ends. ``convert_to_iter_based`` wants ``by_epoch=True``. ``eta_min`` and
-``eta_min_ratio`` exclude each other.
-"""
+"""Rule LRD604: scheduler-refused."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.option_names import nearest
-from lrdecay_cli.rules.schedulers import Scheduler, scheduler_types
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, Scheduler, nearest, rule, scheduler_types
 
 COMMON = ("type", "_scope_", "param_name", "convert_to_iter_based", "begin", "end", "last_step", "by_epoch", "verbose")
 """What every scheduler of mmengine takes, or the registry that builds it."""
@@ -77,8 +66,24 @@ CLASSES = (
 """All that mmengine, mmdet and mmpretrain register."""
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each setting, and for each class that nobody has but somebody nearly."""
+@rule(
+    "LRD604",
+    "scheduler-refused",
+    severity="error",
+    bad=Example("param_scheduler = [dict(type='CosineAnnealingLR', begin=12, end=12)]"),
+    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', begin=2, end=12)]"),
+)
+def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
+    """A scheduler has settings that mmengine refuses when the run starts.
+
+    The model is built, the data are read, and the run dies before its first step.
+
+    A setting that the scheduler does not know is refused (what MMCV 1 called ``min_lr`` is ``eta_min`` here, and
+    ``step`` is ``milestones``), and so is a scheduler without a setting that has no default. ``end`` must be above
+    ``begin``; without one it is where the training ends. ``convert_to_iter_based`` wants ``by_epoch=True``. ``eta_min``
+    and ``eta_min_ratio`` exclude each other.
+    """
+    # One fault for each setting, and for each class that nobody has but somebody nearly.
     for place, given in scheduler_types(context.group_map):
         kind = given.rpartition(".")[2]
         if kind not in CLASSES and (like := _almost(kind)):
@@ -140,14 +145,3 @@ def _unknown(scheduler: Scheduler) -> Iterator[Fault]:
         yield Fault(
             f"{scheduler.name} needs {setting}", f"set {scheduler.path}.{setting}", option=f"{scheduler.path}.{setting}"
         )
-
-
-RULE = Rule(
-    code="LRD604",
-    name="scheduler-refused",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example("param_scheduler = [dict(type='CosineAnnealingLR', begin=12, end=12)]"),
-    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', begin=2, end=12)]"),
-)

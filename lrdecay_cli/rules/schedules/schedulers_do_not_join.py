@@ -1,23 +1,11 @@
-"""Two schedulers lower the lr at the same time, or the lr has come to its lowest long before the training ends.
-
-Each multiplies what the other left, so the lr falls much faster than either of them says. And a schedule of 12 epochs
-in a training of 36 leaves two thirds of the training to an lr of 0, or of a hundredth of what it was.
-
-The second happens when ``max_epochs`` is raised and ``param_scheduler`` is not. Steps that end before the training's
-half, by a scheduler whose own ``end`` is not earlier, are an info. A warm-up may overlap with anything, for it ends at
-the full lr. ``OneCycleLR`` and ``CosineRestartLR`` set the lr outright and stand no other scheduler beside them.
-"""
+"""Rule LRD606: schedulers-do-not-join."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.plain_values import number
-from lrdecay_cli.rules.schedulers import Scheduler, trained
-from lrdecay_cli.rules.wording import rate
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, Scheduler, number, rate, rule, trained
 
 _USED_UP = 0.05
 """Below this share of the lr little is learnt any more."""
@@ -27,8 +15,25 @@ _EARLY = 0.5
 """Up to this share of the training, its last step is early."""
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each pair, and one for each that ends too early."""
+@rule(
+    "LRD606",
+    "schedulers-do-not-join",
+    severity="warning",
+    bad=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=8, begin=0, end=8)]"),
+    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, begin=0, end=12)]"),
+)
+def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
+    """Two schedulers lower the lr at the same time, or the lr has come to its lowest long before the training ends.
+
+    Each multiplies what the other left, so the lr falls much faster than either of them says. And a schedule of 12
+    epochs in a training of 36 leaves two thirds of the training to an lr of 0, or of a hundredth of what it was.
+
+    The second happens when ``max_epochs`` is raised and ``param_scheduler`` is not. Steps that end before the
+    training's half, by a scheduler whose own ``end`` is not earlier, are an info. A warm-up may overlap with anything,
+    for it ends at the full lr. ``OneCycleLR`` and ``CosineRestartLR`` set the lr outright and stand no other scheduler
+    beside them.
+    """
+    # One fault for each pair, and one for each that ends too early.
     lowering = [one for one in context.schedulers if one.acts and not one.is_warm_up and one.family != "Constant"]
     for index, first in enumerate(lowering):
         for second in lowering[index + 1 :]:
@@ -110,14 +115,3 @@ def _used_up(scheduler: Scheduler) -> Iterator[Fault]:
             + ", or an eta_min to go on with",
             option=f"{scheduler.path}.end",
         )
-
-
-RULE = Rule(
-    code="LRD606",
-    name="schedulers-do-not-join",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=8, begin=0, end=8)]"),
-    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, begin=0, end=12)]"),
-)

@@ -1,23 +1,29 @@
-"""A warm-up begins above the lr, or never gives back the lr that it lowered.
-
-The whole run is at a fraction of the lr that the config asks for, or does not start.
-
-A factor outside of 0 to 1 is refused by mmengine when the run starts, and 0 makes ``LinearLR`` divide by zero in its
-second step. A warm-up of a single step multiplies by ``start_factor`` and has no further step to undo that.
-``ConstantLR`` has a factor of 1/3 unless told otherwise, and gives the lr back at its ``end`` alone.
-"""
+"""Rule LRD602: warm-up-never-done."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.schedulers import WARMING, Scheduler
+from lrdecay_cli.rules.api import WARMING, Example, Fault, RuleContext, Scheduler, rule
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each scheduler."""
+@rule(
+    "LRD602",
+    "warm-up-never-done",
+    severity="error",
+    bad=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.01, begin=0, end=1, by_epoch=True)]"),
+    good=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.01, begin=0, end=2, by_epoch=True)]"),
+)
+def warm_up_never_done(context: RuleContext) -> Iterator[Fault]:
+    """A warm-up begins above the lr, or never gives back the lr that it lowered.
+
+    The whole run is at a fraction of the lr that the config asks for, or does not start.
+
+    A factor outside of 0 to 1 is refused by mmengine when the run starts, and 0 makes ``LinearLR`` divide by zero in
+    its second step. A warm-up of a single step multiplies by ``start_factor`` and has no further step to undo that.
+    ``ConstantLR`` has a factor of 1/3 unless told otherwise, and gives the lr back at its ``end`` alone.
+    """
+    # One fault for each scheduler.
     for scheduler in context.schedulers:
         if scheduler.family in WARMING:
             yield from _refused(scheduler) or _left(scheduler)
@@ -83,14 +89,3 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
 def _is_most(scheduler: Scheduler, length: float) -> bool:
     """Whether it lasts to the end of a training of this length, and is no mere end of that."""
     return (scheduler.end or 0) >= length and length - scheduler.begin > length / 2
-
-
-RULE = Rule(
-    code="LRD602",
-    name="warm-up-never-done",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.01, begin=0, end=1, by_epoch=True)]"),
-    good=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.01, begin=0, end=2, by_epoch=True)]"),
-)

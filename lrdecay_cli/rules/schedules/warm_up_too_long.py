@@ -1,23 +1,30 @@
-"""A warm-up is longer than the training, or takes most of it.
-
-The lr that the config asks for is never reached.
-
-A warm-up of hundreds of epochs is most often one of iterations that lacks ``by_epoch=False``: schedulers count epochs
-unless told otherwise. ``LinearLR`` without an ``end`` takes the whole training.
-"""
+"""Rule LRD605: warm-up-too-long."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule
 
 _MOST = 0.5
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each warm-up."""
+@rule(
+    "LRD605",
+    "warm-up-too-long",
+    severity="error",
+    bad=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.001, begin=0, end=500)]"),
+    good=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.001, begin=0, end=500, by_epoch=False)]"),
+)
+def warm_up_too_long(context: RuleContext) -> Iterator[Fault]:
+    """A warm-up is longer than the training, or takes most of it.
+
+    The lr that the config asks for is never reached.
+
+    A warm-up of hundreds of epochs is most often one of iterations that lacks ``by_epoch=False``: schedulers count
+    epochs unless told otherwise. ``LinearLR`` without an ``end`` takes the whole training.
+    """
+    # One fault for each warm-up.
     for scheduler in context.schedulers:
         if not scheduler.is_warm_up or scheduler.family == "Constant" or not scheduler.acts:
             continue
@@ -41,14 +48,3 @@ def check(context: RuleContext) -> Iterator[Fault]:
             option=f"{scheduler.path}.end" if own else scheduler.path,
             severity="error" if end > length else "warning",
         )
-
-
-RULE = Rule(
-    code="LRD605",
-    name="warm-up-too-long",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.001, begin=0, end=500)]"),
-    good=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.001, begin=0, end=500, by_epoch=False)]"),
-)

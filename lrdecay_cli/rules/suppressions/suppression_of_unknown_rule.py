@@ -1,22 +1,29 @@
-"""A suppression names no rule, or one that there is not.
-
-It suppresses nothing: the rule is mis-spelt or from another version, or the comment is not written as it must be.
-
-A comment is ``# lrdecay: ignore[LRD301] reproduces a published run``, with commas between several rules. A rule is
-named by its code or its name, in full: a prefix such as ``LRD3`` would keep back what is yet to be found.
-"""
+"""Rule LRD904: suppression-of-unknown-rule."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.policy import option_of
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, option_of, rule
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for each suppression that names no rule, or one that is unknown."""
+@rule(
+    "LRD904",
+    "suppression-of-unknown-rule",
+    severity="warning",
+    bad=Example("# lrdecay: ignore[LRD399] reproduces a published run"),
+    good=Example("# an ordinary comment"),
+    scope="project",
+)
+def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
+    """A suppression names no rule, or one that there is not.
+
+    It suppresses nothing: the rule is mis-spelt or from another version, or the comment is not written as it must be.
+
+    A comment is ``# lrdecay: ignore[LRD301] reproduces a published run``, with commas between several rules. A rule is
+    named by its code or its name, in full: a prefix such as ``LRD3`` would keep back what is yet to be found.
+    """
+    # One fault for each suppression that names no rule, or one that is unknown.
     for one in context.word.suppressions:
         unknown = ", ".join(one.unknown)
         if one.meant:
@@ -33,15 +40,3 @@ def check(context: RuleContext) -> Iterator[Fault]:
                 option=option_of(one),
                 about=unknown,
             )
-
-
-RULE = Rule(
-    code="LRD904",
-    name="suppression-of-unknown-rule",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example("# lrdecay: ignore[LRD399] reproduces a published run"),
-    good=Example("# an ordinary comment"),
-    scope="project",
-)

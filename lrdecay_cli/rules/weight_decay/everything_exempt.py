@@ -1,19 +1,10 @@
-"""No weight is decayed although the config gives the optimizer a weight decay.
-
-The model trains without the regularisation that the config asks for, and nothing in the log says so.
-
-It happens when a constructor puts whatever it does not know into a group without weight decay, or when a custom key
-with ``decay_mult=0`` is part of every name (``e``, ``weight``). A whole module (backbone, neck, head) that is at 0
-while others are not is reported too, unless a custom key names it.
-"""
+"""Rule LRD407: everything-exempt."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
-from lrdecay_cli.rules.key_wording import key_option
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, key_option, rule
 
 _PLUGIN = """\
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -29,8 +20,30 @@ class KnownNames(DefaultOptimWrapperConstructor):
 """
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for the whole model, or one for each module of it that is at 0 unnamed."""
+@rule(
+    "LRD407",
+    "everything-exempt",
+    severity="error",
+    bad=Example(
+        "optim_wrapper = dict(constructor='KnownNames', paramwise_cfg=dict(_delete_=True, decayed=['stages.']))",
+        plugin=_PLUGIN,
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='KnownNames',\n"
+        "    paramwise_cfg=dict(_delete_=True, decayed=['backbone.', 'head.']))",
+        plugin=_PLUGIN,
+    ),
+)
+def everything_exempt(context: RuleContext) -> Iterator[Fault]:
+    """No weight is decayed although the config gives the optimizer a weight decay.
+
+    The model trains without the regularisation that the config asks for, and nothing in the log says so.
+
+    It happens when a constructor puts whatever it does not know into a group without weight decay, or when a custom key
+    with ``decay_mult=0`` is part of every name (``e``, ``weight``). A whole module (backbone, neck, head) that is at 0
+    while others are not is reported too, unless a custom key names it.
+    """
+    # One fault for the whole model, or one for each module of it that is at 0 unnamed.
     base = context.group_map.base_weight_decay
     # A weight has more than one dimension, and is of no kind that is usually exempt.
     weights = {
@@ -62,21 +75,3 @@ def check(context: RuleContext) -> Iterator[Fault]:
                 parameters=names,
                 severity="warning",
             )
-
-
-RULE = Rule(
-    code="LRD407",
-    name="everything-exempt",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example(
-        "optim_wrapper = dict(constructor='KnownNames', paramwise_cfg=dict(_delete_=True, decayed=['stages.']))",
-        plugin=_PLUGIN,
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='KnownNames',\n"
-        "    paramwise_cfg=dict(_delete_=True, decayed=['backbone.', 'head.']))",
-        plugin=_PLUGIN,
-    ),
-)

@@ -1,21 +1,11 @@
-"""A list of names exempt from weight decay holds one that can match nothing, or is compared with the wrong name.
-
-Whoever wrote the list believes that these parameters are not decayed, and they are.
-
-MMDetection's decay constructor compares ``pos_embed`` and ``cls_token`` with the full name of a parameter, which is
-``backbone.pos_embed``: its list can never match. The same is looked for in the lists that other constructors take in
-``paramwise_cfg`` (``no_decay_names``, ``skip_weight_decay``): each item should be the name of a parameter that ends
-up with weight decay 0.
-"""
+"""Rule LRD406: exemption-never-matches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY
-from lrdecay_cli.rules.context import PARAMWISE, RuleContext
-from lrdecay_cli.rules.exemptions import exemption_lists, vainly_exempt
-from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, exemption_lists, rule, vainly_exempt
 
 _PLUGIN = """\
 from mmpretrain.models import ConvNeXt
@@ -30,8 +20,29 @@ class ConvNeXtWithTokens(ConvNeXt):
 """
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for the fixed list of MMDetection's constructor, one for each item of a list in the options."""
+@rule(
+    "LRD406",
+    "exemption-never-matches",
+    severity="warning",
+    bad=Example(
+        "model = dict(backbone=dict(type='ConvNeXtWithTokens'))", plugin=_PLUGIN.format(name="cls_token", index="")
+    ),
+    good=Example(
+        "model = dict(backbone=dict(type='ConvNeXtWithTokens'))",
+        plugin=_PLUGIN.format(name="cls_bias", index=", 0, 0"),
+    ),
+)
+def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
+    """A list of names exempt from weight decay holds one that can match nothing, or is compared with the wrong name.
+
+    Whoever wrote the list believes that these parameters are not decayed, and they are.
+
+    MMDetection's decay constructor compares ``pos_embed`` and ``cls_token`` with the full name of a parameter, which is
+    ``backbone.pos_embed``: its list can never match. The same is looked for in the lists that other constructors take
+    in ``paramwise_cfg`` (``no_decay_names``, ``skip_weight_decay``): each item should be the name of a parameter that
+    ends up with weight decay 0.
+    """
+    # One fault for the fixed list of MMDetection's constructor, one for each item of a list in the options.
     for option, items in exemption_lists(context).items():
         if option:
             for item in items:
@@ -61,19 +72,3 @@ def _listed(context: RuleContext, option: str, item: str) -> Iterator[Fault]:
         yield Fault(
             f"{item!r} is in no parameter's name and exempts nothing", f"remove {item!r} from the list", option=option
         )
-
-
-RULE = Rule(
-    code="LRD406",
-    name="exemption-never-matches",
-    severity="warning",
-    check=check,
-    documentation=__doc__,
-    bad=Example(
-        "model = dict(backbone=dict(type='ConvNeXtWithTokens'))", plugin=_PLUGIN.format(name="cls_token", index="")
-    ),
-    good=Example(
-        "model = dict(backbone=dict(type='ConvNeXtWithTokens'))",
-        plugin=_PLUGIN.format(name="cls_bias", index=", 0, 0"),
-    ),
-)

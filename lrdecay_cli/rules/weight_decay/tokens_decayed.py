@@ -1,21 +1,10 @@
-"""Learnable tokens are decayed like weights.
-
-A token is an input of the model and no weight, so weight decay shrinks what the attention layers are given to read.
-
-Told by name: class, mask, register (``reg_token``, ``register_tokens``), distillation, storage and global tokens. Lists
-of exemptions tend to name ``cls_token`` and to forget the tokens that came later. Queries of a detector are left alone,
-for its authors decay them.
-
-Reported where the config exempts anything from weight decay, and for AdamW and its kin from a weight decay of 0.01 on.
-"""
+"""Rule LRD404: tokens-decayed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.exemptions import all_vainly_exempt, decayed_faults
-from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, all_vainly_exempt, decayed_faults, rule
 
 _REGISTERS = """\
 from mmpretrain.models import VisionTransformer
@@ -36,20 +25,10 @@ model = dict(
 """
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for all tokens, but for those that LRD406 and LRD508 tell."""
-    left_out = {*context.switched_off, *all_vainly_exempt(context)}
-    yield from decayed_faults(
-        context, ["token"], strong="warning", partial="warning", beside_others="warning", leave_out=left_out
-    )
-
-
-RULE = Rule(
-    code="LRD404",
-    name="tokens-decayed",
+@rule(
+    "LRD404",
+    "tokens-decayed",
     severity="warning",
-    check=check,
-    documentation=__doc__,
     bad=Example(
         f"{_MODEL}optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
         "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0,\n"
@@ -63,3 +42,20 @@ RULE = Rule(
         plugin=_REGISTERS,
     ),
 )
+def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
+    """Learnable tokens are decayed like weights.
+
+    A token is an input of the model and no weight, so weight decay shrinks what the attention layers are given to read.
+
+    Told by name: class, mask, register (``reg_token``, ``register_tokens``), distillation, storage and global tokens.
+    Lists of exemptions tend to name ``cls_token`` and to forget the tokens that came later. Queries of a detector are
+    left alone, for its authors decay them.
+
+    Reported where the config exempts anything from weight decay, and for AdamW and its kin from a weight decay of 0.01
+    on.
+    """
+    # One fault for all tokens, but for those that LRD406 and LRD508 tell.
+    left_out = {*context.switched_off, *all_vainly_exempt(context)}
+    yield from decayed_faults(
+        context, ["token"], strong="warning", partial="warning", beside_others="warning", leave_out=left_out
+    )

@@ -1,23 +1,30 @@
-"""A constructor hands out the optimizer's weight decay, and the config gives the optimizer none.
-
-Groups are left with a weight decay of ``None``, and the optimizer dies of it in its first step.
-
-MMDetection's decay constructor copies ``optimizer.weight_decay`` into each group; where that is not set there is
-nothing to copy. An optimizer's own default (AdamW has 0.01) does not step in.
-"""
+"""Rule LRD408: weight-decay-missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.interface import Example, Fault, Rule
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule
 
 OPTION = "optim_wrapper.optimizer.weight_decay"
 
 
-def check(context: RuleContext) -> Iterator[Fault]:
-    """One fault for all groups without a number."""
+@rule(
+    "LRD408",
+    "weight-decay-missing",
+    severity="error",
+    bad=Example("optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-4))"),
+    good=Example("optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-4, weight_decay=0.0))"),
+)
+def weight_decay_missing(context: RuleContext) -> Iterator[Fault]:
+    """A constructor hands out the optimizer's weight decay, and the config gives the optimizer none.
+
+    Groups are left with a weight decay of ``None``, and the optimizer dies of it in its first step.
+
+    MMDetection's decay constructor copies ``optimizer.weight_decay`` into each group; where that is not set there is
+    nothing to copy. An optimizer's own default (AdamW has 0.01) does not step in.
+    """
+    # One fault for all groups without a number.
     group_map = context.group_map
     optimizer = group_map.training.optim_wrapper.get("optimizer")
     given = optimizer.get("weight_decay") if isinstance(optimizer, dict) else None
@@ -31,14 +38,3 @@ def check(context: RuleContext) -> Iterator[Fault]:
         parameters=[parameter.name for group in empty for parameter in group.parameters],
         option=OPTION,
     )
-
-
-RULE = Rule(
-    code="LRD408",
-    name="weight-decay-missing",
-    severity="error",
-    check=check,
-    documentation=__doc__,
-    bad=Example("optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-4))"),
-    good=Example("optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-4, weight_decay=0.0))"),
-)

@@ -1,19 +1,25 @@
-"""What a rule is: one file that says what is wrong, why it matters, and how it looks wrong and right.
+"""What a rule is, and the decorator that registers one.
 
-A rule's file has its documentation as the module's docstring: the first line says what is found, the rest why it
-matters and what helps; ``lrdecay rule CODE`` prints it. To add one, write the file and name it in ``RULES``.
+A rule is a function with :func:`rule` above it. Its docstring is the page that ``lrdecay rule CODE`` prints: the first
+line says what is found, the paragraph behind it why that matters, the rest how it comes about and what helps.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from inspect import cleandoc
 from typing import Literal
 
 from lrdecay_cli.domain.finding import Severity
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules.context import RuleContext
+
+Scope = Literal["config", "project"]
+"""``project`` for a rule about what the project says, which looks at no config: it is run when the others have been,
+once for the comments of each config and once for the settings file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,9 @@ class Example:
     """What the config said beyond the base when its baseline was made."""
 
 
+Check = Callable[[RuleContext], Iterator[Fault]]
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One known mistake."""
@@ -61,18 +70,16 @@ class Rule:
     name: str
     """For people: ``scale-above-one``."""
     severity: Severity
-    check: Callable[[RuleContext], Iterator[Fault]]
+    check: Check
     documentation: str
-    """The docstring of the rule's module."""
+    """The docstring of ``check``."""
     bad: Example
     """The rule fires."""
     good: Example
     """The same config, repaired: the rule is silent."""
     yields_to: tuple[str, ...] = ()
     """Codes of rules that tell the cause of what this one finds: where one of them finds something, this is silent."""
-    scope: Literal["config", "project"] = "config"
-    """``project`` for a rule about what the project says, which looks at no config: it is run when the others have
-    been, once for the comments of each config and once for the settings file."""
+    scope: Scope = "config"
 
     @property
     def summary(self) -> str:
@@ -84,3 +91,50 @@ class Rule:
         """Why it matters: the first paragraph behind the summary, on one line, without marks of code."""
         _, _, body = cleandoc(self.documentation).partition("\n\n")
         return " ".join(body.partition("\n\n")[0].replace("``", "").split())
+
+
+_REGISTERED: dict[str, Rule] = {}
+
+
+def rule(
+    code: str,
+    name: str,
+    *,
+    severity: Severity,
+    bad: Example,
+    good: Example,
+    yields_to: tuple[str, ...] = (),
+    scope: Scope = "config",
+) -> Callable[[Check], Check]:
+    """Register the function below as the rule ``code``; the fields of :class:`Rule` say what is what.
+
+    Raises:
+        ValueError: another rule has this code or name.
+    """
+
+    def register(check: Check) -> Check:
+        for other in _REGISTERED.values():
+            if code == other.code or name == other.name:
+                raise ValueError(
+                    f"{code} {name} in {check.__module__}: {other.code} {other.name} is in {other.check.__module__}"
+                )
+        _REGISTERED[code] = Rule(code, name, severity, check, check.__doc__ or "", bad, good, yields_to, scope)
+        return check
+
+    return register
+
+
+def discover(package: str, root: str) -> tuple[Rule, ...]:
+    """Import every module in the folders of a package, and return the rules registered by then, by code.
+
+    Args:
+        package: its name.
+        root: its folder.
+    """
+    with os.scandir(root) as entries:
+        folders = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("__"))
+    for folder in folders:
+        for file in sorted(os.listdir(f"{root}/{folder}")):  # noqa: PTH208 - pathlib takes longer than the listing
+            if file.endswith(".py") and not file.startswith("__"):
+                import_module(f"{package}.{folder}.{file.removesuffix('.py')}")
+    return tuple(_REGISTERED[code] for code in sorted(_REGISTERED))

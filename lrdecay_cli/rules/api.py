@@ -1,0 +1,83 @@
+"""All that a rule needs: ``from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule``."""
+
+from lrdecay_cli.rules.backbone import Backbone, Held, out_of_order
+from lrdecay_cli.rules.context import OURS, PARAMWISE, RuleContext
+from lrdecay_cli.rules.covering_keys import keys_told
+from lrdecay_cli.rules.exemptions import all_vainly_exempt, decayed_faults, exemption_lists, vainly_exempt
+from lrdecay_cli.rules.key_wording import as_dict, key_option
+from lrdecay_cli.rules.map_facts import is_foreign
+from lrdecay_cli.rules.option_names import LAYER_DECAY, lost, meant, nearest, readers, same_here, unread, value_of
+from lrdecay_cli.rules.our_constructor import (
+    EXEMPTING,
+    USUAL_RATE,
+    exempt_in_ours,
+    in_its_place,
+    mmdet_serves,
+    without_the_bases,
+    written,
+)
+from lrdecay_cli.rules.plain_values import number
+from lrdecay_cli.rules.policy import option_of
+from lrdecay_cli.rules.registry import Example, Fault, rule
+from lrdecay_cli.rules.schedulers import (
+    WARMING,
+    Scheduler,
+    names,
+    scheduler_types,
+    schedulers_of,
+    trained,
+    training_length,
+    training_unit,
+)
+from lrdecay_cli.rules.wording import count, ids_told, integers, rate, span, verb
+
+__all__ = [
+    "EXEMPTING",
+    "LAYER_DECAY",
+    "OURS",
+    "PARAMWISE",
+    "USUAL_RATE",
+    "WARMING",
+    "Backbone",
+    "Example",
+    "Fault",
+    "Held",
+    "RuleContext",
+    "Scheduler",
+    "all_vainly_exempt",
+    "as_dict",
+    "count",
+    "decayed_faults",
+    "exempt_in_ours",
+    "exemption_lists",
+    "ids_told",
+    "in_its_place",
+    "integers",
+    "is_foreign",
+    "key_option",
+    "keys_told",
+    "lost",
+    "meant",
+    "mmdet_serves",
+    "names",
+    "nearest",
+    "number",
+    "option_of",
+    "out_of_order",
+    "rate",
+    "readers",
+    "rule",
+    "same_here",
+    "scheduler_types",
+    "schedulers_of",
+    "span",
+    "trained",
+    "training_length",
+    "training_unit",
+    "unread",
+    "vainly_exempt",
+    "value_of",
+    "verb",
+    "without_the_bases",
+    "written",
+]
