@@ -22,6 +22,7 @@ from lrdecay_cli.domain.group_map import (
     StandIn,
     Tool,
 )
+from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import (
     DEFAULT_CONSTRUCTOR,
     PLAIN_WRAPPER,
@@ -34,13 +35,11 @@ from lrdecay_cli.openmmlab.building import (
 )
 from lrdecay_cli.openmmlab.config_facts import modules_of, training_of
 from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, resolved_sha256
+from lrdecay_cli.openmmlab.config_values import number, plain, type_name
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor
 from lrdecay_cli.openmmlab.devices import check_device
 from lrdecay_cli.openmmlab.explaining import clearer_failure, explain_groups, layer_depth_of, seen_model
-from lrdecay_cli.openmmlab.failures.translate import READING, explained
-from lrdecay_cli.openmmlab.failures.upstream import upstream_faults_told
-from lrdecay_cli.openmmlab.lazy_imports.quiet import quiet_stack
-from lrdecay_cli.openmmlab.plain_values import number, plain, type_name
+from lrdecay_cli.openmmlab.failures.translate import READING, explained, upstream_faults_told
 from lrdecay_cli.openmmlab.reading import read_groups
 from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
 

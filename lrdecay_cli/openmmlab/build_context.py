@@ -1,4 +1,4 @@
-"""What surrounds the building of a model: no random numbers, no weights, no network, the right device.
+"""What surrounds the building of a model: no talk, no random numbers, no weights, no network, the right device.
 
 Only the structure of a model matters to its parameter groups. So nothing is initialised and nothing is read, and every
 patch is taken back when the model stands.
@@ -6,23 +6,23 @@ patch is taken back when the model stands.
 
 from __future__ import annotations
 
+import logging
 import socket
 import sys
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import Any
 
 import torch
+from mmengine.logging import MMLogger
 from torch import nn
 
 from lrdecay_cli.domain.group_map import StandIn
-from lrdecay_cli.openmmlab.failures.refusals import NotHereError
 from lrdecay_cli.openmmlab.lazy_imports.quick_imports import load_meta_kernels
-from lrdecay_cli.openmmlab.patching import patched, patched_functions
+from lrdecay_cli.openmmlab.patching import NotHereError, patched, patched_functions
 from lrdecay_cli.openmmlab.stubs.language_models import language_models_from_facts
-from lrdecay_cli.openmmlab.stubs.remote_files import no_remote_files
-from lrdecay_cli.openmmlab.stubs.teacher_configs import paths_from_repository_root
-from lrdecay_cli.openmmlab.stubs.weights import no_weights
+from lrdecay_cli.openmmlab.stubs.model_files import no_remote_files, no_weights, paths_from_repository_root
 
 
 @contextmanager
@@ -141,3 +141,31 @@ def _parameters_on_meta() -> Iterator[None]:
         # A module that kept the tensor it registered may have frozen that one afterwards.
         if original.requires_grad != as_registered:
             meta.requires_grad_(original.requires_grad)
+
+
+@contextmanager
+def quiet_stack(verbose: bool) -> Iterator[None]:
+    """Send whatever the stack prints to stderr; drop its warnings and log lines unless ``verbose``.
+
+    mmdet's constructor logs a line for each parameter, and mmengine's logger writes to the stdout it was made with.
+    """
+    logger = MMLogger.get_current_instance()
+    console = [handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler)]
+    streams = [handler.stream for handler in console]
+    level, disabled = logger.level, logging.root.manager.disable
+    with redirect_stdout(sys.stderr), warnings.catch_warnings():
+        if not verbose:
+            warnings.simplefilter("ignore")
+            # Other libraries have loggers of their own (transformers).
+            logging.disable(logging.CRITICAL)
+        for handler in console:
+            # Not by setStream, which flushes the old one: a test runner may have closed that.
+            handler.stream = sys.stderr
+        logger.setLevel(logging.INFO if verbose else logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(disabled)
+            logger.setLevel(level)
+            for handler, stream in zip(console, streams, strict=True):
+                handler.stream = stream

@@ -21,12 +21,11 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.files.mmcv1 import KEYS, as_mmengine, as_python
 from lrdecay_cli.openmmlab.build_context import constructing
+from lrdecay_cli.openmmlab.config_values import look_up, plain, type_name
 from lrdecay_cli.openmmlab.failures.translate import BUILDING, GROUPING, explained
 from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
 from lrdecay_cli.openmmlab.lazy_imports.quick_imports import spare_compiler
 from lrdecay_cli.openmmlab.option_reads import OptionReads
-from lrdecay_cli.openmmlab.plain_values import plain, type_name
-from lrdecay_cli.openmmlab.registered import look_up
 from lrdecay_cli.openmmlab.stubs.stub_on_demand import build_with_second_tries
 
 DEFAULT_CONSTRUCTOR = "DefaultOptimWrapperConstructor"

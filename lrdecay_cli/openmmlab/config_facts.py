@@ -19,8 +19,8 @@ from torch import nn
 from lrdecay_cli.domain.training import RUNNER_KEYS, Module, Training, Trait
 from lrdecay_cli.files.mmcv1 import KEYS as MMCV_KEYS
 from lrdecay_cli.files.mmcv1 import is_mmcv_style
+from lrdecay_cli.openmmlab.config_values import plain
 from lrdecay_cli.openmmlab.helper_variables import is_helper
-from lrdecay_cli.openmmlab.plain_values import plain
 from lrdecay_cli.openmmlab.schedulers.training_loops import loops_of
 
 NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)

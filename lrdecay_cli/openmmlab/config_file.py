@@ -15,8 +15,8 @@ from mmengine.config import Config, DictAction
 from lrdecay_cli.cache.recording import probed
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files.config_path import config_places, find_config
+from lrdecay_cli.openmmlab.config_values import plain
 from lrdecay_cli.openmmlab.failures.translate import LOADING, explained
-from lrdecay_cli.openmmlab.plain_values import plain
 
 
 def load_config(given: str, overrides: dict[str, Any]) -> Config:

@@ -16,7 +16,7 @@ from torch import nn
 
 from lrdecay_cli.decay import Backbone, ConstructorOptions, DecayError, Plan, TrainingParameter, plan_of_model
 from lrdecay_cli.openmmlab.config_facts import NORMS
-from lrdecay_cli.openmmlab.registered import look_up
+from lrdecay_cli.openmmlab.config_values import look_up
 
 # Root mean square norms, mmcv's layer norms over channels, the response norm of ConvNeXt V2: no class in common.
 _NORM_NAMES = re.compile(r"\w*Norm(?:\dd)?|GRN", re.ASCII)

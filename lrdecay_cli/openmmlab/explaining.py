@@ -13,10 +13,10 @@ from lrdecay_cli.decay import MMDET_FAMILIES, DecayOptions, TrainingParameter, f
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.openmmlab.config_values import type_name
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor, plan_for
 from lrdecay_cli.openmmlab.failures.refused_options import misplaced_options, refused_option
 from lrdecay_cli.openmmlab.failures.wrong_values import wrong_value
-from lrdecay_cli.openmmlab.plain_values import type_name
 
 _SHARED = "some parameters appear in more than one parameter group"
 

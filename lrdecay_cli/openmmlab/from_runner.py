@@ -16,9 +16,9 @@ from torch import nn
 
 from lrdecay_cli.domain.group_map import ConfigSource, GroupMap
 from lrdecay_cli.openmmlab.audit import group_map_of
+from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import BuiltOptimizer, build_optimizer, constructor_of, optimizers_of
 from lrdecay_cli.openmmlab.config_file import resolved_sha256
-from lrdecay_cli.openmmlab.lazy_imports.quiet import quiet_stack
 
 register_hook: Callable[[], Callable[[type], type]] = HOOKS.register_module
 

@@ -1,4 +1,4 @@
-"""Replacing attributes for a while, and putting back exactly what was there."""
+"""Replacing attributes for a while, putting back exactly what was there, and refusing what a replacement cannot do."""
 
 from __future__ import annotations
 
@@ -129,3 +129,19 @@ class _Finder(importlib.abc.MetaPathFinder):
 
         loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
+
+
+class NotHereError(RuntimeError):
+    """Something that is not on this machine and that lrdecay will not fetch. It passes through code of the stack.
+
+    Args:
+        message: what the model asks for, as a sentence without a full stop.
+        needs: its name, for a table of many configs.
+        remedy: what makes it available.
+    """
+
+    # All but the first have defaults: code of the stack may raise it anew with the message alone.
+    def __init__(self, message: str, needs: str = "", remedy: str = "") -> None:
+        super().__init__(message)
+        self.needs = needs
+        self.remedy = remedy

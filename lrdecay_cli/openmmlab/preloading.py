@@ -10,7 +10,7 @@ from contextlib import suppress
 import torch
 
 from lrdecay_cli.openmmlab import audit as _everything_of_ours  # noqa: F401
-from lrdecay_cli.openmmlab.lazy_imports.quiet import quiet_stack
+from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
 
 # The modules in which a package registers what configs name.

@@ -13,7 +13,7 @@ from torch import nn
 
 from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, Parameter, ParameterGroup, Totals
 from lrdecay_cli.domain.provenance import Provenance
-from lrdecay_cli.openmmlab.plain_values import number, plain
+from lrdecay_cli.openmmlab.config_values import number, plain
 
 # What the group map says elsewhere: in the group's own fields or by its parameters.
 _TOLD_ELSEWHERE = {"params", "param_names", "param_name", "group_name", "lr", "weight_decay", "lr_scale", "layer_id"}

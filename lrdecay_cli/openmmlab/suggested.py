@@ -13,10 +13,10 @@ from mmengine.config import Config
 from lrdecay_cli.domain.group_map import Constructor, GroupMap
 from lrdecay_cli.domain.suggestion import Proposal
 from lrdecay_cli.files.config_path import SEPARATOR, find_config
+from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import DEFAULT_CONSTRUCTOR
 from lrdecay_cli.openmmlab.config_file import load_config
-from lrdecay_cli.openmmlab.lazy_imports.quiet import quiet_stack
-from lrdecay_cli.openmmlab.plain_values import plain, type_name
+from lrdecay_cli.openmmlab.config_values import plain, type_name
 
 _LINE = 100
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lrdecay_cli.openmmlab.failures.constructor_names import meant_constructor
+from lrdecay_cli.openmmlab.failures.unknown_types import meant_constructor
 
 MMDET, MMPRETRAIN = "LearningRateDecayOptimizerConstructor", "LearningRateDecayOptimWrapperConstructor"
 

@@ -13,8 +13,8 @@ import pytest
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.audit import audit
-from lrdecay_cli.openmmlab.failures import needed_packages
-from lrdecay_cli.openmmlab.failures.needed_packages import needed_package
+from lrdecay_cli.openmmlab.failures import missing_packages as needed_packages
+from lrdecay_cli.openmmlab.failures.missing_packages import needed_package
 from lrdecay_cli.openmmlab.failures.translate import BUILDING, explained
 from tests.commands.running import SAMPLES
 
@@ -126,7 +126,7 @@ def run(script: str) -> list[str]:
 
 
 ANSWER = """
-from lrdecay_cli.openmmlab.failures import needed_packages
+from lrdecay_cli.openmmlab.failures import missing_packages as needed_packages
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.domain.errors import LrdecayError
 for config in {configs!r}:
@@ -218,7 +218,7 @@ def test_a_fault_of_the_package_is_told_from_one_of_the_user(tmp_path: Path) -> 
 
 def test_a_zoo_that_nobody_installed_is_the_users_own(tmp_path: Path) -> None:
     """A copy of a package's folder, of which no version is known that it could be broken as."""
-    from lrdecay_cli.openmmlab.failures.upstream import upstream_faults_told
+    from lrdecay_cli.openmmlab.failures.translate import upstream_faults_told
 
     config = tmp_path / "site-packages" / "copied_zoo" / ".mim" / "configs" / "a.py"
     config.parent.mkdir(parents=True)
@@ -229,7 +229,7 @@ def test_a_zoo_that_nobody_installed_is_the_users_own(tmp_path: Path) -> None:
 
 
 def test_a_machine_without_memory_is_not_upstreams_fault() -> None:
-    from lrdecay_cli.openmmlab.failures.upstream import upstream_faults_told
+    from lrdecay_cli.openmmlab.failures.translate import upstream_faults_told
 
     for cause in (
         MemoryError(),

@@ -15,7 +15,7 @@ import torch
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.build_context import constructing
-from lrdecay_cli.openmmlab.failures.refusals import NotHereError
+from lrdecay_cli.openmmlab.patching import NotHereError
 from tests.openmmlab.network import network_refused
 
 CONFIG = """

@@ -12,7 +12,7 @@ import torch
 from mmengine.config import ConfigDict
 from torch import nn
 
-from lrdecay_cli.openmmlab.plain_values import number, plain
+from lrdecay_cli.openmmlab.config_values import number, plain
 
 VALUES: dict[str, tuple[Any, Any]] = {
     "mappings": (ConfigDict(a=OrderedDict(b=1), c=UserDict({2: None})), {"a": {"b": 1}, "c": {"2": None}}),

@@ -9,7 +9,7 @@ from io import StringIO
 import pytest
 from mmengine.logging import MMLogger
 
-from lrdecay_cli.openmmlab.lazy_imports.quiet import quiet_stack
+from lrdecay_cli.openmmlab.build_context import quiet_stack
 
 
 @pytest.fixture

@@ -28,9 +28,16 @@ from lrdecay_cli.domain.group_map import (
 )
 from lrdecay_cli.domain.training import Training
 from lrdecay_cli.files.config_text import settings_of
-from lrdecay_cli.openmmlab.checkpoints.fitting_groups import misfit, names_by_position
 from lrdecay_cli.openmmlab.checkpoints.loading import load_checkpoint
-from lrdecay_cli.openmmlab.checkpoints.saved_groups import SavedGroup, Shape, base_of, saved_groups, saved_shapes
+from lrdecay_cli.openmmlab.checkpoints.saved_groups import (
+    SavedGroup,
+    Shape,
+    base_of,
+    misfit,
+    names_by_position,
+    saved_groups,
+    saved_shapes,
+)
 from lrdecay_cli.openmmlab.reading import read_group, uniquely_named
 
 UNKNOWN = "unknown"

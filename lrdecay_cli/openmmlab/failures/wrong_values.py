@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.openmmlab.plain_values import type_name
+from lrdecay_cli.openmmlab.config_values import type_name
 
 _OPTIMIZER = "optim_wrapper.optimizer"
 _PARAMWISE = "optim_wrapper.paramwise_cfg"

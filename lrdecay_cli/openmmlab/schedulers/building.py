@@ -15,10 +15,10 @@ from mmengine.runner import BaseLoop, Runner
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.schedule import RunLength
+from lrdecay_cli.openmmlab.config_values import look_up
 from lrdecay_cli.openmmlab.failures.translate import explained
 from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
 from lrdecay_cli.openmmlab.lazy_imports.quick_imports import spare_compiler
-from lrdecay_cli.openmmlab.registered import look_up
 from lrdecay_cli.openmmlab.schedulers.stand_in_optimizers import StandInOptimizer, stand_in_optimizers
 from lrdecay_cli.openmmlab.schedulers.training_plan import SCHEDULING, PlannedConfig, scheduler_configs
 

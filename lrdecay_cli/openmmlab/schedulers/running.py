@@ -18,9 +18,9 @@ from mmengine.optim.scheduler.param_scheduler import (
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.schedule import Run, RunLength, RunScheduler, Series, Track
+from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import training_scope
-from lrdecay_cli.openmmlab.lazy_imports.quiet import quiet_stack
-from lrdecay_cli.openmmlab.plain_values import plain, type_name
+from lrdecay_cli.openmmlab.config_values import plain, type_name
 from lrdecay_cli.openmmlab.schedulers.building import Built, build_schedulers
 from lrdecay_cli.openmmlab.schedulers.stand_in_optimizers import StandInOptimizer
 from lrdecay_cli.openmmlab.schedulers.stepping import Stepper, drive

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
-from lrdecay_cli.openmmlab.plain_values import number
+from lrdecay_cli.openmmlab.config_values import number
 
 
 class _Groups(torch.optim.Optimizer):  # type: ignore[misc]

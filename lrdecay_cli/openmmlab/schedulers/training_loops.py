@@ -12,8 +12,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, V
 
 from lrdecay_cli.domain.training import Loop
 from lrdecay_cli.openmmlab.building import training_scope
-from lrdecay_cli.openmmlab.plain_values import plain, type_name
-from lrdecay_cli.openmmlab.registered import look_up
+from lrdecay_cli.openmmlab.config_values import look_up, plain, type_name
 
 LOOP_KEYS = ("train_cfg", "val_cfg", "test_cfg")
 # Source: mmengine 0.10, Runner.build_train_loop, build_val_loop and build_test_loop.

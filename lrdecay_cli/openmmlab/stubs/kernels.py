@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lrdecay_cli.domain.group_map import StandIn
-from lrdecay_cli.openmmlab.failures.refusals import NotHereError
+from lrdecay_cli.openmmlab.patching import NotHereError
 
 # torchvision registers meta and autograd functions for these operators when it is imported, which fails unless they
 # have a schema. Names and argument lists: torchvision/csrc/ops/*.cpp (TORCH_LIBRARY_FRAGMENT).

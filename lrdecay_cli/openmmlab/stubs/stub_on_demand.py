@@ -1,9 +1,13 @@
-"""What a model asks for only sometimes: it is put in place when building fails for want of it, and told."""
+"""Stubs for what a model asks for only sometimes: put in place when building fails for want of it, and reported.
+
+Among them a process group of one process, for layers that ask for one when they are built (synchronised batch norm).
+"""
 
 from __future__ import annotations
 
 import sys
 import types
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,11 +16,11 @@ from typing import Any, TypeVar
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.patching import patched
 from lrdecay_cli.openmmlab.stubs.kernels import refusing_module
-from lrdecay_cli.openmmlab.stubs.process_group import lone_process_group
 from lrdecay_cli.text.printing import said_by
 
 _Built = TypeVar("_Built")
 
+_BACKEND = "lrdecay_alone"
 _DETR = "mmdet.models.layers.transformer"
 
 
@@ -63,6 +67,37 @@ def _filled(replacement: Any, *places: str) -> Iterator[None]:
 
 def _refusing(package: str) -> types.ModuleType:
     return refusing_module(package, f"install {package}")
+
+
+@contextmanager
+def lone_process_group() -> Iterator[None]:
+    """Initialise torch.distributed with this process alone, on a store in memory, and close it afterwards.
+
+    It has a backend of its own that can answer for rank and size and no more: gloo would resolve this machine's name
+    and open a port.
+    """
+    import torch.distributed as dist
+
+    class Alone(dist.ProcessGroup):  # type: ignore[misc]
+        def __init__(self, rank: int, size: int) -> None:
+            super().__init__(rank, size)
+
+        def getBackendName(self) -> str:  # noqa: N802 (torch asks for this name)
+            return _BACKEND
+
+    def create(_store: Any, rank: int, size: int, _timeout: Any) -> dist.ProcessGroup:
+        return Alone(rank, size)
+
+    if not hasattr(dist.Backend, _BACKEND.upper()):
+        # Devices are not named, of which it warns: older releases would make it the default backend of those.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dist.Backend.register_backend(_BACKEND, create)
+    dist.init_process_group(_BACKEND, store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
 
 
 SECOND_TRIES = (

@@ -1,4 +1,7 @@
-"""Models that load weights while they are built go on without them: no file is opened, nothing is unpickled."""
+"""Files that a model reads while it is built: weights, data on the network, another config.
+
+Models that load weights go on without them: no file is opened, nothing is unpickled.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.config import Config
+from mmengine.fileio import HTTPBackend
 from torch import nn
 
 from lrdecay_cli.cache.recording import probed
 from lrdecay_cli.domain.group_map import StandIn
-from lrdecay_cli.openmmlab.failures.refusals import NotHereError
-from lrdecay_cli.openmmlab.patching import copied, patched, patched_functions, patched_on_import
+from lrdecay_cli.openmmlab.patching import NotHereError, copied, patched, patched_functions, patched_on_import
 from lrdecay_cli.openmmlab.stubs.known_architectures import clip_shapes
 
 
@@ -79,3 +83,49 @@ def _fetched_before(repository: str) -> str:
         needs=repository,
         remedy="build the model once without lrdecay: what torch.hub fetched is used",
     )
+
+
+# Data that a model keeps for inference, and that has no say in its parameters.
+_HARMLESS = {"answer_list.json": "[]"}
+
+
+@contextmanager
+def no_remote_files(told: Callable[[StandIn], None]) -> Iterator[None]:
+    """Fetch nothing: a file that is known to have no say in the parameters is empty, any other is refused."""
+
+    def text(_backend: HTTPBackend, url: Any, *_args: Any, **_kwargs: Any) -> str:
+        name = str(url).rpartition("/")[2]
+        if name in _HARMLESS:
+            told(StandIn(name, "not fetched: answers are ranked at inference only"))
+            return _HARMLESS[name]
+        raise NotHereError(
+            f"the model reads {url}, and lrdecay downloads nothing", needs=name, remedy="fetch it and give its path"
+        )
+
+    def content(backend: HTTPBackend, url: Any, *_args: Any, **_kwargs: Any) -> bytes:
+        return text(backend, url).encode()
+
+    with patched(HTTPBackend, get=content, get_text=text, get_local_path=text):
+        yield
+
+
+@contextmanager
+def paths_from_repository_root(config_file: str | None) -> Iterator[None]:
+    """Let ``Config.fromfile`` find a relative path that is not below the working directory.
+
+    Authors write such paths (``configs/gfl/gfl_r101_fpn_ms-2x_coco.py``) relative to their repository's root, from
+    which they train. It is looked for from the folder of ``config_file`` upwards.
+    """
+    load: Callable[..., Config] = Config.fromfile
+
+    def fromfile(filename: str | Path, *args: Any, **kwargs: Any) -> Config:
+        path = Path(filename)
+        if config_file is not None and not path.is_absolute() and not path.exists():
+            candidates = [folder / path for folder in Path(config_file).absolute().parents]
+            for candidate in (path, *candidates):
+                probed(str(candidate))
+            path = next(filter(Path.is_file, candidates), path)
+        return load(str(path), *args, **kwargs)
+
+    with patched(Config, fromfile=staticmethod(fromfile)):
+        yield

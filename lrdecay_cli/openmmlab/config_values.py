@@ -1,11 +1,14 @@
-"""From whatever a config or a parameter group holds to values that JSON can hold, the same on every run."""
+"""What a config or a parameter group holds, as values that JSON can hold, and what its names are registered for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+
+if TYPE_CHECKING:
+    from mmengine.registry import Registry
 
 
 def plain(value: Any) -> Any:
@@ -44,3 +47,15 @@ def number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{value!r} is not a number")
     return float(value)
+
+
+def look_up(registry: Registry, name: str) -> Any:
+    """What is registered under ``name``, None if nothing is.
+
+    Source: mmengine 0.10.7, ``Registry.get``, which gives None for most names, and raises RuntimeError for those that
+    cannot even be the path of a module (``''``, ``'.AdamW'``).
+    """
+    try:
+        return registry.get(name)
+    except RuntimeError:
+        return None
