@@ -14,8 +14,7 @@ from lrdecay_cli.domain.group_map import GroupMap, Tool
 from lrdecay_cli.domain.settings import Assertion, Settings, StatedSuppression
 from lrdecay_cli.rules import Rule, RuleContext
 from lrdecay_cli.rules.policy import Baseline, Policy
-from lrdecay_cli.rules.project.assertion_fails import NUMBERS
-from lrdecay_cli.rules.project.assertion_matches_nothing import is_met
+from lrdecay_cli.rules.project.assertions import NUMBERS, is_met
 from lrdecay_cli.rules.running import findings_of
 
 _NO_SETTINGS = Settings()

@@ -1,0 +1,212 @@
+"""Tensors of the model and of the groups that do not match one to one."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+from lrdecay_cli.domain.group_map import GroupMap, Totals
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, is_foreign, rule, verb
+
+_TWO = """\
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class TwoGroups(DefaultOptimWrapperConstructor):
+    def add_params(self, params, module, **kwargs):
+        for part, mult in self.paramwise_cfg['parts'].items():
+            params.append(dict(params=getattr(module, part).parameters(), lr=self.base_lr * mult))
+"""
+
+
+@rule(
+    "LRD101",
+    "parameter-in-no-group",
+    severity="error",
+    bad=Example("optim_wrapper = dict(constructor='TwoGroups', paramwise_cfg=dict(parts=dict(backbone=0.1)))", _TWO),
+    good=Example(
+        "optim_wrapper = dict(constructor='TwoGroups', paramwise_cfg=dict(parts=dict(backbone=0.1, head=1.0)))",
+        _TWO,
+    ),
+)
+def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
+    """A trainable parameter is in no group, so the optimizer never changes it.
+
+    It keeps its first value for the whole run, while gradients are computed for it and nothing says so.
+
+    It happens with a constructor that makes groups from a list of names or modules and drops what it does not know.
+    Give what is left over a group of its own. What is not to be trained is frozen instead: with ``requires_grad=False``
+    or the module's own option, such as ``frozen_stages``.
+    """
+    # One fault for all parameters that are missing.
+    missing = context.group_map.missing
+    if not missing:
+        return
+    elements = sum(parameter.numel for parameter in missing)
+    trainable = elements + sum(p.numel for _, p in context.group_map.grouped() if p.requires_grad)
+    share = f" with {100 * elements / trainable:.2g}% of the trainable parameters" if trainable else ""
+    yield Fault(
+        f"{count(len(missing), 'trainable tensor')}{share} {verb(len(missing), 'is', 'are')} in no parameter group",
+        f"let {context.constructor_told} put {verb(len(missing), 'it', 'them')} into a group, or freeze what must"
+        " not train with requires_grad=False",
+        parameters=[parameter.name for parameter in missing],
+    )
+
+
+_HEAD_AGAIN = """\
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class HeadAgain(DefaultOptimWrapperConstructor):
+    def add_params(self, params, module, **kwargs):
+        again = list(module.head.parameters()) if self.paramwise_cfg['again'] else []
+        params.append(dict(params=[*module.parameters(), *again]))
+"""
+
+
+@rule(
+    "LRD102",
+    "parameter-held-twice",
+    severity="error",
+    bad=Example("optim_wrapper = dict(constructor='HeadAgain', paramwise_cfg=dict(again=True))", _HEAD_AGAIN),
+    good=Example("optim_wrapper = dict(constructor='HeadAgain', paramwise_cfg=dict(again=False))", _HEAD_AGAIN),
+)
+def parameter_held_twice(context: RuleContext) -> Iterator[Fault]:
+    """A tensor is held more than once, by several optimizers or twice in one group.
+
+    Every step updates it once for each time it is held: with twice the rate that was meant, and with two momenta that
+    do not know of each other.
+
+    PyTorch refuses a tensor in two groups of one optimizer, but only warns of one that stands twice in the same group,
+    and cannot know of a second optimizer. Give each optimizer the parameters of its own part of the model. A
+    constructor that goes through modules meets a shared one twice: ``bypass_duplicate=True`` makes mmengine's skip it.
+    """
+    # One fault for all tensors that are duplicates of their own name.
+    again = Counter(duplicate.name for duplicate in context.group_map.duplicates if duplicate.name == duplicate.of)
+    if not again:
+        return
+    most = max(again.values()) + 1
+    yield Fault(
+        f"{count(len(again), 'tensor')} {verb(len(again), 'is', 'are')} held"
+        f" {'twice' if most == 2 else f'up to {most} times'}, and updated as often in each step",
+        "give each parameter to one group of one optimizer",
+        parameters=again,
+    )
+
+
+_REMEDY = "export the map anew: lrdecay inspect CONFIG --format json"
+
+
+def _without_the_last_group(group_map: GroupMap) -> GroupMap:
+    return msgspec.structs.replace(group_map, groups=group_map.groups[:-1])
+
+
+@rule(
+    "LRD105", "totals-do-not-add-up", severity="error", bad=Example("", edit=_without_the_last_group), good=Example("")
+)
+def totals_do_not_add_up(context: RuleContext) -> Iterator[Fault]:
+    """The map does not account for every parameter of the model exactly once.
+
+    Such a map was edited or put together by hand: it says something else than what was built, and what is judged by it
+    may be wrong.
+
+    Export it anew with ``lrdecay inspect CONFIG --format json``.
+    """
+    # A fault each for names, sizes and totals that do not add up.
+    group_map = context.group_map
+    parameters = [entry.parameter for entry in context.entries.values() if not is_foreign(entry.parameter.name)]
+    accounted = {*(p.name for p in parameters), *(duplicate.name for duplicate in group_map.duplicates)}
+    registered = {
+        f"{path}.{name}" if path else name for path, module in group_map.modules.items() for name in module.parameters
+    }
+    # Of a checkpoint alone nothing tells the modules.
+    nowhere = registered - accounted
+    if nowhere:
+        yield Fault(
+            f"{count(len(nowhere), 'tensor')} of the model {verb(len(nowhere), 'is', 'are')} neither grouped,"
+            " frozen, missing nor a duplicate",
+            _REMEDY,
+            nowhere,
+        )
+    unknown = {name for name in accounted - registered if not is_foreign(name)} if registered else set()
+    if unknown:
+        yield Fault(f"no module of the model registers {count(len(unknown), 'tensor')} of the map", _REMEDY, unknown)
+    sizes = [p.name for p in parameters if math.prod(p.shape) != p.numel]
+    if sizes:
+        yield Fault(f"{count(len(sizes), 'shape')} and numel do not agree", _REMEDY, sizes)
+    wrong = list(_wrong_totals(group_map))
+    if wrong and not (nowhere or unknown or sizes):
+        yield Fault(f"totals do not add up: {', '.join(wrong)}", _REMEDY, option="model.totals")
+
+
+def _wrong_totals(group_map: GroupMap) -> Iterator[str]:
+    grouped = [parameter for _, parameter in group_map.grouped() if not is_foreign(parameter.name)]
+    outside = (group_map.frozen, group_map.missing)
+    counts = [len(grouped), *map(len, outside)]
+    sizes = [sum(p.numel for p in grouped), *(sum(p.numel for p in parameters) for parameters in outside)]
+    summed = Totals(
+        sum(counts),
+        sum(sizes),
+        counts[0],
+        sizes[0],
+        counts[1],
+        sizes[1],
+        counts[2],
+        sizes[2],
+        len(group_map.duplicates),
+    )
+    told = msgspec.structs.asdict(group_map.model.totals)
+    for key, value in msgspec.structs.asdict(summed).items():
+        if told[key] != value:
+            yield f"{key.replace('_', ' ')} says {told[key]:,}, there are {value:,}"
+
+
+_TEMPERATURE = """\
+from torch import nn
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class WithTemperature(DefaultOptimWrapperConstructor):
+    def add_params(self, params, module, **kwargs):
+        if self.paramwise_cfg['register']:
+            module.temperature = nn.Linear(1, 1)
+            params.append(dict(params=list(module.parameters())))
+        else:
+            params.append(dict(params=[*module.parameters(), *nn.Linear(1, 1).parameters()]))
+"""
+
+
+@rule(
+    "LRD106",
+    "tensor-not-of-the-model",
+    severity="warning",
+    bad=Example(
+        "optim_wrapper = dict(constructor='WithTemperature', paramwise_cfg=dict(register=False))", _TEMPERATURE
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='WithTemperature', paramwise_cfg=dict(register=True))", _TEMPERATURE
+    ),
+)
+def tensor_not_of_the_model(context: RuleContext) -> Iterator[Fault]:
+    """The optimizer holds a tensor that is not a parameter of the model.
+
+    It is trained, but it is not in the model's state dict, so no checkpoint has it: after a resume or in testing its
+    trained value is lost. Most often it is a copy, and the parameter that was meant does not train.
+
+    Register the module as a part of the model, and hand over the model's own parameters.
+    """
+    # One fault for all tensors that are not the model's.
+    foreign = [parameter for _, parameter in context.group_map.grouped() if is_foreign(parameter.name)]
+    if not foreign:
+        return
+    yield Fault(
+        f"{count(len(foreign), 'tensor')} in the optimizer {verb(len(foreign), 'is', 'are')} not the model's",
+        "hand over the parameters of the model itself; register other modules as a part of it",
+        parameters=[parameter.name for parameter in foreign],
+    )

@@ -1,0 +1,270 @@
+"""Parameters of the backbone whose names the constructor does not recognise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY, MMENGINE_DEFAULT
+from lrdecay_cli.decay import BACKBONE_PREFIX
+from lrdecay_cli.rules.api import (
+    OURS,
+    PARAMWISE,
+    Backbone,
+    Example,
+    Fault,
+    Held,
+    RuleContext,
+    count,
+    in_its_place,
+    rate,
+    rule,
+    span,
+    verb,
+)
+
+_NORM = re.compile(r"(?:^|[._])(?:norm|ln)\d*\.(?:weight|bias)$", re.ASCII)
+
+
+_DECAY = """\
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class BlockDecay(DefaultOptimWrapperConstructor):
+    def add_params(self, params, module, **kwargs):
+        groups = {}
+        for name, tensor in module.named_parameters():
+            layer = self.layer(name)
+            scale = self.paramwise_cfg['decay_rate'] ** (5 - layer)
+            group = dict(params=[], lr=self.base_lr * scale, lr_scale=scale, layer_id=layer)
+            groups.setdefault(layer, group)['params'].append(tensor)
+        params.extend(groups.values())
+
+    def layer(self, name):
+        parts = name.split('.')
+        if parts[0] != 'backbone' or parts[1].startswith('norm') and not self.paramwise_cfg['with_norms']:
+            return 5
+        return int(parts[1][4:] or parts[2]) + 1 if parts[1].startswith('norm') else int(parts[2]) + 1
+"""
+
+
+def _example(with_norms: bool) -> Example:
+    return Example(
+        "model = dict(backbone=dict(out_indices=(0, 1, 2, 3), gap_before_final_norm=False))\n"
+        f"optim_wrapper = dict(constructor='BlockDecay', paramwise_cfg=dict(with_norms={with_norms}))",
+        _DECAY,
+    )
+
+
+@rule(
+    "LRD201",
+    "backbone-at-head-rate",
+    severity="warning",
+    bad=Example("model = dict(backbone=dict(out_indices=(0, 1, 2, 3), gap_before_final_norm=False))"),
+    good=_example(with_norms=True),
+    yields_to=("LRD207", "LRD208", "LRD303", "LRD305"),
+)
+def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
+    """Parameters of the backbone train at the head's rate, while the rest of the backbone decays.
+
+    They are pretrained and meant to move slowly, but their names are none that the constructor knows, and what it does
+    not know it takes for the head: tokens, position embeddings, the norms behind the stages. They move up to a hundred
+    times faster than the layers around them.
+
+    MMDetection's constructor does so to ``backbone.norm0`` to ``norm3`` of ConvNeXt, mmpretrain's to register and mask
+    tokens. Only another constructor puts them with their stage. A single norm behind the last block is left alone:
+    everybody trains that one with the head.
+    """
+    # One fault for all parameters outside the blocks that are at the head's rate.
+    backbone = context.backbone
+    head = backbone.head_scale
+    blocks = [held for row in backbone.blocks.values() for held in row]
+    slow = [held for held in blocks if head is not None and held.scale < head and not backbone.at_head(held)]
+    # Where nothing says that layers decay, a slow part of the backbone may be meant.
+    if head is None or not slow or (context.decay_rate is None and len(slow) * 2 < len(backbone.held)):
+        return
+    fallen = [held for held in backbone.outside_blocks if backbone.at_head(held)]
+    behind = _behind_the_blocks(context)
+    fallen = [held for held in fallen if held.name not in behind or _is_norm(context, held)]
+    named = {_series(held) for held in fallen if not _is_final_norm(backbone, held, behind)}
+    fallen = [held for held in fallen if _series(held) in named]
+    if not fallen:
+        return
+    yield Fault(
+        f"{count(len(fallen), 'tensor')} of the backbone {verb(len(fallen), 'trains', 'train')} at the head's rate,"
+        f" lr scale {rate(head)}; its blocks have {span(held.scale for held in slow)}",
+        _remedy(context, fallen),
+        parameters=[held.name for held in fallen],
+        option=f"{PARAMWISE}.custom_keys" if context.constructor == MMENGINE_DEFAULT else "optim_wrapper.constructor",
+    )
+
+
+def _behind_the_blocks(context: RuleContext) -> set[str]:
+    """Names that the backbone registers behind its blocks; the norms, where a checkpoint does not tell the order."""
+    held = context.backbone.held
+    if not context.group_map.modules:
+        return {one.name for one in held if _is_norm(context, one)}
+    places = [place for place, one in enumerate(held) if one.block and one.block.series == context.backbone.main_series]
+    return {one.name for one in held[places[-1] + 1 :]}
+
+
+def _series(held: Held) -> str:
+    """What a norm shares with those of other stages; else its name."""
+    return held.block.series if held.block else held.name
+
+
+def _is_norm(context: RuleContext, held: Held) -> bool:
+    module = context.module(held.name)
+    return "norm" in module.traits if module else _NORM.search(held.name) is not None
+
+
+def _is_final_norm(backbone: Backbone, held: Held, behind: set[str]) -> bool:
+    """Whether it is a norm behind all blocks: one without a number, or with that of the last stage."""
+    if held.name not in behind:
+        return False
+    return held.block is None or len(backbone.blocks) == 0 or held.block.place[0] >= _stages(backbone)
+
+
+def _stages(backbone: Backbone) -> int:
+    """Number of the last stage; of a row without stages, where ``ln1`` means no stage, the lowest there can be."""
+    deepest = max(backbone.blocks)
+    return deepest[0] if len(deepest) > 1 else 0
+
+
+def _remedy(context: RuleContext, fallen: Sequence[Held]) -> str:
+    if context.constructor == MMENGINE_DEFAULT:
+        return "give their own custom keys the backbone's lr_mult too"
+    modules = list(dict.fromkeys(held.name.removeprefix(context.prefix).partition(".")[0] for held in fallen))
+    named = ", ".join(modules[:4]) + (", …" if len(modules) > 4 else "")
+    return f"{context.constructor_told} knows no layer for {named}; use {in_its_place(context)}"
+
+
+_WRAPPER = """\
+from mmengine.model import BaseModel
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+
+@MODELS.register_module()
+class Student(BaseModel):
+    def __init__(self, student):
+        super().__init__()
+        self.student = MODELS.build(student)
+
+    def forward(self, *args, **kwargs):
+        return self.student(*args, **kwargs)
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class StageDecay(DefaultOptimWrapperConstructor):
+    def add_params(self, params, module, **kwargs):
+        groups = {}
+        for name, tensor in module.named_parameters():
+            own = name.removeprefix(self.paramwise_cfg['prefix'])
+            parts = own.split('.')
+            layer = int(parts[1]) + 1 if own != name and parts[0] in ('stages', 'downsample_layers') else 5
+            scale = self.paramwise_cfg['decay_rate'] ** (5 - layer)
+            group = dict(params=[], lr=self.base_lr * scale, lr_scale=scale, layer_id=layer)
+            groups.setdefault(layer, group)['params'].append(tensor)
+        params.extend(groups.values())
+"""
+_WRAPPED = """\
+model = dict(_delete_=True, type='Student', student=dict(
+    type='ImageClassifier',
+    backbone=dict(type='ConvNeXt', arch=dict(depths=[1, 1, 3, 1], channels=[4, 8, 16, 32])),
+    head=dict(type='LinearClsHead', num_classes=2, in_channels=32)))
+optim_wrapper = dict(constructor='StageDecay', paramwise_cfg=dict(_delete_=True, decay_rate=0.7, prefix='{}'))
+"""
+
+
+@rule(
+    "LRD207",
+    "names-hidden-by-wrapper",
+    severity="error",
+    bad=Example(_WRAPPED.format("backbone."), _WRAPPER),
+    good=Example(_WRAPPED.format("student.backbone."), _WRAPPER),
+    yields_to=("LRD305",),
+)
+def names_hidden_by_wrapper(context: RuleContext) -> Iterator[Fault]:
+    """A wrapper stands before the backbone's names, so that the constructor does not see a backbone.
+
+    It looks for names that begin with ``backbone.`` (the dot included) and takes everything else for the head: the
+    whole backbone trains at the full rate, as if there were no decay.
+
+    It happens to a model inside another one (``student.backbone``), to a second ``.module``, and to detectors that call
+    theirs ``img_backbone``.
+    """
+    # One fault for the whole backbone.
+    if context.prefix == BACKBONE_PREFIX or not context.decay_reaches_no_block:
+        return
+    held = context.backbone.held
+    yield Fault(
+        f"all {count(len(held), 'tensor')} of the backbone train at the head's rate: their names begin with"
+        f" {context.prefix!r}, and {context.constructor_told} looks for {BACKBONE_PREFIX!r}",
+        f"use a constructor that can be told so, such as {OURS} with backbone={context.prefix.rstrip('.')!r}",
+        parameters=[one.name for one in held],
+        option="optim_wrapper.constructor",
+    )
+
+
+_PLAIN_CONVNEXT = """\
+from mmengine.registry import MODELS
+from mmpretrain.models import ConvNeXt
+
+@MODELS.register_module()
+class PlainConvNeXt(ConvNeXt):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.blocks = self._modules.pop('stages')
+        self.stem = self._modules.pop('downsample_layers')
+"""
+
+
+@rule(
+    "LRD208",
+    "backbone-not-served",
+    severity="error",
+    bad=Example("model = dict(backbone=dict(type='PlainConvNeXt'))", _PLAIN_CONVNEXT),
+    good=Example("model = dict(backbone=dict(type='ConvNeXt'))", _PLAIN_CONVNEXT),
+    yields_to=("LRD305",),
+)
+def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
+    """The constructor does not know the names of this backbone's blocks, so that none of them decays.
+
+    All of them train at the head's rate, whatever the decay rate says: pretrained features are lost early, and nothing
+    warns.
+
+    MMDetection's constructor serves every class with ``ConvNeXt`` in its name, whatever its parameters are called, and
+    knows four stages; mmpretrain's asks the backbone, and HiViT's answer looks for ``layers`` where it has ``blocks``.
+    """
+    # One fault for all blocks, where they train with the head or cannot be told apart.
+    if context.constructor == MMDET_LAYER_DECAY and len(context.depths) == 1 and context.depths[0] > 1:
+        yield _all_alike(context)
+    if context.prefix != BACKBONE_PREFIX or not context.decay_reaches_no_block:
+        return
+    backbone = context.backbone
+    held = [one for row in backbone.blocks.values() for one in row] or backbone.held
+    kind = context.group_map.model.backbone or "backbone"
+    named = (
+        f" are called {backbone.block_name(next(iter(backbone.blocks)))} and the like, and" if backbone.blocks else ""
+    )
+    blocks = f"the {count(len(backbone.blocks), 'block')} of this {kind}" if backbone.blocks else f"this {kind}"
+    yield Fault(
+        f"{blocks}{named} train at the head's rate, lr scale {rate(backbone.head_scale or 1)}:"
+        f" {context.constructor_told} knows no layers of such names",
+        f"use a constructor that knows them, such as {OURS}",
+        parameters=[one.name for one in held],
+        option="optim_wrapper.constructor",
+    )
+
+
+def _all_alike(context: RuleContext) -> Fault:
+    held = [one for row in context.backbone.blocks.values() for one in row]
+    kind = context.group_map.model.backbone or "backbone"
+    return Fault(
+        f"all {context.depths[0]} blocks of this {kind} have lr scale {span(one.scale for one in held)}: it has one"
+        f" stage, and {context.constructor_told} gives the first stage one layer id",
+        f"use a constructor that decays a single stage by its blocks, such as {OURS}",
+        parameters=[one.name for one in held],
+        option="optim_wrapper.constructor",
+        severity="warning",
+    )

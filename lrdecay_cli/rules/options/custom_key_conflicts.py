@@ -1,0 +1,292 @@
+"""Custom keys that override each other or an option."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lrdecay_cli.constructors.custom_keys import KeyMatches
+from lrdecay_cli.constructors.facts import MMPRETRAIN_LAYER_DECAY
+from lrdecay_cli.constructors.multipliers import Multiplier
+from lrdecay_cli.rules.api import (
+    EXEMPTING,
+    Example,
+    Fault,
+    RuleContext,
+    as_dict,
+    count,
+    exempt_in_ours,
+    key_option,
+    keys_told,
+    nearest,
+    rule,
+    verb,
+)
+from lrdecay_cli.rules.options.custom_keys import known_settings
+
+
+@rule(
+    "LRD506",
+    "custom-key-shadowed",
+    severity="warning",
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True,\n"
+        "        custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0.0)}))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys={\n"
+        "        'backbone': dict(lr_mult=0.1),\n"
+        "        'backbone.norm': dict(lr_mult=0.1, decay_mult=0.0),\n"
+        "        '.norm.weight': dict(lr_mult=0.1, decay_mult=0.0),\n"
+        "        '.norm.bias': dict(lr_mult=0.1, decay_mult=0.0)}))"
+    ),
+)
+def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
+    """A custom key loses parameters to a longer one, and with them its settings.
+
+    Of all keys in a name the longest one counts, alone: settings of the others are dropped and not merged.
+
+    ``custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0)}`` decays the backbone's norms, for
+    ``backbone`` is longer. The other way round, ``'backbone.norm': dict(decay_mult=0)`` takes its norms out of
+    ``backbone`` and trains them at the full rate. Keys of equal length go by alphabet. A longer key that reaches fewer
+    parameters and sets the same fields is meant to win, and that is not reported.
+    """
+    # One fault for each key and each longer one that takes settings from it.
+    for key, matches in context.custom_keys.items():
+        told = False
+        for winner, names in _by_winner(matches).items():
+            dropped = _dropped(context, matches, context.custom_keys[winner])
+            if dropped:
+                told = True
+                yield _shadowed_fault(context, matches, winner, names, dropped)
+        known = known_settings(context, key)
+        if matches.loses and not matches.wins and not told and known.issuperset(matches.settings):
+            yield Fault(
+                f"custom key {key!r} never counts: longer keys take all {count(len(matches.loses), 'tensor')} "
+                "that it reaches",
+                f"remove {key!r}",
+                parameters=matches.loses,
+                option=key_option(key),
+                severity="info",
+            )
+
+
+def losing(context: RuleContext, setting: str) -> set[str]:
+    """Parameters for which some key's ``setting`` (``decay_mult``) is dropped for a longer key."""
+    return {
+        name
+        for matches in context.custom_keys.values()
+        for winner, names in _by_winner(matches).items()
+        if setting in _dropped(context, matches, context.custom_keys[winner])
+        for name in names
+    }
+
+
+def _by_winner(matches: KeyMatches) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, winner in matches.loses.items():
+        found.setdefault(winner, []).append(name)
+    return found
+
+
+def _shadowed_fault(
+    context: RuleContext, matches: KeyMatches, winner: str, names: list[str], dropped: Mapping[str, Any]
+) -> Fault:
+    share = "all" if not matches.wins and len(names) == len(matches.loses) else f"{len(names):,} of"
+    settings = ", ".join(f"{setting}={value!r}" for setting, value in dropped.items())
+    length = "longer" if len(winner) > len(matches.key) else "earlier"
+    return Fault(
+        f"custom key {matches.key!r} loses {share} its {count(len(matches.wins) + len(matches.loses), 'tensor')} "
+        f"to the {length} {winner!r}, and with them {settings}",
+        _remedy(context, matches.key, winner, names, dropped),
+        parameters=names,
+        option=key_option(matches.key),
+    )
+
+
+def _dropped(context: RuleContext, loser: KeyMatches, winner: KeyMatches) -> dict[str, Any]:
+    """Settings of the loser that the winner neither has nor overrides on purpose."""
+    refines = {*winner.wins, *winner.loses} <= {*loser.wins, *loser.loses}
+    dropped = {}
+    known = known_settings(context, loser.key)
+    for setting, value in loser.settings.items():
+        multiplier = setting in ("lr_mult", "decay_mult")
+        if winner.settings.get(setting, 1 if multiplier else None) == value:
+            continue
+        if (setting in winner.settings and refines) or setting not in known:
+            continue
+        if setting == "decay_mult" and not context.group_map.base_weight_decay:
+            continue
+        if setting == "lr_mult" and context.constructor == MMPRETRAIN_LAYER_DECAY:
+            continue
+        dropped[setting] = value
+    return dropped
+
+
+def _remedy(context: RuleContext, key: str, winner: str, names: list[str], dropped: Mapping[str, Any]) -> str:
+    settings = {**_meant_settings(context, winner), **dropped}
+    if {*names} == {*context.custom_keys[winner].wins}:
+        return f"write {winner!r}: {as_dict(settings)}"
+    joined = f"{winner.rstrip('.')}.{key.lstrip('.')}"
+    if all(joined in name for name in names):
+        remedy = f"add {joined!r}: {as_dict(settings)}"
+    else:
+        remedy = keys_told(
+            names, context.trained, winner, settings, else_do=_for_many(context, winner, names, settings, dropped)
+        )
+    matches = context.custom_keys[key]
+    # A key that has nothing left would be told next.
+    left = {*matches.wins, *matches.loses} - {*names}
+    return remedy if left else remedy.replace("add ", f"replace {key!r} by ", 1)
+
+
+def _for_many(
+    context: RuleContext, winner: str, names: list[str], settings: Mapping[str, Any], dropped: Mapping[str, Any]
+) -> str:
+    if dict(dropped) == {"decay_mult": 0} and exempt_in_ours(context, names):
+        return EXEMPTING
+    return f"write {winner!r}: {as_dict(settings)}, for all that it reaches"
+
+
+def _meant_settings(context: RuleContext, key: str) -> dict[str, Any]:
+    """What a key sets, with names that are misspelt put right and what nobody knows left out."""
+    known = known_settings(context, key)
+    meant = {name: name if name in known else nearest(name, known) for name in context.custom_keys[key].settings}
+    return {
+        right: value
+        for name, value in context.custom_keys[key].settings.items()
+        if (right := meant[name]) and (right == name or right not in meant)
+    }
+
+
+_FIELDS = {"lr": "lr_mult", "weight_decay": "decay_mult"}
+
+
+@rule(
+    "LRD508",
+    "custom-key-overrides-option",
+    severity="warning",
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys={'backbone': dict(lr_mult=0.1)}))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys={'head': dict(lr_mult=10.0)}))"
+    ),
+)
+def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
+    """A custom key takes parameters away from an option such as ``norm_decay_mult``.
+
+    The option does not count for whatever a custom key reaches, even where the key only sets the lr.
+
+    ``norm_decay_mult=0`` beside ``custom_keys={'backbone': dict(lr_mult=0.1)}`` decays every norm of the backbone: the
+    key is asked first, and one that sets no ``decay_mult`` counts as 1. A key that is meant for just these parameters,
+    and sets the field itself, is left alone.
+    """
+    # One fault for each key and option, but for what is one key's loss to another: that is LRD506's.
+    multipliers = context.multipliers
+    # Of the weight decay's options the first that fits counts, of the lr's the last.
+    decays = [one for one in multipliers if one.target == "weight_decay"]
+    lrs = [one for one in reversed(multipliers) if one.target == "lr"]
+    for key, matches in context.custom_keys.items():
+        for alternatives in (decays, lrs):
+            told: set[str] = losing(context, _FIELDS[alternatives[0].target]) if alternatives else set()
+            for multiplier in alternatives:
+                names = [name for name in matches.switches_off.get(multiplier.option, ()) if name not in told]
+                told.update(names)
+                value, own = context.options[multiplier.option], _own(matches.settings, multiplier)
+                meant = len(names) == len(matches.wins) and _FIELDS[multiplier.target] in matches.settings
+                if names and own is not None and own != value != 1 and not meant and _counts(context, multiplier):
+                    yield _overriding_fault(context, key, multiplier, names)
+
+
+def _own(settings: Any, multiplier: Multiplier) -> Any:
+    """The key's own multiplier; None where it sets the value itself."""
+    return None if multiplier.target in settings else settings.get(_FIELDS[multiplier.target], 1)
+
+
+def _counts(context: RuleContext, multiplier: Multiplier) -> bool:
+    return multiplier.target == "lr" or bool(context.group_map.base_weight_decay)
+
+
+def _overriding_fault(context: RuleContext, key: str, multiplier: Multiplier, names: list[str]) -> Fault:
+    value, settings = context.options[multiplier.option], context.custom_keys[key].settings
+    what = "decayed" if multiplier.target == "weight_decay" else "trained"
+    amount = (
+        f"{context.weight_decays.get(names[0], 0):g}"
+        if multiplier.target == "weight_decay"
+        else f"{_FIELDS['lr']} {_own(settings, multiplier)}"
+    )
+    return Fault(
+        f"{count(len(names), 'tensor')} {verb(len(names), 'goes', 'go')} by custom key {key!r} and not by "
+        f"{multiplier.option}={value!r}: {what} at {amount}",
+        keys_told(
+            names,
+            context.trained,
+            key,
+            {**settings, _FIELDS[multiplier.target]: value},
+            else_do=EXEMPTING if multiplier.target == "weight_decay" and exempt_in_ours(context, names) else "",
+        ),
+        parameters=names,
+        option=key_option(key),
+        severity=None if multiplier.target == "weight_decay" else "info",
+    )
+
+
+_PLUGIN = """\
+from mmpretrain.models import LinearClsHead
+from mmpretrain.registry import MODELS
+from torch import nn
+
+@MODELS.register_module(force=True)
+class Tied(LinearClsHead):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.proj = nn.Linear(4, 4)
+        self.tied = nn.Linear(4, 4)
+        self.tied.weight = self.proj.weight
+"""
+
+
+@rule(
+    "LRD511",
+    "shared-parameter-by-other-key",
+    severity="warning",
+    bad=Example(
+        "model = dict(head=dict(type='Tied'))\n"
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict(_delete_=True,\n"
+        "    bypass_duplicate=True, custom_keys={'head.tied.weight': dict(lr_mult=0.1)}))",
+        plugin=_PLUGIN,
+    ),
+    good=Example(
+        "model = dict(head=dict(type='Tied'))\n"
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict(_delete_=True,\n"
+        "    bypass_duplicate=True, custom_keys={'head.proj.weight': dict(lr_mult=0.1)}))",
+        plugin=_PLUGIN,
+    ),
+)
+def shared_parameter_by_other_key(context: RuleContext) -> Iterator[Fault]:
+    """A custom key is in the second name of a shared tensor alone, and the tensor goes by its first.
+
+    Shared tensors are met once, so the key that seems to be theirs never counts for them.
+
+    With ``bypass_duplicate=True`` mmengine skips whatever it met before under another name (a head that shares its
+    convolutions across levels, tied embeddings). The lr and weight decay are those of the first name in the model's
+    order.
+    """
+    # One fault for each key.
+    first = {duplicate.name: duplicate.of for duplicate in context.group_map.duplicates}
+    for key, matches in context.custom_keys.items():
+        reached = {*matches.wins, *matches.loses, *matches.frozen}
+        missed = [name for name in matches.duplicates if first.get(name, name) not in reached]
+        if missed:
+            yield Fault(
+                f"custom key {key!r} does not count for {missed[0]!r}: the tensor goes by its first name "
+                f"{first[missed[0]]!r}" + (f", as do {len(missed) - 1:,} more" if len(missed) > 1 else ""),
+                f"name it as {first[missed[0]]!r}",
+                parameters=missed,
+                option=key_option(key),
+            )

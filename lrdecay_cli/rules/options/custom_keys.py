@@ -1,0 +1,254 @@
+"""Custom keys that match nothing or too much, and settings of theirs that are misspelt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+
+from lrdecay_cli.constructors.custom_keys import KeyMatches
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, key_option, keys_told, nearest, rule
+
+MULTIPLIERS = ("lr_mult", "decay_mult")
+TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
+"""What a group may have where all groups go by the key, so that none shows what the optimizer knows."""
+
+
+@rule(
+    "LRD504",
+    "custom-setting-misspelt",
+    severity="error",
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(norm=dict(decay_multi=0.0))))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(norm=dict(decay_mult=0.0))))"
+    ),
+)
+def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
+    """A custom key sets something that is neither a multiplier nor an option of the optimizer.
+
+    It ends up as a field of the parameter group that nobody looks at, and the parameters keep what they had.
+
+    A custom key may set ``lr_mult``, ``decay_mult`` and whatever the optimizer takes for a group (``betas``,
+    ``momentum``). The official ViTPose-B config writes ``decay_multi`` and so decays what it means to exempt.
+    """
+    # One fault for each setting of each key.
+    for key, matches in context.custom_keys.items():
+        known = known_settings(context, key)
+        for setting, value in matches.settings.items():
+            if setting in known:
+                continue
+            name = nearest(setting, known)
+            yield Fault(
+                f"custom key {key!r} sets {setting}={value!r}, which {context.group_map.optimizer.type} does not know",
+                f"did you mean {name}={value!r}?" if name else f"remove {setting}, or set lr_mult or decay_mult",
+                parameters=matches.wins,
+                option=key_option(key, setting),
+                severity=None if name else "warning",
+            )
+
+
+def known_settings(context: RuleContext, key: str) -> set[str]:
+    """What a custom key may set, as far as the map shows."""
+    return {*MULTIPLIERS, "lr", "weight_decay", *_optimizer_options(context, key)}
+
+
+def _optimizer_options(context: RuleContext, key: str) -> Iterator[str]:
+    """Options that groups have which the key did not make, or that the config gives to the optimizer."""
+    yield from context.group_map.optimizer.options
+    own = {*context.custom_keys[key].wins}
+    others = [
+        group for group in context.group_map.groups if own.isdisjoint(parameter.name for parameter in group.parameters)
+    ]
+    common = set.intersection(*({*group.options} for group in others)) if others else set()
+    yield from common or TORCH_OPTIONS
+
+
+_PATTERN = re.compile(r"[*^$\\|?+]|\[.*\]")
+_HINT = ": it is searched for as it stands, and is no glob and no regular expression"
+
+
+@rule(
+    "LRD505",
+    "custom-key-matches-nothing",
+    severity="warning",
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys={'.backbone': dict(lr_mult=0.1)}))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys={'backbone': dict(lr_mult=0.1)}))"
+    ),
+)
+def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
+    """A custom key is in no parameter's name.
+
+    What it asks for never happens: a backbone that should train at a tenth of the rate trains at the full one.
+
+    A key is plain text that must be part of a parameter's name: no glob, no regular expression. Names begin without a
+    dot, so that ``.backbone`` finds nothing. A key that only exempts from weight decay and is like nothing in the model
+    is an info, for configs name what some of a family's models have; where a base config has it, it is not reported.
+    """
+    # One fault for each key.
+    inherited = {*context.group_map.training.inherited}
+    for key, matches in context.custom_keys.items():
+        if not matches.matches_nothing:
+            continue
+        better, globbed = _better(context, key), _globbed(context, key)
+        harmless = not (better or globbed) and matches.settings.get("decay_mult") == 0
+        # A base names what only some of its models have.
+        elsewhere = not (better or globbed) and f"custom_keys.{key}" in inherited
+        if harmless and elsewhere:
+            continue
+        if globbed:
+            remedy = keys_told(globbed, context.entries, "", matches.settings)
+        elif better:
+            remedy = f"did you mean {better!r}?"
+        else:
+            remedy = "remove it, or give a part of a parameter's name: lrdecay inspect --by parameter lists them"
+        wrong = (better or globbed) and _changes_lr(matches.settings)
+        yield Fault(
+            f"custom key {key!r} is part of no parameter's name{_HINT if _PATTERN.search(key) else ''}",
+            remedy,
+            option=key_option(key),
+            severity="info" if harmless or elsewhere else "error" if wrong else None,
+        )
+
+
+def _changes_lr(settings: object) -> bool:
+    return isinstance(settings, dict) and settings.get("lr_mult", 1) != 1
+
+
+def _globbed(context: RuleContext, key: str) -> list[str]:
+    """The names that the key would reach as a glob, if it has a ``*`` between other things."""
+    inner = key.strip("*.")
+    if "*" not in inner:
+        return []
+    return [name for name in context.entries if fnmatchcase(f".{name}.", f"*.{inner.replace('.*.', '.*')}*")]
+
+
+def _better(context: RuleContext, key: str) -> str | None:
+    """The part of a name that was meant."""
+    for plain in (key.strip("."), re.sub(r"\.?\*+|[\^$\\]|\.\*", "", key).strip("."), key.replace("/", ".")):
+        if plain and plain != key and any(plain in name for name in context.entries):
+            return plain
+    modules = {
+        path
+        for name in context.entries
+        for parts in [name.split(".")]
+        for path in _paths(parts)
+        if len(path) <= len(key) + 8
+    }
+    return nearest(key, sorted(modules))
+
+
+def _paths(parts: list[str]) -> Iterator[str]:
+    for start in range(min(len(parts), 3)):
+        for end in range(start + 1, min(len(parts), start + 4) + 1):
+            yield ".".join(parts[start:end])
+    yield parts[-1]
+
+
+_PLUGIN = """\
+from mmpretrain.models import LinearClsHead
+from mmpretrain.registry import MODELS
+from torch import nn
+
+@MODELS.register_module(force=True)
+class Distilling(LinearClsHead):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.to_backbone = nn.Linear(4, 4)
+"""
+
+
+@rule(
+    "LRD507",
+    "custom-key-in-several-modules",
+    severity="warning",
+    bad=Example(
+        "model = dict(head=dict(type='Distilling'))\n"
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys={'backbone': dict(lr_mult=0.1)}))",
+        plugin=_PLUGIN,
+    ),
+    good=Example(
+        "model = dict(head=dict(type='Distilling'))\n"
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, custom_keys={'backbone.': dict(lr_mult=0.1)}))",
+        plugin=_PLUGIN.replace("to_backbone", "to_teacher"),
+    ),
+)
+def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
+    """A custom key that names one module of the model is part of names in others too.
+
+    Parameters that nobody thought of get the key's lr or weight decay.
+
+    Keys are substrings: ``neck`` is in ``backbone.layer1.bottleneck``, ``head`` in ``roi_head`` and ``bn`` in
+    ``subnet``. A dot behind the key (``neck.``) or a longer piece of the name tells them apart. Keys that mean a kind
+    of parameter everywhere (``norm``, ``pos_embed``) are left alone.
+    """
+    # One fault for each key.
+    # A model inside another one is what the constructor sees.
+    own = "module." if all(name.startswith("module.") for name in context.entries) else ""
+    top = {name.removeprefix(own).partition(".")[0] for name in context.entries}
+    for key, matches in context.custom_keys.items():
+        if all(value == 1 for value in matches.settings.values()):
+            continue
+        named = key.strip(".").partition(".")[0]
+        if named in top:
+            astray = [name for name in matches.wins if name.removeprefix(own).partition(".")[0] != named]
+            right = f"in {named}"
+        else:
+            astray, right = _inside_words(context, matches), "as a word"
+        if not astray or len(astray) == len(matches.wins):
+            continue
+        yield Fault(
+            f"custom key {key!r} reaches {count(len(matches.wins) - len(astray), 'tensor')} {right}, "
+            f"and {len(astray):,} more such as {astray[0]!r}",
+            _remedy(key, matches, astray, context.entries),
+            parameters=astray,
+            option=key_option(key),
+        )
+
+
+def _inside_words(context: RuleContext, matches: KeyMatches) -> list[str]:
+    """Parameters with the key in the middle of a word, where it is a word of its own elsewhere."""
+    inside = [name for name in matches.wins if not _is_word(matches.key, name)]
+    kinds = {context.kinds.get(name) for name in matches.wins}
+    return [] if len(kinds) == 1 and None not in kinds else inside
+
+
+def _is_word(key: str, name: str) -> bool:
+    """Whether the key stands somewhere in the name with no letter before or behind it."""
+    start = name.find(key)
+    while start >= 0:
+        before, behind = name[:start][-1:], name[start + len(key) :][:1]
+        if not (before.isalpha() and key[:1].isalpha()) and not (behind.isalpha() and key[-1:].isalpha()):
+            return True
+        start = name.find(key, start + 1)
+    return False
+
+
+def _remedy(key: str, matches: KeyMatches, astray: list[str], model: Iterable[str]) -> str:
+    right = [name for name in matches.wins if name not in {*astray}]
+    for longer in (f"{key}.", f".{key}.", f".{key}"):
+        if all(longer in name for name in right) and not any(longer in name for name in astray):
+            return f"write {longer!r}"
+    # What is astray has the key as a word too: only a longer key can take it away again.
+    common = _common(astray, key)
+    return f"add {common!r}: dict(lr_mult=1.0)" if common else keys_told(astray, model, key, {"lr_mult": 1.0})
+
+
+def _common(names: list[str], key: str) -> str:
+    """The shortest path that all names share and that is longer than the key; empty if there is none."""
+    parts = names[0].split(".")
+    for end in range(1, len(parts)):
+        path = ".".join(parts[:end])
+        if len(path) > len(key) and all(name.startswith(f"{path}.") for name in names):
+            return path
+    return ""

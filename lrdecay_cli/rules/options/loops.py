@@ -1,0 +1,88 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from lrdecay_cli.domain.training import Loop
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, nearest, rule
+
+LENGTHS = {"max_epochs": "by_epoch=True", "max_iters": "by_epoch=False"}
+"""How long the training is, and what chooses the loop that counts so."""
+CLASSES = ("EpochBasedTrainLoop", "IterBasedTrainLoop", "ValLoop", "TestLoop", "mmdet.TeacherStudentValLoop")
+"""What may be meant by a class that is not registered, in any scope. Source: mmengine 0.10 and mmdet 3.3."""
+
+_DROPS = "{}=dict(_delete_=True, ...) drops what a base says"
+
+
+@rule(
+    "LRD512",
+    "loop-refused",
+    severity="error",
+    bad=Example("train_cfg = dict(_delete_=True, by_epoch=True, max_epoch=36)"),
+    good=Example("train_cfg = dict(_delete_=True, by_epoch=True, max_epochs=36)"),
+)
+def loop_refused(context: RuleContext) -> Iterator[Fault]:
+    """``train_cfg``, ``val_cfg`` or ``test_cfg`` has settings that mmengine refuses when the run starts.
+
+    The model is built, and the run dies before its first step: the loop is made of these settings and takes no others.
+
+    ``by_epoch=True`` chooses ``EpochBasedTrainLoop``, which needs ``max_epochs``; without it mmengine takes
+    ``IterBasedTrainLoop``, which needs ``max_iters``. ``type`` names any other class, and may not stand beside
+    ``by_epoch``. What a class takes is read off its signature. Where that ends in ``**kwargs``, only a name that is
+    almost one of its settings is reported, as a warning. ``test_cfg`` is used after the training alone: a warning too.
+    """
+    # One fault for each setting.
+    for path, loop in (context.group_map.training.loops or {}).items():
+        for fault in _faults(path, loop):
+            yield replace(fault, severity="warning") if path == "test_cfg" else fault
+
+
+def _faults(path: str, loop: Loop) -> Iterator[Fault]:
+    settings = loop.settings
+    if loop.takes is None:
+        # What is only in another scope is not misspelt.
+        like = nearest(loop.type.rpartition(".")[2], [one.rpartition(".")[2] for one in CLASSES])
+        like = next((one for one in CLASSES if one.rpartition(".")[2] == like), None)
+        yield Fault(
+            f"no loop is registered as {loop.type}",
+            f"did you mean {like}?" if like else "import its module by custom_imports",
+            option=f"{path}.type",
+        )
+        return
+    chooses = ("by_epoch",) if path == "train_cfg" else ()
+    if chooses and {"type", "by_epoch"} <= {*settings}:
+        yield Fault(
+            f"{path} has both type and by_epoch",
+            f"keep one of them; {_DROPS.format(path)}",
+            option=f"{path}.by_epoch",
+        )
+    lacking = [name for name in loop.needs if name not in settings]
+    # First what says which loop it is: nothing more can be said of one that is another.
+    for setting, value in sorted(settings.items(), key=lambda item: nearest(item[0], chooses) is None):
+        if setting in (*loop.takes, *chooses, "type", "_scope_"):
+            continue
+        like = nearest(setting, lacking) or nearest(setting, (*loop.takes, *chooses))
+        if loop.takes_more and like is None:
+            continue
+        if like:
+            remedy = f"did you mean {path}.{like}={value!r}?"
+        elif setting in LENGTHS and lacking and "type" not in settings:
+            remedy = f"{path}.{LENGTHS[setting]}, for a training that is as long as {setting} says"
+            like = lacking[0]
+        elif setting in LENGTHS:
+            remedy = f"remove {setting}; {_DROPS.format(path)}"
+        else:
+            remedy = f"remove {setting}; it has {', '.join(loop.takes) or 'none'}"
+        yield Fault(
+            f"{loop.type} has no setting {setting}",
+            remedy,
+            option=f"{path}.{setting}",
+            severity="warning" if loop.takes_more else None,
+        )
+        if like == "by_epoch":
+            return
+        lacking = [name for name in lacking if name != like]
+    for name in lacking:
+        yield Fault(f"{loop.type} needs {name}", f"set {path}.{name}", option=f"{path}.{name}")

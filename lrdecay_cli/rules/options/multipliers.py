@@ -1,0 +1,146 @@
+"""Options that change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.constructors.facts import MMPRETRAIN_LAYER_DECAY, subjects_of
+from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, count, key_option, rule
+
+_MULTIPLIERS = ("lr_mult", "decay_mult")
+
+
+@rule(
+    "LRD509",
+    "option-without-effect",
+    severity="warning",
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    optimizer=dict(_delete_=True, type='AdamW', lr=1e-4),\n"
+        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
+    ),
+)
+def option_without_effect(context: RuleContext) -> Iterator[Fault]:
+    """An option is read and changes nothing.
+
+    Whoever wrote it believes that it does something, and the run is not what they think.
+
+    A decay multiplier has nothing to multiply where the optimizer is given no ``weight_decay``, or 0. MMPretrain's
+    decay constructor ignores ``lr_mult``. ``norm_decay_mult`` knows torch's norms and no custom ones,
+    ``dwconv_decay_mult`` 2-D depth-wise convolutions, ``dcn_offset_lr_mult`` deformable ones: it may fit no parameter
+    at all. A multiplier of 1 and a key for nothing but frozen parameters are reported as info.
+    """
+    # One fault for each option that does nothing; decay multipliers without a weight decay together.
+    yield from _nothing_to_multiply(context)
+    yield from _ignored_lr(context)
+    yield from _fits_nothing(context)
+    yield from _ones(context)
+    if context.decay_rate == 1:
+        option = "layer_decay_rate" if context.constructor == MMPRETRAIN_LAYER_DECAY else "decay_rate"
+        yield Fault(
+            f"{option}=1 gives every layer the same lr",
+            "a rate below 1, such as 0.7, or the default constructor",
+            option=f"{PARAMWISE}.{option}",
+            severity="info",
+        )
+
+
+def _nothing_to_multiply(context: RuleContext) -> Iterator[Fault]:
+    optimizer = context.group_map.training.optim_wrapper.get("optimizer")
+    given = optimizer.get("weight_decay") if isinstance(optimizer, dict) else None
+    if given:
+        return
+    options = [one.option for one in context.multipliers if one.target == "weight_decay"]
+    for key, matches in context.custom_keys.items():
+        if "decay_mult" in matches.settings:
+            options.append(key_option(key, "decay_mult").removeprefix(f"{PARAMWISE}."))
+    if not options:
+        return
+    default = context.group_map.base_weight_decay
+    if given is None:
+        message = f"is given no weight_decay: all keep {context.group_map.optimizer.type}'s own {default or 0:g}"
+    else:
+        message = "is given weight_decay=0"
+    verb = "has" if len(options) == 1 else "have"
+    yield Fault(
+        f"{', '.join(options)} {verb} nothing to multiply, for the optimizer {message}",
+        "optim_wrapper.optimizer.weight_decay=0.05, or remove them",
+        option=f"{PARAMWISE}.{options[0]}",
+        severity="warning" if given is None else "info",
+    )
+
+
+def _ignored_lr(context: RuleContext) -> Iterator[Fault]:
+    if context.constructor != MMPRETRAIN_LAYER_DECAY:
+        return
+    for key, matches in context.custom_keys.items():
+        for setting in ("lr_mult", "lr"):
+            value = matches.settings.get(setting)
+            if value is not None and not (setting == "lr_mult" and value == 1) and matches.wins:
+                yield Fault(
+                    f"{MMPRETRAIN_LAYER_DECAY} ignores {setting}={value!r} of custom key {key!r}: "
+                    "the lr follows from the layer alone",
+                    f"remove {setting}, or use a constructor that reads it",
+                    parameters=matches.wins,
+                    option=key_option(key, setting),
+                    severity="error",
+                )
+
+
+def _fits_nothing(context: RuleContext) -> Iterator[Fault]:
+    for multiplier in context.multipliers:
+        if multiplier.target == "weight_decay" and not context.group_map.base_weight_decay:
+            continue
+        if any(multiplier.fit(one).fits for one in subjects_of(context.group_map)):
+            continue
+        # norm_decay_mult and bias_decay_mult do not know custom norms and in_proj_bias.
+        kind = multiplier.option.partition("_")[0]
+        missed = [name for name, decay in context.weight_decays.items() if decay and context.kinds.get(name) == kind]
+        message = f"{multiplier.option}={context.options[multiplier.option]!r} fits no parameter of the model"
+        yield Fault(
+            f"{message}, not even {missed[0]!r}" if missed else message,
+            f"{PARAMWISE}.flat_decay_mult reaches all 1-D parameters" if missed else f"remove {multiplier.option}",
+            parameters=missed,
+            option=f"{PARAMWISE}.{multiplier.option}",
+            severity=None if missed else "info",
+        )
+
+
+def _ones(context: RuleContext) -> Iterator[Fault]:
+    for multiplier in context.multipliers:
+        if context.options[multiplier.option] == 1 and not context.custom_keys:
+            yield Fault(
+                f"{multiplier.option}=1 changes nothing",
+                f"remove {multiplier.option}, or give it the value that you mean",
+                option=f"{PARAMWISE}.{multiplier.option}",
+                severity="info",
+            )
+    takes = {winner for matches in context.custom_keys.values() for winner in matches.loses.values()}
+    for key, matches in context.custom_keys.items():
+        path = key_option(key)
+        if matches.frozen and not (matches.wins or matches.loses):
+            if matches.settings.get("lr_mult", 1) == 1:
+                continue  # Nobody misses an exemption of what is frozen.
+            yield Fault(
+                f"custom key {key!r} reaches {count(len(matches.frozen), 'frozen tensor')} and no other",
+                f"remove {key!r}, or train what it names",
+                parameters=matches.frozen,
+                option=path,
+                severity="info",
+            )
+        elif matches.wins and key not in takes and not matches.switches_off and _is_idle(matches.settings):
+            yield Fault(
+                f"custom key {key!r} changes nothing: it asks for what its parameters have anyway",
+                f"remove {key!r}, or give it the value that you mean",
+                parameters=matches.wins,
+                option=path,
+                severity="info",
+            )
+
+
+def _is_idle(settings: object) -> bool:
+    return isinstance(settings, dict) and all(key in _MULTIPLIERS and value == 1 for key, value in settings.items())

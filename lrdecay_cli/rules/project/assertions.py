@@ -1,0 +1,152 @@
+"""The project's assertions: those that fail and those that meet no parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+from lrdecay_cli.analysis.conditions import condition_text, parse_condition
+from lrdecay_cli.analysis.selection import Entry, module_meant, name_matches
+from lrdecay_cli.domain.settings import Assertion
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule
+
+NUMBERS = ("lr", "lr_scale", "weight_decay", "layer_id")
+
+
+@rule(
+    "LRD702",
+    "assertion-fails",
+    severity="error",
+    bad=Example("", settings='[[assert]]\nparameters = "head.*"\nlr = "<= 5e-5"\nmessage = "heads learn slowly here"'),
+    good=Example(
+        "optim_wrapper = dict(optimizer=dict(lr=5e-5))",
+        settings='[[assert]]\nparameters = "head.*"\nlr = "<= 5e-5"\nmessage = "heads learn slowly here"',
+    ),
+)
+def assertion_fails(context: RuleContext) -> Iterator[Fault]:
+    """A parameter is not what the project's settings assert.
+
+    The project has said in its settings file what it means, and the config does something else.
+
+    An assertion is ``[[assert]]`` in a ``lrdecay.toml`` and ``[[tool.lrdecay.assert]]`` in a ``pyproject.toml``.
+
+    ``parameters`` is a glob, a module or a pattern as reports print it; ``lr``, ``lr_scale``, ``weight_decay`` and
+    ``layer_id`` take ``"<= 1"``, ``"> 0, < 1"``, ``"0.1..1"`` or a number, ``frozen`` true or false, ``group`` a glob.
+    Numbers that differ by less than a billionth are the same. ``config`` is a glob for the configs that it is about,
+    ``message`` is told with each failure, ``severity`` is error unless said. A frozen parameter that is in no group has
+    no numbers to hold against; a trainable one in no group fails every assertion but that of ``frozen``.
+    """
+    # One fault for each thing that an assertion says and that does not hold.
+    for assertion in context.word.assertions:
+        meant = [entry for name, entry in context.entries.items() if name_matches(name, assertion.parameters)]
+        for aspect in (*NUMBERS, "group", "frozen"):
+            wanted = getattr(assertion, aspect)
+            if wanted is not None:
+                yield from _faults(assertion, aspect, wanted, meant)
+
+
+def is_frozen(entry: Entry) -> bool:
+    """Whether a parameter takes no gradient, in a group or not."""
+    return entry.state == "frozen" or not getattr(entry.parameter, "requires_grad", True)
+
+
+def _faults(assertion: Assertion, aspect: str, wanted: Any, meant: list[Entry]) -> Iterator[Fault]:
+    failing: dict[str, Any] = {}
+    for entry in meant:
+        if aspect == "frozen":
+            if is_frozen(entry) is not wanted:
+                failing[entry.parameter.name] = is_frozen(entry)
+        elif entry.group is not None:
+            value = entry.group.name if aspect == "group" else getattr(entry.group, aspect)
+            if not _holds(assertion, aspect, wanted, value):
+                failing[entry.parameter.name] = value
+        elif entry.state == "missing":
+            failing[entry.parameter.name] = "in no group"
+    if failing:
+        said = f"{aspect} {_wanted(aspect, wanted)}"
+        yield Fault(
+            f"{assertion.message + ': ' if assertion.message else ''}asserted {said} for {assertion.parameters!r}, "
+            f"but it is {_values(list(failing.values()))}",
+            f"change the config, or the assertion: {_place(assertion.source)}",
+            parameters=failing,
+            severity=assertion.severity,
+            about=f"{assertion.parameters} {said}",
+        )
+
+
+def _place(source: str) -> str:
+    """``lrdecay.toml, [[assert]] number 2``: as its author wrote it."""
+    path, _, key = source.partition(": ")
+    table, _, index = key.rstrip("]").partition("[")
+    return f"{path}, [[{table}]] number {int(index) + 1}" if index.isdigit() else source
+
+
+def _holds(assertion: Assertion, aspect: str, wanted: Any, value: Any) -> bool:
+    if value is None:
+        return False
+    if aspect == "group":
+        return fnmatchcase(value, wanted)
+    comparisons = parse_condition(wanted, f"{assertion.source}.{aspect}")
+    return all(comparison.holds(float(value)) for comparison in comparisons)
+
+
+def _wanted(aspect: str, wanted: Any) -> str:
+    if aspect in NUMBERS:
+        return condition_text(wanted)
+    return str(wanted).lower() if aspect == "frozen" else repr(wanted)
+
+
+def _values(values: list[Any]) -> str:
+    """The values that there are, each once: all of a few, else from the least to the greatest."""
+    told = list(dict.fromkeys("not set" if value is None else _one(value) for value in values))
+    if len(told) <= 3:
+        return ", ".join(told)
+    numbers = [value for value in values if isinstance(value, (int, float))]
+    if len(numbers) == len(values):
+        return f"from {_one(min(numbers))} to {_one(max(numbers))}"
+    return f"{', '.join(told[:3])} and {len(told) - 3} more"
+
+
+def _one(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@rule(
+    "LRD703",
+    "assertion-matches-nothing",
+    severity="error",
+    bad=Example("", settings='[[assert]]\nparameters = "backbon.*"\nlr_scale = "<= 1"'),
+    good=Example("", settings='[[assert]]\nparameters = "backbone.*"\nlr_scale = "<= 1"'),
+    scope="project",
+)
+def assertion_matches_nothing(context: RuleContext) -> Iterator[Fault]:
+    """An assertion of the project's settings has nothing to hold against.
+
+    It guards nothing: a module was renamed, or the name is mis-spelt, and the assertion would go on passing for ever.
+
+    It is told once, if it matches nothing in any of the checked configs that its ``config`` matches. An assertion of
+    numbers has nothing to hold against either where all that it matches is frozen and in no group.
+    """
+    # One fault for each assertion that met nothing in any config.
+    for assertion in context.word.idle_assertions:
+        matched = any(name_matches(name, assertion.parameters) for name in context.entries)
+        yield Fault(
+            f"all that {assertion.parameters!r} matches is frozen and in no group, so that nothing is asserted"
+            if matched
+            else f"no parameter matches {assertion.parameters!r}",
+            "assert frozen = true instead" if matched else _nearest(assertion.parameters, context),
+            option=assertion.source.partition(": ")[2],
+        )
+
+
+def is_met(assertion: Assertion, context: RuleContext) -> bool:
+    """Whether a map has anything that the assertion can be held against."""
+    met = [entry for name, entry in context.entries.items() if name_matches(name, assertion.parameters)]
+    if assertion.frozen is not None:
+        return bool(met)
+    return any(entry.state != "frozen" for entry in met)
+
+
+def _nearest(pattern: str, context: RuleContext) -> str:
+    return module_meant(pattern, context.entries) or "give a glob such as 'backbone.*', or take the assertion out"

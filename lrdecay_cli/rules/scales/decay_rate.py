@@ -1,0 +1,165 @@
+"""The decay rate, and rates above the base lr in spite of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
+from lrdecay_cli.rules.api import (
+    PARAMWISE,
+    USUAL_RATE,
+    Example,
+    Fault,
+    RuleContext,
+    as_dict,
+    count,
+    ids_told,
+    in_its_place,
+    mmdet_serves,
+    rate,
+    rule,
+    verb,
+    without_the_bases,
+)
+
+
+@rule(
+    "LRD301",
+    "scale-above-one",
+    severity="error",
+    bad=Example("model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))"),
+    good=Example(
+        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))\n"
+        "optim_wrapper = dict(paramwise_cfg=dict(num_layers=12))"
+    ),
+)
+def scale_above_one(context: RuleContext) -> Iterator[Fault]:
+    """A parameter group trains faster than the base learning rate although the decay rate is below 1.
+
+    Layers that should learn slower than the head learn faster, and their pretrained weights are lost in the first
+    epochs.
+
+    It happens when a layer id passes ``num_layers + 1``, so that the exponent of the decay rate turns negative: with
+    MMDetection's constructor, when ``num_layers`` belongs to a shallower backbone. Set ``num_layers`` to what fits.
+    Where a custom key multiplies a rate on purpose, nothing is said.
+    """
+    # One fault for all parameters whose lr scale is above 1.
+    decay = context.decay_rate if context.decay_option else context.observed_rate
+    if decay is None or not 0 < decay < 1:
+        return
+    fast = [
+        (group, parameter)
+        for group, parameter in context.group_map.grouped()
+        if group.lr_scale is not None
+        and group.lr_scale > 1 + 1e-9
+        and parameter.requires_grad
+        and (context.custom_lr_mult(parameter.name) or ("", 0))[1] <= 1
+    ]
+    if not fast:
+        return
+    groups = {group.name for group, _ in fast}
+    highest = max(group.lr_scale or 0 for group, _ in fast)
+    which = f"group {fast[0][0].name}" if len(groups) == 1 else count(len(groups), "group")
+    ids = sorted({group.layer_id for group, _ in fast if group.layer_id is not None})
+    above = [layer for layer in ids if context.head_id is not None and layer > context.head_id]
+    cause = f": {ids_told(above)} above {context.head_id_told}" if above else ""
+    fitting = context.fitting_num_layers
+    yield Fault(
+        f"{which} {verb(len(groups), 'trains', 'train')} faster than the base lr, up to {rate(highest)} times, with a"
+        f" decay rate of {decay:g}{cause}",
+        f"num_layers={fitting} fits depths {context.depths_in_words}"
+        if fitting is not None and context.num_layers is not None and fitting != context.num_layers
+        else "keep every layer id at or below the head's",
+        parameters=[parameter.name for _, parameter in fast],
+        option=f"{PARAMWISE}.num_layers" if context.num_layers is not None else "",
+    )
+
+
+@rule(
+    "LRD302",
+    "decay-rate-out-of-range",
+    severity="warning",
+    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=1.2))"),
+    good=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.8))"),
+)
+def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
+    """The decay rate is above 1, 0 or negative.
+
+    Above 1 the decay is turned round: the stem trains fastest and the head slowest, by factors that grow with the
+    depth. At 0 nothing below the head trains at all, and a negative rate makes every second layer climb the loss.
+
+    Take a rate between 0.6 and 0.95; the deeper the backbone, the nearer to 1.
+    """
+    # One fault, with the parameters that the rate makes faster, still or negative.
+    decay = context.decay_rate
+    if decay is None or 0 < decay <= 1:
+        return
+    held = [*context.backbone.held, *context.backbone.others]
+    if decay > 1:
+        wrong = [one for one in held if one.scale > 1 + 1e-9]
+        told = (
+            f", so that the lowest layers train up to {rate(max(one.scale for one in wrong))} times faster"
+            if wrong
+            else ""
+        )
+    else:
+        wrong = [one for one in held if one.scale <= 0]
+        told = ", so that what is below the head does not train" if decay == 0 else ", so that lrs are negative"
+    yield Fault(
+        f"{context.decay_option}={decay:g} is {'above 1' if decay > 1 else 'not above 0'}{told}",
+        f"a rate between 0 and 1{f': {rate(1 / decay)} is its inverse' if decay > 1 else ', such as 0.9'}",
+        parameters=[one.name for one in wrong],
+        option=f"{PARAMWISE}.{context.decay_option}",
+        severity=None if decay > 1 else "error",
+    )
+
+
+@rule(
+    "LRD303",
+    "no-decay",
+    severity="info",
+    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=1.0))"),
+    good=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.7))"),
+)
+def no_decay(context: RuleContext) -> Iterator[Fault]:
+    """A constructor for layer-wise decay has a decay rate of 1, or none.
+
+    Every layer gets the base lr, as with the default constructor; only the weight decay may differ.
+
+    Where that is meant there is nothing to do; else set the rate: ``decay_rate`` for MMDetection's constructor,
+    ``layer_decay_rate`` for mmpretrain's, which takes 1 if it is given none. MMDetection's constructor without any
+    option, after ``paramwise_cfg=None`` or ``dict(_delete_=True)``, puts everything into one group: norms and biases
+    are decayed too, and that is a warning.
+    """
+    # One fault for the option.
+    if context.without_options:
+        yield _without_options(context)
+        return
+    absent = context.constructor == MMPRETRAIN_LAYER_DECAY and context.decay_option is None
+    if context.decay_rate != 1 and not absent:
+        return
+    option = context.decay_option or "layer_decay_rate"
+    yield Fault(
+        f"{context.constructor_told} has {'no ' if absent else ''}{option}{'' if absent else ' 1'}: no layer is slower"
+        " than another",
+        f"set {option} below 1, or leave it to mmengine's default constructor",
+        option=f"{PARAMWISE}.{option}",
+    )
+
+
+def _without_options(context: RuleContext) -> Fault:
+    fitting = context.fitting_num_layers
+    remedy = (
+        f"{PARAMWISE}={as_dict({**without_the_bases(context), 'decay_rate': USUAL_RATE, 'num_layers': fitting})}"
+        if mmdet_serves(context) and fitting
+        else f"to decay the layers use {in_its_place(context)}"
+    )
+    decayed = [name for name, weight_decay in context.weight_decays.items() if weight_decay]
+    exempts = f" and nothing is exempt from weight decay ({count(len(decayed), 'tensor')})" if decayed else ""
+    return Fault(
+        f"{context.constructor} has no options: no layer is slower than another{exempts}",
+        f"{remedy}; if none is meant, constructor='{MMENGINE_DEFAULT}'",
+        option=PARAMWISE,
+        severity="warning",
+        covers=("LRD401", "LRD402", "LRD403", "LRD404", "LRD405"),
+    )

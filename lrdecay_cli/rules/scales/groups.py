@@ -1,0 +1,178 @@
+"""Parameter groups: a lr_scale that is not the lr's, the number of groups, and the one that is logged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT
+from lrdecay_cli.domain.group_map import ParameterGroup
+from lrdecay_cli.rules.api import OURS, PARAMWISE, Example, Fault, RuleContext, count, rate, rule, span, verb
+
+
+def mismatched(context: RuleContext) -> list[ParameterGroup]:
+    """The groups whose lr is not base lr times scale."""
+    base = context.group_map.base_lr
+    if context.group_map.checkpoint is not None:
+        return []
+    return [
+        group
+        for group in context.group_map.groups
+        if base is not None
+        and group.lr is not None
+        and group.lr_scale is not None
+        and not math.isclose(group.lr, group.lr_scale * base, rel_tol=1e-9)
+        and math.isfinite(group.lr)
+    ]
+
+
+PLUGIN = """\
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class HalfBackbone(DefaultOptimWrapperConstructor):
+    def add_params(self, params, module, **kwargs):
+        params.append(dict(params=module.head.parameters()))
+        params.append(dict(params=module.backbone.parameters(), lr_scale=0.5, **self.paramwise_cfg['more']))
+"""
+
+
+@rule(
+    "LRD304",
+    "lr-not-scaled",
+    severity="error",
+    bad=Example(
+        "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more=dict(lr=2e-5)))",
+        PLUGIN,
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more=dict(lr=5e-5)))",
+        PLUGIN,
+    ),
+    yields_to=("LRD209", "LRD306"),
+)
+def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
+    """A group's lr is not its ``lr_scale`` times the base lr.
+
+    One of the two numbers is wrong. The optimizer goes by the lr, the constructor's log and tools that read
+    ``lr_scale`` go by the other, and a schedule that is set up from it runs off.
+
+    It happens when a constructor changes the one after the other was made, and when a map was edited.
+    """
+    # One fault for all groups, with the numbers of the first.
+    base, groups = context.group_map.base_lr, mismatched(context)
+    if base is None or not groups or all(group.lr == base for group in groups):
+        return
+    first = groups[0]
+    scaled = rate((first.lr_scale or 0) * base)
+    yield Fault(
+        f"{count(len(groups), 'group')} {verb(len(groups), 'has', 'have')} another lr than lr_scale times base lr:"
+        f" {first.name} has {rate(first.lr or 0)}, and {rate(first.lr_scale or 0)} times {rate(base)} is {scaled}",
+        f"make the lr of {first.name} {scaled}" + (f", or its lr_scale {rate((first.lr or 0) / base)}" if base else ""),
+        parameters=[parameter.name for group in groups for parameter in group.parameters],
+    )
+
+
+@rule(
+    "LRD305",
+    "lr-scale-without-lr",
+    severity="error",
+    bad=Example("optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more={}))", PLUGIN),
+    good=Example(
+        "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more=dict(lr=5e-5)))",
+        PLUGIN,
+    ),
+)
+def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
+    """Groups have an ``lr_scale``, but their lr is the base lr.
+
+    No optimizer and none of mmengine's schedulers reads ``lr_scale``: it is a note. All layers train at the base lr, as
+    if there were no decay.
+
+    It comes with constructors from MAE and timm, where the training loop multiplies. Set ``lr`` to base lr times scale
+    in the same place.
+    """
+    # One fault for all groups whose scale is never applied.
+    base, groups = context.group_map.base_lr, mismatched(context)
+    if base is None or not groups or any(group.lr != base for group in groups):
+        return
+    scales = span(group.lr_scale or 0 for group in groups)
+    yield Fault(
+        f"{count(len(groups), 'group')} {verb(len(groups), 'has', 'have')} lr_scale {scales}, but"
+        f" {verb(len(groups), 'its', 'their')} lr is the base lr {rate(base)}",
+        f"let {context.constructor_told} set lr = lr_scale * base lr in each group",
+        parameters=[parameter.name for group in groups for parameter in group.parameters],
+        option="optim_wrapper.constructor",
+    )
+
+
+MANY = 100
+
+
+_DEFAULT = "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg="
+
+
+@rule(
+    "LRD308",
+    "many-small-groups",
+    severity="info",
+    bad=Example(f"{_DEFAULT}dict(_delete_=True, norm_decay_mult=0.0))"),
+    good=Example(f"{_DEFAULT}None)"),
+)
+def many_small_groups(context: RuleContext) -> Iterator[Fault]:
+    """Hundreds of groups hold one tensor each, although they share a few settings.
+
+    An optimizer works through its groups one by one, so that fused and foreach steps find nothing to put together: a
+    step launches hundreds of small kernels. The log and the checkpoint list them all.
+
+    mmengine's default constructor makes a group for every tensor as soon as ``paramwise_cfg`` says anything, and
+    mmpretrain's does always. On a large model it costs some percent of the time of a step; a constructor that puts
+    equal settings into one group avoids it.
+    """
+    # One fault for all groups of one tensor.
+    groups = context.group_map.groups
+    single = [group for group in groups if len(group.parameters) == 1]
+    settings = {(group.lr, group.lr_scale, group.weight_decay, repr(group.options)) for group in groups}
+    if len(single) < MANY or len(settings) * 2 > len(groups):
+        return
+    yield Fault(
+        f"{count(len(groups), 'group')}, {'all' if len(single) == len(groups) else f'{len(single):,}'} of one tensor, "
+        f"have only {count(len(settings), 'different setting')}",
+        f"a constructor that puts equal settings into one group makes {len(settings)}"
+        + ("" if context.constructor == MMENGINE_DEFAULT else f"; {OURS} does"),
+        option=PARAMWISE if context.constructor == MMENGINE_DEFAULT else "optim_wrapper.constructor",
+    )
+
+
+@rule(
+    "LRD309",
+    "log-shows-one-lr",
+    severity="info",
+    bad=Example(f"{_DEFAULT}dict(_delete_=True, custom_keys=dict(backbone=dict(lr_mult=0.1))))"),
+    good=Example(f"{_DEFAULT}dict(_delete_=True, custom_keys=dict(head=dict(lr_mult=2.0))))"),
+    yields_to=("LRD209", "LRD302", "LRD306"),
+)
+def log_shows_one_lr(context: RuleContext) -> Iterator[Fault]:
+    """The lr in the log is that of the first group, and others train at another.
+
+    What mmengine's log calls ``lr`` is that of the first group alone. With a slow backbone in front it reads 2e-5 while
+    the head trains with 2e-4, and people tune the wrong number.
+
+    ``base_lr`` beside it, which newer versions print, is the optimizer's own. ``lrdecay inspect`` shows every group's.
+    """
+    # One fault where the first group's lr is not the base lr, and others' is.
+    base, groups = context.group_map.base_lr, context.group_map.groups
+    first = context.starting_lr(groups[0]) if groups else None
+    if base is None or first is None or math.isclose(first, base, rel_tol=1e-9):
+        return
+    lrs = [lr for group in groups if (lr := context.starting_lr(group)) is not None]
+    others = [lr for lr in lrs if not math.isclose(lr, first)]
+    if not others:
+        return
+    yield Fault(
+        f"the log prints lr {rate(first)}, that of group {groups[0].name}; base lr is {rate(base)}, and groups have up"
+        f" to {rate(max(others))}",
+        "read base_lr in the log, or see every group with lrdecay inspect",
+        parameters=[parameter.name for parameter in groups[0].parameters],
+    )

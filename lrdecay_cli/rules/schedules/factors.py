@@ -1,0 +1,267 @@
+"""What schedulers make of the lr: minima, factors and phases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from lrdecay_cli.domain.finding import Severity
+from lrdecay_cli.rules.api import (
+    Example,
+    Fault,
+    RuleContext,
+    Scheduler,
+    count,
+    names,
+    number,
+    rate,
+    rule,
+    schedulers_of,
+    trained,
+)
+
+_NOTABLE = 0.01
+"""Below this share of the highest lr, nothing is learnt at ``eta_min`` that could harm."""
+
+
+@rule(
+    "LRD601",
+    "minimum-above-lr",
+    severity="error",
+    bad=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, eta_min=1e-5)]"),
+    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, eta_min_ratio=0.1)]"),
+)
+def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
+    """The lr that a scheduler anneals to is at or above the lr that a group begins with.
+
+    Annealing then raises the lr of these parameters: the lowest layers of a layer decay, or what ``lr_mult=0`` was to
+    hold.
+
+    ``eta_min`` is one absolute lr for all groups, while their own differ. ``eta_min_ratio`` is relative to each group's
+    own lr and keeps the order of the layers.
+    """
+    # One fault for each scheduler.
+    for scheduler in context.schedulers:
+        if not scheduler.acts:
+            continue
+        ratio = scheduler.settings.get("eta_min_ratio")
+        if scheduler.family.startswith("Cosine") and isinstance(ratio, (int, float)) and ratio >= 1:
+            yield Fault(
+                f"eta_min_ratio={ratio:g} lets {scheduler.name} end at {ratio:g} times the lr",
+                "eta_min_ratio=0.01, or any ratio below 1",
+                option=f"{scheduler.path}.eta_min_ratio",
+            )
+        lowest = scheduler.lowest()
+        if lowest:
+            yield from _above(context, scheduler, lowest)
+
+
+def _above(context: RuleContext, scheduler: Scheduler, lowest: float) -> Iterator[Fault]:
+    groups = [(group, lr) for group, lr in trained(scheduler.groups) if lr <= lowest]
+    if not groups:
+        return
+    parameters = names([group for group, _ in groups])
+    least = min(lr for _, lr in groups)
+    raised = "keeps it where it is" if least == lowest else "raises it"
+    if 0 < least < lowest:
+        raised += f" up to {lowest / least:.3g} times"
+    elif least == 0 and lowest > 0:
+        raised += " from 0, so they do train"
+    base = context.group_map.base_lr
+    highest = max(lr for _, lr in trained(scheduler.groups))
+    if scheduler.family == "Poly":
+        remedy = f"{scheduler.path}.eta_min=0, or any lr below {least:g}"
+    else:
+        ratio = min(lowest / base, 0.1) if base else 0.01
+        remedy = f"eta_min_ratio={ratio:.3g} in place of eta_min keeps the groups apart"
+    yield Fault(
+        f"eta_min={lowest:g} of {scheduler.name} is not below the lr of {count(len(parameters), 'tensor')} "
+        f"(from {least:g}): annealing {raised}",
+        remedy,
+        parameters=parameters,
+        option=f"{scheduler.path}.eta_min",
+        severity=None if least == 0 or (least < lowest and lowest >= _NOTABLE * highest) else "warning",
+    )
+
+
+_CLOSE = 0.1
+"""An ``eta_min`` from this share of the lowest lr on shows before the training's last steps."""
+
+
+@rule(
+    "LRD607",
+    "rates-evened-out",
+    severity="info",
+    bad=Example("param_scheduler = [dict(type='OneCycleLR', eta_max=1e-3)]"),
+    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', eta_min_ratio=0.01)]"),
+)
+def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
+    """A scheduler brings groups of different lr to one and the same.
+
+    Groups that ``lr_mult`` or layer decay set apart end with the same lr, or have it from the first step on.
+
+    ``OneCycleLR`` with one ``eta_max`` writes it over the lr of every group; it takes a list with one value for each
+    group. ``eta_min`` is one lr for all groups: close to the lowest of them, it leaves that one as it is and brings all
+    others down to it. ``eta_min_ratio`` is relative to each group.
+    """
+    # One fault for each scheduler.
+    for scheduler in context.schedulers:
+        groups = [(group, lr) for group, lr in trained(scheduler.groups) if lr > 0]
+        lrs = sorted({lr for _, lr in groups})
+        if len(lrs) < 2 or not scheduler.acts:
+            continue
+        span = f"{lrs[0]:g} to {lrs[-1]:g}"
+        one = number(scheduler.settings.get("eta_max"))
+        if scheduler.family == "OneCycle" and one is not None:
+            yield Fault(
+                f"eta_max={one:g} of {scheduler.name} is written over the lr of all {len(groups)} groups ({span})",
+                f"eta_max as a list with one lr for each of the {len(scheduler.groups)} groups",
+                parameters=names([group for group, _ in groups]),
+                option=f"{scheduler.path}.eta_max",
+                severity="error",
+            )
+        lowest = scheduler.lowest()
+        # Iterations in a training of epochs may end before the scheduler does.
+        if lowest and _CLOSE * lrs[0] <= lowest < lrs[0] and (scheduler.length or scheduler.unit == "epochs"):
+            base = context.group_map.base_lr or lrs[-1]
+            yield Fault(
+                f"eta_min={lowest:g} of {scheduler.name} is one lr for groups from {span}: all end there, at "
+                f"{lowest / lrs[0]:.0%} of the lowest and {lowest / lrs[-1]:.2g} of the highest",
+                "eta_min below that, such as 0"
+                if scheduler.family == "Poly"
+                else f"eta_min_ratio={lowest / base:.3g} in place of eta_min keeps the groups apart",
+                parameters=names([group for group, _ in groups]),
+                option=f"{scheduler.path}.eta_min",
+            )
+
+
+@rule(
+    "LRD609",
+    "cosine-rises-again",
+    severity="warning",
+    bad=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=6, begin=0, end=12)]"),
+    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, begin=0, end=12)]"),
+)
+def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
+    """A cosine's ``T_max`` is shorter than its range, so the lr goes up again.
+
+    Behind ``T_max`` the cosine climbs back to the full lr, in the epochs that should be the quietest.
+
+    ``T_max`` counts from ``begin`` and is ``end - begin`` where it is left out. It is often kept when ``end`` changes.
+    """
+    # One fault for each scheduler.
+    for scheduler in context.schedulers:
+        half = scheduler.value("T_max", 0)
+        if scheduler.family != "CosineAnnealing" or half <= 0 or scheduler.last is None:
+            continue
+        steps = scheduler.last - scheduler.begin
+        back = (1 - math.cos(math.pi * (steps - half) / half)) / 2
+        # One step more is how end is often counted.
+        if steps > half + 1 and back > 0.01:
+            top = 1.0 if steps >= 2 * half else back
+            yield Fault(
+                f"T_max={half:g} is shorter than the {steps:g} {scheduler.unit} of {scheduler.name}: the lr rises "
+                f"again to {top:.0%}",
+                f"{scheduler.path}.T_max={steps:g}",
+                option=f"{scheduler.path}.T_max",
+            )
+
+
+@rule(
+    "LRD610",
+    "scheduler-never-acts",
+    severity="info",
+    bad=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=1.0)]"),
+    good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1)]"),
+)
+def scheduler_never_acts(context: RuleContext) -> Iterator[Fault]:
+    """A scheduler is set so that it changes nothing.
+
+    The lr stays as it is although the config has a scheduler for it.
+
+    It has a ``gamma`` of 1, both factors of 1, a ``power`` of 0, or no milestones.
+    """
+    # One fault for each scheduler; ConstantLR with a factor of 1 holds the place of an lr that is to stay.
+    for scheduler in context.schedulers:
+        setting = _idle(scheduler)
+        if setting:
+            yield Fault(
+                f"{scheduler.name} with {setting}={scheduler.settings.get(setting)!r} changes nothing",
+                f"remove {scheduler.path}, or give {setting} the value that you mean",
+                option=f"{scheduler.path}.{setting}",
+            )
+
+
+def _idle(scheduler: Scheduler) -> str:
+    if scheduler.family == "MultiStep" and scheduler.settings.get("milestones") in ([], ()):
+        return "milestones"
+    if scheduler.family in ("MultiStep", "Step", "Exponential") and scheduler.settings.get("gamma") == 1:
+        return "gamma"
+    if scheduler.family == "Linear" and scheduler.value("start_factor", 1 / 3) == 1 == scheduler.value(
+        "end_factor", 1.0
+    ):
+        return "start_factor"
+    if scheduler.family == "Poly" and scheduler.settings.get("power") == 0:
+        return "power"
+    return ""
+
+
+_LARGEST = 300
+"""Power of ten."""
+FAMILIES = ("MultiStep", "Step", "Exponential")
+
+
+@rule(
+    "LRD611",
+    "gamma-out-of-range",
+    severity="warning",
+    bad=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=10)]"),
+    good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1)]"),
+)
+def gamma_out_of_range(context: RuleContext) -> Iterator[Fault]:
+    """A scheduler's ``gamma`` makes the lr or the momentum grow, or leaves nothing of it.
+
+    ``MultiStepLR``, ``StepLR`` and ``ExponentialLR`` multiply by ``gamma`` at each step, and mmengine takes any number:
+    with 10 in place of 0.1 the training diverges at the first milestone, after days of going well.
+
+    A ``gamma`` of 0 ends the learning at the first step, and one below 0 turns its direction round. The classes that
+    end in ``Momentum`` step the momentum, and from 1 on that diverges. A ``gamma`` of 1 is LRD610's.
+    """
+    # One fault for each scheduler that steps at all.
+    for scheduler in context.schedulers:
+        yield from _fault(scheduler, "lr", None)
+    for scheduler in schedulers_of(context.group_map, "momentum"):
+        yield from _fault(scheduler, "momentum", _momentum(scheduler))
+
+
+def _fault(scheduler: Scheduler, what: str, value: float | None) -> Iterator[Fault]:
+    gamma, count = number(scheduler.settings.get("gamma")), scheduler.times_stepped()
+    if scheduler.family not in FAMILIES or gamma is None or 0 < gamma <= 1 or count == 0 or not scheduler.acts:
+        return
+    begins = f"{scheduler.name} multiplies the {what} by gamma={gamma:g} at each step"
+    severity: Severity | None = None
+    if gamma <= 0:
+        message = f"{begins}: " + ("nothing is left from the first one on" if gamma == 0 else "it goes below 0")
+        severity = None if gamma == 0 else "error"
+        remedy = f"{scheduler.path}.gamma={rate(abs(gamma)) if gamma and gamma > -1 else '0.1'}"
+    else:
+        # A power of hundreds of steps may be beyond any float.
+        steps = min(count or 1, int(_LARGEST / math.log10(gamma)))
+        grown = gamma**steps
+        message = f"{begins}, up to {'' if steps == count else 'more than '}{rate(grown)} times what it is"
+        if value is not None and value * grown >= 1:
+            message += f", which begins at {rate(value)}"
+            severity = "error"
+        remedy = f"{scheduler.path}.gamma={rate(1 / gamma)}, if it is to fall"
+    yield Fault(message, remedy, option=f"{scheduler.path}.gamma", severity=severity)
+
+
+def _momentum(scheduler: Scheduler) -> float | None:
+    """The highest that a group begins with: ``momentum``, or the first of ``betas``."""
+    found = []
+    for group in scheduler.groups:
+        betas = group.options.get("betas")
+        first = betas[0] if isinstance(betas, (list, tuple)) and betas else None
+        value = number(group.options.get("momentum", first))
+        found += [] if value is None else [value]
+    return max(found, default=None)

@@ -1,0 +1,279 @@
+"""Where schedulers begin and end, and in which unit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.api import (
+    Example,
+    Fault,
+    RuleContext,
+    Scheduler,
+    number,
+    rate,
+    rule,
+    trained,
+    training_length,
+    training_unit,
+)
+
+_LEFT = 0.05
+"""Up to this share of the way down, what is cut off is rounding."""
+
+
+@rule(
+    "LRD603",
+    "schedule-past-the-end",
+    severity="warning",
+    bad=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[27, 33], gamma=0.1, begin=0, end=36)]"),
+    good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1, begin=0, end=12)]"),
+)
+def schedule_past_the_end(context: RuleContext) -> Iterator[Fault]:
+    """Milestones or the range of a scheduler lie beyond the training's end, or beyond the scheduler's own.
+
+    The lr never drops where it should, or stops half-way down.
+
+    It happens when ``max_epochs`` is changed and ``param_scheduler`` is not, or the other way round. Milestones count
+    from the scheduler's ``begin``, and those at or behind its ``end`` never act: whoever moves them has to move ``end``
+    too.
+    """
+    # One fault for each scheduler.
+    for scheduler in context.schedulers:
+        if scheduler.end is not None and scheduler.end <= scheduler.begin:
+            continue
+        if not scheduler.acts:
+            yield Fault(
+                f"{scheduler.name} begins at {scheduler.begin:g}, and training ends at {scheduler.length:g} "
+                f"{scheduler.unit}: it never acts",
+                f"a begin before {scheduler.length:g}, or remove it",
+                option=f"{scheduler.path}.begin",
+            )
+        elif scheduler.family == "MultiStep":
+            yield from _milestones(scheduler)
+        elif not scheduler.is_warm_up:
+            yield from _cut_off(scheduler)
+
+
+def _milestones(scheduler: Scheduler) -> Iterator[Fault]:
+    given = scheduler.settings.get("milestones")
+    milestones = [step for step in given if number(step) is not None] if isinstance(given, (list, tuple)) else []
+    last = scheduler.last
+    if last is None:
+        return
+    late = [step for step in milestones if scheduler.begin + step >= last]
+    if not late:
+        return
+    whose = "the scheduler" if scheduler.length is None or last < scheduler.length else "training"
+    from_begin = f" (counted from begin={scheduler.begin:g})" if scheduler.begin else ""
+    listed = ", ".join(f"{step:g}" for step in late)
+    of_all = "all of them" if len(late) == len(milestones) else f"{len(late)} of {len(milestones)}"
+    are = "s {} are" if len(late) > 1 else " {} is"
+    yield Fault(
+        f"milestone{are.format(listed)} never reached{from_begin}, for {whose} ends at {last:g} {scheduler.unit}: "
+        f"{of_all}",
+        _remedy(scheduler, max(late), last),
+        option=f"{scheduler.path}.milestones",
+        severity="error" if len(late) == len(milestones) else None,
+    )
+
+
+def _remedy(scheduler: Scheduler, latest: float, last: float) -> str:
+    if scheduler.length is not None and scheduler.begin + latest < scheduler.length:
+        return f"{scheduler.path}.end={scheduler.length:g}"
+    return f"milestones below {last - scheduler.begin:g}, or a longer training and a later end of the scheduler"
+
+
+def _cut_off(scheduler: Scheduler) -> Iterator[Fault]:
+    if scheduler.length is None or scheduler.end is None:
+        return
+    steps = scheduler.length - scheduler.begin
+    if scheduler.family == "CosineAnnealing":
+        whole = scheduler.value("T_max", 0) or scheduler.end - scheduler.begin
+        left = (1 + math.cos(math.pi * min(steps / whole, 1))) / 2
+    elif scheduler.family in ("Poly", "Linear", "OneCycle"):
+        whole = scheduler.value("total_steps", 0) or scheduler.end - scheduler.begin
+        power = scheduler.value("power", 1) if scheduler.family == "Poly" else 1
+        left = max(1 - steps / whole, 0) ** power if power > 0 else 0
+    else:
+        return
+    if left > _LEFT:
+        option = next((name for name in ("T_max", "total_steps", "end") if name in scheduler.settings), "end")
+        yield Fault(
+            f"{scheduler.name} is made for {whole:g} {scheduler.unit}, and training stops after {steps:g} of them with "
+            f"{left:.0%} of the way still to go",
+            f"{option}={steps if option != 'end' else scheduler.length:g}",
+            option=f"{scheduler.path}.{option}",
+        )
+
+
+_USED_UP = 0.05
+"""Below this share of the lr little is learnt any more."""
+_LONG = 0.1
+"""From this share of the training on, what is left behind a scheduler's end is no rounding."""
+_EARLY = 0.5
+"""Up to this share of the training, its last step is early."""
+
+
+@rule(
+    "LRD606",
+    "schedulers-do-not-join",
+    severity="warning",
+    bad=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=8, begin=0, end=8)]"),
+    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, begin=0, end=12)]"),
+)
+def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
+    """Two schedulers lower the lr at the same time, or the lr has come to its lowest long before the training ends.
+
+    Each multiplies what the other left, so the lr falls much faster than either of them says. And a schedule of 12
+    epochs in a training of 36 leaves two thirds of the training to an lr of 0, or of a hundredth of what it was.
+
+    The second happens when ``max_epochs`` is raised and ``param_scheduler`` is not. Steps that end before the
+    training's half, by a scheduler whose own ``end`` is not earlier, are an info. A warm-up may overlap with anything,
+    for it ends at the full lr. ``OneCycleLR`` and ``CosineRestartLR`` set the lr outright and stand no other scheduler
+    beside them.
+    """
+    # One fault for each pair, and one for each that ends too early.
+    lowering = [one for one in context.schedulers if one.acts and not one.is_warm_up and one.family != "Constant"]
+    for index, first in enumerate(lowering):
+        for second in lowering[index + 1 :]:
+            yield from _overlap(first, second)
+    for one in lowering:
+        # A warm-up goes up to the lr that there is, and no further.
+        others = [other for other in context.schedulers if other is not one and not other.is_warm_up]
+        # Whatever comes later may raise it again, or go on lowering it.
+        if one.end is None or any(other.unit != one.unit or (other.last or 0) > one.end for other in others):
+            continue
+        yield from _steps_over(one) if one.family in ("MultiStep", "Step") else _used_up(one)
+
+
+def _overlap(first: Scheduler, second: Scheduler) -> Iterator[Fault]:
+    ends = first.last, second.last
+    if first.unit != second.unit or None in ends or first.groups != second.groups:
+        return
+    begin, end = max(first.begin, second.begin), min(last for last in ends if last is not None)
+    if begin < end:
+        yield Fault(
+            f"{first.name} and {second.name} both lower the lr from {begin:g} to {end:g} {first.unit}",
+            f"{first.path}.end={second.begin:g}"
+            if second.begin > first.begin
+            else f"remove {first.path} or {second.path}",
+            option=f"{second.path}.begin",
+        )
+
+
+def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
+    """Its steps are all done, and most of the training is still to come."""
+    length, end, count = scheduler.length, scheduler.end, scheduler.times_stepped()
+    gamma = scheduler.value("gamma", 0.1)
+    milestones = scheduler.settings.get("milestones")
+    given = [step for step in milestones if number(step) is not None] if isinstance(milestones, (list, tuple)) else []
+    # Milestones that are never reached are another rule's.
+    if not length or end is None or not count or not 0 <= gamma < 1 or count < len(given):
+        return
+    rest = f"at {rate(gamma ** min(count, 1000))} of the lr"
+    if length - end >= _LONG * length:
+        spread = length / (end - scheduler.begin)
+        later = f"milestones={[round(step * spread) for step in given]} and " if given and not scheduler.begin else ""
+        yield Fault(
+            f"{scheduler.name} ends at {end:g} {scheduler.unit}, and training goes on for {length - end:g} more {rest}",
+            f"{later}end={length:g} spreads it over the training" if later else f"{scheduler.path}.end={length:g}",
+            option=f"{scheduler.path}.end",
+        )
+    elif given and scheduler.begin + max(given) <= _EARLY * length:
+        last = scheduler.begin + max(given)
+        yield Fault(
+            f"the last milestone of {scheduler.name} is at {last:g} of {length:g} {scheduler.unit}: the other "
+            f"{length - last:g} train {rest}",
+            "later milestones, or a shorter training",
+            option=f"{scheduler.path}.milestones",
+            severity="info",
+        )
+
+
+def _used_up(scheduler: Scheduler) -> Iterator[Fault]:
+    if scheduler.family not in ("CosineAnnealing", "Poly") or scheduler.end is None or scheduler.length is None:
+        return
+    steps = scheduler.end - scheduler.begin
+    whole = scheduler.value("T_max", 0) or steps
+    lowest = scheduler.lowest()
+    highest = max((lr for _, lr in trained(scheduler.groups)), default=0)
+    left = scheduler.length - scheduler.end
+    if lowest is None or highest == 0 or steps < whole or left < max(1, 0.02 * scheduler.length):
+        return
+    # Its last step is the one before its end, but where it is stepped each iteration that is all the same.
+    share = (
+        0.0 if scheduler.converted or scheduler.family == "Poly" else (1 + math.cos(math.pi * (steps - 1) / whole)) / 2
+    )
+    reached = lowest + (highest - lowest) * share
+    if reached < _USED_UP * highest:
+        yield Fault(
+            f"{scheduler.name} is down to {reached / highest:.1%} of the lr at {scheduler.end:g} {scheduler.unit}, and "
+            f"training goes on for {left:g} more",
+            f"end={scheduler.length:g}"
+            + (f" and T_max={scheduler.length - scheduler.begin:g}" if "T_max" in scheduler.settings else "")
+            + ", or an eta_min to go on with",
+            option=f"{scheduler.path}.end",
+        )
+
+
+@rule(
+    "LRD608",
+    "epochs-for-iterations",
+    severity="error",
+    bad=Example(
+        "train_cfg = dict(_delete_=True, by_epoch=False, max_iters=90000)\n"
+        "param_scheduler = [dict(type='MultiStepLR', milestones=[60000, 80000])]"
+    ),
+    good=Example(
+        "train_cfg = dict(_delete_=True, by_epoch=False, max_iters=90000)\n"
+        "param_scheduler = [dict(type='MultiStepLR', milestones=[60000, 80000], by_epoch=False)]"
+    ),
+)
+def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
+    """A scheduler counts in epochs what the training counts in iterations, or the other way round.
+
+    It never steps, or is over within the first few iterations, and the lr is not what the config says at any time.
+
+    ``by_epoch`` of a scheduler is True unless told otherwise. To mmengine a training of iterations is a single epoch,
+    in which a scheduler by epochs never steps: a warm-up leaves the lr at its first factor for good. In a training of
+    epochs, milestones or an ``end`` of a few iterations were most likely meant as epochs;
+    ``convert_to_iter_based=True`` counts in epochs and steps each iteration.
+    """
+    # One fault for each scheduler.
+    train_cfg = context.group_map.training.train_cfg
+    unit = training_unit(train_cfg)
+    epochs = training_length(train_cfg, "epochs")
+    for scheduler in context.schedulers:
+        if unit == "iterations" and scheduler.unit == "epochs" and not scheduler.converted:
+            told = "" if "by_epoch" in scheduler.settings else ", its default"
+            factor = scheduler.value("factor" if scheduler.family == "Constant" else "start_factor", 1 / 3)
+            stuck = scheduler.is_warm_up and scheduler.begin == 0 and factor != 1
+            yield Fault(
+                f"{scheduler.name} counts epochs (by_epoch=True{told}) in a training of iterations: it never steps"
+                + (f", and the lr stays at {factor:.3g} of what it is" if stuck else ""),
+                f"{scheduler.path}.by_epoch=False, with begin, end and milestones in iterations",
+                option=f"{scheduler.path}.by_epoch",
+            )
+        elif unit == "epochs" and scheduler.unit == "iterations" and epochs is not None:
+            yield from _over_at_once(scheduler, epochs)
+
+
+def _over_at_once(scheduler: Scheduler, epochs: float) -> Iterator[Fault]:
+    if scheduler.settings.get("convert_to_iter_based") is True:
+        return
+    given = scheduler.settings.get("milestones")
+    steps = [step for step in given if number(step) is not None] if isinstance(given, (list, tuple)) else []
+    option = "milestones" if steps else "end" if "end" in scheduler.settings else "T_max"
+    last = max(steps) if steps else number(scheduler.settings.get(option))
+    if last is None or last > epochs:
+        return
+    if scheduler.is_warm_up and last - scheduler.begin < 2:
+        return
+    yield Fault(
+        f"{scheduler.name} counts iterations (by_epoch=False) and is over after {last:g} ({option}), in a training of "
+        f"{epochs:g} epochs",
+        f"{scheduler.path}.by_epoch=True, if epochs are meant; convert_to_iter_based=True steps it each iteration",
+        option=f"{scheduler.path}.{option}",
+        severity="warning" if scheduler.is_warm_up else None,
+    )

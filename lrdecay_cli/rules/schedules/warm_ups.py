@@ -1,0 +1,135 @@
+"""Warm-ups that are too short or too long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.api import WARMING, Example, Fault, RuleContext, Scheduler, rule
+
+
+@rule(
+    "LRD602",
+    "warm-up-never-done",
+    severity="error",
+    bad=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.01, begin=0, end=1, by_epoch=True)]"),
+    good=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.01, begin=0, end=2, by_epoch=True)]"),
+)
+def warm_up_never_done(context: RuleContext) -> Iterator[Fault]:
+    """A warm-up begins above the lr, or never gives back the lr that it lowered.
+
+    The whole run is at a fraction of the lr that the config asks for, or does not start.
+
+    A factor outside of 0 to 1 is refused by mmengine when the run starts, and 0 makes ``LinearLR`` divide by zero in
+    its second step. A warm-up of a single step multiplies by ``start_factor`` and has no further step to undo that.
+    ``ConstantLR`` has a factor of 1/3 unless told otherwise, and gives the lr back at its ``end`` alone.
+    """
+    # One fault for each scheduler.
+    for scheduler in context.schedulers:
+        if scheduler.family in WARMING:
+            yield from _refused(scheduler) or _left(scheduler)
+
+
+def _refused(scheduler: Scheduler) -> list[Fault]:
+    faults = []
+    for factor in ("start_factor", "end_factor", "factor"):
+        value = scheduler.value(factor, 1.0)
+        if factor not in scheduler.settings or 0 <= value <= 1:
+            continue
+        what = "begins above the lr of every group and " if factor != "end_factor" and value > 1 else ""
+        faults.append(
+            Fault(
+                f"{scheduler.name} with {factor}={value:g} {what}is refused by mmengine when the run starts",
+                f"{factor}=0.001, or any factor up to 1" if factor == "start_factor" else f"{factor}=1",
+                option=f"{scheduler.path}.{factor}",
+            )
+        )
+    return faults
+
+
+def _left(scheduler: Scheduler) -> Iterator[Fault]:
+    constant = scheduler.family == "Constant"
+    factor = "factor" if constant else "start_factor"
+    start = scheduler.value(factor, 1 / 3)
+    if scheduler.family == "QuadraticWarmup" or start == 1 or not scheduler.acts:
+        return
+    steps = None if scheduler.end is None or scheduler.converted else scheduler.end - scheduler.begin
+    if steps == 1 and scheduler.is_warm_up:
+        yield Fault(
+            f"{scheduler.name} has a single step ({scheduler.unit}), and leaves the lr at {start:.3g} of what it is",
+            f"{scheduler.path}.end={scheduler.begin + 2:g} or more, or no warm-up",
+            option=f"{scheduler.path}.end",
+        )
+    elif constant and scheduler.length is not None and _is_most(scheduler, scheduler.length):
+        # Its last step gives the lr back, and is the one before its end.
+        held = min((scheduler.end or 0) - 1, scheduler.length) - scheduler.begin
+        yield Fault(
+            f"{scheduler.name} holds the lr at {start:.3g} of what it is for {held:g} of {scheduler.length:g} "
+            f"{scheduler.unit}",
+            f"an end before {scheduler.length:g}, or factor=1",
+            option=f"{scheduler.path}.end" if "end" in scheduler.settings else f"{scheduler.path}.factor",
+            severity="warning",
+        )
+    elif scheduler.is_warm_up and not constant:
+        if start == 0 and steps != 1:
+            yield Fault(
+                f"{scheduler.name} with start_factor=0 divides by zero in its second step",
+                "start_factor=0.001, or any small factor above 0",
+                option=f"{scheduler.path}.start_factor",
+            )
+        reached = scheduler.value("end_factor", 1.0)
+        if reached < 1:
+            yield Fault(
+                f"the warm-up of {scheduler.name} ends at {reached:g} of the lr and leaves it there",
+                "end_factor=1",
+                option=f"{scheduler.path}.end_factor",
+                severity="warning",
+            )
+
+
+def _is_most(scheduler: Scheduler, length: float) -> bool:
+    """Whether it lasts to the end of a training of this length, and is no mere end of that."""
+    return (scheduler.end or 0) >= length and length - scheduler.begin > length / 2
+
+
+_MOST = 0.5
+
+
+@rule(
+    "LRD605",
+    "warm-up-too-long",
+    severity="error",
+    bad=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.001, begin=0, end=500)]"),
+    good=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.001, begin=0, end=500, by_epoch=False)]"),
+)
+def warm_up_too_long(context: RuleContext) -> Iterator[Fault]:
+    """A warm-up is longer than the training, or takes most of it.
+
+    The lr that the config asks for is never reached.
+
+    A warm-up of hundreds of epochs is most often one of iterations that lacks ``by_epoch=False``: schedulers count
+    epochs unless told otherwise. ``LinearLR`` without an ``end`` takes the whole training.
+    """
+    # One fault for each warm-up.
+    for scheduler in context.schedulers:
+        if not scheduler.is_warm_up or scheduler.family == "Constant" or not scheduler.acts:
+            continue
+        begin, end, length = scheduler.begin, scheduler.end, scheduler.length
+        if end is None or length is None or (end - begin) <= _MOST * length or end - begin == 1:
+            continue
+        start, full = scheduler.value("start_factor", 1 / 3), scheduler.value("end_factor", 1.0)
+        reached = start + (full - start) * min(1, (length - 1 - begin) / max(end - begin - 1, 1))
+        own = "end" in scheduler.settings
+        remedy = f"{scheduler.path}.end={max(1, round(length / 20)):g}" if begin == 0 else "an earlier end"
+        if scheduler.unit == "epochs" and own and end > 2 * length:
+            remedy = f"{scheduler.path}.by_epoch=False, if {end:g} iterations are meant"
+        message = f"the warm-up takes {end - begin:g} {scheduler.unit} of a training of {length:g}"
+        if end > length:
+            message += f", which ends at {reached:.0%} of the lr"
+        elif not own:
+            message += ", for it has no end"
+        yield Fault(
+            message,
+            remedy,
+            option=f"{scheduler.path}.end" if own else scheduler.path,
+            severity="error" if end > length else "warning",
+        )

@@ -1,0 +1,140 @@
+"""Suppressions that have no effect, no reason or no time left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, option_of, rule
+
+
+@rule(
+    "LRD901",
+    "suppression-matches-nothing",
+    severity="warning",
+    bad=Example("# lrdecay: ignore[LRD301] reproduces a published run"),
+    good=Example(
+        "# lrdecay: ignore[LRD301] reproduces a published run\n"
+        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))"
+    ),
+    scope="project",
+)
+def suppression_matches_nothing(context: RuleContext) -> Iterator[Fault]:
+    """A suppression keeps nothing back.
+
+    The mistake that it was written for is gone, or its parameters or config no longer match; left standing, it would
+    hide the next one.
+
+    Only rules that were run count. A suppression in a settings file is told once, if it kept nothing back in any of the
+    checked configs that its ``config`` matches. Take it out.
+    """
+    # One fault for each suppression with rules of which it kept nothing back.
+    for one in context.word.suppressions:
+        # One that is past its date is LRD903's.
+        if one.idle and not one.expired:
+            yield Fault(
+                f"no finding of {', '.join(one.idle)} to suppress",
+                f"take it out of {one.stated.source}",
+                option=option_of(one),
+                about=" ".join(one.idle),
+            )
+
+
+@rule(
+    "LRD902",
+    "suppression-without-reason",
+    severity="warning",
+    bad=Example("# lrdecay: ignore[LRD301]\nmodel = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))"),
+    good=Example(
+        "# lrdecay: ignore[LRD301] reproduces a published run\n"
+        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))"
+    ),
+    scope="project",
+)
+def suppression_without_reason(context: RuleContext) -> Iterator[Fault]:
+    """A suppression does not say why.
+
+    Nobody can tell later whether it still holds, so it suppresses nothing.
+
+    Write the reason behind the brackets of a comment (``# lrdecay: ignore[LRD301] reproduces a published run``), or as
+    ``reason`` in the settings.
+    """
+    # One fault for each suppression without a reason.
+    for one in context.word.suppressions:
+        # One without rules is LRD904's.
+        if one.stated.rule and not one.stated.reason.strip():
+            yield Fault(
+                f"{', '.join(one.stated.rule)} without a reason, so nothing is suppressed",
+                f"say why in {one.stated.source}",
+                option=option_of(one),
+                about=" ".join(one.stated.rule),
+            )
+
+
+@rule(
+    "LRD903",
+    "suppression-expired",
+    severity="warning",
+    bad=Example(
+        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))",
+        settings='[[suppress]]\nrule = "LRD301"\nreason = "to be tuned"\nuntil = 2001-01-31',
+    ),
+    good=Example(
+        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))",
+        settings='[[suppress]]\nrule = "LRD301"\nreason = "to be tuned"\nuntil = 9999-12-31',
+    ),
+    scope="project",
+)
+def suppression_expired(context: RuleContext) -> Iterator[Fault]:
+    """A suppression is past its date.
+
+    It was meant to hold until a day that has gone by, so it suppresses nothing any more.
+
+    ``until`` is the last day on which a suppression of the settings holds. Mend the config, or set another day. With
+    ``LRDECAY_TODAY=2027-02-01`` a run shows what will have expired by then.
+    """
+    # One fault for each suppression whose last day has gone by.
+    for one in context.word.suppressions:
+        if one.expired:
+            yield Fault(
+                f"{', '.join(one.stated.rule)} was suppressed until {one.stated.until}",
+                f"take it out of {one.stated.source}, for there is nothing left to suppress"
+                if one.idle
+                else f"mend the config, or set another day in {one.stated.source}",
+                option=option_of(one),
+                about=f"{' '.join(one.stated.rule)} {one.stated.until}",
+            )
+
+
+@rule(
+    "LRD904",
+    "suppression-of-unknown-rule",
+    severity="warning",
+    bad=Example("# lrdecay: ignore[LRD399] reproduces a published run"),
+    good=Example("# an ordinary comment"),
+    scope="project",
+)
+def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
+    """A suppression names no rule, or one that there is not.
+
+    It suppresses nothing: the rule is mis-spelt or from another version, or the comment is not written as it must be.
+
+    A comment is ``# lrdecay: ignore[LRD301] reproduces a published run``, with commas between several rules. A rule is
+    named by its code or its name, in full: a prefix such as ``LRD3`` would keep back what is yet to be found.
+    """
+    # One fault for each suppression that names no rule, or one that is unknown.
+    for one in context.word.suppressions:
+        unknown = ", ".join(one.unknown)
+        if one.meant:
+            yield Fault(
+                "this comment suppresses nothing: rules stand in brackets behind ignore",
+                f"write {one.meant}, in {one.stated.source}",
+                option=option_of(one),
+                about=one.stated.source.rpartition(":")[0],
+            )
+        elif one.unknown or not one.stated.rule:
+            yield Fault(
+                f"no rule is called {unknown}" if unknown else "names no rule",
+                f"name a rule in {one.stated.source} ({one.nearest or 'lrdecay rule --all lists them'})",
+                option=option_of(one),
+                about=unknown,
+            )

@@ -1,0 +1,199 @@
+"""Kinds of parameters that are usually exempt from weight decay, and are decayed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, all_vainly_exempt, decayed_faults, rule
+
+
+@rule(
+    "LRD401",
+    "norms-decayed",
+    severity="warning",
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, bias_decay_mult=0.0, custom_keys=dict(gamma=dict(decay_mult=0.0))))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0,\n"
+        "        custom_keys=dict(gamma=dict(decay_mult=0.0))))"
+    ),
+)
+def norms_decayed(context: RuleContext) -> Iterator[Fault]:
+    """Parameters of normalisation layers are decayed like other weights.
+
+    Weight decay pulls the gains of norms towards zero, which only rescales what they normalise and regularises nothing.
+
+    Norms are told by module (batch, instance, group and layer norm) and by what custom ones look like: a module whose
+    type or name says norm (RMSNorm, LayerNorm2d, GRN) and that has one value for each channel. ``norm_decay_mult``
+    reaches the first kind alone; for the others use ``flat_decay_mult`` or ``custom_keys``. It is reported where some
+    norms are exempt and others are not, and for AdamW and its kin from a weight decay of 0.01 on, which is meant for
+    weights alone. That SGD decays all alike by its usual 1e-4 is a habit, and not reported.
+    """
+    # One fault for all norms, but for those for which a custom key switched the exemption off.
+    left_out = context.switched_off
+    yield from decayed_faults(context, ["norm"], strong="warning", partial="warning", leave_out=left_out)
+
+
+@rule(
+    "LRD402",
+    "biases-decayed",
+    severity="warning",
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys=dict(gamma=dict(decay_mult=0.0))))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, flat_decay_mult=0.0))"
+    ),
+)
+def biases_decayed(context: RuleContext) -> Iterator[Fault]:
+    """Biases are decayed like weights.
+
+    A bias has no say in how large a layer's response to its input is, so decaying it only shifts the layer's mean.
+
+    ``bias_decay_mult`` reaches parameters that are called ``bias`` and nothing else: not the ``in_proj_bias`` of an
+    attention layer, and never those that compute the offsets of a deformable convolution. ``flat_decay_mult`` reaches
+    all 1-D parameters. Where some biases are exempt and others are not it is a warning. That AdamW and its kin decay
+    all of them alike, by 0.01 or more, is a habit of many configs, and no more than an info.
+    """
+    # One fault for all biases but those of norms and of offsets.
+    offsets = [name for name in context.kinds if (module := context.module(name)) and "offset" in module.traits]
+    left_out = {*context.switched_off, *offsets}
+    yield from decayed_faults(context, ["bias"], strong="info", partial="warning", leave_out=left_out)
+
+
+_VIT = """\
+model = dict(
+    backbone=dict(_delete_=True, type='VisionTransformer', img_size=32, patch_size=16,
+        arch=dict(embed_dims=8, num_layers=2, num_heads=2, feedforward_channels=16)),
+    head=dict(in_channels=8))
+"""
+
+
+@rule(
+    "LRD403",
+    "positions-decayed",
+    severity="warning",
+    bad=Example(
+        f"{_VIT}optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0, custom_keys=dict(cls_token=dict(decay_mult=0.0))))"
+    ),
+    good=Example(
+        f"{_VIT}optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0,\n"
+        "        custom_keys=dict(cls_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))))"
+    ),
+)
+def positions_decayed(context: RuleContext) -> Iterator[Fault]:
+    """Position embeddings or relative position tables are decayed like weights.
+
+    They are looked up and never multiplied with an input, so weight decay does not regularise them but wears them away.
+
+    Absolute embeddings are told by name (``pos_embed``, ``position_embeddings``) or as an embedding inside a positional
+    encoding; tables of relative positions by names such as ``relative_position_bias_table`` and ``rel_pos_h``. A module
+    that computes positions (a convolution called ``pos_embed``) is left alone.
+
+    Reported where the config exempts anything from weight decay, and for AdamW and its kin from a weight decay of 0.01
+    on.
+    """
+    # One fault each for absolute embeddings and for relative tables, but for those that LRD406 and LRD508 tell.
+    left_out = {*context.switched_off, *all_vainly_exempt(context)}
+    yield from decayed_faults(
+        context,
+        ["position", "relative-position"],
+        strong="warning",
+        partial="warning",
+        beside_others="warning",
+        leave_out=left_out,
+    )
+
+
+_REGISTERS = """\
+from mmpretrain.models import VisionTransformer
+from mmpretrain.registry import MODELS
+from torch import nn
+
+@MODELS.register_module(force=True)
+class RegisterViT(VisionTransformer):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.reg_token = nn.Parameter(self.cls_token.detach().repeat(1, 4, 1))
+"""
+_MODEL = """\
+model = dict(
+    backbone=dict(_delete_=True, type='RegisterViT', img_size=32, patch_size=16,
+        arch=dict(embed_dims=8, num_layers=2, num_heads=2, feedforward_channels=16)),
+    head=dict(in_channels=8))
+"""
+
+
+@rule(
+    "LRD404",
+    "tokens-decayed",
+    severity="warning",
+    bad=Example(
+        f"{_MODEL}optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0,\n"
+        "        custom_keys=dict(cls_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))))",
+        plugin=_REGISTERS,
+    ),
+    good=Example(
+        f"{_MODEL}optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0,\n"
+        "        custom_keys=dict(_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))))",
+        plugin=_REGISTERS,
+    ),
+)
+def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
+    """Learnable tokens are decayed like weights.
+
+    A token is an input of the model and no weight, so weight decay shrinks what the attention layers are given to read.
+
+    Told by name: class, mask, register (``reg_token``, ``register_tokens``), distillation, storage and global tokens.
+    Lists of exemptions tend to name ``cls_token`` and to forget the tokens that came later. Queries of a detector are
+    left alone, for its authors decay them.
+
+    Reported where the config exempts anything from weight decay, and for AdamW and its kin from a weight decay of 0.01
+    on.
+    """
+    # One fault for all tokens, but for those that LRD406 and LRD508 tell.
+    left_out = {*context.switched_off, *all_vainly_exempt(context)}
+    yield from decayed_faults(
+        context, ["token"], strong="warning", partial="warning", beside_others="warning", leave_out=left_out
+    )
+
+
+@rule(
+    "LRD405",
+    "layer-scale-decayed",
+    severity="warning",
+    bad=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0))"
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
+    ),
+)
+def layer_scale_decayed(context: RuleContext) -> Iterator[Fault]:
+    """Layer-scale gammas are decayed like weights.
+
+    A gamma is the gain of a whole residual branch and starts near zero; weight decay holds the branch shut.
+
+    Told by name (``gamma``, ``gamma_1``, ``layer_scale``, ``ls1.weight``) or by the module's type, where the parameter
+    has one value for each channel. ``norm_decay_mult`` and ``bias_decay_mult`` do not reach them; ``flat_decay_mult``
+    does.
+
+    Reported where the config exempts anything from weight decay, and for AdamW and its kin from a weight decay of 0.01
+    on.
+    """
+    # One fault for all gammas, but for those for which a custom key switched the exemption off.
+    left_out = context.switched_off
+    yield from decayed_faults(
+        context, ["layer-scale"], strong="warning", partial="warning", beside_others="warning", leave_out=left_out
+    )

@@ -1,0 +1,188 @@
+"""Exemptions that reach nothing or everything, and a weight decay that nobody gave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY
+from lrdecay_cli.rules.api import (
+    PARAMWISE,
+    Example,
+    Fault,
+    RuleContext,
+    exemption_lists,
+    key_option,
+    rule,
+    vainly_exempt,
+)
+
+_WITH_TOKENS = """\
+from mmpretrain.models import ConvNeXt
+from mmpretrain.registry import MODELS
+from torch import nn
+
+@MODELS.register_module(force=True)
+class ConvNeXtWithTokens(ConvNeXt):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.{name} = nn.Parameter(nn.Linear(4, 4).weight.detach()[None{index}])
+"""
+
+
+@rule(
+    "LRD406",
+    "exemption-never-matches",
+    severity="warning",
+    bad=Example(
+        "model = dict(backbone=dict(type='ConvNeXtWithTokens'))", plugin=_WITH_TOKENS.format(name="cls_token", index="")
+    ),
+    good=Example(
+        "model = dict(backbone=dict(type='ConvNeXtWithTokens'))",
+        plugin=_WITH_TOKENS.format(name="cls_bias", index=", 0, 0"),
+    ),
+)
+def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
+    """A list of names exempt from weight decay holds one that can match nothing, or is compared with the wrong name.
+
+    Whoever wrote the list believes that these parameters are not decayed, and they are.
+
+    MMDetection's decay constructor compares ``pos_embed`` and ``cls_token`` with the full name of a parameter, which is
+    ``backbone.pos_embed``: its list can never match. The same is looked for in the lists that other constructors take
+    in ``paramwise_cfg`` (``no_decay_names``, ``skip_weight_decay``): each item should be the name of a parameter that
+    ends up with weight decay 0.
+    """
+    # One fault for the fixed list of MMDetection's constructor, one for each item of a list in the options.
+    for option, items in exemption_lists(context).items():
+        if option:
+            for item in items:
+                yield from _listed(context, f"{PARAMWISE}.{option}", item)
+            continue
+        names = [name for item in items for name in vainly_exempt(context, item)]
+        if names:
+            yield Fault(
+                f"{MMDET_LAYER_DECAY} means to exempt {' and '.join(items)}, but compares them with full names such as "
+                f"{names[0]!r}: {len(names)} {'is' if len(names) == 1 else 'are'} decayed at "
+                f"{context.weight_decays[names[0]]:g}",
+                "give them weight decay 0 in a constructor of your own",
+                parameters=names,
+            )
+
+
+def _listed(context: RuleContext, option: str, item: str) -> Iterator[Fault]:
+    decayed = vainly_exempt(context, item)
+    if decayed:
+        yield Fault(
+            f"{item!r} is listed as exempt, but {decayed[0]!r} is decayed at {context.weight_decays[decayed[0]]:g}",
+            f"list the full name: {decayed[0]!r}",
+            parameters=decayed,
+            option=option,
+        )
+    elif not any(item in name for name in context.entries):
+        yield Fault(
+            f"{item!r} is in no parameter's name and exempts nothing", f"remove {item!r} from the list", option=option
+        )
+
+
+_KNOWN_NAMES = """\
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
+class KnownNames(DefaultOptimWrapperConstructor):
+    def add_params(self, params, module, **kwargs):
+        known = self.paramwise_cfg['decayed']
+        for name, parameter in module.named_parameters():
+            decayed = parameter.ndim > 1 and name.startswith(tuple(known))
+            params.append(dict(params=[parameter], weight_decay=self.base_wd if decayed else 0.0))
+"""
+
+
+@rule(
+    "LRD407",
+    "everything-exempt",
+    severity="error",
+    bad=Example(
+        "optim_wrapper = dict(constructor='KnownNames', paramwise_cfg=dict(_delete_=True, decayed=['stages.']))",
+        plugin=_KNOWN_NAMES,
+    ),
+    good=Example(
+        "optim_wrapper = dict(constructor='KnownNames',\n"
+        "    paramwise_cfg=dict(_delete_=True, decayed=['backbone.', 'head.']))",
+        plugin=_KNOWN_NAMES,
+    ),
+)
+def everything_exempt(context: RuleContext) -> Iterator[Fault]:
+    """No weight is decayed although the config gives the optimizer a weight decay.
+
+    The model trains without the regularisation that the config asks for, and nothing in the log says so.
+
+    It happens when a constructor puts whatever it does not know into a group without weight decay, or when a custom key
+    with ``decay_mult=0`` is part of every name (``e``, ``weight``). A whole module (backbone, neck, head) that is at 0
+    while others are not is reported too, unless a custom key names it.
+    """
+    # One fault for the whole model, or one for each module of it that is at 0 unnamed.
+    base = context.group_map.base_weight_decay
+    # A weight has more than one dimension, and is of no kind that is usually exempt.
+    weights = {
+        name: weight_decay
+        for name, weight_decay in context.weight_decays.items()
+        if name not in context.kinds and len(context.entries[name].parameter.shape) > 1
+    }
+    if not base or not weights:
+        return
+    remedy = "give weights the optimizer's weight decay, and exempt parameters by name"
+    if not any(weights.values()):
+        keys = [key for key, matches in context.custom_keys.items() if not weights.keys().isdisjoint(matches.wins)]
+        yield Fault(
+            f"all {len(weights):,} weights have weight decay 0, although the optimizer is given {base:g}",
+            f"custom key {keys[0]!r} reaches them: name what it is meant for" if keys else remedy,
+            parameters=weights,
+            option=key_option(keys[0]) if keys else "",
+        )
+        return
+    asked = {name for matches in context.custom_keys.values() for name in matches.wins}
+    by_module: dict[str, list[str]] = {}
+    for name in weights:
+        by_module.setdefault(name.partition(".")[0], []).append(name)
+    for module, names in by_module.items():
+        if not any(weights[name] for name in names) and asked.isdisjoint(names):
+            yield Fault(
+                f"none of the {len(names):,} weights of {module} is decayed, while other modules are at {base:g}",
+                remedy,
+                parameters=names,
+                severity="warning",
+            )
+
+
+OPTION = "optim_wrapper.optimizer.weight_decay"
+
+
+@rule(
+    "LRD408",
+    "weight-decay-missing",
+    severity="error",
+    bad=Example("optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-4))"),
+    good=Example("optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-4, weight_decay=0.0))"),
+)
+def weight_decay_missing(context: RuleContext) -> Iterator[Fault]:
+    """A constructor hands out the optimizer's weight decay, and the config gives the optimizer none.
+
+    Groups are left with a weight decay of ``None``, and the optimizer dies of it in its first step.
+
+    MMDetection's decay constructor copies ``optimizer.weight_decay`` into each group; where that is not set there is
+    nothing to copy. An optimizer's own default (AdamW has 0.01) does not step in.
+    """
+    # One fault for all groups without a number.
+    group_map = context.group_map
+    optimizer = group_map.training.optim_wrapper.get("optimizer")
+    given = optimizer.get("weight_decay") if isinstance(optimizer, dict) else None
+    # An optimizer that knows no weight decay has it in no group.
+    empty = [group for group in group_map.groups if group.weight_decay is None]
+    if given is not None or not empty or len(empty) == len(group_map.groups):
+        return
+    yield Fault(
+        f"{len(empty)} of {len(group_map.groups)} groups have weight decay None, for the optimizer is given none",
+        f"{OPTION}=0.05, or 0 for no weight decay",
+        parameters=[parameter.name for group in empty for parameter in group.parameters],
+        option=OPTION,
+    )
