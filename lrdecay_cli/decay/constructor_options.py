@@ -22,7 +22,7 @@ from lrdecay_cli.decay.options import (
 AUTO: Literal["auto"] = "auto"
 
 OPTIONS = ("num_layers", "decay_rate", "decay_type", "backbone", "layers", "custom_keys", "strict_compat")
-# mmengine 0.10.7, DefaultOptimWrapperConstructor. What mmdet's decay constructor inherits and passes over.
+# mmengine 0.10.7, its default constructor. What mmdet's decay constructor inherits and passes over.
 _NO_DECAY = "leave it out: norm layers, biases and 1-D tensors have no weight decay here"
 _BY_KEY = "leave it out, and use custom_keys"
 ELSEWHERE = {

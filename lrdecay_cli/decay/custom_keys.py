@@ -1,7 +1,7 @@
 """``custom_keys``: multipliers for parameters whose names contain a key.
 
-Source: mmengine 0.10.7, ``DefaultOptimWrapperConstructor``: of the keys that a name contains the longest counts, among
-those of one length the first in alphabetical order, and no other.
+Source: mmengine 0.10.7, its default constructor: of the keys that a name contains the longest counts, among those
+of one length the first in alphabetical order, and no other.
 """
 
 from __future__ import annotations

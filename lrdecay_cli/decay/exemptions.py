@@ -21,7 +21,7 @@ _SCALES = re.compile(r"gamma(?:_?\d+)?|layer_scale(?:_\d+)?|logit_scale", re.ASC
 
 
 def mmdet_exemption(name: str, shape: tuple[int, ...], norm: bool) -> str | None:
-    """As mmdet 3.3.0 does it, in ``LearningRateDecayOptimizerConstructor.add_params``; norm layers by their shape."""
+    """As mmdet 3.3.0 does it, in ``add_params`` of its decay constructor; norm layers by their shape."""
     if len(shape) == 1:
         return "1-D tensor"
     if name.endswith(".bias"):

@@ -1,7 +1,6 @@
 """Sorting a model's parameters into groups.
 
-Source: mmdet 3.3.0, ``LearningRateDecayOptimizerConstructor.add_params``: names, order and numbers of the groups are
-its own.
+Source: mmdet 3.3.0, ``add_params`` of its decay constructor: names, order and numbers of the groups are its own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """From a layer id to a learning rate, and from an exemption to a weight decay.
 
-Source: mmdet 3.3.0, ``LearningRateDecayOptimizerConstructor.add_params``. Operands stand in the same order as there, so
+Source: mmdet 3.3.0, ``add_params`` of its decay constructor. Operands stand in the same order as there, so
 that the floats are the same to the last bit.
 """
 

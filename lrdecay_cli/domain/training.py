@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 Trait = Literal["norm", "depthwise", "conv2d", "deformable", "offset"]
-"""What mmengine's ``DefaultOptimWrapperConstructor`` asks of a module, in its own terms.
+"""What mmengine's default constructor asks of a module, in its own terms.
 
 ==========  ===========================================================================================
 trait       the module

@@ -93,7 +93,7 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
 def _without_layer_depth(error: LrdecayError, config: Config, model: nn.Module, where: str) -> LrdecayError | None:
     """What a NotImplementedError of mmpretrain's decay constructor means, None for any other error.
 
-    Source: mmpretrain 1.2, ``LearningRateDecayOptimWrapperConstructor.add_params``, and ``get_layer_depth`` of its
+    Source: mmpretrain 1.2, ``add_params`` of its decay constructor, and ``get_layer_depth`` of its
     classifiers and self-supervised models, which ask their backbone.
     """
     named = type_name(config.optim_wrapper.get("constructor", "")).rpartition(".")[2]

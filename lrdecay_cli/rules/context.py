@@ -64,7 +64,7 @@ class RuleContext(MapFacts):
     def without_options(self) -> bool:
         """Whether MMDetection's constructor is given none: it asks for no layer then, and exempts nothing.
 
-        Source: mmengine 0.10, ``DefaultOptimWrapperConstructor.__call__``, which makes one group without them.
+        Source: mmengine 0.10, ``__call__`` of its default constructor, which makes one group without them.
         """
         return self.constructor == MMDET_LAYER_DECAY and not self.options
 

@@ -13,6 +13,7 @@ from importlib import import_module
 from inspect import cleandoc
 from typing import Literal
 
+from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.domain.finding import Severity
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules.context import RuleContext
@@ -44,7 +45,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A config on which a test runs the rule; :data:`lrdecay_cli.rules.example_base.BASE` is its base."""
+    """A config on which a test runs the rule; :data:`lrdecay_cli.rules.example_base.BASE` is its base.
+
+    ``$DEFAULT`` in the config and the plugin stands for the class name of mmengine's default constructor.
+    """
 
     config: str
     """What it says beyond the base, as Python."""
@@ -56,6 +60,10 @@ class Example:
     """What the settings file says, for a rule about what a project says; TOML, as in a ``lrdecay.toml``."""
     baseline: str | None = None
     """What the config said beyond the base when its baseline was made."""
+
+    def __post_init__(self) -> None:
+        for field in ("config", "plugin"):
+            object.__setattr__(self, field, getattr(self, field).replace("$DEFAULT", MMENGINE_DEFAULT))
 
 
 Check = Callable[[RuleContext], Iterator[Fault]]

@@ -8,7 +8,7 @@ from lrdecay_cli.decay.families import convnext, resnet, swin, vit
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family, LayerRule, Placement
 
 MMDET_FAMILIES: tuple[Family, ...] = (convnext.FAMILY,)
-"""What mmdet's ``LearningRateDecayOptimizerConstructor`` serves."""
+"""What mmdet's decay constructor serves."""
 
 ALL_FAMILIES: tuple[Family, ...] = (
     convnext.FAMILY,

@@ -1,4 +1,4 @@
-"""ConvNeXt, as mmdet's ``LearningRateDecayOptimizerConstructor`` decays it.
+"""ConvNeXt, as mmdet's decay constructor decays it.
 
 Source: mmdet 3.3.0, ``mmdet/engine/optimizers/layer_decay_optimizer_constructor.py``. Every name gets the id that mmdet
 gives it, odd names included; where mmdet's functions die, these raise a :class:`DecayError`.

@@ -29,7 +29,7 @@ _NO_WEIGHT_DECAY = "base_wd should not be None"
 def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayError | None:
     """The error in terms of the config, None for one that is not of an option.
 
-    Source: mmengine's ``DefaultOptimWrapperConstructor._validate_cfg`` for what needs a weight decay.
+    Source: ``_validate_cfg`` of mmengine's default constructor for what needs a weight decay.
     """
     given: Mapping[str, Any] = config.optim_wrapper.get("paramwise_cfg") or {}
     if _NO_WEIGHT_DECAY in error.problem:

@@ -22,7 +22,7 @@ _KINDS = (TypeError, AttributeError, ValueError, KeyError)
 def wrong_value(error: LrdecayError, config: Config, where: str) -> LrdecayError | None:
     """The error about the first value that is of the wrong kind, None if none is, or if ``error`` is of something else.
 
-    Source: mmengine's ``DefaultOptimWrapperConstructor``, which multiplies and takes from a dict without asking.
+    Source: mmengine's default constructor, which multiplies and takes from a dict without asking.
     """
     if not isinstance(error.__cause__, _KINDS):
         return None

@@ -13,8 +13,7 @@ from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, count,
     "frozen-parameter-in-group",
     severity="info",
     bad=Example(
-        "model = dict(backbone=dict(frozen_stages=1))\n"
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=None)"
+        "model = dict(backbone=dict(frozen_stages=1))\noptim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=None)"
     ),
     good=Example("model = dict(backbone=dict(frozen_stages=1))"),
 )
@@ -39,7 +38,7 @@ def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
     )
 
 
-_DEFAULT = "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict("
+_DEFAULT = "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=dict("
 
 
 @rule(

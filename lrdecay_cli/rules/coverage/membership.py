@@ -12,11 +12,11 @@ from lrdecay_cli.domain.group_map import GroupMap, Totals
 from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, is_foreign, rule, verb
 
 _TWO = """\
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import $DEFAULT
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class TwoGroups(DefaultOptimWrapperConstructor):
+class TwoGroups($DEFAULT):
     def add_params(self, params, module, **kwargs):
         for part, mult in self.paramwise_cfg['parts'].items():
             params.append(dict(params=getattr(module, part).parameters(), lr=self.base_lr * mult))
@@ -58,11 +58,11 @@ def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
 
 
 _HEAD_AGAIN = """\
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import $DEFAULT
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class HeadAgain(DefaultOptimWrapperConstructor):
+class HeadAgain($DEFAULT):
     def add_params(self, params, module, **kwargs):
         again = list(module.head.parameters()) if self.paramwise_cfg['again'] else []
         params.append(dict(params=[*module.parameters(), *again]))
@@ -168,11 +168,11 @@ def _wrong_totals(group_map: GroupMap) -> Iterator[str]:
 
 _TEMPERATURE = """\
 from torch import nn
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import $DEFAULT
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class WithTemperature(DefaultOptimWrapperConstructor):
+class WithTemperature($DEFAULT):
     def add_params(self, params, module, **kwargs):
         if self.paramwise_cfg['register']:
             module.temperature = nn.Linear(1, 1)

@@ -24,11 +24,11 @@ from lrdecay_cli.rules.api import (
 )
 
 _PLUGIN = """\
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import $DEFAULT
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class StageDecay(DefaultOptimWrapperConstructor):
+class StageDecay($DEFAULT):
     def add_params(self, params, module, **kwargs):
         groups = {}
         head = self.paramwise_cfg['head']
@@ -148,7 +148,7 @@ def _example(second_block: str) -> Example:
     return Example(
         "model = dict(backbone=dict(arch=dict(depths=[1, 1, 12, 1])))\n"
         "optim_wrapper = dict(\n"
-        "    constructor='DefaultOptimWrapperConstructor',\n"
+        "    constructor='$DEFAULT',\n"
         f"    paramwise_cfg=dict(_delete_=True, custom_keys={keys}))"
     )
 

@@ -27,11 +27,11 @@ _NORM = re.compile(r"(?:^|[._])(?:norm|ln)\d*\.(?:weight|bias)$", re.ASCII)
 
 
 _DECAY = """\
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import $DEFAULT
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class BlockDecay(DefaultOptimWrapperConstructor):
+class BlockDecay($DEFAULT):
     def add_params(self, params, module, **kwargs):
         groups = {}
         for name, tensor in module.named_parameters():
@@ -142,7 +142,7 @@ def _remedy(context: RuleContext, fallen: Sequence[Held]) -> str:
 
 _WRAPPER = """\
 from mmengine.model import BaseModel
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import $DEFAULT
 from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
 @MODELS.register_module()
@@ -155,7 +155,7 @@ class Student(BaseModel):
         return self.student(*args, **kwargs)
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class StageDecay(DefaultOptimWrapperConstructor):
+class StageDecay($DEFAULT):
     def add_params(self, params, module, **kwargs):
         groups = {}
         for name, tensor in module.named_parameters():

@@ -30,12 +30,12 @@ from lrdecay_cli.rules.options.custom_keys import known_settings
     "custom-key-shadowed",
     severity="warning",
     bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True,\n"
         "        custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0.0)}))"
     ),
     good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, custom_keys={\n"
         "        'backbone': dict(lr_mult=0.1),\n"
         "        'backbone.norm': dict(lr_mult=0.1, decay_mult=0.0),\n"
@@ -169,11 +169,11 @@ _FIELDS = {"lr": "lr_mult", "weight_decay": "decay_mult"}
     "custom-key-overrides-option",
     severity="warning",
     bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys={'backbone': dict(lr_mult=0.1)}))"
     ),
     good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys={'head': dict(lr_mult=10.0)}))"
     ),
 )
@@ -257,13 +257,13 @@ class Tied(LinearClsHead):
     severity="warning",
     bad=Example(
         "model = dict(head=dict(type='Tied'))\n"
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict(_delete_=True,\n"
+        "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=dict(_delete_=True,\n"
         "    bypass_duplicate=True, custom_keys={'head.tied.weight': dict(lr_mult=0.1)}))",
         plugin=_PLUGIN,
     ),
     good=Example(
         "model = dict(head=dict(type='Tied'))\n"
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict(_delete_=True,\n"
+        "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=dict(_delete_=True,\n"
         "    bypass_duplicate=True, custom_keys={'head.proj.weight': dict(lr_mult=0.1)}))",
         plugin=_PLUGIN,
     ),

@@ -19,11 +19,11 @@ TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad",
     "custom-setting-misspelt",
     severity="error",
     bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(norm=dict(decay_multi=0.0))))"
     ),
     good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(norm=dict(decay_mult=0.0))))"
     ),
 )
@@ -76,11 +76,11 @@ _HINT = ": it is searched for as it stands, and is no glob and no regular expres
     "custom-key-matches-nothing",
     severity="warning",
     bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, custom_keys={'.backbone': dict(lr_mult=0.1)}))"
     ),
     good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, custom_keys={'backbone': dict(lr_mult=0.1)}))"
     ),
 )
@@ -172,13 +172,13 @@ class Distilling(LinearClsHead):
     severity="warning",
     bad=Example(
         "model = dict(head=dict(type='Distilling'))\n"
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, custom_keys={'backbone': dict(lr_mult=0.1)}))",
         plugin=_PLUGIN,
     ),
     good=Example(
         "model = dict(head=dict(type='Distilling'))\n"
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, custom_keys={'backbone.': dict(lr_mult=0.1)}))",
         plugin=_PLUGIN.replace("to_backbone", "to_teacher"),
     ),

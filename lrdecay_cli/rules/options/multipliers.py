@@ -15,13 +15,12 @@ _MULTIPLIERS = ("lr_mult", "decay_mult")
     "option-without-effect",
     severity="warning",
     bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    optimizer=dict(_delete_=True, type='AdamW', lr=1e-4),\n"
         "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
     ),
     good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
     ),
 )
 def option_without_effect(context: RuleContext) -> Iterator[Fault]:

@@ -37,7 +37,7 @@ from lrdecay_cli.rules.api import (
     severity="error",
     bad=Example("optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=10.0))))"),
     good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(head=dict(lr_mult=10.0))))"
     ),
 )
@@ -97,9 +97,9 @@ def _remedy(context: RuleContext, options: list[str], known: list[str]) -> str:
     "LRD502",
     "inherited-option-never-read",
     severity="warning",
-    bad=Example("optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor')"),
+    bad=Example("optim_wrapper = dict(constructor='$DEFAULT')"),
     good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, flat_decay_mult=0.0))"
     ),
 )
@@ -139,11 +139,11 @@ def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
     "option-misspelt",
     severity="error",
     bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, norm_decay_mul=0.0, bias_decay_mult=0.0))"
     ),
     good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0))"
     ),
 )

@@ -27,11 +27,11 @@ def mismatched(context: RuleContext) -> list[ParameterGroup]:
 
 
 PLUGIN = """\
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import $DEFAULT
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class HalfBackbone(DefaultOptimWrapperConstructor):
+class HalfBackbone($DEFAULT):
     def add_params(self, params, module, **kwargs):
         params.append(dict(params=module.head.parameters()))
         params.append(dict(params=module.backbone.parameters(), lr_scale=0.5, **self.paramwise_cfg['more']))
@@ -110,7 +110,7 @@ def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
 MANY = 100
 
 
-_DEFAULT = "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg="
+_DEFAULT = "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg="
 
 
 @rule(

@@ -13,11 +13,11 @@ from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, count,
     "unusable-lr",
     severity="error",
     bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict("
+        "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=dict("
         "_delete_=True, custom_keys=dict(backbone=dict(lr_mult=-0.1))))"
     ),
     good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict("
+        "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=dict("
         "_delete_=True, custom_keys=dict(backbone=dict(lr_mult=0.1))))"
     ),
     yields_to=("LRD302",),

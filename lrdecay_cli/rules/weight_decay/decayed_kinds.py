@@ -12,11 +12,11 @@ from lrdecay_cli.rules.api import Example, Fault, RuleContext, all_vainly_exempt
     "norms-decayed",
     severity="warning",
     bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, bias_decay_mult=0.0, custom_keys=dict(gamma=dict(decay_mult=0.0))))"
     ),
     good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0,\n"
         "        custom_keys=dict(gamma=dict(decay_mult=0.0))))"
     ),
@@ -42,11 +42,11 @@ def norms_decayed(context: RuleContext) -> Iterator[Fault]:
     "biases-decayed",
     severity="warning",
     bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys=dict(gamma=dict(decay_mult=0.0))))"
     ),
     good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, flat_decay_mult=0.0))"
     ),
 )
@@ -79,11 +79,11 @@ model = dict(
     "positions-decayed",
     severity="warning",
     bad=Example(
-        f"{_VIT}optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        f"{_VIT}optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0, custom_keys=dict(cls_token=dict(decay_mult=0.0))))"
     ),
     good=Example(
-        f"{_VIT}optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        f"{_VIT}optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0,\n"
         "        custom_keys=dict(cls_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))))"
     ),
@@ -136,13 +136,13 @@ model = dict(
     "tokens-decayed",
     severity="warning",
     bad=Example(
-        f"{_MODEL}optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        f"{_MODEL}optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0,\n"
         "        custom_keys=dict(cls_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))))",
         plugin=_REGISTERS,
     ),
     good=Example(
-        f"{_MODEL}optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        f"{_MODEL}optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0,\n"
         "        custom_keys=dict(_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))))",
         plugin=_REGISTERS,
@@ -172,12 +172,11 @@ def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
     "layer-scale-decayed",
     severity="warning",
     bad=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n"
         "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0))"
     ),
     good=Example(
-        "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
-        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
+        "optim_wrapper = dict(constructor='$DEFAULT',\n    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
     ),
 )
 def layer_scale_decayed(context: RuleContext) -> Iterator[Fault]:

@@ -84,11 +84,11 @@ def _listed(context: RuleContext, option: str, item: str) -> Iterator[Fault]:
 
 
 _KNOWN_NAMES = """\
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import $DEFAULT
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
-class KnownNames(DefaultOptimWrapperConstructor):
+class KnownNames($DEFAULT):
     def add_params(self, params, module, **kwargs):
         known = self.paramwise_cfg['decayed']
         for name, parameter in module.named_parameters():
