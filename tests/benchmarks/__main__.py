@@ -1,6 +1,7 @@
 """``python -m tests.benchmarks``: a table of ratios A / B, medians of interleaved runs A B A B …
 
-Only ratios mean anything: the machine may be slow, and busy.
+Only ratios mean anything: the machine may be slow, and busy. A and B are commands, or the same work on ten times as
+much (CPU time).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from tests.benchmarks.figures import Figure, figures
+from tests.benchmarks.growth import BEYOND, REACH, Growth, growths
 from tests.benchmarks.measuring import Run, run
 
 _HEAD = ("figure", "ratio", "min", "max", "CPU", "A", "B", "reach", "beyond", "")
@@ -27,6 +29,9 @@ def main() -> None:
         for figure in figures(Path(folder)):
             if arguments.match in figure.name:
                 _print(*_row(figure, min(arguments.n, figure.at_most)))
+        for growth in growths(Path(folder)):
+            if arguments.match in growth.name:
+                _print(*_growth_row(growth, min(arguments.n, 3)))
 
 
 def _row(figure: Figure, runs: int) -> tuple[str, ...]:
@@ -47,18 +52,32 @@ def _row(figure: Figure, runs: int) -> tuple[str, ...]:
         *(f"{ratio:.4f}" for ratio in (median(ratios), min(ratios), max(ratios), cpu)),
         *(f"{value:.{digits}f} {unit}" for value in (a, b)),
         *("" if goal is None else f"{goal:.3g}" for goal in (figure.reach, figure.beyond)),
-        _verdict(median(ratios), figure),
+        _verdict(median(ratios), figure.reach, figure.beyond),
     )
 
 
-def _verdict(ratio: float, figure: Figure) -> str:
-    if figure.reach is None or figure.beyond is None:
+def _growth_row(growth: Growth, runs: int) -> tuple[str, ...]:
+    pairs = list(growth.times(runs))
+    ratios = [large / small for large, small in pairs]
+    ratio = median(ratios)
+    large, small = (median(side) for side in zip(*pairs, strict=True))
+    return (
+        growth.name,
+        *(f"{value:.4f}" for value in (ratio, min(ratios), max(ratios), ratio)),
+        *(f"{value:.3f} s" for value in (large, small)),
+        *(f"{goal:.3g}" for goal in (REACH, BEYOND)),
+        _verdict(ratio, REACH, BEYOND),
+    )
+
+
+def _verdict(ratio: float, reach: float | None, beyond: float | None) -> str:
+    if reach is None or beyond is None:
         return ""
-    return "beyond" if ratio <= figure.beyond else "reached" if ratio <= figure.reach else "MISSED"
+    return "beyond" if ratio <= beyond else "reached" if ratio <= reach else "MISSED"
 
 
 def _print(name: str, *cells: str) -> None:
-    print(f"{name:<36}", *(f"{cell:>10}" for cell in cells), flush=True)
+    print(f"{name:<52}", *(f"{cell:>10}" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
+from collections.abc import Callable
 from io import StringIO
 
 import pytest
@@ -22,6 +22,7 @@ from lrdecay_cli.formats.numbers import cell_text
 from lrdecay_cli.formats.rich_terminal import render
 from lrdecay_cli.formats.terminal_table import ink, table_lines
 from tests.group_maps import group_map
+from tests.work import growth
 
 NAMES = [f"backbone.stages.{n}.blocks.{n}.attn.relative_position_bias_table" for n in (0, 10, 123)]
 COLORS = re.compile(r"\x1b\[[0-9;]*m")
@@ -79,13 +80,16 @@ def test_as_rich_draws_it(by: str, width: int) -> None:
     ]
 
 
-def test_fifty_thousand_rows_take_seconds() -> None:
-    """rich alone takes half a minute of this processor's time for them."""
-    report = many(50_000)
-    began = time.process_time()
-    text = render(report, Canvas(120, True))
-    assert time.process_time() - began < 8
-    assert sum("backbone." in line for line in text.splitlines()) == 50_000
+def test_rendering_grows_linearly_with_the_rows() -> None:
+    def rendering(rows: int) -> Callable[[], None]:
+        report = many(rows)
+
+        def draw() -> None:
+            assert sum("backbone." in line for line in render(report, Canvas(120, True)).splitlines()) == rows
+
+        return draw
+
+    assert growth(rendering, 100) < 12
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])

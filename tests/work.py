@@ -1,0 +1,38 @@
+"""How much a function does, counted and not timed: a busy machine does not change the count."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+
+def lines_run(work: Callable[[], object]) -> int:
+    """Number of Python lines that ``work`` runs; each pass of a loop or comprehension counts."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def growth(work: Callable[[int], Callable[[], object]], size: int) -> float:
+    """Factor by which the work grows when its size grows tenfold: about 10 if it is linear, 100 if quadratic.
+
+    Args:
+        work: prepares work of a size, uncounted, and returns it.
+        size: the smaller of the two sizes.
+    """
+    # The first call may import modules.
+    work(size)()
+    return lines_run(work(10 * size)) / lines_run(work(size))
