@@ -71,7 +71,7 @@ def check(
     from lrdecay_cli.files.config_comments import comment_suppressions
     from lrdecay_cli.files.settings_file import parse_settings
     from lrdecay_cli.rules import chosen_rules
-    from lrdecay_cli.rules.policy import Baseline
+    from lrdecay_cli.rules.context.policy import Baseline
 
     said = Settings()
     if settings is not None:

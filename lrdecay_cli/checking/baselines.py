@@ -20,7 +20,7 @@ from lrdecay_cli.files.config_path import SEPARATOR
 from lrdecay_cli.files.map_path import map_path
 from lrdecay_cli.files.near_files import file_meant
 from lrdecay_cli.files.project_folder import in_project
-from lrdecay_cli.rules.policy import Baseline
+from lrdecay_cli.rules.context.policy import Baseline
 
 _SUFFIX = ".json"
 

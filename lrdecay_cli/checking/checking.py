@@ -13,7 +13,7 @@ from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, CheckedMap, CheckRe
 from lrdecay_cli.domain.group_map import GroupMap, Tool
 from lrdecay_cli.domain.settings import Assertion, Settings, StatedSuppression
 from lrdecay_cli.rules import Rule, RuleContext
-from lrdecay_cli.rules.policy import Baseline, Policy
+from lrdecay_cli.rules.context.policy import Baseline, Policy
 from lrdecay_cli.rules.project.assertions import NUMBERS, is_met
 from lrdecay_cli.rules.running import findings_of
 

@@ -14,7 +14,7 @@ from lrdecay_cli.domain.finding import Finding, Suppression
 from lrdecay_cli.domain.settings import StatedSuppression
 from lrdecay_cli.files.project_folder import in_project
 from lrdecay_cli.rules import RULES, RuleContext, rules_meant
-from lrdecay_cli.rules.policy import JudgedSuppression
+from lrdecay_cli.rules.context.policy import JudgedSuppression
 from lrdecay_cli.rules.running import narrowed
 
 _VERB = re.compile(r"#\s*lrdecay\s*:?\s*[a-z]+\W*")

@@ -27,3 +27,11 @@ def finite_number(value: object, where: str) -> int | float:
         raise DecayError("the number is not finite", where=where, remedy="give a finite number such as 0.7")
     # A subclass such as numpy.float64 has a repr that is no Python literal.
     return int(value) if isinstance(value, int) else float(value)
+
+
+def number_or_none(value: object) -> int | float | None:
+    """The value if it is a finite number, else None: options of a config may be of any type."""
+    try:
+        return finite_number(value, "")
+    except DecayError:
+        return None

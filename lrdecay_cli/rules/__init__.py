@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.rules.context import RuleContext
+from lrdecay_cli.rules.context.rule_context import RuleContext
 from lrdecay_cli.rules.registry import Example, Fault, Rule, discover
 from lrdecay_cli.text.spelling import did_you_mean
 

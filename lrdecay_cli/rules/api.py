@@ -1,25 +1,21 @@
 """All that a rule needs: ``from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule``."""
 
-from lrdecay_cli.rules.backbone import Backbone, Held, out_of_order
-from lrdecay_cli.rules.context import OURS, PARAMWISE, RuleContext
-from lrdecay_cli.rules.covering_keys import keys_told
-from lrdecay_cli.rules.exemptions import all_vainly_exempt, decayed_faults, exemption_lists, vainly_exempt
-from lrdecay_cli.rules.key_wording import as_dict, key_option
-from lrdecay_cli.rules.map_facts import is_foreign
-from lrdecay_cli.rules.option_names import LAYER_DECAY, lost, meant, nearest, readers, same_here, unread, value_of
-from lrdecay_cli.rules.our_constructor import (
-    EXEMPTING,
-    USUAL_RATE,
-    exempt_in_ours,
-    in_its_place,
-    mmdet_serves,
-    without_the_bases,
-    written,
+from lrdecay_cli.decay.checked import number_or_none
+from lrdecay_cli.rules.context.backbone import Backbone, Held, out_of_order
+from lrdecay_cli.rules.context.map_facts import is_foreign
+from lrdecay_cli.rules.context.option_names import (
+    LAYER_DECAY,
+    lost,
+    meant,
+    nearest,
+    readers,
+    same_here,
+    unread,
+    value_of,
 )
-from lrdecay_cli.rules.plain_values import number
-from lrdecay_cli.rules.policy import option_of
-from lrdecay_cli.rules.registry import Example, Fault, rule
-from lrdecay_cli.rules.schedulers import (
+from lrdecay_cli.rules.context.policy import option_of
+from lrdecay_cli.rules.context.rule_context import OURS, PARAMWISE, RuleContext
+from lrdecay_cli.rules.context.schedulers import (
     WARMING,
     Scheduler,
     names,
@@ -28,6 +24,18 @@ from lrdecay_cli.rules.schedulers import (
     trained,
     training_length,
     training_unit,
+)
+from lrdecay_cli.rules.exemptions import all_vainly_exempt, decayed_faults, exemption_lists, vainly_exempt
+from lrdecay_cli.rules.registry import Example, Fault, rule
+from lrdecay_cli.rules.remedies.custom_keys import as_dict, key_option, keys_told
+from lrdecay_cli.rules.remedies.our_constructor import (
+    EXEMPTING,
+    USUAL_RATE,
+    exempt_in_ours,
+    in_its_place,
+    mmdet_serves,
+    without_the_bases,
+    written,
 )
 from lrdecay_cli.rules.wording import count, ids_told, integers, rate, span, verb
 
@@ -61,7 +69,7 @@ __all__ = [
     "mmdet_serves",
     "names",
     "nearest",
-    "number",
+    "number_or_none",
     "option_of",
     "out_of_order",
     "rate",

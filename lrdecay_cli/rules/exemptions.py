@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY, MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
 from lrdecay_cli.domain.finding import Severity
-from lrdecay_cli.rules.context import PARAMWISE, RuleContext
+from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.parameter_kinds import NOUNS, Kind
 from lrdecay_cli.rules.registry import Fault
 

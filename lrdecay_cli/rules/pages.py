@@ -9,8 +9,7 @@ import msgspec
 
 from lrdecay_cli.domain.report import Block, Column, Page, Report, Table
 from lrdecay_cli.domain.rule_page import RULES_SCHEMA_VERSION, ExampleText, RulePage, RulePages
-from lrdecay_cli.rules.example_base import BASE
-from lrdecay_cli.rules.registry import Example, Rule
+from lrdecay_cli.rules.registry import BASE, Example, Rule
 
 _COLUMNS = (
     Column("code", "code", vital=True),

@@ -13,10 +13,24 @@ from importlib import import_module
 from inspect import cleandoc
 from typing import Literal
 
-from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT
+from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY, MMENGINE_DEFAULT
 from lrdecay_cli.domain.finding import Severity
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.rules.context import RuleContext
+from lrdecay_cli.rules.context.rule_context import RuleContext
+
+BASE = f"""\
+default_scope = 'mmpretrain'
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(type='ConvNeXt', arch=dict(depths=[3, 3, 9, 3], channels=[4, 8, 16, 32])),
+    head=dict(type='LinearClsHead', num_classes=2, in_channels=32))
+optim_wrapper = dict(
+    constructor='mmdet.{MMDET_LAYER_DECAY}',
+    optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.05),
+    paramwise_cfg=dict(num_layers=6, decay_rate=0.7, decay_type='layer_wise'))
+train_cfg = dict(by_epoch=True, max_epochs=12)
+"""
+"""The config that every rule's examples build on: a small real ConvNeXt classifier with MMDetection's decay."""
 
 Scope = Literal["config", "project"]
 """``project`` for a rule about what the project says, which looks at no config: it is run when the others have been,
@@ -45,7 +59,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A config on which a test runs the rule; :data:`lrdecay_cli.rules.example_base.BASE` is its base.
+    """A config on which a test runs the rule; :data:`BASE` is its base.
 
     ``$DEFAULT`` in the config and the plugin stands for the class name of mmengine's default constructor.
     """

@@ -14,7 +14,7 @@ from lrdecay_cli.app.shell.arguments import spread_cfg_options
 from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.openmmlab.building import build_model, build_optimizer, training_scope
 from lrdecay_cli.openmmlab.config_file import load_config
-from lrdecay_cli.rules.example_base import BASE
+from lrdecay_cli.rules.registry import BASE
 from tests.commands.test_help import commands, examples
 
 ROOT = Path(__file__, "../../..").resolve()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lrdecay_cli.app.shell.main import run
-from lrdecay_cli.rules.example_base import BASE
+from lrdecay_cli.rules.registry import BASE
 
 OLD = (
     "optimizer = dict(type='AdamW', lr=0.1)\noptimizer_config = dict(grad_clip=None)\n"

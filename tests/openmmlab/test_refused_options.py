@@ -12,7 +12,7 @@ from torch import nn
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.audit import audit
-from lrdecay_cli.rules.example_base import BASE
+from lrdecay_cli.rules.registry import BASE
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)

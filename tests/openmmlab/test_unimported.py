@@ -9,7 +9,7 @@ import pytest
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.audit import audit
-from lrdecay_cli.rules.example_base import BASE
+from lrdecay_cli.rules.registry import BASE
 
 OURS = "optim_wrapper = dict(constructor='LayerDecayOptimWrapperConstructor', paramwise_cfg=dict(decay_rate=0.7))"
 

@@ -21,8 +21,8 @@ from lrdecay_cli.files.json_text import to_json
 from lrdecay_cli.files.settings_file import parse_settings
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules import RULES, Example, Rule
-from lrdecay_cli.rules.example_base import BASE
-from lrdecay_cli.rules.policy import Baseline
+from lrdecay_cli.rules.context.policy import Baseline
+from lrdecay_cli.rules.registry import BASE
 
 GOLDEN = Path(__file__).with_name("example_findings.csv")
 COLUMNS = ("code", "severity", "option", "patterns")

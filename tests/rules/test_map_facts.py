@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.rules.map_facts import MapFacts
+from lrdecay_cli.rules.context.map_facts import MapFacts
 from lrdecay_cli.rules.options.custom_keys import _is_word
 from tests.group_maps import group_map
 

@@ -21,7 +21,7 @@ from lrdecay_cli.rules.api import (
     meant,
     mmdet_serves,
     nearest,
-    number,
+    number_or_none,
     readers,
     rule,
     same_here,
@@ -234,7 +234,7 @@ def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator
     """What MMCV 1 read, with what to write for mmengine; all that belongs into ``optim_wrapper`` together."""
     training = context.group_map.training
     present: dict[str, Any] = {"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}
-    length = number(training.train_cfg.get("max_epochs", training.train_cfg.get("max_iters")))
+    length = number_or_none(training.train_cfg.get("max_epochs", training.train_cfg.get("max_iters")))
     own = as_mmengine({key: old[key]}, length=length)
     if not own and key != "lr_config":
         return  # optimizer_config=dict(grad_clip=None)

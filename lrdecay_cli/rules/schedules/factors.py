@@ -13,7 +13,7 @@ from lrdecay_cli.rules.api import (
     Scheduler,
     count,
     names,
-    number,
+    number_or_none,
     rate,
     rule,
     schedulers_of,
@@ -111,7 +111,7 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
         if len(lrs) < 2 or not scheduler.acts:
             continue
         span = f"{lrs[0]:g} to {lrs[-1]:g}"
-        one = number(scheduler.settings.get("eta_max"))
+        one = number_or_none(scheduler.settings.get("eta_max"))
         if scheduler.family == "OneCycle" and one is not None:
             yield Fault(
                 f"eta_max={one:g} of {scheduler.name} is written over the lr of all {len(groups)} groups ({span})",
@@ -235,7 +235,7 @@ def gamma_out_of_range(context: RuleContext) -> Iterator[Fault]:
 
 
 def _fault(scheduler: Scheduler, what: str, value: float | None) -> Iterator[Fault]:
-    gamma, count = number(scheduler.settings.get("gamma")), scheduler.times_stepped()
+    gamma, count = number_or_none(scheduler.settings.get("gamma")), scheduler.times_stepped()
     if scheduler.family not in FAMILIES or gamma is None or 0 < gamma <= 1 or count == 0 or not scheduler.acts:
         return
     begins = f"{scheduler.name} multiplies the {what} by gamma={gamma:g} at each step"
@@ -262,6 +262,6 @@ def _momentum(scheduler: Scheduler) -> float | None:
     for group in scheduler.groups:
         betas = group.options.get("betas")
         first = betas[0] if isinstance(betas, (list, tuple)) and betas else None
-        value = number(group.options.get("momentum", first))
+        value = number_or_none(group.options.get("momentum", first))
         found += [] if value is None else [value]
     return max(found, default=None)

@@ -10,7 +10,7 @@ from lrdecay_cli.rules.api import (
     Fault,
     RuleContext,
     Scheduler,
-    number,
+    number_or_none,
     rate,
     rule,
     trained,
@@ -20,6 +20,12 @@ from lrdecay_cli.rules.api import (
 
 _LEFT = 0.05
 """Up to this share of the way down, what is cut off is rounding."""
+_USED_UP = 0.05
+"""Below this share of the lr little is learnt any more."""
+_LONG = 0.1
+"""From this share of the training on, what is left behind a scheduler's end is no rounding."""
+_EARLY = 0.5
+"""Up to this share of the training, its last step is early."""
 
 
 @rule(
@@ -56,8 +62,7 @@ def schedule_past_the_end(context: RuleContext) -> Iterator[Fault]:
 
 
 def _milestones(scheduler: Scheduler) -> Iterator[Fault]:
-    given = scheduler.settings.get("milestones")
-    milestones = [step for step in given if number(step) is not None] if isinstance(given, (list, tuple)) else []
+    milestones = scheduler.milestones
     last = scheduler.last
     if last is None:
         return
@@ -105,14 +110,6 @@ def _cut_off(scheduler: Scheduler) -> Iterator[Fault]:
             f"{option}={steps if option != 'end' else scheduler.length:g}",
             option=f"{scheduler.path}.{option}",
         )
-
-
-_USED_UP = 0.05
-"""Below this share of the lr little is learnt any more."""
-_LONG = 0.1
-"""From this share of the training on, what is left behind a scheduler's end is no rounding."""
-_EARLY = 0.5
-"""Up to this share of the training, its last step is early."""
 
 
 @rule(
@@ -166,8 +163,7 @@ def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
     """Its steps are all done, and most of the training is still to come."""
     length, end, count = scheduler.length, scheduler.end, scheduler.times_stepped()
     gamma = scheduler.value("gamma", 0.1)
-    milestones = scheduler.settings.get("milestones")
-    given = [step for step in milestones if number(step) is not None] if isinstance(milestones, (list, tuple)) else []
+    given = scheduler.milestones
     # Milestones that are never reached are another rule's.
     if not length or end is None or not count or not 0 <= gamma < 1 or count < len(given):
         return
@@ -262,10 +258,9 @@ def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
 def _over_at_once(scheduler: Scheduler, epochs: float) -> Iterator[Fault]:
     if scheduler.settings.get("convert_to_iter_based") is True:
         return
-    given = scheduler.settings.get("milestones")
-    steps = [step for step in given if number(step) is not None] if isinstance(given, (list, tuple)) else []
+    steps = scheduler.milestones
     option = "milestones" if steps else "end" if "end" in scheduler.settings else "T_max"
-    last = max(steps) if steps else number(scheduler.settings.get(option))
+    last = max(steps) if steps else number_or_none(scheduler.settings.get(option))
     if last is None or last > epochs:
         return
     if scheduler.is_warm_up and last - scheduler.begin < 2:

@@ -8,7 +8,7 @@ from typing import Any
 from lrdecay_cli.constructors.facts import LRDECAY_LAYER_DECAY
 from lrdecay_cli.decay import BACKBONE_PREFIX, MMDET_FAMILIES, find_family
 from lrdecay_cli.files.mmcv1 import as_python
-from lrdecay_cli.rules.context import OURS, RuleContext
+from lrdecay_cli.rules.context.rule_context import OURS, RuleContext
 
 IMPORTS = {"imports": ["lrdecay_cli.training"]}
 """What registers it."""

@@ -18,8 +18,8 @@ from lrdecay_cli.constructors.facts import (
     subjects_of,
 )
 from lrdecay_cli.constructors.multipliers import MULTIPLIERS, Multiplier
-from lrdecay_cli.rules.context import RuleContext
-from lrdecay_cli.rules.plain_values import number
+from lrdecay_cli.decay.checked import number_or_none
+from lrdecay_cli.rules.context.rule_context import RuleContext
 
 LAYER_DECAY = ("decay_rate", "num_layers", "decay_type")
 """What MMDetection's decay constructor goes by: one thing, in three options."""
@@ -145,7 +145,7 @@ _MULT = {"lr": "lr_mult", "weight_decay": "decay_mult"}
 
 def _otherwise(context: RuleContext, names: Iterable[str], settings: Mapping[str, Any]) -> Iterator[str]:
     base = context.group_map.base_weight_decay or 0.0
-    lr_mult, decay_mult = number(settings.get("lr_mult", 1)), number(settings.get("decay_mult", 1))
+    lr_mult, decay_mult = number_or_none(settings.get("lr_mult", 1)), number_or_none(settings.get("decay_mult", 1))
     further = any(key not in ("lr_mult", "decay_mult") for key in settings)
     for name in names:
         weight_decay = context.weight_decays.get(name)

@@ -1,17 +1,34 @@
-"""Custom keys that reach just the parameters that are meant, and win over the key that has them now."""
+"""Custom keys as a config has them, and those that reach just the parameters that are meant."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lrdecay_cli.rules.key_wording import as_dict, longer_key
+from lrdecay_cli.rules.context.rule_context import PARAMWISE
 
 _LISTED = 12
 """So many keys are read; of more, a few are shown."""
 _MOST = 40
 _NAMES, _PIECES, _TRIED = 1000, 50_000, 3000
 """Of more than that, the search would take longer than a look at the model."""
+
+
+def key_option(key: str, setting: str = "") -> str:
+    """Path of a custom key, or of what it sets, in a config: ``optim_wrapper.paramwise_cfg.custom_keys['.bias']``."""
+    path = f"{PARAMWISE}.custom_keys" + (f".{key}" if key.isidentifier() else f"[{key!r}]")
+    return f"{path}.{setting}" if setting else path
+
+
+def longer_key(parameter: str, key: str) -> str:
+    """A custom key for a parameter that counts before ``key``: the path of its module, or its name."""
+    path = parameter.rpartition(".")[0]
+    return path if len(path) > len(key) else parameter
+
+
+def as_dict(settings: Mapping[str, Any]) -> str:
+    """``dict(lr_mult=0.1, decay_mult=0.0)``."""
+    return f"dict({', '.join(f'{name}={value!r}' for name, value in settings.items())})"
 
 
 def keys_told(

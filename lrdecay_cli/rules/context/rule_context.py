@@ -19,11 +19,11 @@ from lrdecay_cli.constructors.multipliers import Multiplier, multipliers_set
 from lrdecay_cli.decay import Family, find_family
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.rules.backbone import Backbone, backbone_prefix, block_of
-from lrdecay_cli.rules.map_facts import MapFacts, is_trainable
+from lrdecay_cli.rules.context.backbone import Backbone, backbone_prefix, block_of
+from lrdecay_cli.rules.context.map_facts import MapFacts, is_trainable
+from lrdecay_cli.rules.context.policy import NO_POLICY, Policy
+from lrdecay_cli.rules.context.schedulers import Scheduler, schedulers_of
 from lrdecay_cli.rules.parameter_kinds import Kind, kind_of
-from lrdecay_cli.rules.policy import NO_POLICY, Policy
-from lrdecay_cli.rules.schedulers import Scheduler, schedulers_of
 
 DECAY_OPTIONS = ("decay_rate", "layer_decay_rate", "layer_decay", "lr_decay_rate", "layer_lr_decay", "lr_layer_decay")
 """What constructors call the factor from a layer to the one below it."""

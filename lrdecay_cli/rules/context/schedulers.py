@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
+from lrdecay_cli.decay.checked import number_or_none
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
-from lrdecay_cli.rules.plain_values import number
 
 Unit = Literal["epochs", "iterations"]
 
@@ -66,16 +66,20 @@ class Scheduler(NamedTuple):
         start, end = self.value("start_factor", 1 / 3), self.value("end_factor", 1.0)
         return self.family == "QuadraticWarmup" or (self.family == "Linear" and start < end)
 
+    @property
+    def milestones(self) -> list[float]:
+        """The milestones that are numbers."""
+        given = self.settings.get("milestones")
+        return [step for step in given if number_or_none(step) is not None] if isinstance(given, (list, tuple)) else []
+
     def times_stepped(self) -> int | None:
         """How often ``gamma`` is multiplied in until the training ends; None if that is not known.
 
         Source: ``_get_value`` of mmengine's ``MultiStep``, ``Step`` and ``ExponentialParamScheduler``; the last step is
         the one before the end.
         """
-        given = self.settings.get("milestones")
-        if self.family == "MultiStep" and isinstance(given, (list, tuple)):
-            steps = [step for step in map(number, given) if step is not None]
-            return sum(self.last is None or self.begin + step < self.last for step in steps)
+        if self.family == "MultiStep" and isinstance(self.settings.get("milestones"), (list, tuple)):
+            return sum(self.last is None or self.begin + step < self.last for step in self.milestones)
         if self.last is None or self.converted:
             return None
         every = self.value("step_size", 0) if self.family == "Step" else 1 if self.family == "Exponential" else 0
@@ -83,7 +87,7 @@ class Scheduler(NamedTuple):
 
     def value(self, name: str, otherwise: float) -> float:
         """A setting that is a number, else ``otherwise``."""
-        found = number(self.settings.get(name))
+        found = number_or_none(self.settings.get(name))
         return otherwise if found is None else found
 
     def lowest(self) -> float | None:
@@ -110,7 +114,7 @@ def training_unit(train_cfg: Mapping[str, Any]) -> Unit | None:
         return "epochs"
     if "IterBased" in loop or train_cfg.get("by_epoch") is False:
         return "iterations"
-    epochs, iterations = number(train_cfg.get("max_epochs")), number(train_cfg.get("max_iters"))
+    epochs, iterations = number_or_none(train_cfg.get("max_epochs")), number_or_none(train_cfg.get("max_iters"))
     if (epochs is None) == (iterations is None):
         return None
     return "epochs" if iterations is None else "iterations"
@@ -120,7 +124,7 @@ def training_length(train_cfg: Mapping[str, Any], unit: Unit) -> float | None:
     """How many epochs or iterations the training has, None if the config does not say so."""
     if training_unit(train_cfg) != unit:
         return None
-    return number(train_cfg.get("max_epochs" if unit == "epochs" else "max_iters"))
+    return number_or_none(train_cfg.get("max_epochs" if unit == "epochs" else "max_iters"))
 
 
 def _each(group_map: GroupMap, parameter: str) -> Iterator[Scheduler]:
@@ -133,7 +137,7 @@ def _each(group_map: GroupMap, parameter: str) -> Iterator[Scheduler]:
         by_epoch = settings.get("by_epoch", True) is not False
         unit: Unit = "epochs" if by_epoch else "iterations"
         length = training_length(training.train_cfg, unit)
-        end = number(settings.get("end"))
+        end = number_or_none(settings.get("end"))
         yield Scheduler(
             path=path,
             family=family,
@@ -141,7 +145,7 @@ def _each(group_map: GroupMap, parameter: str) -> Iterator[Scheduler]:
             groups=groups,
             unit=unit,
             converted=by_epoch and settings.get("convert_to_iter_based") is True,
-            begin=number(settings.get("begin")) or 0,
+            begin=number_or_none(settings.get("begin")) or 0,
             end=length if end is None else end,
             length=length,
         )
@@ -170,7 +174,7 @@ def trained(groups: tuple[ParameterGroup, ...]) -> list[tuple[ParameterGroup, fl
     """
     found = []
     for group in groups:
-        lr = number(group.options.get("initial_lr", group.lr))
+        lr = number_or_none(group.options.get("initial_lr", group.lr))
         if lr is not None and any(parameter.requires_grad for parameter in group.parameters):
             found.append((group, lr))
     return found

@@ -1,0 +1,1 @@
+"""Remedies that several rules propose, as text to paste into a config."""
