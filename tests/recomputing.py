@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lrdecay_cli.analysis.explaining.reasons import Explainer
-from lrdecay_cli.analysis.selection import entries
+from lrdecay_cli.analysis.selection import select
 from lrdecay_cli.domain.explanation import Explanation
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.provenance import Formula
@@ -45,10 +45,10 @@ def _assert_rule_gives_result(step: Formula) -> None:
 
 def assert_explained(group_map: GroupMap) -> None:
     """Every parameter has an explanation, and the rules that apply are those that the formulas are made of."""
-    chosen = list(entries(group_map))
+    chosen = select(group_map, None)
     explanations = Explainer(group_map).explain(chosen)
     names = [name for explanation in explanations for name in explanation.parameters]
-    assert sorted(names) == sorted(entry.parameter.name for entry in chosen)
+    assert sorted(names) == sorted(tensor.name for tensor in chosen)
     for explanation in explanations:
         assert explanation.certainty == ("recomputed" if explanation.groups else "observed"), explanation
         if explanation.provenance is not None:

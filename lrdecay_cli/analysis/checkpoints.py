@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.analysis.standing import parameter_names, standings
 from lrdecay_cli.domain.checkpoint import Checkpoint
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note
@@ -64,7 +63,7 @@ def resume_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
 
 def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
     """Whether training began with the config's lrs, so that the schedule alone has moved them."""
-    configured = standings(config)
+    configured = {tensor.name: tensor for tensor in config.tensors()}
     held = [(group, parameter.name) for group, parameter in saved.grouped()]
     known = [(group, name) for group, name in held if group.options.get("initial_lr") is not None]
     differing = []
@@ -73,7 +72,7 @@ def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
         if other and other.group and other.group.lr != group.options["initial_lr"]:
             differing.append(name)
     if differing:
-        folded = fold_names(differing, parameter_names(saved))
+        folded = fold_names(differing, saved.names(duplicates=True))
         yield Note(
             f"it did not begin with the lr that the config has now: {len(differing)} of {len(held)} tensors",
             "warning",

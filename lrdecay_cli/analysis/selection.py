@@ -1,43 +1,20 @@
-"""Every parameter of a map as one flat entry, and choosing among them by name."""
+"""Choosing among the tensors of a map by name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import Literal
-
-import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, GroupMap, Parameter, ParameterGroup
+from lrdecay_cli.domain.group_map import GroupMap, Tensor
 from lrdecay_cli.text.name_patterns import matches
 from lrdecay_cli.text.spelling import meant, question
-
-State = Literal["grouped", "frozen", "missing", "duplicate"]
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """A parameter with what became of it; ``group`` is None unless it is grouped."""
-
-    parameter: Parameter | GroupedParameter | Duplicate
-    state: State
-    group: ParameterGroup | None
-
-
-def entries(group_map: GroupMap) -> Iterator[Entry]:
-    """Every parameter once: grouped ones in the optimizer's order, then frozen, then missing."""
-    for group, parameter in group_map.grouped():
-        yield Entry(parameter, "grouped", group)
-    for frozen in group_map.frozen:
-        yield Entry(frozen, "frozen", None)
-    for missing in group_map.missing:
-        yield Entry(missing, "missing", None)
 
 
 def select(
     group_map: GroupMap, pattern: str | None, *, where: str = "--filter", duplicates: bool = False
-) -> list[Entry]:
-    """The entries whose name, module or group matches ``pattern``; all of them for None.
+) -> list[Tensor]:
+    """The tensors whose name, module or group matches ``pattern``; all of them for None.
 
     Args:
         group_map: where to look.
@@ -48,17 +25,14 @@ def select(
     Raises:
         LrdecayError: nothing matches.
     """
-    everything = list(entries(group_map))
-    if duplicates:
-        known = {entry.parameter.name for entry in everything}
-        everything += [Entry(other, "duplicate", None) for other in group_map.duplicates if other.name not in known]
+    everything = [tensor for tensor in group_map.tensors() if duplicates or tensor.state != "duplicate"]
     if pattern is None:
         return everything
-    chosen = [entry for entry in everything if _matches(entry, pattern)]
+    chosen = [tensor for tensor in everything if _matches(tensor, pattern)]
     if not chosen:
         groups = [group.name for group in group_map.groups]
         like = f", or a group such as {groups[0]}" if groups else ""
-        remedy = module_meant(pattern, [entry.parameter.name for entry in everything], groups)
+        remedy = module_meant(pattern, [tensor.name for tensor in everything], groups)
         raise LrdecayError(
             f"no parameter or group matches {pattern!r}",
             where=where,
@@ -87,7 +61,7 @@ def name_matches(name: str, pattern: str) -> bool:
     return globs or name.startswith(f"{pattern}.") or matches(pattern, name)
 
 
-def _matches(entry: Entry, pattern: str) -> bool:
-    if name_matches(entry.parameter.name, pattern):
+def _matches(tensor: Tensor, pattern: str) -> bool:
+    if name_matches(tensor.name, pattern):
         return True
-    return entry.group is not None and fnmatchcase(entry.group.name, pattern)
+    return tensor.group is not None and fnmatchcase(tensor.group.name, pattern)

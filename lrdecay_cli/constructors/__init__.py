@@ -14,11 +14,10 @@ from lrdecay_cli.constructors.facts import (
     MMDET_LAYER_DECAY,
     MMENGINE_DEFAULT,
     MMPRETRAIN_LAYER_DECAY,
-    Settings,
-    Subject,
+    ConstructorInputs,
     constructor_name,
     settings_of,
-    subjects_of,
+    tensors_met,
 )
 from lrdecay_cli.constructors.interface import ConstructorRules, LayerDepth
 from lrdecay_cli.constructors.lrdecay_layer_decay import LrdecayLayerDecay
@@ -27,10 +26,10 @@ from lrdecay_cli.constructors.mmengine_default import MmengineDefault
 from lrdecay_cli.constructors.mmpretrain_layer_decay import MmpretrainLayerDecay
 from lrdecay_cli.constructors.without_options import WithoutOptions
 from lrdecay_cli.decay.errors import DecayError
-from lrdecay_cli.domain.group_map import GroupedParameter, GroupMap, ParameterGroup
+from lrdecay_cli.domain.group_map import GroupedParameter, GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.provenance import Provenance
 
-CONSTRUCTORS: dict[str, Callable[[Settings, Sequence[str], LayerDepth | None], ConstructorRules]] = {
+CONSTRUCTORS: dict[str, Callable[[ConstructorInputs, Sequence[str], LayerDepth | None], ConstructorRules]] = {
     MMENGINE_DEFAULT: lambda settings, _names, _depth: MmengineDefault(settings),
     MMPRETRAIN_LAYER_DECAY: MmpretrainLayerDecay,
     MMDET_LAYER_DECAY: lambda settings, names, _depth: MmdetLayerDecay(settings, names),
@@ -45,13 +44,13 @@ def is_known(group_map: GroupMap) -> bool:
 
 
 def rules_of(
-    group_map: GroupMap, subjects: Sequence[Subject], layer_depth: LayerDepth | None = None
+    group_map: GroupMap, tensors: Sequence[Tensor], layer_depth: LayerDepth | None = None
 ) -> ConstructorRules | None:
     """The rules by which the map's constructor made its groups; None for one that lrdecay does not know.
 
     Args:
         group_map: the map.
-        subjects: its parameters, :func:`facts.subjects_of`.
+        tensors: its parameters, :func:`facts.tensors_met`.
         layer_depth: the model's own, where the model is at hand.
 
     Raises:
@@ -63,23 +62,23 @@ def rules_of(
     settings = settings_of(group_map)
     if not settings.options:
         return WithoutOptions(settings)
-    return make(settings, [subject.seen for subject in subjects], layer_depth)
+    return make(settings, [tensor.seen for tensor in tensors], layer_depth)
 
 
 def with_provenance(group_map: GroupMap, layer_depth: LayerDepth | None) -> GroupMap:
     """The map with a provenance for every grouped parameter whose numbers our rules can tell."""
-    subjects = tuple(subjects_of(group_map))
+    tensors = tensors_met(group_map)
     try:
-        rules = rules_of(group_map, subjects, layer_depth)
+        rules = rules_of(group_map, tensors, layer_depth)
     except DecayError:
         return group_map
     if rules is None:
         return group_map
-    by_name = {subject.name: subject for subject in subjects}
+    by_name = {tensor.name: tensor for tensor in tensors}
 
     def explained(parameter: GroupedParameter) -> GroupedParameter:
-        subject = by_name.get(parameter.name)
-        provenance = _provenance(rules, subject) if subject else None
+        tensor = by_name.get(parameter.name)
+        provenance = _provenance(rules, tensor) if tensor else None
         # What a constructor told of itself stays.
         return msgspec.structs.replace(parameter, provenance=provenance) if provenance else parameter
 
@@ -89,9 +88,9 @@ def with_provenance(group_map: GroupMap, layer_depth: LayerDepth | None) -> Grou
     return msgspec.structs.replace(group_map, groups=tuple(map(explained_group, group_map.groups)))
 
 
-def _provenance(rules: ConstructorRules, subject: Subject) -> Provenance | None:
+def _provenance(rules: ConstructorRules, tensor: Tensor) -> Provenance | None:
     try:
-        return rules.provenance(subject)
+        return rules.provenance(tensor)
     except DecayError:
         return None
 

@@ -15,13 +15,12 @@ from lrdecay_cli.constructors.facts import (
     LRDECAY_LAYER_DECAY,
     MMENGINE_DEFAULT,
     MMPRETRAIN_LAYER_DECAY,
-    Settings,
-    Subject,
+    ConstructorInputs,
     settings_of,
-    subjects_of,
+    tensors_met,
 )
 from lrdecay_cli.constructors.multipliers import has_base, multipliers_set
-from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.group_map import GroupMap, Tensor
 
 READERS = (MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY, LRDECAY_LAYER_DECAY)
 """Class names of the constructors that read ``custom_keys``."""
@@ -66,21 +65,21 @@ def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
     off: dict[str, dict[str, list[str]]] = {key: {} for key in keys}
     known = multipliers_set(settings.constructor, settings.options)
     multipliers = [multiplier for multiplier in known if has_base(multiplier, settings)]
-    for subject in subjects_of(group_map):
-        matching = matching_keys(subject, keys, settings.constructor)
+    for tensor in tensors_met(group_map):
+        matching = matching_keys(tensor, keys, settings.constructor)
         if not matching:
             continue
         winner, *losers = matching
-        if subject.state != "trainable":
+        if not tensor.trainable:
             for key in matching:
-                idle.setdefault((subject.state, key), []).append(subject.name)
+                idle.setdefault((tensor.label, key), []).append(tensor.name)
             continue
-        wins[winner].append(subject.name)
+        wins[winner].append(tensor.name)
         for key in losers:
-            loses[key][subject.name] = winner
+            loses[key][tensor.name] = winner
         for multiplier in multipliers:
-            if multiplier.fit(subject).fits:
-                off[winner].setdefault(multiplier.option, []).append(subject.name)
+            if multiplier.fit(tensor).fits:
+                off[winner].setdefault(multiplier.option, []).append(tensor.name)
     return {
         key: KeyMatches(
             key=key,
@@ -95,7 +94,7 @@ def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
     }
 
 
-def keys_in_order(settings: Settings) -> tuple[str, ...]:
+def keys_in_order(settings: ConstructorInputs) -> tuple[str, ...]:
     """The keys in the order in which the constructor tries them: the longest first, of equal length by alphabet.
 
     None of them where the constructor does not ask: mmpretrain's does not without a weight decay.
@@ -108,23 +107,23 @@ def keys_in_order(settings: Settings) -> tuple[str, ...]:
     return tuple(sorted(sorted(given), key=len, reverse=True))
 
 
-def key_settings(settings: Settings, key: str) -> Mapping[str, Any]:
+def key_settings(settings: ConstructorInputs, key: str) -> Mapping[str, Any]:
     """What the config says for a key; empty if that is no dict."""
     given = settings.options["custom_keys"][key]
     return given if isinstance(given, Mapping) else {}
 
 
-def matching_keys(subject: Subject, keys: Iterable[str], constructor: str) -> list[str]:
+def matching_keys(tensor: Tensor, keys: Iterable[str], constructor: str) -> list[str]:
     """Those of ``keys`` that are in a parameter's name, in their order: the first one counts."""
-    name = searched_name(subject, constructor)
+    name = searched_name(tensor, constructor)
     return [key for key in keys if key in name]
 
 
-def searched_name(subject: Subject, constructor: str) -> str:
+def searched_name(tensor: Tensor, constructor: str) -> str:
     """Where the constructor looks for keys. mmengine's puts a dot in front of a name without a module."""
-    if constructor == MMENGINE_DEFAULT and not subject.path:
-        return f".{subject.own}"
-    return subject.seen
+    if constructor == MMENGINE_DEFAULT and not tensor.path:
+        return f".{tensor.own}"
+    return tensor.seen
 
 
 def lost_to(winner: str, key: str) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from lrdecay_cli.decay.checked import finite_number
-from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.domain.training import Module
+from lrdecay_cli.domain.group_map import GroupMap, Tensor
 
 MMENGINE_DEFAULT = "DefaultOptimWrapperConstructor"
 MMPRETRAIN_LAYER_DECAY = "LearningRateDecayOptimWrapperConstructor"
@@ -18,27 +17,8 @@ LRDECAY_LAYER_DECAY = "LayerDecayOptimWrapperConstructor"
 
 OPTIMIZER = "optim_wrapper.optimizer"
 
-State = Literal["trainable", "frozen", "duplicate"]
 
-
-class Subject(msgspec.Struct, frozen=True):
-    """A name under which a model registers a tensor."""
-
-    name: str
-    """In the map: from the model on."""
-    seen: str
-    """To the constructor, which unwraps a model inside ``.module``."""
-    own: str
-    """Within its module: ``weight``."""
-    path: str
-    """The module's, to the constructor; empty for the model itself."""
-    module: Module
-    shape: tuple[int, ...]
-    state: State
-    """``duplicate``: a further name of a tensor, met again after its first one."""
-
-
-class Settings(msgspec.Struct, frozen=True):
+class ConstructorInputs(msgspec.Struct, frozen=True):
     """What a constructor was given."""
 
     constructor: str
@@ -57,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Class name of the model's backbone."""
 
 
-def settings_of(group_map: GroupMap) -> Settings:
+def settings_of(group_map: GroupMap) -> ConstructorInputs:
     """The settings of the constructor that built the map.
 
     Raises:
@@ -65,7 +45,7 @@ def settings_of(group_map: GroupMap) -> Settings:
     """
     optimizer = group_map.training.optim_wrapper.get("optimizer")
     given: Mapping[str, Any] = optimizer if isinstance(optimizer, Mapping) else {}
-    return Settings(
+    return ConstructorInputs(
         constructor=constructor_name(group_map),
         options=group_map.constructor.options,
         base_lr=_given(given, "lr"),
@@ -81,41 +61,11 @@ def constructor_name(group_map: GroupMap) -> str:
     return group_map.constructor.type.rpartition(".")[2]
 
 
-def subjects_of(group_map: GroupMap) -> Iterator[Subject]:
-    """Every name of every parameter that the constructor meets, in the model's order."""
-    shapes, states = _shapes_and_states(group_map)
-    prefix = "module." if is_wrapped(group_map) else ""
-    for full_path, module in group_map.modules.items():
-        path = f"{full_path}."
-        if not path.startswith(prefix):
-            continue
-        path = path.removeprefix(prefix)[:-1]
-        for own in module.parameters:
-            name = f"{full_path}.{own}" if full_path else own
-            if name in shapes:
-                yield Subject(name, name.removeprefix(prefix), own, path, module, shapes[name], states[name])
-
-
-def is_wrapped(group_map: GroupMap) -> bool:
-    """Whether the model holds another one as ``.module``, which mmengine's constructors then take in its place."""
-    return any(path == "module" or path.startswith("module.") for path in group_map.modules)
+def tensors_met(group_map: GroupMap) -> list[Tensor]:
+    """Every tensor that the constructor meets, in the model's order; further names of shared ones too."""
+    return sorted((tensor for tensor in group_map.tensors() if tensor.seen), key=lambda tensor: tensor.position)
 
 
 def _given(optimizer: Mapping[str, Any], key: str) -> int | float | None:
     value = optimizer.get(key)
     return None if value is None else finite_number(value, f"{OPTIMIZER}.{key}")
-
-
-def _shapes_and_states(group_map: GroupMap) -> tuple[dict[str, tuple[int, ...]], dict[str, State]]:
-    shapes: dict[str, tuple[int, ...]] = {}
-    states: dict[str, State] = {}
-    for duplicate in group_map.duplicates:
-        shapes[duplicate.name], states[duplicate.name] = duplicate.shape, "duplicate"
-    # A tensor that a second group holds is a duplicate of its own name: the first time counts.
-    for _, grouped in group_map.grouped():
-        shapes[grouped.name], states[grouped.name] = grouped.shape, "trainable" if grouped.requires_grad else "frozen"
-    for frozen in group_map.frozen:
-        shapes[frozen.name], states[frozen.name] = frozen.shape, "frozen"
-    for missing in group_map.missing:
-        shapes[missing.name], states[missing.name] = missing.shape, "trainable"
-    return shapes, states

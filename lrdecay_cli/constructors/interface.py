@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from lrdecay_cli.constructors.facts import Subject
 from lrdecay_cli.domain.explanation import RuleTrace
+from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Formula, Provenance
 
 LayerDepth = Callable[[str], tuple[int, int]]
@@ -19,7 +19,7 @@ class ConstructorRules(Protocol):
     holds_frozen: bool
     """Whether frozen parameters are put into groups like any others."""
 
-    def provenance(self, subject: Subject) -> Provenance:
+    def provenance(self, tensor: Tensor) -> Provenance:
         """The numbers of a parameter that is put into a group.
 
         Raises:
@@ -27,7 +27,7 @@ class ConstructorRules(Protocol):
         """
         ...
 
-    def considered(self, subject: Subject, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
+    def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
         """Every rule that the constructor considers for such a parameter, in its order.
 
         ``provenance`` is what the map holds.
@@ -37,7 +37,7 @@ class ConstructorRules(Protocol):
         """
         ...
 
-    def remarks(self, subject: Subject, provenance: Provenance) -> tuple[str, ...]:
+    def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
         """What is odd about it, a sentence each."""
         ...
 

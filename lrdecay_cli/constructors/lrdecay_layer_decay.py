@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.constructors.custom_keys import lost_to
-from lrdecay_cli.constructors.facts import Settings, Subject
+from lrdecay_cli.constructors.facts import ConstructorInputs
 from lrdecay_cli.decay.custom_keys import CustomKey, read_custom_keys
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.explanation import Part, RuleTrace
+from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Provenance
 
 
@@ -24,37 +25,37 @@ class LrdecayLayerDecay:
 
     holds_frozen = False
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ConstructorInputs) -> None:
         given = settings.options.get("custom_keys")
         self._keys = read_custom_keys(given) if given else ()
 
-    def provenance(self, subject: Subject) -> Provenance:
+    def provenance(self, tensor: Tensor) -> Provenance:
         """None beside the constructor's own: always raises DecayError."""
-        raise DecayError("the constructor itself tells its numbers", where=subject.name)
+        raise DecayError("the constructor itself tells its numbers", where=tensor.name)
 
-    def considered(self, subject: Subject, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
+    def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
         """See :class:`ConstructorRules`."""
-        return tuple(self._considered(subject, provenance)) if provenance else ()
+        return tuple(self._considered(tensor, provenance)) if provenance else ()
 
-    def remarks(self, subject: Subject, provenance: Provenance) -> tuple[str, ...]:
+    def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
         """None: the constructor refuses what is odd."""
         return ()
 
-    def _considered(self, subject: Subject, provenance: Provenance) -> Iterator[RuleTrace]:
+    def _considered(self, tensor: Tensor, provenance: Provenance) -> Iterator[RuleTrace]:
         if provenance.layer_id is not None:
             rule = provenance.layer_id.rule
             pattern, _, _ = rule.partition(" -> ")
             is_rest = pattern == "everything else"
             condition = "have a name that no other rule matches" if is_rest else f"have a name like {pattern}"
             yield RuleTrace(("layer_id",), rule, "applies", condition=condition)
-        winner = next((key for key in self._keys if key.key in subject.seen), None)
-        yield from (_of_key(key, winner, subject) for key in self._keys)
+        winner = next((key for key in self._keys if key.key in tensor.seen), None)
+        yield from (_of_key(key, winner, tensor) for key in self._keys)
         rule = provenance.weight_decay.rule
         if rule.endswith(" -> 0"):
             yield RuleTrace(("weight_decay",), rule, "applies", condition=f"be exempt as {rule.removesuffix(' -> 0')}")
 
 
-def _of_key(key: CustomKey, winner: CustomKey | None, subject: Subject) -> RuleTrace:
+def _of_key(key: CustomKey, winner: CustomKey | None, tensor: Tensor) -> RuleTrace:
     condition = f"have {key.key!r} in its name, and no longer key"
     parts: list[Part] = []
     if key.lr_mult is not None:
@@ -64,6 +65,6 @@ def _of_key(key: CustomKey, winner: CustomKey | None, subject: Subject) -> RuleT
     about = tuple(parts) or ("options",)
     if key is winner:
         return RuleTrace(about, key.label, "applies", "the longest key in the name", condition)
-    if winner is not None and key.key in subject.seen:
+    if winner is not None and key.key in tensor.seen:
         return RuleTrace(about, key.label, "lost", lost_to(winner.key, key.key), condition)
     return RuleTrace(about, key.label, "no match", f"{key.key!r} is not in the name", condition)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT, Settings, Subject
+from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT, ConstructorInputs
 from lrdecay_cli.constructors.multipliers import MULTIPLIERS, dimensions_text
 from lrdecay_cli.decay.exemptions import UNDECAYED_NAMES
 from lrdecay_cli.decay.families import BACKBONE_PREFIX, MMDET_FAMILIES, convnext
 from lrdecay_cli.decay.options import DecayOptions, DecayType
 from lrdecay_cli.decay.rules import DecayRules
 from lrdecay_cli.domain.explanation import Part, RuleTrace
+from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Provenance
 
 _TOKENS = f"{BACKBONE_PREFIX}{{{','.join(convnext.TOKENS)}}} -> 0"
@@ -50,7 +51,7 @@ class MmdetLayerDecay:
 
     holds_frozen = False
 
-    def __init__(self, settings: Settings, names: Sequence[str]) -> None:
+    def __init__(self, settings: ConstructorInputs, names: Sequence[str]) -> None:
         self._settings = settings
         self._options = DecayOptions.from_paramwise_cfg(settings.options)
         self._depths = convnext.FAMILY.depths(names, BACKBONE_PREFIX)
@@ -63,27 +64,27 @@ class MmdetLayerDecay:
             families=MMDET_FAMILIES,
         )
 
-    def provenance(self, subject: Subject) -> Provenance:
+    def provenance(self, tensor: Tensor) -> Provenance:
         """See :class:`ConstructorRules`."""
-        return self._rules.explain(subject.seen, subject.shape)
+        return self._rules.explain(tensor.seen, tensor.shape)
 
-    def considered(self, subject: Subject, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
+    def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
         """See :class:`ConstructorRules`."""
-        return (*self._layer_rules(subject), *_exemptions(subject), *self._never_read(subject))
+        return (*self._layer_rules(tensor), *_exemptions(tensor), *self._never_read(tensor))
 
-    def remarks(self, subject: Subject, provenance: Provenance) -> tuple[str, ...]:
+    def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
         """See :class:`ConstructorRules`."""
         layer_id = provenance.layer_id.result if provenance.layer_id else None
-        if not isinstance(layer_id, int) or not subject.seen.startswith(_BLOCKS):
+        if not isinstance(layer_id, int) or not tensor.seen.startswith(_BLOCKS):
             return ()
         num_layers, depths = self._options.num_layers, self._depths
         if self._options.decay_type == "stage_wise":
             return tuple(_of_stages(num_layers, len(depths), layer_id))
         return tuple(_of_layers(num_layers, convnext.FAMILY.fitting_num_layers(depths), depths, layer_id))
 
-    def _layer_rules(self, subject: Subject) -> Iterator[RuleTrace]:
+    def _layer_rules(self, tensor: Tensor) -> Iterator[RuleTrace]:
         order = _ORDER[self._options.decay_type]
-        own = subject.seen.removeprefix(BACKBONE_PREFIX) if subject.seen.startswith(BACKBONE_PREFIX) else ""
+        own = tensor.seen.removeprefix(BACKBONE_PREFIX) if tensor.seen.startswith(BACKBONE_PREFIX) else ""
         matching = [own in convnext.TOKENS, *(own.startswith(head) for head in _HEADS), True].index(True)
         for rule in order[:matching]:
             pattern, _, _ = rule.partition(" -> ")
@@ -96,19 +97,19 @@ class MmdetLayerDecay:
             )
             yield RuleTrace(("layer_id",), order[matching], "applies", reason, "have a name that no other rule matches")
         else:
-            rule = self._rules.layer_id(subject.seen).rule
+            rule = self._rules.layer_id(tensor.seen).rule
             yield RuleTrace(("layer_id",), rule, "applies", condition=f"have a name like {rule.partition(' -> ')[0]}")
 
-    def _never_read(self, subject: Subject) -> Iterator[RuleTrace]:
+    def _never_read(self, tensor: Tensor) -> Iterator[RuleTrace]:
         """Options of mmengine's constructor that would be about this parameter."""
         options = self._settings.options
         keys = options.get("custom_keys")
         if isinstance(keys, Mapping):
             for key in sorted(sorted(keys), key=len, reverse=True):
-                if key in subject.seen:
+                if key in tensor.seen:
                     yield _unread(f"custom_keys[{key!r}]", "it is in the name, but this constructor looks for no keys")
         for multiplier in MULTIPLIERS[MMENGINE_DEFAULT]:
-            fit = multiplier.fit(subject)
+            fit = multiplier.fit(tensor)
             if options.get(multiplier.option) is not None and fit.fits:
                 rule = f"{multiplier.option}={options[multiplier.option]!r}"
                 yield _unread(rule, f"{fit.reason}, but only mmengine's default constructor asks")
@@ -118,23 +119,23 @@ def _unread(rule: str, reason: str) -> RuleTrace:
     return RuleTrace(("options",), rule, "never read", reason)
 
 
-def _exemptions(subject: Subject) -> Iterator[RuleTrace]:
+def _exemptions(tensor: Tensor) -> Iterator[RuleTrace]:
     about: tuple[Part, ...] = ("weight_decay",)
-    flat = len(subject.shape) == 1
+    flat = len(tensor.shape) == 1
     rule = "1-D tensor -> 0"
-    yield RuleTrace(about, rule, "applies" if flat else "no match", dimensions_text(subject), "be a 1-D tensor")
+    yield RuleTrace(about, rule, "applies" if flat else "no match", dimensions_text(tensor), "be a 1-D tensor")
     if flat:
         return
-    bias = subject.seen.endswith(".bias")
+    bias = tensor.seen.endswith(".bias")
     rule = "name ends in '.bias' -> 0"
     yield RuleTrace(about, rule, "applies" if bias else "no match", condition="have a name that ends in '.bias'")
     if bias:
         return
     whole = " or ".join(map(repr, UNDECAYED_NAMES))
     reason = ""
-    exempt = subject.seen in UNDECAYED_NAMES
-    if not exempt and subject.own in UNDECAYED_NAMES:
-        reason = f"the whole name is compared, and that is {subject.seen!r}: inside a backbone this can never match"
+    exempt = tensor.seen in UNDECAYED_NAMES
+    if not exempt and tensor.own in UNDECAYED_NAMES:
+        reason = f"the whole name is compared, and that is {tensor.seen!r}: inside a backbone this can never match"
     rule = f"name is {whole} -> 0"
     yield RuleTrace(about, rule, "applies" if exempt else "no match", reason, f"be named just {whole}")
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from lrdecay_cli.constructors.facts import Settings, Subject
+from lrdecay_cli.constructors.facts import ConstructorInputs
 from lrdecay_cli.constructors.interface import own_step, product_step
 from lrdecay_cli.constructors.precedence import OptionPrecedence
 from lrdecay_cli.decay.checked import finite_number
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.explanation import RuleTrace
+from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Formula, Provenance
 
 _Decision = tuple[str | None, str | None, str | None]
@@ -24,29 +25,29 @@ class MmengineDefault:
 
     holds_frozen = False
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ConstructorInputs) -> None:
         self._settings = settings
         self._weighing = OptionPrecedence(settings, ("lr", "weight_decay"))
         # A model has thousands of parameters and a handful of ways to be trained.
         self._known: dict[_Decision, Provenance] = {}
 
-    def provenance(self, subject: Subject) -> Provenance:
+    def provenance(self, tensor: Tensor) -> Provenance:
         """See :class:`ConstructorRules`."""
-        key = self._weighing.winning_key(subject)
-        by_lr = None if key is not None else self._weighing.winning_multiplier(subject, "lr")
-        by_decay = None if key is not None else self._weighing.winning_multiplier(subject, "weight_decay")
+        key = self._weighing.winning_key(tensor)
+        by_lr = None if key is not None else self._weighing.winning_multiplier(tensor, "lr")
+        by_decay = None if key is not None else self._weighing.winning_multiplier(tensor, "weight_decay")
         decision = (key, by_lr and by_lr.option, by_decay and by_decay.option)
         if decision not in self._known:
             self._known[decision] = Provenance(None, None, self._lr(decision), self._weight_decay(decision))
         return self._known[decision]
 
-    def considered(self, subject: Subject, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
+    def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
         """See :class:`ConstructorRules`."""
-        return tuple(self._weighing.considered(subject))
+        return tuple(self._weighing.considered(tensor))
 
-    def remarks(self, subject: Subject, provenance: Provenance) -> tuple[str, ...]:
+    def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
         """See :class:`ConstructorRules`."""
-        return tuple(self._weighing.remarks(subject))
+        return tuple(self._weighing.remarks(tensor))
 
     def _lr(self, decision: _Decision) -> Formula:
         key, option, _ = decision

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lrdecay_cli.constructors.facts import OPTIMIZER, Settings, Subject
+from lrdecay_cli.constructors.facts import OPTIMIZER, ConstructorInputs
 from lrdecay_cli.constructors.interface import LayerDepth, own_step, product_step
 from lrdecay_cli.constructors.mmengine_default import key_step, own_option
 from lrdecay_cli.constructors.precedence import OptionPrecedence
@@ -17,6 +17,7 @@ from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.decay.families import BACKBONE_PREFIX, find_family
 from lrdecay_cli.decay.steps import power_text
 from lrdecay_cli.domain.explanation import RuleTrace
+from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Formula, Provenance
 
 OBSERVED_DEPTH = "get_layer_depth() of the model"
@@ -33,7 +34,7 @@ class MmpretrainLayerDecay:
 
     holds_frozen = False
 
-    def __init__(self, settings: Settings, names: Iterable[str], layer_depth: LayerDepth | None) -> None:
+    def __init__(self, settings: ConstructorInputs, names: Iterable[str], layer_depth: LayerDepth | None) -> None:
         self._settings = settings
         self._weighing = OptionPrecedence(settings, ("weight_decay",))
         self._layer_depth = layer_depth
@@ -41,16 +42,16 @@ class MmpretrainLayerDecay:
         self._depths = self._family.depths(names, BACKBONE_PREFIX) if self._family else ()
         self._rate = finite_number(settings.options.get("layer_decay_rate", 1.0), "paramwise_cfg.layer_decay_rate")
 
-    def provenance(self, subject: Subject) -> Provenance:
+    def provenance(self, tensor: Tensor) -> Provenance:
         """See :class:`ConstructorRules`."""
         if self._layer_depth is None:
-            raise DecayError("only the model knows how deep it is", where=subject.name)
+            raise DecayError("only the model knows how deep it is", where=tensor.name)
         if self._settings.base_lr is None:
             raise DecayError("there is no base learning rate to scale", where=f"{OPTIMIZER}.lr")
-        layer_id, layers = self._layer_depth(subject.seen)
+        layer_id, layers = self._layer_depth(tensor.seen)
         scale = self._rate ** (layers - layer_id - 1)
         return Provenance(
-            layer_id=self._layer_id(subject, layer_id, layers),
+            layer_id=self._layer_id(tensor, layer_id, layers),
             lr_scale=Formula(
                 "layer_decay_rate ** (layers - layer_id - 1)",
                 f"{power_text(self._rate)} ** ({layers} - {layer_id} - 1)",
@@ -58,43 +59,43 @@ class MmpretrainLayerDecay:
                 {"layer_decay_rate": self._rate, "layers": layers, "layer_id": layer_id},
             ),
             lr=product_step("base_lr", self._settings.base_lr, "lr_scale", scale),
-            weight_decay=self._weight_decay(subject),
+            weight_decay=self._weight_decay(tensor),
         )
 
-    def considered(self, subject: Subject, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
+    def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
         """See :class:`ConstructorRules`."""
-        return tuple(self._weighing.considered(subject))
+        return tuple(self._weighing.considered(tensor))
 
-    def remarks(self, subject: Subject, provenance: Provenance) -> tuple[str, ...]:
+    def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
         """See :class:`ConstructorRules`."""
-        remarks = [*self._weighing.remarks(subject)]
+        remarks = [*self._weighing.remarks(tensor)]
         depth = provenance.layer_id
         top = provenance.lr_scale.inputs.get("layers", 0) - 1 if provenance.lr_scale else None
-        if depth and depth.result == top and subject.seen.startswith(BACKBONE_PREFIX):
+        if depth and depth.result == top and tensor.seen.startswith(BACKBONE_PREFIX):
             remarks.append(f"get_layer_depth() puts it beside the head, at layer id {depth.result}: full lr")
         return tuple(remarks)
 
-    def _layer_id(self, subject: Subject, layer_id: int, layers: int) -> Formula:
+    def _layer_id(self, tensor: Tensor, layer_id: int, layers: int) -> Formula:
         """By a family of ours where that says the same as the model, and so explains it; else as the model said."""
         if self._family is not None:
             try:
-                ours = self._family.rules["layer_wise"](subject.seen, layers - 2, self._depths)
+                ours = self._family.rules["layer_wise"](tensor.seen, layers - 2, self._depths)
             except DecayError:
                 ours = None
             if ours is not None and ours.result == layer_id:
                 return ours
         return Formula(OBSERVED_DEPTH, repr(layer_id), layer_id)
 
-    def _weight_decay(self, subject: Subject) -> Formula:
+    def _weight_decay(self, tensor: Tensor) -> Formula:
         base = self._settings.base_weight_decay
         if base is None:
             return own_step("base_weight_decay", base, self._settings.default_weight_decay)
-        key = self._weighing.winning_key(subject)
+        key = self._weighing.winning_key(tensor)
         if key is not None:
             own = own_option(key, "weight_decay", self._weighing.key_option(key, "weight_decay"))
             factor = self._weighing.key_option(key, "decay_mult")
             return own or key_step(key, "base_weight_decay", base, "decay_mult", factor)
-        multiplier = self._weighing.winning_multiplier(subject, "weight_decay")
+        multiplier = self._weighing.winning_multiplier(tensor, "weight_decay")
         if multiplier is None:
             return own_step("base_weight_decay", base, base)
         factor = finite_number(self._settings.options[multiplier.option], f"paramwise_cfg.{multiplier.option}")

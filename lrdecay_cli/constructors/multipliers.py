@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY, Settings, Subject
+from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY, ConstructorInputs
+from lrdecay_cli.domain.group_map import Tensor
 
 Target = Literal["lr", "weight_decay"]
 
@@ -27,57 +28,57 @@ class Multiplier(NamedTuple):
 
     option: str
     target: Target
-    fit: Callable[[Subject], Fit]
+    fit: Callable[[Tensor], Fit]
     condition: str
     """The kind of parameter."""
 
 
-def _norm(subject: Subject) -> Fit:
-    return Fit("norm" in subject.module.traits, f"the module is a {subject.module.type}")
+def _norm(tensor: Tensor) -> Fit:
+    return Fit("norm" in tensor.traits, f"the module is a {tensor.module_type}")
 
 
-def _bias(subject: Subject) -> Fit:
-    return Fit(subject.own == "bias", "it is a bias" if subject.own == "bias" else "it is no bias")
+def _bias(tensor: Tensor) -> Fit:
+    return Fit(tensor.own == "bias", "it is a bias" if tensor.own == "bias" else "it is no bias")
 
 
-def _bias_but_of_offsets(subject: Subject) -> Fit:
-    if subject.own == "bias" and "offset" in subject.module.traits:
+def _bias_but_of_offsets(tensor: Tensor) -> Fit:
+    if tensor.own == "bias" and "offset" in tensor.traits:
         return Fit(False, "its module computes the offsets of a deformable convolution")
-    return _bias(subject)
+    return _bias(tensor)
 
 
-def _bias_but_of_norms_and_offsets(subject: Subject) -> Fit:
-    if subject.own == "bias" and "norm" in subject.module.traits:
-        return Fit(False, f"a bias of a norm layer ({subject.module.type}) is exempt")
-    return _bias_but_of_offsets(subject)
+def _bias_but_of_norms_and_offsets(tensor: Tensor) -> Fit:
+    if tensor.own == "bias" and "norm" in tensor.traits:
+        return Fit(False, f"a bias of a norm layer ({tensor.module_type}) is exempt")
+    return _bias_but_of_offsets(tensor)
 
 
-def _offset(subject: Subject) -> Fit:
-    traits = subject.module.traits
-    if "conv_offset" in subject.path and "offset" in traits and "conv2d" in traits:
+def _offset(tensor: Tensor) -> Fit:
+    traits = tensor.traits
+    if "conv_offset" in tensor.path and "offset" in traits and "conv2d" in traits:
         return Fit(True, "its module computes the offsets of a deformable convolution")
     return Fit(False, "its module is no conv_offset of a deformable convolution")
 
 
-def _depthwise(subject: Subject) -> Fit:
-    if "depthwise" in subject.module.traits:
-        return Fit(True, f"the module is a depth-wise {subject.module.type}")
-    return Fit(False, f"the module is a {subject.module.type}, no depth-wise convolution")
+def _depthwise(tensor: Tensor) -> Fit:
+    if "depthwise" in tensor.traits:
+        return Fit(True, f"the module is a depth-wise {tensor.module_type}")
+    return Fit(False, f"the module is a {tensor.module_type}, no depth-wise convolution")
 
 
-def dimensions_text(subject: Subject) -> str:
+def dimensions_text(tensor: Tensor) -> str:
     """How many dimensions it has, as far as that matters: more than one are all the same."""
-    return {0: "it is a scalar", 1: "it has one dimension"}.get(len(subject.shape), "it has more than one dimension")
+    return {0: "it is a scalar", 1: "it has one dimension"}.get(len(tensor.shape), "it has more than one dimension")
 
 
-def _flat(subject: Subject) -> Fit:
-    return Fit(len(subject.shape) == 1, dimensions_text(subject))
+def _flat(tensor: Tensor) -> Fit:
+    return Fit(len(tensor.shape) == 1, dimensions_text(tensor))
 
 
-def _flat_but_of_offsets(subject: Subject) -> Fit:
-    if len(subject.shape) == 1 and "offset" in subject.module.traits:
+def _flat_but_of_offsets(tensor: Tensor) -> Fit:
+    if len(tensor.shape) == 1 and "offset" in tensor.traits:
         return Fit(False, "its module computes the offsets of a deformable convolution")
-    return _flat(subject)
+    return _flat(tensor)
 
 
 MULTIPLIERS: Mapping[str, tuple[Multiplier, ...]] = {
@@ -104,6 +105,6 @@ def multipliers_set(constructor: str, options: Mapping[str, Any]) -> tuple[Multi
     return tuple(known for known in MULTIPLIERS.get(constructor, ()) if options.get(known.option) is not None)
 
 
-def has_base(multiplier: Multiplier, settings: Settings) -> bool:
+def has_base(multiplier: Multiplier, settings: ConstructorInputs) -> bool:
     """Whether the optimizer was given what the option multiplies: no ``flat_decay_mult`` without a weight decay."""
     return (settings.base_lr if multiplier.target == "lr" else settings.base_weight_decay) is not None

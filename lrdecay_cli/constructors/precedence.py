@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lrdecay_cli.constructors.custom_keys import key_settings, keys_in_order, lost_to, matching_keys
-from lrdecay_cli.constructors.facts import Settings, Subject
+from lrdecay_cli.constructors.facts import ConstructorInputs
 from lrdecay_cli.constructors.multipliers import Fit, Multiplier, Target, has_base, multipliers_set
 from lrdecay_cli.domain.explanation import Part, RuleTrace
+from lrdecay_cli.domain.group_map import Tensor
 
 _OF_A_KEY = ("lr_mult", "decay_mult")
 
@@ -22,22 +23,22 @@ class OptionPrecedence:
         key_targets: what its keys change: the lr and the weight decay, or only the latter.
     """
 
-    def __init__(self, settings: Settings, key_targets: tuple[Target, ...]) -> None:
+    def __init__(self, settings: ConstructorInputs, key_targets: tuple[Target, ...]) -> None:
         self.settings = settings
         self._key_targets: tuple[Part, ...] = key_targets
         self._keys = keys_in_order(settings)
         self._multipliers = multipliers_set(settings.constructor, settings.options)
 
-    def winning_key(self, subject: Subject) -> str | None:
+    def winning_key(self, tensor: Tensor) -> str | None:
         """The key that the parameter goes by, None if there is none."""
-        return next(iter(matching_keys(subject, self._keys, self.settings.constructor)), None)
+        return next(iter(matching_keys(tensor, self._keys, self.settings.constructor)), None)
 
-    def winning_multiplier(self, subject: Subject, target: Target) -> Multiplier | None:
+    def winning_multiplier(self, tensor: Tensor, target: Target) -> Multiplier | None:
         """The option that multiplies the lr or weight decay of a parameter that goes by no key."""
         fitting = [
             multiplier
             for multiplier in self._multipliers
-            if multiplier.target == target and has_base(multiplier, self.settings) and multiplier.fit(subject).fits
+            if multiplier.target == target and has_base(multiplier, self.settings) and multiplier.fit(tensor).fits
         ]
         if not fitting:
             return None
@@ -47,16 +48,16 @@ class OptionPrecedence:
         """What the config says for a key under an option, None if nothing."""
         return key_settings(self.settings, key).get(option)
 
-    def considered(self, subject: Subject) -> Iterator[RuleTrace]:
+    def considered(self, tensor: Tensor) -> Iterator[RuleTrace]:
         """Keys first, longest first, then the multipliers."""
-        winner = self.winning_key(subject)
-        yield from self._keys_considered(subject, winner)
+        winner = self.winning_key(tensor)
+        yield from self._keys_considered(tensor, winner)
         for target in ("lr", "weight_decay"):
-            yield from self._multipliers_considered(subject, target, winner)
+            yield from self._multipliers_considered(tensor, target, winner)
 
-    def remarks(self, subject: Subject) -> Iterator[str]:
-        """Settings of the key that nobody uses."""
-        key = self.winning_key(subject)
+    def remarks(self, tensor: Tensor) -> Iterator[str]:
+        """ConstructorInputs of the key that nobody uses."""
+        key = self.winning_key(tensor)
         if key is None:
             return
         for option in key_settings(self.settings, key):
@@ -69,8 +70,8 @@ class OptionPrecedence:
             elif option == "lr_mult" and "lr" not in self._key_targets:
                 yield f"custom_keys[{key!r}] sets 'lr_mult', which {self.settings.constructor} does not use"
 
-    def _keys_considered(self, subject: Subject, winner: str | None) -> Iterator[RuleTrace]:
-        matching = matching_keys(subject, self._keys, self.settings.constructor)
+    def _keys_considered(self, tensor: Tensor, winner: str | None) -> Iterator[RuleTrace]:
+        matching = matching_keys(tensor, self._keys, self.settings.constructor)
         for key in self._keys:
             rule, condition = f"custom_keys[{key!r}]", f"have {key!r} in its name, and no longer key"
             if key == winner:
@@ -80,15 +81,15 @@ class OptionPrecedence:
             elif key in matching:
                 yield RuleTrace(self._key_targets, rule, "lost", lost_to(str(winner), key), condition)
             else:
-                yield RuleTrace(self._key_targets, rule, "no match", _absent(key, subject), condition)
+                yield RuleTrace(self._key_targets, rule, "no match", _absent(key, tensor), condition)
 
-    def _multipliers_considered(self, subject: Subject, target: Target, key: str | None) -> Iterator[RuleTrace]:
-        winner = self.winning_multiplier(subject, target)
+    def _multipliers_considered(self, tensor: Tensor, target: Target, key: str | None) -> Iterator[RuleTrace]:
+        winner = self.winning_multiplier(tensor, target)
         done: Sequence[str] = [multiplier.option for multiplier in self._multipliers if multiplier.target == target]
         for multiplier in self._multipliers:
             if multiplier.target != target:
                 continue
-            fit = multiplier.fit(subject)
+            fit = multiplier.fit(tensor)
             rule = f"{multiplier.option}={self.settings.options[multiplier.option]!r}"
             outcome = RuleTrace((target,), rule, "no match", fit.reason, multiplier.condition)
             if not has_base(multiplier, self.settings):
@@ -105,11 +106,11 @@ class OptionPrecedence:
             yield outcome
 
 
-def _absent(key: str, subject: Subject) -> str:
+def _absent(key: str, tensor: Tensor) -> str:
     reason = f"{key!r} is not in the name"
-    if key in subject.name:
+    if key in tensor.name:
         return f"{reason}, which the constructor sees without the wrapper's 'module.'"
-    if key.startswith(".") and subject.seen.startswith(key[1:]):
+    if key.startswith(".") and tensor.seen.startswith(key[1:]):
         return f"{reason}, which begins without a dot"
     return reason
 

@@ -5,9 +5,10 @@ Source: mmengine 0.10, ``DefaultOptimWrapperConstructor.__call__``, which mmdet'
 
 from __future__ import annotations
 
-from lrdecay_cli.constructors.facts import Settings, Subject
+from lrdecay_cli.constructors.facts import ConstructorInputs
 from lrdecay_cli.constructors.interface import own_step
 from lrdecay_cli.domain.explanation import RuleTrace
+from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Provenance
 
 
@@ -16,7 +17,7 @@ class WithoutOptions:
 
     holds_frozen = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ConstructorInputs) -> None:
         self._provenance = Provenance(
             layer_id=None,
             lr_scale=None,
@@ -24,11 +25,11 @@ class WithoutOptions:
             weight_decay=own_step("base_weight_decay", settings.base_weight_decay, settings.default_weight_decay),
         )
 
-    def provenance(self, subject: Subject) -> Provenance:
+    def provenance(self, tensor: Tensor) -> Provenance:
         """The same for all."""
         return self._provenance
 
-    def considered(self, subject: Subject, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
+    def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
         """That there is nothing to consider."""
         return (
             RuleTrace(
@@ -39,6 +40,6 @@ class WithoutOptions:
             ),
         )
 
-    def remarks(self, subject: Subject, provenance: Provenance) -> tuple[str, ...]:
+    def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
         """None."""
         return ()

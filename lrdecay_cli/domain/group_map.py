@@ -7,15 +7,31 @@ Learning rates are absolute, per step, as the optimizer starts with them; ``lr_s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 import msgspec
 
 from lrdecay_cli.domain.checkpoint import Checkpoint
 from lrdecay_cli.domain.provenance import Provenance
-from lrdecay_cli.domain.training import Module, Training
+from lrdecay_cli.domain.training import Module, Training, Trait
 
 SCHEMA_VERSION = 1
+
+
+TensorState = Literal["grouped", "frozen_in_group", "frozen", "missing", "duplicate"]
+"""Where a tensor is and whether it trains: the one enumeration for the whole project.
+
+===============  =====================================================================
+state            the tensor
+===============  =====================================================================
+grouped          is in a group and trains
+frozen_in_group  is in a group, but ``requires_grad`` is False
+frozen           is in no group, and ``requires_grad`` is False
+missing          is in no group although it is trainable: it is never updated
+duplicate        is accounted for under another name: this is a further one
+===============  =====================================================================
+"""
 
 
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -128,7 +144,61 @@ class StandIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str
 
 
-class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Tensor(msgspec.Struct, frozen=True):
+    """A name of a tensor with all that the map knows of it: a row of :meth:`GroupMap.tensors`."""
+
+    name: str
+    shape: tuple[int, ...]
+    numel: int
+    state: TensorState
+    module: Module | None
+    """The module that registers it; None for a foreign tensor, and for all of a checkpoint that is read alone."""
+    position: int
+    """Its place in the order in which the model registers its tensors; one behind the last where no module does."""
+    seen: str
+    """Its name to mmengine's constructors, which unwrap a model inside ``.module``; empty where they do not meet it."""
+    group: ParameterGroup | None = None
+    """None for what is in no group."""
+    provenance: Provenance | None = None
+    foreign: bool = False
+    """Whether the optimizer has it from elsewhere: it is no parameter of the model."""
+    of: str = ""
+    """The first name, of a duplicate."""
+    times: int = 1
+    """How often the groups hold it: more than once in one group, or by several optimizers."""
+
+    @property
+    def trainable(self) -> bool:
+        """Whether it takes a gradient; False for a duplicate, whose first name tells."""
+        return self.state in ("grouped", "missing")
+
+    @property
+    def label(self) -> str:
+        """The state as reports name it: ``frozen``, in a group or not."""
+        return "frozen" if self.state == "frozen_in_group" else self.state
+
+    @property
+    def traits(self) -> tuple[Trait, ...]:
+        """Those of its module."""
+        return self.module.traits if self.module else ()
+
+    @property
+    def module_type(self) -> str:
+        """The module's class name; empty where no module registers it."""
+        return self.module.type if self.module else ""
+
+    @property
+    def path(self) -> str:
+        """The module's path to a constructor; empty for the model itself."""
+        return self.seen.rpartition(".")[0]
+
+    @property
+    def own(self) -> str:
+        """Its name within the module: ``weight``."""
+        return self.name.rpartition(".")[2]
+
+
+class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """What the config's own constructor built, with every model parameter accounted for exactly once."""
 
     schema_version: int
@@ -153,13 +223,66 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checkpoint: Checkpoint | None
     """What it was read from, where that is a checkpoint and not a config."""
 
-    def names(self) -> list[str]:
-        """The name of every parameter: grouped ones in the optimizer's order, then frozen and missing ones."""
-        outside = (parameter.name for parameter in (*self.frozen, *self.missing))
-        return [*(parameter.name for _, parameter in self.grouped()), *outside]
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Every name of the map, each once: grouped ones in the optimizer's order, frozen, missing, duplicates."""
+        return self._tensors
+
+    def names(self, *, duplicates: bool = False) -> list[str]:
+        """The name of every parameter, in the order of :meth:`tensors`; further names too if ``duplicates``."""
+        return [tensor.name for tensor in self._tensors if duplicates or tensor.state != "duplicate"]
 
     def grouped(self) -> Iterator[tuple[ParameterGroup, GroupedParameter]]:
         """Every grouped parameter with its group, in the optimizer's order."""
         for group in self.groups:
             for parameter in group.parameters:
                 yield group, parameter
+
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether the model holds another one as ``.module``, which mmengine's constructors then take in its place."""
+        return any(path == "module" or path.startswith("module.") for path in self.modules)
+
+    @cached_property
+    def registered(self) -> Mapping[str, Module]:
+        """Every name that a module registers, in the model's order, with its module; none of a checkpoint alone."""
+        return {
+            f"{path}.{own}" if path else own: module
+            for path, module in self.modules.items()
+            for own in module.parameters
+        }
+
+    # In the instance's ``__dict__``, which neither comparing nor encoding sees: a map of 50,000 tensors is asked often.
+    @cached_property
+    def _tensors(self) -> tuple[Tensor, ...]:
+        prefix = "module." if self.is_wrapped else ""
+        positions = {name: position for position, name in enumerate(self.registered)}
+        found: dict[str, Tensor] = {}
+
+        def add(
+            parameter: Parameter | GroupedParameter | Duplicate,
+            state: TensorState,
+            group: ParameterGroup | None = None,
+            provenance: Provenance | None = None,
+            of: str = "",
+        ) -> None:
+            name = parameter.name
+            if name in found:
+                # A tensor that a second group holds is a duplicate of its own name: the first time counts.
+                found[name] = msgspec.structs.replace(found[name], times=found[name].times + 1)
+                return
+            module, position = self.registered.get(name), positions.get(name, len(positions))
+            seen = name[len(prefix) :] if module is not None and name.startswith(prefix) else ""
+            foreign = group is not None and name.endswith(" (not a parameter of the model)")
+            found[name] = Tensor(
+                name, parameter.shape, parameter.numel, state, module, position, seen, group, provenance, foreign, of
+            )
+
+        for group, grouped in self.grouped():
+            add(grouped, "grouped" if grouped.requires_grad else "frozen_in_group", group, grouped.provenance)
+        for frozen in self.frozen:
+            add(frozen, "frozen")
+        for missing in self.missing:
+            add(missing, "missing")
+        for duplicate in self.duplicates:
+            add(duplicate, "duplicate", of=duplicate.of)
+        return tuple(found.values())

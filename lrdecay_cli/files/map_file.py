@@ -83,8 +83,8 @@ def _keys(raw: bytes) -> int:
 def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
     """Names that stand for two things: two groups, or two parameters that are grouped, frozen or missing."""
     yield from _repeats((f"$.groups[{i}].name", group.name) for i, group in enumerate(group_map.groups))
-    names = group_map.names()
-    if len(set(names)) < len(names):
+    held = sum(len(group.parameters) for group in group_map.groups)
+    if len(group_map.names()) < held + len(group_map.frozen) + len(group_map.missing):
         yield from _repeats(_located(group_map))
 
 

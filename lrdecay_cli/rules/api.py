@@ -1,8 +1,7 @@
 """All that a rule needs: ``from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule``."""
 
 from lrdecay_cli.decay.checked import number_or_none
-from lrdecay_cli.rules.context.backbone import Backbone, Held, out_of_order
-from lrdecay_cli.rules.context.map_facts import is_foreign
+from lrdecay_cli.rules.context.backbone import Backbone, BackboneTensor, out_of_order
 from lrdecay_cli.rules.context.option_names import (
     LAYER_DECAY,
     lost,
@@ -47,9 +46,9 @@ __all__ = [
     "USUAL_RATE",
     "WARMING",
     "Backbone",
+    "BackboneTensor",
     "Example",
     "Fault",
-    "Held",
     "RuleContext",
     "Scheduler",
     "all_vainly_exempt",
@@ -61,7 +60,6 @@ __all__ = [
     "ids_told",
     "in_its_place",
     "integers",
-    "is_foreign",
     "key_option",
     "keys_told",
     "lost",

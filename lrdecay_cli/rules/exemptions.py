@@ -25,7 +25,7 @@ _MMDET_LIST = ("pos_embed", "cls_token")
 """What MMDetection's decay constructor compares with full names, and so exempts where nothing stands before it."""
 
 
-class Standing(NamedTuple):
+class DecaySplit(NamedTuple):
     """How the trainable parameters of one kind stand."""
 
     decayed: Mapping[str, float]
@@ -33,7 +33,7 @@ class Standing(NamedTuple):
     exempt: tuple[str, ...]
 
 
-def standing(context: RuleContext, kinds: Iterable[Kind]) -> Standing:
+def standing(context: RuleContext, kinds: Iterable[Kind]) -> DecaySplit:
     """Which trainable parameters of ``kinds`` are decayed."""
     wanted = {*kinds}
     decayed: dict[str, float] = {}
@@ -44,7 +44,7 @@ def standing(context: RuleContext, kinds: Iterable[Kind]) -> Standing:
                 decayed[name] = weight_decay
             else:
                 exempt.append(name)
-    return Standing(decayed, tuple(exempt))
+    return DecaySplit(decayed, tuple(exempt))
 
 
 def is_strong(context: RuleContext) -> bool:
@@ -156,7 +156,7 @@ def _option_for(context: RuleContext, kind: Kind, names: list[str]) -> str:
         return "norm_decay_mult"
     if kind == "bias" and all(_own(name) == "bias" for name in names):
         return "bias_decay_mult"
-    if all(len(context.entries[name].parameter.shape) == 1 for name in names):
+    if all(len(context.tensors[name].shape) == 1 for name in names):
         return "flat_decay_mult"
     return ""
 

@@ -68,9 +68,9 @@ def _finding(context: RuleContext, rule: Rule, fault: Fault) -> Finding:
 
 
 def _folded(context: RuleContext, parameters: tuple[str, ...]) -> Iterator[str]:
-    known = [name for name in parameters if name in context.entries]
+    known = [name for name in parameters if name in context.tensors]
     yield from (pattern for pattern, _ in context.universe.fold(known))
     # A tensor that is held but is not the model's, or no longer is.
-    unknown = [name for name in parameters if name not in context.entries]
+    unknown = [name for name in parameters if name not in context.tensors]
     if unknown:
-        yield from (pattern for pattern, _ in Universe([*context.entries, *unknown]).fold(unknown))
+        yield from (pattern for pattern, _ in Universe([*context.tensors, *unknown]).fold(unknown))

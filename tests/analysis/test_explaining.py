@@ -10,7 +10,7 @@ import pytest
 from lrdecay_cli.analysis.explaining.reasons import Explainer
 from lrdecay_cli.analysis.explaining.report import explanation
 from lrdecay_cli.analysis.explaining.why_not import why_not
-from lrdecay_cli.analysis.selection import entries, select
+from lrdecay_cli.analysis.selection import select
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import Explanation
 from lrdecay_cli.domain.group_map import Constructor, GroupMap
@@ -77,8 +77,8 @@ def test_settings_that_no_rule_can_use_are_told() -> None:
 
 def test_folding_puts_together_what_shares_an_explanation_and_nothing_else() -> None:
     found = group_map_of("overflow")
-    folded = Explainer(found).explain(list(entries(found)))
-    apart = Explainer(found).explain(list(entries(found)), folded=False)
+    folded = Explainer(found).explain(select(found, None))
+    apart = Explainer(found).explain(select(found, None), folded=False)
     assert sum(len(one.parameters) for one in folded) == len(apart) == found.model.totals.tensors
     by_name = {one.parameters[0]: one for one in apart}
     for together in folded:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from lrdecay_cli.analysis.comparing.changes import diff
 from lrdecay_cli.analysis.comparing.folding import fold
-from lrdecay_cli.analysis.standing import parameter_names
 from lrdecay_cli.domain.change import Change, FoldedChange
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.text.name_patterns import matches
@@ -17,7 +16,7 @@ from tests.group_maps import group_map
 
 
 def folded(before: GroupMap, after: GroupMap) -> list[FoldedChange]:
-    return fold(diff(before, after), parameter_names(before), parameter_names(after))
+    return fold(diff(before, after), before.names(duplicates=True), after.names(duplicates=True))
 
 
 def read(changes: list[FoldedChange]) -> list[tuple[str, str, Any, Any, int]]:
@@ -132,7 +131,7 @@ def test_every_change_is_in_exactly_one_and_every_pattern_is_exact(before: Group
     assert sum(line.tensors for line in lines) == len(changes)
 
     found = {(change.parameter, change.aspect): change for change in changes}
-    olds, news = parameter_names(before), parameter_names(after)
+    olds, news = before.names(duplicates=True), after.names(duplicates=True)
     for line in lines:
         names = {"added": news, "removed": olds, "renamed": olds}.get(line.aspect, [*olds, *news])
         assert {name for name in names if matches(line.pattern, name)} == set(line.parameters)

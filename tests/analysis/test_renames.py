@@ -9,7 +9,6 @@ import pytest
 
 from lrdecay_cli.analysis.comparing.changes import diff
 from lrdecay_cli.analysis.comparing.folding import fold
-from lrdecay_cli.analysis.standing import parameter_names
 from lrdecay_cli.domain.change import Change
 from lrdecay_cli.domain.group_map import GroupMap
 from tests.group_maps import group_map
@@ -120,7 +119,7 @@ CASES = {
 
 @pytest.mark.parametrize(("before", "after", "expected"), CASES.values(), ids=CASES)
 def test_rename(before: GroupMap, after: GroupMap, expected: list[tuple[str, str, str | None]]) -> None:
-    folded = fold(diff(before, after), parameter_names(before), parameter_names(after))
+    folded = fold(diff(before, after), before.names(duplicates=True), after.names(duplicates=True))
     assert [(c.pattern, c.aspect, c.after if c.aspect == "renamed" else None) for c in folded] == expected
 
 

@@ -35,7 +35,7 @@ OUTSIDE = ["backbone.norm.weight", "neck.weight"]
 )
 def test_what_is_chosen(pattern: str | None, names: list[str]) -> None:
     if names:
-        assert [entry.parameter.name for entry in select(SOME, pattern)] == names
+        assert [tensor.name for tensor in select(SOME, pattern)] == names
     else:
         with pytest.raises(LrdecayError):
             select(SOME, pattern)
@@ -44,11 +44,11 @@ def test_what_is_chosen(pattern: str | None, names: list[str]) -> None:
 def test_further_names_are_chosen_if_asked_for() -> None:
     """Once each: a tensor that is held twice is a duplicate of its own name."""
     found = select(SOME, "head", duplicates=True)
-    assert [(entry.parameter.name, entry.state, entry.group and entry.group.name) for entry in found] == [
+    assert [(tensor.name, tensor.state, tensor.group and tensor.group.name) for tensor in found] == [
         ("head.fc.weight", "grouped", "head"),
         ("head.tied.weight", "duplicate", None),
     ]
-    states = [entry.state for entry in select(SOME, None, duplicates=True)]
+    states = [tensor.state for tensor in select(SOME, None, duplicates=True)]
     assert states == [*["grouped"] * 5, "frozen", "missing", "duplicate"]
 
 

@@ -13,7 +13,7 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
 from lrdecay_cli.analysis.explaining.reasons import Explainer
-from lrdecay_cli.analysis.selection import entries
+from lrdecay_cli.analysis.selection import select
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.audit import audit
 from tests.recomputing import assert_explained, assert_recomputes
@@ -167,6 +167,6 @@ def test_layer_ids_that_only_the_model_knows_are_said_to_be_observed(
 ) -> None:
     """Of ConvNeXt we know the rule that its get_layer_depth follows."""
     group_map = audited(tmp_path, PRETRAIN, {"layer_decay_rate": 0.7}, model=model, weight_decay=0.05)
-    for explanation in Explainer(group_map).explain(list(entries(group_map))):
+    for explanation in Explainer(group_map).explain(select(group_map, None)):
         if explanation.groups:
             assert ("the layer id is observed" in explanation.certainty_reason) == observed

@@ -12,11 +12,10 @@ from lrdecay_cli.constructors.custom_keys import lost_to
 from lrdecay_cli.constructors.facts import (
     LRDECAY_LAYER_DECAY,
     MMDET_LAYER_DECAY,
-    Subject,
-    subjects_of,
+    tensors_met,
 )
 from lrdecay_cli.decay import DecayError
-from lrdecay_cli.domain.group_map import Constructor, Model, Totals
+from lrdecay_cli.domain.group_map import Constructor, Model, Tensor, Totals
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.domain.training import Training
 from tests.decay.plain import explained
@@ -30,7 +29,7 @@ CONVNEXT = {f"backbone.stages.{stage}.{depth - 1}.gamma": (8,) for stage, depth 
 
 def constructor_of(
     constructor: str, options: dict[str, Any], parameters: Shapes, name: str, backbone: str = "ConvNeXt"
-) -> tuple[ConstructorRules, Subject]:
+) -> tuple[ConstructorRules, Tensor]:
     """The rules for a model with these parameters, and one of them as the constructor meets it."""
     found = group_map(
         {"group": {"parameters": parameters}},
@@ -38,16 +37,14 @@ def constructor_of(
         model=Model("Detector", backbone, NO_TOTALS),
         training=Training({"optimizer": OPTIMIZER}, (), {}, {}, None, ()),
     )
-    subjects = list(subjects_of(found))
-    rules = rules_of(found, subjects)
+    tensors = list(tensors_met(found))
+    rules = rules_of(found, tensors)
     assert rules is not None
-    return rules, next(subject for subject in subjects if subject.name == name)
+    return rules, next(tensor for tensor in tensors if tensor.name == name)
 
 
-def told(rules: ConstructorRules, subject: Subject, provenance: Provenance | None = None) -> list[Sequence[str]]:
-    return [
-        (" ".join(one.about), one.rule, one.outcome, one.condition) for one in rules.considered(subject, provenance)
-    ]
+def told(rules: ConstructorRules, tensor: Tensor, provenance: Provenance | None = None) -> list[Sequence[str]]:
+    return [(" ".join(one.about), one.rule, one.outcome, one.condition) for one in rules.considered(tensor, provenance)]
 
 
 TOKENS = "backbone.{cls_token,mask_token,pos_embed}"
@@ -114,11 +111,11 @@ BY_MMDET: dict[str, tuple[str, tuple[int, ...], list[Sequence[str]]]] = {
 
 @pytest.mark.parametrize(("name", "shape", "expected"), BY_MMDET.values(), ids=BY_MMDET)
 def test_mmdet_asks_by_name_and_then_by_shape(name: str, shape: tuple[int, ...], expected: list[Sequence[str]]) -> None:
-    rules, subject = constructor_of(
+    rules, tensor = constructor_of(
         MMDET_LAYER_DECAY, {"num_layers": 6, "decay_rate": 0.7}, {**CONVNEXT, name: shape}, name
     )
-    assert told(rules, subject) == expected
-    provenance = rules.provenance(subject)
+    assert told(rules, tensor) == expected
+    provenance = rules.provenance(tensor)
     assert provenance.layer_id is not None
     assert provenance.layer_id.rule in {one[1] for one in expected if one[2] == "applies"}
 
@@ -165,8 +162,8 @@ REMARKS: dict[str, tuple[dict[str, Any], str, str]] = {
 @pytest.mark.parametrize(("options", "own_name", "remark"), REMARKS.values(), ids=REMARKS)
 def test_what_is_odd_about_a_block(options: dict[str, Any], own_name: str, remark: str) -> None:
     name = f"backbone.{own_name}"
-    rules, subject = constructor_of(MMDET_LAYER_DECAY, {"decay_rate": 0.7, **options}, {**CONVNEXT, name: (8,)}, name)
-    remarks = rules.remarks(subject, rules.provenance(subject))
+    rules, tensor = constructor_of(MMDET_LAYER_DECAY, {"decay_rate": 0.7, **options}, {**CONVNEXT, name: (8,)}, name)
+    remarks = rules.remarks(tensor, rules.provenance(tensor))
     assert len(remarks) == bool(remark)
     assert "".join(remarks).startswith(remark)
 
@@ -180,10 +177,10 @@ def test_what_mmdet_cannot_serve_has_no_rules() -> None:
 
 def test_a_map_may_hold_a_way_without_a_layer_id() -> None:
     name = "backbone.stages.2.8.gamma"
-    rules, subject = constructor_of(MMDET_LAYER_DECAY, {"num_layers": 3, "decay_rate": 0.7}, CONVNEXT, name)
-    whole = rules.provenance(subject)
-    assert rules.remarks(subject, whole)
-    assert rules.remarks(subject, Provenance(None, None, whole.lr, whole.weight_decay)) == ()
+    rules, tensor = constructor_of(MMDET_LAYER_DECAY, {"num_layers": 3, "decay_rate": 0.7}, CONVNEXT, name)
+    whole = rules.provenance(tensor)
+    assert rules.remarks(tensor, whole)
+    assert rules.remarks(tensor, Provenance(None, None, whole.lr, whole.weight_decay)) == ()
 
 
 KEYS = {
@@ -197,9 +194,9 @@ KEYS = {
 
 def test_our_own_constructor_goes_by_the_longest_key() -> None:
     name = "backbone.norm3.weight"
-    rules, subject = constructor_of(LRDECAY_LAYER_DECAY, {"decay_rate": 0.7, "custom_keys": KEYS}, {name: (8,)}, name)
-    assert rules.considered(subject, None) == ()
-    found = {one.rule: one for one in rules.considered(subject, explained(name, shape=(8,)))}
+    rules, tensor = constructor_of(LRDECAY_LAYER_DECAY, {"decay_rate": 0.7, "custom_keys": KEYS}, {name: (8,)}, name)
+    assert rules.considered(tensor, None) == ()
+    found = {one.rule: one for one in rules.considered(tensor, explained(name, shape=(8,)))}
     assert [(" ".join(one.about), rule, one.outcome) for rule, one in found.items()] == [
         ("layer_id", "everything else -> num_layers + 1", "applies"),
         ("weight_decay", "custom_keys['norm3.']", "applies"),
@@ -211,7 +208,7 @@ def test_our_own_constructor_goes_by_the_longest_key() -> None:
     ]
     assert found["everything else -> num_layers + 1"].condition == "have a name that no other rule matches"
     assert found["1-D tensor -> 0"].condition == "be exempt as 1-D tensor"
-    (block, *_) = rules.considered(subject, explained("backbone.stages.2.7.gamma", shape=(8,)))
+    (block, *_) = rules.considered(tensor, explained("backbone.stages.2.7.gamma", shape=(8,)))
     assert block.condition == "have a name like backbone.stages.2.<block>"
     for key in KEYS:
         assert found[f"custom_keys[{key!r}]"].condition == f"have {key!r} in its name, and no longer key"

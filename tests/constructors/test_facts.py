@@ -15,10 +15,9 @@ from lrdecay_cli.constructors.facts import (
     MMDET_LAYER_DECAY,
     MMENGINE_DEFAULT,
     MMPRETRAIN_LAYER_DECAY,
-    Settings,
-    is_wrapped,
+    ConstructorInputs,
     settings_of,
-    subjects_of,
+    tensors_met,
 )
 from lrdecay_cli.decay import DecayError
 from lrdecay_cli.domain.group_map import Constructor, GroupMap, Model, Totals
@@ -51,11 +50,11 @@ def test_every_name_is_met_with_its_place_and_its_state() -> None:
     )
     modules = {**found.modules, "module.tied": Module("Linear", (), ("weight", "bias"))}
     found = msgspec.structs.replace(found, modules=modules)
-    assert [(one.name, one.seen, one.path, one.own, one.shape, one.state) for one in subjects_of(found)] == [
-        ("module.weight", "weight", "", "weight", (2, 3), "trainable"),
-        ("module.head.fc.bias", "head.fc.bias", "head.fc", "bias", (2,), "frozen"),
+    assert [(one.name, one.seen, one.path, one.own, one.shape, one.state) for one in tensors_met(found)] == [
+        ("module.weight", "weight", "", "weight", (2, 3), "grouped"),
+        ("module.head.fc.bias", "head.fc.bias", "head.fc", "bias", (2,), "frozen_in_group"),
         ("module.stem.weight", "stem.weight", "stem", "weight", (1,), "frozen"),
-        ("module.neck.weight", "neck.weight", "neck", "weight", (5,), "trainable"),
+        ("module.neck.weight", "neck.weight", "neck", "weight", (5,), "missing"),
         ("module.tied.weight", "tied.weight", "tied", "weight", (2, 3), "duplicate"),
     ]
 
@@ -69,9 +68,9 @@ def test_every_name_is_met_with_its_place_and_its_state() -> None:
 )
 def test_a_model_in_a_wrapper(name: str, wrapped: bool) -> None:
     found = group_map({"group": {"parameters": {name: (2,)}}})
-    assert is_wrapped(found) == wrapped
-    (subject,) = subjects_of(found)
-    assert subject.seen == (name.removeprefix("module.") if wrapped else name)
+    assert found.is_wrapped == wrapped
+    (tensor,) = tensors_met(found)
+    assert tensor.seen == (name.removeprefix("module.") if wrapped else name)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +85,7 @@ def test_settings_tell_what_was_given_from_what_the_optimizer_took(
     optimizer: Any, given: tuple[float | None, float | None]
 ) -> None:
     options = {"flat_decay_mult": 0.0}
-    assert settings_of(map_of(f"mmdet.{MMDET_LAYER_DECAY}", optimizer, options)) == Settings(
+    assert settings_of(map_of(f"mmdet.{MMDET_LAYER_DECAY}", optimizer, options)) == ConstructorInputs(
         MMDET_LAYER_DECAY, options, *given, default_lr=0.001, default_weight_decay=0.01, backbone="ConvNeXt"
     )
 

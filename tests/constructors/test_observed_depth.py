@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lrdecay_cli.constructors import ConstructorRules, rules_of
-from lrdecay_cli.constructors.facts import MMPRETRAIN_LAYER_DECAY, Subject, subjects_of
-from lrdecay_cli.domain.group_map import Constructor, Model, Totals
+from lrdecay_cli.constructors.facts import MMPRETRAIN_LAYER_DECAY, tensors_met
+from lrdecay_cli.domain.group_map import Constructor, Model, Tensor, Totals
 from lrdecay_cli.domain.provenance import Formula, Provenance
 from lrdecay_cli.domain.training import Training
 from tests.group_maps import group_map
@@ -26,7 +26,7 @@ def rules_and_subject(
     depth: tuple[int, int],
     options: Mapping[str, Any] | None = None,
     optimizer: Mapping[str, Any] | None = None,
-) -> tuple[ConstructorRules, Subject]:
+) -> tuple[ConstructorRules, Tensor]:
     """The rules for a model with these parameters, whose last one is ``depth`` deep, and that one."""
     found = group_map(
         {"group": {"parameters": dict.fromkeys(names, (8, 8))}},
@@ -35,10 +35,10 @@ def rules_and_subject(
         model=Model("Classifier", backbone, Totals(0, 0, 0, 0, 0, 0, 0, 0, 0)),
         training=Training({"optimizer": optimizer or {"lr": 0.1, "weight_decay": 0.05}}, (), {}, {}, None, ()),
     )
-    subjects = {subject.name: subject for subject in subjects_of(found)}
-    rules = rules_of(found, [*subjects.values()], lambda _: depth)
+    tensors = {tensor.name: tensor for tensor in tensors_met(found)}
+    rules = rules_of(found, [*tensors.values()], lambda _: depth)
     assert rules is not None
-    return rules, subjects[names[-1]]
+    return rules, tensors[names[-1]]
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def rules_and_subject(
 def test_our_rule_where_it_says_the_same(
     backbone: str | None, names: list[str], depth: tuple[int, int], rule: str
 ) -> None:
-    rules, subject = rules_and_subject(backbone, names, depth)
-    found = rules.provenance(subject)
+    rules, tensor = rules_and_subject(backbone, names, depth)
+    found = rules.provenance(tensor)
     assert found.layer_id is not None
     assert (found.layer_id.rule, found.layer_id.result) == (rule, depth[0])
     assert found.lr_scale == Formula(
@@ -97,8 +97,8 @@ DECAYS: dict[str, tuple[dict[str, Any], dict[str, Any], Formula]] = {
 @pytest.mark.parametrize(("options", "optimizer", "expected"), DECAYS.values(), ids=DECAYS)
 def test_weight_decay(options: dict[str, Any], optimizer: dict[str, Any], expected: Formula) -> None:
     options = {"layer_decay_rate": 0.5, **options}
-    rules, subject = rules_and_subject("LeViT", ["head.bias"], (1, 2), options, {"lr": 0.1, **optimizer})
-    found = rules.provenance(subject).weight_decay
+    rules, tensor = rules_and_subject("LeViT", ["head.bias"], (1, 2), options, {"lr": 0.1, **optimizer})
+    found = rules.provenance(tensor).weight_decay
     assert found.result == pytest.approx(expected.result, rel=1e-12)
     assert (found.rule, found.formula, dict(found.inputs)) == (expected.rule, expected.formula, dict(expected.inputs))
 
@@ -111,12 +111,12 @@ def test_weight_decay(options: dict[str, Any], optimizer: dict[str, Any], expect
     ],
 )
 def test_a_parameter_of_the_backbone_beside_the_head(name: str, depth: tuple[int, int], remarks: tuple[str]) -> None:
-    rules, subject = rules_and_subject("ConvNeXt", [*CONVNEXT, name], depth)
-    assert rules.remarks(subject, rules.provenance(subject)) == remarks
+    rules, tensor = rules_and_subject("ConvNeXt", [*CONVNEXT, name], depth)
+    assert rules.remarks(tensor, rules.provenance(tensor)) == remarks
 
 
 def test_a_map_may_say_less() -> None:
-    rules, subject = rules_and_subject("ConvNeXt", CONVNEXT, (7, 8))
+    rules, tensor = rules_and_subject("ConvNeXt", CONVNEXT, (7, 8))
     lr, at_the_stem = Formula("lr", "0.1", 0.1), Formula("stem", "0", 0)
     for provenance in (Provenance(None, None, lr, lr), Provenance(at_the_stem, lr, lr, lr)):
-        assert rules.remarks(subject, provenance) == ()
+        assert rules.remarks(tensor, provenance) == ()

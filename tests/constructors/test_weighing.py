@@ -14,7 +14,7 @@ from lrdecay_cli.constructors.facts import (
     LRDECAY_LAYER_DECAY,
     MMENGINE_DEFAULT,
     MMPRETRAIN_LAYER_DECAY,
-    subjects_of,
+    tensors_met,
 )
 from lrdecay_cli.decay import DecayError
 from lrdecay_cli.domain.explanation import RuleTrace
@@ -43,10 +43,10 @@ def considered(
         training=Training({"optimizer": optimizer}, (), {}, {}, None, ()),
     )
     found = msgspec.structs.replace(found, modules={name.rpartition(".")[0]: module})
-    subjects = list(subjects_of(found))
-    rules = rules_of(found, subjects)
+    tensors = list(tensors_met(found))
+    rules = rules_of(found, tensors)
     assert rules is not None
-    return {one.rule.partition("=")[0]: one for one in rules.considered(subjects[0], None)}
+    return {one.rule.partition("=")[0]: one for one in rules.considered(tensors[0], None)}
 
 
 def module(kind: str, *traits: Any) -> Module:
@@ -272,10 +272,10 @@ def test_numbers_of_mmengine(
         constructor=Constructor(MMENGINE_DEFAULT, options),
         training=Training({"optimizer": optimizer}, (), {}, {}, None, ()),
     )
-    (subject,) = subjects_of(found)
-    rules = rules_of(found, [subject])
+    (tensor,) = tensors_met(found)
+    rules = rules_of(found, [tensor])
     assert rules is not None
-    provenance = rules.provenance(subject)
+    provenance = rules.provenance(tensor)
     for step, expected in ((provenance.lr, lr), (provenance.weight_decay, weight_decay)):
         assert (step.rule, step.formula, step.result) == (expected.rule, expected.formula, expected.result)
         assert {**step.inputs} == {key: BASES[key] for key in BASES if key in step.rule} | {**expected.inputs}
@@ -305,9 +305,9 @@ def test_what_is_no_number_is_told_with_its_place(constructor: str, options: Map
         constructor=Constructor(constructor, options),
         training=Training({"optimizer": GIVEN}, (), {}, {}, None, ()),
     )
-    (subject,) = subjects_of(found)
+    (tensor,) = tensors_met(found)
     with pytest.raises(DecayError) as caught:
-        rules_of(found, [subject], lambda _: (0, 2)).provenance(subject)
+        rules_of(found, [tensor], lambda _: (0, 2)).provenance(tensor)
     assert (caught.value.where, caught.value.problem) == (f"paramwise_cfg.{where}", "'2' is not a number")
 
 
@@ -323,9 +323,9 @@ def test_a_key_needs_an_lr(constructor: str, problem: str) -> None:
         {"group": {"parameters": {"head.bias": (8,)}}},
         constructor=Constructor(constructor, {"custom_keys": {"head": {}}}),
     )
-    (subject,) = subjects_of(found)
+    (tensor,) = tensors_met(found)
     with pytest.raises(DecayError) as caught:
-        rules_of(found, [subject], lambda _: (0, 2)).provenance(subject)
+        rules_of(found, [tensor], lambda _: (0, 2)).provenance(tensor)
     assert (caught.value.where, caught.value.problem) == ("optim_wrapper.optimizer.lr", problem)
 
 
@@ -354,7 +354,7 @@ def test_settings_of_a_key_that_nobody_uses(constructor: str, settings: Mapping[
         constructor=Constructor(constructor, {"custom_keys": {"head": settings}}),
         training=Training({"optimizer": GIVEN}, (), {}, {}, None, ()),
     )
-    head, neck = subjects_of(found)
+    head, neck = tensors_met(found)
     rules = rules_of(found, [head, neck], lambda name: (0, 2))
     assert rules is not None
     remarks = rules.remarks(head, rules.provenance(head))

@@ -42,7 +42,7 @@ def test_names_are_in_the_models_order_and_unknown_ones_last() -> None:
     modules = {path: found.modules[path] for path in ("a", "b", "c")}
     facts = MapFacts(msgspec.structs.replace(found, modules=modules))
     assert facts.in_model_order(["x.w", "c.w", "b.w", "a.w", "c.w", "n.w"]) == ("a.w", "b.w", "c.w", "x.w", "n.w")
-    assert [*facts.entries] == ["a.w", "b.w", "c.w"]
+    assert [*facts.tensors] == ["a.w", "b.w", "c.w"]
 
 
 @pytest.mark.parametrize(

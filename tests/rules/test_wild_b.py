@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from lrdecay_cli.analysis.standing import parameter_names
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules import RULES, Example
@@ -39,7 +38,7 @@ def test_found_and_repaired(wild: Wild, tmp_path: Path) -> None:
     assert sorted(finding.code for finding in found) == sorted(wild.code.split()), found
     if wild.about:
         (finding,) = found
-        meant = {name for name in parameter_names(group_map) if re.fullmatch(wild.about, name)}
+        meant = {name for name in group_map.names(duplicates=True) if re.fullmatch(wild.about, name)}
         assert wild.about == finding.option.removeprefix("optim_wrapper.paramwise_cfg.") or meant == {
             *finding.parameters
         }, finding

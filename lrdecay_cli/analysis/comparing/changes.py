@@ -8,10 +8,9 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 from lrdecay_cli.analysis.comparing.renames import find_renames
-from lrdecay_cli.analysis.standing import Standing, standings
 from lrdecay_cli.domain.change import ASPECTS, Aspect, Change, SettingChange
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
-from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 
 # What a map calls a group that has no name: a parameter more in front of it, and it is called otherwise.
 _NUMBERED_GROUP = re.compile(r"(?:^|(?<=\.))group_\d+(?:#\d+)?$")
@@ -81,7 +80,7 @@ def _settings(group_map: GroupMap) -> Iterator[tuple[str, Any]]:
 
 
 def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]:
-    olds, news = standings(before), standings(after)
+    olds, news = ({tensor.name: tensor for tensor in side.tensors()} for side in (before, after))
     renamed = find_renames(_traits(olds), _traits(news))
     optimizers = (before.optimizer.type, after.optimizer.type)
     # Parameters in the same two groups change alike.
@@ -90,11 +89,11 @@ def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]
     for name, old in olds.items():
         new = news.get(renamed.get(name, name))
         if new is None:
-            yield Change(name, "removed", old.label, None)
+            yield Change(name, "removed", _state(old), None)
             continue
         if name in renamed:
             yield Change(name, "renamed", name, renamed[name])
-        for aspect, was, now in _standing_changes(old, new, renamed):
+        for aspect, was, now in _state_changes(old, new, renamed):
             yield Change(name, aspect, was, now)
         if old.group and new.group:
             groups = (id(old.group), id(new.group))
@@ -106,28 +105,35 @@ def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]
     arrived = set(renamed.values())
     for name, new in news.items():
         if name not in olds and name not in arrived:
-            yield Change(name, "added", None, new.label)
+            yield Change(name, "added", None, _state(new))
 
 
-def _traits(found: Mapping[str, Standing]) -> dict[str, Hashable]:
+def _traits(found: Mapping[str, Tensor]) -> dict[str, Hashable]:
     """What a renamed parameter must have kept."""
 
-    def traits(standing: Standing) -> Hashable:
-        group = standing.group
+    def traits(tensor: Tensor) -> Hashable:
+        group = tensor.group
         numbers = (_group_label(group), group.layer_id, group.lr_scale, group.lr, group.weight_decay) if group else ()
         # As text, for NaN is no equal of itself.
-        return (standing.shape, standing.label, standing.requires_grad, repr(numbers))
+        return (tensor.shape, tensor.state, tensor.times, repr(numbers))
 
-    return {name: traits(standing) for name, standing in found.items()}
+    return {name: traits(tensor) for name, tensor in found.items()}
 
 
-def _standing_changes(old: Standing, new: Standing, renamed: Mapping[str, str]) -> Iterator[tuple[Aspect, Any, Any]]:
-    if old.label != new.label:
-        yield "state", old.label, new.label
+def _state(tensor: Tensor) -> str:
+    """``grouped`` for what is in a group, with how often; else ``frozen``, ``missing`` or ``duplicate``."""
+    state = "grouped" if tensor.group else tensor.state
+    return state if tensor.times == 1 else f"{state} {'twice' if tensor.times == 2 else f'{tensor.times} times'}"
+
+
+def _state_changes(old: Tensor, new: Tensor, renamed: Mapping[str, str]) -> Iterator[tuple[Aspect, Any, Any]]:
+    if _state(old) != _state(new):
+        yield "state", _state(old), _state(new)
     elif old.of and new.of and renamed.get(old.of, old.of) != new.of:
         yield "state", f"duplicate of {old.of}", f"duplicate of {new.of}"
-    if None not in (old.requires_grad, new.requires_grad) and old.requires_grad != new.requires_grad:
-        yield "frozen", not old.requires_grad, not new.requires_grad
+    # The first name of a duplicate tells.
+    if "duplicate" not in (old.state, new.state) and old.trainable != new.trainable:
+        yield "frozen", not old.trainable, not new.trainable
     if old.shape != new.shape:
         yield "shape", old.shape, new.shape
 

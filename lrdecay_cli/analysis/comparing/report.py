@@ -11,7 +11,6 @@ from lrdecay_cli.analysis.checkpoints import resume_notes
 from lrdecay_cli.analysis.comparing.changes import check_tolerance, diff, known_aspects, settings
 from lrdecay_cli.analysis.comparing.folding import fold
 from lrdecay_cli.analysis.comparing.tables import long_table, shown_change, wide_table
-from lrdecay_cli.analysis.standing import parameter_names
 from lrdecay_cli.domain.change import (
     ASPECTS,
     DIFFERENCE_SCHEMA_VERSION,
@@ -62,7 +61,7 @@ def comparison(
         verbose: name every parameter behind a pattern.
     """
     changes = tuple(diff(before, after, rtol=rtol, only=only))
-    names = (parameter_names(before), parameter_names(after))
+    names = (before.names(duplicates=True), after.names(duplicates=True))
     folded = tuple(fold(changes, *names))
     changed_settings = tuple(settings(before, after))
     report = Report(
@@ -92,7 +91,7 @@ def _members(folded: tuple[FoldedChange, ...]) -> Iterator[Note]:
 
 def _summary(changes: tuple[Change, ...], before: GroupMap, after: GroupMap, only: frozenset[Aspect] | None) -> str:
     compared = f" in {', '.join(sorted(only)).replace('_', ' ')}" if only else ""
-    total = len({*parameter_names(before), *parameter_names(after)})
+    total = len({*before.names(duplicates=True), *after.names(duplicates=True)})
     if not changes:
         return f"same{compared}: {total} tensors"
     differing = len({change.parameter for change in changes})

@@ -8,14 +8,13 @@ from contextlib import suppress
 import msgspec
 
 from lrdecay_cli.analysis.inspecting.views import is_numbered
-from lrdecay_cli.analysis.selection import Entry, entries
 from lrdecay_cli.analysis.verification import differing_numbers
 from lrdecay_cli.constructors import ConstructorRules, is_known, rules_of
-from lrdecay_cli.constructors.facts import Subject, constructor_name, is_wrapped, subjects_of
+from lrdecay_cli.constructors.facts import constructor_name, tensors_met
 from lrdecay_cli.constructors.mmpretrain_layer_decay import OBSERVED_DEPTH
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.explanation import Certainty, Explanation, Numbers, RuleTrace
-from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, GroupMap, ParameterGroup
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.text.name_patterns import Universe
 
@@ -27,68 +26,59 @@ class Explainer:
 
     def __init__(self, group_map: GroupMap) -> None:
         self._map = group_map
-        subjects = tuple(subjects_of(group_map))
-        self._subjects = {subject.name: subject for subject in subjects}
-        self._universe = Universe(
-            [*(entry.parameter.name for entry in entries(group_map)), *(other.name for other in group_map.duplicates)]
-        )
+        self._universe = Universe(group_map.names(duplicates=True))
         self._rules: ConstructorRules | None = None
         self._refusal = ""
         try:
-            self._rules = rules_of(group_map, subjects)
+            self._rules = rules_of(group_map, tensors_met(group_map))
         except DecayError as error:
             self._refusal = f"lrdecay's rules cannot tell: {error}"
 
-    def explain(self, chosen: Sequence[Entry], *, folded: bool = True) -> list[Explanation]:
-        """An explanation for each of the entries, in their order; those that share one together if ``folded``."""
-        alike: dict[object, list[tuple[Entry, Explanation]]] = {}
-        for index, entry in enumerate(chosen):
-            one = self._one(entry)
-            key = (_shared(one), self._group_key(entry)) if folded else index
-            alike.setdefault(key, []).append((entry, one))
+    def explain(self, chosen: Sequence[Tensor], *, folded: bool = True) -> list[Explanation]:
+        """An explanation for each of the tensors, in their order; those that share one together if ``folded``."""
+        alike: dict[object, list[tuple[Tensor, Explanation]]] = {}
+        for index, tensor in enumerate(chosen):
+            one = self._one(tensor)
+            key = (_shared(one), self._group_key(tensor)) if folded else index
+            alike.setdefault(key, []).append((tensor, one))
         return [self._together(members) for members in alike.values()]
 
     def patterns(self, names: Sequence[str]) -> tuple[str, ...]:
         """Patterns that match these parameters of the map and no others."""
         return tuple(pattern for pattern, _ in self._universe.fold(names))
 
-    def _one(self, entry: Entry) -> Explanation:
-        group, name = entry.group, entry.parameter.name
-        provenance = entry.parameter.provenance if isinstance(entry.parameter, GroupedParameter) else None
-        state = "frozen" if not getattr(entry.parameter, "requires_grad", True) else entry.state
-        subject = self._subjects.get(name)
+    def _one(self, tensor: Tensor) -> Explanation:
+        group, provenance = tensor.group, tensor.provenance
         certainty, reason = self._certainty(group, provenance)
         return Explanation(
             patterns=(),
-            parameters=(name,),
-            state=state,
+            parameters=(tensor.name,),
+            state=tensor.label,
             groups=(group.name,) if group else (),
-            considered=tuple(self._considered(entry, state, subject, provenance)),
+            considered=tuple(self._considered(tensor)),
             provenance=provenance,
             numbers=Numbers(group.layer_id, group.lr_scale, group.lr, group.weight_decay) if group else None,
-            remarks=self._remarks(subject, provenance),
+            remarks=self._remarks(tensor),
             certainty=certainty,
             certainty_reason=reason,
         )
 
-    def _considered(
-        self, entry: Entry, state: str, subject: Subject | None, provenance: Provenance | None
-    ) -> Iterator[RuleTrace]:
+    def _considered(self, tensor: Tensor) -> Iterator[RuleTrace]:
         rules = self._rules
-        if isinstance(entry.parameter, Duplicate):
-            yield _state("another name of the same tensor", f"{entry.parameter.of} is its first name{self._skipped()}")
-        elif entry.group is None and entry.state == "frozen":
+        if tensor.state == "duplicate":
+            yield _state("another name of the same tensor", f"{tensor.of} is its first name{self._skipped()}")
+        elif tensor.state == "frozen":
             skips = f"{constructor_name(self._map)} skips it before it asks any rule" if rules else "no group holds it"
             yield _state("requires_grad=False", skips)
-        elif entry.group is None:
-            yield _state("missing", self._why_missing(entry.parameter.name))
+        elif tensor.state == "missing":
+            yield _state("missing", self._why_missing(tensor.name))
         else:
-            if state == "frozen":
+            if tensor.state == "frozen_in_group":
                 yield _state("requires_grad=False", "it is in a group all the same, and the optimizer leaves it alone")
-            if rules is not None and subject is not None:
+            if rules is not None and tensor.seen:
                 # A name that no rule has a place for: the constructor is another of the same name.
                 with suppress(DecayError):
-                    yield from rules.considered(subject, provenance)
+                    yield from rules.considered(tensor, tensor.provenance)
 
     def _skipped(self) -> str:
         if self._rules is not None and self._map.constructor.options.get("bypass_duplicate"):
@@ -96,14 +86,14 @@ class Explainer:
         return ", and the tensor goes by that"
 
     def _why_missing(self, name: str) -> str:
-        if is_wrapped(self._map) and not name.startswith("module."):
+        if self._map.is_wrapped and not name.startswith("module."):
             return "the constructor takes what is inside .module for the model, and this is outside: never updated"
         return "trainable, but the constructor puts it into no group: never updated"
 
-    def _remarks(self, subject: Subject | None, provenance: Provenance | None) -> tuple[str, ...]:
-        if self._rules is None or subject is None or provenance is None:
+    def _remarks(self, tensor: Tensor) -> tuple[str, ...]:
+        if self._rules is None or not tensor.seen or tensor.provenance is None:
             return ()
-        return self._rules.remarks(subject, provenance)
+        return self._rules.remarks(tensor, tensor.provenance)
 
     def _certainty(self, group: ParameterGroup | None, provenance: Provenance | None) -> tuple[Certainty, str]:
         if group is None:
@@ -128,12 +118,12 @@ class Explainer:
             return f"lrdecay does not know the rules of {constructor_name(self._map)}"
         return "lrdecay's rules have no number for it"
 
-    def _group_key(self, entry: Entry) -> object:
+    def _group_key(self, tensor: Tensor) -> object:
         """Groups that a name tells apart are not folded; those that only have a number are."""
-        return entry.group.name if entry.group and not is_numbered(entry.group) else None
+        return tensor.group.name if tensor.group and not is_numbered(tensor.group) else None
 
-    def _together(self, members: Sequence[tuple[Entry, Explanation]]) -> Explanation:
-        names = tuple(entry.parameter.name for entry, _ in members)
+    def _together(self, members: Sequence[tuple[Tensor, Explanation]]) -> Explanation:
+        names = tuple(tensor.name for tensor, _ in members)
         groups = dict.fromkeys(name for _, one in members for name in one.groups)
         return msgspec.structs.replace(
             members[0][1], patterns=self.patterns(names), parameters=names, groups=tuple(groups)

@@ -13,7 +13,7 @@ from lrdecay_cli.analysis.explaining.tables import (
     why_not_table,
 )
 from lrdecay_cli.analysis.explaining.why_not import why_not
-from lrdecay_cli.analysis.selection import Entry, select
+from lrdecay_cli.analysis.selection import select
 from lrdecay_cli.constructors import is_known
 from lrdecay_cli.constructors.custom_keys import KeyMatches, custom_key_matches
 from lrdecay_cli.domain.errors import LrdecayError
@@ -23,7 +23,7 @@ from lrdecay_cli.domain.explanation import (
     Explanations,
     WhyNot,
 )
-from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.group_map import GroupMap, Tensor
 from lrdecay_cli.domain.report import Note, Report
 
 
@@ -93,17 +93,15 @@ def explanation(
     )
 
 
-def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Entry]:
+def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Tensor]:
     """What any of the patterns matches, once each, in the map's order. Every pattern has to match something."""
     if not patterns:
         return []
     names = {
-        entry.parameter.name
-        for pattern in patterns
-        for entry in select(group_map, pattern, where="PATTERN", duplicates=True)
+        tensor.name for pattern in patterns for tensor in select(group_map, pattern, where="PATTERN", duplicates=True)
     }
     everything = select(group_map, "*", duplicates=True)
-    return [entry for entry in everything if entry.parameter.name in names]
+    return [tensor for tensor in everything if tensor.name in names]
 
 
 def _facts(group_map: GroupMap) -> Iterator[tuple[str, str]]:

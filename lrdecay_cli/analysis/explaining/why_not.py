@@ -10,10 +10,9 @@ import msgspec
 from lrdecay_cli.analysis.explaining.reasons import Explainer
 from lrdecay_cli.analysis.explaining.words import PART_NAMES, outcome_text, step_text
 from lrdecay_cli.analysis.inspecting.views import is_numbered
-from lrdecay_cli.analysis.selection import Entry
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import Divergence, Explanation, Part, RuleTrace, WhyNot
-from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.provenance import Formula
 from lrdecay_cli.text.spelling import did_you_mean
 
@@ -26,17 +25,17 @@ _OUTSIDE = {
 }
 
 
-def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Entry], name: str) -> list[WhyNot]:
-    """Hold each of the entries that are not in the group ``name`` against the members of it that come nearest.
+def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor], name: str) -> list[WhyNot]:
+    """Hold each of the tensors that are not in the group ``name`` against the members of it that come nearest.
 
     Raises:
-        LrdecayError: there is no such group, it is empty, or all of the entries are in it.
+        LrdecayError: there is no such group, it is empty, or all of the tensors are in it.
     """
     group = _group(group_map, name)
-    others = [entry for entry in chosen if entry.group is None or entry.group.name != name]
+    others = [tensor for tensor in chosen if tensor.group is None or tensor.group.name != name]
     if not others:
         raise LrdecayError(f"all that match are in {name}", where="--why-not", remedy="leave it out to explain them")
-    members = explainer.explain([Entry(parameter, "grouped", group) for parameter in group.parameters])
+    members = explainer.explain([tensor for tensor in group_map.tensors() if tensor.group is group])
     if not members:
         raise LrdecayError(f"{name} is empty: there is nobody to compare with", where="--group")
     alike: dict[bytes, list[WhyNot]] = {}

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lrdecay_cli.analysis.inspecting.views import LR, PARAMETERS, SCALE, TENSORS, WEIGHT_DECAY
-from lrdecay_cli.analysis.selection import Entry
-from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.group_map import GroupMap, Tensor
 from lrdecay_cli.domain.report import Branch, Column, Table
 
 COLUMNS = (Column("module", "module", "tree", vital=True), LR, SCALE, WEIGHT_DECAY, TENSORS, PARAMETERS)
@@ -46,21 +45,21 @@ class _Node:
         return tuple((child.name, child.signature()) for child in _in_order(list(self.children.values())))
 
 
-def by_module(_: GroupMap, chosen: Sequence[Entry]) -> Table:
+def by_module(_: GroupMap, chosen: Sequence[Tensor]) -> Table:
     """A row per module or parameter down to where lr and weight decay are uniform.
 
     Neighbours with numbers for names (blocks of a stage) that look the same inside are one row: ``0-2``.
     """
     root = _Node("(model)")
-    for entry in chosen:
-        root.add(entry.parameter.name.split("."), _rates(entry), entry.parameter.numel)
+    for tensor in chosen:
+        root.add(tensor.name.split("."), _rates(tensor), tensor.numel)
     return Table("", COLUMNS, tuple(_rows(root, guide="", tail="", path="")))
 
 
-def _rates(entry: Entry) -> _Rates:
-    if entry.group is None:
-        return (entry.state, None, None)
-    return (entry.group.lr, entry.group.lr_scale, entry.group.weight_decay)
+def _rates(tensor: Tensor) -> _Rates:
+    if tensor.group is None:
+        return (tensor.state, None, None)
+    return (tensor.group.lr, tensor.group.lr_scale, tensor.group.weight_decay)
 
 
 def _rows(

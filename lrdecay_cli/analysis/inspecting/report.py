@@ -7,16 +7,16 @@ from typing import Any
 
 from lrdecay_cli.analysis.checkpoints import checkpoint_facts, checkpoint_notes
 from lrdecay_cli.analysis.inspecting import module_tree, views
-from lrdecay_cli.analysis.selection import Entry, entries, select
+from lrdecay_cli.analysis.selection import select
 from lrdecay_cli.analysis.verification import disagreements
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
-from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.group_map import GroupMap, Tensor
 from lrdecay_cli.domain.report import Column, Note, Report, Table
 from lrdecay_cli.text.name_patterns import fold_names
 from lrdecay_cli.text.ordering import natural
 from lrdecay_cli.text.spelling import as_key
 
-VIEWS: dict[str, tuple[tuple[Column, ...], Callable[[GroupMap, Sequence[Entry]], Table]]] = {
+VIEWS: dict[str, tuple[tuple[Column, ...], Callable[[GroupMap, Sequence[Tensor]], Table]]] = {
     "group": (views.GROUP_COLUMNS, views.by_group),
     "layer": (views.LAYER_COLUMNS, views.by_layer),
     "parameter": (views.PARAMETER_COLUMNS, views.by_parameter),
@@ -125,25 +125,23 @@ def _sort_key(value: Any) -> tuple[bool, Any]:
     return (True, natural(value)) if isinstance(value, str) else (False, value)
 
 
-def _notes(group_map: GroupMap, chosen: Sequence[Entry], verbose: bool) -> Iterator[Note]:
-    universe = [entry.parameter.name for entry in entries(group_map)]
+def _notes(group_map: GroupMap, chosen: Sequence[Tensor], verbose: bool) -> Iterator[Note]:
+    universe = group_map.names()
 
-    def note(text: str, members: Sequence[Entry], level: Any = "info") -> Note:
-        names = [entry.parameter.name for entry in members]
+    def note(text: str, members: Sequence[Tensor], level: Any = "info") -> Note:
+        names = [tensor.name for tensor in members]
         folded = (f"{pattern}  ({_count(len(matched), 'tensor')})" for pattern, matched in fold_names(names, universe))
-        numel = sum(entry.parameter.numel for entry in members)
+        numel = sum(tensor.numel for tensor in members)
         return Note(f"{text}: {_count(len(members), 'tensor')}, {numel:,} parameters", level, tuple(folded))
 
-    frozen = [entry for entry in chosen if entry.state == "frozen"]
-    held = [
-        entry for entry in chosen if entry.state == "grouped" and not getattr(entry.parameter, "requires_grad", True)
-    ]
-    missing = [entry for entry in chosen if entry.state == "missing"]
+    frozen = [tensor for tensor in chosen if tensor.state == "frozen"]
+    held = [tensor for tensor in chosen if tensor.state == "frozen_in_group"]
+    missing = [tensor for tensor in chosen if tensor.state == "missing"]
     if frozen:
         yield note("frozen, in no group", frozen)
     if held:
         yield note("frozen, but in a group all the same", held)
-    fast = [entry for entry in chosen if entry.group is not None and (entry.group.lr_scale or 0.0) > 1]
+    fast = [tensor for tensor in chosen if tensor.group is not None and (tensor.group.lr_scale or 0.0) > 1]
     if fast:
         yield note("lr scale above 1: faster than the base lr", fast, "warning")
     if missing:
@@ -163,9 +161,9 @@ def _notes(group_map: GroupMap, chosen: Sequence[Entry], verbose: bool) -> Itera
         yield Note("stood in for", "info", told)
 
 
-def _summary(group_map: GroupMap, chosen: Sequence[Entry] | None) -> str:
+def _summary(group_map: GroupMap, chosen: Sequence[Tensor] | None) -> str:
     totals = group_map.model.totals
-    held = sum(not parameter.requires_grad for _, parameter in group_map.grouped())
+    held = sum(tensor.state == "frozen_in_group" for tensor in group_map.tensors())
     parts = [
         f"{_count(len(group_map.groups), 'group')} with {totals.grouped_tensors} of {_count(totals.tensors, 'tensor')}",
         f"{totals.grouped_parameters:,} of {totals.parameters:,} parameters",

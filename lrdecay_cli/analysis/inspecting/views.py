@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from lrdecay_cli.analysis.selection import Entry
-from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.report import Column, Table
 from lrdecay_cli.text.name_patterns import fold_names
 
@@ -40,11 +39,11 @@ PARAMETER_COLUMNS = (
 _NUMBERED = re.compile(r"(.*\.)?group_\d+$")
 
 
-def by_group(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
+def by_group(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
     """A row per group; numbered groups that agree in every option share one, and say where their parameters are."""
     merged = _merged(chosen)
     say_where = any(len(groups) > 1 for groups, _ in merged)
-    universe = [entry.parameter.name for entry in chosen]
+    universe = [tensor.name for tensor in chosen]
     rows = []
     for groups, members in merged:
         first = groups[0]
@@ -60,9 +59,9 @@ def by_group(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
     return Table("", (*GROUP_COLUMNS, WHERE) if say_where else GROUP_COLUMNS, tuple(rows))
 
 
-def by_layer(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
+def by_layer(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
     """A row per layer id, and per lr scale within one; weight decays side by side, and where the parameters are."""
-    universe = [entry.parameter.name for entry in chosen]
+    universe = [tensor.name for tensor in chosen]
     rows = []
     layers = _collect(chosen, lambda group: (group.layer_id, group.lr_scale, group.lr))
     for (layer_id, lr_scale, lr), members in layers.items():
@@ -72,23 +71,23 @@ def by_layer(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
     return Table("", LAYER_COLUMNS, tuple(rows))
 
 
-def by_parameter(group_map: GroupMap, chosen: Sequence[Entry]) -> Table:
+def by_parameter(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
     """A row per parameter, in the optimizer's order, then frozen and missing ones."""
     rows = []
-    for entry in chosen:
-        group, parameter = entry.group, entry.parameter
+    for tensor in chosen:
+        group = tensor.group
         values = (
             (group.name, group.layer_id, group.lr_scale, group.lr, group.weight_decay)
             if group
             else (None, None, None, None, None)
         )
-        shape = "×".join(map(str, parameter.shape)) or "scalar"
-        rows.append((parameter.name, _standing(entry), *values, shape, parameter.numel))
+        shape = "×".join(map(str, tensor.shape)) or "scalar"
+        rows.append((tensor.name, tensor.label, *values, shape, tensor.numel))
     return Table("", PARAMETER_COLUMNS, tuple(rows))
 
 
-def _where(members: Iterable[Entry], universe: Sequence[str]) -> str:
-    return ", ".join(pattern for pattern, _ in fold_names([entry.parameter.name for entry in members], universe))
+def _where(members: Iterable[Tensor], universe: Sequence[str]) -> str:
+    return ", ".join(pattern for pattern, _ in fold_names([tensor.name for tensor in members], universe))
 
 
 def _told_apart(numbers: Sequence[float | None]) -> list[str]:
@@ -97,17 +96,12 @@ def _told_apart(numbers: Sequence[float | None]) -> list[str]:
     return short if len(set(short)) == len(short) else ["–" if number is None else repr(number) for number in numbers]
 
 
-def _standing(entry: Entry) -> str:
-    """``grouped``, ``frozen`` (in a group or not) or ``missing``."""
-    return "frozen" if not getattr(entry.parameter, "requires_grad", True) else entry.state
-
-
 def is_numbered(group: ParameterGroup) -> bool:
     """Whether the group's name says no more than its place: the constructor gave it none."""
     return _NUMBERED.match(group.name) is not None
 
 
-def _merged(chosen: Iterable[Entry]) -> list[tuple[list[ParameterGroup], list[Entry]]]:
+def _merged(chosen: Iterable[Tensor]) -> list[tuple[list[ParameterGroup], list[Tensor]]]:
     def key(group: ParameterGroup) -> tuple[Any, ...]:
         if not is_numbered(group):
             return (group.name,)
@@ -115,16 +109,16 @@ def _merged(chosen: Iterable[Entry]) -> list[tuple[list[ParameterGroup], list[En
 
     merged = []
     for members in _collect(chosen, key).values():
-        groups = {entry.group.name: entry.group for entry in members if entry.group}
+        groups = {tensor.group.name: tensor.group for tensor in members if tensor.group}
         merged.append((list(groups.values()), members))
     return merged
 
 
-def _collect(chosen: Iterable[Entry], key: Callable[[ParameterGroup], Any]) -> dict[Any, list[Entry]]:
-    collected: dict[Any, list[Entry]] = {}
-    for entry in chosen:
-        if entry.group is not None:
-            collected.setdefault(key(entry.group), []).append(entry)
+def _collect(chosen: Iterable[Tensor], key: Callable[[ParameterGroup], Any]) -> dict[Any, list[Tensor]]:
+    collected: dict[Any, list[Tensor]] = {}
+    for tensor in chosen:
+        if tensor.group is not None:
+            collected.setdefault(key(tensor.group), []).append(tensor)
     return collected
 
 
@@ -133,7 +127,7 @@ def groups_label(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{len(names)} groups: {names[0]} … {names[-1]}"
 
 
-def _sums(group_map: GroupMap, members: Sequence[Entry]) -> tuple[int, int, float]:
+def _sums(group_map: GroupMap, members: Sequence[Tensor]) -> tuple[int, int, float]:
     """Tensors, parameters and their share of the model's parameters."""
-    parameters = sum(entry.parameter.numel for entry in members)
+    parameters = sum(tensor.numel for tensor in members)
     return len(members), parameters, parameters / (group_map.model.totals.parameters or 1)

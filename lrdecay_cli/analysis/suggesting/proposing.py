@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from lrdecay_cli.analysis.standing import parameter_names
 from lrdecay_cli.analysis.suggesting.present_options import present_options
 from lrdecay_cli.constructors.facts import (
     LRDECAY_LAYER_DECAY,
@@ -60,7 +59,7 @@ def propose(group_map: GroupMap, *, mmdet: bool, refused: str = "") -> Proposal:
     if ", " in group_map.optimizer.type or "optimizer" not in group_map.training.optim_wrapper:
         raise LrdecayError("it has several optimizers, and a decay is for one", where=where)
     prefix = backbone_prefix(group_map)
-    names = parameter_names(group_map)
+    names = group_map.names(duplicates=True)
     kind = group_map.model.backbone or prefix[:-1]
     family = find_family(kind)
     depths = family.depths(names, prefix) if family else ()

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from lrdecay_cli.analysis.comparing.report import comparison
 from lrdecay_cli.analysis.inspecting.report import inspection
 from lrdecay_cli.analysis.mmcv1 import old_style_note
-from lrdecay_cli.analysis.standing import parameter_names
 from lrdecay_cli.analysis.suggesting.present_options import never_read, told_options
 from lrdecay_cli.analysis.suggesting.proposing import backbone_prefix
 from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY
@@ -121,7 +120,7 @@ def _notes(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str, 
 
 
 def _folded(names: Sequence[str], group_map: GroupMap) -> list[str]:
-    return [f"{pattern}  ({len(members)})" for pattern, members in fold_names(names, parameter_names(group_map))]
+    return [f"{pattern}  ({len(members)})" for pattern, members in fold_names(names, group_map.names(duplicates=True))]
 
 
 def refusal_of(proposal: Proposal) -> str:

@@ -26,7 +26,6 @@ _OPTIONS = Column("options", "other options")
 
 # The state of a name, by its place in this tuple; a further name of a shared tensor counts under its first.
 STATES = ("grouped", "frozen", "missing", "duplicate")
-_GROUPED, _FROZEN, _MISSING, _DUPLICATE = range(len(STATES))
 
 # For a constructor that knows no layers.
 _NO_STEP = -1
@@ -50,7 +49,7 @@ def tiles(report: Report) -> dict[str, Any]:
     """The figures at the head: label, value and, for what deserves a look, why."""
     group_map = map_of(report)
     totals = group_map.model.totals
-    held = sum(not parameter.requires_grad for _, parameter in group_map.grouped())
+    held = sum(tensor.state == "frozen_in_group" for tensor in group_map.tensors())
     scales = [group.lr_scale for group in group_map.groups if is_number(group.lr_scale)]
     faster = any(scale > 1 for scale in scales if scale is not None)
     return {
@@ -95,7 +94,7 @@ def parameters(report: Report) -> dict[str, Any]:
     """What the list of parameters can be narrowed to."""
     group_map = map_of(report)
     totals = group_map.model.totals
-    held = sum(not parameter.requires_grad for _, parameter in group_map.grouped())
+    held = sum(tensor.state == "frozen_in_group" for tensor in group_map.tensors())
     over = sum(len(group.parameters) for group in group_map.groups if is_number(group.lr_scale) and group.lr_scale > 1)
     shown = (
         ("over", "lr scale above 1", over),
@@ -116,7 +115,7 @@ def data(report: Report) -> dict[str, Any]:
     common = _common(group_map)
     lowest = lowest_scale(group.lr_scale for group in group_map.groups)
     steps: dict[tuple[Any, ...], int] = {}
-    rows = list(_in_model_order(group_map, list(_rows(group_map, steps))))
+    rows = list(_rows(group_map, steps))
     return {
         "before": _before(report, rows, lowest) if isinstance(report.document, Difference) else None,
         "states": STATES,
@@ -145,23 +144,14 @@ def _before(report: Report, rows: list[_Row], lowest: float) -> dict[str, Any]:
 
 
 def _rows(group_map: GroupMap, steps: dict[tuple[Any, ...], int]) -> Iterator[_Row]:
-    for number, group in enumerate(group_map.groups):
-        for held in group.parameters:
-            state = _GROUPED if held.requires_grad else _FROZEN
-            why = _numbers(held.provenance, steps)
-            yield held.name, shape(held.shape), held.numel, state, number, "", why
-    for state, outside in ((_FROZEN, group_map.frozen), (_MISSING, group_map.missing)):
-        for parameter in outside:
-            yield parameter.name, shape(parameter.shape), parameter.numel, state, -1, "", ()
-    for other in group_map.duplicates:
-        yield other.name, shape(other.shape), other.numel, _DUPLICATE, -1, printable(other.of), ()
-
-
-def _in_model_order(group_map: GroupMap, rows: list[_Row]) -> list[_Row]:
-    """Rows as the model registers their names; what is no parameter of the model last."""
-    paths = ((path, own) for path, module in group_map.modules.items() for own in module.parameters)
-    order = {f"{path}.{own}" if path else own: place for place, (path, own) in enumerate(paths)}
-    return sorted(rows, key=lambda row: order.get(row[0], len(order)))
+    """A row for each name as the model registers them, what is no parameter of the model last."""
+    numbers = {id(group): number for number, group in enumerate(group_map.groups)}
+    for tensor in sorted(group_map.tensors(), key=lambda tensor: tensor.position):
+        number = numbers.get(id(tensor.group), -1)
+        own = (tensor.name, shape(tensor.shape), tensor.numel)
+        yield *own, STATES.index(tensor.label), number, printable(tensor.of), _numbers(tensor.provenance, steps)
+        for _ in range(tensor.times - 1):
+            yield *own, STATES.index("duplicate"), -1, printable(tensor.name), ()
 
 
 def _numbers(provenance: Provenance | None, steps: dict[tuple[Any, ...], int]) -> tuple[int, ...]:

@@ -31,7 +31,7 @@ class Block(NamedTuple):
     """The name within the block."""
 
 
-class Held(NamedTuple):
+class BackboneTensor(NamedTuple):
     """A trainable parameter that the optimizer holds."""
 
     parameter: GroupedParameter
@@ -65,8 +65,8 @@ class Backbone:
         positions: Mapping[str, int],
     ) -> None:
         self.prefix = prefix
-        self.held: list[Held] = []
-        self.others: list[Held] = []
+        self.held: list[BackboneTensor] = []
+        self.others: list[BackboneTensor] = []
         """The trainable parameters that are not the backbone's."""
         for group, parameter in group_map.grouped():
             scale = scale_of(group)
@@ -74,7 +74,7 @@ class Backbone:
                 continue
             inside = parameter.name.startswith(prefix)
             block = block_of(parameter.name.removeprefix(prefix)) if inside else None
-            (self.held if inside else self.others).append(Held(parameter, group, scale, block))
+            (self.held if inside else self.others).append(BackboneTensor(parameter, group, scale, block))
         self.held.sort(key=lambda held: positions.get(held.name, -1))
 
     @cached_property
@@ -85,7 +85,7 @@ class Backbone:
         (scale, _), *_ = Counter(held.scale for held in self.others).most_common(1)
         return scale
 
-    def at_head(self, held: Held) -> bool:
+    def at_head(self, held: BackboneTensor) -> bool:
         """Whether a parameter trains at the rate of what stands on the backbone."""
         return self.head_scale is not None and math.isclose(held.scale, self.head_scale, rel_tol=1e-9)
 
@@ -102,16 +102,16 @@ class Backbone:
         return max(rows)[1] if rows else ""
 
     @cached_property
-    def blocks(self) -> Mapping[tuple[int, ...], Sequence[Held]]:
+    def blocks(self) -> Mapping[tuple[int, ...], Sequence[BackboneTensor]]:
         """The parameters of each block of the main row, in order of depth."""
-        found: dict[tuple[int, ...], list[Held]] = {}
+        found: dict[tuple[int, ...], list[BackboneTensor]] = {}
         for held in self.held:
             if held.block and held.block.series == self.main_series:
                 found.setdefault(held.block.place, []).append(held)
         return {index: found[index] for index in sorted(found)}
 
     @cached_property
-    def outside_blocks(self) -> Sequence[Held]:
+    def outside_blocks(self) -> Sequence[BackboneTensor]:
         """The parameters that are in no block of the main row: stem, tokens, norms between stages."""
         return [held for held in self.held if not held.block or held.block.series != self.main_series]
 

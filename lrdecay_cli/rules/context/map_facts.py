@@ -7,15 +7,9 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from lrdecay_cli.analysis.selection import Entry, entries
-from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.training import Module
 from lrdecay_cli.text.name_patterns import Universe
-
-
-def is_foreign(name: str) -> bool:
-    """Whether a grouped tensor is none of the model's: its name in the map says so."""
-    return name.endswith(" (not a parameter of the model)")
 
 
 class MapFacts:
@@ -56,24 +50,19 @@ class MapFacts:
         return self.group_map.constructor.options
 
     @cached_property
-    def entries(self) -> Mapping[str, Entry]:
-        """Every parameter by name, in the model's order: grouped, frozen or missing."""
-        found = {entry.parameter.name: entry for entry in entries(self.group_map)}
-        return {name: found[name] for name in sorted(found, key=lambda name: self._positions.get(name, len(found)))}
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Every parameter by name, in the model's order, without further names: grouped, frozen or missing."""
+        ordered = sorted(self.group_map.tensors(), key=lambda tensor: tensor.position)
+        return {tensor.name: tensor for tensor in ordered if tensor.state != "duplicate"}
 
     @cached_property
     def trained(self) -> tuple[str, ...]:
         """The names without the frozen: what a custom key says of those has no effect."""
-        return tuple(name for name, entry in self.entries.items() if is_trainable(entry))
+        return tuple(name for name, tensor in self.tensors.items() if tensor.trainable)
 
     @cached_property
     def _positions(self) -> Mapping[str, int]:
-        names = (
-            f"{path}.{name}" if path else name
-            for path, module in self.group_map.modules.items()
-            for name in module.parameters
-        )
-        return {name: position for position, name in enumerate(names)}
+        return {name: position for position, name in enumerate(self.group_map.registered)}
 
     def in_model_order(self, names: Iterable[str]) -> tuple[str, ...]:
         """The names, each once, as the model has them; unknown ones last."""
@@ -81,14 +70,9 @@ class MapFacts:
 
     def module(self, parameter: str) -> Module | None:
         """The module that registers a parameter; None for one that is not the model's."""
-        return self.group_map.modules.get(parameter.rpartition(".")[0])
+        return self.group_map.registered.get(parameter)
 
     @cached_property
     def universe(self) -> Universe:
         """All names, to fold some of them."""
-        return Universe([*self.entries, *(duplicate.name for duplicate in self.group_map.duplicates)])
-
-
-def is_trainable(entry: Entry) -> bool:
-    """Whether a parameter is not frozen."""
-    return entry.state != "frozen" and getattr(entry.parameter, "requires_grad", True)
+        return Universe([*self.tensors, *(t.name for t in self.group_map.tensors() if t.state == "duplicate")])

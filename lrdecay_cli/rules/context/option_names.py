@@ -15,7 +15,7 @@ from lrdecay_cli.constructors.facts import (
     MMDET_LAYER_DECAY,
     MMENGINE_DEFAULT,
     MMPRETRAIN_LAYER_DECAY,
-    subjects_of,
+    tensors_met,
 )
 from lrdecay_cli.constructors.multipliers import MULTIPLIERS, Multiplier
 from lrdecay_cli.decay.checked import number_or_none
@@ -123,7 +123,7 @@ def lost(context: RuleContext, option: str, value: Any) -> tuple[str, ...] | Non
     """Parameters that would stand otherwise if ``option`` were read; None where that cannot be told."""
     if option in _MULTIPLIERS:
         multiplier = _MULTIPLIERS[option]
-        fitting = [one.name for one in subjects_of(context.group_map) if multiplier.fit(one).fits]
+        fitting = [one.name for one in tensors_met(context.group_map) if multiplier.fit(one).fits]
         return tuple(_otherwise(context, fitting, {_MULT[multiplier.target]: value}))
     if option == "custom_keys" and isinstance(value, Mapping):
         changed: dict[str, None] = {}

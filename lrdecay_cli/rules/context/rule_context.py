@@ -20,7 +20,7 @@ from lrdecay_cli.decay import Family, find_family
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules.context.backbone import Backbone, backbone_prefix, block_of
-from lrdecay_cli.rules.context.map_facts import MapFacts, is_trainable
+from lrdecay_cli.rules.context.map_facts import MapFacts
 from lrdecay_cli.rules.context.policy import NO_POLICY, Policy
 from lrdecay_cli.rules.context.schedulers import Scheduler, schedulers_of
 from lrdecay_cli.rules.parameter_kinds import Kind, kind_of
@@ -132,7 +132,7 @@ class RuleContext(MapFacts):
     @cached_property
     def frozen_blocks(self) -> frozenset[tuple[int, ...]]:
         """Stage and block of each block of the backbone's main row in which something is frozen."""
-        frozen = (name for name, entry in self.entries.items() if not is_trainable(entry))
+        frozen = (name for name, tensor in self.tensors.items() if not tensor.trainable)
         found = (block_of(name.removeprefix(self.prefix)) for name in frozen if name.startswith(self.prefix))
         return frozenset(block.place for block in found if block and block.series == self.backbone.main_series)
 
@@ -142,7 +142,7 @@ class RuleContext(MapFacts):
 
         Where nothing is called so, ``img_backbone.`` and the like; of several backbones the first that is trained.
         """
-        return backbone_prefix(name for name, entry in self.entries.items() if is_trainable(entry))
+        return backbone_prefix(name for name, tensor in self.tensors.items() if tensor.trainable)
 
     @cached_property
     def family(self) -> Family | None:
@@ -153,7 +153,7 @@ class RuleContext(MapFacts):
     @cached_property
     def depths(self) -> tuple[int, ...]:
         """Blocks per stage of the backbone, read off the names; ``()`` where that cannot be done."""
-        return self.family.depths(self.entries, self.prefix) if self.family else ()
+        return self.family.depths(self.tensors, self.prefix) if self.family else ()
 
     @property
     def depths_in_words(self) -> str:
@@ -172,9 +172,9 @@ class RuleContext(MapFacts):
     def kinds(self) -> Mapping[str, Kind]:
         """What the parameters are for, where weight decay cares."""
         found: dict[str, Kind] = {}
-        for name, entry in self.entries.items():
+        for name, tensor in self.tensors.items():
             module = self.module(name)
-            kind = kind_of(name, module, entry.parameter.shape) if module else None
+            kind = kind_of(name, module, tensor.shape) if module else None
             if kind:
                 found[name] = kind
         return found

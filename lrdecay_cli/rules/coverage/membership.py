@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
 
 from lrdecay_cli.domain.group_map import GroupMap, Totals
-from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, is_foreign, rule, verb
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rule, verb
 
 _TWO = """\
 from mmengine.optim import $DEFAULT
@@ -87,10 +86,10 @@ def parameter_held_twice(context: RuleContext) -> Iterator[Fault]:
     constructor that goes through modules meets a shared one twice: ``bypass_duplicate=True`` makes mmengine's skip it.
     """
     # One fault for all tensors that are duplicates of their own name.
-    again = Counter(duplicate.name for duplicate in context.group_map.duplicates if duplicate.name == duplicate.of)
+    again = {tensor.name: tensor.times for tensor in context.group_map.tensors() if tensor.group and tensor.times > 1}
     if not again:
         return
-    most = max(again.values()) + 1
+    most = max(again.values())
     yield Fault(
         f"{count(len(again), 'tensor')} {verb(len(again), 'is', 'are')} held"
         f" {'twice' if most == 2 else f'up to {most} times'}, and updated as often in each step",
@@ -119,11 +118,8 @@ def totals_do_not_add_up(context: RuleContext) -> Iterator[Fault]:
     """
     # A fault each for names, sizes and totals that do not add up.
     group_map = context.group_map
-    parameters = [entry.parameter for entry in context.entries.values() if not is_foreign(entry.parameter.name)]
-    accounted = {*(p.name for p in parameters), *(duplicate.name for duplicate in group_map.duplicates)}
-    registered = {
-        f"{path}.{name}" if path else name for path, module in group_map.modules.items() for name in module.parameters
-    }
+    own = [tensor for tensor in group_map.tensors() if not tensor.foreign]
+    accounted, registered = {tensor.name for tensor in own}, {*group_map.registered}
     # Of a checkpoint alone nothing tells the modules.
     nowhere = registered - accounted
     if nowhere:
@@ -133,10 +129,10 @@ def totals_do_not_add_up(context: RuleContext) -> Iterator[Fault]:
             _REMEDY,
             nowhere,
         )
-    unknown = {name for name in accounted - registered if not is_foreign(name)} if registered else set()
+    unknown = accounted - registered if registered else set()
     if unknown:
         yield Fault(f"no module of the model registers {count(len(unknown), 'tensor')} of the map", _REMEDY, unknown)
-    sizes = [p.name for p in parameters if math.prod(p.shape) != p.numel]
+    sizes = [t.name for t in own if t.state != "duplicate" and math.prod(t.shape) != t.numel]
     if sizes:
         yield Fault(f"{count(len(sizes), 'shape')} and numel do not agree", _REMEDY, sizes)
     wrong = list(_wrong_totals(group_map))
@@ -145,7 +141,7 @@ def totals_do_not_add_up(context: RuleContext) -> Iterator[Fault]:
 
 
 def _wrong_totals(group_map: GroupMap) -> Iterator[str]:
-    grouped = [parameter for _, parameter in group_map.grouped() if not is_foreign(parameter.name)]
+    grouped = [tensor for tensor in group_map.tensors() if tensor.group and not tensor.foreign]
     outside = (group_map.frozen, group_map.missing)
     counts = [len(grouped), *map(len, outside)]
     sizes = [sum(p.numel for p in grouped), *(sum(p.numel for p in parameters) for parameters in outside)]
@@ -202,11 +198,11 @@ def tensor_not_of_the_model(context: RuleContext) -> Iterator[Fault]:
     Register the module as a part of the model, and hand over the model's own parameters.
     """
     # One fault for all tensors that are not the model's.
-    foreign = [parameter for _, parameter in context.group_map.grouped() if is_foreign(parameter.name)]
+    foreign = [tensor.name for tensor in context.group_map.tensors() if tensor.foreign]
     if not foreign:
         return
     yield Fault(
         f"{count(len(foreign), 'tensor')} in the optimizer {verb(len(foreign), 'is', 'are')} not the model's",
         "hand over the parameters of the model itself; register other modules as a part of it",
-        parameters=[parameter.name for parameter in foreign],
+        parameters=foreign,
     )

@@ -12,9 +12,9 @@ from lrdecay_cli.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECA
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.rules.api import (
     PARAMWISE,
+    BackboneTensor,
     Example,
     Fault,
-    Held,
     RuleContext,
     count,
     ids_told,
@@ -118,7 +118,7 @@ def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
     )
 
 
-def _too_large(held: list[Held], layers: Mapping[str, int], given: int) -> tuple[str, list[Held]]:
+def _too_large(held: list[BackboneTensor], layers: Mapping[str, int], given: int) -> tuple[str, list[BackboneTensor]]:
     """The gap, and what is below it."""
     ids = sorted({*layers.values()})
     end, above = max(pairwise(ids), key=lambda pair: pair[1] - pair[0], default=(given, given))
@@ -131,7 +131,7 @@ def _too_large(held: list[Held], layers: Mapping[str, int], given: int) -> tuple
     return f": no parameter has layer id {missing}, and lr scale jumps from {rate(low)} to {rate(high)}", wrong
 
 
-def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> tuple[str, list[Held]]:
+def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> tuple[str, list[BackboneTensor]]:
     """Blocks before the last stage, or in a single row, that reach the ids of what is above them."""
     last = max(context.backbone.blocks, default=())
     early = [one for index, row in context.backbone.blocks.items() if index[:-1] != last[:-1] for one in row]

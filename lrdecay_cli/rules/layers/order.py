@@ -10,9 +10,9 @@ from statistics import median
 from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.rules.api import (
     PARAMWISE,
+    BackboneTensor,
     Example,
     Fault,
-    Held,
     RuleContext,
     count,
     integers,
@@ -74,15 +74,15 @@ def layer_gap(context: RuleContext) -> Iterator[Fault]:
         yield from _cliffs(context)
 
 
-def _by_layer(context: RuleContext) -> dict[int, list[Held]]:
-    layers: dict[int, list[Held]] = {}
+def _by_layer(context: RuleContext) -> dict[int, list[BackboneTensor]]:
+    layers: dict[int, list[BackboneTensor]] = {}
     for held in (*context.backbone.held, *context.backbone.others):
         if held.group.layer_id is not None:
             layers.setdefault(held.group.layer_id, []).append(held)
     return {layer: layers[layer] for layer in sorted(layers)}
 
 
-def _gaps_in_ids(context: RuleContext, layers: dict[int, list[Held]]) -> Iterator[Fault]:
+def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) -> Iterator[Fault]:
     for below, above in pairwise(layers):
         if above - below < 2 or _frozen_between(context, layers[below], layers[above]):
             continue
@@ -105,14 +105,14 @@ def _gaps_in_ids(context: RuleContext, layers: dict[int, list[Held]]) -> Iterato
         )
 
 
-def _frozen_between(context: RuleContext, below: list[Held], above: list[Held]) -> bool:
+def _frozen_between(context: RuleContext, below: list[BackboneTensor], above: list[BackboneTensor]) -> bool:
     """Whether frozen blocks have the ids that nothing trainable has."""
     low = max((one.block.place for one in below if _in_row(context, one) and one.block), default=(-1,))
     high = min((one.block.place for one in above if _in_row(context, one) and one.block), default=(math.inf,))
     return any(low < index < high for index in context.frozen_blocks)
 
 
-def _in_row(context: RuleContext, held: Held) -> bool:
+def _in_row(context: RuleContext, held: BackboneTensor) -> bool:
     return held.block is not None and held.block.series == context.backbone.main_series
 
 
@@ -196,12 +196,12 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
         )
 
 
-def _rows(context: RuleContext) -> Iterator[list[Held]]:
+def _rows(context: RuleContext) -> Iterator[list[BackboneTensor]]:
     """The same parameter of each block, in order of depth: every row of modules in the backbone for itself.
 
     Two are no row: ``ln1`` and ``ln2``, ``conv1`` and ``conv2`` are numbered for other reasons than depth.
     """
-    rows: dict[tuple[str, str], list[Held]] = {}
+    rows: dict[tuple[str, str], list[BackboneTensor]] = {}
     for held in context.backbone.held:
         if held.block:
             rows.setdefault((held.block.series, held.block.rest), []).append(held)
@@ -211,18 +211,18 @@ def _rows(context: RuleContext) -> Iterator[list[Held]]:
         yield sorted(row, key=lambda held: held.block.place if held.block else ())
 
 
-def _breaking(row: Sequence[Held]) -> list[Held]:
+def _breaking(row: Sequence[BackboneTensor]) -> list[BackboneTensor]:
     return [row[place] for place in out_of_order([held.scale for held in row])]
 
 
-def _whole_blocks(context: RuleContext, held: Sequence[Held]) -> set[tuple[int, ...]]:
+def _whole_blocks(context: RuleContext, held: Sequence[BackboneTensor]) -> set[tuple[int, ...]]:
     """Blocks of which nothing but what is in ``held`` is trained."""
     names = {one.name for one in held}
     blocks = context.backbone.blocks
     return {index for index, row in blocks.items() if all(one.name in names for one in row)}
 
 
-def _told(context: RuleContext, wrong: Sequence[Held]) -> str:
+def _told(context: RuleContext, wrong: Sequence[BackboneTensor]) -> str:
     blocks = {(held.block.series, held.block.place) for held in wrong if held.block}
     scales = span(held.scale for held in wrong)
     return (
@@ -231,7 +231,7 @@ def _told(context: RuleContext, wrong: Sequence[Held]) -> str:
     )
 
 
-def _around(context: RuleContext, wrong: Sequence[Held]) -> str:
+def _around(context: RuleContext, wrong: Sequence[BackboneTensor]) -> str:
     names = {held.name for held in wrong}
     series = {held.block.series for held in wrong if held.block}
     return span(
@@ -241,7 +241,7 @@ def _around(context: RuleContext, wrong: Sequence[Held]) -> str:
     )
 
 
-def _remedy(context: RuleContext, wrong: Sequence[Held]) -> str:
+def _remedy(context: RuleContext, wrong: Sequence[BackboneTensor]) -> str:
     keys = {found[0] for held in wrong if (found := context.custom_lr_mult(held.name))}
     numbered = sorted(key for key in keys if key[-1:].isdecimal())
     if numbered:

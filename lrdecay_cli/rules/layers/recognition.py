@@ -11,9 +11,9 @@ from lrdecay_cli.rules.api import (
     OURS,
     PARAMWISE,
     Backbone,
+    BackboneTensor,
     Example,
     Fault,
-    Held,
     RuleContext,
     count,
     in_its_place,
@@ -109,17 +109,17 @@ def _behind_the_blocks(context: RuleContext) -> set[str]:
     return {one.name for one in held[places[-1] + 1 :]}
 
 
-def _series(held: Held) -> str:
+def _series(held: BackboneTensor) -> str:
     """What a norm shares with those of other stages; else its name."""
     return held.block.series if held.block else held.name
 
 
-def _is_norm(context: RuleContext, held: Held) -> bool:
+def _is_norm(context: RuleContext, held: BackboneTensor) -> bool:
     module = context.module(held.name)
     return "norm" in module.traits if module else _NORM.search(held.name) is not None
 
 
-def _is_final_norm(backbone: Backbone, held: Held, behind: set[str]) -> bool:
+def _is_final_norm(backbone: Backbone, held: BackboneTensor, behind: set[str]) -> bool:
     """Whether it is a norm behind all blocks: one without a number, or with that of the last stage."""
     if held.name not in behind:
         return False
@@ -132,7 +132,7 @@ def _stages(backbone: Backbone) -> int:
     return deepest[0] if len(deepest) > 1 else 0
 
 
-def _remedy(context: RuleContext, fallen: Sequence[Held]) -> str:
+def _remedy(context: RuleContext, fallen: Sequence[BackboneTensor]) -> str:
     if context.constructor == MMENGINE_DEFAULT:
         return "give their own custom keys the backbone's lr_mult too"
     modules = list(dict.fromkeys(held.name.removeprefix(context.prefix).partition(".")[0] for held in fallen))

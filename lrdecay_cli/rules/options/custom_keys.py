@@ -105,7 +105,7 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
         if harmless and elsewhere:
             continue
         if globbed:
-            remedy = keys_told(globbed, context.entries, "", matches.settings)
+            remedy = keys_told(globbed, context.tensors, "", matches.settings)
         elif better:
             remedy = f"did you mean {better!r}?"
         else:
@@ -128,17 +128,17 @@ def _globbed(context: RuleContext, key: str) -> list[str]:
     inner = key.strip("*.")
     if "*" not in inner:
         return []
-    return [name for name in context.entries if fnmatchcase(f".{name}.", f"*.{inner.replace('.*.', '.*')}*")]
+    return [name for name in context.tensors if fnmatchcase(f".{name}.", f"*.{inner.replace('.*.', '.*')}*")]
 
 
 def _better(context: RuleContext, key: str) -> str | None:
     """The part of a name that was meant."""
     for plain in (key.strip("."), re.sub(r"\.?\*+|[\^$\\]|\.\*", "", key).strip("."), key.replace("/", ".")):
-        if plain and plain != key and any(plain in name for name in context.entries):
+        if plain and plain != key and any(plain in name for name in context.tensors):
             return plain
     modules = {
         path
-        for name in context.entries
+        for name in context.tensors
         for parts in [name.split(".")]
         for path in _paths(parts)
         if len(path) <= len(key) + 8
@@ -194,8 +194,8 @@ def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
     """
     # One fault for each key.
     # A model inside another one is what the constructor sees.
-    own = "module." if all(name.startswith("module.") for name in context.entries) else ""
-    top = {name.removeprefix(own).partition(".")[0] for name in context.entries}
+    own = "module." if all(name.startswith("module.") for name in context.tensors) else ""
+    top = {name.removeprefix(own).partition(".")[0] for name in context.tensors}
     for key, matches in context.custom_keys.items():
         if all(value == 1 for value in matches.settings.values()):
             continue
@@ -210,7 +210,7 @@ def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
         yield Fault(
             f"custom key {key!r} reaches {count(len(matches.wins) - len(astray), 'tensor')} {right}, "
             f"and {len(astray):,} more such as {astray[0]!r}",
-            _remedy(key, matches, astray, context.entries),
+            _remedy(key, matches, astray, context.tensors),
             parameters=astray,
             option=key_option(key),
         )

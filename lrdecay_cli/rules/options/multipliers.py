@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.constructors.facts import MMPRETRAIN_LAYER_DECAY, subjects_of
+from lrdecay_cli.constructors.facts import MMPRETRAIN_LAYER_DECAY, tensors_met
 from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, count, key_option, rule
 
 _MULTIPLIERS = ("lr_mult", "decay_mult")
@@ -94,7 +94,7 @@ def _fits_nothing(context: RuleContext) -> Iterator[Fault]:
     for multiplier in context.multipliers:
         if multiplier.target == "weight_decay" and not context.group_map.base_weight_decay:
             continue
-        if any(multiplier.fit(one).fits for one in subjects_of(context.group_map)):
+        if any(multiplier.fit(one).fits for one in tensors_met(context.group_map)):
             continue
         # norm_decay_mult and bias_decay_mult do not know custom norms and in_proj_bias.
         kind = multiplier.option.partition("_")[0]

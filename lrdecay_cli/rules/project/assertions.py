@@ -7,7 +7,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from lrdecay_cli.analysis.conditions import condition_text, parse_condition
-from lrdecay_cli.analysis.selection import Entry, module_meant, name_matches
+from lrdecay_cli.analysis.selection import module_meant, name_matches
+from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.settings import Assertion
 from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule
 
@@ -39,30 +40,25 @@ def assertion_fails(context: RuleContext) -> Iterator[Fault]:
     """
     # One fault for each thing that an assertion says and that does not hold.
     for assertion in context.word.assertions:
-        meant = [entry for name, entry in context.entries.items() if name_matches(name, assertion.parameters)]
+        meant = [tensor for name, tensor in context.tensors.items() if name_matches(name, assertion.parameters)]
         for aspect in (*NUMBERS, "group", "frozen"):
             wanted = getattr(assertion, aspect)
             if wanted is not None:
                 yield from _faults(assertion, aspect, wanted, meant)
 
 
-def is_frozen(entry: Entry) -> bool:
-    """Whether a parameter takes no gradient, in a group or not."""
-    return entry.state == "frozen" or not getattr(entry.parameter, "requires_grad", True)
-
-
-def _faults(assertion: Assertion, aspect: str, wanted: Any, meant: list[Entry]) -> Iterator[Fault]:
+def _faults(assertion: Assertion, aspect: str, wanted: Any, meant: list[Tensor]) -> Iterator[Fault]:
     failing: dict[str, Any] = {}
-    for entry in meant:
+    for tensor in meant:
         if aspect == "frozen":
-            if is_frozen(entry) is not wanted:
-                failing[entry.parameter.name] = is_frozen(entry)
-        elif entry.group is not None:
-            value = entry.group.name if aspect == "group" else getattr(entry.group, aspect)
+            if tensor.trainable is wanted:
+                failing[tensor.name] = not tensor.trainable
+        elif tensor.group is not None:
+            value = tensor.group.name if aspect == "group" else getattr(tensor.group, aspect)
             if not _holds(assertion, aspect, wanted, value):
-                failing[entry.parameter.name] = value
-        elif entry.state == "missing":
-            failing[entry.parameter.name] = "in no group"
+                failing[tensor.name] = value
+        elif tensor.state == "missing":
+            failing[tensor.name] = "in no group"
     if failing:
         said = f"{aspect} {_wanted(aspect, wanted)}"
         yield Fault(
@@ -130,7 +126,7 @@ def assertion_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     """
     # One fault for each assertion that met nothing in any config.
     for assertion in context.word.idle_assertions:
-        matched = any(name_matches(name, assertion.parameters) for name in context.entries)
+        matched = any(name_matches(name, assertion.parameters) for name in context.tensors)
         yield Fault(
             f"all that {assertion.parameters!r} matches is frozen and in no group, so that nothing is asserted"
             if matched
@@ -142,11 +138,11 @@ def assertion_matches_nothing(context: RuleContext) -> Iterator[Fault]:
 
 def is_met(assertion: Assertion, context: RuleContext) -> bool:
     """Whether a map has anything that the assertion can be held against."""
-    met = [entry for name, entry in context.entries.items() if name_matches(name, assertion.parameters)]
+    met = [tensor for name, tensor in context.tensors.items() if name_matches(name, assertion.parameters)]
     if assertion.frozen is not None:
         return bool(met)
-    return any(entry.state != "frozen" for entry in met)
+    return any(tensor.state != "frozen" for tensor in met)
 
 
 def _nearest(pattern: str, context: RuleContext) -> str:
-    return module_meant(pattern, context.entries) or "give a glob such as 'backbone.*', or take the assertion out"
+    return module_meant(pattern, context.tensors) or "give a glob such as 'backbone.*', or take the assertion out"

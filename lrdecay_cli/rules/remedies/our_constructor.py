@@ -21,7 +21,7 @@ EXEMPTING = f"use {OURS}, which exempts norms, biases and 1-D tensors without a 
 
 def exempt_in_ours(context: RuleContext, names: Iterable[str]) -> bool:
     """Whether it gives all of them weight decay 0 by itself."""
-    return all(context.kinds.get(name) == "norm" or len(context.entries[name].parameter.shape) == 1 for name in names)
+    return all(context.kinds.get(name) == "norm" or len(context.tensors[name].shape) == 1 for name in names)
 
 
 def mmdet_serves(context: RuleContext) -> bool:

@@ -77,7 +77,7 @@ def _listed(context: RuleContext, option: str, item: str) -> Iterator[Fault]:
             parameters=decayed,
             option=option,
         )
-    elif not any(item in name for name in context.entries):
+    elif not any(item in name for name in context.tensors):
         yield Fault(
             f"{item!r} is in no parameter's name and exempts nothing", f"remove {item!r} from the list", option=option
         )
@@ -126,7 +126,7 @@ def everything_exempt(context: RuleContext) -> Iterator[Fault]:
     weights = {
         name: weight_decay
         for name, weight_decay in context.weight_decays.items()
-        if name not in context.kinds and len(context.entries[name].parameter.shape) > 1
+        if name not in context.kinds and len(context.tensors[name].shape) > 1
     }
     if not base or not weights:
         return
