@@ -6,6 +6,13 @@ from collections.abc import Iterable
 
 from lrdecay_cli.text.printing import printable
 
+# Importing typing for its name takes longer than an answer from the cache.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typing_extensions import Self
+
 
 class LrdecayError(Exception):
     """Something that keeps lrdecay from judging: exit code 2, one line on stderr.
@@ -28,6 +35,26 @@ class LrdecayError(Exception):
         self.status = status
         self.final = final
         super().__init__(self.line())
+
+    def fields(self) -> dict[str, Any]:
+        """The arguments that make this error again."""
+        return {
+            "problem": self.problem,
+            "where": self.where,
+            "remedy": self.remedy,
+            "status": self.status,
+            "final": self.final,
+        }
+
+    def at(self, where: str) -> Self:
+        """The same error, of the same class and with the same cause, at another place."""
+        return self.replaced(where=where)
+
+    def replaced(self, **fields: Any) -> Self:
+        """The same error, of the same class and with the same cause, with other values for some of its fields."""
+        error = type(self)(**{**self.fields(), **fields})
+        error.__cause__ = self.__cause__
+        return error
 
     def line(self) -> str:
         """The message as one line: ``where: problem; remedy``, control characters as escapes."""

@@ -83,13 +83,7 @@ def audit(
                 built = build_optimizer(loaded, model, config)
             except LrdecayError as error:
                 known = clearer_failure(error, loaded, model, config)
-                raise ConstructorRefused(
-                    known.problem,
-                    where=known.where,
-                    remedy=known.remedy,
-                    status=known.status,
-                    final=known.final,
-                ) from error
+                raise ConstructorRefused(**known.fields()) from error
         # A config's values, and what its own classes give back, may be of any kind.
         with explained(READING, config):
             source = ConfigSource(config, resolved_sha256(loaded), plain(overrides))

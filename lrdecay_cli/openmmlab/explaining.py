@@ -74,7 +74,7 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
     if not not_found and (misplaced := misplaced_options(error, config, where)):
         return misplaced
     if isinstance(error, DecayError):
-        return LrdecayError(error.problem, where=f"{where}: {error.where}", remedy=error.remedy, final=True)
+        return error.replaced(where=f"{where}: {error.where}", final=True)
     if not not_found and (wrong := wrong_value(error, config, where)):
         return wrong
     if not not_found and type_name(config.optim_wrapper.get("constructor", "")).rpartition(".")[2] == MMDET_LAYER_DECAY:
@@ -82,9 +82,7 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
             _plan(config, seen_model(model))
         except DecayError as known:
             suggested = f": lrdecay suggest {where}" if "lrdecay's own" in known.remedy else ""
-            return LrdecayError(
-                known.problem, where=f"{where}: {known.where}", remedy=f"{known.remedy}{suggested}", final=True
-            )
+            return known.replaced(where=f"{where}: {known.where}", remedy=f"{known.remedy}{suggested}", final=True)
     if asks := _without_layer_depth(error, config, seen_model(model), where):
         return asks
     return refused_option(error, config, where) or error

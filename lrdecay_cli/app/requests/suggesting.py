@@ -38,18 +38,16 @@ def suggested_map(config: str, proposal: Proposal, now: GroupMap, request: Reque
             _, is_own, key = error.where.partition("paramwise_cfg.custom_keys")
             if is_own:
                 # Kept as the config has it: another decay would not take it either.
-                where = f"{config}: optim_wrapper.{is_own}{key}"
-                raise LrdecayError(error.problem, where=where, remedy=error.remedy, final=error.final) from error
+                raise error.at(f"{config}: optim_wrapper.{is_own}{key}") from error
             unknown = error.where.endswith("paramwise_cfg.layers")
             if unknown and (inner := inner_backbone(now)):
                 # A class that wraps the model of another library: that one may be known.
                 with suppress(LrdecayError):
                     return tried(msgspec.structs.replace(proposal, options={**proposal.options, "backbone": inner}))
-            raise LrdecayError(
-                f"no decay is known to fit: {error.problem}",
+            raise error.replaced(
+                problem=f"no decay is known to fit: {error.problem}",
                 where=config,
                 remedy=layers_to_list(now) if unknown else error.remedy,
-                final=error.final,
             ) from error
 
 

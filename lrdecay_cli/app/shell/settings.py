@@ -69,7 +69,7 @@ def told_where(error: LrdecayError, arguments: Sequence[str]) -> LrdecayError:
     typed = any(argument.partition("=")[0] == error.where for argument in arguments)
     if not error.where.startswith("--") or typed or key not in _origins:
         return error
-    return LrdecayError(error.problem, where=_origins[key], remedy=error.remedy, status=error.status)
+    return error.at(_origins[key])
 
 
 def _check_alone(unwanted: bool, path: str | None) -> None:

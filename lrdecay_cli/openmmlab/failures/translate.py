@@ -196,13 +196,8 @@ def upstream_faults_told(config: str, cfg_options: Sequence[str], device: str) -
         package = None if error.status != "error" or blameless else _shipping_package(config)
         if package is None:
             raise
-        raise type(error)(
-            error.problem,
-            where=error.where,
-            remedy=f"broken as {package} ships it",
-            status="broken upstream",
-            final=error.final,
-        ) from error.__cause__
+        told = error.replaced(remedy=f"broken as {package} ships it", status="broken upstream")
+        raise told from error.__cause__
 
 
 def _by_machine(error: LrdecayError) -> bool:

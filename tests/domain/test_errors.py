@@ -1,0 +1,24 @@
+"""An error that is told elsewhere loses nothing on the way."""
+
+from __future__ import annotations
+
+import pytest
+
+from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.domain.errors import ConstructorRefused, Interrupted, LrdecayError
+
+
+@pytest.mark.parametrize("kind", [LrdecayError, ConstructorRefused, DecayError, Interrupted])
+def test_at_another_place_it_is_the_same_error(kind: type[LrdecayError]) -> None:
+    error = kind("is odd", where="here", remedy="mend it", status="no-model", final=True)
+    error.__cause__ = KeyError("origin")
+    moved = error.at("there")
+    assert type(moved) is kind
+    assert moved.fields() == {**error.fields(), "where": "there"}
+    assert moved.__cause__ is error.__cause__
+    assert (str(error), str(moved)) == ("here: is odd; mend it", "there: is odd; mend it")
+
+
+def test_fields_are_all_that_an_error_is_made_of() -> None:
+    error = LrdecayError("is odd", where="here", remedy="mend it", status="no-model", final=True)
+    assert vars(ConstructorRefused(**error.fields())) == vars(error)
