@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,7 +34,7 @@ from lrdecay_cli.openmmlab.building import (
 )
 from lrdecay_cli.openmmlab.config_facts import modules_of, training_of
 from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, resolved_sha256
-from lrdecay_cli.openmmlab.config_values import number, plain, type_name
+from lrdecay_cli.openmmlab.config_values import number, plain, stack_versions, type_name
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor
 from lrdecay_cli.openmmlab.devices import check_device
 from lrdecay_cli.openmmlab.explaining import clearer_failure, explain_groups, layer_depth_of, seen_model
@@ -110,7 +109,9 @@ def group_map_of(
     group_map = GroupMap(
         schema_version=SCHEMA_VERSION,
         tool=Tool("lrdecay", __version__),
-        stack=_stack(model, built),
+        stack=stack_versions(
+            {*map(type, model.modules()), *map(type, built.optimizers.values()), built.constructor}, "mmcv"
+        ),
         device=device,
         config=source,
         constructor=Constructor(
@@ -162,11 +163,3 @@ def _backbone_name(model: nn.Module, wrapper: Mapping[str, Any], constructor: ty
         path = (wrapper.get("paramwise_cfg") or {}).get("backbone", path)
     backbone = dict(seen_model(model).named_modules()).get(path)
     return None if backbone is None else type(backbone).__name__
-
-
-def _stack(model: nn.Module, built: BuiltOptimizer) -> dict[str, str]:
-    """Version of every package that defines a module of the model, its optimizer or its constructor, and of mmcv."""
-    classes = {*map(type, model.modules()), *map(type, built.optimizers.values()), built.constructor}
-    packages = {*(kind.__module__.partition(".")[0] for kind in classes), "mmengine", "mmcv", "torch"}
-    versions = {package: getattr(sys.modules.get(package), "__version__", None) for package in sorted(packages)}
-    return {package: str(version) for package, version in versions.items() if version is not None}

@@ -19,7 +19,7 @@ from mmengine.logging import MMLogger
 from torch import nn
 
 from lrdecay_cli.domain.group_map import StandIn
-from lrdecay_cli.openmmlab.lazy_imports.quick_imports import load_meta_kernels
+from lrdecay_cli.openmmlab.lazy_imports.stack_imports import load_meta_kernels
 from lrdecay_cli.openmmlab.patching import NotHereError, patched, patched_functions
 from lrdecay_cli.openmmlab.stubs.language_models import language_models_from_facts
 from lrdecay_cli.openmmlab.stubs.model_files import no_remote_files, no_weights, paths_from_repository_root

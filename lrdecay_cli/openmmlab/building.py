@@ -21,10 +21,10 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.files.mmcv1 import KEYS, as_mmengine, as_python
 from lrdecay_cli.openmmlab.build_context import constructing
-from lrdecay_cli.openmmlab.config_values import look_up, plain, type_name
+from lrdecay_cli.openmmlab.config_values import find_registered, plain, type_name
 from lrdecay_cli.openmmlab.failures.translate import BUILDING, GROUPING, explained
-from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
-from lrdecay_cli.openmmlab.lazy_imports.quick_imports import spare_compiler
+from lrdecay_cli.openmmlab.failures.unknown_types import check_registered
+from lrdecay_cli.openmmlab.lazy_imports.stack_imports import spare_compiler
 from lrdecay_cli.openmmlab.option_reads import OptionReads
 from lrdecay_cli.openmmlab.stubs.stub_on_demand import build_with_second_tries
 
@@ -134,7 +134,8 @@ def check_shapes(model: nn.Module, where: str) -> None:
 def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimizer:
     """Run the constructor that the config names, with the real optimizer class. Raises LrdecayError if that fails."""
     with explained(GROUPING, where, config):
-        _check_optimizer(config, where)
+        # mmengine's constructor only says that None is not callable.
+        check_registered(OPTIMIZERS, config.optim_wrapper.get("optimizer") or {}, where, config)
         _check_imported(config, where)
         plain_config, stand_ins = _with_plain_wrappers(copy.deepcopy(config.optim_wrapper))
         reads = OptionReads()
@@ -145,15 +146,6 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
             wrapper = build_optim_wrapper(model, plain_config)
         optimizers, constructor = optimizers_of(wrapper), constructor_of(config.optim_wrapper)
         return BuiltOptimizer(optimizers, constructor, stand_ins, reads.paths, reads.asked)
-
-
-def _check_optimizer(config: Config, where: str) -> None:
-    """Name an optimizer that is not registered; mmengine's constructor only says that None is not callable."""
-    named = (config.optim_wrapper.get("optimizer") or {}).get("type")
-    if isinstance(named, str):
-        with OPTIMIZERS.switch_scope_and_registry(None) as registry:
-            if look_up(registry, named) is None:
-                raise unknown_type(named, registry.scope, registry.name, where=where, config=config)
 
 
 def _check_imported(config: Config, where: str) -> None:
@@ -174,40 +166,30 @@ def _check_imported(config: Config, where: str) -> None:
 
 def constructor_of(wrapper_config: Mapping[str, Any]) -> type:
     """The class of the constructor that ``optim_wrapper`` names."""
-    named = wrapper_config.get("constructor", DEFAULT_CONSTRUCTOR)
-    if not isinstance(named, str):
-        return named if isinstance(named, type) else type(named)
-    with OPTIM_WRAPPER_CONSTRUCTORS.switch_scope_and_registry(None) as registry:
-        found: type = registry.get(named)
-    return found
+    found = find_registered(OPTIM_WRAPPER_CONSTRUCTORS, wrapper_config.get("constructor", DEFAULT_CONSTRUCTOR))
+    return found if isinstance(found, type) else type(found)
 
 
 def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[StandIn, ...]]:
     """The config with every demanding wrapper replaced by the plain one, keeping what the plain one takes."""
     swapped: list[StandIn] = []
     several = [value for value in wrapper_config.values() if isinstance(value, dict) and "optimizer" in value]
-    for one in [wrapper_config, *several]:
-        name = type_name(one.get("type", PLAIN_WRAPPER)).rpartition(".")[2]
+    for settings in [wrapper_config, *several]:
+        name = type_name(settings.get("type", PLAIN_WRAPPER)).rpartition(".")[2]
         if name in DEMANDING_WRAPPERS:
             # What neither of them knows stays, and is refused by the plain wrapper as it is in training.
-            own = {*inspect.signature(_wrapper_class(name)).parameters} - {*inspect.signature(OptimWrapper).parameters}
-            for key in [key for key in one if key in own]:
-                del one[key]
-            one["type"] = OptimWrapper
+            known = inspect.signature(find_registered(OPTIM_WRAPPERS, name) or OptimWrapper).parameters
+            for key in known.keys() - inspect.signature(OptimWrapper).parameters.keys():
+                settings.pop(key, None)
+            settings["type"] = OptimWrapper
             swapped.append(StandIn(name, f"{PLAIN_WRAPPER} is used: it makes the same groups and needs no GPU"))
     return wrapper_config, tuple(dict.fromkeys(swapped))
-
-
-def _wrapper_class(name: str) -> type:
-    with OPTIM_WRAPPERS.switch_scope_and_registry(None) as registry:
-        found: type | None = look_up(registry, name)
-    return found or OptimWrapper
 
 
 def optimizers_of(wrapper: Any) -> dict[str, torch.optim.Optimizer]:
     """The optimizers in a wrapper by name, the empty string for one alone. Raises TypeError for another object."""
     if isinstance(wrapper, OptimWrapperDict):
-        return {name: one.optimizer for name, one in wrapper.items()}
+        return {name: each.optimizer for name, each in wrapper.items()}
     if isinstance(wrapper, OptimWrapper):
         return {"": wrapper.optimizer}
     raise TypeError(f"it returned a {type_name(type(wrapper))}, not an OptimWrapper")

@@ -1,32 +1,37 @@
-"""What the config says about training, and which modules own the parameters, for rules that need no torch."""
+"""What the config says about training, its loops, and which modules own the parameters: for rules that need no torch.
+
+Loops are looked up and not built.
+"""
 
 from __future__ import annotations
 
-import ast
 import difflib
-import json
+import inspect
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.registry import LOOPS
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm, _InstanceNorm
 from msgspec import UNSET
 from torch import nn
 
-from lrdecay_cli.domain.training import RUNNER_KEYS, Module, Training, Trait
+from lrdecay_cli.domain.training import RUNNER_KEYS, Loop, Module, Training, Trait
 from lrdecay_cli.files.mmcv1 import KEYS as MMCV_KEYS
 from lrdecay_cli.files.mmcv1 import is_mmcv_style
-from lrdecay_cli.openmmlab.config_values import plain
-from lrdecay_cli.openmmlab.helper_variables import is_helper
-from lrdecay_cli.openmmlab.schedulers.training_loops import loops_of
+from lrdecay_cli.openmmlab.building import training_scope
+from lrdecay_cli.openmmlab.config_file import is_helper, names_in
+from lrdecay_cli.openmmlab.config_values import find_registered, plain, type_name
 
 NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
 # Where people put what belongs into optim_wrapper, mmcv 1 style among it, and where nothing of mmengine looks.
 _MISPLACED = ("paramwise_cfg", "constructor", "optimizer", "optimizer_config", "lr_config", "custom_keys", "clip_grad")
 _WRAPPER_ONLY = ("paramwise_cfg", "constructor", "clip_grad", "accumulative_counts")
+LOOP_KEYS = ("train_cfg", "val_cfg", "test_cfg")
+# Source: mmengine 0.10, Runner.build_train_loop, build_val_loop and build_test_loop.
+_FROM_RUNNER = ("runner", "dataloader", "evaluator")
 
 
 def training_of(config: Config, reads: tuple[str, ...] | None, asked: tuple[str, ...] | None = None) -> Training:
@@ -39,15 +44,16 @@ def training_of(config: Config, reads: tuple[str, ...] | None, asked: tuple[str,
     """
     schedulers = config.get("param_scheduler") or ()
     wrapper = plain(config.optim_wrapper)
+    named = names_in(config.filename)
     return Training(
         optim_wrapper=wrapper,
         param_scheduler=tuple(plain(schedulers) if isinstance(schedulers, (list, tuple)) else [plain(schedulers)]),
         train_cfg=plain(config.get("train_cfg") or {}),
         misplaced=dict(_misplaced(config, wrapper)),
         reads=reads,
-        inherited=tuple(_inherited(config, wrapper.get("paramwise_cfg") or {})),
+        inherited=tuple(path for path, key in _paths(wrapper.get("paramwise_cfg") or {}) if key not in named),
         asked=UNSET if asked is None else asked,
-        from_bases=tuple(_from_bases(config)),
+        from_bases=tuple(key for key in RUNNER_KEYS if key in config and key not in named),
         loops=loops_of(config),
     )
 
@@ -96,19 +102,6 @@ def _misplaced(config: Config, wrapper: Mapping[str, Any]) -> Iterator[tuple[str
         yield from ((f"optim_wrapper.optimizer.{key}", optimizer[key]) for key in _WRAPPER_ONLY if key in optimizer)
 
 
-def _from_bases(config: Config) -> Iterator[str]:
-    named = _names_in(config.filename)
-    if named is not None:
-        yield from (key for key in RUNNER_KEYS if key in config and key not in named)
-
-
-def _inherited(config: Config, options: Mapping[str, Any]) -> Iterator[str]:
-    """Paths of options of which the config's own file says nothing, by name."""
-    named = _names_in(config.filename)
-    if named is not None:
-        yield from (path for path, key in _paths(options) if key not in named)
-
-
 def _paths(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Every path with its last key, in which there may be dots too."""
     for key, value in options.items():
@@ -117,33 +110,60 @@ def _paths(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from _paths(value, f"{prefix}{key}.")
 
 
-def _names_in(file: str | None) -> frozenset[str] | None:
-    """Every name that stands in a config's own file, in whatever place; None if that cannot be told."""
-    if not file or not file.endswith((".py", ".json")):
-        return None
-    with suppress(OSError, SyntaxError, ValueError, RecursionError):
-        text = Path(file).read_text(encoding="utf-8")
-        return frozenset(_names_in_python(text) if file.endswith(".py") else _names_in_json(json.loads(text)))
-    return None
+def loops_of(config: Config) -> dict[str, Loop]:
+    """The loop of every key of ``LOOP_KEYS`` under which the config has settings, even none."""
+    with training_scope(config):
+        return {key: _loop(key, config[key]) for key in LOOP_KEYS if isinstance(config.get(key), Mapping)}
 
 
-def _names_in_python(text: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.keyword) and node.arg:
-            yield node.arg
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
-        elif isinstance(node, ast.Attribute):
-            yield node.attr
-        elif isinstance(node, ast.Name):
-            yield node.id
+def loop_class(given: Mapping[str, Any]) -> Any:
+    """What a loop's ``type`` names, in its own ``_scope_`` or the default one; None if nothing is registered so."""
+    return find_registered(LOOPS, given["type"], given.get("_scope_"))
 
 
-def _names_in_json(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield str(key)
-            yield from _names_in_json(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _names_in_json(item)
+def _loop(key: str, given: Mapping[str, Any]) -> Loop:
+    named = given.get("type")
+    found = _default(key, given) if named is None else loop_class(given)
+    settings = plain(given)
+    if not callable(found):
+        return Loop(type_name(named), settings, None, (), False)
+    signatures = [[*signature.parameters.values()] for signature in _signatures(found)]
+    first = signatures[0] if signatures else []
+    return Loop(
+        type=type_name(found),
+        settings=settings,
+        takes=tuple(dict.fromkeys(argument.name for several in signatures for argument in _own(several))),
+        needs=tuple(argument.name for argument in _own(first) if argument.default is argument.empty),
+        takes_more=any(argument.kind is argument.VAR_KEYWORD for argument in first),
+    )
+
+
+def _own(arguments: Iterable[inspect.Parameter]) -> Iterator[inspect.Parameter]:
+    """Those that can be given by name, but for what the Runner gives."""
+    for argument in arguments:
+        if (
+            argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY)
+            and argument.name not in _FROM_RUNNER
+        ):
+            yield argument
+
+
+def _default(key: str, given: Mapping[str, Any]) -> Any:
+    if key != "train_cfg":
+        return ValLoop if key == "val_cfg" else TestLoop
+    # A ConfigDict gives None for what is not there, so that mmengine counts iterations unless told otherwise.
+    return EpochBasedTrainLoop if given.get("by_epoch") else IterBasedTrainLoop
+
+
+def _signatures(loop: Any) -> Iterator[inspect.Signature]:
+    """Of the class, and of each further one that a ``**kwargs`` may be handed on to."""
+    for kind in inspect.getmro(loop) if isinstance(loop, type) else (loop,):
+        if isinstance(loop, type) and "__init__" not in vars(kind):
+            continue
+        try:
+            signature = inspect.signature(kind)
+        except (TypeError, ValueError):
+            return
+        yield signature
+        if not any(argument.kind is argument.VAR_KEYWORD for argument in signature.parameters.values()):
+            return

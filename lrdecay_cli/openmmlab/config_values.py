@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -49,13 +51,21 @@ def number(value: Any) -> float | None:
     return float(value)
 
 
-def look_up(registry: Registry, name: str) -> Any:
-    """What is registered under ``name``, None if nothing is.
+def find_registered(registry: Registry, named: Any, scope: str | None = None) -> Any:
+    """What ``named`` means in a registry, in ``scope`` or the default one: itself if it is no string, None if unknown.
 
     Source: mmengine 0.10.7, ``Registry.get``, which gives None for most names, and raises RuntimeError for those that
     cannot even be the path of a module (``''``, ``'.AdamW'``).
     """
-    try:
-        return registry.get(name)
-    except RuntimeError:
-        return None
+    if not isinstance(named, str):
+        return named
+    with registry.switch_scope_and_registry(scope) as own, suppress(RuntimeError):
+        return own.get(named)
+    return None
+
+
+def stack_versions(kinds: Iterable[type], *packages: str) -> dict[str, str]:
+    """Version of every package that defines one of the classes, of mmengine, torch and further ``packages``."""
+    names = sorted({"mmengine", "torch", *packages, *(kind.__module__.partition(".")[0] for kind in kinds)})
+    versions = {name: getattr(sys.modules.get(name), "__version__", None) for name in names}
+    return {name: str(version) for name, version in versions.items() if version is not None}

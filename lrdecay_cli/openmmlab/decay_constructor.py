@@ -16,7 +16,7 @@ from torch import nn
 
 from lrdecay_cli.decay import Backbone, ConstructorOptions, DecayError, Plan, TrainingParameter, plan_of_model
 from lrdecay_cli.openmmlab.config_facts import NORMS
-from lrdecay_cli.openmmlab.config_values import look_up
+from lrdecay_cli.openmmlab.config_values import find_registered
 
 # Root mean square norms, mmcv's layer norms over channels, the response norm of ConvNeXt V2: no class in common.
 _NORM_NAMES = re.compile(r"\w*Norm(?:\dd)?|GRN", re.ASCII)
@@ -110,16 +110,13 @@ def _backbone(model: nn.Module, path: str) -> Backbone:
 
 
 def _names(classes: tuple[type, ...]) -> Iterator[str]:
-    for one in classes:
-        yield f"{one.__module__.partition('.')[0]}.{one.__name__}"
-        yield one.__name__
+    for base in classes:
+        yield f"{base.__module__.partition('.')[0]}.{base.__name__}"
+        yield base.__name__
 
 
 def _default_decay(optimizer: Mapping[str, Any]) -> Any:
-    kind = optimizer.get("type")
-    if isinstance(kind, str):
-        with OPTIMIZERS.switch_scope_and_registry(None) as registry:
-            kind = look_up(registry, kind)
+    kind = find_registered(OPTIMIZERS, optimizer.get("type"))
     parameter = inspect.signature(kind).parameters.get("weight_decay") if callable(kind) else None
     return None if parameter is None or parameter.default is inspect.Parameter.empty else parameter.default
 

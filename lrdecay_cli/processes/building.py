@@ -47,10 +47,7 @@ def build(config: str, cfg_options: tuple[str, ...], device: str, verbose: bool)
 
 def preload(configs: Iterable[str]) -> None:
     """Import the stack, and the packages that the configs need, into this process: children get them for nothing."""
-    from lrdecay_cli.openmmlab.lazy_imports.importing import import_torch
-
-    import_torch()
-    from lrdecay_cli.openmmlab.preloading import preload_stack
+    from lrdecay_cli.openmmlab.lazy_imports.stack_imports import preload_stack
 
     preload_stack(_needed(configs))
 

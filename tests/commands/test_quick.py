@@ -12,7 +12,7 @@ import pytest
 
 from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.files import to_json
-from lrdecay_cli.openmmlab.lazy_imports.quick_imports import is_quick
+from lrdecay_cli.openmmlab.lazy_imports.stack_imports import defers_imports
 from tests.commands.running import SAMPLES, lrdecay
 from tests.commands.test_errors import CONFIGS as BROKEN
 from tests.group_maps import group_map
@@ -224,7 +224,7 @@ def test_a_second_attempt_still_has_stdin(tmp_path: Path) -> None:
 def test_a_python_program_keeps_its_imports(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["inspect", LAYER_WISE]) == 0
     assert "228 of 228 tensors" in capsys.readouterr().out
-    assert not is_quick()
+    assert not defers_imports()
 
 
 HOLDING = """

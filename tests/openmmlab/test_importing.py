@@ -12,7 +12,7 @@ SCRIPT = """
 import os, signal, sys
 from importlib.abc import MetaPathFinder
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from lrdecay_cli.openmmlab.lazy_imports.importing import import_torch
+from lrdecay_cli.openmmlab.lazy_imports.stack_imports import import_torch
 
 class Interrupting(MetaPathFinder):
     left = {count}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import LazyFinder, LazyModule, LazyName, execute, is_put_off
+from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import LazyFinder, LazyModule, LazyName, execute, is_deferred
 
 FILES = {
     "heavy/__init__.py": "class Thing:\n    size = 3\nclass Child(Thing): ...\ndef work(): return 'done'\nSIZE = 7\n",
@@ -80,7 +80,7 @@ def run(code: str) -> dict[str, object]:
 )
 def test_importing_executes_nothing(code: str) -> None:
     run(code)
-    assert not [name for name in sys.modules if name.startswith("heavy") and not is_put_off(name)]
+    assert not [name for name in sys.modules if name.startswith("heavy") and not is_deferred(name)]
 
 
 # code: what "result" must be
@@ -139,7 +139,7 @@ def test_afterwards_nothing_tells() -> None:
     # What its package's execution did not touch stays lazy; what is imported from now on is not.
     assert type(sys.modules["heavy.inside"]) is LazyModule
     importlib.import_module("heavy.plain")
-    assert not is_put_off("heavy.plain")
+    assert not is_deferred("heavy.plain")
 
 
 def test_what_is_not_there_fails_as_ever() -> None:
@@ -157,4 +157,4 @@ def test_a_module_that_fails_does_so_at_every_use() -> None:
     for _ in range(2):
         with pytest.raises(ImportError, match="too new"):
             namespace["anything"]()
-    assert is_put_off("broken")
+    assert is_deferred("broken")

@@ -47,11 +47,11 @@ def test_errors_are_the_same(tmp_path: Path) -> None:
 # Tells which names registries only get from modules that are put off, and which of them mean something else till then.
 REGISTERED_LATE = """
 import gc, json, os, sys
-from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import execute, is_put_off
-from lrdecay_cli.openmmlab.lazy_imports.quick_imports import PUT_OFF, put_off_heavy_imports
+from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import execute, is_deferred
+from lrdecay_cli.openmmlab.lazy_imports.stack_imports import DEFERRED, defer_heavy_imports
 from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
 install_stand_ins()
-put_off_heavy_imports()
+defer_heavy_imports()
 import mmengine.runner, mmdet.models, mmpretrain.models
 from mmengine.registry import Registry
 
@@ -59,8 +59,8 @@ def registered():
     return {id(one): (one, set(one.module_dict)) for one in gc.get_objects() if isinstance(one, Registry)}
 
 before = registered()
-for name in PUT_OFF:
-    if name.startswith("mm") and is_put_off(name):
+for name in DEFERRED:
+    if name.startswith("mm") and is_deferred(name):
         execute(sys.modules[name])
 late, otherwise = set(), set()
 for registry, names in registered().values():

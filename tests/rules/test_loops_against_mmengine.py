@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.training import Training
-from lrdecay_cli.openmmlab.schedulers.training_loops import loops_of
+from lrdecay_cli.openmmlab.config_facts import loops_of
 from lrdecay_cli.rules import find_rule
 from lrdecay_cli.rules.running import findings_of
 from tests.group_maps import group_map

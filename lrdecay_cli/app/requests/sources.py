@@ -126,7 +126,7 @@ def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
         request.caching.begin()
         with fast_start.shortcuts(verbose=request.verbose):
             # The stack, for all of them.
-            from lrdecay_cli.openmmlab.lazy_imports.importing import import_torch
+            from lrdecay_cli.openmmlab.lazy_imports.stack_imports import import_torch
 
             import_torch()
             import lrdecay_cli.openmmlab.audit  # noqa: F401
@@ -158,7 +158,7 @@ def _build(config: str, request: Request) -> GroupMap:
 def audited(config: str, request: Request, change: Callable[[Any], None] | None = None) -> GroupMap:
     """The map of a config, built here and now: ``change`` is done to the loaded config first."""
     with stdout_kept_clean():
-        from lrdecay_cli.openmmlab.lazy_imports.importing import import_torch
+        from lrdecay_cli.openmmlab.lazy_imports.stack_imports import import_torch
 
         import_torch()
         from lrdecay_cli.openmmlab.audit import audit

@@ -85,13 +85,13 @@ def shortcuts(*, verbose: bool) -> Iterator[None]:
 
     What is written to stderr in here is held back for a moment, since the second attempt says it again.
     """
-    from lrdecay_cli.openmmlab.lazy_imports import quick_imports
+    from lrdecay_cli.openmmlab.lazy_imports import stack_imports
     from lrdecay_cli.processes.held_output import holding
 
-    if _plain or not _console or ("torch" in sys.modules and not quick_imports.is_quick()):
+    if _plain or not _console or ("torch" in sys.modules and not stack_imports.defers_imports()):
         yield
         return
-    quick_imports.put_off_heavy_imports()
+    stack_imports.defer_heavy_imports()
     with holding() as held:
         try:
             yield

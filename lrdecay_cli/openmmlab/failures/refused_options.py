@@ -15,7 +15,7 @@ from lrdecay_cli.constructors import CONSTRUCTORS
 from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.decay.constructor_options import ELSEWHERE, OPTIONS
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.openmmlab.config_values import look_up, type_name
+from lrdecay_cli.openmmlab.config_values import find_registered, type_name
 from lrdecay_cli.openmmlab.failures.unknown_types import key_of_type
 from lrdecay_cli.text.spelling import meant
 
@@ -113,13 +113,8 @@ def _is_paramwise(option: str) -> bool:
 
 def _taken(registry: Registry, settings: Mapping[str, Any]) -> Taken | None:
     """What the class takes that is named, None for no class."""
-    kind = settings.get("type", "OptimWrapper" if registry is OPTIM_WRAPPERS else None)
-    if isinstance(kind, str):
-        with registry.switch_scope_and_registry(None) as found:
-            kind = look_up(found, kind)
-    if not isinstance(kind, type):
-        return None
-    return taken_by(kind)
+    kind = find_registered(registry, settings.get("type", "OptimWrapper" if registry is OPTIM_WRAPPERS else None))
+    return taken_by(kind) if isinstance(kind, type) else None
 
 
 def _decay_multipliers(options: Mapping[str, Any]) -> Iterator[str]:

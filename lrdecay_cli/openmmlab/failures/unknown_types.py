@@ -7,13 +7,24 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from mmengine.registry import Registry, root
+
 from lrdecay_cli.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY, MMPRETRAIN_LAYER_DECAY
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import is_put_off
-from lrdecay_cli.openmmlab.lazy_imports.quick_imports import REGISTERING
+from lrdecay_cli.openmmlab.config_values import find_registered
+from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import is_deferred
+from lrdecay_cli.openmmlab.lazy_imports.stack_imports import REGISTERING
 from lrdecay_cli.text.spelling import nearest
 
 _RENAMED = {"mmcls": "mmpretrain", "mmselfsup": "mmpretrain"}
+
+
+def check_registered(registry: Registry, settings: Mapping[str, Any], where: str, config: Any) -> None:
+    """Raise LrdecayError, as ``unknown_type`` has it, where the ``type`` of settings is a name that is not registered."""
+    named, scope = settings.get("type"), settings.get("_scope_")
+    if find_registered(registry, named, scope) is None and named is not None:
+        with registry.switch_scope_and_registry(scope) as own:
+            raise unknown_type(named, own.scope, own.name, where=where, config=config)
 
 
 def unknown_type(name: str, scope: str, registry: str, *, where: str, config: Any) -> LrdecayError:
@@ -67,15 +78,13 @@ def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: 
     imports = getattr(config, "get", lambda _: None)("custom_imports")
     if config is None or (isinstance(imports, Mapping) and imports.get("allow_failed_imports")):
         return False
-    if registry in (*REGISTRIES, "optimizer") or not any(map(is_put_off, REGISTERING)):
+    if registry in (*REGISTRIES, "optimizer") or not any(map(is_deferred, REGISTERING)):
         return True
     return near and "mmpretrain" not in (scope, name.partition(".")[0])
 
 
 def _registered(registry: str, scopes: Sequence[str] = ()) -> dict[str, str]:
     """Scope by name of every type in the registries of this kind: of ``scopes``, else of mmengine and all below it."""
-    from mmengine.registry import Registry, root
-
     found: dict[str, str] = {}
     for top in [kind for kind in vars(root).values() if isinstance(kind, Registry) and kind.parent is None]:
         kinds = [top, *top.children.values()]

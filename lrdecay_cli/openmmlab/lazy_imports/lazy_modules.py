@@ -201,7 +201,7 @@ def _note_failure() -> None:
     _failed = True
 
 
-def is_put_off(name: str) -> bool:
+def is_deferred(name: str) -> bool:
     """Whether the module of that name has been imported, but not executed yet."""
     return type(sys.modules.get(name)) is LazyModule
 

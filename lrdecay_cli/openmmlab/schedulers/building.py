@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapperDict
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
@@ -15,11 +14,11 @@ from mmengine.runner import BaseLoop, Runner
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.schedule import RunLength
-from lrdecay_cli.openmmlab.config_values import look_up
+from lrdecay_cli.openmmlab.config_values import find_registered
 from lrdecay_cli.openmmlab.failures.translate import explained
-from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
-from lrdecay_cli.openmmlab.lazy_imports.quick_imports import spare_compiler
-from lrdecay_cli.openmmlab.schedulers.stand_in_optimizers import StandInOptimizer, stand_in_optimizers
+from lrdecay_cli.openmmlab.failures.unknown_types import check_registered
+from lrdecay_cli.openmmlab.lazy_imports.stack_imports import spare_compiler
+from lrdecay_cli.openmmlab.schedulers.stub_optimizers import StandInOptimizer, stand_in_optimizers
 from lrdecay_cli.openmmlab.schedulers.training_plan import SCHEDULING, PlannedConfig, scheduler_configs
 
 # A list of one value for each group: these schedulers need every group.
@@ -45,8 +44,9 @@ def build_schedulers(
     """
     where = planned.plan.where
     listed = scheduler_configs(planned.config, where)
-    for *_, one in listed:
-        _check_type(one, planned.config, where)
+    for *_, settings in listed:
+        # ``build_scheduler_from_cfg`` has an error of its own for each road.
+        check_registered(PARAM_SCHEDULERS, settings, where, {"param_scheduler": planned.config.param_scheduler})
     packages = _packages(listed)
     spare_compiler()
     # What a scheduler of somebody else's makes of a group is not known: it may go by its number.
@@ -150,23 +150,7 @@ class _Training(Runner):  # type: ignore[misc]
         return built if isinstance(built, dict) else {"": built}
 
 
-def _check_type(settings: Mapping[str, Any], config: Config, where: str) -> None:
-    """Name a scheduler that is not registered; ``build_scheduler_from_cfg`` has an error of its own for each road."""
-    kind = settings["type"]
-    if isinstance(kind, str):
-        with PARAM_SCHEDULERS.switch_scope_and_registry(settings.get("_scope_")) as registry:
-            if look_up(registry, kind) is None:
-                given = {"param_scheduler": config.param_scheduler}
-                raise unknown_type(kind, registry.scope, registry.name, where=where, config=given)
-
-
 def _packages(listed: _Listed) -> set[str]:
     """The packages that define the schedulers."""
-    found = set()
-    for _, _, one in listed:
-        kind = one["type"]
-        if isinstance(kind, str):
-            with PARAM_SCHEDULERS.switch_scope_and_registry(one.get("_scope_")) as registry:
-                kind = look_up(registry, kind)
-        found.add(str(getattr(kind, "__module__", "")).partition(".")[0])
-    return found
+    kinds = (find_registered(PARAM_SCHEDULERS, settings["type"], settings.get("_scope_")) for *_, settings in listed)
+    return {str(getattr(kind, "__module__", "")).partition(".")[0] for kind in kinds}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,10 +19,10 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.schedule import Run, RunLength, RunScheduler, Series, Track
 from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import training_scope
-from lrdecay_cli.openmmlab.config_values import plain, type_name
+from lrdecay_cli.openmmlab.config_values import plain, stack_versions, type_name
 from lrdecay_cli.openmmlab.schedulers.building import Built, build_schedulers
-from lrdecay_cli.openmmlab.schedulers.stand_in_optimizers import StandInOptimizer
 from lrdecay_cli.openmmlab.schedulers.stepping import Stepper, drive
+from lrdecay_cli.openmmlab.schedulers.stub_optimizers import StandInOptimizer
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig
 
 # Settings that a scheduler's record tells in fields of their own.
@@ -59,7 +58,7 @@ def run_schedule(planned: PlannedConfig, group_map: GroupMap, length: RunLength,
         return Run(
             schedulers=tuple(_record(name, path, one, scheduler, length) for name, path, one, scheduler in schedulers),
             series=series,
-            stack=_stack([scheduler for *_, scheduler in schedulers]),
+            stack=stack_versions(type(scheduler) for *_, scheduler in schedulers),
             log_keys=tuple(_log_keys(optimizers, tracks)),
         )
 
@@ -167,9 +166,3 @@ def _log_keys(optimizers: Mapping[str, StandInOptimizer], tracks: Sequence[Track
         base = next((i for i in of if not tracks[i].groups), first)
         for key in optimizer.wrapper.get_lr():
             yield (f"{name}.{key}" if name else key), base if key == "base_lr" else first
-
-
-def _stack(schedulers: Sequence[_ParamScheduler]) -> dict[str, str]:
-    packages = {"mmengine", "torch", *(type(scheduler).__module__.partition(".")[0] for scheduler in schedulers)}
-    versions = {package: getattr(sys.modules.get(package), "__version__", None) for package in sorted(packages)}
-    return {package: str(version) for package, version in versions.items() if version is not None}

@@ -15,11 +15,11 @@ from lrdecay_cli.domain.schedule import TrainingPlan
 from lrdecay_cli.files.mmcv1 import mmcv_style_keys
 from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import check_trainable, training_scope
+from lrdecay_cli.openmmlab.config_facts import loop_class
 from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides
 from lrdecay_cli.openmmlab.config_values import plain, type_name
 from lrdecay_cli.openmmlab.failures.translate import explained
 from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
-from lrdecay_cli.openmmlab.schedulers.training_loops import loop_class
 from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
 
 SCHEDULING = "param_scheduler does not build"
