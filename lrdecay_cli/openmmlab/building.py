@@ -166,8 +166,9 @@ def _check_imported(config: Config, where: str) -> None:
 
 def constructor_of(wrapper_config: Mapping[str, Any]) -> type:
     """The class of the constructor that ``optim_wrapper`` names."""
-    found = find_registered(OPTIM_WRAPPER_CONSTRUCTORS, wrapper_config.get("constructor", DEFAULT_CONSTRUCTOR))
-    return found if isinstance(found, type) else type(found)
+    named = wrapper_config.get("constructor", DEFAULT_CONSTRUCTOR)
+    found: type = find_registered(OPTIM_WRAPPER_CONSTRUCTORS, named) if isinstance(named, (str, type)) else type(named)
+    return found
 
 
 def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[StandIn, ...]]:

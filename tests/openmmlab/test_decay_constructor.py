@@ -31,7 +31,7 @@ from tests.openmmlab.constructing import (
     our_groups,
 )
 from tests.openmmlab.plain import MMDET_ZOO
-from tests.openmmlab.test_truth import DECAY_CONFIGS
+from tests.openmmlab.test_plain_builds import DECAY_CONFIGS
 
 OURS = lrdecay_cli.training.LayerDecayOptimWrapperConstructor
 THEIRS = LearningRateDecayOptimizerConstructor

@@ -20,7 +20,7 @@ _RENAMED = {"mmcls": "mmpretrain", "mmselfsup": "mmpretrain"}
 
 
 def check_registered(registry: Registry, settings: Mapping[str, Any], where: str, config: Any) -> None:
-    """Raise LrdecayError, as ``unknown_type`` has it, where the ``type`` of settings is a name that is not registered."""
+    """Raise :func:`unknown_type` where the ``type`` of settings is a name that is not registered."""
     named, scope = settings.get("type"), settings.get("_scope_")
     if find_registered(registry, named, scope) is None and named is not None:
         with registry.switch_scope_and_registry(scope) as own:

@@ -16,7 +16,7 @@ from lrdecay_cli.openmmlab.config_file import find_config
 from lrdecay_cli.openmmlab.stubs.stub_on_demand import build_with_second_tries, lone_process_group
 from tests.openmmlab.network import network_refused
 from tests.openmmlab.plain import plain_config, plain_groups, plain_model
-from tests.openmmlab.test_truth import assert_adds_up, assert_same
+from tests.openmmlab.test_plain_builds import assert_adds_up, assert_same
 
 SYNC = "mmdet::strong_baselines/mask-rcnn_r50_fpn_rpn-2conv_4conv1fc_syncbn-all_lsj-100e_coco.py"
 
