@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
+from tests.golden import Golden
 
 install_stand_ins()
 # Whoever starts the tests in the background may have them ignore Ctrl-C, and every process they start inherits that.
@@ -16,6 +17,12 @@ os.environ["LRDECAY_NO_CACHE"] = "1"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole-zoo", action="store_true", help="every config of the zoos, not a sample: minutes")
+    parser.addoption("--update-golden", action="store_true", help="write what is found into the golden files")
     parser.addoption("--mutations", type=int, default=300, help="damaged files for each command that reads them")
     parser.addoption("--config-mutations", type=int, default=40, help="damaged configs of the zoos")
     parser.addoption("--moments", type=int, default=4, help="at which a command of each kind is interrupted")
+
+
+@pytest.fixture(scope="session")
+def golden(pytestconfig: pytest.Config) -> Golden:
+    return Golden(update=pytestconfig.getoption("--update-golden"))

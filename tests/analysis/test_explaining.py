@@ -15,26 +15,28 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import Explanation
 from lrdecay_cli.domain.group_map import Constructor, GroupMap
 from lrdecay_cli.domain.training import Training
-from tests.analysis.wild_bugs import BUGS, GOLDEN, answer, group_map_of
+from tests.analysis.wild_bugs import BUGS, GOLDEN, answer, answers, group_map_of
+from tests.golden import Golden
 from tests.group_maps import group_map
 from tests.recomputing import assert_explained, assert_recomputes
 
 UNKNOWN = "a constructor that lrdecay does not know"
 
 
-def golden() -> dict[str, str]:
+def expected() -> dict[str, str]:
     parts = GOLDEN.read_text(encoding="utf-8").split("======== ")[1:]
     return {title: text.rstrip("\n") for title, _, text in (part.partition(" ========\n") for part in parts)}
 
 
-def test_golden_file_has_every_bug() -> None:
-    assert [*golden()] == [*BUGS]
+def test_golden_file_has_every_bug(golden: Golden) -> None:
+    if golden.update:
+        golden.check_text(GOLDEN, answers())
+    assert [*expected()] == [*BUGS]
 
 
 @pytest.mark.parametrize("title", BUGS)
 def test_cause_is_named(title: str) -> None:
-    """``python -m tests.analysis.golden`` writes the golden file anew."""
-    assert answer(title).rstrip("\n") == golden()[title]
+    assert answer(title).rstrip("\n") == expected()[title]
 
 
 @pytest.mark.parametrize("title", [title for title in BUGS if title != UNKNOWN])

@@ -1,5 +1,6 @@
-"""Mistakes that people have made, small: each is a config with a question. ``python -m tests.analysis.golden`` writes
-the golden answers anew; read them as a person would before they are committed.
+"""Mistakes that people have made, small: each is a config with a question, and its golden answer in a file.
+
+``pytest --update-golden`` writes that anew; read it as a person would before it is committed.
 """
 
 from __future__ import annotations

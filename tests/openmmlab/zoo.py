@@ -1,10 +1,7 @@
-"""The status of every config of the installed zoos: ``python -m tests.openmmlab.zoo`` writes the golden table anew."""
+"""The status of every config of the installed zoos."""
 
 from __future__ import annotations
 
-import csv
-import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +11,9 @@ from mmengine.utils import get_installed_path
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.audit import audit
+from tests.golden import Table
 
 PACKAGES = ("mmdet", "mmpretrain")
-GOLDEN = Path(__file__).with_name("zoo_status.csv")
 SAMPLE_STEP = 40
 
 
@@ -49,9 +46,12 @@ def outcome_of(config: str) -> tuple[Status, GroupMap | None]:
     return Status(config, "ok", *map(str, numbers)), group_map
 
 
-def golden() -> list[Status]:
-    with GOLDEN.open(encoding="utf-8", newline="") as file:
-        return [Status(**row) for row in csv.DictReader(file)]
+STATUSES = Table(Path(__file__).with_name("zoo_status.csv"), Status.__struct_fields__, zoo_configs)
+
+
+def statuses() -> list[Status]:
+    """The golden table."""
+    return [Status(*row) for row in STATUSES.rows()]
 
 
 def sample(rows: list[Status]) -> list[Status]:
@@ -59,21 +59,3 @@ def sample(rows: list[Status]) -> list[Status]:
     first = {row.status: row for row in reversed(rows)}
     chosen = {row.config for row in [*rows[::SAMPLE_STEP], *first.values()]}
     return [row for row in rows if row.config in chosen]
-
-
-def main() -> None:
-    rows = []
-    for config in zoo_configs():
-        rows.append(outcome_of(config)[0])
-        sys.stderr.write(f"{rows[-1].status}\t{config}\n")
-    with GOLDEN.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(Status.__struct_fields__)
-        table.writerows(msgspec.structs.astuple(row) for row in rows)
-    sys.stdout.write(
-        "".join(f"{count:5} {status}\n" for status, count in Counter(r.status for r in rows).most_common())
-    )
-
-
-if __name__ == "__main__":
-    main()

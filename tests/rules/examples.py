@@ -1,14 +1,8 @@
-"""Running a rule's example: the config is written, loaded and built for real, and the rules see its map.
-
-``python -m tests.rules.examples`` writes the golden table anew: what each bad example is found to be about, with its
-severity, option and patterns of parameters.
-"""
+"""Running a rule's example: the config is written, loaded and built for real, and the rules see its map."""
 
 from __future__ import annotations
 
-import csv
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,20 +17,18 @@ from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules import RULES, Example, Rule
 from lrdecay_cli.rules.context.policy import Baseline
 from lrdecay_cli.rules.registry import BASE
+from tests.golden import Row, Table
 
-GOLDEN = Path(__file__).with_name("example_findings.csv")
-COLUMNS = ("code", "severity", "option", "patterns")
-
-Row = tuple[str, str, str, str]
+FOUND = Table(
+    Path(__file__).with_name("example_findings.csv"),
+    ("code", "severity", "option", "patterns"),
+    lambda: [rule.code for rule in RULES],
+)
+"""What each bad example is found to be about."""
 
 
 def rows_of(findings: Iterable[Finding]) -> list[Row]:
     return [(one.code, one.severity, one.option, " ".join(one.patterns)) for one in findings]
-
-
-def golden() -> list[Row]:
-    with GOLDEN.open(encoding="utf-8", newline="") as file:
-        return [(row["code"], row["severity"], row["option"], row["patterns"]) for row in csv.DictReader(file)]
 
 
 def found_by(rule: Rule, example: Example, folder: Path) -> tuple[Finding, ...]:
@@ -90,19 +82,3 @@ def _unregister(module: str) -> None:
         registries += registry.children.values()
         for name in [name for name, kind in registry.module_dict.items() if kind.__module__ == module]:
             del registry._module_dict[name]
-
-
-def main() -> None:
-    rows: list[Row] = []
-    for rule in RULES:
-        with tempfile.TemporaryDirectory() as folder:
-            rows += rows_of(found_by(rule, rule.bad, Path(folder)))
-    with GOLDEN.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
-
-
-if __name__ == "__main__":
-    from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
-
-    install_stand_ins()
-    main()

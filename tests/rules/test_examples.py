@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from lrdecay_cli.rules import RULES, Rule, find_rule
-from tests.rules.examples import found_by, golden, rows_of
+from tests.golden import Golden
+from tests.rules.examples import FOUND, found_by, rows_of
 
 by_code = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 
 
 @by_code
-def test_fires_on_the_bad_example_alone(rule: Rule, tmp_path: Path) -> None:
-    """About what, a golden table says: ``python -m tests.rules.examples`` writes it anew."""
+def test_fires_on_the_bad_example_alone(rule: Rule, tmp_path: Path, golden: Golden) -> None:
     for kind in ("bad", "good"):
         folder = tmp_path / kind
         folder.mkdir()
@@ -28,7 +28,7 @@ def test_fires_on_the_bad_example_alone(rule: Rule, tmp_path: Path) -> None:
             assert finding.parameters or finding.option
             assert len(set(finding.parameters)) == len(finding.parameters)
         if kind == "bad":
-            assert rows_of(found) == [row for row in golden() if row[0] == rule.code]
+            golden.check_rows(FOUND, rule.code, rows_of(found))
 
 
 @by_code

@@ -8,7 +8,8 @@ from __future__ import annotations
 import pytest
 
 from lrdecay_cli.openmmlab.audit import audit
-from tests.rules.zoo import configs, golden, rows_of, statistics
+from tests.golden import Golden
+from tests.rules.zoo import FOUND, configs, rows_of, statistics
 
 STEP = 60
 # Real mistakes of the zoo: milestones behind the end that the scheduler has from a base, so that the lr never drops; a
@@ -32,15 +33,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("config", chosen)
 
 
-def test_findings_are_the_golden_ones(config: str) -> None:
-    assert rows_of(audit(config, device="meta")) == [row for row in golden() if row[0] == config]
+def test_findings_are_the_golden_ones(config: str, golden: Golden) -> None:
+    golden.check_rows(FOUND, config, rows_of(audit(config, device="meta")))
 
 
 def test_every_error_of_the_zoo_was_looked_at() -> None:
-    errors = {(config, code) for config, code, severity, _ in golden() if severity == "error"}
+    errors = {(config, code) for config, code, severity, _ in FOUND.rows() if severity == "error"}
     assert errors == {(f"mmdet::{config}", code) for config, code in MISTAKES.items()}
 
 
 def test_the_zoo_is_quiet_where_it_is_right() -> None:
-    loud = {config for config, _, severity, _ in golden() if severity != "info"}
-    assert len(loud) < len(configs()) / 10, statistics(list(golden()))
+    loud = {config for config, _, severity, _ in FOUND.rows() if severity != "info"}
+    assert len(loud) < len(configs()) / 10, statistics(FOUND.rows())
