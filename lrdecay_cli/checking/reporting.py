@@ -9,6 +9,7 @@ from lrdecay_cli.domain.errors import not_one_of
 from lrdecay_cli.domain.finding import SEVERITIES, CheckResult, Finding, Severity, Skipped
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Column, Item, Note, Report, Section, Table
+from lrdecay_cli.text.counting import count
 
 FINDING_COLUMNS = (
     Column("config", "config", "name"),
@@ -91,19 +92,19 @@ def unjudged_notes(unjudged: Sequence[Skipped]) -> Iterator[Note]:
     """A note on what could not be judged, if there is any."""
     if unjudged:
         told = tuple(f"{one.config}: {one.status}: {one.problem}" for one in unjudged)
-        yield Note(f"could not be judged: {_count(len(told), 'config')}", "error", told)
+        yield Note(f"could not be judged: {count(len(told), 'config')}", "error", told)
 
 
 def _summary(result: CheckResult) -> str:
     counting = result.counting()
-    checked = _count(len(result.checked), "config")
+    checked = count(len(result.checked), "config")
     suppressed = len(result.findings) - len(counting)
     tail = f" ({suppressed} suppressed)" if suppressed else ""
     if not counting:
         return f"no findings in {checked}{tail}"
     counts = Counter(finding.severity for finding in counting)
     told = ", ".join(
-        _count(counts[severity], "info" if severity == "info" else severity, plural=severity != "info")
+        f"{counts[severity]:,} info" if severity == "info" else count(counts[severity], severity)
         for severity in reversed(SEVERITIES)
         if counts[severity]
     )
@@ -138,7 +139,3 @@ def _rows(findings: Sequence[Finding]) -> Table:
             for finding in findings
         ),
     )
-
-
-def _count(number: int, noun: str, *, plural: bool = True) -> str:
-    return f"{number:,} {noun}{'s' if plural and number != 1 else ''}"

@@ -17,6 +17,7 @@ from lrdecay_cli.decay.rules import DecayRules
 from lrdecay_cli.domain.explanation import Part, RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.text.counting import either
 
 _TOKENS = f"{BACKBONE_PREFIX}{{{','.join(convnext.TOKENS)}}} -> 0"
 _ORDER: Mapping[DecayType, tuple[str, ...]] = {
@@ -131,7 +132,7 @@ def _exemptions(tensor: Tensor) -> Iterator[RuleTrace]:
     yield RuleTrace(about, rule, "applies" if bias else "no match", condition="have a name that ends in '.bias'")
     if bias:
         return
-    whole = " or ".join(map(repr, UNDECAYED_NAMES))
+    whole = either(map(repr, UNDECAYED_NAMES))
     reason = ""
     exempt = tensor.seen in UNDECAYED_NAMES
     if not exempt and tensor.own in UNDECAYED_NAMES:

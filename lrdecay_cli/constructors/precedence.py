@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from lrdecay_cli.constructors.facts import ConstructorInputs
 from lrdecay_cli.constructors.multipliers import Fit, Multiplier, Target, has_base, multipliers_set
 from lrdecay_cli.domain.explanation import Part, RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
+from lrdecay_cli.text.spelling import nearest
 
 _OF_A_KEY = ("lr_mult", "decay_mult")
 
@@ -61,11 +61,11 @@ class OptionPrecedence:
         if key is None:
             return
         for option in key_settings(self.settings, key):
-            meant = difflib.get_close_matches(option, _OF_A_KEY, n=1)
+            meant = nearest(option, _OF_A_KEY, likeness=0.6)
             if option not in _OF_A_KEY and meant:
                 yield (
                     f"custom_keys[{key!r}] sets {option!r}, which is copied into the group and multiplies nothing:"
-                    f" did you mean {meant[0]!r}?"
+                    f" did you mean {meant!r}?"
                 )
             elif option == "lr_mult" and "lr" not in self._key_targets:
                 yield f"custom_keys[{key!r}] sets 'lr_mult', which {self.settings.constructor} does not use"

@@ -9,15 +9,16 @@ from typing import Any, Literal
 from lrdecay_cli.decay.custom_keys import CustomKey, read_custom_keys
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.decay.options import (
+    LIKENESS,
     SECTION,
     DecayOptions,
     DecayType,
-    closest,
     options_given,
     read_decay_rate,
     read_decay_type,
     read_num_layers,
 )
+from lrdecay_cli.text.spelling import nearest
 
 AUTO: Literal["auto"] = "auto"
 
@@ -93,7 +94,7 @@ def _unread(given: Mapping[str, Any], strict: bool) -> list[str]:
         if key in ELSEWHERE:
             problem, remedy = f"{key!r} is an option of mmengine's default constructor, not of this one", ELSEWHERE[key]
         else:
-            meant = closest(str(key), OPTIONS)
+            meant = nearest(str(key), OPTIONS, likeness=LIKENESS)
             problem = f"unknown option {key!r}"
             remedy = f"did you mean {meant!r}?" if meant else f"allowed: {', '.join(OPTIONS)}"
         raise DecayError(problem, where=SECTION, remedy=remedy)

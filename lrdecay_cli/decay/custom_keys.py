@@ -12,7 +12,8 @@ from typing import Any
 
 from lrdecay_cli.decay.checked import finite_number
 from lrdecay_cli.decay.errors import DecayError
-from lrdecay_cli.decay.options import SECTION, closest
+from lrdecay_cli.decay.options import LIKENESS, SECTION
+from lrdecay_cli.text.spelling import nearest
 
 MULTIPLIERS = ("lr_mult", "decay_mult")
 
@@ -64,7 +65,7 @@ def _read(key: str, settings: Any) -> CustomKey:
         raise DecayError(f"{settings!r} is not a dict", where=where, remedy="write dict(lr_mult=…, decay_mult=…)")
     for setting in settings:
         if setting not in MULTIPLIERS:
-            meant = closest(str(setting), MULTIPLIERS)
+            meant = nearest(str(setting), MULTIPLIERS, likeness=LIKENESS)
             remedy = f"did you mean {meant!r}?" if meant else f"allowed: {', '.join(MULTIPLIERS)}"
             raise DecayError(f"unknown setting {setting!r}", where=where, remedy=remedy)
     numbers = {name: finite_number(settings[name], f"{where}.{name}") for name in MULTIPLIERS if name in settings}

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from lrdecay_cli.decay.checked import finite_number
 from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.text.spelling import nearest
 
 DecayType = Literal["layer_wise", "stage_wise"]
 DECAY_TYPES: tuple[DecayType, ...] = get_args(DecayType)
 OPTIONS = ("num_layers", "decay_rate", "decay_type")
 
 SECTION = "paramwise_cfg"
+LIKENESS = 0.6
+"""From here on a name is taken for a misspelling of an option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def _required(given: Mapping[str, Any], key: str) -> Any:
         return given[key]
     if key in given:
         raise DecayError("it is None", where=f"{SECTION}.{key}", remedy="give it a number")
-    misspelt = closest(key, (other for other in given if other not in OPTIONS))
+    misspelt = nearest(key, (str(other) for other in given if other not in OPTIONS), likeness=LIKENESS)
     raise DecayError(
         f"{key} is missing", where=SECTION, remedy=f"rename {misspelt!r} to {key}" if misspelt else f"add {key}"
     )
@@ -88,12 +90,6 @@ def read_decay_type(value: object) -> DecayType:
         return "layer_wise"
     if value == "stage_wise":
         return "stage_wise"
-    meant = closest(value, DECAY_TYPES)
+    meant = nearest(value, DECAY_TYPES, likeness=LIKENESS)
     question = f"did you mean {meant!r}? " if meant else ""
     raise DecayError(f"unknown decay type {value!r}", where=where, remedy=f"{question}allowed: {allowed}")
-
-
-def closest(word: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that the word may be a misspelling of, or the other way round; None if there is none."""
-    close = difflib.get_close_matches(word.lower(), [str(candidate) for candidate in candidates], n=1)
-    return close[0] if close else None

@@ -10,6 +10,7 @@ from lrdecay_cli.doctor.known import LIBRARIES, MMCV_RANGE, OPTIONALS, PAIRS, PR
 from lrdecay_cli.doctor.survey import Survey
 from lrdecay_cli.doctor.versions import common_range, public, release, satisfies
 from lrdecay_cli.domain.diagnosis import Issue, Need
+from lrdecay_cli.text.counting import listed, verb
 
 _ORDER = ("error", "warning", "info")
 
@@ -57,9 +58,8 @@ def _absent(found: Survey) -> Iterator[Issue]:
     else:
         requirements = {"mmcv": f"mmcv-lite{_mmcv_range(found)}", "mmdet": "mmdet>=3.3.0"}
         command = commands.install(found, *(requirements.get(name, name) for name in absent))
-    listed = " and ".join(filter(None, [", ".join(absent[:-1]), absent[-1]]))
-    verb = "is" if len(absent) == 1 else "are"
-    yield Issue("error", absent[0], f"{listed} {verb} not installed", "no config can be inspected", command)
+    problem = f"{listed(absent)} {verb(len(absent), 'is', 'are')} not installed"
+    yield Issue("error", absent[0], problem, "no config can be inspected", command)
 
 
 def _mmcv_range(found: Survey) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lrdecay_cli.doctor.known import LIBRARIES
 from lrdecay_cli.domain.diagnosis import Diagnosis, Need, Package
 from lrdecay_cli.domain.report import Column, Note, Report, Table
+from lrdecay_cli.text.counting import count, listed
 
 _PACKAGES = (
     Column("package", "package", "name"),
@@ -93,11 +94,10 @@ def _notes(diagnosis: Diagnosis) -> Iterator[Note]:
 def _summary(diagnosis: Diagnosis) -> str:
     if not diagnosis.usable:
         errors = [issue for issue in diagnosis.issues if issue.severity == "error"]
-        count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
         first = next((issue.command for issue in errors if issue.command), None)
-        return f"not usable: {count}" + (f"; start with: {first}" if first else "")
+        return f"not usable: {count(len(errors), 'error')}" + (f"; start with: {first}" if first else "")
     libraries = [one for one in diagnosis.packages if one.name in LIBRARIES]
-    named = " and ".join(f"{one.name} {one.version}" for one in libraries)
+    named = listed(f"{one.name} {one.version}" for one in libraries)
     if diagnosis.trials is not None:
         return f"usable: {named} were loaded and built a model"
     return f"usable: {named} go with what is installed; by versions alone, --full loads and tries it"

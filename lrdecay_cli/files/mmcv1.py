@@ -64,14 +64,6 @@ def as_mmengine(given: Mapping[str, Any], *, length: float | None = None) -> dic
     return found
 
 
-def as_python(settings: Mapping[str, Any]) -> str:
-    """Assignments to paste into a config, on one line: ``train_cfg=dict(max_epochs=12)``.
-
-    Without blanks outside of brackets, so that it is still Python where a terminal breaks the line at one.
-    """
-    return "; ".join(f"{name}={_python(value)}" for name, value in settings.items())
-
-
 def _wrapper(given: Mapping[str, Any]) -> dict[str, Any]:
     wrapper: dict[str, Any] = {}
     hook: Mapping[str, Any] = given.get("optimizer_config", {})
@@ -146,13 +138,3 @@ def _warm_up(given: Mapping[str, Any]) -> dict[str, Any]:
         "end": given.get("warmup_iters", 0),
     }
     return {**settings, "convert_to_iter_based": True} if by_epoch else settings
-
-
-def _python(value: Any) -> str:
-    if isinstance(value, Mapping):
-        if all(isinstance(key, str) and key.isidentifier() for key in value):
-            return f"dict({', '.join(f'{key}={_python(item)}' for key, item in value.items())})"
-        return f"{{{', '.join(f'{key!r}: {_python(item)}' for key, item in value.items())}}}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_python, value))}]"
-    return repr(value)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.text.counting import listed
 
 if TYPE_CHECKING:
     # For --help and the shell's completion the names of formats are enough.
@@ -78,10 +79,8 @@ def check_format(name: str, *, where: str = "--format", command: str | None = No
     if name not in allowed:
         if name not in FORMATS:
             raise not_one_of(f"unknown format {name!r}", name, allowed, where=where)
-        *others, last = ONLY_FOR[name]
-        listed = " and ".join(filter(None, (", ".join(others), last)))
         remedy = f"{command} writes {', '.join(allowed)}"
-        raise LrdecayError(f"{name} is for {listed}", where=where, remedy=remedy)
+        raise LrdecayError(f"{name} is for {listed(ONLY_FOR[name])}", where=where, remedy=remedy)
     if name == "html" and find_spec("jinja2") is None:
         raise LrdecayError("html needs Jinja2", where=where, remedy='pip install "lrdecay-cli[html]"')
     if name == "png" and find_spec("matplotlib") is None:

@@ -19,7 +19,7 @@ from torch import nn
 from lrdecay_cli.constructors.facts import LRDECAY_LAYER_DECAY
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import StandIn
-from lrdecay_cli.files.mmcv1 import KEYS, as_mmengine, as_python
+from lrdecay_cli.files.mmcv1 import KEYS, as_mmengine
 from lrdecay_cli.openmmlab.build_context import constructing
 from lrdecay_cli.openmmlab.config_values import find_registered, plain, type_name
 from lrdecay_cli.openmmlab.failures.translate import BUILDING, GROUPING, explained
@@ -27,6 +27,7 @@ from lrdecay_cli.openmmlab.failures.unknown_types import check_registered
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import spare_compiler
 from lrdecay_cli.openmmlab.option_reads import OptionReads
 from lrdecay_cli.openmmlab.stubs.stub_on_demand import build_with_second_tries
+from lrdecay_cli.text.python_source import assignments
 
 DEFAULT_CONSTRUCTOR = "DefaultOptimWrapperConstructor"
 PLAIN_WRAPPER = "OptimWrapper"
@@ -79,7 +80,7 @@ def check_trainable(config: Config, where: str) -> None:
         mmcv_style = {key: config[key] for key in KEYS if config.get(key)}
         remedy = "give a training config"
         if mmcv_style.get("optimizer"):
-            remedy = f"'optimizer' is the mmcv 1 style; for mmengine: {as_python(as_mmengine(plain(mmcv_style)))}"
+            remedy = f"'optimizer' is the mmcv 1 style; for mmengine: {assignments(as_mmengine(plain(mmcv_style)))}"
         raise LrdecayError(
             "config has no 'optim_wrapper'", where=where, remedy=remedy, status="no-optim-wrapper", final=True
         )

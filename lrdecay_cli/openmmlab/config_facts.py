@@ -5,7 +5,6 @@ Loops are looked up and not built.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +23,7 @@ from lrdecay_cli.files.mmcv1 import is_mmcv_style
 from lrdecay_cli.openmmlab.building import training_scope
 from lrdecay_cli.openmmlab.config_file import is_helper, names_in
 from lrdecay_cli.openmmlab.config_values import find_registered, plain, type_name
+from lrdecay_cli.text.spelling import nearest
 
 NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
 # Where people put what belongs into optim_wrapper, mmcv 1 style among it, and where nothing of mmengine looks.
@@ -92,7 +92,7 @@ def _deformable_classes() -> tuple[type, ...]:
 def _misplaced(config: Config, wrapper: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key in config:
         # A config may define any name; one that is nearly the Runner's own is meant to be that.
-        if key not in RUNNER_KEYS and difflib.get_close_matches(str(key), RUNNER_KEYS, n=1, cutoff=0.9):
+        if key not in RUNNER_KEYS and nearest(str(key), RUNNER_KEYS, likeness=0.9):
             yield str(key), plain(config[key])
     for key in (*_MISPLACED, *(key for key in MMCV_KEYS if is_mmcv_style(key, config.get(key)))):
         if key in config and not is_helper(config.filename, key):

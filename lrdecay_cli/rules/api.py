@@ -6,7 +6,6 @@ from lrdecay_cli.rules.context.option_names import (
     LAYER_DECAY,
     lost,
     meant,
-    nearest,
     readers,
     same_here,
     unread,
@@ -26,7 +25,7 @@ from lrdecay_cli.rules.context.schedulers import (
 )
 from lrdecay_cli.rules.exemptions import all_vainly_exempt, decayed_faults, exemption_lists, vainly_exempt
 from lrdecay_cli.rules.registry import Example, Fault, rule
-from lrdecay_cli.rules.remedies.custom_keys import as_dict, key_option, keys_told
+from lrdecay_cli.rules.remedies.custom_keys import key_option, keys_told
 from lrdecay_cli.rules.remedies.our_constructor import (
     EXEMPTING,
     USUAL_RATE,
@@ -36,7 +35,10 @@ from lrdecay_cli.rules.remedies.our_constructor import (
     without_the_bases,
     written,
 )
-from lrdecay_cli.rules.wording import count, ids_told, integers, rate, span, verb
+from lrdecay_cli.rules.wording import ids_told, integers, rate, span
+from lrdecay_cli.text.counting import count, verb
+from lrdecay_cli.text.python_source import as_python
+from lrdecay_cli.text.spelling import nearest
 
 __all__ = [
     "EXEMPTING",
@@ -52,7 +54,7 @@ __all__ = [
     "RuleContext",
     "Scheduler",
     "all_vainly_exempt",
-    "as_dict",
+    "as_python",
     "count",
     "decayed_faults",
     "exempt_in_ours",

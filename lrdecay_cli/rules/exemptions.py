@@ -11,6 +11,7 @@ from lrdecay_cli.domain.finding import Severity
 from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.parameter_kinds import NOUNS, Kind
 from lrdecay_cli.rules.registry import Fault
+from lrdecay_cli.text.counting import count, verb
 
 STRONG = 0.01
 """From this weight decay on, AdamW and its kin are meant to regularise weights; SGD's usual 1e-4 decays all alike."""
@@ -92,9 +93,9 @@ def decayed_faults(
             continue
         values = sorted({decayed[name] for name in named})
         amount = f"{values[0]:g}" if len(values) == 1 else f"{values[0]:g} to {values[-1]:g}"
-        message = f"{counted(len(named), NOUNS[kind])} decayed at {amount}"
+        message = f"{count(len(named), NOUNS[kind])} {verb(len(named), 'is', 'are')} decayed at {amount}"
         if alike:
-            message += f", while {len(alike)} {'is' if len(alike) == 1 else 'are'} exempt"
+            message += f", while {len(alike)} {verb(len(alike), 'is', 'are')} exempt"
         elif not is_strong(context):
             message += ", while parameters of other kinds are exempt"
         yield Fault(message, remedy(context, kind, named), parameters=named, severity=severity)
@@ -121,13 +122,6 @@ def all_vainly_exempt(context: RuleContext) -> set[str]:
     return {
         name for items in exemption_lists(context).values() for item in items for name in vainly_exempt(context, item)
     }
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 bias is``, ``3 biases are``."""
-    if number == 1:
-        return f"1 {noun} is"
-    return f"{number:,} {noun}{'es' if noun.endswith('s') else 's'} are"
 
 
 def remedy(context: RuleContext, kind: Kind, names: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from lrdecay_cli.domain.report import Block, Column, Page, Report, Table
 from lrdecay_cli.domain.rule_page import RULES_SCHEMA_VERSION, ExampleText, RulePage, RulePages
 from lrdecay_cli.rules.registry import BASE, Example, Rule
+from lrdecay_cli.text.counting import count
 
 _COLUMNS = (
     Column("code", "code", vital=True),
@@ -42,12 +43,11 @@ def report_on(rules: Sequence[Rule], *, whole: bool) -> Report:
     contents = Table(
         "", _COLUMNS, tuple((page.code, page.severity, page.summary.replace("``", ""), page.name) for page in pages)
     )
-    count = f"{len(pages)} rule{'s' if len(pages) != 1 else ''}"
     return Report(
         facts=(),
         tables=(contents,) if whole else (),
         notes=(),
-        summary=count if whole else "The base of the examples: lrdecay rule --all",
+        summary=count(len(pages), "rule") if whole else "The base of the examples: lrdecay rule --all",
         document=RulePages(RULES_SCHEMA_VERSION, BASE, pages),
         rows=contents,
         pages=(*((base,) if whole else ()), *(Page(f"{p.code} {p.name}", tuple(_blocks(p))) for p in pages)),

@@ -10,7 +10,7 @@ import msgspec
 from lrdecay_cli.domain.finding import SEVERITIES, Finding
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules import Fault, Rule, RuleContext
-from lrdecay_cli.rules.wording import count
+from lrdecay_cli.text.counting import count
 from lrdecay_cli.text.name_patterns import Universe
 
 

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-
-def count(number: int, noun: str) -> str:
-    """``1 tensor``, ``1,234 tensors``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def verb(number: int, singular: str, plural: str) -> str:
-    """The form that goes with so many."""
-    return singular if number == 1 else plural
+from lrdecay_cli.text.counting import verb
 
 
 def rate(value: float) -> str:

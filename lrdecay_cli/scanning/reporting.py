@@ -9,6 +9,7 @@ from typing import Any
 from lrdecay_cli.domain.report import Column, Note, Report, Table
 from lrdecay_cli.domain.scan import OK, Scan, ScanRecord
 from lrdecay_cli.scanning.scan import Timed
+from lrdecay_cli.text.counting import count
 
 COLUMNS = (
     Column("config", "config", "name", vital=True),
@@ -87,7 +88,7 @@ def _reasons(records: Iterable[ScanRecord], verbose: bool) -> Iterator[Note]:
         details = tuple(f"{record.config}: {record.problem}" for record in having)
         if not verbose and len(details) > _SHOWN:
             details = (*details[:_SHOWN], f"… {len(details) - _SHOWN} more with -v")
-        configs = f"{len(having)} config{'' if len(having) == 1 else 's'}"
+        configs = count(len(having), "config")
         if having[0].failed:
             yield Note(f"{configs} without a map: {status}", "warning", details)
         else:
@@ -97,6 +98,6 @@ def _reasons(records: Iterable[ScanRecord], verbose: bool) -> Iterator[Note]:
 def _summary(records: Sequence[ScanRecord]) -> str:
     counts = Counter(record.status for record in records)
     told = ", ".join(
-        f"{count} {status}" for status, count in sorted(counts.items(), key=lambda item: (item[0] != OK, item[0]))
+        f"{number} {status}" for status, number in sorted(counts.items(), key=lambda item: (item[0] != OK, item[0]))
     )
-    return f"{len(records)} config{'' if len(records) == 1 else 's'}: {told}"
+    return f"{count(len(records), 'config')}: {told}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from lrdecay_cli.text.counting import either
+
 _MOST = 3
 # In a longer name the letters of almost any word stand somewhere.
 _SHORT = 16
@@ -18,8 +20,7 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
 
 def question(found: Sequence[str]) -> str:
     """``did you mean A, B or C?``; empty for nothing."""
-    listed = " or ".join(filter(None, (", ".join(found[:-1]), *found[-1:])))
-    return f"did you mean {listed}?" if found else ""
+    return f"did you mean {either(found)}?" if found else ""
 
 
 def as_key(name: str) -> str:
@@ -40,19 +41,19 @@ def meant(word: str, names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))[:_MOST]
 
 
-def nearest(word: str, names: Iterable[str], *, likeness: float) -> str | None:
-    """The one name that is like ``word``, None if there is none: first what differs in case alone.
+def nearest(word: str, names: Iterable[str], *, likeness: float = 0.75) -> str | None:
+    """The name that is most like ``word``, whatever the case of both; None if none is.
 
     Args:
-        word: what was typed: the name of a class, which shares parts with many another.
+        word: what was typed.
         names: all that there are.
-        likeness: from 0 to 1, as of :func:`difflib.get_close_matches`.
+        likeness: the least of it, from 0 to 1, as of :func:`difflib.get_close_matches`.
     """
     import difflib
 
-    names = list(names)
-    same = next((name for name in names if name.lower() == word.lower()), None)
-    return same or next(iter(difflib.get_close_matches(word, names, n=1, cutoff=likeness)), None)
+    lower = {name.lower(): name for name in reversed(list(names))}
+    found = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=likeness)
+    return lower[found[0]] if found else None
 
 
 def _kinds(typed: str, spelled: Sequence[tuple[str, str]]) -> Iterator[list[str]]:

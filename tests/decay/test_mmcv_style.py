@@ -12,7 +12,8 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from torch import nn
 
-from lrdecay_cli.files.mmcv1 import as_mmengine, as_python
+from lrdecay_cli.files.mmcv1 import as_mmengine
+from lrdecay_cli.text.python_source import assignments
 
 EPOCHS, PER_EPOCH = 12, 10
 
@@ -88,7 +89,7 @@ def test_what_is_pasted_is_built() -> None:
         "runner": {"type": "IterBasedRunner", "max_iters": 90},
     }
     config: dict[str, Any] = {}
-    exec(as_python(as_mmengine(given)), config)
+    exec(assignments(as_mmengine(given)), config)
     wrapper = build_optim_wrapper(nn.Sequential(nn.Linear(2, 2)), Config(config["optim_wrapper"])._cfg_dict)
     assert [group["lr"] for group in wrapper.param_groups if group["params"]][:2] == pytest.approx([0.002, 0.04])
     assert {group["momentum"] for group in wrapper.param_groups} == {0.9}

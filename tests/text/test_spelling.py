@@ -56,11 +56,25 @@ def test_meant(word: str, names: list[str], expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "expected"), [("Adamw", "AdamW"), ("adam", "Adam"), ("AdamWW", "AdamW"), ("Adaam", "Adam"), ("Zzz", None)]
+    ("word", "expected"),
+    [
+        ("Adamw", "AdamW"),
+        ("adam", "Adam"),
+        ("AdamWW", "AdamW"),
+        ("ADAMWW", "AdamW"),
+        ("Adaam", "Adam"),
+        ("Zzz", None),
+    ],
 )
 def test_the_nearest_class(word: str, expected: str | None) -> None:
-    """What differs in case alone comes before what shares more letters in their case."""
+    """Case does not count."""
     assert nearest(word, ["Adadelta", "Adam", "AdamW", "SGD"], likeness=0.6) == expected
+
+
+def test_likeness_is_the_least_that_counts() -> None:
+    assert nearest("decay_rte", ["decay_rate"], likeness=0.9) == "decay_rate"
+    assert nearest("decay", ["decay_rate"], likeness=0.6) == "decay_rate"
+    assert nearest("decay", ["decay_rate"]) is None
 
 
 def test_the_question() -> None:

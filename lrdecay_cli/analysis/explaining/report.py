@@ -25,6 +25,7 @@ from lrdecay_cli.domain.explanation import (
 )
 from lrdecay_cli.domain.group_map import GroupMap, Tensor
 from lrdecay_cli.domain.report import Note, Report
+from lrdecay_cli.text.counting import count
 
 
 def check_question(patterns: Sequence[str], unlike: str | None, group: str | None) -> None:
@@ -159,12 +160,12 @@ def _listed(keys: Iterable[str]) -> str:
 def _summary(explanations: Sequence[Explanation], partings: Sequence[WhyNot]) -> str:
     parts = []
     for certainty in ("recomputed", "observed", "disagrees"):
-        count = sum(len(one.parameters) for one in explanations if one.certainty == certainty)
-        if count:
-            parts.append(f"{count} {certainty}")
+        tensors = sum(len(one.parameters) for one in explanations if one.certainty == certainty)
+        if tensors:
+            parts.append(f"{tensors:,} {certainty}")
     total = sum(len(one.parameters) for one in explanations)
-    told = [f"{total} tensor{'' if total == 1 else 's'} explained: {', '.join(parts)}"] if explanations else []
+    told = [f"{count(total, 'tensor')} explained: {', '.join(parts)}"] if explanations else []
     if partings:
-        count = sum(len(one.parameters) for one in partings)
-        told.append(f"{count} tensor{'' if count == 1 else 's'} not in {partings[0].not_in}")
+        tensors = sum(len(one.parameters) for one in partings)
+        told.append(f"{count(tensors, 'tensor')} not in {partings[0].not_in}")
     return "; ".join(told)

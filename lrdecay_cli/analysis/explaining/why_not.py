@@ -14,6 +14,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import Divergence, Explanation, Part, RuleTrace, WhyNot
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.text.counting import either
 from lrdecay_cli.text.spelling import did_you_mean
 
 _NUMBERS: tuple[Part, ...] = ("layer_id", "lr_scale", "lr", "weight_decay")
@@ -129,8 +130,7 @@ def _other_number(part: Part, here: Explanation, members: Sequence[Explanation])
     for name, value in ours.inputs.items():
         others = sorted({inputs[name] for inputs in alike})
         if others and value not in others:
-            listed = " or ".join(filter(None, (", ".join(map(repr, others[:-1])), repr(others[-1]))))
-            return f"{name} would have to be {listed}, not {value!r}"
+            return f"{name} would have to be {either(map(repr, others))}, not {value!r}"
     return None
 
 

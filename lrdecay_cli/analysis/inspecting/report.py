@@ -12,6 +12,7 @@ from lrdecay_cli.analysis.verification import disagreements
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.group_map import GroupMap, Tensor
 from lrdecay_cli.domain.report import Column, Note, Report, Table
+from lrdecay_cli.text.counting import count
 from lrdecay_cli.text.name_patterns import fold_names
 from lrdecay_cli.text.ordering import natural
 from lrdecay_cli.text.spelling import as_key
@@ -130,9 +131,9 @@ def _notes(group_map: GroupMap, chosen: Sequence[Tensor], verbose: bool) -> Iter
 
     def note(text: str, members: Sequence[Tensor], level: Any = "info") -> Note:
         names = [tensor.name for tensor in members]
-        folded = (f"{pattern}  ({_count(len(matched), 'tensor')})" for pattern, matched in fold_names(names, universe))
+        folded = (f"{pattern}  ({count(len(matched), 'tensor')})" for pattern, matched in fold_names(names, universe))
         numel = sum(tensor.numel for tensor in members)
-        return Note(f"{text}: {_count(len(members), 'tensor')}, {numel:,} parameters", level, tuple(folded))
+        return Note(f"{text}: {count(len(members), 'tensor')}, {numel:,} parameters", level, tuple(folded))
 
     frozen = [tensor for tensor in chosen if tensor.state == "frozen"]
     held = [tensor for tensor in chosen if tensor.state == "frozen_in_group"]
@@ -149,9 +150,7 @@ def _notes(group_map: GroupMap, chosen: Sequence[Tensor], verbose: bool) -> Iter
     if group_map.duplicates:
         shared = tuple(f"{duplicate.name} is {duplicate.of}" for duplicate in group_map.duplicates)
         details = shared if verbose or len(shared) <= 8 else (*shared[:8], f"… {len(shared) - 8} more with -v")
-        yield Note(
-            f"duplicates: {_count(len(shared), 'further name')} of shared tensors, counted once", "info", details
-        )
+        yield Note(f"duplicates: {count(len(shared), 'further name')} of shared tensors, counted once", "info", details)
     differing = tuple(disagreements(group_map))
     if differing:
         yield Note("our rules and the real groups disagree; the table shows the real ones", "warning", differing)
@@ -165,15 +164,11 @@ def _summary(group_map: GroupMap, chosen: Sequence[Tensor] | None) -> str:
     totals = group_map.model.totals
     held = sum(tensor.state == "frozen_in_group" for tensor in group_map.tensors())
     parts = [
-        f"{_count(len(group_map.groups), 'group')} with {totals.grouped_tensors} of {_count(totals.tensors, 'tensor')}",
+        f"{count(len(group_map.groups), 'group')} with {totals.grouped_tensors} of {count(totals.tensors, 'tensor')}",
         f"{totals.grouped_parameters:,} of {totals.parameters:,} parameters",
         f"{totals.frozen_tensors + held} frozen{f' ({held} of them in groups)' if held else ''}",
         f"{totals.missing_tensors} missing",
-        f"{_count(totals.duplicate_names, 'duplicate')}",
+        f"{count(totals.duplicate_names, 'duplicate')}",
     ]
-    shown = f" (shown: {_count(len(chosen), 'tensor')})" if chosen is not None else ""
+    shown = f" (shown: {count(len(chosen), 'tensor')})" if chosen is not None else ""
     return "; ".join(parts) + shown
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

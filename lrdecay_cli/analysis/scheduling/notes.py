@@ -9,6 +9,7 @@ from lrdecay_cli.analysis.scheduling.crossings import TOLERANCE
 from lrdecay_cli.analysis.scheduling.facts import lifted_by_floor, milestones_not_reached
 from lrdecay_cli.domain.report import Note
 from lrdecay_cli.domain.schedule import Curve, LogEntry, Meeting, RunLength, RunScheduler, Schedule, TrainingPlan
+from lrdecay_cli.text.counting import listed
 
 _MEETINGS, _NAMED = 5, 4
 
@@ -179,8 +180,7 @@ def _batch(plan: TrainingPlan, gpus: int | None) -> Iterator[Note]:
 
 def _named(labels: Sequence[str]) -> str:
     more = len(labels) - _NAMED
-    shown = [*labels[:_NAMED], f"{more} more"] if more > 1 else list(labels)
-    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+    return listed([*labels[:_NAMED], f"{more} more"] if more > 1 else labels)
 
 
 def log_label(entry: LogEntry) -> str:

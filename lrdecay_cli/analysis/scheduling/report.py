@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lrdecay_cli.analysis.scheduling.notes import fastest, log_label, name_of, notes
 from lrdecay_cli.domain.report import Chart, Column, Line, Report, Table
 from lrdecay_cli.domain.schedule import Moments, RunScheduler, Schedule, TrainingPlan
+from lrdecay_cli.text.counting import count
 
 # Learning rates that are further apart than this are drawn on a logarithmic scale.
 _FAR_APART = 30
@@ -198,8 +199,7 @@ def _summary(schedule: Schedule) -> str:
     groups = sum(len(curve.groups) for curve in schedule.curves)
     peaks = [curve.moments["lr"].peak for curve in schedule.curves]
     ends = [curve.moments["lr"].end for curve in schedule.curves]
-    curves = len(schedule.curves)
-    alike = f"{groups:,} group{'s' * (groups != 1)} in {curves} curve{'s' * (curves != 1)}"
+    alike = f"{count(groups, 'group')} in {count(len(schedule.curves), 'curve')}"
     return f"{_run(schedule)}; {alike}; peak {_span(peaks)}, end {_span(ends)}"
 
 

@@ -19,6 +19,7 @@ import torch
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.openmmlab.config_values import number, plain
+from lrdecay_cli.text.counting import count
 
 Shape = tuple[int, ...]
 
@@ -188,10 +189,10 @@ def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: Gro
     if not len(saved) == len(config.groups) == len(counterparts):
         named = sorted({group.optimizer.rstrip(".") for group in saved} - {""})
         of = f" of the optimizers {', '.join(map(repr, named))}" if named else ""
-        return f"{_count(len(saved), 'group')}{of} in the checkpoint, {len(config.groups)} in the config"
+        return f"{count(len(saved), 'group')}{of} in the checkpoint, {len(config.groups)} in the config"
     for index, (group, members) in enumerate(zip(saved, counterparts, strict=True)):
         if len(group.shapes) != len(members.parameters):
-            tensors = _count(len(group.shapes), "tensor")
+            tensors = count(len(group.shapes), "tensor")
             return f"group {index} has {tensors} in the checkpoint, {len(members.parameters)} in the config"
         for position, parameter in enumerate(members.parameters):
             recorded = group.names[position] if group.names else parameter.name
@@ -206,10 +207,6 @@ def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: Gro
             if shapes and parameter.name not in shapes:
                 return f"the checkpoint's model has no {parameter.name!r}"
     return None
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _product(shape: Shape) -> str:

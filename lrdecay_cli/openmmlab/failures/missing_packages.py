@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.metadata
 import importlib.util
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from lrdecay_cli.files.config_path import ZOOS, config_path
 from lrdecay_cli.text.printing import said_by
+from lrdecay_cli.text.spelling import nearest
 
 # Bounds within which mmdet 3.3, mmpretrain 1.2 and mmengine 0.10 work: newer releases dropped what they import.
 _KNOWN_VERSIONS = {
@@ -199,8 +199,8 @@ def submodule_remedy(missing: str) -> str:
         return ""
     places = list(spec.submodule_search_locations)
     names = [module.name for module in pkgutil.iter_modules(places)]
-    nearest = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {package}.{nearest[0]}?" if nearest else f"{package} is {next(iter(places), 'here')}"
+    like = nearest(name, names, likeness=0.6)
+    return f"did you mean {package}.{like}?" if like else f"{package} is {next(iter(places), 'here')}"
 
 
 def _folders(config: str) -> Iterator[Path]:

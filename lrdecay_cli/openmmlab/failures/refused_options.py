@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from lrdecay_cli.decay.constructor_options import ELSEWHERE, OPTIONS
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.config_values import find_registered, type_name
 from lrdecay_cli.openmmlab.failures.unknown_types import key_of_type
-from lrdecay_cli.text.spelling import meant
+from lrdecay_cli.text.spelling import meant, nearest
 
 _PARAMWISE = "optim_wrapper.paramwise_cfg"
 _LACKING = re.compile(r"KeyError: '?(?P<name>\w+)'?$")
@@ -40,11 +39,11 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
             final=True,
         )
     lacking = _LACKING.search(error.problem)
-    if lacking and (like := difflib.get_close_matches(lacking["name"], list(map(str, given)), n=1, cutoff=0.75)):
+    if lacking and (like := nearest(lacking["name"], map(str, given))):
         return LrdecayError(
             f"the constructor needs {_PARAMWISE}.{lacking['name']}",
             where=where,
-            remedy=f"did you mean that by {like[0]}?",
+            remedy=f"did you mean that by {like}?",
         )
     return None
 

@@ -5,7 +5,6 @@ What a constructor really read is observed while it runs; the lists here only se
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from lrdecay_cli.constructors.facts import (
 from lrdecay_cli.constructors.multipliers import MULTIPLIERS, Multiplier
 from lrdecay_cli.decay.checked import number_or_none
 from lrdecay_cli.rules.context.rule_context import RuleContext
+from lrdecay_cli.text.spelling import nearest
 
 LAYER_DECAY = ("decay_rate", "num_layers", "decay_type")
 """What MMDetection's decay constructor goes by: one thing, in three options."""
@@ -101,11 +101,6 @@ def value_of(options: Mapping[str, Any], path: str) -> Any:
         if isinstance(value, Mapping) and path.startswith(f"{key}.")
     )
     return next((value for value in inner if value is not None), None)
-
-
-def nearest(word: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that ``word`` is a mis-spelling of."""
-    return next(iter(difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.75)), None)
 
 
 def same_here(context: RuleContext, option: str) -> str | None:

@@ -13,7 +13,7 @@ from lrdecay_cli.rules.api import (
     Example,
     Fault,
     RuleContext,
-    as_dict,
+    as_python,
     count,
     exempt_in_ours,
     key_option,
@@ -128,10 +128,10 @@ def _dropped(context: RuleContext, loser: KeyMatches, winner: KeyMatches) -> dic
 def _remedy(context: RuleContext, key: str, winner: str, names: list[str], dropped: Mapping[str, Any]) -> str:
     settings = {**_meant_settings(context, winner), **dropped}
     if {*names} == {*context.custom_keys[winner].wins}:
-        return f"write {winner!r}: {as_dict(settings)}"
+        return f"write {winner!r}: {as_python(settings)}"
     joined = f"{winner.rstrip('.')}.{key.lstrip('.')}"
     if all(joined in name for name in names):
-        remedy = f"add {joined!r}: {as_dict(settings)}"
+        remedy = f"add {joined!r}: {as_python(settings)}"
     else:
         remedy = keys_told(
             names, context.trained, winner, settings, else_do=_for_many(context, winner, names, settings, dropped)
@@ -147,7 +147,7 @@ def _for_many(
 ) -> str:
     if dict(dropped) == {"decay_mult": 0} and exempt_in_ours(context, names):
         return EXEMPTING
-    return f"write {winner!r}: {as_dict(settings)}, for all that it reaches"
+    return f"write {winner!r}: {as_python(settings)}, for all that it reaches"
 
 
 def _meant_settings(context: RuleContext, key: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY
 from lrdecay_cli.domain.training import RUNNER_KEYS, Training
-from lrdecay_cli.files.mmcv1 import OPTIMIZER_KEYS, as_mmengine, as_python, is_mmcv_style
+from lrdecay_cli.files.mmcv1 import OPTIMIZER_KEYS, as_mmengine, is_mmcv_style
 from lrdecay_cli.rules.api import (
     LAYER_DECAY,
     OURS,
@@ -29,6 +29,7 @@ from lrdecay_cli.rules.api import (
     value_of,
     written,
 )
+from lrdecay_cli.text.python_source import assignments
 
 
 @rule(
@@ -255,7 +256,7 @@ def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator
         remedy = f"{MMDET_LAYER_DECAY} does not serve this backbone; in its place, with {OURS}: {written_so}"
     else:
         settings = _over_base(training, place, told)
-        remedy = f"{'in its place' if len(old) == 1 else 'in place of it'}: {as_python({place: settings})}"
+        remedy = f"{'in its place' if len(old) == 1 else 'in place of it'}: {assignments({place: settings})}"
     says = "; optim_wrapper.optimizer is, and says otherwise" if key == "optimizer" else ""
     yield Fault(f"{key} is read by nothing{says}", remedy, option=key)
 

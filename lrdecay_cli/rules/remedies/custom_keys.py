@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lrdecay_cli.rules.context.rule_context import PARAMWISE
+from lrdecay_cli.text.counting import listed
+from lrdecay_cli.text.python_source import as_python
 
 _LISTED = 12
 """So many keys are read; of more, a few are shown."""
@@ -26,11 +28,6 @@ def longer_key(parameter: str, key: str) -> str:
     return path if len(path) > len(key) else parameter
 
 
-def as_dict(settings: Mapping[str, Any]) -> str:
-    """``dict(lr_mult=0.1, decay_mult=0.0)``."""
-    return f"dict({', '.join(f'{name}={value!r}' for name, value in settings.items())})"
-
-
 def keys_told(
     names: Sequence[str], model: Iterable[str], key: str, settings: Mapping[str, Any], *, else_do: str = ""
 ) -> str:
@@ -46,14 +43,16 @@ def keys_told(
     beside = f"; or {else_do}" if else_do else ""
     keys = covering_keys(names, model, key)
     if not keys:
-        return f"keys longer than {key!r} for them, such as {longer_key(names[0], key)!r}: {as_dict(settings)}{beside}"
+        return (
+            f"keys longer than {key!r} for them, such as {longer_key(names[0], key)!r}: {as_python(settings)}{beside}"
+        )
     if len(keys) == 1:
-        return f"add {keys[0]!r}: {as_dict(settings)}"
+        return f"add {keys[0]!r}: {as_python(settings)}"
     if len(keys) > _LISTED:
         several = ", ".join(map(repr, keys[:3]))
         number = f"{len(keys)}" if len(keys) < _MOST else f"{_MOST} or more"
-        return f"add {number} keys longer than {key!r} ({several}, …), each with {as_dict(settings)}{beside}"
-    return f"add {', '.join(map(repr, keys[:-1]))} and {keys[-1]!r}, each with {as_dict(settings)}"
+        return f"add {number} keys longer than {key!r} ({several}, …), each with {as_python(settings)}{beside}"
+    return f"add {listed(map(repr, keys))}, each with {as_python(settings)}"
 
 
 def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[str]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from lrdecay_cli.constructors.facts import LRDECAY_LAYER_DECAY
 from lrdecay_cli.decay import BACKBONE_PREFIX, MMDET_FAMILIES, find_family
-from lrdecay_cli.files.mmcv1 import as_python
 from lrdecay_cli.rules.context.rule_context import OURS, RuleContext
+from lrdecay_cli.text.python_source import assignments
 
 IMPORTS = {"imports": ["lrdecay_cli.training"]}
 """What registers it."""
@@ -63,4 +63,4 @@ def written(context: RuleContext, given: Mapping[str, Any], *, beside: Mapping[s
     further = "; keep what custom_imports has besides" if "custom_imports" in (training.from_bases or ()) else ""
     # Of a backbone that it does not know, the names of its layers have to be told.
     layers = "" if context.family else "; layers=[...] if it asks for them: lrdecay suggest"
-    return as_python({"custom_imports": IMPORTS, "optim_wrapper": wrapper}) + further + layers
+    return assignments({"custom_imports": IMPORTS, "optim_wrapper": wrapper}) + further + layers

@@ -11,7 +11,7 @@ from lrdecay_cli.rules.api import (
     Example,
     Fault,
     RuleContext,
-    as_dict,
+    as_python,
     count,
     ids_told,
     in_its_place,
@@ -150,7 +150,7 @@ def no_decay(context: RuleContext) -> Iterator[Fault]:
 def _without_options(context: RuleContext) -> Fault:
     fitting = context.fitting_num_layers
     remedy = (
-        f"{PARAMWISE}={as_dict({**without_the_bases(context), 'decay_rate': USUAL_RATE, 'num_layers': fitting})}"
+        f"{PARAMWISE}={as_python({**without_the_bases(context), 'decay_rate': USUAL_RATE, 'num_layers': fitting})}"
         if mmdet_serves(context) and fitting
         else f"to decay the layers use {in_its_place(context)}"
     )

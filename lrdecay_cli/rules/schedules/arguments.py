@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 
 from lrdecay_cli.rules.api import Example, Fault, RuleContext, Scheduler, nearest, rule, scheduler_types
@@ -119,10 +118,9 @@ def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
 
 def _almost(kind: str) -> str | None:
     """The class that is meant but for a letter or two; any other name may be of a class of the project's own."""
-    near = difflib.get_close_matches(kind, CLASSES, n=1, cutoff=0.9)
-    same = [known for known in CLASSES if known.lower() == kind.lower()]
+    known = nearest(kind, CLASSES, likeness=0.9)
     # MyMultiStepLR is none.
-    return next((known for known in (*same, *near) if not kind.endswith(known)), None)
+    return known if known and not kind.endswith(known) else None
 
 
 def _unknown(scheduler: Scheduler) -> Iterator[Fault]:
