@@ -5,10 +5,10 @@ import signal
 
 import pytest
 
-from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
+from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
 from tests.golden import Golden
 
-install_stand_ins()
+install_stubs()
 # Whoever starts the tests in the background may have them ignore Ctrl-C, and every process they start inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Every command of a test does the real work; the tests of the cache switch it on for themselves.

@@ -38,9 +38,9 @@ from lrdecay_cli.openmmlab.config_values import number, plain, stack_versions, t
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor
 from lrdecay_cli.openmmlab.devices import check_device
 from lrdecay_cli.openmmlab.explaining import clearer_failure, explain_groups, layer_depth_of, seen_model
-from lrdecay_cli.openmmlab.failures.translate import READING, explained, upstream_faults_told
-from lrdecay_cli.openmmlab.reading import read_groups
-from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
+from lrdecay_cli.openmmlab.failures.translate import READING, explained, naming_upstream_faults
+from lrdecay_cli.openmmlab.reading import common, read_groups
+from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
 
 
 def audit(
@@ -68,8 +68,8 @@ def audit(
     """
     check_device(device)
     overrides = parse_overrides(cfg_options)
-    with quiet_stack(verbose), upstream_faults_told(config, cfg_options, device):
-        stand_ins = install_stand_ins()
+    with quiet_stack(verbose), naming_upstream_faults(config, cfg_options, device):
+        stubs = install_stubs()
         loaded = load_config(config, overrides)
         if change:
             change(loaded)
@@ -86,9 +86,7 @@ def audit(
         # A config's values, and what its own classes give back, may be of any kind.
         with explained(READING, config):
             source = ConfigSource(config, resolved_sha256(loaded), plain(overrides))
-            return group_map_of(
-                loaded, source, model, built, device, (*stand_ins, *built_model.stand_ins, *built.stand_ins)
-            )
+            return group_map_of(loaded, source, model, built, device, (*stubs, *built_model.stubs, *built.stubs))
 
 
 def group_map_of(
@@ -97,7 +95,7 @@ def group_map_of(
     model: nn.Module,
     built: BuiltOptimizer,
     device: str,
-    stand_ins: tuple[StandIn, ...],
+    stubs: tuple[StandIn, ...],
 ) -> GroupMap:
     """The map of what was built from ``config``: by :func:`audit`, or by mmengine's Runner for a training."""
     wrapper = config.optim_wrapper
@@ -126,14 +124,14 @@ def group_map_of(
                 if key not in ("type", "lr", "weight_decay")
             },
         ),
-        base_lr=_common(base_lrs),
-        base_weight_decay=_common(base_weight_decays),
+        base_lr=common(base_lrs.values()),
+        base_weight_decay=common(base_weight_decays.values()),
         model=Model(type(model).__name__, _backbone_name(model, wrapper, built.constructor), read.totals),
         groups=read.groups,
         frozen=read.frozen,
         missing=read.missing,
         duplicates=read.duplicates,
-        stand_ins=stand_ins,
+        stand_ins=stubs,
         modules=modules_of(model),
         training=training_of(config, built.reads, built.asked),
         checkpoint=None,
@@ -149,12 +147,6 @@ def _base(built: BuiltOptimizer, optimizer_config: Mapping[str, Any], option: st
         name: number(optimizer_config.get(option, optimizer.defaults.get(option)))
         for name, optimizer in built.optimizers.items()
     }
-
-
-def _common(by_optimizer: Mapping[str, float | None]) -> float | None:
-    """The value if all optimizers have the same, else None."""
-    values = set(by_optimizer.values())
-    return values.pop() if len(values) == 1 else None
 
 
 def _backbone_name(model: nn.Module, wrapper: Mapping[str, Any], constructor: type) -> str | None:

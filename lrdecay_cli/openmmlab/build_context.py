@@ -37,19 +37,19 @@ def constructing(device: str, config_file: str | None = None, *, initialised: bo
     Yields:
         What was put in the place of weights and vocabularies, as it comes up.
     """
-    stand_ins: list[StandIn] = []
+    stubs: list[StandIn] = []
     with ExitStack() as stack:
         if not initialised:
             stack.enter_context(_no_initialisation())
-        stack.enter_context(no_weights(stand_ins.append))
-        stack.enter_context(language_models_from_facts(stand_ins.append))
+        stack.enter_context(no_weights(stubs.append))
+        stack.enter_context(language_models_from_facts(stubs.append))
         stack.enter_context(paths_from_repository_root(config_file))
-        stack.enter_context(no_remote_files(stand_ins.append))
+        stack.enter_context(no_remote_files(stubs.append))
         stack.enter_context(_no_network())
         if device == "meta":
             load_meta_kernels()
             stack.enter_context(_parameters_on_meta())
-        yield stand_ins
+        yield stubs
 
 
 @contextmanager

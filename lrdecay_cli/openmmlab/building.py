@@ -26,7 +26,7 @@ from lrdecay_cli.openmmlab.failures.translate import BUILDING, GROUPING, explain
 from lrdecay_cli.openmmlab.failures.unknown_types import check_registered
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import spare_compiler
 from lrdecay_cli.openmmlab.option_reads import OptionReads
-from lrdecay_cli.openmmlab.stubs.stub_on_demand import build_with_second_tries
+from lrdecay_cli.openmmlab.stubs.stub_on_demand import build_with_stubs
 from lrdecay_cli.text.python_source import assignments
 
 DEFAULT_CONSTRUCTOR = "DefaultOptimWrapperConstructor"
@@ -40,7 +40,7 @@ class BuiltModel:
     """A model, and what it was built with in place of the real thing."""
 
     model: nn.Module
-    stand_ins: tuple[StandIn, ...]
+    stubs: tuple[StandIn, ...]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class BuiltOptimizer:
 
     optimizers: Mapping[str, torch.optim.Optimizer]
     constructor: type
-    stand_ins: tuple[StandIn, ...]
+    stubs: tuple[StandIn, ...]
     reads: tuple[str, ...] | None
     """Paths within ``paramwise_cfg`` that the constructor read; None if nobody watched."""
     asked: tuple[str, ...] | None = None
@@ -101,7 +101,7 @@ def check_trainable(config: Config, where: str) -> None:
 
 def build_model(config: Config, where: str, device: str, *, initialised: bool = False) -> BuiltModel:
     """Build ``config.model`` on ``device``. Raises LrdecayError if it does not build."""
-    stand_ins: list[StandIn] = []
+    stubs: list[StandIn] = []
 
     def build() -> nn.Module:
         model_config = copy.deepcopy(config.model)
@@ -110,15 +110,15 @@ def build_model(config: Config, where: str, device: str, *, initialised: bool = 
             model_config.setdefault("data_preprocessor", config.data_preprocessor)
         with constructing(device, config.filename, initialised=initialised) as used:
             model = model_config if isinstance(model_config, nn.Module) else MODELS.build(model_config)
-        stand_ins.extend(used)
+        stubs.extend(used)
         return model
 
     with explained(BUILDING, where, config):
-        model = build_with_second_tries(build, stand_ins.append)
+        model = build_with_stubs(build, stubs.append)
         if not isinstance(model, nn.Module):
             raise TypeError(f"{type_name(type(model))} is not a torch.nn.Module")
         model = model if device in ("cpu", "meta") else model.to(device)
-        return BuiltModel(model, tuple(sorted({*stand_ins}, key=lambda stand_in: stand_in.name)))
+        return BuiltModel(model, tuple(sorted({*stubs}, key=lambda stub: stub.name)))
 
 
 def check_shapes(model: nn.Module, where: str) -> None:
@@ -138,7 +138,7 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
         # mmengine's constructor only says that None is not callable.
         check_registered(OPTIMIZERS, config.optim_wrapper.get("optimizer") or {}, where, config)
         _check_imported(config, where)
-        plain_config, stand_ins = _with_plain_wrappers(copy.deepcopy(config.optim_wrapper))
+        plain_config, stubs = _with_plain_wrappers(copy.deepcopy(config.optim_wrapper))
         reads = OptionReads()
         if plain_config.get("paramwise_cfg"):
             plain_config["paramwise_cfg"] = reads.watched(plain_config["paramwise_cfg"])
@@ -146,7 +146,7 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
         with reads.unseen_validation():
             wrapper = build_optim_wrapper(model, plain_config)
         optimizers, constructor = optimizers_of(wrapper), constructor_of(config.optim_wrapper)
-        return BuiltOptimizer(optimizers, constructor, stand_ins, reads.paths, reads.asked)
+        return BuiltOptimizer(optimizers, constructor, stubs, reads.paths, reads.asked)
 
 
 def _check_imported(config: Config, where: str) -> None:

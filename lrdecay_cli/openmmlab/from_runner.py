@@ -41,7 +41,7 @@ class LiveGroupsHook(Hook):  # type: ignore[misc]
 def live_map(runner: Any) -> GroupMap:
     """The map of the optimizer of an mmengine Runner, as its groups started: schedules undone, as ``inspect`` has it.
 
-    It differs from the map of ``inspect`` in where it was made (device, stand-ins) and in what a training script adds
+    It differs from the map of ``inspect`` in where it was made (device, stubs) and in what a training script adds
     to the config; and in the groups wherever a checkpoint was resumed, ``auto_scale_lr`` is on, or somebody changed
     them. Options that the constructor read are found by running it once more.
     """

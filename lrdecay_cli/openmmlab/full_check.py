@@ -26,25 +26,25 @@ ZOO_MODELS = {
 
 def main(modules: Sequence[str]) -> None:
     """Import the modules in order, list the devices and build a model of each zoo among them; tell it on stdout."""
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as told:
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         # What packages print when they are loaded is not ours to tell.
         os.dup2(2, 1)
         warnings.simplefilter("ignore")
         for module in modules:
             if module == "mmdet":
-                _try(told, "mmcv.ops", partial(_load, "mmcv.ops"))
-            _try(told, module, partial(_load, module))
-        _tell(told, stand_ins=_stand_ins())
+                _try(out, "mmcv.ops", partial(_load, "mmcv.ops"))
+            _try(out, module, partial(_load, module))
+        _tell(out, stand_ins=_stubs())
         if "torch" in sys.modules:
-            _tell(told, devices=_devices())
+            _tell(out, devices=_devices())
         for module in modules:
             if module in ZOO_MODELS and module in sys.modules:
-                _try(told, ZOO_MODELS[module], partial(_build, ZOO_MODELS[module]))
+                _try(out, ZOO_MODELS[module], partial(_build, ZOO_MODELS[module]))
 
 
 def _load(module: str) -> str:
     if module != "torch":
-        _stand_ins()
+        _stubs()
     importlib.import_module(module)
     # Their own __init__ imports next to nothing.
     if module in ZOO_MODELS:
@@ -52,12 +52,12 @@ def _load(module: str) -> str:
     return "loads"
 
 
-def _stand_ins() -> list[tuple[str, str]]:
+def _stubs() -> list[tuple[str, str]]:
     if "torch" not in sys.modules:
         return []
-    from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
+    from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
 
-    return [(stand_in.name, stand_in.reason) for stand_in in install_stand_ins()]
+    return [(stub.name, stub.reason) for stub in install_stubs()]
 
 
 def _build(config: str) -> str:
@@ -81,8 +81,8 @@ def _devices() -> list[tuple[str, str]]:
     ]
 
 
-def _try(told: IO[str], subject: str, step: Callable[[], str]) -> None:
-    _tell(told, trying=subject)
+def _try(out: IO[str], subject: str, step: Callable[[], str]) -> None:
+    _tell(out, trying=subject)
     try:
         outcome, ok = step(), True
     except LrdecayError as error:
@@ -90,9 +90,9 @@ def _try(told: IO[str], subject: str, step: Callable[[], str]) -> None:
     # SystemExit too: what a package does while it is imported ends with its line here.
     except BaseException as error:
         outcome, ok = " ".join(f"{type(error).__name__}: {error}".split()), False
-    _tell(told, subject=subject, ok=ok, outcome=outcome)
+    _tell(out, subject=subject, ok=ok, outcome=outcome)
 
 
-def _tell(told: IO[str], **record: object) -> None:
-    told.write(json.dumps(record) + "\n")
-    told.flush()
+def _tell(out: IO[str], **record: object) -> None:
+    out.write(json.dumps(record) + "\n")
+    out.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, Parameter,
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.openmmlab.config_values import number, plain
 
-# What the group map says elsewhere: in the group's own fields or by its parameters.
-_TOLD_ELSEWHERE = {"params", "param_names", "param_name", "group_name", "lr", "weight_decay", "lr_scale", "layer_id"}
+# What the group map has elsewhere: in the group's own fields or by its parameters.
+_OWN_FIELDS = {"params", "param_names", "param_name", "group_name", "lr", "weight_decay", "lr_scale", "layer_id"}
 _INITIAL = "initial_"
 
 
@@ -140,7 +140,7 @@ def read_group(
         lr_scale=number(recorded) if recorded is not None else ratio(lr if first_lr is None else first_lr, base_lr),
         lr=lr,
         weight_decay=number(options.get("weight_decay")),
-        options={key: plain(value) for key, value in options.items() if key not in _TOLD_ELSEWHERE},
+        options={key: plain(value) for key, value in options.items() if key not in _OWN_FIELDS},
         parameters=parameters,
     )
 
@@ -161,6 +161,12 @@ def ratio(lr: float | None, base_lr: float | None) -> float | None:
     exact = lr / base_lr
     candidates = (float(f"{exact:.{digits}g}") for digits in range(1, 17))
     return next((candidate for candidate in candidates if candidate * base_lr == lr), exact)
+
+
+def common(values: Iterable[float | None]) -> float | None:
+    """The value if all are the same, else None."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None
 
 
 def _parameter(name: str, tensor: nn.Parameter) -> Parameter:

@@ -5,9 +5,9 @@ The only help is that compiled operators that are not installed are stood in for
 
 import sys
 
-from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
+from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
 
-install_stand_ins()
+install_stubs()
 
 from mmengine.config import Config  # noqa: E402
 from mmengine.optim import build_optim_wrapper  # noqa: E402

@@ -51,9 +51,9 @@ def test_this_environment_is_usable() -> None:
 
 
 def test_versions_tell_the_stand_ins_that_are_really_put_in_place() -> None:
-    from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
+    from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
 
-    assert diagnose().stand_ins == install_stand_ins()
+    assert diagnose().stand_ins == install_stubs()
 
 
 def test_nothing_is_loaded() -> None:

@@ -10,20 +10,20 @@ import msgspec
 import pytest
 
 from lrdecay_cli.openmmlab.stubs import kernels as stand_ins
-from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
+from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
 from tests.commands.running import SAMPLES
 
 SCRIPT = """
 import sys
 sys.path.insert(0, {root!r})
 sys.path.insert(0, {fake!r})
-from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
-print([stand_in.name for stand_in in install_stand_ins()])
+from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
+print([stand_in.name for stand_in in install_stubs()])
 """
 
 
 def test_operators_that_are_missing_refuse_to_run() -> None:
-    names = [stand_in.name for stand_in in install_stand_ins()]
+    names = [stand_in.name for stand_in in install_stubs()]
     # This machine has mmcv-lite and a CPU build of torch.
     assert names == ["mmcv._ext", "torchvision._C"]
     import torch
@@ -41,24 +41,24 @@ def test_operators_that_are_missing_refuse_to_run() -> None:
 
 def test_installing_again_changes_nothing() -> None:
     extension = sys.modules["mmcv._ext"]
-    assert install_stand_ins() == install_stand_ins()
+    assert install_stubs() == install_stubs()
     assert sys.modules["mmcv._ext"] is extension
 
 
 def test_what_is_imported_already_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in would come too late: others hold the module that was there."""
-    install_stand_ins()
+    install_stubs()
     import torchvision  # noqa: F401
 
     extension = sys.modules["mmcv._ext"]
     monkeypatch.setattr(stand_ins, "_installed", [])
-    assert install_stand_ins() == ()
+    assert install_stubs() == ()
     assert sys.modules["mmcv._ext"] is extension
 
 
 def test_operators_of_torchvision_that_load_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any library that loads is one for torch; which of its operators there are, torchvision finds out."""
-    install_stand_ins()
+    install_stubs()
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").touch()
     (tmp_path / "torchvision" / "_C.so").symlink_to(str(msgspec._core.__file__))
@@ -66,7 +66,7 @@ def test_operators_of_torchvision_that_load_are_used(tmp_path: Path, monkeypatch
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)
     monkeypatch.setattr(stand_ins, "_installed", [])
     monkeypatch.setattr(stand_ins, "_define_torchvision_schemas", lambda: pytest.fail("they are stood in for"))
-    assert install_stand_ins() == ()
+    assert install_stubs() == ()
 
 
 def test_real_operators_are_left_alone(tmp_path: Path) -> None:

@@ -218,18 +218,18 @@ def test_a_fault_of_the_package_is_told_from_one_of_the_user(tmp_path: Path) -> 
 
 def test_a_zoo_that_nobody_installed_is_the_users_own(tmp_path: Path) -> None:
     """A copy of a package's folder, of which no version is known that it could be broken as."""
-    from lrdecay_cli.openmmlab.failures.translate import upstream_faults_told
+    from lrdecay_cli.openmmlab.failures.translate import naming_upstream_faults
 
     config = tmp_path / "site-packages" / "copied_zoo" / ".mim" / "configs" / "a.py"
     config.parent.mkdir(parents=True)
     config.touch()
-    with pytest.raises(LrdecayError) as raised, upstream_faults_told(str(config), (), "cpu"):
+    with pytest.raises(LrdecayError) as raised, naming_upstream_faults(str(config), (), "cpu"):
         raise LrdecayError("model does not build", where=str(config))
     assert (raised.value.status, raised.value.remedy) == ("error", "")
 
 
 def test_a_machine_without_memory_is_not_upstreams_fault() -> None:
-    from lrdecay_cli.openmmlab.failures.translate import upstream_faults_told
+    from lrdecay_cli.openmmlab.failures.translate import naming_upstream_faults
 
     for cause in (
         MemoryError(),
@@ -238,7 +238,7 @@ def test_a_machine_without_memory_is_not_upstreams_fault() -> None:
     ):
         with (
             pytest.raises(LrdecayError) as raised,
-            upstream_faults_told(BROKEN, (), "cpu"),
+            naming_upstream_faults(BROKEN, (), "cpu"),
             explained(BUILDING, BROKEN),
         ):
             raise cause

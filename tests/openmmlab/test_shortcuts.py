@@ -49,8 +49,8 @@ REGISTERED_LATE = """
 import gc, json, os, sys
 from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import execute, is_deferred
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import DEFERRED, defer_heavy_imports
-from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
-install_stand_ins()
+from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
+install_stubs()
 defer_heavy_imports()
 import mmengine.runner, mmdet.models, mmpretrain.models
 from mmengine.registry import Registry

@@ -13,7 +13,7 @@ from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.build_context import constructing
 from lrdecay_cli.openmmlab.config_file import find_config
-from lrdecay_cli.openmmlab.stubs.stub_on_demand import build_with_second_tries, lone_process_group
+from lrdecay_cli.openmmlab.stubs.stub_on_demand import build_with_stubs, lone_process_group
 from tests.openmmlab.network import network_refused
 from tests.openmmlab.plain import plain_config, plain_groups, plain_model
 from tests.openmmlab.test_plain_builds import assert_adds_up, assert_same
@@ -87,7 +87,7 @@ def test_each_second_try_is_made_once_and_the_last_error_is_told() -> None:
         raise RuntimeError("skimage is not installed" if len(attempts) < 5 else "never seen")
 
     with pytest.raises(RuntimeError, match="skimage is not installed"):
-        build_with_second_tries(build, told.append)
+        build_with_stubs(build, told.append)
     assert len(attempts) == 2
     assert [stand_in.name for stand_in in told] == ["skimage"]
 
@@ -106,7 +106,7 @@ def test_what_is_installed_stays_in_use_where_something_else_is_missing(monkeypa
         seen.extend([detr_layers.checkpoint_wrapper, deformable_detr_layers.checkpoint_wrapper])
         return nn.Identity()
 
-    model = build_with_second_tries(build, lambda _told: None)
+    model = build_with_stubs(build, lambda _told: None)
     real, filled = seen
     assert real == "the real one"
     assert filled(model) is model

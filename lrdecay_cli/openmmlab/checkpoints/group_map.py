@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -38,7 +38,7 @@ from lrdecay_cli.openmmlab.checkpoints.saved_groups import (
     saved_groups,
     saved_shapes,
 )
-from lrdecay_cli.openmmlab.reading import read_group, uniquely_named
+from lrdecay_cli.openmmlab.reading import common, read_group, uniquely_named
 
 UNKNOWN = "unknown"
 
@@ -61,37 +61,39 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     loaded, pickled = load_checkpoint(path)
     saved = saved_groups(loaded, path)
     shapes = saved_shapes(loaded)
+    meta = _dict(loaded.get("meta"))
+    # The settings of the run that wrote it, from their text; empty where there is none that can be read.
+    settings = settings_of(meta.get("cfg"))
+    wrapper = _dict(settings.get("optim_wrapper"))
+    optimizer = _dict(wrapper.get("optimizer"))
     wrong = misfit(saved, shapes, config) if config else None
     recorded = all(group.names is not None for group in saved)
     if not recorded:
-        _check_nameable(path, saved, config, wrong, told=bool(_told(loaded)))
+        _check_nameable(path, saved, config, wrong, has_text=bool(settings))
     fitting = None if wrong else config
     names = names_by_position(saved, config) if config and not recorded else [group.names or () for group in saved]
-    bases = _base_lrs(saved, loaded)
+    bases = _base_lrs(saved, _number(optimizer.get("lr")))
     groups, duplicates = _groups(path, saved, names, shapes, fitting, bases)
     grouped = [parameter for group in groups for parameter in group.parameters]
     claimed = {parameter.name for parameter in grouped}
-    told = _told(loaded)
-    wrapper = _dict(told.get("optim_wrapper"))
-    meta = _dict(loaded.get("meta"))
     read = GroupMap(
         schema_version=SCHEMA_VERSION,
         tool=Tool("lrdecay", __version__),
         stack={"torch": str(torch.__version__)},
         device="cpu",
         config=ConfigSource(path, hashlib.sha256(pickled).hexdigest(), {}),
-        constructor=_constructor(wrapper, known=bool(told)),
-        optimizer=_optimizer(wrapper),
-        base_lr=_common(bases.values()),
-        base_weight_decay=_base_weight_decay(saved, wrapper),
-        model=Model(*_model_names(told), _totals(grouped, duplicates)),
+        constructor=_constructor(wrapper, known=bool(settings)),
+        optimizer=_optimizer(wrapper, optimizer),
+        base_lr=common(bases.values()),
+        base_weight_decay=_base_weight_decay(saved, _number(optimizer.get("weight_decay"))),
+        model=Model(*_model_names(settings), _totals(grouped, duplicates)),
         groups=groups,
         frozen=(),
         missing=(),
         duplicates=duplicates,
         stand_ins=(),
         modules={},
-        training=_training(told, wrapper),
+        training=_training(settings, wrapper),
         checkpoint=Checkpoint(
             epoch=_count(meta.get("epoch")),
             iteration=_count(meta.get("iter")),
@@ -106,7 +108,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
 
 
 def _check_nameable(
-    path: str, saved: Sequence[SavedGroup], config: GroupMap | None, wrong: str | None, *, told: bool
+    path: str, saved: Sequence[SavedGroup], config: GroupMap | None, wrong: str | None, *, has_text: bool
 ) -> None:
     if config is None:
         tensors = sum(len(group.shapes) for group in saved)
@@ -120,7 +122,7 @@ def _check_nameable(
             f"does not fit {config.config.path}: {wrong}",
             where=path,
             remedy="give the config that it was trained with"
-            + (" (its text is in the checkpoint: meta['cfg'])" if told else ""),
+            + (" (its text is in the checkpoint: meta['cfg'])" if has_text else ""),
         )
 
 
@@ -177,10 +179,8 @@ def _totals(grouped: Sequence[GroupedParameter], duplicates: Sequence[Duplicate]
     return Totals(tensors, parameters, tensors, parameters, 0, 0, 0, 0, len(duplicates))
 
 
-def _base_lrs(saved: Sequence[SavedGroup], loaded: Mapping[str, Any]) -> dict[str, float | None]:
+def _base_lrs(saved: Sequence[SavedGroup], default: float | None) -> dict[str, float | None]:
     """What the scales of each optimizer are of: what it saved, else what the checkpoint's config says."""
-    told = _dict(_dict(_told(loaded).get("optim_wrapper")).get("optimizer")).get("lr")
-    default = float(told) if isinstance(told, (int, float)) else None
     bases = {}
     for optimizer in dict.fromkeys(group.optimizer for group in saved):
         found = base_of([group for group in saved if group.optimizer == optimizer])
@@ -188,23 +188,13 @@ def _base_lrs(saved: Sequence[SavedGroup], loaded: Mapping[str, Any]) -> dict[st
     return bases
 
 
-def _common(values: Iterable[float | None]) -> float | None:
-    """The value if all are the same, else None."""
-    found = set(values)
-    return found.pop() if len(found) == 1 else None
-
-
-def _base_weight_decay(saved: Sequence[SavedGroup], wrapper: Mapping[str, Any]) -> float | None:
+def _base_weight_decay(saved: Sequence[SavedGroup], default: float | None) -> float | None:
     found = {group.base_weight_decay for group in saved}
-    if found != {None}:
-        return _common(found)
-    told = _dict(wrapper.get("optimizer")).get("weight_decay")
-    return float(told) if isinstance(told, (int, float)) else None
+    return default if found == {None} else common(found)
 
 
-def _told(loaded: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the run that wrote it, from their text; empty where there is none that can be read."""
-    return settings_of(_dict(loaded.get("meta")).get("cfg"))
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def _constructor(wrapper: Mapping[str, Any], *, known: bool) -> Constructor:
@@ -212,22 +202,21 @@ def _constructor(wrapper: Mapping[str, Any], *, known: bool) -> Constructor:
     return Constructor(_name(wrapper.get("constructor"), default), _dict(wrapper.get("paramwise_cfg")))
 
 
-def _optimizer(wrapper: Mapping[str, Any]) -> Optimizer:
-    own = _dict(wrapper.get("optimizer"))
+def _optimizer(wrapper: Mapping[str, Any], own: Mapping[str, Any]) -> Optimizer:
     options = {key: value for key, value in own.items() if key not in ("type", "lr", "weight_decay")}
     return Optimizer(_name(own.get("type")), _name(wrapper.get("type"), "OptimWrapper" if own else UNKNOWN), options)
 
 
-def _model_names(told: Mapping[str, Any]) -> tuple[str, str | None]:
-    model = _dict(told.get("model"))
+def _model_names(settings: Mapping[str, Any]) -> tuple[str, str | None]:
+    model = _dict(settings.get("model"))
     backbone = _dict(model.get("backbone")).get("type")
     return _name(model.get("type")), _name(backbone) if backbone else None
 
 
-def _training(told: Mapping[str, Any], wrapper: Mapping[str, Any]) -> Training:
-    schedulers = told.get("param_scheduler") or []
+def _training(settings: Mapping[str, Any], wrapper: Mapping[str, Any]) -> Training:
+    schedulers = settings.get("param_scheduler") or []
     schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
-    return Training(wrapper, tuple(schedulers), _dict(told.get("train_cfg")), {}, None, ())
+    return Training(wrapper, tuple(schedulers), _dict(settings.get("train_cfg")), {}, None, ())
 
 
 def _written_by(meta: Mapping[str, Any]) -> str | None:

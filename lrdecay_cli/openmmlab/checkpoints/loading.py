@@ -68,7 +68,7 @@ def load_checkpoint(path: str) -> tuple[Mapping[str, Any], bytes]:
         # Two readers of zip files may see two different archives in one file.
         if torch.PyTorchFileReader(path).get_record("data.pkl") != pickled:
             raise ValueError("two directories in one file")
-        with warnings.catch_warnings(), torch.serialization.safe_globals(_stand_ins()):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_inert_globals()):
             warnings.simplefilter("ignore")
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:
@@ -80,7 +80,7 @@ def load_checkpoint(path: str) -> tuple[Mapping[str, Any], bytes]:
     return loaded, pickled
 
 
-def _stand_ins() -> list[tuple[Any, str]]:
+def _inert_globals() -> list[tuple[Any, str]]:
     own = {"dtype": InertDtype, "scalar": numpy_number}
     return [(own.get(name.rpartition(".")[2], Inert), name) for name in STOOD_IN]
 

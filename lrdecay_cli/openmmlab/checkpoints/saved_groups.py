@@ -66,13 +66,13 @@ def saved_groups(checkpoint: Mapping[str, Any], path: str) -> list[SavedGroup]:
     if "param_groups" in optimizer:
         several: dict[str, Any] = {"": optimizer}
     else:
-        several = {f"{name}.": one for name, one in optimizer.items()}
+        several = {f"{name}.": own for name, own in optimizer.items()}
     found = []
-    for prefix, one in several.items():
-        groups = one.get("param_groups") if isinstance(one, Mapping) else None
+    for prefix, own in several.items():
+        groups = own.get("param_groups") if isinstance(own, Mapping) else None
         if not isinstance(groups, list) or not groups:
             raise LrdecayError(f"optimizer {prefix!r} has no param_groups", where=path, remedy=_NO_OPTIMIZER)
-        found += [_checked(group, one, prefix, index, path) for index, group in enumerate(groups)]
+        found += [_checked(group, own, prefix, index, path) for index, group in enumerate(groups)]
     return found
 
 

@@ -184,7 +184,7 @@ _MACHINE = ("out of memory", "can't allocate", "cannot allocate", "too many open
 
 
 @contextmanager
-def upstream_faults_told(config: str, cfg_options: Sequence[str], device: str) -> Iterator[None]:
+def naming_upstream_faults(config: str, cfg_options: Sequence[str], device: str) -> Iterator[None]:
     """Give an unclassified LrdecayError in here the status ``broken upstream``, if that is whose fault it is.
 
     Not if the user changed the config by overrides, nor if this machine or its GPU had a part in it.

@@ -145,9 +145,9 @@ def preload_stack(packages: Iterable[str]) -> None:
 
     import lrdecay_cli.openmmlab.audit  # noqa: F401
     from lrdecay_cli.openmmlab.build_context import quiet_stack
-    from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
+    from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
 
-    install_stand_ins()
+    install_stubs()
     for module in (_LOOKED_UP_WITH, *(module for package in packages for module in _REGISTERING[package])):
         # Whoever needs it runs into the same, and says so in words of its own.
         with suppress(Exception), quiet_stack(verbose=False):

@@ -1,1 +1,1 @@
-"""The config's parameter schedulers, built as mmengine builds them and run on stand-in optimizers."""
+"""The config's parameter schedulers, built as mmengine builds them and run on stub optimizers."""

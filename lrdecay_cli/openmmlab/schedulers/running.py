@@ -1,4 +1,4 @@
-"""Running a config's parameter schedulers on stand-in parameters that are grouped as the real ones."""
+"""Running a config's parameter schedulers on stub parameters that are grouped as the real ones."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from lrdecay_cli.domain.schedule import Run, RunLength, RunScheduler, Series, Tr
 from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import training_scope
 from lrdecay_cli.openmmlab.config_values import plain, stack_versions, type_name
-from lrdecay_cli.openmmlab.schedulers.building import Built, build_schedulers
+from lrdecay_cli.openmmlab.schedulers.building import BuiltScheduler, build_schedulers
 from lrdecay_cli.openmmlab.schedulers.stepping import Stepper, drive
-from lrdecay_cli.openmmlab.schedulers.stub_optimizers import StandInOptimizer
+from lrdecay_cli.openmmlab.schedulers.stub_optimizers import StubOptimizer
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig
 
-# Settings that a scheduler's record tells in fields of their own.
-_TOLD = {"type", "by_epoch", "begin", "end", "convert_to_iter_based", "param_name", "verbose", "_scope_"}
+# Settings that have fields of their own in a scheduler's record.
+_OWN_FIELDS = {"type", "by_epoch", "begin", "end", "convert_to_iter_based", "param_name", "verbose", "_scope_"}
 # Options, the one of them that is followed, and how many kinds of groups it is of.
 _Cell = tuple[dict[str, Any], str, int]
 
@@ -48,34 +48,37 @@ def run_schedule(planned: PlannedConfig, group_map: GroupMap, length: RunLength,
     where = planned.plan.where
     with quiet_stack(verbose), training_scope(planned.config):
         optimizers, schedulers = build_schedulers(planned, group_map, length)
-        parameters = ["lr", *dict.fromkeys(scheduler.param_name for *_, scheduler in schedulers)]
+        parameters = ["lr", *dict.fromkeys(built.scheduler.param_name for built in schedulers)]
         tracks, cells = _tracks(optimizers, dict.fromkeys(parameters))
         series = Series(tracks, length.steps)
         try:
-            _follow(series, cells, [scheduler for *_, scheduler in schedulers], length)
+            _follow(series, cells, [built.scheduler for built in schedulers], length)
         except Exception as error:
             raise _failure(error, schedulers, length.unit, series, where) from error
         return Run(
-            schedulers=tuple(_record(name, path, one, scheduler, length) for name, path, one, scheduler in schedulers),
+            schedulers=tuple(_record(built, length) for built in schedulers),
             series=series,
-            stack=stack_versions(type(scheduler) for *_, scheduler in schedulers),
+            stack=stack_versions(type(built.scheduler) for built in schedulers),
             log_keys=tuple(_log_keys(optimizers, tracks)),
         )
 
 
-def _failure(error: Exception, schedulers: Built, unit: str, series: Series, where: str) -> LrdecayError:
+def _failure(
+    error: Exception, schedulers: Sequence[BuiltScheduler], unit: str, series: Series, where: str
+) -> LrdecayError:
     """What a scheduler raised in one of its steps, which one it was, and when."""
     called, trace = "a scheduler", error.__traceback__
     while trace is not None:
         failing = trace.tb_frame.f_locals.get("self")
-        called = next((f"{one['type']} at {path}" for _, path, one, each in schedulers if each is failing), called)
+        steps = (built for built in schedulers if built.scheduler is failing)
+        called = next((f"{built.settings['type']} at {built.path}" for built in steps), called)
         trace = trace.tb_next
     step = series.steps[-1] if series.steps else 0
     return LrdecayError(f"{called} fails after {unit} {step}: {type(error).__name__}: {error}", where=where)
 
 
 def _tracks(
-    optimizers: Mapping[str, StandInOptimizer], parameters: Mapping[str, None]
+    optimizers: Mapping[str, StubOptimizer], parameters: Mapping[str, None]
 ) -> tuple[tuple[Track, ...], list[_Cell]]:
     """What is followed, and where in the optimizers it is."""
     tracks, cells = [], []
@@ -104,39 +107,34 @@ def _follow(series: Series, cells: Sequence[_Cell], schedulers: Sequence[_ParamS
                 add_values((value,) * kinds)
 
     drive(
-        [one for one in steppers if not one.scheduler.by_epoch],
-        [one for one in steppers if one.scheduler.by_epoch],
+        [stepper for stepper in steppers if not stepper.scheduler.by_epoch],
+        [stepper for stepper in steppers if stepper.scheduler.by_epoch],
         length.steps,
         epoch_length,
         record,
     )
 
 
-def _record(
-    optimizer: str,
-    path: str,
-    config: Mapping[str, Any],
-    scheduler: _ParamScheduler,
-    length: RunLength,
-) -> RunScheduler:
-    """What is said of a scheduler once it has been run."""
+def _record(built: BuiltScheduler, length: RunLength) -> RunScheduler:
+    """What is reported of a scheduler once it has been run."""
+    scheduler = built.scheduler
     size = _step_size(scheduler, length)
     first, behind = scheduler.begin * size, min(scheduler.end * size, length.steps)
     acts = first < length.steps
     return RunScheduler(
-        path=path,
-        optimizer=optimizer,
-        type=type_name(config["type"]),
+        path=built.path,
+        optimizer=built.optimizer,
+        type=type_name(built.settings["type"]),
         parameter=scheduler.param_name,
         by_epoch=bool(scheduler.by_epoch),
-        converted=bool(config.get("convert_to_iter_based", False)),
+        converted=bool(built.settings.get("convert_to_iter_based", False)),
         begin=int(scheduler.begin),
         end=None if scheduler.end >= INF else int(scheduler.end),
         first_step=int(first) if acts else None,
         last_step=int(behind) - 1 if acts else None,
         warm_up=acts and scheduler.begin == 0 and scheduler.param_name == "lr" and _raises(scheduler),
         monitor=str(scheduler.monitor) if isinstance(scheduler, ReduceOnPlateauParamScheduler) else None,
-        options={key: plain(value) for key, value in config.items() if key not in _TOLD},
+        options={key: plain(value) for key, value in built.settings.items() if key not in _OWN_FIELDS},
     )
 
 
@@ -158,7 +156,7 @@ def _step_size(scheduler: _ParamScheduler, length: RunLength) -> int:
     return (length.iterations_per_epoch if length.epochs else None) or length.steps
 
 
-def _log_keys(optimizers: Mapping[str, StandInOptimizer], tracks: Sequence[Track]) -> Iterator[tuple[str, int]]:
+def _log_keys(optimizers: Mapping[str, StubOptimizer], tracks: Sequence[Track]) -> Iterator[tuple[str, int]]:
     """What ``RuntimeInfoHook.before_train_iter`` puts into the log: the first value under each key of ``get_lr``."""
     for name, optimizer in optimizers.items():
         of = [i for i, track in enumerate(tracks) if track.optimizer == name and track.parameter == "lr"]

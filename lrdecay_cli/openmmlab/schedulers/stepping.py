@@ -73,22 +73,31 @@ def drive(
     epoch_length: int,
     record: Callable[[int], None],
 ) -> None:
-    """Step schedulers through a run and tell each iteration in which values may differ from the one before.
+    """Step schedulers through a run and record each iteration in which values may differ from the one before.
 
     After an iteration those by iteration are stepped, after the last one of an epoch those by epoch, as in
-    ``mmengine/hooks/param_scheduler_hook.py``. Iterations count from 0; the first one is told too.
+    ``mmengine/hooks/param_scheduler_hook.py``. Iterations count from 0; the first one is recorded too.
     """
     record(0)
     now, last = 0, iterations - 1
     while now < last:
         # The iteration after which a scheduler by epoch acts next.
-        boundary = (now // epoch_length + 1 + min((one.idle() for one in by_epoch), default=NEVER)) * epoch_length - 1
-        active = [one for one in by_iteration if not one.idle()]
-        resting = [one for one in by_iteration if one.idle()]
-        ahead = min([last - now, boundary + 1 - now, *(one.idle() for one in resting), *(one.busy() for one in active)])
+        boundary = (
+            now // epoch_length + 1 + min((stepper.idle() for stepper in by_epoch), default=NEVER)
+        ) * epoch_length - 1
+        active = [stepper for stepper in by_iteration if not stepper.idle()]
+        resting = [stepper for stepper in by_iteration if stepper.idle()]
+        ahead = min(
+            [
+                last - now,
+                boundary + 1 - now,
+                *(stepper.idle() for stepper in resting),
+                *(stepper.busy() for stepper in active),
+            ]
+        )
         at_boundary = now + ahead == boundary + 1
         if active:
-            steps = [one.step for one in active]
+            steps = [stepper.step for stepper in active]
             for iteration in range(now + 1, now + ahead + 1 - at_boundary):
                 for step in steps:
                     step()
@@ -96,14 +105,14 @@ def drive(
             if at_boundary:
                 for step in steps:
                     step()
-        for one in resting:
-            one.skip(ahead)
+        for stepper in resting:
+            stepper.skip(ahead)
         epochs = (now + ahead) // epoch_length - now // epoch_length
         now += ahead
-        for one in by_epoch:
-            one.skip(epochs - at_boundary)
+        for stepper in by_epoch:
+            stepper.skip(epochs - at_boundary)
             if at_boundary:
-                one.step()
+                stepper.step()
         if at_boundary:
             record(now)
 

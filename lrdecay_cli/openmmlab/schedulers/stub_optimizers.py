@@ -21,8 +21,8 @@ class _Groups(torch.optim.Optimizer):  # type: ignore[misc]
         """Do nothing."""
 
 
-class StandInOptimizer:
-    """A stand-in for one optimizer of the config, in mmengine's own wrapper.
+class StubOptimizer:
+    """A stub for one optimizer of the config, in mmengine's own wrapper.
 
     Groups that are equal in their options are of one kind, and held once.
 
@@ -95,20 +95,20 @@ def _stacked_value(values: Sequence[Any]) -> Any:
     return first
 
 
-def stand_in_optimizers(
+def stub_optimizers(
     config: Config, group_map: GroupMap, no_matter: Sequence[str] | None, *, stacked: bool
-) -> dict[str, StandInOptimizer]:
-    """A stand-in for each optimizer, by name; one without a name is under the empty string."""
+) -> dict[str, StubOptimizer]:
+    """A stub for each optimizer, by name; one without a name is under the empty string."""
     wrapper: Mapping[str, Any] = config.optim_wrapper
-    named = {name: one for name, one in wrapper.items() if isinstance(one, Mapping) and "optimizer" in one}
+    named = {name: own for name, own in wrapper.items() if isinstance(own, Mapping) and "optimizer" in own}
     of = {name: [group for group in group_map.groups if group.name.startswith(f"{name}.")] for name in named}
     if named and sum(map(len, of.values())) == len(group_map.groups) and all(of.values()):
         return {
-            name: StandInOptimizer(_base(named[name]["optimizer"]), groups, no_matter, stacked=stacked)
+            name: StubOptimizer(_base(named[name]["optimizer"]), groups, no_matter, stacked=stacked)
             for name, groups in of.items()
         }
     base = {"lr": group_map.base_lr, "weight_decay": group_map.base_weight_decay}
-    return {"": StandInOptimizer(base, group_map.groups, no_matter, stacked=stacked)}
+    return {"": StubOptimizer(base, group_map.groups, no_matter, stacked=stacked)}
 
 
 def _base(optimizer: Mapping[str, Any]) -> dict[str, float | None]:

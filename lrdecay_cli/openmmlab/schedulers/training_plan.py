@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
@@ -20,7 +20,7 @@ from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides
 from lrdecay_cli.openmmlab.config_values import plain, type_name
 from lrdecay_cli.openmmlab.failures.translate import explained
 from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
-from lrdecay_cli.openmmlab.stubs.kernels import install_stand_ins
+from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
 
 SCHEDULING = "param_scheduler does not build"
 _HOOK = "ParamSchedulerHook"
@@ -40,16 +40,25 @@ def load_plan(config: str, *, cfg_options: tuple[str, ...] = (), verbose: bool =
     Raises LrdecayError if it does not load, is no training config, or does not say how long it trains.
     """
     with quiet_stack(verbose):
-        install_stand_ins()
+        install_stubs()
         loaded = load_config(config, parse_overrides(cfg_options))
         check_trainable(loaded, config)
         with training_scope(loaded), explained("config cannot be read", config, loaded):
             return PlannedConfig(loaded, _plan(loaded, config))
 
 
-def scheduler_configs(config: Config, where: str) -> list[tuple[str, str | None, Mapping[str, Any]]]:
-    """Every scheduler of ``param_scheduler``: its path in the config, the optimizer that it is for (None for any) and
-    its settings. The forms are those of ``mmengine.runner.Runner.build_param_scheduler``.
+class SchedulerConfig(NamedTuple):
+    """One scheduler of ``param_scheduler``."""
+
+    path: str
+    """In the config."""
+    optimizer: str | None
+    """The one that it is for, None for any."""
+    settings: Mapping[str, Any]
+
+
+def scheduler_configs(config: Config, where: str) -> list[SchedulerConfig]:
+    """Every scheduler of ``param_scheduler``, in the forms of ``mmengine.runner.Runner.build_param_scheduler``.
 
     Raises LrdecayError for what that would not take.
     """
@@ -58,24 +67,24 @@ def scheduler_configs(config: Config, where: str) -> list[tuple[str, str | None,
         return []
     if isinstance(given, Mapping) and "type" not in given:
         return [
-            (path, name, one)
+            scheduler
             for name, several in given.items()
-            for path, one in _listed(several, f"param_scheduler.{name}", where)
+            for scheduler in _listed(several, f"param_scheduler.{name}", name, where)
         ]
-    return [(path, None, one) for path, one in _listed(given, "param_scheduler", where)]
+    return [*_listed(given, "param_scheduler", None, where)]
 
 
-def _listed(given: Any, path: str, where: str) -> list[tuple[str, Mapping[str, Any]]]:
+def _listed(given: Any, path: str, optimizer: str | None, where: str) -> Iterator[SchedulerConfig]:
     several = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
-    named = [(f"{path}[{index}]" if several is given else path, one) for index, one in enumerate(several)]
-    for place, one in named:
-        if not isinstance(one, Mapping):
-            raise LrdecayError(f"{place} is a {type_name(type(one))}, not a dict", where=where)
-        if "type" not in one:
+    for index, settings in enumerate(several):
+        place = f"{path}[{index}]" if several is given else path
+        if not isinstance(settings, Mapping):
+            raise LrdecayError(f"{place} is a {type_name(type(settings))}, not a dict", where=where)
+        if "type" not in settings:
             raise LrdecayError(
                 f"{place} has no 'type'", where=where, remedy="name a scheduler, for example CosineAnnealingLR"
             )
-    return named
+        yield SchedulerConfig(place, optimizer, settings)
 
 
 def _plan(config: Config, where: str) -> TrainingPlan:
@@ -91,7 +100,7 @@ def _plan(config: Config, where: str) -> TrainingPlan:
         by_epoch=by_epoch,
         loop=loop,
         length=length,
-        schedulers=tuple((path, plain(one)) for path, _, one in scheduler_configs(config, where)),
+        schedulers=tuple((path, plain(settings)) for path, _, settings in scheduler_configs(config, where)),
         dataset=type_name(dataset["type"]) if "type" in dataset else None,
         annotations=annotations if isinstance(annotations, str) else None,
         repeats=repeats,
@@ -160,11 +169,5 @@ def _hook(config: Config) -> str | None:
 
 def _whole(value: Any) -> int | None:
     """A whole number as an int, as mmengine takes ``3.0`` for 3; None for anything else."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not math.isfinite(value)
-        or value != int(value)
-    ):
-        return None
-    return int(value)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return int(value) if is_number and value == int(value) else None

@@ -1,6 +1,6 @@
-"""Stand-ins for compiled kernels that are not there, so that real modules can be built with their real parameters.
+"""Stubs for compiled kernels that are not there, so that real modules can be built with their real parameters.
 
-Nothing is touched where the real kernels are present. A stand-in refuses to compute: lrdecay builds models, it never
+Nothing is touched where the real kernels are present. A stub refuses to compute: lrdecay builds models, it never
 runs them.
 """
 
@@ -48,8 +48,8 @@ _installed: list[StandIn] = []
 _keep_alive: list[Any] = []
 
 
-def install_stand_ins() -> tuple[StandIn, ...]:
-    """Put stand-ins where compiled operators are missing. Safe to call again; returns all that are in place.
+def install_stubs() -> tuple[StandIn, ...]:
+    """Put stubs where compiled operators are missing. Safe to call again; returns all that are in place.
 
     Must run before torchvision and ``mmcv.ops`` are imported.
     """
@@ -59,7 +59,7 @@ def install_stand_ins() -> tuple[StandIn, ...]:
     if TORCHVISION_OPS not in _installed and _torchvision_ops_missing():
         _define_torchvision_schemas()
         _installed.append(TORCHVISION_OPS)
-    return tuple(sorted(_installed, key=lambda stand_in: stand_in.name))
+    return tuple(sorted(_installed, key=lambda stub: stub.name))
 
 
 def _package_folders(package: str) -> list[str]:

@@ -20,7 +20,7 @@ from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.patching import NotHereError, patched, patched_on_import
 from lrdecay_cli.openmmlab.stubs.known_architectures import language_model, vocabulary
 
-_Told = Callable[[StandIn], None]
+_Report = Callable[[StandIn], None]
 
 # How weights are found and loaded: what is left of from_pretrained's options goes to the model's class.
 _LOADING = frozenset(
@@ -36,14 +36,14 @@ _QUANTISING = ("load_in_8bit", "load_in_4bit", "quantization_config")
 
 
 @contextmanager
-def language_models_from_facts(told: _Told) -> Iterator[None]:
-    """Let ``from_pretrained`` of transformers' classes build and not load; ``told`` hears of each model.
+def language_models_from_facts(report: _Report) -> Iterator[None]:
+    """Let ``from_pretrained`` of transformers' classes build and not load; ``report`` is called for each model.
 
     transformers is not imported for it: its modules are patched when the stack imports them.
     """
     patches = {
         "transformers.configuration_utils": _configurations,
-        "transformers.modeling_utils": lambda module: _models(module, told),
+        "transformers.modeling_utils": lambda module: _models(module, report),
         "transformers.models.auto.auto_factory": _auto_models,
         "transformers.models.auto.configuration_auto": lambda module: patched(
             module, get_class_from_dynamic_module=_from_cache_alone(module.get_class_from_dynamic_module)
@@ -80,13 +80,13 @@ def _note_where_it_could_be(name: str) -> None:
         probed(place)
 
 
-def _models(module: types.ModuleType, told: _Told) -> Any:
+def _models(module: types.ModuleType, report: _Report) -> Any:
     def from_pretrained(cls: Any, /, name: Any = None, *args: Any, config: Any = None, **kwargs: Any) -> Any:
         _refuse_quantised(str(name), kwargs)
         options = _without(_LOADING, kwargs)
         if not isinstance(config, module.PretrainedConfig):
             config, options = cls.config_class.from_pretrained(config or name, return_unused_kwargs=True, **options)
-        told(_stand_in(str(name)))
+        report(StandIn(str(name), "built from its published configuration: weights and vocabulary are not read"))
         model = cls(config, *args, **options)
         model.tie_weights()
         return model.eval()
@@ -139,10 +139,6 @@ def _tokenizers(owner: Any) -> Any:
             return BareTokenizer(str(name))
 
     return patched(owner, from_pretrained=classmethod(from_pretrained))
-
-
-def _stand_in(name: str) -> StandIn:
-    return StandIn(name, "built from its published configuration: weights and vocabulary are not read")
 
 
 def _unknown(name: str) -> NotHereError:

@@ -23,14 +23,14 @@ from lrdecay_cli.openmmlab.stubs.known_architectures import clip_shapes
 
 
 @contextmanager
-def no_weights(told: Callable[[StandIn], None]) -> Iterator[None]:
-    """Every way to load weights gives none in here; ``told`` hears of what was put in their place."""
+def no_weights(report: Callable[[StandIn], None]) -> Iterator[None]:
+    """Every way to load weights gives none in here; ``report`` is called with what was put in their place."""
     from mmengine.runner import checkpoint
 
     def no_checkpoint(filename: Any = "", *_args: Any, **_kwargs: Any) -> dict[str, Any]:
         # A few models read their architecture off the weights.
         if shapes := clip_shapes(str(filename)):
-            told(StandIn(str(filename).rpartition("/")[2], "not read: the published sizes of CLIP ViT-B/16 are used"))
+            report(StandIn(str(filename).rpartition("/")[2], "not read: the published sizes of CLIP ViT-B/16 are used"))
             return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
         return {"state_dict": {}, "meta": {}}
 
@@ -90,13 +90,13 @@ _HARMLESS = {"answer_list.json": "[]"}
 
 
 @contextmanager
-def no_remote_files(told: Callable[[StandIn], None]) -> Iterator[None]:
+def no_remote_files(report: Callable[[StandIn], None]) -> Iterator[None]:
     """Fetch nothing: a file that is known to have no say in the parameters is empty, any other is refused."""
 
     def text(_backend: HTTPBackend, url: Any, *_args: Any, **_kwargs: Any) -> str:
         name = str(url).rpartition("/")[2]
         if name in _HARMLESS:
-            told(StandIn(name, "not fetched: answers are ranked at inference only"))
+            report(StandIn(name, "not fetched: answers are ranked at inference only"))
             return _HARMLESS[name]
         raise NotHereError(
             f"the model reads {url}, and lrdecay downloads nothing", needs=name, remedy="fetch it and give its path"

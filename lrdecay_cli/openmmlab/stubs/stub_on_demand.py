@@ -25,33 +25,33 @@ _DETR = "mmdet.models.layers.transformer"
 
 
 @dataclass(frozen=True)
-class SecondTry:
-    """Something to build with after a first attempt failed."""
+class OnDemandStub:
+    """Something to build with after an attempt failed."""
 
     missing: str
     """What the message of the failure says, in lower case."""
-    stand_in: StandIn
+    stub: StandIn
     within: Callable[[], AbstractContextManager[None]]
 
 
-def build_with_second_tries(build: Callable[[], _Built], told: Callable[[StandIn], None]) -> _Built:
+def build_with_stubs(build: Callable[[], _Built], report: Callable[[StandIn], None]) -> _Built:
     """Return ``build()``; where it fails for want of something known, try again with that in place.
 
     Raises whatever the last attempt raised.
     """
-    left = list(SECOND_TRIES)
+    left = list(STUBS)
     with ExitStack() as stack:
         while True:
             try:
                 return build()
             except Exception as error:
                 message = said_by(error).lower()
-                helpful = next((one for one in left if one.missing in message), None)
+                helpful = next((stub for stub in left if stub.missing in message), None)
                 if helpful is None:
                     raise
             left.remove(helpful)
             stack.enter_context(helpful.within())
-            told(helpful.stand_in)
+            report(helpful.stub)
 
 
 @contextmanager
@@ -100,13 +100,13 @@ def lone_process_group() -> Iterator[None]:
         dist.destroy_process_group()
 
 
-SECOND_TRIES = (
-    SecondTry(
+STUBS = (
+    OnDemandStub(
         "process group has not been initialized",
         StandIn("torch.distributed", "a process group of this process alone, closed again: the model asks for one"),
         lone_process_group,
     ),
-    SecondTry(
+    OnDemandStub(
         "install fairscale",
         StandIn("fairscale", "not installed: its activation checkpointing wraps no module and changes no parameter"),
         lambda: _filled(
@@ -116,14 +116,14 @@ SECOND_TRIES = (
             f"{_DETR}.grounding_dino_layers.checkpoint_wrapper",
         ),
     ),
-    SecondTry(
+    OnDemandStub(
         "lap is not installed",
         StandIn("lap", "not installed: trackers only compute with it"),
         lambda: _filled(
             _refusing("lap"), "mmdet.models.trackers.byte_tracker.lap", "mmdet.models.trackers.ocsort_tracker.lap"
         ),
     ),
-    SecondTry(
+    OnDemandStub(
         "motmetrics is not installed",
         StandIn("motmetrics", "not installed: trackers only compute with it"),
         lambda: _filled(
@@ -132,7 +132,7 @@ SECOND_TRIES = (
             "mmdet.models.trackers.strongsort_tracker.motmetrics",
         ),
     ),
-    SecondTry(
+    OnDemandStub(
         "skimage is not installed",
         StandIn("skimage", "not installed: BoxInst only computes with it"),
         lambda: _filled(_refusing("scikit-image"), "mmdet.models.data_preprocessors.data_preprocessor.skimage"),
