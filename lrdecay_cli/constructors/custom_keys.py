@@ -1,29 +1,18 @@
 """``custom_keys``: which key a parameter goes by, which keys lose, and what a key switches off.
 
-Source: mmengine 0.10, ``DefaultOptimWrapperConstructor.add_params``; mmpretrain 1.2,
-``LearningRateDecayOptimWrapperConstructor.add_params``.
+Source: mmengine 0.10, ``add_params`` of its default constructor; mmpretrain 1.2, of its layer decay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from lrdecay_cli.constructors.facts import (
-    LRDECAY_LAYER_DECAY,
-    MMENGINE_DEFAULT,
-    MMPRETRAIN_LAYER_DECAY,
-    ConstructorInputs,
-    settings_of,
-    tensors_met,
-)
-from lrdecay_cli.constructors.multipliers import has_base, multipliers_set
-from lrdecay_cli.domain.group_map import GroupMap, Tensor
-
-READERS = (MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY, LRDECAY_LAYER_DECAY)
-"""Class names of the constructors that read ``custom_keys``."""
+from lrdecay_cli.constructors.precedence import OptionPrecedence
+from lrdecay_cli.constructors.recomputation import inputs_of, tensors_met
+from lrdecay_cli.domain.group_map import GroupMap
 
 
 class KeyMatches(msgspec.Struct, frozen=True):
@@ -55,18 +44,17 @@ def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
 
     Empty where there is no ``custom_keys``, and for a constructor that is not known to read it.
     """
-    settings = settings_of(group_map)
-    keys = keys_in_order(settings)
+    precedence = OptionPrecedence(inputs_of(group_map))
+    keys = precedence.keys
     if not keys:
         return {}
     wins: dict[str, list[str]] = {key: [] for key in keys}
     loses: dict[str, dict[str, str]] = {key: {} for key in keys}
     idle: dict[tuple[str, str], list[str]] = {}
     off: dict[str, dict[str, list[str]]] = {key: {} for key in keys}
-    known = multipliers_set(settings.constructor, settings.options)
-    multipliers = [multiplier for multiplier in known if has_base(multiplier, settings)]
+    multipliers = precedence.effective_multipliers
     for tensor in tensors_met(group_map):
-        matching = matching_keys(tensor, keys, settings.constructor)
+        matching = precedence.matching_keys(tensor)
         if not matching:
             continue
         winner, *losers = matching
@@ -83,7 +71,7 @@ def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
     return {
         key: KeyMatches(
             key=key,
-            settings=key_settings(settings, key),
+            settings=precedence.key_settings(key),
             wins=tuple(wins[key]),
             loses=loses[key],
             frozen=tuple(idle.get(("frozen", key), ())),
@@ -92,42 +80,3 @@ def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
         )
         for key in keys
     }
-
-
-def keys_in_order(settings: ConstructorInputs) -> tuple[str, ...]:
-    """The keys in the order in which the constructor tries them: the longest first, of equal length by alphabet.
-
-    None of them where the constructor does not ask: mmpretrain's does not without a weight decay.
-    """
-    given = settings.options.get("custom_keys")
-    if settings.constructor not in READERS or not isinstance(given, Mapping):
-        return ()
-    if settings.constructor == MMPRETRAIN_LAYER_DECAY and settings.base_weight_decay is None:
-        return ()
-    return tuple(sorted(sorted(given), key=len, reverse=True))
-
-
-def key_settings(settings: ConstructorInputs, key: str) -> Mapping[str, Any]:
-    """What the config says for a key; empty if that is no dict."""
-    given = settings.options["custom_keys"][key]
-    return given if isinstance(given, Mapping) else {}
-
-
-def matching_keys(tensor: Tensor, keys: Iterable[str], constructor: str) -> list[str]:
-    """Those of ``keys`` that are in a parameter's name, in their order: the first one counts."""
-    name = searched_name(tensor, constructor)
-    return [key for key in keys if key in name]
-
-
-def searched_name(tensor: Tensor, constructor: str) -> str:
-    """Where the constructor looks for keys. mmengine's puts a dot in front of a name without a module."""
-    if constructor == MMENGINE_DEFAULT and not tensor.path:
-        return f".{tensor.own}"
-    return tensor.seen
-
-
-def lost_to(winner: str, key: str) -> str:
-    """Why a key loses to another one that is in the name too."""
-    if len(winner) > len(key):
-        return f"to the longer {winner!r}"
-    return f"to {winner!r}, as long and first in the alphabet"

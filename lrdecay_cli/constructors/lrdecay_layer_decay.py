@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.constructors.custom_keys import lost_to
-from lrdecay_cli.constructors.facts import ConstructorInputs
+from lrdecay_cli.constructors.precedence import lost_to
+from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorSpec, CustomKeys
 from lrdecay_cli.decay.custom_keys import CustomKey, read_custom_keys
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.explanation import Part, RuleTrace
@@ -16,17 +16,15 @@ from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Provenance
 
 
-class LrdecayLayerDecay:
+class _Rules:
     """The rules for one model.
 
     Raises:
         DecayError: the custom keys cannot be used.
     """
 
-    holds_frozen = False
-
-    def __init__(self, settings: ConstructorInputs) -> None:
-        given = settings.options.get("custom_keys")
+    def __init__(self, inputs: ConstructorInputs) -> None:
+        given = inputs.options.get("custom_keys")
         self._keys = read_custom_keys(given) if given else ()
 
     def provenance(self, tensor: Tensor) -> Provenance:
@@ -68,3 +66,17 @@ def _of_key(key: CustomKey, winner: CustomKey | None, tensor: Tensor) -> RuleTra
     if winner is not None and key.key in tensor.seen:
         return RuleTrace(about, key.label, "lost", lost_to(winner.key, key.key), condition)
     return RuleTrace(about, key.label, "no match", f"{key.key!r} is not in the name", condition)
+
+
+SPEC = ConstructorSpec(
+    name="LayerDecayOptimWrapperConstructor",
+    project="lrdecay",
+    imports=("lrdecay_cli.training",),
+    lr_from="layers",
+    options=("decay_rate", "num_layers", "decay_type", "backbone", "layers", "custom_keys", "strict_compat"),
+    rate_option="decay_rate",
+    requires_options=True,
+    num_layers="family",
+    custom_keys=CustomKeys(targets=("lr", "weight_decay")),
+    make_rules=lambda inputs, _names, _depth: _Rules(inputs),
+)

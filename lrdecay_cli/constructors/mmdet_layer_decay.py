@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT, ConstructorInputs
-from lrdecay_cli.constructors.multipliers import MULTIPLIERS, dimensions_text
+from lrdecay_cli.constructors import mmengine_default
+from lrdecay_cli.constructors.multipliers import dimensions_text
+from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorSpec
+from lrdecay_cli.decay import TrainingParameter, plan_groups
 from lrdecay_cli.decay.exemptions import UNDECAYED_NAMES
 from lrdecay_cli.decay.families import BACKBONE_PREFIX, MMDET_FAMILIES, convnext
 from lrdecay_cli.decay.options import DecayOptions, DecayType
@@ -39,29 +41,27 @@ _HEADS = ("downsample_layers", "stages")
 _BLOCKS = tuple(f"{BACKBONE_PREFIX}{head}" for head in _HEADS)
 
 
-class MmdetLayerDecay:
+class _Rules:
     """The rules for one model.
 
     Args:
-        settings: of the constructor.
+        inputs: of the constructor.
         names: all parameter names, as the constructor sees them.
 
     Raises:
         DecayError: the options or the backbone are none that the constructor serves.
     """
 
-    holds_frozen = False
-
-    def __init__(self, settings: ConstructorInputs, names: Sequence[str]) -> None:
-        self._settings = settings
-        self._options = DecayOptions.from_paramwise_cfg(settings.options)
+    def __init__(self, inputs: ConstructorInputs, names: Sequence[str]) -> None:
+        self._inputs = inputs
+        self._options = DecayOptions.from_paramwise_cfg(inputs.options)
         self._depths = convnext.FAMILY.depths(names, BACKBONE_PREFIX)
         self._rules = DecayRules.of_model(
             names,
             self._options,
-            backbone_class=settings.backbone,
-            base_lr=settings.base_lr,
-            base_weight_decay=settings.base_weight_decay,
+            backbone_class=inputs.backbone,
+            base_lr=inputs.base_lr,
+            base_weight_decay=inputs.base_weight_decay,
             families=MMDET_FAMILIES,
         )
 
@@ -103,13 +103,13 @@ class MmdetLayerDecay:
 
     def _never_read(self, tensor: Tensor) -> Iterator[RuleTrace]:
         """Options of mmengine's constructor that would be about this parameter."""
-        options = self._settings.options
+        options = self._inputs.options
         keys = options.get("custom_keys")
         if isinstance(keys, Mapping):
             for key in sorted(sorted(keys), key=len, reverse=True):
                 if key in tensor.seen:
                     yield _unread(f"custom_keys[{key!r}]", "it is in the name, but this constructor looks for no keys")
-        for multiplier in MULTIPLIERS[MMENGINE_DEFAULT]:
+        for multiplier in mmengine_default.SPEC.multipliers:
             fit = multiplier.fit(tensor)
             if options.get(multiplier.option) is not None and fit.fits:
                 rule = f"{multiplier.option}={options[multiplier.option]!r}"
@@ -164,3 +164,33 @@ def _of_layers(num_layers: int, fitting: int, depths: tuple[int, ...], layer_id:
             f"there is a gap: no layer has the ids {fitting} to {num_layers - 1}, so that stage 2 ends"
             f" {num_layers - fitting + 1} layers below the last stage; {fits}"
         )
+
+
+def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParameter]) -> None:
+    plan_groups(
+        parameters,
+        DecayOptions.from_paramwise_cfg(inputs.options),
+        backbone_class=inputs.backbone,
+        base_lr=inputs.base_lr,
+        base_weight_decay=inputs.base_weight_decay,
+        families=MMDET_FAMILIES,
+    )
+
+
+SPEC = ConstructorSpec(
+    name="LearningRateDecayOptimizerConstructor",
+    project="mmdet",
+    scope="mmdet",
+    short="mmdet layer decay",
+    lr_from="layers",
+    options=("decay_rate", "num_layers", "decay_type"),
+    rate_option="decay_rate",
+    num_layers="family",
+    families=MMDET_FAMILIES,
+    first_stage_is_a_layer=True,
+    rest_is_head=True,
+    exempt_names=UNDECAYED_NAMES,
+    exempting="MMDetection's constructor exempts 1-D parameters alone: exempt these in one of your own",
+    make_rules=lambda inputs, names, _depth: _Rules(inputs, names),
+    raise_cause=_raise_cause,
+)

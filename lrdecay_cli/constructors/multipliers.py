@@ -1,15 +1,14 @@
 """The options of ``paramwise_cfg`` that multiply the lr or the weight decay of a kind of parameter.
 
-Source: mmengine 0.10, ``DefaultOptimWrapperConstructor.add_params``; mmpretrain 1.2,
-``LearningRateDecayOptimWrapperConstructor.add_params``, which has fewer of them and no exceptions for offsets.
+Source: mmengine 0.10, ``add_params`` of its default constructor; mmpretrain 1.2, of its layer decay, which has fewer of
+them and no exceptions for offsets. Which constructor has which of them is in its own file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
-from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY, ConstructorInputs
 from lrdecay_cli.domain.group_map import Tensor
 
 Target = Literal["lr", "weight_decay"]
@@ -81,30 +80,17 @@ def _flat_but_of_offsets(tensor: Tensor) -> Fit:
     return _flat(tensor)
 
 
-MULTIPLIERS: Mapping[str, tuple[Multiplier, ...]] = {
-    MMENGINE_DEFAULT: (
-        Multiplier("bias_lr_mult", "lr", _bias_but_of_norms_and_offsets, "be a bias, not of a norm layer or an offset"),
-        Multiplier("dcn_offset_lr_mult", "lr", _offset, "be a conv_offset of a deformable convolution"),
-        Multiplier("norm_decay_mult", "weight_decay", _norm, "be a parameter of a norm layer"),
-        Multiplier("bias_decay_mult", "weight_decay", _bias_but_of_offsets, "be a bias, not of an offset"),
-        Multiplier("dwconv_decay_mult", "weight_decay", _depthwise, "be a parameter of a depth-wise convolution"),
-        Multiplier("flat_decay_mult", "weight_decay", _flat_but_of_offsets, "be a 1-D tensor, not of an offset"),
-    ),
-    MMPRETRAIN_LAYER_DECAY: (
-        Multiplier("norm_decay_mult", "weight_decay", _norm, "be a parameter of a norm layer"),
-        Multiplier("bias_decay_mult", "weight_decay", _bias, "be a bias"),
-        Multiplier("flat_decay_mult", "weight_decay", _flat, "be a 1-D tensor"),
-    ),
-}
-"""What each constructor knows of them, in the order in which it asks. Of the lr's the last that fits counts, of the
-weight decay's the first."""
-
-
-def multipliers_set(constructor: str, options: Mapping[str, Any]) -> tuple[Multiplier, ...]:
-    """Those that ``constructor`` (a class name) knows and that ``options`` sets, with or without effect."""
-    return tuple(known for known in MULTIPLIERS.get(constructor, ()) if options.get(known.option) is not None)
-
-
-def has_base(multiplier: Multiplier, settings: ConstructorInputs) -> bool:
-    """Whether the optimizer was given what the option multiplies: no ``flat_decay_mult`` without a weight decay."""
-    return (settings.base_lr if multiplier.target == "lr" else settings.base_weight_decay) is not None
+BIAS_LR = Multiplier(
+    "bias_lr_mult", "lr", _bias_but_of_norms_and_offsets, "be a bias, not of a norm layer or an offset"
+)
+DCN_OFFSET_LR = Multiplier("dcn_offset_lr_mult", "lr", _offset, "be a conv_offset of a deformable convolution")
+NORM_DECAY = Multiplier("norm_decay_mult", "weight_decay", _norm, "be a parameter of a norm layer")
+BIAS_DECAY = Multiplier("bias_decay_mult", "weight_decay", _bias, "be a bias")
+BIAS_DECAY_BUT_OF_OFFSETS = Multiplier(
+    "bias_decay_mult", "weight_decay", _bias_but_of_offsets, "be a bias, not of an offset"
+)
+DWCONV_DECAY = Multiplier("dwconv_decay_mult", "weight_decay", _depthwise, "be a parameter of a depth-wise convolution")
+FLAT_DECAY = Multiplier("flat_decay_mult", "weight_decay", _flat, "be a 1-D tensor")
+FLAT_DECAY_BUT_OF_OFFSETS = Multiplier(
+    "flat_decay_mult", "weight_decay", _flat_but_of_offsets, "be a 1-D tensor, not of an offset"
+)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lrdecay_cli.constructors.custom_keys import key_settings, keys_in_order, lost_to, matching_keys
-from lrdecay_cli.constructors.facts import ConstructorInputs
-from lrdecay_cli.constructors.multipliers import Fit, Multiplier, Target, has_base, multipliers_set
+from lrdecay_cli.constructors.multipliers import Fit, Multiplier, Target
+from lrdecay_cli.constructors.spec import ConstructorInputs
 from lrdecay_cli.domain.explanation import Part, RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.text.spelling import nearest
@@ -15,30 +14,57 @@ from lrdecay_cli.text.spelling import nearest
 _OF_A_KEY = ("lr_mult", "decay_mult")
 
 
+def lost_to(winner: str, key: str) -> str:
+    """Why a key loses to another one that is in the name too."""
+    if len(winner) > len(key):
+        return f"to the longer {winner!r}"
+    return f"to {winner!r}, as long and first in the alphabet"
+
+
 class OptionPrecedence:
-    """What decides about a parameter: a key, or the multipliers.
+    """What decides about a parameter: a key, or the multipliers, as the spec of the constructor says."""
 
-    Args:
-        settings: of the constructor.
-        key_targets: what its keys change: the lr and the weight decay, or only the latter.
-    """
+    def __init__(self, inputs: ConstructorInputs) -> None:
+        self.inputs = inputs
+        self._reads = inputs.spec.custom_keys
+        self._targets: tuple[Part, ...] = self._reads.targets if self._reads else ()
+        self._multipliers = inputs.spec.multipliers_set(inputs.options)
+        self.keys = tuple(self._in_order())
+        """The keys in the order in which the constructor tries them: none where it looks for none."""
 
-    def __init__(self, settings: ConstructorInputs, key_targets: tuple[Target, ...]) -> None:
-        self.settings = settings
-        self._key_targets: tuple[Part, ...] = key_targets
-        self._keys = keys_in_order(settings)
-        self._multipliers = multipliers_set(settings.constructor, settings.options)
+    def _in_order(self) -> list[str]:
+        given = self.inputs.options.get("custom_keys")
+        if self._reads is None or not isinstance(given, Mapping):
+            return []
+        if self._reads.need_weight_decay and self.inputs.base_weight_decay is None:
+            return []
+        return sorted(sorted(given), key=len, reverse=True)
+
+    @property
+    def effective_multipliers(self) -> tuple[Multiplier, ...]:
+        """Those that are set and have something to multiply: no ``flat_decay_mult`` without a weight decay."""
+        return tuple(known for known in self._multipliers if self._has_base(known))
+
+    def matching_keys(self, tensor: Tensor) -> list[str]:
+        """The keys that are in a parameter's name, in their order: the first one counts."""
+        name = self._reads.searched_name(tensor) if self._reads else ""
+        return [key for key in self.keys if key in name]
+
+    def key_settings(self, key: str) -> Mapping[str, Any]:
+        """What the config says for a key; empty if that is no dict."""
+        given = self.inputs.options["custom_keys"][key]
+        return given if isinstance(given, Mapping) else {}
 
     def winning_key(self, tensor: Tensor) -> str | None:
         """The key that the parameter goes by, None if there is none."""
-        return next(iter(matching_keys(tensor, self._keys, self.settings.constructor)), None)
+        return next(iter(self.matching_keys(tensor)), None)
 
     def winning_multiplier(self, tensor: Tensor, target: Target) -> Multiplier | None:
         """The option that multiplies the lr or weight decay of a parameter that goes by no key."""
         fitting = [
             multiplier
-            for multiplier in self._multipliers
-            if multiplier.target == target and has_base(multiplier, self.settings) and multiplier.fit(tensor).fits
+            for multiplier in self.effective_multipliers
+            if multiplier.target == target and multiplier.fit(tensor).fits
         ]
         if not fitting:
             return None
@@ -46,7 +72,7 @@ class OptionPrecedence:
 
     def key_option(self, key: str, option: str) -> Any:
         """What the config says for a key under an option, None if nothing."""
-        return key_settings(self.settings, key).get(option)
+        return self.key_settings(key).get(option)
 
     def considered(self, tensor: Tensor) -> Iterator[RuleTrace]:
         """Keys first, longest first, then the multipliers."""
@@ -56,32 +82,32 @@ class OptionPrecedence:
             yield from self._multipliers_considered(tensor, target, winner)
 
     def remarks(self, tensor: Tensor) -> Iterator[str]:
-        """ConstructorInputs of the key that nobody uses."""
+        """Settings of the key that nobody uses."""
         key = self.winning_key(tensor)
         if key is None:
             return
-        for option in key_settings(self.settings, key):
+        for option in self.key_settings(key):
             meant = nearest(option, _OF_A_KEY, likeness=0.6)
             if option not in _OF_A_KEY and meant:
                 yield (
                     f"custom_keys[{key!r}] sets {option!r}, which is copied into the group and multiplies nothing:"
                     f" did you mean {meant!r}?"
                 )
-            elif option == "lr_mult" and "lr" not in self._key_targets:
-                yield f"custom_keys[{key!r}] sets 'lr_mult', which {self.settings.constructor} does not use"
+            elif option == "lr_mult" and "lr" not in self._targets:
+                yield f"custom_keys[{key!r}] sets 'lr_mult', which {self.inputs.spec.name} does not use"
 
     def _keys_considered(self, tensor: Tensor, winner: str | None) -> Iterator[RuleTrace]:
-        matching = matching_keys(tensor, self._keys, self.settings.constructor)
-        for key in self._keys:
+        matching = self.matching_keys(tensor)
+        for key in self.keys:
             rule, condition = f"custom_keys[{key!r}]", f"have {key!r} in its name, and no longer key"
             if key == winner:
                 only = len(matching) == 1
                 reason = "the only key in the name" if only else "the longest key in the name"
-                yield RuleTrace(self._key_targets, rule, "applies", reason, condition)
+                yield RuleTrace(self._targets, rule, "applies", reason, condition)
             elif key in matching:
-                yield RuleTrace(self._key_targets, rule, "lost", lost_to(str(winner), key), condition)
+                yield RuleTrace(self._targets, rule, "lost", lost_to(str(winner), key), condition)
             else:
-                yield RuleTrace(self._key_targets, rule, "no match", _absent(key, tensor), condition)
+                yield RuleTrace(self._targets, rule, "no match", _absent(key, tensor), condition)
 
     def _multipliers_considered(self, tensor: Tensor, target: Target, key: str | None) -> Iterator[RuleTrace]:
         winner = self.winning_multiplier(tensor, target)
@@ -90,9 +116,9 @@ class OptionPrecedence:
             if multiplier.target != target:
                 continue
             fit = multiplier.fit(tensor)
-            rule = f"{multiplier.option}={self.settings.options[multiplier.option]!r}"
+            rule = f"{multiplier.option}={self.inputs.options[multiplier.option]!r}"
             outcome = RuleTrace((target,), rule, "no match", fit.reason, multiplier.condition)
-            if not has_base(multiplier, self.settings):
+            if not self._has_base(multiplier):
                 what = target.replace("_", " ")
                 outcome = _but(outcome, "no effect", f"the config gives the optimizer no {what} to multiply")
             elif key is not None:
@@ -104,6 +130,10 @@ class OptionPrecedence:
             elif winner is not None and target == "weight_decay" and _later(multiplier, winner, done):
                 outcome = _but(outcome, "passed over", f"{winner.option} applied")
             yield outcome
+
+    def _has_base(self, multiplier: Multiplier) -> bool:
+        inputs = self.inputs
+        return (inputs.base_lr if multiplier.target == "lr" else inputs.base_weight_decay) is not None
 
 
 def _absent(key: str, tensor: Tensor) -> str:

@@ -9,7 +9,8 @@ from mmengine.config import Config
 from torch import nn
 
 from lrdecay_cli import __version__
-from lrdecay_cli.constructors import with_provenance
+from lrdecay_cli.constructors import DEFAULT
+from lrdecay_cli.constructors.recomputation import with_provenance
 from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
 from lrdecay_cli.domain.group_map import (
     SCHEMA_VERSION,
@@ -23,7 +24,6 @@ from lrdecay_cli.domain.group_map import (
 )
 from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import (
-    DEFAULT_CONSTRUCTOR,
     PLAIN_WRAPPER,
     BuiltOptimizer,
     build_model,
@@ -35,7 +35,7 @@ from lrdecay_cli.openmmlab.building import (
 from lrdecay_cli.openmmlab.config_facts import modules_of, training_of
 from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, resolved_sha256
 from lrdecay_cli.openmmlab.config_values import number, plain, stack_versions, type_name
-from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor
+from lrdecay_cli.openmmlab.decay_constructor import LayerDecayConstructor
 from lrdecay_cli.openmmlab.devices import check_device
 from lrdecay_cli.openmmlab.explaining import clearer_failure, explain_groups, layer_depth_of, seen_model
 from lrdecay_cli.openmmlab.failures.translate import READING, explained, naming_upstream_faults
@@ -113,7 +113,7 @@ def group_map_of(
         device=device,
         config=source,
         constructor=Constructor(
-            type_name(wrapper.get("constructor", DEFAULT_CONSTRUCTOR)), plain(wrapper.get("paramwise_cfg") or {})
+            type_name(wrapper.get("constructor", DEFAULT.name)), plain(wrapper.get("paramwise_cfg") or {})
         ),
         optimizer=Optimizer(
             type=", ".join(dict.fromkeys(type(optimizer).__name__ for optimizer in built.optimizers.values())),
@@ -151,7 +151,7 @@ def _base(built: BuiltOptimizer, optimizer_config: Mapping[str, Any], option: st
 
 def _backbone_name(model: nn.Module, wrapper: Mapping[str, Any], constructor: type) -> str | None:
     path = "backbone"
-    if constructor is LayerDecayOptimWrapperConstructor:
+    if constructor is LayerDecayConstructor:
         path = (wrapper.get("paramwise_cfg") or {}).get("backbone", path)
     backbone = dict(seen_model(model).named_modules()).get(path)
     return None if backbone is None else type(backbone).__name__

@@ -16,7 +16,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS, DefaultScope
 from torch import nn
 
-from lrdecay_cli.constructors.facts import LRDECAY_LAYER_DECAY
+from lrdecay_cli.constructors import DEFAULT, find_constructor
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.files.mmcv1 import KEYS, as_mmengine
@@ -29,7 +29,6 @@ from lrdecay_cli.openmmlab.option_reads import OptionReads
 from lrdecay_cli.openmmlab.stubs.stub_on_demand import build_with_stubs
 from lrdecay_cli.text.python_source import assignments
 
-DEFAULT_CONSTRUCTOR = "DefaultOptimWrapperConstructor"
 PLAIN_WRAPPER = "OptimWrapper"
 # They ask for a GPU, for apex or for a distributed engine when they are built, and leave the groups alone.
 DEMANDING_WRAPPERS = ("AmpOptimWrapper", "ApexOptimWrapper", "DeepSpeedOptimWrapper", "ColossalAIOptimWrapper")
@@ -155,19 +154,19 @@ def _check_imported(config: Config, where: str) -> None:
     lrdecay itself has it registered, so that the config would build here and nowhere else.
     """
     named = config.optim_wrapper.get("constructor")
-    is_ours = isinstance(named, str) and named.rpartition(".")[2] == LRDECAY_LAYER_DECAY
-    if is_ours and "lrdecay_cli.training" not in sys.modules:
+    spec = find_constructor(named) if isinstance(named, str) else None
+    if spec and not all(module in sys.modules for module in spec.imports):
         raise LrdecayError(
             f"{named} is not imported",
             where=f"{where}: optim_wrapper.constructor",
-            remedy="add custom_imports = dict(imports=['lrdecay_cli.training'])",
+            remedy=f"add custom_imports = dict(imports={[*spec.imports]})",
             final=True,
         )
 
 
 def constructor_of(wrapper_config: Mapping[str, Any]) -> type:
     """The class of the constructor that ``optim_wrapper`` names."""
-    named = wrapper_config.get("constructor", DEFAULT_CONSTRUCTOR)
+    named = wrapper_config.get("constructor", DEFAULT.name)
     found: type = find_registered(OPTIM_WRAPPER_CONSTRUCTORS, named) if isinstance(named, (str, type)) else type(named)
     return found
 

@@ -8,12 +8,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mmengine import optim
 from mmengine.dist import master_only
 from mmengine.logging import print_log
-from mmengine.optim import DefaultOptimWrapperConstructor
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from torch import nn
 
+from lrdecay_cli.constructors import DEFAULT, OURS
 from lrdecay_cli.decay import Backbone, ConstructorOptions, DecayError, Plan, TrainingParameter, plan_of_model
 from lrdecay_cli.openmmlab.config_facts import NORMS
 from lrdecay_cli.openmmlab.config_values import find_registered
@@ -21,16 +22,26 @@ from lrdecay_cli.openmmlab.config_values import find_registered
 # Root mean square norms, mmcv's layer norms over channels, the response norm of ConvNeXt V2: no class in common.
 _NORM_NAMES = re.compile(r"\w*Norm(?:\dd)?|GRN", re.ASCII)
 
+_DEFAULT: Any = getattr(optim, DEFAULT.name)
 
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):  # type: ignore[misc]
+
+def _registered(constructor: type) -> type:
+    """The class, under the name that configs write, which a dumped config looks up in this module."""
+    constructor.__name__ = constructor.__qualname__ = OURS.name
+    globals()[OURS.name] = constructor
+    registered: type = OPTIM_WRAPPER_CONSTRUCTORS.register_module(module=constructor)
+    return registered
+
+
+@_registered
+class LayerDecayConstructor(_DEFAULT):  # type: ignore[misc]
     """Layer-wise or stage-wise learning-rate decay for any backbone whose layers can be told apart.
 
     The options are those of :class:`lrdecay_cli.decay.ConstructorOptions`, see ``docs/constructor.md``::
 
         custom_imports = dict(imports=['lrdecay_cli.training'])
         optim_wrapper = dict(
-            constructor='LayerDecayOptimWrapperConstructor',
+            constructor=...,  # OURS.name
             optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.05),
             paramwise_cfg=dict(decay_rate=0.7))
 

@@ -8,13 +8,14 @@ from typing import Any
 from mmengine.config import Config
 from torch import nn
 
-from lrdecay_cli.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY, MMPRETRAIN_LAYER_DECAY
-from lrdecay_cli.decay import MMDET_FAMILIES, DecayOptions, TrainingParameter, find_family, plan_groups
+from lrdecay_cli.constructors import DEFAULT, OURS, ConstructorSpec, find_constructor
+from lrdecay_cli.constructors.spec import ConstructorInputs
+from lrdecay_cli.decay import TrainingParameter, find_family
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.openmmlab.config_values import type_name
-from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor, plan_for
+from lrdecay_cli.openmmlab.decay_constructor import LayerDecayConstructor, plan_for
 from lrdecay_cli.openmmlab.failures.refused_options import misplaced_options, refused_option
 from lrdecay_cli.openmmlab.failures.wrong_values import wrong_value
 
@@ -26,7 +27,7 @@ def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[
 
     That of others is told from the map, see :func:`lrdecay_cli.constructors.with_provenance`.
     """
-    if constructor is not LayerDecayOptimWrapperConstructor:
+    if constructor is not LayerDecayConstructor:
         return {}
     seen = seen_model(model)
     prefix = "" if seen is model else "module."
@@ -77,52 +78,57 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         return error.replaced(where=f"{where}: {error.where}", final=True)
     if not not_found and (wrong := wrong_value(error, config, where)):
         return wrong
-    if not not_found and type_name(config.optim_wrapper.get("constructor", "")).rpartition(".")[2] == MMDET_LAYER_DECAY:
+    spec = find_constructor(type_name(config.optim_wrapper.get("constructor", DEFAULT.name)))
+    if not not_found and spec and spec.raise_cause:
         try:
-            _plan(config, seen_model(model))
+            spec.raise_cause(_inputs(spec, config, seen_model(model)), _parameters(seen_model(model)))
         except DecayError as known:
             suggested = f": lrdecay suggest {where}" if "lrdecay's own" in known.remedy else ""
             return known.replaced(where=f"{where}: {known.where}", remedy=f"{known.remedy}{suggested}", final=True)
-    if asks := _without_layer_depth(error, config, seen_model(model), where):
+    if spec and (asks := _without_layer_depth(error, spec, seen_model(model), where)):
         return asks
     return refused_option(error, config, where) or error
 
 
-def _without_layer_depth(error: LrdecayError, config: Config, model: nn.Module, where: str) -> LrdecayError | None:
-    """What a NotImplementedError of mmpretrain's decay constructor means, None for any other error.
+def _without_layer_depth(
+    error: LrdecayError, spec: ConstructorSpec, model: nn.Module, where: str
+) -> LrdecayError | None:
+    """What a NotImplementedError of a constructor that asks for ``get_layer_depth`` means, None for any other error.
 
     Source: mmpretrain 1.2, ``add_params`` of its decay constructor, and ``get_layer_depth`` of its
     classifiers and self-supervised models, which ask their backbone.
     """
-    named = type_name(config.optim_wrapper.get("constructor", "")).rpartition(".")[2]
-    if named != MMPRETRAIN_LAYER_DECAY or not isinstance(error.__cause__, NotImplementedError):
+    if not spec.asks_model or not isinstance(error.__cause__, NotImplementedError):
         return None
     asked = getattr(model, "backbone", model) if hasattr(model, "get_layer_depth") else model
     backbone = type(getattr(model, "backbone", model)).__name__
     if find_family(backbone):
-        remedy = f"lrdecay's {LRDECAY_LAYER_DECAY} serves {backbone}: lrdecay suggest {where}"
+        remedy = f"{OURS.label} serves {backbone}: lrdecay suggest {where}"
     else:
-        remedy = f"use lrdecay's {LRDECAY_LAYER_DECAY} with layers, or custom_keys and mmengine's default constructor"
+        remedy = f"use {OURS.label} with layers, or custom_keys and mmengine's default constructor"
     return LrdecayError(
-        f"mmpretrain's constructor asks for get_layer_depth, which {type(asked).__name__} does not have",
+        f"{spec.project}'s constructor asks for get_layer_depth, which {type(asked).__name__} does not have",
         where=where,
         remedy=remedy,
         final=True,
     )
 
 
-def _plan(config: Config, model: nn.Module) -> None:
-    """Plan the groups of mmdet's decay constructor, which raises DecayError where the constructor dies."""
+def _inputs(spec: ConstructorSpec, config: Config, model: nn.Module) -> ConstructorInputs:
     optimizer: Mapping[str, Any] = config.optim_wrapper.get("optimizer") or {}
     backbone = getattr(model, "backbone", None)
-    plan_groups(
-        (
-            TrainingParameter(name, tuple(tensor.shape), tensor.requires_grad)
-            for name, tensor in model.named_parameters()
-        ),
-        DecayOptions.from_paramwise_cfg(config.optim_wrapper.get("paramwise_cfg")),
-        backbone_class=None if backbone is None else type(backbone).__name__,
+    return ConstructorInputs(
+        spec=spec,
+        options=config.optim_wrapper.get("paramwise_cfg") or {},
         base_lr=optimizer.get("lr"),
         base_weight_decay=optimizer.get("weight_decay"),
-        families=MMDET_FAMILIES,
+        default_lr=None,
+        default_weight_decay=None,
+        backbone=None if backbone is None else type(backbone).__name__,
     )
+
+
+def _parameters(model: nn.Module) -> list[TrainingParameter]:
+    return [
+        TrainingParameter(name, tuple(tensor.shape), tensor.requires_grad) for name, tensor in model.named_parameters()
+    ]

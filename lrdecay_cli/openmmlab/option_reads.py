@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from mmengine import optim
 from mmengine.config import ConfigDict
-from mmengine.optim import DefaultOptimWrapperConstructor
 
+from lrdecay_cli.constructors import DEFAULT
 from lrdecay_cli.openmmlab.patching import patched
+
+_DEFAULT: Any = getattr(optim, DEFAULT.name)
 
 
 class OptionReads:
@@ -57,13 +60,13 @@ class OptionReads:
     @contextmanager
     def unseen_validation(self) -> Iterator[None]:
         """Let mmengine's validation pass unseen: it looks at options for every constructor that inherits from it."""
-        validate = DefaultOptimWrapperConstructor._validate_cfg
+        validate = _DEFAULT._validate_cfg
 
         def unseen(constructor: Any) -> None:
             with self.paused():
                 validate(constructor)
 
-        with patched(DefaultOptimWrapperConstructor, _validate_cfg=unseen):
+        with patched(_DEFAULT, _validate_cfg=unseen):
             yield
 
 

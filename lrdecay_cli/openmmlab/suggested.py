@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 from mmengine.config import Config
 
+from lrdecay_cli.constructors import DEFAULT
 from lrdecay_cli.domain.group_map import Constructor, GroupMap
 from lrdecay_cli.domain.suggestion import Proposal
 from lrdecay_cli.files.config_path import SEPARATOR, find_config
 from lrdecay_cli.openmmlab.build_context import quiet_stack
-from lrdecay_cli.openmmlab.building import DEFAULT_CONSTRUCTOR
 from lrdecay_cli.openmmlab.config_file import load_config
 from lrdecay_cli.openmmlab.config_values import plain, type_name
 
@@ -37,9 +37,7 @@ def without_constructor(config: str, audit: Audit) -> GroupMap:
             loaded.optim_wrapper.pop(key, None)
 
     built = audit(config, change)
-    constructor = Constructor(
-        type_name(own.get("constructor", DEFAULT_CONSTRUCTOR)), plain(own.get("paramwise_cfg") or {})
-    )
+    constructor = Constructor(type_name(own.get("constructor", DEFAULT.name)), plain(own.get("paramwise_cfg") or {}))
     training = msgspec.structs.replace(built.training, optim_wrapper=plain(own))
     return msgspec.structs.replace(built, constructor=constructor, training=training)
 

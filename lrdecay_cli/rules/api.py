@@ -1,18 +1,19 @@
 """All that a rule needs: ``from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule``."""
 
+from lrdecay_cli.constructors import OURS
 from lrdecay_cli.decay.checked import number_or_none
 from lrdecay_cli.rules.context.backbone import Backbone, BackboneTensor, out_of_order
 from lrdecay_cli.rules.context.option_names import (
-    LAYER_DECAY,
     lost,
     meant,
     readers,
     same_here,
+    set_together,
     unread,
     value_of,
 )
 from lrdecay_cli.rules.context.policy import option_of
-from lrdecay_cli.rules.context.rule_context import OURS, PARAMWISE, RuleContext
+from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.context.schedulers import (
     WARMING,
     Scheduler,
@@ -31,7 +32,6 @@ from lrdecay_cli.rules.remedies.our_constructor import (
     USUAL_RATE,
     exempt_in_ours,
     in_its_place,
-    mmdet_serves,
     without_the_bases,
     written,
 )
@@ -42,7 +42,6 @@ from lrdecay_cli.text.spelling import nearest
 
 __all__ = [
     "EXEMPTING",
-    "LAYER_DECAY",
     "OURS",
     "PARAMWISE",
     "USUAL_RATE",
@@ -66,7 +65,6 @@ __all__ = [
     "keys_told",
     "lost",
     "meant",
-    "mmdet_serves",
     "names",
     "nearest",
     "number_or_none",
@@ -78,6 +76,7 @@ __all__ = [
     "same_here",
     "scheduler_types",
     "schedulers_of",
+    "set_together",
     "span",
     "trained",
     "training_length",

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY, MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
 from lrdecay_cli.domain.finding import Severity
 from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext
 from lrdecay_cli.rules.parameter_kinds import NOUNS, Kind
@@ -22,8 +21,6 @@ _DECOUPLED = re.compile(r"(?i)adamw|lion|lamb|lars|adan|sophia|muon")
 _LISTED = re.compile(
     r"(?i)^(?:no|skip|without|exclude|exempt|ignore).*(?:decay|wd)|(?:decay|wd).*(?:skip|exclude|exempt|ignore)"
 )
-_MMDET_LIST = ("pos_embed", "cls_token")
-"""What MMDetection's decay constructor compares with full names, and so exempts where nothing stands before it."""
 
 
 class DecaySplit(NamedTuple):
@@ -102,13 +99,13 @@ def decayed_faults(
 
 
 def exemption_lists(context: RuleContext) -> dict[str, tuple[str, ...]]:
-    """Names that a list exempts from weight decay, by option; MMDetection's own list is under the empty option."""
+    """Names that a list exempts from weight decay, by option; the constructor's own list is under the empty one."""
     found = {
         option: tuple(item for item in items if isinstance(item, str) and item)
         for option, items in context.options.items()
         if _LISTED.search(option) and isinstance(items, (list, tuple))
     }
-    return {"": _MMDET_LIST, **found} if context.constructor == MMDET_LAYER_DECAY else found
+    return {"": context.spec.exempt_names, **found} if context.spec.exempt_names else found
 
 
 def vainly_exempt(context: RuleContext, item: str) -> list[str]:
@@ -127,12 +124,10 @@ def all_vainly_exempt(context: RuleContext) -> set[str]:
 def remedy(context: RuleContext, kind: Kind, names: Iterable[str]) -> str:
     """The setting that exempts these parameters from weight decay."""
     names = list(names)
-    if context.constructor not in (MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY):
-        if context.without_options:
-            return f"give {MMDET_LAYER_DECAY} a decay rate: without options it makes one group and exempts nothing"
-        if context.constructor == MMDET_LAYER_DECAY:
-            return "MMDetection's constructor exempts 1-D parameters alone: exempt these in one of your own"
-        return "give them weight decay 0 in the constructor"
+    if context.without_options:
+        return f"give {context.spec.name} a decay rate: without options it makes one group and exempts nothing"
+    if not context.spec.multipliers:
+        return context.spec.exempting
     option = _option_for(context, kind, names)
     keyed = [key for key, matches in context.custom_keys.items() if not {*names}.isdisjoint(matches.wins)]
     if option:

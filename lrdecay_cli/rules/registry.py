@@ -13,7 +13,7 @@ from importlib import import_module
 from inspect import cleandoc
 from typing import Literal
 
-from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY, MMENGINE_DEFAULT
+from lrdecay_cli.constructors import DEFAULT, mmdet_layer_decay
 from lrdecay_cli.domain.finding import Severity
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules.context.rule_context import RuleContext
@@ -25,7 +25,7 @@ model = dict(
     backbone=dict(type='ConvNeXt', arch=dict(depths=[3, 3, 9, 3], channels=[4, 8, 16, 32])),
     head=dict(type='LinearClsHead', num_classes=2, in_channels=32))
 optim_wrapper = dict(
-    constructor='mmdet.{MMDET_LAYER_DECAY}',
+    constructor='{mmdet_layer_decay.SPEC.scoped_name}',
     optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.05),
     paramwise_cfg=dict(num_layers=6, decay_rate=0.7, decay_type='layer_wise'))
 train_cfg = dict(by_epoch=True, max_epochs=12)
@@ -77,7 +77,7 @@ class Example:
 
     def __post_init__(self) -> None:
         for field in ("config", "plugin"):
-            object.__setattr__(self, field, getattr(self, field).replace("$DEFAULT", MMENGINE_DEFAULT))
+            object.__setattr__(self, field, getattr(self, field).replace("$DEFAULT", DEFAULT.name))
 
 
 Check = Callable[[RuleContext], Iterator[Fault]]

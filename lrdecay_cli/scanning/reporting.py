@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from lrdecay_cli.constructors import find_constructor
 from lrdecay_cli.domain.report import Column, Note, Report, Table
 from lrdecay_cli.domain.scan import OK, Scan, ScanRecord
 from lrdecay_cli.scanning.scan import Timed
@@ -24,12 +25,6 @@ COLUMNS = (
     Column("seconds", "time"),
 )
 _FIELDS = ScanRecord.__struct_fields__
-# Most configs name the default one, by a name that says less than it is long.
-_SHORT = {
-    "DefaultOptimWrapperConstructor": "default",
-    "LearningRateDecayOptimizerConstructor": "mmdet layer decay",
-    "LearningRateDecayOptimWrapperConstructor": "mmpretrain layer decay",
-}
 _SHOWN = 8
 
 
@@ -53,11 +48,11 @@ def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) 
 
 def _row(timed: Timed) -> tuple[Any, ...]:
     record = timed.record
-    constructor = record.constructor and _SHORT.get(record.constructor.rpartition(".")[2], record.constructor)
+    spec = find_constructor(record.constructor or "")
     return (
         record.config,
         record.status,
-        constructor,
+        (spec and spec.short) or record.constructor,
         record.groups,
         record.tensors,
         _range(record.lr_min, record.lr_max),

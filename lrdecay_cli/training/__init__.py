@@ -3,7 +3,7 @@
 It registers ``LayerDecayOptimWrapperConstructor`` and ``ParamGroupAuditHook`` with mmengine.
 """
 
-from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor
+from lrdecay_cli.openmmlab.decay_constructor import LayerDecayConstructor as LayerDecayOptimWrapperConstructor
 from lrdecay_cli.training.audit_hook import ParamGroupAuditHook
 
 __all__ = ["LayerDecayOptimWrapperConstructor", "ParamGroupAuditHook"]

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from lrdecay_cli.constructors import ConstructorRules, rules_of
-from lrdecay_cli.constructors.facts import MMPRETRAIN_LAYER_DECAY, tensors_met
+from lrdecay_cli.constructors.recomputation import rules_of, tensors_met
+from lrdecay_cli.constructors.spec import ConstructorRules
 from lrdecay_cli.domain.group_map import Constructor, Model, Tensor, Totals
 from lrdecay_cli.domain.provenance import Formula, Provenance
 from lrdecay_cli.domain.training import Training
+from tests.constructors.names import MMPRETRAIN_LAYER_DECAY
 from tests.group_maps import group_map
 
 OBSERVED = "get_layer_depth() of the model"

@@ -8,19 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from lrdecay_cli.constructors import rules_of, with_provenance
 from lrdecay_cli.constructors.custom_keys import custom_key_matches
-from lrdecay_cli.constructors.facts import (
-    LRDECAY_LAYER_DECAY,
-    MMENGINE_DEFAULT,
-    MMPRETRAIN_LAYER_DECAY,
-    tensors_met,
-)
+from lrdecay_cli.constructors.recomputation import rules_of, tensors_met, with_provenance
 from lrdecay_cli.decay import DecayError
 from lrdecay_cli.domain.explanation import RuleTrace
 from lrdecay_cli.domain.group_map import Constructor
 from lrdecay_cli.domain.provenance import Formula
 from lrdecay_cli.domain.training import Module, Training
+from tests.constructors.names import LRDECAY_LAYER_DECAY, MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
 from tests.group_maps import group_map
 
 LR = {"bias_lr_mult": 2.0, "dcn_offset_lr_mult": 0.7}

@@ -10,7 +10,8 @@ from torch import nn
 
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.openmmlab.build_context import constructing
-from lrdecay_cli.openmmlab.decay_constructor import LayerDecayOptimWrapperConstructor, plan_for
+from lrdecay_cli.openmmlab.decay_constructor import plan_for
+from lrdecay_cli.training import LayerDecayOptimWrapperConstructor
 
 BASE_LR, BASE_WEIGHT_DECAY, RATE = 3e-4, 0.05, 0.65
 OPTIMIZER = {"type": "AdamW", "lr": BASE_LR, "weight_decay": BASE_WEIGHT_DECAY}

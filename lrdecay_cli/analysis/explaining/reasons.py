@@ -9,9 +9,10 @@ import msgspec
 
 from lrdecay_cli.analysis.inspecting.views import is_numbered
 from lrdecay_cli.analysis.verification import differing_numbers
-from lrdecay_cli.constructors import ConstructorRules, is_known, rules_of
-from lrdecay_cli.constructors.facts import constructor_name, tensors_met
-from lrdecay_cli.constructors.mmpretrain_layer_decay import OBSERVED_DEPTH
+from lrdecay_cli.constructors import constructor_of
+from lrdecay_cli.constructors.formulas import OBSERVED_DEPTH
+from lrdecay_cli.constructors.recomputation import rules_of, tensors_met
+from lrdecay_cli.constructors.spec import ConstructorRules
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.explanation import Certainty, Explanation, Numbers, RuleTrace
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
@@ -26,6 +27,7 @@ class Explainer:
 
     def __init__(self, group_map: GroupMap) -> None:
         self._map = group_map
+        self._spec = constructor_of(group_map)
         self._universe = Universe(group_map.names(duplicates=True))
         self._rules: ConstructorRules | None = None
         self._refusal = ""
@@ -68,7 +70,7 @@ class Explainer:
         if tensor.state == "duplicate":
             yield _state("another name of the same tensor", f"{tensor.of} is its first name{self._skipped()}")
         elif tensor.state == "frozen":
-            skips = f"{constructor_name(self._map)} skips it before it asks any rule" if rules else "no group holds it"
+            skips = f"{self._spec.name} skips it before it asks any rule" if rules else "no group holds it"
             yield _state("requires_grad=False", skips)
         elif tensor.state == "missing":
             yield _state("missing", self._why_missing(tensor.name))
@@ -114,8 +116,8 @@ class Explainer:
             return "read from a checkpoint, where the schedule has changed what the constructor gave"
         if self._refusal:
             return self._refusal
-        if not is_known(self._map):
-            return f"lrdecay does not know the rules of {constructor_name(self._map)}"
+        if not self._spec.known:
+            return f"lrdecay does not know the rules of {self._spec.name}"
         return "lrdecay's rules have no number for it"
 
     def _group_key(self, tensor: Tensor) -> object:

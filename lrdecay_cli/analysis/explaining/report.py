@@ -14,7 +14,7 @@ from lrdecay_cli.analysis.explaining.tables import (
 )
 from lrdecay_cli.analysis.explaining.why_not import why_not
 from lrdecay_cli.analysis.selection import select
-from lrdecay_cli.constructors import is_known
+from lrdecay_cli.constructors import constructor_of
 from lrdecay_cli.constructors.custom_keys import KeyMatches, custom_key_matches
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import (
@@ -84,7 +84,7 @@ def explanation(
             constructor=group_map.constructor,
             base_lr=group_map.base_lr,
             base_weight_decay=group_map.base_weight_decay,
-            known=is_known(group_map),
+            known=constructor_of(group_map).known,
             asked=tuple(patterns),
             reads=reads,
             never_read=never_read,

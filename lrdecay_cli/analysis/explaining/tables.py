@@ -7,7 +7,7 @@ from typing import Any
 
 from lrdecay_cli.analysis.explaining.words import PART_NAMES, outcome_text, step_text
 from lrdecay_cli.analysis.inspecting.views import groups_label
-from lrdecay_cli.constructors import is_known
+from lrdecay_cli.constructors import constructor_of
 from lrdecay_cli.domain.explanation import Explanation, Part, RuleTrace, WhyNot
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Column, Table
@@ -118,7 +118,7 @@ def _number(explanation: Explanation, part: str) -> tuple[str, str] | None:
 
 def observed_options(group_map: GroupMap) -> Iterator[Table]:
     """What an unknown constructor was seen to read, in its order."""
-    if is_known(group_map) or group_map.training.reads is None:
+    if constructor_of(group_map).known or group_map.training.reads is None:
         return
     rows = [
         (index, path, _value(group_map.constructor.options, path))

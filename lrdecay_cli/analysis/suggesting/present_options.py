@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lrdecay_cli.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY
+from lrdecay_cli.constructors import CONSTRUCTORS, OURS, constructor_of
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Option
 
-DECAY = ("decay_rate", "layer_decay_rate", "num_layers", "decay_type")
+_DECAY = {option for spec in CONSTRUCTORS for option in spec.decay_options}
 """What a decay goes by. Their values are the proposal's own."""
-# Of lrdecay's constructor, which goes on to read them.
-_OURS = ("layers", "strict_compat")
+_KEPT = {*OURS.options} - {*OURS.decay_options, "backbone", "custom_keys"}
+"""Of lrdecay's constructor, which goes on to read them."""
 
 
 def present_options(
@@ -29,7 +29,8 @@ def present_options(
         prefix: what the names of the backbone's parameters start with.
         refused: whether its constructor made no groups, so that nobody can say what it would have read.
     """
-    ours = group_map.constructor.type.rpartition(".")[2] == LRDECAY_LAYER_DECAY
+    spec = constructor_of(group_map)
+    ours = spec is OURS
     carried: dict[str, Any] = {}
     kept: list[Option] = []
     left_out: list[Option] = []
@@ -37,22 +38,17 @@ def present_options(
         if option == "custom_keys" and isinstance(value, dict):
             for key, settings in value.items():
                 one = _custom_key(key, settings, names, prefix)
-                if _stays(one, ours=ours) and (refused or not never_read(group_map)):
+                if _stays(one, ours=ours) and (refused or not spec.never_reads("custom_keys")):
                     carried.setdefault("custom_keys", {})[key] = settings
                     kept.append(one)
                 else:
                     left_out.append(one)
-        elif option in _OURS and ours:
+        elif option in _KEPT and ours:
             carried[option] = value
             kept.append(Option(option, value, None, None))
-        elif option not in DECAY and not (ours and option == "backbone"):
+        elif option not in _DECAY and not (ours and option == "backbone"):
             left_out.append(Option(option, value, None, None))
     return carried, tuple(kept), tuple(left_out)
-
-
-def never_read(group_map: GroupMap) -> bool:
-    """Whether the present constructor is MMDetection's decay, which reads the decay and nothing else."""
-    return group_map.constructor.type.rpartition(".")[2] == MMDET_LAYER_DECAY
 
 
 def told_options(options: Sequence[Option]) -> Iterator[str]:

@@ -8,22 +8,11 @@ from typing import Any
 import msgspec
 
 from lrdecay_cli.analysis.suggesting.present_options import present_options
-from lrdecay_cli.constructors.facts import (
-    LRDECAY_LAYER_DECAY,
-    MMDET_LAYER_DECAY,
-    MMPRETRAIN_LAYER_DECAY,
-)
+from lrdecay_cli.constructors import CONSTRUCTORS, OURS, ConstructorSpec, constructor_of
 from lrdecay_cli.decay import BACKBONE_PREFIX, Family, find_family
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Proposal
-
-_RATE_KEYS = {
-    MMDET_LAYER_DECAY: "decay_rate",
-    MMPRETRAIN_LAYER_DECAY: "layer_decay_rate",
-    LRDECAY_LAYER_DECAY: "decay_rate",
-}
-_REGISTERING = "lrdecay_cli.training"
 
 
 class UsualRate(msgspec.Struct, frozen=True):
@@ -63,16 +52,18 @@ def propose(group_map: GroupMap, *, mmdet: bool, refused: str = "") -> Proposal:
     kind = group_map.model.backbone or prefix[:-1]
     family = find_family(kind)
     depths = family.depths(names, prefix) if family else ()
-    current = group_map.constructor.type.rpartition(".")[2]
-    judged = current in _RATE_KEYS and not refused
+    current = constructor_of(group_map)
+    judged = current.known and current.rate_option is not None and not refused
     faults = tuple(_faults(group_map, current, family, depths, prefix)) if judged else ()
     rate, why = _rate(group_map, current, family, depths)
     if judged and not faults:
         return Proposal(group_map.constructor.type, group_map.constructor.options, (), (), (), fits=True)
     decay_type = group_map.constructor.options.get("decay_type", "layer_wise")
     carried, kept, left_out = present_options(group_map, names, prefix, refused=bool(refused))
-    of_mmdet = mmdet and family and family.name == "convnext" and len(depths) == 4 and prefix == BACKBONE_PREFIX
-    if of_mmdet and family and not carried:
+    # A constructor that is made for just this family, and has nothing to be told but its depth.
+    own = next((spec for spec in CONSTRUCTORS if spec.families and family in spec.families), None)
+    own = own if mmdet and len(depths) == 4 and prefix == BACKBONE_PREFIX else None
+    if own and family and not carried:
         num_layers = family.fitting_num_layers(depths)
         told = (
             f"num_layers={num_layers} fits the {depths[2]} blocks of the third stage, three of which share a layer id"
@@ -82,7 +73,7 @@ def propose(group_map: GroupMap, *, mmdet: bool, refused: str = "") -> Proposal:
             options = {"decay_rate": rate, "decay_type": decay_type, "num_layers": len(depths)}
             told = f"num_layers={len(depths)}, one layer for each stage"
         return Proposal(
-            f"mmdet.{MMDET_LAYER_DECAY}",
+            own.scoped_name,
             options,
             (),
             (told, why),
@@ -92,19 +83,19 @@ def propose(group_map: GroupMap, *, mmdet: bool, refused: str = "") -> Proposal:
             refused=refused,
         )
     options = {"decay_rate": rate, "num_layers": "auto"}
-    if decay_type == "stage_wise" and (current == LRDECAY_LAYER_DECAY or of_mmdet):
+    if decay_type == "stage_wise" and (current is OURS or own):
         options["decay_type"] = decay_type
     if prefix != BACKBONE_PREFIX:
         options["backbone"] = prefix[:-1]
     told = f"num_layers='auto' counts the layers of the {kind}"
     exempt = "norm layers, biases, tokens, and position embeddings or tables have no weight decay"
     reasons: tuple[str, ...] = (f"{told}; {exempt}", why)
-    if of_mmdet:
-        reasons = (*reasons, f"mmdet's constructor would not read {', '.join(one.name for one in kept)}")
+    if own:
+        reasons = (*reasons, f"{own.project}'s constructor would not read {', '.join(one.name for one in kept)}")
     return Proposal(
-        LRDECAY_LAYER_DECAY,
+        OURS.name,
         {**options, **carried},
-        (_REGISTERING,),
+        OURS.imports,
         reasons,
         faults,
         fits=False,
@@ -129,9 +120,11 @@ def backbone_prefix(group_map: GroupMap) -> str:
     )
 
 
-def _rate(group_map: GroupMap, current: str, family: Family | None, depths: Sequence[int]) -> tuple[float, str]:
+def _rate(
+    group_map: GroupMap, current: ConstructorSpec, family: Family | None, depths: Sequence[int]
+) -> tuple[float, str]:
     # By whatever name it is given: a constructor that does not read it was not meant.
-    given = [_RATE_KEYS.get(current, ""), *_RATE_KEYS.values()]
+    given = [spec.rate_option for spec in (current, *CONSTRUCTORS) if spec.known and spec.rate_option]
     own: Any = next(filter(None, map(group_map.constructor.options.get, given)), None)
     if isinstance(own, (int, float)) and not isinstance(own, bool) and 0 < own <= 1:
         return own, f"decay rate {own} is the config's own"
@@ -143,7 +136,7 @@ def _rate(group_map: GroupMap, current: str, family: Family | None, depths: Sequ
 
 
 def _faults(
-    group_map: GroupMap, current: str, family: Family | None, depths: Sequence[int], prefix: str
+    group_map: GroupMap, current: ConstructorSpec, family: Family | None, depths: Sequence[int], prefix: str
 ) -> Iterator[str]:
     """What is wrong with the decay that the config has."""
     fast = sum((group.lr_scale or 0) > 1 and one.name.startswith(prefix) for group, one in group_map.grouped())
@@ -157,15 +150,10 @@ def _faults(
     top = max((group.layer_id for group in group_map.groups if group.layer_id is not None), default=0)
     gaps = sorted(set(range(top)) - ids - {None})
     # mmdet's first downsampling of ConvNeXt shares an id with the second stage: no id is left out by a fitting number.
-    if current != MMPRETRAIN_LAYER_DECAY and ids and gaps:
+    if not current.asks_model and ids and gaps:
         yield f"no backbone parameter has layer id {', '.join(map(str, gaps))}: a cliff between neighbours"
     given = group_map.constructor.options.get("num_layers")
-    if (
-        current == MMDET_LAYER_DECAY
-        and family
-        and depths
-        and group_map.constructor.options.get("decay_type") != "stage_wise"
-    ):
+    if current.families and family and depths and group_map.constructor.options.get("decay_type") != "stage_wise":
         fitting = family.fitting_num_layers(tuple(depths))
         if given != fitting:
             yield f"num_layers={given} does not fit a third stage of {depths[2]} blocks, {fitting} does"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.analysis.suggesting.proposing import backbone_prefix
+from lrdecay_cli.constructors import OURS
 from lrdecay_cli.domain.group_map import GroupMap
 
 _NUMBERED = r"(\d+)"
@@ -19,7 +20,7 @@ def layers_to_list(group_map: GroupMap) -> str:
     Whether modules run in the order of their registration is for the reader to say.
     """
     layers = dict.fromkeys(_layers(group_map, backbone_prefix(group_map)))
-    remedy = "list them from the stem up in paramwise_cfg of lrdecay's LayerDecayOptimWrapperConstructor"
+    remedy = f"list them from the stem up in paramwise_cfg of {OURS.label}"
     if len(layers) < _FEWEST and not any(_NUMBERED in layer for layer in layers):
         return remedy
     return f"{remedy}; as they are registered: layers=[{', '.join(layers)}]"

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from lrdecay_cli.analysis.comparing.report import comparison
 from lrdecay_cli.analysis.inspecting.report import inspection
 from lrdecay_cli.analysis.mmcv1 import old_style_note
-from lrdecay_cli.analysis.suggesting.present_options import never_read, told_options
+from lrdecay_cli.analysis.suggesting.present_options import told_options
 from lrdecay_cli.analysis.suggesting.proposing import backbone_prefix
-from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY
+from lrdecay_cli.constructors import constructor_of
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report, Table
 from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Layer, Proposal, Suggestion
@@ -90,7 +90,12 @@ def _notes(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str, 
     if proposal.kept:
         yield Note("kept of the present paramwise_cfg", "info", tuple(told_options(proposal.kept)))
     if proposal.left_out:
-        unread = ", which mmdet's constructor never read" if never_read(before) and not proposal.refused else ""
+        spec = constructor_of(before)
+        unread = (
+            f", which {spec.project}'s constructor never read"
+            if spec.never_reads("custom_keys") and not proposal.refused
+            else ""
+        )
         yield Note(
             f"left out of the present paramwise_cfg, whose place the decay takes{unread}",
             "info",
@@ -106,11 +111,11 @@ def _notes(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str, 
         if group.lr_scale == 1 and parameter.name.startswith(prefix) and parameter.requires_grad
     ]
     if at_top:
-        ours = after.constructor.type.rpartition(".")[2] != MMDET_LAYER_DECAY
+        spec = constructor_of(after)
         why = (
-            "the last layers of the backbone"
-            if ours
-            else "mmdet's constructor leaves them with the head, whatever num_layers"
+            f"{spec.project}'s constructor leaves them with the head, whatever num_layers"
+            if spec.rest_is_head
+            else "the last layers of the backbone"
         )
         yield Note(f"of the backbone, at the full base lr: {why}", "info", tuple(_folded(at_top, after)))
     if snippet:

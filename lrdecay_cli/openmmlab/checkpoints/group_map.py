@@ -11,6 +11,7 @@ import msgspec
 import torch
 
 from lrdecay_cli import __version__
+from lrdecay_cli.constructors import DEFAULT
 from lrdecay_cli.domain.checkpoint import Checkpoint
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import (
@@ -198,7 +199,7 @@ def _number(value: Any) -> float | None:
 
 
 def _constructor(wrapper: Mapping[str, Any], *, known: bool) -> Constructor:
-    default = "DefaultOptimWrapperConstructor" if known else UNKNOWN
+    default = DEFAULT.name if known else UNKNOWN
     return Constructor(_name(wrapper.get("constructor"), default), _dict(wrapper.get("paramwise_cfg")))
 
 

@@ -10,9 +10,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS, Registry
 
-from lrdecay_cli.constructors import CONSTRUCTORS
-from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT
-from lrdecay_cli.decay.constructor_options import ELSEWHERE, OPTIONS
+from lrdecay_cli.constructors import CONSTRUCTORS, DEFAULT, OURS, find_constructor
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.config_values import find_registered, type_name
 from lrdecay_cli.openmmlab.failures.unknown_types import key_of_type
@@ -21,7 +19,7 @@ from lrdecay_cli.text.spelling import meant, nearest
 _PARAMWISE = "optim_wrapper.paramwise_cfg"
 _LACKING = re.compile(r"KeyError: '?(?P<name>\w+)'?$")
 # Of every constructor, but for those that end in _mult.
-_PARAMWISE_OPTIONS = {*OPTIONS, *ELSEWHERE, "layer_decay_rate"}
+_PARAMWISE_OPTIONS = {option for spec in CONSTRUCTORS for option in spec.options}
 _NO_WEIGHT_DECAY = "base_wd should not be None"
 
 
@@ -60,7 +58,7 @@ def misplaced_options(error: LrdecayError, config: Config, where: str) -> Lrdeca
     of_wrapper, of_optimizer = _taken(OPTIM_WRAPPERS, wrapper), _taken(OPTIMIZERS, optimizer)
     if of_wrapper is None or of_optimizer is None:
         return None
-    known = type_name(wrapper.get("constructor", MMENGINE_DEFAULT)).rpartition(".")[2] in CONSTRUCTORS
+    known = find_constructor(type_name(wrapper.get("constructor", DEFAULT.name)))
     if not (error.__cause__ and refused_keyword(error.__cause__)) and not (
         known and of_wrapper.all and of_optimizer.all
     ):
@@ -87,7 +85,11 @@ def _misplaced(
     """Every option that its place refuses, and where it belongs."""
     for option, value in wrapper.items():
         # A dict of that name may be of another optimizer.
-        if option in of_wrapper.names or option in WRAPPER_OPTIONS or (option in OPTIONS and _is_for_optimizer(value)):
+        if (
+            option in of_wrapper.names
+            or option in WRAPPER_OPTIONS
+            or (option in OURS.options and _is_for_optimizer(value))
+        ):
             continue
         if _is_paramwise(option):
             yield f"optim_wrapper.{option}", f"{_PARAMWISE}.{option}"

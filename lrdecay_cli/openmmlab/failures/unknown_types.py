@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.registry import Registry, root
 
-from lrdecay_cli.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY, MMPRETRAIN_LAYER_DECAY
+from lrdecay_cli.constructors import CONSTRUCTORS, OURS
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.config_values import find_registered
 from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import is_deferred
@@ -128,8 +128,8 @@ REGISTRIES = ("optimizer wrapper constructor", "optimizer constructor")
 """What mmengine calls this registry, and what MMDetection calls its own."""
 
 # They are registered when their package is imported: nobody who writes the wrong one has done that.
-_PACKAGES = {MMDET_LAYER_DECAY: "mmdet", MMPRETRAIN_LAYER_DECAY: "mmpretrain"}
-_IMPORT_OURS = "custom_imports = dict(imports=['lrdecay_cli.training'])"
+_PACKAGES = {spec.name: spec.scope for spec in CONSTRUCTORS if spec.scope}
+_IMPORT_OURS = f"custom_imports = dict(imports={[*OURS.imports]})"
 
 
 def meant_constructor(name: str, scope: str, registered: Mapping[str, str]) -> str:
@@ -143,15 +143,15 @@ def meant_constructor(name: str, scope: str, registered: Mapping[str, str]) -> s
     bare = name.rpartition(".")[2]
     packages = {**registered, **_PACKAGES}
     own = next((one for one, package in _PACKAGES.items() if package == scope), None)
-    if bare in packages and packages[bare] != scope and bare != LRDECAY_LAYER_DECAY:
+    if bare in packages and packages[bare] != scope and bare != OURS.name:
         return _of_another(bare, packages[bare], scope, own)
     # What is mmengine's is found from everywhere.
     here = [one for one, package in packages.items() if package in (scope, "mmengine")]
     like = nearest(bare, here, likeness=0.8) or nearest(bare, packages, likeness=0.6)
     if like is None:
         return ""
-    if like == LRDECAY_LAYER_DECAY:
-        return f"did you mean {LRDECAY_LAYER_DECAY}, with {_IMPORT_OURS}?"
+    if like == OURS.name:
+        return f"did you mean {OURS.name}, with {_IMPORT_OURS}?"
     return f"did you mean {like if like in here else f'{packages[like]}.{like}'}?"
 
 

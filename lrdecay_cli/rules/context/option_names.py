@@ -8,40 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from lrdecay_cli.constructors.custom_keys import READERS
-from lrdecay_cli.constructors.facts import (
-    LRDECAY_LAYER_DECAY,
-    MMDET_LAYER_DECAY,
-    MMENGINE_DEFAULT,
-    MMPRETRAIN_LAYER_DECAY,
-    tensors_met,
-)
-from lrdecay_cli.constructors.multipliers import MULTIPLIERS, Multiplier
+from lrdecay_cli.constructors import CONSTRUCTORS, ConstructorSpec, rate_given
+from lrdecay_cli.constructors.multipliers import Multiplier
+from lrdecay_cli.constructors.recomputation import tensors_met
 from lrdecay_cli.decay.checked import number_or_none
 from lrdecay_cli.rules.context.rule_context import RuleContext
 from lrdecay_cli.text.spelling import nearest
-
-LAYER_DECAY = ("decay_rate", "num_layers", "decay_type")
-"""What MMDetection's decay constructor goes by: one thing, in three options."""
-
-OPTIONS: Mapping[str, tuple[str, ...]] = {
-    MMENGINE_DEFAULT: (
-        *(multiplier.option for multiplier in MULTIPLIERS[MMENGINE_DEFAULT]),
-        "custom_keys",
-        "bypass_duplicate",
-    ),
-    MMDET_LAYER_DECAY: LAYER_DECAY,
-    MMPRETRAIN_LAYER_DECAY: (
-        "layer_decay_rate",
-        *(multiplier.option for multiplier in MULTIPLIERS[MMPRETRAIN_LAYER_DECAY]),
-        "custom_keys",
-    ),
-    LRDECAY_LAYER_DECAY: (*LAYER_DECAY, "backbone", "layers", "custom_keys", "strict_compat"),
-}
-"""The options of each constructor that lrdecay knows, by class name."""
-
-_MULTIPLIERS: Mapping[str, Multiplier] = {multiplier.option: multiplier for multiplier in MULTIPLIERS[MMENGINE_DEFAULT]}
-_SAME = {"decay_rate": "layer_decay_rate", "layer_decay_rate": "decay_rate"}
 
 
 def unread(context: RuleContext) -> Iterator[str]:
@@ -55,7 +27,7 @@ def unread(context: RuleContext) -> Iterator[str]:
     for option, value in context.options.items():
         if option not in reads:
             yield option
-        elif context.constructor not in (*READERS, LRDECAY_LAYER_DECAY) and isinstance(value, Mapping):
+        elif context.spec.custom_keys is None and isinstance(value, Mapping):
             yield from _unread_below(value, option, reads)
 
 
@@ -73,11 +45,9 @@ def meant(context: RuleContext, option: str) -> str | None:
 
     Of a constructor that lrdecay does not know, what it asked for in vain in the same place: ``custom_keys.head.lr``.
     """
-    if context.constructor not in OPTIONS:
+    if not context.spec.known:
         return _asked_instead(context, option)
-    if any(option in known for known in OPTIONS.values()):
-        return None
-    return nearest(option, OPTIONS[context.constructor])
+    return None if readers(option) else nearest(option, context.spec.options)
 
 
 def _asked_instead(context: RuleContext, option: str) -> str | None:
@@ -105,19 +75,29 @@ def value_of(options: Mapping[str, Any], path: str) -> Any:
 
 def same_here(context: RuleContext, option: str) -> str | None:
     """What this constructor calls an option of another one."""
-    other = _SAME.get(option)
-    return other if other in OPTIONS.get(context.constructor, ()) and other not in context.options else None
+    own = context.spec.rate_option
+    is_rate = any(option == spec.rate_option for spec in CONSTRUCTORS)
+    return own if context.spec.known and is_rate and own != option and own not in context.options else None
 
 
-def readers(option: str) -> list[str]:
-    """Constructors that read an option."""
-    return [constructor for constructor, options in OPTIONS.items() if option in options]
+def readers(option: str) -> list[ConstructorSpec]:
+    """The known constructors that read an option."""
+    return [spec for spec in CONSTRUCTORS if option in spec.options]
+
+
+def set_together(option: str) -> tuple[str, ...]:
+    """The options that set the decay together with this one; empty for an option that is about something else."""
+    return next((spec.decay_options for spec in CONSTRUCTORS if option in spec.decay_options), ())
+
+
+def _multiplier(option: str) -> Multiplier | None:
+    known = (multiplier for spec in readers(option) for multiplier in spec.multipliers)
+    return next((multiplier for multiplier in known if multiplier.option == option), None)
 
 
 def lost(context: RuleContext, option: str, value: Any) -> tuple[str, ...] | None:
     """Parameters that would stand otherwise if ``option`` were read; None where that cannot be told."""
-    if option in _MULTIPLIERS:
-        multiplier = _MULTIPLIERS[option]
+    if multiplier := _multiplier(option):
         fitting = [one.name for one in tensors_met(context.group_map) if multiplier.fit(one).fits]
         return tuple(_otherwise(context, fitting, {_MULT[multiplier.target]: value}))
     if option == "custom_keys" and isinstance(value, Mapping):
@@ -129,9 +109,8 @@ def lost(context: RuleContext, option: str, value: Any) -> tuple[str, ...] | Non
     if option == "bypass_duplicate":
         # Where it matters, torch refuses to build the optimizer without it.
         return ()
-    if option in (*LAYER_DECAY, "layer_decay_rate"):
-        rate = context.options.get("decay_rate", context.options.get("layer_decay_rate"))
-        return () if rate == 1 else None
+    if set_together(option):
+        return () if rate_given(context.options) == 1 else None
     return None
 
 

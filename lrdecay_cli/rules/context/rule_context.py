@@ -8,14 +8,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from itertools import pairwise
 
+from lrdecay_cli.constructors import ConstructorSpec, constructor_of
 from lrdecay_cli.constructors.custom_keys import KeyMatches, custom_key_matches
-from lrdecay_cli.constructors.facts import (
-    LRDECAY_LAYER_DECAY,
-    MMDET_LAYER_DECAY,
-    MMENGINE_DEFAULT,
-    MMPRETRAIN_LAYER_DECAY,
-)
-from lrdecay_cli.constructors.multipliers import Multiplier, multipliers_set
+from lrdecay_cli.constructors.multipliers import Multiplier
 from lrdecay_cli.decay import Family, find_family
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.domain.group_map import GroupMap
@@ -24,12 +19,6 @@ from lrdecay_cli.rules.context.map_facts import MapFacts
 from lrdecay_cli.rules.context.policy import NO_POLICY, Policy
 from lrdecay_cli.rules.context.schedulers import Scheduler, schedulers_of
 from lrdecay_cli.rules.parameter_kinds import Kind, kind_of
-
-DECAY_OPTIONS = ("decay_rate", "layer_decay_rate", "layer_decay", "lr_decay_rate", "layer_lr_decay", "lr_layer_decay")
-"""What constructors call the factor from a layer to the one below it."""
-
-OURS = f"lrdecay's {LRDECAY_LAYER_DECAY}"
-"""In remedies: it serves more backbones than the others, and puts everything in them where it belongs."""
 
 PARAMWISE = "optim_wrapper.paramwise_cfg"
 """Where the constructor's options stand in a config."""
@@ -50,23 +39,20 @@ class RuleContext(MapFacts):
         self.place = place or group_map.config.path
 
     @cached_property
-    def decay_option(self) -> str | None:
-        """Key in ``paramwise_cfg`` of the factor from a layer to the one below it; None where the constructor has none.
+    def spec(self) -> ConstructorSpec:
+        """What lrdecay knows of the constructor."""
+        return constructor_of(self.group_map)
 
-        A constructor that lrdecay does not know has one if it was seen to read it.
-        """
-        if self.constructor == MMENGINE_DEFAULT:
-            return None
-        read = self.group_map.training.reads
-        return next((key for key in DECAY_OPTIONS if key in self.options and (read is None or key in read)), None)
+    @cached_property
+    def decay_option(self) -> str | None:
+        """Key in ``paramwise_cfg`` of the factor from a layer to the one below it; None where it is not given."""
+        option = self.spec.rate_option
+        return option if option in self.options else None
 
     @property
     def without_options(self) -> bool:
-        """Whether MMDetection's constructor is given none: it asks for no layer then, and exempts nothing.
-
-        Source: mmengine 0.10, ``__call__`` of its default constructor, which makes one group without them.
-        """
-        return self.constructor == MMDET_LAYER_DECAY and not self.options
+        """Whether a decay constructor is given none, though it needs a rate: it decays no layer and exempts nothing."""
+        return self.spec.is_switched_off(self.options)
 
     @cached_property
     def decay_rate(self) -> float | None:
@@ -90,8 +76,7 @@ class RuleContext(MapFacts):
     def num_layers(self) -> int | None:
         """The option ``num_layers``, where it is one of a constructor with layers."""
         given = self.options.get("num_layers")
-        reads_it = self.constructor not in (MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY)
-        return given if reads_it and isinstance(given, int) else None
+        return given if self.spec.num_layers and isinstance(given, int) else None
 
     @cached_property
     def head_id(self) -> int | None:
@@ -110,7 +95,7 @@ class RuleContext(MapFacts):
     def custom_lr_mult(self, parameter: str) -> tuple[str, float] | None:
         """The custom key that decides about a parameter, the longest that is in its name, and its ``lr_mult``."""
         keys = self.options.get("custom_keys")
-        if not isinstance(keys, Mapping) or self.constructor in (MMDET_LAYER_DECAY, MMPRETRAIN_LAYER_DECAY):
+        if not isinstance(keys, Mapping) or not self.spec.keys_set_lr:
             return None
         key = next((key for key in sorted(sorted(keys), key=len, reverse=True) if key in parameter), None)
         given = keys[key].get("lr_mult") if key is not None and isinstance(keys[key], Mapping) else None
@@ -124,7 +109,7 @@ class RuleContext(MapFacts):
     @cached_property
     def decay_reaches_no_block(self) -> bool:
         """Whether a constructor that means to decay lets every block of the backbone train at the head's rate."""
-        if self.constructor == MMENGINE_DEFAULT or self.decay_rate in (None, 1):
+        if not self.spec.decays_layers or self.decay_rate in (None, 1):
             return False
         blocks = [held for row in self.backbone.blocks.values() for held in row] or self.backbone.held
         return bool(blocks) and all(map(self.backbone.at_head, blocks))
@@ -204,7 +189,7 @@ class RuleContext(MapFacts):
     @cached_property
     def multipliers(self) -> tuple[Multiplier, ...]:
         """The ``*_mult`` options that are set, where the constructor is known to read them."""
-        return multipliers_set(self.constructor, self.options)
+        return self.spec.multipliers_set(self.options)
 
     @cached_property
     def switched_off(self) -> frozenset[str]:

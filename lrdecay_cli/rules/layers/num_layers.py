@@ -8,7 +8,6 @@ from itertools import pairwise
 import msgspec
 
 from lrdecay_cli.analysis.verification import named_disagreements
-from lrdecay_cli.constructors.facts import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.rules.api import (
     PARAMWISE,
@@ -108,7 +107,7 @@ def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
         return
     effect, wrong = _too_large(held, layers, given) if given > fitting else _too_small(context, layers, given)
     # Another constructor may count layers in its own way, and does it well if nothing comes of it.
-    if context.constructor not in (MMDET_LAYER_DECAY, LRDECAY_LAYER_DECAY) and not effect:
+    if context.spec.num_layers != "family" and not effect:
         return
     yield Fault(
         f"num_layers={given} does not fit depths {context.depths_in_words}{effect}",

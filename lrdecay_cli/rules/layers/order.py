@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 
-from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.rules.api import (
     PARAMWISE,
     BackboneTensor,
@@ -65,7 +64,7 @@ def layer_gap(context: RuleContext) -> Iterator[Fault]:
     It happens when ids are counted for another depth than the backbone's, or when the head is put a few ids too high.
     """
     # A fault for each gap, with what is below it: told by layer ids, else by the rates of neighbouring blocks.
-    if context.constructor == MMENGINE_DEFAULT:
+    if not context.spec.decays_layers:
         return
     layers = _by_layer(context)
     if len(layers) > 2:
@@ -171,7 +170,7 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
     ``backbone.layers.1.`` with the dot. In a constructor, look at how the ids of blocks are counted.
     """
     # One fault for blocks that break the order, one for blocks at the head's rate.
-    option = f"{PARAMWISE}.custom_keys" if context.constructor == MMENGINE_DEFAULT else "optim_wrapper.constructor"
+    option = context.spec.lr_place
     wrong = [held for row in _rows(context) for held in _breaking(row)]
     if wrong:
         yield Fault(_told(context, wrong), _remedy(context, wrong), [held.name for held in wrong], option)
@@ -188,11 +187,11 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
             f"{count(len(whole), 'block')} of the backbone {verb(len(whole), 'trains', 'train')} at the head's rate,"
             f" lr scale {rate(at_head[0].scale)}; the others have {span(held.scale for held in below)}",
             "count the head as a layer of its own, above the last block"
-            if context.constructor != MMENGINE_DEFAULT
+            if context.spec.decays_layers
             else "nothing, if the last blocks are meant to; else give them an lr_mult below the head's",
             [held.name for held in at_head if held.block and held.block.place in whole],
             option,
-            "info" if context.constructor == MMENGINE_DEFAULT else None,
+            None if context.spec.decays_layers else "info",
         )
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY, MMENGINE_DEFAULT
 from lrdecay_cli.decay import BACKBONE_PREFIX
 from lrdecay_cli.rules.api import (
     OURS,
-    PARAMWISE,
     Backbone,
     BackboneTensor,
     Example,
@@ -96,7 +94,7 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
         f" lr scale {rate(head)}; its blocks have {span(held.scale for held in slow)}",
         _remedy(context, fallen),
         parameters=[held.name for held in fallen],
-        option=f"{PARAMWISE}.custom_keys" if context.constructor == MMENGINE_DEFAULT else "optim_wrapper.constructor",
+        option=context.spec.lr_place,
     )
 
 
@@ -133,7 +131,7 @@ def _stages(backbone: Backbone) -> int:
 
 
 def _remedy(context: RuleContext, fallen: Sequence[BackboneTensor]) -> str:
-    if context.constructor == MMENGINE_DEFAULT:
+    if context.spec.lr_from == "custom_keys":
         return "give their own custom keys the backbone's lr_mult too"
     modules = list(dict.fromkeys(held.name.removeprefix(context.prefix).partition(".")[0] for held in fallen))
     named = ", ".join(modules[:4]) + (", …" if len(modules) > 4 else "")
@@ -200,7 +198,7 @@ def names_hidden_by_wrapper(context: RuleContext) -> Iterator[Fault]:
     yield Fault(
         f"all {count(len(held), 'tensor')} of the backbone train at the head's rate: their names begin with"
         f" {context.prefix!r}, and {context.constructor_told} looks for {BACKBONE_PREFIX!r}",
-        f"use a constructor that can be told so, such as {OURS} with backbone={context.prefix.rstrip('.')!r}",
+        f"use a constructor that can be told so, such as {OURS.label} with backbone={context.prefix.rstrip('.')!r}",
         parameters=[one.name for one in held],
         option="optim_wrapper.constructor",
     )
@@ -237,7 +235,7 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
     knows four stages; mmpretrain's asks the backbone, and HiViT's answer looks for ``layers`` where it has ``blocks``.
     """
     # One fault for all blocks, where they train with the head or cannot be told apart.
-    if context.constructor == MMDET_LAYER_DECAY and len(context.depths) == 1 and context.depths[0] > 1:
+    if context.spec.first_stage_is_a_layer and len(context.depths) == 1 and context.depths[0] > 1:
         yield _all_alike(context)
     if context.prefix != BACKBONE_PREFIX or not context.decay_reaches_no_block:
         return
@@ -251,7 +249,7 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
     yield Fault(
         f"{blocks}{named} train at the head's rate, lr scale {rate(backbone.head_scale or 1)}:"
         f" {context.constructor_told} knows no layers of such names",
-        f"use a constructor that knows them, such as {OURS}",
+        f"use a constructor that knows them, such as {OURS.label}",
         parameters=[one.name for one in held],
         option="optim_wrapper.constructor",
     )
@@ -263,7 +261,7 @@ def _all_alike(context: RuleContext) -> Fault:
     return Fault(
         f"all {context.depths[0]} blocks of this {kind} have lr scale {span(one.scale for one in held)}: it has one"
         f" stage, and {context.constructor_told} gives the first stage one layer id",
-        f"use a constructor that decays a single stage by its blocks, such as {OURS}",
+        f"use a constructor that decays a single stage by its blocks, such as {OURS.label}",
         parameters=[one.name for one in held],
         option="optim_wrapper.constructor",
         severity="warning",

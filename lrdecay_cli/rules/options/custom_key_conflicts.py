@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrdecay_cli.constructors.custom_keys import KeyMatches
-from lrdecay_cli.constructors.facts import MMPRETRAIN_LAYER_DECAY
 from lrdecay_cli.constructors.multipliers import Multiplier
 from lrdecay_cli.rules.api import (
     EXEMPTING,
@@ -119,7 +118,7 @@ def _dropped(context: RuleContext, loser: KeyMatches, winner: KeyMatches) -> dic
             continue
         if setting == "decay_mult" and not context.group_map.base_weight_decay:
             continue
-        if setting == "lr_mult" and context.constructor == MMPRETRAIN_LAYER_DECAY:
+        if setting == "lr_mult" and not context.spec.keys_set_lr:
             continue
         dropped[setting] = value
     return dropped

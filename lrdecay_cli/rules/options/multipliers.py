@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.constructors.facts import MMPRETRAIN_LAYER_DECAY, tensors_met
+from lrdecay_cli.constructors.recomputation import tensors_met
 from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, count, key_option, rule
 
 _MULTIPLIERS = ("lr_mult", "decay_mult")
@@ -39,11 +39,10 @@ def option_without_effect(context: RuleContext) -> Iterator[Fault]:
     yield from _fits_nothing(context)
     yield from _ones(context)
     if context.decay_rate == 1:
-        option = "layer_decay_rate" if context.constructor == MMPRETRAIN_LAYER_DECAY else "decay_rate"
         yield Fault(
-            f"{option}=1 gives every layer the same lr",
+            f"{context.decay_option}=1 gives every layer the same lr",
             "a rate below 1, such as 0.7, or the default constructor",
-            option=f"{PARAMWISE}.{option}",
+            option=f"{PARAMWISE}.{context.decay_option}",
             severity="info",
         )
 
@@ -74,14 +73,14 @@ def _nothing_to_multiply(context: RuleContext) -> Iterator[Fault]:
 
 
 def _ignored_lr(context: RuleContext) -> Iterator[Fault]:
-    if context.constructor != MMPRETRAIN_LAYER_DECAY:
+    if context.spec.keys_set_lr:
         return
     for key, matches in context.custom_keys.items():
         for setting in ("lr_mult", "lr"):
             value = matches.settings.get(setting)
             if value is not None and not (setting == "lr_mult" and value == 1) and matches.wins:
                 yield Fault(
-                    f"{MMPRETRAIN_LAYER_DECAY} ignores {setting}={value!r} of custom key {key!r}: "
+                    f"{context.spec.name} ignores {setting}={value!r} of custom key {key!r}: "
                     "the lr follows from the layer alone",
                     f"remove {setting}, or use a constructor that reads it",
                     parameters=matches.wins,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY
+from lrdecay_cli.constructors import ConstructorSpec, find_constructor
 from lrdecay_cli.domain.training import RUNNER_KEYS, Training
 from lrdecay_cli.files.mmcv1 import OPTIMIZER_KEYS, as_mmengine, is_mmcv_style
 from lrdecay_cli.rules.api import (
-    LAYER_DECAY,
     OURS,
     PARAMWISE,
     Example,
@@ -19,12 +18,12 @@ from lrdecay_cli.rules.api import (
     in_its_place,
     lost,
     meant,
-    mmdet_serves,
     nearest,
     number_or_none,
     readers,
     rule,
     same_here,
+    set_together,
     unread,
     value_of,
     written,
@@ -55,11 +54,10 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
     # One fault for each option, one for those of layer decay together.
     inherited = {*context.group_map.training.inherited}
     options = [option for option in unread(context) if option not in inherited and meant(context, option) is None]
-    decay = [option for option in LAYER_DECAY if option in options]
-    if decay:
-        options = [option for option in options if option not in decay[1:]]
     for option in options:
-        together = decay if option in decay[:1] else [option]
+        together = [other for other in set_together(option) if other in options] or [option]
+        if option != together[0]:
+            continue
         value = value_of(context.options, option)
         parameters = lost(context, option, value)
         known = readers(option)
@@ -78,17 +76,16 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
         )
 
 
-def _remedy(context: RuleContext, options: list[str], known: list[str]) -> str:
+def _remedy(context: RuleContext, options: list[str], known: list[ConstructorSpec]) -> str:
     here = same_here(context, options[0])
     if here:
         return f"{context.constructor} calls it {here}: {PARAMWISE}.{here}={context.options[options[0]]!r}"
     remove = f"remove {' and '.join(options)}"
     # Another constructor must not lose the layer decay that this one makes, and has to serve the backbone.
-    mmdet_only = MMDET_LAYER_DECAY in known[:1] and not mmdet_serves(context)
-    if known and (context.decay_rate is not None or mmdet_only):
+    if known and (context.decay_rate is not None or not known[0].serves(context.group_map.model.backbone)):
         return f"{remove}, or use {in_its_place(context)}"
     return (
-        f"{remove}, or use a constructor that reads {'it' if len(options) == 1 else 'them'}: {known[0]}"
+        f"{remove}, or use a constructor that reads {'it' if len(options) == 1 else 'them'}: {known[0].name}"
         if known
         else remove
     )
@@ -248,12 +245,12 @@ def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator
         remedy = f"write {place} anew: mmengine has no policy {old[key].get('policy')!r}"
     elif key != first and place == "optim_wrapper":
         remedy = f"it is in what to write for {first}"
-    elif _is_not_served(context, told):
+    elif unfit := _unfit(context, told):
         beside = _over_base(
             training, place, {key: told[key] for key in told if key not in ("constructor", "paramwise_cfg")}
         )
         written_so = written(context, told.get("paramwise_cfg") or {}, beside=beside)
-        remedy = f"{MMDET_LAYER_DECAY} does not serve this backbone; in its place, with {OURS}: {written_so}"
+        remedy = f"{unfit.name} does not serve this backbone; in its place, with {OURS.label}: {written_so}"
     else:
         settings = _over_base(training, place, told)
         remedy = f"{'in its place' if len(old) == 1 else 'in place of it'}: {assignments({place: settings})}"
@@ -261,9 +258,10 @@ def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator
     yield Fault(f"{key} is read by nothing{says}", remedy, option=key)
 
 
-def _is_not_served(context: RuleContext, told: Any) -> bool:
-    named = told.get("constructor", "") if isinstance(told, Mapping) else ""
-    return str(named).rpartition(".")[2] == MMDET_LAYER_DECAY and not mmdet_serves(context)
+def _unfit(context: RuleContext, told: Any) -> ConstructorSpec | None:
+    """The constructor that is named, if it does not serve the model's backbone."""
+    spec = find_constructor(str(told.get("constructor", ""))) if isinstance(told, Mapping) else None
+    return None if spec is None or spec.serves(context.group_map.model.backbone) else spec
 
 
 def _over_base(training: Training, place: str, settings: Any) -> Any:

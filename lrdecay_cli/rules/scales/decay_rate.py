@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
+from lrdecay_cli.constructors import DEFAULT
 from lrdecay_cli.rules.api import (
     PARAMWISE,
     USUAL_RATE,
@@ -15,7 +15,6 @@ from lrdecay_cli.rules.api import (
     count,
     ids_told,
     in_its_place,
-    mmdet_serves,
     rate,
     rule,
     verb,
@@ -135,10 +134,10 @@ def no_decay(context: RuleContext) -> Iterator[Fault]:
     if context.without_options:
         yield _without_options(context)
         return
-    absent = context.constructor == MMPRETRAIN_LAYER_DECAY and context.decay_option is None
+    absent = context.spec.default_rate == 1 and context.decay_option is None
     if context.decay_rate != 1 and not absent:
         return
-    option = context.decay_option or "layer_decay_rate"
+    option = context.decay_option or context.spec.rate_option
     yield Fault(
         f"{context.constructor_told} has {'no ' if absent else ''}{option}{'' if absent else ' 1'}: no layer is slower"
         " than another",
@@ -151,14 +150,14 @@ def _without_options(context: RuleContext) -> Fault:
     fitting = context.fitting_num_layers
     remedy = (
         f"{PARAMWISE}={as_python({**without_the_bases(context), 'decay_rate': USUAL_RATE, 'num_layers': fitting})}"
-        if mmdet_serves(context) and fitting
+        if context.spec.serves(context.group_map.model.backbone) and fitting
         else f"to decay the layers use {in_its_place(context)}"
     )
     decayed = [name for name, weight_decay in context.weight_decays.items() if weight_decay]
     exempts = f" and nothing is exempt from weight decay ({count(len(decayed), 'tensor')})" if decayed else ""
     return Fault(
         f"{context.constructor} has no options: no layer is slower than another{exempts}",
-        f"{remedy}; if none is meant, constructor='{MMENGINE_DEFAULT}'",
+        f"{remedy}; if none is meant, constructor='{DEFAULT.name}'",
         option=PARAMWISE,
         severity="warning",
         covers=("LRD401", "LRD402", "LRD403", "LRD404", "LRD405"),

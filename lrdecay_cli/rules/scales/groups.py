@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from lrdecay_cli.constructors.facts import MMENGINE_DEFAULT
 from lrdecay_cli.domain.group_map import ParameterGroup
 from lrdecay_cli.rules.api import OURS, PARAMWISE, Example, Fault, RuleContext, count, rate, rule, span, verb
 
@@ -140,8 +139,8 @@ def many_small_groups(context: RuleContext) -> Iterator[Fault]:
         f"{count(len(groups), 'group')}, {'all' if len(single) == len(groups) else f'{len(single):,}'} of one tensor, "
         f"have only {count(len(settings), 'different setting')}",
         f"a constructor that puts equal settings into one group makes {len(settings)}"
-        + ("" if context.constructor == MMENGINE_DEFAULT else f"; {OURS} does"),
-        option=PARAMWISE if context.constructor == MMENGINE_DEFAULT else "optim_wrapper.constructor",
+        + (f"; {OURS.label} does" if context.spec.decays_layers else ""),
+        option="optim_wrapper.constructor" if context.spec.decays_layers else PARAMWISE,
     )
 
 

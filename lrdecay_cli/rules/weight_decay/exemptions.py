@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.constructors.facts import MMDET_LAYER_DECAY
 from lrdecay_cli.rules.api import (
     PARAMWISE,
     Example,
@@ -60,7 +59,7 @@ def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
         names = [name for item in items for name in vainly_exempt(context, item)]
         if names:
             yield Fault(
-                f"{MMDET_LAYER_DECAY} means to exempt {' and '.join(items)}, but compares them with full names such as "
+                f"{context.spec.name} means to exempt {' and '.join(items)}, but compares them with full names such as "
                 f"{names[0]!r}: {len(names)} {'is' if len(names) == 1 else 'are'} decayed at "
                 f"{context.weight_decays[names[0]]:g}",
                 "give them weight decay 0 in a constructor of your own",

@@ -9,19 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from lrdecay_cli.constructors import is_known
-from lrdecay_cli.constructors.facts import (
-    LRDECAY_LAYER_DECAY,
-    MMDET_LAYER_DECAY,
-    MMENGINE_DEFAULT,
-    MMPRETRAIN_LAYER_DECAY,
-    ConstructorInputs,
-    settings_of,
-    tensors_met,
-)
+from lrdecay_cli.constructors import constructor_of, mmdet_layer_decay
+from lrdecay_cli.constructors.recomputation import inputs_of, tensors_met
+from lrdecay_cli.constructors.spec import ConstructorInputs
 from lrdecay_cli.decay import DecayError
 from lrdecay_cli.domain.group_map import Constructor, GroupMap, Model, Totals
 from lrdecay_cli.domain.training import Module, Training
+from tests.constructors.names import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY, MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
 from tests.group_maps import group_map
 
 
@@ -85,15 +79,15 @@ def test_settings_tell_what_was_given_from_what_the_optimizer_took(
     optimizer: Any, given: tuple[float | None, float | None]
 ) -> None:
     options = {"flat_decay_mult": 0.0}
-    assert settings_of(map_of(f"mmdet.{MMDET_LAYER_DECAY}", optimizer, options)) == ConstructorInputs(
-        MMDET_LAYER_DECAY, options, *given, default_lr=0.001, default_weight_decay=0.01, backbone="ConvNeXt"
+    assert inputs_of(map_of(f"mmdet.{MMDET_LAYER_DECAY}", optimizer, options)) == ConstructorInputs(
+        mmdet_layer_decay.SPEC, options, *given, default_lr=0.001, default_weight_decay=0.01, backbone="ConvNeXt"
     )
 
 
 @pytest.mark.parametrize(("key", "number"), [("lr", math.inf), ("weight_decay", math.nan)])
 def test_settings_that_are_no_numbers(key: str, number: float) -> None:
     with pytest.raises(DecayError, match=rf"^optim_wrapper\.optimizer\.{key}: the number is not finite;"):
-        settings_of(map_of(MMENGINE_DEFAULT, {key: number}))
+        inputs_of(map_of(MMENGINE_DEFAULT, {key: number}))
 
 
 @pytest.mark.parametrize(
@@ -104,4 +98,4 @@ def test_settings_that_are_no_numbers(key: str, number: float) -> None:
     ],
 )
 def test_known_constructors(constructor: str, known: bool) -> None:
-    assert is_known(map_of(constructor, {})) == known
+    assert constructor_of(map_of(constructor, {})).known == known

@@ -1,0 +1,89 @@
+"""Formulas that several constructors share, and those of any constructor without ``paramwise_cfg``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lrdecay_cli.constructors.spec import ConstructorInputs
+from lrdecay_cli.decay.checked import finite_number
+from lrdecay_cli.domain.explanation import RuleTrace
+from lrdecay_cli.domain.group_map import Tensor
+from lrdecay_cli.domain.provenance import Formula, Provenance
+
+OPTIMIZER = "optim_wrapper.optimizer"
+OBSERVED_DEPTH = "get_layer_depth() of the model"
+"""Rule of a layer id that only the model can tell."""
+
+
+def own_step(what: str, given: int | float | None, default: float | None) -> Formula:
+    """The lr or weight decay of a group that gets none of its own.
+
+    Args:
+        what: ``base_lr`` or ``base_weight_decay``.
+        given: as the config has it, None if it has none.
+        default: what the optimizer takes.
+    """
+    if given is not None:
+        return Formula(what, repr(given), given, {what: given})
+    return Formula(f"the optimizer's own, the config gives no {what.removeprefix('base_')}", repr(default), default)
+
+
+def product_step(what: str, base: int | float, factor_name: str, factor: int | float) -> Formula:
+    """``base * factor``, in the order in which mmengine multiplies."""
+    return Formula(
+        f"{what} * {factor_name}",
+        f"{base!r} * {factor!r}",
+        base * factor,
+        {what: base, factor_name.rpartition(".")[2]: factor},
+    )
+
+
+def key_step(key: str, what: str, base: int | float, option: str, factor: Any) -> Formula:
+    """``base`` times what a key says under ``option``; times 1 if it says nothing, which both constructors do."""
+    if factor is None:
+        rule = f"{what} * 1.0, custom_keys[{key!r}] gives no {option}"
+        return Formula(rule, f"{base!r} * 1.0", base * 1.0, {what: base})
+    number = finite_number(factor, f"paramwise_cfg.custom_keys[{key!r}].{option}")
+    return product_step(what, base, f"custom_keys[{key!r}].{option}", number)
+
+
+def own_option(key: str, option: str, value: Any) -> Formula | None:
+    """What a key puts into the group as it is, in place of any product; None if it has no such option."""
+    if value is None:
+        return None
+    number = finite_number(value, f"paramwise_cfg.custom_keys[{key!r}].{option}")
+    return Formula(f"custom_keys[{key!r}].{option}", repr(number), number, {option: number})
+
+
+class WithoutOptions:
+    """One group for everything, with the optimizer's own numbers, frozen parameters too.
+
+    Source: mmengine 0.10, ``__call__`` of its default constructor, which mmdet's and mmpretrain's inherit.
+    """
+
+    def __init__(self, inputs: ConstructorInputs) -> None:
+        self._provenance = Provenance(
+            layer_id=None,
+            lr_scale=None,
+            lr=own_step("base_lr", inputs.base_lr, inputs.default_lr),
+            weight_decay=own_step("base_weight_decay", inputs.base_weight_decay, inputs.default_weight_decay),
+        )
+
+    def provenance(self, tensor: Tensor) -> Provenance:
+        """The same for all."""
+        return self._provenance
+
+    def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
+        """That there is nothing to consider."""
+        return (
+            RuleTrace(
+                ("lr", "weight_decay"),
+                "paramwise_cfg",
+                "no effect",
+                "it is empty, so that all parameters go into one group, frozen ones too",
+            ),
+        )
+
+    def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
+        """None."""
+        return ()

@@ -1,0 +1,97 @@
+"""What the constructor of a map was given and met, and its numbers computed again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from lrdecay_cli.constructors import constructor_of
+from lrdecay_cli.constructors.formulas import OPTIMIZER, WithoutOptions
+from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorRules, LayerDepth
+from lrdecay_cli.decay.checked import finite_number
+from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.domain.group_map import GroupedParameter, GroupMap, ParameterGroup, Tensor
+from lrdecay_cli.domain.provenance import Provenance
+
+
+def inputs_of(group_map: GroupMap) -> ConstructorInputs:
+    """What the constructor that built the map was given.
+
+    Raises:
+        DecayError: the config's lr or weight decay is no finite number.
+    """
+    optimizer = group_map.training.optim_wrapper.get("optimizer")
+    given: Mapping[str, Any] = optimizer if isinstance(optimizer, Mapping) else {}
+    return ConstructorInputs(
+        spec=constructor_of(group_map),
+        options=group_map.constructor.options,
+        base_lr=_given(given, "lr"),
+        base_weight_decay=_given(given, "weight_decay"),
+        default_lr=group_map.base_lr,
+        default_weight_decay=group_map.base_weight_decay,
+        backbone=group_map.model.backbone,
+    )
+
+
+def _given(optimizer: Mapping[str, Any], key: str) -> int | float | None:
+    value = optimizer.get(key)
+    return None if value is None else finite_number(value, f"{OPTIMIZER}.{key}")
+
+
+def tensors_met(group_map: GroupMap) -> list[Tensor]:
+    """Every tensor that the constructor meets, in the model's order; further names of shared ones too."""
+    return sorted((tensor for tensor in group_map.tensors() if tensor.seen), key=lambda tensor: tensor.position)
+
+
+def rules_of(
+    group_map: GroupMap, tensors: Sequence[Tensor], layer_depth: LayerDepth | None = None
+) -> ConstructorRules | None:
+    """The formulas by which the map's constructor made its groups; None for one that lrdecay does not know.
+
+    Args:
+        group_map: the map.
+        tensors: its parameters, :func:`tensors_met`.
+        layer_depth: the model's own, where the model is at hand.
+
+    Raises:
+        DecayError: the constructor refuses its inputs.
+    """
+    make = constructor_of(group_map).make_rules
+    if make is None:
+        return None
+    inputs = inputs_of(group_map)
+    if not inputs.options:
+        return WithoutOptions(inputs)
+    return make(inputs, [tensor.seen for tensor in tensors], layer_depth)
+
+
+def with_provenance(group_map: GroupMap, layer_depth: LayerDepth | None) -> GroupMap:
+    """The map with a provenance for every grouped parameter whose numbers our rules can tell."""
+    tensors = tensors_met(group_map)
+    try:
+        rules = rules_of(group_map, tensors, layer_depth)
+    except DecayError:
+        return group_map
+    if rules is None:
+        return group_map
+    by_name = {tensor.name: tensor for tensor in tensors}
+
+    def explained(parameter: GroupedParameter) -> GroupedParameter:
+        tensor = by_name.get(parameter.name)
+        provenance = _provenance(rules, tensor) if tensor else None
+        # What a constructor told of itself stays.
+        return msgspec.structs.replace(parameter, provenance=provenance) if provenance else parameter
+
+    def explained_group(group: ParameterGroup) -> ParameterGroup:
+        return msgspec.structs.replace(group, parameters=tuple(map(explained, group.parameters)))
+
+    return msgspec.structs.replace(group_map, groups=tuple(map(explained_group, group_map.groups)))
+
+
+def _provenance(rules: ConstructorRules, tensor: Tensor) -> Provenance | None:
+    try:
+        return rules.provenance(tensor)
+    except DecayError:
+        return None
