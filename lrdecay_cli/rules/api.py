@@ -25,7 +25,7 @@ from lrdecay_cli.rules.context.schedulers import (
     training_unit,
 )
 from lrdecay_cli.rules.exemptions import all_vainly_exempt, decayed_faults, exemption_lists, vainly_exempt
-from lrdecay_cli.rules.registry import Example, Fault, rule
+from lrdecay_cli.rules.registry import CONSTRUCTOR, Example, Fault, default_with, rule
 from lrdecay_cli.rules.remedies.custom_keys import key_option, keys_told
 from lrdecay_cli.rules.remedies.our_constructor import (
     EXEMPTING,
@@ -41,6 +41,7 @@ from lrdecay_cli.text.python_source import as_python
 from lrdecay_cli.text.spelling import nearest
 
 __all__ = [
+    "CONSTRUCTOR",
     "EXEMPTING",
     "OURS",
     "PARAMWISE",
@@ -56,6 +57,7 @@ __all__ = [
     "as_python",
     "count",
     "decayed_faults",
+    "default_with",
     "exempt_in_ours",
     "exemption_lists",
     "ids_told",

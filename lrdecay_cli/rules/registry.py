@@ -80,6 +80,27 @@ class Example:
             object.__setattr__(self, field, getattr(self, field).replace("$DEFAULT", DEFAULT.name))
 
 
+def default_with(options: str, *, model: str = "", plugin: str = "") -> Example:
+    """An example of mmengine's default constructor with these options of ``paramwise_cfg`` alone.
+
+    Args:
+        options: as they stand in a call of ``dict``.
+        model: what the config says before.
+        plugin: as in :class:`Example`.
+    """
+    head = f"{model}optim_wrapper = dict(constructor='{MMENGINE_DEFAULT}',\n    paramwise_cfg=dict(_delete_=True, "
+    return Example(f"{head}{options}))", plugin)
+
+
+CONSTRUCTOR = f"""\
+from mmengine.optim import {MMENGINE_DEFAULT}
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+"""
+"""The head of a plugin with a constructor."""
+
+
 Check = Callable[[RuleContext], Iterator[Fault]]
 
 

@@ -26,7 +26,6 @@ def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
     Without ``paramwise_cfg``, mmengine's default constructor hands over all of ``model.parameters()``, frozen stages
     included: that is how most detectors on ResNet are trained. Other constructors skip what is frozen.
     """
-    # One fault for all frozen parameters in groups.
     frozen = [parameter for _, parameter in context.group_map.grouped() if not parameter.requires_grad]
     if not frozen:
         return

@@ -8,18 +8,17 @@ from collections.abc import Iterator
 import msgspec
 
 from lrdecay_cli.domain.group_map import GroupMap, Totals
-from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rule, verb
+from lrdecay_cli.rules.api import CONSTRUCTOR, Example, Fault, RuleContext, count, rule, verb
 
-_TWO = """\
-from mmengine.optim import $DEFAULT
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
-
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+_TWO = (
+    CONSTRUCTOR
+    + """\
 class TwoGroups($DEFAULT):
     def add_params(self, params, module, **kwargs):
         for part, mult in self.paramwise_cfg['parts'].items():
             params.append(dict(params=getattr(module, part).parameters(), lr=self.base_lr * mult))
 """
+)
 
 
 @rule(
@@ -41,7 +40,6 @@ def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
     Give what is left over a group of its own. What is not to be trained is frozen instead: with ``requires_grad=False``
     or the module's own option, such as ``frozen_stages``.
     """
-    # One fault for all parameters that are missing.
     missing = context.group_map.missing
     if not missing:
         return
@@ -56,16 +54,15 @@ def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
     )
 
 
-_HEAD_AGAIN = """\
-from mmengine.optim import $DEFAULT
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
-
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+_HEAD_AGAIN = (
+    CONSTRUCTOR
+    + """\
 class HeadAgain($DEFAULT):
     def add_params(self, params, module, **kwargs):
         again = list(module.head.parameters()) if self.paramwise_cfg['again'] else []
         params.append(dict(params=[*module.parameters(), *again]))
 """
+)
 
 
 @rule(
@@ -85,7 +82,6 @@ def parameter_held_twice(context: RuleContext) -> Iterator[Fault]:
     and cannot know of a second optimizer. Give each optimizer the parameters of its own part of the model. A
     constructor that goes through modules meets a shared one twice: ``bypass_duplicate=True`` makes mmengine's skip it.
     """
-    # One fault for all tensors that are duplicates of their own name.
     again = {tensor.name: tensor.times for tensor in context.group_map.tensors() if tensor.group and tensor.times > 1}
     if not again:
         return
@@ -162,12 +158,10 @@ def _wrong_totals(group_map: GroupMap) -> Iterator[str]:
             yield f"{key.replace('_', ' ')} says {told[key]:,}, there are {value:,}"
 
 
-_TEMPERATURE = """\
-from torch import nn
-from mmengine.optim import $DEFAULT
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
-
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+_TEMPERATURE = (
+    "from torch import nn\n"
+    + CONSTRUCTOR
+    + """\
 class WithTemperature($DEFAULT):
     def add_params(self, params, module, **kwargs):
         if self.paramwise_cfg['register']:
@@ -176,6 +170,7 @@ class WithTemperature($DEFAULT):
         else:
             params.append(dict(params=[*module.parameters(), *nn.Linear(1, 1).parameters()]))
 """
+)
 
 
 @rule(
@@ -197,7 +192,6 @@ def tensor_not_of_the_model(context: RuleContext) -> Iterator[Fault]:
 
     Register the module as a part of the model, and hand over the model's own parameters.
     """
-    # One fault for all tensors that are not the model's.
     foreign = [tensor.name for tensor in context.group_map.tensors() if tensor.foreign]
     if not foreign:
         return

@@ -195,7 +195,6 @@ def explanation_disagrees(context: RuleContext) -> Iterator[Fault]:
     Either the map was edited, or the installed constructor is another version than the one whose rules lrdecay knows,
     or lrdecay is wrong: then please report it.
     """
-    # One fault for all parameters, with the first difference.
     differing: dict[str, str] = {}
     for name, difference in named_disagreements(context.group_map):
         differing.setdefault(name, difference)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from statistics import median
 
 from lrdecay_cli.rules.api import (
+    CONSTRUCTOR,
     PARAMWISE,
     BackboneTensor,
     Example,
@@ -22,11 +23,9 @@ from lrdecay_cli.rules.api import (
     verb,
 )
 
-_PLUGIN = """\
-from mmengine.optim import $DEFAULT
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
-
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+_PLUGIN = (
+    CONSTRUCTOR
+    + """\
 class StageDecay($DEFAULT):
     def add_params(self, params, module, **kwargs):
         groups = {}
@@ -39,6 +38,7 @@ class StageDecay($DEFAULT):
             groups.setdefault(layer, group)['params'].append(tensor)
         params.extend(groups.values())
 """
+)
 
 
 @rule(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.decay import BACKBONE_PREFIX
 from lrdecay_cli.rules.api import (
+    CONSTRUCTOR,
     OURS,
     Backbone,
     BackboneTensor,
@@ -24,11 +25,9 @@ from lrdecay_cli.rules.api import (
 _NORM = re.compile(r"(?:^|[._])(?:norm|ln)\d*\.(?:weight|bias)$", re.ASCII)
 
 
-_DECAY = """\
-from mmengine.optim import $DEFAULT
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
-
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+_DECAY = (
+    CONSTRUCTOR
+    + """\
 class BlockDecay($DEFAULT):
     def add_params(self, params, module, **kwargs):
         groups = {}
@@ -45,6 +44,7 @@ class BlockDecay($DEFAULT):
             return 5
         return int(parts[1][4:] or parts[2]) + 1 if parts[1].startswith('norm') else int(parts[2]) + 1
 """
+)
 
 
 def _example(with_norms: bool) -> Example:
@@ -74,7 +74,6 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     tokens. Only another constructor puts them with their stage. A single norm behind the last block is left alone:
     everybody trains that one with the head.
     """
-    # One fault for all parameters outside the blocks that are at the head's rate.
     backbone = context.backbone
     head = backbone.head_scale
     blocks = [held for row in backbone.blocks.values() for held in row]
@@ -191,7 +190,6 @@ def names_hidden_by_wrapper(context: RuleContext) -> Iterator[Fault]:
     It happens to a model inside another one (``student.backbone``), to a second ``.module``, and to detectors that call
     theirs ``img_backbone``.
     """
-    # One fault for the whole backbone.
     if context.prefix == BACKBONE_PREFIX or not context.decay_reaches_no_block:
         return
     held = context.backbone.held
@@ -234,7 +232,6 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
     MMDetection's constructor serves every class with ``ConvNeXt`` in its name, whatever its parameters are called, and
     knows four stages; mmpretrain's asks the backbone, and HiViT's answer looks for ``layers`` where it has ``blocks``.
     """
-    # One fault for all blocks, where they train with the head or cannot be told apart.
     if context.spec.first_stage_is_a_layer and len(context.depths) == 1 and context.depths[0] > 1:
         yield _all_alike(context)
     if context.prefix != BACKBONE_PREFIX or not context.decay_reaches_no_block:

@@ -14,6 +14,7 @@ from lrdecay_cli.rules.api import (
     RuleContext,
     as_python,
     count,
+    default_with,
     exempt_in_ours,
     key_option,
     keys_told,
@@ -33,13 +34,12 @@ from lrdecay_cli.rules.options.custom_keys import known_settings
         "    paramwise_cfg=dict(_delete_=True,\n"
         "        custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0.0)}))"
     ),
-    good=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, custom_keys={\n"
+    good=default_with(
+        "custom_keys={\n"
         "        'backbone': dict(lr_mult=0.1),\n"
         "        'backbone.norm': dict(lr_mult=0.1, decay_mult=0.0),\n"
         "        '.norm.weight': dict(lr_mult=0.1, decay_mult=0.0),\n"
-        "        '.norm.bias': dict(lr_mult=0.1, decay_mult=0.0)}))"
+        "        '.norm.bias': dict(lr_mult=0.1, decay_mult=0.0)}"
     ),
 )
 def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
@@ -52,7 +52,6 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
     ``backbone`` and trains them at the full rate. Keys of equal length go by alphabet. A longer key that reaches fewer
     parameters and sets the same fields is meant to win, and that is not reported.
     """
-    # One fault for each key and each longer one that takes settings from it.
     for key, matches in context.custom_keys.items():
         told = False
         for winner, names in _by_winner(matches).items():
@@ -167,14 +166,8 @@ _FIELDS = {"lr": "lr_mult", "weight_decay": "decay_mult"}
     "LRD508",
     "custom-key-overrides-option",
     severity="warning",
-    bad=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys={'backbone': dict(lr_mult=0.1)}))"
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys={'head': dict(lr_mult=10.0)}))"
-    ),
+    bad=default_with("norm_decay_mult=0.0, custom_keys={'backbone': dict(lr_mult=0.1)}"),
+    good=default_with("norm_decay_mult=0.0, custom_keys={'head': dict(lr_mult=10.0)}"),
 )
 def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
     """A custom key takes parameters away from an option such as ``norm_decay_mult``.
@@ -276,7 +269,6 @@ def shared_parameter_by_other_key(context: RuleContext) -> Iterator[Fault]:
     convolutions across levels, tied embeddings). The lr and weight decay are those of the first name in the model's
     order.
     """
-    # One fault for each key.
     first = {duplicate.name: duplicate.of for duplicate in context.group_map.duplicates}
     for key, matches in context.custom_keys.items():
         reached = {*matches.wins, *matches.loses, *matches.frozen}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from lrdecay_cli.constructors.custom_keys import KeyMatches
-from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, key_option, keys_told, nearest, rule
+from lrdecay_cli.rules.api import Fault, RuleContext, count, default_with, key_option, keys_told, nearest, rule
 
 MULTIPLIERS = ("lr_mult", "decay_mult")
 TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
@@ -18,14 +18,8 @@ TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad",
     "LRD504",
     "custom-setting-misspelt",
     severity="error",
-    bad=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(norm=dict(decay_multi=0.0))))"
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(norm=dict(decay_mult=0.0))))"
-    ),
+    bad=default_with("custom_keys=dict(norm=dict(decay_multi=0.0))"),
+    good=default_with("custom_keys=dict(norm=dict(decay_mult=0.0))"),
 )
 def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
     """A custom key sets something that is neither a multiplier nor an option of the optimizer.
@@ -35,7 +29,6 @@ def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
     A custom key may set ``lr_mult``, ``decay_mult`` and whatever the optimizer takes for a group (``betas``,
     ``momentum``). The official ViTPose-B config writes ``decay_multi`` and so decays what it means to exempt.
     """
-    # One fault for each setting of each key.
     for key, matches in context.custom_keys.items():
         known = known_settings(context, key)
         for setting, value in matches.settings.items():
@@ -75,14 +68,8 @@ _HINT = ": it is searched for as it stands, and is no glob and no regular expres
     "LRD505",
     "custom-key-matches-nothing",
     severity="warning",
-    bad=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, custom_keys={'.backbone': dict(lr_mult=0.1)}))"
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, custom_keys={'backbone': dict(lr_mult=0.1)}))"
-    ),
+    bad=default_with("custom_keys={'.backbone': dict(lr_mult=0.1)}"),
+    good=default_with("custom_keys={'backbone': dict(lr_mult=0.1)}"),
 )
 def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     """A custom key is in no parameter's name.
@@ -93,7 +80,6 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     dot, so that ``.backbone`` finds nothing. A key that only exempts from weight decay and is like nothing in the model
     is an info, for configs name what some of a family's models have; where a base config has it, it is not reported.
     """
-    # One fault for each key.
     inherited = {*context.group_map.training.inherited}
     for key, matches in context.custom_keys.items():
         if not matches.matches_nothing:
@@ -170,16 +156,14 @@ class Distilling(LinearClsHead):
     "LRD507",
     "custom-key-in-several-modules",
     severity="warning",
-    bad=Example(
-        "model = dict(head=dict(type='Distilling'))\n"
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, custom_keys={'backbone': dict(lr_mult=0.1)}))",
+    bad=default_with(
+        "custom_keys={'backbone': dict(lr_mult=0.1)}",
+        model="model = dict(head=dict(type='Distilling'))\n",
         plugin=_PLUGIN,
     ),
-    good=Example(
-        "model = dict(head=dict(type='Distilling'))\n"
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, custom_keys={'backbone.': dict(lr_mult=0.1)}))",
+    good=default_with(
+        "custom_keys={'backbone.': dict(lr_mult=0.1)}",
+        model="model = dict(head=dict(type='Distilling'))\n",
         plugin=_PLUGIN.replace("to_backbone", "to_teacher"),
     ),
 )
@@ -192,7 +176,6 @@ def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
     ``subnet``. A dot behind the key (``neck.``) or a longer piece of the name tells them apart. Keys that mean a kind
     of parameter everywhere (``norm``, ``pos_embed``) are left alone.
     """
-    # One fault for each key.
     # A model inside another one is what the constructor sees.
     own = "module." if all(name.startswith("module.") for name in context.tensors) else ""
     top = {name.removeprefix(own).partition(".")[0] for name in context.tensors}

@@ -33,7 +33,6 @@ def loop_refused(context: RuleContext) -> Iterator[Fault]:
     ``by_epoch``. What a class takes is read off its signature. Where that ends in ``**kwargs``, only a name that is
     almost one of its settings is reported, as a warning. ``test_cfg`` is used after the training alone: a warning too.
     """
-    # One fault for each setting.
     for path, loop in (context.group_map.training.loops or {}).items():
         for fault in _faults(path, loop):
             yield replace(fault, severity="warning") if path == "test_cfg" else fault

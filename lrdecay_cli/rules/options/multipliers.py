@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.constructors.recomputation import tensors_met
-from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, count, key_option, rule
+from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, count, default_with, key_option, rule
 
 _MULTIPLIERS = ("lr_mult", "decay_mult")
 
@@ -19,9 +19,7 @@ _MULTIPLIERS = ("lr_mult", "decay_mult")
         "    optimizer=dict(_delete_=True, type='AdamW', lr=1e-4),\n"
         "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
     ),
-    good=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
-    ),
+    good=default_with("flat_decay_mult=0.0"),
 )
 def option_without_effect(context: RuleContext) -> Iterator[Fault]:
     """An option is read and changes nothing.

@@ -15,6 +15,7 @@ from lrdecay_cli.rules.api import (
     Fault,
     RuleContext,
     count,
+    default_with,
     in_its_place,
     lost,
     meant,
@@ -36,10 +37,7 @@ from lrdecay_cli.text.python_source import assignments
     "option-never-read",
     severity="error",
     bad=Example("optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=10.0))))"),
-    good=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(head=dict(lr_mult=10.0))))"
-    ),
+    good=default_with("custom_keys=dict(head=dict(lr_mult=10.0))"),
 )
 def option_never_read(context: RuleContext) -> Iterator[Fault]:
     """The constructor never reads an option of ``paramwise_cfg``.
@@ -96,10 +94,7 @@ def _remedy(context: RuleContext, options: list[str], known: list[ConstructorSpe
     "inherited-option-never-read",
     severity="warning",
     bad=Example("optim_wrapper = dict(constructor='$DEFAULT')"),
-    good=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, flat_decay_mult=0.0))"
-    ),
+    good=default_with("norm_decay_mult=0.0, flat_decay_mult=0.0"),
 )
 def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
     """Options that a config inherits from ``_base_`` meet a constructor that never reads them.
@@ -110,7 +105,6 @@ def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
     ``norm_decay_mult``. ``_delete_=True`` in ``paramwise_cfg`` drops what is not wanted. Where the groups are as the
     options ask all the same, this is an info.
     """
-    # One fault for all of them.
     inherited = {*context.group_map.training.inherited}
     options = [option for option in unread(context) if option in inherited]
     if not options:
@@ -136,14 +130,8 @@ def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
     "LRD503",
     "option-misspelt",
     severity="error",
-    bad=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, norm_decay_mul=0.0, bias_decay_mult=0.0))"
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0))"
-    ),
+    bad=default_with("norm_decay_mul=0.0, bias_decay_mult=0.0"),
+    good=default_with("norm_decay_mult=0.0, bias_decay_mult=0.0"),
 )
 def option_misspelt(context: RuleContext) -> Iterator[Fault]:
     """An option of ``paramwise_cfg`` is spelt almost like one that the constructor has.
@@ -152,7 +140,6 @@ def option_misspelt(context: RuleContext) -> Iterator[Fault]:
 
     Of a constructor of your own the right names are those that it was seen to ask for while it made the groups.
     """
-    # One fault for each.
     inherited = {*context.group_map.training.inherited}
     for option in unread(context):
         name = meant(context, option)
@@ -205,7 +192,6 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
     ``param_schedulers``) is taken for a misspelt one. A variable that the config, or the base that it is from, uses in
     its other settings is no mistake and not reported.
     """
-    # One fault for each setting that is not in its place as well.
     training = context.group_map.training
     old = {key: value for key, value in training.misplaced.items() if is_mmcv_style(key, value)}
     for path, value in training.misplaced.items():

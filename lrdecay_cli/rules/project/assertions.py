@@ -38,7 +38,6 @@ def assertion_fails(context: RuleContext) -> Iterator[Fault]:
     ``message`` is told with each failure, ``severity`` is error unless said. A frozen parameter that is in no group has
     no numbers to hold against; a trainable one in no group fails every assertion but that of ``frozen``.
     """
-    # One fault for each thing that an assertion says and that does not hold.
     for assertion in context.word.assertions:
         meant = [tensor for name, tensor in context.tensors.items() if name_matches(name, assertion.parameters)]
         for aspect in (*NUMBERS, "group", "frozen"):
@@ -124,7 +123,6 @@ def assertion_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     It is told once, if it matches nothing in any of the checked configs that its ``config`` matches. An assertion of
     numbers has nothing to hold against either where all that it matches is frozen and in no group.
     """
-    # One fault for each assertion that met nothing in any config.
     for assertion in context.word.idle_assertions:
         matched = any(name_matches(name, assertion.parameters) for name in context.tensors)
         yield Fault(

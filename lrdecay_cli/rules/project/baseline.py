@@ -33,7 +33,6 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
     baseline`` writes it. Rates that differ by less than a billionth are the same. Parameters that changed in the same
     respects are one finding. If the difference is meant, write the baseline again.
     """
-    # One fault for all parameters that differ in the same aspects.
     baseline = context.word.baseline
     if baseline is None:
         return

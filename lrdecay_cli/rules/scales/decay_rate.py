@@ -42,7 +42,6 @@ def scale_above_one(context: RuleContext) -> Iterator[Fault]:
     MMDetection's constructor, when ``num_layers`` belongs to a shallower backbone. Set ``num_layers`` to what fits.
     Where a custom key multiplies a rate on purpose, nothing is said.
     """
-    # One fault for all parameters whose lr scale is above 1.
     decay = context.decay_rate if context.decay_option else context.observed_rate
     if decay is None or not 0 < decay < 1:
         return
@@ -130,7 +129,6 @@ def no_decay(context: RuleContext) -> Iterator[Fault]:
     option, after ``paramwise_cfg=None`` or ``dict(_delete_=True)``, puts everything into one group: norms and biases
     are decayed too, and that is a warning.
     """
-    # One fault for the option.
     if context.without_options:
         yield _without_options(context)
         return

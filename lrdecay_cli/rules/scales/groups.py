@@ -6,7 +6,19 @@ import math
 from collections.abc import Iterator
 
 from lrdecay_cli.domain.group_map import ParameterGroup
-from lrdecay_cli.rules.api import OURS, PARAMWISE, Example, Fault, RuleContext, count, rate, rule, span, verb
+from lrdecay_cli.rules.api import (
+    CONSTRUCTOR,
+    OURS,
+    PARAMWISE,
+    Example,
+    Fault,
+    RuleContext,
+    count,
+    rate,
+    rule,
+    span,
+    verb,
+)
 
 
 def mismatched(context: RuleContext) -> list[ParameterGroup]:
@@ -25,16 +37,15 @@ def mismatched(context: RuleContext) -> list[ParameterGroup]:
     ]
 
 
-PLUGIN = """\
-from mmengine.optim import $DEFAULT
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
-
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+PLUGIN = (
+    CONSTRUCTOR
+    + """\
 class HalfBackbone($DEFAULT):
     def add_params(self, params, module, **kwargs):
         params.append(dict(params=module.head.parameters()))
         params.append(dict(params=module.backbone.parameters(), lr_scale=0.5, **self.paramwise_cfg['more']))
 """
+)
 
 
 @rule(
@@ -59,7 +70,6 @@ def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
 
     It happens when a constructor changes the one after the other was made, and when a map was edited.
     """
-    # One fault for all groups, with the numbers of the first.
     base, groups = context.group_map.base_lr, mismatched(context)
     if base is None or not groups or all(group.lr == base for group in groups):
         return
@@ -92,7 +102,6 @@ def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
     It comes with constructors from MAE and timm, where the training loop multiplies. Set ``lr`` to base lr times scale
     in the same place.
     """
-    # One fault for all groups whose scale is never applied.
     base, groups = context.group_map.base_lr, mismatched(context)
     if base is None or not groups or any(group.lr != base for group in groups):
         return
@@ -129,7 +138,6 @@ def many_small_groups(context: RuleContext) -> Iterator[Fault]:
     mmpretrain's does always. On a large model it costs some percent of the time of a step; a constructor that puts
     equal settings into one group avoids it.
     """
-    # One fault for all groups of one tensor.
     groups = context.group_map.groups
     single = [group for group in groups if len(group.parameters) == 1]
     settings = {(group.lr, group.lr_scale, group.weight_decay, repr(group.options)) for group in groups}
@@ -160,7 +168,6 @@ def log_shows_one_lr(context: RuleContext) -> Iterator[Fault]:
 
     ``base_lr`` beside it, which newer versions print, is the optimizer's own. ``lrdecay inspect`` shows every group's.
     """
-    # One fault where the first group's lr is not the base lr, and others' is.
     base, groups = context.group_map.base_lr, context.group_map.groups
     first = context.starting_lr(groups[0]) if groups else None
     if base is None or first is None or math.isclose(first, base, rel_tol=1e-9):

@@ -30,7 +30,6 @@ def unusable_lr(context: RuleContext) -> Iterator[Fault]:
 
     PyTorch checks the optimizer's own lr, but not that of a group, so nothing stops it.
     """
-    # One fault for all groups that climb or destroy, one where nothing trains.
     groups = [group for group in context.group_map.groups if group.lr is not None]
     wrong = [group for group in groups if group.lr is not None and (not math.isfinite(group.lr) or group.lr < 0)]
     if wrong:
@@ -73,7 +72,6 @@ def lr_underflow(context: RuleContext) -> Iterator[Fault]:
     It happens with a decay over many layers, or several factors on top of each other. What must not train is frozen;
     else raise the decay rate.
     """
-    # One fault for all groups whose lr or lr scale is below what counts.
     lrs = {group.name: context.starting_lr(group) or 0.0 for group in context.group_map.groups}
     small = [
         group

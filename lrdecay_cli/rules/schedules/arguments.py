@@ -82,7 +82,6 @@ def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
     ``begin``; without one it is where the training ends. ``convert_to_iter_based`` wants ``by_epoch=True``. ``eta_min``
     and ``eta_min_ratio`` exclude each other.
     """
-    # One fault for each setting, and for each class that nobody has but somebody nearly.
     for place, given in scheduler_types(context.group_map):
         kind = given.rpartition(".")[2]
         if kind not in CLASSES and (like := _almost(kind)):

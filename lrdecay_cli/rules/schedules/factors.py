@@ -40,7 +40,6 @@ def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
     ``eta_min`` is one absolute lr for all groups, while their own differ. ``eta_min_ratio`` is relative to each group's
     own lr and keeps the order of the layers.
     """
-    # One fault for each scheduler.
     for scheduler in context.schedulers:
         if not scheduler.acts:
             continue
@@ -104,7 +103,6 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
     group. ``eta_min`` is one lr for all groups: close to the lowest of them, it leaves that one as it is and brings all
     others down to it. ``eta_min_ratio`` is relative to each group.
     """
-    # One fault for each scheduler.
     for scheduler in context.schedulers:
         groups = [(group, lr) for group, lr in trained(scheduler.groups) if lr > 0]
         lrs = sorted({lr for _, lr in groups})
@@ -149,7 +147,6 @@ def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
 
     ``T_max`` counts from ``begin`` and is ``end - begin`` where it is left out. It is often kept when ``end`` changes.
     """
-    # One fault for each scheduler.
     for scheduler in context.schedulers:
         half = scheduler.value("T_max", 0)
         if scheduler.family != "CosineAnnealing" or half <= 0 or scheduler.last is None:
@@ -227,7 +224,6 @@ def gamma_out_of_range(context: RuleContext) -> Iterator[Fault]:
     A ``gamma`` of 0 ends the learning at the first step, and one below 0 turns its direction round. The classes that
     end in ``Momentum`` step the momentum, and from 1 on that diverges. A ``gamma`` of 1 is LRD610's.
     """
-    # One fault for each scheduler that steps at all.
     for scheduler in context.schedulers:
         yield from _fault(scheduler, "lr", None)
     for scheduler in schedulers_of(context.group_map, "momentum"):

@@ -44,7 +44,6 @@ def schedule_past_the_end(context: RuleContext) -> Iterator[Fault]:
     from the scheduler's ``begin``, and those at or behind its ``end`` never act: whoever moves them has to move ``end``
     too.
     """
-    # One fault for each scheduler.
     for scheduler in context.schedulers:
         if scheduler.end is not None and scheduler.end <= scheduler.begin:
             continue
@@ -236,7 +235,6 @@ def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
     epochs, milestones or an ``end`` of a few iterations were most likely meant as epochs;
     ``convert_to_iter_based=True`` counts in epochs and steps each iteration.
     """
-    # One fault for each scheduler.
     train_cfg = context.group_map.training.train_cfg
     unit = training_unit(train_cfg)
     epochs = training_length(train_cfg, "epochs")

@@ -23,7 +23,6 @@ def warm_up_never_done(context: RuleContext) -> Iterator[Fault]:
     its second step. A warm-up of a single step multiplies by ``start_factor`` and has no further step to undo that.
     ``ConstantLR`` has a factor of 1/3 unless told otherwise, and gives the lr back at its ``end`` alone.
     """
-    # One fault for each scheduler.
     for scheduler in context.schedulers:
         if scheduler.family in WARMING:
             yield from _refused(scheduler) or _left(scheduler)
@@ -109,7 +108,6 @@ def warm_up_too_long(context: RuleContext) -> Iterator[Fault]:
     A warm-up of hundreds of epochs is most often one of iterations that lacks ``by_epoch=False``: schedulers count
     epochs unless told otherwise. ``LinearLR`` without an ``end`` takes the whole training.
     """
-    # One fault for each warm-up.
     for scheduler in context.schedulers:
         if not scheduler.is_warm_up or scheduler.family == "Constant" or not scheduler.acts:
             continue

@@ -27,7 +27,6 @@ def suppression_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     Only rules that were run count. A suppression in a settings file is told once, if it kept nothing back in any of the
     checked configs that its ``config`` matches. Take it out.
     """
-    # One fault for each suppression with rules of which it kept nothing back.
     for one in context.word.suppressions:
         # One that is past its date is LRD903's.
         if one.idle and not one.expired:
@@ -58,7 +57,6 @@ def suppression_without_reason(context: RuleContext) -> Iterator[Fault]:
     Write the reason behind the brackets of a comment (``# lrdecay: ignore[LRD301] reproduces a published run``), or as
     ``reason`` in the settings.
     """
-    # One fault for each suppression without a reason.
     for one in context.word.suppressions:
         # One without rules is LRD904's.
         if one.stated.rule and not one.stated.reason.strip():
@@ -92,7 +90,6 @@ def suppression_expired(context: RuleContext) -> Iterator[Fault]:
     ``until`` is the last day on which a suppression of the settings holds. Mend the config, or set another day. With
     ``LRDECAY_TODAY=2027-02-01`` a run shows what will have expired by then.
     """
-    # One fault for each suppression whose last day has gone by.
     for one in context.word.suppressions:
         if one.expired:
             yield Fault(
@@ -121,7 +118,6 @@ def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
     A comment is ``# lrdecay: ignore[LRD301] reproduces a published run``, with commas between several rules. A rule is
     named by its code or its name, in full: a prefix such as ``LRD3`` would keep back what is yet to be found.
     """
-    # One fault for each suppression that names no rule, or one that is unknown.
     for one in context.word.suppressions:
         unknown = ", ".join(one.unknown)
         if one.meant:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.api import Example, Fault, RuleContext, all_vainly_exempt, decayed_faults, rule
+from lrdecay_cli.rules.api import Fault, RuleContext, all_vainly_exempt, decayed_faults, default_with, rule
 
 
 @rule(
     "LRD401",
     "norms-decayed",
     severity="warning",
-    bad=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, bias_decay_mult=0.0, custom_keys=dict(gamma=dict(decay_mult=0.0))))"
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0,\n"
-        "        custom_keys=dict(gamma=dict(decay_mult=0.0))))"
+    bad=default_with("bias_decay_mult=0.0, custom_keys=dict(gamma=dict(decay_mult=0.0))"),
+    good=default_with(
+        "norm_decay_mult=0.0, bias_decay_mult=0.0,\n        custom_keys=dict(gamma=dict(decay_mult=0.0))"
     ),
 )
 def norms_decayed(context: RuleContext) -> Iterator[Fault]:
@@ -41,14 +36,8 @@ def norms_decayed(context: RuleContext) -> Iterator[Fault]:
     "LRD402",
     "biases-decayed",
     severity="warning",
-    bad=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys=dict(gamma=dict(decay_mult=0.0))))"
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, flat_decay_mult=0.0))"
-    ),
+    bad=default_with("norm_decay_mult=0.0, custom_keys=dict(gamma=dict(decay_mult=0.0))"),
+    good=default_with("norm_decay_mult=0.0, flat_decay_mult=0.0"),
 )
 def biases_decayed(context: RuleContext) -> Iterator[Fault]:
     """Biases are decayed like weights.
@@ -60,7 +49,6 @@ def biases_decayed(context: RuleContext) -> Iterator[Fault]:
     all 1-D parameters. Where some biases are exempt and others are not it is a warning. That AdamW and its kin decay
     all of them alike, by 0.01 or more, is a habit of many configs, and no more than an info.
     """
-    # One fault for all biases but those of norms and of offsets.
     offsets = [name for name in context.kinds if (module := context.module(name)) and "offset" in module.traits]
     left_out = {*context.switched_off, *offsets}
     yield from decayed_faults(context, ["bias"], strong="info", partial="warning", leave_out=left_out)
@@ -78,14 +66,11 @@ model = dict(
     "LRD403",
     "positions-decayed",
     severity="warning",
-    bad=Example(
-        f"{_VIT}optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0, custom_keys=dict(cls_token=dict(decay_mult=0.0))))"
-    ),
-    good=Example(
-        f"{_VIT}optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0,\n"
-        "        custom_keys=dict(cls_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))))"
+    bad=default_with("flat_decay_mult=0.0, custom_keys=dict(cls_token=dict(decay_mult=0.0))", model=_VIT),
+    good=default_with(
+        "flat_decay_mult=0.0,\n"
+        "        custom_keys=dict(cls_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))",
+        model=_VIT,
     ),
 )
 def positions_decayed(context: RuleContext) -> Iterator[Fault]:
@@ -135,16 +120,15 @@ model = dict(
     "LRD404",
     "tokens-decayed",
     severity="warning",
-    bad=Example(
-        f"{_MODEL}optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0,\n"
-        "        custom_keys=dict(cls_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))))",
+    bad=default_with(
+        "flat_decay_mult=0.0,\n"
+        "        custom_keys=dict(cls_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))",
+        model=_MODEL,
         plugin=_REGISTERS,
     ),
-    good=Example(
-        f"{_MODEL}optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0,\n"
-        "        custom_keys=dict(_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))))",
+    good=default_with(
+        "flat_decay_mult=0.0,\n        custom_keys=dict(_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))",
+        model=_MODEL,
         plugin=_REGISTERS,
     ),
 )
@@ -171,13 +155,8 @@ def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
     "LRD405",
     "layer-scale-decayed",
     severity="warning",
-    bad=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n"
-        "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, bias_decay_mult=0.0))"
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='$DEFAULT',\n    paramwise_cfg=dict(_delete_=True, flat_decay_mult=0.0))"
-    ),
+    bad=default_with("norm_decay_mult=0.0, bias_decay_mult=0.0"),
+    good=default_with("flat_decay_mult=0.0"),
 )
 def layer_scale_decayed(context: RuleContext) -> Iterator[Fault]:
     """Layer-scale gammas are decayed like weights.

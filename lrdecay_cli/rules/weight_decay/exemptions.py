@@ -171,7 +171,6 @@ def weight_decay_missing(context: RuleContext) -> Iterator[Fault]:
     MMDetection's decay constructor copies ``optimizer.weight_decay`` into each group; where that is not set there is
     nothing to copy. An optimizer's own default (AdamW has 0.01) does not step in.
     """
-    # One fault for all groups without a number.
     group_map = context.group_map
     optimizer = group_map.training.optim_wrapper.get("optimizer")
     given = optimizer.get("weight_decay") if isinstance(optimizer, dict) else None
