@@ -88,12 +88,12 @@ def default_with(options: str, *, model: str = "", plugin: str = "") -> Example:
         model: what the config says before.
         plugin: as in :class:`Example`.
     """
-    head = f"{model}optim_wrapper = dict(constructor='{MMENGINE_DEFAULT}',\n    paramwise_cfg=dict(_delete_=True, "
+    head = f"{model}optim_wrapper = dict(constructor='$DEFAULT',\n    paramwise_cfg=dict(_delete_=True, "
     return Example(f"{head}{options}))", plugin)
 
 
-CONSTRUCTOR = f"""\
-from mmengine.optim import {MMENGINE_DEFAULT}
+CONSTRUCTOR = """\
+from mmengine.optim import $DEFAULT
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
