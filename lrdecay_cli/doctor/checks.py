@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.doctor import commands
-from lrdecay_cli.doctor.bounds import asserted_ranges
 from lrdecay_cli.doctor.known import LIBRARIES, MMCV_RANGE, OPTIONALS, PAIRS, PROVIDERS, SHARED, Pair
-from lrdecay_cli.doctor.survey import Survey
-from lrdecay_cli.doctor.versions import common_range, public, release, satisfies
+from lrdecay_cli.doctor.survey import Survey, public
+from lrdecay_cli.doctor.versions import asserted_ranges, common_range, release, satisfies
 from lrdecay_cli.domain.diagnosis import Issue, Need
 from lrdecay_cli.text.counting import listed, verb
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from lrdecay_cli.doctor.known import LIBRARIES, PROVIDERS
-from lrdecay_cli.doctor.survey import Survey
-from lrdecay_cli.doctor.versions import label, public, release
+from lrdecay_cli.doctor.survey import Survey, label, public
+from lrdecay_cli.doctor.versions import release
 
 NEW_ENVIRONMENT = 'in a new virtual environment: pip install "lrdecay-cli[stack]"'
 _TORCH_INDEX = "https://download.pytorch.org/whl"

@@ -1,17 +1,31 @@
-"""From what is installed to a diagnosis."""
+"""From what is installed to a diagnosis: by metadata alone, or by loading it in a child that may crash or hang."""
 
 from __future__ import annotations
 
+import json
 import platform
+import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
 
 from lrdecay_cli import __version__
 from lrdecay_cli.doctor.checks import issues, needs
-from lrdecay_cli.doctor.known import PROVIDERS
+from lrdecay_cli.doctor.known import LIBRARIES, PROVIDERS
 from lrdecay_cli.doctor.survey import Survey, survey
-from lrdecay_cli.domain.diagnosis import DIAGNOSIS_SCHEMA_VERSION, Diagnosis, Issue
+from lrdecay_cli.domain.diagnosis import DIAGNOSIS_SCHEMA_VERSION, Device, Diagnosis, Issue, Trial
 from lrdecay_cli.domain.group_map import StandIn, Tool
 from lrdecay_cli.openmmlab.stubs.kernels import MMCV_OPS, TORCHVISION_OPS
+
+TIME_LIMIT = 300.0
+"""Seconds for all trials together; here they take six."""
+_ORDER = ("torch", "torchvision", "numpy", "mmengine", "mmcv", *LIBRARIES)
+# The child looks for packages where we do, whatever this interpreter was started with.
+_CHILD = "import sys; sys.path[:] = {path!r}; from lrdecay_cli.openmmlab.full_check import main; main({modules!r})"
 
 
 def diagnose(path: Sequence[str] | None = None) -> Diagnosis:
@@ -43,3 +57,79 @@ def _expected_stand_ins(found: Survey, told: Sequence[Issue]) -> Iterator[StandI
         yield MMCV_OPS
     if any(issue.package == "torchvision" and issue.severity != "error" for issue in told):
         yield TORCHVISION_OPS
+
+
+def tried(diagnosis: Diagnosis, *, time_limit: float = TIME_LIMIT) -> Diagnosis:
+    """Load every package of the stack, list devices and build a model of each zoo; what fails is an error.
+
+    Args:
+        diagnosis: of this process's own environment.
+        time_limit: seconds after which the child is ended, and what it was doing has failed.
+    """
+    present = {package.name for package in diagnosis.packages}
+    told, ending = _run([name for name in _ORDER if name in present], time_limit)
+    trials = [Trial(**record) for record in told if "subject" in record]
+    if ending is not None:
+        begun = [record["trying"] for record in told if "trying" in record]
+        trials.append(Trial(begun[-1] if begun else "python", ok=False, outcome=ending))
+    devices = [one for record in told for one in record.get("devices", [])]
+    stand_ins = [one for record in told for one in record.get("stand_ins", [])]
+    issues = _with_trials(diagnosis.issues, trials)
+    return msgspec.structs.replace(
+        diagnosis,
+        usable=all(issue.severity != "error" for issue in issues),
+        stand_ins=tuple(StandIn(*one) for one in stand_ins),
+        issues=issues,
+        devices=tuple(Device(*one) for one in devices),
+        trials=tuple(trials),
+    )
+
+
+def _with_trials(issues: tuple[Issue, ...], trials: Sequence[Trial]) -> tuple[Issue, ...]:
+    """The issues by versions, corrected by what really happened.
+
+    Where everything loads, no version is an error. Where something fails that no version explains, the first failure
+    is one: the later ones follow from it.
+    """
+    failed = next((trial for trial in trials if not trial.ok), None)
+    if failed is None:
+        needed = any(trial.subject in LIBRARIES for trial in trials)
+        return tuple(
+            msgspec.structs.replace(issue, severity="warning") if needed and issue.severity == "error" else issue
+            for issue in issues
+        )
+    if any(issue.severity == "error" for issue in issues):
+        return issues
+    package = failed.subject.partition("::")[0].partition(".")[0]
+    why = "no config of its zoo can be inspected" if package in LIBRARIES else "no config can be inspected"
+    return (Issue("error", package, f"{failed.subject} fails: {failed.outcome}", why, None), *issues)
+
+
+def _run(modules: list[str], time_limit: float) -> tuple[list[dict[str, Any]], str | None]:
+    """What the child told, and how it ended where it did not end well."""
+    script = _CHILD.format(path=sys.path, modules=modules)
+    with tempfile.TemporaryFile() as said:
+        child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=said)
+        late = False
+        try:
+            output, _ = child.communicate(timeout=time_limit)
+        except subprocess.TimeoutExpired:
+            late = True
+            child.kill()
+            output, _ = child.communicate()
+        finally:
+            # Ctrl-C ends the trial too.
+            child.kill()
+        said.seek(0)
+        last_line = said.read().decode(errors="replace").rstrip().rpartition("\n")[2]
+    # A line that was cut off by the end of the child is none.
+    told = [json.loads(line) for line in output.splitlines(keepends=True) if line.endswith(b"\n")]
+    if late:
+        return told, f"does not end within {time_limit:g} s"
+    return told, None if child.returncode == 0 else _ending(child.returncode, last_line)
+
+
+def _ending(code: int, last_line: str) -> str:
+    if code < 0:
+        return f"the interpreter dies of {signal.Signals(-code).name}"
+    return f"the interpreter ends with code {code}" + (f": {last_line}" if last_line else "")

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from lrdecay_cli.doctor.versions import label
 from lrdecay_cli.domain.diagnosis import Package
 
 _VERSION_LINE = re.compile(r"^__version__\s*(?::\s*\w+\s*)?=\s*['\"]([^'\"]+)['\"]", re.MULTILINE)
@@ -79,6 +78,16 @@ def survey(providers: dict[str, tuple[str, ...]], path: Sequence[str] | None = N
         elif recorded:
             orphans[name] = recorded
     return Survey(packages, orphans, None if path is None else tuple(path))
+
+
+def public(version: str) -> str:
+    """The version without its local label: ``2.1.0`` of ``2.1.0+cu121``."""
+    return version.partition("+")[0]
+
+
+def label(version: str | None) -> str | None:
+    """The local label: ``cu121`` of ``2.1.0+cu121``."""
+    return (version or "").partition("+")[2] or None
 
 
 def _package(name: str, spec: ModuleSpec, recorded: tuple[str, ...]) -> Package:

@@ -14,6 +14,11 @@ _SHARED_SETTINGS = "pyproject.toml"
 _TABLE = b"[tool.lrdecay"
 
 
+def repository_root(folder: Path) -> Path | None:
+    """The nearest of ``folder`` and the folders above it that is the root of a repository; None if none is."""
+    return next((place for place in (folder, *folder.parents) if _holds_any(place, ROOTS)), None)
+
+
 def project_folder(file: Path) -> Path | None:
     """The nearest folder above ``file`` with settings of lrdecay, or that is the root of a repository; None if none is.
 
@@ -32,9 +37,13 @@ def in_project(config: str) -> str | None:
     return None if folder is None else file.relative_to(folder).as_posix()
 
 
+def _holds_any(folder: Path, names: tuple[str, ...]) -> bool:
+    return any((folder / name).exists() for name in names)
+
+
 def _is_project(folder: Path) -> bool:
     try:
-        if any((folder / name).exists() for name in (*ROOTS, _OWN_SETTINGS)):
+        if _holds_any(folder, (*ROOTS, _OWN_SETTINGS)):
             return True
         # That of a package below says nothing about the project.
         return _TABLE in (folder / _SHARED_SETTINGS).read_bytes()

@@ -11,7 +11,7 @@ import msgspec
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckResult, Finding
 from lrdecay_cli.domain.report import Report
-from lrdecay_cli.files.project_folder import ROOTS
+from lrdecay_cli.files.project_folder import repository_root
 
 # custom_keys['backbone.norm']: a key that is no word.
 _QUOTED_KEY = re.compile(r"\[['\"](.+)['\"]\]$")
@@ -58,7 +58,7 @@ def _file(config: str) -> tuple[Path, str] | None:
         here = Path.cwd()
     except (OSError, ValueError):
         return None
-    root = next((folder for folder in (here, *here.parents) if any((folder / name).exists() for name in ROOTS)), here)
+    root = repository_root(here) or here
     return (path, path.relative_to(root).as_posix()) if path.is_relative_to(root) else None
 
 

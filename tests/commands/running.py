@@ -20,6 +20,7 @@ UNSET = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LRDECAY_TRACEBACK")
 _LIGHT = (
     *("typer", "rich", "msgspec", "click", "shellingham", "pygments", "markdown_it", "mdurl", "annotated_doc", "tomli"),
     "typing_extensions",
+    "packaging",
 )
 
 
@@ -90,10 +91,11 @@ def _environment(**extra: str) -> dict[str, str]:
 def light_site(folder: Path) -> Path:
     """Fill ``folder`` with links to what lrdecay needs itself, and nothing else, to be a search path without torch."""
     import msgspec
+    import packaging
     import rich
     import typer
 
-    for packages in {Path(str(package.__file__)).parents[1] for package in (typer, rich, msgspec)}:
+    for packages in {Path(str(package.__file__)).parents[1] for package in (typer, rich, msgspec, packaging)}:
         for entry in packages.iterdir():
             if entry.name.lower().startswith(_LIGHT) and not (folder / entry.name).exists():
                 (folder / entry.name).symlink_to(entry)

@@ -15,8 +15,7 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from lrdecay_cli.doctor.diagnosing import diagnose
-from lrdecay_cli.doctor.trying import tried
+from lrdecay_cli.doctor.diagnosing import diagnose, tried
 from lrdecay_cli.domain.diagnosis import Diagnosis
 from tests.commands.running import SAMPLES, light_site, lrdecay, lrdecay_in_terminal
 from tests.doctor.environments import environment, record

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from lrdecay_cli.doctor.bounds import asserted_ranges
 from lrdecay_cli.doctor.diagnosing import diagnose
 from lrdecay_cli.doctor.known import OPTIONALS, PROVIDERS
 from lrdecay_cli.doctor.report import report
 from lrdecay_cli.doctor.survey import survey
+from lrdecay_cli.doctor.versions import asserted_ranges
 from tests.doctor.environments import GOOD, LIMITS, Installed, environment, record
 
 OLD_LIMITS = "mmcv_minimum_version = '2.0.0'\nassert mmcv_version <= digit_version(mmcv_maximum_version)\n"

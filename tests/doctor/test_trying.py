@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lrdecay_cli.doctor.trying import _with_trials
+from lrdecay_cli.doctor.diagnosing import _with_trials
 from lrdecay_cli.domain.diagnosis import Issue, Trial
 
 ERROR = Issue("error", "mmcv", "mmcv 2.2.0 does not fit mmdet", "mmdet does not import", "pip install mmcv")

@@ -8,7 +8,8 @@ import pytest
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from lrdecay_cli.doctor.versions import common_range, label, public, release, satisfies
+from lrdecay_cli.doctor.survey import label, public
+from lrdecay_cli.doctor.versions import common_range, release, satisfies
 
 VERSIONS = (
     "0.7.1",

@@ -60,7 +60,7 @@ def test_few_small_packages_are_installed(run_there: Run) -> None:
     listed = json.loads(run_there("pip", "list", "--format", "json").stdout)
     versions = {package["name"]: package["version"] for package in listed}
     assert versions["lrdecay-cli"] == __version__
-    assert set(versions) & {"typer", "rich", "msgspec"} == {"typer", "rich", "msgspec"}
+    assert set(versions) & {"typer", "rich", "msgspec", "packaging"} == {"typer", "rich", "msgspec", "packaging"}
     assert not set(versions) & {"torch", "numpy", "mmengine", "mmdet", "pydantic", "Jinja2"}
     assert run_there("pip", "check").returncode == 0
 

@@ -40,14 +40,12 @@ def doctor(
     """
     from lrdecay_cli.app.shell.console import Destinations
     from lrdecay_cli.app.shell.exit_codes import CANNOT_JUDGE, CLEAN
-    from lrdecay_cli.doctor.diagnosing import diagnose
+    from lrdecay_cli.doctor.diagnosing import diagnose, tried
     from lrdecay_cli.doctor.report import report
 
     destinations = Destinations("doctor", format_name, output, color)
     diagnosis = diagnose()
     if full:
-        from lrdecay_cli.doctor.trying import tried
-
         diagnosis = tried(diagnosis)
     destinations.write(report(diagnosis))
     raise typer.Exit(CLEAN if diagnosis.usable else CANNOT_JUDGE)

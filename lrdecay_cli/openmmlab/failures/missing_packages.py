@@ -127,12 +127,9 @@ def _fails_to_import(error: BaseException) -> Need | None:
 
 
 def _too_new(package: str, installed: str) -> bool:
-    bound = _KNOWN_VERSIONS[package][1].lstrip("<")
-    return bool(bound) and _release(installed) >= _release(bound)
+    from packaging.specifiers import SpecifierSet
 
-
-def _release(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    return not SpecifierSet(_KNOWN_VERSIONS[package][1]).contains(installed, prereleases=True)
 
 
 def _version(package: str) -> str | None:
