@@ -16,7 +16,7 @@ from typing import Any
 
 ROOT = Path(__file__, "../../..").resolve()
 # A fresh process for so many configs bounds its memory.
-CHUNK = 40
+CHUNK = 80
 
 
 def zoo() -> list[str]:
