@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
-from lrdecay_cli.rules import Example
+from lrdecay_cli.domain.finding import Finding
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.rules import RULES, Example
+from lrdecay_cli.rules.running import findings_of
+from tests.rules.examples import map_of
+
+COVERAGE_LAYERS_AND_RATES = tuple(rule for rule in RULES if rule.code < "LRD4")
 
 DECAY = """\
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -159,3 +168,48 @@ def wrapped(name: str, prefix: str) -> Example:
         f"optim_wrapper = dict(constructor='PlainDecay', paramwise_cfg={options!r})",
         PLUGIN,
     )
+
+
+MMPRETRAIN = "LearningRateDecayOptimWrapperConstructor"
+ALL_STAGES = dict(out_indices=(0, 1, 2, 3), gap_before_final_norm=False)
+SWIN = dict(arch=dict(embed_dims=8, depths=[1, 1, 2, 1], num_heads=[1, 1, 1, 1]), patch_size=4)
+HIVIT = dict(type="HiViT", arch=dict(embed_dims=32, depths=[1, 1, 4], num_heads=2))
+SGD = "optim_wrapper = dict(_delete_=True, optimizer=dict(type='SGD', lr=2e-4, weight_decay=1e-4), "
+
+
+def default(options: str, **backbone: object) -> Example:
+    """The tiny ConvNeXt with mmengine's default constructor."""
+    return Example(f"model = dict(backbone={backbone!r})\n{SGD}paramwise_cfg={options})")
+
+
+def mmpretrain(**backbone: object) -> Example:
+    """A backbone with mmpretrain's decay, without a head of its own size: none is run."""
+    return vit(MMPRETRAIN, dict(layer_decay_rate=0.7), **backbone)
+
+
+def by_layer(*slow: str) -> Example:
+    """Twelve layers with mmengine's default constructor, of which ``slow`` keys are slower."""
+    keys = {**{key: dict(lr_mult=0.1) for key in slow}, "backbone.layers.": dict(lr_mult=0.5)}
+    return vit("DefaultOptimWrapperConstructor", dict(custom_keys=keys), layers=12)
+
+
+class Pair(NamedTuple):
+    """A wrong config, and one change away a right one."""
+
+    wrong: Example
+    repaired: Example
+    code: str
+    patterns: Sequence[str]
+    """Just the parameters that are named."""
+
+
+@cache
+def built(example: Example) -> GroupMap:
+    """The map, built once: many wrong configs share a repaired one."""
+    with TemporaryDirectory() as folder:
+        return map_of(example, Path(folder))
+
+
+def findings_in(example: Example) -> tuple[Finding, ...]:
+    """What the rules of coverage, layers and rates find."""
+    return findings_of(built(example), COVERAGE_LAYERS_AND_RATES)
