@@ -38,19 +38,21 @@ def suppress(**said: str) -> str:
 @pytest.mark.parametrize(
     ("said", "counting"),
     [
-        (dict(rule="LRD301", reason="known"), []),
-        (dict(rule="lrd301", reason="known"), []),
-        (dict(rule="scale-above-one", reason="known"), []),
-        (dict(rule="LRD301", reason="known", config="configs/*"), []),
-        (dict(rule="LRD301", reason="known", config="*.json"), ["LRD301"]),
-        (dict(rule="LRD301", reason="known", parameters="backbone"), []),
-        (dict(rule="LRD301", reason="known", until="2027-01-31"), []),
-        (dict(rule="LRD301", reason="known", until="2027-01-30"), ["LRD301", "LRD903"]),
-        (dict(rule="LRD301"), ["LRD301", "LRD902"]),
-        (dict(rule="LRD301", reason=" "), ["LRD301", "LRD902"]),
-        (dict(rule="LRD301", reason="known", parameters="neck.*"), ["LRD301", "LRD901"]),
-        (dict(rule="LRD3", reason="known"), ["LRD301", "LRD904"]),
-        (dict(rule="LRD310", reason="known"), ["LRD301", "LRD904"]),
+        pytest.param(dict(rule="LRD301", reason="known"), [], id="code"),
+        pytest.param(dict(rule="lrd301", reason="known"), [], id="lower case"),
+        pytest.param(dict(rule="scale-above-one", reason="known"), [], id="name"),
+        pytest.param(dict(rule="LRD301", reason="known", config="configs/*"), [], id="config matches"),
+        pytest.param(dict(rule="LRD301", reason="known", config="*.json"), ["LRD301"], id="other config"),
+        pytest.param(dict(rule="LRD301", reason="known", parameters="backbone"), [], id="parameters match"),
+        pytest.param(dict(rule="LRD301", reason="known", until="2027-01-31"), [], id="last day"),
+        pytest.param(dict(rule="LRD301", reason="known", until="2027-01-30"), ["LRD301", "LRD903"], id="a day late"),
+        pytest.param(dict(rule="LRD301"), ["LRD301", "LRD902"], id="no reason"),
+        pytest.param(dict(rule="LRD301", reason=" "), ["LRD301", "LRD902"], id="blank reason"),
+        pytest.param(
+            dict(rule="LRD301", reason="known", parameters="neck.*"), ["LRD301", "LRD901"], id="other parameters"
+        ),
+        pytest.param(dict(rule="LRD3", reason="known"), ["LRD301", "LRD904"], id="prefix"),
+        pytest.param(dict(rule="LRD310", reason="known"), ["LRD301", "LRD904"], id="unknown code"),
     ],
 )
 def test_counting(said: dict[str, str], counting: list[str]) -> None:

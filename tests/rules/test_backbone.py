@@ -44,12 +44,14 @@ def test_any_name_is_read(own: str) -> None:
 @pytest.mark.parametrize(
     ("names", "prefix"),
     [
-        (["neck.a.weight", "backbone.a.weight"], "backbone."),
-        (["student.backbone.a.weight"], "student.backbone."),
-        (["module.module.backbone.a.weight"], "module.module.backbone."),
-        (["head.weight", "img_backbone.a.weight", "pts_backbone.a.weight"], "img_backbone."),
-        (["img_backbone.a.weight", "backbone.a.weight"], "backbone."),
-        (["encoder.a.weight", "backbone_free"], "backbone."),
+        pytest.param(["neck.a.weight", "backbone.a.weight"], "backbone.", id="backbone"),
+        pytest.param(["student.backbone.a.weight"], "student.backbone.", id="in a student"),
+        pytest.param(["module.module.backbone.a.weight"], "module.module.backbone.", id="in two modules"),
+        pytest.param(
+            ["head.weight", "img_backbone.a.weight", "pts_backbone.a.weight"], "img_backbone.", id="the first of two"
+        ),
+        pytest.param(["img_backbone.a.weight", "backbone.a.weight"], "backbone.", id="backbone before others"),
+        pytest.param(["encoder.a.weight", "backbone_free"], "backbone.", id="none"),
     ],
 )
 def test_prefix(names: list[str], prefix: str) -> None:
@@ -59,11 +61,11 @@ def test_prefix(names: list[str], prefix: str) -> None:
 @pytest.mark.parametrize(
     ("scales", "places"),
     [
-        ([0.1, 0.2, 0.9, 0.4, 0.5], [2]),
-        ([0.1, 0.2, 0.05, 0.4], [2]),
-        ([1.0, 1.0, 1.0], []),
-        ([0.1, 0.1 * (1 - 1e-12), 0.2], []),
-        ([], []),
+        pytest.param([0.1, 0.2, 0.9, 0.4, 0.5], [2], id="one too fast"),
+        pytest.param([0.1, 0.2, 0.05, 0.4], [2], id="one too slow"),
+        pytest.param([1.0, 1.0, 1.0], [], id="equal"),
+        pytest.param([0.1, 0.1 * (1 - 1e-12), 0.2], [], id="equal but for rounding"),
+        pytest.param([], [], id="nothing"),
     ],
 )
 def test_out_of_order(scales: list[float], places: list[int]) -> None:

@@ -17,12 +17,16 @@ def beginning(prefix: str) -> set[str]:
 @pytest.mark.parametrize(
     ("select", "ignore", "expected"),
     [
-        *(([], [], {*CODES}), (["ALL"], [], {*CODES}), (["all"], ["LRD"], set())),
-        *((["lrd3"], [], beginning("LRD3")), (["LRD3"], ["LRD301"], beginning("LRD3") - {"LRD301"})),
-        *((["scale-above-one"], [], {"LRD301"}), ([], ["scale-above-one"], {*CODES} - {"LRD301"})),
-        (["LRD301", "LRD4"], ["LRD3"], beginning("LRD4") | {"LRD301"}),
-        (["LRD301"], ["LRD301"], set()),
-        (["LRD"], ["ALL"], {*CODES}),
+        pytest.param([], [], {*CODES}, id="nothing given"),
+        pytest.param(["ALL"], [], {*CODES}, id="ALL"),
+        pytest.param(["all"], ["LRD"], set(), id="all ignored"),
+        pytest.param(["lrd3"], [], beginning("LRD3"), id="a prefix"),
+        pytest.param(["LRD3"], ["LRD301"], beginning("LRD3") - {"LRD301"}, id="all but one of a prefix"),
+        pytest.param(["scale-above-one"], [], {"LRD301"}, id="by name"),
+        pytest.param([], ["scale-above-one"], {*CODES} - {"LRD301"}, id="all but a name"),
+        pytest.param(["LRD301", "LRD4"], ["LRD3"], beginning("LRD4") | {"LRD301"}, id="a code in an ignored prefix"),
+        pytest.param(["LRD301"], ["LRD301"], set(), id="selected and ignored"),
+        pytest.param(["LRD"], ["ALL"], {*CODES}, id="a prefix in ignored ALL"),
     ],
 )
 def test_the_longer_prefix_counts(select: list[str], ignore: list[str], expected: set[str]) -> None:
@@ -32,10 +36,15 @@ def test_the_longer_prefix_counts(select: list[str], ignore: list[str], expected
 @pytest.mark.parametrize(
     ("select", "ignore", "said"),
     [
-        ([""], [], "--select: no rule ''; lrdecay rule --all lists them"),
-        (["LRD3", "LRD3O1"], [], "--select: no rule 'LRD3O1'; did you mean LRD301?"),
-        ([], ["scale-above-won"], "--ignore: no rule 'scale-above-won'; did you mean scale-above-one?"),
-        (["lrd3o1"], [], "--select: no rule 'lrd3o1'; did you mean LRD301?"),
+        pytest.param([""], [], "--select: no rule ''; lrdecay rule --all lists them", id="empty"),
+        pytest.param(["LRD3", "LRD3O1"], [], "--select: no rule 'LRD3O1'; did you mean LRD301?", id="letter O"),
+        pytest.param(
+            [],
+            ["scale-above-won"],
+            "--ignore: no rule 'scale-above-won'; did you mean scale-above-one?",
+            id="name misspelt",
+        ),
+        pytest.param(["lrd3o1"], [], "--select: no rule 'lrd3o1'; did you mean LRD301?", id="lower case"),
     ],
 )
 def test_what_no_rule_begins_with(select: list[str], ignore: list[str], said: str) -> None:

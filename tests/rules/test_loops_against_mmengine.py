@@ -148,17 +148,21 @@ def test_refused(key: str, settings: dict[str, Any], expected: list[tuple[str, s
 @pytest.mark.parametrize(
     ("key", "settings"),
     [
-        ("train_cfg", EPOCHS),
-        ("train_cfg", {"max_iters": 90}),
-        ("train_cfg", {**ITERATIONS, "val_interval": 10, "dynamic_intervals": [(50, 1)]}),
-        ("train_cfg", {"type": "IterBasedTrainLoop", "max_iters": 90}),
-        ("train_cfg", {"type": EpochBasedTrainLoop, "max_epochs": 3}),
-        ("train_cfg", {"type": "Recording", "max_epochs": 12, "note": "mine", "val_begin": 2}),
-        ("val_cfg", {}),
-        ("val_cfg", {"type": "TeacherStudentValLoop", "_scope_": "mmdet"}),
-        ("val_cfg", {"type": "mmdet.TeacherStudentValLoop"}),
-        ("val_cfg", {"type": "Taking", "tag": "anything"}),
-        ("test_cfg", {"fp16": True}),
+        pytest.param("train_cfg", EPOCHS, id="epochs"),
+        pytest.param("train_cfg", {"max_iters": 90}, id="iterations by default"),
+        pytest.param(
+            "train_cfg", {**ITERATIONS, "val_interval": 10, "dynamic_intervals": [(50, 1)]}, id="dynamic intervals"
+        ),
+        pytest.param("train_cfg", {"type": "IterBasedTrainLoop", "max_iters": 90}, id="iterations by type"),
+        pytest.param("train_cfg", {"type": EpochBasedTrainLoop, "max_epochs": 3}, id="a class for a type"),
+        pytest.param(
+            "train_cfg", {"type": "Recording", "max_epochs": 12, "note": "mine", "val_begin": 2}, id="a loop of its own"
+        ),
+        pytest.param("val_cfg", {}, id="val by default"),
+        pytest.param("val_cfg", {"type": "TeacherStudentValLoop", "_scope_": "mmdet"}, id="scope beside"),
+        pytest.param("val_cfg", {"type": "mmdet.TeacherStudentValLoop"}, id="scope in the type"),
+        pytest.param("val_cfg", {"type": "Taking", "tag": "anything"}, id="any option"),
+        pytest.param("test_cfg", {"fp16": True}, id="test in fp16"),
     ],
 )
 def test_taken(key: str, settings: dict[str, Any]) -> None:

@@ -20,12 +20,21 @@ def one_group(base_lr: float | None, lr: float | None, lr_scale: float | None) -
 @pytest.mark.parametrize(
     ("base_lr", "lr", "lr_scale", "scale"),
     [
-        *((0.1, 0.07, 0.7, 0.7), (0.1, 0.05, 0.7, 0.5), (0.1, 0.05, None, 0.5), (0.1, 0.0, 1.0, 0.0)),
+        pytest.param(0.1, 0.07, 0.7, 0.7, id="agree"),
+        pytest.param(0.1, 0.05, 0.7, 0.5, id="lr counts"),
+        pytest.param(0.1, 0.05, None, 0.5, id="no scale"),
+        pytest.param(0.1, 0.0, 1.0, 0.0, id="lr 0"),
         # In the last digit the recorded one is right.
-        (3e-4, 3e-4 * 0.7, 0.7, 0.7),
+        pytest.param(3e-4, 3e-4 * 0.7, 0.7, 0.7, id="rounded"),
         # Nothing to divide, or to divide by.
-        *((None, 0.05, 0.7, 0.7), (0.0, 0.05, 0.7, 0.7), (0.1, None, 0.7, 0.7), (0.1, None, None, None)),
-        *((math.inf, 0.05, 0.7, 0.7), (math.nan, 0.05, 0.7, 0.7), (0.1, math.inf, 0.7, 0.7), (0.1, math.nan, 0.7, 0.7)),
+        pytest.param(None, 0.05, 0.7, 0.7, id="no base lr"),
+        pytest.param(0.0, 0.05, 0.7, 0.7, id="base lr 0"),
+        pytest.param(0.1, None, 0.7, 0.7, id="no lr"),
+        pytest.param(0.1, None, None, None, id="neither"),
+        pytest.param(math.inf, 0.05, 0.7, 0.7, id="base lr infinite"),
+        pytest.param(math.nan, 0.05, 0.7, 0.7, id="base lr nan"),
+        pytest.param(0.1, math.inf, 0.7, 0.7, id="lr infinite"),
+        pytest.param(0.1, math.nan, 0.7, 0.7, id="lr nan"),
     ],
 )
 def test_scale_is_that_of_the_lr_which_trains(

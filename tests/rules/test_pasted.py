@@ -41,27 +41,42 @@ def built(config: str, folder: Path) -> GroupMap:
 @pytest.mark.parametrize(
     ("code", "config", "constructor", "options"),
     [
-        (
+        pytest.param(
             "LRD201",
             "model = dict(backbone=dict(out_indices=(0, 1, 2, 3), gap_before_final_norm=False))",
             OURS,
             {"decay_rate": 0.7},
+            id="norms at the head rate",
         ),
-        ("LRD303", "optim_wrapper = dict(paramwise_cfg=None)", MMDET, {"decay_rate": 0.7, "num_layers": 6}),
-        (
+        pytest.param(
+            "LRD303",
+            "optim_wrapper = dict(paramwise_cfg=None)",
+            MMDET,
+            {"decay_rate": 0.7, "num_layers": 6},
+            id="no options",
+        ),
+        pytest.param(
             "LRD303",
             "optim_wrapper = dict(paramwise_cfg=dict(_delete_=True))",
             MMDET,
             {"decay_rate": 0.7, "num_layers": 6},
+            id="options deleted",
         ),
-        ("LRD303", f"{SWIN}optim_wrapper = dict(paramwise_cfg=None)", OURS, {"decay_rate": 0.7}),
-        (
+        pytest.param(
+            "LRD303",
+            f"{SWIN}optim_wrapper = dict(paramwise_cfg=None)",
+            OURS,
+            {"decay_rate": 0.7},
+            id="no options on Swin",
+        ),
+        pytest.param(
             "LRD501",
             f"{RESNET}optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.8, num_layers=6))",
             OURS,
             {"decay_rate": 0.8},
+            id="backbone not served",
         ),
-        ("LRD510", f"{RESNET}{OLD}", OURS, {"decay_rate": 0.8}),
+        pytest.param("LRD510", f"{RESNET}{OLD}", OURS, {"decay_rate": 0.8}, id="MMCV 1"),
     ],
 )
 def test_pasted(code: str, config: str, constructor: str, options: dict[str, float], tmp_path: Path) -> None:

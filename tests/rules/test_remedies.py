@@ -58,34 +58,43 @@ def added(remedy: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("code", "keys", "remedy"),
     [
-        (
+        pytest.param(
             SHADOWED,
             {"backbone": dict(lr_mult=0.1), "norm": dict(decay_mult=0.0)},
             "add '.0.0.norm', '.1.0.norm' and 'backbone.norm3', each with dict(lr_mult=0.1, decay_mult=0.0)",
+            id="several keys",
         ),
-        (
+        pytest.param(
             SHADOWED,
             {"stages": dict(lr_mult=0.1), "norm": dict(decay_mult=0.0)},
             "add '.0.norm': dict(lr_mult=0.1, decay_mult=0.0)",
+            id="one key",
         ),
         # What nobody knows is not written a second time.
-        (
+        pytest.param(
             SHADOWED,
             {"stages": dict(lr_mul=0.1), "norm": dict(decay_mult=0.0)},
             "add '.0.norm': dict(lr_mult=0.1, decay_mult=0.0)",
+            id="settings misspelt",
         ),
-        (
+        pytest.param(
             SHADOWED,
             {"stages": dict(lr_mult=0.1, tag=1), "norm": dict(decay_mult=0.0)},
             "add '.0.norm': dict(lr_mult=0.1, decay_mult=0.0)",
+            id="a setting of its own",
         ),
-        (
+        pytest.param(
             SHADOWED,
             {"head.": dict(lr_mult=2.0), "fc": dict(decay_mult=0.0)},
             "replace 'fc' by 'head.fc': dict(lr_mult=2.0, decay_mult=0.0)",
+            id="loser replaced",
         ),
-        (NOTHING, {"stages.*.norm": dict(decay_mult=0.0)}, "add '0.norm': dict(decay_mult=0.0)"),
-        (NOTHING, {"backbone.*.bias": dict(lr_mult=2.0)}, "add 'bias': dict(lr_mult=2.0)"),
+        pytest.param(
+            NOTHING, {"stages.*.norm": dict(decay_mult=0.0)}, "add '0.norm': dict(decay_mult=0.0)", id="a star"
+        ),
+        pytest.param(
+            NOTHING, {"backbone.*.bias": dict(lr_mult=2.0)}, "add 'bias': dict(lr_mult=2.0)", id="a star before a bias"
+        ),
     ],
 )
 def test_followed(code: str, keys: dict[str, Any], remedy: str) -> None:

@@ -223,14 +223,25 @@ def test_found_is_what_happens(
 @pytest.mark.parametrize(
     ("scheduler", "told"),
     [
-        ({"type": "StepMomentum", "step_size": 6, "gamma": 1.05}, ("warning", "up to 1.05 times")),
-        ({"type": "ExponentialMomentum", "gamma": 1.05}, ("error", "up to 1.71 times what it is, which begins at 0.9")),
-        (
+        pytest.param(
+            {"type": "StepMomentum", "step_size": 6, "gamma": 1.05}, ("warning", "up to 1.05 times"), id="steps"
+        ),
+        pytest.param(
+            {"type": "ExponentialMomentum", "gamma": 1.05},
+            ("error", "up to 1.71 times what it is, which begins at 0.9"),
+            id="each epoch",
+        ),
+        pytest.param(
             {**STEPS, "type": "MultiStepParamScheduler", "param_name": "momentum", "gamma": 2},
             ("error", "up to 4 times"),
+            id="by param_name",
         ),
-        ({"type": "StepMomentum", "step_size": 6, "gamma": 0.9}, None),
-        ({**STEPS, "type": "MultiStepParamScheduler", "param_name": "weight_decay", "gamma": 2}, None),
+        pytest.param({"type": "StepMomentum", "step_size": 6, "gamma": 0.9}, None, id="falls"),
+        pytest.param(
+            {**STEPS, "type": "MultiStepParamScheduler", "param_name": "weight_decay", "gamma": 2},
+            None,
+            id="weight decay",
+        ),
     ],
 )
 def test_momentum(scheduler: dict[str, Any], told: tuple[str, str] | None) -> None:
@@ -270,23 +281,36 @@ def test_training_of_iterations(
 @pytest.mark.parametrize(
     ("scheduler", "code", "option", "error"),
     [
-        ({**LINEAR, "start_factor": 1.5, "end": 3}, "LRD602", "start_factor", ValueError),
-        ({**LINEAR, "start_factor": 0.0, "end": 3}, "LRD602", "start_factor", ZeroDivisionError),
-        ({"type": "ConstantLR", "factor": 2.0, "end": 3}, "LRD602", "factor", ValueError),
-        ({**COSINE, "begin": 8, "end": 8}, "LRD604", "end", ValueError),
-        ({**COSINE, "begin": 12}, "LRD604", "begin", ValueError),
-        (
+        pytest.param(
+            {**LINEAR, "start_factor": 1.5, "end": 3}, "LRD602", "start_factor", ValueError, id="factor above 1"
+        ),
+        pytest.param(
+            {**LINEAR, "start_factor": 0.0, "end": 3}, "LRD602", "start_factor", ZeroDivisionError, id="factor 0"
+        ),
+        pytest.param(
+            {"type": "ConstantLR", "factor": 2.0, "end": 3}, "LRD602", "factor", ValueError, id="constant above 1"
+        ),
+        pytest.param({**COSINE, "begin": 8, "end": 8}, "LRD604", "end", ValueError, id="empty"),
+        pytest.param({**COSINE, "begin": 12}, "LRD604", "begin", ValueError, id="begins at the end"),
+        pytest.param(
             {**COSINE, "by_epoch": False, "convert_to_iter_based": True},
             "LRD604",
             "convert_to_iter_based",
             AssertionError,
+            id="converted iterations",
         ),
-        ({**COSINE, "eta_min": 1e-6, "eta_min_ratio": 0.1}, "LRD604", "eta_min_ratio", AssertionError),
-        ({**COSINE, "min_lr": 1e-6}, "LRD604", "min_lr", TypeError),
-        ({"type": "MultiStepLR", "step": [8, 11]}, "LRD604", "step", TypeError),
-        ({"type": "StepLR", "gamma": 0.5}, "LRD604", "step_size", TypeError),
-        ({"type": "MultiStepLr", "milestones": [8, 11]}, "LRD604", "type", AttributeError),
-        ({"type": "CosineAnealingLR", "T_max": 12}, "LRD604", "type", AttributeError),
+        pytest.param(
+            {**COSINE, "eta_min": 1e-6, "eta_min_ratio": 0.1},
+            "LRD604",
+            "eta_min_ratio",
+            AssertionError,
+            id="two minima",
+        ),
+        pytest.param({**COSINE, "min_lr": 1e-6}, "LRD604", "min_lr", TypeError, id="min_lr"),
+        pytest.param({"type": "MultiStepLR", "step": [8, 11]}, "LRD604", "step", TypeError, id="step"),
+        pytest.param({"type": "StepLR", "gamma": 0.5}, "LRD604", "step_size", TypeError, id="no step_size"),
+        pytest.param({"type": "MultiStepLr", "milestones": [8, 11]}, "LRD604", "type", AttributeError, id="case"),
+        pytest.param({"type": "CosineAnealingLR", "T_max": 12}, "LRD604", "type", AttributeError, id="misspelt"),
     ],
 )
 def test_refused(scheduler: dict[str, Any], code: str, option: str, error: type[Exception]) -> None:

@@ -20,8 +20,9 @@ def message(found: GroupMap, code: str) -> str:
 @pytest.mark.parametrize(
     ("kind", "traits", "told"),
     [
-        ("SyncBatchNorm", ("norm",), ", and the statistics of 1 batch norm still move"),
-        *(("GroupNorm", ("norm",), ""), ("BatchNormLike", (), "")),
+        pytest.param("SyncBatchNorm", ("norm",), ", and the statistics of 1 batch norm still move", id="batch norm"),
+        pytest.param("GroupNorm", ("norm",), "", id="group norm"),
+        pytest.param("BatchNormLike", (), "", id="name alone"),
     ],
 )
 def test_batch_norms_at_lr_zero_still_move(kind: str, traits: tuple[str, ...], told: str) -> None:
@@ -39,8 +40,12 @@ def test_batch_norms_at_lr_zero_still_move(kind: str, traits: tuple[str, ...], t
 @pytest.mark.parametrize(
     ("missing", "told"),
     [
-        ({"neck.weight": (2, 2), "neck.bias": (2,)}, "2 trainable tensors with 43% of the trainable parameters are"),
-        ({"neck.weight": (2, 2)}, "1 trainable tensor with 33% of the trainable parameters is"),
+        pytest.param(
+            {"neck.weight": (2, 2), "neck.bias": (2,)},
+            "2 trainable tensors with 43% of the trainable parameters are",
+            id="two",
+        ),
+        pytest.param({"neck.weight": (2, 2)}, "1 trainable tensor with 33% of the trainable parameters is", id="one"),
     ],
 )
 def test_the_share_of_what_is_in_no_group_is_of_all_that_trains(missing: dict[str, tuple[int, ...]], told: str) -> None:
