@@ -8,7 +8,7 @@ from functools import partial
 
 from lrdecay_cli.decay.checked import finite_number
 from lrdecay_cli.decay.custom_keys import CustomKey, matching
-from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.decay.errors import DecayError, ServedByOurs
 from lrdecay_cli.decay.exemptions import Exemption, mmdet_exemption
 from lrdecay_cli.decay.families import ALL_FAMILIES, BACKBONE_PREFIX, MMDET_FAMILIES, Family, find_family
 from lrdecay_cli.decay.options import SECTION, DecayOptions, DecayType
@@ -130,7 +130,7 @@ def _serving(backbone_class: str | None, families: tuple[Family, ...]) -> Family
     whose = "mmdet's constructor" if families == MMDET_FAMILIES else "this constructor"
     served = ", ".join(str(family.classes) for family in families)
     ours = find_family(backbone_class)
-    raise DecayError(
+    raise (ServedByOurs if ours else DecayError)(
         f"{whose} cannot decay a {backbone_class}",
         where="model.backbone",
         remedy=f"it serves {served}" + (f"; lrdecay's own constructor serves {backbone_class}" if ours else ""),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from mmengine import optim
+from mmengine.config import Config
 from mmengine.dist import master_only
 from mmengine.logging import print_log
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
@@ -16,6 +17,7 @@ from torch import nn
 
 from lrdecay_cli.constructors import DEFAULT, OURS
 from lrdecay_cli.decay import Backbone, ConstructorOptions, DecayError, Plan, TrainingParameter, plan_of_model
+from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.openmmlab.config_facts import NORMS
 from lrdecay_cli.openmmlab.config_values import find_registered
 
@@ -99,6 +101,41 @@ def plan_for(model: nn.Module, optimizer: Mapping[str, Any], paramwise_cfg: Mapp
         base_lr=optimizer.get("lr"),
         base_weight_decay=optimizer["weight_decay"] if "weight_decay" in optimizer else _default_decay(optimizer),
     )
+
+
+def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[str, Provenance]:
+    """Provenance by parameter name where the constructor is our own, which knows it; empty for any other.
+
+    That of others is found from the map, see :func:`lrdecay_cli.constructors.recomputation.with_provenance`.
+    """
+    if constructor is not LayerDecayConstructor:
+        return {}
+    seen = seen_model(model)
+    prefix = "" if seen is model else "module."
+    plan = plan_for(seen, config.optim_wrapper.optimizer, config.optim_wrapper.get("paramwise_cfg"))
+    return {
+        f"{prefix}{parameter.name}": parameter.provenance for group in plan.groups for parameter in group.parameters
+    }
+
+
+def seen_model(model: nn.Module) -> nn.Module:
+    """The model that mmengine's constructors make groups of: of a wrapper what is inside its ``.module``."""
+    inner = getattr(model, "module", None)
+    return inner if isinstance(inner, nn.Module) else model
+
+
+def layer_depth_of(model: nn.Module) -> Callable[[str], tuple[int, int]] | None:
+    """The model's own ``get_layer_depth``, None for a model that has none."""
+    own = getattr(seen_model(model), "get_layer_depth", None)
+    if own is None:
+        return None
+
+    def layer_depth(name: str) -> tuple[int, int]:
+        # By the model's code, which may not know the name: the constructor has asked for it without dying.
+        layer_id, layers = own(name)
+        return int(layer_id), int(layers)
+
+    return layer_depth
 
 
 def _is_norm(module: nn.Module) -> bool:

@@ -17,8 +17,7 @@ import tests.openmmlab.plain  # noqa: F401  (silences mmengine's log)
 from lrdecay_cli.analysis.verification import disagreements
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.audit import audit
-from lrdecay_cli.openmmlab.decay_constructor import plan_for
-from lrdecay_cli.openmmlab.explaining import explain_groups
+from lrdecay_cli.openmmlab.decay_constructor import explain_groups, plan_for
 from tests.openmmlab.constructing import (
     OPTIMIZER,
     RATE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lrdecay_cli.openmmlab.failures.unknown_types import meant_constructor
+from lrdecay_cli.openmmlab.failures.unknown_types import suggest_constructor
 
 MMDET, MMPRETRAIN = "LearningRateDecayOptimizerConstructor", "LearningRateDecayOptimWrapperConstructor"
 
@@ -27,10 +27,10 @@ MMDET, MMPRETRAIN = "LearningRateDecayOptimizerConstructor", "LearningRateDecayO
     ],
 )
 def test_meant(name: str, scope: str, meant: str) -> None:
-    assert meant_constructor(name, scope, {"DefaultOptimWrapperConstructor": "mmengine"}) == meant
+    assert suggest_constructor(name, scope, {"DefaultOptimWrapperConstructor": "mmengine"}) == meant
 
 
 def test_a_package_that_is_not_installed_is_not_advised() -> None:
-    assert meant_constructor("Own", "mmdet", {"Own": "no_such_package"}) == (
+    assert suggest_constructor("Own", "mmdet", {"Own": "no_such_package"}) == (
         f"it is no_such_package's, which is not installed: did you mean {MMDET}, which is mmdet's?"
     )

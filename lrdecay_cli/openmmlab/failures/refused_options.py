@@ -14,10 +14,10 @@ from lrdecay_cli.constructors import CONSTRUCTORS, DEFAULT, OURS, find_construct
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.config_values import find_registered, type_name
 from lrdecay_cli.openmmlab.failures.unknown_types import key_of_type
+from lrdecay_cli.text.printing import said_by
 from lrdecay_cli.text.spelling import meant, nearest
 
 _PARAMWISE = "optim_wrapper.paramwise_cfg"
-_LACKING = re.compile(r"KeyError: '?(?P<name>\w+)'?$")
 # Of every constructor, but for those that end in _mult.
 _PARAMWISE_OPTIONS = {option for spec in CONSTRUCTORS for option in spec.options}
 _NO_WEIGHT_DECAY = "base_wd should not be None"
@@ -29,17 +29,18 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
     Source: ``_validate_cfg`` of mmengine's default constructor for what needs a weight decay.
     """
     given: Mapping[str, Any] = config.optim_wrapper.get("paramwise_cfg") or {}
-    if _NO_WEIGHT_DECAY in error.problem:
+    cause = error.__cause__
+    if cause is not None and _NO_WEIGHT_DECAY in said_by(cause):
         return LrdecayError(
             f"{', '.join(_decay_multipliers(given))} has no weight decay to multiply",
             where=where,
             remedy="set optim_wrapper.optimizer.weight_decay",
             final=True,
         )
-    lacking = _LACKING.search(error.problem)
-    if lacking and (like := nearest(lacking["name"], map(str, given))):
+    lacking = str(cause.args[0]) if isinstance(cause, KeyError) and cause.args else ""
+    if lacking.isidentifier() and (like := nearest(lacking, map(str, given))):
         return LrdecayError(
-            f"the constructor needs {_PARAMWISE}.{lacking['name']}",
+            f"the constructor needs {_PARAMWISE}.{lacking}",
             where=where,
             remedy=f"did you mean that by {like}?",
         )
@@ -157,7 +158,7 @@ def taken_by(kind: type) -> Taken:
             known = False
             break
         names.update(parameters)
-        if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
+        if not any(argument.kind is argument.VAR_KEYWORD for argument in parameters.values()):
             break
         known &= str(getattr(base, "__module__", "")).startswith("mmengine.")
     return Taken(frozenset(names), known)
@@ -187,15 +188,15 @@ def unknown_option(error: BaseException, kind: object, config: Any, where: str, 
     names = taken.names | ({*WRAPPER_OPTIONS} if key == "optim_wrapper" else set())
     if not isinstance(given, Mapping) or option in names:
         return None
-    unknown = [one for one in given if one not in names] if taken.all else [option]
-    near = [meant(str(one), sorted(names - {"self", *_OF_REGISTRY}))[:1] for one in unknown]
-    listed = ", ".join(f"{key}.{one}" for one in unknown)
+    unknown = [given_option for given_option in given if given_option not in names] if taken.all else [option]
+    near = [meant(str(each), sorted(names - {"self", *_OF_REGISTRY}))[:1] for each in unknown]
+    listed = ", ".join(f"{key}.{each}" for each in unknown)
     # A class that passes on what it is given wraps another, which is the one that refuses.
     refusing = _REFUSING.match(str(error))
     of = kind.__name__ if taken.all or not refusing else refusing["name"]
     said = "is not an option" if len(unknown) == 1 else "are not options"
     if all(near):
-        remedy = f"did you mean {' and '.join(one for (one,) in near)}?"
+        remedy = f"did you mean {' and '.join(name for (name,) in near)}?"
     else:
         inner = key.rpartition(".")[2]
         it, it_is = ("it", "it is") if len(unknown) == 1 else ("them", "they are")

@@ -19,6 +19,10 @@ from lrdecay_cli.text.spelling import nearest
 _RENAMED = {"mmcls": "mmpretrain", "mmselfsup": "mmpretrain"}
 
 
+class UnknownTypeError(LrdecayError):
+    """A ``type`` that is in no registry."""
+
+
 def check_registered(registry: Registry, settings: Mapping[str, Any], where: str, config: Any) -> None:
     """Raise :func:`unknown_type` where the ``type`` of settings is a name that is not registered."""
     named, scope = settings.get("type"), settings.get("_scope_")
@@ -27,7 +31,7 @@ def check_registered(registry: Registry, settings: Mapping[str, Any], where: str
             raise unknown_type(named, own.scope, own.name, where=where, config=config)
 
 
-def unknown_type(name: str, scope: str, registry: str, *, where: str, config: Any) -> LrdecayError:
+def unknown_type(name: str, scope: str, registry: str, *, where: str, config: Any) -> UnknownTypeError:
     """The error for a ``type`` that is not in a registry, with its key in the config and the nearest name."""
     key = key_of_type(config, name)
     known = _registered(registry)
@@ -36,8 +40,8 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
     here = nearest(bare, _registered(registry, (scope, "mmengine")), likeness=0.8)
     like = here or nearest(bare, known, likeness=0.6)
     is_constructor = registry in REGISTRIES
-    if is_constructor and (meant := meant_constructor(name, scope, known)):
-        remedy = meant
+    if is_constructor and (suggested := suggest_constructor(name, scope, known)):
+        remedy = suggested
     elif bare in known and bare == name:
         remedy = f"{known[bare]} has one: set default_scope={known[bare]!r}, or write {known[bare]}.{bare}"
     elif now := _renamed(name, registry):
@@ -50,7 +54,7 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
         remedy = "is it spelled right, and is its module in custom_imports?"
     place = "optim_wrapper.constructor" if is_constructor else f"{key}.type" if key else ""
     at = f" at {place}" if place else ""
-    return LrdecayError(
+    return UnknownTypeError(
         f"unknown {registry} {name!r}{at} (registry scope {scope})",
         where=where,
         remedy=remedy,
@@ -89,9 +93,9 @@ def _registered(registry: str, scopes: Sequence[str] = ()) -> dict[str, str]:
     for top in [kind for kind in vars(root).values() if isinstance(kind, Registry) and kind.parent is None]:
         kinds = [top, *top.children.values()]
         # A package may call its own by another name.
-        for one in kinds if any(kind.name == registry for kind in kinds) else ():
-            if not scopes or one.scope in scopes:
-                found.update(dict.fromkeys(one.module_dict, one.scope))
+        for kind in kinds if any(kind.name == registry for kind in kinds) else ():
+            if not scopes or kind.scope in scopes:
+                found.update(dict.fromkeys(kind.module_dict, kind.scope))
     return found
 
 
@@ -132,7 +136,7 @@ _PACKAGES = {spec.name: spec.scope for spec in CONSTRUCTORS if spec.scope}
 _IMPORT_OURS = f"custom_imports = dict(imports={[*OURS.imports]})"
 
 
-def meant_constructor(name: str, scope: str, registered: Mapping[str, str]) -> str:
+def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) -> str:
     """What to do about a constructor's name that is unknown; empty if it is like none.
 
     Args:
@@ -142,11 +146,11 @@ def meant_constructor(name: str, scope: str, registered: Mapping[str, str]) -> s
     """
     bare = name.rpartition(".")[2]
     packages = {**registered, **_PACKAGES}
-    own = next((one for one, package in _PACKAGES.items() if package == scope), None)
+    own = next((other for other, package in _PACKAGES.items() if package == scope), None)
     if bare in packages and packages[bare] != scope and bare != OURS.name:
         return _of_another(bare, packages[bare], scope, own)
     # What is mmengine's is found from everywhere.
-    here = [one for one, package in packages.items() if package in (scope, "mmengine")]
+    here = [known for known, package in packages.items() if package in (scope, "mmengine")]
     like = nearest(bare, here, likeness=0.8) or nearest(bare, packages, likeness=0.6)
     if like is None:
         return ""

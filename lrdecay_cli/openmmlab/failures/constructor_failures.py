@@ -1,0 +1,183 @@
+"""What it means when a constructor makes no groups of a model that builds.
+
+Among the causes are values of ``optim_wrapper`` with which nothing can be computed: a number in quotes, a number for a
+dict.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine.config import Config
+from torch import nn
+
+from lrdecay_cli.constructors import DEFAULT, OURS, ConstructorSpec, find_constructor
+from lrdecay_cli.constructors.spec import ConstructorInputs
+from lrdecay_cli.decay import TrainingParameter, find_family
+from lrdecay_cli.decay.errors import DecayError, ServedByOurs
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.openmmlab.config_values import type_name
+from lrdecay_cli.openmmlab.decay_constructor import seen_model
+from lrdecay_cli.openmmlab.failures.refused_options import misplaced_options, refused_option
+from lrdecay_cli.openmmlab.failures.unknown_types import UnknownTypeError
+
+_SHARED = "some parameters appear in more than one parameter group"
+_OPTIMIZER = "optim_wrapper.optimizer"
+_PARAMWISE = "optim_wrapper.paramwise_cfg"
+_KEYS = f"{_PARAMWISE}.custom_keys"
+_NUMBERS = ("lr", "weight_decay", "momentum", "eps")
+_SCIENTIFIC = re.compile(r"([-+]?[\d.]+)[eE]([-+]?)(\d+)$")
+_KINDS = (TypeError, AttributeError, ValueError, KeyError)
+
+
+def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where: str) -> LrdecayError:
+    """Say what ``error``, raised by the constructor, means, if lrdecay knows it; else ``error`` itself."""
+    if _SHARED in str(error):
+        names: dict[int, list[str]] = {}
+        for prefix, module in model.named_modules(remove_duplicate=False):
+            for name, parameter in module._parameters.items():
+                names.setdefault(id(parameter), []).append(f"{prefix}.{name}" if prefix else name)
+        first, second = next(pair for pair in names.values() if len(pair) > 1)[:2]
+        return LrdecayError(
+            f"{_SHARED}: {first} is {second}",
+            where=where,
+            remedy="modules are shared: set optim_wrapper.paramwise_cfg.bypass_duplicate=True",
+            final=True,
+        )
+    if isinstance(error, UnknownTypeError):
+        return error
+    if misplaced := misplaced_options(error, config, where):
+        return misplaced
+    if isinstance(error, DecayError):
+        return error.replaced(where=f"{where}: {error.where}", final=True)
+    if wrong := wrong_value(error, config, where):
+        return wrong
+    spec = find_constructor(type_name(config.optim_wrapper.get("constructor", DEFAULT.name)))
+    if spec and spec.raise_cause:
+        try:
+            spec.raise_cause(_inputs(spec, config, seen_model(model)), _parameters(seen_model(model)))
+        except DecayError as known:
+            suggested = f": lrdecay suggest {where}" if isinstance(known, ServedByOurs) else ""
+            return known.replaced(where=f"{where}: {known.where}", remedy=f"{known.remedy}{suggested}", final=True)
+    if spec and (asks := _without_layer_depth(error, spec, seen_model(model), where)):
+        return asks
+    return refused_option(error, config, where) or error
+
+
+def _without_layer_depth(
+    error: LrdecayError, spec: ConstructorSpec, model: nn.Module, where: str
+) -> LrdecayError | None:
+    """What a NotImplementedError of a constructor that asks for ``get_layer_depth`` means, None for any other error.
+
+    Source: mmpretrain 1.2, ``add_params`` of its decay constructor, and ``get_layer_depth`` of its
+    classifiers and self-supervised models, which ask their backbone.
+    """
+    if not spec.asks_model or not isinstance(error.__cause__, NotImplementedError):
+        return None
+    asked = getattr(model, "backbone", model) if hasattr(model, "get_layer_depth") else model
+    backbone = type(getattr(model, "backbone", model)).__name__
+    if find_family(backbone):
+        remedy = f"{OURS.label} serves {backbone}: lrdecay suggest {where}"
+    else:
+        remedy = f"use {OURS.label} with layers, or custom_keys and mmengine's default constructor"
+    return LrdecayError(
+        f"{spec.project}'s constructor asks for get_layer_depth, which {type(asked).__name__} does not have",
+        where=where,
+        remedy=remedy,
+        final=True,
+    )
+
+
+def _inputs(spec: ConstructorSpec, config: Config, model: nn.Module) -> ConstructorInputs:
+    optimizer: Mapping[str, Any] = config.optim_wrapper.get("optimizer") or {}
+    backbone = getattr(model, "backbone", None)
+    return ConstructorInputs(
+        spec=spec,
+        options=config.optim_wrapper.get("paramwise_cfg") or {},
+        base_lr=optimizer.get("lr"),
+        base_weight_decay=optimizer.get("weight_decay"),
+        default_lr=None,
+        default_weight_decay=None,
+        backbone=None if backbone is None else type(backbone).__name__,
+    )
+
+
+def _parameters(model: nn.Module) -> list[TrainingParameter]:
+    return [
+        TrainingParameter(name, tuple(tensor.shape), tensor.requires_grad) for name, tensor in model.named_parameters()
+    ]
+
+
+def wrong_value(error: LrdecayError, config: Config, where: str) -> LrdecayError | None:
+    """The error about the first value that is of the wrong kind, None if none is, or if ``error`` is of something else.
+
+    Source: mmengine's default constructor, which multiplies and takes from a dict without asking.
+    """
+    if not isinstance(error.__cause__, _KINDS):
+        return None
+    return next((LrdecayError(problem, where=where, remedy=remedy) for problem, remedy in _faults(config)), None)
+
+
+def _faults(config: Config) -> Iterator[tuple[str, str]]:
+    """Problem and remedy of each."""
+    wrapper: Mapping[str, Any] = config.optim_wrapper
+    if "optimizer" in wrapper and wrapper["optimizer"] is None:
+        yield f"{_OPTIMIZER} is None, not a dict", "write optimizer=dict(type=..., lr=...)"
+    optimizer = wrapper.get("optimizer")
+    if isinstance(optimizer, Mapping):
+        for option, value in optimizer.items():
+            if isinstance(value, str) and option != "type" and (option in _NUMBERS or _is_number(value)):
+                yield _not_a_number(f"{_OPTIMIZER}.{option}", value)
+    given = wrapper.get("paramwise_cfg")
+    if given is None:
+        return
+    if not isinstance(given, Mapping):
+        yield _not_a_dict(_PARAMWISE, given, "paramwise_cfg=dict(norm_decay_mult=0.0)")
+        return
+    yield from _multipliers(_PARAMWISE, given)
+    keys = given.get("custom_keys", {})
+    if not isinstance(keys, Mapping):
+        yield _not_a_dict(_KEYS, keys, "custom_keys={'backbone': dict(lr_mult=0.1)}")
+        return
+    for key, settings in keys.items():
+        if not isinstance(settings, Mapping):
+            lr_mult = settings if isinstance(settings, (int, float)) else "..."
+            yield _not_a_dict(f"{_KEYS}[{key!r}]", settings, f"dict(lr_mult={lr_mult})")
+        else:
+            yield from _multipliers(f"{_KEYS}[{key!r}]", settings)
+
+
+def _multipliers(path: str, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for option, value in options.items():
+        # As an option None is as good as nothing, in a custom key it is multiplied.
+        as_nothing = value is None and path == _PARAMWISE
+        if str(option).endswith("_mult") and not isinstance(value, (int, float)) and not as_nothing:
+            yield _not_a_number(f"{path}.{option}", value)
+
+
+def _not_a_dict(path: str, value: Any, example: str) -> tuple[str, str]:
+    return f"{path} is {value!r}, a {type_name(type(value))} and not a dict", f"write {example}"
+
+
+def _not_a_number(path: str, value: Any) -> tuple[str, str]:
+    problem = f"{path} is {value!r}, a {type_name(type(value))} and not a number"
+    if not isinstance(value, str) or not _is_number(value):
+        return problem, "give it a number"
+    text = value.strip()
+    remedy = f"write {text} without quotes"
+    if found := _SCIENTIFIC.match(text):
+        mantissa, sign, exponent = found.groups()
+        # YAML 1.1 wants both a dot and a sign.
+        mantissa = mantissa if "." in mantissa else f"{mantissa}.0"
+        remedy = f"{remedy}, in YAML {mantissa}e{sign or '+'}{exponent}"
+    return problem, remedy
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
