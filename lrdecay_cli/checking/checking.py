@@ -51,10 +51,10 @@ def check_maps(
     check_assertions(settings.assertions)
     today = today or date.today()
     about_maps = [rule for rule in rules if rule.scope == "config"]
-    about_words = [rule for rule in rules if rule.scope == "project"]
+    about_policies = [rule for rule in rules if rule.scope == "project"]
     codes = [rule.code for rule in about_maps]
     shared = Suppressing(settings.suppressions, today)
-    subjects: list[RuleContext] = []
+    contexts: list[RuleContext] = []
     findings: list[Finding] = []
     for group_map in maps:
         config = group_map.config.path
@@ -63,19 +63,19 @@ def check_maps(
         context = RuleContext(group_map, Policy(baseline=(baselines or {}).get(config), assertions=assertions))
         own = Suppressing((comments or {}).get(config, ()), today)
         findings += shared.apply(context, own.apply(context, findings_of(context, about_maps)))
-        findings += findings_of(RuleContext(group_map, Policy(suppressions=own.judged(codes))), about_words)
-        subjects.append(context)
-    if subjects:
-        word = Policy(suppressions=shared.judged(codes))
-        findings += findings_of(RuleContext(subjects[0].group_map, word, place=settings.path), about_words)
-    for assertion, context in _idle(settings.assertions, subjects):
-        word = Policy(idle_assertions=(assertion,))
-        findings += findings_of(RuleContext(context.group_map, word, place=settings.path), about_words)
+        findings += findings_of(RuleContext(group_map, Policy(suppressions=own.judged(codes))), about_policies)
+        contexts.append(context)
+    if contexts:
+        policy = Policy(suppressions=shared.judged(codes))
+        findings += findings_of(RuleContext(contexts[0].group_map, policy, place=settings.path), about_policies)
+    for assertion, context in _idle(settings.assertions, contexts):
+        policy = Policy(idle_assertions=(assertion,))
+        findings += findings_of(RuleContext(context.group_map, policy, place=settings.path), about_policies)
     return CheckResult(
         CHECK_SCHEMA_VERSION,
         Tool("lrdecay", __version__),
         fail_on,
-        tuple(_checked(context.group_map, source) for context, source in zip_longest(subjects, sources)),
+        tuple(_checked(context.group_map, source) for context, source in zip_longest(contexts, sources)),
         tuple(unjudged),
         tuple(findings),
     )
@@ -90,10 +90,10 @@ def check_assertions(assertions: Iterable[Assertion]) -> None:
                 parse_condition(condition, f"{assertion.source}.{aspect}")
 
 
-def _idle(assertions: Iterable[Assertion], subjects: Sequence[RuleContext]) -> Iterator[tuple[Assertion, RuleContext]]:
+def _idle(assertions: Iterable[Assertion], contexts: Sequence[RuleContext]) -> Iterator[tuple[Assertion, RuleContext]]:
     """The assertions that are about a config here and met nothing in any, each with such a config."""
     for assertion in assertions:
-        meant = [context for context in subjects if assertion in context.word.assertions]
+        meant = [context for context in contexts if assertion in context.policy.assertions]
         if meant and not any(is_met(assertion, context) for context in meant):
             yield assertion, meant[0]
 

@@ -13,7 +13,7 @@ from lrdecay_cli.rules.context.option_names import (
     value_of,
 )
 from lrdecay_cli.rules.context.policy import option_of
-from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext
+from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext, ids_told
 from lrdecay_cli.rules.context.schedulers import (
     WARMING,
     Scheduler,
@@ -35,8 +35,7 @@ from lrdecay_cli.rules.remedies.our_constructor import (
     without_the_bases,
     written,
 )
-from lrdecay_cli.rules.wording import ids_told, integers, rate, span
-from lrdecay_cli.text.counting import count, verb
+from lrdecay_cli.text.counting import count, integers, rate, span, verb
 from lrdecay_cli.text.python_source import as_python
 from lrdecay_cli.text.spelling import nearest
 

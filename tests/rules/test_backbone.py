@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lrdecay_cli.rules.api import ids_told, integers, span
 from lrdecay_cli.rules.context.backbone import backbone_prefix, block_of, out_of_order
-from lrdecay_cli.rules.wording import ids_told, integers, span
 
 
 @pytest.mark.parametrize(

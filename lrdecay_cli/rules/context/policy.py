@@ -44,12 +44,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Only for the rules about suppressions, which are run when all others have been."""
 
 
-def option_of(one: JudgedSuppression) -> str:
+def option_of(suppression: JudgedSuppression) -> str:
     """What a finding about a suppression is about: its key in the settings, or its comment."""
-    key = one.stated.source.partition(": ")[2]
-    if one.stated.comment:
-        return one.stated.comment
-    return key if one.stated.line is None else f"# lrdecay: ignore[{','.join(one.stated.rule)}]"
+    key = suppression.stated.source.partition(": ")[2]
+    if suppression.stated.comment:
+        return suppression.stated.comment
+    return key if suppression.stated.line is None else f"# lrdecay: ignore[{','.join(suppression.stated.rule)}]"
 
 
 NO_POLICY = Policy()

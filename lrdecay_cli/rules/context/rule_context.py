@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -19,6 +19,7 @@ from lrdecay_cli.rules.context.map_facts import MapFacts
 from lrdecay_cli.rules.context.policy import NO_POLICY, Policy
 from lrdecay_cli.rules.context.schedulers import Scheduler, schedulers_of
 from lrdecay_cli.rules.parameter_kinds import Kind, kind_of
+from lrdecay_cli.text.counting import integers, verb
 
 PARAMWISE = "optim_wrapper.paramwise_cfg"
 """Where the constructor's options stand in a config."""
@@ -29,13 +30,13 @@ class RuleContext(MapFacts):
 
     Args:
         group_map: what was built.
-        word: what the project itself says about it.
+        policy: what the project itself says about it.
         place: what findings are about where it is not the map's config: a settings file.
     """
 
-    def __init__(self, group_map: GroupMap, word: Policy = NO_POLICY, *, place: str | None = None) -> None:
+    def __init__(self, group_map: GroupMap, policy: Policy = NO_POLICY, *, place: str | None = None) -> None:
         super().__init__(group_map)
-        self.word = word
+        self.policy = policy
         self.place = place or group_map.config.path
 
     @cached_property
@@ -207,3 +208,8 @@ class RuleContext(MapFacts):
     def schedulers(self) -> tuple[Scheduler, ...]:
         """The config's schedulers of the lr."""
         return schedulers_of(self.group_map)
+
+
+def ids_told(ids: Sequence[int]) -> str:
+    """``layer id 8 lies``, ``layer ids 8 to 11 lie``."""
+    return f"layer id{verb(len(ids), '', 's')} {integers(ids)} {verb(len(ids), 'lies', 'lie')}"

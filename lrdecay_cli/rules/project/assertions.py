@@ -38,7 +38,7 @@ def assertion_fails(context: RuleContext) -> Iterator[Fault]:
     ``message`` is told with each failure, ``severity`` is error unless said. A frozen parameter that is in no group has
     no numbers to hold against; a trainable one in no group fails every assertion but that of ``frozen``.
     """
-    for assertion in context.word.assertions:
+    for assertion in context.policy.assertions:
         meant = [tensor for name, tensor in context.tensors.items() if name_matches(name, assertion.parameters)]
         for aspect in (*NUMBERS, "group", "frozen"):
             wanted = getattr(assertion, aspect)
@@ -123,7 +123,7 @@ def assertion_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     It is told once, if it matches nothing in any of the checked configs that its ``config`` matches. An assertion of
     numbers has nothing to hold against either where all that it matches is frozen and in no group.
     """
-    for assertion in context.word.idle_assertions:
+    for assertion in context.policy.idle_assertions:
         matched = any(name_matches(name, assertion.parameters) for name in context.tensors)
         yield Fault(
             f"all that {assertion.parameters!r} matches is frozen and in no group, so that nothing is asserted"

@@ -33,7 +33,7 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
     baseline`` writes it. Rates that differ by less than a billionth are the same. Parameters that changed in the same
     respects are one finding. If the difference is meant, write the baseline again.
     """
-    baseline = context.word.baseline
+    baseline = context.policy.baseline
     if baseline is None:
         return
     profiles: dict[str, dict[str, tuple[Any, Any]]] = {}

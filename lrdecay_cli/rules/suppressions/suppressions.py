@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 from lrdecay_cli.rules.api import Example, Fault, RuleContext, option_of, rule
 
+_OVERFLOW = "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))"
+_COMMENT = "# lrdecay: ignore[LRD301] reproduces a published run"
+
 
 @rule(
     "LRD901",
     "suppression-matches-nothing",
     severity="warning",
-    bad=Example("# lrdecay: ignore[LRD301] reproduces a published run"),
-    good=Example(
-        "# lrdecay: ignore[LRD301] reproduces a published run\n"
-        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))"
-    ),
+    bad=Example(_COMMENT),
+    good=Example(f"{_COMMENT}\n{_OVERFLOW}"),
     scope="project",
 )
 def suppression_matches_nothing(context: RuleContext) -> Iterator[Fault]:
@@ -27,14 +27,14 @@ def suppression_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     Only rules that were run count. A suppression in a settings file is told once, if it kept nothing back in any of the
     checked configs that its ``config`` matches. Take it out.
     """
-    for one in context.word.suppressions:
-        # One that is past its date is LRD903's.
-        if one.idle and not one.expired:
+    for suppression in context.policy.suppressions:
+        # A suppression that is past its date is LRD903's.
+        if suppression.idle and not suppression.expired:
             yield Fault(
-                f"no finding of {', '.join(one.idle)} to suppress",
-                f"take it out of {one.stated.source}",
-                option=option_of(one),
-                about=" ".join(one.idle),
+                f"no finding of {', '.join(suppression.idle)} to suppress",
+                f"take it out of {suppression.stated.source}",
+                option=option_of(suppression),
+                about=" ".join(suppression.idle),
             )
 
 
@@ -42,11 +42,8 @@ def suppression_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     "LRD902",
     "suppression-without-reason",
     severity="warning",
-    bad=Example("# lrdecay: ignore[LRD301]\nmodel = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))"),
-    good=Example(
-        "# lrdecay: ignore[LRD301] reproduces a published run\n"
-        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))"
-    ),
+    bad=Example(f"# lrdecay: ignore[LRD301]\n{_OVERFLOW}"),
+    good=Example(f"{_COMMENT}\n{_OVERFLOW}"),
     scope="project",
 )
 def suppression_without_reason(context: RuleContext) -> Iterator[Fault]:
@@ -57,14 +54,14 @@ def suppression_without_reason(context: RuleContext) -> Iterator[Fault]:
     Write the reason behind the brackets of a comment (``# lrdecay: ignore[LRD301] reproduces a published run``), or as
     ``reason`` in the settings.
     """
-    for one in context.word.suppressions:
-        # One without rules is LRD904's.
-        if one.stated.rule and not one.stated.reason.strip():
+    for suppression in context.policy.suppressions:
+        # A suppression without rules is LRD904's.
+        if suppression.stated.rule and not suppression.stated.reason.strip():
             yield Fault(
-                f"{', '.join(one.stated.rule)} without a reason, so nothing is suppressed",
-                f"say why in {one.stated.source}",
-                option=option_of(one),
-                about=" ".join(one.stated.rule),
+                f"{', '.join(suppression.stated.rule)} without a reason, so nothing is suppressed",
+                f"say why in {suppression.stated.source}",
+                option=option_of(suppression),
+                about=" ".join(suppression.stated.rule),
             )
 
 
@@ -73,11 +70,11 @@ def suppression_without_reason(context: RuleContext) -> Iterator[Fault]:
     "suppression-expired",
     severity="warning",
     bad=Example(
-        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))",
+        _OVERFLOW,
         settings='[[suppress]]\nrule = "LRD301"\nreason = "to be tuned"\nuntil = 2001-01-31',
     ),
     good=Example(
-        "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))",
+        _OVERFLOW,
         settings='[[suppress]]\nrule = "LRD301"\nreason = "to be tuned"\nuntil = 9999-12-31',
     ),
     scope="project",
@@ -90,15 +87,15 @@ def suppression_expired(context: RuleContext) -> Iterator[Fault]:
     ``until`` is the last day on which a suppression of the settings holds. Mend the config, or set another day. With
     ``LRDECAY_TODAY=2027-02-01`` a run shows what will have expired by then.
     """
-    for one in context.word.suppressions:
-        if one.expired:
+    for suppression in context.policy.suppressions:
+        if suppression.expired:
             yield Fault(
-                f"{', '.join(one.stated.rule)} was suppressed until {one.stated.until}",
-                f"take it out of {one.stated.source}, for there is nothing left to suppress"
-                if one.idle
-                else f"mend the config, or set another day in {one.stated.source}",
-                option=option_of(one),
-                about=f"{' '.join(one.stated.rule)} {one.stated.until}",
+                f"{', '.join(suppression.stated.rule)} was suppressed until {suppression.stated.until}",
+                f"take it out of {suppression.stated.source}, for there is nothing left to suppress"
+                if suppression.idle
+                else f"mend the config, or set another day in {suppression.stated.source}",
+                option=option_of(suppression),
+                about=f"{' '.join(suppression.stated.rule)} {suppression.stated.until}",
             )
 
 
@@ -118,19 +115,20 @@ def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
     A comment is ``# lrdecay: ignore[LRD301] reproduces a published run``, with commas between several rules. A rule is
     named by its code or its name, in full: a prefix such as ``LRD3`` would keep back what is yet to be found.
     """
-    for one in context.word.suppressions:
-        unknown = ", ".join(one.unknown)
-        if one.meant:
+    for suppression in context.policy.suppressions:
+        unknown = ", ".join(suppression.unknown)
+        if suppression.meant:
             yield Fault(
                 "this comment suppresses nothing: rules stand in brackets behind ignore",
-                f"write {one.meant}, in {one.stated.source}",
-                option=option_of(one),
-                about=one.stated.source.rpartition(":")[0],
+                f"write {suppression.meant}, in {suppression.stated.source}",
+                option=option_of(suppression),
+                about=suppression.stated.source.rpartition(":")[0],
             )
-        elif one.unknown or not one.stated.rule:
+        elif suppression.unknown or not suppression.stated.rule:
             yield Fault(
                 f"no rule is called {unknown}" if unknown else "names no rule",
-                f"name a rule in {one.stated.source} ({one.nearest or 'lrdecay rule --all lists them'})",
-                option=option_of(one),
+                f"name a rule in {suppression.stated.source} "
+                f"({suppression.nearest or 'lrdecay rule --all lists them'})",
+                option=option_of(suppression),
                 about=unknown,
             )
