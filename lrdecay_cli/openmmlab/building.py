@@ -66,36 +66,28 @@ def training_scope(config: Config) -> Iterator[None]:
 
 def check_trainable(config: Config, where: str) -> None:
     """Raise LrdecayError unless the config has a model and an optimizer wrapper, before either is built."""
+
+    def refused(problem: str, remedy: str = "", status: str = "error") -> LrdecayError:
+        return LrdecayError(problem, where=where, remedy=remedy, status=status, final=True)
+
     if not config.get("model"):
-        raise LrdecayError(
-            "config has no 'model'",
-            where=where,
-            remedy="give a training config, not a base of one",
-            status="no-model",
-            final=True,
-        )
+        raise refused("config has no 'model'", "give a training config, not a base of one", "no-model")
     wrapper = config.get("optim_wrapper")
     if not wrapper:
         mmcv_style = {key: config[key] for key in KEYS if config.get(key)}
         remedy = "give a training config"
         if mmcv_style.get("optimizer"):
             remedy = f"'optimizer' is the mmcv 1 style; for mmengine: {assignments(as_mmengine(plain(mmcv_style)))}"
-        raise LrdecayError(
-            "config has no 'optim_wrapper'", where=where, remedy=remedy, status="no-optim-wrapper", final=True
-        )
+        raise refused("config has no 'optim_wrapper'", remedy, "no-optim-wrapper")
     if not isinstance(wrapper, Mapping):
-        raise LrdecayError(f"optim_wrapper is a {type_name(type(wrapper))}, not a dict", where=where, final=True)
+        raise refused(f"optim_wrapper is a {type_name(type(wrapper))}, not a dict")
     optimizer = wrapper.get("optimizer")
     if optimizer is not None and not isinstance(optimizer, Mapping):
-        raise LrdecayError(
-            f"optim_wrapper.optimizer is a {type_name(type(optimizer))}, not a dict",
-            where=where,
-            remedy="write optimizer=dict(type=..., lr=...)",
-            final=True,
-        )
+        kind = type_name(type(optimizer))
+        raise refused(f"optim_wrapper.optimizer is a {kind}, not a dict", "write optimizer=dict(type=..., lr=...)")
     scope = config.get("default_scope")
     if scope is not None and not isinstance(scope, str):
-        raise LrdecayError(f"default_scope is a {type_name(type(scope))}, not a string", where=where, final=True)
+        raise refused(f"default_scope is a {type_name(type(scope))}, not a string")
 
 
 def build_model(config: Config, where: str, device: str, *, initialised: bool = False) -> BuiltModel:

@@ -27,7 +27,7 @@ Audit = Callable[[str, Callable[[Config], None] | None], GroupMap]
 def without_constructor(config: str, audit: Audit) -> GroupMap:
     """The map of a config whose own constructor refuses: its model, as mmengine groups it without any option.
 
-    Constructor and options are told as the config has them.
+    Constructor and options are those of the config.
     """
     own: dict[str, Any] = {}
 
@@ -112,7 +112,7 @@ def _item(head: str, value: Any) -> str:
     if len(line) <= _LINE or not isinstance(value, dict):
         return line
     further = " " * (len(head) - len(head.lstrip()) + 4)
-    return f"{head}{{\n" + ",\n".join(f"{further}{key!r}: {one!r}" for key, one in value.items()) + "}"
+    return f"{head}{{\n" + ",\n".join(f"{further}{key!r}: {item!r}" for key, item in value.items()) + "}"
 
 
 def _listed(value: Any) -> list[str]:

@@ -54,14 +54,19 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         return error.replaced(where=f"{where}: {error.where}", final=True)
     if wrong := wrong_value(error, config, where):
         return wrong
+    seen = seen_model(model)
     spec = find_constructor(type_name(config.optim_wrapper.get("constructor", DEFAULT.name)))
     if spec and spec.raise_cause:
+        parameters = [
+            TrainingParameter(name, tuple(tensor.shape), tensor.requires_grad)
+            for name, tensor in seen.named_parameters()
+        ]
         try:
-            spec.raise_cause(_inputs(spec, config, seen_model(model)), _parameters(seen_model(model)))
+            spec.raise_cause(_inputs(spec, config, seen), parameters)
         except DecayError as known:
             suggested = f": lrdecay suggest {where}" if isinstance(known, ServedByOurs) else ""
             return known.replaced(where=f"{where}: {known.where}", remedy=f"{known.remedy}{suggested}", final=True)
-    if spec and (asks := _without_layer_depth(error, spec, seen_model(model), where)):
+    if spec and (asks := _without_layer_depth(error, spec, seen, where)):
         return asks
     return refused_option(error, config, where) or error
 
@@ -102,12 +107,6 @@ def _inputs(spec: ConstructorSpec, config: Config, model: nn.Module) -> Construc
         default_weight_decay=None,
         backbone=None if backbone is None else type(backbone).__name__,
     )
-
-
-def _parameters(model: nn.Module) -> list[TrainingParameter]:
-    return [
-        TrainingParameter(name, tuple(tensor.shape), tensor.requires_grad) for name, tensor in model.named_parameters()
-    ]
 
 
 def wrong_value(error: LrdecayError, config: Config, where: str) -> LrdecayError | None:

@@ -81,17 +81,14 @@ class Need:
 
 def needed_package(error: BaseException) -> Need | None:
     """The package that ``error``, or what led to it, is for want of; None if it is about something else."""
-    for one in chain(error):
-        text = said_by(one)
+    for cause in chain(error):
+        text = said_by(cause)
         if _NUMPY_2.search(text) and (installed := _version("numpy")):
             return Need("numpy", installed)
-        for pattern in _ASKS:
-            if (asked := pattern.search(text)) and (need := _need(asked.group(1), certain=True)):
+        for pattern in (*_ASKS, *_FAILED_IMPORTS):
+            if (asked := pattern.search(text)) and (need := _need(asked.group(1), certain=pattern in _ASKS)):
                 return need
-        for pattern in _FAILED_IMPORTS:
-            if (asked := pattern.search(text)) and (need := _need(asked.group(1), certain=False)):
-                return need
-        if need := _fails_to_import(one):
+        if need := _fails_to_import(cause):
             return need
     return None
 
@@ -100,8 +97,9 @@ def _need(asked: str, *, certain: bool) -> Need | None:
     """What a message asks for; unless that is ``certain``, it may be about a module that the package never had."""
     if asked == "mmpretrain[multimodal]":
         asked = next((package for package in _MULTIMODAL if _version(package) is None), "transformers")
+    asked = asked.partition("[")[0]
     # Some are named as in a sentence: SentencePiece, Detectron2.
-    asked = asked.partition("[")[0] if _importable(asked.partition("[")[0]) else asked.partition("[")[0].lower()
+    asked = asked if _importable(asked) else asked.lower()
     package = _DISTRIBUTIONS.get(asked, asked)
     installed, dropped = _version(package), package != asked and not _importable(asked)
     if package in _KNOWN_VERSIONS and (certain or dropped or not installed or _too_new(package, installed)):
@@ -149,11 +147,11 @@ def _importable(module: str) -> bool:
 def chain(error: BaseException) -> Iterator[BaseException]:
     """The error and what led to it, the innermost last."""
     seen: set[int] = set()
-    one: BaseException | None = error
-    while one is not None and id(one) not in seen:
-        seen.add(id(one))
-        yield one
-        one = one.__cause__ or one.__context__
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 _PACKAGES = (*ZOOS, "mmcls", "mmcv", "mmselfsup", "mmdeploy", "mmrazor", "mmpretrain", "timm", "transformers", "einops")
@@ -166,7 +164,7 @@ def is_own(module: str, listed: Sequence[str]) -> bool:
 
     Nobody is advised to install whatever name stands in a config.
     """
-    return module not in _PACKAGES and any(one.partition(".")[0] == module for one in listed)
+    return module not in _PACKAGES and any(name.partition(".")[0] == module for name in listed)
 
 
 def own_remedy(module: str, config: str) -> str:

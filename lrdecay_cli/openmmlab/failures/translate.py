@@ -66,7 +66,7 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
     if option := unknown_option(error, _failing_class(error.__traceback__), config, where, final=_of_arguments(error)):
         return option
     failing = f"{stage}{_subject(error, config)}"
-    if refused := next((one for one in chain(error) if isinstance(one, NotHereError)), None):
+    if refused := next((cause for cause in chain(error) if isinstance(cause, NotHereError)), None):
         status = f"needs {refused.needs}" if refused.needs else "error"
         return LrdecayError(f"{failing}: {refused}", where=where, remedy=refused.remedy, status=status)
     need = needed_package(error)

@@ -160,12 +160,9 @@ def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) ->
 
 
 def _of_another(bare: str, package: str, scope: str, own: str | None) -> str:
-    if importlib.util.find_spec(package) is None:
-        whose, there = f"it is {package}'s, which is not installed", ""
-    else:
-        whose, there = f"it is {package}'s", f"{package}.{bare}"
-    if own and there:
-        return f"{whose}: did you mean {own}, which is {scope}'s, or {there}?"
+    installed = importlib.util.find_spec(package) is not None
+    whose = f"it is {package}'s" if installed else f"it is {package}'s, which is not installed"
+    there = f"{package}.{bare}"
     if own:
-        return f"{whose}: did you mean {own}, which is {scope}'s?"
-    return f"{whose}: write {there}" if there else whose
+        return f"{whose}: did you mean {own}, which is {scope}'s{f', or {there}' if installed else ''}?"
+    return f"{whose}: write {there}" if installed else whose

@@ -31,7 +31,7 @@ class Stepper:
         self.step: Callable[[], None] = scheduler.step
         self._waits = isinstance(scheduler, ReduceOnPlateauParamScheduler)
         self._understood = type(scheduler).step in _UNDERSTOOD
-        self._idle_within = _idle(scheduler) if self._understood else None
+        self._idle_within = _IDLE.get(type(scheduler)._get_value) if self._understood else None
 
     def idle(self) -> int:
         """How many of the next steps change nothing for sure."""
@@ -117,18 +117,6 @@ def drive(
             record(now)
 
 
-def _idle(scheduler: _ParamScheduler) -> Callable[[Any], int] | None:
-    """For a scheduler that acts at certain steps only: how many steps it is to the next one of these."""
-    value = type(scheduler)._get_value
-    if value is MultiStepParamScheduler._get_value:
-        return _to_milestone
-    if value is StepParamScheduler._get_value:
-        return _to_multiple
-    if value is ConstantParamScheduler._get_value:
-        return _to_ends
-    return None
-
-
 def _to_milestone(scheduler: Any) -> int:
     following = scheduler.last_step + 1
     return min((milestone - following for milestone in scheduler.milestones if milestone >= following), default=NEVER)
@@ -143,3 +131,11 @@ def _to_ends(scheduler: Any) -> int:
     if following == 0:
         return 0
     return int(scheduler.total_iters - following) if following <= scheduler.total_iters else NEVER
+
+
+_IDLE: dict[Any, Callable[[Any], int]] = {
+    MultiStepParamScheduler._get_value: _to_milestone,
+    StepParamScheduler._get_value: _to_multiple,
+    ConstantParamScheduler._get_value: _to_ends,
+}
+"""For schedulers that act at certain steps only, by how they compute a value: how many steps it is to the next one."""

@@ -9,6 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+
+def _sizes(kind: str, vocabulary: int, hidden: int, layers: int, heads: int, **others: int) -> Mapping[str, Any]:
+    return {
+        "model_type": kind,
+        "vocab_size": vocabulary,
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        **others,
+    }
+
+
 _LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
 _ROBERTA = {
     "model_type": "roberta",
@@ -17,24 +29,8 @@ _ROBERTA = {
     "type_vocab_size": 1,
     "layer_norm_eps": 1e-5,
 }
-_BERT = {
-    "model_type": "bert",
-    "vocab_size": 30522,
-    "hidden_size": 768,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "intermediate_size": 3072,
-    "max_position_embeddings": 512,
-    "type_vocab_size": 2,
-}
-_LLAMA_7B = {
-    "model_type": "llama",
-    "vocab_size": 32000,
-    "hidden_size": 4096,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "intermediate_size": 11008,
-}
+_BERT = _sizes("bert", 30522, 768, 12, 12, intermediate_size=3072, max_position_embeddings=512, type_vocab_size=2)
+_LLAMA_7B = _sizes("llama", 32000, 4096, 32, 32, intermediate_size=11008)
 
 LANGUAGE_MODELS: Mapping[str, Mapping[str, Any]] = {
     "bert-base-uncased": _BERT,
@@ -46,16 +42,9 @@ LANGUAGE_MODELS: Mapping[str, Mapping[str, Any]] = {
     "bert-large-cased": {**_BERT, **_LARGE, "vocab_size": 28996},
     "roberta-base": _ROBERTA,
     "roberta-large": {**_ROBERTA, **_LARGE},
-    "facebook/opt-2.7b": {
-        "model_type": "opt",
-        "vocab_size": 50272,
-        "hidden_size": 2560,
-        "ffn_dim": 10240,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "max_position_embeddings": 2048,
-        "word_embed_proj_dim": 2560,
-    },
+    "facebook/opt-2.7b": _sizes(
+        *("opt", 50272, 2560, 32, 32), ffn_dim=10240, max_position_embeddings=2048, word_embed_proj_dim=2560
+    ),
     "huggyllama/llama-7b": _LLAMA_7B,
     "decapoda-research/llama-7b-hf": _LLAMA_7B,
 }
