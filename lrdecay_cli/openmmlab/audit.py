@@ -141,11 +141,9 @@ def group_map_of(
 
 def _base(built: BuiltOptimizer, optimizer_config: Mapping[str, Any], option: str) -> dict[str, float | None]:
     """What an option is by default in each optimizer, by its name: as the config says, else as the optimizer does."""
-    if len(built.optimizers) > 1:
-        return {name: number(optimizer.defaults.get(option)) for name, optimizer in built.optimizers.items()}
+    own = optimizer_config if len(built.optimizers) == 1 else {}
     return {
-        name: number(optimizer_config.get(option, optimizer.defaults.get(option)))
-        for name, optimizer in built.optimizers.items()
+        name: number(own.get(option, optimizer.defaults.get(option))) for name, optimizer in built.optimizers.items()
     }
 
 

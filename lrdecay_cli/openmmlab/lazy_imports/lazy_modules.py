@@ -128,15 +128,11 @@ class LazyName:
             return lambda _bases: (_real(self),)
         return getattr(_real(self), name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(_real(self), name, value)
-
-    def __delattr__(self, name: str) -> None:
-        delattr(_real(self), name)
-
 
 # Python looks these up on the class, past __getattribute__.
 _SPECIAL: dict[str, Callable[..., Any]] = {
+    "__setattr__": setattr,
+    "__delattr__": delattr,
     "__call__": lambda real, *args, **kwargs: real(*args, **kwargs),
     "__instancecheck__": lambda real, instance: isinstance(instance, real),
     "__subclasscheck__": lambda real, subclass: issubclass(subclass, real),

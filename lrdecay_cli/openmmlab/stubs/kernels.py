@@ -81,7 +81,8 @@ def _torchvision_ops_missing() -> bool:
         return False
     import torch
 
-    libraries = [Path(folder, f"_C{suffix}") for folder in folders for suffix in _library_suffixes()]
+    suffixes = (*importlib.machinery.EXTENSION_SUFFIXES, ".so", ".pyd", ".dylib")
+    libraries = [Path(folder, f"_C{suffix}") for folder in folders for suffix in suffixes]
     for library in filter(Path.is_file, libraries):
         try:
             # What torchvision/extension.py does a moment later; loading a library twice is harmless.
@@ -90,10 +91,6 @@ def _torchvision_ops_missing() -> bool:
             continue
         return False
     return True
-
-
-def _library_suffixes() -> list[str]:
-    return [*importlib.machinery.EXTENSION_SUFFIXES, ".so", ".pyd", ".dylib"]
 
 
 def _define_torchvision_schemas() -> None:

@@ -6,7 +6,6 @@ Among them a process group of one process, for layers that ask for one when they
 from __future__ import annotations
 
 import sys
-import types
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -22,6 +21,7 @@ _Built = TypeVar("_Built")
 
 _BACKEND = "lrdecay_alone"
 _DETR = "mmdet.models.layers.transformer"
+_TRACKERS = "mmdet.models.trackers"
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,14 @@ def _filled(replacement: Any, *places: str) -> Iterator[None]:
         yield
 
 
-def _refusing(package: str) -> types.ModuleType:
-    return refusing_module(package, f"install {package}")
+def _refusing(name: str, reason: str, *places: str, package: str = "") -> OnDemandStub:
+    """A stub for a module that is not installed, in which every function refuses to run."""
+    package = package or name
+    return OnDemandStub(
+        f"{name} is not installed",
+        StandIn(name, f"not installed: {reason}"),
+        lambda: _filled(refusing_module(package, f"install {package}"), *places),
+    )
 
 
 @contextmanager
@@ -111,30 +117,19 @@ STUBS = (
         StandIn("fairscale", "not installed: its activation checkpointing wraps no module and changes no parameter"),
         lambda: _filled(
             lambda module, **_kwargs: module,
-            f"{_DETR}.detr_layers.checkpoint_wrapper",
-            f"{_DETR}.deformable_detr_layers.checkpoint_wrapper",
-            f"{_DETR}.grounding_dino_layers.checkpoint_wrapper",
+            *(f"{_DETR}.{kind}_layers.checkpoint_wrapper" for kind in ("detr", "deformable_detr", "grounding_dino")),
         ),
     ),
-    OnDemandStub(
-        "lap is not installed",
-        StandIn("lap", "not installed: trackers only compute with it"),
-        lambda: _filled(
-            _refusing("lap"), "mmdet.models.trackers.byte_tracker.lap", "mmdet.models.trackers.ocsort_tracker.lap"
-        ),
+    _refusing(
+        "lap", "trackers only compute with it", f"{_TRACKERS}.byte_tracker.lap", f"{_TRACKERS}.ocsort_tracker.lap"
     ),
-    OnDemandStub(
-        "motmetrics is not installed",
-        StandIn("motmetrics", "not installed: trackers only compute with it"),
-        lambda: _filled(
-            _refusing("motmetrics"),
-            "mmdet.models.trackers.sort_tracker.motmetrics",
-            "mmdet.models.trackers.strongsort_tracker.motmetrics",
-        ),
+    _refusing(
+        *("motmetrics", "trackers only compute with it"),
+        *(f"{_TRACKERS}.{kind}_tracker.motmetrics" for kind in ("sort", "strongsort")),
     ),
-    OnDemandStub(
-        "skimage is not installed",
-        StandIn("skimage", "not installed: BoxInst only computes with it"),
-        lambda: _filled(_refusing("scikit-image"), "mmdet.models.data_preprocessors.data_preprocessor.skimage"),
+    _refusing(
+        *("skimage", "BoxInst only computes with it"),
+        "mmdet.models.data_preprocessors.data_preprocessor.skimage",
+        package="scikit-image",
     ),
 )
