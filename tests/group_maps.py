@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -77,10 +78,19 @@ def _group(
     name: str, *, parameters: Shapes | None = None, no_grad: tuple[str, ...] = (), **numbers: Any
 ) -> ParameterGroup:
     held = tuple(
-        GroupedParameter(parameter.name, parameter.shape, parameter.numel, parameter.name not in no_grad, None)
+        GroupedParameter(
+            parameter.name,
+            parameter.shape,
+            parameter.numel,
+            parameter.name not in no_grad,
+            None,
+            foreign="(not a parameter" in parameter.name,
+        )
         for parameter in _parameters(parameters or {})
     )
     usual: dict[str, Any] = {"layer_id": None, "lr_scale": 1.0, "lr": 0.1, "weight_decay": 0.05, "options": {}}
+    usual["optimizer"] = name.rpartition(".")[0]
+    usual["named"] = re.fullmatch(r"(.*\.)?group_\d+", name) is None
     return ParameterGroup(name=name, parameters=held, **{**usual, **numbers})
 
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from lrdecay_cli.analysis.explaining.reasons import Explainer
 from lrdecay_cli.analysis.selection import select
 from lrdecay_cli.domain.explanation import Explanation
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.provenance import Formula
-
-# Rules that are no expression of their inputs: what was read, and not computed.
-OBSERVED = ("the optimizer's own, ", "get_layer_depth() of the model")
 
 
 def assert_recomputes(group_map: GroupMap) -> None:
@@ -34,13 +29,12 @@ def assert_recomputes(group_map: GroupMap) -> None:
 
 
 def _assert_rule_gives_result(step: Formula) -> None:
-    if step.rule.startswith(OBSERVED) or step.result is None:
+    # What was read, and not computed.
+    if step.basis in ("default", "observed"):
         assert not step.inputs
+        assert not step.expression
         return
-    # What the rule is asked for stands in front of the arrow, and why a factor is 1 behind a comma.
-    expression = step.rule.rpartition(" -> ")[2].partition(", custom_keys")[0]
-    symbols = re.sub(r"custom_keys\[.*\]\.", "", expression).replace("base weight decay", "base_weight_decay")
-    assert eval(symbols, {"__builtins__": {}}, dict(step.inputs)) == step.result, step
+    assert eval(step.expression, {"__builtins__": {}}, dict(step.inputs)) == step.result, step
 
 
 def assert_explained(group_map: GroupMap) -> None:
@@ -59,7 +53,8 @@ def _assert_decided_by(explanation: Explanation) -> None:
     assert explanation.provenance is not None
     for part in ("lr", "weight_decay"):
         applying = [one.rule for one in explanation.considered if one.outcome == "applies" and part in one.about]
-        rule = getattr(explanation.provenance, part).rule
+        step = getattr(explanation.provenance, part)
+        rule = step.rule
         # "custom_keys['norm']" is in the rule as it stands, of "norm_decay_mult=0.0" the name.
         assert len(applying) <= 1
         assert all(one.partition("=")[0] in rule for one in applying), (applying, rule)
@@ -67,3 +62,4 @@ def _assert_decided_by(explanation: Explanation) -> None:
             assert "custom_keys" not in rule
             assert "_mult" not in rule
             assert not rule.endswith(" -> 0")
+            assert step.basis in ("computed", "given", "default")

@@ -8,7 +8,7 @@ from lrdecay_cli.constructors.spec import ConstructorInputs
 from lrdecay_cli.decay.checked import finite_number
 from lrdecay_cli.domain.explanation import RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
-from lrdecay_cli.domain.provenance import Formula, Provenance
+from lrdecay_cli.domain.provenance import Formula, Provenance, computed
 
 OPTIMIZER = "optim_wrapper.optimizer"
 OBSERVED_DEPTH = "get_layer_depth() of the model"
@@ -24,27 +24,40 @@ def own_step(what: str, given: int | float | None, default: float | None) -> For
         default: what the optimizer takes.
     """
     if given is not None:
-        return Formula(what, repr(given), given, {what: given})
-    return Formula(f"the optimizer's own, the config gives no {what.removeprefix('base_')}", repr(default), default)
+        return Formula(what, repr(given), given, {what: given}, "given", expression=what)
+    name = what.removeprefix("base_")
+    return Formula(f"the optimizer's own, the config gives no {name}", repr(default), default, basis="default")
 
 
-def product_step(what: str, base: int | float, factor_name: str, factor: int | float) -> Formula:
-    """``base * factor``, in the order in which mmengine multiplies."""
-    return Formula(
-        f"{what} * {factor_name}",
-        f"{base!r} * {factor!r}",
-        base * factor,
-        {what: base, factor_name.rpartition(".")[2]: factor},
-    )
+def product_step(
+    what: str, base: int | float, factor_name: str, factor: int | float, *, key: str | None = None
+) -> Formula:
+    """``base * factor``, in the order in which mmengine multiplies.
+
+    Args:
+        what: ``base_lr`` or ``base_weight_decay``.
+        base: that.
+        factor_name: an option of ``paramwise_cfg``, or of the custom key ``key``; or ``lr_scale``.
+        factor: that.
+        key: the custom key that gives it.
+    """
+    expression, formula = f"{what} * {factor_name}", f"{base!r} * {factor!r}"
+    inputs = {what: base, factor_name: factor}
+    if key is not None:
+        rule = f"{what} * custom_keys[{key!r}].{factor_name}"
+        return Formula(rule, formula, base * factor, inputs, "custom_key", key, expression)
+    if factor_name == "lr_scale":
+        return computed(expression, formula, base * factor, inputs)
+    return Formula(expression, formula, base * factor, inputs, "option", factor_name, expression)
 
 
 def key_step(key: str, what: str, base: int | float, option: str, factor: Any) -> Formula:
     """``base`` times what a key says under ``option``; times 1 if it says nothing, which both constructors do."""
     if factor is None:
         rule = f"{what} * 1.0, custom_keys[{key!r}] gives no {option}"
-        return Formula(rule, f"{base!r} * 1.0", base * 1.0, {what: base})
+        return Formula(rule, f"{base!r} * 1.0", base * 1.0, {what: base}, "custom_key", key, f"{what} * 1.0")
     number = finite_number(factor, f"paramwise_cfg.custom_keys[{key!r}].{option}")
-    return product_step(what, base, f"custom_keys[{key!r}].{option}", number)
+    return product_step(what, base, option, number, key=key)
 
 
 def own_option(key: str, option: str, value: Any) -> Formula | None:
@@ -52,7 +65,17 @@ def own_option(key: str, option: str, value: Any) -> Formula | None:
     if value is None:
         return None
     number = finite_number(value, f"paramwise_cfg.custom_keys[{key!r}].{option}")
-    return Formula(f"custom_keys[{key!r}].{option}", repr(number), number, {option: number})
+    rule = f"custom_keys[{key!r}].{option}"
+    return Formula(rule, repr(number), number, {option: number}, "custom_key", key, option)
+
+
+def layer_trace(layer_id: Formula) -> RuleTrace:
+    """The rule that gives a layer id, as it applies."""
+    cause = layer_id.cause
+    condition = (
+        "have a name that no other rule matches" if layer_id.basis == "fallback" else f"have a name like {cause}"
+    )
+    return RuleTrace(("layer_id",), layer_id.rule, "applies", condition=condition, basis=layer_id.basis, cause=cause)
 
 
 class WithoutOptions:

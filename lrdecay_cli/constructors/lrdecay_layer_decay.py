@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.constructors.precedence import lost_to
+from lrdecay_cli.constructors.formulas import layer_trace
+from lrdecay_cli.constructors.precedence import key_trace, lost_to
 from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorSpec, CustomKeys
 from lrdecay_cli.decay.custom_keys import CustomKey, read_custom_keys
 from lrdecay_cli.decay.errors import DecayError
@@ -41,20 +42,18 @@ class _Rules:
 
     def _considered(self, tensor: Tensor, provenance: Provenance) -> Iterator[RuleTrace]:
         if provenance.layer_id is not None:
-            rule = provenance.layer_id.rule
-            pattern, _, _ = rule.partition(" -> ")
-            is_rest = pattern == "everything else"
-            condition = "have a name that no other rule matches" if is_rest else f"have a name like {pattern}"
-            yield RuleTrace(("layer_id",), rule, "applies", condition=condition)
+            yield layer_trace(provenance.layer_id)
         winner = next((key for key in self._keys if key.key in tensor.seen), None)
         yield from (_of_key(key, winner, tensor) for key in self._keys)
-        rule = provenance.weight_decay.rule
-        if rule.endswith(" -> 0"):
-            yield RuleTrace(("weight_decay",), rule, "applies", condition=f"be exempt as {rule.removesuffix(' -> 0')}")
+        decay = provenance.weight_decay
+        if decay.basis == "exemption":
+            condition = f"be exempt as {decay.cause}"
+            yield RuleTrace(
+                ("weight_decay",), decay.rule, "applies", condition=condition, basis="exemption", cause=decay.cause
+            )
 
 
 def _of_key(key: CustomKey, winner: CustomKey | None, tensor: Tensor) -> RuleTrace:
-    condition = f"have {key.key!r} in its name, and no longer key"
     parts: list[Part] = []
     if key.lr_mult is not None:
         parts.append("lr_scale")
@@ -62,10 +61,10 @@ def _of_key(key: CustomKey, winner: CustomKey | None, tensor: Tensor) -> RuleTra
         parts.append("weight_decay")
     about = tuple(parts) or ("options",)
     if key is winner:
-        return RuleTrace(about, key.label, "applies", "the longest key in the name", condition)
+        return key_trace(about, key.key, "applies", "the longest key in the name")
     if winner is not None and key.key in tensor.seen:
-        return RuleTrace(about, key.label, "lost", lost_to(winner.key, key.key), condition)
-    return RuleTrace(about, key.label, "no match", f"{key.key!r} is not in the name", condition)
+        return key_trace(about, key.key, "lost", lost_to(winner.key, key.key))
+    return key_trace(about, key.key, "no match", f"{key.key!r} is not in the name")
 
 
 SPEC = ConstructorSpec(

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import msgspec
+
 from lrdecay_cli.constructors import mmengine_default
+from lrdecay_cli.constructors.formulas import layer_trace
 from lrdecay_cli.constructors.multipliers import dimensions_text
 from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorSpec
 from lrdecay_cli.decay import TrainingParameter, plan_groups
@@ -16,27 +19,27 @@ from lrdecay_cli.decay.exemptions import UNDECAYED_NAMES
 from lrdecay_cli.decay.families import BACKBONE_PREFIX, MMDET_FAMILIES, convnext
 from lrdecay_cli.decay.options import DecayOptions, DecayType
 from lrdecay_cli.decay.rules import DecayRules
-from lrdecay_cli.domain.explanation import Part, RuleTrace
+from lrdecay_cli.domain.explanation import Outcome, RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
-from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.domain.provenance import FALLBACK, Provenance
 from lrdecay_cli.text.counting import either
 
-_TOKENS = f"{BACKBONE_PREFIX}{{{','.join(convnext.TOKENS)}}} -> 0"
-_ORDER: Mapping[DecayType, tuple[str, ...]] = {
+_TOKENS = (f"{BACKBONE_PREFIX}{{{','.join(convnext.TOKENS)}}}", "0")
+_ORDER: Mapping[DecayType, tuple[tuple[str, str], ...]] = {
     "layer_wise": (
         _TOKENS,
-        "backbone.downsample_layers.<stage> -> 0, 2, 3, num_layers",
-        "backbone.stages.<stage>.<block> -> 1, 2, 3 + block // 3, num_layers",
-        "everything else -> num_layers + 1",
+        ("backbone.downsample_layers.<stage>", "0, 2, 3, num_layers"),
+        ("backbone.stages.<stage>.<block>", "1, 2, 3 + block // 3, num_layers"),
+        (FALLBACK, "num_layers + 1"),
     ),
     "stage_wise": (
         _TOKENS,
-        "backbone.downsample_layers -> 0",
-        "backbone.stages.<stage> -> stage + 1",
-        "everything else -> (num_layers + 2) - 1",
+        ("backbone.downsample_layers", "0"),
+        ("backbone.stages.<stage>", "stage + 1"),
+        (FALLBACK, "(num_layers + 2) - 1"),
     ),
 }
-"""The rules for the layer id, in the order in which they are asked."""
+"""The rules for the layer id, in the order in which they are asked: pattern and expression."""
 _HEADS = ("downsample_layers", "stages")
 _BLOCKS = tuple(f"{BACKBONE_PREFIX}{head}" for head in _HEADS)
 
@@ -87,19 +90,18 @@ class _Rules:
         order = _ORDER[self._options.decay_type]
         own = tensor.seen.removeprefix(BACKBONE_PREFIX) if tensor.seen.startswith(BACKBONE_PREFIX) else ""
         matching = [own in convnext.TOKENS, *(own.startswith(head) for head in _HEADS), True].index(True)
-        for rule in order[:matching]:
-            pattern, _, _ = rule.partition(" -> ")
-            yield RuleTrace(("layer_id",), rule, "no match", "another name", f"have a name like {pattern}")
+        for pattern, expression in order[:matching]:
+            rule, condition = f"{pattern} -> {expression}", f"have a name like {pattern}"
+            yield RuleTrace(("layer_id",), rule, "no match", "another name", condition, basis="name", cause=pattern)
+        trace = layer_trace(self._rules.layer_id(tensor.seen))
         if matching == len(order) - 1:
             reason = (
                 "no rule above names it: it is the backbone's, but falls through to the head's layer id"
                 if own
                 else "it is not the backbone's"
             )
-            yield RuleTrace(("layer_id",), order[matching], "applies", reason, "have a name that no other rule matches")
-        else:
-            rule = self._rules.layer_id(tensor.seen).rule
-            yield RuleTrace(("layer_id",), rule, "applies", condition=f"have a name like {rule.partition(' -> ')[0]}")
+            trace = msgspec.structs.replace(trace, reason=reason)
+        yield trace
 
     def _never_read(self, tensor: Tensor) -> Iterator[RuleTrace]:
         """Options of mmengine's constructor that would be about this parameter."""
@@ -117,19 +119,16 @@ class _Rules:
 
 
 def _unread(rule: str, reason: str) -> RuleTrace:
-    return RuleTrace(("options",), rule, "never read", reason)
+    return RuleTrace(("options",), rule, "never read", reason, basis="option", cause=rule)
 
 
 def _exemptions(tensor: Tensor) -> Iterator[RuleTrace]:
-    about: tuple[Part, ...] = ("weight_decay",)
     flat = len(tensor.shape) == 1
-    rule = "1-D tensor -> 0"
-    yield RuleTrace(about, rule, "applies" if flat else "no match", dimensions_text(tensor), "be a 1-D tensor")
+    yield _exemption("1-D tensor", flat, dimensions_text(tensor), "be a 1-D tensor")
     if flat:
         return
     bias = tensor.seen.endswith(".bias")
-    rule = "name ends in '.bias' -> 0"
-    yield RuleTrace(about, rule, "applies" if bias else "no match", condition="have a name that ends in '.bias'")
+    yield _exemption("name ends in '.bias'", bias, "", "have a name that ends in '.bias'")
     if bias:
         return
     whole = either(map(repr, UNDECAYED_NAMES))
@@ -137,8 +136,12 @@ def _exemptions(tensor: Tensor) -> Iterator[RuleTrace]:
     exempt = tensor.seen in UNDECAYED_NAMES
     if not exempt and tensor.own in UNDECAYED_NAMES:
         reason = f"the whole name is compared, and that is {tensor.seen!r}: inside a backbone this can never match"
-    rule = f"name is {whole} -> 0"
-    yield RuleTrace(about, rule, "applies" if exempt else "no match", reason, f"be named just {whole}")
+    yield _exemption(f"name is {whole}", exempt, reason, f"be named just {whole}")
+
+
+def _exemption(cause: str, applies: bool, reason: str, condition: str) -> RuleTrace:
+    outcome: Outcome = "applies" if applies else "no match"
+    return RuleTrace(("weight_decay",), f"{cause} -> 0", outcome, reason, condition, basis="exemption", cause=cause)
 
 
 def _of_stages(num_layers: int, stages: int, layer_id: int) -> Iterator[str]:

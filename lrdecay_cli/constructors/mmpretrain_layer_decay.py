@@ -18,7 +18,7 @@ from lrdecay_cli.decay.families import BACKBONE_PREFIX, find_family
 from lrdecay_cli.decay.steps import power_text
 from lrdecay_cli.domain.explanation import RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
-from lrdecay_cli.domain.provenance import Formula, Provenance
+from lrdecay_cli.domain.provenance import Formula, Provenance, computed
 
 
 class _Rules:
@@ -48,7 +48,7 @@ class _Rules:
         scale = self._rate ** (layers - layer_id - 1)
         return Provenance(
             layer_id=self._layer_id(tensor, layer_id, layers),
-            lr_scale=Formula(
+            lr_scale=computed(
                 "layer_decay_rate ** (layers - layer_id - 1)",
                 f"{power_text(self._rate)} ** ({layers} - {layer_id} - 1)",
                 scale,
@@ -80,7 +80,7 @@ class _Rules:
                 ours = None
             if ours is not None and ours.result == layer_id:
                 return ours
-        return Formula(OBSERVED_DEPTH, repr(layer_id), layer_id)
+        return Formula(OBSERVED_DEPTH, repr(layer_id), layer_id, basis="observed")
 
     def _weight_decay(self, tensor: Tensor) -> Formula:
         base = self._inputs.base_weight_decay

@@ -30,6 +30,8 @@ class Multiplier(NamedTuple):
     fit: Callable[[Tensor], Fit]
     condition: str
     """The kind of parameter."""
+    exception: str = ""
+    """What is not of that kind all the same."""
 
 
 def _norm(tensor: Tensor) -> Fit:
@@ -81,16 +83,16 @@ def _flat_but_of_offsets(tensor: Tensor) -> Fit:
 
 
 BIAS_LR = Multiplier(
-    "bias_lr_mult", "lr", _bias_but_of_norms_and_offsets, "be a bias, not of a norm layer or an offset"
+    "bias_lr_mult", "lr", _bias_but_of_norms_and_offsets, "be a bias", ", not of a norm layer or an offset"
 )
 DCN_OFFSET_LR = Multiplier("dcn_offset_lr_mult", "lr", _offset, "be a conv_offset of a deformable convolution")
 NORM_DECAY = Multiplier("norm_decay_mult", "weight_decay", _norm, "be a parameter of a norm layer")
 BIAS_DECAY = Multiplier("bias_decay_mult", "weight_decay", _bias, "be a bias")
 BIAS_DECAY_BUT_OF_OFFSETS = Multiplier(
-    "bias_decay_mult", "weight_decay", _bias_but_of_offsets, "be a bias, not of an offset"
+    "bias_decay_mult", "weight_decay", _bias_but_of_offsets, "be a bias", ", not of an offset"
 )
 DWCONV_DECAY = Multiplier("dwconv_decay_mult", "weight_decay", _depthwise, "be a parameter of a depth-wise convolution")
 FLAT_DECAY = Multiplier("flat_decay_mult", "weight_decay", _flat, "be a 1-D tensor")
 FLAT_DECAY_BUT_OF_OFFSETS = Multiplier(
-    "flat_decay_mult", "weight_decay", _flat_but_of_offsets, "be a 1-D tensor, not of an offset"
+    "flat_decay_mult", "weight_decay", _flat_but_of_offsets, "be a 1-D tensor", ", not of an offset"
 )

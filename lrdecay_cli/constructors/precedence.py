@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from lrdecay_cli.constructors.multipliers import Fit, Multiplier, Target
 from lrdecay_cli.constructors.spec import ConstructorInputs
-from lrdecay_cli.domain.explanation import Part, RuleTrace
+from lrdecay_cli.domain.explanation import Outcome, Part, RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.text.spelling import nearest
 
 _OF_A_KEY = ("lr_mult", "decay_mult")
+
+
+def key_trace(about: tuple[Part, ...], key: str, outcome: Outcome, reason: str) -> RuleTrace:
+    """What became of a key for a parameter."""
+    premise = f"have {key!r} in its name"
+    condition = f"{premise}, and no longer key"
+    return RuleTrace(about, f"custom_keys[{key!r}]", outcome, reason, condition, premise, "custom_key", key)
 
 
 def lost_to(winner: str, key: str) -> str:
@@ -99,15 +108,14 @@ class OptionPrecedence:
     def _keys_considered(self, tensor: Tensor, winner: str | None) -> Iterator[RuleTrace]:
         matching = self.matching_keys(tensor)
         for key in self.keys:
-            rule, condition = f"custom_keys[{key!r}]", f"have {key!r} in its name, and no longer key"
             if key == winner:
                 only = len(matching) == 1
                 reason = "the only key in the name" if only else "the longest key in the name"
-                yield RuleTrace(self._targets, rule, "applies", reason, condition)
+                yield key_trace(self._targets, key, "applies", reason)
             elif key in matching:
-                yield RuleTrace(self._targets, rule, "lost", lost_to(str(winner), key), condition)
+                yield key_trace(self._targets, key, "lost", lost_to(str(winner), key))
             else:
-                yield RuleTrace(self._targets, rule, "no match", _absent(key, tensor), condition)
+                yield key_trace(self._targets, key, "no match", _absent(key, tensor))
 
     def _multipliers_considered(self, tensor: Tensor, target: Target, key: str | None) -> Iterator[RuleTrace]:
         winner = self.winning_multiplier(tensor, target)
@@ -116,8 +124,9 @@ class OptionPrecedence:
             if multiplier.target != target:
                 continue
             fit = multiplier.fit(tensor)
-            rule = f"{multiplier.option}={self.inputs.options[multiplier.option]!r}"
-            outcome = RuleTrace((target,), rule, "no match", fit.reason, multiplier.condition)
+            option, premise = multiplier.option, multiplier.condition
+            rule, condition = f"{option}={self.inputs.options[option]!r}", f"{premise}{multiplier.exception}"
+            outcome = RuleTrace((target,), rule, "no match", fit.reason, condition, premise, "option", option)
             if not self._has_base(multiplier):
                 what = target.replace("_", " ")
                 outcome = _but(outcome, "no effect", f"the config gives the optimizer no {what} to multiply")
@@ -155,4 +164,4 @@ def _later(multiplier: Multiplier, winner: Multiplier, order: Sequence[str]) -> 
 
 
 def _but(considered: RuleTrace, outcome: Any, reason: str) -> RuleTrace:
-    return RuleTrace(considered.about, considered.rule, outcome, reason, considered.condition)
+    return msgspec.structs.replace(considered, outcome=outcome, reason=reason)

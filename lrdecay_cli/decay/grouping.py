@@ -100,7 +100,7 @@ def _group_name(provenance: Provenance) -> str:
     assert provenance.lr_scale is not None
     lr_mult = provenance.lr_scale.inputs.get("lr_mult", 1)
     decay_mult = provenance.weight_decay.inputs.get("decay_mult", 1)
-    exempt = provenance.weight_decay.rule.endswith(" -> 0") or decay_mult == 0
+    exempt = provenance.weight_decay.basis == "exemption" or decay_mult == 0
     kind = "no_decay" if exempt else "decay" if decay_mult == 1 else f"decay_x{decay_mult!r}"
     return f"layer_{provenance.layer_id.result}_{'' if lr_mult == 1 else f'lr_x{lr_mult!r}_'}{kind}"
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.decay.families.parts import with_the_head
 from lrdecay_cli.decay.options import SECTION
-from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.domain.provenance import Formula, by_name
 
 _WHERE = f"{SECTION}.layers"
 _SHOWN = 3
@@ -55,9 +55,8 @@ def pattern_layers(
         place = places.get(name)
         if place is None:
             return with_the_head(num_layers)
-        return Formula(
-            f"layers[{place[0]}] {compiled[place[0]].pattern!r} -> {ids[place]}", f"{ids[place]}", ids[place]
-        )
+        pattern = f"layers[{place[0]}] {compiled[place[0]].pattern!r}"
+        return by_name(pattern, f"{ids[place]}", f"{ids[place]}", ids[place])
 
     return len(found) - 1, layer_id
 

@@ -16,7 +16,7 @@ def matched_part(name: str, provenance: Provenance, prefix: str = BACKBONE_PREFI
     """The part of a name that decided about its layer id, without the backbone's prefix; else the whole name."""
     if provenance.layer_id is None:
         return name
-    pattern, _, _ = provenance.layer_id.rule.partition(" -> ")
+    pattern = provenance.layer_id.cause
     if not pattern.startswith(prefix):
         return name
     looked_at = pattern.count(".") + 1

@@ -8,7 +8,7 @@ from typing import Any
 from lrdecay_cli.decay.constructor_options import ConstructorOptions
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.decay.options import SECTION
-from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.domain.provenance import Formula, arrow
 
 LayerDepth = Callable[[str, str], Any]
 """From a parameter name and the backbone's prefix to ``(layer id, number of layer ids)``."""
@@ -50,7 +50,7 @@ def reported_layers(
 
     def rule(name: str, num_layers: int) -> Formula:
         layer_id = reported[name][0]
-        return Formula(f"{what} -> {layer_id}", f"{layer_id}", layer_id)
+        return arrow("reported", what, f"{layer_id}", f"{layer_id}", layer_id)
 
     return next(iter(counts)) - 2, rule
 

@@ -11,7 +11,7 @@ import math
 from lrdecay_cli.decay.custom_keys import CustomKey
 from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.decay.options import DecayOptions
-from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.domain.provenance import Formula, arrow, computed
 
 
 def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: CustomKey | None = None) -> Formula:
@@ -38,7 +38,7 @@ def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: Custo
             where=name,
             remedy="give a decay_rate nearer to 1, and the num_layers that fits the backbone",
         ) from None
-    step = Formula(
+    step = computed(
         "decay_rate ** (num_layers + 2 - layer_id - 1)",
         f"{power_text(rate)} ** ({layers} - {layer_id} - 1)",
         scale,
@@ -56,8 +56,10 @@ def _multiplied(name: str, step: Formula, custom: CustomKey, lr_mult: int | floa
             where=name,
             remedy=f"give {custom.where} a smaller lr_mult",
         )
-    return Formula(
-        f"{custom.label} -> {step.rule} * lr_mult",
+    return arrow(
+        "custom_key",
+        custom.key,
+        f"{step.expression} * lr_mult",
         f"{step.formula} * {lr_mult!r}",
         result,
         {**step.inputs, "lr_mult": lr_mult},
@@ -71,7 +73,7 @@ def power_text(rate: int | float) -> str:
 
 def lr_step(lr_scale: int | float, base_lr: int | float) -> Formula:
     """The learning rate that the parameter starts with."""
-    return Formula(
+    return computed(
         "lr_scale * base_lr",
         f"{lr_scale!r} * {base_lr!r}",
         lr_scale * base_lr,
@@ -97,12 +99,17 @@ def weight_decay_step(base: int | float | None, exemption: str | None, custom: C
                 where=custom.where,
                 remedy="give the optimizer a weight_decay",
             )
-        return Formula(
-            f"{custom.label} -> base_weight_decay * decay_mult",
+        return arrow(
+            "custom_key",
+            custom.key,
+            "base_weight_decay * decay_mult",
             f"{base!r} * {custom.decay_mult!r}",
             base * custom.decay_mult,
             {"base_weight_decay": base, "decay_mult": custom.decay_mult},
         )
     if exemption:
-        return Formula(f"{exemption} -> 0", "0.0", 0.0)
-    return Formula("base weight decay", repr(base), base, {} if base is None else {"base_weight_decay": base})
+        return arrow("exemption", exemption, "0", "0.0", 0.0)
+    if base is None:
+        return Formula("base weight decay", repr(base), base, basis="default")
+    inputs = {"base_weight_decay": base}
+    return Formula("base weight decay", repr(base), base, inputs, "given", expression="base_weight_decay")

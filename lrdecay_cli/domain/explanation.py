@@ -7,9 +7,9 @@ from typing import Literal
 import msgspec
 
 from lrdecay_cli.domain.group_map import ConfigSource, Constructor, Tool
-from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.domain.provenance import Basis, Provenance
 
-EXPLANATION_SCHEMA_VERSION = 1
+EXPLANATION_SCHEMA_VERSION = 2
 
 Part = Literal["layer_id", "lr_scale", "lr", "weight_decay", "state", "options"]
 """What a rule is about: a number of the parameter, whether it is in a group at all, or an option that nobody reads."""
@@ -43,7 +43,13 @@ class RuleTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outcome: Outcome
     reason: str = ""
     condition: str = ""
-    """What a parameter would have to do for the rule to apply: ``be a bias``, ``have 'norm' in its name``."""
+    """What a parameter would have to do for the rule to apply: ``be a bias, not of a norm layer or an offset``."""
+    premise: str = ""
+    """The condition without its exceptions: ``be a bias``."""
+    basis: Basis | Literal["state"] = "computed"
+    """What kind of rule it is."""
+    cause: str = ""
+    """What it goes by, as in a :class:`Formula`."""
 
 
 class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

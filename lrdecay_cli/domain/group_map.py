@@ -16,7 +16,10 @@ from lrdecay_cli.domain.checkpoint import Checkpoint
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.domain.training import Module, Training, Trait
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Beside the texts of schema 1 it has the facts in them as fields: ``foreign``, ``optimizer``, ``named``, ``types``,
+and ``basis``, ``cause`` and ``expression`` of a formula. Maps of schema 1 are lifted as they are read."""
+READABLE = (1, SCHEMA_VERSION)
 
 
 TensorState = Literal["grouped", "frozen_in_group", "frozen", "missing", "duplicate"]
@@ -52,6 +55,8 @@ class GroupedParameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """False for a frozen parameter that the constructor put into a group all the same."""
     provenance: Provenance | None
     """Why it is in its group by our own rules, to be held against the real group; null where it was observed only."""
+    foreign: bool = False
+    """Whether the optimizer has it from elsewhere: it is no parameter of the model, and its name is the group's."""
 
 
 class Duplicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,6 +81,10 @@ class ParameterGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: Mapping[str, Any]
     """Every other option of the group (betas, eps, momentum, custom keys)."""
     parameters: tuple[GroupedParameter, ...]
+    optimizer: str = ""
+    """Name of the optimizer that holds it, where there are several; it is in front of the group's name."""
+    named: bool = True
+    """Whether the constructor named it; else its name is its number."""
 
 
 class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +122,8 @@ class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The optimizer wrapper that the config names."""
     options: Mapping[str, Any]
     """The config's other options of the optimizer."""
+    types: Mapping[str, str] = {}
+    """Class by the optimizer's name; the only optimizer is under the empty string."""
 
 
 class Totals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -272,7 +283,7 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
                 return
             module, position = self.registered.get(name), positions.get(name, len(positions))
             seen = name[len(prefix) :] if module is not None and name.startswith(prefix) else ""
-            foreign = group is not None and name.endswith(" (not a parameter of the model)")
+            foreign = isinstance(parameter, GroupedParameter) and parameter.foreign
             found[name] = Tensor(
                 name, parameter.shape, parameter.numel, state, module, position, seen, group, provenance, foreign, of
             )

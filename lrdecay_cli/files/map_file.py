@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
+from lrdecay_cli.domain.group_map import READABLE, SCHEMA_VERSION, GroupMap
 
 _MAP_KEYS = frozenset(GroupMap.__struct_fields__)
 _FIRST_KEYS = GroupMap.__struct_fields__[:6]
@@ -22,13 +22,17 @@ def read_map(path: str) -> GroupMap:
     raw = read_bytes(path)
     try:
         group_map = msgspec.json.decode(raw, type=GroupMap)
-        sound = group_map.schema_version == SCHEMA_VERSION and _keys(raw) == _keys(msgspec.json.encode(group_map))
+        sound = group_map.schema_version in READABLE and not _repeats_a_key(raw, group_map)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         sound = False
     if not sound:
         from lrdecay_cli.files.refusal import refusal
 
         raise refusal(raw, path)
+    if group_map.schema_version < SCHEMA_VERSION:
+        from lrdecay_cli.files.schema_1 import lifted
+
+        group_map = lifted(group_map)
     for where, problem in _repeated_names(group_map):
         raise LrdecayError(problem, where=f"{path}: {where}")
     return group_map
@@ -72,11 +76,17 @@ def means_to_be_map(raw: bytes) -> bool:
     return {"schema_version", "groups"} <= keys or 2 * len(keys & _MAP_KEYS) > len(_MAP_KEYS)
 
 
-def _keys(raw: bytes) -> int:
-    """How many keys a JSON text has: fewer when it is written again tells that one stood twice in its object.
+def _repeats_a_key(raw: bytes, group_map: GroupMap) -> bool:
+    """Whether a key stands twice in its object: there are fewer, then, when the text is written again."""
+    keys = _keys(raw)
+    # A map of schema 1 lacks what has a default; only then the whole is read again in plain values.
+    return keys != _keys(msgspec.json.encode(group_map)) and keys != _keys(
+        msgspec.json.encode(msgspec.json.decode(raw))
+    )
 
-    A string that holds ``":`` counts as well, and does so on both sides.
-    """
+
+def _keys(raw: bytes) -> int:
+    """How many keys a JSON text has. A string that holds ``":`` counts as well, whenever it is written."""
     return msgspec.json.format(raw, indent=-1).count(b'":')
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
+from lrdecay_cli.domain.group_map import READABLE, GroupMap
 from lrdecay_cli.files.json_text import not_finite
 from lrdecay_cli.text.spelling import did_you_mean
 
@@ -50,10 +50,10 @@ def _wrong_version(data: Any, path: str) -> LrdecayError | None:
             "is not a group map: no schema_version", where=path, remedy="make one with inspect --format json"
         )
     version = data["schema_version"]
-    if version == SCHEMA_VERSION and not isinstance(version, bool):
+    if version in READABLE and not isinstance(version, bool):
         return None
     return LrdecayError(
-        f"schema_version is {version!r}, this lrdecay reads {SCHEMA_VERSION}",
+        f"schema_version is {version!r}, this lrdecay reads {' and '.join(map(str, READABLE))}",
         where=f"{path}: $.schema_version",
         remedy="make the map again with this lrdecay, or use the lrdecay that made it",
     )

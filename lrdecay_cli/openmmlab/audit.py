@@ -123,6 +123,7 @@ def group_map_of(
                 for key, value in optimizer_config.items()
                 if key not in ("type", "lr", "weight_decay")
             },
+            types={name: type(optimizer).__name__ for name, optimizer in built.optimizers.items()},
         ),
         base_lr=common(base_lrs.values()),
         base_weight_decay=common(base_weight_decays.values()),

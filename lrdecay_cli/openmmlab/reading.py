@@ -65,14 +65,16 @@ def read_groups(
         members: list[GroupedParameter] = []
         group_name = f"{prefix}{options.get('group_name') or f'group_{index}'}"
         for position, tensor in enumerate(options["params"]):
-            name = first_names.get(id(tensor), f"{group_name}[{position}] (not a parameter of the model)")
+            foreign = id(tensor) not in first_names
+            name = f"{group_name}[{position}] (not a parameter of the model)" if foreign else first_names[id(tensor)]
             shape = tuple(tensor.shape)
             if id(tensor) in held:
                 duplicates.append(Duplicate(name, shape, tensor.numel(), name))
                 continue
             held.add(id(tensor))
-            members.append(GroupedParameter(name, shape, tensor.numel(), tensor.requires_grad, provenance.get(name)))
-        groups.append(read_group(group_name, options, base_lrs[optimizer], tuple(members)))
+            why = provenance.get(name)
+            members.append(GroupedParameter(name, shape, tensor.numel(), tensor.requires_grad, why, foreign))
+        groups.append(read_group(group_name, optimizer, options, base_lrs[optimizer], tuple(members)))
 
     outside = {name: parameter for name, parameter in parameters.items() if id(parameter) not in held}
     frozen = tuple(_parameter(name, tensor) for name, tensor in outside.items() if not tensor.requires_grad)
@@ -117,6 +119,7 @@ def _unscheduled(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_group(
     name: str,
+    optimizer: str,
     options: Mapping[str, Any],
     base_lr: float | None,
     parameters: tuple[GroupedParameter, ...],
@@ -127,6 +130,7 @@ def read_group(
 
     Args:
         name: the group's name.
+        optimizer: the optimizer's, empty for the only one.
         options: the entry.
         base_lr: what its lr is divided by where it has no ``lr_scale`` of its own.
         parameters: what it holds.
@@ -142,6 +146,8 @@ def read_group(
         weight_decay=number(options.get("weight_decay")),
         options={key: plain(value) for key, value in options.items() if key not in _OWN_FIELDS},
         parameters=parameters,
+        optimizer=optimizer,
+        named=bool(options.get("group_name")),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from lrdecay_cli.constructors.recomputation import rules_of, tensors_met
 from lrdecay_cli.constructors.spec import ConstructorRules
 from lrdecay_cli.domain.group_map import Constructor, Model, Tensor, Totals
-from lrdecay_cli.domain.provenance import Formula, Provenance
+from lrdecay_cli.domain.provenance import Formula, Provenance, computed
 from lrdecay_cli.domain.training import Training
 from tests.constructors.names import MMPRETRAIN_LAYER_DECAY
 from tests.group_maps import group_map
@@ -61,7 +61,7 @@ def test_our_rule_where_it_says_the_same(
     found = rules.provenance(tensor)
     assert found.layer_id is not None
     assert (found.layer_id.rule, found.layer_id.result) == (rule, depth[0])
-    assert found.lr_scale == Formula(
+    assert found.lr_scale == computed(
         "layer_decay_rate ** (layers - layer_id - 1)",
         f"0.5 ** ({depth[1]} - {depth[0]} - 1)",
         0.5 ** (depth[1] - depth[0] - 1),

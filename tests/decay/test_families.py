@@ -19,7 +19,7 @@ from lrdecay_cli.decay import (
     one_line,
     plan_groups,
 )
-from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.domain.provenance import Formula, arrow, by_name
 
 FAMILIES = {family.name: family for family in ALL_FAMILIES}
 
@@ -104,11 +104,10 @@ def test_whatever_is_not_the_backbones_is_with_the_head(family: Family, prefix: 
 # A family as a file of its own would have it: floors from the ground up, each with its own id.
 def floor_by_floor(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
     if not name.startswith(f"{prefix}floor"):
-        return Formula(
-            "everything else -> num_layers + 1", f"{num_layers} + 1", num_layers + 1, {"num_layers": num_layers}
-        )
+        inputs = {"num_layers": num_layers}
+        return arrow("fallback", "everything else", "num_layers + 1", f"{num_layers} + 1", num_layers + 1, inputs)
     floor = int(name.removeprefix(f"{prefix}floor").partition(".")[0])
-    return Formula(f"{prefix}floor<floor> -> floor", f"{floor}", floor, {"floor": floor})
+    return by_name(f"{prefix}floor<floor>", "floor", f"{floor}", floor, {"floor": floor})
 
 
 def floors(names: Iterable[str], prefix: str) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ import pytest
 
 from lrdecay_cli.decay import DecayType
 from lrdecay_cli.decay.families import ALL_FAMILIES, swin
-from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.domain.provenance import Formula, arrow, by_name
 
 FAMILIES = {family.name: family for family in ALL_FAMILIES}
 DEPTHS = {"convnext": (3, 3, 9, 3), "vit": (12,), "resnet": (3, 4, 6, 3)}
@@ -14,18 +14,18 @@ LAST = {"num_layers": 6}
 
 
 def stem(own: str) -> Formula:
-    return Formula(f"backbone.{own} -> 0", "0", 0)
+    return by_name(f"backbone.{own}", "0", "0", 0)
 
 
 def summed(own: str, formula: str, blocks: int) -> Formula:
-    return Formula(f"backbone.{own} -> blocks_so_far", formula, blocks, {"blocks_so_far": blocks})
+    return by_name(f"backbone.{own}", "blocks_so_far", formula, blocks, {"blocks_so_far": blocks})
 
 
 PLACES: dict[str, dict[str, Formula | None]] = {
     "convnext": {
-        "norm0.weight": Formula("backbone.norm0 -> 1", "1", 1),
-        "norm2.bias": Formula("backbone.norm2 -> 3 + block // 3", "3 + 8 // 3", 5, {"block": 8}),
-        "norm3.weight": Formula("backbone.norm3 -> num_layers", "6", 6, LAST),
+        "norm0.weight": by_name("backbone.norm0", "1", "1", 1),
+        "norm2.bias": by_name("backbone.norm2", "3 + block // 3", "3 + 8 // 3", 5, {"block": 8}),
+        "norm3.weight": by_name("backbone.norm3", "num_layers", "6", 6, LAST),
         "mask_token": stem("mask_token"),
         **dict.fromkeys(("norm4.weight", "norm.weight", "norm3x.weight", "norm٣.weight", "stages.0.0.gamma"), None),
     },
@@ -38,12 +38,12 @@ PLACES: dict[str, dict[str, Formula | None]] = {
     },
     "vit": {
         "ln_pre.weight": stem("ln_pre"),
-        "ln1.weight": Formula("backbone.ln1 -> num_layers", "6", 6, LAST),
+        "ln1.weight": by_name("backbone.ln1", "num_layers", "6", 6, LAST),
         "dist_token": stem("dist_token"),
         **dict.fromkeys(("ln3.weight", "layers.0.ln1.weight", "patch_embed.norm.weight"), None),
     },
     "resnet": {
-        "fc.weight": Formula("everything else -> num_layers + 1", "6 + 1", 7, LAST),
+        "fc.weight": arrow("fallback", "everything else", "num_layers + 1", "6 + 1", 7, LAST),
         **dict.fromkeys(("fcx.weight", "layer1.0.fc.weight", "fc", "bn1.weight"), None),
     },
 }
@@ -78,4 +78,4 @@ def test_a_norm_of_no_blocks_has_no_place() -> None:
 
 def test_the_downsampling_that_a_stage_of_timm_begins_with() -> None:
     step = swin.layer_wise_timm("backbone.layers.1.downsample.norm.weight", 4, (2, 1, 1))
-    assert step == Formula("backbone.layers.1.downsample -> blocks_before + 1", "2 + 1", 3, {"blocks_before": 2})
+    assert step == by_name("backbone.layers.1.downsample", "blocks_before + 1", "2 + 1", 3, {"blocks_before": 2})

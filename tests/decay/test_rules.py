@@ -103,7 +103,8 @@ def evaluated(expression: str, names: dict[str, Any] | None = None) -> object:
 def assert_true(step: Formula) -> None:
     result = evaluated(step.formula)
     assert (result, type(result)) == (step.result, type(step.result))
-    assert evaluated(step.rule.rpartition(" -> ")[2], dict(step.inputs)) == step.result
+    assert evaluated(step.expression, dict(step.inputs)) == step.result
+    assert step.rule in (step.expression, f"{step.cause} -> {step.expression}")
 
 
 @pytest.mark.parametrize("base_lr", [1e-4, 1, -0.5])
@@ -114,8 +115,9 @@ def test_formulas_and_rules_evaluate_to_their_results(
     found = explained(f"backbone.{own_name}", **given, base_lr=base_lr)
     for step in (found.layer_id, found.lr_scale, found.lr):
         assert_true(step)
-    pattern = found.layer_id.rule.rpartition(" -> ")[0]
-    if pattern != "everything else":
+    pattern = found.layer_id.cause
+    assert (found.layer_id.basis == "fallback") == (pattern == "everything else")
+    if found.layer_id.basis == "name":
         # <block> stands for a number, and * for the rest of a name.
         literal = re.escape(pattern).replace(r"\*", ".*")
         assert re.match(re.sub(r"<\w+>", r"-?\\d+", literal) + r"(\.|$)", f"backbone.{own_name}")

@@ -55,8 +55,8 @@ BROKEN = {
     "not a map": ("[1, 2]", r"is not a group map: no schema_version"),
     "too deep": ("[" * 100_000, r"not valid JSON"),
     "version": (
-        broken(lambda d: d.update(schema_version=2)),
-        r"\$\.schema_version: schema_version is 2, this lrdecay reads 1",
+        broken(lambda d: d.update(schema_version=3)),
+        r"\$\.schema_version: schema_version is 3, this lrdecay reads 1 and 2",
     ),
     "version kind": (broken(lambda d: d.update(schema_version=True)), r"schema_version is True"),
     "NaN": (

@@ -65,8 +65,7 @@ def assert_recomputes(provenance: Provenance, group: dict[str, Any]) -> None:
     ):
         assert step.result == number
         assert eval(step.formula, {"__builtins__": {}}) == number
-        expression = step.rule.rpartition(" -> ")[2].replace("base weight decay", "base_weight_decay")
-        assert eval(expression, {"__builtins__": {}}, dict(step.inputs)) == number
+        assert eval(step.expression, {"__builtins__": {}}, dict(step.inputs)) == number
 
 
 def by_parameter(groups: list[dict[str, Any]], key: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -11,9 +10,6 @@ from lrdecay_cli.analysis.comparing.renames import find_renames
 from lrdecay_cli.domain.change import ASPECTS, Aspect, Change, SettingChange
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
-
-# What a map calls a group that has no name: a parameter more in front of it, and it is called otherwise.
-_NUMBERED_GROUP = re.compile(r"(?:^|(?<=\.))group_\d+(?:#\d+)?$")
 
 # Options that say which group it is, or repeat what other aspects tell.
 _IDENTITY = frozenset({"param_name", "param_names", "group_name", "layer_id", "lr_scale", "initial_lr"})
@@ -159,7 +155,8 @@ def _group_changes(
 
 
 def _group_label(group: ParameterGroup) -> str:
-    return _NUMBERED_GROUP.sub("group_*", group.name)
+    """Its name; of one that is named by its number, that says nothing: a parameter more in front of it changes it."""
+    return group.name if group.named else f"{group.optimizer}.group_*".removeprefix(".")
 
 
 def _option_names(old: ParameterGroup, new: ParameterGroup) -> list[str]:

@@ -7,10 +7,8 @@ from contextlib import suppress
 
 import msgspec
 
-from lrdecay_cli.analysis.inspecting.views import is_numbered
 from lrdecay_cli.analysis.verification import differing_numbers
 from lrdecay_cli.constructors import constructor_of
-from lrdecay_cli.constructors.formulas import OBSERVED_DEPTH
 from lrdecay_cli.constructors.recomputation import rules_of, tensors_met
 from lrdecay_cli.constructors.spec import ConstructorRules
 from lrdecay_cli.decay.errors import DecayError
@@ -107,7 +105,7 @@ class Explainer:
             return "disagrees", f"in the real group {'; '.join(differing)}"
         if provenance is None:
             return "observed", self._why_observed()
-        if provenance.layer_id is not None and provenance.layer_id.rule == OBSERVED_DEPTH:
+        if provenance.layer_id is not None and provenance.layer_id.basis == "observed":
             return "recomputed", f"{EXACT}; the layer id is observed: what the model's get_layer_depth() says"
         return "recomputed", EXACT
 
@@ -122,7 +120,7 @@ class Explainer:
 
     def _group_key(self, tensor: Tensor) -> object:
         """Groups that a name tells apart are not folded; those that only have a number are."""
-        return tensor.group.name if tensor.group and not is_numbered(tensor.group) else None
+        return tensor.group.name if tensor.group and tensor.group.named else None
 
     def _together(self, members: Sequence[tuple[Tensor, Explanation]]) -> Explanation:
         names = tuple(tensor.name for tensor, _ in members)
@@ -133,7 +131,7 @@ class Explainer:
 
 
 def _state(rule: str, reason: str) -> RuleTrace:
-    return RuleTrace(("state",), rule, "applies", reason)
+    return RuleTrace(("state",), rule, "applies", reason, basis="state")
 
 
 def _shared(explanation: Explanation) -> bytes:

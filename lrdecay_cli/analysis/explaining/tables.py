@@ -85,7 +85,8 @@ def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, 
             # A rule that says the number itself is told once, with it.
             joined = number is not None and one.outcome == "applies" and one.rule == number[0]
             # What a rule that does not match would give is of no interest.
-            rule = one.rule.partition(" -> ")[0] if one.outcome == "no match" else one.rule
+            by_kind = one.basis in ("name", "fallback", "exemption")
+            rule = one.cause if by_kind and one.outcome == "no match" else one.rule
             yield label, rule, outcome_text(one, number[1] if joined and number else "")
             number = None if joined else number
         if number is not None:
@@ -97,7 +98,7 @@ def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, 
 
 def _worth_telling(section: Sequence[RuleTrace], verbose: bool) -> Iterator[RuleTrace]:
     """All of them, but several keys that are not in the name as one, unless they are asked for."""
-    keys = [one for one in section if one.rule.startswith("custom_keys[")]
+    keys = [one for one in section if one.basis == "custom_key"]
     absent = [one for one in keys if one.outcome == "no match"]
     hidden = absent if len(absent) > 1 and not verbose else []
     yield from (one for one in section if one not in hidden)

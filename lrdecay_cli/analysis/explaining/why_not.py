@@ -9,7 +9,6 @@ import msgspec
 
 from lrdecay_cli.analysis.explaining.reasons import Explainer
 from lrdecay_cli.analysis.explaining.words import PART_NAMES, outcome_text, step_text
-from lrdecay_cli.analysis.inspecting.views import is_numbered
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import Divergence, Explanation, Part, RuleTrace, WhyNot
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
@@ -84,7 +83,7 @@ def _common(one: Explanation, other: Explanation) -> int:
 def _verdict(here: Explanation, partings: Sequence[Divergence], group: ParameterGroup) -> str:
     if partings:
         return f"the ways part at the {PART_NAMES[partings[0].about]}: {partings[0].needed}"
-    if is_numbered(group):
+    if not group.named:
         return "it has the same lr and weight decay, but the constructor made groups by tensor, not by number"
     return "it has the same numbers, by the same rules: nothing that lrdecay knows of parts them"
 
@@ -105,7 +104,7 @@ def _partings(
     if "lr" in differing and "lr_scale" in differing:
         # One is the other over the base lr; where the constructor knows a scale, that comes first.
         differing.remove("lr_scale" if _step(here, "lr_scale") is None else "lr")
-    if not differing and not is_numbered(group):
+    if not differing and group.named:
         differing = [part for part in _NUMBERS if _rule(here, part) != _rule(there, part)]
     for part in differing:
         yield _of_number(part, here, there, members)
@@ -141,10 +140,9 @@ def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, our
     met = _met(here, theirs)
     in_the_way = ours is not None and (theirs is None or (met is not None and met.outcome in ("lost", "passed over")))
     if ours is not None and in_the_way:
-        condition, _, _ = ours.condition.partition(",")
         # Only what stands in the config can be taken out of it.
-        removable = f", or {ours.rule} would have to go" if "->" not in ours.rule else ""
-        return f"it must not {condition}{removable}"
+        removable = f", or {ours.rule} would have to go" if ours.basis in ("custom_key", "option") else ""
+        return f"it must not {ours.premise or ours.condition}{removable}"
     if theirs is None or (ours is not None and ours.rule == theirs.rule):
         return f"it would have to have a name like {', '.join(there.patterns)}"
     return f"it would have to {theirs.condition}"

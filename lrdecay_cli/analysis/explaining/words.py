@@ -27,8 +27,8 @@ def outcome_text(considered: RuleTrace, number: str = "") -> str:
     if considered.about == ("state",):
         return reason
     # "lost to the longer 'backbone'"
-    said = " ".join(filter(None, (considered.outcome, reason))) if reason.startswith("to ") else ""
-    said = said or ": ".join(filter(None, (considered.outcome, reason)))
+    mark = " " if considered.outcome == "lost" and considered.basis == "custom_key" else ": "
+    said = mark.join(filter(None, (considered.outcome, reason)))
     if not number:
         return said
     return f"{said} → {number}" if reason else f"{said}: {number}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -34,9 +33,6 @@ PARAMETER_COLUMNS = (
     Column("shape", "shape"),
     PARAMETERS,
 )
-
-# A map names a group by its number where the constructor gave it no name: one of hundreds that say nothing by name.
-_NUMBERED = re.compile(r"(.*\.)?group_\d+$")
 
 
 def by_group(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
@@ -96,14 +92,9 @@ def _told_apart(numbers: Sequence[float | None]) -> list[str]:
     return short if len(set(short)) == len(short) else ["–" if number is None else repr(number) for number in numbers]
 
 
-def is_numbered(group: ParameterGroup) -> bool:
-    """Whether the group's name says no more than its place: the constructor gave it none."""
-    return _NUMBERED.match(group.name) is not None
-
-
 def _merged(chosen: Iterable[Tensor]) -> list[tuple[list[ParameterGroup], list[Tensor]]]:
     def key(group: ParameterGroup) -> tuple[Any, ...]:
-        if not is_numbered(group):
+        if group.named:
             return (group.name,)
         return (group.layer_id, group.lr_scale, group.lr, group.weight_decay, repr(group.options))
 

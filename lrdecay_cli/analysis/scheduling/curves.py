@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +12,6 @@ from lrdecay_cli.domain.schedule import Curve, Moments, Series
 from lrdecay_cli.text.name_patterns import Universe
 
 # A name that a map makes up where the constructor gave none.
-_NUMBERED = re.compile(r"(.*\.)?group_\d+$")
 _PATTERNS = 2
 
 
@@ -113,17 +111,11 @@ def _layers(groups: Sequence[ParameterGroup]) -> tuple[int, ...]:
 def _label(member: Member, groups: Sequence[ParameterGroup], where: Sequence[str], *, alone: bool) -> str:
     optimizer = f"{member.optimizer}: " if member.optimizer else ""
     if alone:
-        return (
-            "every group"
-            if len(groups) > 1
-            else groups[0].name
-            if not _NUMBERED.match(groups[0].name)
-            else "the one group"
-        )
+        return "every group" if len(groups) > 1 else groups[0].name if groups[0].named else "the one group"
     layers = _layers(groups)
     if layers and all(group.layer_id is not None for group in groups):
         return f"{optimizer}{_range(layers)}"
-    if len(groups) == 1 and not _NUMBERED.match(groups[0].name):
+    if len(groups) == 1 and groups[0].named:
         return groups[0].name
     shown = ", ".join(where[:_PATTERNS])
     return f"{optimizer}{shown}, {len(where) - _PATTERNS} more" if len(where) > _PATTERNS else f"{optimizer}{shown}"

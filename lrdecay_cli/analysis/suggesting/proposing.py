@@ -45,7 +45,7 @@ def propose(group_map: GroupMap, *, mmdet: bool, refused: str = "") -> Proposal:
         LrdecayError: the model has no backbone to decay, or several optimizers.
     """
     where = group_map.config.path
-    if ", " in group_map.optimizer.type or "optimizer" not in group_map.training.optim_wrapper:
+    if len(group_map.optimizer.types) > 1 or "optimizer" not in group_map.training.optim_wrapper:
         raise LrdecayError("it has several optimizers, and a decay is for one", where=where)
     prefix = backbone_prefix(group_map)
     names = group_map.names(duplicates=True)

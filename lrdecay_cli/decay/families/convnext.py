@@ -13,7 +13,7 @@ from lrdecay_cli.decay.depths import blocks_per_stage
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
 from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head, with_the_stem
 from lrdecay_cli.decay.options import DecayType
-from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.domain.provenance import FALLBACK, Formula, arrow, by_name
 
 TOKENS = ("cls_token", "mask_token", "pos_embed")
 STAGES = 4
@@ -29,27 +29,26 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     parts = own.split(".")
     # No dot behind the module names here, since mmdet has none: backbone.stages_extra.1.2 is a stage to it.
     if own in TOKENS:
-        return Formula(f"{name} -> 0", "0", 0)
+        return by_name(name, "0", "0", 0)
     if own.startswith("downsample_layers"):
         stage = index_part(name, parts, 1, "stage")
         pattern = f"{prefix}{parts[0]}.{stage}"
         if stage in _DOWNSAMPLE_IDS:
-            return Formula(
-                f"{pattern} -> {_DOWNSAMPLE_IDS[stage]}", f"{_DOWNSAMPLE_IDS[stage]}", _DOWNSAMPLE_IDS[stage]
-            )
+            layer_id = _DOWNSAMPLE_IDS[stage]
+            return by_name(pattern, f"{layer_id}", f"{layer_id}", layer_id)
         if stage == STAGES - 1:
-            return Formula(f"{pattern} -> num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
+            return by_name(pattern, "num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
         raise outside(name, "stage", stage, STAGES)
     if own.startswith("stages"):
         stage = index_part(name, parts, 1, "stage")
         block = index_part(name, parts, 2, "block")
         pattern = f"{prefix}{parts[0]}.{stage}.<block>"
         if stage in (0, 1):
-            return Formula(f"{pattern} -> {stage + 1}", f"{stage + 1}", stage + 1)
+            return by_name(pattern, f"{stage + 1}", f"{stage + 1}", stage + 1)
         if stage == 2:
-            return Formula(f"{pattern} -> 3 + block // 3", f"3 + {block} // 3", 3 + block // 3, {"block": block})
+            return by_name(pattern, "3 + block // 3", f"3 + {block} // 3", 3 + block // 3, {"block": block})
         if stage == STAGES - 1:
-            return Formula(f"{pattern} -> num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
+            return by_name(pattern, "num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
         raise outside(name, "stage", stage, STAGES)
     return with_the_head(num_layers)
 
@@ -63,17 +62,15 @@ def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
     if own in TOKENS:
-        return Formula(f"{name} -> 0", "0", 0)
+        return by_name(name, "0", "0", 0)
     if own.startswith("downsample_layers"):
-        return Formula(f"{prefix}{parts[0]} -> 0", "0", 0)
+        return by_name(f"{prefix}{parts[0]}", "0", "0", 0)
     if own.startswith("stages"):
         stage = index_part(name, parts, 1, "stage")
-        return Formula(f"{prefix}{parts[0]}.<stage> -> stage + 1", f"{stage} + 1", stage + 1, {"stage": stage})
-    return Formula(
-        "everything else -> (num_layers + 2) - 1",
-        f"({num_layers} + 2) - 1",
-        (num_layers + 2) - 1,
-        {"num_layers": num_layers},
+        return by_name(f"{prefix}{parts[0]}.<stage>", "stage + 1", f"{stage} + 1", stage + 1, {"stage": stage})
+    top = (num_layers + 2) - 1
+    return arrow(
+        "fallback", FALLBACK, "(num_layers + 2) - 1", f"({num_layers} + 2) - 1", top, {"num_layers": num_layers}
     )
 
 
@@ -94,11 +91,12 @@ def placement(
     if not 0 <= stage < len(depths):
         return with_the_stem(name, prefix)
     if decay_type == "stage_wise":
-        return Formula(f"{prefix}norm<stage> -> stage + 1", f"{stage} + 1", stage + 1, {"stage": stage})
+        return by_name(f"{prefix}norm<stage>", "stage + 1", f"{stage} + 1", stage + 1, {"stage": stage})
     last_block = depths[stage] - 1
     of_block = layer_wise(f"{prefix}stages.{stage}.{last_block}", num_layers, depths, prefix)
-    rule = f"{prefix}norm{stage} -> {of_block.rule.rpartition(' -> ')[2]}"
-    return Formula(rule, of_block.formula, of_block.result, of_block.inputs)
+    assert isinstance(of_block.result, int)
+    norm = f"{prefix}norm{stage}"
+    return by_name(norm, of_block.expression, of_block.formula, of_block.result, of_block.inputs)
 
 
 def _fitting_num_layers(depths: tuple[int, ...]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lrdecay_cli.decay.errors import DecayError
-from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.domain.provenance import FALLBACK, Formula, arrow, by_name
 
 # cls_token, dist_token, reg_token, register_tokens, mask_token; pos_embed, absolute_pos_embed, positional_embedding.
 _TOKENS = re.compile(r"(?:[a-z0-9]+_)*tokens?", re.ASCII)
@@ -26,13 +26,14 @@ def with_the_stem(name: str, prefix: str) -> Formula | None:
     """Layer id 0 for a token or position embedding that the backbone itself registers: it meets the image first."""
     own = name.removeprefix(prefix)
     if name.startswith(prefix) and (is_token(own) or is_position_embedding(own)):
-        return Formula(f"{name} -> 0", "0", 0)
+        return by_name(name, "0", "0", 0)
     return None
 
 
 def with_the_head(num_layers: int) -> Formula:
     """The top layer id, of whatever is not the backbone's."""
-    return Formula("everything else -> num_layers + 1", f"{num_layers} + 1", num_layers + 1, {"num_layers": num_layers})
+    inputs = {"num_layers": num_layers}
+    return arrow("fallback", FALLBACK, "num_layers + 1", f"{num_layers} + 1", num_layers + 1, inputs)
 
 
 def index_part(name: str, parts: list[str], position: int, what: str) -> int:

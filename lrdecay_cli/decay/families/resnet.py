@@ -13,7 +13,7 @@ from lrdecay_cli.decay.depths import blocks_per_stage
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
 from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head
 from lrdecay_cli.decay.options import DecayType
-from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.domain.provenance import Formula, by_name
 
 STAGES = 4
 
@@ -54,10 +54,10 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     before = sum(_ids(depths)[:stage])
     pattern = f"{prefix}layer{stage + 1}.<block>"
     if stage not in (1, 2):
-        return Formula(f"{pattern} -> {before + 1}", f"{before + 1}", before + 1)
+        return by_name(pattern, f"{before + 1}", f"{before + 1}", before + 1)
     shared = _blocks_per_id(depths)[stage - 1]
-    rule, formula = f"{pattern} -> {before + 1} + block // {shared}", f"{before + 1} + {block} // {shared}"
-    return Formula(rule, formula, before + 1 + block // shared, {"block": block})
+    expression, formula = f"{before + 1} + block // {shared}", f"{before + 1} + {block} // {shared}"
+    return by_name(pattern, expression, formula, before + 1 + block // shared, {"block": block})
 
 
 def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
@@ -70,7 +70,7 @@ def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     if isinstance(found, Formula):
         return found
     stage, _ = found
-    return Formula(f"{prefix}layer{stage + 1} -> {stage + 1}", f"{stage + 1}", stage + 1)
+    return by_name(f"{prefix}layer{stage + 1}", f"{stage + 1}", f"{stage + 1}", stage + 1)
 
 
 def placement(
@@ -87,7 +87,7 @@ def _stage(name: str, num_layers: int, depths: tuple[int, ...], prefix: str) -> 
     parts = name.removeprefix(prefix).split(".")
     found = re.fullmatch(r"layer(\d+)", parts[0], re.ASCII)
     if not found:
-        return Formula(f"{prefix}{parts[0]} -> 0", "0", 0)
+        return by_name(f"{prefix}{parts[0]}", "0", "0", 0)
     stage = int(found.group(1)) - 1
     if not 0 <= stage < len(depths):
         raise outside(name, "stage", stage + 1, len(depths), first=1)

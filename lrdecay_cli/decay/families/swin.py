@@ -16,7 +16,7 @@ from lrdecay_cli.decay.depths import blocks_per_stage
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
 from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head, with_the_stem
 from lrdecay_cli.decay.options import DecayType
-from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.domain.provenance import Formula, by_name
 
 
 def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
@@ -60,7 +60,7 @@ def _layer_id(
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
     if own.startswith("patch_embed"):
-        return Formula(f"{prefix}patch_embed* -> 0", "0", 0)
+        return by_name(f"{prefix}patch_embed*", "0", "0", 0)
     if parts[0] != stages:
         return with_the_head(num_layers)
     stage = index_part(name, parts, 1, "stage")
@@ -69,16 +69,17 @@ def _layer_id(
     stage_pattern = f"{prefix}{stages}.{stage}"
     if parts[2:3] == ["downsample"]:
         if downsample == "before":
-            return _summed(f"{stage_pattern}.downsample -> blocks_before", "blocks_before", depths[:stage])
+            return _summed(f"{stage_pattern}.downsample", "blocks_before", depths[:stage])
         if downsample == "behind":
             return _first_block(f"{stage_pattern}.downsample", sum(depths[:stage]))
-        return _summed(f"{stage_pattern}.downsample -> blocks_so_far", "blocks_so_far", depths[: stage + 1])
+        return _summed(f"{stage_pattern}.downsample", "blocks_so_far", depths[: stage + 1])
     block = index_part(name, parts, 3, "block")
     if not 0 <= block < depths[stage]:
         raise outside(name, "block", block, depths[stage])
     before = sum(depths[:stage])
-    return Formula(
-        f"{stage_pattern}.{parts[2]}.<block> -> blocks_before + block + 1",
+    return by_name(
+        f"{stage_pattern}.{parts[2]}.<block>",
+        "blocks_before + block + 1",
         f"{before} + {block} + 1",
         before + block + 1,
         {"blocks_before": before, "block": block},
@@ -93,16 +94,16 @@ def placement(
     stage = int(found.group(1) or len(depths) - 1) if found else -1
     if not found or not 0 <= stage < len(depths):
         return with_the_stem(name, prefix)
-    return _summed(f"{prefix}norm{found.group(1)} -> blocks_so_far", "blocks_so_far", depths[: stage + 1])
+    return _summed(f"{prefix}norm{found.group(1)}", "blocks_so_far", depths[: stage + 1])
 
 
 def _first_block(pattern: str, before: int) -> Formula:
-    return Formula(f"{pattern} -> blocks_before + 1", f"{before} + 1", before + 1, {"blocks_before": before})
+    return by_name(pattern, "blocks_before + 1", f"{before} + 1", before + 1, {"blocks_before": before})
 
 
-def _summed(rule: str, symbol: str, depths: tuple[int, ...]) -> Formula:
+def _summed(pattern: str, symbol: str, depths: tuple[int, ...]) -> Formula:
     blocks = sum(depths)
-    return Formula(rule, " + ".join(map(str, depths)) or "0", blocks, {symbol: blocks})
+    return by_name(pattern, symbol, " + ".join(map(str, depths)) or "0", blocks, {symbol: blocks})
 
 
 def _depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from lrdecay_cli.decay.depths import blocks_in_a_row
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
 from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head, with_the_stem
 from lrdecay_cli.decay.options import DecayType
-from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.domain.provenance import Formula, by_name
 
 TOKENS = ("cls_token", "pos_embed")
 ROWS = ("layers", "blocks")
@@ -60,14 +60,14 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
     if own in TOKENS:
-        return Formula(f"{name} -> 0", "0", 0)
+        return by_name(name, "0", "0", 0)
     if own.startswith("patch_embed"):
-        return Formula(f"{prefix}patch_embed* -> 0", "0", 0)
+        return by_name(f"{prefix}patch_embed*", "0", "0", 0)
     if parts[0] in ROWS:
         block = index_part(name, parts, 1, "block")
         if not 0 <= block < num_layers:
             raise outside(name, "block", block, num_layers)
-        return Formula(f"{prefix}{parts[0]}.<block> -> block + 1", f"{block} + 1", block + 1, {"block": block})
+        return by_name(f"{prefix}{parts[0]}.<block>", "block + 1", f"{block} + 1", block + 1, {"block": block})
     return with_the_head(num_layers)
 
 
@@ -77,9 +77,9 @@ def placement(
     """Every token and the norm before the blocks go with the stem, the norms behind the blocks with the last one."""
     module = name.removeprefix(prefix).partition(".")[0] if name.startswith(prefix) else ""
     if module in NORMS_BEFORE:
-        return Formula(f"{prefix}{module} -> 0", "0", 0)
+        return by_name(f"{prefix}{module}", "0", "0", 0)
     if module in NORMS_BEHIND:
-        return Formula(f"{prefix}{module} -> num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
+        return by_name(f"{prefix}{module}", "num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
     return with_the_stem(name, prefix)
 
 

@@ -84,7 +84,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
         device="cpu",
         config=ConfigSource(path, hashlib.sha256(pickled).hexdigest(), {}),
         constructor=_constructor(wrapper, known=bool(settings)),
-        optimizer=_optimizer(wrapper, optimizer),
+        optimizer=_optimizer(wrapper, optimizer, saved),
         base_lr=common(bases.values()),
         base_weight_decay=_base_weight_decay(saved, _number(optimizer.get("weight_decay"))),
         model=Model(*_model_names(settings), _totals(grouped, duplicates)),
@@ -157,7 +157,9 @@ def _groups(
             # A checkpoint does not say what takes no gradient.
             held.append(GroupedParameter(name, shape, math.prod(shape), same.requires_grad if same else True, None))
         base = bases[group.optimizer]
-        groups.append(read_group(group.name, group.options, base, tuple(held), first_lr=group.first_lr))
+        groups.append(
+            read_group(group.name, group.optimizer, group.options, base, tuple(held), first_lr=group.first_lr)
+        )
     return uniquely_named(groups), tuple(duplicates)
 
 
@@ -203,9 +205,11 @@ def _constructor(wrapper: Mapping[str, Any], *, known: bool) -> Constructor:
     return Constructor(_name(wrapper.get("constructor"), default), _dict(wrapper.get("paramwise_cfg")))
 
 
-def _optimizer(wrapper: Mapping[str, Any], own: Mapping[str, Any]) -> Optimizer:
+def _optimizer(wrapper: Mapping[str, Any], own: Mapping[str, Any], saved: Sequence[SavedGroup]) -> Optimizer:
     options = {key: value for key, value in own.items() if key not in ("type", "lr", "weight_decay")}
-    return Optimizer(_name(own.get("type")), _name(wrapper.get("type"), "OptimWrapper" if own else UNKNOWN), options)
+    kind = _name(own.get("type"))
+    types = dict.fromkeys((group.optimizer for group in saved), kind)
+    return Optimizer(kind, _name(wrapper.get("type"), "OptimWrapper" if own else UNKNOWN), options, types)
 
 
 def _model_names(settings: Mapping[str, Any]) -> tuple[str, str | None]:

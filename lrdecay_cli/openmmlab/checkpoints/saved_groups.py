@@ -36,7 +36,7 @@ class SavedGroup:
     name: str
     """As in a map of the config: the optimizer's name in front where there are several."""
     optimizer: str
-    """That name with a dot behind it; empty for the only optimizer."""
+    """That name; empty for the only optimizer."""
     options: Mapping[str, Any]
     """All but the tensors, in plain values."""
     names: tuple[str, ...] | None
@@ -93,7 +93,7 @@ def _group(group: Any, optimizer: Mapping[str, Any], prefix: str, index: int) ->
     options = {str(key): _short(value) for key, value in group.items() if key != "params"}
     own_name = options.get("group_name")
     saved = SavedGroup(
-        optimizer=prefix,
+        optimizer=prefix.removesuffix("."),
         name=f"{prefix}{own_name if isinstance(own_name, str) and own_name else f'group_{index}'}",
         options=options,
         names=_names(group),
@@ -174,7 +174,7 @@ def names_by_position(saved: Sequence[SavedGroup], config: GroupMap) -> list[tup
 def _counterparts(saved: Sequence[SavedGroup], config: GroupMap) -> list[ParameterGroup]:
     """The config's groups in the order of the saved optimizers; those of other optimizers are left out."""
     optimizers = dict.fromkeys(group.optimizer for group in saved)
-    return [group for optimizer in optimizers for group in config.groups if group.name.startswith(optimizer)]
+    return [group for optimizer in optimizers for group in config.groups if optimizer in ("", group.optimizer)]
 
 
 def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: GroupMap) -> str | None:
@@ -187,7 +187,7 @@ def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: Gro
     """
     counterparts = _counterparts(saved, config)
     if not len(saved) == len(config.groups) == len(counterparts):
-        named = sorted({group.optimizer.rstrip(".") for group in saved} - {""})
+        named = sorted({group.optimizer for group in saved} - {""})
         of = f" of the optimizers {', '.join(map(repr, named))}" if named else ""
         return f"{count(len(saved), 'group')}{of} in the checkpoint, {len(config.groups)} in the config"
     for index, (group, members) in enumerate(zip(saved, counterparts, strict=True)):

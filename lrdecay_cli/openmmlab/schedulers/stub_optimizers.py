@@ -101,7 +101,7 @@ def stub_optimizers(
     """A stub for each optimizer, by name; one without a name is under the empty string."""
     wrapper: Mapping[str, Any] = config.optim_wrapper
     named = {name: own for name, own in wrapper.items() if isinstance(own, Mapping) and "optimizer" in own}
-    of = {name: [group for group in group_map.groups if group.name.startswith(f"{name}.")] for name in named}
+    of = {name: [group for group in group_map.groups if group.optimizer == name] for name in named}
     if named and sum(map(len, of.values())) == len(group_map.groups) and all(of.values()):
         return {
             name: StubOptimizer(_base(named[name]["optimizer"]), groups, no_matter, stacked=stacked)

@@ -1,0 +1,116 @@
+"""Group maps of schema 1, lifted to the records of schema 2.
+
+Schema 1 told in sentences and names what schema 2 has fields for. They are taken apart here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupedParameter, GroupMap, Optimizer, ParameterGroup
+from lrdecay_cli.domain.provenance import FALLBACK, Basis, Formula, Provenance
+
+_FOREIGN = " (not a parameter of the model)"
+_NUMBERED = re.compile(r"(?:.*\.)?group_\d+(?:#\d+)?", re.DOTALL)
+_KEY = re.compile(r"""custom_keys\[(?P<key>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\]""", re.DOTALL)
+_REPORTED = re.compile(r"[^\W\d]\w*\.get_layer_depth")
+_OPTION = re.compile(r"base_(?:lr|weight_decay) \* (?P<option>\w+_mult)")
+_DEFAULT = "the optimizer's own, "
+_OBSERVED = "get_layer_depth() of the model"
+
+
+def lifted(old: GroupMap) -> GroupMap:
+    """The map with all that schema 2 has fields for."""
+    optimizers = _optimizers(old)
+    # Parameters of a group share their formulas: each is taken apart once.
+    formula = cache(_formula_of)
+
+    def step(was: Formula | None, *, of_decay: bool = False) -> Formula | None:
+        if was is None:
+            return None
+        basis, cause, expression = formula(was.rule, was.result is None, of_decay)
+        return msgspec.structs.replace(was, basis=basis, cause=cause, expression=expression)
+
+    def parameter(was: GroupedParameter) -> GroupedParameter:
+        why = was.provenance
+        if why is not None:
+            lr, weight_decay = step(why.lr), step(why.weight_decay, of_decay=True)
+            assert lr is not None
+            assert weight_decay is not None
+            why = Provenance(step(why.layer_id), step(why.lr_scale), lr, weight_decay)
+        return msgspec.structs.replace(was, provenance=why, foreign=was.name.endswith(_FOREIGN))
+
+    def group(was: ParameterGroup) -> ParameterGroup:
+        prefix, dot, _ = was.name.partition(".")
+        return msgspec.structs.replace(
+            was,
+            parameters=tuple(map(parameter, was.parameters)),
+            optimizer=prefix if dot and prefix in optimizers else "",
+            named=_NUMBERED.fullmatch(was.name) is None,
+        )
+
+    return msgspec.structs.replace(
+        old,
+        schema_version=SCHEMA_VERSION,
+        groups=tuple(map(group, old.groups)),
+        optimizer=_with_types(old.optimizer, optimizers),
+    )
+
+
+def _optimizers(old: GroupMap) -> Mapping[str, Any]:
+    """The config's own words on each of several optimizers, by its name; on the only one under the empty string."""
+    wrapper = old.training.optim_wrapper
+    named = {name: one["optimizer"] for name, one in wrapper.items() if isinstance(one, Mapping) and "optimizer" in one}
+    return named or {"": wrapper.get("optimizer")}
+
+
+def _with_types(old: Optimizer, optimizers: Mapping[str, Any]) -> Optimizer:
+    listed = old.type.split(", ")
+    types = {}
+    for index, (name, given) in enumerate(optimizers.items()):
+        # Several of one class are named once.
+        own = str(given.get("type")).rpartition(".")[2] if isinstance(given, Mapping) else ""
+        types[name] = own if own in listed else listed[min(index, len(listed) - 1)]
+    return msgspec.structs.replace(old, types=types)
+
+
+def _formula_of(rule: str, unknown: bool, of_decay: bool) -> tuple[Basis, str, str]:
+    """Basis, cause and expression of a formula, by what it said as its rule.
+
+    Args:
+        rule: what it said.
+        unknown: whether it has no result.
+        of_decay: whether it is that of the weight decay.
+    """
+    if rule.startswith(_DEFAULT) or unknown:
+        return "default", "", ""
+    if rule == _OBSERVED:
+        return "observed", "", ""
+    if rule == "base weight decay":
+        return "given", "", "base_weight_decay"
+    if rule in ("base_lr", "base_weight_decay"):
+        return "given", "", rule
+    if found := _KEY.search(rule):
+        key = str(ast.literal_eval(found["key"]))
+        before, behind = rule[: found.start()], rule[found.end() :]
+        # ``KEY -> expression``, ``base * KEY.option``, ``KEY.option``, and ``base * 1.0, KEY gives no option``.
+        expression = behind.removeprefix(" -> ") if behind.startswith(" -> ") else f"{before}{behind[1:]}"
+        return "custom_key", key, before.removesuffix(", ") if before.endswith(", ") else expression
+    if found := _OPTION.fullmatch(rule):
+        return "option", found["option"], rule
+    cause, arrow, expression = rule.rpartition(" -> ")
+    if not arrow:
+        return "computed", "", rule
+    if of_decay:
+        return "exemption", cause, expression
+    if cause == FALLBACK:
+        return "fallback", cause, expression
+    if _REPORTED.fullmatch(cause):
+        return "reported", cause, expression
+    return "name", cause, expression
