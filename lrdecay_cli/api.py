@@ -25,7 +25,7 @@ def audit(config: str | os.PathLike[str], *, cfg_options: Sequence[str] = (), de
     Raises:
         LrdecayError: the stack, the config, the model, the constructor or the device is not to be had.
     """
-    from lrdecay_cli.app.requests.sources import check_config
+    from lrdecay_cli.openmmlab.availability import check_config
 
     check_config(os.fspath(config))
     from lrdecay_cli.openmmlab.audit import audit as build

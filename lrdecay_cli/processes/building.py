@@ -2,71 +2,106 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import partial
+from typing import Any
 
 import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.domain.scan import ScanRecord, record_of
 from lrdecay_cli.files.config_path import config_path
-from lrdecay_cli.files.json_text import not_finite
+from lrdecay_cli.isolation import Confinement, confine, confinement_for
+from lrdecay_cli.processes.children import Outcome, in_children
+from lrdecay_cli.processes.clean_process import stdout_kept_clean
+from lrdecay_cli.processes.outcomes import BuildOptions, BuildOutcome, Failure, MapCache
 from lrdecay_cli.processes.sources import noting
 
 
-class Built(msgspec.Struct, frozen=True):
-    """What a child gives back."""
+def build(config: str, options: BuildOptions, by: Callable[[], GroupMap] | None = None) -> BuildOutcome:
+    """Build one config, in a process that does nothing else. Never raises: what goes wrong is the outcome's failure.
 
-    record: ScanRecord
-    group_map: GroupMap | None = None
-    files: dict[str, str] = {}
-    """Hash by path of every file that the map rests on, see :mod:`lrdecay_cli.processes.sources`."""
-
-
-def build(config: str, cfg_options: tuple[str, ...], device: str, verbose: bool) -> Built:
-    """Build one config, in a process that does nothing else. Never raises: what goes wrong is the record's status."""
-    from lrdecay_cli.openmmlab.audit import audit
-
-    files = noting()
-
+    ``by`` makes the map, by default :func:`audited`.
+    """
     try:
-        group_map = audit(config, cfg_options=cfg_options, device=device, verbose=verbose)
+        os.chdir(options.folder or ".")
+    except OSError as error:
+        said = f"the worker cannot enter {options.folder} ({error.strerror}); workers need the files at the same place"
+        return BuildOutcome(config, failure=Failure(said, config))
+    if options.scratch:
+        confine(confinement_for(config, options.scratch))
+    files = noting() if options.notes_files else dict
+    try:
+        group_map = by() if by else audited(config, options)
     except LrdecayError as error:
-        return Built(ScanRecord(config=config, status=error.status, problem=_problem(error)), files=files())
+        return BuildOutcome(config, failure=Failure.of(config, error), files=files())
     except Exception as error:
-        said = " ".join(f"internal error: {type(error).__name__}: {error}".split())
-        return Built(ScanRecord(config=config, status="error", problem=said))
-    # Between processes all is JSON, which msgspec writes with null for them.
-    for path, value in not_finite(msgspec.to_builtins(group_map)):
-        said = f"{path} is {value}, which JSON cannot hold; mend the config that makes it so"
-        return Built(ScanRecord(config=config, status="error", problem=said))
-    return Built(record_of(config, group_map), group_map, files())
+        return BuildOutcome(config, failure=Failure.of(config, error))
+    return BuildOutcome(config, group_map, files=files())
 
 
-def preload(configs: Iterable[str]) -> None:
-    """Import the stack, and the packages that the configs need, into this process: children get them for nothing."""
+def in_forks(
+    configs: Sequence[str], options: BuildOptions, *, jobs: int, cache: MapCache | None = None
+) -> Generator[Outcome, None, None]:
+    """Build each config in a forked child of this process; an answer is what :func:`outcome_of` reads."""
+
+    def work(config: str) -> bytes:
+        by = None if cache is None else partial(cache.built, config, partial(audited, config, options))
+        return build(config, options, by).encoded(finite=options.finite)
+
+    return in_children(
+        configs, work, jobs=jobs, timeout=options.timeout, memory=options.memory, verbose=options.verbose
+    )
+
+
+def probe(options: BuildOptions) -> tuple[list[str], list[str]]:
+    """What is enforced on a child that is confined here, and what is not, as one that runs no config finds out."""
+
+    def work(_: str) -> bytes:
+        measures = confine(Confinement(options.scratch, ()))
+        return msgspec.json.encode(([str(m) for m in measures if m.by], [str(m) for m in measures if not m.by]))
+
+    (child,) = in_children(["probe"], work, jobs=1)
+    return msgspec.json.decode(child.answer, type=tuple[list[str], list[str]])
+
+
+def audited(config: str, options: BuildOptions, change: Callable[[Any], None] | None = None) -> GroupMap:
+    """The map of a config, built here and now: ``change`` is done to the loaded config first."""
+    with stdout_kept_clean():
+        from lrdecay_cli.openmmlab.lazy_imports.stack_imports import import_torch
+
+        import_torch()
+        from lrdecay_cli.openmmlab.audit import audit
+
+        return audit(
+            config,
+            cfg_options=options.cfg_options,
+            device=options.device,
+            verbose=options.verbose,
+            exact=options.exact,
+            change=change,
+        )
+
+
+def preload(packages: Iterable[str]) -> None:
+    """Import the stack, and of it what ``packages`` register, into this process: children get it for nothing."""
     from lrdecay_cli.openmmlab.lazy_imports.stack_imports import preload_stack
 
-    preload_stack(_needed(configs))
+    preload_stack(packages)
 
 
-def _problem(error: LrdecayError) -> str:
-    text = f"{error.problem}; {error.remedy}" if error.remedy else error.problem
-    return " ".join(text.split())
-
-
-def _needed(configs: Iterable[str]) -> Iterator[str]:
+def needed_packages(configs: Iterable[str]) -> list[str]:
     """mmdet, and mmpretrain where a config's path or text names it; only what is installed.
 
     To have a package registered changes no answer: its names are looked up under its own scope alone, and mmengine
     imports it for whoever names that scope.
     """
-    if _installed("mmdet"):
-        yield "mmdet"
+    needed = ["mmdet"] if _installed("mmdet") else []
     if _installed("mmpretrain") and any("mmpretrain" in config or "mmpretrain" in _text(config) for config in configs):
-        yield "mmpretrain"
+        needed.append("mmpretrain")
+    return needed
 
 
 def _installed(package: str) -> bool:

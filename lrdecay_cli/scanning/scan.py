@@ -11,16 +11,15 @@ import msgspec
 from lrdecay_cli import __version__
 from lrdecay_cli.domain.errors import Interrupted, LrdecayError
 from lrdecay_cli.domain.group_map import Tool
-from lrdecay_cli.domain.scan import OK, SCAN_SCHEMA_VERSION, Scan, ScanRecord
+from lrdecay_cli.domain.scan import OK, SCAN_SCHEMA_VERSION, Scan, ScanRecord, record_of
 from lrdecay_cli.files.map_path import map_path
-from lrdecay_cli.processes.building import Built
-from lrdecay_cli.processes.children import Outcome
+from lrdecay_cli.processes.outcomes import BuildOutcome
 from lrdecay_cli.processes.sources import content_hash
 from lrdecay_cli.scanning.journal import Journal
 from lrdecay_cli.scanning.maps import write_map
 
-Builder = Callable[[Sequence[str]], Generator[Outcome, None, None]]
-"""Builds configs, each in a process of its own, and gives a :class:`Built` in JSON for each as it is done."""
+Builder = Callable[[Sequence[str]], Generator[BuildOutcome, None, None]]
+"""Gives the outcome of each config as it is there: see :func:`lrdecay_cli.processes.build_many.build_many`."""
 
 
 class Timed(msgspec.Struct, frozen=True):
@@ -65,12 +64,9 @@ def scan(
         # Closed at once when it is interrupted: the process may end without collecting it, and its children live on.
         with closing(builder([config for config in configs if config not in found])) as outcomes:
             for outcome in outcomes:
-                built, config = _built(outcome), outcome.name
-                record = built.record
-                if maps is not None and built.group_map is not None:
-                    record = _with_map(record, built, maps)
+                record, config = _record(outcome, maps), outcome.config
                 at = map_path(maps, config) if maps and record.status == OK else None
-                journal.add(record, outcome.seconds, built.files, map_file=at)
+                journal.add(record, outcome.seconds, outcome.files, map_file=at)
                 found[config] = Timed(record, outcome.seconds)
                 tell(found[config])
     except KeyboardInterrupt as error:
@@ -84,24 +80,14 @@ def document_of(records: Iterable[ScanRecord], device: str, overrides: Sequence[
     return Scan(SCAN_SCHEMA_VERSION, Tool("lrdecay", __version__), device, tuple(overrides), tuple(records), shard)
 
 
-def _built(outcome: Outcome) -> Built:
-    if outcome.lost:
-        return Built(ScanRecord(config=outcome.name, status=outcome.lost, problem=outcome.reason))
-    try:
-        built = msgspec.json.decode(outcome.answer, type=Built)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        built = None
-    if built is None or built.record.config != outcome.name:
-        # A config can write to any open file of its process.
-        return Built(ScanRecord(config=outcome.name, status="crashed", problem="its answer cannot be read"))
-    return built
-
-
-def _with_map(record: ScanRecord, built: Built, maps: Path) -> ScanRecord:
-    assert built.group_map is not None
-    try:
-        write_map(maps, record.config, built.group_map)
-    except LrdecayError as error:
-        # One map that cannot be written does not end the scan.
-        return msgspec.structs.replace(record, status="error", problem=error.line())
+def _record(outcome: BuildOutcome, maps: Path | None) -> ScanRecord:
+    if outcome.group_map is None:
+        return ScanRecord(config=outcome.config, status=outcome.status, problem=outcome.problem)
+    record = record_of(outcome.config, outcome.group_map)
+    if maps is not None:
+        try:
+            write_map(maps, outcome.config, outcome.group_map)
+        except LrdecayError as error:
+            # One map that cannot be written does not end the scan.
+            return msgspec.structs.replace(record, status="error", problem=error.line())
     return record

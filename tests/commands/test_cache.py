@@ -111,6 +111,20 @@ def test_another_view_and_diff_are_made_of_the_kept_map(warm: Project) -> None:
     assert (warm.root / "map.json").read_text() == as_json.out
 
 
+def test_of_several_configs_each_is_kept(warm: Project) -> None:
+    """By whichever command it was built, in a child of its own."""
+    for name in ("second.py", "third.py"):
+        (warm.root / "work" / name).write_text(CONFIG.replace("0.5", "0.25"))
+    cold, hit = (warm.run("check", "config.py", "second.py", "third.py", "--format", "json") for _ in range(2))
+    assert (cold.built, hit.built) == (True, False)
+    assert (hit.code, hit.out) == (cold.code, cold.out)
+    for command in (("scan", "second.py", "third.py"), ("diff", "second.py", "third.py"), ("inspect", "second.py")):
+        answered = warm.run(*command)
+        assert (answered.code, answered.built) == (0, False)
+    # What is confined is neither asked for nor kept.
+    assert warm.run("scan", "second.py", "--isolate").built
+
+
 def test_a_page_is_made_anew_of_the_kept_map(warm: Project) -> None:
     """Its templates are no modules, whose changes are seen."""
     pages = [warm.run("inspect", "config.py", "--format", "html") for _ in range(2)]

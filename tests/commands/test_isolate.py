@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lrdecay_cli.app.requests import isolated
+from lrdecay_cli.app.requests import sources
 from lrdecay_cli.app.shell.main import run
 from tests.commands.running import SAMPLES
 
@@ -98,7 +98,7 @@ def test_what_is_not_readable_is_not_in_the_map(project: Path, capfd: pytest.Cap
 def test_errors(
     text: str, said: str, project: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(isolated, "TIMEOUT", 3.0)
+    monkeypatch.setattr(sources, "TIMEOUT", 3.0)
     (project / "config.py").write_text(text)
     assert run(["inspect", "config.py", "--isolate"]) == 2
     captured = capfd.readouterr()

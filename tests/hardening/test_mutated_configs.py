@@ -14,7 +14,7 @@ from mmengine.config import Config
 
 from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.files import find_config
-from lrdecay_cli.processes.building import preload
+from lrdecay_cli.processes.building import needed_packages, preload
 from lrdecay_cli.processes.children import in_children
 from tests.hardening.config_mutations import KEPT, ZOO, mutated
 
@@ -26,7 +26,7 @@ MOST_MEMORY = 2 << 30
 
 @pytest.fixture(scope="module")
 def configs() -> dict[str, dict[str, Any]]:
-    preload(ZOO)
+    preload(needed_packages(ZOO))
     loaded = {name: Config.fromfile(find_config(name)).to_dict() for name in ZOO}
     return {name: {key: config[key] for key in KEPT if key in config} for name, config in loaded.items()}
 

@@ -1,4 +1,4 @@
-"""What a child makes of a config, whatever it is: always a record, never an exception."""
+"""What a child makes of a config, whatever it is: always an outcome, never an exception."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from lrdecay_cli.domain.scan import ScanRecord
-from lrdecay_cli.processes.building import Built, build
+from lrdecay_cli.domain.errors import ConstructorRefused
+from lrdecay_cli.processes.building import build
+from lrdecay_cli.processes.children import Outcome
+from lrdecay_cli.processes.outcomes import BuildOptions, BuildOutcome, BuildTraceback, Failure, outcome_of
+from tests.group_maps import group_map
 from tests.hardening.odd_configs import ORDINARY
 
+OPTIONS = BuildOptions(device="meta", notes_files=True)
 OWN = """
 import torch
 from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
@@ -45,15 +49,54 @@ def test_every_config_has_a_record(case: str, tmp_path: Path, monkeypatch: pytes
     monkeypatch.syspath_prepend(str(tmp_path))
     config = tmp_path / "config.py"
     config.write_text(f"custom_imports = dict(imports=[{name!r}])\n{ORDINARY}optim_wrapper['constructor'] = 'Own'\n")
-    built = build(str(config), (), "meta", verbose=False)
-    assert built.record.config == str(config)
+    answer = build(str(config), OPTIONS).encoded()
+    built = outcome_of(Outcome(str(config), answer, seconds=1.5))
+    assert (built.config, built.seconds) == (str(config), 1.5)
     if said:
-        assert (built.record.status, built.group_map) == ("error", None)
-        assert said in built.record.problem
-        assert "\n" not in built.record.problem
+        assert (built.status, built.group_map) == ("error", None)
+        assert said in built.problem
+        assert "\n" not in built.problem
     else:
-        assert built.record.status == "ok"
+        assert (built.status, built.problem) == ("ok", "")
         assert built.group_map is not None
+
+
+def test_an_infinite_number_travels_where_nothing_is_made_of_it_but_text() -> None:
+    made = group_map({"": {"lr": float("inf"), "parameters": {"weight": (2, 2)}}})
+    answer = BuildOutcome("a.py", made).encoded(finite=False)
+    assert outcome_of(Outcome("a.py", answer), finite=False).group_map == made
+    # A child does not choose what its parent takes.
+    assert outcome_of(Outcome("a.py", answer)).status == "crashed"
+
+
+def test_a_failure_travels_whole() -> None:
+    error = ConstructorRefused("is odd", where="a.py: lr", remedy="mend it", status="no-model", final=True)
+    try:
+        raise error from KeyError("\x1b[2J")
+    except ConstructorRefused as raised:
+        answer = BuildOutcome("a.py", failure=Failure.of("a.py", raised)).encoded()
+    failure = outcome_of(Outcome("a.py", answer)).failure
+    assert failure is not None
+    again = failure.error()
+    assert (type(again), again.fields()) == (ConstructorRefused, error.fields())
+    assert isinstance(again.__cause__, BuildTraceback)
+    assert "KeyError: '\\x1b[2J'" in str(again.__cause__)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"noise",
+        b"{}",
+        b'{"config": "a.py"}',
+        b'{"config": "other.py", "failure": {"problem": "odd"}}',
+        b"\xff\x00",
+        b"[" * 100_000,
+    ],
+)
+def test_an_answer_that_is_none_is_a_failure(answer: bytes) -> None:
+    outcome = outcome_of(Outcome("a.py", answer))
+    assert (outcome.config, outcome.status, outcome.problem) == ("a.py", "crashed", "its answer cannot be read")
 
 
 @pytest.mark.usefixtures("quiet_hooks")
@@ -62,5 +105,6 @@ def test_a_fault_of_our_own_is_a_row_too(monkeypatch: pytest.MonkeyPatch) -> Non
         raise RuntimeError("by\ndesign")
 
     monkeypatch.setattr("lrdecay_cli.openmmlab.audit.audit", broken)
-    problem = "internal error: RuntimeError: by design"
-    assert build("a.py", (), "cpu", verbose=False) == Built(ScanRecord(config="a.py", status="error", problem=problem))
+    built = build("a.py", OPTIONS)
+    assert (built.config, built.group_map, built.status) == ("a.py", None, "error")
+    assert built.problem == "internal error: RuntimeError: by design"

@@ -10,17 +10,18 @@ import pytest
 from lrdecay_cli.domain.errors import Interrupted
 from lrdecay_cli.domain.scan import ScanRecord
 from lrdecay_cli.processes.children import Outcome
+from lrdecay_cli.processes.outcomes import BuildOutcome, outcome_of
 from lrdecay_cli.scanning.journal import Journal
 from lrdecay_cli.scanning.reporting import report_of
 from lrdecay_cli.scanning.scan import Timed, document_of, scan
 
 
 @pytest.mark.parametrize(
-    "answer", [b"noise", b"{}", b'{"record": {"config": "other.py", "status": "ok"}}', b"\xff\x00"]
+    "answer", [b"noise", b"{}", b'{"config": "other.py", "failure": {"problem": "odd"}}', b"\xff\x00"]
 )
 def test_an_answer_that_is_none_is_one_row(answer: bytes) -> None:
-    def builder(configs: Sequence[str]) -> Generator[Outcome, None, None]:
-        yield from (Outcome(config, answer) for config in configs)
+    def builder(configs: Sequence[str]) -> Generator[BuildOutcome, None, None]:
+        yield from (outcome_of(Outcome(config, answer)) for config in configs)
 
     with Journal(None, []) as journal:
         (one,) = scan(["a.py"], builder, journal)
@@ -30,9 +31,9 @@ def test_an_answer_that_is_none_is_one_row(answer: bytes) -> None:
 def test_interrupted_between_two_results_it_ends_the_children_and_keeps_the_first(tmp_path: Path) -> None:
     closed = []
 
-    def builder(configs: Sequence[str]) -> Generator[Outcome, None, None]:
+    def builder(configs: Sequence[str]) -> Generator[BuildOutcome, None, None]:
         try:
-            yield from (Outcome(config, b"", "crashed", "by design") for config in configs)
+            yield from (BuildOutcome(config, lost="crashed", reason="by design") for config in configs)
         finally:
             closed.append(True)
 

@@ -81,19 +81,21 @@ def scan(
     from functools import partial
     from pathlib import Path
 
-    from lrdecay_cli.app.requests.isolated import isolation
-    from lrdecay_cli.app.requests.sources import check_stack
     from lrdecay_cli.app.shell.console import Destinations
     from lrdecay_cli.app.shell.cores import cores
     from lrdecay_cli.app.shell.exit_codes import CLEAN, DIFFERENT
     from lrdecay_cli.app.shell.progress import progress
+    from lrdecay_cli.app.speed.caching import Caching
     from lrdecay_cli.domain.errors import LrdecayError
+    from lrdecay_cli.openmmlab.availability import check_stack
+    from lrdecay_cli.processes.build_many import build_many, isolation
+    from lrdecay_cli.processes.outcomes import BuildOptions
+    from lrdecay_cli.processes.servers import on_dask
     from lrdecay_cli.scanning.journal import Journal
     from lrdecay_cli.scanning.maps import check_maps
     from lrdecay_cli.scanning.reporting import report_of
     from lrdecay_cli.scanning.scan import document_of
     from lrdecay_cli.scanning.scan import scan as build_all
-    from lrdecay_cli.scanning.servers import BuildOptions, forked, on_dask
     from lrdecay_cli.scanning.targets import configs_of, shard_of
 
     destinations = Destinations("scan", format_name, output, color)
@@ -108,7 +110,10 @@ def scan(
         raise LrdecayError("there are fewer configs than shards", where=f"--shard {shard}")
     check_stack(configs[0])
     overrides = tuple(cfg_options or ())
-    plain = BuildOptions(overrides, device, timeout or None, int(memory * 2**30) or None, verbose)
+    limits = (timeout or None, int(memory * 2**30) or None)
+    plain = BuildOptions(overrides, device, *limits, verbose, notes_files=bool(resume))
+    # What the cache keeps tells nothing of the files that a journal goes by.
+    caching = None if isolate or resume else Caching(overrides, device)
     if isolate and dask:
         raise LrdecayError("is for processes of this machine", where="--isolate", remedy="leave out --dask")
     bounds = isolation(plain) if isolate else nullcontext(plain)
@@ -116,7 +121,9 @@ def scan(
     with bounds as options, journal, progress(len(configs), "scanning") as advance:
         timed = build_all(
             configs,
-            partial(on_dask, options, dask) if dask else partial(forked, options, jobs or cores()),
+            partial(on_dask, options, dask)
+            if dask
+            else partial(build_many, options=options, jobs=jobs or cores(), cache=caching),
             journal,
             maps=Path(maps) if maps else None,
             tell=lambda one: advance(one.record.failed),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from lrdecay_cli.app.requests.sources import Request, check_stack, group_maps_of, is_map
+from lrdecay_cli.app.requests.sources import Request, group_maps_of, is_map
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Skipped
 from lrdecay_cli.domain.group_map import GroupMap
@@ -113,31 +113,17 @@ def _holds_map(path: str) -> bool:
 
 def _built(configs: Sequence[str], request: Request, jobs: int) -> dict[str, GroupMap | Skipped | None]:
     """A map or what stood in its way for each config, None for one that is not for training."""
-    from lrdecay_cli.app.requests.isolated import isolation
     from lrdecay_cli.app.shell.progress import progress
     from lrdecay_cli.domain.scan import NOT_FOR_TRAINING
-    from lrdecay_cli.processes.building import Built
-    from lrdecay_cli.scanning.servers import BuildOptions, forked
+    from lrdecay_cli.processes.build_many import build_many, isolation
 
     found: dict[str, GroupMap | Skipped | None] = {}
-    for config in configs:
-        kept = request.kept(config)
-        if kept is not None:
-            found[config] = kept
-    missing = [config for config in configs if config not in found]
-    if not missing:
-        return found
-    check_stack(missing[0])
-    plain = BuildOptions(request.cfg_options, request.device, None, None, request.verbose)
-    bounds = isolation(plain) if request.isolated else nullcontext(plain)
-    with bounds as options, progress(len(missing), "building") as advance:
-        for outcome in forked(options, jobs, missing):
-            if outcome.lost:
-                found[outcome.name] = Skipped(outcome.name, outcome.lost, outcome.reason)
-            else:
-                built = msgspec.json.decode(outcome.answer, type=Built)
-                failure = Skipped(outcome.name, built.record.status, built.record.problem)
-                unfit = built.record.status in NOT_FOR_TRAINING
-                found[outcome.name] = built.group_map or (None if unfit else failure)
-            advance(isinstance(found[outcome.name], Skipped))
+    options = request.build_options()
+    bounds = isolation(options) if request.isolated else nullcontext(options)
+    with bounds as bounded, progress(len(configs), "building") as advance:
+        for outcome in build_many(configs, bounded, jobs=jobs, cache=None if request.isolated else request.caching):
+            failure = Skipped(outcome.config, outcome.status, outcome.problem)
+            unfit = outcome.status in NOT_FOR_TRAINING
+            found[outcome.config] = outcome.group_map or (None if unfit else failure)
+            advance(isinstance(found[outcome.config], Skipped))
     return found

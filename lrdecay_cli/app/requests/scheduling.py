@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.analysis.scheduling.summary import schedule_of
-from lrdecay_cli.app.requests.sources import Request, check_config, group_maps_of, is_map
+from lrdecay_cli.app.requests.sources import Request, group_maps_of, is_map
 from lrdecay_cli.app.speed import fast_start
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.schedule import Schedule, TrainingPlan
 from lrdecay_cli.files.config_path import is_checkpoint
+from lrdecay_cli.openmmlab.availability import check_config
 from lrdecay_cli.processes.clean_process import stdout_kept_clean
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,13 +13,19 @@ from lrdecay_cli.app.speed import fast_start
 from lrdecay_cli.app.speed.caching import Caching
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.files import find_config, means_to_be_map, read_bytes, read_map, top_level_keys
+from lrdecay_cli.files import means_to_be_map, read_bytes, read_map, top_level_keys
 from lrdecay_cli.files.config_path import is_checkpoint
-from lrdecay_cli.processes.clean_process import stdout_kept_clean
+from lrdecay_cli.openmmlab.availability import check_config, check_stack
+from lrdecay_cli.processes.build_many import build_many, isolation
+from lrdecay_cli.processes.outcomes import BuildOptions, BuildOutcome
 
-_NEEDED = ("torch", "mmengine")
 # What tells an mmengine config in JSON from a group map.
 _CONFIG_KEYS = ("model", "optim_wrapper", "optimizer", "_base_", "custom_imports", "default_scope")
+
+TIMEOUT = 120.0
+"""Seconds that a confined config may take, and that its processes may compute."""
+MEMORY = 8 << 30
+"""Bytes by which a confined config may grow its process."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -49,12 +55,21 @@ class Request(msgspec.Struct, frozen=True):
         named_by: str | None = None,
     ) -> Request:
         """The request that a command's options make; ``exact`` and ``isolated`` ask no cache either."""
-        caching = Caching(wanted=not (no_cache or exact or isolated), verbose=verbose)
-        return cls(tuple(cfg_options or ()), device, verbose, exact, caching, isolated, named_by)
+        overrides = tuple(cfg_options or ())
+        caching = Caching(overrides, device, wanted=not (no_cache or exact or isolated), verbose=verbose)
+        return cls(overrides, device, verbose, exact, caching, isolated, named_by)
 
-    def kept(self, config: str) -> GroupMap | None:
-        """The map of a config that the cache keeps, if it still holds."""
-        return self.caching.kept(_question(config, self), self.device)
+    def build_options(self) -> BuildOptions:
+        """How one config is built."""
+        timeout, memory = (TIMEOUT, MEMORY) if self.isolated else (None, None)
+        exact = self.exact or fast_start.is_plain()
+        return BuildOptions(self.cfg_options, self.device, timeout, memory, self.verbose, exact)
+
+    def audited(self, config: str, change: Callable[[Any], None] | None = None) -> GroupMap:
+        """The map of a config, built in this process: ``change`` is done to the loaded config first."""
+        from lrdecay_cli.processes.building import audited
+
+        return audited(config, self.build_options(), change)
 
 
 def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
@@ -107,94 +122,50 @@ def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request)
 
 
 def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
-    if request.isolated and configs:
-        from lrdecay_cli.app.requests.isolated import isolated_maps
+    """The map of each config. LrdecayError of the first, in their order, that has none."""
+    options, jobs = request.build_options(), len(configs)
+    with ExitStack() as stack:
+        if request.isolated:
+            for config in configs:
+                check_config(config)
+            confined = stack.enter_context(isolation(options)) if configs else options
+            outcomes = build_many(configs, confined, jobs=jobs)
+        else:
 
-        for config in configs:
-            check_config(config)
-        return isolated_maps(configs, request.cfg_options, request.device)
-    if len(configs) < 2:
-        return {config: _map_of(config, request) for config in configs}
-    found = {config: request.kept(config) for config in configs}
-    kept = {config: group_map for config, group_map in found.items() if group_map is not None}
-    missing = [config for config in configs if config not in kept]
-    for config in missing:
+            def load(missing: Sequence[str]) -> None:
+                for config in missing:
+                    check_config(config)
+                stack.enter_context(fast_start.shortcuts(verbose=request.verbose))
+                # The stack, for all of them.
+                from lrdecay_cli.openmmlab.lazy_imports.stack_imports import import_torch
+
+                import_torch()
+                import lrdecay_cli.openmmlab.audit  # noqa: F401
+
+            lenient = msgspec.structs.replace(options, finite=False)
+            alone = partial(_built_here, request=request)
+            outcomes = build_many(configs, lenient, jobs=jobs, cache=request.caching, load=load, here=alone)
+        found = {outcome.config: outcome for outcome in outcomes}
+        return {config: _map(found[config], request) for config in configs}
+
+
+def _built_here(config: str, request: Request) -> GroupMap:
+    def build() -> GroupMap:
         check_config(config)
-    if missing:
-        from lrdecay_cli.app.requests.apart import built_apart
-
-        request.caching.begin()
         with fast_start.shortcuts(verbose=request.verbose):
-            # The stack, for all of them.
-            from lrdecay_cli.openmmlab.lazy_imports.stack_imports import import_torch
+            return request.audited(config)
 
-            import_torch()
-            import lrdecay_cli.openmmlab.audit  # noqa: F401
-
-            kept |= built_apart(
-                missing,
-                lambda config: request.caching.built(
-                    _question(config, request), request.device, lambda: audited(config, request)
-                ),
-                verbose=request.verbose,
-            )
-    return kept
+    return request.caching.built(config, build)
 
 
-def _map_of(config: str, request: Request) -> GroupMap:
-    return request.caching.group_map(_question(config, request), request.device, lambda: _build(config, request))
-
-
-def _question(config: str, request: Request) -> list[object]:
-    return [config, *request.cfg_options]
-
-
-def _build(config: str, request: Request) -> GroupMap:
-    check_config(config)
-    with fast_start.shortcuts(verbose=request.verbose):
-        return audited(config, request)
-
-
-def audited(config: str, request: Request, change: Callable[[Any], None] | None = None) -> GroupMap:
-    """The map of a config, built here and now: ``change`` is done to the loaded config first."""
-    with stdout_kept_clean():
-        from lrdecay_cli.openmmlab.lazy_imports.stack_imports import import_torch
-
-        import_torch()
-        from lrdecay_cli.openmmlab.audit import audit
-
-        return audit(
-            config,
-            cfg_options=request.cfg_options,
-            device=request.device,
-            verbose=request.verbose,
-            exact=fast_start.is_plain(),
-            change=change,
-        )
-
-
-def check_config(config: str) -> None:
-    """Raise LrdecayError unless the config is there, and what building it needs. Nothing is imported."""
-    find_config(config)
-    check_stack(config)
-
-
-def check_stack(config: str, *, what: str = "config", needed: Sequence[str] = _NEEDED) -> None:
-    """Raise LrdecayError, about ``config``, unless torch and mmengine can be had. Nothing is imported."""
-    try:
-        Path.cwd()
-    except OSError as error:
-        # Intel's library, which torch loads, would end the process without a word.
-        raise LrdecayError(
-            "the working directory is gone", where=config, remedy="change to one that is there"
-        ) from error
-    missing = [package for package in needed if importlib.util.find_spec(package) is None]
-    if missing:
-        raise LrdecayError(
-            f"a {what} needs {' and '.join(missing)}, not installed here",
-            where=config,
-            remedy='pip install "lrdecay-cli[stack]" for a complete stack, "lrdecay-cli[mmdet]" beside your own',
-        )
+def _map(outcome: BuildOutcome, request: Request) -> GroupMap:
+    if outcome.group_map is not None:
+        return outcome.group_map
+    if outcome.failure is not None:
+        raise outcome.failure.error()
+    if request.isolated:
+        raise LrdecayError(f"it was stopped: {outcome.reason}", where=outcome.config, status=outcome.lost)
+    raise LrdecayError(f"the process that built it was lost: {outcome.reason}", where=outcome.config)
 
 
 def is_map(source: str) -> bool:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import msgspec
 
-from lrdecay_cli.app.requests.sources import Request, audited
+from lrdecay_cli.app.requests.sources import Request
 from lrdecay_cli.app.speed import fast_start
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
@@ -18,7 +18,7 @@ def ungrouped_map(config: str, request: Request) -> GroupMap:
     with fast_start.shortcuts(verbose=request.verbose):
         from lrdecay_cli.openmmlab.suggested import without_constructor
 
-        return without_constructor(config, lambda trial, change: audited(trial, request, change))
+        return without_constructor(config, request.audited)
 
 
 def suggested_map(config: str, proposal: Proposal, now: GroupMap, request: Request) -> tuple[GroupMap, str, bool]:
@@ -28,7 +28,7 @@ def suggested_map(config: str, proposal: Proposal, now: GroupMap, request: Reque
         from lrdecay_cli.openmmlab.suggested import built_with, is_lazy, snippet_for
 
         def tried(one: Proposal) -> tuple[GroupMap, str, bool]:
-            after = built_with(config, one, now, lambda trial, change: audited(trial, request, change))
+            after = built_with(config, one, now, request.audited)
             return after, snippet_for(config, one, now), is_lazy(config)
 
         try:

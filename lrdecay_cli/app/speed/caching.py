@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,33 +26,30 @@ class Caching:
     """The cache for one command.
 
     Args:
+        cfg_options: with the device all, besides the config, that a map depends on and that the user said.
+        device: where models are built.
         wanted: false for ``--no-cache``.
         verbose: tell on stderr what came from the cache, and why something did not.
     """
 
-    def __init__(self, *, wanted: bool = True, verbose: bool = False) -> None:
+    def __init__(self, cfg_options: Sequence[str], device: str, *, wanted: bool = True, verbose: bool = False) -> None:
+        self._cfg_options = cfg_options
+        self._device = device
         self._wanted = wanted and not switched_off()
         self._verbose = verbose
         self._began = time.time_ns()
         self._evidence: Evidence | None = None
+        self._keys: dict[str, str | None] = {}
 
-    def group_map(self, question: list[object], device: str, build: Callable[[], GroupMap]) -> GroupMap:
-        """The group map that is kept for ``question``, if it still holds; else what ``build`` makes, which is kept.
+    def kept(self, config: str) -> GroupMap | None:
+        """The group map that is kept for a config, if it still holds."""
+        key = self._key(config)
+        return self._kept(config, key) if key else None
 
-        ``question`` is all that the map depends on and that the user said, in plain values. Raises what ``build`` does.
-        """
+    def built(self, config: str, build: Callable[[], GroupMap]) -> GroupMap:
+        """What ``build`` makes of a config, which is kept. Raises what ``build`` does."""
         # Before the build: it may change the working directory, sys.path or the environment.
-        key = self._key(question, device)
-        return (self._kept(question, key) or self._built(key, build)) if key else build()
-
-    def kept(self, question: list[object], device: str) -> GroupMap | None:
-        """The group map that is kept for ``question``, if it still holds; see :meth:`group_map`."""
-        key = self._key(question, device)
-        return self._kept(question, key) if key else None
-
-    def built(self, question: list[object], device: str, build: Callable[[], GroupMap]) -> GroupMap:
-        """What ``build`` makes, which is kept; see :meth:`group_map`."""
-        key = self._key(question, device)
+        key = self._key(config)
         return self._built(key, build) if key else build()
 
     def begin(self) -> None:
@@ -62,24 +59,30 @@ class Caching:
 
             record()
 
-    def _key(self, question: list[object], device: str) -> str | None:
+    def _key(self, config: str) -> str | None:
         self._evidence = None
-        if not self._wanted or device not in _DEVICES or self._refused():
+        if not self._wanted or self._device not in _DEVICES or self._refused():
             return None
+        # As it was asked at first: importing the stack adds folders to sys.path, and a config may do anything.
+        if config not in self._keys:
+            self._keys[config] = self._first_key(config)
+        return self._keys[config]
+
+    def _first_key(self, config: str) -> str | None:
         try:
-            return map_key([*question, device])
+            return map_key([config, *self._cfg_options, self._device])
         except OSError:
             # There is no working directory.
             return None
 
-    def _kept(self, question: list[object], key: str) -> GroupMap | None:
+    def _kept(self, config: str, key: str) -> GroupMap | None:
         found = entries.find(KIND, key)
         if isinstance(found, str):
-            self._tell(f"{question[0]}: {found}")
+            self._tell(f"{config}: {found}")
             return None
         kept = _decoded(found[0])
         if kept is not None:
-            self._tell(f"{question[0]}: from the cache; --no-cache builds it again")
+            self._tell(f"{config}: from the cache; --no-cache builds it again")
             self._evidence = found[1]
         return kept
 

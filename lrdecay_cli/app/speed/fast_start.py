@@ -96,20 +96,12 @@ def shortcuts(*, verbose: bool) -> Iterator[None]:
         try:
             yield
         except Exception as error:
+            from lrdecay_cli.processes.outcomes import is_final
+
             if is_final(error):
                 raise
             _start_over(held, f"lrdecay: once more without shortcuts, for {error!r}\n" if verbose else "")
             raise
-
-
-def is_final(error: Exception) -> bool:
-    """Whether a second attempt without shortcuts would end in the same error."""
-    from lrdecay_cli.openmmlab.lazy_imports import lazy_modules
-
-    # No shortcut has a say in what is written in a file, or whether it is there.
-    if isinstance(error.__cause__, (SyntaxError, FileNotFoundError)):
-        return True
-    return bool(getattr(error, "final", False)) and not lazy_modules.any_failed()
 
 
 def _start_over(held: Held, reason: str) -> None:

@@ -11,11 +11,13 @@ import pytest
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.processes import forking
-from lrdecay_cli.processes.building import Built
+from lrdecay_cli.processes.build_many import build_many
+from lrdecay_cli.processes.building import build
 from lrdecay_cli.processes.children import in_children
-from lrdecay_cli.scanning.servers import BuildOptions, forked, on_dask, submitted
+from lrdecay_cli.processes.outcomes import BuildOptions
+from lrdecay_cli.processes.servers import on_dask, submitted
 
-OPTIONS = BuildOptions((), "meta")
+OPTIONS = BuildOptions(device="meta")
 
 
 class Broken(Executor):
@@ -28,7 +30,7 @@ class Broken(Executor):
 
 
 def test_what_an_executor_loses_is_told() -> None:
-    outcomes = {outcome.name: outcome for outcome in submitted(Broken(), OPTIONS, ["a.py", "b.py"])}
+    outcomes = {outcome.config: outcome for outcome in submitted(Broken(), OPTIONS, ["a.py", "b.py"])}
     assert {name: (one.lost, one.reason) for name, one in outcomes.items()} == {
         name: ("crashed", f"ConnectionError: lost {name}") for name in ("a.py", "b.py")
     }
@@ -39,15 +41,13 @@ def test_a_thread_has_a_process_beside_it(tmp_path: Any, monkeypatch: pytest.Mon
     options = msgspec.structs.replace(OPTIONS, folder=str(tmp_path))
     with ThreadPoolExecutor(1) as executor:
         (outcome,) = submitted(executor, options, ["a.py"])
-    record = msgspec.json.decode(outcome.answer, type=Built).record
-    assert (record.config, record.status) == ("a.py", "no-optim-wrapper")
+    assert (outcome.config, outcome.status) == ("a.py", "no-optim-wrapper")
 
 
 def test_a_worker_without_the_files_says_so() -> None:
-    answer = msgspec.structs.replace(OPTIONS, folder="/nowhere").work("a.py")
-    record = msgspec.json.decode(answer, type=Built).record
-    assert record.status == "error"
-    assert record.problem.startswith("the worker cannot enter /nowhere (No such file or directory)")
+    outcome = build("a.py", msgspec.structs.replace(OPTIONS, folder="/nowhere"))
+    assert outcome.status == "error"
+    assert outcome.problem.startswith("the worker cannot enter /nowhere (No such file or directory)")
 
 
 def test_without_distributed_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,12 +56,11 @@ def test_without_distributed_it_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         next(on_dask(OPTIONS, "tcp://127.0.0.1:1", ["a.py"]))
 
 
-def test_nothing_to_build_loads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_to_build_loads_nothing() -> None:
     def loaded(_: object) -> None:
         raise AssertionError("the stack was loaded")
 
-    monkeypatch.setattr("lrdecay_cli.scanning.servers.preload", loaded)
-    assert list(forked(OPTIONS, 2, [])) == []
+    assert list(build_many([], OPTIONS, jobs=2, load=loaded)) == []
 
 
 def test_an_answer_without_an_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:

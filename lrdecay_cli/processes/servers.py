@@ -12,77 +12,26 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, as_completed
 from pathlib import Path
 
 import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.scan import ScanRecord
-from lrdecay_cli.isolation import Confinement, confine, confinement_for
-from lrdecay_cli.processes.building import Built, build, preload
-from lrdecay_cli.processes.children import Outcome, in_children
+from lrdecay_cli.processes.building import build, in_forks, needed_packages, preload
+from lrdecay_cli.processes.children import Outcome
+from lrdecay_cli.processes.outcomes import BuildOptions, BuildOutcome, outcome_of
 
 _here = threading.local()
 # Not ``-m``: that would put the working directory before the installed packages, where a project's folder may hide one.
 # lrdecay itself may come from a clone, which is found behind them.
 _START = (
     f"import sys; sys.path[:] = [*filter(None, sys.path), {str(Path(__file__).parents[2])!r}]; "
-    "from lrdecay_cli.scanning.servers import main; main()"
+    "from lrdecay_cli.processes.servers import main; main()"
 )
 
 
-class BuildOptions(msgspec.Struct, frozen=True):
-    """Everything about a build but the config."""
-
-    cfg_options: tuple[str, ...] = ()
-    device: str = "cpu"
-    timeout: float | None = None
-    """Seconds; None for no limit."""
-    memory: int | None = None
-    """Bytes by which a build may grow; None for no limit."""
-    verbose: bool = False
-    folder: str = ""
-    """Where relative paths start and modules are found; empty for the working directory."""
-    scratch: str = ""
-    """The one folder that a child may write to, confined before it looks at the config; empty for no bounds."""
-
-    def work(self, config: str) -> bytes:
-        """Build one config: a :class:`lrdecay_cli.processes.building.Built` in JSON."""
-        try:
-            os.chdir(self.folder or ".")
-        except OSError as error:
-            said = f"the worker cannot enter {self.folder} ({error.strerror}); workers need the files at the same place"
-            return msgspec.json.encode(Built(ScanRecord(config=config, status="error", problem=said)))
-        if self.scratch:
-            confine(confinement_for(config, self.scratch))
-        return msgspec.json.encode(build(config, self.cfg_options, self.device, self.verbose))
-
-    def probe(self, _: str) -> bytes:
-        """Confine this process, and tell in JSON what is enforced and what is not."""
-        measures = confine(Confinement(self.scratch, ()))
-        return msgspec.json.encode(([str(m) for m in measures if m.by], [str(m) for m in measures if not m.by]))
-
-    def in_children(self, configs: Sequence[str], jobs: int) -> Generator[Outcome, None, None]:
-        """Build configs in forked children of this process."""
-        return in_children(
-            configs, self.work, jobs=jobs, timeout=self.timeout, memory=self.memory, verbose=self.verbose
-        )
-
-
-def forked(options: BuildOptions, jobs: int, configs: Sequence[str]) -> Generator[Outcome, None, None]:
-    """Build in children of this process, ``jobs`` at a time; in processes beside it where there is no fork."""
-    if not configs:
-        return
-    if hasattr(os, "fork"):
-        preload(configs)
-        yield from options.in_children(configs, jobs)
-        return
-    with ThreadPoolExecutor(jobs) as executor:
-        yield from submitted(executor, options, configs)
-
-
-def on_dask(options: BuildOptions, address: str, configs: Sequence[str]) -> Generator[Outcome, None, None]:
+def on_dask(options: BuildOptions, address: str, configs: Sequence[str]) -> Generator[BuildOutcome, None, None]:
     """Build on the workers of the Dask cluster at ``address``. Work of a worker that dies is done by another."""
     try:
         from distributed import Client
@@ -99,15 +48,15 @@ def on_dask(options: BuildOptions, address: str, configs: Sequence[str]) -> Gene
         yield from submitted(client.get_executor(retries=3, pure=False), here, configs)
 
 
-def submitted(executor: Executor, options: BuildOptions, configs: Sequence[str]) -> Generator[Outcome, None, None]:
+def submitted(executor: Executor, options: BuildOptions, configs: Sequence[str]) -> Generator[BuildOutcome, None, None]:
     """Build through any executor of the :mod:`concurrent.futures` kind."""
     futures = {executor.submit(build_beside, config, options): config for config in configs}
     try:
         for future in as_completed(futures):
             try:
-                yield future.result()
+                yield outcome_of(future.result(), finite=options.finite)
             except Exception as error:  # noqa: PERF203
-                yield Outcome(futures[future], b"", "crashed", f"{type(error).__name__}: {error}")
+                yield BuildOutcome(futures[future], lost="crashed", reason=f"{type(error).__name__}: {error}")
     finally:
         for future in futures:
             future.cancel()
@@ -176,12 +125,14 @@ def _serve(options: BuildOptions, build_one: Callable[[str], Outcome]) -> None:
 def main() -> None:
     """Serve until stdin ends; where there is no fork, one config."""
     options = msgspec.json.decode(sys.argv[1], type=BuildOptions)
-    preload(())
+    preload(needed_packages(()))
 
     def build_one(config: str) -> Outcome:
         if hasattr(os, "fork"):
-            return next(options.in_children([config], 1))
+            return next(in_forks([config], options, jobs=1))
         started = time.monotonic()
-        return Outcome(config, options.work(config), seconds=time.monotonic() - started)
+        return Outcome(
+            config, build(config, options).encoded(finite=options.finite), seconds=time.monotonic() - started
+        )
 
     _serve(options, build_one)

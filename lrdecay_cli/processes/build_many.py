@@ -1,0 +1,114 @@
+"""Building configs so that none sees what another left behind: from the cache, or in a child process each."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+
+import msgspec
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.openmmlab.availability import check_stack
+from lrdecay_cli.processes.outcomes import BuildOptions, BuildOutcome, MapCache, outcome_of
+
+KEPT_AT_MOST = 16
+"""Configs. To gather what a map depends on takes longer than to build it beside many, and the cache is small."""
+
+
+def build_many(
+    configs: Sequence[str],
+    options: BuildOptions,
+    *,
+    jobs: int,
+    cache: MapCache | None = None,
+    load: Callable[[Sequence[str]], None] | None = None,
+    here: Callable[[str], GroupMap] | None = None,
+) -> Generator[BuildOutcome, None, None]:
+    """The outcome of each config, as they come: first what the cache has, then what is built.
+
+    Each is built in a forked child of this process, or where there is no fork, in a process beside it. Modules that two
+    projects call alike, registrations and changed defaults stay there.
+
+    Args:
+        configs: names of configs.
+        options: how they are built.
+        jobs: how many are built at a time.
+        cache: is asked for every config, and keeps what is built unless that is more than ``KEPT_AT_MOST``.
+        load: called with the configs that have to be built, imports the stack for all of them; by default all that is
+            registered in the packages that they name, which serves many.
+        here: builds a config that is the only one to be built, in this process; what it raises is raised.
+    """
+    missing = []
+    for config in configs:
+        group_map = cache.kept(config) if cache else None
+        if group_map is None:
+            missing.append(config)
+        else:
+            yield BuildOutcome(config, group_map)
+    if not missing:
+        return
+    if here and len(missing) == 1:
+        yield BuildOutcome(missing[0], here(missing[0]))
+        return
+    check_stack(missing[0])
+    if not hasattr(os, "fork"):
+        from concurrent.futures import ThreadPoolExecutor
+
+        from lrdecay_cli.processes.servers import submitted
+
+        with ThreadPoolExecutor(jobs) as executor:
+            yield from submitted(executor, options, missing)
+        return
+    from lrdecay_cli.processes.building import in_forks, needed_packages, preload
+
+    # Before anything is recorded: it reads the text of every config.
+    packages = [] if load else needed_packages(missing)
+    keeping = cache if len(missing) <= KEPT_AT_MOST else None
+    if keeping:
+        keeping.begin()
+    if load:
+        load(missing)
+    else:
+        preload(packages)
+    # Closed with this generator: its children must not outlive it.
+    with closing(in_forks(missing, options, jobs=jobs, cache=keeping)) as children:
+        for child in children:
+            yield outcome_of(child, finite=options.finite)
+
+
+@contextmanager
+def isolation(options: BuildOptions) -> Iterator[BuildOptions]:
+    """``options`` for children that are confined (``--isolate``), since they run a stranger's config.
+
+    They have a scratch folder, which is removed at the end. Tells on stderr what is enforced here. Raises LrdecayError
+    where no child can be forked.
+    """
+    import shutil
+    import tempfile
+
+    if not hasattr(os, "fork"):
+        raise LrdecayError(
+            f"{sys.platform} offers nothing to isolate a process with", where="--isolate", remedy="use Linux"
+        )
+    scratch = tempfile.mkdtemp(prefix="lrdecay-")
+    try:
+        confined = msgspec.structs.replace(options, scratch=scratch, verbose=False, finite=True)
+        _tell(confined)
+        yield confined
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _tell(options: BuildOptions) -> None:
+    """Say what confines a child here, as one that runs nothing of a stranger's finds out."""
+    from lrdecay_cli.processes.building import probe
+
+    enforced, missing = probe(options)
+    limits = [f"{options.timeout:g} s"] if options.timeout else []
+    limits += [f"{options.memory / 2**30:g} GiB"] if options.memory else []
+    print(f"lrdecay: isolated from: {'; '.join([*enforced, ', '.join(limits)])}", file=sys.stderr)  # noqa: T201
+    if missing:
+        print(f"lrdecay: warning: not enforced here: {'; '.join(missing)}", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,159 @@
+"""Configs that are built in processes of their own: what one of them does to its process is told, and no other's."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli.app.requests.sources import Request, group_maps_of
+from lrdecay_cli.app.shell.main import run
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.processes.build_many import build_many
+from lrdecay_cli.processes.outcomes import BuildOptions
+from tests.group_maps import group_map
+from tests.hardening.odd_configs import ORDINARY
+
+NAMES = ("a.py", "b.py", "refused.py", "lost.py", "broken.py")
+
+
+def build(config: str, *_: object) -> GroupMap:
+    """As configs of these names do."""
+    if config == "refused.py":
+        raise LrdecayError("is odd", where="refused.py: model", remedy="mend it", status="no-model", final=True)
+    if config == "broken.py":
+        raise ArithmeticError("by\ndesign")
+    if config == "lost.py":
+        os._exit(7)
+    return group_map({config: {"lr": float("inf"), "parameters": {"weight": (2, 2)}}})
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in NAMES:
+        Path(name).touch()
+
+
+def maps_of(*configs: str) -> list[GroupMap]:
+    request = Request.of(None, "cpu", verbose=False, exact=False, no_cache=True)
+    return group_maps_of(configs, request)
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrdecay_cli.processes.building.audited", build)
+
+
+@pytest.mark.usefixtures("built")
+def test_each_has_the_map_of_its_own_process() -> None:
+    # Not even a number that JSON cannot hold is lost on the way.
+    assert maps_of("a.py", "b.py") == [build("a.py"), build("b.py")]
+
+
+class Kept:
+    """What is kept of two configs, and what is asked and kept besides."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def kept(self, config: str) -> GroupMap | None:
+        self.calls.append(f"kept {config}")
+        return build(config) if config == "b.py" else None
+
+    def begin(self) -> None:
+        self.calls.append("begin")
+
+    def built(self, config: str, build: Callable[[], GroupMap]) -> GroupMap:
+        Path(f"{config}.kept").touch()
+        return build()
+
+
+@pytest.mark.usefixtures("built")
+def test_the_cache_is_asked_for_every_config_and_keeps_what_is_built() -> None:
+    cache, loaded = Kept(), []
+    options = BuildOptions(finite=False)
+    outcomes = list(build_many(NAMES, options, jobs=2, cache=cache, load=lambda missing: loaded.append(list(missing))))
+    assert cache.calls == [*(f"kept {name}" for name in NAMES), "begin"]
+    assert loaded == [["a.py", "refused.py", "lost.py", "broken.py"]]
+    assert Path("a.py.kept").exists()
+    assert outcomes[0].config == "b.py"
+    assert {outcome.config: (outcome.status, outcome.problem) for outcome in outcomes} == {
+        "a.py": ("ok", ""),
+        "b.py": ("ok", ""),
+        "refused.py": ("no-model", "is odd; mend it"),
+        "lost.py": ("crashed", "ended its process with exit code 7"),
+        "broken.py": ("error", "internal error: ArithmeticError: by design"),
+    }
+
+
+@pytest.mark.usefixtures("built")
+def test_of_many_nothing_is_kept() -> None:
+    names, cache = [f"{number}.py" for number in range(17)], Kept()
+    outcomes = list(build_many(names, BuildOptions(finite=False), jobs=2, cache=cache, load=lambda _: None))
+    assert {outcome.status for outcome in outcomes} == {"ok"}
+    assert cache.calls == [f"kept {name}" for name in names]
+    assert not list(Path().glob("*.kept"))
+
+
+@pytest.mark.usefixtures("built")
+def test_a_lone_one_is_built_here_and_what_it_raises_is_raised() -> None:
+    pids: list[int] = []
+
+    def here(config: str) -> GroupMap:
+        pids.append(os.getpid())
+        return build(config)
+
+    (kept, made) = build_many(["b.py", "a.py"], BuildOptions(), jobs=2, cache=Kept(), here=here)
+    assert (kept.config, made.config, pids) == ("b.py", "a.py", [os.getpid()])
+    with pytest.raises(LrdecayError, match="is odd"):
+        list(build_many(["refused.py"], BuildOptions(), jobs=1, here=here))
+
+
+@pytest.mark.usefixtures("built")
+def test_a_number_that_json_cannot_hold_is_refused_where_it_is_written() -> None:
+    (outcome,) = build_many(["a.py"], BuildOptions(), jobs=1, load=lambda _: None)
+    assert outcome.status == "error"
+    assert outcome.problem == "$.groups[0].lr is inf, which JSON cannot hold; mend the config that makes it so"
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize(
+    ("configs", "line", "status"),
+    [
+        (["a.py", "refused.py"], "refused.py: model: is odd; mend it", "no-model"),
+        (
+            ["lost.py", "a.py"],
+            "lost.py: the process that built it was lost: ended its process with",
+            "error",
+        ),
+        # In the order that they were given in, whichever failed first.
+        (["lost.py", "refused.py"], "lost.py: the process that built it was lost", "error"),
+    ],
+    ids=" ".join,
+)
+def test_the_first_that_fails_is_told(configs: list[str], line: str, status: str) -> None:
+    with pytest.raises(LrdecayError) as raised:
+        maps_of(*configs)
+    assert raised.value.line().startswith(line)
+    assert raised.value.status == status
+
+
+def test_a_check_goes_on_without_one_that_is_lost(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for name in NAMES:
+        Path(name).unlink()
+    Path("good.py").write_text(ORDINARY)
+    Path("lost.py").write_text("__import__('os')._exit(3)\n")
+    Path("no_map.json").write_text("{")
+    assert run(["check", ".", "--device", "meta", "--format", "json", "--fail-on", "error"]) == 2
+    result = json.loads(capfd.readouterr().out)
+    assert [checked["config"] for checked in result["checked"]] == ["good.py"]
+    (unjudged,) = result["unjudged"]
+    assert (unjudged["config"], unjudged["status"]) == ("lost.py", "crashed")
+    assert "exit code 3" in unjudged["problem"]
