@@ -48,7 +48,7 @@ def our_groups(model: nn.Module, **paramwise_cfg: Any) -> list[dict[str, Any]]:
     options = {"decay_rate": RATE, **paramwise_cfg}
     groups = groups_of(model, LayerDecayOptimWrapperConstructor, **options)
     plan = plan_for(getattr(model, "module", model), OPTIMIZER, options)
-    provenance = {one.name: one.provenance for group in plan.groups for one in group.parameters}
+    provenance = {each.name: each.provenance for group in plan.groups for each in group.parameters}
     for group in groups:
         for name in group["param_names"]:
             assert_recomputes(provenance[name], group)

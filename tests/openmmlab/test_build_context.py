@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import sys
+from io import StringIO
 from pathlib import Path
 
 import msgspec
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from torch import nn
 
 from lrdecay_cli.files import to_json
 from lrdecay_cli.openmmlab.audit import audit
-from lrdecay_cli.openmmlab.build_context import constructing
+from lrdecay_cli.openmmlab.build_context import constructing, quiet_stack
 
 SAMPLES = sorted(str(path) for path in Path(__file__, "../../../sample_configs").resolve().glob("*.py"))
 
@@ -81,3 +85,37 @@ def test_no_connection_is_made_and_no_weights_are_read(tmp_path: Path) -> None:
     layer.load_state_dict({"weight": torch.ones(2, 2), "bias": torch.ones(2)})
     assert (layer.weight == 1).all()
     assert "connect" not in vars(socket.socket)
+
+
+@pytest.fixture
+def handler() -> logging.StreamHandler:
+    return next(
+        handler for handler in MMLogger.get_current_instance().handlers if isinstance(handler, logging.StreamHandler)
+    )
+
+
+def test_a_closed_stream_of_the_stack_is_no_error(
+    handler: logging.StreamHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under pytest, mmengine's logger keeps the captured stream of the first test that used it."""
+    closed = StringIO()
+    closed.close()
+    monkeypatch.setattr(handler, "stream", closed)
+    with quiet_stack(verbose=True):
+        assert handler.stream is sys.stderr
+    assert handler.stream is closed
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_prints_and_logs(
+    verbose: bool, handler: logging.StreamHandler, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Other tests want the logger silent.
+    monkeypatch.setattr(handler, "level", logging.NOTSET)
+    with quiet_stack(verbose):
+        sys.stdout.write("printed\n")
+        MMLogger.get_current_instance().info("logged")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "printed" in captured.err
+    assert ("logged" in captured.err) == verbose

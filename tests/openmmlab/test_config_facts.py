@@ -53,10 +53,24 @@ def test_deformable_convolution_and_its_offsets() -> None:
 @pytest.mark.parametrize(
     ("own", "inherited"),
     [
-        ("", ("norm_decay_mult", "custom_keys", "custom_keys.a", "custom_keys.a.lr_mult")),
-        ("dict(paramwise_cfg=dict(norm_decay_mult=1))", ("custom_keys", "custom_keys.a", "custom_keys.a.lr_mult")),
-        ("{'paramwise_cfg': {'custom_keys': {'b': {'lr_mult': 3}}}}", ("norm_decay_mult", "custom_keys.a")),
-        ("{'paramwise_cfg': {'custom_keys': {'.b': {'lr_mult': 3}}}}", ("norm_decay_mult", "custom_keys.a")),
+        pytest.param(
+            "", ("norm_decay_mult", "custom_keys", "custom_keys.a", "custom_keys.a.lr_mult"), id="nothing of its own"
+        ),
+        pytest.param(
+            "dict(paramwise_cfg=dict(norm_decay_mult=1))",
+            ("custom_keys", "custom_keys.a", "custom_keys.a.lr_mult"),
+            id="an option of its own",
+        ),
+        pytest.param(
+            "{'paramwise_cfg': {'custom_keys': {'b': {'lr_mult': 3}}}}",
+            ("norm_decay_mult", "custom_keys.a"),
+            id="another key",
+        ),
+        pytest.param(
+            "{'paramwise_cfg': {'custom_keys': {'.b': {'lr_mult': 3}}}}",
+            ("norm_decay_mult", "custom_keys.a"),
+            id="another key with a dot",
+        ),
     ],
 )
 def test_inherited_options(tmp_path: Path, own: str, inherited: tuple[str, ...]) -> None:
@@ -68,9 +82,19 @@ def test_inherited_options(tmp_path: Path, own: str, inherited: tuple[str, ...])
 @pytest.mark.parametrize(
     ("own", "inherited"),
     [
-        ("{}", ("norm_decay_mult", "custom_keys", "custom_keys.a", "custom_keys.a.lr_mult")),
-        ('{"paramwise_cfg": {"custom_keys": {"b": {"lr_mult": 3}}}}', ("norm_decay_mult", "custom_keys.a")),
-        ('{"lists": [[{"norm_decay_mult": 1}], 3]}', ("custom_keys", "custom_keys.a", "custom_keys.a.lr_mult")),
+        pytest.param(
+            "{}", ("norm_decay_mult", "custom_keys", "custom_keys.a", "custom_keys.a.lr_mult"), id="nothing of its own"
+        ),
+        pytest.param(
+            '{"paramwise_cfg": {"custom_keys": {"b": {"lr_mult": 3}}}}',
+            ("norm_decay_mult", "custom_keys.a"),
+            id="another key",
+        ),
+        pytest.param(
+            '{"lists": [[{"norm_decay_mult": 1}], 3]}',
+            ("custom_keys", "custom_keys.a", "custom_keys.a.lr_mult"),
+            id="a name within lists",
+        ),
     ],
 )
 def test_inherited_options_of_a_config_in_json(tmp_path: Path, own: str, inherited: tuple[str, ...]) -> None:
@@ -99,15 +123,30 @@ def test_misplaced_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("base", "own", "misplaced"),
     [
-        (
+        pytest.param(
             "custom_keys = {'a': dict(lr_mult=2)}\nwrapper = dict(paramwise_cfg=dict(custom_keys=custom_keys))\n",
             "",
             False,
+            id="used by the base",
         ),
-        ("custom_keys = {'a': dict(lr_mult=2)}\n", "wrapper = dict(paramwise_cfg=_base_.custom_keys)\n", False),
-        ("custom_keys = {'a': dict(lr_mult=2)}\n", "wrapper = dict(paramwise_cfg=dict(custom_keys=dict()))\n", True),
-        # Nobody uses the one that is set last.
-        ("custom_keys = {'a': dict(lr_mult=2)}\nwrapper = custom_keys\n", "custom_keys = {}\n", True),
+        pytest.param(
+            "custom_keys = {'a': dict(lr_mult=2)}\n",
+            "wrapper = dict(paramwise_cfg=_base_.custom_keys)\n",
+            False,
+            id="used by the child",
+        ),
+        pytest.param(
+            "custom_keys = {'a': dict(lr_mult=2)}\n",
+            "wrapper = dict(paramwise_cfg=dict(custom_keys=dict()))\n",
+            True,
+            id="used by nothing",
+        ),
+        pytest.param(
+            "custom_keys = {'a': dict(lr_mult=2)}\nwrapper = custom_keys\n",
+            "custom_keys = {}\n",
+            True,
+            id="set last and used by nothing",
+        ),
     ],
 )
 def test_variables_of_a_base_are_not_misplaced(base: str, own: str, misplaced: bool, tmp_path: Path) -> None:

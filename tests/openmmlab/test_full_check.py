@@ -1,4 +1,4 @@
-"""What the trial of a stack tells, a JSON object a line, whatever its packages do."""
+"""What the full check of a stack reports, a JSON object a line, whatever its packages do."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import json
 
 import pytest
 
-from lrdecay_cli.openmmlab import full_check as trial
+from lrdecay_cli.openmmlab import full_check
 
 
 def test_what_fails_is_one_line_of_its_own(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setitem(trial.ZOO_MODELS, "mmdet", "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_cocoo.py")
-    trial.main(["json", "mmdet", "no_such_package"])
-    told = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    outcomes = {one["subject"]: (one["ok"], one["outcome"]) for one in told if "subject" in one}
-    assert [one["trying"] for one in told if "trying" in one] == list(outcomes)
+    monkeypatch.setitem(full_check.ZOO_MODELS, "mmdet", "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_cocoo.py")
+    full_check.main(["json", "mmdet", "no_such_package"])
+    records = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    outcomes = {record["subject"]: (record["ok"], record["outcome"]) for record in records if "subject" in record}
+    assert [record["trying"] for record in records if "trying" in record] == list(outcomes)
     zoo = outcomes.pop("mmdet::rtmdet/rtmdet_tiny_8xb32-300e_cocoo.py")
     assert outcomes == {
         "json": (True, "loads"),
@@ -27,4 +27,4 @@ def test_what_fails_is_one_line_of_its_own(monkeypatch: pytest.MonkeyPatch, capf
     assert zoo[1].startswith(
         "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_cocoo.py: not in the config zoo of mmdet; did you mean mmdet::"
     )
-    assert {"cpu", "meta"} <= {name for one in told for name, _ in one.get("devices", [])}
+    assert {"cpu", "meta"} <= {name for record in records for name, _ in record.get("devices", [])}

@@ -92,14 +92,14 @@ def test_what_a_repository_of_torch_hub_needs(tmp_path: Path, monkeypatch: pytes
 
 
 def test_remote_files_are_refused_without_asking() -> None:
-    with network_refused() as attempts, constructing("cpu") as told:
+    with network_refused() as attempts, constructing("cpu") as stubs:
         assert mmengine.load("https://example.org/answer_list.json") == []
         assert mmengine.fileio.get("https://example.org/answer_list.json") == b"[]"
         with pytest.raises(NotHereError, match=r"reads https://example\.org/sizes\.json") as raised:
             mmengine.load("https://example.org/sizes.json")
     assert attempts == []
     assert raised.value.needs == "sizes.json"
-    assert [stand_in.name for stand_in in told] == ["answer_list.json"] * 2
+    assert [stub.name for stub in stubs] == ["answer_list.json"] * 2
 
 
 def test_the_socket_module_comes_back() -> None:

@@ -59,7 +59,7 @@ import mmengine.runner, mmdet.models, mmpretrain.models
 from mmengine.registry import Registry
 
 def registered():
-    return {id(one): (one, set(one.module_dict)) for one in gc.get_objects() if isinstance(one, Registry)}
+    return {id(each): (each, set(each.module_dict)) for each in gc.get_objects() if isinstance(each, Registry)}
 
 before = registered()
 for name in DEFERRED:

@@ -38,8 +38,8 @@ def test_a_config_that_asks_for_it_is_told_what_it_got(config: str, name: str) -
 
 
 def test_a_config_that_asks_for_nothing_gets_nothing() -> None:
-    told = [s.name for s in audit("mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py").stand_ins]
-    assert set(told) <= {"mmcv._ext", "torchvision._C"}
+    names = [s.name for s in audit("mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py").stand_ins]
+    assert set(names) <= {"mmcv._ext", "torchvision._C"}
 
 
 def test_groups_with_synchronised_batch_norm_are_those_of_a_real_process_group(tmp_path: Path) -> None:
@@ -78,18 +78,18 @@ def test_clip_sizes_are_those_of_the_published_model() -> None:
     assert sum(clip) == 149_620_737
 
 
-def test_each_second_try_is_made_once_and_the_last_error_is_told() -> None:
+def test_each_stub_is_tried_once_and_the_last_error_is_raised() -> None:
     attempts: list[int] = []
-    told: list[StandIn] = []
+    stubs: list[StandIn] = []
 
     def build() -> nn.Module:
         attempts.append(1)
         raise RuntimeError("skimage is not installed" if len(attempts) < 5 else "never seen")
 
     with pytest.raises(RuntimeError, match="skimage is not installed"):
-        build_with_stubs(build, told.append)
+        build_with_stubs(build, stubs.append)
     assert len(attempts) == 2
-    assert [stand_in.name for stand_in in told] == ["skimage"]
+    assert [stub.name for stub in stubs] == ["skimage"]
 
 
 def test_what_is_installed_stays_in_use_where_something_else_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
