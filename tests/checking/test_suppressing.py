@@ -11,7 +11,7 @@ from lrdecay_cli.checking.checking import check_maps
 from lrdecay_cli.domain.finding import CheckResult
 from lrdecay_cli.domain.settings import StatedSuppression
 from lrdecay_cli.files.settings_file import parse_settings
-from lrdecay_cli.rules import RULES, chosen_rules
+from lrdecay_cli.rules import RULES, chosen_rules, rules_beginning
 from tests.checking.maps import FAST, decay_map
 
 TODAY = date(2027, 1, 31)
@@ -52,7 +52,7 @@ def suppress(**said: str) -> str:
             dict(rule="LRD301", reason="known", parameters="neck.*"), ["LRD301", "LRD901"], id="other parameters"
         ),
         pytest.param(dict(rule="LRD3", reason="known"), ["LRD301", "LRD904"], id="prefix"),
-        pytest.param(dict(rule="LRD310", reason="known"), ["LRD301", "LRD904"], id="unknown code"),
+        pytest.param(dict(rule="LRD399", reason="known"), ["LRD301", "LRD904"], id="unknown code"),
     ],
 )
 def test_counting(said: dict[str, str], counting: list[str]) -> None:
@@ -116,7 +116,7 @@ def test_one_that_has_expired_and_has_nothing_left_is_told_once() -> None:
 @pytest.mark.parametrize(
     ("rule", "hint"),
     [
-        ("LRD310", "LRD301 to LRD309 begin with LRD3: lrdecay rule LRD3 lists them"),
+        ("LRD399", f"LRD301 to {rules_beginning('LRD3')[-1].code} begin with LRD3: lrdecay rule LRD3 lists them"),
         ("scale-above-on", "did you mean scale-above-one?"),
         ("qqqqqq", "lrdecay rule --all lists them"),
     ],
