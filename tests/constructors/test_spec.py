@@ -1,0 +1,83 @@
+"""What is known of a constructor without the stack: one spec for each, and the names nowhere else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import lrdecay_cli
+from lrdecay_cli import constructors
+from lrdecay_cli.constructors import CONSTRUCTORS, DEFAULT, OURS, UnknownConstructor, constructor_of, find_constructor
+from lrdecay_cli.decay.constructor_options import ELSEWHERE
+from lrdecay_cli.domain.group_map import Constructor
+from lrdecay_cli.domain.training import Training
+from tests.constructors.names import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY, MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
+from tests.group_maps import group_map
+
+NAMES = (MMENGINE_DEFAULT, MMDET_LAYER_DECAY, MMPRETRAIN_LAYER_DECAY, LRDECAY_LAYER_DECAY)
+
+
+def test_every_constructor_has_one_spec() -> None:
+    assert sorted(spec.name for spec in CONSTRUCTORS) == sorted(NAMES)
+    assert (DEFAULT.name, OURS.name) == (MMENGINE_DEFAULT, LRDECAY_LAYER_DECAY)
+
+
+def test_class_names_stand_with_their_specs_alone() -> None:
+    """A new constructor is one file: no other module compares or writes its name, not in a comment either."""
+    package = Path(lrdecay_cli.__file__).parent
+    name = re.compile("|".join(spec.name for spec in CONSTRUCTORS))
+    places = {file.relative_to(package).parts[0] for file in package.rglob("*.py") if name.search(file.read_text())}
+    # training/ is what a config imports, by the name that it writes.
+    assert places == {"constructors", "training"}
+
+
+def test_our_constructor_refuses_what_mmengines_reads() -> None:
+    """Each option of mmengine's default that ours does not take is refused with a fix of its own."""
+    assert {*DEFAULT.options} - {*OURS.options} == {*ELSEWHERE}
+
+
+@pytest.mark.parametrize(
+    ("written", "project"),
+    [
+        (MMDET_LAYER_DECAY, "mmdet"),
+        (f"mmdet.{MMDET_LAYER_DECAY}", "mmdet"),
+        (f"mmseg.{MMDET_LAYER_DECAY}", "mmseg"),
+        (f"mine.{MMDET_LAYER_DECAY}", "mmdet"),
+        (f"My{MMDET_LAYER_DECAY}", None),
+        ("", None),
+    ],
+)
+def test_several_of_one_name(monkeypatch: pytest.MonkeyPatch, written: str, project: str | None) -> None:
+    """mmseg has a constructor with the class name of mmdet's: the scope in front of it decides."""
+    found = find_constructor(MMDET_LAYER_DECAY)
+    assert found is not None
+    other = msgspec.structs.replace(found, project="mmseg", scope="mmseg")
+    monkeypatch.setattr(constructors, "CONSTRUCTORS", (*CONSTRUCTORS, other))
+    spec = find_constructor(written)
+    assert (spec and spec.project) == project
+
+
+@pytest.mark.parametrize(
+    ("options", "reads", "rate_option", "read"),
+    [
+        ({"layer_decay": 0.7, "head": 2}, ("layer_decay", "head"), "layer_decay", ("layer_decay", "head")),
+        ({"layer_decay": 0.7, "head": 2}, ("head",), None, ("head",)),
+        ({"decay_rate": 0.7}, None, "decay_rate", ("decay_rate",)),
+        ({"momentum": 0.7}, None, None, ("momentum",)),
+        ({}, (), None, ()),
+    ],
+)
+def test_an_unknown_constructor_is_what_it_was_seen_to_read(
+    options: dict[str, float], reads: tuple[str, ...] | None, rate_option: str | None, read: tuple[str, ...]
+) -> None:
+    found = group_map(constructor=Constructor("mine.Own", options), training=Training({}, (), {}, {}, reads, ()))
+    spec = constructor_of(found)
+    assert isinstance(spec, UnknownConstructor)
+    assert (spec.name, spec.known, spec.rate_option, spec.options) == ("Own", False, rate_option, read)
+    # Its groups may decay, by keys or not: rules look at the groups.
+    assert spec.decays_layers
+    assert spec.keys_set_lr
+    assert not spec.never_reads("custom_keys")
