@@ -90,7 +90,8 @@ class Suppressing:
             if not one.reason.strip() or self._expired(one):
                 continue
             until = one.until.isoformat() if one.until else None
-            why = Suppression(one.reason.strip(), one.source, until)
+            line = msgspec.UNSET if one.line is None else one.line
+            why = Suppression(one.reason.strip(), one.source, until, line)
             if len(meant) == len(finding.parameters):
                 yield msgspec.structs.replace(finding, suppressed=why)
                 return

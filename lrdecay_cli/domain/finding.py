@@ -25,6 +25,8 @@ class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where that is said: a settings file and its key, or a config and its line."""
     until: str | None = None
     """The last day on which it holds, ``YYYY-MM-DD``; null for ever."""
+    line: int | msgspec.UnsetType = msgspec.UNSET
+    """That of the config, where it is a comment; not there for a settings file."""
 
 
 class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -32,7 +32,18 @@ class Assertion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Why the project wants it so; told with each failure."""
     severity: Severity = "error"
     source: str = ""
-    """Where it is said; nothing that a settings file can set."""
+    """Where it is said, for people; nothing that a settings file can set. Likewise:"""
+    place: str = ""
+    """The file in which it is said."""
+    table: str = ""
+    """Its table there: ``tool.lrdecay.assert``."""
+    number: int = 0
+    """Its place among the tables of that name, from 1."""
+
+    @property
+    def key(self) -> str:
+        """``tool.lrdecay.assert[2]``; empty for what is in no settings file."""
+        return f"{self.table}[{self.number - 1}]" if self.table else ""
 
 
 class StatedSuppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -47,9 +58,11 @@ class StatedSuppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     until: date | None = None
     """The last day on which it holds."""
     source: str = ""
-    """Where it is said; nothing that a settings file can set."""
+    """Where it is said, for people; nothing that a settings file can set. Likewise:"""
     place: str = ""
     """The file in which it is said."""
+    key: str = ""
+    """Its place there, of a settings file: ``tool.lrdecay.suppress[2]``."""
     line: int | None = None
     """Where it is a comment."""
     comment: str = ""

@@ -13,7 +13,7 @@ from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.settings import Assertion, Options, Settings, StatedSuppression
 
 _TABLES: dict[str, type[Assertion | StatedSuppression]] = {"assert": Assertion, "suppress": StatedSuppression}
-_HIDDEN = frozenset({"source", "place", "line", "comment"})
+_HIDDEN = frozenset({"source", "place", "table", "number", "key", "line", "comment"})
 _NO_CHOICE = re.compile("Invalid enum value '(.*?)'")
 _OPTIONS = tuple(field.encode_name for field in msgspec.structs.fields(Options))
 
@@ -99,8 +99,9 @@ def _entries(given: Any, key: str, path: str, prefix: str) -> Any:
         decoded = _converted(values, kind, f"{where}.")
         if kind is Assertion and all(getattr(decoded, name) is None for name in _ASSERTED):
             raise LrdecayError("asserts nothing", where=where, remedy=f"say one of {', '.join(_ASSERTED)}")
-        located = {"source": where} if kind is Assertion else {"source": where, "place": path}
-        found.append(msgspec.structs.replace(decoded, **located))
+        table = f"{prefix}{key}"
+        located = {"table": table, "number": index + 1} if kind is Assertion else {"key": f"{table}[{index}]"}
+        found.append(msgspec.structs.replace(decoded, source=where, place=path, **located))
     return tuple(found)
 
 

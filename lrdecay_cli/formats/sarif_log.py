@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from lrdecay_cli.domain.finding import CheckResult, Finding, Skipped, Suppression
 from lrdecay_cli.domain.report import Page, Report
 from lrdecay_cli.files.json_text import to_json
@@ -88,8 +90,7 @@ def _result(result: CheckResult, finding: Finding, rule_index: int) -> dict[str,
 
 
 def _suppression(suppressed: Suppression) -> dict[str, Any]:
-    # A settings file has a key behind its name, a comment of the config its line.
-    kind = "external" if ": " in suppressed.source else "inSource"
+    kind = "external" if suppressed.line is msgspec.UNSET else "inSource"
     told = {"kind": kind, "status": "accepted", "justification": suppressed.reason}
     return {**told, "properties": {"until": suppressed.until}} if suppressed.until else told
 

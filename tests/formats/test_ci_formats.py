@@ -54,7 +54,7 @@ HARD = result(
     finding("warning", code="LRD901", name="suppression-matches-nothing", config="lrdecay.toml", option="suppress[1]"),
     finding("info", config="mmdet::convnext/a.py", parameters=(), patterns=()),
     finding(suppressed=Suppression("known", "lrdecay.toml: suppress[0]", "2027-01-31")),
-    finding(suppressed=Suppression("known", "configs/a.py:3")),
+    finding(suppressed=Suppression("known", "configs/a.py:3", line=3)),
     finding(config=EVIL, message=EVIL, parameters=(EVIL,), patterns=(EVIL,), option=EVIL),
     unjudged=(
         Skipped("configs/b.py", "needs mmpose", "package 'mmpose' is not installed"),

@@ -139,5 +139,4 @@ def _summary(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str
     if proposal.refused:
         layers = len({group.layer_id for group in after.groups})
         return f"suggested, built and read back: {sum(1 for _ in after.grouped())} tensors in {layers} layers"
-    told = comparison(before, after).report.summary.partition(": ")[2] or "nothing changes"
-    return f"suggested, built and read back: {told}"
+    return f"suggested, built and read back: {comparison(before, after).extent}"

@@ -64,7 +64,8 @@ def _read(name: str, request: Request) -> GroupMap | Skipped:
     try:
         return group_maps_of([name], request)[0]
     except LrdecayError as error:
-        return Skipped(name, error.status, error.line().removeprefix(f"{name}: "))
+        inside = "" if error.where == name else error.where.removeprefix(f"{name}: ")
+        return Skipped(name, error.status, error.at(inside).line())
 
 
 def is_config(name: str) -> bool:

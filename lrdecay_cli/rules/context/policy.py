@@ -46,10 +46,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 def option_of(suppression: JudgedSuppression) -> str:
     """What a finding about a suppression is about: its key in the settings, or its comment."""
-    key = suppression.stated.source.partition(": ")[2]
     if suppression.stated.comment:
         return suppression.stated.comment
-    return key if suppression.stated.line is None else f"# lrdecay: ignore[{','.join(suppression.stated.rule)}]"
+    return (
+        suppression.stated.key
+        if suppression.stated.line is None
+        else f"# lrdecay: ignore[{','.join(suppression.stated.rule)}]"
+    )
 
 
 NO_POLICY = Policy()

@@ -127,17 +127,15 @@ def _remedy(context: RuleContext, key: str, winner: str, names: list[str], dropp
     settings = {**_meant_settings(context, winner), **dropped}
     if {*names} == {*context.custom_keys[winner].wins}:
         return f"write {winner!r}: {as_python(settings)}"
-    joined = f"{winner.rstrip('.')}.{key.lstrip('.')}"
-    if all(joined in name for name in names):
-        remedy = f"add {joined!r}: {as_python(settings)}"
-    else:
-        remedy = keys_told(
-            names, context.trained, winner, settings, else_do=_for_many(context, winner, names, settings, dropped)
-        )
     matches = context.custom_keys[key]
     # A key that has nothing left would be told next.
     left = {*matches.wins, *matches.loses} - {*names}
-    return remedy if left else remedy.replace("add ", f"replace {key!r} by ", 1)
+    verb = "add" if left else f"replace {key!r} by"
+    joined = f"{winner.rstrip('.')}.{key.lstrip('.')}"
+    if all(joined in name for name in names):
+        return f"{verb} {joined!r}: {as_python(settings)}"
+    otherwise = _for_many(context, winner, names, settings, dropped)
+    return keys_told(names, context.trained, winner, settings, else_do=otherwise, verb=verb)
 
 
 def _for_many(

@@ -63,18 +63,18 @@ def _faults(assertion: Assertion, aspect: str, wanted: Any, meant: list[Tensor])
         yield Fault(
             f"{assertion.message + ': ' if assertion.message else ''}asserted {said} for {assertion.parameters!r}, "
             f"but it is {_values(list(failing.values()))}",
-            f"change the config, or the assertion: {_place(assertion.source)}",
+            f"change the config, or the assertion: {_place(assertion)}",
             parameters=failing,
             severity=assertion.severity,
             about=f"{assertion.parameters} {said}",
         )
 
 
-def _place(source: str) -> str:
+def _place(assertion: Assertion) -> str:
     """``lrdecay.toml, [[assert]] number 2``: as its author wrote it."""
-    path, _, key = source.partition(": ")
-    table, _, index = key.rstrip("]").partition("[")
-    return f"{path}, [[{table}]] number {int(index) + 1}" if index.isdigit() else source
+    if not assertion.table:
+        return assertion.source
+    return f"{assertion.place}, [[{assertion.table}]] number {assertion.number}"
 
 
 def _holds(assertion: Assertion, aspect: str, wanted: Any, value: Any) -> bool:
@@ -130,7 +130,7 @@ def assertion_matches_nothing(context: RuleContext) -> Iterator[Fault]:
             if matched
             else f"no parameter matches {assertion.parameters!r}",
             "assert frozen = true instead" if matched else _nearest(assertion.parameters, context),
-            option=assertion.source.partition(": ")[2],
+            option=assertion.key,
         )
 
 

@@ -29,7 +29,13 @@ def longer_key(parameter: str, key: str) -> str:
 
 
 def keys_told(
-    names: Sequence[str], model: Iterable[str], key: str, settings: Mapping[str, Any], *, else_do: str = ""
+    names: Sequence[str],
+    model: Iterable[str],
+    key: str,
+    settings: Mapping[str, Any],
+    *,
+    else_do: str = "",
+    verb: str = "add",
 ) -> str:
     """What to add to ``custom_keys`` so that ``names``, which go by ``key``, get these settings: a remedy.
 
@@ -39,6 +45,7 @@ def keys_told(
         key: the key that they go by, or a name for it to be longer than.
         settings: what they should have.
         else_do: what can be done where that takes too many keys.
+        verb: what to do with the keys.
     """
     beside = f"; or {else_do}" if else_do else ""
     keys = covering_keys(names, model, key)
@@ -47,12 +54,12 @@ def keys_told(
             f"keys longer than {key!r} for them, such as {longer_key(names[0], key)!r}: {as_python(settings)}{beside}"
         )
     if len(keys) == 1:
-        return f"add {keys[0]!r}: {as_python(settings)}"
+        return f"{verb} {keys[0]!r}: {as_python(settings)}"
     if len(keys) > _LISTED:
         several = ", ".join(map(repr, keys[:3]))
         number = f"{len(keys)}" if len(keys) < _MOST else f"{_MOST} or more"
-        return f"add {number} keys longer than {key!r} ({several}, …), each with {as_python(settings)}{beside}"
-    return f"add {listed(map(repr, keys))}, each with {as_python(settings)}"
+        return f"{verb} {number} keys longer than {key!r} ({several}, …), each with {as_python(settings)}{beside}"
+    return f"{verb} {listed(map(repr, keys))}, each with {as_python(settings)}"
 
 
 def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[str]:

@@ -122,7 +122,7 @@ def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
                 "this comment suppresses nothing: rules stand in brackets behind ignore",
                 f"write {suppression.meant}, in {suppression.stated.source}",
                 option=option_of(suppression),
-                about=suppression.stated.source.rpartition(":")[0],
+                about=suppression.stated.place,
             )
         elif suppression.unknown or not suppression.stated.rule:
             yield Fault(
