@@ -1,15 +1,18 @@
-"""All that a rule needs: ``from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule``."""
+"""All that a rule needs: ``from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule``.
+
+What is imported here is for rules to import; mypy and ruff know (pyproject.toml).
+"""
 
 from lrdecay_cli.constructors import OURS
 from lrdecay_cli.decay.checked import number_or_none
 from lrdecay_cli.rules.context.backbone import Backbone, BackboneTensor, out_of_order
 from lrdecay_cli.rules.context.option_names import (
-    lost,
-    meant,
+    option_meant,
+    own_rate_option,
+    parameters_changed_by,
     readers,
-    same_here,
     set_together,
-    unread,
+    unread_options,
     value_of,
 )
 from lrdecay_cli.rules.context.policy import option_of
@@ -17,10 +20,10 @@ from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext, ids_t
 from lrdecay_cli.rules.context.schedulers import (
     WARMING,
     Scheduler,
-    names,
     scheduler_types,
     schedulers_of,
-    trained,
+    trainable_groups,
+    trainable_names,
     training_length,
     training_unit,
 )
@@ -32,60 +35,9 @@ from lrdecay_cli.rules.remedies.our_constructor import (
     USUAL_RATE,
     exempt_in_ours,
     in_its_place,
+    our_settings,
     without_the_bases,
-    written,
 )
 from lrdecay_cli.text.counting import count, integers, rate, span, verb
 from lrdecay_cli.text.python_source import as_python
 from lrdecay_cli.text.spelling import nearest
-
-__all__ = [
-    "CONSTRUCTOR",
-    "EXEMPTING",
-    "OURS",
-    "PARAMWISE",
-    "USUAL_RATE",
-    "WARMING",
-    "Backbone",
-    "BackboneTensor",
-    "Example",
-    "Fault",
-    "RuleContext",
-    "Scheduler",
-    "all_vainly_exempt",
-    "as_python",
-    "count",
-    "decayed_faults",
-    "default_with",
-    "exempt_in_ours",
-    "exemption_lists",
-    "ids_told",
-    "in_its_place",
-    "integers",
-    "key_option",
-    "keys_told",
-    "lost",
-    "meant",
-    "names",
-    "nearest",
-    "number_or_none",
-    "option_of",
-    "out_of_order",
-    "rate",
-    "readers",
-    "rule",
-    "same_here",
-    "scheduler_types",
-    "schedulers_of",
-    "set_together",
-    "span",
-    "trained",
-    "training_length",
-    "training_unit",
-    "unread",
-    "vainly_exempt",
-    "value_of",
-    "verb",
-    "without_the_bases",
-    "written",
-]

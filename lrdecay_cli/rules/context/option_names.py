@@ -16,7 +16,7 @@ from lrdecay_cli.rules.context.rule_context import RuleContext
 from lrdecay_cli.text.spelling import nearest
 
 
-def unread(context: RuleContext) -> Iterator[str]:
+def unread_options(context: RuleContext) -> Iterator[str]:
     """Options of ``paramwise_cfg`` that the constructor did not read, a whole dict under its own name.
 
     Below ``custom_keys`` only of a constructor that lrdecay does not know: what became of a key is for other rules.
@@ -40,7 +40,7 @@ def _unread_below(options: Mapping[str, Any], path: str, reads: set[str]) -> Ite
             yield from _unread_below(value, inner, reads)
 
 
-def meant(context: RuleContext, option: str) -> str | None:
+def option_meant(context: RuleContext, option: str) -> str | None:
     """The option of this constructor that a mis-spelt one is like, None if it is a known one or like none.
 
     Of a constructor that lrdecay does not know, what it asked for in vain in the same place: ``custom_keys.head.lr``.
@@ -73,7 +73,7 @@ def value_of(options: Mapping[str, Any], path: str) -> Any:
     return next((value for value in inner if value is not None), None)
 
 
-def same_here(context: RuleContext, option: str) -> str | None:
+def own_rate_option(context: RuleContext, option: str) -> str | None:
     """What this constructor calls an option of another one."""
     own = context.spec.rate_option
     is_rate = any(option == spec.rate_option for spec in CONSTRUCTORS)
@@ -95,7 +95,7 @@ def _multiplier(option: str) -> Multiplier | None:
     return next((multiplier for multiplier in known if multiplier.option == option), None)
 
 
-def lost(context: RuleContext, option: str, value: Any) -> tuple[str, ...] | None:
+def parameters_changed_by(context: RuleContext, option: str, value: Any) -> tuple[str, ...] | None:
     """Parameters that would stand otherwise if ``option`` were read; None where that cannot be told."""
     if multiplier := _multiplier(option):
         fitting = [one.name for one in tensors_met(context.group_map) if multiplier.fit(one).fits]

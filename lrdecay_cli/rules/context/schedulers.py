@@ -167,7 +167,7 @@ def _listed(group_map: GroupMap) -> Iterator[tuple[str, Mapping[str, Any], tuple
                     yield f"param_scheduler.{name}[{inner}]", one, groups
 
 
-def trained(groups: tuple[ParameterGroup, ...]) -> list[tuple[ParameterGroup, float]]:
+def trainable_groups(groups: tuple[ParameterGroup, ...]) -> list[tuple[ParameterGroup, float]]:
     """The groups that hold trainable parameters, each with the lr that schedulers start from.
 
     In a map of a running optimizer that is not the present one: mmengine keeps it as ``initial_lr``.
@@ -180,6 +180,6 @@ def trained(groups: tuple[ParameterGroup, ...]) -> list[tuple[ParameterGroup, fl
     return found
 
 
-def names(groups: list[ParameterGroup]) -> list[str]:
+def trainable_names(groups: list[ParameterGroup]) -> list[str]:
     """Their parameters."""
     return [parameter.name for group in groups for parameter in group.parameters if parameter.requires_grad]

@@ -17,17 +17,17 @@ from lrdecay_cli.rules.api import (
     count,
     default_with,
     in_its_place,
-    lost,
-    meant,
     nearest,
     number_or_none,
+    option_meant,
+    our_settings,
+    own_rate_option,
+    parameters_changed_by,
     readers,
     rule,
-    same_here,
     set_together,
-    unread,
+    unread_options,
     value_of,
-    written,
 )
 from lrdecay_cli.text.python_source import assignments
 
@@ -51,13 +51,17 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
     """
     # One fault for each option, one for those of layer decay together.
     inherited = {*context.group_map.training.inherited}
-    options = [option for option in unread(context) if option not in inherited and meant(context, option) is None]
+    options = [
+        option
+        for option in unread_options(context)
+        if option not in inherited and option_meant(context, option) is None
+    ]
     for option in options:
         together = [other for other in set_together(option) if other in options] or [option]
         if option != together[0]:
             continue
         value = value_of(context.options, option)
-        parameters = lost(context, option, value)
+        parameters = parameters_changed_by(context, option, value)
         known = readers(option)
         dead = parameters == ()
         message = f"{context.constructor} never reads {' and '.join(together)}"
@@ -75,7 +79,7 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
 
 
 def _remedy(context: RuleContext, options: list[str], known: list[ConstructorSpec]) -> str:
-    here = same_here(context, options[0])
+    here = own_rate_option(context, options[0])
     if here:
         return f"{context.constructor} calls it {here}: {PARAMWISE}.{here}={context.options[options[0]]!r}"
     remove = f"remove {' and '.join(options)}"
@@ -106,10 +110,10 @@ def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
     options ask all the same, this is an info.
     """
     inherited = {*context.group_map.training.inherited}
-    options = [option for option in unread(context) if option in inherited]
+    options = [option for option in unread_options(context) if option in inherited]
     if not options:
         return
-    losses = [lost(context, option, context.options.get(option)) for option in options]
+    losses = [parameters_changed_by(context, option, context.options.get(option)) for option in options]
     dead = all(parameters == () for parameters in losses)
     parameters = [name for names in losses for name in names or ()]
     message = f"{context.constructor} never reads {', '.join(options)}, inherited from a base config"
@@ -141,12 +145,12 @@ def option_misspelt(context: RuleContext) -> Iterator[Fault]:
     Of a constructor of your own the right names are those that it was seen to ask for while it made the groups.
     """
     inherited = {*context.group_map.training.inherited}
-    for option in unread(context):
-        name = meant(context, option)
+    for option in unread_options(context):
+        name = option_meant(context, option)
         if name is None or option in inherited:
             continue
         value = value_of(context.options, option)
-        parameters = lost(context, name, value) or ()
+        parameters = parameters_changed_by(context, name, value) or ()
         taken = f", which is set to {context.options[name]!r} besides" if name in context.options else ""
         yield Fault(
             f"{context.constructor} has no option {option}",
@@ -235,7 +239,7 @@ def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator
         beside = _over_base(
             training, place, {key: told[key] for key in told if key not in ("constructor", "paramwise_cfg")}
         )
-        written_so = written(context, told.get("paramwise_cfg") or {}, beside=beside)
+        written_so = our_settings(context, told.get("paramwise_cfg") or {}, beside=beside)
         remedy = f"{unfit.name} does not serve this backbone; in its place, with {OURS.label}: {written_so}"
     else:
         settings = _over_base(training, place, told)

@@ -34,10 +34,10 @@ def without_the_bases(context: RuleContext) -> dict[str, Any]:
 
 def in_its_place(context: RuleContext) -> str:
     """The constructor, with the settings that take the place of the present ones."""
-    return f"{OURS.label}: {written(context, context.options)}"
+    return f"{OURS.label}: {our_settings(context, context.options)}"
 
 
-def written(context: RuleContext, given: Mapping[str, Any], *, beside: Mapping[str, Any] | None = None) -> str:
+def our_settings(context: RuleContext, given: Mapping[str, Any], *, beside: Mapping[str, Any] | None = None) -> str:
     """``custom_imports`` and ``optim_wrapper`` on one line.
 
     Args:

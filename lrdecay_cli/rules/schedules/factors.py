@@ -12,12 +12,12 @@ from lrdecay_cli.rules.api import (
     RuleContext,
     Scheduler,
     count,
-    names,
     number_or_none,
     rate,
     rule,
     schedulers_of,
-    trained,
+    trainable_groups,
+    trainable_names,
 )
 
 _NOTABLE = 0.01
@@ -56,10 +56,10 @@ def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
 
 
 def _above(context: RuleContext, scheduler: Scheduler, lowest: float) -> Iterator[Fault]:
-    groups = [(group, lr) for group, lr in trained(scheduler.groups) if lr <= lowest]
+    groups = [(group, lr) for group, lr in trainable_groups(scheduler.groups) if lr <= lowest]
     if not groups:
         return
-    parameters = names([group for group, _ in groups])
+    parameters = trainable_names([group for group, _ in groups])
     least = min(lr for _, lr in groups)
     raised = "keeps it where it is" if least == lowest else "raises it"
     if 0 < least < lowest:
@@ -67,7 +67,7 @@ def _above(context: RuleContext, scheduler: Scheduler, lowest: float) -> Iterato
     elif least == 0 and lowest > 0:
         raised += " from 0, so they do train"
     base = context.group_map.base_lr
-    highest = max(lr for _, lr in trained(scheduler.groups))
+    highest = max(lr for _, lr in trainable_groups(scheduler.groups))
     if scheduler.family == "Poly":
         remedy = f"{scheduler.path}.eta_min=0, or any lr below {least:g}"
     else:
@@ -104,7 +104,7 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
     others down to it. ``eta_min_ratio`` is relative to each group.
     """
     for scheduler in context.schedulers:
-        groups = [(group, lr) for group, lr in trained(scheduler.groups) if lr > 0]
+        groups = [(group, lr) for group, lr in trainable_groups(scheduler.groups) if lr > 0]
         lrs = sorted({lr for _, lr in groups})
         if len(lrs) < 2 or not scheduler.acts:
             continue
@@ -114,7 +114,7 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
             yield Fault(
                 f"eta_max={one:g} of {scheduler.name} is written over the lr of all {len(groups)} groups ({span})",
                 f"eta_max as a list with one lr for each of the {len(scheduler.groups)} groups",
-                parameters=names([group for group, _ in groups]),
+                parameters=trainable_names([group for group, _ in groups]),
                 option=f"{scheduler.path}.eta_max",
                 severity="error",
             )
@@ -128,7 +128,7 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
                 "eta_min below that, such as 0"
                 if scheduler.family == "Poly"
                 else f"eta_min_ratio={lowest / base:.3g} in place of eta_min keeps the groups apart",
-                parameters=names([group for group, _ in groups]),
+                parameters=trainable_names([group for group, _ in groups]),
                 option=f"{scheduler.path}.eta_min",
             )
 

@@ -13,7 +13,7 @@ from lrdecay_cli.rules.api import (
     number_or_none,
     rate,
     rule,
-    trained,
+    trainable_groups,
     training_length,
     training_unit,
 )
@@ -192,7 +192,7 @@ def _used_up(scheduler: Scheduler) -> Iterator[Fault]:
     steps = scheduler.end - scheduler.begin
     whole = scheduler.value("T_max", 0) or steps
     lowest = scheduler.lowest()
-    highest = max((lr for _, lr in trained(scheduler.groups)), default=0)
+    highest = max((lr for _, lr in trainable_groups(scheduler.groups)), default=0)
     left = scheduler.length - scheduler.end
     if lowest is None or highest == 0 or steps < whole or left < max(1, 0.02 * scheduler.length):
         return
