@@ -21,7 +21,8 @@ NAMES = (MMENGINE_DEFAULT, MMDET_LAYER_DECAY, MMPRETRAIN_LAYER_DECAY, LRDECAY_LA
 
 
 def test_every_constructor_has_one_spec() -> None:
-    assert sorted(spec.name for spec in CONSTRUCTORS) == sorted(NAMES)
+    assert {*NAMES} <= {spec.name for spec in CONSTRUCTORS}
+    assert len({(spec.name, spec.scope) for spec in CONSTRUCTORS}) == len(CONSTRUCTORS)
     assert (DEFAULT.name, OURS.name) == (MMENGINE_DEFAULT, LRDECAY_LAYER_DECAY)
 
 

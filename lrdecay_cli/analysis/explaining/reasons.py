@@ -114,7 +114,7 @@ class Explainer:
             return "read from a checkpoint, where the schedule has changed what the constructor gave"
         if self._refusal:
             return self._refusal
-        if not self._spec.known:
+        if self._spec.make_rules is None:
             return f"lrdecay does not know the rules of {self._spec.name}"
         return "lrdecay's rules have no number for it"
 
