@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
-from lrdecay_cli.decay.families.parts import is_position_embedding, is_token
+from lrdecay_cli.decay.parameter_kinds import Kind, kind_of
+from lrdecay_cli.domain.training import Module
 
-Exemption = Callable[[str, tuple[int, ...], bool], str | None]
-"""From name, shape and whether a norm layer registers the parameter to the reason; None if there is none."""
+Exemption = Callable[[str, tuple[int, ...], "Module | None"], "str | None"]
+"""From name, shape and the module that registers the parameter to the reason; None if there is none."""
 
 UNDECAYED_NAMES = ("pos_embed", "cls_token")
 """Whole parameter names. A token inside a backbone is named ``backbone.cls_token`` and decays like any other."""
 
-# Swin and BEiT, ViTDet, LeViT.
-_RELATIVE_POSITIONS = re.compile(r"(?:[a-z0-9]+_)*bias_table|rel_pos(?:_[a-z0-9]+)*|attention_biases", re.ASCII)
-# Swin V2 computes its table with a small network.
-_POSITION_NETWORK = "cpb_mlp"
-_SCALES = re.compile(r"gamma(?:_?\d+)?|layer_scale(?:_\d+)?|logit_scale", re.ASCII)
+_REASONS: dict[Kind, str] = {
+    "norm": "norm layer",
+    "bias": "bias",
+    "token": "token",
+    "query": "query",
+    "position": "position embedding",
+    "relative-position": "relative position bias",
+    "position-network": "relative position bias",
+    "layer-scale": "learned scale",
+    "scale": "learned scale",
+}
 
 
-def mmdet_exemption(name: str, shape: tuple[int, ...], norm: bool) -> str | None:
+def mmdet_exemption(name: str, shape: tuple[int, ...], module: Module | None) -> str | None:
     """As mmdet 3.3.0 does it, in ``add_params`` of its decay constructor; norm layers by their shape."""
     if len(shape) == 1:
         return "1-D tensor"
@@ -31,24 +37,9 @@ def mmdet_exemption(name: str, shape: tuple[int, ...], norm: bool) -> str | None
     return None
 
 
-def exemption(name: str, shape: tuple[int, ...], norm: bool) -> str | None:
-    """As it is meant: norm layers, biases, scalars, tokens, position embeddings and learned scales, wherever they are.
-
-    Source: the ``no_weight_decay`` lists of BEiT, Swin, Swin V2, ViTDet and timm.
-    """
-    *modules, leaf = name.split(".")
-    if norm:
-        return "norm layer"
-    if len(shape) <= 1:
+def exemption(name: str, shape: tuple[int, ...], module: Module | None) -> str | None:
+    """As it is meant: 1-D tensors, scalars and whatever :func:`kind_of` knows, wherever it is."""
+    kind = kind_of(name, module, shape)
+    if kind != "norm" and len(shape) <= 1:
         return "1-D tensor" if shape else "scalar"
-    if leaf == "bias":
-        return "bias"
-    if is_token(leaf):
-        return "token"
-    if is_position_embedding(leaf):
-        return "position embedding"
-    if _RELATIVE_POSITIONS.fullmatch(leaf) or _POSITION_NETWORK in modules:
-        return "relative position bias"
-    if _SCALES.fullmatch(leaf):
-        return "learned scale"
-    return None
+    return _REASONS[kind] if kind else None

@@ -13,6 +13,7 @@ from lrdecay_cli.decay.families import ALL_FAMILIES, Family
 from lrdecay_cli.decay.options import DecayOptions
 from lrdecay_cli.decay.rules import DecayRules
 from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.domain.training import Module
 
 
 class TrainingParameter(NamedTuple):
@@ -21,8 +22,8 @@ class TrainingParameter(NamedTuple):
     name: str
     shape: tuple[int, ...]
     requires_grad: bool = True
-    norm: bool = False
-    """Whether a norm layer registers it."""
+    module: Module | None = None
+    """The module that registers it, by whose type its kind is told."""
 
 
 class PlannedParameter(NamedTuple):
@@ -84,9 +85,9 @@ def plan_groups(
 def sorted_into_groups(parameters: Iterable[TrainingParameter], rules: DecayRules) -> tuple[PlannedGroup, ...]:
     """The groups that the rules make of these parameters, in order of first appearance; frozen ones are in none."""
     members: dict[str, list[PlannedParameter]] = {}
-    for name, shape, requires_grad, norm in parameters:
+    for name, shape, requires_grad, module in parameters:
         if requires_grad:
-            provenance = rules.explain(name, shape, norm=norm)
+            provenance = rules.explain(name, shape, module)
             members.setdefault(_group_name(provenance), []).append(PlannedParameter(name, provenance))
     return tuple(_group(name, planned) for name, planned in members.items())
 

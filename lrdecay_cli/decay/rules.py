@@ -14,6 +14,7 @@ from lrdecay_cli.decay.families import ALL_FAMILIES, BACKBONE_PREFIX, MMDET_FAMI
 from lrdecay_cli.decay.options import SECTION, DecayOptions, DecayType
 from lrdecay_cli.decay.steps import lr_scale_step, lr_step, weight_decay_step
 from lrdecay_cli.domain.provenance import Formula, Provenance
+from lrdecay_cli.domain.training import Module
 
 OPTIMIZER = "optim_wrapper.optimizer"
 
@@ -70,13 +71,13 @@ class DecayRules:
             base_weight_decay=read_base_weight_decay(base_weight_decay),
         )
 
-    def explain(self, name: str, shape: tuple[int, ...], *, norm: bool = False) -> Provenance:
+    def explain(self, name: str, shape: tuple[int, ...], module: Module | None = None) -> Provenance:
         """The way from one parameter's name and shape to its layer id, lr scale, lr and weight decay.
 
         Args:
             name: the parameter's full name.
             shape: its shape.
-            norm: whether a norm layer registers it.
+            module: the one that registers it.
 
         Raises:
             DecayError: the name has no place in the backbone, or its lr scale has no value.
@@ -90,7 +91,7 @@ class DecayRules:
             layer_id=layer_id,
             lr_scale=lr_scale,
             lr=lr_step(lr_scale.result, self.base_lr),
-            weight_decay=weight_decay_step(self.base_weight_decay, self.exemption(name, shape, norm), custom),
+            weight_decay=weight_decay_step(self.base_weight_decay, self.exemption(name, shape, module), custom),
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -18,11 +17,8 @@ from torch import nn
 from lrdecay_cli.constructors import DEFAULT, OURS
 from lrdecay_cli.decay import Backbone, ConstructorOptions, DecayError, Plan, TrainingParameter, plan_of_model
 from lrdecay_cli.domain.provenance import Provenance
-from lrdecay_cli.openmmlab.config_facts import NORMS
+from lrdecay_cli.openmmlab.config_facts import modules_of
 from lrdecay_cli.openmmlab.config_values import find_registered
-
-# Root mean square norms, mmcv's layer norms over channels, the response norm of ConvNeXt V2: no class in common.
-_NORM_NAMES = re.compile(r"\w*Norm(?:\dd)?|GRN", re.ASCII)
 
 _DEFAULT: Any = getattr(optim, DEFAULT.name)
 
@@ -90,10 +86,10 @@ def plan_for(model: nn.Module, optimizer: Mapping[str, Any], paramwise_cfg: Mapp
     Raises:
         DecayError: the options cannot be used, or do not fit the model.
     """
-    norms = {id(parameter) for module in model.modules() if _is_norm(module) for parameter in module.parameters(False)}
+    modules = modules_of(model)
     return plan_of_model(
         (
-            TrainingParameter(name, tuple(parameter.shape), parameter.requires_grad, id(parameter) in norms)
+            TrainingParameter(name, tuple(parameter.shape), parameter.requires_grad, modules[name.rpartition(".")[0]])
             for name, parameter in model.named_parameters()
         ),
         paramwise_cfg,
@@ -136,10 +132,6 @@ def layer_depth_of(model: nn.Module) -> Callable[[str], tuple[int, int]] | None:
         return int(layer_id), int(layers)
 
     return layer_depth
-
-
-def _is_norm(module: nn.Module) -> bool:
-    return isinstance(module, NORMS) or _NORM_NAMES.fullmatch(type(module).__name__) is not None
 
 
 def _backbone(model: nn.Module, path: str) -> Backbone:

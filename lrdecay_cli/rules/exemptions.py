@@ -6,14 +6,23 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from lrdecay_cli.decay.parameter_kinds import Kind
 from lrdecay_cli.domain.finding import Severity
 from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext
-from lrdecay_cli.rules.parameter_kinds import NOUNS, Kind
 from lrdecay_cli.rules.registry import Fault
 from lrdecay_cli.text.counting import count, verb
 
 STRONG = 0.01
 """From this weight decay on, AdamW and its kin are meant to regularise weights; SGD's usual 1e-4 decays all alike."""
+
+_NOUNS: dict[Kind, str] = {
+    "norm": "normalisation tensor",
+    "bias": "bias",
+    "position": "position embedding",
+    "relative-position": "relative position table",
+    "token": "token",
+    "layer-scale": "layer-scale gamma",
+}
 
 _DECOUPLED = re.compile(r"(?i)adamw|lion|lamb|lars|adan|sophia|muon")
 
@@ -90,7 +99,7 @@ def decayed_faults(
             continue
         values = sorted({decayed[name] for name in named})
         amount = f"{values[0]:g}" if len(values) == 1 else f"{values[0]:g} to {values[-1]:g}"
-        message = f"{count(len(named), NOUNS[kind])} {verb(len(named), 'is', 'are')} decayed at {amount}"
+        message = f"{count(len(named), _NOUNS[kind])} {verb(len(named), 'is', 'are')} decayed at {amount}"
         if alike:
             message += f", while {len(alike)} {verb(len(alike), 'is', 'are')} exempt"
         elif not is_strong(context):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lrdecay_cli.decay.exemptions import exemption
+from lrdecay_cli.domain.training import Module
 
 MATRIX = (8, 8)
 
@@ -28,5 +29,5 @@ MATRIX = (8, 8)
     ],
 )
 def test_why_a_parameter_is_exempt(name: str, shape: tuple[int, ...], reason: str | None) -> None:
-    assert exemption(name, shape, False) == reason
-    assert exemption(name, shape, True) == "norm layer"
+    assert exemption(name, shape, None) == reason
+    assert exemption(name, shape, Module("LayerNorm", ("norm",), ())) == "norm layer"

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.decay.parameter_kinds import kind_of
 from lrdecay_cli.domain.provenance import FALLBACK, Formula, arrow, by_name
 
-# cls_token, dist_token, reg_token, register_tokens, mask_token; pos_embed, absolute_pos_embed, positional_embedding.
-_TOKENS = re.compile(r"(?:[a-z0-9]+_)*tokens?", re.ASCII)
-_POSITIONS = re.compile(r"(?:[a-z0-9]+_)*pos_embed(?:_[a-z0-9]+)*|pos(?:ition(?:al)?)?_embeddings?", re.ASCII)
-
-
-def is_token(leaf: str) -> bool:
-    """Whether the last part of a parameter name is the name of a learned token."""
-    return _TOKENS.fullmatch(leaf) is not None
-
-
-def is_position_embedding(leaf: str) -> bool:
-    """Whether the last part of a parameter name is the name of an absolute position embedding."""
-    return _POSITIONS.fullmatch(leaf) is not None
+_OF_THE_STEM = ("token", "position", "query")
 
 
 def with_the_stem(name: str, prefix: str) -> Formula | None:
     """Layer id 0 for a token or position embedding that the backbone itself registers: it meets the image first."""
-    own = name.removeprefix(prefix)
-    if name.startswith(prefix) and (is_token(own) or is_position_embedding(own)):
+    own = name.removeprefix(prefix) if name.startswith(prefix) else "."
+    if "." not in own and kind_of(own, None, ()) in _OF_THE_STEM:
         return by_name(name, "0", "0", 0)
     return None
 

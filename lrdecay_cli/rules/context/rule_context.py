@@ -13,12 +13,12 @@ from lrdecay_cli.constructors.custom_keys import KeyMatches, custom_key_matches
 from lrdecay_cli.constructors.multipliers import Multiplier
 from lrdecay_cli.decay import Family, find_family
 from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.decay.parameter_kinds import Kind, kind_of
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules.context.backbone import Backbone, backbone_prefix, block_of
 from lrdecay_cli.rules.context.map_facts import MapFacts
 from lrdecay_cli.rules.context.policy import NO_POLICY, Policy
 from lrdecay_cli.rules.context.schedulers import Scheduler, schedulers_of
-from lrdecay_cli.rules.parameter_kinds import Kind, kind_of
 from lrdecay_cli.text.counting import integers, verb
 
 PARAMWISE = "optim_wrapper.paramwise_cfg"

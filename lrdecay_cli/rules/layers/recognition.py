@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.decay import BACKBONE_PREFIX
@@ -13,17 +12,16 @@ from lrdecay_cli.rules.api import (
     BackboneTensor,
     Example,
     Fault,
+    Kind,
     RuleContext,
     count,
     in_its_place,
+    kind_of,
     rate,
     rule,
     span,
     verb,
 )
-
-_NORM = re.compile(r"(?:^|[._])(?:norm|ln)\d*\.(?:weight|bias)$", re.ASCII)
-
 
 _DECAY = (
     CONSTRUCTOR
@@ -81,9 +79,11 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     # Where nothing says that layers decay, a slow part of the backbone may be meant.
     if head is None or not slow or (context.decay_rate is None and len(slow) * 2 < len(backbone.held)):
         return
-    fallen = [held for held in backbone.outside_blocks if backbone.at_head(held)]
+    # BEiT and mmpretrain train the table that all blocks share with the head.
+    outside = [held for held in backbone.outside_blocks if _kind(context, held) != "relative-position"]
+    fallen = [held for held in outside if backbone.at_head(held)]
     behind = _behind_the_blocks(context)
-    fallen = [held for held in fallen if held.name not in behind or _is_norm(context, held)]
+    fallen = [held for held in fallen if held.name not in behind or _kind(context, held) == "norm"]
     named = {_series(held) for held in fallen if not _is_final_norm(backbone, held, behind)}
     fallen = [held for held in fallen if _series(held) in named]
     if not fallen:
@@ -101,7 +101,7 @@ def _behind_the_blocks(context: RuleContext) -> set[str]:
     """Names that the backbone registers behind its blocks; the norms, where a checkpoint does not tell the order."""
     held = context.backbone.held
     if not context.group_map.modules:
-        return {one.name for one in held if _is_norm(context, one)}
+        return {one.name for one in held if _kind(context, one) == "norm"}
     places = [place for place, one in enumerate(held) if one.block and one.block.series == context.backbone.main_series]
     return {one.name for one in held[places[-1] + 1 :]}
 
@@ -111,9 +111,8 @@ def _series(held: BackboneTensor) -> str:
     return held.block.series if held.block else held.name
 
 
-def _is_norm(context: RuleContext, held: BackboneTensor) -> bool:
-    module = context.module(held.name)
-    return "norm" in module.traits if module else _NORM.search(held.name) is not None
+def _kind(context: RuleContext, held: BackboneTensor) -> Kind | None:
+    return kind_of(held.name, context.module(held.name), held.parameter.shape)
 
 
 def _is_final_norm(backbone: Backbone, held: BackboneTensor, behind: set[str]) -> bool:

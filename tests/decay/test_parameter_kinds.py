@@ -11,8 +11,12 @@ from mmpretrain.models.utils import GRN, LayerNorm2d, LayerScale
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from lrdecay_cli.decay.exemptions import exemption
+from lrdecay_cli.decay.families.parts import with_the_stem
+from lrdecay_cli.decay.parameter_kinds import kind_of
 from lrdecay_cli.openmmlab.config_facts import modules_of
-from lrdecay_cli.rules.parameter_kinds import kind_of
+from tests.decay.kinds_table import IDS, ROWS, Row
+from tests.decay.published import parameters_of
 
 
 class RMSNorm(nn.Module):
@@ -134,11 +138,13 @@ CASES: dict[str, tuple[nn.Module, Mapping[str, str | None]]] = {
         Block(gamma=(4,), gamma_1=(4,), layer_scale=(4, 1, 1), ls1=LayerScale(4)),
         {"gamma": "layer-scale", "gamma_1": "layer-scale", "layer_scale": "layer-scale", "ls1.weight": "layer-scale"},
     ),
+    "queries and scales": (
+        Block(query_embedding=nn.Embedding(9, 4), level_embed=(4, 4), query_tokens=(1, 9, 4), logit_scale=()),
+        {"query_embedding.weight": "query", "level_embed": "query", "query_tokens": "query", "logit_scale": "scale"},
+    ),
     "others": (
-        Block(
-            query_embedding=nn.Embedding(9, 4), level_embed=(4, 4), logit_scale=(), word_embeddings=nn.Embedding(9, 4)
-        ),
-        dict.fromkeys(("query_embedding.weight", "level_embed", "logit_scale", "word_embeddings.weight")),
+        Block(word_embeddings=nn.Embedding(9, 4), query=nn.Linear(4, 4), query_proj=(4, 4)),
+        {"word_embeddings.weight": None, "query.weight": None, "query.bias": "bias", "query_proj": None},
     ),
 }
 
@@ -151,3 +157,31 @@ def test_kinds(model: nn.Module, expected: Mapping[str, str | None]) -> None:
         for name, parameter in model.named_parameters()
     }
     assert found == expected
+
+
+@pytest.mark.parametrize("row", ROWS, ids=IDS)
+def test_kind_and_exemption_of_published_parameters(row: Row) -> None:
+    assert kind_of(row.name, row.module, row.sizes) == (row.kind or None)
+    assert (exemption(row.name, row.sizes, row.module) is not None) == (row.exempt == "yes")
+
+
+@pytest.mark.parametrize("source", sorted({row.source for row in ROWS if "::" in row.source}))
+def test_the_table_has_what_is_published(source: str) -> None:
+    published = parameters_of(source)
+    for row in (row for row in ROWS if row.source == source):
+        found = published[row.name]
+        assert (found.module.type, found.module.traits, found.shape) == (row.type, row.module.traits, row.sizes)
+        assert found.exempt == (row.published == "yes")
+
+
+def test_the_table_says_why_it_differs_from_a_source() -> None:
+    assert len({row.name for row in ROWS}) >= 60
+    for row in ROWS:
+        assert (row.exempt != row.published) == bool(row.reason), row
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.slow], ids=lambda row: row.name)
+def test_what_trains_with_the_stem(row: Row) -> None:
+    own = row.name.removeprefix("backbone.")
+    assert (with_the_stem(f"backbone.{own}", "backbone.") is not None) == (row.slow == "yes")
+    assert with_the_stem(f"neck.{own}", "backbone.") is None

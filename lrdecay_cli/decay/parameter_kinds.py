@@ -1,0 +1,108 @@
+"""The one classifier of parameters: kinds that are exempt from weight decay, by name, module and shape.
+
+lrdecay's own constructor, the rules and ``suggest`` ask it. ``tests/decay/parameter_kinds.csv`` lists parameters of
+published models with the decision and its source.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Literal
+
+from lrdecay_cli.domain.training import Module
+
+Kind = Literal[
+    "norm", "bias", "position", "relative-position", "position-network", "token", "query", "layer-scale", "scale"
+]
+"""Kinds that are exempt from weight decay.
+
+=================  =====================================================================================
+kind               the parameter
+=================  =====================================================================================
+norm               belongs to a normalisation layer, torch's or a custom one (RMSNorm, GRN)
+bias               is the bias of any other layer
+position           is an absolute position embedding
+relative-position  is a table of relative position biases
+position-network   belongs to a small network that computes such a table (Swin V2's ``cpb_mlp``)
+token              is a learnable token: class, mask, register or distillation
+query              is a learned query, object or level embedding of a decoder
+layer-scale        is a gain per channel on a residual branch
+scale              is a learned factor of an attention or of logits, one for each head at most
+=================  =====================================================================================
+
+Where published lists disagree the majority decides. Mask2Former's (mmdet, mmseg and its own) exempt queries and levels,
+which Grounding DINO's leave out. Swin V2's, timm's and OpenCLIP's exempt ``logit_scale``, mmpretrain's does not. The
+``temperature`` of each head in XCiT and EdgeNeXt is decayed everywhere.
+"""
+
+# Class names: a suffix makes a norm of whatever it registers, a norm inside a name one of parameters that norms have.
+_NORM_CLASS = re.compile(r"\w*Norm(?:\dd)?|GRN", re.ASCII)
+_NORM_TYPE = re.compile(r"(?i)norm|\bgrn\b|^(?:frozen)?bn(?:\d|$)|batch_?norm")
+_NO_NORM_TYPE = re.compile(r"(?i)linear|conv|embed|attention|mlp|ffn|sequential|weightnorm|spectralnorm")
+# "norm", "norm1", "post_norm", "ln_1", "bn3", "input_layernorm".
+_NORM_LABEL = re.compile(r"(?i)^(?:[a-z0-9]*_)*(?:[a-z]*norm|ln|bn|gn|grn)\d*(?:_[a-z0-9]+)*$")
+_NORM_OWN = {"weight", "bias", "gamma", "beta", "scale", "gain", "affine_weight", "affine_bias", "g", "b", "shift"}
+_RELATIVE = re.compile(r"(?i)rel(?:ative)?_?(?:pos|coord)|attention_biases|(?:^|_)bias_table$")
+_POSITION_NETWORK = "cpb_mlp"
+# pos_embed, absolute_pos_embed, positional_embedding, row_embed; TNT's patch_pos and pixel_pos.
+_POSITION = re.compile(
+    r"(?i)(?:^|_)pos(?:ition(?:al)?)?_?(?:emb|enc|token)|^(?:row|col)_embed$|^(?:patch|pixel|abs)_pos$|^pe$"
+)
+# cls_token, reg_token, register_tokens, CrossViT's cls_token_0; CLIP's class_embedding, Segmenter's cls_emb.
+_TOKEN = re.compile(r"(?i)(?:^|_)tokens?(?:_?\d+)?$|^(?:class_embedding|cls_emb(?:ed)?)$")
+_QUERY = re.compile(
+    r"(?i)(?:^|_)(?:query|queries)(?:_(?:embed(?:ding)?s?|feats?|tokens?|pos))?$|^level_embeds?$"
+    r"|^(?:tgt|refpoint)_embed$|^init_proposal_(?:bboxes|features)$"
+)
+_LAYER_SCALE = re.compile(r"(?i)^(?:layer_?scale(?:_?\d+)?|ls_?\d*|gamma(?:_?(?:\d+|xca|csa))?|lambda_?\d*)$")
+_LAYER_SCALE_MODULE = re.compile(r"(?i)layer_?scale")
+_SCALE = re.compile(r"(?i)^logit_scale$")
+_SCALAR_SCALE = re.compile(r"(?i)^(?:scale|log_scale|(?:logit_)?temp(?:erature)?|skipinit_gain)$")
+_EMBEDDING_TYPE = re.compile(r"(?i)embedding|positional")
+
+
+def kind_of(name: str, module: Module | None, shape: tuple[int, ...]) -> Kind | None:
+    """The kind of a parameter, None for a weight like any other.
+
+    Args:
+        name: full name, from the model on.
+        module: the one that registers it; None where only the name is known, as in a checkpoint.
+        shape: of the tensor.
+    """
+    path, _, own = name.rpartition(".")
+    label = path.rpartition(".")[2]
+    type_name = module.type if module else ""
+    if type_name == "ParameterList":
+        own = label
+    table = label if own == "weight" and _EMBEDDING_TYPE.search(type_name) else ""
+    # One value for each channel or head, whatever dimensions of 1 stand around it: GRN's are (1, 1, 1, channels).
+    flat = math.prod(shape) == max(shape, default=1)
+    if (module and "norm" in module.traits) or (flat and _is_norm(label, own, type_name)):
+        return "norm"
+    if _POSITION_NETWORK in path.split("."):
+        return "bias" if own == "bias" else "position-network"
+    if _RELATIVE.search(own) or _RELATIVE.search(table):
+        return "relative-position"
+    # A module of its own must hold a table: a convolution or an MLP called pos_embed computes one.
+    if _POSITION.search(own) or _POSITION.search(table) or (table and "positional_encoding" in path):
+        return "position"
+    if _QUERY.search(own) or _QUERY.search(table):
+        return "query"
+    if _TOKEN.search(own):
+        return "token"
+    if flat and (_LAYER_SCALE.search(own) or _LAYER_SCALE_MODULE.search(type_name)):
+        return "layer-scale"
+    if (flat and _SCALE.search(own)) or (math.prod(shape) == 1 and _SCALAR_SCALE.search(own)):
+        return "scale"
+    if own == "bias" or (own.endswith("_bias") and len(shape) == 1):
+        return "bias"
+    return None
+
+
+def _is_norm(label: str, own: str, type_name: str) -> bool:
+    if _NO_NORM_TYPE.search(type_name):
+        return False
+    if _NORM_CLASS.fullmatch(type_name):
+        return True
+    return own.lower() in _NORM_OWN and bool(_NORM_TYPE.search(type_name) or _NORM_LABEL.match(label))
