@@ -15,7 +15,7 @@ BASES: dict[str, type[nn.Module]] = {"norm": nn.LayerNorm, "": nn.Module}
 
 
 @MODELS.register_module(force=True)
-class EveryKind(BaseModel):  # type: ignore[misc]
+class PublishedKinds(BaseModel):  # type: ignore[misc]
     """Each row in a module of its own, for several rows have the same name."""
 
     def __init__(self) -> None:

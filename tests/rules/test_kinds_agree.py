@@ -30,7 +30,7 @@ def map_of(folder: Path, wrapper: str, head: str) -> GroupMap:
 EVERY_KIND = (
     "default_scope = 'mmengine'\n"
     "custom_imports = dict(imports=['lrdecay_cli.training', 'tests.rules.kinds_model'])\n"
-    "model = dict(type='EveryKind')"
+    "model = dict(type='PublishedKinds')"
 )
 
 
