@@ -139,7 +139,7 @@ def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
 
     Told by name: class, mask, register (``reg_token``, ``register_tokens``), distillation, storage and global tokens.
     Lists of exemptions tend to name ``cls_token`` and to forget the tokens that came later. Queries of a detector are
-    left alone, for its authors decay them.
+    left alone: Mask2Former exempts them, and DETR decays them.
 
     Reported where the config exempts anything from weight decay, and for AdamW and its kin from a weight decay of 0.01
     on.
