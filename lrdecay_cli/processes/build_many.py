@@ -12,7 +12,7 @@ import msgspec
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.availability import check_stack
-from lrdecay_cli.processes.outcomes import BuildOptions, BuildOutcome, MapCache, outcome_of
+from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, MapCache, outcome_of
 
 KEPT_AT_MOST = 16
 """Configs. To gather what a map depends on takes longer than to build it beside many, and the cache is small."""
@@ -20,7 +20,7 @@ KEPT_AT_MOST = 16
 
 def build_many(
     configs: Sequence[str],
-    options: BuildOptions,
+    options: BuildSpec,
     *,
     jobs: int,
     cache: MapCache | None = None,
@@ -80,7 +80,7 @@ def build_many(
 
 
 @contextmanager
-def isolation(options: BuildOptions) -> Iterator[BuildOptions]:
+def isolation(options: BuildSpec) -> Iterator[BuildSpec]:
     """``options`` for children that are confined (``--isolate``), since they run a stranger's config.
 
     They have a scratch folder, which is removed at the end. Tells on stderr what is enforced here. Raises LrdecayError
@@ -102,7 +102,7 @@ def isolation(options: BuildOptions) -> Iterator[BuildOptions]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _tell(options: BuildOptions) -> None:
+def _tell(options: BuildSpec) -> None:
     """Say what confines a child here, as one that runs nothing of a stranger's finds out."""
     from lrdecay_cli.processes.building import probe
 

@@ -16,11 +16,11 @@ from lrdecay_cli.files.config_path import config_path
 from lrdecay_cli.isolation import Confinement, confine, confinement_for
 from lrdecay_cli.processes.children import Outcome, in_children
 from lrdecay_cli.processes.clean_process import stdout_kept_clean
-from lrdecay_cli.processes.outcomes import BuildOptions, BuildOutcome, Failure, MapCache
+from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, Failure, MapCache
 from lrdecay_cli.processes.sources import noting
 
 
-def build(config: str, options: BuildOptions, by: Callable[[], GroupMap] | None = None) -> BuildOutcome:
+def build(config: str, options: BuildSpec, by: Callable[[], GroupMap] | None = None) -> BuildOutcome:
     """Build one config, in a process that does nothing else. Never raises: what goes wrong is the outcome's failure.
 
     ``by`` makes the map, by default :func:`audited`.
@@ -43,7 +43,7 @@ def build(config: str, options: BuildOptions, by: Callable[[], GroupMap] | None 
 
 
 def in_forks(
-    configs: Sequence[str], options: BuildOptions, *, jobs: int, cache: MapCache | None = None
+    configs: Sequence[str], options: BuildSpec, *, jobs: int, cache: MapCache | None = None
 ) -> Generator[Outcome, None, None]:
     """Build each config in a forked child of this process; an answer is what :func:`outcome_of` reads."""
 
@@ -56,7 +56,7 @@ def in_forks(
     )
 
 
-def probe(options: BuildOptions) -> tuple[list[str], list[str]]:
+def probe(options: BuildSpec) -> tuple[list[str], list[str]]:
     """What is enforced on a child that is confined here, and what is not, as one that runs no config finds out."""
 
     def work(_: str) -> bytes:
@@ -67,7 +67,7 @@ def probe(options: BuildOptions) -> tuple[list[str], list[str]]:
     return msgspec.json.decode(child.answer, type=tuple[list[str], list[str]])
 
 
-def audited(config: str, options: BuildOptions, change: Callable[[Any], None] | None = None) -> GroupMap:
+def audited(config: str, options: BuildSpec, change: Callable[[Any], None] | None = None) -> GroupMap:
     """The map of a config, built here and now: ``change`` is done to the loaded config first."""
     with stdout_kept_clean():
         from lrdecay_cli.openmmlab.lazy_imports.stack_imports import import_torch

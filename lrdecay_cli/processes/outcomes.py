@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lrdecay_cli.processes.children import Outcome
 
 
-class BuildOptions(msgspec.Struct, frozen=True):
+class BuildSpec(msgspec.Struct, frozen=True):
     """Everything about a build but the config."""
 
     cfg_options: tuple[str, ...] = ()

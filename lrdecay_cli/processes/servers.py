@@ -20,7 +20,7 @@ import msgspec
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.processes.building import build, in_forks, needed_packages, preload
 from lrdecay_cli.processes.children import Outcome
-from lrdecay_cli.processes.outcomes import BuildOptions, BuildOutcome, outcome_of
+from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, outcome_of
 
 _here = threading.local()
 # Not ``-m``: that would put the working directory before the installed packages, where a project's folder may hide one.
@@ -31,7 +31,7 @@ _START = (
 )
 
 
-def on_dask(options: BuildOptions, address: str, configs: Sequence[str]) -> Generator[BuildOutcome, None, None]:
+def on_dask(options: BuildSpec, address: str, configs: Sequence[str]) -> Generator[BuildOutcome, None, None]:
     """Build on the workers of the Dask cluster at ``address``. Work of a worker that dies is done by another."""
     try:
         from distributed import Client
@@ -48,7 +48,7 @@ def on_dask(options: BuildOptions, address: str, configs: Sequence[str]) -> Gene
         yield from submitted(client.get_executor(retries=3, pure=False), here, configs)
 
 
-def submitted(executor: Executor, options: BuildOptions, configs: Sequence[str]) -> Generator[BuildOutcome, None, None]:
+def submitted(executor: Executor, options: BuildSpec, configs: Sequence[str]) -> Generator[BuildOutcome, None, None]:
     """Build through any executor of the :mod:`concurrent.futures` kind."""
     futures = {executor.submit(build_beside, config, options): config for config in configs}
     try:
@@ -62,7 +62,7 @@ def submitted(executor: Executor, options: BuildOptions, configs: Sequence[str])
             future.cancel()
 
 
-def build_beside(config: str, options: BuildOptions) -> Outcome:
+def build_beside(config: str, options: BuildSpec) -> Outcome:
     """Build one config in the process beside this thread, which is started for the first and kept for the next."""
     server: _Server | None = getattr(_here, "server", None)
     if server is None or not server.serves(options):
@@ -71,7 +71,7 @@ def build_beside(config: str, options: BuildOptions) -> Outcome:
 
 
 class _Server:
-    def __init__(self, options: BuildOptions) -> None:
+    def __init__(self, options: BuildSpec) -> None:
         self._options = options
         self._process = subprocess.Popen(
             [sys.executable, "-c", _START, msgspec.json.encode(options).decode()],
@@ -80,7 +80,7 @@ class _Server:
             stderr=None if options.verbose else subprocess.DEVNULL,
         )
 
-    def serves(self, options: BuildOptions) -> bool:
+    def serves(self, options: BuildSpec) -> bool:
         """Whether it can still be asked, and builds with these options."""
         return options == self._options and self._process.poll() is None
 
@@ -111,7 +111,7 @@ class _Server:
         return Outcome(config, b"", "crashed", f"its process ended with exit code {process.wait()}", seconds)
 
 
-def _serve(options: BuildOptions, build_one: Callable[[str], Outcome]) -> None:
+def _serve(options: BuildSpec, build_one: Callable[[str], Outcome]) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     # What is printed by anybody else must not get between the answers.
     os.dup2(2, 1)
@@ -124,7 +124,7 @@ def _serve(options: BuildOptions, build_one: Callable[[str], Outcome]) -> None:
 
 def main() -> None:
     """Serve until stdin ends; where there is no fork, one config."""
-    options = msgspec.json.decode(sys.argv[1], type=BuildOptions)
+    options = msgspec.json.decode(sys.argv[1], type=BuildSpec)
     preload(needed_packages(()))
 
     def build_one(config: str) -> Outcome:

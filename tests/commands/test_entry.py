@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lrdecay_cli import __version__
-from lrdecay_cli.app.shell.arguments import spread_cfg_options
+from lrdecay_cli.app.shell.cli import spread_cfg_options
 from tests.commands.running import COMMAND, SAMPLES, light_site, lrdecay
 
 HEAVY = ("torch", "mmengine", "mmcv", "mmdet", "numpy")

@@ -14,7 +14,7 @@ from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.processes.build_many import build_many
-from lrdecay_cli.processes.outcomes import BuildOptions
+from lrdecay_cli.processes.outcomes import BuildSpec
 from tests.group_maps import group_map
 from tests.hardening.odd_configs import ORDINARY
 
@@ -76,7 +76,7 @@ class Kept:
 @pytest.mark.usefixtures("built")
 def test_the_cache_is_asked_for_every_config_and_keeps_what_is_built() -> None:
     cache, loaded = Kept(), []
-    options = BuildOptions(finite=False)
+    options = BuildSpec(finite=False)
     outcomes = list(build_many(NAMES, options, jobs=2, cache=cache, load=lambda missing: loaded.append(list(missing))))
     assert cache.calls == [*(f"kept {name}" for name in NAMES), "begin"]
     assert loaded == [["a.py", "refused.py", "lost.py", "broken.py"]]
@@ -94,7 +94,7 @@ def test_the_cache_is_asked_for_every_config_and_keeps_what_is_built() -> None:
 @pytest.mark.usefixtures("built")
 def test_of_many_nothing_is_kept() -> None:
     names, cache = [f"{number}.py" for number in range(17)], Kept()
-    outcomes = list(build_many(names, BuildOptions(finite=False), jobs=2, cache=cache, load=lambda _: None))
+    outcomes = list(build_many(names, BuildSpec(finite=False), jobs=2, cache=cache, load=lambda _: None))
     assert {outcome.status for outcome in outcomes} == {"ok"}
     assert cache.calls == [f"kept {name}" for name in names]
     assert not list(Path().glob("*.kept"))
@@ -108,15 +108,15 @@ def test_a_lone_one_is_built_here_and_what_it_raises_is_raised() -> None:
         pids.append(os.getpid())
         return build(config)
 
-    (kept, made) = build_many(["b.py", "a.py"], BuildOptions(), jobs=2, cache=Kept(), here=here)
+    (kept, made) = build_many(["b.py", "a.py"], BuildSpec(), jobs=2, cache=Kept(), here=here)
     assert (kept.config, made.config, pids) == ("b.py", "a.py", [os.getpid()])
     with pytest.raises(LrdecayError, match="is odd"):
-        list(build_many(["refused.py"], BuildOptions(), jobs=1, here=here))
+        list(build_many(["refused.py"], BuildSpec(), jobs=1, here=here))
 
 
 @pytest.mark.usefixtures("built")
 def test_a_number_that_json_cannot_hold_is_refused_where_it_is_written() -> None:
-    (outcome,) = build_many(["a.py"], BuildOptions(), jobs=1, load=lambda _: None)
+    (outcome,) = build_many(["a.py"], BuildSpec(), jobs=1, load=lambda _: None)
     assert outcome.status == "error"
     assert outcome.problem == "$.groups[0].lr is inf, which JSON cannot hold; mend the config that makes it so"
 

@@ -9,11 +9,11 @@ import pytest
 from lrdecay_cli.domain.errors import ConstructorRefused
 from lrdecay_cli.processes.building import build
 from lrdecay_cli.processes.children import Outcome
-from lrdecay_cli.processes.outcomes import BuildOptions, BuildOutcome, BuildTraceback, Failure, outcome_of
+from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, BuildTraceback, Failure, outcome_of
 from tests.group_maps import group_map
 from tests.hardening.odd_configs import ORDINARY
 
-OPTIONS = BuildOptions(device="meta", notes_files=True)
+OPTIONS = BuildSpec(device="meta", notes_files=True)
 OWN = """
 import torch
 from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS

@@ -14,10 +14,10 @@ from lrdecay_cli.processes import forking
 from lrdecay_cli.processes.build_many import build_many
 from lrdecay_cli.processes.building import build
 from lrdecay_cli.processes.children import in_children
-from lrdecay_cli.processes.outcomes import BuildOptions
+from lrdecay_cli.processes.outcomes import BuildSpec
 from lrdecay_cli.processes.servers import on_dask, submitted
 
-OPTIONS = BuildOptions(device="meta")
+OPTIONS = BuildSpec(device="meta")
 
 
 class Broken(Executor):

@@ -7,23 +7,10 @@ from typing import Annotated, Optional
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import (
-    CfgOptions,
-    Color,
-    Device,
-    Exact,
-    FormatName,
-    Jobs,
-    NamedBy,
-    NoCache,
-    NoSettings,
-    SettingsFile,
-    Traceback,
-    Verbose,
-    format_option,
-)
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, expanded
 
 
+@expanded(without=("output", "isolate"))
 def baseline(
     context: typer.Context,
     targets: Annotated[
@@ -41,18 +28,9 @@ def baseline(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit with 1 if a file is missing or outdated.")
     ] = False,
-    jobs: Jobs = None,
-    naming: NamedBy = None,
-    cfg_options: CfgOptions = None,
-    device: Device = "cpu",
-    format_name: Annotated[FormatName, format_option("baseline")] = None,
-    color: Color = "auto",
-    verbose: Verbose = False,
-    exact: Exact = False,
-    no_cache: NoCache = False,
-    _no_settings: NoSettings = False,
-    _settings: SettingsFile = None,
-    _traceback: Traceback = False,
+    *,
+    build: BuildOptions,
+    output: OutputOptions,
 ) -> None:
     """Write the maps that check --baseline holds configs against.
 
@@ -64,22 +42,18 @@ def baseline(
     lrdecay check configs/ --baseline baselines/
     """
     from lrdecay_cli import __version__
-    from lrdecay_cli.app.requests.check_sources import gather, is_config, named_by
-    from lrdecay_cli.app.requests.sources import Request
-    from lrdecay_cli.app.shell.console import Destinations
-    from lrdecay_cli.app.shell.cores import cores
-    from lrdecay_cli.app.shell.exit_codes import CANNOT_JUDGE, CLEAN, DIFFERENT
+    from lrdecay_cli.app.requests.checks import gather, is_config, named_by
+    from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN, DIFFERENT
     from lrdecay_cli.app.shell.settings import baseline_of
     from lrdecay_cli.checking.baseline_report import report_of
     from lrdecay_cli.checking.baselines import check_folder, write_baselines
     from lrdecay_cli.domain.baseline import BASELINE_SCHEMA_VERSION, BaselineResult
     from lrdecay_cli.domain.group_map import Tool
 
-    destinations = Destinations("baseline", format_name, None, color)
+    destinations = output.destinations()
     names = named_by(targets)
     place = check_folder(folder or baseline_of(context), [name for name in names if is_config(name)])
-    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, named_by=naming)
-    gathered = gather(names, request, jobs=jobs or cores())
+    gathered = gather(names, build.request(), jobs=build.workers)
     check_folder(place, [group_map.config.path for group_map in gathered.maps])
     records = tuple(write_baselines(place, gathered.maps, write=not check))
     result = BaselineResult(BASELINE_SCHEMA_VERSION, Tool("lrdecay", __version__), records, gathered.unjudged)

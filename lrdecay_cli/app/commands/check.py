@@ -7,26 +7,10 @@ from typing import Annotated, Optional
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import (
-    CfgOptions,
-    Color,
-    Device,
-    Exact,
-    FormatName,
-    Isolate,
-    Jobs,
-    NamedBy,
-    NoCache,
-    NoSettings,
-    Outputs,
-    SettingsFile,
-    Traceback,
-    Verbose,
-    format_option,
-    output_option,
-)
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, expanded
 
 
+@expanded()
 def check(
     context: typer.Context,
     targets: Annotated[
@@ -82,20 +66,9 @@ def check(
             help="Hold against this map, or directory of maps.",
         ),
     ] = None,
-    jobs: Jobs = None,
-    named_by: NamedBy = None,
-    cfg_options: CfgOptions = None,
-    device: Device = "cpu",
-    format_name: Annotated[FormatName, format_option("check")] = None,
-    output: Annotated[Outputs, output_option("check")] = None,
-    color: Color = "auto",
-    verbose: Verbose = False,
-    exact: Exact = False,
-    no_cache: NoCache = False,
-    isolate: Isolate = False,
-    _no_settings: NoSettings = False,
-    _settings: SettingsFile = None,
-    _traceback: Traceback = False,
+    *,
+    build: BuildOptions,
+    output: OutputOptions,
 ) -> None:
     """Name known mistakes in parameter groups and their options.
 
@@ -107,24 +80,18 @@ def check(
     lrdecay check maps/ --select LRD2,LRD3 --fail-on warning
     lrdecay check configs/ --format github --output sarif=lrdecay.sarif
     """
-    from lrdecay_cli.app.requests.check_run import Demands, run_check
-    from lrdecay_cli.app.requests.sources import Request
-    from lrdecay_cli.app.shell.console import Destinations
-    from lrdecay_cli.app.shell.cores import cores
-    from lrdecay_cli.app.shell.exit_codes import CANNOT_JUDGE, CLEAN, DIFFERENT
+    from lrdecay_cli.app.requests.checks import Demands, run_check
+    from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN, DIFFERENT
     from lrdecay_cli.app.shell.settings import settings_of
     from lrdecay_cli.checking.reporting import check_severity, report_of
     from lrdecay_cli.rules import chosen_rules
 
-    destinations = Destinations("check", format_name, output, color)
+    destinations = output.destinations()
     rules = chosen_rules(_split(select), _split(ignore))
     demands = Demands(rules, check_severity(fail_on), baseline, settings_of(context))
-    request = Request.of(
-        cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, isolated=isolate, named_by=named_by
-    )
-    judged = run_check(targets, request, demands, jobs=jobs or cores())
+    judged = run_check(targets, build.request(), demands, jobs=build.workers)
     result = judged.result
-    destinations.write(report_of(result, statistics=statistics, verbose=verbose, maps=judged.maps))
+    destinations.write(report_of(result, statistics=statistics, verbose=build.verbose, maps=judged.maps))
     if result.unjudged:
         raise typer.Exit(CANNOT_JUDGE)
     raise typer.Exit(DIFFERENT if result.failing() and not exit_zero else CLEAN)

@@ -6,26 +6,14 @@ from typing import Annotated
 
 import typer
 
-from lrdecay_cli.app.shell.options import (
-    Color,
-    FormatName,
-    NoSettings,
-    Outputs,
-    SettingsFile,
-    Traceback,
-    format_option,
-    output_option,
-)
+from lrdecay_cli.app.shell.options import OutputOptions, expanded
 
 
+@expanded()
 def doctor(
     full: Annotated[bool, typer.Option("--full", help="Load all of it, list devices, build models too.")] = False,
-    format_name: Annotated[FormatName, format_option("doctor")] = None,
-    output: Annotated[Outputs, output_option("doctor")] = None,
-    color: Color = "auto",
-    _no_settings: NoSettings = False,
-    _settings: SettingsFile = None,
-    _traceback: Traceback = False,
+    *,
+    output: OutputOptions,
 ) -> None:
     """Tell whether configs can be inspected here, and what is missing.
 
@@ -38,12 +26,11 @@ def doctor(
     lrdecay doctor
     lrdecay doctor --full --format json
     """
-    from lrdecay_cli.app.shell.console import Destinations
-    from lrdecay_cli.app.shell.exit_codes import CANNOT_JUDGE, CLEAN
+    from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN
     from lrdecay_cli.doctor.diagnosing import diagnose, tried
     from lrdecay_cli.doctor.report import report
 
-    destinations = Destinations("doctor", format_name, output, color)
+    destinations = output.destinations()
     diagnosis = diagnose()
     if full:
         diagnosis = tried(diagnosis)

@@ -7,23 +7,10 @@ from typing import Annotated, Optional
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import (
-    CfgOptions,
-    Color,
-    Device,
-    Exact,
-    FormatName,
-    NamedBy,
-    NoCache,
-    NoSettings,
-    Outputs,
-    SettingsFile,
-    Traceback,
-    format_option,
-    output_option,
-)
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, expanded
 
 
+@expanded(without=("jobs", "isolate"))
 def explain(
     config: Annotated[
         str,
@@ -50,18 +37,10 @@ def explain(
         Optional[str],  # noqa: UP045
         typer.Option("--group", metavar="NAME", help="The group that --why-not is about."),
     ] = None,
-    named_by: NamedBy = None,
-    cfg_options: CfgOptions = None,
-    device: Device = "cpu",
-    format_name: Annotated[FormatName, format_option("explain")] = None,
-    output: Annotated[Outputs, output_option("explain")] = None,
-    color: Color = "auto",
+    *,
+    build: BuildOptions,
+    output: OutputOptions,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Each parameter by itself, with every key.")] = False,
-    exact: Exact = False,
-    no_cache: NoCache = False,
-    _no_settings: NoSettings = False,
-    _settings: SettingsFile = None,
-    _traceback: Traceback = False,
 ) -> None:
     """Explain the lr and weight decay of parameters, rule by rule.
 
@@ -73,11 +52,9 @@ def explain(
     lrdecay explain config.py --why-not backbone.norm3 --group layer_6_no_decay
     """
     from lrdecay_cli.analysis.explaining.report import check_question, explanation
-    from lrdecay_cli.app.requests.sources import Request, group_maps_of
-    from lrdecay_cli.app.shell.console import Destinations
+    from lrdecay_cli.app.requests.sources import group_maps_of
 
-    destinations = Destinations("explain", format_name, output, color)
+    destinations = output.destinations()
     check_question(patterns or (), why_not, group)
-    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, named_by=named_by)
-    (group_map,) = group_maps_of((config,), request)
+    (group_map,) = group_maps_of((config,), build.request())
     destinations.write(explanation(group_map, patterns or (), unlike=why_not, group=group, verbose=verbose))

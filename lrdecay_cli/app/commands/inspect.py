@@ -7,25 +7,10 @@ from typing import Annotated, Optional
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import (
-    CfgOptions,
-    Color,
-    Device,
-    Exact,
-    FormatName,
-    Isolate,
-    NamedBy,
-    NoCache,
-    NoSettings,
-    Outputs,
-    SettingsFile,
-    Traceback,
-    Verbose,
-    format_option,
-    output_option,
-)
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, expanded
 
 
+@expanded(without=("jobs",))
 def inspect(
     config: Annotated[
         str,
@@ -55,19 +40,9 @@ def inspect(
             help="Sort by a heading, or its name in CSV; -COLUMN down.",
         ),
     ] = None,
-    named_by: NamedBy = None,
-    cfg_options: CfgOptions = None,
-    device: Device = "cpu",
-    format_name: Annotated[FormatName, format_option("inspect")] = None,
-    output: Annotated[Outputs, output_option("inspect")] = None,
-    color: Color = "auto",
-    verbose: Verbose = False,
-    exact: Exact = False,
-    no_cache: NoCache = False,
-    isolate: Isolate = False,
-    _no_settings: NoSettings = False,
-    _settings: SettingsFile = None,
-    _traceback: Traceback = False,
+    *,
+    build: BuildOptions,
+    output: OutputOptions,
 ) -> None:
     """Show the parameter groups that a config's constructor builds.
 
@@ -79,11 +54,10 @@ def inspect(
     lrdecay inspect config.py --cfg-options optim_wrapper.optimizer.lr=0.001
     """
     from lrdecay_cli.analysis.inspecting.report import check_view, inspection
-    from lrdecay_cli.app.requests.sources import Request, group_maps_of
-    from lrdecay_cli.app.shell.console import Destinations
+    from lrdecay_cli.app.requests.sources import group_maps_of
     from lrdecay_cli.domain.errors import LrdecayError
 
-    destinations = Destinations("inspect", format_name, output, color)
+    destinations = output.destinations()
     check_view(by, sort)
     if set(destinations.formats) == {"json"} and (pattern or sort or by != "group"):
         raise LrdecayError(
@@ -96,11 +70,9 @@ def inspect(
             where="--format html",
             remedy="leave out --by, --filter and --sort",
         )
-    request = Request.of(
-        cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache, isolated=isolate, named_by=named_by
-    )
+    request = build.request()
     (group_map,) = group_maps_of((config,), request)
-    text = destinations.write(inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=verbose))
+    text = destinations.write(inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=build.verbose))
     # Templates and scripts of a page leave no trace in what the cache looks at.
-    if not output and not verbose and "html" not in destinations.formats:
+    if not output.output and not build.verbose and "html" not in destinations.formats:
         request.caching.keep_report(text)

@@ -7,18 +7,10 @@ from typing import Annotated, Optional
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import (
-    Color,
-    FormatName,
-    NoSettings,
-    Outputs,
-    SettingsFile,
-    Traceback,
-    format_option,
-    output_option,
-)
+from lrdecay_cli.app.shell.options import OutputOptions, expanded
 
 
+@expanded()
 def rule(
     code: Annotated[
         Optional[str],  # noqa: UP045
@@ -29,12 +21,8 @@ def rule(
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All rules, with a table of contents.")] = False,
-    format_name: Annotated[FormatName, format_option("rule")] = None,
-    output: Annotated[Outputs, output_option("rule")] = None,
-    color: Color = "auto",
-    _no_settings: NoSettings = False,
-    _settings: SettingsFile = None,
-    _traceback: Traceback = False,
+    *,
+    output: OutputOptions,
 ) -> None:
     """Print what a rule of check looks for, and why it matters.
 
@@ -45,14 +33,13 @@ def rule(
     lrdecay rule LRD3
     lrdecay rule --all --format markdown
     """
-    from lrdecay_cli.app.shell.console import Destinations
     from lrdecay_cli.domain.errors import LrdecayError
     from lrdecay_cli.rules import RULES, find_rule, rules_beginning
     from lrdecay_cli.rules.pages import list_of, report_on
 
     if (code is None) is not everything:
         raise LrdecayError("give a rule's code, or --all for every rule", where="rule", remedy="lrdecay rule LRD301")
-    destinations = Destinations("rule", format_name, output, color)
+    destinations = output.destinations()
     if code is None:
         destinations.write(report_on(RULES, whole=True))
         return

@@ -7,22 +7,10 @@ from typing import Annotated, Optional
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import (
-    CfgOptions,
-    Color,
-    Device,
-    FormatName,
-    Isolate,
-    NoSettings,
-    Outputs,
-    SettingsFile,
-    Traceback,
-    Verbose,
-    format_option,
-    output_option,
-)
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Verbose, expanded
 
 
+@expanded(without=("named_by", "exact", "no_cache"))
 def scan(
     targets: Annotated[
         list[str],
@@ -56,16 +44,9 @@ def scan(
         Optional[str],  # noqa: UP045
         typer.Option("--dask", metavar="ADDRESS", help="Build on a Dask cluster: tcp://scheduler:port."),
     ] = None,
-    cfg_options: CfgOptions = None,
-    device: Device = "cpu",
-    format_name: Annotated[FormatName, format_option("scan")] = None,
-    output: Annotated[Outputs, output_option("scan")] = None,
-    color: Color = "auto",
-    verbose: Verbose = False,
-    isolate: Isolate = False,
-    _no_settings: NoSettings = False,
-    _settings: SettingsFile = None,
-    _traceback: Traceback = False,
+    *,
+    build: BuildOptions,
+    output: OutputOptions,
 ) -> None:
     """Build many configs, each in its own process, and sum up.
 
@@ -81,15 +62,13 @@ def scan(
     from functools import partial
     from pathlib import Path
 
-    from lrdecay_cli.app.shell.console import Destinations
-    from lrdecay_cli.app.shell.cores import cores
-    from lrdecay_cli.app.shell.exit_codes import CLEAN, DIFFERENT
-    from lrdecay_cli.app.shell.progress import progress
+    from lrdecay_cli.app.shell import CLEAN, DIFFERENT
+    from lrdecay_cli.app.shell.console import progress
     from lrdecay_cli.app.speed.caching import Caching
     from lrdecay_cli.domain.errors import LrdecayError
     from lrdecay_cli.openmmlab.availability import check_stack
     from lrdecay_cli.processes.build_many import build_many, isolation
-    from lrdecay_cli.processes.outcomes import BuildOptions
+    from lrdecay_cli.processes.outcomes import BuildSpec
     from lrdecay_cli.processes.servers import on_dask
     from lrdecay_cli.scanning.journal import Journal
     from lrdecay_cli.scanning.maps import check_maps
@@ -98,7 +77,7 @@ def scan(
     from lrdecay_cli.scanning.scan import scan as build_all
     from lrdecay_cli.scanning.targets import configs_of, shard_of
 
-    destinations = Destinations("scan", format_name, output, color)
+    destinations = output.destinations()
     for name, number in (("--jobs", 1 if jobs is None else jobs), ("--timeout", timeout + 1), ("--memory", memory + 1)):
         if number < 1:
             raise LrdecayError("is too small", where=name, remedy="leave it out for the default")
@@ -109,30 +88,31 @@ def scan(
     if not configs:
         raise LrdecayError("there are fewer configs than shards", where=f"--shard {shard}")
     check_stack(configs[0])
-    overrides = tuple(cfg_options or ())
+    overrides = tuple(build.cfg_options or ())
     limits = (timeout or None, int(memory * 2**30) or None)
-    plain = BuildOptions(overrides, device, *limits, verbose, notes_files=bool(resume))
+    plain = BuildSpec(overrides, build.device, *limits, build.verbose, notes_files=bool(resume))
     # What the cache keeps tells nothing of the files that a journal goes by.
-    caching = None if isolate or resume else Caching(overrides, device)
-    if isolate and dask:
+    caching = None if build.isolate or resume else Caching(overrides, build.device)
+    if build.isolate and dask:
         raise LrdecayError("is for processes of this machine", where="--isolate", remedy="leave out --dask")
-    bounds = isolation(plain) if isolate else nullcontext(plain)
-    journal = Journal(Path(resume) if resume else None, (device, *overrides))
+    bounds = isolation(plain) if build.isolate else nullcontext(plain)
+    journal = Journal(Path(resume) if resume else None, (build.device, *overrides))
     with bounds as options, journal, progress(len(configs), "scanning") as advance:
         timed = build_all(
             configs,
             partial(on_dask, options, dask)
             if dask
-            else partial(build_many, options=options, jobs=jobs or cores(), cache=caching),
+            else partial(build_many, options=options, jobs=build.workers, cache=caching),
             journal,
             maps=Path(maps) if maps else None,
             tell=lambda one: advance(one.record.failed),
         )
-    document = document_of((one.record for one in timed), device, overrides, shard)
-    destinations.write(report_of(timed, document, verbose=verbose))
+    document = document_of((one.record for one in timed), build.device, overrides, shard)
+    destinations.write(report_of(timed, document, verbose=build.verbose))
     raise typer.Exit(DIFFERENT if any(record.failed for record in document.records) else CLEAN)
 
 
+@expanded()
 def merge(
     scans: Annotated[
         list[str],
@@ -140,13 +120,9 @@ def merge(
             metavar="SCAN.json...", autocompletion=completion.json_files, help="What scan --format json wrote."
         ),
     ],
-    format_name: Annotated[FormatName, format_option("merge")] = None,
-    output: Annotated[Outputs, output_option("merge")] = None,
-    color: Color = "auto",
+    *,
+    output: OutputOptions,
     verbose: Verbose = False,
-    _no_settings: NoSettings = False,
-    _settings: SettingsFile = None,
-    _traceback: Traceback = False,
 ) -> None:
     """Put the shards of a scan together.
 
@@ -156,13 +132,12 @@ def merge(
     lrdecay merge 1.json 2.json 3.json 4.json
     lrdecay merge 1.json 2.json --format json > scan.json
     """
-    from lrdecay_cli.app.shell.console import Destinations
-    from lrdecay_cli.app.shell.exit_codes import CLEAN, DIFFERENT
+    from lrdecay_cli.app.shell import CLEAN, DIFFERENT
     from lrdecay_cli.scanning.merging import merge as merge_all
     from lrdecay_cli.scanning.reporting import report_of
     from lrdecay_cli.scanning.scan import Timed
 
-    destinations = Destinations("merge", format_name, output, color)
+    destinations = output.destinations()
     document = merge_all(scans)
     destinations.write(report_of([Timed(record, None) for record in document.records], document, verbose=verbose))
     raise typer.Exit(DIFFERENT if any(record.failed for record in document.records) else CLEAN)

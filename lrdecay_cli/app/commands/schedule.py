@@ -7,24 +7,12 @@ from typing import Annotated, Optional
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import (
-    CfgOptions,
-    Color,
-    Exact,
-    FormatName,
-    NoCache,
-    NoSettings,
-    Outputs,
-    SettingsFile,
-    Traceback,
-    Verbose,
-    format_option,
-    output_option,
-)
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, expanded
 
 _Whole = Optional[int]  # noqa: UP045
 
 
+@expanded(without=("jobs", "named_by", "device", "isolate"), first=("format_name", "output"))
 def schedule(
     config: Annotated[
         str,
@@ -56,16 +44,9 @@ def schedule(
         _Whole,
         typer.Option("--every", metavar="N", min=1, help="Sample every N-th iteration, for CSV, JSON and charts."),
     ] = None,
-    format_name: Annotated[FormatName, format_option("schedule")] = None,
-    output: Annotated[Outputs, output_option("schedule")] = None,
-    cfg_options: CfgOptions = None,
-    color: Color = "auto",
-    verbose: Verbose = False,
-    exact: Exact = False,
-    no_cache: NoCache = False,
-    _no_settings: NoSettings = False,
-    _settings: SettingsFile = None,
-    _traceback: Traceback = False,
+    *,
+    build: BuildOptions,
+    output: OutputOptions,
 ) -> None:
     """Show what the lr of every group does over the run.
 
@@ -78,12 +59,9 @@ def schedule(
     """
     from lrdecay_cli.analysis.scheduling.report import schedule_report
     from lrdecay_cli.app.requests.scheduling import scheduled
-    from lrdecay_cli.app.requests.sources import Request
-    from lrdecay_cli.app.shell.console import Destinations
 
-    destinations = Destinations("schedule", format_name, output, color)
-    request = Request.of(cfg_options, "cpu", verbose=verbose, exact=exact, no_cache=no_cache)
+    destinations = output.destinations()
     found, plan = scheduled(
-        config, request, iterations_per_epoch=iters_per_epoch, dataset_size=dataset_size, gpus=gpus, every=every
+        config, build.request(), iterations_per_epoch=iters_per_epoch, dataset_size=dataset_size, gpus=gpus, every=every
     )
-    destinations.write(schedule_report(found, plan, gpus=gpus if dataset_size else None, verbose=verbose))
+    destinations.write(schedule_report(found, plan, gpus=gpus if dataset_size else None, verbose=build.verbose))

@@ -7,23 +7,10 @@ from typing import Annotated
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import (
-    CfgOptions,
-    Color,
-    Device,
-    Exact,
-    FormatName,
-    NoCache,
-    NoSettings,
-    Outputs,
-    SettingsFile,
-    Traceback,
-    Verbose,
-    format_option,
-    output_option,
-)
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, expanded
 
 
+@expanded(without=("jobs", "named_by", "isolate"))
 def suggest(
     config: Annotated[
         str,
@@ -33,17 +20,9 @@ def suggest(
             help="A config, or mmdet::PATH for one of MMDetection's own.",
         ),
     ],
-    cfg_options: CfgOptions = None,
-    device: Device = "cpu",
-    format_name: Annotated[FormatName, format_option("suggest")] = None,
-    output: Annotated[Outputs, output_option("suggest")] = None,
-    color: Color = "auto",
-    verbose: Verbose = False,
-    exact: Exact = False,
-    no_cache: NoCache = False,
-    _no_settings: NoSettings = False,
-    _settings: SettingsFile = None,
-    _traceback: Traceback = False,
+    *,
+    build: BuildOptions,
+    output: OutputOptions,
 ) -> None:
     """Suggest the learning-rate decay that fits a config's model.
 
@@ -60,17 +39,16 @@ def suggest(
 
     from lrdecay_cli.analysis.suggesting.proposing import propose
     from lrdecay_cli.analysis.suggesting.report import refusal_of, suggestion_report
-    from lrdecay_cli.app.requests.sources import Request, group_maps_of, is_map
+    from lrdecay_cli.app.requests.sources import group_maps_of, is_map
     from lrdecay_cli.app.requests.suggesting import in_lazy_style, suggested_map, ungrouped_map
-    from lrdecay_cli.app.shell.console import Destinations
     from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
     from lrdecay_cli.files.config_path import is_checkpoint
     from lrdecay_cli.text.printing import printable
 
-    destinations = Destinations("suggest", format_name, output, color)
+    destinations = output.destinations()
     if is_map(config) or is_checkpoint(config):
         raise LrdecayError("a suggestion is for a config, which can be built with it", where=config)
-    request = Request.of(cfg_options, device, verbose=verbose, exact=exact, no_cache=no_cache)
+    request = build.request()
     refused = ""
     try:
         (before,) = group_maps_of((config,), request)

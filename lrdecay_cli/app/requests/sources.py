@@ -17,7 +17,7 @@ from lrdecay_cli.files import means_to_be_map, read_bytes, read_map, top_level_k
 from lrdecay_cli.files.config_path import is_checkpoint
 from lrdecay_cli.openmmlab.availability import check_config, check_stack
 from lrdecay_cli.processes.build_many import build_many, isolation
-from lrdecay_cli.processes.outcomes import BuildOptions, BuildOutcome
+from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec
 
 # What tells an mmengine config in JSON from a group map.
 _CONFIG_KEYS = ("model", "optim_wrapper", "optimizer", "_base_", "custom_imports", "default_scope")
@@ -59,17 +59,17 @@ class Request(msgspec.Struct, frozen=True):
         caching = Caching(overrides, device, wanted=not (no_cache or exact or isolated), verbose=verbose)
         return cls(overrides, device, verbose, exact, caching, isolated, named_by)
 
-    def build_options(self) -> BuildOptions:
+    def build_spec(self) -> BuildSpec:
         """How one config is built."""
         timeout, memory = (TIMEOUT, MEMORY) if self.isolated else (None, None)
         exact = self.exact or fast_start.is_plain()
-        return BuildOptions(self.cfg_options, self.device, timeout, memory, self.verbose, exact)
+        return BuildSpec(self.cfg_options, self.device, timeout, memory, self.verbose, exact)
 
     def audited(self, config: str, change: Callable[[Any], None] | None = None) -> GroupMap:
         """The map of a config, built in this process: ``change`` is done to the loaded config first."""
         from lrdecay_cli.processes.building import audited
 
-        return audited(config, self.build_options(), change)
+        return audited(config, self.build_spec(), change)
 
 
 def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
@@ -123,7 +123,7 @@ def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request)
 
 def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
     """The map of each config. LrdecayError of the first, in their order, that has none."""
-    options, jobs = request.build_options(), len(configs)
+    options, jobs = request.build_spec(), len(configs)
     with ExitStack() as stack:
         if request.isolated:
             for config in configs:

@@ -1,4 +1,4 @@
-"""The command line's table of contents."""
+"""The command line's table of contents, and arguments as OpenMMLab users type them."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ COMMANDS = {
     "cache": "lrdecay_cli.app.commands.cache",
 }
 """The commands in the order of ``--help``: a function of the same name in a module, or an app of commands."""
+
+_CFG_OPTIONS = "--cfg-options"
 
 
 def command_line(arguments: Sequence[str]) -> typer.Typer:
@@ -68,3 +70,23 @@ def _lrdecay(
 
     Exit codes: 0 clean or identical, 1 findings or different, 2 could not judge, 130 interrupted.
     """
+
+
+def spread_cfg_options(arguments: Sequence[str]) -> list[str]:
+    """Put ``--cfg-options`` before each of the values that follow one.
+
+    ``tools/train.py`` takes ``--cfg-options a=1 b=2``; click options take one value each.
+    """
+    spread: list[str] = []
+    following = False
+    for argument in arguments:
+        if argument == _CFG_OPTIONS:
+            following = True
+            continue
+        if following and (argument.startswith("-") or "=" not in argument):
+            # The option without a value is left for click to complain about.
+            if not spread or spread[-2:-1] != [_CFG_OPTIONS]:
+                spread.append(_CFG_OPTIONS)
+            following = False
+        spread += [_CFG_OPTIONS, argument] if following else [argument]
+    return [*spread, _CFG_OPTIONS] if following and arguments[-1] == _CFG_OPTIONS else spread

@@ -1,11 +1,12 @@
-"""Where reports go: stdout in one format, files in others."""
+"""Where reports go: stdout in one format, files in others; and a progress bar on stderr."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
@@ -106,3 +107,28 @@ def _parse(output: str, command: str) -> tuple[str, str]:
         raise LrdecayError(f"{output!r} is not FORMAT=PATH", where="--output", remedy="for example json=map.json")
     check_format(name, where="--output", command=command)
     return name, path
+
+
+@contextmanager
+def progress(total: int, what: str) -> Iterator[Callable[[bool], None]]:
+    """Show how many of ``total`` are done, how many of these failed, and the time left.
+
+    Gives a function to call with whether the next one failed. Away from a terminal it shows nothing.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.fields[failed]}"), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total, failed="")
+        failures = 0
+
+        def advance(failed: bool) -> None:
+            nonlocal failures
+            failures += failed
+            bar.update(task, advance=1, failed=f"{failures} failed" if failures else "")
+
+        yield advance

@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 
-from lrdecay_cli.app.shell.exit_codes import CANNOT_JUDGE, CLEAN, INTERRUPTED, TERMINATED
+from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN, INTERRUPTED, TERMINATED
 from lrdecay_cli.domain.errors import Interrupted, LrdecayError
 from lrdecay_cli.text.printing import printable, said_by
 
@@ -91,7 +91,7 @@ def _run(arguments: Sequence[str], console: bool) -> int:
         settings = None
     if settings is not None and answered(list(arguments), settings):
         return CLEAN
-    from lrdecay_cli.app.shell.arguments import spread_cfg_options
+    from lrdecay_cli.app.shell.cli import spread_cfg_options
     from lrdecay_cli.app.speed import fast_start
 
     if console:

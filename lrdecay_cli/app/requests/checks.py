@@ -1,4 +1,4 @@
-"""The group maps that ``check`` judges: of exported maps, of one config, or of many built side by side."""
+"""A run of ``check``: the maps of what there is to judge, what the project says about it, and the result."""
 
 from __future__ import annotations
 
@@ -6,16 +6,43 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from lrdecay_cli.app.requests.sources import Request, group_maps_of, is_map
+from lrdecay_cli.checking.baselines import missing_baselines, read_baselines
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.finding import Skipped
+from lrdecay_cli.domain.finding import CheckResult, Severity, Skipped
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.settings import Settings
 from lrdecay_cli.files import means_to_be_map, read_bytes
+from lrdecay_cli.files.config_comments import comment_suppressions
 from lrdecay_cli.files.config_path import SEPARATOR, is_checkpoint
+
+if TYPE_CHECKING:
+    from lrdecay_cli.rules import Rule
+
+TODAY = "LRDECAY_TODAY"
+"""Environment variable with the day on which suppressions are judged, in place of the present one."""
+
+
+class Demands(msgspec.Struct, frozen=True):
+    """What configs are held against."""
+
+    rules: tuple[Rule, ...]
+    fail_on: Severity
+    baseline: str | None
+    settings: Settings
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """The result, and the maps that it is about."""
+
+    result: CheckResult
+    maps: tuple[GroupMap, ...]
 
 
 class Gathered(msgspec.Struct, frozen=True):
@@ -25,6 +52,47 @@ class Gathered(msgspec.Struct, frozen=True):
     sources: tuple[str, ...]
     """What each map was read or built from."""
     unjudged: tuple[Skipped, ...]
+
+
+def run_check(targets: Sequence[str], request: Request, demands: Demands, *, jobs: int) -> Judged:
+    """Judge everything that ``targets`` mean.
+
+    Raises:
+        LrdecayError: there is nothing to judge, or the only thing there is cannot be judged.
+    """
+    # The rules are not imported for baselines.
+    from lrdecay_cli.checking.checking import check_assertions, check_maps
+
+    today = _today()
+    check_assertions(demands.settings.assertions)
+    names = named_by(targets)
+    configs = [name for name in names if is_config(name)]
+    if demands.baseline and len(names) == len(configs):
+        # Before anything is built.
+        missing_baselines(demands.baseline, configs)
+    gathered = gather(names, request, jobs=jobs)
+    named = [group_map.config.path for group_map in gathered.maps]
+    lacking = missing_baselines(demands.baseline, named) if demands.baseline and named else ()
+    result = check_maps(
+        gathered.maps,
+        demands.rules,
+        sources=gathered.sources,
+        unjudged=(*gathered.unjudged, *lacking),
+        settings=demands.settings,
+        baselines=read_baselines(demands.baseline, named) if demands.baseline else {},
+        comments={config: comment_suppressions(config) for config in configs},
+        fail_on=demands.fail_on,
+        today=today,
+    )
+    return Judged(result, gathered.maps)
+
+
+def _today() -> date | None:
+    given = os.environ.get(TODAY)
+    try:
+        return date.fromisoformat(given) if given else None
+    except ValueError as error:
+        raise LrdecayError(f"{given!r} is no date", where=TODAY, remedy="write it as 2027-01-31") from error
 
 
 def gather(names: Sequence[str], request: Request, *, jobs: int) -> Gathered:
@@ -114,12 +182,12 @@ def _holds_map(path: str) -> bool:
 
 def _built(configs: Sequence[str], request: Request, jobs: int) -> dict[str, GroupMap | Skipped | None]:
     """A map or what stood in its way for each config, None for one that is not for training."""
-    from lrdecay_cli.app.shell.progress import progress
+    from lrdecay_cli.app.shell.console import progress
     from lrdecay_cli.domain.scan import NOT_FOR_TRAINING
     from lrdecay_cli.processes.build_many import build_many, isolation
 
     found: dict[str, GroupMap | Skipped | None] = {}
-    options = request.build_options()
+    options = request.build_spec()
     bounds = isolation(options) if request.isolated else nullcontext(options)
     with bounds as bounded, progress(len(configs), "building") as advance:
         for outcome in build_many(configs, bounded, jobs=jobs, cache=None if request.isolated else request.caching):
