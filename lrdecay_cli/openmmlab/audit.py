@@ -22,6 +22,7 @@ from lrdecay_cli.domain.group_map import (
     StandIn,
     Tool,
 )
+from lrdecay_cli.openmmlab.availability import check_device
 from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import (
     PLAIN_WRAPPER,
@@ -36,7 +37,6 @@ from lrdecay_cli.openmmlab.config_facts import modules_of, training_of
 from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, resolved_sha256
 from lrdecay_cli.openmmlab.config_values import number, plain, stack_versions, type_name
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayConstructor, explain_groups, layer_depth_of, seen_model
-from lrdecay_cli.openmmlab.devices import check_device
 from lrdecay_cli.openmmlab.failures.constructor_failures import clearer_failure
 from lrdecay_cli.openmmlab.failures.translate import READING, explained, naming_upstream_faults
 from lrdecay_cli.openmmlab.reading import common, read_groups

@@ -1,4 +1,4 @@
-"""Whether a config and the stack that builds it are there. Importable without the stack, and imports nothing of it."""
+"""Whether a config, the stack that builds it and a device are there. Importable without the stack."""
 
 from __future__ import annotations
 
@@ -34,3 +34,30 @@ def check_stack(config: str, *, what: str = "config", needed: Sequence[str] = _N
             where=config,
             remedy='pip install "lrdecay-cli[stack]" for a complete stack, "lrdecay-cli[mmdet]" beside your own',
         )
+
+
+def available_devices() -> list[str]:
+    """Device names that ``--device`` takes on this machine."""
+    import torch
+
+    devices = ["cpu", "meta"]
+    devices += [f"cuda:{index}" for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return devices
+
+
+def check_device(device: str) -> str:
+    """Return ``device`` if a model can be built on it; raise LrdecayError with the ones that are there if not."""
+    import re
+
+    present = available_devices()
+    if not re.fullmatch(r"cpu|meta|mps|cuda(:\d+)?", device):
+        raise LrdecayError(
+            f"unknown device {device!r}", where="--device", remedy=f"available here: {', '.join(present)}"
+        )
+    if device in present or (device == "cuda" and "cuda:0" in present):
+        return device
+    raise LrdecayError(
+        f"no device {device!r} on this machine", where="--device", remedy=f"available: {', '.join(present)}"
+    )

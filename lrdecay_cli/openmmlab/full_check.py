@@ -72,7 +72,7 @@ def _build(config: str) -> str:
 def _devices() -> list[tuple[str, str]]:
     import torch
 
-    from lrdecay_cli.openmmlab.devices import available_devices
+    from lrdecay_cli.openmmlab.availability import available_devices
 
     described = {"cpu": f"{torch.get_num_threads()} threads", "meta": "shapes only, no memory", "mps": "Apple GPU"}
     return [
