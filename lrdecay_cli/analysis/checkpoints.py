@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.domain.checkpoint import Checkpoint
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note
+from lrdecay_cli.domain.training import Checkpoint
 from lrdecay_cli.text.name_patterns import fold_names
 
 

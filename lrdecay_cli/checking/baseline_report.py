@@ -6,7 +6,7 @@ from collections import Counter
 from typing import get_args
 
 from lrdecay_cli.checking.reporting import unjudged_notes
-from lrdecay_cli.domain.baseline import BaselineResult, State
+from lrdecay_cli.domain.change import BaselineResult, State
 from lrdecay_cli.domain.report import Column, Report, Table
 
 _COLUMNS = (

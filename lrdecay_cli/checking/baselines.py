@@ -11,7 +11,7 @@ import msgspec
 
 from lrdecay_cli.analysis.comparing.changes import diff, settings
 from lrdecay_cli.analysis.conditions import CLOSE
-from lrdecay_cli.domain.baseline import BaselineRecord, State
+from lrdecay_cli.domain.change import BaselineRecord, State
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Skipped
 from lrdecay_cli.domain.group_map import GroupMap

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lrdecay_cli.constructors.spec import ConstructorInputs
-from lrdecay_cli.decay.checked import finite_number
+from lrdecay_cli.decay.options import finite_number
 from lrdecay_cli.domain.explanation import RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Formula, Provenance, computed

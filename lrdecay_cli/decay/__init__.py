@@ -11,9 +11,9 @@ from lrdecay_cli.decay.families import (
     LayerRule,
     find_family,
 )
+from lrdecay_cli.decay.formulas import matched_part, one_line
 from lrdecay_cli.decay.grouping import PlannedGroup, PlannedParameter, TrainingParameter, plan_groups
 from lrdecay_cli.decay.model_rules import Backbone, Plan, plan_of_model
-from lrdecay_cli.decay.one_line import matched_part, one_line
 from lrdecay_cli.decay.options import DECAY_TYPES, DecayOptions, DecayType
 from lrdecay_cli.decay.rules import DecayRules
 

@@ -11,9 +11,8 @@ from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.decay.exemptions import exemption, mmdet_exemption
 from lrdecay_cli.decay.families import ALL_FAMILIES, Family, find_family
 from lrdecay_cli.decay.grouping import PlannedGroup, TrainingParameter, sorted_into_groups
-from lrdecay_cli.decay.layer_patterns import pattern_layers
+from lrdecay_cli.decay.layers import LayerDepth, pattern_layers, reported_layers
 from lrdecay_cli.decay.options import SECTION
-from lrdecay_cli.decay.reported_depths import LayerDepth, reported_layers
 from lrdecay_cli.decay.rules import DecayRules, check_decay_type, read_base_lr, read_base_weight_decay
 from lrdecay_cli.domain.provenance import Formula
 

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from lrdecay_cli.decay.checked import finite_number
-from lrdecay_cli.decay.custom_keys import CustomKey, matching
+from lrdecay_cli.decay.constructor_options import CustomKey, matching
 from lrdecay_cli.decay.errors import DecayError, ServedByOurs
 from lrdecay_cli.decay.exemptions import Exemption, mmdet_exemption
 from lrdecay_cli.decay.families import ALL_FAMILIES, BACKBONE_PREFIX, MMDET_FAMILIES, Family, find_family
-from lrdecay_cli.decay.options import SECTION, DecayOptions, DecayType
-from lrdecay_cli.decay.steps import lr_scale_step, lr_step, weight_decay_step
+from lrdecay_cli.decay.formulas import lr_scale_step, lr_step, weight_decay_step
+from lrdecay_cli.decay.options import SECTION, DecayOptions, DecayType, finite_number
 from lrdecay_cli.domain.provenance import Formula, Provenance
 from lrdecay_cli.domain.training import Module
 

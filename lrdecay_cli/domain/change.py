@@ -1,4 +1,4 @@
-"""What differs between two group maps."""
+"""What differs between two group maps, and what became of the files of a baseline."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from lrdecay_cli.domain.finding import Skipped
 from lrdecay_cli.domain.group_map import ConfigSource, Tool
 
 DIFFERENCE_SCHEMA_VERSION = 1
@@ -98,3 +99,29 @@ class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether there are no changes; a setting that changes no parameter is no difference."""
     settings: tuple[SettingChange, ...]
     changes: tuple[FoldedChange, ...]
+
+
+BASELINE_SCHEMA_VERSION = 1
+
+State = Literal["written", "updated", "unchanged", "missing", "outdated"]
+"""What became of a file; ``missing`` and ``outdated`` are for ``--check``, which writes nothing."""
+
+
+class BaselineRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The baseline of one config."""
+
+    config: str
+    file: str
+    state: State
+    changes: int | None
+    """Parameters that differ from what the file said before; null where there was nothing to compare with."""
+
+
+class BaselineResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that one run of ``baseline`` did."""
+
+    schema_version: int
+    tool: Tool
+    baselines: tuple[BaselineRecord, ...]
+    unjudged: tuple[Skipped, ...]
+    """Configs that could not be built, and have the baseline that they had."""

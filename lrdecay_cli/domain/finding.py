@@ -1,4 +1,4 @@
-"""What ``check`` found, as its JSON format writes it."""
+"""What a check finds, as its JSON format writes it, and what there is to read about the rules."""
 
 from __future__ import annotations
 
@@ -104,3 +104,43 @@ class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def records(self) -> tuple[Finding | Skipped, ...]:
         """What a format with a line for each record writes."""
         return (*self.findings, *self.unjudged)
+
+
+RULES_SCHEMA_VERSION = 1
+
+
+class ExampleText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An example as files: what is empty is not needed."""
+
+    config: str
+    """What the config says beyond the base, which ``rule --all`` shows."""
+    plugin: str
+    """A module that it imports."""
+    settings: str
+    """A lrdecay.toml."""
+    baseline: str | None
+    """What the config said when its baseline was made; null where there is none."""
+
+
+class RulePage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One rule."""
+
+    code: str
+    name: str
+    severity: Severity
+    summary: str
+    why: str
+    """Why it matters, with code between double backticks."""
+    details: tuple[str, ...]
+    """Further paragraphs, with code between double backticks."""
+    bad: ExampleText
+    good: ExampleText
+
+
+class RulePages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rules in the order of their codes."""
+
+    schema_version: int
+    base: str
+    """The config that all examples build on."""
+    rules: tuple[RulePage, ...]

@@ -12,9 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from lrdecay_cli.domain.checkpoint import Checkpoint
 from lrdecay_cli.domain.provenance import Provenance
-from lrdecay_cli.domain.training import Module, Training, Trait
+from lrdecay_cli.domain.training import Checkpoint, Module, Training, Trait
 
 SCHEMA_VERSION = 2
 """Beside the texts of schema 1 it has the facts in them as fields: ``foreign``, ``optimizer``, ``named``, ``types``,

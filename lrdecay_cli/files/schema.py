@@ -6,13 +6,11 @@ from typing import Any
 
 import msgspec
 
-from lrdecay_cli.domain.baseline import BASELINE_SCHEMA_VERSION, BaselineResult
-from lrdecay_cli.domain.change import DIFFERENCE_SCHEMA_VERSION, Difference
+from lrdecay_cli.domain.change import BASELINE_SCHEMA_VERSION, DIFFERENCE_SCHEMA_VERSION, BaselineResult, Difference
 from lrdecay_cli.domain.diagnosis import DIAGNOSIS_SCHEMA_VERSION, Diagnosis
 from lrdecay_cli.domain.explanation import EXPLANATION_SCHEMA_VERSION, Explanations
-from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, CheckResult
+from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, RULES_SCHEMA_VERSION, CheckResult, RulePages
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
-from lrdecay_cli.domain.rule_page import RULES_SCHEMA_VERSION, RulePages
 from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan
 from lrdecay_cli.domain.schedule import SCHEDULE_SCHEMA_VERSION, Schedule
 from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Suggestion

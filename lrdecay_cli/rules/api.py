@@ -4,7 +4,7 @@ What is imported here is for rules to import; mypy and ruff know (pyproject.toml
 """
 
 from lrdecay_cli.constructors import OURS
-from lrdecay_cli.decay.checked import number_or_none
+from lrdecay_cli.decay.options import number_or_none
 from lrdecay_cli.decay.parameter_kinds import Kind, kind_of
 from lrdecay_cli.rules.context.backbone import Backbone, BackboneTensor, out_of_order
 from lrdecay_cli.rules.context.option_names import (

@@ -7,8 +7,8 @@ from inspect import cleandoc
 
 import msgspec
 
+from lrdecay_cli.domain.finding import RULES_SCHEMA_VERSION, ExampleText, RulePage, RulePages
 from lrdecay_cli.domain.report import Block, Column, Page, Report, Table
-from lrdecay_cli.domain.rule_page import RULES_SCHEMA_VERSION, ExampleText, RulePage, RulePages
 from lrdecay_cli.rules.registry import BASE, Example, Rule
 from lrdecay_cli.text.counting import count
 

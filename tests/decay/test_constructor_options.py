@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from lrdecay_cli.decay import DecayError
-from lrdecay_cli.decay.constructor_options import ConstructorOptions
-from lrdecay_cli.decay.custom_keys import CustomKey
+from lrdecay_cli.decay.constructor_options import ConstructorOptions, CustomKey
 from lrdecay_cli.decay.options import DecayOptions
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from lrdecay_cli.domain.checkpoint import Checkpoint
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.training import Checkpoint
 from lrdecay_cli.rules import RULES, Example
 from lrdecay_cli.rules.running import findings_of
 from tests.rules.layer_configs import COVERAGE_LAYERS_AND_RATES, built, convnext, findings_in, plain_decay, wrapped

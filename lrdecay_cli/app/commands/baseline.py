@@ -47,7 +47,7 @@ def baseline(
     from lrdecay_cli.app.shell.settings import baseline_of
     from lrdecay_cli.checking.baseline_report import report_of
     from lrdecay_cli.checking.baselines import check_folder, write_baselines
-    from lrdecay_cli.domain.baseline import BASELINE_SCHEMA_VERSION, BaselineResult
+    from lrdecay_cli.domain.change import BASELINE_SCHEMA_VERSION, BaselineResult
     from lrdecay_cli.domain.group_map import Tool
 
     destinations = output.destinations()

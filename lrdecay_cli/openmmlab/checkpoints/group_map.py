@@ -12,7 +12,6 @@ import torch
 
 from lrdecay_cli import __version__
 from lrdecay_cli.constructors import DEFAULT
-from lrdecay_cli.domain.checkpoint import Checkpoint
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import (
     SCHEMA_VERSION,
@@ -27,7 +26,7 @@ from lrdecay_cli.domain.group_map import (
     Tool,
     Totals,
 )
-from lrdecay_cli.domain.training import Training
+from lrdecay_cli.domain.training import Checkpoint, Training
 from lrdecay_cli.files.config_text import settings_of
 from lrdecay_cli.openmmlab.checkpoints.loading import load_checkpoint
 from lrdecay_cli.openmmlab.checkpoints.saved_groups import (

@@ -11,7 +11,7 @@ from typing import Any
 from lrdecay_cli.constructors import CONSTRUCTORS, ConstructorSpec, rate_given
 from lrdecay_cli.constructors.multipliers import Multiplier
 from lrdecay_cli.constructors.recomputation import tensors_met
-from lrdecay_cli.decay.checked import number_or_none
+from lrdecay_cli.decay.options import number_or_none
 from lrdecay_cli.rules.context.rule_context import RuleContext
 from lrdecay_cli.text.spelling import nearest
 

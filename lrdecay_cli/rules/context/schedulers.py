@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-from lrdecay_cli.decay.checked import number_or_none
+from lrdecay_cli.decay.options import number_or_none
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 
 Unit = Literal["epochs", "iterations"]

@@ -1,4 +1,4 @@
-"""From a layer id to a learning rate, and from an exemption to a weight decay.
+"""From a layer id to a learning rate, from an exemption to a weight decay, and both on one line.
 
 Source: mmdet 3.3.0, ``add_params`` of its decay constructor. Operands stand in the same order as there, so
 that the floats are the same to the last bit.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 
-from lrdecay_cli.decay.custom_keys import CustomKey
+from lrdecay_cli.decay.constructor_options import CustomKey
 from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.decay.families import BACKBONE_PREFIX
 from lrdecay_cli.decay.options import DecayOptions
-from lrdecay_cli.domain.provenance import Formula, arrow, computed
+from lrdecay_cli.domain.provenance import Formula, Provenance, arrow, computed
 
 
 def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: CustomKey | None = None) -> Formula:
@@ -113,3 +114,26 @@ def weight_decay_step(base: int | float | None, exemption: str | None, custom: C
         return Formula("base weight decay", repr(base), base, basis="default")
     inputs = {"base_weight_decay": base}
     return Formula("base weight decay", repr(base), base, inputs, "given", expression="base_weight_decay")
+
+
+def one_line(name: str, provenance: Provenance, prefix: str = BACKBONE_PREFIX) -> str:
+    """From name to layer id to lr scale: ``stages.2.7 → 3 + 7 // 3 = 5 → 0.7 ** (14 - 5 - 1) = 0.0576``."""
+    steps = (step for step in (provenance.layer_id, provenance.lr_scale) if step is not None)
+    return " → ".join((matched_part(name, provenance, prefix), *map(_sum, steps)))
+
+
+def matched_part(name: str, provenance: Provenance, prefix: str = BACKBONE_PREFIX) -> str:
+    """The part of a name that decided about its layer id, without the backbone's prefix; else the whole name."""
+    if provenance.layer_id is None:
+        return name
+    pattern = provenance.layer_id.cause
+    if not pattern.startswith(prefix):
+        return name
+    looked_at = pattern.count(".") + 1
+    return ".".join(name.split(".")[:looked_at]).removeprefix(prefix)
+
+
+def _sum(step: Formula) -> str:
+    """Formula and result; a formula that is its own result stands alone."""
+    shown = f"{step.result:.3g}" if isinstance(step.result, float) else str(step.result)
+    return shown if step.formula == str(step.result) else f"{step.formula} = {shown}"
