@@ -19,8 +19,8 @@ _COLUMNS = (
 
 def report_of(result: BaselineResult) -> Report:
     """The report on what was written, or would be."""
-    rows = tuple((one.config, one.file, one.state, one.changes) for one in result.baselines)
-    counts = Counter(one.state for one in result.baselines)
+    rows = tuple((record.config, record.file, record.state, record.changes) for record in result.baselines)
+    counts = Counter(record.state for record in result.baselines)
     told = ", ".join(f"{counts[state]} {state}" for state in get_args(State) if counts[state])
     return Report(
         facts=(),

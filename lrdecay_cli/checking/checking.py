@@ -59,7 +59,7 @@ def check_maps(
     for group_map in maps:
         config = group_map.config.path
         names = config_names(config) if settings.assertions else ()
-        assertions = tuple(one for one in settings.assertions if any_matches(names, one.config))
+        assertions = tuple(assertion for assertion in settings.assertions if any_matches(names, assertion.config))
         context = RuleContext(group_map, Policy(baseline=(baselines or {}).get(config), assertions=assertions))
         own = Suppressing((comments or {}).get(config, ()), today)
         findings += shared.apply(context, own.apply(context, findings_of(context, about_maps)))

@@ -91,7 +91,7 @@ def _item(finding: Finding, verbose: bool) -> Item:
 def unjudged_notes(unjudged: Sequence[Skipped]) -> Iterator[Note]:
     """A note on what could not be judged, if there is any."""
     if unjudged:
-        told = tuple(f"{one.config}: {one.status}: {one.problem}" for one in unjudged)
+        told = tuple(f"{skipped.config}: {skipped.status}: {skipped.problem}" for skipped in unjudged)
         yield Note(f"could not be judged: {count(len(told), 'config')}", "error", told)
 
 

@@ -43,14 +43,14 @@ class Suppressing:
     def __init__(self, stated: Iterable[StatedSuppression], today: date) -> None:
         self._stated = tuple(stated)
         self._today = today
-        self._codes = [tuple(_known(one.rule)) for one in self._stated]
+        self._codes = [tuple(_known(stated.rule)) for stated in self._stated]
         self._met: set[tuple[int, str]] = set()
         self._configs: set[int] = set()
 
     def apply(self, context: RuleContext, findings: Sequence[Finding]) -> list[Finding]:
         """The findings on one config in their order; one that is suppressed in part becomes two."""
         names = config_names(context.group_map.config.path) if self._stated else ()
-        here = [index for index, one in enumerate(self._stated) if any_matches(names, one.config)]
+        here = [index for index, stated in enumerate(self._stated) if any_matches(names, stated.config)]
         self._configs.update(here)
         return [part for finding in findings for part in self._parts(context, finding, here)]
 
@@ -59,19 +59,19 @@ class Suppressing:
         ran = set(run)
         return tuple(
             JudgedSuppression(
-                stated=one,
+                stated=stated,
                 codes=self._codes[index],
-                unknown=tuple(name for name in one.rule if not _known([name])),
+                unknown=tuple(name for name in stated.rule if not _known([name])),
                 idle=tuple(
                     code
                     for code in self._codes[index]
                     if code in ran and index in self._configs and (index, code) not in self._met
                 ),
-                expired=self._expired(one),
-                nearest=_nearest(one.rule),
-                meant=_meant(one.comment) if one.comment else "",
+                expired=self._expired(stated),
+                nearest=_nearest(stated.rule),
+                meant=_meant(stated.comment) if stated.comment else "",
             )
-            for index, one in enumerate(self._stated)
+            for index, stated in enumerate(self._stated)
         )
 
     def _parts(self, context: RuleContext, finding: Finding, here: Iterable[int]) -> Iterator[Finding]:
@@ -80,18 +80,18 @@ class Suppressing:
             return
         left = finding.parameters
         for index in here:
-            one = self._stated[index]
+            stated = self._stated[index]
             if finding.code not in self._codes[index]:
                 continue
-            meant = left if one.parameters is None else _matching(left, one.parameters)
-            if not meant and (left or one.parameters is not None):
+            meant = left if stated.parameters is None else _matching(left, stated.parameters)
+            if not meant and (left or stated.parameters is not None):
                 continue
             self._met.add((index, finding.code))
-            if not one.reason.strip() or self._expired(one):
+            if not stated.reason.strip() or self._expired(stated):
                 continue
-            until = one.until.isoformat() if one.until else None
-            line = msgspec.UNSET if one.line is None else one.line
-            why = Suppression(one.reason.strip(), one.source, until, line)
+            until = stated.until.isoformat() if stated.until else None
+            line = msgspec.UNSET if stated.line is None else stated.line
+            why = Suppression(stated.reason.strip(), stated.source, until, line)
             if len(meant) == len(finding.parameters):
                 yield msgspec.structs.replace(finding, suppressed=why)
                 return
@@ -101,8 +101,8 @@ class Suppressing:
                 return
         yield finding if len(left) == len(finding.parameters) else narrowed(context, finding, left)
 
-    def _expired(self, one: StatedSuppression) -> bool:
-        return one.until is not None and self._today > one.until
+    def _expired(self, stated: StatedSuppression) -> bool:
+        return stated.until is not None and self._today > stated.until
 
 
 def _matching(names: Iterable[str], pattern: str) -> tuple[str, ...]:

@@ -98,7 +98,7 @@ def _multiplier(option: str) -> Multiplier | None:
 def parameters_changed_by(context: RuleContext, option: str, value: Any) -> tuple[str, ...] | None:
     """Parameters that would stand otherwise if ``option`` were read; None where that cannot be told."""
     if multiplier := _multiplier(option):
-        fitting = [one.name for one in tensors_met(context.group_map) if multiplier.fit(one).fits]
+        fitting = [tensor.name for tensor in tensors_met(context.group_map) if multiplier.fit(tensor).fits]
         return tuple(_otherwise(context, fitting, {_MULT[multiplier.target]: value}))
     if option == "custom_keys" and isinstance(value, Mapping):
         changed: dict[str, None] = {}

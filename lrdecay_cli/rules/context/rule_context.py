@@ -68,7 +68,11 @@ class RuleContext(MapFacts):
         For a constructor whose option lrdecay does not know.
         """
         held = [*self.backbone.held, *self.backbone.others]
-        scales = {one.group.layer_id: one.scale for one in held if one.group.layer_id is not None and one.scale > 0}
+        scales = {
+            tensor.group.layer_id: tensor.scale
+            for tensor in held
+            if tensor.group.layer_id is not None and tensor.scale > 0
+        }
         steps = [(scales[below] / scales[above]) ** (1 / (above - below)) for below, above in pairwise(sorted(scales))]
         same = len(steps) > 1 and all(math.isclose(step, steps[0], rel_tol=1e-6) for step in steps)
         return steps[0] if same else None

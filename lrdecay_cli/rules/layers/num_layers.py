@@ -102,7 +102,7 @@ def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
     if given is None or fitting is None or given == fitting or context.options.get("decay_type") == "stage_wise":
         return
     held = [*context.backbone.held, *context.backbone.others]
-    layers = {one.name: one.group.layer_id for one in held if one.group.layer_id is not None}
+    layers = {tensor.name: tensor.group.layer_id for tensor in held if tensor.group.layer_id is not None}
     if not layers:
         return
     effect, wrong = _too_large(held, layers, given) if given > fitting else _too_small(context, layers, given)
@@ -112,7 +112,7 @@ def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
     yield Fault(
         f"num_layers={given} does not fit depths {context.depths_in_words}{effect}",
         f"num_layers={fitting} fits depths {context.depths_in_words}",
-        parameters=[one.name for one in wrong],
+        parameters=[tensor.name for tensor in wrong],
         option=f"{PARAMWISE}.num_layers",
     )
 
@@ -121,11 +121,11 @@ def _too_large(held: list[BackboneTensor], layers: Mapping[str, int], given: int
     """The gap, and what is below it."""
     ids = sorted({*layers.values()})
     end, above = max(pairwise(ids), key=lambda pair: pair[1] - pair[0], default=(given, given))
-    wrong = [one for one in held if layers.get(one.name, given) <= end]
+    wrong = [tensor for tensor in held if layers.get(tensor.name, given) <= end]
     if above - end < 2:
         return "", wrong
-    low = max(one.scale for one in wrong)
-    high = min(one.scale for one in held if layers.get(one.name) == above)
+    low = max(tensor.scale for tensor in wrong)
+    high = min(tensor.scale for tensor in held if layers.get(tensor.name) == above)
     missing = integers(range(end + 1, above))
     return f": no parameter has layer id {missing}, and lr scale jumps from {rate(low)} to {rate(high)}", wrong
 
@@ -133,14 +133,14 @@ def _too_large(held: list[BackboneTensor], layers: Mapping[str, int], given: int
 def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> tuple[str, list[BackboneTensor]]:
     """Blocks before the last stage, or in a single row, that reach the ids of what is above them."""
     last = max(context.backbone.blocks, default=())
-    early = [one for index, row in context.backbone.blocks.items() if index[:-1] != last[:-1] for one in row]
+    early = [tensor for index, row in context.backbone.blocks.items() if index[:-1] != last[:-1] for tensor in row]
     if len(last) == 1:
-        early = [one for row in context.backbone.blocks.values() for one in row]
+        early = [tensor for row in context.backbone.blocks.values() for tensor in row]
     least = given if len(last) > 1 else given + 1
-    wrong = [one for one in early if layers.get(one.name, -1) >= least]
+    wrong = [tensor for tensor in early if layers.get(tensor.name, -1) >= least]
     if not wrong:
         return "", wrong
-    highest, head = max(layers[one.name] for one in wrong), f"{given + 1} is the head's"
+    highest, head = max(layers[tensor.name] for tensor in wrong), f"{given + 1} is the head's"
     if len(last) > 1:
         return f": blocks before the last stage have ids up to {highest}; {given} is the last stage's, {head}", wrong
     return f": blocks have layer ids up to {highest}; {head}", wrong
@@ -167,8 +167,12 @@ def stage_wise_num_layers(context: RuleContext) -> Iterator[Fault]:
     given, stages = context.num_layers, len(context.depths)
     if context.options.get("decay_type") != "stage_wise" or given is None or not stages or given == stages:
         return
-    held = [one for one in context.backbone.held if one.group.layer_id is not None and one.group.layer_id <= stages]
-    last = next((one.scale for one in held if one.group.layer_id == stages), None)
+    held = [
+        tensor
+        for tensor in context.backbone.held
+        if tensor.group.layer_id is not None and tensor.group.layer_id <= stages
+    ]
+    last = next((tensor.scale for tensor in held if tensor.group.layer_id == stages), None)
     decay = context.decay_rate
     if last is None or decay is None:
         return
@@ -176,7 +180,7 @@ def stage_wise_num_layers(context: RuleContext) -> Iterator[Fault]:
         f"num_layers={given} with decay_type='stage_wise' and {stages} stages: the last stage has lr scale"
         f" {rate(last)} instead of {rate(decay)}",
         f"num_layers={stages} fits {stages} stages",
-        parameters=[one.name for one in held if given > stages or (one.group.layer_id or 0) > given],
+        parameters=[tensor.name for tensor in held if given > stages or (tensor.group.layer_id or 0) > given],
         option=f"{PARAMWISE}.num_layers",
     )
 

@@ -85,7 +85,7 @@ def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) 
     for below, above in pairwise(layers):
         if above - below < 2 or _frozen_between(context, layers[below], layers[above]):
             continue
-        low, high = max(one.scale for one in layers[below]), min(one.scale for one in layers[above])
+        low, high = max(tensor.scale for tensor in layers[below]), min(tensor.scale for tensor in layers[above])
         if math.isclose(low, high, rel_tol=1e-9):
             continue
         missing = integers(range(below + 1, above))
@@ -94,11 +94,11 @@ def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) 
             f" layer {above}",
             f"num_layers={below} leaves no gap" if above - 1 == context.num_layers else _REMEDY,
             parameters=[
-                one.name
+                tensor.name
                 for layer in layers
                 if layer <= below
-                for one in layers[layer]
-                if one.name.startswith(context.prefix)
+                for tensor in layers[layer]
+                if tensor.name.startswith(context.prefix)
             ],
             option=f"{PARAMWISE}.num_layers" if context.num_layers is not None else "",
         )
@@ -106,8 +106,10 @@ def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) 
 
 def _frozen_between(context: RuleContext, below: list[BackboneTensor], above: list[BackboneTensor]) -> bool:
     """Whether frozen blocks have the ids that nothing trainable has."""
-    low = max((one.block.place for one in below if _in_row(context, one) and one.block), default=(-1,))
-    high = min((one.block.place for one in above if _in_row(context, one) and one.block), default=(math.inf,))
+    low = max((tensor.block.place for tensor in below if _in_row(context, tensor) and tensor.block), default=(-1,))
+    high = min(
+        (tensor.block.place for tensor in above if _in_row(context, tensor) and tensor.block), default=(math.inf,)
+    )
     return any(low < index < high for index in context.frozen_blocks)
 
 
@@ -121,7 +123,7 @@ def _cliffs(context: RuleContext) -> Iterator[Fault]:
     rows = list(backbone.blocks.items())
     steps: list[tuple[float, int]] = []
     for place, ((_, lower), (_, upper)) in enumerate(pairwise(rows)):
-        low, high = max(one.scale for one in lower), max(one.scale for one in upper)
+        low, high = max(tensor.scale for tensor in lower), max(tensor.scale for tensor in upper)
         if low > 0 and high > low * (1 + 1e-9):
             steps.append((math.log(high / low), place))
     usual = median(step for step, _ in steps) if len(steps) > 2 else math.inf
@@ -129,12 +131,12 @@ def _cliffs(context: RuleContext) -> Iterator[Fault]:
         # A whole step more, with room for constructors that skip a little at each stage.
         if step > 1.9 * usual:
             (below, lower), (above, upper) = rows[place], rows[place + 1]
-            low, high = max(one.scale for one in lower), max(one.scale for one in upper)
+            low, high = max(tensor.scale for tensor in lower), max(tensor.scale for tensor in upper)
             yield Fault(
                 f"lr scale jumps from {rate(low)} in {backbone.block_name(below)} to {rate(high)} in"
                 f" {backbone.block_name(above)}; other blocks differ by a factor of {rate(math.exp(usual))}",
                 _REMEDY,
-                parameters=[one.name for _, row in rows[: place + 1] for one in row],
+                parameters=[tensor.name for _, row in rows[: place + 1] for tensor in row],
             )
 
 
@@ -216,9 +218,9 @@ def _breaking(row: Sequence[BackboneTensor]) -> list[BackboneTensor]:
 
 def _whole_blocks(context: RuleContext, held: Sequence[BackboneTensor]) -> set[tuple[int, ...]]:
     """Blocks of which nothing but what is in ``held`` is trained."""
-    names = {one.name for one in held}
+    names = {tensor.name for tensor in held}
     blocks = context.backbone.blocks
-    return {index for index, row in blocks.items() if all(one.name in names for one in row)}
+    return {index for index, row in blocks.items() if all(tensor.name in names for tensor in row)}
 
 
 def _told(context: RuleContext, wrong: Sequence[BackboneTensor]) -> str:

@@ -179,8 +179,8 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
     # One fault for each key and option, but for what is one key's loss to another: that is LRD506's.
     multipliers = context.multipliers
     # Of the weight decay's options the first that fits counts, of the lr's the last.
-    decays = [one for one in multipliers if one.target == "weight_decay"]
-    lrs = [one for one in reversed(multipliers) if one.target == "lr"]
+    decays = [multiplier for multiplier in multipliers if multiplier.target == "weight_decay"]
+    lrs = [multiplier for multiplier in reversed(multipliers) if multiplier.target == "lr"]
     for key, matches in context.custom_keys.items():
         for alternatives in (decays, lrs):
             told: set[str] = losing(context, _FIELDS[alternatives[0].target]) if alternatives else set()

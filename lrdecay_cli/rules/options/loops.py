@@ -42,8 +42,8 @@ def _faults(path: str, loop: Loop) -> Iterator[Fault]:
     settings = loop.settings
     if loop.takes is None:
         # What is only in another scope is not misspelt.
-        like = nearest(loop.type.rpartition(".")[2], [one.rpartition(".")[2] for one in CLASSES])
-        like = next((one for one in CLASSES if one.rpartition(".")[2] == like), None)
+        like = nearest(loop.type.rpartition(".")[2], [known.rpartition(".")[2] for known in CLASSES])
+        like = next((known for known in CLASSES if known.rpartition(".")[2] == like), None)
         yield Fault(
             f"no loop is registered as {loop.type}",
             f"did you mean {like}?" if like else "import its module by custom_imports",

@@ -50,7 +50,7 @@ def _nothing_to_multiply(context: RuleContext) -> Iterator[Fault]:
     given = optimizer.get("weight_decay") if isinstance(optimizer, dict) else None
     if given:
         return
-    options = [one.option for one in context.multipliers if one.target == "weight_decay"]
+    options = [multiplier.option for multiplier in context.multipliers if multiplier.target == "weight_decay"]
     for key, matches in context.custom_keys.items():
         if "decay_mult" in matches.settings:
             options.append(key_option(key, "decay_mult").removeprefix(f"{PARAMWISE}."))
@@ -91,7 +91,7 @@ def _fits_nothing(context: RuleContext) -> Iterator[Fault]:
     for multiplier in context.multipliers:
         if multiplier.target == "weight_decay" and not context.group_map.base_weight_decay:
             continue
-        if any(multiplier.fit(one).fits for one in tensors_met(context.group_map)):
+        if any(multiplier.fit(tensor).fits for tensor in tensors_met(context.group_map)):
             continue
         # norm_decay_mult and bias_decay_mult do not know custom norms and in_proj_bias.
         kind = multiplier.option.partition("_")[0]

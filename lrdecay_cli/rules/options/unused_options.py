@@ -230,7 +230,7 @@ def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator
     if own and _holds(present.get(place), own[place]):
         return
     told = as_mmengine(old, length=length).get(place)
-    first = next(one for one in old if one in (OPTIMIZER_KEYS if place == "optim_wrapper" else (key,)))
+    first = next(name for name in old if name in (OPTIMIZER_KEYS if place == "optim_wrapper" else (key,)))
     if told is None:
         remedy = f"write {place} anew: mmengine has no policy {old[key].get('policy')!r}"
     elif key != first and place == "optim_wrapper":

@@ -81,9 +81,9 @@ def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[
             for end in range(start + 1, len(labels) + 1):
                 piece = ".".join(labels[start:end])
                 before, behind = "." if start > 0 else "", "." if end < len(labels) else ""
-                for one in {piece, f"{before}{piece}", f"{piece}{behind}", f"{before}{piece}{behind}"}:
-                    if len(one) > len(key):
-                        pieces.setdefault(one, set()).add(index)
+                for longer in {piece, f"{before}{piece}", f"{piece}{behind}", f"{before}{piece}{behind}"}:
+                    if len(longer) > len(key):
+                        pieces.setdefault(longer, set()).add(index)
     likeliest = sorted(pieces, key=lambda piece: (-len(pieces[piece]), len(piece), piece))[:_TRIED]
     fitting = [piece for piece in likeliest if piece not in others]
     found: list[str] = []

@@ -94,19 +94,19 @@ def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
         return
     held = [*context.backbone.held, *context.backbone.others]
     if decay > 1:
-        wrong = [one for one in held if one.scale > 1 + 1e-9]
+        wrong = [tensor for tensor in held if tensor.scale > 1 + 1e-9]
         told = (
-            f", so that the lowest layers train up to {rate(max(one.scale for one in wrong))} times faster"
+            f", so that the lowest layers train up to {rate(max(tensor.scale for tensor in wrong))} times faster"
             if wrong
             else ""
         )
     else:
-        wrong = [one for one in held if one.scale <= 0]
+        wrong = [tensor for tensor in held if tensor.scale <= 0]
         told = ", so that what is below the head does not train" if decay == 0 else ", so that lrs are negative"
     yield Fault(
         f"{context.decay_option}={decay:g} is {'above 1' if decay > 1 else 'not above 0'}{told}",
         f"a rate between 0 and 1{f': {rate(1 / decay)} is its inverse' if decay > 1 else ', such as 0.9'}",
-        parameters=[one.name for one in wrong],
+        parameters=[tensor.name for tensor in wrong],
         option=f"{PARAMWISE}.{context.decay_option}",
         severity=None if decay > 1 else "error",
     )

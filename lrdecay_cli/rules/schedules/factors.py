@@ -109,10 +109,10 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
         if len(lrs) < 2 or not scheduler.acts:
             continue
         span = f"{lrs[0]:g} to {lrs[-1]:g}"
-        one = number_or_none(scheduler.settings.get("eta_max"))
-        if scheduler.family == "OneCycle" and one is not None:
+        eta_max = number_or_none(scheduler.settings.get("eta_max"))
+        if scheduler.family == "OneCycle" and eta_max is not None:
             yield Fault(
-                f"eta_max={one:g} of {scheduler.name} is written over the lr of all {len(groups)} groups ({span})",
+                f"eta_max={eta_max:g} of {scheduler.name} is written over the lr of all {len(groups)} groups ({span})",
                 f"eta_max as a list with one lr for each of the {len(scheduler.groups)} groups",
                 parameters=trainable_names([group for group, _ in groups]),
                 option=f"{scheduler.path}.eta_max",

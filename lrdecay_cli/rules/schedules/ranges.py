@@ -130,17 +130,23 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
     beside them.
     """
     # One fault for each pair, and one for each that ends too early.
-    lowering = [one for one in context.schedulers if one.acts and not one.is_warm_up and one.family != "Constant"]
+    lowering = [
+        scheduler
+        for scheduler in context.schedulers
+        if scheduler.acts and not scheduler.is_warm_up and scheduler.family != "Constant"
+    ]
     for index, first in enumerate(lowering):
         for second in lowering[index + 1 :]:
             yield from _overlap(first, second)
-    for one in lowering:
+    for scheduler in lowering:
         # A warm-up goes up to the lr that there is, and no further.
-        others = [other for other in context.schedulers if other is not one and not other.is_warm_up]
+        others = [other for other in context.schedulers if other is not scheduler and not other.is_warm_up]
         # Whatever comes later may raise it again, or go on lowering it.
-        if one.end is None or any(other.unit != one.unit or (other.last or 0) > one.end for other in others):
+        if scheduler.end is None or any(
+            other.unit != scheduler.unit or (other.last or 0) > scheduler.end for other in others
+        ):
             continue
-        yield from _steps_over(one) if one.family in ("MultiStep", "Step") else _used_up(one)
+        yield from _steps_over(scheduler) if scheduler.family in ("MultiStep", "Step") else _used_up(scheduler)
 
 
 def _overlap(first: Scheduler, second: Scheduler) -> Iterator[Fault]:
