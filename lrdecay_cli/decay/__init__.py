@@ -13,7 +13,7 @@ from lrdecay_cli.decay.families import (
 )
 from lrdecay_cli.decay.formulas import matched_part, one_line
 from lrdecay_cli.decay.grouping import PlannedGroup, PlannedParameter, TrainingParameter, plan_groups
-from lrdecay_cli.decay.model_rules import Backbone, Plan, plan_of_model
+from lrdecay_cli.decay.model_rules import BackboneClasses, Plan, plan_of_model
 from lrdecay_cli.decay.options import DECAY_TYPES, DecayOptions, DecayType
 from lrdecay_cli.decay.rules import DecayRules
 
@@ -22,7 +22,7 @@ __all__ = [
     "BACKBONE_PREFIX",
     "DECAY_TYPES",
     "MMDET_FAMILIES",
-    "Backbone",
+    "BackboneClasses",
     "ClassNames",
     "ConstructorOptions",
     "DecayError",

@@ -18,8 +18,8 @@ from lrdecay_cli.domain.provenance import Formula
 
 
 @dataclass(frozen=True, slots=True)
-class Backbone:
-    """What the rules have to know of a backbone beside the names of its parameters."""
+class BackboneClasses:
+    """What the rules need to know of a backbone beside the names of its parameters."""
 
     classes: tuple[str, ...]
     """Its class and the bases of that, nearest first; each as ``package.Name`` and then as ``Name``."""
@@ -46,7 +46,7 @@ class Plan:
 def plan_of_model(
     parameters: Iterable[TrainingParameter],
     paramwise_cfg: Mapping[str, Any] | None,
-    find_backbone: Callable[[str], Backbone],
+    find_backbone: Callable[[str], BackboneClasses],
     *,
     base_lr: float | None,
     base_weight_decay: float | None,
@@ -101,7 +101,7 @@ LayerId = Callable[[str, int], Formula]
 """From a parameter name and ``num_layers`` to the layer id."""
 
 
-def _layers(options: ConstructorOptions, names: list[str], backbone: Backbone) -> tuple[int, LayerId, bool]:
+def _layers(options: ConstructorOptions, names: list[str], backbone: BackboneClasses) -> tuple[int, LayerId, bool]:
     """The fitting ``num_layers`` (-1 if it cannot be told), the rule, and whether another number is an error."""
     if options.layers:
         return (*pattern_layers(options.layers, names, options.prefix), True)

@@ -15,7 +15,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from torch import nn
 
 from lrdecay_cli.constructors import DEFAULT, OURS
-from lrdecay_cli.decay import Backbone, ConstructorOptions, DecayError, Plan, TrainingParameter, plan_of_model
+from lrdecay_cli.decay import BackboneClasses, ConstructorOptions, DecayError, Plan, TrainingParameter, plan_of_model
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.openmmlab.config_facts import modules_of
 from lrdecay_cli.openmmlab.config_values import find_registered
@@ -134,7 +134,7 @@ def layer_depth_of(model: nn.Module) -> Callable[[str], tuple[int, int]] | None:
     return layer_depth
 
 
-def _backbone(model: nn.Module, path: str) -> Backbone:
+def _backbone(model: nn.Module, path: str) -> BackboneClasses:
     modules = dict(model.named_modules())
     if path not in modules:
         others = [other for other in modules if other.endswith("backbone")]
@@ -146,7 +146,7 @@ def _backbone(model: nn.Module, path: str) -> Backbone:
     backbone = modules[path]
     bases = type(backbone).__mro__
     reporting = next((base.__name__ for base in bases if "get_layer_depth" in vars(base)), None)
-    return Backbone(tuple(_names(bases)), reporting, getattr(backbone, "get_layer_depth", None))
+    return BackboneClasses(tuple(_names(bases)), reporting, getattr(backbone, "get_layer_depth", None))
 
 
 def _names(classes: tuple[type, ...]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lrdecay_cli.decay import TrainingParameter
-from lrdecay_cli.decay.model_rules import Backbone, plan_of_model
+from lrdecay_cli.decay.model_rules import BackboneClasses, plan_of_model
 
 # The last blocks of a ConvNeXt-T, to which num_layers=6 fits.
 PARAMETERS = [
@@ -30,7 +30,7 @@ def test_warnings(options: dict[str, Any], num_layers: int, warnings: list[str])
     plan = plan_of_model(
         PARAMETERS,
         {"decay_rate": 0.7, **options},
-        lambda _: Backbone(("mmpretrain.ConvNeXt", "ConvNeXt")),
+        lambda _: BackboneClasses(("mmpretrain.ConvNeXt", "ConvNeXt")),
         base_lr=1e-4,
         base_weight_decay=0.05,
     )

@@ -15,8 +15,8 @@ BACKBONE_PREFIX = "backbone."
 class LayerRule(Protocol):
     """From a parameter name to its layer id, with the rule that matched.
 
-    The step's rule reads ``<pattern> -> <expression>``. A pattern of the backbone starts with the prefix and has as
-    many dotted parts as the rule looks at.
+    The ``cause`` of the formula is the pattern that matched. A pattern of the backbone starts with the prefix and has
+    as many dotted parts as the rule looks at.
 
     Raises:
         DecayError: the name belongs to the family's blocks, but has no place among them.
