@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from lrdecay_cli.constructors.custom_keys import KeyMatches
 from lrdecay_cli.rules.api import Fault, RuleContext, count, default_with, key_option, keys_told, nearest, rule
 
-MULTIPLIERS = ("lr_mult", "decay_mult")
-TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
+_MULTIPLIERS = ("lr_mult", "decay_mult")
+_TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
 """What a group may have where all groups go by the key, so that none shows what the optimizer knows."""
 
 
@@ -46,7 +46,7 @@ def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
 
 def known_settings(context: RuleContext, key: str) -> set[str]:
     """What a custom key may set, as far as the map shows."""
-    return {*MULTIPLIERS, "lr", "weight_decay", *_optimizer_options(context, key)}
+    return {*_MULTIPLIERS, "lr", "weight_decay", *_optimizer_options(context, key)}
 
 
 def _optimizer_options(context: RuleContext, key: str) -> Iterator[str]:
@@ -57,7 +57,7 @@ def _optimizer_options(context: RuleContext, key: str) -> Iterator[str]:
         group for group in context.group_map.groups if own.isdisjoint(parameter.name for parameter in group.parameters)
     ]
     common = set.intersection(*({*group.options} for group in others)) if others else set()
-    yield from common or TORCH_OPTIONS
+    yield from common or _TORCH_OPTIONS
 
 
 _PATTERN = re.compile(r"[*^$\\|?+]|\[.*\]")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from lrdecay_cli.domain.training import Loop
 from lrdecay_cli.rules.api import Example, Fault, RuleContext, nearest, rule
 
-LENGTHS = {"max_epochs": "by_epoch=True", "max_iters": "by_epoch=False"}
+_LENGTHS = {"max_epochs": "by_epoch=True", "max_iters": "by_epoch=False"}
 """How long the training is, and what chooses the loop that counts so."""
 CLASSES = ("EpochBasedTrainLoop", "IterBasedTrainLoop", "ValLoop", "TestLoop", "mmdet.TeacherStudentValLoop")
 """What may be meant by a class that is not registered, in any scope. Source: mmengine 0.10 and mmdet 3.3."""
@@ -67,10 +67,10 @@ def _faults(path: str, loop: Loop) -> Iterator[Fault]:
             continue
         if like:
             remedy = f"did you mean {path}.{like}={value!r}?"
-        elif setting in LENGTHS and lacking and "type" not in settings:
-            remedy = f"{path}.{LENGTHS[setting]}, for a training that is as long as {setting} says"
+        elif setting in _LENGTHS and lacking and "type" not in settings:
+            remedy = f"{path}.{_LENGTHS[setting]}, for a training that is as long as {setting} says"
             like = lacking[0]
-        elif setting in LENGTHS:
+        elif setting in _LENGTHS:
             remedy = f"remove {setting}; {_DROPS.format(path)}"
         else:
             remedy = f"remove {setting}; it has {', '.join(loop.takes) or 'none'}"

@@ -21,7 +21,7 @@ from lrdecay_cli.rules.api import (
 )
 
 
-def mismatched(context: RuleContext) -> list[ParameterGroup]:
+def _mismatched(context: RuleContext) -> list[ParameterGroup]:
     """The groups whose lr is not base lr times scale."""
     base = context.group_map.base_lr
     if context.group_map.checkpoint is not None:
@@ -37,7 +37,7 @@ def mismatched(context: RuleContext) -> list[ParameterGroup]:
     ]
 
 
-PLUGIN = (
+_HALF_BACKBONE = (
     CONSTRUCTOR
     + """\
 class HalfBackbone($DEFAULT):
@@ -54,11 +54,11 @@ class HalfBackbone($DEFAULT):
     severity="error",
     bad=Example(
         "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more=dict(lr=2e-5)))",
-        PLUGIN,
+        _HALF_BACKBONE,
     ),
     good=Example(
         "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more=dict(lr=5e-5)))",
-        PLUGIN,
+        _HALF_BACKBONE,
     ),
     yields_to=("LRD209", "LRD306"),
 )
@@ -70,7 +70,7 @@ def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
 
     It happens when a constructor changes the one after the other was made, and when a map was edited.
     """
-    base, groups = context.group_map.base_lr, mismatched(context)
+    base, groups = context.group_map.base_lr, _mismatched(context)
     if base is None or not groups or all(group.lr == base for group in groups):
         return
     first = groups[0]
@@ -87,10 +87,12 @@ def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
     "LRD305",
     "lr-scale-without-lr",
     severity="error",
-    bad=Example("optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more={}))", PLUGIN),
+    bad=Example(
+        "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more={}))", _HALF_BACKBONE
+    ),
     good=Example(
         "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more=dict(lr=5e-5)))",
-        PLUGIN,
+        _HALF_BACKBONE,
     ),
 )
 def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
@@ -102,7 +104,7 @@ def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
     It comes with constructors from MAE and timm, where the training loop multiplies. Set ``lr`` to base lr times scale
     in the same place.
     """
-    base, groups = context.group_map.base_lr, mismatched(context)
+    base, groups = context.group_map.base_lr, _mismatched(context)
     if base is None or not groups or any(group.lr != base for group in groups):
         return
     scales = span(group.lr_scale or 0 for group in groups)
@@ -115,7 +117,7 @@ def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
     )
 
 
-MANY = 100
+_MANY = 100
 
 
 _DEFAULT = "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg="
@@ -141,7 +143,7 @@ def many_small_groups(context: RuleContext) -> Iterator[Fault]:
     groups = context.group_map.groups
     single = [group for group in groups if len(group.parameters) == 1]
     settings = {(group.lr, group.lr_scale, group.weight_decay, repr(group.options)) for group in groups}
-    if len(single) < MANY or len(settings) * 2 > len(groups):
+    if len(single) < _MANY or len(settings) * 2 > len(groups):
         return
     yield Fault(
         f"{count(len(groups), 'group')}, {'all' if len(single) == len(groups) else f'{len(single):,}'} of one tensor, "

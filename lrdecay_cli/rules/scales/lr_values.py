@@ -51,8 +51,8 @@ def unusable_lr(context: RuleContext) -> Iterator[Fault]:
         )
 
 
-LEAST_LR = 1e-10
-LEAST_SCALE = 1e-6
+_LEAST_LR = 1e-10
+_LEAST_SCALE = 1e-6
 
 
 @rule(
@@ -78,7 +78,7 @@ def lr_underflow(context: RuleContext) -> Iterator[Fault]:
         for group in context.group_map.groups
         if lrs[group.name] > 0
         and any(parameter.requires_grad for parameter in group.parameters)
-        and (lrs[group.name] < LEAST_LR or (group.lr_scale is not None and 0 < group.lr_scale < LEAST_SCALE))
+        and (lrs[group.name] < _LEAST_LR or (group.lr_scale is not None and 0 < group.lr_scale < _LEAST_SCALE))
     ]
     if not small:
         return

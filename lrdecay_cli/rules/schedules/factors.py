@@ -205,7 +205,7 @@ def _idle(scheduler: Scheduler) -> str:
 
 _LARGEST = 300
 """Power of ten."""
-FAMILIES = ("MultiStep", "Step", "Exponential")
+_BY_GAMMA = ("MultiStep", "Step", "Exponential")
 
 
 @rule(
@@ -232,7 +232,7 @@ def gamma_out_of_range(context: RuleContext) -> Iterator[Fault]:
 
 def _fault(scheduler: Scheduler, what: str, value: float | None) -> Iterator[Fault]:
     gamma, count = number_or_none(scheduler.settings.get("gamma")), scheduler.times_stepped()
-    if scheduler.family not in FAMILIES or gamma is None or 0 < gamma <= 1 or count == 0 or not scheduler.acts:
+    if scheduler.family not in _BY_GAMMA or gamma is None or 0 < gamma <= 1 or count == 0 or not scheduler.acts:
         return
     begins = f"{scheduler.name} multiplies the {what} by gamma={gamma:g} at each step"
     severity: Severity | None = None

@@ -108,12 +108,7 @@ class RegisterViT(VisionTransformer):
         super().__init__(**settings)
         self.reg_token = nn.Parameter(self.cls_token.detach().repeat(1, 4, 1))
 """
-_MODEL = """\
-model = dict(
-    backbone=dict(_delete_=True, type='RegisterViT', img_size=32, patch_size=16,
-        arch=dict(embed_dims=8, num_layers=2, num_heads=2, feedforward_channels=16)),
-    head=dict(in_channels=8))
-"""
+_REGISTER_VIT = _VIT.replace("VisionTransformer", "RegisterViT")
 
 
 @rule(
@@ -123,12 +118,12 @@ model = dict(
     bad=default_with(
         "flat_decay_mult=0.0,\n"
         "        custom_keys=dict(cls_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))",
-        model=_MODEL,
+        model=_REGISTER_VIT,
         plugin=_REGISTERS,
     ),
     good=default_with(
         "flat_decay_mult=0.0,\n        custom_keys=dict(_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))",
-        model=_MODEL,
+        model=_REGISTER_VIT,
         plugin=_REGISTERS,
     ),
 )

@@ -153,7 +153,7 @@ def everything_exempt(context: RuleContext) -> Iterator[Fault]:
             )
 
 
-OPTION = "optim_wrapper.optimizer.weight_decay"
+_OPTION = "optim_wrapper.optimizer.weight_decay"
 
 
 @rule(
@@ -180,7 +180,7 @@ def weight_decay_missing(context: RuleContext) -> Iterator[Fault]:
         return
     yield Fault(
         f"{len(empty)} of {len(group_map.groups)} groups have weight decay None, for the optimizer is given none",
-        f"{OPTION}=0.05, or 0 for no weight decay",
+        f"{_OPTION}=0.05, or 0 for no weight decay",
         parameters=[parameter.name for group in empty for parameter in group.parameters],
-        option=OPTION,
+        option=_OPTION,
     )
