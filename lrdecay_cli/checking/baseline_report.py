@@ -7,7 +7,7 @@ from typing import get_args
 
 from lrdecay_cli.checking.reporting import unjudged_notes
 from lrdecay_cli.domain.change import BaselineResult, State
-from lrdecay_cli.domain.report import Column, Report, Table
+from lrdecay_cli.domain.report import Column, Report, Result, Table
 
 _COLUMNS = (
     Column("config", "config", "name", vital=True),
@@ -17,15 +17,15 @@ _COLUMNS = (
 )
 
 
-def report_of(result: BaselineResult) -> Report:
+def report_of(result: BaselineResult) -> Result[BaselineResult]:
     """The report on what was written, or would be."""
     rows = tuple((record.config, record.file, record.state, record.changes) for record in result.baselines)
     counts = Counter(record.state for record in result.baselines)
     told = ", ".join(f"{counts[state]} {state}" for state in get_args(State) if counts[state])
-    return Report(
+    report = Report(
         facts=(),
         tables=(Table("", _COLUMNS, rows),),
         notes=tuple(unjudged_notes(result.unjudged)),
         summary=f"baselines: {told or 'none'}",
-        document=result,
     )
+    return Result(result, report)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from lrdecay_cli.domain.errors import not_one_of
 from lrdecay_cli.domain.finding import SEVERITIES, CheckResult, Finding, Severity, Skipped
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.domain.report import Column, Item, Note, Report, Section, Table
+from lrdecay_cli.domain.report import Column, Item, Note, Report, Result, Section, Table
 from lrdecay_cli.text.counting import count
 
 FINDING_COLUMNS = (
@@ -34,7 +34,7 @@ STATISTICS_COLUMNS = (
 
 def report_of(
     result: CheckResult, *, statistics: bool = False, verbose: bool = False, maps: Sequence[GroupMap] = ()
-) -> Report:
+) -> Result[CheckResult]:
     """The report on a result.
 
     Args:
@@ -43,16 +43,15 @@ def report_of(
         verbose: every parameter by name, in place of patterns, and the suppressed findings too.
         maps: what was judged.
     """
-    return Report(
+    report = Report(
         facts=(),
         tables=(_statistics(result.counting()),) if statistics else (),
         notes=tuple(unjudged_notes(result.unjudged)),
-        summary=_summary(result),
-        document=result,
+        summary=summary_of(result),
         rows=_statistics(result.counting()) if statistics else _rows(result.findings),
-        maps=tuple(maps),
         sections=() if statistics else tuple(_sections(result, verbose)),
     )
+    return Result(result, report, tuple(maps))
 
 
 def check_severity(name: str, where: str = "--fail-on") -> Severity:
@@ -95,7 +94,8 @@ def unjudged_notes(unjudged: Sequence[Skipped]) -> Iterator[Note]:
         yield Note(f"could not be judged: {count(len(told), 'config')}", "error", told)
 
 
-def _summary(result: CheckResult) -> str:
+def summary_of(result: CheckResult) -> str:
+    """One line: how many findings there are in how many configs."""
     counting = result.counting()
     checked = count(len(result.checked), "config")
     suppressed = len(result.findings) - len(counting)

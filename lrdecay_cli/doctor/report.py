@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lrdecay_cli.doctor.known import LIBRARIES
 from lrdecay_cli.domain.diagnosis import Diagnosis, Need, Package
-from lrdecay_cli.domain.report import Column, Note, Report, Table
+from lrdecay_cli.domain.report import Column, Note, Report, Result, Table
 from lrdecay_cli.text.counting import count, listed
 
 _PACKAGES = (
@@ -26,20 +26,20 @@ _ISSUES = (
 )
 
 
-def report(diagnosis: Diagnosis) -> Report:
+def report(diagnosis: Diagnosis) -> Result[Diagnosis]:
     """What ``doctor`` says. CSV gets the issues alone."""
-    return Report(
+    shown = Report(
         facts=tuple(_facts(diagnosis)),
         tables=tuple(_tables(diagnosis)),
         notes=tuple(_notes(diagnosis)),
         summary=_summary(diagnosis),
-        document=diagnosis,
         rows=Table(
             "",
             _ISSUES,
             tuple((one.severity, one.package, one.problem, one.why, one.command) for one in diagnosis.issues),
         ),
     )
+    return Result(diagnosis, shown)
 
 
 def _facts(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,8 @@
-"""What a command has to say, before anybody decides how it looks: facts, tables, notes and one closing line."""
+"""What a command gives: a document for machines, and a report for people before anybody decides how it looks."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -117,7 +117,7 @@ class Chart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that one run of a command found out."""
+    """What people read."""
 
     facts: tuple[tuple[str, str], ...]
     """Label and value, in order; the head of the report."""
@@ -125,8 +125,6 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notes: tuple[Note, ...]
     summary: str
     """One line: the total, or the verdict."""
-    document: Any
-    """The record that the JSON format writes."""
     rows: Table | None = None
     """What CSV writes, where the tables are folded further than a machine wants them; None for the tables."""
     sections: tuple[Section, ...] = ()
@@ -135,9 +133,24 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Python to paste, shown as it is."""
     based_on: str = ""
     """The config that a file with the code in it is based on, as the user named it; empty where it is on none."""
-    maps: tuple[GroupMap, ...] = ()
-    """The group maps behind a document that does not hold them, for a page to show."""
     pages: tuple[Page, ...] = ()
     """Told after the tables."""
     chart: Chart | None = None
     """What formats that can draw put above the tables."""
+
+
+Document = TypeVar("Document", bound=msgspec.Struct, covariant=True)
+
+
+class Result(msgspec.Struct, Generic[Document], frozen=True):
+    """Everything that one run of a command found out."""
+
+    document: Document
+    """The record that machines read; formats such as JSON write it."""
+    report: Report
+    maps: tuple[GroupMap, ...] = ()
+    """The group maps behind a document that does not hold them, for a page to show."""
+
+
+AnyResult = Result[msgspec.Struct]
+"""That of any command."""

@@ -1,53 +1,68 @@
-"""Output formats by name. A format is a module with ``render(report, canvas)``, imported when asked for.
-
-It gives text, or bytes where it is a picture of pixels.
-"""
+"""Output formats by name: one entry of ``FORMATS`` and one module, which is imported when the format is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
-from lrdecay_cli.formats.canvas import Canvas
 from lrdecay_cli.text.counting import listed
 
 if TYPE_CHECKING:
     # For --help and the shell's completion the names of formats are enough.
-    from lrdecay_cli.domain.report import Report
+    from lrdecay_cli.domain.report import AnyResult
+
+
+# No msgspec records: --help, which names the formats, does without msgspec.
+class Canvas(NamedTuple):
+    """The place a report goes to."""
+
+    width: int | None = None
+    """Columns of the terminal; None where there is none and nothing may be cut."""
+    color: bool = False
+    path: str | None = None
+    """The file that is written; None for stdout."""
+
+
+class Format(NamedTuple):
+    """A format: a module of this package with a function ``render``."""
+
+    module: str
+    reads: Literal["report", "document", "result"]
+    """What ``render`` takes: for people the report and a :class:`Canvas`, for machines the document alone; or the whole
+    result. It gives text, or bytes where it is a picture of pixels."""
+    commands: tuple[str, ...] = ()
+    """The commands that it can write; empty for all."""
+    needs: tuple[str, str, str] | None = None
+    """A package that is not always installed: import name, name and what to do without."""
+
 
 FORMATS = {
-    "rich": "lrdecay_cli.formats.rich_terminal",
-    "text": "lrdecay_cli.formats.plain_text",
-    "json": "lrdecay_cli.formats.json_document",
-    "markdown": "lrdecay_cli.formats.markdown_page",
-    "csv": "lrdecay_cli.formats.csv_rows",
-    "python": "lrdecay_cli.formats.python_code",
-    "ndjson": "lrdecay_cli.formats.ndjson_lines",
-    "html": "lrdecay_cli.formats.html_page",
-    "svg": "lrdecay_cli.formats.svg_chart",
-    "png": "lrdecay_cli.formats.png_chart",
-    "github": "lrdecay_cli.formats.github_annotations",
-    "sarif": "lrdecay_cli.formats.sarif_log",
-    "junit": "lrdecay_cli.formats.junit_xml",
+    "rich": Format("rich_terminal", "report"),
+    "text": Format("plain_text", "report"),
+    "json": Format("json_document", "document"),
+    "markdown": Format("markdown_page", "report"),
+    "csv": Format("csv_rows", "report"),
+    "python": Format("python_code", "report", ("suggest",)),
+    "ndjson": Format("ndjson_lines", "document", ("scan", "merge", "check")),
+    "html": Format("html_page.assembling", "result", needs=("jinja2", "Jinja2", 'pip install "lrdecay-cli[html]"')),
+    "svg": Format("svg_chart", "report", ("schedule",)),
+    "png": Format(
+        "png_chart",
+        "report",
+        ("schedule",),
+        ("matplotlib", "matplotlib", 'pip install "lrdecay-cli[plot]", or use svg'),
+    ),
+    "github": Format("github_annotations", "document", ("check",)),
+    "sarif": Format("sarif_log", "document", ("check",)),
+    "junit": Format("junit_xml", "document", ("check",)),
 }
-ONLY_FOR = {
-    "python": ("suggest",),
-    "ndjson": ("scan", "merge", "check"),
-    "github": ("check",),
-    "sarif": ("check",),
-    "junit": ("check",),
-    "svg": ("schedule",),
-    "png": ("schedule",),
-}
-"""The commands whose reports a format can write, where these are not all."""
 
 
 def formats_of(command: str) -> tuple[str, ...]:
     """The formats in which a command says what it has to say: what it offers, takes and names in its help."""
-    return tuple(name for name in FORMATS if command in ONLY_FOR.get(name, (command,)))
+    return tuple(name for name, known in FORMATS.items() if command in (known.commands or (command,)))
 
 
 def suits(name: str, command: str) -> bool:
@@ -55,19 +70,16 @@ def suits(name: str, command: str) -> bool:
     return name not in FORMATS or name in formats_of(command)
 
 
-@overload
-def renderer(name: Literal["text", "svg"]) -> Callable[[Report, Canvas], str]: ...
-
-
-@overload
-def renderer(name: str, *, where: str = "--format") -> Callable[[Report, Canvas], str | bytes]: ...
-
-
-def renderer(name: str, *, where: str = "--format") -> Callable[[Report, Canvas], str | bytes]:
-    """The function that writes a report in the format ``name``. Raises LrdecayError for a name that is none."""
-    check_format(name, where=where)
-    render: Callable[[Report, Canvas], str | bytes] = import_module(FORMATS[name]).render
-    return render
+def render(name: str, result: AnyResult, canvas: Canvas) -> str | bytes:
+    """``result`` in the format ``name``. Raises LrdecayError for an unknown name or a result that it cannot hold."""
+    check_format(name)
+    known = FORMATS[name]
+    write = import_module(f"{__name__}.{known.module}").render
+    if known.reads == "document":
+        text: str | bytes = write(result.document)
+    else:
+        text = write(result.report if known.reads == "report" else result, canvas)
+    return text
 
 
 def check_format(name: str, *, where: str = "--format", command: str | None = None) -> None:
@@ -75,16 +87,12 @@ def check_format(name: str, *, where: str = "--format", command: str | None = No
 
     Raises it too if what the format needs is not installed.
     """
-    allowed = FORMATS if command is None else formats_of(command)
+    allowed = tuple(FORMATS) if command is None else formats_of(command)
+    if name not in FORMATS:
+        raise not_one_of(f"unknown format {name!r}", name, allowed, where=where)
     if name not in allowed:
-        if name not in FORMATS:
-            raise not_one_of(f"unknown format {name!r}", name, allowed, where=where)
         remedy = f"{command} writes {', '.join(allowed)}"
-        raise LrdecayError(f"{name} is for {listed(ONLY_FOR[name])}", where=where, remedy=remedy)
-    if name == "html" and find_spec("jinja2") is None:
-        raise LrdecayError("html needs Jinja2", where=where, remedy='pip install "lrdecay-cli[html]"')
-    if name == "png" and find_spec("matplotlib") is None:
-        raise LrdecayError("png needs matplotlib", where=where, remedy='pip install "lrdecay-cli[plot]", or use svg')
-
-
-__all__ = ["FORMATS", "Canvas", "check_format", "formats_of", "renderer", "suits"]
+        raise LrdecayError(f"{name} is for {listed(FORMATS[name].commands)}", where=where, remedy=remedy)
+    needs = FORMATS[name].needs
+    if needs is not None and find_spec(needs[0]) is None:
+        raise LrdecayError(f"{name} needs {needs[1]}", where=where, remedy=needs[2])

@@ -6,7 +6,7 @@ import csv
 from io import StringIO
 
 from lrdecay_cli.domain.report import Branch, Report
-from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.formats import Canvas
 
 
 def render(report: Report, canvas: Canvas) -> str:

@@ -7,26 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
+from lrdecay_cli.checking.reporting import summary_of
 from lrdecay_cli.domain.finding import CheckResult, Finding, Skipped
-from lrdecay_cli.domain.report import Report
-from lrdecay_cli.formats.canvas import Canvas
 from lrdecay_cli.formats.numbers import printable
-from lrdecay_cli.formats.places import place_of, result_in, worst_first
+from lrdecay_cli.formats.places import check_result, place_of, worst_first
 
 MOST = 10
 """GitHub shows no more annotations of one kind for a step."""
 _KINDS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
-def render(report: Report, canvas: Canvas) -> str:
-    """At most ten annotations, the worst; the rest as lines of the log. Raises LrdecayError for other reports."""
-    result = result_in(report, "github")
+def render(document: msgspec.Struct) -> str:
+    """At most ten annotations, the worst; the rest as lines of the log. Raises LrdecayError for other documents."""
+    result = check_result(document, "github")
     ranked: list[Finding | Skipped] = [*result.unjudged, *worst_first(result)]
     lines = [_annotation(result, one) for one in ranked[:MOST]]
     if len(ranked) > MOST:
         lines += [f"and {len(ranked) - MOST} more, which GitHub would not show as annotations:"]
         lines += [line for one in ranked[MOST:] for line in _plain(one)]
-    return "\n".join([*lines, _inert(report.summary)]) + "\n"
+    return "\n".join([*lines, _inert(summary_of(result))]) + "\n"
 
 
 def _annotation(result: CheckResult, one: Finding | Skipped) -> str:

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
+import msgspec
+
 from lrdecay_cli.domain.finding import CheckResult, Finding, Skipped
-from lrdecay_cli.domain.report import Report
-from lrdecay_cli.formats.canvas import Canvas
 from lrdecay_cli.formats.numbers import printable
-from lrdecay_cli.formats.places import place_of, result_in
+from lrdecay_cli.formats.places import check_result, place_of
 
 
-def render(report: Report, canvas: Canvas) -> str:
-    """The findings as test cases; ``canvas`` changes nothing. Raises LrdecayError for other reports than check's."""
-    result = result_in(report, "junit")
+def render(document: msgspec.Struct) -> str:
+    """The findings as test cases. Raises LrdecayError for other documents."""
+    result = check_result(document, "junit")
     by_config: dict[str, list[Finding | Skipped]] = {checked.config: [] for checked in result.checked}
     for one in result.records:
         by_config.setdefault(one.config, []).append(one)

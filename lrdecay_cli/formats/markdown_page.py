@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from lrdecay_cli.domain.report import Page, Report, Section, Table
-from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.numbers import cell_text, printable
 
 _MARKS = {"info": "", "warning": "⚠️ ", "error": "❌ "}

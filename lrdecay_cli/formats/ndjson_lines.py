@@ -5,13 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.report import Report
-from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.domain.finding import CheckResult
+from lrdecay_cli.domain.scan import Scan
 
 
-def render(report: Report, canvas: Canvas) -> str:
-    """The records of the report's document; ``canvas`` changes nothing. LrdecayError if it is made of no records."""
-    records = getattr(report.document, "records", None)
-    if records is None:
+def render(document: msgspec.Struct) -> str:
+    """The records of the document. Raises LrdecayError if it is not made of records."""
+    if not isinstance(document, (CheckResult, Scan)):
         raise LrdecayError("ndjson is for scan and check: this report is one document", remedy="use json")
-    return "".join(msgspec.json.encode(record).decode() + "\n" for record in records)
+    return "".join(msgspec.json.encode(record).decode() + "\n" for record in document.records)

@@ -10,7 +10,6 @@ import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckResult, Finding
-from lrdecay_cli.domain.report import Report
 from lrdecay_cli.files.project_folder import repository_root
 
 # custom_keys['backbone.norm']: a key that is no word.
@@ -25,11 +24,11 @@ class Place(msgspec.Struct, frozen=True):
     line: int
 
 
-def result_in(report: Report, format_name: str) -> CheckResult:
-    """The result of ``check`` that a report is on. Raises LrdecayError for any other report."""
-    if not isinstance(report.document, CheckResult):
+def check_result(document: msgspec.Struct, format_name: str) -> CheckResult:
+    """The document, which must be the result of ``check``. Raises LrdecayError for any other."""
+    if not isinstance(document, CheckResult):
         raise LrdecayError(f"{format_name} is for check: this report has no findings", remedy="use json")
-    return report.document
+    return document
 
 
 def place_of(result: CheckResult, config: str, option: str = "") -> Place | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 
 from lrdecay_cli.domain.report import Note, Page, Report, Section, Table
-from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.fitting import LEFT_KINDS
 from lrdecay_cli.formats.numbers import cell_text, printable
 

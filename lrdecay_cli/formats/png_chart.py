@@ -7,7 +7,7 @@ from io import BytesIO
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.report import Report
-from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.chart_scale import axis_title, scale_of, step_ticks
 from lrdecay_cli.formats.numbers import printable
 from lrdecay_cli.formats.svg_chart import legend_lines

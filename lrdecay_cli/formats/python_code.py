@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from lrdecay_cli.domain.report import Report
-from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.formats import Canvas
 from lrdecay_cli.text.printing import printable
 
 _BASE = "_base_ = "

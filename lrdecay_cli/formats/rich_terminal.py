@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lrdecay_cli.domain.report import Chart, Page, Report, Section
-from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.fitting import fit
 from lrdecay_cli.formats.folding import LEAST, folded, indented
 from lrdecay_cli.formats.numbers import printable

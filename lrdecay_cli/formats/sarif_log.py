@@ -14,9 +14,9 @@ import msgspec
 from lrdecay_cli.domain.finding import CheckResult, Finding, Skipped, Suppression
 from lrdecay_cli.domain.report import Page, Report
 from lrdecay_cli.files.json_text import to_json
-from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.markdown_page import render as markdown
-from lrdecay_cli.formats.places import Place, place_of, result_in
+from lrdecay_cli.formats.places import Place, check_result, place_of
 from lrdecay_cli.formats.plain_text import render as plain
 from lrdecay_cli.rules import find_rule
 from lrdecay_cli.rules.pages import blocks_of
@@ -25,9 +25,9 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 
 
-def render(report: Report, canvas: Canvas) -> str:
-    """The result of check as a SARIF log with one run; ``canvas`` changes nothing. LrdecayError for other reports."""
-    result = result_in(report, "sarif")
+def render(document: msgspec.Struct) -> str:
+    """The result of check as a SARIF log with one run. Raises LrdecayError for other documents."""
+    result = check_result(document, "sarif")
     codes = sorted({finding.code for finding in result.findings})
     driver = {
         "name": "lrdecay",
@@ -45,7 +45,7 @@ def render(report: Report, canvas: Canvas) -> str:
 
 def _rule(code: str) -> dict[str, Any]:
     rule = find_rule(code)
-    page = Report((), (), (), "", None, pages=(Page(f"{rule.code} {rule.name}", tuple(blocks_of(rule))),))
+    page = Report((), (), (), "", pages=(Page(f"{rule.code} {rule.name}", tuple(blocks_of(rule))),))
     return {
         "id": rule.code,
         "name": "".join(word.capitalize() for word in rule.name.split("-")),

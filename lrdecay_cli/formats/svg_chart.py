@@ -7,7 +7,7 @@ from html import escape
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.report import Chart, Report
-from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.chart_scale import Scale, axis_title, scale_of, step_ticks, tick_text
 from lrdecay_cli.formats.numbers import printable
 

@@ -8,7 +8,7 @@ from inspect import cleandoc
 import msgspec
 
 from lrdecay_cli.domain.finding import RULES_SCHEMA_VERSION, ExampleText, RulePage, RulePages
-from lrdecay_cli.domain.report import Block, Column, Page, Report, Table
+from lrdecay_cli.domain.report import Block, Column, Page, Report, Result, Table
 from lrdecay_cli.rules.registry import BASE, Example, Rule
 from lrdecay_cli.text.counting import count
 
@@ -36,28 +36,29 @@ def page_of(rule: Rule) -> RulePage:
     )
 
 
-def report_on(rules: Sequence[Rule], *, whole: bool) -> Report:
+def report_on(rules: Sequence[Rule], *, whole: bool) -> Result[RulePages]:
     """The pages of ``rules``; with a table of contents and the base of all examples if these are the ``whole``."""
     pages = tuple(page_of(rule) for rule in rules)
     base = Page("The base of all examples", (Block(BASE.rstrip(), code="python"),))
     contents = Table(
         "", _COLUMNS, tuple((page.code, page.severity, page.summary.replace("``", ""), page.name) for page in pages)
     )
-    return Report(
+    report = Report(
         facts=(),
         tables=(contents,) if whole else (),
         notes=(),
         summary=count(len(pages), "rule") if whole else "The base of the examples: lrdecay rule --all",
-        document=RulePages(RULES_SCHEMA_VERSION, BASE, pages),
         rows=contents,
         pages=(*((base,) if whole else ()), *(Page(f"{p.code} {p.name}", tuple(_blocks(p))) for p in pages)),
     )
+    return Result(RulePages(RULES_SCHEMA_VERSION, BASE, pages), report)
 
 
-def list_of(rules: Sequence[Rule]) -> Report:
+def list_of(rules: Sequence[Rule]) -> Result[RulePages]:
     """A table of ``rules``; their pages are in the document only."""
     summary = f"{len(rules)} rules; lrdecay rule {rules[0].code} prints the page of one"
-    return msgspec.structs.replace(report_on(rules, whole=True), pages=(), summary=summary)
+    result = report_on(rules, whole=True)
+    return Result(result.document, msgspec.structs.replace(result.report, pages=(), summary=summary))
 
 
 def blocks_of(rule: Rule) -> Iterator[Block]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from lrdecay_cli.constructors import find_constructor
-from lrdecay_cli.domain.report import Column, Note, Report, Table
+from lrdecay_cli.domain.report import Column, Note, Report, Result, Table
 from lrdecay_cli.domain.scan import OK, Scan, ScanRecord
 from lrdecay_cli.scanning.scan import Timed
 from lrdecay_cli.text.counting import count
@@ -28,7 +28,7 @@ _FIELDS = ScanRecord.__struct_fields__
 _SHOWN = 8
 
 
-def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) -> Report:
+def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) -> Result[Scan]:
     """The report of a scan.
 
     Args:
@@ -36,14 +36,14 @@ def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) 
         document: the document with the same records.
         verbose: name every config that has no map.
     """
-    return Report(
+    report = Report(
         facts=(),
         tables=(Table("", COLUMNS, tuple(_row(one) for one in timed)),),
         notes=tuple(_reasons(document.records, verbose)),
         summary=_summary(document.records),
-        document=document,
         rows=Table("", _csv_columns(), tuple(tuple(getattr(one.record, name) for name in _FIELDS) for one in timed)),
     )
+    return Result(document, report)
 
 
 def _row(timed: Timed) -> tuple[Any, ...]:

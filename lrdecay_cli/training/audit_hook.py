@@ -18,7 +18,8 @@ from lrdecay_cli.domain.report import Report
 from lrdecay_cli.files.atomic import write_text
 from lrdecay_cli.files.json_text import to_json
 from lrdecay_cli.files.map_file import read_map
-from lrdecay_cli.formats import Canvas, renderer
+from lrdecay_cli.formats import Canvas
+from lrdecay_cli.formats.plain_text import render
 from lrdecay_cli.openmmlab.from_runner import LiveGroupsHook, register_hook
 from lrdecay_cli.rules import chosen_rules
 
@@ -81,7 +82,7 @@ class ParamGroupAuditHook(LiveGroupsHook):
 
     def _check(self, group_map: GroupMap, logger: Any) -> None:
         result = check_maps([group_map], self.rules, fail_on=self.fail_on or "error")
-        report = report_of(result)
+        report = report_of(result).report
         if logger is not None and result.findings:
             logger.warning(f"Parameter groups, rules:\n{_text(report)}")
         if self.fail_on is not None and result.failing():
@@ -95,7 +96,7 @@ class ParamGroupAuditHook(LiveGroupsHook):
         if self.audited is None:
             return
         result = comparison(self.audited, group_map, rtol=self.rtol, only=self.aspects)
-        if not result.differs:
+        if result.document.identical:
             return
         if logger is not None:
             logger.error(f"Parameter groups are not those of {self.baseline}:\n{_text(result.report)}")
@@ -107,8 +108,8 @@ class ParamGroupAuditHook(LiveGroupsHook):
 
 
 def _table(group_map: GroupMap) -> str:
-    return _text(msgspec.structs.replace(inspection(group_map), facts=()))
+    return _text(msgspec.structs.replace(inspection(group_map).report, facts=()))
 
 
 def _text(report: Report) -> str:
-    return renderer("text")(report, Canvas()).rstrip()
+    return render(report, Canvas()).rstrip()

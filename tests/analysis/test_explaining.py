@@ -56,7 +56,7 @@ def test_a_number_that_the_rules_do_not_give_is_a_disagreement() -> None:
     (other,) = explained(found, f"{real.groups[0].parameters[0].name}")
     assert other.certainty == "disagrees"
     assert other.certainty_reason.startswith("in the real group lr is 1.5, the rules say 8.2")
-    assert "1 disagrees" in explanation(found, (real.groups[0].parameters[0].name,)).summary
+    assert "1 disagrees" in explanation(found, (real.groups[0].parameters[0].name,)).report.summary
 
 
 def test_a_map_without_provenance_is_observed_only() -> None:
@@ -175,7 +175,7 @@ def test_questions_without_an_answer(asked: dict[str, Any], error: str) -> None:
 
 def test_several_patterns_are_explained_once_each() -> None:
     found = group_map_of("overflow")
-    report = explanation(found, ("head", "head.fc.bias", "head.*"))
+    report = explanation(found, ("head", "head.fc.bias", "head.*")).report
     assert report.summary == "2 tensors explained: 2 recomputed"
 
 

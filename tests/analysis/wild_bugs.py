@@ -26,7 +26,8 @@ from torch import nn
 import lrdecay_cli.training  # noqa: F401
 from lrdecay_cli.analysis.explaining.report import explanation
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.formats import Canvas, renderer
+from lrdecay_cli.formats import Canvas
+from lrdecay_cli.formats.plain_text import render
 from lrdecay_cli.openmmlab.audit import audit
 
 GOLDEN = Path(__file__).with_name("explained_wild_bugs.txt")
@@ -205,8 +206,8 @@ def _inside(folder: str) -> Iterator[None]:
 def answer(title: str) -> str:
     """What ``explain`` says about a bug, as text."""
     bug = BUGS[title]
-    report = explanation(group_map_of(title), bug.patterns, unlike=bug.unlike, group=bug.group)
-    return renderer("text")(report, Canvas())
+    report = explanation(group_map_of(title), bug.patterns, unlike=bug.unlike, group=bug.group).report
+    return render(report, Canvas())
 
 
 def answers() -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lrdecay_cli.formats import Canvas, renderer
+from lrdecay_cli.formats import Canvas
+from lrdecay_cli.formats.markdown_page import render
 from lrdecay_cli.rules import RULES, Rule
 from lrdecay_cli.rules.pages import report_on
 from tests.commands.running import Run, lrdecay_in_terminal
@@ -76,4 +77,4 @@ def test_the_documentation_is_up_to_date(golden: Golden) -> None:
         "# The rules of `lrdecay check`\n\n"
         "Written by `pytest --update-golden` from the rules; `lrdecay rule CODE` prints one of them.\n\n"
     )
-    golden.check_text(ROOT / "docs/rules.md", head + renderer("markdown")(report_on(RULES, whole=True), Canvas()))
+    golden.check_text(ROOT / "docs/rules.md", head + render(report_on(RULES, whole=True).report, Canvas()))

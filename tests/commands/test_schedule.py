@@ -16,7 +16,8 @@ from lrdecay_cli.analysis.scheduling.report import schedule_report
 from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.analysis.scheduling.summary import schedule_of
 from lrdecay_cli.app.shell.main import run
-from lrdecay_cli.formats import Canvas, renderer
+from lrdecay_cli.formats import Canvas
+from lrdecay_cli.formats.plain_text import render
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.schedulers.running import run_schedule
 from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
@@ -59,7 +60,7 @@ def told(path: Path, gpus: int | None = None, **known: int) -> str:
     length = run_length(planned.plan, gpus=gpus or 1, **known)
     group_map = audit(str(path))
     schedule = schedule_of(run_schedule(planned, group_map, length), planned.plan, length, group_map)
-    text = renderer("text")(schedule_report(schedule, planned.plan, gpus=gpus), Canvas())
+    text = render(schedule_report(schedule, planned.plan, gpus=gpus).report, Canvas())
     assert isinstance(text, str)
     return text
 

@@ -19,7 +19,7 @@ PATTERNS = (
 
 
 def report(**fields: object) -> Report:
-    usual: dict[str, object] = {"facts": (), "tables": (), "notes": (), "summary": "done", "document": None}
+    usual: dict[str, object] = {"facts": (), "tables": (), "notes": (), "summary": "done"}
     return Report(**{**usual, **fields})  # type: ignore[arg-type]
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from lrdecay_cli.analysis.inspecting.report import inspection
 from lrdecay_cli.domain.group_map import ConfigSource, Constructor, GroupMap, Model, Optimizer
-from lrdecay_cli.domain.report import Report
+from lrdecay_cli.domain.report import AnyResult
 from lrdecay_cli.domain.training import Module
-from lrdecay_cli.formats import Canvas, renderer
+from lrdecay_cli.formats import Canvas
+from lrdecay_cli.formats.html_page.assembling import render
 from tests.group_maps import group_map
 
 VOID = {"meta", "input", "br", "wbr", "rect", "link", "img"}
@@ -70,8 +71,8 @@ class Tree(HTMLParser):
         return list(self.data()["parameters"]["names"])
 
 
-def html(report: Report) -> str:
-    return renderer("html")(report, Canvas())
+def html(result: AnyResult) -> str:
+    return render(result, Canvas())
 
 
 def page(mapped: GroupMap) -> str:

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.report import Chart, Line, Report
-from lrdecay_cli.formats import Canvas, renderer
+from lrdecay_cli.domain.report import AnyResult, Chart, Line, Report, Result
+from lrdecay_cli.formats import Canvas, render
 from lrdecay_cli.formats.chart_scale import Scale, round_step, scale_of, step_ticks, value_at
 from lrdecay_cli.formats.terminal_chart import HEIGHT, chart_rows
 
@@ -38,8 +38,8 @@ def chart(*, lines: int = 3, logarithmic: bool = False, part: int | None = 100) 
     )
 
 
-def report(drawn: Chart | None) -> Report:
-    return Report((("config", "a<b>$.py"),), (), (), "done & <over>", None, chart=drawn)
+def report(drawn: Chart | None) -> AnyResult:
+    return Result(None, Report((("config", "a<b>$.py"),), (), (), "done & <over>", chart=drawn))
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 300])
@@ -50,7 +50,7 @@ def test_terminal_chart_keeps_to_the_width(width: int, logarithmic: bool) -> Non
     assert len(rows) == HEIGHT + 2
     assert max(map(len, lines)) <= width
     assert lines[-1].rstrip().endswith("epoch")
-    shown = renderer("rich")(report(chart(logarithmic=logarithmic)), Canvas(width, color=False))
+    shown = render("rich", report(chart(logarithmic=logarithmic)), Canvas(width, color=False))
     assert isinstance(shown, str)
     assert max(map(len, shown.splitlines())) <= width
     assert "\x1b" not in shown
@@ -70,7 +70,7 @@ def test_terminal_chart_draws_what_the_values_are() -> None:
 
 @pytest.mark.parametrize("lines", [1, 3, 60])
 def test_svg_is_well_formed_and_inert(lines: int) -> None:
-    text = renderer("svg")(report(chart(lines=lines, logarithmic=lines > 1)), Canvas())
+    text = render("svg", report(chart(lines=lines, logarithmic=lines > 1)), Canvas())
     assert isinstance(text, str)
     root = ElementTree.fromstring(text)
     assert {element.tag.removeprefix(SVG) for element in root.iter()} == {
@@ -89,7 +89,7 @@ def test_svg_is_well_formed_and_inert(lines: int) -> None:
 @pytest.mark.parametrize("logarithmic", [False, True])
 def test_png_is_the_same_on_every_run(logarithmic: bool) -> None:
     drawn = chart(logarithmic=logarithmic)
-    first, second = (renderer("png")(report(drawn), Canvas()) for _ in range(2))
+    first, second = (render("png", report(drawn), Canvas()) for _ in range(2))
     assert first == second
     assert isinstance(first, bytes)
     assert first[:8] == b"\x89PNG\r\n\x1a\n"
@@ -99,7 +99,7 @@ def test_png_is_the_same_on_every_run(logarithmic: bool) -> None:
 @pytest.mark.parametrize("name", ["svg", "png"])
 def test_a_report_without_a_chart_is_refused(name: str) -> None:
     with pytest.raises(LrdecayError, match="no chart"):
-        renderer(name)(report(None), Canvas())
+        render(name, report(None), Canvas())
 
 
 @pytest.mark.parametrize(("span", "step"), [(1.0, 0.2), (0.004, 0.001), (12, 5), (9e-5, 2e-5), (300, 100), (0, 1.0)])
@@ -120,6 +120,6 @@ def test_scales() -> None:
 
 
 def test_of_many_lines_the_ends_are_named() -> None:
-    shown = renderer("rich")(report(chart(lines=60)), Canvas(120, color=False))
+    shown = render("rich", report(chart(lines=60)), Canvas(120, color=False))
     assert isinstance(shown, str)
     assert "━ layer 0   … 58 between …   ━ layer 59" in shown

@@ -15,8 +15,8 @@ from lrdecay_cli.checking.reporting import report_of
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckedMap, CheckResult, Finding, Skipped, Suppression
 from lrdecay_cli.domain.group_map import Tool
-from lrdecay_cli.domain.report import Report
-from lrdecay_cli.formats import Canvas, renderer
+from lrdecay_cli.domain.report import Report, Result
+from lrdecay_cli.formats import Canvas, render
 
 DATA = Path(__file__, "../../data").resolve()
 EVIL = "configs/a:b,%0A::error\r\n::warning::x##[error]\x1b]<&>'\".py"
@@ -46,7 +46,7 @@ def result(*findings: Finding, unjudged: tuple[Skipped, ...] = (), **fields: Any
 
 
 def rendered(name: str, found: CheckResult) -> str:
-    return renderer(name)(report_of(found), Canvas())
+    return render(name, report_of(found), Canvas())
 
 
 HARD = result(
@@ -202,7 +202,7 @@ def test_nothing_in_a_github_log_is_a_command_but_ours() -> None:
 @pytest.mark.parametrize("name", ["sarif", "junit", "github", "ndjson"])
 def test_other_reports_are_refused_in_one_line(name: str) -> None:
     with pytest.raises(LrdecayError, match=rf"{name} is for .*check: this report .*; use json"):
-        renderer(name)(Report((), (), (), "", None), Canvas())
+        render(name, Result(None, Report((), (), (), "")), Canvas())
 
 
 def test_ndjson_has_a_line_for_each_record() -> None:

@@ -10,20 +10,24 @@ from axe_core_python.selenium import Axe
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from lrdecay_cli.domain.report import Chart, Line, Report
+from lrdecay_cli.domain.report import Chart, Line, Report, Result
 from lrdecay_cli.formats.numbers import cell_text
 from tests.formats.browser import Browser
 from tests.formats.html_reading import HOSTILE, Tree, html
 
 STEPS = (0, 10, 500, 999)
 SLOW, FAST = (0.0, 1.23456e-5, 1.23456e-5, 2e-6), (0.0, 0.5, 12345.678, 0.0625)
-REPORT = Report(
-    facts=(),
-    tables=(),
-    notes=(),
-    summary="1,000 iterations",
-    document=None,
-    chart=Chart("lr", "iteration", 1000, 100, STEPS, (Line(HOSTILE[0], SLOW), Line("fast", FAST)), logarithmic=True),
+REPORT = Result(
+    None,
+    Report(
+        facts=(),
+        tables=(),
+        notes=(),
+        summary="1,000 iterations",
+        chart=Chart(
+            "lr", "iteration", 1000, 100, STEPS, (Line(HOSTILE[0], SLOW), Line("fast", FAST)), logarithmic=True
+        ),
+    ),
 )
 VALUES = "#chart-lines .value"
 DRAWN = "return [...document.querySelectorAll('#chart-frame .curve')].map((line) => line.dataset.line)"
@@ -45,7 +49,7 @@ def page(browser: Browser, tmp_path: Path) -> Browser:
 
 def test_a_page_without_a_chart_has_no_place_for_one() -> None:
     assert "chart" in Tree(html(REPORT)).attributes("id")
-    assert "chart" not in Tree(html(Report((), (), (), "", None))).attributes("id")
+    assert "chart" not in Tree(html(Result(None, Report((), (), (), "")))).attributes("id")
 
 
 def test_lines_are_switched_on_and_off(page: Browser) -> None:

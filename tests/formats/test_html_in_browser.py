@@ -64,8 +64,8 @@ def pages(maps: dict[str, GroupMap], tmp_path_factory: pytest.TempPathFactory) -
     reports = {
         "map": inspection(maps[OVERFLOW]),
         "single groups": inspection(maps["swin-t_custom-keys"]),
-        "difference": comparison(before, after).report,
-        "same": comparison(before, before).report,
+        "difference": comparison(before, after),
+        "same": comparison(before, before),
         "check": report_of(check_maps([maps[OVERFLOW]], RULES), maps=[maps[OVERFLOW]]),
         "check of two": report_of(check_maps(maps.values(), RULES), maps=tuple(maps.values())),
         "states": inspection(strange),
@@ -440,9 +440,9 @@ def test_findings_of_many_configs_are_narrowed(browser: Browser, pages: dict[str
 def test_changes_open_to_their_names_and_full_numbers(
     browser: Browser, pages: dict[str, Path], maps: dict[str, GroupMap]
 ) -> None:
-    difference = comparison(maps["convnext-t_layer-wise"], maps["convnext-t_stage-wise"]).report
+    difference = comparison(maps["convnext-t_layer-wise"], maps["convnext-t_stage-wise"])
     browser.open(pages["difference"])
-    rows = difference.tables[0].rows
+    rows = difference.report.tables[0].rows
     assert browser.texts("#change-table tbody th") == [row[0] for row in rows]
     assert len(browser.all("#change-table .dumbbell")) == len(rows)
     browser.type("#change-table-filter", "stages.3")

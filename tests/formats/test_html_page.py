@@ -21,11 +21,11 @@ from lrdecay_cli.analysis.inspecting.report import inspection
 from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.checking.checking import check_maps
 from lrdecay_cli.checking.reporting import report_of
-from lrdecay_cli.domain.report import Branch, Column, Item, Note, Report, Section, Table
+from lrdecay_cli.domain.report import Branch, Column, Item, Note, Report, Result, Section, Table
 from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan, ScanRecord
 from lrdecay_cli.files import to_json
 from lrdecay_cli.formats.html_page import values
-from lrdecay_cli.formats.html_page.embedding import script_json
+from lrdecay_cli.formats.html_page.assembling import script_json
 from lrdecay_cli.formats.numbers import printable
 from lrdecay_cli.rules import RULES
 from tests.commands.running import SAMPLES, lrdecay
@@ -40,19 +40,23 @@ ASSETS = [asset for folder in ("templates", "style", "scripts") for asset in (Pa
 TREE = Table(
     "Tree", (Column("m", "module", "tree"),), ((Branch("", "(model)", ""),), (Branch("└── ", HOSTILE[0], "x"),))
 )
-GENERIC = Report(
-    facts=((HOSTILE[0], HOSTILE[1]),),
-    tables=(*REPORT.tables, TREE),
-    notes=(Note(HOSTILE[0], "error", HOSTILE),),
-    summary=HOSTILE[0],
-    document=Scan(SCAN_SCHEMA_VERSION, hostile_map().tool, "cpu", (), (ScanRecord(config=HOSTILE[0], status="ok"),)),
-    code="\n".join(HOSTILE),
-    sections=(Section(HOSTILE[0], (Item("warning", HOSTILE[1], HOSTILE[2], HOSTILE, ((HOSTILE[3], HOSTILE[4]),)),)),),
+GENERIC = Result(
+    Scan(SCAN_SCHEMA_VERSION, hostile_map().tool, "cpu", (), (ScanRecord(config=HOSTILE[0], status="ok"),)),
+    Report(
+        facts=((HOSTILE[0], HOSTILE[1]),),
+        tables=(*REPORT.tables, TREE),
+        notes=(Note(HOSTILE[0], "error", HOSTILE),),
+        summary=HOSTILE[0],
+        code="\n".join(HOSTILE),
+        sections=(
+            Section(HOSTILE[0], (Item("warning", HOSTILE[1], HOSTILE[2], HOSTILE, ((HOSTILE[3], HOSTILE[4]),)),)),
+        ),
+    ),
 )
 REPORTS = {
     "map": lambda: inspection(hostile_map(), verbose=True),
-    "difference": lambda: comparison(plain_map(), hostile_map(), verbose=True).report,
-    "no difference": lambda: comparison(plain_map(), plain_map()).report,
+    "difference": lambda: comparison(plain_map(), hostile_map(), verbose=True),
+    "no difference": lambda: comparison(plain_map(), plain_map()),
     "check": lambda: report_of(check_maps([hostile_map()], RULES), maps=[hostile_map()]),
     "check of two": lambda: report_of(
         check_maps([hostile_map(), plain_map()], RULES), maps=[hostile_map(), plain_map()]

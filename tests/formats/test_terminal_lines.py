@@ -7,7 +7,7 @@ import re
 import pytest
 
 from lrdecay_cli.domain.report import Item, Report, Section
-from lrdecay_cli.formats.canvas import Canvas
+from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.rich_terminal import render
 
 PATTERN = "*.{depthwise_conv,pointwise_conv1,pointwise_conv2,relative_position_bias_table}.bias"
@@ -21,7 +21,7 @@ ITEM = Item("warning", "LRD402 biases-decayed", REMEDY, (PATTERN,), (("option", 
 
 @pytest.mark.parametrize("width", [80, 60, 46])
 def test_long_words_are_broken_where_a_name_ends(width: int) -> None:
-    report = Report((), (), (), "1 warning", None, sections=(Section("config.py", (ITEM,)),))
+    report = Report((), (), (), "1 warning", sections=(Section("config.py", (ITEM,)),))
     text = render(report, Canvas(color=False, width=width))
     assert max(map(len, text.splitlines())) <= width
     joined = "".join(text.split())

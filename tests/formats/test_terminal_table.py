@@ -34,7 +34,7 @@ def many(count: int) -> Report:
         f"layer_{layer}": {"lr_scale": 0.9**layer, "parameters": dict.fromkeys(names[layer::10], (8, 8))}
         for layer in range(10)
     }
-    return inspection(group_map(groups), by="parameter")
+    return inspection(group_map(groups), by="parameter").report
 
 
 def drawn_by_rich(table: Table, width: int) -> list[str]:
@@ -67,7 +67,7 @@ def test_as_rich_draws_it(by: str, width: int) -> None:
         f"g{index}": {"lr_scale": 0.5 + index / 2, "layer_id": index, "parameters": {name: (8, 8)}}
         for index, name in enumerate(names)
     }
-    (table,) = inspection(group_map(groups, frozen={"stem.weight": (3,)}), by=by).tables
+    (table,) = inspection(group_map(groups, frozen={"stem.weight": (3,)}), by=by).report.tables
     table = Table(
         "", tuple(Column(c.key, c.title, "rate" if c.kind == "scale" else c.kind) for c in table.columns), table.rows
     )

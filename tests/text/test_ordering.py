@@ -27,5 +27,5 @@ def test_a_tree_is_in_model_order_whatever_the_groups_order_is() -> None:
     rates = {"fast": dict(lr=0.1, parameters={"b.10.bias": (1,), "b.2.bias": (1,)}),
              "slow": dict(lr=0.2, parameters={"b.10.weight": (1,), "b.2.weight": (1,)}),
              "other": dict(lr=0.3, parameters={"b.1.weight": (1,)})}  # fmt: skip
-    rows = inspection(group_map(rates), by="module").tables[0].rows
+    rows = inspection(group_map(rates), by="module").report.tables[0].rows
     assert [row[0].label for row in rows] == ["(model)", "b", "1", "2-10", "weight", "bias"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-import msgspec
-
 from lrdecay_cli.analysis.checkpoints import resume_notes
 from lrdecay_cli.analysis.comparing.changes import check_tolerance, diff, known_aspects, settings
 from lrdecay_cli.analysis.comparing.folding import fold
@@ -21,17 +19,8 @@ from lrdecay_cli.domain.change import (
     SettingChange,
 )
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.domain.report import Note, Report
+from lrdecay_cli.domain.report import Note, Report, Result
 from lrdecay_cli.text.spelling import as_key
-
-
-class Comparison(msgspec.Struct, frozen=True):
-    """The report, and whether there is a difference to report."""
-
-    report: Report
-    differs: bool
-    extent: str
-    """How much differs: ``3 of 180 tensors (lr 3)``, or of how many nothing does."""
 
 
 def check_aspects(only: Sequence[str] | None, rtol: float) -> frozenset[Aspect] | None:
@@ -52,7 +41,7 @@ def comparison(
     rtol: float = 0.0,
     only: frozenset[Aspect] | None = None,
     verbose: bool = False,
-) -> Comparison:
+) -> Result[Difference]:
     """Compare two maps.
 
     Args:
@@ -67,19 +56,17 @@ def comparison(
     folded = tuple(fold(changes, *names))
     changed_settings = tuple(settings(before, after))
     compared = f" in {', '.join(sorted(only)).replace('_', ' ')}" if only else ""
-    extent = _extent(changes, len({*names[0], *names[1]}))
     report = Report(
         facts=(("before", before.config.path), ("after", after.config.path), *_setting_facts(changed_settings)),
         tables=(wide_table(changes, folded, (*names[0], *names[1])),),
         notes=(*(_members(folded) if verbose else ()), *resume_notes(before, after)),
-        summary=f"{'different' if changes else 'same'}{compared}: {extent}",
+        summary=f"{'different' if changes else 'same'}{compared}: {extent_of(changes, before, after)}",
         rows=long_table(folded),
-        maps=(before, after),
-        document=Difference(
-            DIFFERENCE_SCHEMA_VERSION, after.tool, before.config, after.config, not changes, changed_settings, folded
-        ),
     )
-    return Comparison(report, bool(changes), extent)
+    document = Difference(
+        DIFFERENCE_SCHEMA_VERSION, after.tool, before.config, after.config, not changes, changed_settings, folded
+    )
+    return Result(document, report, (before, after))
 
 
 def _setting_facts(changed: tuple[SettingChange, ...]) -> Iterator[tuple[str, str]]:
@@ -93,7 +80,9 @@ def _members(folded: tuple[FoldedChange, ...]) -> Iterator[Note]:
             yield Note(f"{change.pattern}: {change.aspect.replace('_', ' ')}", "info", change.parameters)
 
 
-def _extent(changes: tuple[Change, ...], total: int) -> str:
+def extent_of(changes: Sequence[Change], before: GroupMap, after: GroupMap) -> str:
+    """How much differs: ``3 of 180 tensors (lr 3)``, or of how many nothing does."""
+    total = len({*before.names(duplicates=True), *after.names(duplicates=True)})
     if not changes:
         return f"{total} tensors"
     differing = len({change.parameter for change in changes})

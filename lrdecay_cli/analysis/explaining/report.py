@@ -24,7 +24,7 @@ from lrdecay_cli.domain.explanation import (
     WhyNot,
 )
 from lrdecay_cli.domain.group_map import GroupMap, Tensor
-from lrdecay_cli.domain.report import Note, Report
+from lrdecay_cli.domain.report import Note, Report, Result
 from lrdecay_cli.text.counting import count
 
 
@@ -44,7 +44,7 @@ def explanation(
     unlike: str | None = None,
     group: str | None = None,
     verbose: bool = False,
-) -> Report:
+) -> Result[Explanations]:
     """Explain the parameters that match.
 
     Args:
@@ -67,7 +67,7 @@ def explanation(
         partings = tuple(why_not(group_map, explainer, others, group))
     never_read = tuple(_never_read(group_map))
     reads = group_map.training.reads
-    return Report(
+    report = Report(
         facts=tuple(_facts(group_map)),
         tables=(
             *(explanation_table(one, verbose=verbose) for one in explanations),
@@ -77,21 +77,22 @@ def explanation(
         notes=tuple(_notes(group_map, never_read, partings)),
         summary=_summary(explanations, partings),
         rows=parameter_rows(group_map, explanations) if explanations else None,
-        document=Explanations(
-            schema_version=EXPLANATION_SCHEMA_VERSION,
-            tool=group_map.tool,
-            config=group_map.config,
-            constructor=group_map.constructor,
-            base_lr=group_map.base_lr,
-            base_weight_decay=group_map.base_weight_decay,
-            known=constructor_of(group_map).known,
-            asked=tuple(patterns),
-            reads=reads,
-            never_read=never_read,
-            explanations=explanations,
-            why_not=partings,
-        ),
     )
+    document = Explanations(
+        schema_version=EXPLANATION_SCHEMA_VERSION,
+        tool=group_map.tool,
+        config=group_map.config,
+        constructor=group_map.constructor,
+        base_lr=group_map.base_lr,
+        base_weight_decay=group_map.base_weight_decay,
+        known=constructor_of(group_map).known,
+        asked=tuple(patterns),
+        reads=reads,
+        never_read=never_read,
+        explanations=explanations,
+        why_not=partings,
+    )
+    return Result(document, report)
 
 
 def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Tensor]:

@@ -11,7 +11,7 @@ from lrdecay_cli.analysis.selection import select
 from lrdecay_cli.analysis.verification import disagreements
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.group_map import GroupMap, Tensor
-from lrdecay_cli.domain.report import Column, Note, Report, Table
+from lrdecay_cli.domain.report import Column, Note, Report, Result, Table
 from lrdecay_cli.text.counting import count
 from lrdecay_cli.text.name_patterns import fold_names
 from lrdecay_cli.text.ordering import natural
@@ -57,7 +57,7 @@ def inspection(
     pattern: str | None = None,
     sort: str | None = None,
     verbose: bool = False,
-) -> Report:
+) -> Result[GroupMap]:
     """Report on a group map.
 
     Args:
@@ -74,13 +74,13 @@ def inspection(
     check_view(by, sort)
     chosen = select(group_map, pattern)
     table = VIEWS[by][1](group_map, chosen)
-    return Report(
+    report = Report(
         facts=tuple(_facts(group_map, verbose)),
         tables=(table if by == "module" else _sorted(table, sort or "layer_id"),),
         notes=tuple(_notes(group_map, chosen, verbose)),
         summary=_summary(group_map, chosen if pattern is not None else None),
-        document=group_map,
     )
+    return Result(group_map, report)
 
 
 def _facts(group_map: GroupMap, verbose: bool) -> Iterator[tuple[str, str]]:

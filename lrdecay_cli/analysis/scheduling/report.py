@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.analysis.scheduling.notes import fastest, log_label, name_of, notes
-from lrdecay_cli.domain.report import Chart, Column, Line, Report, Table
+from lrdecay_cli.domain.report import Chart, Column, Line, Report, Result, Table
 from lrdecay_cli.domain.schedule import Moments, RunScheduler, Schedule, TrainingPlan
 from lrdecay_cli.text.counting import count
 
@@ -15,7 +15,7 @@ _FAR_APART = 30
 
 def schedule_report(
     schedule: Schedule, plan: TrainingPlan, *, gpus: int | None = None, verbose: bool = False
-) -> Report:
+) -> Result[Schedule]:
     """Report on a schedule.
 
     Args:
@@ -24,15 +24,15 @@ def schedule_report(
         gpus: how many GPUs train, None where that is not known.
         verbose: tell versions, and the groups of every curve.
     """
-    return Report(
+    report = Report(
         facts=tuple(_facts(schedule, verbose)),
         tables=tuple(_tables(schedule, plan, verbose)),
         notes=tuple(notes(schedule, plan, gpus)),
         summary=_summary(schedule),
-        document=schedule,
         rows=_rows(schedule),
         chart=_chart(schedule),
     )
+    return Result(schedule, report)
 
 
 def _facts(schedule: Schedule, verbose: bool) -> Iterator[tuple[str, str]]:

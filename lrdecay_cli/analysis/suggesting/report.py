@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lrdecay_cli.analysis.comparing.report import comparison
+from lrdecay_cli.analysis.comparing.changes import diff
+from lrdecay_cli.analysis.comparing.report import extent_of
 from lrdecay_cli.analysis.inspecting.report import inspection
 from lrdecay_cli.analysis.mmcv1 import old_style_note
 from lrdecay_cli.analysis.suggesting.present_options import told_options
 from lrdecay_cli.analysis.suggesting.proposing import backbone_prefix
 from lrdecay_cli.constructors import constructor_of
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.domain.report import Note, Report, Table
+from lrdecay_cli.domain.report import Note, Report, Result, Table
 from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Layer, Proposal, Suggestion
 from lrdecay_cli.files.mmcv1 import mmcv_style_keys
 from lrdecay_cli.text.name_patterns import fold_names
 
 
-def suggestion_report(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str, *, lazy: bool) -> Report:
+def suggestion_report(
+    before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str, *, lazy: bool
+) -> Result[Suggestion]:
     """The report.
 
     Args:
@@ -47,15 +50,15 @@ def suggestion_report(before: GroupMap, after: GroupMap, proposal: Proposal, sni
         () if proposal.refused else tuple(_document_layers(before)),
         tuple(_document_layers(after)),
     )
-    return Report(
+    report = Report(
         facts=tuple(_facts(before, after, snippet)),
         tables=tuple(tables),
         notes=tuple(_notes(before, after, proposal, snippet, lazy)),
         summary=_summary(before, after, proposal, snippet),
-        document=document,
         code=snippet,
         based_on="" if lazy else before.config.path,
     )
+    return Result(document, report)
 
 
 def _facts(before: GroupMap, after: GroupMap, snippet: str) -> Iterator[tuple[str, str]]:
@@ -67,7 +70,7 @@ def _facts(before: GroupMap, after: GroupMap, snippet: str) -> Iterator[tuple[st
 
 
 def _layers(title: str, group_map: GroupMap) -> Table:
-    table = inspection(group_map, by="layer").tables[0]
+    table = inspection(group_map, by="layer").report.tables[0]
     return Table(title, table.columns, table.rows)
 
 
@@ -139,4 +142,4 @@ def _summary(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str
     if proposal.refused:
         layers = len({group.layer_id for group in after.groups})
         return f"suggested, built and read back: {sum(1 for _ in after.grouped())} tensors in {layers} layers"
-    return f"suggested, built and read back: {comparison(before, after).extent}"
+    return f"suggested, built and read back: {extent_of(tuple(diff(before, after)), before, after)}"

@@ -49,5 +49,5 @@ def diff(
     aspects = check_aspects(only, rtol)
     maps = group_maps_of((before, after), build.request())
     result = comparison(*maps, rtol=rtol, only=aspects, verbose=build.verbose)
-    destinations.write(result.report)
-    raise typer.Exit(DIFFERENT if result.differs else CLEAN)
+    destinations.write(result)
+    raise typer.Exit(CLEAN if result.document.identical else DIFFERENT)

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
-from lrdecay_cli.domain.report import Report
+from lrdecay_cli.domain.report import AnyResult
 from lrdecay_cli.files.atomic import write_file
-from lrdecay_cli.formats import Canvas, check_format, renderer
+from lrdecay_cli.formats import Canvas, check_format, render
 
 COLOR_CHOICES = ("auto", "always", "never")
 STDOUT = "-"
@@ -55,9 +55,9 @@ class Destinations:
         """Every format that is going to be written."""
         return tuple(name for name, _ in self._places)
 
-    def write(self, report: Report) -> str:
-        """Write the report everywhere and return what stdout got. All is rendered before anything is written."""
-        rendered = [(path, renderer(name)(report, self._canvas(path))) for name, path in self._places]
+    def write(self, result: AnyResult) -> str:
+        """Write the result everywhere and return what stdout got. All is rendered before anything is written."""
+        rendered = [(path, render(name, result, self._canvas(path))) for name, path in self._places]
         for path, text in rendered:
             if path != STDOUT:
                 write_file(Path(path), text)

@@ -1,19 +1,24 @@
-"""Putting a page together: parts, style and scripts into one file that may load nothing."""
+"""HTML: one file that opens from disk, asks the network for nothing, and prints.
+
+Parts, style, scripts and data are put into it here.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
+import json
+import math
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lrdecay_cli.domain.report import Column, Report
-from lrdecay_cli.formats.html_page.embedding import script_json
-from lrdecay_cli.formats.html_page.parts import Page
+from lrdecay_cli.domain.report import AnyResult, Column
+from lrdecay_cli.formats import Canvas
+from lrdecay_cli.formats.html_page.parts import page_of
 from lrdecay_cli.formats.html_page.values import full, is_number, lowest_scale, ramp
 from lrdecay_cli.formats.numbers import bar_length, cell_text, full_scale, printable
 
@@ -42,8 +47,12 @@ class Cell(NamedTuple):
     color: str = ""
 
 
-def assembled(page: Page, report: Report) -> str:
-    """The whole page. Raises nothing that a hostile name could provoke."""
+def render(result: AnyResult, canvas: Canvas) -> str:
+    """The result as a page, in ASCII so that no encoding of a pipe can spoil it; ``canvas`` changes nothing.
+
+    Raises nothing that a hostile name could provoke.
+    """
+    page = page_of(result)
     environment = Environment(
         loader=PackageLoader(_PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -56,13 +65,13 @@ def assembled(page: Page, report: Report) -> str:
     script = f'(() => {{\n"use strict";\n{code}}})();\n'
     text = environment.get_template("page.html").render(
         page=page,
-        report=report,
+        report=result.report,
         scripts=wanted,
-        contexts={part.name: part.context(report) for part in page.parts},
+        contexts={part.name: part.context(result) for part in page.parts},
         # Our own files, and JSON without a character of markup.
         style=Markup(style),
         script=Markup(script),
-        data=Markup(script_json({part.name: part.data(report) for part in page.parts if part.data})),
+        data=Markup(script_json({part.name: part.data(result) for part in page.parts if part.data})),
         policy=(
             f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
             "base-uri 'none'; form-action 'none'"
@@ -70,6 +79,27 @@ def assembled(page: Page, report: Report) -> str:
     )
     # Scripts, style and data are ASCII already: character references would mean nothing there.
     return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+def script_json(value: Any) -> str:
+    r"""``value`` as JSON for a ``<script type="application/json">``: ASCII, ``<``, ``>`` and ``&`` as ``\u`` escapes.
+
+    A number that is not finite, which JSON cannot hold, becomes its name as a string.
+    """
+    text = json.dumps(_finite(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
 
 
 def _assets(folder: str, ending: str, names: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from lrdecay_cli.domain.change import Difference
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.domain.provenance import Formula, Provenance
-from lrdecay_cli.domain.report import Column, Report, Table
+from lrdecay_cli.domain.report import AnyResult, Column, Table
 from lrdecay_cli.formats.html_page.values import OVER, full, is_number, lowest_scale, ramp, shape
 from lrdecay_cli.formats.numbers import NOTHING, cell_text, printable
 
@@ -33,9 +33,9 @@ _NO_STEP = -1
 _Row = tuple[str, str, int, int, int, str, tuple[int, ...]]
 
 
-def map_of(report: Report) -> GroupMap:
+def map_of(result: AnyResult) -> GroupMap:
     """The map that a page is about: the document, the only one behind it, or of two the one after."""
-    return report.document if isinstance(report.document, GroupMap) else report.maps[-1]
+    return result.document if isinstance(result.document, GroupMap) else result.maps[-1]
 
 
 def _common(group_map: GroupMap) -> dict[str, Any]:
@@ -45,9 +45,9 @@ def _common(group_map: GroupMap) -> dict[str, Any]:
     return {key: value for key, value in first.items() if all(other.get(key, absent) == value for other in others)}
 
 
-def tiles(report: Report) -> dict[str, Any]:
+def tiles(result: AnyResult) -> dict[str, Any]:
     """The figures at the head: label, value and, for what deserves a look, why."""
-    group_map = map_of(report)
+    group_map = map_of(result)
     totals = group_map.model.totals
     held = sum(tensor.state == "frozen_in_group" for tensor in group_map.tensors())
     scales = [group.lr_scale for group in group_map.groups if is_number(group.lr_scale)]
@@ -65,15 +65,15 @@ def tiles(report: Report) -> dict[str, Any]:
     }
 
 
-def picture(report: Report) -> dict[str, Any]:
+def picture(result: AnyResult) -> dict[str, Any]:
     """In which order its bars are: a checkpoint alone does not tell the model's."""
-    known = bool(map_of(report).modules)
+    known = bool(map_of(result).modules)
     return {"order": f"in the order {'in which the model registers them' if known else 'of the optimizer'}"}
 
 
-def groups(report: Report) -> dict[str, Any]:
+def groups(result: AnyResult) -> dict[str, Any]:
     """The table of all groups as they are, and what they have in common."""
-    group_map = map_of(report)
+    group_map = map_of(result)
     common = _common(group_map)
     total = group_map.model.totals.parameters or 1
     rows = []
@@ -90,9 +90,9 @@ def groups(report: Report) -> dict[str, Any]:
     }
 
 
-def parameters(report: Report) -> dict[str, Any]:
+def parameters(result: AnyResult) -> dict[str, Any]:
     """What the list of parameters can be narrowed to."""
-    group_map = map_of(report)
+    group_map = map_of(result)
     totals = group_map.model.totals
     held = sum(tensor.state == "frozen_in_group" for tensor in group_map.tensors())
     over = sum(len(group.parameters) for group in group_map.groups if is_number(group.lr_scale) and group.lr_scale > 1)
@@ -109,15 +109,15 @@ def parameters(report: Report) -> dict[str, Any]:
     }
 
 
-def data(report: Report) -> dict[str, Any]:
+def data(result: AnyResult) -> dict[str, Any]:
     """The map by columns, names in the model's order; texts that repeat are told once and referred to by number."""
-    group_map = map_of(report)
+    group_map = map_of(result)
     common = _common(group_map)
     lowest = lowest_scale(group.lr_scale for group in group_map.groups)
     steps: dict[tuple[Any, ...], int] = {}
     rows = list(_rows(group_map, steps))
     return {
-        "before": _before(report, rows, lowest) if isinstance(report.document, Difference) else None,
+        "before": _before(result, rows, lowest) if isinstance(result.document, Difference) else None,
         "states": STATES,
         "groups": [_group(group, lowest, common) for group in group_map.groups],
         "common": _options(common),
@@ -133,9 +133,9 @@ def data(report: Report) -> dict[str, Any]:
     }
 
 
-def _before(report: Report, rows: list[_Row], lowest: float) -> dict[str, Any]:
+def _before(result: AnyResult, rows: list[_Row], lowest: float) -> dict[str, Any]:
     """The groups of the map before, and the number of the one that held each name there, -1 for none."""
-    before = report.maps[0]
+    before = result.maps[0]
     numbers = {held.name: number for number, group in enumerate(before.groups) for held in group.parameters}
     return {
         "groups": [_group(group, lowest, {}) for group in before.groups],

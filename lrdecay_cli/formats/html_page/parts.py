@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 from lrdecay_cli.domain.change import Difference
 from lrdecay_cli.domain.finding import CheckResult
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.domain.report import Report
+from lrdecay_cli.domain.report import AnyResult, Report
 from lrdecay_cli.domain.schedule import Schedule
 from lrdecay_cli.domain.suggestion import Suggestion
-from lrdecay_cli.formats.html_page import chart_parts, check_parts, difference_parts, map_parts
+from lrdecay_cli.formats.html_page import map_parts, record_parts
 
 
-def _nothing(_: Report) -> dict[str, Any]:
+def _nothing(_: AnyResult) -> dict[str, Any]:
     return {}
 
 
@@ -25,9 +25,9 @@ class Part(NamedTuple):
     """Also the id of the section, and the key of its data in the scripts' ``DATA``."""
     title: str
     """Its heading and its link in the contents; empty for what belongs to the head of the page."""
-    context: Callable[[Report], dict[str, Any]] = _nothing
+    context: Callable[[AnyResult], dict[str, Any]] = _nothing
     """What its template sees beside the report."""
-    data: Callable[[Report], Any] | None = None
+    data: Callable[[AnyResult], Any] | None = None
     """What its scripts see."""
     styles: tuple[str, ...] = ()
     scripts: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ NOTES = Part("notes", "Notes", scripts=("notes",))
 TABLES = Part("tables", "Tables")
 SECTIONS = Part("sections", "Details", styles=("findings",))
 PAGES = Part("pages", "Pages", styles=("code",))
-CHART = Part("chart", "Over the run", data=chart_parts.data, styles=("chart",), scripts=("axes", "chart"))
+CHART = Part("chart", "Over the run", data=record_parts.chart_data, styles=("chart",), scripts=("axes", "chart"))
 CODE = Part("code", "To paste", styles=("code",))
 TILES = Part("tiles", "", map_parts.tiles)
 PICTURE = Part(
@@ -68,35 +68,40 @@ PARAMETERS = Part(
     styles=("dialog",),
     scripts=("parameter_data", "dialog", "provenance", "parameters"),
 )
-SETTINGS = Part("settings", "Settings", difference_parts.settings)
+SETTINGS = Part("settings", "Settings", record_parts.settings)
 CHANGES = Part(
     "changes",
     "Changes",
-    difference_parts.changes,
-    difference_parts.data,
+    record_parts.changes,
+    record_parts.changes_data,
     styles=("dialog", "changes"),
     scripts=("dialog", "changes"),
 )
 FINDINGS = Part(
-    "findings", "Findings", check_parts.findings, check_parts.data, styles=("findings",), scripts=("findings",)
+    "findings",
+    "Findings",
+    record_parts.findings,
+    record_parts.findings_data,
+    styles=("findings",),
+    scripts=("findings",),
 )
-CONFIGS = Part("configs", "Configs", check_parts.configs, scripts=("configs",))
+CONFIGS = Part("configs", "Configs", record_parts.configs, scripts=("configs",))
 MAP = (PICTURE, GROUPS, MODULES, PARAMETERS)
 
 
-def page_of(report: Report) -> Page:
+def page_of(result: AnyResult) -> Page:
     """The page for a report: by its record, else its facts, tables and notes as they are."""
-    document = report.document
+    document, report = result.document, result.report
     if isinstance(document, GroupMap):
         return Page("Parameter groups", document.config.path, _with_content((TILES, FACTS, NOTES, *MAP), report))
     if isinstance(document, Difference):
         title = f"{document.before.path} \u2192 {document.after.path}"
-        maps = (PICTURE, PARAMETERS._replace(title="Parameters after")) if report.maps else ()
+        maps = (PICTURE, PARAMETERS._replace(title="Parameters after")) if result.maps else ()
         return Page("Difference", title, _with_content((CHANGES, SETTINGS, NOTES, *maps), report))
     if isinstance(document, CheckResult):
         names = [*(one.config for one in document.checked), *(one.config for one in document.unjudged)]
         title = names[0] if len(names) == 1 else f"{len(names):,} configs"
-        alone = len(report.maps) == 1 and not document.unjudged
+        alone = len(result.maps) == 1 and not document.unjudged
         parts = (TABLES, FINDINGS, NOTES, *(MAP if alone else (CONFIGS,)))
         return Page("Findings", title, _with_content(parts, report))
     if isinstance(document, Schedule):

@@ -1,0 +1,140 @@
+"""What the pages of a check, a difference and a schedule show, and what their scripts get."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lrdecay_cli.domain.change import Difference
+from lrdecay_cli.domain.finding import CheckResult, Finding
+from lrdecay_cli.domain.report import AnyResult, Column, Table
+from lrdecay_cli.formats.html_page.values import full, is_number, lowest_scale, ramp
+from lrdecay_cli.formats.numbers import printable
+
+_CHECKED = (
+    Column("config", "config", "name"),
+    Column("findings", "findings", "integer"),
+    Column("suppressed", "suppressed", "integer"),
+    Column("tensors", "tensors", "integer"),
+    Column("groups", "groups", "integer"),
+    Column("problem", "could not be judged"),
+)
+_SETTINGS = (Column("setting", "setting", "name"), Column("before", "before"), Column("after", "after"))
+# No screen shows more, and a reader less.
+_DIGITS = 6
+
+
+def findings(result: AnyResult) -> dict[str, Any]:
+    """The findings by config, suppressed ones last; numbers as in :func:`findings_data`."""
+    checked = _check(result)
+    by_config: dict[str, list[tuple[int, Finding]]] = {}
+    for number, finding in enumerate(checked.findings):
+        by_config.setdefault(finding.config, []).append((number, finding))
+    several = len(checked.checked) + len(checked.unjudged) > 1
+    return {
+        "by_config": [
+            (config if several else "", sorted(found, key=lambda item: item[1].suppressed is not None))
+            for config, found in by_config.items()
+        ]
+    }
+
+
+def configs(result: AnyResult) -> dict[str, Any]:
+    """What was judged, and what could not be."""
+    checked = _check(result)
+    counts: dict[str, list[int]] = {}
+    for finding in checked.findings:
+        counts.setdefault(finding.config, [0, 0])[finding.suppressed is not None] += 1
+    rows: list[tuple[Any, ...]] = [
+        (one.config, *counts.get(one.config, (0, 0)), one.tensors, one.groups, None) for one in checked.checked
+    ]
+    rows += [(one.config, None, None, None, None, f"{one.status}: {one.problem}") for one in checked.unjudged]
+    columns = _CHECKED if checked.unjudged else _CHECKED[:-1]
+    return {"table": Table("", columns, tuple(row[: len(columns)] for row in rows))}
+
+
+def findings_data(result: AnyResult) -> Any:
+    """The parameters of each finding, as the list of names shows them."""
+    checked = _check(result)
+    return [
+        {"code": finding.code, "name": finding.name, "parameters": [printable(name) for name in finding.parameters]}
+        for finding in checked.findings
+    ]
+
+
+def settings(result: AnyResult) -> dict[str, Any]:
+    """Where both sides came from, then each setting that differs."""
+    difference = _difference(result)
+    before, after = difference.before, difference.after
+    rows = [("config", before.path, after.path), ("sha256", before.sha256, after.sha256)]
+    if before.overrides or after.overrides:
+        rows.append(("overrides", full(before.overrides), full(after.overrides)))
+    rows += [(setting.name, full(setting.before), full(setting.after)) for setting in difference.settings]
+    return {"table": Table("", _SETTINGS, tuple(rows))}
+
+
+def changes(result: AnyResult) -> dict[str, Any]:
+    """The table of what changed alike."""
+    return {"table": next((table for table in result.report.tables[:1] if table.rows), None)}
+
+
+def changes_data(result: AnyResult) -> dict[str, Any]:
+    """Every folded change with its values in full; names are told once and referred to by number."""
+    difference = _difference(result)
+    numbers: dict[str, int] = {}
+    return {
+        "changes": [
+            {
+                "aspect": change.aspect.replace("_", " "),
+                "before": full(change.before),
+                "after": full(change.after),
+                "numbers": [change.before, change.after] if _numeric(change.before, change.after) else None,
+                "names": [numbers.setdefault(name, len(numbers)) for name in change.parameters],
+            }
+            for change in difference.changes
+        ],
+        "patterns": [row[0] for table in result.report.tables[:1] for row in table.rows],
+        "raw_names": list(numbers),
+        "names": [printable(name) for name in numbers],
+    }
+
+
+def _numeric(*values: Any) -> bool:
+    return all(is_number(value) for value in values)
+
+
+def chart_data(result: AnyResult) -> dict[str, Any] | None:
+    """The lines of the chart, each in the colour of its peak; None where there is no chart."""
+    chart = result.report.chart
+    if chart is None:
+        return None
+    peaks = [max(filter(is_number, line.values), default=0.0) for line in chart.lines]
+    highest = max(peaks, default=0.0) or 1.0
+    lowest = lowest_scale(peak / highest for peak in peaks)
+    return {
+        "title": printable(chart.title),
+        "unit": printable(chart.unit),
+        "length": chart.length,
+        "part": chart.part,
+        "logarithmic": chart.logarithmic,
+        "steps": chart.steps,
+        "lines": [
+            {"label": printable(line.label), "color": ramp(peak / highest, lowest), "values": _rounded(line.values)}
+            for line, peak in zip(chart.lines, peaks, strict=True)
+        ],
+    }
+
+
+def _rounded(values: tuple[float, ...]) -> list[float | None]:
+    return [float(f"{value:.{_DIGITS}g}") if is_number(value) else None for value in values]
+
+
+def _check(result: AnyResult) -> CheckResult:
+    if not isinstance(result.document, CheckResult):
+        raise TypeError(type(result.document))
+    return result.document
+
+
+def _difference(result: AnyResult) -> Difference:
+    if not isinstance(result.document, Difference):
+        raise TypeError(type(result.document))
+    return result.document
