@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -33,6 +34,14 @@ def test_page_code_hundred_and_folder_agree(registered: Rule) -> None:
     assert documentation.startswith(f"Rules {registered.code[3]}xx: ")
     assert registered.check.__name__ == registered.name.replace("-", "_")
     assert registered.documentation == registered.check.__doc__
+
+
+def test_rules_import_what_they_share_from_the_api() -> None:
+    for path in ROOT.glob("*/*.py"):
+        folder = path.parent.name
+        shared = set(re.findall(r"^from lrdecay_cli\.rules\.([\w.]+) import", path.read_text(encoding="utf-8"), re.M))
+        if folder not in ("context", "remedies"):
+            assert {name for name in shared if not name.startswith(f"{folder}.")} <= {"api"}, path
 
 
 @pytest.mark.parametrize(
