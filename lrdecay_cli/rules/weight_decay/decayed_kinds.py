@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
-from lrdecay_cli.rules.api import Fault, RuleContext, all_vainly_exempt, decayed_faults, default_with, rule
+from lrdecay_cli.decay.parameter_kinds import Kind
+from lrdecay_cli.domain.finding import Severity
+from lrdecay_cli.rules.api import Fault, RuleContext, count, default_with, exempting_setting, rule, verb
+from lrdecay_cli.rules.weight_decay.exemptions import all_vainly_exempt
+
+_STRONG = 0.01
+"""From this weight decay on, AdamW and its kin are meant to regularise weights; SGD's usual 1e-4 decays all alike."""
+_DECOUPLED = re.compile(r"(?i)adamw|lion|lamb|lars|adan|sophia|muon")
+
+_NOUNS: dict[Kind, str] = {
+    "norm": "normalisation tensor",
+    "bias": "bias",
+    "position": "position embedding",
+    "relative-position": "relative position table",
+    "token": "token",
+    "layer-scale": "layer-scale gamma",
+}
 
 
 @rule(
@@ -29,7 +46,7 @@ def norms_decayed(context: RuleContext) -> Iterator[Fault]:
     """
     # One fault for all norms, but for those for which a custom key switched the exemption off.
     left_out = context.switched_off
-    yield from decayed_faults(context, ["norm"], strong="warning", partial="warning", leave_out=left_out)
+    yield from _decayed_faults(context, ["norm"], strong="warning", partial="warning", leave_out=left_out)
 
 
 @rule(
@@ -51,7 +68,7 @@ def biases_decayed(context: RuleContext) -> Iterator[Fault]:
     """
     offsets = [name for name in context.kinds if (module := context.module(name)) and "offset" in module.traits]
     left_out = {*context.switched_off, *offsets}
-    yield from decayed_faults(context, ["bias"], strong="info", partial="warning", leave_out=left_out)
+    yield from _decayed_faults(context, ["bias"], strong="info", partial="warning", leave_out=left_out)
 
 
 _VIT = """\
@@ -87,7 +104,7 @@ def positions_decayed(context: RuleContext) -> Iterator[Fault]:
     """
     # One fault each for absolute embeddings and for relative tables, but for those that LRD406 and LRD508 tell.
     left_out = {*context.switched_off, *all_vainly_exempt(context)}
-    yield from decayed_faults(
+    yield from _decayed_faults(
         context,
         ["position", "relative-position"],
         strong="warning",
@@ -141,7 +158,7 @@ def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
     """
     # One fault for all tokens, but for those that LRD406 and LRD508 tell.
     left_out = {*context.switched_off, *all_vainly_exempt(context)}
-    yield from decayed_faults(
+    yield from _decayed_faults(
         context, ["token"], strong="warning", partial="warning", beside_others="warning", leave_out=left_out
     )
 
@@ -167,6 +184,61 @@ def layer_scale_decayed(context: RuleContext) -> Iterator[Fault]:
     """
     # One fault for all gammas, but for those for which a custom key switched the exemption off.
     left_out = context.switched_off
-    yield from decayed_faults(
+    yield from _decayed_faults(
         context, ["layer-scale"], strong="warning", partial="warning", beside_others="warning", leave_out=left_out
     )
+
+
+def _is_strong(context: RuleContext) -> bool:
+    """Whether the weight decay is of the size that is meant for weights alone."""
+    base = context.group_map.base_weight_decay
+    return base is not None and base >= _STRONG and bool(_DECOUPLED.search(context.group_map.optimizer.type))
+
+
+def _decayed_faults(
+    context: RuleContext,
+    kinds: Iterable[Kind],
+    *,
+    strong: Severity,
+    partial: Severity,
+    beside_others: Severity | None = None,
+    leave_out: Iterable[str] = (),
+) -> Iterator[Fault]:
+    """One fault for each kind that is decayed although the config shows that it means otherwise.
+
+    Args:
+        context: the map.
+        kinds: those that one rule is about.
+        strong: severity where weight decay is strong, see :func:`_is_strong`.
+        partial: severity where others of the same kind are exempt.
+        beside_others: severity where only parameters of other kinds are exempt; None says nothing then.
+        leave_out: what another rule tells.
+    """
+    left_out = {*leave_out}
+    for kind in kinds:
+        of_kind = {name: decay for name, decay in context.weight_decays.items() if context.kinds.get(name) == kind}
+        decayed = {name: decay for name, decay in of_kind.items() if decay}
+        exempt = [name for name in of_kind if name not in decayed]
+        named = [name for name in decayed if name not in left_out]
+        # bias_decay_mult reaches the biases of norms too, and leaves their weights.
+        parts = {name.rpartition(".")[2] for name in named}
+        alike = [name for name in exempt if name.rpartition(".")[2] in parts] if kind == "norm" else exempt
+        severity = (
+            partial
+            if alike
+            else strong
+            if _is_strong(context)
+            else beside_others
+            if beside_others and context.has_exemptions
+            else None
+        )
+        if not named or severity is None:
+            continue
+        values = sorted({decayed[name] for name in named})
+        amount = f"{values[0]:g}" if len(values) == 1 else f"{values[0]:g} to {values[-1]:g}"
+        message = f"{count(len(named), _NOUNS[kind])} {verb(len(named), 'is', 'are')} decayed at {amount}"
+        if alike:
+            message += f", while {len(alike)} {verb(len(alike), 'is', 'are')} exempt"
+        elif not _is_strong(context):
+            message += ", while parameters of other kinds are exempt"
+        yield Fault(message, exempting_setting(context, kind, named), parameters=named, severity=severity)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lrdecay_cli.rules.api import (
@@ -9,10 +10,12 @@ from lrdecay_cli.rules.api import (
     Example,
     Fault,
     RuleContext,
-    exemption_lists,
     key_option,
     rule,
-    vainly_exempt,
+)
+
+_LISTED = re.compile(
+    r"(?i)^(?:no|skip|without|exclude|exempt|ignore).*(?:decay|wd)|(?:decay|wd).*(?:skip|exclude|exempt|ignore)"
 )
 
 _WITH_TOKENS = """\
@@ -65,6 +68,29 @@ def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
                 "give them weight decay 0 in a constructor of your own",
                 parameters=names,
             )
+
+
+def exemption_lists(context: RuleContext) -> dict[str, tuple[str, ...]]:
+    """Names that a list exempts from weight decay, by option; the constructor's own list is under the empty one."""
+    found = {
+        option: tuple(item for item in items if isinstance(item, str) and item)
+        for option, items in context.options.items()
+        if _LISTED.search(option) and isinstance(items, (list, tuple))
+    }
+    return {"": context.spec.exempt_names, **found} if context.spec.exempt_names else found
+
+
+def vainly_exempt(context: RuleContext, item: str) -> list[str]:
+    """Decayed parameters that an item of such a list means; none where it exempts some."""
+    meant = [name for name in context.weight_decays if f".{item}" in f".{name}"]
+    return meant if all(context.weight_decays[name] for name in meant) else []
+
+
+def all_vainly_exempt(context: RuleContext) -> set[str]:
+    """The same for every item of every list."""
+    return {
+        name for items in exemption_lists(context).values() for item in items for name in vainly_exempt(context, item)
+    }
 
 
 def _listed(context: RuleContext, option: str, item: str) -> Iterator[Fault]:
