@@ -7,8 +7,11 @@ import math
 import msgspec
 import pytest
 
-from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.group_map import Constructor, GroupMap
+from lrdecay_cli.domain.training import Training
+from lrdecay_cli.rules import find_rule
 from lrdecay_cli.rules.context.map_facts import MapFacts
+from lrdecay_cli.rules.context.rule_context import RuleContext
 from lrdecay_cli.rules.options.custom_keys import _is_word
 from tests.group_maps import group_map
 
@@ -52,6 +55,20 @@ def test_names_are_in_the_models_order_and_unknown_ones_last() -> None:
     facts = MapFacts(msgspec.structs.replace(found, modules=modules))
     assert facts.in_model_order(["x.w", "c.w", "b.w", "a.w", "c.w", "n.w"]) == ("a.w", "b.w", "c.w", "x.w", "n.w")
     assert [*facts.tensors] == ["a.w", "b.w", "c.w"]
+
+
+def test_a_rate_of_one_is_reported_by_the_name_that_it_has() -> None:
+    """Of a constructor that lrdecay does not know, by the option that it was seen to read."""
+    found = group_map(
+        {"group": {"parameters": {"backbone.w": (2, 2)}}},
+        constructor=Constructor("mine.Own", {"layer_decay": 1.0}),
+        training=Training({}, (), {}, {}, None, ("layer_decay",), ()),
+    )
+    (fault,) = find_rule("LRD509").check(RuleContext(found))
+    assert (fault.message, fault.option) == (
+        "layer_decay=1 gives every layer the same lr",
+        "optim_wrapper.paramwise_cfg.layer_decay",
+    )
 
 
 @pytest.mark.parametrize(

@@ -145,10 +145,11 @@ def no_decay(context: RuleContext) -> Iterator[Fault]:
 
 
 def _without_options(context: RuleContext) -> Fault:
-    fitting = context.fitting_num_layers
+    fitting, spec = context.fitting_num_layers, context.spec
+    options = {**without_the_bases(context), str(spec.rate_option): USUAL_RATE, "num_layers": fitting}
     remedy = (
-        f"{PARAMWISE}={as_python({**without_the_bases(context), 'decay_rate': USUAL_RATE, 'num_layers': fitting})}"
-        if context.spec.serves(context.group_map.model.backbone) and fitting
+        f"{PARAMWISE}={as_python(options)}"
+        if fitting and spec.num_layers == "family" and spec.serves(context.group_map.model.backbone)
         else f"to decay the layers use {in_its_place(context)}"
     )
     decayed = [name for name, weight_decay in context.weight_decays.items() if weight_decay]
