@@ -1,4 +1,6 @@
-"""From what is installed to a diagnosis: by metadata alone, or by loading it in a child that may crash or hang."""
+"""From what is installed to a diagnosis: by metadata alone, or by loading it in a child that may crash or hang.
+
+Also tells an installed package that does not import from an error of lrdecay's own."""
 
 from __future__ import annotations
 
@@ -133,3 +135,27 @@ def _ending(code: int, last_line: str) -> str:
     if code < 0:
         return f"the interpreter dies of {signal.Signals(-code).name}"
     return f"the interpreter ends with code {code}" + (f": {last_line}" if last_line else "")
+
+
+def stack_fault(error: BaseException) -> str | None:
+    """What is wrong and what mends it, if ``error`` was raised while a package of the stack was imported; else None."""
+    package = _importing(error)
+    if package is None:
+        return None
+    for issue in diagnose().issues:
+        if issue.severity == "error":
+            return f"{issue.line()}; {issue.command or 'see lrdecay doctor'}"
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{package} does not import: {said}; lrdecay doctor --full shows what does"
+
+
+def _importing(error: BaseException) -> str | None:
+    """The outermost package of the stack whose module was being executed."""
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if frame.f_code.co_name == "<module>" and package in PROVIDERS:
+            return package
+        trace = trace.tb_next
+    return None

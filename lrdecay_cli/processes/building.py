@@ -15,9 +15,9 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files.config_path import config_path
 from lrdecay_cli.isolation import Confinement, confine, confinement_for
 from lrdecay_cli.processes.children import Outcome, in_children
-from lrdecay_cli.processes.clean_process import stdout_kept_clean
 from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, Failure, MapCache
 from lrdecay_cli.processes.sources import noting
+from lrdecay_cli.processes.streams import stdout_kept_clean
 
 
 def build(config: str, options: BuildSpec, by: Callable[[], GroupMap] | None = None) -> BuildOutcome:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Executor, as_completed
 from pathlib import Path
 
@@ -111,28 +111,23 @@ class _Server:
         return Outcome(config, b"", "crashed", f"its process ended with exit code {process.wait()}", seconds)
 
 
-def _serve(options: BuildSpec, build_one: Callable[[str], Outcome]) -> None:
+def main() -> None:
+    """Serve until stdin ends; where there is no fork, one config."""
+    options = msgspec.json.decode(sys.argv[1], type=BuildSpec)
+    preload(needed_packages(()))
     answers = os.fdopen(os.dup(1), "wb")
     # What is printed by anybody else must not get between the answers.
     os.dup2(2, 1)
     for line in sys.stdin.buffer:
-        answers.write(msgspec.json.encode(build_one(msgspec.json.decode(line, type=str))) + b"\n")
+        answers.write(msgspec.json.encode(_answered(msgspec.json.decode(line, type=str), options)) + b"\n")
         answers.flush()
         if not hasattr(os, "fork"):
             return
 
 
-def main() -> None:
-    """Serve until stdin ends; where there is no fork, one config."""
-    options = msgspec.json.decode(sys.argv[1], type=BuildSpec)
-    preload(needed_packages(()))
-
-    def build_one(config: str) -> Outcome:
-        if hasattr(os, "fork"):
-            return next(in_forks([config], options, jobs=1))
-        started = time.monotonic()
-        return Outcome(
-            config, build(config, options).encoded(finite=options.finite), seconds=time.monotonic() - started
-        )
-
-    _serve(options, build_one)
+def _answered(config: str, options: BuildSpec) -> Outcome:
+    if hasattr(os, "fork"):
+        return next(in_forks([config], options, jobs=1))
+    started = time.monotonic()
+    answer = build(config, options).encoded(finite=options.finite)
+    return Outcome(config, answer, seconds=time.monotonic() - started)

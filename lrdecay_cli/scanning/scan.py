@@ -12,11 +12,11 @@ from lrdecay_cli import __version__
 from lrdecay_cli.domain.errors import Interrupted, LrdecayError
 from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.domain.scan import OK, SCAN_SCHEMA_VERSION, Scan, ScanRecord, record_of
+from lrdecay_cli.files import to_json, write_text
 from lrdecay_cli.files.map_path import map_path
 from lrdecay_cli.processes.outcomes import BuildOutcome
 from lrdecay_cli.processes.sources import content_hash
 from lrdecay_cli.scanning.journal import Journal
-from lrdecay_cli.scanning.maps import write_map
 
 Builder = Callable[[Sequence[str]], Generator[BuildOutcome, None, None]]
 """Gives the outcome of each config as it is there: see :func:`lrdecay_cli.processes.build_many.build_many`."""
@@ -28,6 +28,19 @@ class Timed(msgspec.Struct, frozen=True):
     record: ScanRecord
     seconds: float | None
     """None where nobody took the time."""
+
+
+def check_maps(folder: Path, configs: Iterable[str]) -> None:
+    """Raise LrdecayError if two configs would have one and the same map."""
+    taken: dict[Path, str] = {}
+    for config in configs:
+        other = taken.setdefault(map_path(folder, config), config)
+        if other != config:
+            raise LrdecayError(
+                f"the maps of {other} and {config} would be one file",
+                where="--maps",
+                remedy="scan them apart, or from a directory above both",
+            )
 
 
 def scan(
@@ -86,7 +99,7 @@ def _record(outcome: BuildOutcome, maps: Path | None) -> ScanRecord:
     record = record_of(outcome.config, outcome.group_map)
     if maps is not None:
         try:
-            write_map(maps, outcome.config, outcome.group_map)
+            write_text(map_path(maps, outcome.config), to_json(outcome.group_map), make_folders=True)
         except LrdecayError as error:
             # One map that cannot be written does not end the scan.
             return msgspec.structs.replace(record, status="error", problem=error.line())

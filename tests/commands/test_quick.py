@@ -229,10 +229,10 @@ def test_a_python_program_keeps_its_imports(capsys: pytest.CaptureFixture[str]) 
 
 HOLDING = """
 import os, subprocess, sys, time
-from lrdecay_cli.processes import held_output
-held_output.PATIENCE = {patience}
+from lrdecay_cli.processes import streams
+streams.PATIENCE = {patience}
 print("before", file=sys.stderr)
-with held_output.holding() as held:
+with streams.holding() as held:
     os.dup2(2, 1)
     print("from python", file=sys.stderr)
     subprocess.run(["sh", "-c", "echo from a child >&2"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.scanning.maps import check_maps
+from lrdecay_cli.scanning.scan import check_maps
 from lrdecay_cli.scanning.targets import configs_of, shard_of
 
 FILES = [

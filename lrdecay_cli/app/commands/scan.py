@@ -71,9 +71,8 @@ def scan(
     from lrdecay_cli.processes.outcomes import BuildSpec
     from lrdecay_cli.processes.servers import on_dask
     from lrdecay_cli.scanning.journal import Journal
-    from lrdecay_cli.scanning.maps import check_maps
     from lrdecay_cli.scanning.reporting import report_of
-    from lrdecay_cli.scanning.scan import document_of
+    from lrdecay_cli.scanning.scan import check_maps, document_of
     from lrdecay_cli.scanning.scan import scan as build_all
     from lrdecay_cli.scanning.targets import configs_of, shard_of
 

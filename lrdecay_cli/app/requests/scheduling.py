@@ -10,7 +10,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.schedule import Schedule, TrainingPlan
 from lrdecay_cli.files.config_path import is_checkpoint
 from lrdecay_cli.openmmlab.availability import check_config
-from lrdecay_cli.processes.clean_process import stdout_kept_clean
+from lrdecay_cli.processes.streams import stdout_kept_clean
 
 
 def scheduled(

@@ -72,7 +72,7 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
             return _fail(error.line(), INTERRUPTED if isinstance(error, Interrupted) else CANNOT_JUDGE)
         if isinstance(error, OSError) and (trouble := _trouble_here(error)):
             return _fail(trouble)
-        from lrdecay_cli.app.shell.stack_faults import stack_fault
+        from lrdecay_cli.doctor.diagnosing import stack_fault
 
         if fault := stack_fault(error):
             return _fail(fault)

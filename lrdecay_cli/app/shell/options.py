@@ -15,6 +15,7 @@ import typer
 from lrdecay_cli.app.shell import completion
 from lrdecay_cli.app.shell.settings import apply_settings, without_settings
 from lrdecay_cli.formats import formats_of
+from lrdecay_cli.text.counting import either
 
 if TYPE_CHECKING:
     from lrdecay_cli.app.requests.sources import Request
@@ -83,13 +84,12 @@ class BuildOptions(msgspec.Struct, frozen=True):
 
 def _format_option(command: str) -> Any:
     """The formats that it offers are those that the command takes."""
-    *names, last = formats_of(command)
     return typer.Option(
         "--format",
         "-f",
         metavar="FORMAT",
         autocompletion=completion.formats_of(command),
-        help=f"{', '.join(names)} or {last}. [default: rich on a terminal, else text]",
+        help=f"{either(formats_of(command))}. [default: rich on a terminal, else text]",
     )
 
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from lrdecay_cli.processes.held_output import Held
+    from lrdecay_cli.processes.streams import Held
 
 _AGAIN = "_LRDECAY_AGAIN"
 
@@ -86,7 +86,7 @@ def shortcuts(*, verbose: bool) -> Iterator[None]:
     What is written to stderr in here is held back for a moment, since the second attempt says it again.
     """
     from lrdecay_cli.openmmlab.lazy_imports import stack_imports
-    from lrdecay_cli.processes.held_output import holding
+    from lrdecay_cli.processes.streams import holding
 
     if _plain or not _console or ("torch" in sys.modules and not stack_imports.defers_imports()):
         yield
