@@ -26,12 +26,13 @@ class Canvas(NamedTuple):
 
 
 class Format(NamedTuple):
-    """A format: a module of this package with a function ``render``."""
+    """A format: a function of a module of this package."""
 
-    module: str
+    function: str
+    """``module:function``. It gives text, or bytes where it is a picture of pixels."""
     reads: Literal["report", "document", "result"]
-    """What ``render`` takes: for people the report and a :class:`Canvas`, for machines the document alone; or the whole
-    result. It gives text, or bytes where it is a picture of pixels."""
+    """What it takes: for machines the document alone, for people the report and a :class:`Canvas`; or the whole result
+    and a canvas."""
     commands: tuple[str, ...] = ()
     """The commands that it can write; empty for all."""
     needs: tuple[str, str, str] | None = None
@@ -39,24 +40,26 @@ class Format(NamedTuple):
 
 
 FORMATS = {
-    "rich": Format("rich_terminal", "report"),
-    "text": Format("plain_text", "report"),
-    "json": Format("json_document", "document"),
-    "markdown": Format("markdown_page", "report"),
-    "csv": Format("csv_rows", "report"),
-    "python": Format("python_code", "report", ("suggest",)),
-    "ndjson": Format("ndjson_lines", "document", ("scan", "merge", "check")),
-    "html": Format("html_page.assembling", "result", needs=("jinja2", "Jinja2", 'pip install "lrdecay-cli[html]"')),
-    "svg": Format("svg_chart", "report", ("schedule",)),
+    "rich": Format("rich_terminal:render", "report"),
+    "text": Format("plain_text:render", "report"),
+    "json": Format("data:json_text", "document"),
+    "markdown": Format("markdown_page:render", "report"),
+    "csv": Format("data:csv_rows", "report"),
+    "python": Format("data:python_code", "report", ("suggest",)),
+    "ndjson": Format("data:ndjson_lines", "document", ("scan", "merge", "check")),
+    "html": Format(
+        "html_page.assembling:render", "result", needs=("jinja2", "Jinja2", 'pip install "lrdecay-cli[html]"')
+    ),
+    "svg": Format("pictures:svg_chart", "report", ("schedule",)),
     "png": Format(
-        "png_chart",
+        "pictures:png_chart",
         "report",
         ("schedule",),
         ("matplotlib", "matplotlib", 'pip install "lrdecay-cli[plot]", or use svg'),
     ),
-    "github": Format("github_annotations", "document", ("check",)),
-    "sarif": Format("sarif_log", "document", ("check",)),
-    "junit": Format("junit_xml", "document", ("check",)),
+    "github": Format("ci_reports:github_annotations", "document", ("check",)),
+    "sarif": Format("sarif_log:render", "document", ("check",)),
+    "junit": Format("ci_reports:junit_xml", "document", ("check",)),
 }
 
 
@@ -74,7 +77,8 @@ def render(name: str, result: AnyResult, canvas: Canvas) -> str | bytes:
     """``result`` in the format ``name``. Raises LrdecayError for an unknown name or a result that it cannot hold."""
     check_format(name)
     known = FORMATS[name]
-    write = import_module(f"{__name__}.{known.module}").render
+    module, _, function = known.function.partition(":")
+    write = getattr(import_module(f"{__name__}.{module}"), function)
     if known.reads == "document":
         text: str | bytes = write(result.document)
     else:

@@ -8,6 +8,8 @@ from lrdecay_cli.domain.report import Branch, Kind
 from lrdecay_cli.text.printing import printable as printable
 
 NOTHING = "–"
+LEFT_KINDS = ("name", "text", "tree")
+"""Columns of these are aligned to the left, others to the right."""
 _BAR = 10
 
 

@@ -7,8 +7,7 @@ from textwrap import wrap
 
 from lrdecay_cli.domain.report import Note, Page, Report, Section, Table
 from lrdecay_cli.formats import Canvas
-from lrdecay_cli.formats.fitting import LEFT_KINDS
-from lrdecay_cli.formats.numbers import cell_text, printable
+from lrdecay_cli.formats.numbers import LEFT_KINDS, cell_text, printable
 
 # Of prose, which nobody pastes into another command.
 _LINE = 100

@@ -11,8 +11,7 @@ import pytest
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.report import AnyResult, Chart, Line, Report, Result
 from lrdecay_cli.formats import Canvas, render
-from lrdecay_cli.formats.chart_scale import Scale, round_step, scale_of, step_ticks, value_at
-from lrdecay_cli.formats.terminal_chart import HEIGHT, chart_rows
+from lrdecay_cli.formats.charts import HEIGHT, Scale, chart_rows, round_step, scale_of, step_ticks, value_at
 
 SVG = "{http://www.w3.org/2000/svg}"
 STEPS = (*range(0, 1000, 10), 999)

@@ -106,7 +106,8 @@ def test_csv_has_an_empty_line_between_tables() -> None:
 
 def test_every_format_can_be_asked_for() -> None:
     for known in FORMATS.values():
-        assert callable(import_module(f"lrdecay_cli.formats.{known.module}").render)
+        module, _, function = known.function.partition(":")
+        assert callable(getattr(import_module(f"lrdecay_cli.formats.{module}"), function))
 
 
 @pytest.mark.parametrize("name", ["rich", "text", "markdown"])

@@ -16,9 +16,8 @@ from rich.text import Text
 from lrdecay_cli.analysis.inspecting.report import VIEWS, inspection
 from lrdecay_cli.domain.report import Branch, Column, Report, Table
 from lrdecay_cli.formats import Canvas
-from lrdecay_cli.formats.fitting import LEFT_KINDS, fit
-from lrdecay_cli.formats.folding import folded, indented
-from lrdecay_cli.formats.numbers import cell_text
+from lrdecay_cli.formats.fitting import fit, folded, indented
+from lrdecay_cli.formats.numbers import LEFT_KINDS, cell_text
 from lrdecay_cli.formats.rich_terminal import render
 from lrdecay_cli.formats.terminal_table import ink, table_lines
 from tests.group_maps import group_map

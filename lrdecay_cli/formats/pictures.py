@@ -1,14 +1,16 @@
-"""The chart of a report as an SVG picture that stands alone, for light and dark; no script, nothing from elsewhere."""
+"""The chart of a report as a picture: SVG that stands alone, for light and dark, and pixels drawn by matplotlib."""
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Iterator
 from html import escape
+from io import BytesIO
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.report import Chart, Report
 from lrdecay_cli.formats import Canvas
-from lrdecay_cli.formats.chart_scale import Scale, axis_title, scale_of, step_ticks, tick_text
+from lrdecay_cli.formats.charts import Scale, axis_title, scale_of, step_ticks, tick_text
 from lrdecay_cli.formats.numbers import printable
 
 WIDTH, HEIGHT = 960, 480
@@ -25,7 +27,7 @@ text { fill: #333; } .grid { stroke: #ddd; } .axis { stroke: #888; }
 """
 
 
-def render(report: Report, canvas: Canvas) -> str:
+def svg_chart(report: Report, canvas: Canvas) -> str:
     """The chart as SVG; ``canvas`` changes nothing. Raises LrdecayError for a report without a chart."""
     chart = report.chart
     if chart is None:
@@ -101,3 +103,58 @@ def _legend(chart: Chart) -> Iterator[str]:
 
 def _text(text: str) -> str:
     return escape(printable(text))
+
+
+_DOTS_PER_INCH = 150
+
+
+def png_chart(report: Report, canvas: Canvas) -> bytes:
+    """The chart as PNG, the same bytes on every run; ``canvas`` changes nothing.
+
+    Raises LrdecayError for a report without a chart.
+    """
+    chart = report.chart
+    if chart is None:
+        raise LrdecayError("this report has no chart", remedy="png is for schedule")
+    # Not pyplot: it would look for a display.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 4.8), layout="constrained")
+    axes = figure.add_subplot()
+    scale = scale_of(chart)
+    for index, line in enumerate(chart.lines):
+        axes.plot(chart.steps, line.values, color=_pixel_color(index, len(chart.lines)), linewidth=1.4)
+    axes.set_yscale("log" if scale.logarithmic else "linear")
+    if scale.logarithmic:
+        axes.set_ylim(scale.floor * 0.8, scale.ceiling * 1.25)
+    else:
+        axes.set_ylim(scale.floor, scale.ceiling * 1.05)
+    ticks = step_ticks(chart)
+    axes.set_xticks([step for step, _ in ticks], [name for _, name in ticks])
+    axes.set_xlabel(axis_title(chart))
+    axes.set_ylabel(chart.title)
+    title = printable(dict(report.facts).get("config", ""))
+    axes.set_title(title, loc="left", fontsize=10).set_parse_math(False)
+    axes.grid(axis="y", alpha=0.3)
+    named = legend_lines(len(chart.lines))
+    # matplotlib keeps a name that begins with _ out of a legend.
+    legend = figure.legend(
+        [axes.lines[index] for index in named],
+        [f" {printable(chart.lines[index].label)}" for index in named],
+        loc="outside right upper",
+        fontsize=7,
+        frameon=False,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    out = BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(out, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    return out.getvalue()
+
+
+def _pixel_color(index: int, count: int) -> tuple[float, float, float]:
+    """The colours of the SVG: from blue for the slowest groups over green to orange."""
+    share = index / (count - 1) if count > 1 else 0.0
+    return colorsys.hls_to_rgb((225 - 200 * share) / 360, 0.45, 0.75)

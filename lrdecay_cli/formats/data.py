@@ -1,0 +1,76 @@
+"""What other programs read: JSON, NDJSON, CSV, and Python to paste."""
+
+from __future__ import annotations
+
+import csv
+import os
+from io import StringIO
+from pathlib import Path
+
+import msgspec
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.finding import CheckResult
+from lrdecay_cli.domain.report import Branch, Report
+from lrdecay_cli.domain.scan import Scan
+from lrdecay_cli.files.json_text import to_json
+from lrdecay_cli.formats import Canvas
+from lrdecay_cli.text.printing import printable
+
+
+def json_text(document: msgspec.Struct) -> str:
+    """The document. Raises LrdecayError if a number in it is not finite."""
+    return to_json(document)
+
+
+def ndjson_lines(document: msgspec.Struct) -> str:
+    """The records of the document. Raises LrdecayError if it is not made of records."""
+    if not isinstance(document, (CheckResult, Scan)):
+        raise LrdecayError("ndjson is for scan and check: this report is one document", remedy="use json")
+    return "".join(msgspec.json.encode(record).decode() + "\n" for record in document.records)
+
+
+def csv_rows(report: Report, canvas: Canvas) -> str:
+    """CSV: a header line with the columns' keys and a line per row; tables are separated by an empty line."""
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for index, table in enumerate(report.tables if report.rows is None else (report.rows,)):
+        if index:
+            out.write("\n")
+        writer.writerow(column.key for column in table.columns)
+        writer.writerows([value.path if isinstance(value, Branch) else value for value in row] for row in table.rows)
+    return out.getvalue()
+
+
+_BASE = "_base_ = "
+
+
+def python_code(report: Report, canvas: Canvas) -> str:
+    """The report's code, as a file that loads from where it is written.
+
+    A comment that says why if there is none, and under it the base, so that the file is a config all the same.
+    """
+    code = report.code or f"# {printable(report.summary)}\n"
+    if not report.based_on:
+        return code
+    lines = [line for line in code.splitlines() if not line.startswith(_BASE)]
+    # Comments stay in front.
+    lines.insert(0 if report.code else 1, f"{_BASE}{_seen_from(canvas.path, report.based_on)!r}")
+    return "\n".join([*lines, ""])
+
+
+def _seen_from(path: str | None, config: str) -> str:
+    """The config as ``_base_`` of a file at ``path`` names it; for stdout as of one beside it."""
+    if "::" in config:
+        return config
+    given = Path(config)
+    if path is None:
+        return f"./{given.name}"
+    folder = Path(path).parent.absolute()
+    if folder.drive != given.absolute().drive:
+        return given.absolute().as_posix()
+    relative = Path(os.path.relpath(given, folder)).as_posix()
+    # From behind a link ".." leads elsewhere.
+    if (folder / relative).resolve() != given.resolve():
+        return given.absolute().as_posix()
+    return relative if relative.startswith("../") else f"./{relative}"
