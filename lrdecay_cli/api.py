@@ -68,7 +68,7 @@ def check(
     from lrdecay_cli.checking.reporting import check_severity
     from lrdecay_cli.domain.settings import Settings
     from lrdecay_cli.files import read_bytes, read_map
-    from lrdecay_cli.files.config_comments import comment_suppressions
+    from lrdecay_cli.files.config_text import comment_suppressions
     from lrdecay_cli.files.settings_file import parse_settings
     from lrdecay_cli.rules import chosen_rules
     from lrdecay_cli.rules.context.policy import Baseline

@@ -16,10 +16,8 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Skipped
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import read_bytes, read_map, to_json, top_level_keys, write_text
-from lrdecay_cli.files.config_path import SEPARATOR
-from lrdecay_cli.files.map_path import map_path
-from lrdecay_cli.files.near_files import file_meant
-from lrdecay_cli.files.project_folder import in_project
+from lrdecay_cli.files.config_path import SEPARATOR, file_meant, in_project
+from lrdecay_cli.files.writing import map_path
 from lrdecay_cli.rules.context.policy import Baseline
 
 _SUFFIX = ".json"

@@ -12,7 +12,7 @@ import msgspec
 from lrdecay_cli.analysis.selection import name_matches
 from lrdecay_cli.domain.finding import Finding, Suppression
 from lrdecay_cli.domain.settings import StatedSuppression
-from lrdecay_cli.files.project_folder import in_project
+from lrdecay_cli.files.config_path import in_project
 from lrdecay_cli.rules import RULES, RuleContext, rules_meant
 from lrdecay_cli.rules.context.policy import JudgedSuppression
 from lrdecay_cli.rules.running import narrowed

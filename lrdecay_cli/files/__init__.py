@@ -1,10 +1,9 @@
 """Finding configs, reading and writing group maps, and writing files whole or not at all."""
 
-from lrdecay_cli.files.atomic import write_text
 from lrdecay_cli.files.config_path import find_config
-from lrdecay_cli.files.json_text import to_json
 from lrdecay_cli.files.map_file import means_to_be_map, read_bytes, read_map, top_level_keys
 from lrdecay_cli.files.schema import DOCUMENTS, document_schema
+from lrdecay_cli.files.writing import to_json, write_text
 
 __all__ = [
     "DOCUMENTS",

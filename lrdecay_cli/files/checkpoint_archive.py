@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.files.config_path import CHECKPOINT_SUFFIXES
-from lrdecay_cli.files.near_files import file_meant
+from lrdecay_cli.files.config_path import CHECKPOINT_SUFFIXES, file_meant
 
 STOOD_IN = (
     "mmengine.logging.history_buffer.HistoryBuffer",

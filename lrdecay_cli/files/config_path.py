@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+from collections.abc import Collection
 from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.files.near_files import file_meant
 from lrdecay_cli.text.spelling import did_you_mean, meant
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
@@ -98,3 +99,82 @@ def _path_meant(given: str) -> str:
     if package in ZOOS and in_zoo:
         return f"one of {package}'s own is {package}{SEPARATOR}{in_zoo.lstrip(':')}"
     return file_meant(given, SUFFIXES) or "check the path"
+
+
+def file_meant(given: str, suffixes: Collection[str], *, folders: bool = False) -> str:
+    """``did you mean configs/a.py?`` for a path that is not there; empty if nothing there is like it.
+
+    Args:
+        given: the path, of which the file or one of its folders may be misspelt.
+        suffixes: of the files that could be meant, as ``.py``.
+        folders: whether a folder could be meant too.
+    """
+    found = _meant(Path(given), suffixes, folders)
+    return f"did you mean {found}?" if found else ""
+
+
+def _meant(path: Path, suffixes: Collection[str], folders: bool) -> Path | None:
+    try:
+        wrong = next(place for place in (path, *path.parents) if place.parent.is_dir())
+        entries = sorted(wrong.parent.iterdir())
+    except (OSError, StopIteration):
+        return None
+    names: dict[str, Path] = {}
+    for entry in entries:
+        if wrong != path or entry.is_dir():
+            if (wrong != path or folders) and entry.is_dir():
+                names.setdefault(entry.name, entry)
+        elif entry.suffix in suffixes:
+            stem = entry.stem
+            # Of two that differ in their suffix alone, the one of the kind that was typed.
+            if stem not in names or entry.suffix == path.suffix:
+                names[stem] = entry
+    typed = wrong.stem if wrong == path and wrong.suffix in suffixes else wrong.name
+    for name in meant(typed, names)[:1]:
+        corrected = names[name] / path.relative_to(wrong)
+        return corrected if corrected.exists() else _meant(corrected, suffixes, folders)
+    return None
+
+
+ROOTS = (".git", ".hg", ".svn")
+"""What the root of a repository holds."""
+_OWN_SETTINGS = "lrdecay.toml"
+_SHARED_SETTINGS = "pyproject.toml"
+_TABLE = b"[tool.lrdecay"
+
+
+def repository_root(folder: Path) -> Path | None:
+    """The nearest of ``folder`` and the folders above it that is the root of a repository; None if none is."""
+    return next((place for place in (folder, *folder.parents) if _holds_any(place, ROOTS)), None)
+
+
+def project_folder(file: Path) -> Path | None:
+    """The nearest folder above ``file`` with settings of lrdecay, or that is the root of a repository; None if none is.
+
+    Args:
+        file: an absolute path.
+    """
+    return next((folder for folder in file.parents if _is_project(folder)), None)
+
+
+def in_project(config: str) -> str | None:
+    """The path of a config from the folder of its project; None if it is no file here, or belongs to no project."""
+    file = Path(os.path.abspath(config))  # noqa: PTH100 (a link counts where it lies)
+    if SEPARATOR in config or not file.is_file():
+        return None
+    folder = project_folder(file)
+    return None if folder is None else file.relative_to(folder).as_posix()
+
+
+def _holds_any(folder: Path, names: tuple[str, ...]) -> bool:
+    return any((folder / name).exists() for name in names)
+
+
+def _is_project(folder: Path) -> bool:
+    try:
+        if _holds_any(folder, (*ROOTS, _OWN_SETTINGS)):
+            return True
+        # That of a package below says nothing about the project.
+        return _TABLE in (folder / _SHARED_SETTINGS).read_bytes()
+    except OSError:
+        return False

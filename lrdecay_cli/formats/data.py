@@ -13,7 +13,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckResult
 from lrdecay_cli.domain.report import Branch, Report
 from lrdecay_cli.domain.scan import Scan
-from lrdecay_cli.files.json_text import to_json
+from lrdecay_cli.files.writing import to_json
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.text.printing import printable
 

@@ -10,7 +10,7 @@ import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckResult, Finding
-from lrdecay_cli.files.project_folder import repository_root
+from lrdecay_cli.files.config_path import repository_root
 
 # custom_keys['backbone.norm']: a key that is no word.
 _QUOTED_KEY = re.compile(r"\[['\"](.+)['\"]\]$")

@@ -13,7 +13,7 @@ import msgspec
 
 from lrdecay_cli.domain.finding import CheckResult, Finding, Skipped, Suppression
 from lrdecay_cli.domain.report import Page, Report
-from lrdecay_cli.files.json_text import to_json
+from lrdecay_cli.files.writing import to_json
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.markdown_page import render as markdown
 from lrdecay_cli.formats.places import Place, check_result, place_of

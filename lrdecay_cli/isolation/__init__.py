@@ -4,7 +4,6 @@ Nothing here trusts the process afterwards. What the system cannot enforce is no
 could do and what not.
 """
 
-from lrdecay_cli.isolation.confining import Confinement, Measure, confine
-from lrdecay_cli.isolation.project import confinement_for
+from lrdecay_cli.isolation.confining import Confinement, Measure, confine, confinement_for
 
 __all__ = ["Confinement", "Measure", "confine", "confinement_for"]

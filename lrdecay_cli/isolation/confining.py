@@ -14,6 +14,7 @@ from pathlib import Path
 from lrdecay_cli.isolation import landlock, seccomp
 from lrdecay_cli.isolation.system import NotOfferedError, call
 
+_PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 _NEW_USER, _NEW_NETWORK, _NEW_IPC = 0x10000000, 0x40000000, 0x08000000
 
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/etc", "/proc", "/sys", "/dev")
@@ -136,3 +137,18 @@ def without_homes(places: Iterable[str]) -> Iterator[str]:
     """The places that do not hold the user's home."""
     home = Path.home().resolve()
     yield from (place for place in places if not home.is_relative_to(Path(place).resolve()))
+
+
+def confinement_for(config: str, scratch: str) -> Confinement:
+    """What a process that loads ``config`` is left; never a folder that holds the user's home."""
+    return Confinement(scratch, tuple(without_homes(map(str, _places(config)))))
+
+
+def _places(config: str) -> Iterator[Path]:
+    yield Path.cwd()
+    if "::" in config:
+        # A package's own, which is readable with Python.
+        return
+    folder = Path(config).resolve().parent
+    yield folder
+    yield from (above for above in folder.parents if any((above / mark).exists() for mark in _PROJECT_MARKS))

@@ -9,7 +9,7 @@ import msgspec
 
 from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.files.json_text import not_finite
+from lrdecay_cli.files.writing import not_finite
 from lrdecay_cli.text.printing import printable, said_by
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from lrdecay_cli.domain.errors import Interrupted, LrdecayError
 from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.domain.scan import OK, SCAN_SCHEMA_VERSION, Scan, ScanRecord, record_of
 from lrdecay_cli.files import to_json, write_text
-from lrdecay_cli.files.map_path import map_path
+from lrdecay_cli.files.writing import map_path
 from lrdecay_cli.processes.outcomes import BuildOutcome
 from lrdecay_cli.processes.sources import content_hash
 from lrdecay_cli.scanning.journal import Journal

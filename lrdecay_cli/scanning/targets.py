@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.files.config_path import SEPARATOR, SUFFIXES, in_zoo_meant, zoo_folders
-from lrdecay_cli.files.near_files import file_meant
+from lrdecay_cli.files.config_path import SEPARATOR, SUFFIXES, file_meant, in_zoo_meant, zoo_folders
 
 # In a directory, only Python files are taken for configs: zoos keep .yml metadata and .json data beside them.
 _SUFFIX = ".py"

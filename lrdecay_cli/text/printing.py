@@ -1,6 +1,8 @@
-"""Text from strange files, fit to be shown."""
+"""Text that is fit to be shown: characters that are safe, names in the order that people expect."""
 
 from __future__ import annotations
+
+import re
 
 
 def printable(text: str) -> str:
@@ -14,3 +16,13 @@ def said_by(error: BaseException) -> str:
         return str(error)
     except Exception:
         return ""
+
+
+_NUMBERS = re.compile(r"(\d+)")
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A key to sort by that puts ``group_2`` before ``group_10``."""
+    # re.split gives text and numbers in turn, so that like is compared with like.
+    parts = _NUMBERS.split(name)
+    return [(1, int(part), part) if index % 2 else (0, 0, part) for index, part in enumerate(parts)]

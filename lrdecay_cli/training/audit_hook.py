@@ -15,9 +15,8 @@ from lrdecay_cli.checking.reporting import check_severity, report_of
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Report
-from lrdecay_cli.files.atomic import write_text
-from lrdecay_cli.files.json_text import to_json
 from lrdecay_cli.files.map_file import read_map
+from lrdecay_cli.files.writing import to_json, write_text
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.plain_text import render
 from lrdecay_cli.openmmlab.from_runner import LiveGroupsHook, register_hook

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lrdecay_cli.files.config_comments import comment_suppressions
+from lrdecay_cli.files.config_text import comment_suppressions
 
 
 def test_comments_and_nothing_but_comments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

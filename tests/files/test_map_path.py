@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.files.map_path import map_path
+from lrdecay_cli.files.writing import map_path
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lrdecay_cli.app.shell.main import run
-from lrdecay_cli.files.json_text import to_json
+from lrdecay_cli.files.writing import to_json
 from tests.commands.running import COMMAND, lrdecay
 from tests.group_maps import group_map
 from tests.hardening.odd_configs import ORDINARY

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lrdecay_cli.app.shell.main import run
-from lrdecay_cli.files.json_text import to_json
+from lrdecay_cli.files.writing import to_json
 from tests.group_maps import group_map
 from tests.hardening.mutations import mutated, mutated_text
 

@@ -10,9 +10,9 @@ from lrdecay_cli.checking.checking import check_maps
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.settings import Settings
-from lrdecay_cli.files.config_comments import comment_suppressions
-from lrdecay_cli.files.json_text import to_json
+from lrdecay_cli.files.config_text import comment_suppressions
 from lrdecay_cli.files.settings_file import parse_settings
+from lrdecay_cli.files.writing import to_json
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules import RULES, Example, Rule
 from lrdecay_cli.rules.context.policy import Baseline

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lrdecay_cli.analysis.inspecting.report import inspection
-from lrdecay_cli.text.ordering import natural
+from lrdecay_cli.text.printing import natural
 from tests.group_maps import group_map
 
 

@@ -17,8 +17,8 @@ from lrdecay_cli.analysis.comparing.changes import diff
 from lrdecay_cli.domain.change import ASPECTS
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.files.json_text import to_json
 from lrdecay_cli.files.map_file import read_map
+from lrdecay_cli.files.writing import to_json
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.training import ParamGroupAuditHook
 from tests.training.pictures import BACKBONES, detector_config, loaded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
-from lrdecay_cli.text.name_tree import NameTree, Path
+from lrdecay_cli.text.name_patterns import NameTree, Path
 
 # A module's path, and the paths of all parameters below it.
 _Module = tuple[Path, list[Path]]

@@ -9,7 +9,7 @@ from typing import Any
 from lrdecay_cli.domain.change import ASPECTS, Change, FoldedChange
 from lrdecay_cli.domain.report import Column, Table
 from lrdecay_cli.text.name_patterns import Universe
-from lrdecay_cli.text.ordering import natural
+from lrdecay_cli.text.printing import natural
 
 # Before and after by aspect: all that changed about a parameter.
 _Profile = dict[str, tuple[Any, Any]]

@@ -14,7 +14,7 @@ from lrdecay_cli.domain.group_map import GroupMap, Tensor
 from lrdecay_cli.domain.report import Column, Note, Report, Result, Table
 from lrdecay_cli.text.counting import count
 from lrdecay_cli.text.name_patterns import fold_names
-from lrdecay_cli.text.ordering import natural
+from lrdecay_cli.text.printing import natural
 from lrdecay_cli.text.spelling import as_key
 
 VIEWS: dict[str, tuple[tuple[Column, ...], Callable[[GroupMap, Sequence[Tensor]], Table]]] = {

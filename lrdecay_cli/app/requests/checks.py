@@ -19,8 +19,8 @@ from lrdecay_cli.domain.finding import CheckResult, Severity, Skipped
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.settings import Settings
 from lrdecay_cli.files import means_to_be_map, read_bytes
-from lrdecay_cli.files.config_comments import comment_suppressions
 from lrdecay_cli.files.config_path import SEPARATOR, is_checkpoint
+from lrdecay_cli.files.config_text import comment_suppressions
 
 if TYPE_CHECKING:
     from lrdecay_cli.rules import Rule

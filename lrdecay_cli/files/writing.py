@@ -1,0 +1,106 @@
+"""Writing files whole or not at all: JSON that is the same on every run, and where the map of a config goes."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.files.config_path import SEPARATOR
+
+
+def write_text(path: Path, text: str, *, make_folders: bool = False) -> None:
+    """Write ``text`` as UTF-8, see :func:`write_file`."""
+    write_file(path, text, make_folders=make_folders)
+
+
+def write_file(path: Path, content: str | bytes, *, make_folders: bool = False) -> None:
+    """Write text as UTF-8, or bytes, beside ``path`` and move it into place. LrdecayError if that cannot be done.
+
+    With ``make_folders``, the folders that it is to be in are made too. A symbolic link stays one: the file that it
+    points to is replaced. A file that was there keeps its permissions.
+    """
+    import tempfile
+
+    # As on stdout: half a character, of a file name that is no UTF-8, is written as an escape.
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    temporary: Path | None = None
+    try:
+        target = Path(os.path.realpath(path))
+        if target.exists() and not target.is_file():
+            # A device or a pipe (/dev/null, process substitution) cannot be replaced, and is meant to be written to.
+            target.write_bytes(data)
+            return
+        if make_folders:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.", suffix=".part")
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        temporary.chmod(target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask())
+        temporary.replace(target)
+    except OSError as error:
+        raise LrdecayError(f"cannot write: {error.strerror or error}", where=str(path)) from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# A shape or a pair of betas reads better on one line. No string can match: JSON has no line end inside one.
+_NUMBER_LIST = re.compile(r"\[\n((?:\s+-?[0-9][0-9.eE+-]*,?\n)+)\s*\]")
+
+
+def to_json(document: Any) -> str:
+    """``document`` as indented JSON, keys in the order of its fields, with a final newline.
+
+    Raises LrdecayError, with the JSON path, if a number is NaN or infinite: JSON cannot hold one.
+    """
+    import json
+
+    data = msgspec.to_builtins(document)
+    for path, value in not_finite(data):
+        raise LrdecayError(f"is {value}, which JSON cannot hold", where=path, remedy="mend the config that makes it so")
+    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+    return _NUMBER_LIST.sub(lambda match: f"[{', '.join(match[1].split())}]".replace(",,", ","), text) + "\n"
+
+
+def not_finite(value: Any, path: str = "$") -> Iterator[tuple[str, float]]:
+    """Path and value of every number below ``value`` that is NaN or infinite."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from not_finite(item, f"{path}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from not_finite(item, f"{path}[{index}]")
+
+
+def map_path(folder: Path, config: str) -> Path:
+    """Where a config's map goes: its own path below ``folder``, with what leads out of it taken away.
+
+    ``mmdet::convnext/a.py`` → ``mmdet/convnext/a.json``; ``../b/c.py`` and ``/b/c.py`` → ``b/c.json``.
+
+    Raises:
+        LrdecayError: nothing is left of the path, or it holds characters that no file's name should.
+    """
+    parts = PurePosixPath(config.replace(SEPARATOR, "/").replace("\\", "/")).parts
+    safe = [part.replace(":", "_") for part in parts if part not in ("/", "..", ".")]
+    if not safe or not config.isprintable():
+        raise LrdecayError(f"no name for a map: {config!r}", remedy="rename the config")
+    return folder.joinpath(*safe[:-1], f"{safe[-1].removesuffix('.py')}.json")
