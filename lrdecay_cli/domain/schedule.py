@@ -55,8 +55,6 @@ class TrainingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """What ``default_hooks`` puts in charge of the schedulers; None for nothing."""
     digits: int = 4
     """How many digits mmengine's log line prints of an lr."""
-    old_style: tuple[str, ...] = ()
-    """Top-level names that MMCV 1 read, and mmengine does not."""
 
 
 class RunLength(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import ConfigSource, Constructor, Tool
 
 SUGGESTION_SCHEMA_VERSION = 1
@@ -43,8 +44,8 @@ class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Modules that register the constructor, for ``custom_imports``."""
     reasons: tuple[str, ...]
     """Why these options, a sentence each."""
-    faults: tuple[str, ...]
-    """What is wrong with the decay that the config has; empty where it fits or has none."""
+    faults: tuple[Finding, ...]
+    """What the rules find wrong with the decay that the config has; empty where it fits or has none."""
     fits: bool
     """Whether the config has a decay, and one that fits."""
     kept: tuple[Option, ...] = ()
@@ -68,6 +69,7 @@ class Suggestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     suggested: Constructor
     reasons: tuple[str, ...]
     faults: tuple[str, ...]
+    """What the rules find wrong with the decay that the config has, as code, name and message."""
     refused: str
     """Why the config does not build as it is: its own constructor refuses; empty if it builds."""
     kept: tuple[Option, ...]

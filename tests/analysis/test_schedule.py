@@ -11,7 +11,6 @@ import pytest
 
 from lrdecay_cli.analysis.scheduling.crossings import meetings
 from lrdecay_cli.analysis.scheduling.curves import curves, moments
-from lrdecay_cli.analysis.scheduling.facts import lifted_by_floor, milestones_not_reached
 from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.analysis.scheduling.sampling import FEW, sampled
 from lrdecay_cli.domain.errors import LrdecayError
@@ -287,25 +286,3 @@ def test_the_curve_of_the_head(names: tuple[str, ...], head: int | None) -> None
     told = [moments(series, track, None) for track in range(len(names))]
     found, _ = curves(series, found_map, (0,), told)
     assert [index for index, curve in enumerate(found) if curve.head] == ([] if head is None else [head])
-
-
-@pytest.mark.parametrize(
-    ("settings", "steps", "late"),
-    [
-        ({"milestones": [8, 11]}, 12, ()),
-        ({"milestones": [8, 12, 20]}, 12, (12, 20)),
-        ({"milestones": [8, 11], "begin": 2}, 12, (11,)),
-        ({"milestones": [8, 11], "end": 9}, 12, (11,)),
-        ({"T_max": 3}, 12, ()),
-    ],
-)
-def test_milestones_not_reached(settings: dict[str, Any], steps: int, late: tuple[int, ...]) -> None:
-    assert milestones_not_reached(settings, steps) == late
-
-
-def test_what_an_absolute_floor_lifts() -> None:
-    lrs = (1e-6, 1e-5, 1e-3)
-    assert lifted_by_floor({"type": "CosineAnnealingLR", "eta_min": 1e-5}, lrs) == (1e-6, 1e-5)
-    assert lifted_by_floor({"type": "CosineAnnealingLR", "eta_min_ratio": 0.1}, lrs) == ()
-    assert lifted_by_floor({"type": "CosineAnnealingMomentum", "eta_min": 0.5}, lrs) == ()
-    assert lifted_by_floor({"type": "PolyParamScheduler", "param_name": "lr", "eta_min": 1e-6}, lrs) == (1e-6,)

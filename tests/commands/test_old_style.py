@@ -23,5 +23,8 @@ def test_what_mmcv_1_read_is_told(
     monkeypatch.chdir(tmp_path)
     Path("config.py").write_text(BASE + text)
     assert run([*command, "config.py"]) == 0
-    warning = "warning: optimizer, lr_config are of mmcv 1, and mmengine reads none of it: lrdecay check config.py\n"
-    assert (warning in capsys.readouterr().out) is bool(text)
+    out = capsys.readouterr().out
+    # In the words of lrdecay check, with what to write instead.
+    for warning in ("optimizer is read by nothing; optim_wrapper.optimizer is", "lr_config is read by nothing\n"):
+        assert (f"warning: LRD510 option-misplaced: {warning}" in out) is bool(text)
+    assert ("remedy: in place of it: param_scheduler=[dict(type='MultiStepLR', milestones=[8, 11]" in out) is bool(text)

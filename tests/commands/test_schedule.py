@@ -16,6 +16,7 @@ from lrdecay_cli.analysis.scheduling.report import schedule_report
 from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.analysis.scheduling.summary import schedule_of
 from lrdecay_cli.app.shell.main import run
+from lrdecay_cli.checking.shown import SCHEDULED, findings_among
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.plain_text import render
 from lrdecay_cli.openmmlab.audit import audit
@@ -60,7 +61,8 @@ def told(path: Path, gpus: int | None = None, **known: int) -> str:
     length = run_length(planned.plan, gpus=gpus or 1, **known)
     group_map = audit(str(path))
     schedule = schedule_of(run_schedule(planned, group_map, length), planned.plan, length, group_map)
-    text = render(schedule_report(schedule, planned.plan, gpus=gpus).report, Canvas())
+    findings = findings_among(group_map, SCHEDULED)
+    text = render(schedule_report(schedule, planned.plan, gpus=gpus, findings=findings).report, Canvas())
     assert isinstance(text, str)
     return text
 
@@ -165,23 +167,43 @@ def test_what_needs_iterations_says_so() -> None:
             "dict(type='MultiStepLR', milestones=[2])",
             "train_cfg = dict(by_epoch=False, max_iters=50)",
             {},
-            r"MultiStepLR at param_scheduler steps by epoch, and IterBasedTrainLoop has one epoch",
+            r"^error: LRD608 epochs-for-iterations: MultiStepLR counts epochs .* it never steps$",
         ),
-        ("dict(type='MultiStepLR', milestones=[2, 9])", "", {}, r"the run is over before milestone 9$"),
+        (
+            "dict(type='MultiStepLR', milestones=[2, 9])",
+            "",
+            {},
+            r"^warning: LRD603 [a-z-]+: milestone 9 is never reached, for training ends at 6 epochs: 1 of 2$",
+        ),
         (
             "dict(type='MultiStepLR', milestones=[2, 9], convert_to_iter_based=True)",
             "",
             {"iterations_per_epoch": 7},
-            r"the run is over before milestone 63$",
+            r"^warning: LRD603 [a-z-]+: milestone 9 is never reached, for training ends at 6 epochs: 1 of 2$",
         ),
-        ("dict(type='StepLR', step_size=1, begin=6, end=9)", "", {}, r"never acts: it begins at epoch 6"),
-        ("dict(type='LinearLR', start_factor=0.1)", "", {}, r"a warm-up that lasts to the end"),
-        ("dict(type='CosineAnnealingLR', eta_min=0.01)", "", {}, r"no lower than the lr of backbone\.0\.\*"),
+        (
+            "dict(type='StepLR', step_size=1, begin=6, end=9)",
+            "",
+            {},
+            r"^warning: LRD603 [a-z-]+: StepLR begins at 6, and training ends at 6 epochs: it never acts$",
+        ),
+        (
+            "dict(type='LinearLR', start_factor=0.1)",
+            "",
+            {},
+            r"^warning: LRD605 [a-z-]+: the warm-up takes 6 epochs of a training of 6",
+        ),
+        (
+            "dict(type='CosineAnnealingLR', eta_min=0.01)",
+            "",
+            {},
+            r"^LRD607 [a-z-]+: eta_min=0\.01 .*: all end there, at 100% of the lowest",
+        ),
         (
             "dict(type='OneCycleLR', eta_max=0.1, total_steps=6)",
             "",
             {},
-            r"every group: the constructor gives these groups from 0\.01 to 0\.1, and the schedulers set the same lr",
+            r"^error: LRD607 [a-z-]+: eta_max=0\.1 .* is written over the lr of all 6 groups \(0\.01 to 0\.1\)$",
         ),
         (
             "dict(type='CosineAnnealingLR', eta_min=1e-3, T_max=3, end=4)",

@@ -11,12 +11,16 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from lrdecay_cli.analysis.suggesting.proposing import propose
+from lrdecay_cli.app.requests.suggesting import JUDGED
 from lrdecay_cli.app.shell.main import run
+from lrdecay_cli.checking.shown import findings_among
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import Constructor, GroupMap, Model, Totals
 from lrdecay_cli.domain.training import Training
 from lrdecay_cli.files.schema import document_schema
 from lrdecay_cli.openmmlab.audit import audit
+from lrdecay_cli.rules import RULES
+from lrdecay_cli.rules.running import findings_of
 from tests.commands.running import SAMPLES, lrdecay_in_terminal
 from tests.group_maps import group_map
 
@@ -310,7 +314,7 @@ def test_own_options_are_told_to_be_kept_or_left_out(tmp_path: Path) -> None:
     assert {scale for name, scale in scales.items() if name.startswith("roi_head.")} == {2.0}
     # A head that is meant to be faster is no fault of the suggestion.
     assert "faster than the head" not in shown
-    assert propose(built, mmdet=True).fits
+    assert propose(built, findings_among(built, JUDGED), mmdet=True).fits
 
 
 def test_keys_that_mmdet_never_read_are_told(tmp_path: Path) -> None:
@@ -406,11 +410,21 @@ def test_convnext_gets_the_number_that_fits(third: int, num_layers: int, install
 
 
 @pytest.mark.parametrize(("given", "faulty"), [(6, False), (12, True), (7, True)])
-def test_faults_of_the_config_are_told(given: int, faulty: bool) -> None:
-    decay = "LearningRateDecayOptimizerConstructor"
-    proposal = propose(a_map("ConvNeXt", convnext(9), decay, num_layers=given, decay_rate=0.8), mmdet=True)
+@pytest.mark.parametrize("frozen", [0, 2])
+def test_faults_of_the_config_are_told(given: int, faulty: bool, frozen: int) -> None:
+    """Those that check finds: with two frozen stages the ids of these are free, and no cliff."""
+    paramwise = "optim_wrapper.paramwise_cfg"
+    options = (
+        f"{paramwise}.num_layers={given}",
+        f"{paramwise}.decay_rate=0.8",
+        f"model.backbone.frozen_stages={frozen}",
+    )
+    before = audit(str(SAMPLES / "convnext-t_layer-wise.py"), cfg_options=options, device="meta")
+    findings = findings_among(before, JUDGED)
+    proposal = propose(before, findings, mmdet=True)
     assert proposal.fits is not faulty
-    assert any(f"num_layers={given} does not fit" in fault for fault in proposal.faults) is faulty
+    assert {*proposal.faults} <= {*findings_of(before, RULES)}
+    assert any(f"num_layers={given} does not fit" in fault.message for fault in proposal.faults) is faulty
     if faulty:
         assert proposal.options == {"decay_rate": 0.8, "decay_type": "layer_wise", "num_layers": 6}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -218,6 +219,25 @@ def test_found_is_what_happens(
 ) -> None:
     assert codes(described(schedulers)) == expected
     assert happens(trained(schedulers))
+
+
+@pytest.mark.parametrize(
+    ("settings", "late"),
+    [
+        ({"milestones": [8, 11]}, ""),
+        ({"milestones": [8, 12, 20]}, "12, 20"),
+        ({"milestones": [8, 11], "begin": 2}, "11"),
+        ({"milestones": [8, 11], "end": 9}, "11"),
+        ({"milestones": []}, ""),
+    ],
+)
+def test_which_milestones_are_not_reached(settings: dict[str, Any], late: str) -> None:
+    findings = findings_of(described([{**STEPS, **settings}]), [find_rule("LRD603")])
+    assert [re.findall(r"milestones? ([\d, ]+) (?:is|are)", one.message) for one in findings] == (
+        [[late]] if late else []
+    )
+    drops = len({lrs[1] for lrs in trained([{**STEPS, **settings}])}) - 1
+    assert drops == len(settings["milestones"]) - len(late.split())
 
 
 @pytest.mark.parametrize(

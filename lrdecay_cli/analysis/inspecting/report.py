@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lrdecay_cli.analysis.checkpoints import checkpoint_facts, checkpoint_notes
+from lrdecay_cli.analysis.findings import notes_among
 from lrdecay_cli.analysis.inspecting import module_tree, views
 from lrdecay_cli.analysis.selection import select
-from lrdecay_cli.analysis.verification import disagreements
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
+from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap, Tensor
 from lrdecay_cli.domain.report import Column, Note, Report, Result, Table
 from lrdecay_cli.text.counting import count
@@ -57,6 +58,7 @@ def inspection(
     pattern: str | None = None,
     sort: str | None = None,
     verbose: bool = False,
+    findings: Sequence[Finding] = (),
 ) -> Result[GroupMap]:
     """Report on a group map.
 
@@ -66,6 +68,7 @@ def inspection(
         pattern: only parameters whose name, module or group matches, see :func:`selection.select`.
         sort: key or heading of a column, with ``-`` in front for descending; None for layer id (of a tree,
             the model's order).
+        findings: what rules find in the map.
         verbose: tell versions and stand-ins too.
 
     Raises:
@@ -77,7 +80,7 @@ def inspection(
     report = Report(
         facts=tuple(_facts(group_map, verbose)),
         tables=(table if by == "module" else _sorted(table, sort or "layer_id"),),
-        notes=tuple(_notes(group_map, chosen, verbose)),
+        notes=tuple(_notes(group_map, chosen, verbose, findings)),
         summary=_summary(group_map, chosen if pattern is not None else None),
     )
     return Result(group_map, report)
@@ -126,34 +129,26 @@ def _sort_key(value: Any) -> tuple[bool, Any]:
     return (True, natural(value)) if isinstance(value, str) else (False, value)
 
 
-def _notes(group_map: GroupMap, chosen: Sequence[Tensor], verbose: bool) -> Iterator[Note]:
+def _notes(group_map: GroupMap, chosen: Sequence[Tensor], verbose: bool, findings: Sequence[Finding]) -> Iterator[Note]:
     universe = group_map.names()
 
-    def note(text: str, members: Sequence[Tensor], level: Any = "info") -> Note:
+    def note(text: str, members: Sequence[Tensor]) -> Note:
         names = [tensor.name for tensor in members]
         folded = (f"{pattern}  ({count(len(matched), 'tensor')})" for pattern, matched in fold_names(names, universe))
         numel = sum(tensor.numel for tensor in members)
-        return Note(f"{text}: {count(len(members), 'tensor')}, {numel:,} parameters", level, tuple(folded))
+        return Note(f"{text}: {count(len(members), 'tensor')}, {numel:,} parameters", "info", tuple(folded))
 
     frozen = [tensor for tensor in chosen if tensor.state == "frozen"]
     held = [tensor for tensor in chosen if tensor.state == "frozen_in_group"]
-    missing = [tensor for tensor in chosen if tensor.state == "missing"]
     if frozen:
         yield note("frozen, in no group", frozen)
     if held:
         yield note("frozen, but in a group all the same", held)
-    fast = [tensor for tensor in chosen if tensor.group is not None and (tensor.group.lr_scale or 0.0) > 1]
-    if fast:
-        yield note("lr scale above 1: faster than the base lr", fast, "warning")
-    if missing:
-        yield note("missing: trainable, but in no group, so never updated", missing, "warning")
+    yield from notes_among(findings, [tensor.name for tensor in chosen], universe)
     if group_map.duplicates:
         shared = tuple(f"{duplicate.name} is {duplicate.of}" for duplicate in group_map.duplicates)
         details = shared if verbose or len(shared) <= 8 else (*shared[:8], f"… {len(shared) - 8} more with -v")
         yield Note(f"duplicates: {count(len(shared), 'further name')} of shared tensors, counted once", "info", details)
-    differing = tuple(disagreements(group_map))
-    if differing:
-        yield Note("our rules and the real groups disagree; the table shows the real ones", "warning", differing)
     yield from checkpoint_notes(group_map)
     if verbose and group_map.stand_ins:
         told = tuple(f"{stand_in.name}: {stand_in.reason}" for stand_in in group_map.stand_ins)

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lrdecay_cli.analysis.mmcv1 import old_style_note
+from lrdecay_cli.analysis.findings import finding_notes
 from lrdecay_cli.analysis.scheduling.crossings import TOLERANCE
-from lrdecay_cli.analysis.scheduling.facts import lifted_by_floor, milestones_not_reached
+from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.report import Note
-from lrdecay_cli.domain.schedule import Curve, LogEntry, Meeting, RunLength, RunScheduler, Schedule, TrainingPlan
+from lrdecay_cli.domain.schedule import Curve, LogEntry, Meeting, RunScheduler, Schedule, TrainingPlan
 from lrdecay_cli.text.counting import listed
 
 _MEETINGS, _NAMED = 5, 4
 
 
-def notes(schedule: Schedule, plan: TrainingPlan, gpus: int | None) -> Iterator[Note]:
-    """Every note, in order: what is unread, who steps, what the log hides, what no scheduler does, meetings, gaps."""
-    yield from old_style_note(plan.old_style, plan.where)
+def notes(schedule: Schedule, plan: TrainingPlan, gpus: int | None, findings: Sequence[Finding] = ()) -> Iterator[Note]:
+    """Every note, in order: what rules find, who steps, what the log hides, what nobody knows, meetings, gaps."""
+    yield from finding_notes(findings)
     yield from _stepping(schedule, plan)
     yield from _log(schedule)
     for scheduler in schedule.schedulers:
-        yield from _scheduler(scheduler, schedule)
-    yield from _overridden(schedule)
+        yield from _unforeseen(scheduler)
     yield from _meetings(schedule)
     yield from _batch(plan, gpus)
     if not schedule.complete:
@@ -69,67 +68,16 @@ def _log(schedule: Schedule) -> Iterator[Note]:
             )
 
 
-def _scheduler(scheduler: RunScheduler, schedule: Schedule) -> Iterator[Note]:
-    called, length = f"{scheduler.type} at {scheduler.path}", schedule.length
-    unit = "epoch" if scheduler.by_epoch else "iteration"
+def _unforeseen(scheduler: RunScheduler) -> Iterator[Note]:
+    """What a scheduler may do that is not shown."""
     if scheduler.monitor is not None:
+        unit = "epoch" if scheduler.by_epoch else "iteration"
         yield Note(
-            f"{called} follows the validation metric {scheduler.monitor!r}, which nobody knows before training: from "
-            f"{unit} {scheduler.begin} on it may multiply each {scheduler.parameter} by "
+            f"{scheduler.type} at {scheduler.path} follows the validation metric {scheduler.monitor!r}, which nobody "
+            f"knows before training: from {unit} {scheduler.begin} on it may multiply each {scheduler.parameter} by "
             f"{scheduler.options.get('factor', 0.1)}, again and again; shown is the run in which it never does",
             "warning",
         )
-        return
-    if scheduler.by_epoch and length.epochs is None:
-        yield Note(
-            f"{called} steps by epoch, and {schedule.loop} has one epoch: "
-            + ("it sets the start, and steps again when all is over" if scheduler.begin == 0 else "it never acts"),
-            "warning",
-        )
-        return
-    if scheduler.first_step is None:
-        yield Note(f"{called} never acts: it begins at {unit} {scheduler.begin:,}, after the end of the run", "warning")
-        return
-    if scheduler.warm_up and scheduler.last_step == length.steps - 1:
-        yield Note(f"{called} is a warm-up that lasts to the end of the run", "warning")
-    steps = _own_steps(scheduler, length)
-    settings = {**scheduler.options, "type": scheduler.type, "begin": scheduler.begin, "end": scheduler.end or steps}
-    settings["param_name"] = scheduler.parameter
-    if late := milestones_not_reached({**settings, **_in_own_steps(scheduler, length)}, steps):
-        told = ", ".join(f"{milestone:,}" for milestone in late)
-        yield Note(f"{called}: the run is over before milestone {told}", "warning")
-    curves = [curve for curve in schedule.curves if curve.optimizer == scheduler.optimizer]
-    if lifted := lifted_by_floor(settings, [lr for curve in curves for lr in curve.configured]):
-        labels = [curve.label for curve in curves if {*lifted} & {*curve.configured}]
-        yield Note(
-            f"{called}: eta_min {scheduler.options['eta_min']:g} is no lower than the lr of {_named(labels)}", "warning"
-        )
-
-
-def _own_steps(scheduler: RunScheduler, length: RunLength) -> int:
-    if scheduler.by_epoch:
-        return length.epochs or 1
-    return length.steps
-
-
-def _in_own_steps(scheduler: RunScheduler, length: RunLength) -> dict[str, list[int]]:
-    """Milestones of a scheduler that was converted, in the iterations that it steps by."""
-    milestones = scheduler.options.get("milestones")
-    if not scheduler.converted or not isinstance(milestones, list):
-        return {}
-    return {"milestones": [milestone * (length.iterations_per_epoch or 1) for milestone in milestones]}
-
-
-def _overridden(schedule: Schedule) -> Iterator[Note]:
-    """Learning rates of the constructor that a scheduler puts its own in the place of (OneCycleLR)."""
-    for curve in schedule.curves:
-        if len(curve.configured) > 1:
-            first, last = curve.configured[0], curve.configured[-1]
-            yield Note(
-                f"{curve.label}: the constructor gives these groups from {first:.4g} to {last:.4g}, and the schedulers "
-                "set the same lr for all of them",
-                "warning",
-            )
 
 
 def _meetings(schedule: Schedule) -> Iterator[Note]:

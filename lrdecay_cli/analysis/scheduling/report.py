@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.analysis.scheduling.notes import fastest, log_label, name_of, notes
+from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.report import Chart, Column, Line, Report, Result, Table
 from lrdecay_cli.domain.schedule import Moments, RunScheduler, Schedule, TrainingPlan
 from lrdecay_cli.text.counting import count
@@ -14,7 +15,12 @@ _FAR_APART = 30
 
 
 def schedule_report(
-    schedule: Schedule, plan: TrainingPlan, *, gpus: int | None = None, verbose: bool = False
+    schedule: Schedule,
+    plan: TrainingPlan,
+    *,
+    gpus: int | None = None,
+    verbose: bool = False,
+    findings: Sequence[Finding] = (),
 ) -> Result[Schedule]:
     """Report on a schedule.
 
@@ -23,11 +29,12 @@ def schedule_report(
         plan: what the config says.
         gpus: how many GPUs train, None where that is not known.
         verbose: tell versions, and the groups of every curve.
+        findings: what rules find in the config's schedulers.
     """
     report = Report(
         facts=tuple(_facts(schedule, verbose)),
         tables=tuple(_tables(schedule, plan, verbose)),
-        notes=tuple(notes(schedule, plan, gpus)),
+        notes=tuple(notes(schedule, plan, gpus, findings)),
         summary=_summary(schedule),
         rows=_rows(schedule),
         chart=_chart(schedule),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from lrdecay_cli.analysis.suggesting.present_options import present_options
 from lrdecay_cli.constructors import CONSTRUCTORS, OURS, ConstructorSpec, constructor_of
 from lrdecay_cli.decay import BACKBONE_PREFIX, Family, find_family
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Proposal
 
@@ -21,6 +22,9 @@ class UsualRate(msgspec.Struct, frozen=True):
     rate: float
     source: str
 
+
+MENDED = ("LRD202", "LRD203", "LRD204", "LRD205", "LRD206", "LRD207", "LRD208", "LRD301")
+"""What is found wrong with layer ids and scales of a decay, so that another takes its place."""
 
 _DEEP_VIT = 12
 _RATES = {
@@ -33,11 +37,12 @@ _RATES = {
 _ANY = UsualRate(0.8, "no published one is known for this backbone")
 
 
-def propose(group_map: GroupMap, *, mmdet: bool, refused: str = "") -> Proposal:
+def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: bool, refused: str = "") -> Proposal:
     """The constructor and the options for the model of ``group_map``.
 
     Args:
         group_map: of the config as it is; where its own constructor refuses, its model in groups without a decay.
+        findings: what rules find in it.
         mmdet: whether MMDetection is installed, whose constructor serves ConvNeXt.
         refused: why the config's own constructor makes no groups; empty if it does.
 
@@ -53,8 +58,9 @@ def propose(group_map: GroupMap, *, mmdet: bool, refused: str = "") -> Proposal:
     family = find_family(kind)
     depths = family.depths(names, prefix) if family else ()
     current = constructor_of(group_map)
-    judged = current.known and current.rate_option is not None and not refused
-    faults = tuple(_faults(group_map, current, family, depths, prefix)) if judged else ()
+    decays = current.known and current.rate_option and not current.is_switched_off(group_map.constructor.options)
+    judged = bool(decays) and not refused
+    faults = tuple(finding for finding in findings if judged and finding.code in MENDED)
     rate, why = _rate(group_map, current, family, depths)
     if judged and not faults:
         return Proposal(group_map.constructor.type, group_map.constructor.options, (), (), (), fits=True)
@@ -133,27 +139,3 @@ def _rate(
         name = "vit-deep"
     usual = _RATES.get(name, _ANY)
     return usual.rate, f"decay rate {usual.rate} is where to start, not what is best: {usual.source}"
-
-
-def _faults(
-    group_map: GroupMap, current: ConstructorSpec, family: Family | None, depths: Sequence[int], prefix: str
-) -> Iterator[str]:
-    """What is wrong with the decay that the config has."""
-    fast = sum((group.lr_scale or 0) > 1 and one.name.startswith(prefix) for group, one in group_map.grouped())
-    if fast:
-        yield f"{fast} tensors have an lr scale above 1: they train faster than the head"
-    ids = {
-        group.layer_id
-        for group, parameter in group_map.grouped()
-        if parameter.name.startswith(prefix) and group.layer_id is not None
-    }
-    top = max((group.layer_id for group in group_map.groups if group.layer_id is not None), default=0)
-    gaps = sorted(set(range(top)) - ids - {None})
-    # mmdet's first downsampling of ConvNeXt shares an id with the second stage: no id is left out by a fitting number.
-    if not current.asks_model and ids and gaps:
-        yield f"no backbone parameter has layer id {', '.join(map(str, gaps))}: a cliff between neighbours"
-    given = group_map.constructor.options.get("num_layers")
-    if current.families and family and depths and group_map.constructor.options.get("decay_type") != "stage_wise":
-        fitting = family.fitting_num_layers(tuple(depths))
-        if given != fitting:
-            yield f"num_layers={given} does not fit a third stage of {depths[2]} blocks, {fitting} does"

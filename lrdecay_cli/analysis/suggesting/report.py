@@ -6,20 +6,27 @@ from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.analysis.comparing.changes import diff
 from lrdecay_cli.analysis.comparing.report import extent_of
+from lrdecay_cli.analysis.findings import finding_notes, headline
 from lrdecay_cli.analysis.inspecting.report import inspection
-from lrdecay_cli.analysis.mmcv1 import old_style_note
 from lrdecay_cli.analysis.suggesting.present_options import told_options
 from lrdecay_cli.analysis.suggesting.proposing import backbone_prefix
 from lrdecay_cli.constructors import constructor_of
+from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report, Result, Table
 from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Layer, Proposal, Suggestion
-from lrdecay_cli.files.mmcv1 import mmcv_style_keys
 from lrdecay_cli.text.name_patterns import fold_names
 
 
 def suggestion_report(
-    before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str, *, lazy: bool
+    before: GroupMap,
+    after: GroupMap,
+    proposal: Proposal,
+    snippet: str,
+    *,
+    lazy: bool,
+    findings: Sequence[Finding] = (),
+    left: Sequence[Finding] = (),
 ) -> Result[Suggestion]:
     """The report.
 
@@ -29,6 +36,8 @@ def suggestion_report(
         proposal: the settings.
         snippet: as :class:`Suggestion` has it.
         lazy: whether it is for the end of a config in the lazy style.
+        findings: what rules find in the config as it is, beside the faults of the proposal.
+        left: what they find with the snippet.
     """
     tables = [] if proposal.refused else [_layers("before" if snippet else "", before)]
     if snippet:
@@ -42,7 +51,7 @@ def suggestion_report(
         before.constructor,
         after.constructor,
         proposal.reasons,
-        proposal.faults,
+        tuple(map(headline, proposal.faults)),
         proposal.refused,
         proposal.kept,
         proposal.left_out,
@@ -53,7 +62,7 @@ def suggestion_report(
     report = Report(
         facts=tuple(_facts(before, after, snippet)),
         tables=tuple(tables),
-        notes=tuple(_notes(before, after, proposal, snippet, lazy)),
+        notes=tuple(_notes(before, after, proposal, snippet, lazy, findings, left)),
         summary=_summary(before, after, proposal, snippet),
         code=snippet,
         based_on="" if lazy else before.config.path,
@@ -82,12 +91,19 @@ def _document_layers(group_map: GroupMap) -> Iterator[Layer]:
         yield Layer(layer_id, scale, lr, len(sizes), sum(sizes))
 
 
-def _notes(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str, lazy: bool) -> Iterator[Note]:
+def _notes(
+    before: GroupMap,
+    after: GroupMap,
+    proposal: Proposal,
+    snippet: str,
+    lazy: bool,
+    findings: Sequence[Finding],
+    left: Sequence[Finding],
+) -> Iterator[Note]:
     if proposal.refused:
         yield Note(refusal_of(proposal), "warning")
-    yield from old_style_note(mmcv_style_keys(before.training.misplaced), before.config.path)
-    for fault in proposal.faults:
-        yield Note(fault, "warning")
+    yield from finding_notes(findings)
+    yield from finding_notes(proposal.faults)
     for reason in proposal.reasons:
         yield Note(reason)
     if proposal.kept:
@@ -105,9 +121,8 @@ def _notes(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str, 
             tuple(told_options(proposal.left_out)),
         )
     prefix = backbone_prefix(after)
-    fast = [p.name for group, p in after.grouped() if (group.lr_scale or 0) > 1 and p.name.startswith(prefix)]
-    if fast and snippet:
-        yield Note("still faster than the head", "warning", tuple(_folded(fast, after)))
+    for note in finding_notes(left):
+        yield Note(f"with the suggestion: {note.text}", note.level, note.details)
     at_top = [
         parameter.name
         for group, parameter in after.grouped()

@@ -55,6 +55,7 @@ def inspect(
     """
     from lrdecay_cli.analysis.inspecting.report import check_view, inspection
     from lrdecay_cli.app.requests.sources import group_maps_of
+    from lrdecay_cli.checking.shown import inspected_findings
     from lrdecay_cli.domain.errors import LrdecayError
 
     destinations = output.destinations()
@@ -72,7 +73,9 @@ def inspect(
         )
     request = build.request()
     (group_map,) = group_maps_of((config,), request)
-    text = destinations.write(inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=build.verbose))
+    findings = inspected_findings(group_map)
+    report = inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=build.verbose, findings=findings)
+    text = destinations.write(report)
     # Templates and scripts of a page leave no trace in what the cache looks at.
     if not output.output and not build.verbose and "html" not in destinations.formats:
         request.caching.keep_report(text)

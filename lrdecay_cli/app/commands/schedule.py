@@ -61,7 +61,8 @@ def schedule(
     from lrdecay_cli.app.requests.scheduling import scheduled
 
     destinations = output.destinations()
-    found, plan = scheduled(
+    found, plan, findings = scheduled(
         config, build.request(), iterations_per_epoch=iters_per_epoch, dataset_size=dataset_size, gpus=gpus, every=every
     )
-    destinations.write(schedule_report(found, plan, gpus=gpus if dataset_size else None, verbose=build.verbose))
+    known_gpus = gpus if dataset_size else None
+    destinations.write(schedule_report(found, plan, gpus=known_gpus, verbose=build.verbose, findings=findings))

@@ -35,12 +35,10 @@ def suggest(
     lrdecay suggest config.py --output python=config_decayed.py
     """
     import sys
-    from importlib.util import find_spec
 
-    from lrdecay_cli.analysis.suggesting.proposing import propose
     from lrdecay_cli.analysis.suggesting.report import refusal_of, suggestion_report
     from lrdecay_cli.app.requests.sources import group_maps_of, is_map
-    from lrdecay_cli.app.requests.suggesting import in_lazy_style, suggested_map, ungrouped_map
+    from lrdecay_cli.app.requests.suggesting import UNREAD, build_suggestion, in_lazy_style, proposal_for, ungrouped_map
     from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
     from lrdecay_cli.files.config_path import is_checkpoint
     from lrdecay_cli.text.printing import printable
@@ -60,13 +58,15 @@ def suggest(
         except LrdecayError:
             raise refusal from None
     request.caching.forget()
-    proposal = propose(before, mmdet=find_spec("mmdet") is not None, refused=refused)
+    proposal, findings = proposal_for(before, refused)
+    unread = [finding for finding in findings if finding.code == UNREAD]
     if refused and set(destinations.formats) == {"python"}:
         print(f"lrdecay: {config}: {printable(refusal_of(proposal))}", file=sys.stderr)  # noqa: T201
     if proposal.fits:
         # The stack is asked only where somebody reads the answer: the map may be from the cache.
         lazy = "python" in destinations.formats and in_lazy_style(config, request)
-        destinations.write(suggestion_report(before, before, proposal, "", lazy=lazy))
+        destinations.write(suggestion_report(before, before, proposal, "", lazy=lazy, findings=unread))
         return
-    after, snippet, lazy = suggested_map(config, proposal, before, request)
-    destinations.write(suggestion_report(before, after, proposal, snippet, lazy=lazy))
+    proposal, after, snippet, lazy, left = build_suggestion(config, before, proposal, findings, request)
+    serious = [finding for finding in left if finding.severity != "info"]
+    destinations.write(suggestion_report(before, after, proposal, snippet, lazy=lazy, findings=unread, left=serious))

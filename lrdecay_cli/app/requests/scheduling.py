@@ -6,7 +6,9 @@ from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.analysis.scheduling.summary import schedule_of
 from lrdecay_cli.app.requests.sources import Request, group_maps_of, is_map
 from lrdecay_cli.app.speed import fast_start
+from lrdecay_cli.checking.shown import SCHEDULED, findings_among
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.schedule import Schedule, TrainingPlan
 from lrdecay_cli.files.config_path import is_checkpoint
 from lrdecay_cli.openmmlab.availability import check_config
@@ -21,8 +23,8 @@ def scheduled(
     dataset_size: int | None,
     gpus: int,
     every: int | None,
-) -> tuple[Schedule, TrainingPlan]:
-    """Follow the schedulers of ``config`` through its run.
+) -> tuple[Schedule, TrainingPlan, tuple[Finding, ...]]:
+    """Follow the schedulers of ``config`` through its run; and what rules find in them.
 
     ``request`` is how the config is built; the other arguments are those of :func:`run_length` and
     :func:`schedule_of`, and so are the errors. Besides, LrdecayError is raised for a config that cannot be built.
@@ -42,4 +44,8 @@ def scheduled(
         from lrdecay_cli.openmmlab.schedulers.running import run_schedule
 
         run = run_schedule(planned, group_map, length, verbose=request.verbose)
-    return schedule_of(run, planned.plan, length, group_map, every=every), planned.plan
+    return (
+        schedule_of(run, planned.plan, length, group_map, every=every),
+        planned.plan,
+        findings_among(group_map, SCHEDULED),
+    )

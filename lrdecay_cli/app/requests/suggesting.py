@@ -1,14 +1,21 @@
-"""A config built with what is suggested for it."""
+"""What is suggested for a config: the findings that it answers, and the config built with it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
+from importlib.util import find_spec
+from typing import NamedTuple
 
 import msgspec
 
+from lrdecay_cli.analysis.suggesting.proposing import propose
 from lrdecay_cli.app.requests.sources import Request
 from lrdecay_cli.app.speed import fast_start
+from lrdecay_cli.checking.shown import findings_among
+from lrdecay_cli.constructors import OURS
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Proposal
 
@@ -19,6 +26,62 @@ def ungrouped_map(config: str, request: Request) -> GroupMap:
         from lrdecay_cli.openmmlab.suggested import without_constructor
 
         return without_constructor(config, request.audited)
+
+
+JUDGED = ("LRD1", "LRD2", "LRD3", "LRD4")
+"""Findings about groups, which a decay makes anew."""
+UNREAD = "LRD510"
+"""The finding about settings that mmengine does not read, which a suggestion leaves as they are."""
+
+
+class Suggested(NamedTuple):
+    """A proposal, built."""
+
+    proposal: Proposal
+    after: GroupMap
+    snippet: str
+    lazy: bool
+    """Whether the snippet is for the end of a config in the lazy style."""
+    left: tuple[Finding, ...]
+    """What rules find in the groups that it makes."""
+
+
+def proposal_for(before: GroupMap, refused: str) -> tuple[Proposal, tuple[Finding, ...]]:
+    """The proposal for a config, and what rules find in it. Raises LrdecayError as :func:`propose` does.
+
+    Args:
+        before: its map; of a config whose own constructor refuses its model, in groups that are not its own.
+        refused: why that constructor refuses; empty if it does not.
+    """
+    findings = findings_among(before, (UNREAD,) if refused else (*JUDGED, UNREAD))
+    return propose(before, findings, mmdet=find_spec("mmdet") is not None, refused=refused), findings
+
+
+def build_suggestion(
+    config: str, before: GroupMap, proposal: Proposal, findings: Sequence[Finding], request: Request
+) -> Suggested:
+    """The proposal built; lrdecay's own constructor in place of another that brings findings of its own.
+
+    Raises:
+        LrdecayError: no decay is known to fit.
+    """
+    found = _built(config, before, proposal, request)
+    if _new(found.left, findings) and proposal.constructor != OURS.name:
+        with suppress(LrdecayError):
+            ours = propose(before, findings, mmdet=False, refused=proposal.refused)
+            other = _built(config, before, ours, request)
+            if len(_new(other.left, findings)) < len(_new(found.left, findings)):
+                return other
+    return found
+
+
+def _built(config: str, before: GroupMap, proposal: Proposal, request: Request) -> Suggested:
+    after, snippet, lazy = suggested_map(config, proposal, before, request)
+    return Suggested(proposal, after, snippet, lazy, findings_among(after, JUDGED))
+
+
+def _new(left: Sequence[Finding], findings: Sequence[Finding]) -> set[str]:
+    return {finding.code for finding in left} - {finding.code for finding in findings}
 
 
 def suggested_map(config: str, proposal: Proposal, now: GroupMap, request: Request) -> tuple[GroupMap, str, bool]:

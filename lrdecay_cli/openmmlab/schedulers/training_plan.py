@@ -12,7 +12,6 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.schedule import TrainingPlan
-from lrdecay_cli.files.mmcv1 import mmcv_style_keys
 from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import check_trainable, training_scope
 from lrdecay_cli.openmmlab.config_facts import loop_class
@@ -112,7 +111,6 @@ def _plan(config: Config, where: str) -> TrainingPlan:
         auto_scale_lr=bool(scaling.get("enable", False)),
         hook=_hook(config),
         digits=_whole((config.get("log_processor") or {}).get("num_digits")) or 4,
-        old_style=mmcv_style_keys(config),
     )
 
 

@@ -1,0 +1,37 @@
+"""Findings of rules as notes below the answer of another command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from lrdecay_cli.domain.finding import Finding
+from lrdecay_cli.domain.report import Note
+from lrdecay_cli.text.counting import count
+from lrdecay_cli.text.name_patterns import fold_names
+
+
+def finding_notes(findings: Iterable[Finding]) -> Iterator[Note]:
+    """A note for each: code, name and message, with the parameters as patterns and what to do."""
+    for finding in findings:
+        yield Note(headline(finding), finding.severity, (*finding.patterns, f"remedy: {finding.remedy}"))
+
+
+def notes_among(findings: Iterable[Finding], chosen: Sequence[str], universe: Sequence[str]) -> Iterator[Note]:
+    """The same for those findings alone that are about some of the ``chosen`` parameters."""
+    wanted = set(chosen)
+    for finding in findings:
+        shown = [name for name in finding.parameters if name in wanted]
+        if not shown:
+            continue
+        here = f" (here for {len(shown)} of {count(len(finding.parameters), 'tensor')})"
+        patterns = [pattern for pattern, _ in fold_names(shown, universe)]
+        yield Note(
+            headline(finding) + (here if len(shown) < len(finding.parameters) else ""),
+            finding.severity,
+            (*patterns, f"remedy: {finding.remedy}"),
+        )
+
+
+def headline(finding: Finding) -> str:
+    """Code, name and message."""
+    return f"{finding.code} {finding.name}: {finding.message}"

@@ -1,0 +1,31 @@
+"""Findings that ``inspect``, ``suggest`` and ``schedule`` show beside their own answers: those of ``check``."""
+
+from __future__ import annotations
+
+from lrdecay_cli.analysis.verification import disagreements
+from lrdecay_cli.domain.finding import Finding
+from lrdecay_cli.domain.group_map import GroupMap
+
+INSPECTED = ("LRD101", "LRD209", "LRD301")
+"""What is wrong with the numbers that ``inspect`` shows: tensors that are missing, too fast, or not where they are said
+to be."""
+SCHEDULED = ("LRD6", "LRD510")
+
+
+def findings_among(group_map: GroupMap, codes: tuple[str, ...]) -> tuple[Finding, ...]:
+    """What all rules together find in one map, without suppressions: those whose code begins with one of ``codes``."""
+    from lrdecay_cli.rules import RULES
+    from lrdecay_cli.rules.running import findings_of
+
+    return tuple(finding for finding in findings_of(group_map, RULES) if finding.code.startswith(codes))
+
+
+def inspected_findings(group_map: GroupMap) -> tuple[Finding, ...]:
+    """The findings of :data:`INSPECTED`. The rules are loaded only where one of them can find something."""
+    return findings_among(group_map, INSPECTED) if _may_find(group_map) else ()
+
+
+def _may_find(group_map: GroupMap) -> bool:
+    base = group_map.base_lr
+    fast = any((group.lr_scale or 0) > 1 or (base and (group.lr or 0) > base) for group in group_map.groups)
+    return fast or group_map.model.totals.missing_tensors > 0 or any(True for _ in disagreements(group_map))

@@ -1,0 +1,46 @@
+"""``suggest`` over the zoos: what it calls wrong is a finding of ``check``, and what it proposes brings no new one."""
+
+from __future__ import annotations
+
+import pytest
+
+from lrdecay_cli.app.requests.sources import Request
+from lrdecay_cli.app.requests.suggesting import JUDGED, build_suggestion, proposal_for
+from lrdecay_cli.checking.shown import findings_among
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.openmmlab.audit import audit
+from lrdecay_cli.rules import RULES
+from lrdecay_cli.rules.running import findings_of
+from tests.openmmlab.zoo import statuses
+
+STEP = 60
+# What every decay brings: mmengine logs the lr of the first group alone, which is then that of the stem.
+OF_EVERY_DECAY = {"LRD309"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "config" in metafunc.fixturenames:
+        built = [row.config for row in statuses() if row.status == "ok"]
+        metafunc.parametrize("config", built if metafunc.config.getoption("--whole-zoo") else built[::STEP])
+
+
+def test_suggest_and_check_agree(config: str) -> None:
+    before = audit(config, device="meta")
+    try:
+        proposal, findings = proposal_for(before, "")
+    except LrdecayError:
+        return  # Nothing to decay.
+    checked = findings_of(before, RULES)
+    assert {*proposal.faults} <= {*checked}
+    assert {*findings} <= {*checked}
+    if proposal.fits:
+        return
+    request = Request.of(None, "meta", verbose=False, exact=False, no_cache=True)
+    try:
+        suggested = build_suggestion(config, before, proposal, findings, request)
+    except LrdecayError:
+        return  # A backbone that nobody knows.
+    assert suggested.left == findings_among(suggested.after, JUDGED)
+    new = {finding.code for finding in suggested.left} - {finding.code for finding in checked}
+    assert new <= OF_EVERY_DECAY
+    assert not {finding.code for finding in proposal.faults} & {finding.code for finding in suggested.left}
