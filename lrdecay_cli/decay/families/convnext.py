@@ -7,16 +7,25 @@ gives it, odd names included; where mmdet's functions die, these raise a :class:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
-from lrdecay_cli.decay.depths import blocks_per_stage
-from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
-from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head, with_the_stem
+from lrdecay_cli.decay.families.interface import (
+    BACKBONE_PREFIX,
+    ClassNames,
+    Family,
+    depths_by,
+    index_part,
+    outside,
+    with_the_head,
+    with_the_stem,
+)
 from lrdecay_cli.decay.options import DecayType
 from lrdecay_cli.domain.provenance import FALLBACK, Formula, arrow, by_name
 
 TOKENS = ("cls_token", "mask_token", "pos_embed")
 STAGES = 4
+_DOWNSAMPLING_IDS = {0: 0, 1: 2, 2: 3}
+_STAGE_IDS = {0: 1, 1: 2}
+"""By stage. The last stage's is ``num_layers``."""
 
 
 def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
@@ -30,27 +39,20 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     # No dot behind the module names here, since mmdet has none: backbone.stages_extra.1.2 is a stage to it.
     if own in TOKENS:
         return by_name(name, "0", "0", 0)
-    if own.startswith("downsample_layers"):
-        stage = index_part(name, parts, 1, "stage")
-        pattern = f"{prefix}{parts[0]}.{stage}"
-        if stage in _DOWNSAMPLE_IDS:
-            layer_id = _DOWNSAMPLE_IDS[stage]
-            return by_name(pattern, f"{layer_id}", f"{layer_id}", layer_id)
-        if stage == STAGES - 1:
-            return by_name(pattern, "num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
-        raise outside(name, "stage", stage, STAGES)
+    if not own.startswith(("downsample_layers", "stages")):
+        return with_the_head(num_layers)
+    stage = index_part(name, parts, 1, "stage")
+    pattern, ids = f"{prefix}{parts[0]}.{stage}", _DOWNSAMPLING_IDS
     if own.startswith("stages"):
-        stage = index_part(name, parts, 1, "stage")
         block = index_part(name, parts, 2, "block")
-        pattern = f"{prefix}{parts[0]}.{stage}.<block>"
-        if stage in (0, 1):
-            return by_name(pattern, f"{stage + 1}", f"{stage + 1}", stage + 1)
+        pattern, ids = f"{pattern}.<block>", _STAGE_IDS
         if stage == 2:
             return by_name(pattern, "3 + block // 3", f"3 + {block} // 3", 3 + block // 3, {"block": block})
-        if stage == STAGES - 1:
-            return by_name(pattern, "num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
-        raise outside(name, "stage", stage, STAGES)
-    return with_the_head(num_layers)
+    if stage in ids:
+        return by_name(pattern, f"{ids[stage]}", f"{ids[stage]}", ids[stage])
+    if stage == STAGES - 1:
+        return by_name(pattern, "num_layers", f"{num_layers}", num_layers, {"num_layers": num_layers})
+    raise outside(name, "stage", stage, STAGES)
 
 
 def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
@@ -74,14 +76,6 @@ def stage_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     )
 
 
-_DOWNSAMPLE_IDS = {0: 0, 1: 2, 2: 3}
-"""By stage. The last stage's is ``num_layers``."""
-
-
-def _depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
-    return blocks_per_stage(names, rf"{re.escape(prefix)}stages\.(\d+)\.(\d+)\.")
-
-
 def placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
@@ -92,11 +86,9 @@ def placement(
         return with_the_stem(name, prefix)
     if decay_type == "stage_wise":
         return by_name(f"{prefix}norm<stage>", "stage + 1", f"{stage} + 1", stage + 1, {"stage": stage})
-    last_block = depths[stage] - 1
-    of_block = layer_wise(f"{prefix}stages.{stage}.{last_block}", num_layers, depths, prefix)
+    of_block = layer_wise(f"{prefix}stages.{stage}.{depths[stage] - 1}", num_layers, depths, prefix)
     assert isinstance(of_block.result, int)
-    norm = f"{prefix}norm{stage}"
-    return by_name(norm, of_block.expression, of_block.formula, of_block.result, of_block.inputs)
+    return by_name(f"{prefix}norm{stage}", of_block.expression, of_block.formula, of_block.result, of_block.inputs)
 
 
 def _fitting_num_layers(depths: tuple[int, ...]) -> int:
@@ -109,7 +101,7 @@ FAMILY = Family(
     name="convnext",
     classes=ClassNames(("ConvNeXt",), within=True),
     rules={"layer_wise": layer_wise, "stage_wise": stage_wise},
-    depths=_depths,
+    depths=depths_by(r"stages\.(\d+)\.(\d+)\."),
     fitting_num_layers=_fitting_num_layers,
     must_fit=False,
     placement=placement,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count, takewhile
 from typing import Protocol
 
+from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.decay.options import DecayType
-from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.decay.parameter_kinds import kind_of
+from lrdecay_cli.domain.provenance import FALLBACK, Formula, arrow, by_name
 
 BACKBONE_PREFIX = "backbone."
+_RENAME = "a name under this module must have an integer there"
 
 
 class LayerRule(Protocol):
@@ -39,6 +44,10 @@ class Placement(Protocol):
         ...
 
 
+Depths = Callable[[Iterable[str], str], tuple[int, ...]]
+"""Blocks per stage from parameter names and the backbone's prefix; ``()`` where no block is found."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClassNames:
     """The backbone classes that a family serves, by name."""
@@ -65,8 +74,7 @@ class Family:
     classes: ClassNames
     rules: Mapping[DecayType, LayerRule]
     """The decay types that the family knows."""
-    depths: Callable[[Iterable[str], str], tuple[int, ...]]
-    """Blocks per stage from parameter names and the backbone's prefix; ``()`` where no block is found."""
+    depths: Depths
     fitting_num_layers: Callable[[tuple[int, ...]], int]
     """The ``num_layers`` that makes layer ids rise without a gap or an overlap, for given depths in ``layer_wise``."""
     must_fit: bool = True
@@ -79,3 +87,68 @@ class Family:
     def fitting(self, decay_type: DecayType, depths: tuple[int, ...]) -> int:
         """The ``num_layers`` without a gap or an overlap: by layer, or one id for each stage."""
         return len(depths) if decay_type == "stage_wise" else self.fitting_num_layers(depths)
+
+
+def depths_by(pattern: str, first_stage: int = 0) -> Depths:
+    """Depths by a regular expression for what follows the prefix in the name of a block's parameter.
+
+    Its groups are the stage, if the backbone has any, and the block. The highest block counts, not the number of names:
+    PyTorch lists a tensor that several blocks share under the first one only, and a block may have no parameters. The
+    first stage without a block ends the depths; ``(3, 3, 9, 3)`` for ConvNeXt-T, ``(12,)`` for ViT-B.
+    """
+
+    def depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
+        matcher = re.compile(re.escape(prefix) + pattern, re.ASCII)
+        found: dict[int, int] = {}
+        for name in names:
+            if match := matcher.match(name):
+                *stages, block = map(int, match.groups())
+                stage = stages[0] if stages else first_stage
+                found[stage] = max(found.get(stage, 0), block + 1)
+        rising = takewhile(found.__contains__, count(first_stage))
+        return tuple(found[stage] for stage in rising)
+
+    return depths
+
+
+def with_the_stem(name: str, prefix: str) -> Formula | None:
+    """Layer id 0 for a token or position embedding that the backbone itself registers: it meets the image first."""
+    own = name.removeprefix(prefix) if name.startswith(prefix) else "."
+    if "." not in own and kind_of(own, None, ()) in ("token", "position", "query"):
+        return by_name(name, "0", "0", 0)
+    return None
+
+
+def with_the_head(num_layers: int) -> Formula:
+    """The top layer id, of whatever is not the backbone's."""
+    inputs = {"num_layers": num_layers}
+    return arrow("fallback", FALLBACK, "num_layers + 1", f"{num_layers} + 1", num_layers + 1, inputs)
+
+
+def index_part(name: str, parts: list[str], position: int, what: str) -> int:
+    """The integer at a position of a dotted name, by the rules of ``int()``: ``-1`` and ``1_0`` are integers.
+
+    Args:
+        name: the whole parameter name, for the error.
+        parts: the name without the backbone's prefix, split at the dots.
+        position: which part.
+        what: what the integer means, for the error: ``stage`` or ``block``.
+
+    Raises:
+        DecayError: the part is missing or no integer.
+    """
+    after = ".".join(parts[:position])
+    if position >= len(parts):
+        raise DecayError(f"the name ends where a {what} index belongs, after {after!r}", where=name, remedy=_RENAME)
+    try:
+        return int(parts[position])
+    except ValueError:
+        raise DecayError(
+            f"{parts[position]!r} after {after!r} is not a {what} index", where=name, remedy=_RENAME
+        ) from None
+
+
+def outside(name: str, what: str, index: int, count: int, first: int = 0) -> DecayError:
+    """The error for an index that is none of ``count`` from ``first`` on."""
+    allowed = f"allowed: {what} {first} to {first + count - 1}"
+    return DecayError(f"{what} {index} has no layer id", where=name, remedy=allowed)

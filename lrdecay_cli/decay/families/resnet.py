@@ -7,15 +7,18 @@ Source: mmpretrain 1.2.0, ``ResNet.get_layer_depth``, for the depths that it kno
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
-from lrdecay_cli.decay.depths import blocks_per_stage
-from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
-from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head
+from lrdecay_cli.decay.families.interface import (
+    BACKBONE_PREFIX,
+    ClassNames,
+    Family,
+    depths_by,
+    index_part,
+    outside,
+    with_the_head,
+)
 from lrdecay_cli.decay.options import DecayType
 from lrdecay_cli.domain.provenance import Formula, by_name
-
-STAGES = 4
 
 CLASSES = ClassNames(
     (
@@ -55,7 +58,7 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     pattern = f"{prefix}layer{stage + 1}.<block>"
     if stage not in (1, 2):
         return by_name(pattern, f"{before + 1}", f"{before + 1}", before + 1)
-    shared = _blocks_per_id(depths)[stage - 1]
+    shared = _SHARED.get(depths[1:3], (2, 3))[stage - 1]
     expression, formula = f"{before + 1} + block // {shared}", f"{before + 1} + {block} // {shared}"
     return by_name(pattern, expression, formula, before + 1 + block // shared, {"block": block})
 
@@ -94,37 +97,21 @@ def _stage(name: str, num_layers: int, depths: tuple[int, ...], prefix: str) -> 
     return stage, parts
 
 
-def _blocks_per_id(depths: tuple[int, ...]) -> tuple[int, int]:
-    """How many blocks of the second and of the third stage have one id."""
-    return _SHARED.get(depths[1:3], (2, 3))
-
-
 _SHARED: dict[tuple[int, ...], tuple[int, int]] = {(8, 36): (4, 4), (24, 36): (4, 4), (30, 48): (5, 6)}
+"""How many blocks of the second and of the third stage have one id, by the depths of these stages; else 2 and 3."""
 
 
-def _ids(depths: tuple[int, ...]) -> tuple[int, ...]:
+def _ids(depths: tuple[int, ...]) -> list[int]:
     """How many ids each stage has."""
-    shared = (0, *_blocks_per_id(depths))
-    return tuple(-(-depth // shared[stage]) if stage in (1, 2) else 1 for stage, depth in enumerate(depths))
-
-
-def _fitting_num_layers(depths: tuple[int, ...]) -> int:
-    return sum(_ids(depths))
-
-
-def _depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
-    # Stages count from 1 in the names.
-    named = (
-        re.sub(rf"^{re.escape(prefix)}layer([1-9])\.", lambda found: f"{int(found[1]) - 1}.", name) for name in names
-    )
-    return blocks_per_stage(named, r"(\d+)\.(\d+)\.")
+    shared = (0, *_SHARED.get(depths[1:3], (2, 3)))
+    return [-(-depth // shared[stage]) if stage in (1, 2) else 1 for stage, depth in enumerate(depths)]
 
 
 FAMILY = Family(
     name="resnet",
     classes=CLASSES,
     rules={"layer_wise": layer_wise, "stage_wise": stage_wise},
-    depths=_depths,
-    fitting_num_layers=_fitting_num_layers,
+    depths=depths_by(r"layer([1-9])\.(\d+)\.", first_stage=1),
+    fitting_num_layers=lambda depths: sum(_ids(depths)),
     placement=placement,
 )

@@ -9,54 +9,42 @@ goes with the first block behind it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 from typing import Literal
 
-from lrdecay_cli.decay.depths import blocks_per_stage
-from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
-from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head, with_the_stem
+from lrdecay_cli.decay.families.interface import (
+    BACKBONE_PREFIX,
+    ClassNames,
+    Family,
+    depths_by,
+    index_part,
+    outside,
+    with_the_head,
+    with_the_stem,
+)
 from lrdecay_cli.decay.options import DecayType
 from lrdecay_cli.domain.provenance import Formula, by_name
 
 
-def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Layer id by block, counted through the stages; a stage's downsampling shares the id of its last block.
+def layer_wise(
+    name: str,
+    num_layers: int,
+    depths: tuple[int, ...] = (),
+    prefix: str = BACKBONE_PREFIX,
+    *,
+    stages: str = "stages",
+    downsample: Literal["after", "before", "behind"] = "after",
+) -> Formula:
+    """Layer id by block, counted through the stages, which the module ``stages`` holds.
+
+    A stage's downsampling shares the id of its last block (``downsample="after"``), of the last block of the stage
+    before (``before``), or of its own first block (``behind``).
 
     Raises:
         DecayError: a stage that ``depths`` does not have, a block that its stage does not have, or an index that is
             missing or no integer.
     """
-    return _layer_id(name, num_layers, depths, prefix)
-
-
-def layer_wise_v2(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Like :func:`layer_wise`, but a stage's downsampling shares the id of the last block of the stage before.
-
-    Raises:
-        DecayError: as :func:`layer_wise`.
-    """
-    return _layer_id(name, num_layers, depths, prefix, downsample="before")
-
-
-def layer_wise_timm(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-    """Like :func:`layer_wise`, but a stage's downsampling shares the id of the stage's first block.
-
-    Raises:
-        DecayError: as :func:`layer_wise`.
-    """
-    return _layer_id(name, num_layers, depths, prefix, stages="layers", downsample="behind")
-
-
-def _layer_id(
-    name: str,
-    num_layers: int,
-    depths: tuple[int, ...],
-    prefix: str,
-    *,
-    stages: str = "stages",
-    downsample: Literal["after", "before", "behind"] = "after",
-) -> Formula:
-    """``downsample``: with the last block of its stage, with that of the stage before, or with its stage's first."""
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
     if own.startswith("patch_embed"):
@@ -66,17 +54,17 @@ def _layer_id(
     stage = index_part(name, parts, 1, "stage")
     if not 0 <= stage < len(depths):
         raise outside(name, "stage", stage, len(depths))
-    stage_pattern = f"{prefix}{stages}.{stage}"
+    stage_pattern, before = f"{prefix}{stages}.{stage}", sum(depths[:stage])
     if parts[2:3] == ["downsample"]:
+        pattern = f"{stage_pattern}.downsample"
         if downsample == "before":
-            return _summed(f"{stage_pattern}.downsample", "blocks_before", depths[:stage])
+            return _summed(pattern, "blocks_before", depths[:stage])
         if downsample == "behind":
-            return _first_block(f"{stage_pattern}.downsample", sum(depths[:stage]))
-        return _summed(f"{stage_pattern}.downsample", "blocks_so_far", depths[: stage + 1])
+            return by_name(pattern, "blocks_before + 1", f"{before} + 1", before + 1, {"blocks_before": before})
+        return _summed(pattern, "blocks_so_far", depths[: stage + 1])
     block = index_part(name, parts, 3, "block")
     if not 0 <= block < depths[stage]:
         raise outside(name, "block", block, depths[stage])
-    before = sum(depths[:stage])
     return by_name(
         f"{stage_pattern}.{parts[2]}.<block>",
         "blocks_before + block + 1",
@@ -97,46 +85,31 @@ def placement(
     return _summed(f"{prefix}norm{found.group(1)}", "blocks_so_far", depths[: stage + 1])
 
 
-def _first_block(pattern: str, before: int) -> Formula:
-    return by_name(pattern, "blocks_before + 1", f"{before} + 1", before + 1, {"blocks_before": before})
-
-
 def _summed(pattern: str, symbol: str, depths: tuple[int, ...]) -> Formula:
     blocks = sum(depths)
     return by_name(pattern, symbol, " + ".join(map(str, depths)) or "0", blocks, {symbol: blocks})
 
 
-def _depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
-    return blocks_per_stage(names, rf"{re.escape(prefix)}stages\.(\d+)\.blocks\.(\d+)\.")
-
-
-def _timm_depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
-    return blocks_per_stage(names, rf"{re.escape(prefix)}layers\.(\d+)\.blocks\.(\d+)\.")
-
+layer_wise_v2 = partial(layer_wise, downsample="before")
+layer_wise_timm = partial(layer_wise, stages="layers", downsample="behind")
 
 FAMILY = Family(
     name="swin",
     classes=ClassNames(("SwinTransformer", "SimMIMSwinTransformer")),
     rules={"layer_wise": layer_wise},
-    depths=_depths,
+    depths=depths_by(r"stages\.(\d+)\.blocks\.(\d+)\."),
     fitting_num_layers=sum,
     placement=placement,
 )
 
-V2_FAMILY = Family(
-    name="swin-v2",
-    classes=ClassNames(("SwinTransformerV2",)),
-    rules={"layer_wise": layer_wise_v2},
-    depths=_depths,
-    fitting_num_layers=sum,
-    placement=placement,
+V2_FAMILY = replace(
+    FAMILY, name="swin-v2", classes=ClassNames(("SwinTransformerV2",)), rules={"layer_wise": layer_wise_v2}
 )
 
-TIMM_FAMILY = Family(
+TIMM_FAMILY = replace(
+    FAMILY,
     name="swin-timm",
     classes=ClassNames(("timm.SwinTransformer", "timm.SwinTransformerV2")),
     rules={"layer_wise": layer_wise_timm},
-    depths=_timm_depths,
-    fitting_num_layers=sum,
-    placement=placement,
+    depths=depths_by(r"layers\.(\d+)\.blocks\.(\d+)\."),
 )

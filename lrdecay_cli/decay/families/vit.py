@@ -7,12 +7,16 @@ where HiViT has ``blocks`` and so decays nothing but the stem.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-
-from lrdecay_cli.decay.depths import blocks_in_a_row
-from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
-from lrdecay_cli.decay.families.parts import index_part, outside, with_the_head, with_the_stem
+from lrdecay_cli.decay.families.interface import (
+    BACKBONE_PREFIX,
+    ClassNames,
+    Family,
+    depths_by,
+    index_part,
+    outside,
+    with_the_head,
+    with_the_stem,
+)
 from lrdecay_cli.decay.options import DecayType
 from lrdecay_cli.domain.provenance import Formula, by_name
 
@@ -83,15 +87,11 @@ def placement(
     return with_the_stem(name, prefix)
 
 
-def _depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
-    return blocks_in_a_row(names, rf"{re.escape(prefix)}(?:{'|'.join(ROWS)})\.(\d+)\.")
-
-
 FAMILY = Family(
     name="vit",
     classes=CLASSES,
     rules={"layer_wise": layer_wise},
-    depths=_depths,
+    depths=depths_by(rf"(?:{'|'.join(ROWS)})\.(\d+)\."),
     fitting_num_layers=sum,
     placement=placement,
 )
