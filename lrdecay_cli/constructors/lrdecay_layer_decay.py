@@ -11,7 +11,7 @@ from lrdecay_cli.constructors.formulas import layer_trace
 from lrdecay_cli.constructors.precedence import key_trace, lost_to
 from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorSpec, CustomKeys
 from lrdecay_cli.decay.constructor_options import OPTIONS, CustomKey, read_custom_keys
-from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.domain.explanation import Part, RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Provenance

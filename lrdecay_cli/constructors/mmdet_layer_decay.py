@@ -14,11 +14,10 @@ from lrdecay_cli.constructors import mmengine_default
 from lrdecay_cli.constructors.formulas import layer_trace
 from lrdecay_cli.constructors.multipliers import dimensions_text
 from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorSpec
-from lrdecay_cli.decay import TrainingParameter, plan_groups
-from lrdecay_cli.decay.exemptions import UNDECAYED_NAMES
 from lrdecay_cli.decay.families import BACKBONE_PREFIX, MMDET_FAMILIES, convnext
 from lrdecay_cli.decay.options import DecayOptions, DecayType
-from lrdecay_cli.decay.rules import DecayRules
+from lrdecay_cli.decay.parameter_kinds import UNDECAYED_NAMES
+from lrdecay_cli.decay.rules import DecayRules, TrainingParameter, plan_groups
 from lrdecay_cli.domain.explanation import Outcome, RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import FALLBACK, Provenance

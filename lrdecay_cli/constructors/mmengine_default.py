@@ -17,8 +17,7 @@ from lrdecay_cli.constructors.multipliers import (
 )
 from lrdecay_cli.constructors.precedence import OptionPrecedence
 from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorSpec, CustomKeys
-from lrdecay_cli.decay.errors import DecayError
-from lrdecay_cli.decay.options import finite_number
+from lrdecay_cli.decay.options import DecayError, finite_number
 from lrdecay_cli.domain.explanation import RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Formula, Provenance

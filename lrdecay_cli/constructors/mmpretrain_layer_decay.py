@@ -12,10 +12,9 @@ from lrdecay_cli.constructors.formulas import OBSERVED_DEPTH, OPTIMIZER, key_ste
 from lrdecay_cli.constructors.multipliers import BIAS_DECAY, FLAT_DECAY, NORM_DECAY
 from lrdecay_cli.constructors.precedence import OptionPrecedence
 from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorSpec, CustomKeys, LayerDepth
-from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.decay.families import BACKBONE_PREFIX, find_family
 from lrdecay_cli.decay.formulas import power_text
-from lrdecay_cli.decay.options import finite_number
+from lrdecay_cli.decay.options import DecayError, finite_number
 from lrdecay_cli.domain.explanation import RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Formula, Provenance, computed

@@ -10,8 +10,7 @@ import msgspec
 from lrdecay_cli.constructors import constructor_of
 from lrdecay_cli.constructors.formulas import OPTIMIZER, WithoutOptions
 from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorRules, LayerDepth
-from lrdecay_cli.decay.errors import DecayError
-from lrdecay_cli.decay.options import finite_number
+from lrdecay_cli.decay.options import DecayError, finite_number
 from lrdecay_cli.domain.group_map import GroupedParameter, GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.provenance import Provenance
 

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal, Protocol
 import msgspec
 
 from lrdecay_cli.constructors.multipliers import Multiplier, Target
-from lrdecay_cli.decay import Family, TrainingParameter
+from lrdecay_cli.decay.families import Family
+from lrdecay_cli.decay.rules import TrainingParameter
 from lrdecay_cli.domain.explanation import RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Provenance

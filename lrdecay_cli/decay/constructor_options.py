@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.decay.options import (
     LIKENESS,
     SECTION,
+    DecayError,
     DecayOptions,
     DecayType,
     finite_number,

@@ -1,4 +1,4 @@
-"""From a layer id to a learning rate, from an exemption to a weight decay, and both on one line.
+"""From a layer id to a learning rate, from an exemption to a weight decay, as formulas.
 
 Source: mmdet 3.3.0, ``add_params`` of its decay constructor. Operands stand in the same order as there, so
 that the floats are the same to the last bit.
@@ -9,10 +9,8 @@ from __future__ import annotations
 import math
 
 from lrdecay_cli.decay.constructor_options import CustomKey
-from lrdecay_cli.decay.errors import DecayError
-from lrdecay_cli.decay.families import BACKBONE_PREFIX
-from lrdecay_cli.decay.options import DecayOptions
-from lrdecay_cli.domain.provenance import Formula, Provenance, arrow, computed
+from lrdecay_cli.decay.options import DecayError, DecayOptions
+from lrdecay_cli.domain.provenance import Formula, arrow, computed
 
 
 def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: CustomKey | None = None) -> Formula:
@@ -39,32 +37,20 @@ def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: Custo
             where=name,
             remedy="give a decay_rate nearer to 1, and the num_layers that fits the backbone",
         ) from None
-    step = computed(
-        "decay_rate ** (num_layers + 2 - layer_id - 1)",
-        f"{power_text(rate)} ** ({layers} - {layer_id} - 1)",
-        scale,
-        {"decay_rate": rate, "num_layers": options.num_layers, "layer_id": layer_id},
-    )
-    return step if custom is None or custom.lr_mult is None else _multiplied(name, step, custom, custom.lr_mult)
-
-
-def _multiplied(name: str, step: Formula, custom: CustomKey, lr_mult: int | float) -> Formula:
-    assert step.result is not None
-    result = step.result * lr_mult
+    expression = "decay_rate ** (num_layers + 2 - layer_id - 1)"
+    formula = f"{power_text(rate)} ** ({layers} - {layer_id} - 1)"
+    inputs: dict[str, int | float] = {"decay_rate": rate, "num_layers": options.num_layers, "layer_id": layer_id}
+    if custom is None or custom.lr_mult is None:
+        return computed(expression, formula, scale, inputs)
+    lr_mult, result = custom.lr_mult, scale * custom.lr_mult
     if not math.isfinite(result):
         raise DecayError(
-            f"{step.result!r} times lr_mult {lr_mult!r} is too large for a float",
+            f"{scale!r} times lr_mult {lr_mult!r} is too large for a float",
             where=name,
             remedy=f"give {custom.where} a smaller lr_mult",
         )
-    return arrow(
-        "custom_key",
-        custom.key,
-        f"{step.expression} * lr_mult",
-        f"{step.formula} * {lr_mult!r}",
-        result,
-        {**step.inputs, "lr_mult": lr_mult},
-    )
+    inputs["lr_mult"] = lr_mult
+    return arrow("custom_key", custom.key, f"{expression} * lr_mult", f"{formula} * {lr_mult!r}", result, inputs)
 
 
 def power_text(rate: int | float) -> str:
@@ -114,26 +100,3 @@ def weight_decay_step(base: int | float | None, exemption: str | None, custom: C
         return Formula("base weight decay", repr(base), base, basis="default")
     inputs = {"base_weight_decay": base}
     return Formula("base weight decay", repr(base), base, inputs, "given", expression="base_weight_decay")
-
-
-def one_line(name: str, provenance: Provenance, prefix: str = BACKBONE_PREFIX) -> str:
-    """From name to layer id to lr scale: ``stages.2.7 → 3 + 7 // 3 = 5 → 0.7 ** (14 - 5 - 1) = 0.0576``."""
-    steps = (step for step in (provenance.layer_id, provenance.lr_scale) if step is not None)
-    return " → ".join((matched_part(name, provenance, prefix), *map(_sum, steps)))
-
-
-def matched_part(name: str, provenance: Provenance, prefix: str = BACKBONE_PREFIX) -> str:
-    """The part of a name that decided about its layer id, without the backbone's prefix; else the whole name."""
-    if provenance.layer_id is None:
-        return name
-    pattern = provenance.layer_id.cause
-    if not pattern.startswith(prefix):
-        return name
-    looked_at = pattern.count(".") + 1
-    return ".".join(name.split(".")[:looked_at]).removeprefix(prefix)
-
-
-def _sum(step: Formula) -> str:
-    """Formula and result; a formula that is its own result stands alone."""
-    shown = f"{step.result:.3g}" if isinstance(step.result, float) else str(step.result)
-    return shown if step.formula == str(step.result) else f"{step.formula} = {shown}"

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lrdecay_cli.decay.constructor_options import ConstructorOptions
-from lrdecay_cli.decay.errors import DecayError
 from lrdecay_cli.decay.families.interface import with_the_head
-from lrdecay_cli.decay.options import SECTION
+from lrdecay_cli.decay.options import SECTION, DecayError
 from lrdecay_cli.domain.provenance import Formula, arrow, by_name
 
 _WHERE = f"{SECTION}.layers"

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrdecay_cli.decay.constructor_options import AUTO, ConstructorOptions
-from lrdecay_cli.decay.errors import DecayError
-from lrdecay_cli.decay.exemptions import exemption, mmdet_exemption
 from lrdecay_cli.decay.families import ALL_FAMILIES, Family, find_family
-from lrdecay_cli.decay.grouping import PlannedGroup, TrainingParameter, sorted_into_groups
 from lrdecay_cli.decay.layers import LayerDepth, pattern_layers, reported_layers
-from lrdecay_cli.decay.options import SECTION
-from lrdecay_cli.decay.rules import DecayRules, check_decay_type, read_base_lr, read_base_weight_decay
+from lrdecay_cli.decay.options import SECTION, DecayError
+from lrdecay_cli.decay.parameter_kinds import exemption, mmdet_exemption
+from lrdecay_cli.decay.rules import (
+    DecayRules,
+    PlannedGroup,
+    TrainingParameter,
+    check_decay_type,
+    read_base_lr,
+    read_base_weight_decay,
+    sorted_into_groups,
+)
 from lrdecay_cli.domain.provenance import Formula
 
 

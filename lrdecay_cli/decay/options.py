@@ -7,8 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.text.spelling import nearest
+
+
+class DecayError(LrdecayError):
+    """No layer id, lr scale or group can be given: a setting is impossible, or a parameter name fits no rule."""
+
+
+class ServedByOurs(DecayError):  # noqa: N818
+    """A constructor does not serve the backbone, and lrdecay's own constructor does."""
 
 
 def finite_number(value: object, where: str) -> int | float:

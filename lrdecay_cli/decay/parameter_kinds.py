@@ -1,4 +1,4 @@
-"""The one classifier of parameters: kinds that are exempt from weight decay, by name, module and shape.
+"""The one classifier of parameters: kinds that are exempt from weight decay, by name, module and shape, and the reason.
 
 lrdecay's own constructor, the rules and ``suggest`` ask it. ``tests/decay/parameter_kinds.csv`` lists parameters of
 published models with the decision and its source.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Literal
 
 from lrdecay_cli.domain.training import Module
@@ -106,3 +107,41 @@ def _is_norm(label: str, own: str, type_name: str) -> bool:
     if _NORM_CLASS.fullmatch(type_name):
         return True
     return own.lower() in _NORM_OWN and bool(_NORM_TYPE.search(type_name) or _NORM_LABEL.match(label))
+
+
+Exemption = Callable[[str, tuple[int, ...], "Module | None"], "str | None"]
+"""From name, shape and the module that registers the parameter to the reason; None if there is none."""
+
+UNDECAYED_NAMES = ("pos_embed", "cls_token")
+"""Whole parameter names. A token inside a backbone is named ``backbone.cls_token`` and decays like any other."""
+
+_REASONS: dict[Kind, str] = {
+    "norm": "norm layer",
+    "bias": "bias",
+    "token": "token",
+    "query": "query",
+    "position": "position embedding",
+    "relative-position": "relative position bias",
+    "position-network": "relative position bias",
+    "layer-scale": "learned scale",
+    "scale": "learned scale",
+}
+
+
+def mmdet_exemption(name: str, shape: tuple[int, ...], module: Module | None) -> str | None:
+    """As mmdet 3.3.0 does it, in ``add_params`` of its decay constructor; norm layers by their shape."""
+    if len(shape) == 1:
+        return "1-D tensor"
+    if name.endswith(".bias"):
+        return "name ends in '.bias'"
+    if name in UNDECAYED_NAMES:
+        return f"name is {name!r}"
+    return None
+
+
+def exemption(name: str, shape: tuple[int, ...], module: Module | None) -> str | None:
+    """As it is meant: 1-D tensors, scalars and whatever :func:`kind_of` knows, wherever it is."""
+    kind = kind_of(name, module, shape)
+    if kind != "norm" and len(shape) <= 1:
+        return "1-D tensor" if shape else "scalar"
+    return _REASONS[kind] if kind else None

@@ -15,7 +15,10 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from torch import nn
 
 from lrdecay_cli.constructors import DEFAULT, OURS
-from lrdecay_cli.decay import BackboneClasses, ConstructorOptions, DecayError, Plan, TrainingParameter, plan_of_model
+from lrdecay_cli.decay.constructor_options import ConstructorOptions
+from lrdecay_cli.decay.model_rules import BackboneClasses, Plan, plan_of_model
+from lrdecay_cli.decay.options import DecayError
+from lrdecay_cli.decay.rules import TrainingParameter
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.openmmlab.config_facts import modules_of
 from lrdecay_cli.openmmlab.config_values import find_registered
@@ -35,7 +38,7 @@ def _registered(constructor: type) -> type:
 class LayerDecayConstructor(_DEFAULT):  # type: ignore[misc]
     """Layer-wise or stage-wise learning-rate decay for any backbone whose layers can be told apart.
 
-    The options are those of :class:`lrdecay_cli.decay.ConstructorOptions`, see ``docs/constructor.md``::
+    The options are those of :mod:`lrdecay_cli.decay.constructor_options`, see ``docs/constructor.md``::
 
         custom_imports = dict(imports=['lrdecay_cli.training'])
         optim_wrapper = dict(

@@ -10,7 +10,7 @@ import pytest
 from lrdecay_cli.constructors.precedence import lost_to
 from lrdecay_cli.constructors.recomputation import rules_of, tensors_met
 from lrdecay_cli.constructors.spec import ConstructorRules
-from lrdecay_cli.decay import DecayError
+from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.domain.group_map import Constructor, Model, Tensor, Totals
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.domain.training import Training

@@ -10,7 +10,7 @@ import pytest
 
 from lrdecay_cli.constructors.custom_keys import custom_key_matches
 from lrdecay_cli.constructors.recomputation import rules_of, tensors_met, with_provenance
-from lrdecay_cli.decay import DecayError
+from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.domain.explanation import RuleTrace
 from lrdecay_cli.domain.group_map import Constructor
 from lrdecay_cli.domain.provenance import Formula

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lrdecay_cli.decay import ALL_FAMILIES, DecayOptions, DecayRules
-from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.decay.families import ALL_FAMILIES, BACKBONE_PREFIX
+from lrdecay_cli.decay.options import DecayOptions
+from lrdecay_cli.decay.rules import DecayRules
+from lrdecay_cli.domain.provenance import Formula, Provenance
 
 HEAD = "bbox_head.fc.weight"
 # Blocks by backbone class: three stages of 2, 1 and 1, a row of 12, a ResNet-50 and a ConvNeXt-S.
@@ -37,3 +39,23 @@ def explained(
     options = DecayOptions.from_paramwise_cfg(given.pop("paramwise_cfg", {**usual, **given}))
     settings = {"names": [*blocks, HEAD], "base_lr": 1e-4, "base_weight_decay": 0.05, "families": ALL_FAMILIES, **rules}
     return DecayRules.of_model(options=options, backbone_class=backbone, **settings).explain(name, shape)
+
+
+def one_line(name: str, provenance: Provenance, prefix: str = BACKBONE_PREFIX) -> str:
+    """From name to layer id to lr scale: ``stages.2.7 → 3 + 7 // 3 = 5 → 0.7 ** (14 - 5 - 1) = 0.0576``."""
+    steps = (step for step in (provenance.layer_id, provenance.lr_scale) if step is not None)
+    return " → ".join((matched_part(name, provenance, prefix), *map(_sum, steps)))
+
+
+def matched_part(name: str, provenance: Provenance, prefix: str = BACKBONE_PREFIX) -> str:
+    """The part of a name that decided about its layer id, without the backbone's prefix; else the whole name."""
+    pattern = provenance.layer_id.cause if provenance.layer_id else ""
+    if not pattern.startswith(prefix):
+        return name
+    return ".".join(name.split(".")[: pattern.count(".") + 1]).removeprefix(prefix)
+
+
+def _sum(step: Formula) -> str:
+    """Formula and result; a formula that is its own result stands alone."""
+    shown = f"{step.result:.3g}" if isinstance(step.result, float) else str(step.result)
+    return shown if step.formula == str(step.result) else f"{step.formula} = {shown}"

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from lrdecay_cli.decay import DecayError
 from lrdecay_cli.decay.constructor_options import ConstructorOptions, CustomKey
-from lrdecay_cli.decay.options import DecayOptions
+from lrdecay_cli.decay.options import DecayError, DecayOptions
 
 
 def test_what_is_given_and_what_is_not() -> None:

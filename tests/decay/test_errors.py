@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lrdecay_cli.decay import MMDET_FAMILIES, DecayError
+from lrdecay_cli.decay.families import MMDET_FAMILIES
+from lrdecay_cli.decay.options import DecayError
 from tests.decay.plain import explained
 
 RATE, LAYERS, TYPE = (f"paramwise_cfg.{key}" for key in ("decay_rate", "num_layers", "decay_type"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lrdecay_cli.decay.exemptions import exemption
+from lrdecay_cli.decay.parameter_kinds import exemption
 from lrdecay_cli.domain.training import Module
 
 MATRIX = (8, 8)

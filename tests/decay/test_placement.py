@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lrdecay_cli.decay import DecayType
 from lrdecay_cli.decay.families import ALL_FAMILIES, swin
+from lrdecay_cli.decay.options import DecayType
 from lrdecay_cli.domain.provenance import Formula, arrow, by_name
 
 FAMILIES = {family.name: family for family in ALL_FAMILIES}

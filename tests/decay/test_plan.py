@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lrdecay_cli.decay import TrainingParameter
 from lrdecay_cli.decay.model_rules import BackboneClasses, plan_of_model
+from lrdecay_cli.decay.rules import TrainingParameter
 
 # The last blocks of a ConvNeXt-T, to which num_layers=6 fits.
 PARAMETERS = [

@@ -8,10 +8,10 @@ from typing import Any
 import numpy
 import pytest
 
-from lrdecay_cli.decay import DecayOptions, matched_part, one_line
 from lrdecay_cli.decay.families import vit
+from lrdecay_cli.decay.options import DecayOptions
 from lrdecay_cli.domain.provenance import Formula, Provenance
-from tests.decay.plain import HEAD, explained
+from tests.decay.plain import HEAD, explained, matched_part, one_line
 
 STAGE_WISE = {"decay_type": "stage_wise"}
 RESNET = {"backbone": "ResNet"}

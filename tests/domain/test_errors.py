@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.domain.errors import ConstructorRefused, Interrupted, LrdecayError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import tests.openmmlab.plain  # noqa: F401  (silences mmengine's log)
-from lrdecay_cli.decay import DecayError
+from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.training import LayerDecayOptimWrapperConstructor
 from tests.openmmlab.constructing import OPTIMIZER, Detector, Plain, Reporting, build, groups_of
 

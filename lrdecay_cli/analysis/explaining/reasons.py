@@ -11,7 +11,7 @@ from lrdecay_cli.analysis.verification import differing_numbers
 from lrdecay_cli.constructors import constructor_of
 from lrdecay_cli.constructors.recomputation import rules_of, tensors_met
 from lrdecay_cli.constructors.spec import ConstructorRules
-from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.domain.explanation import Certainty, Explanation, Numbers, RuleTrace
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.provenance import Provenance

@@ -9,7 +9,7 @@ import msgspec
 
 from lrdecay_cli.analysis.suggesting.present_options import present_options
 from lrdecay_cli.constructors import CONSTRUCTORS, OURS, ConstructorSpec, constructor_of
-from lrdecay_cli.decay import BACKBONE_PREFIX, Family, find_family
+from lrdecay_cli.decay.families import BACKBONE_PREFIX, Family, find_family
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap

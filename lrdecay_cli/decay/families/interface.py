@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from itertools import count, takewhile
 from typing import Protocol
 
-from lrdecay_cli.decay.errors import DecayError
-from lrdecay_cli.decay.options import DecayType
+from lrdecay_cli.decay.options import DecayError, DecayType
 from lrdecay_cli.decay.parameter_kinds import kind_of
 from lrdecay_cli.domain.provenance import FALLBACK, Formula, arrow, by_name
 

@@ -15,8 +15,9 @@ from torch import nn
 
 from lrdecay_cli.constructors import DEFAULT, OURS, ConstructorSpec, find_constructor
 from lrdecay_cli.constructors.spec import ConstructorInputs
-from lrdecay_cli.decay import TrainingParameter, find_family
-from lrdecay_cli.decay.errors import DecayError, ServedByOurs
+from lrdecay_cli.decay.families import find_family
+from lrdecay_cli.decay.options import DecayError, ServedByOurs
+from lrdecay_cli.decay.rules import TrainingParameter
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.config_values import type_name
 from lrdecay_cli.openmmlab.decay_constructor import seen_model

@@ -11,8 +11,8 @@ from itertools import pairwise
 from lrdecay_cli.constructors import ConstructorSpec, constructor_of
 from lrdecay_cli.constructors.custom_keys import KeyMatches, custom_key_matches
 from lrdecay_cli.constructors.multipliers import Multiplier
-from lrdecay_cli.decay import Family, find_family
-from lrdecay_cli.decay.errors import DecayError
+from lrdecay_cli.decay.families import Family, find_family
+from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.decay.parameter_kinds import Kind, kind_of
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules.context.backbone import Backbone, backbone_prefix, block_of

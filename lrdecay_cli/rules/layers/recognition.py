@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lrdecay_cli.decay import BACKBONE_PREFIX
+from lrdecay_cli.decay.families import BACKBONE_PREFIX
 from lrdecay_cli.rules.api import (
     CONSTRUCTOR,
     OURS,

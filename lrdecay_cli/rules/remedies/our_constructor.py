@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lrdecay_cli.constructors import OURS, rate_given
-from lrdecay_cli.decay import BACKBONE_PREFIX
+from lrdecay_cli.decay.families import BACKBONE_PREFIX
 from lrdecay_cli.rules.context.rule_context import RuleContext
 from lrdecay_cli.text.python_source import assignments
 
