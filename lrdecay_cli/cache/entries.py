@@ -1,11 +1,9 @@
-"""One answer with its evidence in one file: a checksum, the evidence and the answer, a line each."""
+"""One answer with its evidence in one file: a checksum, the evidence and the answer, a line each; quickly read."""
 
 from __future__ import annotations
 
 from lrdecay_cli.cache import folder
-from lrdecay_cli.cache.evidence import first_change
-from lrdecay_cli.cache.fingerprints import digest
-from lrdecay_cli.cache.quick_json import loads
+from lrdecay_cli.cache.evidence import digest, first_change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,3 +42,42 @@ def keep(kind: str, key: str, answer: bytes, evidence: Evidence) -> bool:
     text = json.dumps(evidence, separators=(",", ":"), ensure_ascii=True)
     rest = b"\n".join([text.encode(), answer, b""])
     return folder.write(folder.cache_folder(), f"{kind}-{key}", digest(rest).encode() + b"\n" + rest)
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class _Settings:
+    """What the standard library's own scanner, written in C, asks of the decoder that it belongs to."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = float
+
+    def __init__(self) -> None:
+        self.memo: dict[str, str] = {}
+
+
+def loads(text: str) -> Any:
+    """The value of a JSON text without space around it. Raises ValueError for what is none."""
+    try:
+        from _json import make_scanner
+
+        scan = make_scanner(_Settings())  # type: ignore[arg-type]
+    except (ImportError, AttributeError, TypeError):
+        # Another Python than CPython, or one to come.
+        import json
+
+        return json.loads(text)
+    try:
+        value, end = scan(text, 0)
+    except StopIteration as error:
+        raise ValueError("not JSON") from error
+    if end != len(text):
+        raise ValueError("something behind the JSON")
+    return value

@@ -1,10 +1,24 @@
-"""Everything that was seen to go into an answer, and whether it still is as it was."""
+"""What is compared of files, folders and variables, and whether all that went into an answer still is as it was.
+
+Fingerprints are taken and checked by the same functions.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
 
-from lrdecay_cli.cache.fingerprints import all_variables, content, names_in, variable
+try:
+    # The same as hashlib's, without the 3 ms that loading OpenSSL takes.
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
+
+LARGE = 16 * 1024 * 1024
+"""Bytes above which a file's stamp is compared and not its content."""
+STDLIB = os.path.dirname(os.__file__)
+_DISTRIBUTIONS = (".dist-info", ".egg-info", ".egg-link", ".pth")
+_SITES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,3 +91,77 @@ def _changed_stamp(installed: dict[str, dict[str, list[int] | None]]) -> str | N
 
 def _changed_content(own: dict[str, list[str] | None]) -> str | None:
     return next((path for path, known in own.items() if content(path) != known), None)
+
+
+def digest(data: bytes) -> str:
+    """32 hex digits that tell ``data`` from any other."""
+    found: str = blake2b(data, digest_size=16).hexdigest()
+    return found
+
+
+def is_installed(path: str) -> bool:
+    """Whether a file or folder belongs to an installed package or to Python itself: changed by installers only."""
+    inside = f"{path}{os.sep}"
+    return any(site in inside for site in _SITES) or inside.startswith(f"{STDLIB}{os.sep}")
+
+
+def stamp(path: str) -> list[int] | None:
+    """``[mtime_ns, ctime_ns, size]``, of what a link points to; None if there is nothing."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return [found.st_mtime_ns, found.st_ctime_ns, found.st_size]
+
+
+def content(path: str) -> list[str] | None:
+    """What a file holds and where it really is; None if there is nothing."""
+    try:
+        found = os.stat(path)
+        real = os.path.realpath(path)
+        if stat.S_ISDIR(found.st_mode):
+            return ["folder", real]
+        if not stat.S_ISREG(found.st_mode):
+            return ["device", real]
+        if found.st_size > LARGE:
+            return [f"{found.st_mtime_ns} {found.st_ctime_ns} {found.st_size}", real]
+        with open(path, "rb", buffering=0) as file:
+            return [digest(file.readall()), real]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        return [f"cannot be read: {type(error).__name__}", ""]
+
+
+def names_in(folder: str, stems: frozenset[str] | None = None) -> list[str] | None:
+    """What is in a folder, sorted; None if it is none.
+
+    With ``stems`` only what an import of one of these names, or a look for distributions, could find.
+    """
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return None
+    if stems is not None:
+        names = [name for name in names if name.partition(".")[0] in stems or name.endswith(_DISTRIBUTIONS)]
+    return sorted(names)
+
+
+def distribution_files(folder: str) -> list[str]:
+    """Path of the file that tells name and version of each distribution in a folder, and of each ``.pth``."""
+    inner = {".dist-info": f"{os.sep}METADATA", ".egg-info": f"{os.sep}PKG-INFO"}
+    return [
+        os.path.join(folder, name + inner.get(os.path.splitext(name)[1], ""))
+        for name in names_in(folder, frozenset()) or ()
+    ]
+
+
+def variable(environment: dict[str, str], name: str) -> str | None:
+    """Digest of a variable's value, since a value may be a secret; None if it is not set."""
+    value = environment.get(name)
+    return None if value is None else digest(os.fsencode(value))
+
+
+def all_variables(environment: dict[str, str]) -> str:
+    """Digest of the whole environment."""
+    return digest("\0".join(f"{name}={value}" for name, value in sorted(environment.items())).encode(errors="replace"))

@@ -26,9 +26,8 @@ def answered(arguments: list[str], settings: list[bytes]) -> bool:
 
     if switched_off():
         return False
-    from lrdecay_cli.cache.entries import find
+    from lrdecay_cli.cache.entries import find, loads
     from lrdecay_cli.cache.keys import report_key
-    from lrdecay_cli.cache.quick_json import loads
 
     try:
         _asked = report_key(arguments, settings)

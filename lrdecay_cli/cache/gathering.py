@@ -10,7 +10,7 @@ from importlib.util import cache_from_source, source_from_cache
 from typing import TYPE_CHECKING, Any
 
 from lrdecay_cli.cache.environment import EnvironmentReads
-from lrdecay_cli.cache.fingerprints import (
+from lrdecay_cli.cache.evidence import (
     all_variables,
     content,
     distribution_files,

@@ -6,7 +6,7 @@ import os
 import sys
 
 from lrdecay_cli import __version__
-from lrdecay_cli.cache.fingerprints import digest
+from lrdecay_cli.cache.evidence import digest
 
 FORMAT = 1
 """Goes up whenever entries or their evidence change their form or their meaning."""

@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lrdecay_cli.cache.environment import EnvironmentReads
-from lrdecay_cli.cache.fingerprints import is_installed, stamp
+from lrdecay_cli.cache.environment import EnvironmentReads, asked_by_importlib, asked_by_user
+from lrdecay_cli.cache.evidence import is_installed, stamp
 from lrdecay_cli.cache.folder import cache_folder
-from lrdecay_cli.cache.frames import asked_by_importlib, asked_by_user
 from lrdecay_cli.cache.gathering import Gathered, gather, source_of
 
 if TYPE_CHECKING:

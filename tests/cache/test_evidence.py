@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lrdecay_cli.cache import entries, folder, front, quick_json
-from lrdecay_cli.cache.evidence import first_change
-from lrdecay_cli.cache.fingerprints import content, stamp
+from lrdecay_cli.cache import entries, folder, front
+from lrdecay_cli.cache.evidence import content, first_change, stamp
 from lrdecay_cli.cache.gathering import source_of, with_modules
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def test_content(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("lrdecay_cli.cache.fingerprints.LARGE", 10)
+    monkeypatch.setattr("lrdecay_cli.cache.evidence.LARGE", 10)
     path = tmp_path / "it"
     make(path)
     kept = evidence(own={str(path): content(str(path))})
@@ -125,14 +124,14 @@ BROKEN = ["", " ", "x", "[1", '{"a" 1}', "1 2", "{}\n", "[1,]", "'a'"]
 
 
 @pytest.mark.parametrize("scanner", [True, False], ids=["CPython's scanner", "without it"])
-def test_quick_json_reads_what_json_reads(scanner: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loads_reads_what_json_reads(scanner: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not scanner:
         monkeypatch.setitem(sys.modules, "_json", types.ModuleType("_json"))
     for text in TEXTS:
-        assert repr(quick_json.loads(text)) == repr(json.loads(text))
+        assert repr(entries.loads(text)) == repr(json.loads(text))
     for text in [text for text in BROKEN if scanner or text.strip() == text]:
         with pytest.raises(ValueError, match=r"JSON|Expecting|Illegal|Extra"):
-            quick_json.loads(text)
+            entries.loads(text)
 
 
 def test_an_entry_that_is_a_folder_is_a_miss(tmp_path: Path) -> None:

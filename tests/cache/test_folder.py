@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lrdecay_cli.cache import folder
-from lrdecay_cli.cache.fingerprints import digest
+from lrdecay_cli.cache.evidence import digest
 from tests.cache.project import Project, make
 from tests.commands.running import lrdecay
 
