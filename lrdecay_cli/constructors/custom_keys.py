@@ -12,7 +12,7 @@ import msgspec
 
 from lrdecay_cli.constructors.precedence import OptionPrecedence
 from lrdecay_cli.constructors.recomputation import inputs_of, tensors_met
-from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.group_map import GroupMap, Tensor
 
 
 class KeyMatches(msgspec.Struct, frozen=True):
@@ -45,38 +45,27 @@ def custom_key_matches(group_map: GroupMap) -> dict[str, KeyMatches]:
     Empty where there is no ``custom_keys``, and for a constructor that is not known to read it.
     """
     precedence = OptionPrecedence(inputs_of(group_map))
-    keys = precedence.keys
-    if not keys:
-        return {}
-    wins: dict[str, list[str]] = {key: [] for key in keys}
-    loses: dict[str, dict[str, str]] = {key: {} for key in keys}
-    idle: dict[tuple[str, str], list[str]] = {}
-    off: dict[str, dict[str, list[str]]] = {key: {} for key in keys}
-    multipliers = precedence.effective_multipliers
-    for tensor in tensors_met(group_map):
+    matched: dict[str, list[tuple[Tensor, str]]] = {key: [] for key in precedence.keys}
+    for tensor in tensors_met(group_map) if matched else ():
         matching = precedence.matching_keys(tensor)
-        if not matching:
-            continue
-        winner, *losers = matching
-        if not tensor.trainable:
-            for key in matching:
-                idle.setdefault((tensor.label, key), []).append(tensor.name)
-            continue
-        wins[winner].append(tensor.name)
-        for key in losers:
-            loses[key][tensor.name] = winner
-        for multiplier in multipliers:
-            if multiplier.fit(tensor).fits:
-                off[winner].setdefault(multiplier.option, []).append(tensor.name)
-    return {
-        key: KeyMatches(
-            key=key,
-            settings=precedence.key_settings(key),
-            wins=tuple(wins[key]),
-            loses=loses[key],
-            frozen=tuple(idle.get(("frozen", key), ())),
-            duplicates=tuple(idle.get(("duplicate", key), ())),
-            switches_off={option: tuple(names) for option, names in off[key].items()},
-        )
-        for key in keys
+        for key in matching:
+            matched[key].append((tensor, matching[0]))
+    return {key: _matches(precedence, key, tensors) for key, tensors in matched.items()}
+
+
+def _matches(precedence: OptionPrecedence, key: str, tensors: list[tuple[Tensor, str]]) -> KeyMatches:
+    """``tensors``: with the key in their names, each with the key that it goes by."""
+    wins = [tensor for tensor, winner in tensors if tensor.trainable and winner == key]
+    switches_off = {
+        multiplier.option: tuple(tensor.name for tensor in wins if multiplier.fit(tensor).fits)
+        for multiplier in precedence.effective_multipliers
     }
+    return KeyMatches(
+        key=key,
+        settings=precedence.key_settings(key),
+        wins=tuple(tensor.name for tensor in wins),
+        loses={tensor.name: winner for tensor, winner in tensors if tensor.trainable and winner != key},
+        frozen=tuple(tensor.name for tensor, _ in tensors if tensor.label == "frozen"),
+        duplicates=tuple(tensor.name for tensor, _ in tensors if tensor.state == "duplicate"),
+        switches_off={option: names for option, names in switches_off.items() if names},
+    )

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from lrdecay_cli.constructors.spec import ConstructorInputs
+from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorRules
 from lrdecay_cli.decay.options import finite_number
 from lrdecay_cli.domain.explanation import RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
-from lrdecay_cli.domain.provenance import Formula, Provenance, computed
-
-OPTIMIZER = "optim_wrapper.optimizer"
-OBSERVED_DEPTH = "get_layer_depth() of the model"
-"""Rule of a layer id that only the model can tell."""
+from lrdecay_cli.domain.provenance import Formula, Provenance
 
 
 def own_step(what: str, given: int | float | None, default: float | None) -> Formula:
@@ -37,18 +33,16 @@ def product_step(
     Args:
         what: ``base_lr`` or ``base_weight_decay``.
         base: that.
-        factor_name: an option of ``paramwise_cfg``, or of the custom key ``key``; or ``lr_scale``.
+        factor_name: an option of ``paramwise_cfg``, or of the custom key ``key``.
         factor: that.
         key: the custom key that gives it.
     """
     expression, formula = f"{what} * {factor_name}", f"{base!r} * {factor!r}"
     inputs = {what: base, factor_name: factor}
-    if key is not None:
-        rule = f"{what} * custom_keys[{key!r}].{factor_name}"
-        return Formula(rule, formula, base * factor, inputs, "custom_key", key, expression)
-    if factor_name == "lr_scale":
-        return computed(expression, formula, base * factor, inputs)
-    return Formula(expression, formula, base * factor, inputs, "option", factor_name, expression)
+    if key is None:
+        return Formula(expression, formula, base * factor, inputs, "option", factor_name, expression)
+    rule = f"{what} * custom_keys[{key!r}].{factor_name}"
+    return Formula(rule, formula, base * factor, inputs, "custom_key", key, expression)
 
 
 def key_step(key: str, what: str, base: int | float, option: str, factor: Any) -> Formula:
@@ -60,13 +54,10 @@ def key_step(key: str, what: str, base: int | float, option: str, factor: Any) -
     return product_step(what, base, option, number, key=key)
 
 
-def own_option(key: str, option: str, value: Any) -> Formula | None:
-    """What a key puts into the group as it is, in place of any product; None if it has no such option."""
-    if value is None:
-        return None
+def own_option(key: str, option: str, value: Any) -> Formula:
+    """What a key puts into the group as it is, in place of any product."""
     number = finite_number(value, f"paramwise_cfg.custom_keys[{key!r}].{option}")
-    rule = f"custom_keys[{key!r}].{option}"
-    return Formula(rule, repr(number), number, {option: number}, "custom_key", key, option)
+    return Formula(f"custom_keys[{key!r}].{option}", repr(number), number, {option: number}, "custom_key", key, option)
 
 
 def layer_trace(layer_id: Formula) -> RuleTrace:
@@ -78,7 +69,7 @@ def layer_trace(layer_id: Formula) -> RuleTrace:
     return RuleTrace(("layer_id",), layer_id.rule, "applies", condition=condition, basis=layer_id.basis, cause=cause)
 
 
-class WithoutOptions:
+class WithoutOptions(ConstructorRules):
     """One group for everything, with the optimizer's own numbers, frozen parameters too.
 
     Source: mmengine 0.10, ``__call__`` of its default constructor, which mmdet's and mmpretrain's inherit.
@@ -106,7 +97,3 @@ class WithoutOptions:
                 "it is empty, so that all parameters go into one group, frozen ones too",
             ),
         )
-
-    def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
-        """None."""
-        return ()

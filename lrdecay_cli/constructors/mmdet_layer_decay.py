@@ -13,7 +13,7 @@ import msgspec
 from lrdecay_cli.constructors import mmengine_default
 from lrdecay_cli.constructors.formulas import layer_trace
 from lrdecay_cli.constructors.multipliers import dimensions_text
-from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorSpec
+from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorRules, ConstructorSpec
 from lrdecay_cli.decay.families import BACKBONE_PREFIX, MMDET_FAMILIES, convnext
 from lrdecay_cli.decay.options import DecayOptions, DecayType
 from lrdecay_cli.decay.parameter_kinds import UNDECAYED_NAMES
@@ -43,7 +43,7 @@ _HEADS = ("downsample_layers", "stages")
 _BLOCKS = tuple(f"{BACKBONE_PREFIX}{head}" for head in _HEADS)
 
 
-class _Rules:
+class _Rules(ConstructorRules):
     """The rules for one model.
 
     Args:
@@ -68,15 +68,12 @@ class _Rules:
         )
 
     def provenance(self, tensor: Tensor) -> Provenance:
-        """See :class:`ConstructorRules`."""
         return self._rules.explain(tensor.seen, tensor.shape)
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
-        """See :class:`ConstructorRules`."""
         return (*self._layer_rules(tensor), *_exemptions(tensor), *self._never_read(tensor))
 
     def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
-        """See :class:`ConstructorRules`."""
         layer_id = provenance.layer_id.result if provenance.layer_id else None
         if not isinstance(layer_id, int) or not tensor.seen.startswith(_BLOCKS):
             return ()
@@ -122,25 +119,23 @@ def _unread(rule: str, reason: str) -> RuleTrace:
 
 
 def _exemptions(tensor: Tensor) -> Iterator[RuleTrace]:
-    flat = len(tensor.shape) == 1
-    yield _exemption("1-D tensor", flat, dimensions_text(tensor), "be a 1-D tensor")
-    if flat:
-        return
-    bias = tensor.seen.endswith(".bias")
-    yield _exemption("name ends in '.bias'", bias, "", "have a name that ends in '.bias'")
-    if bias:
-        return
-    whole = either(map(repr, UNDECAYED_NAMES))
-    reason = ""
-    exempt = tensor.seen in UNDECAYED_NAMES
-    if not exempt and tensor.own in UNDECAYED_NAMES:
-        reason = f"the whole name is compared, and that is {tensor.seen!r}: inside a backbone this can never match"
-    yield _exemption(f"name is {whole}", exempt, reason, f"be named just {whole}")
-
-
-def _exemption(cause: str, applies: bool, reason: str, condition: str) -> RuleTrace:
-    outcome: Outcome = "applies" if applies else "no match"
-    return RuleTrace(("weight_decay",), f"{cause} -> 0", outcome, reason, condition, basis="exemption", cause=cause)
+    whole, named = either(map(repr, UNDECAYED_NAMES)), tensor.seen in UNDECAYED_NAMES
+    never = f"the whole name is compared, and that is {tensor.seen!r}: inside a backbone this can never match"
+    asked = (
+        ("1-D tensor", len(tensor.shape) == 1, dimensions_text(tensor), "be a 1-D tensor"),
+        ("name ends in '.bias'", tensor.seen.endswith(".bias"), "", "have a name that ends in '.bias'"),
+        (
+            f"name is {whole}",
+            named,
+            never if tensor.own in UNDECAYED_NAMES and not named else "",
+            f"be named just {whole}",
+        ),
+    )
+    for cause, applies, reason, condition in asked:
+        outcome: Outcome = "applies" if applies else "no match"
+        yield RuleTrace(("weight_decay",), f"{cause} -> 0", outcome, reason, condition, basis="exemption", cause=cause)
+        if applies:
+            return
 
 
 def _of_stages(num_layers: int, stages: int, layer_id: int) -> Iterator[str]:

@@ -34,6 +34,14 @@ class Multiplier(NamedTuple):
     """What is not of that kind all the same."""
 
 
+_OF_OFFSETS = "its module computes the offsets of a deformable convolution"
+
+
+def dimensions_text(tensor: Tensor) -> str:
+    """How many dimensions it has, as far as that matters: more than one are all the same."""
+    return {0: "it is a scalar", 1: "it has one dimension"}.get(len(tensor.shape), "it has more than one dimension")
+
+
 def _norm(tensor: Tensor) -> Fit:
     return Fit("norm" in tensor.traits, f"the module is a {tensor.module_type}")
 
@@ -42,22 +50,15 @@ def _bias(tensor: Tensor) -> Fit:
     return Fit(tensor.own == "bias", "it is a bias" if tensor.own == "bias" else "it is no bias")
 
 
-def _bias_but_of_offsets(tensor: Tensor) -> Fit:
-    if tensor.own == "bias" and "offset" in tensor.traits:
-        return Fit(False, "its module computes the offsets of a deformable convolution")
+def _bias_but_of_norms(tensor: Tensor) -> Fit:
+    if tensor.own == "bias" and "norm" in tensor.traits:
+        return Fit(False, f"a bias of a norm layer ({tensor.module_type}) is exempt")
     return _bias(tensor)
 
 
-def _bias_but_of_norms_and_offsets(tensor: Tensor) -> Fit:
-    if tensor.own == "bias" and "norm" in tensor.traits:
-        return Fit(False, f"a bias of a norm layer ({tensor.module_type}) is exempt")
-    return _bias_but_of_offsets(tensor)
-
-
 def _offset(tensor: Tensor) -> Fit:
-    traits = tensor.traits
-    if "conv_offset" in tensor.path and "offset" in traits and "conv2d" in traits:
-        return Fit(True, "its module computes the offsets of a deformable convolution")
+    if "conv_offset" in tensor.path and {"offset", "conv2d"} <= {*tensor.traits}:
+        return Fit(True, _OF_OFFSETS)
     return Fit(False, "its module is no conv_offset of a deformable convolution")
 
 
@@ -67,32 +68,25 @@ def _depthwise(tensor: Tensor) -> Fit:
     return Fit(False, f"the module is a {tensor.module_type}, no depth-wise convolution")
 
 
-def dimensions_text(tensor: Tensor) -> str:
-    """How many dimensions it has, as far as that matters: more than one are all the same."""
-    return {0: "it is a scalar", 1: "it has one dimension"}.get(len(tensor.shape), "it has more than one dimension")
-
-
 def _flat(tensor: Tensor) -> Fit:
     return Fit(len(tensor.shape) == 1, dimensions_text(tensor))
 
 
-def _flat_but_of_offsets(tensor: Tensor) -> Fit:
-    if len(tensor.shape) == 1 and "offset" in tensor.traits:
-        return Fit(False, "its module computes the offsets of a deformable convolution")
-    return _flat(tensor)
+def _but_of_offsets(multiplier: Multiplier, exception: str = ", not of an offset") -> Multiplier:
+    def fit(tensor: Tensor) -> Fit:
+        fitting = multiplier.fit(tensor)
+        return Fit(False, _OF_OFFSETS) if fitting.fits and "offset" in tensor.traits else fitting
+
+    return multiplier._replace(fit=fit, exception=exception)
 
 
-BIAS_LR = Multiplier(
-    "bias_lr_mult", "lr", _bias_but_of_norms_and_offsets, "be a bias", ", not of a norm layer or an offset"
+BIAS_LR = _but_of_offsets(
+    Multiplier("bias_lr_mult", "lr", _bias_but_of_norms, "be a bias"), ", not of a norm layer or an offset"
 )
 DCN_OFFSET_LR = Multiplier("dcn_offset_lr_mult", "lr", _offset, "be a conv_offset of a deformable convolution")
 NORM_DECAY = Multiplier("norm_decay_mult", "weight_decay", _norm, "be a parameter of a norm layer")
 BIAS_DECAY = Multiplier("bias_decay_mult", "weight_decay", _bias, "be a bias")
-BIAS_DECAY_BUT_OF_OFFSETS = Multiplier(
-    "bias_decay_mult", "weight_decay", _bias_but_of_offsets, "be a bias", ", not of an offset"
-)
+BIAS_DECAY_BUT_OF_OFFSETS = _but_of_offsets(BIAS_DECAY)
 DWCONV_DECAY = Multiplier("dwconv_decay_mult", "weight_decay", _depthwise, "be a parameter of a depth-wise convolution")
 FLAT_DECAY = Multiplier("flat_decay_mult", "weight_decay", _flat, "be a 1-D tensor")
-FLAT_DECAY_BUT_OF_OFFSETS = Multiplier(
-    "flat_decay_mult", "weight_decay", _flat_but_of_offsets, "be a 1-D tensor", ", not of an offset"
-)
+FLAT_DECAY_BUT_OF_OFFSETS = _but_of_offsets(FLAT_DECAY)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
-
-from lrdecay_cli.constructors.multipliers import Fit, Multiplier, Target
-from lrdecay_cli.constructors.spec import ConstructorInputs
+from lrdecay_cli.constructors.formulas import key_step, own_option, own_step, product_step
+from lrdecay_cli.constructors.multipliers import Multiplier, Target
+from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorRules
+from lrdecay_cli.decay.options import finite_number
 from lrdecay_cli.domain.explanation import Outcome, Part, RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
+from lrdecay_cli.domain.provenance import Formula, Provenance
 from lrdecay_cli.text.spelling import nearest
 
 _OF_A_KEY = ("lr_mult", "decay_mult")
@@ -30,7 +31,7 @@ def lost_to(winner: str, key: str) -> str:
     return f"to {winner!r}, as long and first in the alphabet"
 
 
-class OptionPrecedence:
+class OptionPrecedence(ConstructorRules):
     """What decides about a parameter: a key, or the multipliers, as the spec of the constructor says."""
 
     def __init__(self, inputs: ConstructorInputs) -> None:
@@ -38,21 +39,13 @@ class OptionPrecedence:
         self._reads = inputs.spec.custom_keys
         self._targets: tuple[Part, ...] = self._reads.targets if self._reads else ()
         self._multipliers = inputs.spec.multipliers_set(inputs.options)
-        self.keys = tuple(self._in_order())
-        """The keys in the order in which the constructor tries them: none where it looks for none."""
-
-    def _in_order(self) -> list[str]:
-        given = self.inputs.options.get("custom_keys")
-        if self._reads is None or not isinstance(given, Mapping):
-            return []
-        if self._reads.need_weight_decay and self.inputs.base_weight_decay is None:
-            return []
-        return sorted(sorted(given), key=len, reverse=True)
-
-    @property
-    def effective_multipliers(self) -> tuple[Multiplier, ...]:
+        self._base = {"lr": inputs.base_lr, "weight_decay": inputs.base_weight_decay}
+        self.effective_multipliers = tuple(known for known in self._multipliers if self._base[known.target] is not None)
         """Those that are set and have something to multiply: no ``flat_decay_mult`` without a weight decay."""
-        return tuple(known for known in self._multipliers if self._has_base(known))
+        given = inputs.options.get("custom_keys")
+        read = self._reads and not (self._reads.need_weight_decay and inputs.base_weight_decay is None)
+        self.keys = tuple(sorted(sorted(given), key=len, reverse=True)) if read and isinstance(given, Mapping) else ()
+        """The keys in the order in which the constructor tries them: none where it looks for none."""
 
     def matching_keys(self, tensor: Tensor) -> list[str]:
         """The keys that are in a parameter's name, in their order: the first one counts."""
@@ -70,79 +63,94 @@ class OptionPrecedence:
 
     def winning_multiplier(self, tensor: Tensor, target: Target) -> Multiplier | None:
         """The option that multiplies the lr or weight decay of a parameter that goes by no key."""
-        fitting = [
-            multiplier
-            for multiplier in self.effective_multipliers
-            if multiplier.target == target and multiplier.fit(tensor).fits
-        ]
+        known = self.effective_multipliers
+        fitting = [multiplier for multiplier in known if multiplier.target == target and multiplier.fit(tensor).fits]
         if not fitting:
             return None
         return fitting[-1] if target == "lr" else fitting[0]
 
-    def key_option(self, key: str, option: str) -> Any:
-        """What the config says for a key under an option, None if nothing."""
-        return self.key_settings(key).get(option)
+    def step(self, target: Target, key: str | None, option: str | None) -> Formula:
+        """The lr or weight decay.
 
-    def considered(self, tensor: Tensor) -> Iterator[RuleTrace]:
+        Args:
+            target: which of them.
+            key: the custom key that the parameter goes by.
+            option: the multiplier of a parameter that goes by none.
+
+        Raises:
+            DecayError: what the config gives is no finite number.
+        """
+        what, base = f"base_{target}", self._base[target]
+        if key is not None:
+            settings = self.key_settings(key)
+            if settings.get(target) is not None:
+                return own_option(key, target, settings[target])
+            if base is not None:
+                factor = "lr_mult" if target == "lr" else "decay_mult"
+                return key_step(key, what, base, factor, settings.get(factor))
+        elif option is not None and base is not None:
+            number = finite_number(self.inputs.options[option], f"paramwise_cfg.{option}")
+            return product_step(what, base, option, number)
+        return own_step(what, base, self.inputs.default_lr if target == "lr" else self.inputs.default_weight_decay)
+
+    def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
         """Keys first, longest first, then the multipliers."""
         winner = self.winning_key(tensor)
-        yield from self._keys_considered(tensor, winner)
-        for target in ("lr", "weight_decay"):
-            yield from self._multipliers_considered(tensor, target, winner)
+        return (
+            *self._keys_considered(tensor),
+            *self._multipliers_considered(tensor, "lr", winner),
+            *self._multipliers_considered(tensor, "weight_decay", winner),
+        )
 
-    def remarks(self, tensor: Tensor) -> Iterator[str]:
+    def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
         """Settings of the key that nobody uses."""
-        key = self.winning_key(tensor)
-        if key is None:
-            return
-        for option in self.key_settings(key):
+        key, found = self.winning_key(tensor), []
+        for option in () if key is None else self.key_settings(key):
             meant = nearest(option, _OF_A_KEY, likeness=0.6)
             if option not in _OF_A_KEY and meant:
-                yield (
+                found.append(
                     f"custom_keys[{key!r}] sets {option!r}, which is copied into the group and multiplies nothing:"
                     f" did you mean {meant!r}?"
                 )
             elif option == "lr_mult" and "lr" not in self._targets:
-                yield f"custom_keys[{key!r}] sets 'lr_mult', which {self.inputs.spec.name} does not use"
+                found.append(f"custom_keys[{key!r}] sets 'lr_mult', which {self.inputs.spec.name} does not use")
+        return tuple(found)
 
-    def _keys_considered(self, tensor: Tensor, winner: str | None) -> Iterator[RuleTrace]:
+    def _keys_considered(self, tensor: Tensor) -> Iterator[RuleTrace]:
         matching = self.matching_keys(tensor)
         for key in self.keys:
-            if key == winner:
-                only = len(matching) == 1
-                reason = "the only key in the name" if only else "the longest key in the name"
-                yield key_trace(self._targets, key, "applies", reason)
-            elif key in matching:
-                yield key_trace(self._targets, key, "lost", lost_to(str(winner), key))
+            outcome: Outcome = "no match"
+            if key not in matching:
+                reason = _absent(key, tensor)
+            elif key == matching[0]:
+                outcome, reason = "applies", f"the {'only' if len(matching) == 1 else 'longest'} key in the name"
             else:
-                yield key_trace(self._targets, key, "no match", _absent(key, tensor))
+                outcome, reason = "lost", lost_to(matching[0], key)
+            yield key_trace(self._targets, key, outcome, reason)
 
     def _multipliers_considered(self, tensor: Tensor, target: Target, key: str | None) -> Iterator[RuleTrace]:
-        winner = self.winning_multiplier(tensor, target)
-        done: Sequence[str] = [multiplier.option for multiplier in self._multipliers if multiplier.target == target]
+        winner, decided = self.winning_multiplier(tensor, target), False
         for multiplier in self._multipliers:
             if multiplier.target != target:
                 continue
-            fit = multiplier.fit(tensor)
-            option, premise = multiplier.option, multiplier.condition
-            rule, condition = f"{option}={self.inputs.options[option]!r}", f"{premise}{multiplier.exception}"
-            outcome = RuleTrace((target,), rule, "no match", fit.reason, condition, premise, "option", option)
-            if not self._has_base(multiplier):
-                what = target.replace("_", " ")
-                outcome = _but(outcome, "no effect", f"the config gives the optimizer no {what} to multiply")
+            fit, option, premise = multiplier.fit(tensor), multiplier.option, multiplier.condition
+            outcome: Outcome = "no match"
+            reason = fit.reason
+            if self._base[target] is None:
+                outcome = "no effect"
+                reason = f"the config gives the optimizer no {target.replace('_', ' ')} to multiply"
             elif key is not None:
-                outcome = _but(outcome, "passed over", _taken(key, fit))
+                outcome = "passed over"
+                reason = f"custom_keys[{key!r}] matched, and a key takes precedence"
+                reason += f", although {fit.reason}" if fit.fits else ""
             elif multiplier is winner:
-                outcome = _but(outcome, "applies", fit.reason)
+                outcome, decided = "applies", target == "weight_decay"
             elif fit.fits and winner is not None:
-                outcome = _but(outcome, "lost", f"{winner.option} comes {'later' if target == 'lr' else 'first'}")
-            elif winner is not None and target == "weight_decay" and _later(multiplier, winner, done):
-                outcome = _but(outcome, "passed over", f"{winner.option} applied")
-            yield outcome
-
-    def _has_base(self, multiplier: Multiplier) -> bool:
-        inputs = self.inputs
-        return (inputs.base_lr if multiplier.target == "lr" else inputs.base_weight_decay) is not None
+                outcome, reason = "lost", f"{winner.option} comes {'later' if target == 'lr' else 'first'}"
+            elif winner is not None and decided:
+                outcome, reason = "passed over", f"{winner.option} applied"
+            rule, condition = f"{option}={self.inputs.options[option]!r}", f"{premise}{multiplier.exception}"
+            yield RuleTrace((target,), rule, outcome, reason, condition, premise, "option", option)
 
 
 def _absent(key: str, tensor: Tensor) -> str:
@@ -152,16 +160,3 @@ def _absent(key: str, tensor: Tensor) -> str:
     if key.startswith(".") and tensor.seen.startswith(key[1:]):
         return f"{reason}, which begins without a dot"
     return reason
-
-
-def _taken(key: str, fit: Fit) -> str:
-    reason = f"custom_keys[{key!r}] matched, and a key takes precedence"
-    return f"{reason}, although {fit.reason}" if fit.fits else reason
-
-
-def _later(multiplier: Multiplier, winner: Multiplier, order: Sequence[str]) -> bool:
-    return order.index(multiplier.option) > order.index(winner.option)
-
-
-def _but(considered: RuleTrace, outcome: Any, reason: str) -> RuleTrace:
-    return msgspec.structs.replace(considered, outcome=outcome, reason=reason)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from lrdecay_cli.constructors import constructor_of
-from lrdecay_cli.constructors.formulas import OPTIMIZER, WithoutOptions
+from lrdecay_cli.constructors.formulas import WithoutOptions
 from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorRules, LayerDepth
-from lrdecay_cli.decay.options import DecayError, finite_number
-from lrdecay_cli.domain.group_map import GroupedParameter, GroupMap, ParameterGroup, Tensor
+from lrdecay_cli.decay.options import DecayError
+from lrdecay_cli.decay.rules import read_base
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.provenance import Provenance
 
 
@@ -26,17 +28,12 @@ def inputs_of(group_map: GroupMap) -> ConstructorInputs:
     return ConstructorInputs(
         spec=constructor_of(group_map),
         options=group_map.constructor.options,
-        base_lr=_given(given, "lr"),
-        base_weight_decay=_given(given, "weight_decay"),
+        base_lr=read_base(given.get("lr"), "lr"),
+        base_weight_decay=read_base(given.get("weight_decay"), "weight_decay"),
         default_lr=group_map.base_lr,
         default_weight_decay=group_map.base_weight_decay,
         backbone=group_map.model.backbone,
     )
-
-
-def _given(optimizer: Mapping[str, Any], key: str) -> int | float | None:
-    value = optimizer.get(key)
-    return None if value is None else finite_number(value, f"{OPTIMIZER}.{key}")
 
 
 def tensors_met(group_map: GroupMap) -> list[Tensor]:
@@ -75,22 +72,17 @@ def with_provenance(group_map: GroupMap, layer_depth: LayerDepth | None) -> Grou
         return group_map
     if rules is None:
         return group_map
-    by_name = {tensor.name: tensor for tensor in tensors}
+    told: dict[str, Provenance] = {}
+    for tensor in tensors:
+        with suppress(DecayError):
+            told[tensor.name] = rules.provenance(tensor)
 
-    def explained(parameter: GroupedParameter) -> GroupedParameter:
-        tensor = by_name.get(parameter.name)
-        provenance = _provenance(rules, tensor) if tensor else None
+    def explained(group: ParameterGroup) -> ParameterGroup:
         # What a constructor told of itself stays.
-        return msgspec.structs.replace(parameter, provenance=provenance) if provenance else parameter
+        parameters = (
+            msgspec.structs.replace(parameter, provenance=told.get(parameter.name, parameter.provenance))
+            for parameter in group.parameters
+        )
+        return msgspec.structs.replace(group, parameters=tuple(parameters))
 
-    def explained_group(group: ParameterGroup) -> ParameterGroup:
-        return msgspec.structs.replace(group, parameters=tuple(map(explained, group.parameters)))
-
-    return msgspec.structs.replace(group_map, groups=tuple(map(explained_group, group_map.groups)))
-
-
-def _provenance(rules: ConstructorRules, tensor: Tensor) -> Provenance | None:
-    try:
-        return rules.provenance(tensor)
-    except DecayError:
-        return None
+    return msgspec.structs.replace(group_map, groups=tuple(map(explained, group_map.groups)))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
 from lrdecay_cli.constructors.multipliers import Multiplier, Target
 from lrdecay_cli.decay.families import Family
+from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.decay.rules import TrainingParameter
 from lrdecay_cli.domain.explanation import RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
@@ -18,8 +19,8 @@ LayerDepth = Callable[[str], tuple[int, int]]
 """A model's own ``get_layer_depth``: from a parameter's name to its layer id and the number of layers."""
 
 
-class ConstructorRules(Protocol):
-    """A constructor's formulas for one model."""
+class ConstructorRules:
+    """A constructor's formulas for one model. Defaults are those of a constructor that tells its numbers itself."""
 
     def provenance(self, tensor: Tensor) -> Provenance:
         """The numbers of a parameter that is put into a group.
@@ -27,7 +28,7 @@ class ConstructorRules(Protocol):
         Raises:
             DecayError: they cannot be told.
         """
-        ...
+        raise DecayError("the constructor itself tells its numbers", where=tensor.name)
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
         """Every rule that the constructor considers for such a parameter, in its order.
@@ -37,11 +38,11 @@ class ConstructorRules(Protocol):
         Raises:
             DecayError: the rules have no place for it.
         """
-        ...
+        return ()
 
     def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
         """What is odd about it, a sentence each."""
-        ...
+        return ()
 
 
 class CustomKeys(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,8 +16,8 @@ from lrdecay_cli.decay.rules import (
     PlannedGroup,
     TrainingParameter,
     check_decay_type,
+    read_base,
     read_base_lr,
-    read_base_weight_decay,
     sorted_into_groups,
 )
 from lrdecay_cli.domain.provenance import Formula
@@ -96,7 +96,7 @@ def plan_of_model(
         options.with_layers(num_layers),
         lambda name: layer_id(name, num_layers),
         read_base_lr(base_lr),
-        read_base_weight_decay(base_weight_decay),
+        read_base(base_weight_decay, "weight_decay"),
         mmdet_exemption if options.strict_compat else exemption,
         options.custom_keys,
     )

@@ -102,7 +102,7 @@ class DecayRules:
                 depths=_fitting_depths(family, backbone_class, names, options.num_layers),
             ),
             base_lr=read_base_lr(base_lr),
-            base_weight_decay=read_base_weight_decay(base_weight_decay),
+            base_weight_decay=read_base(base_weight_decay, "weight_decay"),
         )
 
     def explain(self, name: str, shape: tuple[int, ...], module: Module | None = None) -> Provenance:
@@ -201,16 +201,17 @@ def _group(name: str, planned: list[PlannedParameter]) -> PlannedGroup:
 
 def read_base_lr(base_lr: object) -> int | float:
     """The optimizer's lr. Raises DecayError if there is none or it is no finite number."""
-    if base_lr is None:
+    number = read_base(base_lr, "lr")
+    if number is None:
         raise DecayError(
             "there is no base learning rate to scale", where=f"{OPTIMIZER}.lr", remedy="give the optimizer an lr"
         )
-    return finite_number(base_lr, f"{OPTIMIZER}.lr")
+    return number
 
 
-def read_base_weight_decay(base_weight_decay: object) -> int | float | None:
-    """The optimizer's weight decay, None if it has none. Raises DecayError if it is no finite number."""
-    return None if base_weight_decay is None else finite_number(base_weight_decay, f"{OPTIMIZER}.weight_decay")
+def read_base(value: object, key: str) -> int | float | None:
+    """The optimizer's lr or weight decay, None if it has none. Raises DecayError if it is no finite number."""
+    return None if value is None else finite_number(value, f"{OPTIMIZER}.{key}")
 
 
 def check_decay_type(family: Family, decay_type: DecayType, backbone_class: str | None) -> None:
