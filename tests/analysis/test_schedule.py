@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from lrdecay_cli.analysis.scheduling.crossings import meetings
-from lrdecay_cli.analysis.scheduling.curves import curves, moments
+from lrdecay_cli.analysis.scheduling.curves import curves, meetings, moments
 from lrdecay_cli.analysis.scheduling.run_length import run_length
-from lrdecay_cli.analysis.scheduling.sampling import FEW, sampled
+from lrdecay_cli.analysis.scheduling.summary import FEW, sampled
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.schedule import Series, Track, TrainingPlan
 from tests.group_maps import group_map

@@ -8,7 +8,7 @@ from itertools import takewhile
 import msgspec
 
 from lrdecay_cli.analysis.explaining.reasons import Explainer
-from lrdecay_cli.analysis.explaining.words import PART_NAMES, outcome_text, step_text
+from lrdecay_cli.analysis.explaining.tables import PART_NAMES, outcome_text, step_text
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import Divergence, Explanation, Part, RuleTrace, WhyNot
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor

@@ -7,7 +7,7 @@ from typing import Any
 
 from lrdecay_cli.analysis.checkpoints import checkpoint_facts, checkpoint_notes
 from lrdecay_cli.analysis.findings import notes_among
-from lrdecay_cli.analysis.inspecting import module_tree, views
+from lrdecay_cli.analysis.inspecting import views
 from lrdecay_cli.analysis.selection import select
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.finding import Finding
@@ -22,7 +22,7 @@ VIEWS: dict[str, tuple[tuple[Column, ...], Callable[[GroupMap, Sequence[Tensor]]
     "group": (views.GROUP_COLUMNS, views.by_group),
     "layer": (views.LAYER_COLUMNS, views.by_layer),
     "parameter": (views.PARAMETER_COLUMNS, views.by_parameter),
-    "module": (module_tree.COLUMNS, module_tree.by_module),
+    "module": (views.MODULE_COLUMNS, views.by_module),
 }
 """The views by name: their columns, and what fills them."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.analysis.findings import finding_notes
-from lrdecay_cli.analysis.scheduling.crossings import TOLERANCE
+from lrdecay_cli.analysis.scheduling.curves import TOLERANCE
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.report import Note
 from lrdecay_cli.domain.schedule import Curve, LogEntry, Meeting, RunScheduler, Schedule, TrainingPlan

@@ -1,13 +1,84 @@
-"""From what schedulers did to what is said of it."""
+"""From what schedulers did to what is said of it: the steps to keep, and the summary."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
 from lrdecay_cli import __version__
-from lrdecay_cli.analysis.scheduling.crossings import meetings
-from lrdecay_cli.analysis.scheduling.curves import curves, moments
-from lrdecay_cli.analysis.scheduling.sampling import sampled
+from lrdecay_cli.analysis.scheduling.curves import curves, meetings, moments
+from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap, Tool
-from lrdecay_cli.domain.schedule import SCHEDULE_SCHEMA_VERSION, LogEntry, Run, RunLength, Schedule, TrainingPlan
+from lrdecay_cli.domain.schedule import (
+    SCHEDULE_SCHEMA_VERSION,
+    LogEntry,
+    Run,
+    RunLength,
+    Schedule,
+    Series,
+    TrainingPlan,
+)
+
+FEW = 1000
+"""Up to so many steps at which something changes are all kept."""
+_EVENLY, _IN_A_PART = 400, 64
+# By what share a value that changes all the time must change at once to be a jump.
+_JUMP = 0.2
+_MOST = 5_000_000
+
+
+def sampled(series: Series, marks: Iterable[int], every: int | None = None) -> tuple[tuple[int, ...], bool]:
+    """The steps to keep, and whether every change is among them.
+
+    A change that comes after a rest is kept with the step before it, so that a line through the samples is a staircase
+    where the values are one. Where values change at every step, steps are kept evenly: over the run, and between any
+    two of ``marks``. Every mark is kept with its neighbours.
+
+    Args:
+        series: the values.
+        marks: steps that matter: the first and last ones of schedulers, peaks.
+        every: keep each so many-th step and the last one, and nothing else.
+
+    Raises:
+        LrdecayError: ``every`` would keep more than fits into memory.
+    """
+    last = series.length - 1
+    if every is not None:
+        count = last // every + 1
+        if count * len(series.tracks) > _MOST:
+            raise LrdecayError(f"{count:,} samples are too many", where="--every", remedy="give a larger number")
+        return tuple(dict.fromkeys([*range(0, last + 1, every), last])), every == 1
+    rests = [index for index in range(1, len(series)) if series.steps[index] - series.steps[index - 1] > 1]
+    if len(series) <= FEW:
+        chosen = {last, *series.steps, *(series.steps[index] - 1 for index in rests)}
+        return tuple(sorted(chosen)), True
+    chosen = {0, last}
+    if len(rests) <= FEW:
+        chosen.update(step for index in rests for step in (series.steps[index] - 1, series.steps[index]))
+    bounds = sorted({0, last, *(min(max(mark, 0), last) for mark in marks)})
+    chosen.update(step for bound in bounds for step in (bound - 1, bound, bound + 1) if 0 <= step <= last)
+    chosen.update(_evenly(0, last, _EVENLY))
+    for begin, end in pairwise(bounds):
+        chosen.update(_evenly(begin, end, _IN_A_PART))
+    chosen.update(_jumps(series))
+    return tuple(sorted(chosen)), False
+
+
+def _evenly(begin: int, end: int, count: int) -> Iterator[int]:
+    return (begin + (end - begin) * index // count for index in range(count + 1))
+
+
+def _jumps(series: Series) -> Iterator[int]:
+    """Steps at which the first lr jumps, with the step before; none where it does so all the time."""
+    values = series.column(next(series.of("lr")))
+    up, down = 1 + _JUMP, 1 - _JUMP
+    jumps = [
+        series.steps[index]
+        for index, (before, after) in enumerate(pairwise(values), 1)
+        if not down * before <= after <= up * before
+    ]
+    if len(jumps) <= FEW:
+        yield from (step for jump in jumps for step in (jump - 1, jump))
 
 
 def schedule_of(

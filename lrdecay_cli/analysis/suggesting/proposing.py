@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from lrdecay_cli.analysis.suggesting.present_options import present_options
+from lrdecay_cli.analysis.suggesting.options import backbone_prefix, present_options
 from lrdecay_cli.constructors import CONSTRUCTORS, OURS, ConstructorSpec, constructor_of
 from lrdecay_cli.decay.families import BACKBONE_PREFIX, Family, find_family
 from lrdecay_cli.domain.errors import LrdecayError
@@ -108,21 +108,6 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
         kept=kept,
         left_out=left_out,
         refused=refused,
-    )
-
-
-def backbone_prefix(group_map: GroupMap) -> str:
-    """What the names of the backbone's parameters start with. Raises LrdecayError for a model without a backbone."""
-    trained = {parameter.name for _, parameter in group_map.grouped() if parameter.requires_grad}
-    paths = [path for path in group_map.modules if path.split(".")[-1] == "backbone" or ".backbone." in f".{path}."]
-    for path in paths:
-        root = f"{f'.{path}.'.partition('.backbone.')[0]}.backbone."[1:]
-        if any(name.startswith(root) for name in trained):
-            return root
-    if any(name.startswith(BACKBONE_PREFIX) for name in trained):
-        return BACKBONE_PREFIX
-    raise LrdecayError(
-        "the model has no backbone that is trained, so there are no layers to decay", where=group_map.config.path
     )
 
 

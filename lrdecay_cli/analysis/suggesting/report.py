@@ -8,8 +8,7 @@ from lrdecay_cli.analysis.comparing.changes import diff
 from lrdecay_cli.analysis.comparing.report import extent_of
 from lrdecay_cli.analysis.findings import finding_notes, headline
 from lrdecay_cli.analysis.inspecting.report import inspection
-from lrdecay_cli.analysis.suggesting.present_options import told_options
-from lrdecay_cli.analysis.suggesting.proposing import backbone_prefix
+from lrdecay_cli.analysis.suggesting.options import backbone_prefix, told_options
 from lrdecay_cli.constructors import constructor_of
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap

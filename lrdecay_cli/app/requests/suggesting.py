@@ -87,7 +87,7 @@ def _new(left: Sequence[Finding], findings: Sequence[Finding]) -> set[str]:
 def suggested_map(config: str, proposal: Proposal, now: GroupMap, request: Request) -> tuple[GroupMap, str, bool]:
     """The map of ``config`` with what is proposed, the snippet for that, and whether it is in the lazy style."""
     with fast_start.shortcuts(verbose=request.verbose):
-        from lrdecay_cli.analysis.suggesting.registered_layers import inner_backbone, layers_to_list
+        from lrdecay_cli.analysis.suggesting.options import inner_backbone, layers_to_list
         from lrdecay_cli.openmmlab.suggested import built_with, is_lazy, snippet_for
 
         def tried(one: Proposal) -> tuple[GroupMap, str, bool]:

@@ -1,0 +1,151 @@
+"""A config's own options beside a suggested decay: the present ``paramwise_cfg``, and layers to list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lrdecay_cli.constructors import CONSTRUCTORS, OURS, constructor_of
+from lrdecay_cli.decay import BACKBONE_PREFIX
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.suggestion import Option
+
+_DECAY = {option for spec in CONSTRUCTORS for option in spec.decay_options}
+"""What a decay goes by. Their values are the proposal's own."""
+_KEPT = {*OURS.options} - {*OURS.decay_options, "backbone", "custom_keys"}
+"""Of lrdecay's constructor, which goes on to read them."""
+
+
+def backbone_prefix(group_map: GroupMap) -> str:
+    """What the names of the backbone's parameters start with. Raises LrdecayError for a model without a backbone."""
+    trained = {parameter.name for _, parameter in group_map.grouped() if parameter.requires_grad}
+    paths = [path for path in group_map.modules if path.split(".")[-1] == "backbone" or ".backbone." in f".{path}."]
+    for path in paths:
+        root = f"{f'.{path}.'.partition('.backbone.')[0]}.backbone."[1:]
+        if any(name.startswith(root) for name in trained):
+            return root
+    if any(name.startswith(BACKBONE_PREFIX) for name in trained):
+        return BACKBONE_PREFIX
+    raise LrdecayError(
+        "the model has no backbone that is trained, so there are no layers to decay", where=group_map.config.path
+    )
+
+
+def present_options(
+    group_map: GroupMap, names: Sequence[str], prefix: str, *, refused: bool
+) -> tuple[dict[str, Any], tuple[Option, ...], tuple[Option, ...]]:
+    """Of the present options those that lrdecay's own constructor can take over, what was kept, and what was not.
+
+    Custom keys of the head alone are kept, and so is what lrdecay's constructor has already. In the backbone the decay
+    takes the place of custom keys.
+
+    Args:
+        group_map: of the config as it is.
+        names: of every parameter of the model.
+        prefix: what the names of the backbone's parameters start with.
+        refused: whether its constructor made no groups, so that nobody can say what it would have read.
+    """
+    spec = constructor_of(group_map)
+    ours = spec is OURS
+    carried: dict[str, Any] = {}
+    kept: list[Option] = []
+    left_out: list[Option] = []
+    for option, value in group_map.constructor.options.items():
+        if option == "custom_keys" and isinstance(value, dict):
+            for key, settings in value.items():
+                one = _custom_key(key, settings, names, prefix)
+                if _stays(one, ours=ours) and (refused or not spec.never_reads("custom_keys")):
+                    carried.setdefault("custom_keys", {})[key] = settings
+                    kept.append(one)
+                else:
+                    left_out.append(one)
+        elif option in _KEPT and ours:
+            carried[option] = value
+            kept.append(Option(option, value, None, None))
+        elif option not in _DECAY and not (ours and option == "backbone"):
+            left_out.append(Option(option, value, None, None))
+    return carried, tuple(kept), tuple(left_out)
+
+
+def told_options(options: Sequence[Option]) -> Iterator[str]:
+    """A line for each: ``custom_keys['norm'] = {'decay_mult': 0.0}  (58 tensors of the backbone, 4 others)``."""
+    for one in options:
+        where = ""
+        if one.backbone is not None:
+            counts = (
+                (one.backbone, "of the backbone"),
+                (one.elsewhere, "outside it" if one.backbone else "outside the backbone"),
+            )
+            told = [f"{count} {'tensor' if count == 1 else 'tensors'} {of}" for count, of in counts if count]
+            where = f"  ({', '.join(told) or 'no name contains it'})"
+        yield f"{one.name} = {one.value!r}{where}"
+
+
+def _custom_key(key: Any, settings: Any, names: Sequence[str], prefix: str) -> Option:
+    matched = [name for name in names if str(key) in name]
+    inside = sum(name.startswith(prefix) for name in matched)
+    return Option(f"custom_keys[{key!r}]", settings, inside, len(matched) - inside)
+
+
+def _stays(key: Option, *, ours: bool) -> bool:
+    return bool(key.elsewhere or (ours and key.backbone)) and (ours or not key.backbone)
+
+
+_NUMBERED = r"(\d+)"
+# With fewer there is hardly a decay.
+_FEWEST = 3
+
+
+def layers_to_list(group_map: GroupMap) -> str:
+    """What to do where nothing tells how the layers of a model's backbone follow each other, as a remedy.
+
+    Whether modules run in the order of their registration is for the reader to say.
+    """
+    layers = dict.fromkeys(_layers(group_map, backbone_prefix(group_map)))
+    remedy = f"list them from the stem up in paramwise_cfg of {OURS.label}"
+    if len(layers) < _FEWEST and not any(_NUMBERED in layer for layer in layers):
+        return remedy
+    return f"{remedy}; as they are registered: layers=[{', '.join(layers)}]"
+
+
+def inner_backbone(group_map: GroupMap) -> str:
+    """Path of the one module that holds all of the backbone, as MMPretrain's ``TIMMBackbone`` has it; empty for none.
+
+    A single module may hold another that holds all: the innermost is meant.
+    """
+    prefix = backbone_prefix(group_map)
+    inner = _inner_prefix(_names(group_map, prefix), prefix)
+    return "" if inner == prefix else inner[:-1]
+
+
+def _names(group_map: GroupMap, prefix: str) -> list[str]:
+    names = (f"{path}.{own}" for path, module in group_map.modules.items() for own in module.parameters)
+    return [name for name in names if name.startswith(prefix)]
+
+
+def _inner_prefix(names: Sequence[str], prefix: str) -> str:
+    while True:
+        children = {name.removeprefix(prefix).partition(".")[:2] for name in names}
+        # A list of blocks has several, and a parameter of its own no dot.
+        if len(children) != 1 or ("." not in (only := "".join(*children))):
+            return prefix
+        prefix += only
+
+
+def _layers(group_map: GroupMap, prefix: str) -> Iterator[str]:
+    """For each parameter a regular expression, as Python: its child of the backbone, by number where that is a list."""
+    names = _names(group_map, prefix)
+    inner = _inner_prefix(names, prefix)
+    above = re.escape(inner.removeprefix(prefix))
+    children = {name.removeprefix(inner).partition(".")[0] for name in names}
+    for name in names:
+        child, *rest = name.removeprefix(inner).split(".")
+        pattern = above + re.escape(child)
+        if rest and rest[0].isdecimal():
+            pattern += rf"\.{_NUMBERED}"
+        elif any(other != child and other.startswith(child) for other in children):
+            # Patterns are matched from the start of a name: stages_1 is not stages_10.
+            pattern += r"\." if rest else "$"
+        yield f"r'{pattern}'" if "\\" in pattern else repr(pattern)
