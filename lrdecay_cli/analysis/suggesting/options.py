@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lrdecay_cli.constructors import CONSTRUCTORS, OURS, constructor_of
-from lrdecay_cli.decay import BACKBONE_PREFIX
+from lrdecay_cli.decay.families import BACKBONE_PREFIX
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Option
