@@ -8,12 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lrdecay_cli.constructors import (
-    lrdecay_layer_decay,
-    mmdet_layer_decay,
-    mmengine_default,
-    mmpretrain_layer_decay,
-)
+from lrdecay_cli.constructors import lrdecay_layer_decay, mmdet_layer_decay, mmengine_default, mmpretrain_layer_decay
 from lrdecay_cli.constructors.spec import ConstructorSpec, UnknownConstructor
 from lrdecay_cli.domain.group_map import GroupMap
 

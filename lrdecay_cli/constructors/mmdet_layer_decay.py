@@ -6,7 +6,7 @@ Source: mmdet 3.3.0, ``mmdet/engine/optimizers/layer_decay_optimizer_constructor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -17,7 +17,7 @@ from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorRules, C
 from lrdecay_cli.decay.families import BACKBONE_PREFIX, MMDET_FAMILIES, convnext
 from lrdecay_cli.decay.options import DecayOptions, DecayType
 from lrdecay_cli.decay.parameter_kinds import UNDECAYED_NAMES
-from lrdecay_cli.decay.rules import DecayRules, TrainingParameter, plan_groups
+from lrdecay_cli.decay.rules import DecayRules, TrainingParameter, sorted_into_groups
 from lrdecay_cli.domain.explanation import Outcome, RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import FALLBACK, Provenance
@@ -56,16 +56,9 @@ class _Rules(ConstructorRules):
 
     def __init__(self, inputs: ConstructorInputs, names: Sequence[str]) -> None:
         self._inputs = inputs
-        self._options = DecayOptions.from_paramwise_cfg(inputs.options)
+        self._rules = _decay_rules(inputs, names)
+        self._options = self._rules.options
         self._depths = convnext.FAMILY.depths(names, BACKBONE_PREFIX)
-        self._rules = DecayRules.of_model(
-            names,
-            self._options,
-            backbone_class=inputs.backbone,
-            base_lr=inputs.base_lr,
-            base_weight_decay=inputs.base_weight_decay,
-            families=MMDET_FAMILIES,
-        )
 
     def provenance(self, tensor: Tensor) -> Provenance:
         return self._rules.explain(tensor.seen, tensor.shape)
@@ -163,15 +156,19 @@ def _of_layers(num_layers: int, fitting: int, depths: tuple[int, ...], layer_id:
         )
 
 
-def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParameter]) -> None:
-    plan_groups(
-        parameters,
+def _decay_rules(inputs: ConstructorInputs, names: Iterable[str]) -> DecayRules:
+    return DecayRules.of_model(
+        names,
         DecayOptions.from_paramwise_cfg(inputs.options),
         backbone_class=inputs.backbone,
         base_lr=inputs.base_lr,
         base_weight_decay=inputs.base_weight_decay,
         families=MMDET_FAMILIES,
     )
+
+
+def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParameter]) -> None:
+    sorted_into_groups(parameters, _decay_rules(inputs, (parameter.name for parameter in parameters)))
 
 
 SPEC = ConstructorSpec(

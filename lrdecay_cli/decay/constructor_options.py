@@ -6,23 +6,23 @@ of one length the first in alphabetical order, and no other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from lrdecay_cli.decay.options import (
-    LIKENESS,
     SECTION,
     DecayError,
     DecayOptions,
     DecayType,
     finite_number,
+    not_a,
     options_given,
     read_decay_rate,
     read_decay_type,
     read_num_layers,
+    unknown,
 )
-from lrdecay_cli.text.spelling import nearest
 
 MULTIPLIERS = ("lr_mult", "decay_mult")
 
@@ -54,9 +54,7 @@ def read_custom_keys(given: object) -> tuple[CustomKey, ...]:
     """
     where = f"{SECTION}.custom_keys"
     if not isinstance(given, Mapping):
-        raise DecayError(
-            f"{given!r} is not a dict", where=where, remedy="write custom_keys={'bbox_head': dict(lr_mult=2.0)}"
-        )
+        raise not_a("a dict", given, where, "write custom_keys={'bbox_head': dict(lr_mult=2.0)}")
     for key in given:
         if not isinstance(key, str) or not key:
             raise DecayError(f"the key {key!r} is not a part of a name", where=where, remedy="give a string")
@@ -65,18 +63,16 @@ def read_custom_keys(given: object) -> tuple[CustomKey, ...]:
 
 def matching(name: str, keys: Iterable[CustomKey]) -> CustomKey | None:
     """The first of ``keys``, tried in turn, that the name contains."""
-    return next((one for one in keys if one.key in name), None)
+    return next((key for key in keys if key.key in name), None)
 
 
 def _read(key: str, settings: Any) -> CustomKey:
     where = CustomKey(key).where
     if not isinstance(settings, Mapping):
-        raise DecayError(f"{settings!r} is not a dict", where=where, remedy="write dict(lr_mult=…, decay_mult=…)")
+        raise not_a("a dict", settings, where, "write dict(lr_mult=…, decay_mult=…)")
     for setting in settings:
         if setting not in MULTIPLIERS:
-            meant = nearest(str(setting), MULTIPLIERS, likeness=LIKENESS)
-            remedy = f"did you mean {meant!r}?" if meant else f"allowed: {', '.join(MULTIPLIERS)}"
-            raise DecayError(f"unknown setting {setting!r}", where=where, remedy=remedy)
+            raise unknown("setting", setting, MULTIPLIERS, where)
     numbers = {name: finite_number(settings[name], f"{where}.{name}") for name in MULTIPLIERS if name in settings}
     return CustomKey(key, **numbers)
 
@@ -120,7 +116,9 @@ class ConstructorOptions:
             DecayError: an option is missing, unknown or cannot be used, with the key and what is allowed.
         """
         given = options_given(paramwise_cfg)
-        strict = _flag(given, "strict_compat")
+        strict = given.get("strict_compat", False)
+        if not isinstance(strict, bool):
+            raise not_a("a bool", strict, f"{SECTION}.strict_compat", "allowed: True, False")
         passed_over = tuple(_unread(given, strict))
         num_layers = given.get("num_layers", AUTO)
         return cls(
@@ -144,46 +142,26 @@ class ConstructorOptions:
         return DecayOptions(num_layers, self.decay_rate, self.decay_type)
 
 
-def _unread(given: Mapping[str, Any], strict: bool) -> list[str]:
-    passed_over = []
+def _unread(given: Mapping[str, Any], strict: bool) -> Iterator[str]:
     for key in given:
-        if key in OPTIONS:
-            continue
         if key in ELSEWHERE and strict:
-            passed_over.append(key)
-            continue
-        if key in ELSEWHERE:
-            problem, remedy = f"{key!r} is an option of mmengine's default constructor, not of this one", ELSEWHERE[key]
-        else:
-            meant = nearest(str(key), OPTIONS, likeness=LIKENESS)
-            problem = f"unknown option {key!r}"
-            remedy = f"did you mean {meant!r}?" if meant else f"allowed: {', '.join(OPTIONS)}"
-        raise DecayError(problem, where=SECTION, remedy=remedy)
-    return passed_over
-
-
-def _flag(given: Mapping[str, Any], key: str) -> bool:
-    value = given.get(key, False)
-    if not isinstance(value, bool):
-        raise DecayError(f"{value!r} is not a bool", where=f"{SECTION}.{key}", remedy="allowed: True, False")
-    return value
+            yield key
+        elif key in ELSEWHERE:
+            problem = f"{key!r} is an option of mmengine's default constructor, not of this one"
+            raise DecayError(problem, where=SECTION, remedy=ELSEWHERE[key])
+        elif key not in OPTIONS:
+            raise unknown("option", key, OPTIONS, SECTION)
 
 
 def _path(value: object) -> str:
     if not isinstance(value, str) or not all(value.split(".")):
-        raise DecayError(
-            f"{value!r} is not the path of a module",
-            where=f"{SECTION}.backbone",
-            remedy="write 'backbone' or 'student.backbone'",
-        )
+        where = f"{SECTION}.backbone"
+        raise not_a("the path of a module", value, where, "write 'backbone' or 'student.backbone'")
     return value
 
 
 def _patterns(value: object) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)) or not value or not all(isinstance(one, str) for one in value):
-        raise DecayError(
-            f"{value!r} is not a list of regular expressions",
-            where=f"{SECTION}.layers",
-            remedy=r"write layers=['patch_embed', r'blocks\.(\d+)', 'norm'], from the stem up",
-        )
+    if not isinstance(value, (list, tuple)) or not value or not all(isinstance(pattern, str) for pattern in value):
+        remedy = r"write layers=['patch_embed', r'blocks\.(\d+)', 'norm'], from the stem up"
+        raise not_a("a list of regular expressions", value, f"{SECTION}.layers", remedy)
     return tuple(value)

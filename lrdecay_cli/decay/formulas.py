@@ -58,23 +58,10 @@ def power_text(rate: int | float) -> str:
     return f"({rate!r})" if rate < 0 else f"{rate!r}"
 
 
-def lr_step(lr_scale: int | float, base_lr: int | float) -> Formula:
-    """The learning rate that the parameter starts with."""
-    return computed(
-        "lr_scale * base_lr",
-        f"{lr_scale!r} * {base_lr!r}",
-        lr_scale * base_lr,
-        {"lr_scale": lr_scale, "base_lr": base_lr},
-    )
-
-
 def weight_decay_step(base: int | float | None, exemption: str | None, custom: CustomKey | None = None) -> Formula:
-    """The weight decay.
+    """The weight decay, from the optimizer's own; None where the config gives it none.
 
-    Args:
-        base: the optimizer's own, None where the config gives it none.
-        exemption: why the parameter has none, None if it has.
-        custom: the custom key that matches the parameter; its ``decay_mult`` decides whatever the exemption says.
+    The custom key's ``decay_mult`` decides whatever the exemption says.
 
     Raises:
         DecayError: a ``decay_mult`` with nothing to multiply.

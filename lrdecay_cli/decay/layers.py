@@ -17,6 +17,7 @@ from lrdecay_cli.domain.provenance import Formula, arrow, by_name
 
 _WHERE = f"{SECTION}.layers"
 _SHOWN = 3
+_USE_PATTERNS = "list the layers in paramwise_cfg.layers as regular expressions instead"
 
 
 def pattern_layers(
@@ -24,13 +25,9 @@ def pattern_layers(
 ) -> tuple[int, Callable[[str, int], Formula]]:
     """Count the layers, and tell them apart.
 
-    Layer ids rise from 0 in the order of the patterns. A pattern with groups, which must match whole numbers, is a
-    layer for each combination of numbers that comes up. The first pattern that matches at the start of a name counts.
-
-    Args:
-        patterns: regular expressions for names without ``prefix``.
-        names: all parameter names of the model.
-        prefix: what the backbone's names start with.
+    Layer ids of the names behind ``prefix`` rise from 0 in the order of the patterns. A pattern with groups, which must
+    match whole numbers, is a layer for each combination of numbers that comes up. The first pattern that matches at the
+    start of a name counts.
 
     Returns:
         ``num_layers``, and the rule.
@@ -47,10 +44,10 @@ def pattern_layers(
             f"no pattern matches {', '.join(unmatched[:_SHOWN])}{more}", where=_WHERE, remedy="add one for each layer"
         )
     found = sorted({place for place in places.values() if place is not None})
-    for position, pattern in enumerate(compiled):
+    for position, matcher in enumerate(compiled):
         if not any(place[0] == position for place in found):
             raise DecayError(
-                f"{pattern.pattern!r} matches no parameter of the backbone",
+                f"{matcher.pattern!r} matches no parameter of the backbone",
                 where=f"{_WHERE}[{position}]",
                 remedy=f"names are matched from their start, without {prefix!r}",
             )
@@ -60,8 +57,8 @@ def pattern_layers(
         place = places.get(name)
         if place is None:
             return with_the_head(num_layers)
-        pattern = f"layers[{place[0]}] {compiled[place[0]].pattern!r}"
-        return by_name(pattern, f"{ids[place]}", f"{ids[place]}", ids[place])
+        cause = f"layers[{place[0]}] {compiled[place[0]].pattern!r}"
+        return by_name(cause, f"{ids[place]}", f"{ids[place]}", ids[place])
 
     return len(found) - 1, layer_id
 
@@ -100,12 +97,6 @@ def reported_layers(
 ) -> tuple[int, Callable[[str, int], Formula]]:
     """Count the layers, and tell them apart.
 
-    Args:
-        layer_depth: the backbone's ``get_layer_depth``.
-        class_name: the backbone's class, for rules and errors.
-        names: all parameter names of the model.
-        options: prefix and decay type.
-
     Returns:
         ``num_layers``, and the rule.
 
@@ -126,7 +117,7 @@ def reported_layers(
         raise DecayError(
             f"{what} does not return one number of layers, but {told}",
             where=f"{SECTION}.backbone",
-            remedy="list the layers in paramwise_cfg.layers as regular expressions instead",
+            remedy=_USE_PATTERNS,
         )
 
     def rule(name: str, num_layers: int) -> Formula:
@@ -141,8 +132,5 @@ def _reported(layer_depth: LayerDepth, what: str, name: str, prefix: str) -> tup
         layer_id, count = layer_depth(name, prefix)
         return int(layer_id), int(count)
     except Exception as error:
-        raise DecayError(
-            f"{what} fails for {name} ({type(error).__name__}: {error})",
-            where=f"{SECTION}.backbone",
-            remedy="list the layers in paramwise_cfg.layers as regular expressions instead",
-        ) from error
+        problem = f"{what} fails for {name} ({type(error).__name__}: {error})"
+        raise DecayError(problem, where=f"{SECTION}.backbone", remedy=_USE_PATTERNS) from error

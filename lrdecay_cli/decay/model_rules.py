@@ -63,8 +63,7 @@ def plan_of_model(
         parameters: every parameter of the model, frozen ones included, in the model's order.
         paramwise_cfg: the options, see :class:`ConstructorOptions`.
         find_backbone: from a path in the model to the backbone there; raises DecayError if there is none.
-        base_lr: the optimizer's lr.
-        base_weight_decay: the optimizer's weight decay.
+        base_lr: of the optimizer, likewise ``base_weight_decay``.
 
     Raises:
         DecayError: an option cannot be used, the backbone's layers cannot be told apart, or a parameter has no place.

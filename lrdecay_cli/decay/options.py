@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -19,24 +19,26 @@ class ServedByOurs(DecayError):  # noqa: N818
     """A constructor does not serve the backbone, and lrdecay's own constructor does."""
 
 
-def finite_number(value: object, where: str) -> int | float:
-    """The value as a plain int or float, unchanged in worth.
+def not_a(what: str, value: object, where: str, remedy: str) -> DecayError:
+    """The error for a value of the wrong type: ``'x' is not a number``."""
+    return DecayError(f"{value!r} is not {what}", where=where, remedy=remedy)
 
-    Args:
-        value: what the config holds.
-        where: the config key, for the error.
+
+def finite_number(value: object, where: str) -> int | float:
+    """The value at the config key ``where`` as a plain int or float, unchanged in worth.
 
     Raises:
         DecayError: it is no number, or not finite. A bool is no number here, whatever Python says.
     """
+    remedy = "give a finite number such as 0.7"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise DecayError(f"{value!r} is not a number", where=where, remedy="give a finite number such as 0.7")
+        raise not_a("a number", value, where, remedy)
     try:
         finite = math.isfinite(value)
     except OverflowError:  # an int that no float can hold
         finite = False
     if not finite:
-        raise DecayError("the number is not finite", where=where, remedy="give a finite number such as 0.7")
+        raise DecayError("the number is not finite", where=where, remedy=remedy)
     # A subclass such as numpy.float64 has a repr that is no Python literal.
     return int(value) if isinstance(value, int) else float(value)
 
@@ -110,11 +112,18 @@ def _required(given: Mapping[str, Any], key: str) -> Any:
     )
 
 
+def unknown(what: str, name: object, allowed: Sequence[str], where: str) -> DecayError:
+    """The error for a name that is none of ``allowed``: with the one that it may stand for, else with all of them."""
+    meant = nearest(str(name), allowed, likeness=LIKENESS)
+    remedy = f"did you mean {meant!r}?" if meant else f"allowed: {', '.join(allowed)}"
+    return DecayError(f"unknown {what} {name!r}", where=where, remedy=remedy)
+
+
 def read_num_layers(value: object, or_else: str = "") -> int:
     """``num_layers`` as it stands in a config. Raises DecayError for what is no integer; ``or_else`` would do too."""
     if isinstance(value, bool) or not isinstance(value, int):
         remedy = "give a whole number such as 12" + (f", or {or_else}" if or_else else "")
-        raise DecayError(f"{value!r} is not an integer", where=f"{SECTION}.num_layers", remedy=remedy)
+        raise not_a("an integer", value, f"{SECTION}.num_layers", remedy)
     return int(value)
 
 
@@ -123,7 +132,7 @@ def read_decay_type(value: object) -> DecayType:
     where = f"{SECTION}.decay_type"
     allowed = ", ".join(map(repr, DECAY_TYPES))
     if not isinstance(value, str):
-        raise DecayError(f"{value!r} is not a string", where=where, remedy=f"allowed: {allowed}")
+        raise not_a("a string", value, where, f"allowed: {allowed}")
     # mmdet looks for 'layer_wise' anywhere in the string, but compares 'stage_wise' as a whole.
     if "layer_wise" in value:
         return "layer_wise"

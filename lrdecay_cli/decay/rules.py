@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from lrdecay_cli.decay.constructor_options import CustomKey, matching
 from lrdecay_cli.decay.families import ALL_FAMILIES, BACKBONE_PREFIX, MMDET_FAMILIES, Family, find_family
-from lrdecay_cli.decay.formulas import lr_scale_step, lr_step, weight_decay_step
+from lrdecay_cli.decay.formulas import lr_scale_step, weight_decay_step
 from lrdecay_cli.decay.options import SECTION, DecayError, DecayOptions, DecayType, ServedByOurs, finite_number
 from lrdecay_cli.decay.parameter_kinds import Exemption, mmdet_exemption
-from lrdecay_cli.domain.provenance import Formula, Provenance
+from lrdecay_cli.domain.provenance import Formula, Provenance, computed
 from lrdecay_cli.domain.training import Module
 
 OPTIMIZER = "optim_wrapper.optimizer"
@@ -78,15 +78,9 @@ class DecayRules:
         base_weight_decay: float | None = None,
         families: tuple[Family, ...] = ALL_FAMILIES,
     ) -> DecayRules:
-        """The rules for a model with these parameters.
+        """The rules for a model with the parameters ``names``: frozen ones too, they tell how deep the backbone is.
 
-        Args:
-            names: all parameter names of the model, frozen ones included: they tell how deep the backbone is.
-            options: the decay's options.
-            backbone_class: class name of ``model.backbone``, None for a model that has none.
-            base_lr: the optimizer's lr, None if the config has none.
-            base_weight_decay: the optimizer's weight decay, None if the config has none.
-            families: the backbones to serve.
+        ``backbone_class`` is that of ``model.backbone``; None for a model that has none.
 
         Raises:
             DecayError: no family serves the backbone or its decay type, a number is missing or unusable, or
@@ -108,11 +102,6 @@ class DecayRules:
     def explain(self, name: str, shape: tuple[int, ...], module: Module | None = None) -> Provenance:
         """The way from one parameter's name and shape to its layer id, lr scale, lr and weight decay.
 
-        Args:
-            name: the parameter's full name.
-            shape: its shape.
-            module: the one that registers it.
-
         Raises:
             DecayError: the name has no place in the backbone, or its lr scale has no value.
         """
@@ -121,46 +110,15 @@ class DecayRules:
         custom = matching(name, self.custom_keys)
         lr_scale = lr_scale_step(name, layer_id.result, self.options, custom)
         assert lr_scale.result is not None
+        scale, base = lr_scale.result, self.base_lr
         return Provenance(
             layer_id=layer_id,
             lr_scale=lr_scale,
-            lr=lr_step(lr_scale.result, self.base_lr),
+            lr=computed(
+                "lr_scale * base_lr", f"{scale!r} * {base!r}", scale * base, {"lr_scale": scale, "base_lr": base}
+            ),
             weight_decay=weight_decay_step(self.base_weight_decay, self.exemption(name, shape, module), custom),
         )
-
-
-def plan_groups(
-    parameters: Iterable[TrainingParameter],
-    options: DecayOptions,
-    *,
-    backbone_class: str | None,
-    base_lr: float | None,
-    base_weight_decay: float | None = None,
-    families: tuple[Family, ...] = ALL_FAMILIES,
-) -> tuple[PlannedGroup, ...]:
-    """The groups that the constructor makes, in order of first appearance. A frozen parameter is in none.
-
-    Args:
-        parameters: every parameter of the model, frozen ones included, in the model's order.
-        options: the decay's options.
-        backbone_class: class name of ``model.backbone``, None for a model that has none.
-        base_lr: the optimizer's lr.
-        base_weight_decay: the optimizer's weight decay, None if the config has none.
-        families: the backbones to serve, ``MMDET_FAMILIES`` for those that mmdet serves.
-
-    Raises:
-        DecayError: the constructor could not build its groups, with the parameter or key that stands in the way.
-    """
-    everything = tuple(parameters)
-    rules = DecayRules.of_model(
-        (parameter.name for parameter in everything),
-        options,
-        backbone_class=backbone_class,
-        base_lr=base_lr,
-        base_weight_decay=base_weight_decay,
-        families=families,
-    )
-    return sorted_into_groups(everything, rules)
 
 
 def sorted_into_groups(parameters: Iterable[TrainingParameter], rules: DecayRules) -> tuple[PlannedGroup, ...]:
@@ -190,13 +148,20 @@ def _group_name(provenance: Provenance) -> str:
 def _group(name: str, planned: list[PlannedParameter]) -> PlannedGroup:
     # The layer id and the kind are the group's name, so that all of its parameters have the numbers of the first.
     numbers = planned[0].provenance
-    assert numbers.layer_id is not None
-    assert numbers.lr_scale is not None
-    layer_id, lr_scale, lr = numbers.layer_id.result, numbers.lr_scale.result, numbers.lr.result
-    assert isinstance(layer_id, int)
-    assert lr_scale is not None
-    assert lr is not None
-    return PlannedGroup(name, layer_id, lr_scale, lr, numbers.weight_decay.result, tuple(planned))
+    return PlannedGroup(
+        name,
+        int(_result(numbers.layer_id)),
+        _result(numbers.lr_scale),
+        _result(numbers.lr),
+        numbers.weight_decay.result,
+        tuple(planned),
+    )
+
+
+def _result(step: Formula | None) -> int | float:
+    assert step is not None
+    assert step.result is not None
+    return step.result
 
 
 def read_base_lr(base_lr: object) -> int | float:

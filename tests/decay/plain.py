@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from lrdecay_cli.decay.families import ALL_FAMILIES, BACKBONE_PREFIX
 from lrdecay_cli.decay.options import DecayOptions
-from lrdecay_cli.decay.rules import DecayRules
+from lrdecay_cli.decay.rules import DecayRules, PlannedGroup, TrainingParameter, sorted_into_groups
 from lrdecay_cli.domain.provenance import Formula, Provenance
 
 HEAD = "bbox_head.fc.weight"
@@ -39,6 +40,15 @@ def explained(
     options = DecayOptions.from_paramwise_cfg(given.pop("paramwise_cfg", {**usual, **given}))
     settings = {"names": [*blocks, HEAD], "base_lr": 1e-4, "base_weight_decay": 0.05, "families": ALL_FAMILIES, **rules}
     return DecayRules.of_model(options=options, backbone_class=backbone, **settings).explain(name, shape)
+
+
+def plan_groups(
+    parameters: Iterable[TrainingParameter], options: DecayOptions, **settings: Any
+) -> tuple[PlannedGroup, ...]:
+    """The groups of a model; ``settings`` are those of :meth:`DecayRules.of_model`."""
+    everything = tuple(parameters)
+    names = [parameter.name for parameter in everything]
+    return sorted_into_groups(everything, DecayRules.of_model(names, options, **settings))
 
 
 def one_line(name: str, provenance: Provenance, prefix: str = BACKBONE_PREFIX) -> str:

@@ -21,7 +21,8 @@ from torch import nn
 import tests.openmmlab.plain  # noqa: F401  (silences mmengine's log)
 from lrdecay_cli.decay.families import MMDET_FAMILIES
 from lrdecay_cli.decay.options import DecayError, DecayOptions, DecayType
-from lrdecay_cli.decay.rules import TrainingParameter, plan_groups
+from lrdecay_cli.decay.rules import TrainingParameter
+from tests.decay.plain import plan_groups
 
 DIES = "dies"
 # What mmdet's code runs into with names and settings that it cannot work with.

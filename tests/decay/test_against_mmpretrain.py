@@ -15,7 +15,8 @@ from torch import nn
 import tests.openmmlab.plain  # noqa: F401  (silences mmengine's log)
 from lrdecay_cli.decay.families import ALL_FAMILIES, find_family
 from lrdecay_cli.decay.options import DecayError, DecayOptions
-from lrdecay_cli.decay.rules import TrainingParameter, plan_groups
+from lrdecay_cli.decay.rules import TrainingParameter
+from tests.decay.plain import plan_groups
 
 RATE, LR = 0.65, 3e-4
 ROW = {"embed_dims": 8, "num_layers": 3, "num_heads": 2, "feedforward_channels": 8}

@@ -8,9 +8,9 @@ import pytest
 
 from lrdecay_cli.decay.families import ALL_FAMILIES, BACKBONE_PREFIX, MMDET_FAMILIES, ClassNames, Family, find_family
 from lrdecay_cli.decay.options import DecayError, DecayOptions
-from lrdecay_cli.decay.rules import TrainingParameter, plan_groups
+from lrdecay_cli.decay.rules import TrainingParameter
 from lrdecay_cli.domain.provenance import Formula, arrow, by_name
-from tests.decay.plain import one_line
+from tests.decay.plain import one_line, plan_groups
 
 FAMILIES = {family.name: family for family in ALL_FAMILIES}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lrdecay_cli.decay.families import convnext, resnet, swin, vit
-from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family, LayerRule, Placement
+from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
 
 MMDET_FAMILIES: tuple[Family, ...] = (convnext.FAMILY,)
 """What mmdet's decay constructor serves."""
@@ -26,13 +26,4 @@ def find_family(class_name: str, families: Iterable[Family] = ALL_FAMILIES) -> F
     return next((family for family in families if family.classes.match(class_name)), None)
 
 
-__all__ = [
-    "ALL_FAMILIES",
-    "BACKBONE_PREFIX",
-    "MMDET_FAMILIES",
-    "ClassNames",
-    "Family",
-    "LayerRule",
-    "Placement",
-    "find_family",
-]
+__all__ = ["ALL_FAMILIES", "BACKBONE_PREFIX", "MMDET_FAMILIES", "ClassNames", "Family", "find_family"]
