@@ -10,18 +10,14 @@ from typing import Any
 from lrdecay_cli.domain.group_map import (
     SCHEMA_VERSION,
     ConfigSource,
-    Constructor,
     Duplicate,
     GroupedParameter,
     GroupMap,
-    Model,
-    Optimizer,
     Parameter,
     ParameterGroup,
     Tool,
-    Totals,
 )
-from lrdecay_cli.domain.training import Module, Training
+from lrdecay_cli.domain.training import Constructor, Model, Module, Optimizer, Totals, Training
 
 Shapes = Mapping[str, tuple[int, ...]]
 

@@ -38,13 +38,7 @@ class LrdecayError(Exception):
 
     def fields(self) -> dict[str, Any]:
         """The arguments that make this error again."""
-        return {
-            "problem": self.problem,
-            "where": self.where,
-            "remedy": self.remedy,
-            "status": self.status,
-            "final": self.final,
-        }
+        return {name: getattr(self, name) for name in ("problem", "where", "remedy", "status", "final")}
 
     def at(self, where: str) -> Self:
         """The same error, of the same class and with the same cause, at another place."""

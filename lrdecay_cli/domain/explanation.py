@@ -6,8 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from lrdecay_cli.domain.group_map import ConfigSource, Constructor, Tool
+from lrdecay_cli.domain.group_map import ConfigSource, Tool
 from lrdecay_cli.domain.provenance import Basis, Provenance
+from lrdecay_cli.domain.training import Constructor
 
 EXPLANATION_SCHEMA_VERSION = 2
 

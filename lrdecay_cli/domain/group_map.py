@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from lrdecay_cli.domain.provenance import Provenance
-from lrdecay_cli.domain.training import Checkpoint, Module, Training, Trait
+from lrdecay_cli.domain.training import Checkpoint, Constructor, Model, Module, Optimizer, Training, Trait
 
 SCHEMA_VERSION = 2
 """Beside the texts of schema 1 it has the facts in them as fields: ``foreign``, ``optimizer``, ``named``, ``types``,
@@ -44,12 +44,9 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     numel: int
 
 
-class GroupedParameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class GroupedParameter(Parameter, frozen=True, forbid_unknown_fields=True):
     """A parameter that the optimizer holds."""
 
-    name: str
-    shape: tuple[int, ...]
-    numel: int
     requires_grad: bool
     """False for a frozen parameter that the constructor put into a group all the same."""
     provenance: Provenance | None
@@ -58,12 +55,9 @@ class GroupedParameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the optimizer has it from elsewhere: it is no parameter of the model, and its name is the group's."""
 
 
-class Duplicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Duplicate(Parameter, frozen=True, forbid_unknown_fields=True):
     """A further name of a tensor that is accounted for under its first name."""
 
-    name: str
-    shape: tuple[int, ...]
-    numel: int
     of: str
     """The first name."""
 
@@ -103,48 +97,6 @@ class ConfigSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     all of it but the tensors."""
     overrides: Mapping[str, Any]
     """``--cfg-options`` as given."""
-
-
-class Constructor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The optimizer wrapper constructor that built the groups."""
-
-    type: str
-    options: Mapping[str, Any]
-    """Its ``paramwise_cfg``."""
-
-
-class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The optimizer that holds the groups."""
-
-    type: str
-    wrapper: str
-    """The optimizer wrapper that the config names."""
-    options: Mapping[str, Any]
-    """The config's other options of the optimizer."""
-    types: Mapping[str, str] = {}
-    """Class by the optimizer's name; the only optimizer is under the empty string."""
-
-
-class Totals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the model's parameters add up: every one is counted once, under its first name."""
-
-    tensors: int
-    parameters: int
-    grouped_tensors: int
-    grouped_parameters: int
-    frozen_tensors: int
-    frozen_parameters: int
-    missing_tensors: int
-    missing_parameters: int
-    duplicate_names: int
-
-
-class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The model that was built."""
-
-    type: str
-    backbone: str | None
-    totals: Totals
 
 
 class StandIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -267,32 +219,31 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         prefix = "module." if self.is_wrapped else ""
         positions = {name: position for position, name in enumerate(self.registered)}
         found: dict[str, Tensor] = {}
-
-        def add(
-            parameter: Parameter | GroupedParameter | Duplicate,
-            state: TensorState,
-            group: ParameterGroup | None = None,
-            provenance: Provenance | None = None,
-            of: str = "",
-        ) -> None:
+        for parameter, state, group in self._states():
             name = parameter.name
             if name in found:
                 # A tensor that a second group holds is a duplicate of its own name: the first time counts.
                 found[name] = msgspec.structs.replace(found[name], times=found[name].times + 1)
-                return
-            module, position = self.registered.get(name), positions.get(name, len(positions))
-            seen = name[len(prefix) :] if module is not None and name.startswith(prefix) else ""
-            foreign = isinstance(parameter, GroupedParameter) and parameter.foreign
+                continue
+            module = self.registered.get(name)
             found[name] = Tensor(
-                name, parameter.shape, parameter.numel, state, module, position, seen, group, provenance, foreign, of
+                name,
+                parameter.shape,
+                parameter.numel,
+                state,
+                module,
+                positions.get(name, len(positions)),
+                seen=name[len(prefix) :] if module is not None and name.startswith(prefix) else "",
+                group=group,
+                provenance=parameter.provenance if isinstance(parameter, GroupedParameter) else None,
+                foreign=isinstance(parameter, GroupedParameter) and parameter.foreign,
+                of=parameter.of if isinstance(parameter, Duplicate) else "",
             )
-
-        for group, grouped in self.grouped():
-            add(grouped, "grouped" if grouped.requires_grad else "frozen_in_group", group, grouped.provenance)
-        for frozen in self.frozen:
-            add(frozen, "frozen")
-        for missing in self.missing:
-            add(missing, "missing")
-        for duplicate in self.duplicates:
-            add(duplicate, "duplicate", of=duplicate.of)
         return tuple(found.values())
+
+    def _states(self) -> Iterator[tuple[Parameter, TensorState, ParameterGroup | None]]:
+        for group, grouped in self.grouped():
+            yield grouped, "grouped" if grouped.requires_grad else "frozen_in_group", group
+        yield from ((parameter, "frozen", None) for parameter in self.frozen)
+        yield from ((parameter, "missing", None) for parameter in self.missing)
+        yield from ((parameter, "duplicate", None) for parameter in self.duplicates)

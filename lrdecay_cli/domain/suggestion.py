@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from lrdecay_cli.domain.finding import Finding
-from lrdecay_cli.domain.group_map import ConfigSource, Constructor, Tool
+from lrdecay_cli.domain.group_map import ConfigSource, Tool
+from lrdecay_cli.domain.training import Constructor
 
 SUGGESTION_SCHEMA_VERSION = 1
 

@@ -1,4 +1,4 @@
-"""What a group map says beside the groups: the modules that own the parameters, and what the config asked for.
+"""What a group map says beside the groups: what made them, the modules that own parameters, what the config asked for.
 
 The groups are what was built; this is what it was built from, so that rules and explanations need no torch.
 """
@@ -6,7 +6,7 @@ The groups are what was built; this is what it was built from, so that rules and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import msgspec
 
@@ -31,6 +31,48 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Tensors of the saved model that are in no group: buffers, and frozen parameters. 0 where a config tells them."""
 
 
+class Constructor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The optimizer wrapper constructor that built the groups."""
+
+    type: str
+    options: Mapping[str, Any]
+    """Its ``paramwise_cfg``."""
+
+
+class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The optimizer that holds the groups."""
+
+    type: str
+    wrapper: str
+    """The optimizer wrapper that the config names."""
+    options: Mapping[str, Any]
+    """The config's other options of the optimizer."""
+    types: Mapping[str, str] = {}
+    """Class by the optimizer's name; the only optimizer is under the empty string."""
+
+
+class Totals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the model's parameters add up: every one is counted once, under its first name."""
+
+    tensors: int
+    parameters: int
+    grouped_tensors: int
+    grouped_parameters: int
+    frozen_tensors: int
+    frozen_parameters: int
+    missing_tensors: int
+    missing_parameters: int
+    duplicate_names: int
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The model that was built."""
+
+    type: str
+    backbone: str | None
+    totals: Totals
+
+
 Trait = Literal["norm", "depthwise", "conv2d", "deformable", "offset"]
 """What mmengine's default constructor asks of a module, in its own terms.
 
@@ -44,8 +86,6 @@ deformable  is one of mmcv's ``DeformConv2d`` and ``ModulatedDeformConv2d``
 offset      is the child of a deformable one
 ==========  ===========================================================================================
 """
-
-TRAITS: tuple[Trait, ...] = get_args(Trait)
 
 RUNNER_KEYS = ("optim_wrapper", "param_scheduler", "train_cfg", "custom_imports", "custom_hooks", "auto_scale_lr")
 """Top-level names of a config that change what the optimizer does. Source: mmengine 0.10, ``Runner.from_cfg``."""

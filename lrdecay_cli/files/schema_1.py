@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupedParameter, GroupMap, Optimizer, ParameterGroup
+from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupedParameter, GroupMap, ParameterGroup
 from lrdecay_cli.domain.provenance import FALLBACK, Basis, Formula, Provenance
+from lrdecay_cli.domain.training import Optimizer
 
 _FOREIGN = " (not a parameter of the model)"
 _NUMBERED = re.compile(r"(?:.*\.)?group_\d+(?:#\d+)?", re.DOTALL)

@@ -12,16 +12,8 @@ from lrdecay_cli import __version__
 from lrdecay_cli.constructors import DEFAULT
 from lrdecay_cli.constructors.recomputation import with_provenance
 from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
-from lrdecay_cli.domain.group_map import (
-    SCHEMA_VERSION,
-    ConfigSource,
-    Constructor,
-    GroupMap,
-    Model,
-    Optimizer,
-    StandIn,
-    Tool,
-)
+from lrdecay_cli.domain.group_map import SCHEMA_VERSION, ConfigSource, GroupMap, StandIn, Tool
+from lrdecay_cli.domain.training import Constructor, Model, Optimizer
 from lrdecay_cli.openmmlab.availability import check_device
 from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import (

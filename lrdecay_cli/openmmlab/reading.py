@@ -11,8 +11,9 @@ import msgspec
 import torch
 from torch import nn
 
-from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, Parameter, ParameterGroup, Totals
+from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, Parameter, ParameterGroup
 from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.domain.training import Totals
 from lrdecay_cli.openmmlab.config_values import number, plain
 
 # What the group map has elsewhere: in the group's own fields or by its parameters.

@@ -11,8 +11,9 @@ import msgspec
 from mmengine.config import Config
 
 from lrdecay_cli.constructors import DEFAULT
-from lrdecay_cli.domain.group_map import Constructor, GroupMap
+from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Proposal
+from lrdecay_cli.domain.training import Constructor
 from lrdecay_cli.files.config_path import SEPARATOR, find_config
 from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.config_file import load_config

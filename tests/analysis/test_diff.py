@@ -10,7 +10,8 @@ import pytest
 from lrdecay_cli.analysis.comparing.changes import diff, known_aspects, settings
 from lrdecay_cli.domain.change import ASPECTS, Change, SettingChange
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.group_map import ConfigSource, Constructor, GroupMap, Optimizer, Tool
+from lrdecay_cli.domain.group_map import ConfigSource, GroupMap, Tool
+from lrdecay_cli.domain.training import Constructor, Optimizer
 from tests.group_maps import group_map
 
 SHAPE = (4, 4)

@@ -13,8 +13,8 @@ from lrdecay_cli.analysis.explaining.why_not import why_not
 from lrdecay_cli.analysis.selection import select
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import Explanation
-from lrdecay_cli.domain.group_map import Constructor, GroupMap
-from lrdecay_cli.domain.training import Training
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.training import Constructor, Training
 from tests.analysis.wild_bugs import BUGS, GOLDEN, answer, answers, group_map_of
 from tests.golden import Golden
 from tests.group_maps import group_map

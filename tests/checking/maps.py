@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lrdecay_cli.domain.group_map import ConfigSource, Constructor, GroupMap
+from lrdecay_cli.domain.group_map import ConfigSource, GroupMap
+from lrdecay_cli.domain.training import Constructor
 from lrdecay_cli.files import to_json
 from tests.group_maps import group_map
 

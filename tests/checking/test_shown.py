@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from lrdecay_cli.checking.shown import INSPECTED, findings_among, inspected_findings
-from lrdecay_cli.domain.group_map import Constructor, GroupMap
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.training import Constructor
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules import RULES
 from lrdecay_cli.rules.running import findings_of

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from lrdecay_cli.checking.baselines import baseline_path
-from lrdecay_cli.domain.group_map import Constructor, Tool
+from lrdecay_cli.domain.group_map import Tool
+from lrdecay_cli.domain.training import Constructor
 from tests.checking.maps import decay_map, write
 from tests.commands.running import SAMPLES, Run, lrdecay
 

@@ -15,8 +15,8 @@ from lrdecay_cli.app.requests.suggesting import JUDGED
 from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.checking.shown import findings_among
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.group_map import Constructor, GroupMap, Model, Totals
-from lrdecay_cli.domain.training import Training
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.training import Constructor, Model, Totals, Training
 from lrdecay_cli.files.schema import document_schema
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules import RULES

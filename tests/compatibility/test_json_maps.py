@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lrdecay_cli.app.shell.main import run
-from lrdecay_cli.domain.group_map import Constructor
+from lrdecay_cli.domain.training import Constructor
 from lrdecay_cli.files import to_json, write_text
 from tests.group_maps import group_map
 

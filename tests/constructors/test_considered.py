@@ -11,9 +11,9 @@ from lrdecay_cli.constructors.precedence import lost_to
 from lrdecay_cli.constructors.recomputation import rules_of, tensors_met
 from lrdecay_cli.constructors.spec import ConstructorRules
 from lrdecay_cli.decay.options import DecayError
-from lrdecay_cli.domain.group_map import Constructor, Model, Tensor, Totals
+from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Provenance
-from lrdecay_cli.domain.training import Training
+from lrdecay_cli.domain.training import Constructor, Model, Totals, Training
 from tests.constructors.names import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY
 from tests.decay.plain import explained
 from tests.group_maps import Shapes, group_map

@@ -9,9 +9,9 @@ import pytest
 
 from lrdecay_cli.constructors.recomputation import rules_of, tensors_met
 from lrdecay_cli.constructors.spec import ConstructorRules
-from lrdecay_cli.domain.group_map import Constructor, Model, Tensor, Totals
+from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Formula, Provenance, computed
-from lrdecay_cli.domain.training import Training
+from lrdecay_cli.domain.training import Constructor, Model, Totals, Training
 from tests.constructors.names import MMPRETRAIN_LAYER_DECAY
 from tests.group_maps import group_map
 

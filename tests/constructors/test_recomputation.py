@@ -13,8 +13,8 @@ from lrdecay_cli.constructors import constructor_of, mmdet_layer_decay
 from lrdecay_cli.constructors.recomputation import inputs_of, tensors_met
 from lrdecay_cli.constructors.spec import ConstructorInputs
 from lrdecay_cli.decay.options import DecayError
-from lrdecay_cli.domain.group_map import Constructor, GroupMap, Model, Totals
-from lrdecay_cli.domain.training import Module, Training
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.training import Constructor, Model, Module, Totals, Training
 from tests.constructors.names import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY, MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
 from tests.group_maps import group_map
 

@@ -12,9 +12,8 @@ from lrdecay_cli.constructors.custom_keys import custom_key_matches
 from lrdecay_cli.constructors.recomputation import rules_of, tensors_met, with_provenance
 from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.domain.explanation import RuleTrace
-from lrdecay_cli.domain.group_map import Constructor
 from lrdecay_cli.domain.provenance import Formula
-from lrdecay_cli.domain.training import Module, Training
+from lrdecay_cli.domain.training import Constructor, Module, Training
 from tests.constructors.names import LRDECAY_LAYER_DECAY, MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY
 from tests.group_maps import group_map
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
-from lrdecay_cli.domain.training import TRAITS, Module
+from lrdecay_cli.domain.training import Module, Trait
 
 
 class Row(NamedTuple):
@@ -28,7 +28,7 @@ class Row(NamedTuple):
 
     @property
     def module(self) -> Module:
-        traits = tuple(trait for trait in TRAITS if trait in self.traits.split())
+        traits = tuple(trait for trait in get_args(Trait) if trait in self.traits.split())
         return Module(self.type, traits, (self.name.rpartition(".")[2],))
 
     @property

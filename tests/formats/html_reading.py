@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 from typing import Any
 
 from lrdecay_cli.analysis.inspecting.report import inspection
-from lrdecay_cli.domain.group_map import ConfigSource, Constructor, GroupMap, Model, Optimizer
+from lrdecay_cli.domain.group_map import ConfigSource, GroupMap
 from lrdecay_cli.domain.report import AnyResult
-from lrdecay_cli.domain.training import Module
+from lrdecay_cli.domain.training import Constructor, Model, Module, Optimizer
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.html_page.assembling import render
 from tests.group_maps import group_map

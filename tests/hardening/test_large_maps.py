@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lrdecay_cli.app.shell.main import run
-from lrdecay_cli.domain.group_map import Constructor
+from lrdecay_cli.domain.training import Constructor
 from lrdecay_cli.files.writing import to_json
 from tests.group_maps import group_map
 from tests.work import growth

@@ -7,8 +7,8 @@ import math
 import msgspec
 import pytest
 
-from lrdecay_cli.domain.group_map import Constructor, GroupMap
-from lrdecay_cli.domain.training import Training
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.training import Constructor, Training
 from lrdecay_cli.rules import find_rule
 from lrdecay_cli.rules.context.map_facts import MapFacts
 from lrdecay_cli.rules.context.rule_context import RuleContext

@@ -11,7 +11,7 @@ import pytest
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Finding
-from lrdecay_cli.domain.group_map import Constructor
+from lrdecay_cli.domain.training import Constructor
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules import RULES, Example, find_rule
 from lrdecay_cli.rules.remedies.custom_keys import covering_keys

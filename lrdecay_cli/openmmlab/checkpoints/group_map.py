@@ -16,17 +16,13 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import (
     SCHEMA_VERSION,
     ConfigSource,
-    Constructor,
     Duplicate,
     GroupedParameter,
     GroupMap,
-    Model,
-    Optimizer,
     ParameterGroup,
     Tool,
-    Totals,
 )
-from lrdecay_cli.domain.training import Checkpoint, Training
+from lrdecay_cli.domain.training import Checkpoint, Constructor, Model, Optimizer, Totals, Training
 from lrdecay_cli.files.config_text import settings_of
 from lrdecay_cli.openmmlab.checkpoints.loading import load_checkpoint
 from lrdecay_cli.openmmlab.checkpoints.saved_groups import (

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from lrdecay_cli.domain.group_map import GroupMap, Totals
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.training import Totals
 from lrdecay_cli.rules.api import CONSTRUCTOR, Example, Fault, RuleContext, count, rule, verb
 
 _TWO = (
