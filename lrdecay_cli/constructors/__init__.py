@@ -51,13 +51,4 @@ def rate_given(options: Mapping[str, Any]) -> Any:
     return next((rate for rate in rates if rate is not None), None)
 
 
-__all__ = [
-    "CONSTRUCTORS",
-    "DEFAULT",
-    "OURS",
-    "ConstructorSpec",
-    "UnknownConstructor",
-    "constructor_of",
-    "find_constructor",
-    "rate_given",
-]
+__all__ = ["CONSTRUCTORS", "DEFAULT", "OURS", "ConstructorSpec", "constructor_of", "find_constructor", "rate_given"]

@@ -5,8 +5,7 @@ A map holds that way as provenance; what can be told from the map alone is which
 
 from __future__ import annotations
 
-from lrdecay_cli.constructors.formulas import layer_trace
-from lrdecay_cli.constructors.precedence import key_trace, lost_to
+from lrdecay_cli.constructors.precedence import key_trace, layer_trace, lost_to
 from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorRules, ConstructorSpec, CustomKeys
 from lrdecay_cli.decay.constructor_options import OPTIONS, CustomKey, matching, read_custom_keys
 from lrdecay_cli.domain.explanation import Part, RuleTrace
@@ -15,12 +14,6 @@ from lrdecay_cli.domain.provenance import Provenance
 
 
 class _Rules(ConstructorRules):
-    """The rules for one model.
-
-    Raises:
-        DecayError: the custom keys cannot be used.
-    """
-
     def __init__(self, inputs: ConstructorInputs) -> None:
         given = inputs.options.get("custom_keys")
         self._keys = read_custom_keys(given) if given else ()

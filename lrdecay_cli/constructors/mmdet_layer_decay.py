@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from lrdecay_cli.constructors import mmengine_default
-from lrdecay_cli.constructors.formulas import layer_trace
 from lrdecay_cli.constructors.multipliers import dimensions_text
+from lrdecay_cli.constructors.precedence import layer_trace
 from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorRules, ConstructorSpec
 from lrdecay_cli.decay.families import BACKBONE_PREFIX, MMDET_FAMILIES, convnext
 from lrdecay_cli.decay.options import DecayOptions, DecayType
@@ -44,16 +44,6 @@ _BLOCKS = tuple(f"{BACKBONE_PREFIX}{head}" for head in _HEADS)
 
 
 class _Rules(ConstructorRules):
-    """The rules for one model.
-
-    Args:
-        inputs: of the constructor.
-        names: all parameter names, as the constructor sees them.
-
-    Raises:
-        DecayError: the options or the backbone are none that the constructor serves.
-    """
-
     def __init__(self, inputs: ConstructorInputs, names: Sequence[str]) -> None:
         self._inputs = inputs
         self._rules = _decay_rules(inputs, names)
@@ -71,9 +61,15 @@ class _Rules(ConstructorRules):
         if not isinstance(layer_id, int) or not tensor.seen.startswith(_BLOCKS):
             return ()
         num_layers, depths = self._options.num_layers, self._depths
-        if self._options.decay_type == "stage_wise":
-            return tuple(_of_stages(num_layers, len(depths), layer_id))
-        return tuple(_of_layers(num_layers, convnext.FAMILY.fitting_num_layers(depths), depths, layer_id))
+        if self._options.decay_type == "layer_wise":
+            return tuple(_of_layers(num_layers, convnext.FAMILY.fitting_num_layers(depths), depths, layer_id))
+        stages, below = len(depths), num_layers + 1 - len(depths)
+        if not stages or not 0 <= layer_id <= stages or below == 1:
+            return ()
+        return (
+            f"stage_wise numbers the stages up to {stages}, but num_layers={num_layers} still sets the exponent: the"
+            f" last stage counts as {below} layers below the head; num_layers={stages} would make it one",
+        )
 
     def _layer_rules(self, tensor: Tensor) -> Iterator[RuleTrace]:
         order = _ORDER[self._options.decay_type]
@@ -129,15 +125,6 @@ def _exemptions(tensor: Tensor) -> Iterator[RuleTrace]:
         yield RuleTrace(("weight_decay",), f"{cause} -> 0", outcome, reason, condition, basis="exemption", cause=cause)
         if applies:
             return
-
-
-def _of_stages(num_layers: int, stages: int, layer_id: int) -> Iterator[str]:
-    below = num_layers + 1 - stages
-    if stages and 0 <= layer_id <= stages and below != 1:
-        yield (
-            f"stage_wise numbers the stages up to {stages}, but num_layers={num_layers} still sets the exponent: the"
-            f" last stage counts as {below} layers below the head; num_layers={stages} would make it one"
-        )
 
 
 def _of_layers(num_layers: int, fitting: int, depths: tuple[int, ...], layer_id: int) -> Iterator[str]:

@@ -7,6 +7,7 @@ the same order as there, so that the floats are the same to the last bit.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from lrdecay_cli.constructors.multipliers import BIAS_DECAY, FLAT_DECAY, NORM_DECAY
 from lrdecay_cli.constructors.precedence import OptionPrecedence
@@ -20,13 +21,7 @@ from lrdecay_cli.domain.provenance import Formula, Provenance, computed
 
 
 class _Rules(OptionPrecedence):
-    """The rules for one model.
-
-    Args:
-        inputs: of the constructor.
-        names: all parameter names, as the constructor sees them.
-        layer_depth: the model's own; without it the rules are known, but no numbers.
-    """
+    """The rules for one model. Without its own ``layer_depth`` the rules are known, but no numbers."""
 
     def __init__(self, inputs: ConstructorInputs, names: Iterable[str], layer_depth: LayerDepth | None) -> None:
         super().__init__(inputs)
@@ -71,12 +66,10 @@ class _Rules(OptionPrecedence):
     def _layer_id(self, tensor: Tensor, layer_id: int, layers: int) -> Formula:
         """By a family of ours where that says the same as the model, and so explains it; else as the model said."""
         if self._family is not None:
-            try:
+            with suppress(DecayError):
                 ours = self._family.rules["layer_wise"](tensor.seen, layers - 2, self._depths)
-            except DecayError:
-                ours = None
-            if ours is not None and ours.result == layer_id:
-                return ours
+                if ours.result == layer_id:
+                    return ours
         return Formula("get_layer_depth() of the model", repr(layer_id), layer_id, basis="observed")
 
 

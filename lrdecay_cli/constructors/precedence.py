@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lrdecay_cli.constructors.formulas import key_step, own_option, own_step, product_step
 from lrdecay_cli.constructors.multipliers import Multiplier, Target
 from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorRules
 from lrdecay_cli.decay.options import finite_number
@@ -29,6 +28,26 @@ def lost_to(winner: str, key: str) -> str:
     if len(winner) > len(key):
         return f"to the longer {winner!r}"
     return f"to {winner!r}, as long and first in the alphabet"
+
+
+def layer_trace(layer_id: Formula) -> RuleTrace:
+    """The rule that gives a layer id, as it applies."""
+    cause = layer_id.cause
+    condition = (
+        "have a name that no other rule matches" if layer_id.basis == "fallback" else f"have a name like {cause}"
+    )
+    return RuleTrace(("layer_id",), layer_id.rule, "applies", condition=condition, basis=layer_id.basis, cause=cause)
+
+
+def own_step(what: str, given: int | float | None, default: float | None) -> Formula:
+    """The lr or weight decay of a group that gets none of its own: the config's, else what the optimizer takes.
+
+    ``what`` is ``base_lr`` or ``base_weight_decay``.
+    """
+    if given is not None:
+        return Formula(what, repr(given), given, {what: given}, "given", expression=what)
+    name = what.removeprefix("base_")
+    return Formula(f"the optimizer's own, the config gives no {name}", repr(default), default, basis="default")
 
 
 class OptionPrecedence(ConstructorRules):
@@ -70,28 +89,37 @@ class OptionPrecedence(ConstructorRules):
         return fitting[-1] if target == "lr" else fitting[0]
 
     def step(self, target: Target, key: str | None, option: str | None) -> Formula:
-        """The lr or weight decay.
+        """The lr or weight decay of a parameter that goes by a custom key, or else by a multiplier, or by neither.
 
-        Args:
-            target: which of them.
-            key: the custom key that the parameter goes by.
-            option: the multiplier of a parameter that goes by none.
+        Operands stand in the order of mmengine's.
 
         Raises:
             DecayError: what the config gives is no finite number.
         """
         what, base = f"base_{target}", self._base[target]
-        if key is not None:
-            settings = self.key_settings(key)
-            if settings.get(target) is not None:
-                return own_option(key, target, settings[target])
-            if base is not None:
-                factor = "lr_mult" if target == "lr" else "decay_mult"
-                return key_step(key, what, base, factor, settings.get(factor))
-        elif option is not None and base is not None:
+        own = own_step(what, base, self.inputs.default_lr if target == "lr" else self.inputs.default_weight_decay)
+        if key is None:
+            if option is None or base is None:
+                return own
             number = finite_number(self.inputs.options[option], f"paramwise_cfg.{option}")
-            return product_step(what, base, option, number)
-        return own_step(what, base, self.inputs.default_lr if target == "lr" else self.inputs.default_weight_decay)
+            product = f"{what} * {option}"
+            inputs = {what: base, option: number}
+            return Formula(product, f"{base!r} * {number!r}", base * number, inputs, "option", option, product)
+        settings, label = self.key_settings(key), f"custom_keys[{key!r}]"
+        if settings.get(target) is not None:
+            number = finite_number(settings[target], f"paramwise_cfg.{label}.{target}")
+            return Formula(f"{label}.{target}", repr(number), number, {target: number}, "custom_key", key, target)
+        if base is None:
+            return own
+        factor = "lr_mult" if target == "lr" else "decay_mult"
+        if settings.get(factor) is None:
+            # mmengine and mmpretrain multiply by a default of 1.0 then.
+            rule, product = f"{what} * 1.0, {label} gives no {factor}", f"{what} * 1.0"
+            return Formula(rule, f"{base!r} * 1.0", base * 1.0, {what: base}, "custom_key", key, product)
+        number = finite_number(settings[factor], f"paramwise_cfg.{label}.{factor}")
+        rule, inputs = f"{what} * {label}.{factor}", {what: base, factor: number}
+        formula, product = f"{base!r} * {number!r}", f"{what} * {factor}"
+        return Formula(rule, formula, base * number, inputs, "custom_key", key, product)
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
         """Keys first, longest first, then the multipliers."""

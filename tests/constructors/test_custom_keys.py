@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from torch import nn
 
-from lrdecay_cli.constructors.custom_keys import custom_key_matches
+from lrdecay_cli.constructors.recomputation import custom_key_matches
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.audit import audit
 

@@ -10,7 +10,8 @@ import pytest
 
 import lrdecay_cli
 from lrdecay_cli import constructors
-from lrdecay_cli.constructors import CONSTRUCTORS, DEFAULT, OURS, UnknownConstructor, constructor_of, find_constructor
+from lrdecay_cli.constructors import CONSTRUCTORS, DEFAULT, OURS, constructor_of, find_constructor
+from lrdecay_cli.constructors.spec import UnknownConstructor
 from lrdecay_cli.decay.constructor_options import ELSEWHERE
 from lrdecay_cli.domain.training import Constructor, Training
 from tests.constructors.names import LRDECAY_LAYER_DECAY, MMDET_LAYER_DECAY, MMENGINE_DEFAULT, MMPRETRAIN_LAYER_DECAY

@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lrdecay_cli.constructors.custom_keys import custom_key_matches
-from lrdecay_cli.constructors.recomputation import rules_of, tensors_met, with_provenance
+from lrdecay_cli.constructors.recomputation import custom_key_matches, rules_of, tensors_met, with_provenance
 from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.domain.explanation import RuleTrace
 from lrdecay_cli.domain.provenance import Formula

@@ -15,7 +15,7 @@ from lrdecay_cli.analysis.explaining.tables import (
 from lrdecay_cli.analysis.explaining.why_not import why_not
 from lrdecay_cli.analysis.selection import select
 from lrdecay_cli.constructors import constructor_of
-from lrdecay_cli.constructors.custom_keys import KeyMatches, custom_key_matches
+from lrdecay_cli.constructors.recomputation import KeyMatches, custom_key_matches
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import (
     EXPLANATION_SCHEMA_VERSION,

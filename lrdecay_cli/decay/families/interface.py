@@ -33,15 +33,9 @@ class LayerRule(Protocol):
         ...
 
 
-class Placement(Protocol):
-    """Where those norm layers, tokens and position embeddings belong that a layer rule leaves with the head."""
-
-    def __call__(
-        self, name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
-    ) -> Formula | None:
-        """The step for such a parameter, None for one about which the layer rule decides."""
-        ...
-
+Placement = Callable[[str, DecayType, int, tuple[int, ...], str], Formula | None]
+"""Where those norm layers, tokens and position embeddings belong that a layer rule leaves with the head; None for a
+parameter about which the layer rule decides. From name, decay type, ``num_layers``, depths and prefix."""
 
 Depths = Callable[[Iterable[str], str], tuple[int, ...]]
 """Blocks per stage from parameter names and the backbone's prefix; ``()`` where no block is found."""
@@ -127,11 +121,7 @@ def with_the_head(num_layers: int) -> Formula:
 def index_part(name: str, parts: list[str], position: int, what: str) -> int:
     """The integer at a position of a dotted name, by the rules of ``int()``: ``-1`` and ``1_0`` are integers.
 
-    Args:
-        name: the whole parameter name, for the error.
-        parts: the name without the backbone's prefix, split at the dots.
-        position: which part.
-        what: what the integer means, for the error: ``stage`` or ``block``.
+    ``parts`` are those behind the backbone's prefix; ``what`` the integer means is for the error: ``stage``, ``block``.
 
     Raises:
         DecayError: the part is missing or no integer.

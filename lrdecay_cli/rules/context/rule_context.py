@@ -9,8 +9,8 @@ from functools import cached_property
 from itertools import pairwise
 
 from lrdecay_cli.constructors import ConstructorSpec, constructor_of
-from lrdecay_cli.constructors.custom_keys import KeyMatches, custom_key_matches
 from lrdecay_cli.constructors.multipliers import Multiplier
+from lrdecay_cli.constructors.recomputation import KeyMatches, custom_key_matches
 from lrdecay_cli.decay.families import Family, find_family
 from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.decay.parameter_kinds import Kind, kind_of

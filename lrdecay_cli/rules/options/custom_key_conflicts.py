@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lrdecay_cli.constructors.custom_keys import KeyMatches
 from lrdecay_cli.constructors.multipliers import Multiplier
+from lrdecay_cli.constructors.recomputation import KeyMatches
 from lrdecay_cli.rules.api import (
     EXEMPTING,
     Example,

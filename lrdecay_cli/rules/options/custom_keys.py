@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
-from lrdecay_cli.constructors.custom_keys import KeyMatches
+from lrdecay_cli.constructors.recomputation import KeyMatches
 from lrdecay_cli.rules.api import Fault, RuleContext, count, default_with, key_option, keys_told, nearest, rule
 
 _MULTIPLIERS = ("lr_mult", "decay_mult")
