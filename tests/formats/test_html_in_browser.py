@@ -18,6 +18,7 @@ from lrdecay_cli.analysis.comparing.report import comparison
 from lrdecay_cli.analysis.inspecting.report import inspection
 from lrdecay_cli.checking.checking import check_maps
 from lrdecay_cli.checking.reporting import report_of
+from lrdecay_cli.checking.shown import inspected_findings
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import read_map
 from lrdecay_cli.formats.numbers import cell_text, printable
@@ -62,7 +63,7 @@ def pages(maps: dict[str, GroupMap], tmp_path_factory: pytest.TempPathFactory) -
         duplicates={"head.w": "x.b"},
     )
     reports = {
-        "map": inspection(maps[OVERFLOW]),
+        "map": inspection(maps[OVERFLOW], findings=inspected_findings(maps[OVERFLOW])),
         "single groups": inspection(maps["swin-t_custom-keys"]),
         "difference": comparison(before, after),
         "same": comparison(before, before),

@@ -1,10 +1,11 @@
 // A pattern in a note shows the parameters that it stands for, where there is a list to show them in.
 if (DATA.parameters) {
   for (const code of document.querySelectorAll("#notes li li code")) {
-    const [pattern, rest] = code.textContent.split(/(?=  \()/, 2);
+    const [pattern, rest = ""] = code.textContent.split(/(?=  \()/, 2);
     const test = query(pattern);
     const names = DATA.parameters.names;
-    if (rest && test && names.some((name) => test(name))) {
+    // A sentence, such as a remedy, is no pattern.
+    if ((rest || !/\s/.test(pattern)) && test && names.some((name) => test(name))) {
       code.replaceChildren(link(pattern, () => page.showList?.({ text: pattern })), rest);
     }
   }
