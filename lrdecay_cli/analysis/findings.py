@@ -24,7 +24,8 @@ def notes_among(findings: Iterable[Finding], chosen: Sequence[str], universe: Se
         if not shown:
             continue
         here = f" (here for {len(shown)} of {count(len(finding.parameters), 'tensor')})"
-        patterns = [pattern for pattern, _ in fold_names(shown, universe)]
+        folded = fold_names(shown, universe)
+        patterns = (f"{pattern}  ({count(len(members), 'tensor')})" for pattern, members in folded)
         yield Note(
             headline(finding) + (here if len(shown) < len(finding.parameters) else ""),
             finding.severity,

@@ -69,7 +69,7 @@ def pages(maps: dict[str, GroupMap], tmp_path_factory: pytest.TempPathFactory) -
         "same": comparison(before, before),
         "check": report_of(check_maps([maps[OVERFLOW]], RULES), maps=[maps[OVERFLOW]]),
         "check of two": report_of(check_maps(maps.values(), RULES), maps=tuple(maps.values())),
-        "states": inspection(strange),
+        "states": inspection(strange, findings=inspected_findings(strange)),
         "empty": inspection(group_map({})),
         "hostile": inspection(hostile_map(), verbose=True),
         "generic": GENERIC,

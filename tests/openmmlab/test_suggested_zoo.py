@@ -16,6 +16,9 @@ from tests.openmmlab.zoo import statuses
 STEP = 60
 # What every decay brings: mmengine logs the lr of the first group alone, which is then that of the stem.
 OF_EVERY_DECAY = {"LRD309"}
+# mmpretrain's own get_layer_depth gives MixMIM's last block the id of the head; MFF fuses its blocks by weights that
+# mmpretrain trains with the head.
+UPSTREAM = {"mixmim/": {"LRD205"}, "mff/": {"LRD201"}}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -25,7 +28,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_suggest_and_check_agree(config: str) -> None:
-    before = audit(config, device="meta")
+    try:
+        device = "meta"
+        before = audit(config, device=device)
+    except LrdecayError:
+        device = "cpu"
+        before = audit(config)
     try:
         proposal, findings = proposal_for(before, "")
     except LrdecayError:
@@ -35,12 +43,13 @@ def test_suggest_and_check_agree(config: str) -> None:
     assert {*findings} <= {*checked}
     if proposal.fits:
         return
-    request = Request.of(None, "meta", verbose=False, exact=False, no_cache=True)
+    request = Request.of(None, device, verbose=False, exact=False, no_cache=True)
     try:
         suggested = build_suggestion(config, before, proposal, findings, request)
     except LrdecayError:
         return  # A backbone that nobody knows.
     assert suggested.left == findings_among(suggested.after, JUDGED)
     new = {finding.code for finding in suggested.left} - {finding.code for finding in checked}
-    assert new <= OF_EVERY_DECAY
+    known = next((codes for folder, codes in UPSTREAM.items() if folder in config), set())
+    assert new <= OF_EVERY_DECAY | known
     assert not {finding.code for finding in proposal.faults} & {finding.code for finding in suggested.left}

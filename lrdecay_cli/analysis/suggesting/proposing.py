@@ -34,6 +34,8 @@ _RATES = {
     "swin": UsualRate(0.9, "MMPretrain's fine-tuning of SimMIM on Swin-B"),
     "resnet": UsualRate(0.7, "MMPretrain's fine-tuning of SparK on ResNet-50"),
 }
+_SLOWEST, _GENTLER = 5e-5, (0.8, 0.85, 0.9, 0.95)
+"""The least lr scale of a stem, about that of a ViT-H with its published rate, and the rates for deeper backbones."""
 _ANY = UsualRate(0.8, "no published one is known for this backbone")
 
 
@@ -123,4 +125,9 @@ def _rate(
     if name == "vit" and sum(depths) > _DEEP_VIT:
         name = "vit-deep"
     usual = _RATES.get(name, _ANY)
+    layers = family.fitting_num_layers(tuple(depths)) + 1 if family and depths else 0
+    if usual.rate**layers < _SLOWEST:
+        rate = next((rate for rate in _GENTLER if rate**layers >= _SLOWEST), _GENTLER[-1])
+        told = f"{usual.rate} would leave the stem {usual.rate**layers:.0e} of the lr in {layers} layers"
+        return rate, f"decay rate {rate} is where to start, not what is best: {told}"
     return usual.rate, f"decay rate {usual.rate} is where to start, not what is best: {usual.source}"
