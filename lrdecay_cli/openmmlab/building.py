@@ -53,6 +53,8 @@ class BuiltOptimizer:
     """Paths within ``paramwise_cfg`` that the constructor read; None if nobody watched."""
     asked: tuple[str, ...] | None = None
     """Likewise those that it asked for and that are not there."""
+    wrapper: Any = None
+    """The wrapper around them, as the constructor returned it."""
     scheduled: bool = False
     """Whether parameter schedulers may have changed the groups since."""
 
@@ -137,7 +139,7 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
         with reads.unseen_validation():
             wrapper = build_optim_wrapper(model, plain_config)
         optimizers, constructor = optimizers_of(wrapper), constructor_of(config.optim_wrapper)
-        return BuiltOptimizer(optimizers, constructor, stubs, reads.paths, reads.asked)
+        return BuiltOptimizer(optimizers, constructor, stubs, reads.paths, reads.asked, wrapper)
 
 
 def _check_imported(config: Config, where: str) -> None:

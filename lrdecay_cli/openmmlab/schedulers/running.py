@@ -132,13 +132,13 @@ def _record(built: BuiltScheduler, length: RunLength) -> RunScheduler:
         end=None if scheduler.end >= INF else int(scheduler.end),
         first_step=int(first) if acts else None,
         last_step=int(behind) - 1 if acts else None,
-        warm_up=acts and scheduler.begin == 0 and scheduler.param_name == "lr" and _raises(scheduler),
+        warm_up=acts and scheduler.begin == 0 and scheduler.param_name == "lr" and raises(scheduler),
         monitor=str(scheduler.monitor) if isinstance(scheduler, ReduceOnPlateauParamScheduler) else None,
         options={key: plain(value) for key, value in built.settings.items() if key not in _OWN_FIELDS},
     )
 
 
-def _raises(scheduler: _ParamScheduler) -> bool:
+def raises(scheduler: _ParamScheduler) -> bool:
     """Whether it ends higher than it began, whatever others do meanwhile."""
     if isinstance(scheduler, LinearParamScheduler):
         return bool(scheduler.end_factor > scheduler.start_factor)

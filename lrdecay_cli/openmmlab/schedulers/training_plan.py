@@ -31,6 +31,8 @@ class PlannedConfig:
 
     config: Config
     plan: TrainingPlan
+    overrides: Mapping[str, Any]
+    """``--cfg-options``, as values."""
 
 
 def load_plan(config: str, *, cfg_options: tuple[str, ...] = (), verbose: bool = False) -> PlannedConfig:
@@ -40,10 +42,11 @@ def load_plan(config: str, *, cfg_options: tuple[str, ...] = (), verbose: bool =
     """
     with quiet_stack(verbose):
         install_stubs()
-        loaded = load_config(config, parse_overrides(cfg_options))
+        overrides = parse_overrides(cfg_options)
+        loaded = load_config(config, overrides)
         check_trainable(loaded, config)
         with training_scope(loaded), explained("config cannot be read", config, loaded):
-            return PlannedConfig(loaded, _plan(loaded, config))
+            return PlannedConfig(loaded, _plan(loaded, config), plain(overrides))
 
 
 class SchedulerConfig(NamedTuple):

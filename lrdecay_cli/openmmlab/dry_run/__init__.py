@@ -1,0 +1,5 @@
+"""A dry run of the training loop: mmengine's own Runner, hooks, schedulers and optimizer, without data and weights."""
+
+from lrdecay_cli.openmmlab.dry_run.running import dry_run
+
+__all__ = ["dry_run"]

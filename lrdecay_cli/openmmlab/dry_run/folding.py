@@ -1,0 +1,75 @@
+"""Groups that schedulers treat alike, stepped as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
+
+# Their schedulers go through the groups and treat each by its own values alone.
+_KNOWN = ("mmengine", "mmdet", "mmpretrain")
+# Scheduled by nobody, or alike for all groups of one optimizer.
+_OWN = {"params", "param_names", "param_name", "group_name", "layer_id", "lr_scale"}
+
+
+class Folded:
+    """Makes schedulers step one group for each kind of groups; :meth:`spread` gives the others the same values.
+
+    Nothing is folded where a scheduler of another project may go by a group's position, as lists of values do.
+
+    Args:
+        schedulers: built on the real optimizers, and changed to step the representatives.
+        groups: every group of every optimizer, with the optimizer's name.
+    """
+
+    def __init__(
+        self, schedulers: Sequence[_ParamScheduler], groups: Sequence[tuple[str, dict[str, Any]]] = ()
+    ) -> None:
+        self.followers: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        """Representative and group, for each group that is none."""
+        self.representative = list(range(len(groups)))
+        """By group, the position of its representative."""
+        self._scheduled = list(dict.fromkeys(one.param_name for one in schedulers))
+        if not schedulers or not all(_is_plain(one) for one in schedulers):
+            return
+        first: dict[Any, int] = {}
+        for index, (optimizer, group) in enumerate(groups):
+            key = (optimizer, repr(sorted((k, v) for k, v in group.items() if k not in _OWN and self._matters(k))))
+            self.representative[index] = first.setdefault(key, index)
+            if first[key] != index:
+                self.followers.append((groups[first[key]][1], group))
+        kept = {id(groups[index][1]) for index in self.representative}
+        for one in schedulers:
+            every = one.optimizer.param_groups
+            one.base_values = [value for group, value in zip(every, one.base_values, strict=True) if id(group) in kept]
+            one.optimizer = _View(one.optimizer, [group for group in every if id(group) in kept])
+
+    def spread(self) -> None:
+        """Give every group the scheduled values of its representative."""
+        for representative, group in self.followers:
+            for name in ("lr", *self._scheduled):
+                if name in representative:
+                    group[name] = representative[name]
+
+    def _matters(self, key: str) -> bool:
+        return key != "weight_decay" or "weight_decay" in self._scheduled
+
+
+class _View:
+    """An optimizer that shows some of its groups alone."""
+
+    def __init__(self, optimizer: Any, groups: list[dict[str, Any]]) -> None:
+        self._optimizer = optimizer
+        self.param_groups = groups
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._optimizer, name)
+
+
+def _is_plain(scheduler: _ParamScheduler) -> bool:
+    kind = type(scheduler)
+    lists = any(isinstance(getattr(scheduler, name, None), (list, tuple)) for name in ("eta_max", "min_value"))
+    known = kind.__module__.partition(".")[0] in _KNOWN
+    # These keep further values for each group.
+    return known and not lists and not kind.__name__.startswith(("OneCycle", "ReduceOnPlateau"))

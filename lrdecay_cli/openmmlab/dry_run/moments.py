@@ -1,0 +1,75 @@
+"""The lr of each group at the iterations that people ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lrdecay_cli.domain.dry_run import LrAt
+from lrdecay_cli.openmmlab.config_values import number
+from lrdecay_cli.openmmlab.dry_run.folding import Folded
+from lrdecay_cli.openmmlab.schedulers.stepping import NEVER
+
+Trace = list[tuple[int, list[float | None]]]
+"""Iterations, and the lr of every group in them; an iteration that is not there has the values of the one before."""
+
+
+class Moments:
+    """Keeps the first, the highest and the last lr of every group, and the one after the warm-up.
+
+    Args:
+        trace: gets every iteration that is visited; None for no trace.
+    """
+
+    def __init__(self, trace: Trace | None = None) -> None:
+        self._trace = trace
+        self.warm_up_end: int | None = None
+        """The first iteration that no warm-up changes; None where there is none."""
+        self._groups: list[dict[str, Any]] = []
+        self._of: list[int] = []
+        self._first: list[LrAt] = []
+        self._behind: list[LrAt] = []
+        self._peaks: list[tuple[Any, int]] = []
+        self._last: tuple[int, list[Any]] = (0, [])
+
+    def follow(self, folded: Folded, groups: Sequence[tuple[str, dict[str, Any]]]) -> None:
+        """Follow one of each kind of groups."""
+        kept = sorted({*folded.representative})
+        self._of = [kept.index(index) for index in folded.representative]
+        self._groups = [groups[index][1] for index in kept]
+
+    def note(self, iteration: int) -> None:
+        """Keep what the optimizer uses in this iteration, which is later than all before."""
+        lrs = [dict.get(group, "lr") for group in self._groups]
+        if not self._first:
+            self._first = [LrAt(iteration, number(lr)) for lr in lrs]
+            self._peaks = [(lr, iteration) for lr in lrs]
+        if iteration == self.warm_up_end:
+            self._behind = [LrAt(iteration, number(lr)) for lr in lrs]
+        for index, (lr, (peak, _)) in enumerate(zip(lrs, self._peaks, strict=True)):
+            if lr is not None and lr > peak:
+                self._peaks[index] = (lr, iteration)
+        self._last = (iteration, lrs)
+        if self._trace is not None:
+            self._trace.append((iteration, [number(lrs[index]) for index in self._of]))
+
+    def end(self, iterations: int) -> None:
+        """Keep the last values for the last of as many iterations: nothing has changed since they were noted."""
+        self._last = (iterations - 1, self._last[1])
+
+    def until_warm_up_end(self, iteration: int) -> int:
+        """How many iterations it is until the warm-up is over; very many where it is."""
+        if self.warm_up_end is None or iteration >= self.warm_up_end:
+            return NEVER
+        return self.warm_up_end - iteration
+
+    def of(self, group: int) -> tuple[LrAt, LrAt | None, LrAt, LrAt]:
+        """First, after the warm-up, peak and last of a group, by its position."""
+        index = self._of[group]
+        peak, peak_iteration = self._peaks[index]
+        return (
+            self._first[index],
+            self._behind[index] if self._behind else None,
+            LrAt(peak_iteration, number(peak)),
+            LrAt(self._last[0], number(self._last[1][index])),
+        )

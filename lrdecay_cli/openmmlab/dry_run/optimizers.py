@@ -1,0 +1,96 @@
+"""Real steps of the real optimizers, by a gradient of ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.optim import OptimWrapperDict
+
+from lrdecay_cli.domain.dry_run import Effect
+from lrdecay_cli.openmmlab.building import optimizers_of
+from lrdecay_cli.openmmlab.dry_run.effects import measured, shrink
+from lrdecay_cli.openmmlab.dry_run.watching import Watch
+
+
+class Steps:
+    """The first steps of a training, and what they and steps of copies tell of the optimizers.
+
+    Args:
+        count: how many steps to take.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._left = count
+        self.error: str | None = None
+        """What an optimizer raised in a step; None for nothing."""
+        self.effects: list[Effect] | None = None
+        """By group; None where the optimizer could not take a step."""
+        self._wrapper: Any = None
+        self._lrs: dict[int, list[float]] = {}
+        self._trained: set[int] = set()
+        self._begun: dict[str, torch.Tensor] = {}
+
+    @property
+    def are_left(self) -> bool:
+        """Whether the next iteration takes a step."""
+        return self._left > 0
+
+    def prepare(self, wrapper: Any) -> None:
+        """Make the optimizers' tensors small, before anything copies them."""
+        self._wrapper = wrapper
+        shrink(optimizers_of(wrapper).values())
+
+    def measure(self, watch: Watch) -> None:
+        """Measure what a step does to each group, on copies."""
+        try:
+            self.effects = [one for each in optimizers_of(self._wrapper).values() for one in measured(each)]
+        except Exception as error:
+            self.error = _said(error)
+        self._begun = {name: parameter.detach().clone() for name, parameter in watch.parameters.items()}
+
+    def take(self, wrapper: Any, watch: Watch) -> None:
+        """Update every parameter that requires a gradient, through the real wrapper."""
+        self._left -= 1
+        for index, lr in enumerate(watch.lrs()):
+            self._lrs.setdefault(index, []).append(lr or 0.0)
+        if self.error is not None:
+            return
+        for one in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else (wrapper,):
+            groups = one.optimizer.param_groups
+            trained = [p for group in groups for p in group["params"] if p.requires_grad]
+            self._trained.update(map(id, trained))
+            if trained:
+                try:
+                    one.update_params(torch.stack([parameter.sum() for parameter in trained]).sum())
+                except Exception as error:
+                    self.error = _said(error)
+                    self._left = 0
+                    return
+
+    def unmoved(self, watch: Watch) -> tuple[str, ...]:
+        """Parameters that had a gradient in some step, and an lr above 0, and did not move."""
+        return self._named(watch, lambda lrs, moved, trained: trained and any(lrs) and not moved)
+
+    def moved_at_zero(self, watch: Watch) -> tuple[str, ...]:
+        """Parameters whose lr was 0 in every step, and that moved."""
+        return self._named(watch, lambda lrs, moved, trained: not any(lrs) and moved)
+
+    def _named(self, watch: Watch, wanted: Any) -> tuple[str, ...]:
+        if self.error is not None or not self._lrs:
+            return ()
+        of = {id(p): index for index, (_, group) in enumerate(watch.groups) for p in group["params"]}
+        return tuple(
+            name
+            for name, parameter in watch.parameters.items()
+            if id(parameter) in of
+            and wanted(
+                self._lrs[of[id(parameter)]],
+                not torch.equal(parameter.detach(), self._begun[name]),
+                id(parameter) in self._trained,
+            )
+        )
+
+
+def _said(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

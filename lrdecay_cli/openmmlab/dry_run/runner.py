@@ -1,0 +1,342 @@
+"""mmengine's Runner, run without data, weights, network and files that stay."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.hooks import Hook, ParamSchedulerHook
+from mmengine.logging import MMLogger
+from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
+from mmengine.runner import IterBasedTrainLoop, Runner
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from lrdecay_cli.domain.dry_run import LeftOut
+from lrdecay_cli.openmmlab.building import optimizers_of
+from lrdecay_cli.openmmlab.checkpoints.loading import load_checkpoint
+from lrdecay_cli.openmmlab.dry_run.folding import Folded
+from lrdecay_cli.openmmlab.dry_run.moments import Moments, Trace
+from lrdecay_cli.openmmlab.dry_run.optimizers import Steps
+from lrdecay_cli.openmmlab.dry_run.watching import Watch
+from lrdecay_cli.openmmlab.schedulers.stepping import Stepper
+
+_LEFT_OUT = {
+    "CheckpointHook": "it writes checkpoints",
+    "LoggerHook": "it writes logs",
+    "RuntimeInfoHook": "it prepares what is logged",
+    "ProfilerHook": "it measures the machine",
+    "IterTimerHook": "it measures the machine",
+}
+# Of mmengine 0.10.7 and mmpretrain 1.2.0 (engine/hooks/): they change neither a group nor what requires a gradient.
+_QUIET = ("DistSamplerSeedHook", "EMAHook", "SyncBuffersHook", "EmptyCacheHook", "PrepareTTAHook", "PreciseBNHook")
+
+
+_numbers = itertools.count()
+
+
+class Samples(Dataset):  # type: ignore[misc]
+    """A dataset of which only the length is known; every sample is empty."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {}
+
+
+class DryRunner(Runner):  # type: ignore[misc]
+    """As :class:`mmengine.runner.Runner`; what it does without is in ``left_out``.
+
+    Args:
+        config: the training config.
+        model: built from it.
+        optim_wrapper: what the config's constructor made for the model.
+        watch: follows the model.
+        work_dir: a scratch folder.
+        batch_size: of one GPU.
+        iterations_per_epoch: length of the data loader.
+        gpus: the world size that the training will have.
+        steps: in how many iterations the optimizer takes real steps.
+        resume: the checkpoint to resume from; None to start anew.
+        trace: gets the lr of every group in every iteration that is visited.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        model: nn.Module,
+        optim_wrapper: Any,
+        watch: Watch,
+        work_dir: str,
+        *,
+        batch_size: int,
+        iterations_per_epoch: int,
+        gpus: int,
+        steps: int,
+        resume: str | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self.watch = watch
+        self.left_out: list[LeftOut] = []
+        self.lr_factor: float | None = None
+        self.moments = Moments(trace)
+        self.optimizer_steps = Steps(steps)
+        self._folded = Folded([])
+        self._gpus = gpus
+        super().__init__(
+            model=model,
+            work_dir=work_dir,
+            train_dataloader=DataLoader(Samples(batch_size * iterations_per_epoch), batch_size=batch_size),
+            train_cfg=config.train_cfg,
+            auto_scale_lr=config.get("auto_scale_lr"),
+            optim_wrapper=optim_wrapper,
+            param_scheduler=config.get("param_scheduler"),
+            default_hooks=config.get("default_hooks"),
+            custom_hooks=config.get("custom_hooks"),
+            load_from=resume,
+            resume=resume is not None,
+            default_scope=config.get("default_scope", "mmengine"),
+            visualizer={"type": "Visualizer"},
+            # Managers keep what is named alike: a second run must not meet the first one's.
+            experiment_name=f"dry run {next(_numbers)}",
+            cfg=config,
+        )
+
+    # What asks the machine for something, or writes.
+
+    def setup_env(self, env_cfg: Mapping[str, Any]) -> None:
+        """Set the world size and nothing else."""
+        super().setup_env({"dist_cfg": {}})
+        self._world_size = self._gpus
+
+    def build_logger(self, *_args: Any, **_kwargs: Any) -> MMLogger:
+        """A logger that writes no file."""
+        return MMLogger.get_instance(self.experiment_name, log_level="ERROR")
+
+    def _log_env(self, env_cfg: Mapping[str, Any]) -> None:
+        pass
+
+    def dump_config(self) -> None:
+        """Write nothing."""
+
+    def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
+        """Leave the model unwrapped: its parameters are the same."""
+        return model
+
+    def _init_model_weights(self) -> None:
+        pass
+
+    def _maybe_compile(self, target: str) -> None:
+        pass
+
+    def register_hook(self, hook: Any, priority: Any = None) -> None:
+        """Register a hook, or say why it is left out."""
+        named = hook.get("type") if isinstance(hook, Mapping) else type(hook)
+        name = (named if isinstance(named, str) else str(getattr(named, "__name__", named))).rpartition(".")[2]
+        if name in _LEFT_OUT:
+            self.left_out.append(LeftOut(name, _LEFT_OUT[name]))
+            return
+        try:
+            super().register_hook(hook, priority)
+        except Exception as error:
+            self.left_out.append(LeftOut(name, f"it cannot be built here ({_said(error)})"))
+
+    def load_checkpoint(self, filename: str, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
+        """Read what a resumed training takes from a checkpoint but its tensors; nothing in it is run."""
+        saved, _ = load_checkpoint(filename)
+        checkpoint = {**saved, "message_hub": {key: {} for key in ("log_scalars", "runtime_info", "resumed_keys")}}
+        optimizer = checkpoint.get("optimizer")
+        if isinstance(optimizer, Mapping):
+            several = {"": optimizer} if "param_groups" in optimizer else optimizer
+            without = {name: {**one, "state": {}} for name, one in several.items()}
+            checkpoint["optimizer"] = without.get("", without)
+        return checkpoint
+
+    def load_or_resume(self) -> None:
+        """Resume, and note which lrs that sets."""
+        with self.watch.acting("resume", "resume"):
+            super().load_or_resume()
+
+    # What is watched.
+
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        """Follow the optimizer, which is built, and shrink what it holds."""
+        if not self.watch.built:
+            self.watch.follow(optimizers_of(optim_wrapper))
+            self.optimizer_steps.prepare(optim_wrapper)
+        return optim_wrapper
+
+    def scale_lr(self, optim_wrapper: Any, auto_scale_lr: Any = None) -> None:
+        """Scale every lr as the config asks, and note by how much."""
+        with self.watch.acting("auto_scale_lr", "auto_scale_lr"):
+            super().scale_lr(optim_wrapper, auto_scale_lr)
+        if auto_scale_lr and auto_scale_lr.get("enable"):
+            self.lr_factor = self.world_size * self._train_dataloader.batch_size / auto_scale_lr["base_batch_size"]
+        # From here on the groups are what the schedulers begin with.
+        self.optimizer_steps.measure(self.watch)
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """Build the schedulers, which set the lr of the first iteration."""
+        before = self.watch.lrs()
+        built = super().build_param_scheduler(scheduler)
+        begins = {type(one).__name__: None for one in _each(built) if one.begin == 0}
+        for name in begins or {"param_scheduler": None}:
+            self.watch.attribute(before, "param_scheduler", name)
+        return built
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Call all hooks, each with its changes attributed to it."""
+        for hook in tuple(self._hooks):
+            self._call(hook, fn_name, **kwargs)
+
+    def _call(self, hook: Hook, method: str, **kwargs: Any) -> None:
+        """Call a method of one hook; one that fails without data is left out from there on."""
+        if not _overrides(hook, method):
+            return
+        name = type(hook).__name__
+        try:
+            if type(hook) is ParamSchedulerHook:
+                self._step_schedulers(hook, method, kwargs)
+                return
+            with nullcontext() if _is_quiet(hook) else self.watch.acting("hook", f"{name}.{method}"):
+                getattr(hook, method)(self, **kwargs)
+        except Exception as error:
+            self._hooks.remove(hook)
+            self.left_out.append(LeftOut(name, f"{method} fails without data ({_said(error)})"))
+
+    def _step_schedulers(self, hook: Hook, method: str, kwargs: Mapping[str, Any]) -> None:
+        before = self.watch.lrs()
+        acting = [one for one in self._schedulers if one.by_epoch == (method == "after_train_epoch")]
+        names = [type(one).__name__ for one in acting if not Stepper(one).idle()]
+        getattr(hook, method)(self, **kwargs)
+        self._folded.spread()
+        for name in dict.fromkeys(names):
+            self.watch.attribute(before, "param_scheduler", name)
+
+    # The loop.
+
+    def build_train_loop(self, loop: Any) -> Any:
+        """Build the config's own loop, which is then run here."""
+        built = super().build_train_loop(loop)
+        built.run = lambda: self._run(built)
+        return built
+
+    def _run(self, loop: Any) -> nn.Module:
+        iterations = isinstance(loop, IterBasedTrainLoop)
+        self.moments.warm_up_end = _warm_up_end(self._schedulers, len(loop.dataloader), loop.max_iters)
+        self.call_hook("before_train")
+        steps_schedulers = any(type(hook) is ParamSchedulerHook for hook in self._hooks)
+        awake = [hook for hook in self._hooks if _acts_in_iterations(hook)]
+        # A hook of the project's own may treat any two groups differently.
+        self._folded = Folded([] if awake else self._schedulers, self.watch.groups)
+        self.moments.follow(self._folded, self.watch.groups)
+        while loop._epoch < loop.max_epochs and loop._iter < loop.max_iters and not loop.stop_training:
+            self.call_hook("before_train_epoch")
+            with self.watch.acting("train()", "train()"):
+                self.model.train()
+            self._iterate(
+                loop, loop.max_iters - loop._iter if iterations else len(loop.dataloader), awake, steps_schedulers
+            )
+            self.call_hook("after_train_epoch")
+            loop._epoch += 1
+        self.moments.end(loop._iter)
+        self.call_hook("after_train")
+        return self.model
+
+    def _iterate(self, loop: Any, length: int, awake: list[Hook], steps_schedulers: bool) -> None:
+        """Run ``length`` iterations: the first ones whole, the others as far as something can change in them."""
+        begun = loop._iter
+        while loop._iter < begun + length and not loop.stop_training:
+            whole = self.optimizer_steps.are_left
+            if not whole and not awake:
+                self._skip_through(loop, begun + length - loop._iter, steps_schedulers)
+                return
+            called = [hook for hook in self._hooks if whole or hook in awake or type(hook) is ParamSchedulerHook]
+            batch = {"batch_idx": loop._iter - begun, "data_batch": None}
+            for hook in called:
+                self._call(hook, "before_train_iter", **batch)
+            self.moments.note(loop._iter)
+            if whole:
+                with self.watch.acting("optimizer", "optimizer"):
+                    self.optimizer_steps.take(self.optim_wrapper, self.watch)
+            self.watch.iteration = loop._iter + 1
+            for hook in called:
+                self._call(hook, "after_train_iter", **batch, outputs={})
+            loop._iter += 1
+
+    def _skip_through(self, loop: Any, length: int, steps_schedulers: bool) -> None:
+        steppers = [Stepper(one) for one in self._schedulers if not one.by_epoch] if steps_schedulers else []
+        before, done = self.watch.lrs(), 0
+        acted: dict[str, None] = {}
+        while done < length:
+            active = [one for one in steppers if not one.idle()]
+            resting = [one for one in steppers if one.idle()]
+            ahead = min([length - done, *(one.idle() for one in resting), *(one.busy() for one in active)])
+            ahead = min(ahead, self.moments.until_warm_up_end(loop._iter))
+            if active:
+                acted.update((type(one.scheduler).__name__, None) for one in active)
+                steps = [one.step for one in active]
+                for iteration in range(loop._iter, loop._iter + ahead):
+                    self.moments.note(iteration)
+                    for step in steps:
+                        step()
+            else:
+                self.moments.note(loop._iter)
+            for one in resting:
+                one.skip(ahead)
+            loop._iter += ahead
+            done += ahead
+        self.watch.iteration = loop._iter
+        self._folded.spread()
+        for name in acted:
+            self.watch.attribute(before, "param_scheduler", name)
+
+    @property
+    def _schedulers(self) -> list[_ParamScheduler]:
+        return list(_each(self.param_schedulers))
+
+
+def _each(schedulers: Any) -> Iterable[_ParamScheduler]:
+    """The schedulers, of however many optimizers."""
+    if isinstance(schedulers, Mapping):
+        return (one for several in schedulers.values() for one in several)
+    return schedulers or ()
+
+
+def _warm_up_end(schedulers: Iterable[_ParamScheduler], epoch_length: int, iterations: int) -> int | None:
+    """The first iteration that no warm-up changes; None where there is none before the end."""
+    from lrdecay_cli.openmmlab.schedulers.running import raises
+
+    ends = [
+        one.end * (epoch_length if one.by_epoch else 1)
+        for one in schedulers
+        if one.begin == 0 and one.param_name == "lr" and raises(one)
+    ]
+    return int(max(ends)) if ends and max(ends) < iterations else None
+
+
+def _overrides(hook: Hook, method: str) -> bool:
+    return getattr(type(hook), method, None) is not getattr(Hook, method, None)
+
+
+def _is_quiet(hook: Hook) -> bool:
+    kind = type(hook)
+    return kind.__name__ in _QUIET and kind.__module__.startswith(("mmengine.", "mmpretrain."))
+
+
+def _acts_in_iterations(hook: Hook) -> bool:
+    """Whether a hook may change something in any iteration."""
+    if _is_quiet(hook) or type(hook) is ParamSchedulerHook:
+        return False
+    return any(_overrides(hook, method) for method in ("before_train_iter", "after_train_iter"))
+
+
+def _said(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,0 +1,146 @@
+"""From a config to what its training would do."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmengine.hooks import ParamSchedulerHook
+
+from lrdecay_cli import __version__
+from lrdecay_cli.domain.dry_run import DRY_RUN_SCHEMA_VERSION, DryRun, GroupRun
+from lrdecay_cli.domain.group_map import ConfigSource, GroupMap, Tool
+from lrdecay_cli.domain.schedule import RunLength
+from lrdecay_cli.openmmlab.audit import group_map_of
+from lrdecay_cli.openmmlab.build_context import quiet_stack
+from lrdecay_cli.openmmlab.building import build_model, build_optimizer, check_shapes, optimizers_of, training_scope
+from lrdecay_cli.openmmlab.config_file import resolved_sha256
+from lrdecay_cli.openmmlab.dry_run.moments import Trace
+from lrdecay_cli.openmmlab.dry_run.runner import DryRunner
+from lrdecay_cli.openmmlab.dry_run.watching import Watch
+from lrdecay_cli.openmmlab.failures.translate import explained
+from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig
+
+_RUNNING = "the training does not begin"
+
+
+def dry_run(
+    planned: PlannedConfig,
+    length: RunLength,
+    *,
+    batch_size: int,
+    gpus: int = 1,
+    steps: int = 3,
+    resume: str | None = None,
+    trace: Trace | None = None,
+    verbose: bool = False,
+) -> tuple[DryRun, GroupMap]:
+    """Go through the training of a config with mmengine's own Runner, on a model without weights and without data.
+
+    Args:
+        planned: the config.
+        length: how long its run is, in iterations.
+        batch_size: of one GPU.
+        gpus: the world size that the training will have.
+        steps: in how many iterations the optimizer takes real steps.
+        resume: the checkpoint that the training resumes from; None to start anew.
+        trace: gets the lr of every group in every iteration that is visited.
+        verbose: let the stack's warnings and log lines through, on stderr.
+
+    Returns:
+        What the run observed, and the groups as the constructor built them.
+
+    Raises:
+        LrdecayError: the model, the optimizer or a scheduler does not build, or the run cannot begin.
+    """
+    config, where = planned.config, planned.plan.where
+    with quiet_stack(verbose), training_scope(config), tempfile.TemporaryDirectory(prefix="lrdecay-") as scratch:
+        built_model = build_model(config, where, "cpu")
+        model = built_model.model
+        check_shapes(model, where)
+        with world_of(gpus):
+            built = build_optimizer(config, model, where)
+            source = ConfigSource(where, resolved_sha256(config), planned.overrides)
+            group_map = group_map_of(config, source, model, built, "cpu", (*built_model.stubs, *built.stubs))
+            watch = Watch(model)
+        with explained(_RUNNING, where, config), world_of(gpus):
+            runner = DryRunner(
+                config,
+                model,
+                built.wrapper,
+                watch,
+                scratch,
+                batch_size=batch_size,
+                iterations_per_epoch=length.iterations_per_epoch or length.steps,
+                gpus=gpus,
+                steps=steps,
+                resume=resume,
+                trace=trace,
+            )
+            runner.train()
+    return _record(runner, watch, group_map, length, batch_size), group_map
+
+
+@contextmanager
+def world_of(gpus: int) -> Iterator[None]:
+    """Let ``get_world_size`` answer ``gpus``, by PyTorch's own process group without communication."""
+    import torch.distributed as dist
+
+    if gpus == 1 or dist.is_initialized():
+        yield
+        return
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=gpus)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLength, batch_size: int) -> DryRun:
+    names = {id(parameter): name for name, parameter in watch.parameters.items()}
+    steps = runner.optimizer_steps
+    optimizers = optimizers_of(runner.optim_wrapper)
+    groups = []
+    last_decays = [decay for _, decay in watch.values()]
+    for index, (in_map, (_, group)) in enumerate(zip(group_map.groups, watch.groups, strict=True)):
+        first, behind, peak, last = runner.moments.of(index)
+        groups.append(
+            GroupRun(
+                name=in_map.name,
+                named=in_map.named,
+                parameters=tuple(names.get(id(p), "?") for p in group["params"]),
+                built_lr=watch.built[index][0],
+                weight_decay=watch.built[index][1],
+                last_weight_decay=last_decays[index],
+                first=first,
+                after_warm_up=behind,
+                peak=peak,
+                last=last,
+                causes=tuple(watch.causes[index].values()),
+                effect=steps.effects[index] if steps.effects else None,
+            )
+        )
+    return DryRun(
+        schema_version=DRY_RUN_SCHEMA_VERSION,
+        tool=Tool("lrdecay", __version__),
+        config=group_map.config,
+        gpus=runner.world_size,
+        batch_size=batch_size,
+        iterations=length.steps,
+        iterations_per_epoch=length.iterations_per_epoch or length.steps,
+        epochs=length.epochs,
+        lr_factor=runner.lr_factor,
+        optimizers={name: type(optimizer).__name__ for name, optimizer in optimizers.items()},
+        groups=tuple(groups),
+        states=tuple(watch.states),
+        frozen=watch.frozen(),
+        hooks=tuple(type(hook).__name__ for hook in runner.hooks),
+        steps_schedulers=any(isinstance(hook, ParamSchedulerHook) for hook in runner.hooks),
+        step_error=steps.error,
+        unmoved=steps.unmoved(watch),
+        moved_at_zero=steps.moved_at_zero(watch),
+        left_out=tuple(runner.left_out),
+    )

@@ -1,0 +1,90 @@
+"""Comparing groups and parameters before and after something acts, so that every change has its cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from lrdecay_cli.domain.dry_run import Cause, Stage, StateChange
+from lrdecay_cli.openmmlab.config_values import number
+
+FOLLOWED = ("lr", "weight_decay")
+
+
+class Watch:
+    """Follows the groups of some optimizers, and which parameters of a model require a gradient.
+
+    Args:
+        model: its parameters are followed by name.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.parameters = dict(model.named_parameters())
+        self.iteration = 0
+        """The next iteration: what changes now is seen by it first."""
+        self._optimizers: Mapping[str, torch.optim.Optimizer] = {}
+        self.states: list[StateChange] = []
+        self.causes: list[dict[str, Cause]] = []
+        """By group, what has set its lr, by name, with the first time of each."""
+        self.built: list[tuple[float | None, float | None]] = []
+        """lr and weight decay of every group, as the constructor gave them."""
+        self._tensors = list(self.parameters.values())
+        self._required = [tensor.requires_grad for tensor in self._tensors]
+
+    def follow(self, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
+        """Follow the groups of these optimizers from now on."""
+        self._optimizers = optimizers
+        self.causes = [{} for _ in self.groups]
+        self.built = self.values()
+
+    @property
+    def groups(self) -> list[tuple[str, dict[str, Any]]]:
+        """Every group of every optimizer, with the optimizer's name; a resumed optimizer has other ones than before."""
+        return [(name, group) for name, optimizer in self._optimizers.items() for group in optimizer.param_groups]
+
+    @contextmanager
+    def acting(self, stage: Stage, name: str) -> Iterator[None]:
+        """Attribute to ``name`` whatever changes in here."""
+        before = self.lrs()
+        try:
+            yield
+        finally:
+            self.attribute(before, stage, name)
+            required = [tensor.requires_grad for tensor in self._tensors]
+            if required != self._required:
+                self._note_states(required, Cause(stage, name, self.iteration))
+
+    def attribute(self, before: list[float | None], stage: Stage, name: str) -> None:
+        """Note ``name`` as a cause for each group whose lr is no longer what it was."""
+        for causes, old, new in zip(self.causes, before, self.lrs(), strict=False):
+            if old != new:
+                causes.setdefault(name, Cause(stage, name, self.iteration))
+
+    def lrs(self) -> list[float | None]:
+        """The lr of every group, as it stands."""
+        # mmengine's constructor makes ConfigDicts, whose own get is fifty times as slow.
+        lrs = [dict.get(group, "lr") for _, group in self.groups]
+        return [lr if type(lr) is float else number(lr) for lr in lrs]
+
+    def values(self) -> list[tuple[float | None, float | None]]:
+        """lr and weight decay of every group."""
+        return [(number(group.get("lr")), number(group.get("weight_decay"))) for _, group in self.groups]
+
+    def frozen(self) -> tuple[str, ...]:
+        """Names of the parameters that require no gradient now."""
+        return tuple(name for name, tensor in self.parameters.items() if not tensor.requires_grad)
+
+    def _note_states(self, required: list[bool], cause: Cause) -> None:
+        for trainable in (False, True):
+            names = tuple(
+                name
+                for name, was, now in zip(self.parameters, self._required, required, strict=True)
+                if was is not now and now is trainable
+            )
+            if names:
+                self.states.append(StateChange(trainable, cause, names))
+        self._required = required

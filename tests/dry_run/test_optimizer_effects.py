@@ -1,0 +1,90 @@
+"""What every optimizer of torch makes of its groups' lr and weight decay: measured, beside what its source says."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from mmpretrain.engine import LARS
+
+from lrdecay_cli.openmmlab.dry_run.effects import measured, shrink
+
+# Source: torch 2.13.0, torch/optim/*.py: where weight decay is added to the gradient, and where it multiplies weights
+# by 1 - lr * weight_decay.
+IN_THE_GRADIENT = ("SGD", "ASGD", "Adadelta", "Adagrad", "Adam", "Adamax", "NAdam", "RAdam", "RMSprop")
+DECOUPLED = ("AdamW", "Adafactor", "Muon")
+REFUSES = {
+    "LBFGS": (ValueError, "parameter groups"),
+    "SparseAdam": (RuntimeError, "dense gradients"),
+}
+EVERY = [
+    name
+    for name, kind in vars(torch.optim).items()
+    if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer) and kind is not torch.optim.Optimizer
+]
+
+
+def built(name: str, **options: float) -> torch.optim.Optimizer:
+    """Two groups of one lr each, 1 and a tenth of it, and a weight decay where the class takes one."""
+    groups = [{"params": [torch.nn.Parameter(torch.randn(64, 32))], "lr": lr, **options} for lr in (1e-2, 1e-3)]
+    return getattr(torch.optim, name)(groups, lr=1e-2)
+
+
+def test_every_optimizer_has_its_row() -> None:
+    assert {*EVERY} == {*IN_THE_GRADIENT, *DECOUPLED, *REFUSES, "Rprop"}
+
+
+@pytest.mark.parametrize("name", [*IN_THE_GRADIENT, *DECOUPLED])
+def test_steps_follow_the_lr_and_weight_decay_pulls(name: str) -> None:
+    optimizer = built(name, weight_decay=0.05)
+    shrink([optimizer])
+    fast, slow = measured(optimizer)
+    assert (fast.step, fast.expected) == (1.0, 1.0)
+    assert slow.expected == pytest.approx(0.1)
+    assert slow.step == pytest.approx(0.1, rel=0.01)
+    assert not slow.deviates
+    pull = "in the gradient" if name in IN_THE_GRADIENT else "lr × weight decay"
+    assert {fast.pull, slow.pull} == {pull}
+
+
+def test_rprop_takes_a_weight_decay_and_ignores_it() -> None:
+    optimizer = built("Rprop", weight_decay=0.05)
+    shrink([optimizer])
+    assert {effect.pull for effect in measured(optimizer)} == {"ignored"}
+
+
+@pytest.mark.parametrize("name", REFUSES)
+def test_some_refuse(name: str) -> None:
+    kind, said = REFUSES[name]
+    with pytest.raises(kind, match=said):
+        measured(built(name))
+
+
+def test_a_step_that_does_not_follow_the_lr_deviates() -> None:
+    class CubeRoot(torch.optim.SGD):
+        def step(self, closure: None = None) -> None:  # type: ignore[override]
+            for group in self.param_groups:
+                group["lr"] = group["lr"] ** (2 / 3)
+            super().step()
+
+    groups = [{"params": [torch.nn.Parameter(torch.randn(4, 4))], "lr": lr} for lr in (1e-2, 1e-3)]
+    fast, slow = measured(CubeRoot(groups, lr=1e-2))
+    assert slow.step == pytest.approx(0.1 ** (2 / 3), rel=1e-3)
+    assert (fast.deviates, slow.deviates) == (False, True)
+
+
+def test_measuring_leaves_the_optimizer_as_it_is() -> None:
+    optimizer = built("Adam", weight_decay=0.05)
+    shrink([optimizer])
+    before = [group["params"][0].detach().clone() for group in optimizer.param_groups]
+    measured(optimizer)
+    assert not optimizer.state
+    assert all(torch.equal(group["params"][0], was) for group, was in zip(optimizer.param_groups, before, strict=True))
+
+
+def test_what_a_class_keeps_beside_its_groups_is_measured_too() -> None:
+    """LARS of mmpretrain keeps eps on the instance, and scales a step by the norm of the weights."""
+    groups = [{"params": [torch.nn.Parameter(torch.randn(4, 4))], "lr": lr} for lr in (1e-2, 1e-3)]
+    optimizer = LARS(groups, lr=1e-2, weight_decay=0.0)
+    shrink([optimizer])
+    fast, slow = measured(optimizer)
+    assert (fast.step, slow.step) == (1.0, pytest.approx(0.1, rel=1e-3))

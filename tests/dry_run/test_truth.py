@@ -1,0 +1,134 @@
+"""What a dry run says of a training, against that training by mmengine's own Runner, with data and gradients."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mmengine.config import Config
+
+from lrdecay_cli.analysis.scheduling.run_length import run_length
+from lrdecay_cli.domain.dry_run import DryRun
+from lrdecay_cli.openmmlab.dry_run import dry_run
+from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
+from tests.dry_run.trainings import BASE, BATCH, CONVERTED, ITERATIONS, TRAININGS, config_of, train
+
+
+def saved(config: Config, folder: Path) -> Config:
+    """The config as its file has it: with its keys in another order."""
+    config.dump(folder / "config.py")
+    return Config.fromfile(folder / "config.py")
+
+
+def dry(config: Config, folder: Path, **options: Any) -> tuple[DryRun, dict[int, list[float | None]]]:
+    """A dry run of the config, and the lr of every group in every iteration."""
+    path = folder / "config.py"
+    config.dump(path)
+    planned = load_plan(str(path))
+    trace: list[tuple[int, list[float | None]]] = []
+    length = run_length(planned.plan, iterations_per_epoch=ITERATIONS)
+    found, _ = dry_run(planned, length, batch_size=BATCH, trace=trace, **options)
+    lrs = dict(trace)
+    for iteration in range(min(lrs), found.iterations):
+        if iteration not in lrs:
+            lrs[iteration] = lrs[iteration - 1]
+    return found, dict(sorted(lrs.items()))
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_every_iteration_is_as_in_the_real_training(name: str, tmp_path: Path) -> None:
+    config = saved(config_of(name), tmp_path)
+    seen = train(config, tmp_path / "real")
+    found, lrs = dry(config, tmp_path)
+    assert lrs == seen.lrs
+    assert [group.first.lr for group in found.groups] == seen.lrs[0]
+    assert [group.peak.lr for group in found.groups] == [max(of) for of in zip(*seen.lrs.values(), strict=True)]
+    last = max(seen.lrs)
+    assert {group.last.iteration for group in found.groups} == {last}
+    assert [group.last.lr for group in found.groups] == seen.lrs[last]
+    assert [group.weight_decay for group in found.groups] == seen.weight_decays[0]
+    assert [group.last_weight_decay for group in found.groups] == seen.weight_decays[last]
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_the_same_parameters_train_and_move(name: str, tmp_path: Path) -> None:
+    config = saved(config_of(name), tmp_path)
+    seen = train(config, tmp_path / "real")
+    found, _ = dry(config, tmp_path)
+    every = {parameter for group in found.groups for parameter in group.parameters}
+    trainable = set(every)
+    changes = {change.cause.iteration: [] for change in found.states}
+    for change in found.states:
+        changes[change.cause.iteration].append(change)
+    for iteration, really in seen.trainable.items():
+        for change in changes.get(iteration, ()):
+            trainable = trainable | {*change.parameters} if change.trainable else trainable - {*change.parameters}
+        assert trainable == really, iteration
+    never = every - set().union(*seen.trainable.values())
+    assert {*found.frozen} == every - seen.trainable[max(seen.trainable)]
+    at_zero = {p for group in found.groups if group.peak.lr == 0 for p in group.parameters}
+    assert seen.moved == every - never - at_zero
+    assert found.unmoved == found.moved_at_zero == ()
+
+
+def test_a_longer_schedule_is_not_that_of_a_resumed_training(tmp_path: Path) -> None:
+    """mmengine restores the schedulers too: what ended at epoch 4 stays ended, though the config now says 8."""
+    saving = dict(checkpoint=dict(type="CheckpointHook", interval=1), logger=dict(type="LoggerHook", interval=1000))
+    short = Config({**BASE, "param_scheduler": [CONVERTED], "default_hooks": saving})
+    train(short, tmp_path / "short")
+    longer = Config({**short._cfg_dict.to_dict(), "train_cfg": dict(by_epoch=True, max_epochs=8)})
+    longer.param_scheduler = [dict(CONVERTED, T_max=8, end=8)]
+    checkpoint = str(tmp_path / "short" / "epoch_4.pth")
+    with unsafe_loading():
+        seen = train(longer, tmp_path / "longer", resume=checkpoint)
+    found, lrs = dry(longer, tmp_path, resume=checkpoint)
+    assert lrs == seen.lrs
+    assert min(lrs) == 4 * ITERATIONS
+    assert set(map(tuple, lrs.values())) == {tuple(lrs[4 * ITERATIONS])}
+    anew, _ = dry(longer, tmp_path)
+    assert anew.groups[0].first.lr != found.groups[0].first.lr
+
+
+@contextmanager
+def unsafe_loading() -> Iterator[None]:
+    """mmengine 0.10.7 cannot resume its own checkpoints where torch.load defaults to weights_only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+        yield
+
+
+WORKER = """
+import json, sys
+import torch.distributed as dist
+from pathlib import Path
+from mmengine.config import Config
+from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
+install_stubs()
+from tests.dry_run.trainings import config_of, train
+folder, rank = Path(sys.argv[1]), int(sys.argv[2])
+dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+config = Config({**config_of("auto_scale_lr")._cfg_dict.to_dict(), "default_hooks": dict(checkpoint=None, logger=None)})
+seen = train(config, folder / str(rank))
+(folder / f"{rank}.json").write_text(json.dumps([seen.lrs[0], seen.lrs[max(seen.lrs)]]))
+dist.destroy_process_group()
+"""
+
+
+def test_two_processes_scale_the_lr_as_two_gpus_do(tmp_path: Path) -> None:
+    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}
+    workers = [
+        subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path), str(rank)], env=environment) for rank in (0, 1)
+    ]
+    assert [worker.wait(300) for worker in workers] == [0, 0]
+    found, _ = dry(config_of("auto_scale_lr"), tmp_path, gpus=2)
+    real = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
+    assert real[0] == real[1]
+    assert [[group.first.lr for group in found.groups], [group.last.lr for group in found.groups]] == real[0]
+    assert (found.gpus, found.lr_factor) == (2, 2 * BATCH / 8)

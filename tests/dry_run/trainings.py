@@ -1,0 +1,273 @@
+"""Trainings of toy models: what mmengine's own Runner does with data and gradients, noted at every iteration."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook, ParamSchedulerHook
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.registry import DATASETS, HOOKS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.runner import Runner
+from torch import nn
+
+BATCH = 2
+ITERATIONS = 5
+"""In an epoch."""
+
+
+@MODELS.register_module(force=True)
+class DryBackbone(nn.Module):
+    """Named like ConvNeXt, for mmdet's constructor; the first ``frozen`` stages are frozen by ``train()`` alone."""
+
+    def __init__(self, frozen: int = 0) -> None:
+        super().__init__()
+        self.downsample_layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(4))
+        self.stages = nn.ModuleList(nn.ModuleList([nn.Linear(4, 4)]) for _ in range(4))
+        self.norm = nn.LayerNorm(4)
+        self.frozen = frozen
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for down, (block,) in zip(self.downsample_layers, self.stages, strict=True):
+            x = x + block(down(x))
+        return self.norm(x)
+
+    def train(self, mode: bool = True) -> DryBackbone:
+        super().train(mode)
+        for stage in self.stages[: self.frozen]:
+            stage.requires_grad_(False)
+        return self
+
+
+# What mmdet's constructor asks for.
+DryBackbone.__name__ = "ConvNeXt"
+
+
+@MODELS.register_module(force=True)
+class DryToy(BaseModel):
+    """A backbone and a head."""
+
+    def __init__(self, frozen: int = 0) -> None:
+        super().__init__()
+        self.backbone = DryBackbone(frozen)
+        self.head = nn.Linear(4, 1)
+
+    def forward(self, inputs: Any, data_samples: Any = None, mode: str = "loss") -> dict[str, torch.Tensor]:
+        return {"loss": self.head(self.backbone(torch.stack(list(inputs)))).square().mean()}
+
+
+@MODELS.register_module(force=True)
+class DryPair(BaseModel):
+    """A generator and a discriminator, each with an optimizer of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator, self.discriminator = nn.Linear(4, 4), nn.Linear(4, 1)
+
+    def forward(self, *_args: Any, **_kwargs: Any) -> None:
+        raise NotImplementedError
+
+    def train_step(self, data: Any, optim_wrapper: Any) -> dict[str, torch.Tensor]:
+        for name in ("generator", "discriminator"):
+            loss = self.discriminator(self.generator(torch.stack(list(data["inputs"])))).square().mean()
+            optim_wrapper[name].update_params(loss)
+        return {"loss": torch.zeros(())}
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
+class DryPairConstructor:
+    """Two optimizers in one wrapper, as GANs have them."""
+
+    def __init__(self, optim_wrapper_cfg: dict[str, Any], paramwise_cfg: dict[str, Any] | None = None) -> None:
+        self.config = optim_wrapper_cfg
+
+    def __call__(self, model: nn.Module) -> OptimWrapperDict:
+        return OptimWrapperDict(
+            **{
+                name: OptimWrapper(torch.optim.Adam(getattr(model, name).parameters(), lr=options["optimizer"]["lr"]))
+                for name, options in self.config.items()
+            }
+        )
+
+
+@DATASETS.register_module(force=True)
+class DryNoise(torch.utils.data.Dataset[Any]):
+    """Numbers, as many samples as a tiny epoch has."""
+
+    def __len__(self) -> int:
+        return BATCH * ITERATIONS
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        generator = torch.Generator().manual_seed(index)
+        return {"inputs": torch.randn(4, generator=generator)}
+
+
+@HOOKS.register_module(force=True)
+class DryLrHook(Hook):
+    """Sets the lr itself in every iteration, each group by its position."""
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        for index, group in enumerate(runner.optim_wrapper.param_groups):
+            group["lr"] = 0.01 / (1 + index + runner.iter)
+
+
+@HOOKS.register_module(force=True)
+class DryInPlaceOfSchedulers(ParamSchedulerHook):
+    """Takes the place of ParamSchedulerHook, as mmyolo's YOLOv5ParamSchedulerHook does."""
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        for group in runner.optim_wrapper.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+            group["lr"] = group["initial_lr"] * (1 - runner.epoch / runner.max_epochs)
+
+    def after_train_iter(self, *_args: Any, **_kwargs: Any) -> None:
+        """Step nothing."""
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Step nothing."""
+
+
+@HOOKS.register_module(force=True)
+class DryFreezeHook(Hook):
+    """Freezes the backbone, or thaws it, before an iteration of the run."""
+
+    def __init__(self, at: int, trainable: bool = False) -> None:
+        self.at, self.trainable = at, trainable
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        if runner.iter == self.at:
+            for parameter in runner.model.backbone.parameters():
+                parameter.requires_grad = self.trainable
+
+
+@HOOKS.register_module(force=True)
+class DryDecayHook(Hook):
+    """Takes the weight decay away from the second epoch on."""
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        if runner.epoch == 1:
+            for group in runner.optim_wrapper.param_groups:
+                group["weight_decay"] = 0.0
+
+
+@dataclass
+class Seen(Hook):  # type: ignore[misc]
+    """Notes, before each iteration and after every other hook, what the optimizer will use."""
+
+    priority = "LOWEST"
+    lrs: dict[int, list[float]] = field(default_factory=dict)
+    weight_decays: dict[int, list[float]] = field(default_factory=dict)
+    trainable: dict[int, set[str]] = field(default_factory=dict)
+    moved: set[str] = field(default_factory=set)
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        wrapper = runner.optim_wrapper
+        several = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else (wrapper,)
+        groups = [group for one in several for group in one.optimizer.param_groups]
+        self.lrs[runner.iter] = [float(group["lr"]) for group in groups]
+        self.weight_decays[runner.iter] = [float(group["weight_decay"]) for group in groups]
+        self.trainable[runner.iter] = {n for n, p in runner.model.named_parameters() if p.requires_grad}
+
+
+def train(config: Config, folder: Path, *, resume: str | None = None, launcher: str = "none") -> Seen:
+    """Train as ``tools/train.py`` does, and hand back what was seen."""
+    config = Config(config._cfg_dict.to_dict())
+    config.update(work_dir=str(folder), log_level="ERROR", launcher=launcher, experiment_name=f"dry_{folder.name}")
+    config.update(load_from=resume, resume=resume is not None)
+    logging.getLogger("mmengine").setLevel(logging.ERROR)
+    runner = Runner.from_cfg(config)
+    seen = Seen()
+    runner.register_hook(seen)
+    model = runner.model.module if hasattr(runner.model, "module") else runner.model
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    runner.train()
+    seen.moved = {name for name, p in model.named_parameters() if not torch.equal(p.detach(), before[name])}
+    return seen
+
+
+ADAMW = dict(type="AdamW", lr=0.01, weight_decay=0.05)
+KEYS = dict(norm_decay_mult=0.0, custom_keys=dict(backbone=dict(lr_mult=0.1)))
+WARM_UP = dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=3)
+STEPS = dict(type="MultiStepLR", milestones=[2], gamma=0.1, by_epoch=True, begin=0, end=4)
+COSINE = dict(type="CosineAnnealingLR", T_max=4, eta_min_ratio=0.05, begin=0, end=4, by_epoch=True)
+CONVERTED = dict(COSINE, convert_to_iter_based=True)
+BASE = dict(
+    custom_imports=dict(imports=["tests.dry_run.trainings", "mmdet.engine.optimizers"]),
+    default_scope="mmengine",
+    model=dict(type="DryToy"),
+    optim_wrapper=dict(optimizer=ADAMW, paramwise_cfg=KEYS),
+    param_scheduler=[WARM_UP, STEPS],
+    train_dataloader=dict(
+        batch_size=BATCH,
+        num_workers=0,
+        dataset=dict(type="DryNoise"),
+        sampler=dict(type="DefaultSampler", shuffle=False),
+    ),
+    train_cfg=dict(by_epoch=True, max_epochs=4),
+    default_hooks=dict(checkpoint=None, logger=dict(type="LoggerHook", interval=1000)),
+)
+LAYERS = dict(
+    constructor="mmdet.LearningRateDecayOptimizerConstructor",
+    optimizer=ADAMW,
+    paramwise_cfg=dict(decay_rate=0.7, decay_type="layer_wise", num_layers=6),
+)
+TRAININGS: dict[str, dict[str, Any]] = {
+    "warm-up and steps": {},
+    "no schedulers": dict(param_scheduler=None),
+    "layer decay and a cosine by iteration": dict(optim_wrapper=LAYERS, param_scheduler=[WARM_UP, CONVERTED]),
+    "a cosine by epoch": dict(param_scheduler=COSINE),
+    "momentum goes along": dict(
+        optim_wrapper=dict(optimizer=dict(type="SGD", lr=0.1, momentum=0.9, weight_decay=1e-4)),
+        param_scheduler=[
+            dict(CONVERTED),
+            dict(type="CosineAnnealingMomentum", T_max=4, eta_min=0.8, end=4, by_epoch=True),
+        ],
+    ),
+    "one cycle": dict(
+        param_scheduler=dict(type="OneCycleLR", eta_max=0.02, total_steps=4 * ITERATIONS, by_epoch=False)
+    ),
+    "an iteration-based loop": dict(
+        train_cfg=dict(by_epoch=False, max_iters=17, val_interval=1000),
+        train_dataloader=dict(BASE["train_dataloader"], sampler=dict(type="InfiniteSampler", shuffle=False)),
+        param_scheduler=[WARM_UP, dict(type="PolyLR", power=0.9, eta_min=1e-5, begin=3, end=17, by_epoch=False)],
+    ),
+    "auto_scale_lr": dict(auto_scale_lr=dict(enable=True, base_batch_size=8)),
+    "auto_scale_lr that is off": dict(auto_scale_lr=dict(enable=False, base_batch_size=8)),
+    "a hook sets the lr": dict(custom_hooks=[dict(type="DryLrHook", priority="VERY_LOW")]),
+    "a hook takes the schedulers' place": dict(
+        param_scheduler=None,
+        default_hooks=dict(BASE["default_hooks"], param_scheduler=dict(type="DryInPlaceOfSchedulers")),
+    ),
+    "nobody steps the schedulers": dict(default_hooks=dict(BASE["default_hooks"], param_scheduler=None)),
+    "train() freezes": dict(model=dict(type="DryToy", frozen=2)),
+    "a hook freezes in the middle": dict(custom_hooks=[dict(type="DryFreezeHook", at=7)]),
+    "a hook freezes and another thaws": dict(
+        custom_hooks=[dict(type="DryFreezeHook", at=0), dict(type="DryFreezeHook", at=6, trainable=True)]
+    ),
+    "a hook takes weight decay away": dict(custom_hooks=[dict(type="DryDecayHook")]),
+    "accumulation": dict(optim_wrapper=dict(optimizer=ADAMW, paramwise_cfg=KEYS, accumulative_counts=2)),
+    "EMA": dict(custom_hooks=[dict(type="EMAHook", ema_type="ExponentialMovingAverage")]),
+    "an lr of 0": dict(
+        optim_wrapper=dict(optimizer=ADAMW, paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.0))))
+    ),
+    "two optimizers": dict(
+        model=dict(type="DryPair"),
+        optim_wrapper=dict(
+            constructor="DryPairConstructor",
+            generator=dict(optimizer=dict(type="Adam", lr=0.01)),
+            discriminator=dict(optimizer=dict(type="Adam", lr=0.04)),
+        ),
+        param_scheduler=dict(generator=[STEPS], discriminator=[CONVERTED]),
+    ),
+}
+"""What each training says beyond ``BASE``."""
+
+
+def config_of(name: str) -> Config:
+    """The config of a training."""
+    return Config({**BASE, **TRAININGS[name]})
