@@ -9,6 +9,7 @@ from itertools import zip_longest
 from lrdecay_cli import __version__
 from lrdecay_cli.analysis.conditions import parse_condition
 from lrdecay_cli.checking.suppressing import Suppressing, any_matches, config_names
+from lrdecay_cli.domain.dry_run import DryRun
 from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, CheckedMap, CheckResult, Finding, Severity, Skipped
 from lrdecay_cli.domain.group_map import GroupMap, Tool
 from lrdecay_cli.domain.settings import Assertion, Settings, StatedSuppression
@@ -29,6 +30,7 @@ def check_maps(
     settings: Settings = _NO_SETTINGS,
     baselines: Mapping[str, Baseline] | None = None,
     comments: Mapping[str, Sequence[StatedSuppression]] | None = None,
+    dry_runs: Mapping[str, DryRun] | None = None,
     fail_on: Severity = "error",
     today: date | None = None,
 ) -> CheckResult:
@@ -42,6 +44,7 @@ def check_maps(
         settings: assertions and suppressions that hold for all maps.
         baselines: by config, the map that it is held against.
         comments: by config, the suppressions that its own comments state.
+        dry_runs: by config, what a dry run of its training observed; rules about that are run where there is one.
         fail_on: from which severity up a finding fails the run; it is told to formats that have passes and failures.
         today: the day on which suppressions are judged, by default the present one.
 
@@ -52,7 +55,8 @@ def check_maps(
     today = today or date.today()
     about_maps = [rule for rule in rules if rule.scope == "config"]
     about_policies = [rule for rule in rules if rule.scope == "project"]
-    codes = [rule.code for rule in about_maps]
+    about_trainings = [rule for rule in rules if rule.scope == "training"]
+    codes = [rule.code for rule in (*about_maps, *(about_trainings if dry_runs else ()))]
     shared = Suppressing(settings.suppressions, today)
     contexts: list[RuleContext] = []
     findings: list[Finding] = []
@@ -60,9 +64,12 @@ def check_maps(
         config = group_map.config.path
         names = config_names(config) if settings.assertions else ()
         assertions = tuple(assertion for assertion in settings.assertions if any_matches(names, assertion.config))
-        context = RuleContext(group_map, Policy(baseline=(baselines or {}).get(config), assertions=assertions))
+        dry_run = (dry_runs or {}).get(config)
+        policy = Policy(baseline=(baselines or {}).get(config), assertions=assertions)
+        context = RuleContext(group_map, policy, dry_run=dry_run)
         own = Suppressing((comments or {}).get(config, ()), today)
-        findings += shared.apply(context, own.apply(context, findings_of(context, about_maps)))
+        found = findings_of(context, [*about_maps, *(about_trainings if dry_run else ())])
+        findings += shared.apply(context, own.apply(context, found))
         findings += findings_of(RuleContext(group_map, Policy(suppressions=own.judged(codes))), about_policies)
         contexts.append(context)
     if contexts:

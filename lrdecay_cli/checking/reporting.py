@@ -49,7 +49,7 @@ def report_of(
         notes=tuple(unjudged_notes(result.unjudged)),
         summary=summary_of(result),
         rows=_statistics(result.counting()) if statistics else _rows(result.findings),
-        sections=() if statistics else tuple(_sections(result, verbose)),
+        sections=() if statistics else tuple(sections_of(result, verbose)),
     )
     return Result(result, report, tuple(maps))
 
@@ -62,7 +62,8 @@ def check_severity(name: str, where: str = "--fail-on") -> Severity:
     raise not_one_of(f"unknown severity {name!r}", name, SEVERITIES, where=where)
 
 
-def _sections(result: CheckResult, verbose: bool) -> Iterator[Section]:
+def sections_of(result: CheckResult, verbose: bool) -> Iterator[Section]:
+    """The findings by config, the suppressed ones where everything is told."""
     shown = result.findings if verbose else result.counting()
     by_config: dict[str, list[Finding]] = {}
     for finding in shown:

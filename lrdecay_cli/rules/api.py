@@ -39,6 +39,6 @@ from lrdecay_cli.rules.remedies.our_constructor import (
     our_settings,
     without_the_bases,
 )
-from lrdecay_cli.text.counting import count, integers, rate, span, verb
+from lrdecay_cli.text.counting import count, integers, listed, rate, span, verb
 from lrdecay_cli.text.python_source import as_python
 from lrdecay_cli.text.spelling import nearest

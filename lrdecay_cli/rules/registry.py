@@ -32,9 +32,10 @@ train_cfg = dict(by_epoch=True, max_epochs=12)
 """
 """The config that every rule's examples build on: a small real ConvNeXt classifier with MMDetection's decay."""
 
-Scope = Literal["config", "project"]
+Scope = Literal["config", "project", "training"]
 """``project`` for a rule about what the project says, which looks at no config: it is run when the others have been,
-once for the comments of each config and once for the settings file."""
+once for the comments of each config and once for the settings file. ``training`` for a rule about what a dry run of the
+training observed: it is run where there was one."""
 
 
 @dataclass(frozen=True, slots=True)

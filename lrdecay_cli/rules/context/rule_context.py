@@ -14,6 +14,7 @@ from lrdecay_cli.constructors.recomputation import KeyMatches, custom_key_matche
 from lrdecay_cli.decay.families import Family, find_family
 from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.decay.parameter_kinds import Kind, kind_of
+from lrdecay_cli.domain.dry_run import DryRun
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules.context.backbone import Backbone, backbone_prefix, block_of
 from lrdecay_cli.rules.context.map_facts import MapFacts
@@ -32,10 +33,19 @@ class RuleContext(MapFacts):
         group_map: what was built.
         policy: what the project itself says about it.
         place: what findings are about where it is not the map's config: a settings file.
+        dry_run: what a dry run of the config's training observed; None where there was none.
     """
 
-    def __init__(self, group_map: GroupMap, policy: Policy = NO_POLICY, *, place: str | None = None) -> None:
+    def __init__(
+        self,
+        group_map: GroupMap,
+        policy: Policy = NO_POLICY,
+        *,
+        place: str | None = None,
+        dry_run: DryRun | None = None,
+    ) -> None:
         super().__init__(group_map)
+        self.dry_run = dry_run
         self.policy = policy
         self.place = place or group_map.config.path
 

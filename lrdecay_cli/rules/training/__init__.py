@@ -1,0 +1,1 @@
+"""Rules 8xx: what a dry run of the training loop observed."""

@@ -1,0 +1,134 @@
+"""What changes lrs, weight decays and frozen parameters beside the constructor and the schedulers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, listed, rate, rule
+
+_HOOK = """\
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+@HOOKS.register_module(force=True)
+class OwnHook(Hook):
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        {body}
+"""
+_USED = "custom_hooks = [dict(type='OwnHook')]"
+_WARM_UP = "param_scheduler = [dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=2)]"
+
+
+@rule(
+    "LRD811",
+    "lr-set-by-hook",
+    severity="info",
+    scope="training",
+    bad=Example(_USED, plugin=_HOOK.format(body="for group in runner.optim_wrapper.param_groups: group['lr'] = 1e-3")),
+    good=Example(_WARM_UP),
+)
+def lr_set_by_hook(context: RuleContext) -> Iterator[Fault]:
+    """A hook sets the lr in place of the parameter schedulers.
+
+    ``inspect`` and ``schedule`` show what the constructor and the schedulers say; a hook that sets the lr overrides it.
+
+    mmyolo's YOLOv5ParamSchedulerHook and mmdet's PPYOLOE hook do so on purpose. A hook that sets every group to one lr
+    takes layer decay away.
+    """
+    groups = context.dry_run.groups if context.dry_run else ()
+    by_hook: dict[str, list[str]] = {}
+    for group in groups:
+        for cause in group.causes:
+            if cause.stage == "hook":
+                by_hook.setdefault(cause.name, []).extend(group.parameters)
+    for hook, parameters in by_hook.items():
+        yield Fault(
+            f"{hook} sets the lr of {count(len(parameters), 'tensor')}",
+            "read the lrs of this training from dry-run, or remove the hook",
+            parameters=parameters,
+            about=hook,
+        )
+
+
+@rule(
+    "LRD812",
+    "lr-scaled-by-batch",
+    severity="info",
+    scope="training",
+    bad=Example("auto_scale_lr = dict(enable=True, base_batch_size=64)"),
+    good=Example("auto_scale_lr = dict(enable=False, base_batch_size=64)"),
+)
+def lr_scaled_by_batch(context: RuleContext) -> Iterator[Fault]:
+    """auto_scale_lr multiplies every lr by the real batch size over the base one.
+
+    The lrs of the config are not those that train, and the logged base_lr keeps the config's value.
+
+    mmengine's Runner does it after the optimizer is built and before the schedulers are: batch size of a GPU × GPUs /
+    ``base_batch_size``. Accumulation does not count.
+    """
+    run = context.dry_run
+    if run is not None and run.lr_factor is not None and run.lr_factor != 1:
+        yield Fault(
+            f"auto_scale_lr multiplies every lr by {rate(run.lr_factor)}: batch {run.batch_size} on"
+            f" {count(run.gpus, 'GPU')}",
+            "set auto_scale_lr.enable=False where the config's lrs are meant for this batch",
+            option="auto_scale_lr",
+        )
+
+
+@rule(
+    "LRD813",
+    "frozen-during-training",
+    severity="warning",
+    scope="training",
+    bad=Example(
+        _USED,
+        plugin=_HOOK.format(body="[p.requires_grad_(False) for p in runner.model.backbone.parameters()]"),
+    ),
+    good=Example(""),
+)
+def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
+    """The training loop freezes or thaws parameters that the optimizer holds.
+
+    The group map says that they train, and they do not: their lr and weight decay have no effect from then on.
+
+    ``train()`` of many backbones freezes stages (``frozen_stages``), and hooks freeze for some epochs. The optimizer is
+    built before, so that the tensors stay in their groups without a gradient.
+    """
+    held = {name for group in context.dry_run.groups for name in group.parameters} if context.dry_run else set()
+    for change in context.dry_run.states if context.dry_run else ():
+        names = [name for name in change.parameters if name in held]
+        if names:
+            what = "thaws" if change.trainable else "freezes"
+            yield Fault(
+                f"{change.cause.name} {what} {count(len(names), 'tensor')} at iteration {change.cause.iteration:,}",
+                "nothing, where this is intended; else remove frozen_stages or the hook",
+                parameters=names,
+                about=f"{change.cause.name} {what}",
+            )
+
+
+@rule(
+    "LRD814",
+    "schedulers-never-stepped",
+    severity="error",
+    scope="training",
+    bad=Example(f"{_WARM_UP}\ndefault_hooks = dict(param_scheduler=None)"),
+    good=Example(_WARM_UP),
+)
+def schedulers_never_stepped(context: RuleContext) -> Iterator[Fault]:
+    """The config has parameter schedulers, and no hook steps them.
+
+    A warm-up sets the lr to its first value when it is built, and the training stays there.
+
+    mmengine's ParamSchedulerHook steps schedulers. ``default_hooks=dict(param_scheduler=None)`` removes it, and another
+    hook under that name takes its place.
+    """
+    run = context.dry_run
+    if run is not None and context.schedulers and not run.steps_schedulers:
+        kinds = listed(dict.fromkeys(scheduler.name for scheduler in context.schedulers))
+        yield Fault(
+            f"no hook steps {kinds}: every lr stays what it is at the first iteration",
+            "set default_hooks.param_scheduler=dict(type='ParamSchedulerHook')",
+            option="default_hooks.param_scheduler",
+        )
