@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# mmpretrain 1.2.0, LARS: a copy of the optimizer, or one that was pickled, raises in its next step.
+#
+# Source: mmpretrain/engine/optimizers/lars.py keeps eps on the instance; torch/optim/optimizer.py, Optimizer.__getstate__
+# (2.13.0), hands on defaults, state and param_groups alone. copy.deepcopy and pickle go by it, so that the copy has no eps.
+# mmpretrain itself is not imported here: its file needs torch alone, and is run as it is installed.
+#
+# Output seen: original steps; the copy raises AttributeError: 'LARS' object has no attribute 'eps'
+set -euo pipefail
+work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
+pip install -q torch==2.13.0 mmengine==0.10.7 "setuptools<81" "numpy<3"
+pip install -q --no-deps mmpretrain==1.2.0
+cat > "$work/run.py" <<'P'
+import copy
+import importlib.util
+import sys
+import types
+from pathlib import Path
+
+import torch
+from mmengine.registry import Registry
+
+folder = Path(importlib.util.find_spec("mmpretrain").submodule_search_locations[0])
+# The file registers its class in the package's registry; an empty one of mmengine's stands in its place.
+sys.modules["mmpretrain"] = types.ModuleType("mmpretrain")
+sys.modules["mmpretrain.registry"] = registry = types.ModuleType("mmpretrain.registry")
+registry.OPTIMIZERS = Registry("optimizer")
+spec = importlib.util.spec_from_file_location("lars", folder / "engine" / "optimizers" / "lars.py")
+lars = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(lars)
+
+parameter = torch.nn.Parameter(torch.ones(2, 2))
+optimizer = lars.LARS([parameter], lr=0.1)
+twin = copy.deepcopy(optimizer)
+for each in (optimizer, twin):
+    each.param_groups[0]["params"][0].grad = torch.ones(2, 2)
+optimizer.step()
+try:
+    twin.step()
+    said = "steps"
+except AttributeError as error:
+    said = f"raises AttributeError: {error}"
+print("original steps; the copy", said)
+assert said == "raises AttributeError: 'LARS' object has no attribute 'eps'", said
+P
+python "$work/run.py"

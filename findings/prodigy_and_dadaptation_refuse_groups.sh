@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# prodigyopt 1.1.2 and dadaptation 3.2: groups with different lrs are accepted when the optimizer is built, and refused in
+# its first step; DAdaptAdaGrad takes the first group's lr for all, and says nothing.
+#
+# Source: prodigyopt/prodigy.py and dadaptation/dadapt_*.py, step(): the lr of every group is compared with the first one's
+# (or the first one's is used) while the step is computed. A config that layer decay or lr_mult gave several lrs builds, and
+# the training ends in its first iteration, after data and weights have been loaded.
+#
+# Output seen (torch 2.13.0):
+#   Prodigy RuntimeError / DAdaptAdam RuntimeError / DAdaptSGD RuntimeError / DAdaptLion RuntimeError
+#   DAdaptAdaGrad moves the group of lr 0.1 as far as the one of lr 1: 1.0
+set -euo pipefail
+work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
+pip install -q torch==2.13.0 prodigyopt==1.1.2 dadaptation==3.2 "numpy<3" "setuptools<81"
+cat > "$work/run.py" <<'P'
+import dadaptation
+import prodigyopt
+import torch
+
+def stepped(kind):
+    groups = [torch.nn.Parameter(torch.full((4, 4), 0.02)) for _ in range(2)]
+    optimizer = kind([dict(params=[groups[0]], lr=1.0), dict(params=[groups[1]], lr=0.1)], lr=1.0)
+    for _ in range(2):
+        for parameter in groups:
+            parameter.grad = torch.ones_like(parameter)
+        optimizer.step()
+    moved = [float((parameter.detach() - 0.02).abs().mean()) for parameter in groups]
+    return moved[1] / moved[0]
+
+refused = {}
+for kind in (prodigyopt.Prodigy, dadaptation.DAdaptAdam, dadaptation.DAdaptSGD, dadaptation.DAdaptLion):
+    try:
+        stepped(kind)
+    except Exception as error:
+        refused[kind.__name__] = type(error).__name__
+print(" / ".join(f"{name} {error}" for name, error in refused.items()))
+alike = stepped(dadaptation.DAdaptAdaGrad)
+print("DAdaptAdaGrad moves the group of lr 0.1 as far as the one of lr 1:", round(alike, 3))
+assert refused == dict.fromkeys(("Prodigy", "DAdaptAdam", "DAdaptSGD", "DAdaptLion"), "RuntimeError"), refused
+assert abs(alike - 1) < 0.01, alike
+P
+python "$work/run.py"

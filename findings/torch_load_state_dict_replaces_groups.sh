@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# torch 2.13.0: Optimizer.load_state_dict replaces the dictionaries in param_groups.
+#
+# Source: torch/optim/optimizer.py, Optimizer.load_state_dict, which builds new groups and sets them through __setstate__.
+# Whoever keeps a reference to a group (a hook that sets its lr, a logger of lrs) goes on with a dictionary that no
+# optimizer reads any more once the training is resumed: setting its lr changes nothing, and reading it gives the old one.
+#
+# Output seen: same dictionary: False; lr set through the old one: 0.5, lr that trains: 0.1
+set -euo pipefail
+work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
+pip install -q torch==2.13.0 "numpy<3"
+cat > "$work/run.py" <<'P'
+import torch
+
+optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+kept = optimizer.param_groups[0]
+optimizer.load_state_dict(optimizer.state_dict())
+kept["lr"] = 0.5
+now = optimizer.param_groups[0]
+print(f"same dictionary: {now is kept}; lr set through the old one: {kept['lr']}, lr that trains: {now['lr']}")
+assert now is not kept and now["lr"] == 0.1
+P
+python "$work/run.py"
