@@ -8,6 +8,7 @@ import msgspec
 
 from lrdecay_cli.domain.change import BASELINE_SCHEMA_VERSION, DIFFERENCE_SCHEMA_VERSION, BaselineResult, Difference
 from lrdecay_cli.domain.diagnosis import DIAGNOSIS_SCHEMA_VERSION, Diagnosis
+from lrdecay_cli.domain.dry_run import DRY_RUN_SCHEMA_VERSION, DryRun
 from lrdecay_cli.domain.explanation import EXPLANATION_SCHEMA_VERSION, Explanations
 from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, RULES_SCHEMA_VERSION, CheckResult, RulePages
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
@@ -22,6 +23,7 @@ DOCUMENTS: dict[str, tuple[type, int]] = {
     "diff": (Difference, DIFFERENCE_SCHEMA_VERSION),
     "check": (CheckResult, CHECK_SCHEMA_VERSION),
     "schedule": (Schedule, SCHEDULE_SCHEMA_VERSION),
+    "dry-run": (DryRun, DRY_RUN_SCHEMA_VERSION),
     "baseline": (BaselineResult, BASELINE_SCHEMA_VERSION),
     "rules": (RulePages, RULES_SCHEMA_VERSION),
     "scan": (Scan, SCAN_SCHEMA_VERSION),

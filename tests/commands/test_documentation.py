@@ -28,6 +28,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=100),
     dict(type='CosineAnnealingLR', by_epoch=True, T_max=12, begin=0, end=12)]
 train_dataloader = dict(batch_size=2)
+auto_scale_lr = dict(base_batch_size=16)
 """
 
 
@@ -58,7 +59,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model = build_model(config, "config.py", "cpu").model
         (optimizer,) = build_optimizer(config, model, "config.py").optimizers.values()
     torch.save(
-        {"meta": {}, "state_dict": model.state_dict(), "optimizer": optimizer.state_dict()}, root / "epoch_3.pth"
+        {"meta": {"epoch": 3, "iter": 21990}, "state_dict": model.state_dict(), "optimizer": optimizer.state_dict()},
+        root / "epoch_3.pth",
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)

@@ -15,6 +15,13 @@ from lrdecay_cli.openmmlab.availability import check_config
 from lrdecay_cli.processes.streams import stdout_kept_clean
 
 
+def check_is_config(source: str, reason: str) -> None:
+    """Raise LrdecayError for a checkpoint or a group map, with the reason why it will not do."""
+    if is_map(source) or is_checkpoint(source):
+        what = "checkpoint" if is_checkpoint(source) else "group map"
+        raise LrdecayError(f"is a {what}, and {reason}", where=source, remedy="give the config")
+
+
 def scheduled(
     config: str,
     request: Request,
@@ -29,9 +36,7 @@ def scheduled(
     ``request`` is how the config is built; the other arguments are those of :func:`run_length` and
     :func:`schedule_of`, and so are the errors. Besides, LrdecayError is raised for a config that cannot be built.
     """
-    if is_map(config) or is_checkpoint(config):
-        what = "checkpoint" if is_checkpoint(config) else "group map"
-        raise LrdecayError(f"is a {what}, and schedulers are run from a config", where=config, remedy="give the config")
+    check_is_config(config, "schedulers are run from a config")
     check_config(config)
     # Before the plan: what is loaded for it changes what the cache goes by.
     (group_map,) = group_maps_of((config,), request)

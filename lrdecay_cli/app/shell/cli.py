@@ -19,6 +19,7 @@ COMMANDS = {
     "rule": "lrdecay_cli.app.commands.rule",
     "suggest": "lrdecay_cli.app.commands.suggest",
     "schedule": "lrdecay_cli.app.commands.schedule",
+    "dry-run": "lrdecay_cli.app.commands.dry_run",
     "scan": "lrdecay_cli.app.commands.scan",
     "merge": "lrdecay_cli.app.commands.scan",
     "doctor": "lrdecay_cli.app.commands.doctor",
@@ -47,7 +48,7 @@ def command_line(arguments: Sequence[str]) -> typer.Typer:
     app.callback()(_lrdecay)
     called = arguments[0] if arguments else ""
     for name in [called] if called in COMMANDS else COMMANDS:
-        command = getattr(import_module(COMMANDS[name]), name)
+        command = getattr(import_module(COMMANDS[name]), name.replace("-", "_"))
         if isinstance(command, typer.Typer):
             app.add_typer(command)
         else:

@@ -174,7 +174,7 @@ def expanded(
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        command = function.__name__
+        command = function.__name__.replace("_", "-")
         parameters = inspect.signature(function, eval_str=True).parameters
         blocks = {name: each.annotation for name, each in parameters.items() if _is_block(each.annotation)}
         own = {name: each for name, each in parameters.items() if name not in blocks}
@@ -193,7 +193,7 @@ def expanded(
                 arguments[name] = block(**given, command=command) if block is OutputOptions else block(**given)
             function(**arguments)
 
-        run.__name__, run.__doc__ = command, function.__doc__
+        run.__name__, run.__doc__ = function.__name__, function.__doc__
         # Evaluated already: typer need not do it again.
         run.__annotations__ = {}
         keyword = inspect.Parameter.KEYWORD_ONLY

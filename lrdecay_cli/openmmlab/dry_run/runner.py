@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from lrdecay_cli.domain.dry_run import LeftOut
+from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.building import optimizers_of
 from lrdecay_cli.openmmlab.checkpoints.loading import load_checkpoint
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
@@ -151,6 +152,13 @@ class DryRunner(Runner):  # type: ignore[misc]
     def load_checkpoint(self, filename: str, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
         """Read what a resumed training takes from a checkpoint but its tensors; nothing in it is run."""
         saved, _ = load_checkpoint(filename)
+        meta = saved.get("meta")
+        if not isinstance(meta, Mapping) or not {"epoch", "iter"} <= {*meta}:
+            raise LrdecayError(
+                "does not say which epoch and iteration it was saved in, and a training resumes there",
+                where=filename,
+                remedy="give a checkpoint that mmengine's CheckpointHook wrote",
+            )
         checkpoint = {**saved, "message_hub": {key: {} for key in ("log_scalars", "runtime_info", "resumed_keys")}}
         optimizer = checkpoint.get("optimizer")
         if isinstance(optimizer, Mapping):

@@ -1,0 +1,129 @@
+"""What ``dry-run`` says about one training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from lrdecay_cli.domain.dry_run import DryRun, GroupRun
+from lrdecay_cli.domain.report import Column, Note, Report, Result, Section, Table
+from lrdecay_cli.text.counting import count, listed, rate
+from lrdecay_cli.text.name_patterns import Universe
+
+_COLUMNS = (
+    Column("groups", "groups", "name", vital=True),
+    Column("tensors", "tensors", "integer"),
+    Column("built_lr", "lr as built", "rate"),
+    Column("first_lr", "first", "rate", vital=True),
+    Column("lr_after_warm_up", "after warm-up", "rate"),
+    Column("peak_lr", "peak", "rate"),
+    Column("peak_iteration", "at", "integer"),
+    Column("last_lr", "end", "rate"),
+    Column("weight_decay", "weight decay", "rate"),
+    Column("step", "step", "scale"),
+    Column("expected_step", "expected", "scale"),
+    Column("pull", "weight decay pulls"),
+    Column("set_by", "lr set by"),
+)
+_STATES = (
+    Column("iteration", "iteration", "integer"),
+    Column("cause", "who", vital=True),
+    Column("change", "what"),
+    Column("tensors", "tensors", "integer"),
+    Column("parameters", "parameters", "name", vital=True),
+)
+
+
+def dry_run_report(run: DryRun, findings: Iterable[Section], verdict: str) -> Result[DryRun]:
+    """Report on a dry run.
+
+    Args:
+        run: what it observed.
+        findings: what the rules find in it.
+        verdict: how many findings there are, in words.
+    """
+    groups = list(_groups(run))
+    head = f"{count(run.iterations, 'iteration')}, {count(len(run.groups), 'group')}"
+    states = f"{count(len(run.frozen), 'tensor')} frozen at the end"
+    return Result(
+        run,
+        Report(
+            facts=tuple(_facts(run)),
+            tables=(Table("learning rates that train", _COLUMNS, tuple(groups)), *_states(run)),
+            notes=tuple(_notes(run)),
+            summary=f"{head}; {states}; {verdict}",
+            sections=tuple(findings),
+        ),
+    )
+
+
+def _facts(run: DryRun) -> Iterator[tuple[str, str]]:
+    yield "config", run.config.path
+    yield "optimizer", ", ".join(dict.fromkeys(run.optimizers.values()))
+    epochs = f"{count(run.epochs, 'epoch')} of {run.iterations_per_epoch:,}: " if run.epochs else ""
+    yield "run", f"{epochs}{count(run.iterations, 'iteration')}"
+    yield "batch", f"{run.batch_size} on {count(run.gpus, 'GPU')}"
+    if run.lr_factor is not None:
+        yield "auto_scale_lr", f"every lr × {rate(run.lr_factor)}"
+    yield "hooks", ", ".join(run.hooks)
+
+
+def _groups(run: DryRun) -> Iterator[tuple[object, ...]]:
+    """A row for the groups that train alike: by their names, or by patterns where the constructor gave them none."""
+    universe = Universe(name for group in run.groups for name in group.parameters)
+    alike: dict[tuple[object, ...], list[GroupRun]] = {}
+    for group in run.groups:
+        alike.setdefault(_values(group), []).append(group)
+    for values, groups in alike.items():
+        held = [name for group in groups for name in group.parameters]
+        names = [group.name for group in groups if group.named]
+        label = names if len(names) == len(groups) else [pattern for pattern, _ in universe.fold(held)]
+        yield " ".join(label), len(held), *values
+
+
+def _values(group: GroupRun) -> tuple[object, ...]:
+    effect = group.effect
+    return (
+        group.built_lr,
+        group.first.lr,
+        group.after_warm_up.lr if group.after_warm_up else None,
+        group.peak.lr,
+        group.peak.iteration,
+        group.last.lr,
+        group.weight_decay,
+        None if effect is None or effect.step is None else float(f"{effect.step:.3g}"),
+        None if effect is None or effect.expected is None else float(f"{effect.expected:.3g}"),
+        None if effect is None else effect.pull,
+        ", ".join(cause.name for cause in group.causes),
+    )
+
+
+def _states(run: DryRun) -> Iterator[Table]:
+    if run.states:
+        held = [name for group in run.groups for name in group.parameters]
+        universe = Universe([*held, *(name for change in run.states for name in change.parameters)])
+        rows = tuple(
+            (
+                change.cause.iteration,
+                change.cause.name,
+                "thaws" if change.trainable else "freezes",
+                len(change.parameters),
+                " ".join(pattern for pattern, _ in universe.fold(change.parameters)),
+            )
+            for change in run.states
+        )
+        yield Table("what starts and stops to train", _STATES, rows)
+
+
+def _notes(run: DryRun) -> Iterator[Note]:
+    if run.unmoved:
+        yield Note(
+            f"{count(len(run.unmoved), 'tensor')} with a gradient did not move in the first steps",
+            "warning",
+            run.unmoved[:10],
+        )
+    if run.left_out:
+        by_reason: dict[str, list[str]] = {}
+        for left in run.left_out:
+            by_reason.setdefault(left.reason, []).append(left.name)
+        told = tuple(f"{listed(names)}: {reason}" for reason, names in by_reason.items())
+        yield Note(f"left out: {count(len(run.left_out), 'hook')}", "info", told)

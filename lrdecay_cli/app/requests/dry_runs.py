@@ -1,0 +1,95 @@
+"""A dry run of a config's training, and what the rules find in it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from lrdecay_cli.analysis.scheduling.run_length import run_length
+from lrdecay_cli.app.requests.scheduling import check_is_config
+from lrdecay_cli.app.requests.sources import Request
+from lrdecay_cli.app.speed import fast_start
+from lrdecay_cli.checking.checking import check_maps
+from lrdecay_cli.domain.dry_run import DryRun
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.finding import CheckResult, Severity
+from lrdecay_cli.files.config_text import comment_suppressions
+from lrdecay_cli.openmmlab.availability import check_config
+from lrdecay_cli.processes.streams import stdout_kept_clean
+from lrdecay_cli.rules import RULES
+
+
+class RunOptions(NamedTuple):
+    """What the user knows of the training that the config does not say."""
+
+    iterations_per_epoch: int | None
+    dataset_size: int | None
+    gpus: int
+    batch_size: int | None
+    """Of one GPU; None for the config's."""
+    auto_scale_lr: bool
+    """Whether to switch the config's on."""
+    resume: str | None
+    """The checkpoint to resume from."""
+    steps: int
+    """In how many iterations the optimizer takes real steps."""
+
+
+def dry_run_of(config: str, request: Request, options: RunOptions, fail_on: Severity) -> tuple[DryRun, CheckResult]:
+    """Go through the training of ``config``, and run the rules about trainings over what was observed.
+
+    Raises:
+        LrdecayError: the config is not to be had or does not build, the length of its run is not known, or it has no
+            auto_scale_lr to switch on.
+    """
+    check_is_config(config, "a dry run is of a config")
+    check_config(config)
+    with fast_start.shortcuts(verbose=request.verbose), stdout_kept_clean():
+        from lrdecay_cli.openmmlab.dry_run import dry_run
+        from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
+
+        planned = load_plan(config, cfg_options=request.cfg_options, verbose=request.verbose)
+        if options.auto_scale_lr:
+            _switch_on(planned.config, config)
+        plan = planned.plan
+        batch_size = options.batch_size or plan.batch_size
+        if batch_size is None:
+            raise LrdecayError(
+                "the config has no train_dataloader.batch_size", where=config, remedy="give --batch-size N"
+            )
+        length = run_length(
+            msgspec.structs.replace(plan, batch_size=batch_size),
+            iterations_per_epoch=options.iterations_per_epoch,
+            dataset_size=options.dataset_size,
+            gpus=options.gpus,
+        )
+        run, group_map = dry_run(
+            planned,
+            length,
+            batch_size=batch_size,
+            gpus=options.gpus,
+            steps=options.steps,
+            resume=options.resume,
+            verbose=request.verbose,
+        )
+    result = check_maps(
+        [group_map],
+        [rule for rule in RULES if rule.scope == "training"],
+        comments={config: comment_suppressions(config)},
+        dry_runs={config: run},
+        fail_on=fail_on,
+    )
+    return run, result
+
+
+def _switch_on(config: object, where: str) -> None:
+    """As ``tools/train.py --auto-scale-lr`` does it."""
+    given = config.get("auto_scale_lr")  # type: ignore[attr-defined]
+    if not given or "base_batch_size" not in given:
+        raise LrdecayError(
+            "the config has no auto_scale_lr.base_batch_size",
+            where=where,
+            remedy="add auto_scale_lr = dict(base_batch_size=16), or leave out --auto-scale-lr",
+        )
+    given["enable"] = True

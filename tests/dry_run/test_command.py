@@ -1,0 +1,135 @@
+"""``dry-run`` end to end, on toy trainings, on configs of the zoo and on situations that people met."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from jsonschema import Draft202012Validator
+from mmengine.config import Config
+
+from lrdecay_cli.app.shell.main import run
+from lrdecay_cli.files.schema import document_schema
+from tests.commands.running import SAMPLES
+from tests.dry_run.trainings import BASE, config_of, train
+
+LAYER_WISE = SAMPLES / "convnext-t_layer-wise.py"
+
+
+def dry_run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
+    code = run(["dry-run", *map(str, arguments)])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def written(name: str, folder: Path) -> Path:
+    path = folder / "config.py"
+    config_of(name).dump(path)
+    return path
+
+
+def test_json_is_valid_and_complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = written("auto_scale_lr", tmp_path)
+    code, out, err = dry_run(capsys, config, "--iters-per-epoch", "5", "--gpus", "4", "--format", "json")
+    assert (code, err) == (0, "")
+    document = json.loads(out)
+    Draft202012Validator(document_schema("dry-run")).validate(document)
+    assert document["lr_factor"] == 4 * 2 / 8
+    assert {group["built_lr"] for group in document["groups"]} == {0.001, 0.01}
+    assert [hook["name"] for hook in document["left_out"]] == ["RuntimeInfoHook", "IterTimerHook", "LoggerHook"]
+
+
+def test_a_real_detector_over_its_whole_run(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = dry_run(capsys, LAYER_WISE, "--dataset-size", "117266", "--gpus", "8")
+    assert (code, err) == (0, "")
+    assert "36 epochs of 7,330: 263,880 iterations" in out
+    (row,) = (line for line in out.splitlines() if line.startswith("layer_0_decay"))
+    assert "lr × weight decay" in row
+    assert row.endswith("LinearLR, MultiStepLR")
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("a hook sets the lr", 0, "LRD811 lr-set-by-hook: DryLrHook.before_train_iter sets the lr of 20 tensors"),
+        (
+            "a hook freezes in the middle",
+            0,
+            "LRD813 frozen-during-training: DryFreezeHook.before_train_iter freezes 18",
+        ),
+        ("train() freezes", 0, "LRD813 frozen-during-training: train() freezes 4 tensors at iteration 0"),
+        ("nobody steps the schedulers", 1, "LRD814 schedulers-never-stepped: no hook steps LinearLR and MultiStepLR"),
+        ("auto_scale_lr", 0, "LRD812 lr-scaled-by-batch: auto_scale_lr multiplies every lr by 0.25: batch 2 on 1 GPU"),
+        ("warm-up and steps", 0, "no findings"),
+    ],
+)
+def test_what_differs_from_the_plan_is_a_finding(
+    name: str, code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, out, _ = dry_run(capsys, written(name, tmp_path), "--iters-per-epoch", "5")
+    assert found == code
+    assert said in out
+
+
+def test_auto_scale_lr_is_switched_on_as_train_py_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = written("auto_scale_lr that is off", tmp_path)
+    for options, factor in ((), None), (("--auto-scale-lr",), 0.25), (("--auto-scale-lr", "--batch-size", "16"), 2.0):
+        _, out, _ = dry_run(capsys, config, "--iters-per-epoch", "5", "--format", "json", *options)
+        assert json.loads(out)["lr_factor"] == factor
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ((), "is not known; give --iters-per-epoch N"),
+        (("--iters-per-epoch", "5", "--auto-scale-lr"), "the config has no auto_scale_lr.base_batch_size"),
+        (("--iters-per-epoch", "5", "--resume", "none.pth"), "none.pth"),
+        (("--iters-per-epoch", "5", "--fail-on", "never"), "unknown severity 'never'"),
+    ],
+)
+def test_what_cannot_be_judged_is_one_line(
+    arguments: tuple[str, ...], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = dry_run(capsys, written("warm-up and steps", tmp_path), *arguments)
+    assert (code, out) == (2, "")
+    assert line in err
+    assert err.count("\n") == 1
+
+
+def test_a_checkpoint_without_a_place_in_the_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"meta": {}, "state_dict": {}}, tmp_path / "weights.pth")
+    config = written("warm-up and steps", tmp_path)
+    code, out, err = dry_run(capsys, config, "--iters-per-epoch", "5", "--resume", tmp_path / "weights.pth")
+    assert (code, out) == (2, "")
+    assert "does not say which epoch and iteration it was saved in" in err
+
+
+def test_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = written("EMA", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    dry_run(capsys, config, "--iters-per-epoch", "5")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["config.py", "scratch"]
+
+
+def test_a_checkpoint_of_the_real_training_is_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saving = {**BASE, "default_hooks": dict(checkpoint=dict(type="CheckpointHook", interval=1))}
+    train(Config(saving), tmp_path / "real")
+    longer = Config({**saving, "train_cfg": dict(by_epoch=True, max_epochs=6)})
+    longer.dump(tmp_path / "longer.py")
+    checkpoint = tmp_path / "real" / "epoch_4.pth"
+    code, out, err = dry_run(
+        capsys, tmp_path / "longer.py", "--iters-per-epoch", "5", "--resume", checkpoint, "--format", "json"
+    )
+    assert (code, err) == (0, "")
+    document = json.loads(out)
+    assert {group["first"]["iteration"] for group in document["groups"]} == {20}
+    # The steps are behind it: a tenth of what the constructor gives.
+    assert {round(group["first"]["lr"] / group["built_lr"], 9) for group in document["groups"]} == {0.1}
+    assert {cause["stage"] for group in document["groups"] for cause in group["causes"]} >= {"resume"}
