@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, expanded
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Text, argument, expanded, option
 
 
 @expanded(without=("output", "isolate"))
@@ -15,16 +15,9 @@ def baseline(
     context: typer.Context,
     targets: Annotated[
         list[str],
-        typer.Argument(
-            metavar="TARGET...",
-            autocompletion=completion.configs,
-            help="Configs, exported maps (.json), directories, or mmdet::DIR.",
-        ),
+        argument("TARGET...", "Configs, exported maps (.json), directories, or mmdet::DIR.", completion.configs),
     ],
-    folder: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--output", "-o", metavar="DIR", help="Where to. [default: baseline in the settings]"),
-    ] = None,
+    folder: Annotated[Text, option("--output", "-o", "DIR", "Where to. [default: baseline in the settings]")] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit with 1 if a file is missing or outdated.")
     ] = False,

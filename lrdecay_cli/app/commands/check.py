@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, expanded
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Text, Texts, argument, expanded, option
 
 
 @expanded()
@@ -15,38 +15,33 @@ def check(
     context: typer.Context,
     targets: Annotated[
         list[str],
-        typer.Argument(
-            metavar="TARGET...",
-            autocompletion=completion.configs_and_checkpoints,
-            help="Configs, exported maps (.json), directories of either, checkpoints (.pth), mmdet::DIR, - for stdin.",
+        argument(
+            "TARGET...",
+            "Configs, exported maps (.json), directories of either, checkpoints (.pth), mmdet::DIR, - for stdin.",
+            completion.configs_and_checkpoints,
         ),
     ],
     select: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(
+        Texts,
+        option(
             "--select",
-            metavar="CODE,...",
-            autocompletion=completion.rules,
-            help="Only rules whose code begins so: LRD3, LRD301, or a name.",
+            "CODE,...",
+            "Only rules whose code begins so: LRD3, LRD301, or a name.",
+            complete=completion.rules,
         ),
     ] = None,
     ignore: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(
+        Texts,
+        option(
             "--ignore",
-            metavar="CODE,...",
-            autocompletion=completion.rules,
-            help="Not these rules; the longer code of the two options wins.",
+            "CODE,...",
+            "Not these rules; the longer code of the two options wins.",
+            complete=completion.rules,
         ),
     ] = None,
     fail_on: Annotated[
         str,
-        typer.Option(
-            "--fail-on",
-            metavar="SEVERITY",
-            autocompletion=completion.severities,
-            help="Exit with 1 from error, warning or info up.",
-        ),
+        option("--fail-on", "SEVERITY", "Exit with 1 from error, warning or info up.", complete=completion.severities),
     ] = "error",
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero/--no-exit-zero", show_default=False, help="Exit with 0 whatever is found.")
@@ -58,13 +53,8 @@ def check(
         ),
     ] = False,
     baseline: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            "--baseline",
-            metavar="PATH",
-            autocompletion=completion.json_files,
-            help="Hold against this map, or directory of maps.",
-        ),
+        Text,
+        option("--baseline", "PATH", "Hold against this map, or directory of maps.", complete=completion.json_files),
     ] = None,
     *,
     build: BuildOptions,

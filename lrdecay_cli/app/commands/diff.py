@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, expanded
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Texts, argument, expanded, option
 
-_SIDE = "A config, an exported map (.json) or a checkpoint (.pth); - is a map on stdin."
+_HELP = "A config, an exported map (.json) or a checkpoint (.pth); - is a map on stdin."
 
 
 @expanded(without=("jobs",))
 def diff(
-    before: Annotated[str, typer.Argument(metavar="A", autocompletion=completion.configs_and_checkpoints, help=_SIDE)],
-    after: Annotated[str, typer.Argument(metavar="B", autocompletion=completion.configs_and_checkpoints, help=_SIDE)],
-    rtol: Annotated[
-        float, typer.Option("--rtol", metavar="R", help="Relative tolerance for lr, lr scale and weight decay.")
-    ] = 0.0,
+    before: Annotated[str, argument("A", _HELP, completion.configs_and_checkpoints)],
+    after: Annotated[str, argument("B", _HELP, completion.configs_and_checkpoints)],
+    rtol: Annotated[float, option("--rtol", "R", "Relative tolerance for lr, lr scale and weight decay.")] = 0.0,
     only: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(
-            "--only",
-            metavar="ASPECT,...",
-            autocompletion=completion.aspects,
-            help="Compare only lr, lr_scale, weight_decay, group, ...",
+        Texts,
+        option(
+            "--only", "ASPECT,...", "Compare only lr, lr_scale, weight_decay, group, ...", complete=completion.aspects
         ),
     ] = None,
     *,

@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, expanded
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Text, Texts, argument, expanded, option
 
 
 @expanded(without=("jobs", "isolate"))
 def explain(
     config: Annotated[
         str,
-        typer.Argument(
-            metavar="CONFIG",
-            autocompletion=completion.configs_and_checkpoints,
-            help="A config, an exported map (.json) or a checkpoint (.pth); - is a map on stdin.",
+        argument(
+            "CONFIG",
+            "A config, an exported map (.json) or a checkpoint (.pth); - is a map on stdin.",
+            completion.configs_and_checkpoints,
         ),
     ],
     patterns: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Argument(
-            metavar="[PATTERN]...",
-            autocompletion=completion.parameters,
-            help="Parameters, modules, groups or globs; '*' for all.",
-            show_default=False,
-        ),
+        Texts, argument("[PATTERN]...", "Parameters, modules, groups or globs; '*' for all.", completion.parameters)
     ] = None,
-    why_not: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--why-not", metavar="PATTERN", help="Why these parameters are not in the --group."),
-    ] = None,
-    group: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--group", metavar="NAME", help="The group that --why-not is about."),
-    ] = None,
+    why_not: Annotated[Text, option("--why-not", "PATTERN", "Why these parameters are not in the --group.")] = None,
+    group: Annotated[Text, option("--group", "NAME", "The group that --why-not is about.")] = None,
     *,
     build: BuildOptions,
     output: OutputOptions,

@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
-
-import typer
+from typing import Annotated
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, expanded
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Text, argument, expanded, option
 
 
 @expanded(without=("jobs",))
 def inspect(
     config: Annotated[
         str,
-        typer.Argument(
-            metavar="CONFIG",
-            autocompletion=completion.configs_and_checkpoints,
-            help="A config (.py, .json, .yaml), mmdet::PATH for one of MMDetection's own, an exported map (.json),"
+        argument(
+            "CONFIG",
+            "A config (.py, .json, .yaml), mmdet::PATH for one of MMDetection's own, an exported map (.json),"
             " or a checkpoint (.pth).",
+            completion.configs_and_checkpoints,
         ),
     ],
     by: Annotated[
-        str,
-        typer.Option(
-            "--by", metavar="VIEW", autocompletion=completion.views, help="group, layer, parameter or module."
-        ),
+        str, option("--by", "VIEW", "group, layer, parameter or module.", complete=completion.views)
     ] = "group",
-    pattern: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--filter", metavar="GLOB", help="Only parameters whose name, module or group fits."),
-    ] = None,
+    pattern: Annotated[Text, option("--filter", "GLOB", "Only parameters whose name, module or group fits.")] = None,
     sort: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            "--sort",
-            metavar="COLUMN",
-            autocompletion=completion.columns,
-            help="Sort by a heading, or its name in CSV; -COLUMN down.",
-        ),
+        Text,
+        option("--sort", "COLUMN", "Sort by a heading, or its name in CSV; -COLUMN down.", complete=completion.columns),
     ] = None,
     *,
     build: BuildOptions,

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import OutputOptions, expanded
+from lrdecay_cli.app.shell.options import OutputOptions, Text, argument, expanded
 
 
 @expanded()
 def rule(
     code: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Argument(
-            metavar="[CODE]",
-            autocompletion=completion.rules,
-            help="A rule's code or name: LRD301, scale-above-one. LRD3 lists those that begin so.",
+        Text,
+        argument(
+            "[CODE]",
+            "A rule's code or name: LRD301, scale-above-one. LRD3 lists those that begin so.",
+            completion.rules,
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All rules, with a table of contents.")] = False,

@@ -2,48 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Verbose, expanded
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Text, Verbose, Whole, argument, expanded, option
 
 
 @expanded(without=("named_by", "exact", "no_cache"))
 def scan(
     targets: Annotated[
         list[str],
-        typer.Argument(
-            metavar="TARGET...",
-            autocompletion=completion.configs,
-            help="Configs, directories, globs, or mmdet::DIR for MMDetection's own.",
-        ),
+        argument("TARGET...", "Configs, directories, globs, or mmdet::DIR for MMDetection's own.", completion.configs),
     ],
-    jobs: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option("--jobs", "-j", metavar="N", help="Configs at a time. [default: a core each]"),
-    ] = None,
-    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="For each config; 0 for none.")] = 120,
-    memory: Annotated[
-        float, typer.Option("--memory", metavar="GIB", help="By which a config may grow its process; 0 for no limit.")
-    ] = 8,
-    maps: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--maps", metavar="DIR", help="Write the JSON map of each config below this directory."),
-    ] = None,
-    resume: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--resume", metavar="FILE", help="Keep a journal there, and go on with what it has."),
-    ] = None,
-    shard: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--shard", metavar="I/N", help="Only every N-th config, from the I-th on; see merge."),
-    ] = None,
-    dask: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--dask", metavar="ADDRESS", help="Build on a Dask cluster: tcp://scheduler:port."),
-    ] = None,
+    jobs: Annotated[Whole, option("--jobs", "-j", "N", "Configs at a time. [default: a core each]")] = None,
+    timeout: Annotated[float, option("--timeout", "SECONDS", "For each config; 0 for none.")] = 120,
+    memory: Annotated[float, option("--memory", "GIB", "By which a config may grow its process; 0 for no limit.")] = 8,
+    maps: Annotated[Text, option("--maps", "DIR", "Write the JSON map of each config below this directory.")] = None,
+    resume: Annotated[Text, option("--resume", "FILE", "Keep a journal there, and go on with what it has.")] = None,
+    shard: Annotated[Text, option("--shard", "I/N", "Only every N-th config, from the I-th on; see merge.")] = None,
+    dask: Annotated[Text, option("--dask", "ADDRESS", "Build on a Dask cluster: tcp://scheduler:port.")] = None,
     *,
     build: BuildOptions,
     output: OutputOptions,
@@ -113,12 +92,7 @@ def scan(
 
 @expanded()
 def merge(
-    scans: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SCAN.json...", autocompletion=completion.json_files, help="What scan --format json wrote."
-        ),
-    ],
+    scans: Annotated[list[str], argument("SCAN.json...", "What scan --format json wrote.", completion.json_files)],
     *,
     output: OutputOptions,
     verbose: Verbose = False,

@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
-
-import typer
+from typing import Annotated
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, expanded
-
-_Whole = Optional[int]  # noqa: UP045
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Whole, argument, expanded, option
 
 
 @expanded(without=("jobs", "named_by", "device", "isolate"), first=("format_name", "output"))
 def schedule(
     config: Annotated[
         str,
-        typer.Argument(
-            metavar="CONFIG",
-            autocompletion=completion.configs,
-            help="A config (.py, .json, .yaml), or mmdet::PATH for one of MMDetection's own.",
+        argument(
+            "CONFIG", "A config (.py, .json, .yaml), or mmdet::PATH for one of MMDetection's own.", completion.configs
         ),
     ],
     iters_per_epoch: Annotated[
-        _Whole,
-        typer.Option(
-            "--iters-per-epoch", metavar="N", min=1, help="Iterations of an epoch, as the training log shows."
-        ),
+        Whole, option("--iters-per-epoch", "N", "Iterations of an epoch, as the training log shows.", at_least=1)
     ] = None,
     dataset_size: Annotated[
-        _Whole,
-        typer.Option(
-            "--dataset-size",
-            metavar="N",
-            min=1,
-            help="Training samples (after filtering), by which these are computed.",
-        ),
+        Whole,
+        option("--dataset-size", "N", "Training samples (after filtering), by which these are computed.", at_least=1),
     ] = None,
-    gpus: Annotated[
-        int, typer.Option("--gpus", metavar="N", min=1, help="GPUs that share the samples of --dataset-size.")
-    ] = 1,
+    gpus: Annotated[int, option("--gpus", "N", "GPUs that share the samples of --dataset-size.", at_least=1)] = 1,
     every: Annotated[
-        _Whole,
-        typer.Option("--every", metavar="N", min=1, help="Sample every N-th iteration, for CSV, JSON and charts."),
+        Whole, option("--every", "N", "Sample every N-th iteration, for CSV, JSON and charts.", at_least=1)
     ] = None,
     *,
     build: BuildOptions,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from lrdecay_cli.app.shell import completion
+from lrdecay_cli.app.shell.options import argument
 
 # Commands that do not write a document of their own name.
 _BY_COMMAND = {"inspect": "map", "rule": "rules", "merge": "scan"}
@@ -15,10 +14,10 @@ _BY_COMMAND = {"inspect": "map", "rule": "rules", "merge": "scan"}
 def schema(
     document: Annotated[
         str,
-        typer.Argument(
-            metavar="[DOCUMENT]",
-            autocompletion=completion.documents,
-            help="map (what inspect writes), explain, diff, check, schedule, baseline, rules, scan, suggest or doctor.",
+        argument(
+            "[DOCUMENT]",
+            "map (what inspect writes), explain, diff, check, schedule, baseline, rules, scan, suggest or doctor.",
+            completion.documents,
         ),
     ] = "map",
 ) -> None:

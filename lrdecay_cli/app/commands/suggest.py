@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, expanded
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, argument, expanded
 
 
 @expanded(without=("jobs", "named_by", "isolate"))
 def suggest(
     config: Annotated[
-        str,
-        typer.Argument(
-            metavar="CONFIG",
-            autocompletion=completion.configs,
-            help="A config, or mmdet::PATH for one of MMDetection's own.",
-        ),
+        str, argument("CONFIG", "A config, or mmdet::PATH for one of MMDetection's own.", completion.configs)
     ],
     *,
     build: BuildOptions,

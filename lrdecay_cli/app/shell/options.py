@@ -21,8 +21,21 @@ if TYPE_CHECKING:
     from lrdecay_cli.app.requests.sources import Request
     from lrdecay_cli.app.shell.console import Destinations
 
-_Text = Optional[str]  # noqa: UP045
-_Texts = Optional[list[str]]  # noqa: UP045
+Text = Optional[str]  # noqa: UP045
+Texts = Optional[list[str]]  # noqa: UP045
+Whole = Optional[int]  # noqa: UP045
+
+
+def argument(metavar: str, text: str, complete: Callable[..., Any]) -> Any:
+    """A typer argument with its help and what completes it."""
+    return typer.Argument(metavar=metavar, help=text, autocompletion=complete)
+
+
+def option(*words: str, complete: Callable[..., Any] | None = None, at_least: int | None = None, **more: Any) -> Any:
+    """A typer option. ``words`` are its flags, the name of its value (metavar) and its help."""
+    *flags, metavar, text = words
+    return typer.Option(*flags, metavar=metavar, help=text, autocompletion=complete, min=at_least, **more)
+
 
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Versions, stand-ins and the stack's warnings too.")]
 
@@ -30,31 +43,19 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Versions, stand-
 class BuildOptions(msgspec.Struct, frozen=True):
     """How configs are to be built."""
 
-    jobs: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option("--jobs", "-j", metavar="N", min=1, help="Configs at a time. [default: a core each]"),
-    ] = None
+    jobs: Annotated[Whole, option("--jobs", "-j", "N", "Configs at a time. [default: a core each]", at_least=1)] = None
     named_by: Annotated[
-        _Text,
-        typer.Option(
-            "--config",
-            metavar="CONFIG",
-            autocompletion=completion.configs,
-            help="Config or map that names a checkpoint's parameters.",
+        Text,
+        option(
+            "--config", "CONFIG", "Config or map that names a checkpoint's parameters.", complete=completion.configs
         ),
     ] = None
     cfg_options: Annotated[
-        _Texts,
-        typer.Option("--cfg-options", metavar="KEY=VALUE", help="Override the config, as in mmengine: a=1 b.c=2."),
+        Texts, option("--cfg-options", "KEY=VALUE", "Override the config, as in mmengine: a=1 b.c=2.")
     ] = None
     device: Annotated[
         str,
-        typer.Option(
-            "--device",
-            metavar="DEVICE",
-            autocompletion=completion.devices,
-            help="Where to build: cpu, meta, cuda, cuda:N or mps.",
-        ),
+        option("--device", "DEVICE", "Where to build: cpu, meta, cuda, cuda:N or mps.", complete=completion.devices),
     ] = "cpu"
     verbose: Verbose = False
     exact: Annotated[bool, typer.Option("--exact", help="Take no shortcuts: slower, and the same map.")] = False
@@ -84,39 +85,23 @@ class BuildOptions(msgspec.Struct, frozen=True):
 
 def _format_option(command: str) -> Any:
     """The formats that it offers are those that the command takes."""
-    return typer.Option(
-        "--format",
-        "-f",
-        metavar="FORMAT",
-        autocompletion=completion.formats_of(command),
-        help=f"{either(formats_of(command))}. [default: rich on a terminal, else text]",
-    )
+    text = f"{either(formats_of(command))}. [default: rich on a terminal, else text]"
+    return option("--format", "-f", "FORMAT", text, complete=completion.formats_of(command))
 
 
 def _output_option(command: str) -> Any:
-    return typer.Option(
-        "--output",
-        "-o",
-        metavar="FORMAT=PATH",
-        autocompletion=completion.outputs_of(command),
-        help="Write a further report to a file; can be repeated.",
-    )
+    text = "Write a further report to a file; can be repeated."
+    return option("--output", "-o", "FORMAT=PATH", text, complete=completion.outputs_of(command))
 
 
 class OutputOptions(msgspec.Struct, frozen=True):
     """Where a command's report goes."""
 
     command: str
-    format_name: Annotated[_Text, _format_option] = None
-    output: Annotated[_Texts, _output_option] = None
+    format_name: Annotated[Text, _format_option] = None
+    output: Annotated[Texts, _output_option] = None
     color: Annotated[
-        str,
-        typer.Option(
-            "--color",
-            metavar="WHEN",
-            autocompletion=completion.colors,
-            help="auto (by NO_COLOR, FORCE_COLOR), always, never.",
-        ),
+        str, option("--color", "WHEN", "auto (by NO_COLOR, FORCE_COLOR), always, never.", complete=completion.colors)
     ] = "auto"
 
     def destinations(self) -> "Destinations":
@@ -139,14 +124,13 @@ class _SettingsOptions(msgspec.Struct, frozen=True):
         ),
     ] = False
     _settings: Annotated[
-        _Text,
-        typer.Option(
-            "--settings",
-            metavar="PATH",
-            autocompletion=completion.settings_files,
+        Text,
+        option(
+            *("--settings", "PATH"),
+            "Settings file. [default: the nearest lrdecay.toml or pyproject.toml from here up]",
+            complete=completion.settings_files,
             is_eager=True,
             callback=apply_settings,
-            help="Settings file. [default: the nearest lrdecay.toml or pyproject.toml from here up]",
         ),
     ] = None
     _traceback: Annotated[
