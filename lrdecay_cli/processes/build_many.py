@@ -62,7 +62,8 @@ def build_many(
         with ThreadPoolExecutor(jobs) as executor:
             yield from submitted(executor, options, missing)
         return
-    from lrdecay_cli.processes.building import in_forks, needed_packages, preload
+    from lrdecay_cli.openmmlab.lazy_imports.stack_imports import preload_stack
+    from lrdecay_cli.processes.building import in_forks, needed_packages
 
     # Before anything is recorded: it reads the text of every config.
     packages = [] if load else needed_packages(missing)
@@ -72,7 +73,7 @@ def build_many(
     if load:
         load(missing)
     else:
-        preload(packages)
+        preload_stack(packages)
     # Closed with this generator: its children must not outlive it.
     with closing(in_forks(missing, options, jobs=jobs, cache=keeping)) as children:
         for child in children:
@@ -89,6 +90,8 @@ def isolation(options: BuildSpec) -> Iterator[BuildSpec]:
     import shutil
     import tempfile
 
+    from lrdecay_cli.processes.building import probe
+
     if not hasattr(os, "fork"):
         raise LrdecayError(
             f"{sys.platform} offers nothing to isolate a process with", where="--isolate", remedy="use Linux"
@@ -96,19 +99,12 @@ def isolation(options: BuildSpec) -> Iterator[BuildSpec]:
     scratch = tempfile.mkdtemp(prefix="lrdecay-")
     try:
         confined = msgspec.structs.replace(options, scratch=scratch, verbose=False, finite=True)
-        _tell(confined)
+        enforced, missing = probe(confined)
+        limits = [f"{options.timeout:g} s"] if options.timeout else []
+        limits += [f"{options.memory / 2**30:g} GiB"] if options.memory else []
+        print(f"lrdecay: isolated from: {'; '.join([*enforced, ', '.join(limits)])}", file=sys.stderr)  # noqa: T201
+        if missing:
+            print(f"lrdecay: warning: not enforced here: {'; '.join(missing)}", file=sys.stderr)  # noqa: T201
         yield confined
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _tell(options: BuildSpec) -> None:
-    """Say what confines a child here, as one that runs nothing of a stranger's finds out."""
-    from lrdecay_cli.processes.building import probe
-
-    enforced, missing = probe(options)
-    limits = [f"{options.timeout:g} s"] if options.timeout else []
-    limits += [f"{options.memory / 2**30:g} GiB"] if options.memory else []
-    print(f"lrdecay: isolated from: {'; '.join([*enforced, ', '.join(limits)])}", file=sys.stderr)  # noqa: T201
-    if missing:
-        print(f"lrdecay: warning: not enforced here: {'; '.join(missing)}", file=sys.stderr)  # noqa: T201

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import msgspec
@@ -85,29 +85,19 @@ def audited(config: str, options: BuildSpec, change: Callable[[Any], None] | Non
         )
 
 
-def preload(packages: Iterable[str]) -> None:
-    """Import the stack, and of it what ``packages`` register, into this process: children get it for nothing."""
-    from lrdecay_cli.openmmlab.lazy_imports.stack_imports import preload_stack
-
-    preload_stack(packages)
-
-
 def needed_packages(configs: Iterable[str]) -> list[str]:
     """mmdet, and mmpretrain where a config's path or text names it; only what is installed.
 
     To have a package registered changes no answer: its names are looked up under its own scope alone, and mmengine
     imports it for whoever names that scope.
     """
-    needed = ["mmdet"] if _installed("mmdet") else []
-    if _installed("mmpretrain") and any("mmpretrain" in config or "mmpretrain" in _text(config) for config in configs):
+
+    def names_mmpretrain(config: str) -> bool:
+        file = config_path(config)
+        text = file.read_text(encoding="utf-8", errors="replace") if file else ""
+        return "mmpretrain" in config or "mmpretrain" in text
+
+    needed = ["mmdet"] if find_spec("mmdet") else []
+    if find_spec("mmpretrain") and any(map(names_mmpretrain, configs)):
         needed.append("mmpretrain")
     return needed
-
-
-def _installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
-
-
-def _text(config: str) -> str:
-    file = config_path(config)
-    return file.read_text(encoding="utf-8", errors="replace") if file else ""

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import selectors
 import signal
+import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
-from lrdecay_cli.processes import forking
-from lrdecay_cli.processes.forking import Child, Work, anonymous_memory, start
-
+Work = Callable[[str], bytes]
+LONGEST_ANSWER = 1 << 29
+"""Bytes. The map of the largest model of both zoos takes a thousandth of it."""
+_LENGTH = 8
+"""Bytes in front of an answer that tell its length."""
+_PR_SET_PDEATHSIG = 1
 # A child is done when its answer is there, which is noticed at once. How often to look for one that ended without an
 # answer while a process that it started keeps the pipe open, and for one that takes too much memory.
 _LOOK = 0.1
@@ -30,6 +38,45 @@ class Outcome(msgspec.Struct, frozen=True):
     reason: str = ""
     """Why it was lost: ``killed by SIGSEGV``."""
     seconds: float = 0.0
+
+
+class Child(msgspec.Struct, eq=False):
+    """A child that was started, as its parent sees it."""
+
+    name: str
+    """Its piece of work."""
+    pid: int
+    reader: int
+    """The parent's end of the pipe; never blocks."""
+    started: float
+    received: bytearray
+    closed: bool = False
+    """Nothing more can come: every process that held the other end of the pipe has closed it."""
+    killed: str = ""
+    """Why the parent killed it: ``timeout``, ``memory`` or ``length``."""
+
+    def read(self) -> None:
+        """Take what is in the pipe."""
+        with suppress(BlockingIOError):
+            # What comes faster than it is read would keep us here for ever.
+            while len(self.received) <= LONGEST_ANSWER:
+                chunk = os.read(self.reader, 1 << 20)
+                self.received += chunk
+                if not chunk:
+                    self.closed = True
+                    return
+
+    @property
+    def answer(self) -> bytes | None:
+        """The answer, None unless all of it is there."""
+        length = int.from_bytes(self.received[:_LENGTH], "little")
+        whole = len(self.received) >= _LENGTH and len(self.received) == _LENGTH + length
+        return bytes(self.received[_LENGTH:]) if whole else None
+
+    def kill(self) -> None:
+        """Kill it with every process of its group, whatever signals it ignores."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 def in_children(
@@ -57,11 +104,11 @@ def in_children(
     waiting = list(reversed(names))
     selector = selectors.DefaultSelector()
     running: list[Child] = []
-    limit = None if memory is None else anonymous_memory(os.getpid()) + memory
+    limit = None if memory is None else _anonymous_memory(os.getpid()) + memory
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                child = start(waiting.pop(), work, verbose)
+                child = _start(waiting.pop(), work, verbose)
                 running.append(child)
                 selector.register(child.reader, selectors.EVENT_READ, child)
             for key, _ in selector.select(_LOOK):
@@ -87,9 +134,9 @@ def _kill_if_over(child: Child, timeout: float | None, limit: int | None) -> Non
         return
     if timeout is not None and time.monotonic() - child.started > timeout:
         child.killed = "timeout"
-    elif len(child.received) > forking.LONGEST_ANSWER:
+    elif len(child.received) > LONGEST_ANSWER:
         child.killed = "length"
-    elif limit is not None and child.anonymous_memory() > limit:
+    elif limit is not None and _anonymous_memory(child.pid) > limit:
         child.killed = "memory"
 
 
@@ -125,3 +172,63 @@ def _outcome(child: Child, status: int, timeout: float | None, memory: int | Non
     else:
         reason = f"ended its process with exit code {os.WEXITSTATUS(status)}"
     return Outcome(child.name, b"", "crashed", reason, seconds)
+
+
+def _start(name: str, work: Work, verbose: bool) -> Child:
+    """Fork a child that does ``work`` and sends what it gives."""
+    reader, writer = os.pipe()
+    # What is waiting in the buffers would be written by parent and child.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        _run_in_child(name, work, writer, parent, verbose)
+    os.close(writer)
+    os.set_blocking(reader, False)
+    # The child does the same: whoever is first, it has its group before it can be killed.
+    with suppress(OSError):
+        os.setpgid(pid, pid)
+    return Child(name, pid, reader, time.monotonic(), bytearray())
+
+
+def _run_in_child(name: str, work: Work, writer: int, parent: int, verbose: bool) -> NoReturn:
+    code = 1
+    try:
+        # A group of its own: what the child starts is killed with it, and Ctrl-C reaches the parent alone.
+        os.setpgid(0, 0)
+        # Ending in order is the parent's business.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if sys.platform == "linux":
+            # The system kills this process when its parent is gone, however that ended.
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(1)
+        _mute(verbose)
+        answer = work(name)
+        message = memoryview(len(answer).to_bytes(_LENGTH, "little") + answer)
+        while message:
+            message = message[os.write(writer, message) :]
+        code = 0
+    finally:
+        # No cleaning up: exit handlers and buffers are the parent's.
+        os._exit(code)
+
+
+def _mute(verbose: bool) -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    os.dup2(2 if verbose else nowhere, 1)
+    os.dup2(1, 2)
+    # New ones: a thread of the parent (the progress bar's) may have held the old ones' locks while this was forked.
+    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+
+
+def _anonymous_memory(pid: int) -> int:
+    """Resident bytes of a process that are no file's; 0 where the system does not tell (only Linux does)."""
+    try:
+        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return 0
+    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")

@@ -6,6 +6,7 @@ an :class:`Outcome` as a line of JSON.
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from pathlib import Path
 import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.processes.building import build, in_forks, needed_packages, preload
+from lrdecay_cli.openmmlab.lazy_imports.stack_imports import preload_stack
+from lrdecay_cli.processes.building import build, in_forks, needed_packages
 from lrdecay_cli.processes.children import Outcome
 from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, outcome_of
 
@@ -65,69 +67,61 @@ def submitted(executor: Executor, options: BuildSpec, configs: Sequence[str]) ->
 def build_beside(config: str, options: BuildSpec) -> Outcome:
     """Build one config in the process beside this thread, which is started for the first and kept for the next."""
     server: _Server | None = getattr(_here, "server", None)
-    if server is None or not server.serves(options):
+    if server is None or server.options != options or server.process.poll() is not None:
         _here.server = server = _Server(options)
     return server.ask(config)
 
 
 class _Server:
     def __init__(self, options: BuildSpec) -> None:
-        self._options = options
-        self._process = subprocess.Popen(
+        self.options = options
+        self.process = subprocess.Popen(
             [sys.executable, "-c", _START, msgspec.json.encode(options).decode()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if options.verbose else subprocess.DEVNULL,
         )
 
-    def serves(self, options: BuildSpec) -> bool:
-        """Whether it can still be asked, and builds with these options."""
-        return options == self._options and self._process.poll() is None
-
     def ask(self, config: str) -> Outcome:
         """Have one config built."""
-        process, started = self._process, time.monotonic()
+        process, started = self.process, time.monotonic()
         assert process.stdin
         assert process.stdout
         # Only where the server cannot fork does it not see to the time itself; loading the stack is not counted.
-        limit = None if self._options.timeout is None else self._options.timeout + 60
-        watchdog = threading.Timer(limit, process.kill) if limit is not None else None
+        limit = math.inf if self.options.timeout is None else self.options.timeout + 60
+        watchdog = threading.Timer(min(limit, threading.TIMEOUT_MAX), process.kill)
         try:
-            if watchdog:
-                watchdog.start()
+            watchdog.start()
             process.stdin.write(msgspec.json.encode(config) + b"\n")
             process.stdin.flush()
             line = process.stdout.readline()
         except BrokenPipeError:
             line = b""
         finally:
-            if watchdog:
-                watchdog.cancel()
+            watchdog.cancel()
         if line:
             return msgspec.json.decode(line, type=Outcome)
         seconds = time.monotonic() - started
-        if limit is not None and seconds >= limit:
-            return Outcome(config, b"", "timeout", f"not done after {self._options.timeout:g} s", seconds)
+        if seconds >= limit:
+            return Outcome(config, b"", "timeout", f"not done after {self.options.timeout:g} s", seconds)
         return Outcome(config, b"", "crashed", f"its process ended with exit code {process.wait()}", seconds)
 
 
 def main() -> None:
     """Serve until stdin ends; where there is no fork, one config."""
     options = msgspec.json.decode(sys.argv[1], type=BuildSpec)
-    preload(needed_packages(()))
+    preload_stack(needed_packages(()))
     answers = os.fdopen(os.dup(1), "wb")
     # What is printed by anybody else must not get between the answers.
     os.dup2(2, 1)
     for line in sys.stdin.buffer:
-        answers.write(msgspec.json.encode(_answered(msgspec.json.decode(line, type=str), options)) + b"\n")
+        config, started = msgspec.json.decode(line, type=str), time.monotonic()
+        if forks := hasattr(os, "fork"):
+            outcome = next(in_forks([config], options, jobs=1))
+        else:
+            answer = build(config, options).encoded(finite=options.finite)
+            outcome = Outcome(config, answer, seconds=time.monotonic() - started)
+        answers.write(msgspec.json.encode(outcome) + b"\n")
         answers.flush()
-        if not hasattr(os, "fork"):
+        if not forks:
             return
-
-
-def _answered(config: str, options: BuildSpec) -> Outcome:
-    if hasattr(os, "fork"):
-        return next(in_forks([config], options, jobs=1))
-    started = time.monotonic()
-    answer = build(config, options).encoded(finite=options.finite)
-    return Outcome(config, answer, seconds=time.monotonic() - started)

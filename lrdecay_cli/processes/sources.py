@@ -28,8 +28,10 @@ def noting() -> Callable[[], dict[str, str]]:
     started = time.time_ns()
 
     def note(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(arguments[0], (str, bytes)) and not _writes(arguments[2]):
-            opened.add(os.path.abspath(os.fsdecode(arguments[0])))  # noqa: PTH100
+        if event == "open" and isinstance(arguments[0], (str, bytes)):
+            flags = arguments[2]
+            if not (isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)):
+                opened.add(os.path.abspath(os.fsdecode(arguments[0])))  # noqa: PTH100
         elif event == "import" and isinstance(arguments[1], str):
             # A compiled module, which the system opens.
             opened.add(arguments[1])
@@ -66,10 +68,6 @@ def _source(path: str) -> str:
         return importlib.util.source_from_cache(path) if path.endswith(".pyc") else path
     except ValueError:
         return path
-
-
-def _writes(flags: object) -> bool:
-    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR))
 
 
 def _counts(path: str) -> bool:

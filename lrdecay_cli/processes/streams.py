@@ -94,7 +94,12 @@ def _left_as_it_was() -> Iterator[None]:
         yield
     finally:
         sys.stdin, sys.stdout, sys.stderr = streams
-        _restore(environment)
+        now = _environment()
+        for name in now.keys() - environment.keys():
+            del os.environ[name]
+        for name, value in environment.items():
+            if now.get(name) != value:
+                os.environ[name] = value
         if folder is not None:
             with suppress(OSError):
                 os.chdir(folder)
@@ -103,15 +108,6 @@ def _left_as_it_was() -> Iterator[None]:
 def _environment() -> dict[str, str]:
     # The cache takes whoever asks for a variable by name for a reader of it, and dict() asks for each.
     return {name: value for name, value in os.environ.items()}  # noqa: C416
-
-
-def _restore(environment: dict[str, str]) -> None:
-    now = _environment()
-    for name in now.keys() - environment.keys():
-        del os.environ[name]
-    for name, value in environment.items():
-        if now.get(name) != value:
-            os.environ[name] = value
 
 
 @contextmanager

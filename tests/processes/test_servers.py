@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.processes import forking
+from lrdecay_cli.processes import children
 from lrdecay_cli.processes.build_many import build_many
 from lrdecay_cli.processes.building import build
 from lrdecay_cli.processes.children import in_children
@@ -64,7 +64,7 @@ def test_nothing_to_build_loads_nothing() -> None:
 
 
 def test_an_answer_without_an_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forking, "LONGEST_ANSWER", 1 << 20)
+    monkeypatch.setattr(children, "LONGEST_ANSWER", 1 << 20)
     (outcome,) = in_children(["a.py"], lambda _: bytes(64 << 20), jobs=1)
     assert (outcome.lost, outcome.reason) == ("crashed", "killed: its answer has no end")
     assert not outcome.answer

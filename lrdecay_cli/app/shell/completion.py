@@ -7,9 +7,14 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import typer
+
+from lrdecay_cli import formats
+from lrdecay_cli.domain.errors import LrdecayError
 
 REQUEST = "_LRDECAY_COMPLETE"
 """Set by the shell's completion script, as Typer writes it."""
@@ -64,7 +69,7 @@ def configs(incomplete: str) -> list[str]:
 
     if _SEPARATOR in incomplete:
         return _in_zoo(incomplete)
-    zoos = [f"{zoo}{_SEPARATOR}" for zoo in ZOOS if _installed(zoo)] if "/" not in incomplete else []
+    zoos = [f"{zoo}{_SEPARATOR}" for zoo in ZOOS if find_spec(zoo)] if "/" not in incomplete else []
     return [*_files(incomplete, SUFFIXES), *_beginning(zoos, incomplete)]
 
 
@@ -81,7 +86,6 @@ def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
 
     A config or a checkpoint would have to be built or loaded, which is not for a shell to wait for.
     """
-    from lrdecay_cli.domain.errors import LrdecayError
     from lrdecay_cli.files import read_map
 
     source = str(ctx.params.get("config") or "")
@@ -91,11 +95,10 @@ def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
         group_map = read_map(source)
     except (OSError, LrdecayError):
         return []
-    names = group_map.names()
-    known = incomplete.rpartition(".")[0]
-    level = f"{known}." if known else ""
-    found = {name.removeprefix(level).partition(".")[0] for name in names if name.startswith(level)}
-    return [word for word in sorted(f"{level}{one}" for one in found) if word.startswith(incomplete)]
+    known, dot, _ = incomplete.rpartition(".")
+    level = known + dot
+    found = {level + name.removeprefix(level).partition(".")[0] for name in group_map.names() if name.startswith(level)}
+    return _beginning(sorted(found), incomplete)
 
 
 def json_files(incomplete: str) -> list[str]:
@@ -125,63 +128,38 @@ def rules(incomplete: str) -> list[tuple[str, str]]:
 
 def formats_of(command: str) -> Callable[[str], list[str]]:
     """What completes ``--format`` of a command."""
-
-    def formats(incomplete: str) -> list[str]:
-        from lrdecay_cli.formats import formats_of
-
-        return _beginning(formats_of(command), incomplete)
-
-    return formats
+    return lambda incomplete: _beginning(formats.formats_of(command), incomplete)
 
 
 def outputs_of(command: str) -> Callable[[str], list[str]]:
     """What completes ``--output`` of a command: names of formats, with what follows them."""
+    return lambda incomplete: [f"{name}=" for name in _beginning(formats.formats_of(command), incomplete)]
 
-    def outputs(incomplete: str) -> list[str]:
-        return [f"{name}=" for name in formats_of(command)(incomplete)]
 
-    return outputs
+def _words(module: str, constant: str, *, several: bool = False) -> Callable[[str], list[str]]:
+    """What completes an option with the words of a constant, whose module is imported when the shell asks.
+
+    ``several`` is for an option that takes some of them with commas between.
+    """
+
+    def words(incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",") if several else ("", "", incomplete)
+        known = getattr(import_module(f"lrdecay_cli.{module}"), constant)
+        return [f"{before}{comma}{word}" for word in _beginning(known, last)]
+
+    return words
+
+
+colors = _words("app.shell.console", "COLOR_CHOICES")
+views = _words("analysis.inspecting.report", "VIEWS")
+severities = _words("domain.finding", "SEVERITIES")
+documents = _words("files.schema", "DOCUMENTS")
+aspects = _words("domain.change", "ASPECTS", several=True)
 
 
 def devices(incomplete: str) -> list[str]:
     """Where a model can be built, whether this machine has it or not."""
     return _beginning(("cpu", "meta", "cuda", "mps"), incomplete)
-
-
-def colors(incomplete: str) -> list[str]:
-    """Choices of ``--color``."""
-    from lrdecay_cli.app.shell.console import COLOR_CHOICES
-
-    return _beginning(COLOR_CHOICES, incomplete)
-
-
-def views(incomplete: str) -> list[str]:
-    """Views of ``inspect``."""
-    from lrdecay_cli.analysis.inspecting.report import VIEWS
-
-    return _beginning(VIEWS, incomplete)
-
-
-def severities(incomplete: str) -> list[str]:
-    """Severities of ``check``."""
-    from lrdecay_cli.domain.finding import SEVERITIES
-
-    return _beginning(SEVERITIES, incomplete)
-
-
-def documents(incomplete: str) -> list[str]:
-    """Documents that ``schema`` describes."""
-    from lrdecay_cli.files.schema import DOCUMENTS
-
-    return _beginning(DOCUMENTS, incomplete)
-
-
-def aspects(incomplete: str) -> list[str]:
-    """What ``diff`` compares, for the last of several behind commas."""
-    from lrdecay_cli.domain.change import ASPECTS
-
-    before, comma, last = incomplete.rpartition(",")
-    return [f"{before}{comma}{aspect}" for aspect in _beginning(ASPECTS, last)]
 
 
 def columns(incomplete: str) -> list[str]:
@@ -193,7 +171,6 @@ def columns(incomplete: str) -> list[str]:
 
 
 def _in_zoo(incomplete: str) -> list[str]:
-    from lrdecay_cli.domain.errors import LrdecayError
     from lrdecay_cli.files.config_path import zoo_folders
 
     package, _, inside = incomplete.partition(_SEPARATOR)
@@ -229,9 +206,3 @@ def _entries(folder: Path, beginning: str, suffixes: Iterable[str]) -> list[str]
 
 def _beginning(words: Iterable[str], incomplete: str) -> list[str]:
     return [word for word in words if word.startswith(incomplete)]
-
-
-def _installed(package: str) -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec(package) is not None

@@ -36,18 +36,21 @@ class Destinations:
         if color not in COLOR_CHOICES:
             raise not_one_of(f"unknown choice {color!r}", color, COLOR_CHOICES, where="--color")
         self._color = color
-        self._places = [_parse(output, command) for output in outputs or ()]
-        repeated = [
-            path for index, (_, path) in enumerate(self._places) if path in [p for _, p in self._places[:index]]
-        ]
-        if repeated:
-            raise LrdecayError(
-                f"{repeated[0]} is given twice", where="--output", remedy="give each report its own file"
-            )
-        takes_stdout = any(path == STDOUT for _, path in self._places)
+        self._places: list[tuple[str, str]] = []
+        for output in outputs or ():
+            name, separator, path = output.partition("=")
+            if not separator or not path:
+                remedy = "for example json=map.json"
+                raise LrdecayError(f"{output!r} is not FORMAT=PATH", where="--output", remedy=remedy)
+            check_format(name, where="--output", command=command)
+            self._places.append((name, path))
+        paths = [path for _, path in self._places]
+        if repeated := [path for index, path in enumerate(paths) if path in paths[:index]]:
+            remedy = "give each report its own file"
+            raise LrdecayError(f"{repeated[0]} is given twice", where="--output", remedy=remedy)
         if stdout_format is not None:
             check_format(stdout_format, command=command)
-        if stdout_format is not None or not takes_stdout:
+        if stdout_format is not None or STDOUT not in paths:
             self._places.insert(0, (stdout_format or ("rich" if sys.stdout.isatty() else "text"), STDOUT))
 
     @property
@@ -57,7 +60,11 @@ class Destinations:
 
     def write(self, result: AnyResult) -> str:
         """Write the result everywhere and return what stdout got. All is rendered before anything is written."""
-        rendered = [(path, render(name, result, self._canvas(path))) for name, path in self._places]
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        rendered = [
+            (path, render(name, result, Canvas(width, self._colored(), None if path == STDOUT else path)))
+            for name, path in self._places
+        ]
         for path, text in rendered:
             if path != STDOUT:
                 write_file(Path(path), text)
@@ -65,10 +72,6 @@ class Destinations:
             if path == STDOUT:
                 write_stdout(text)
         return "".join(text for path, text in rendered if path == STDOUT and isinstance(text, str))
-
-    def _canvas(self, path: str) -> Canvas:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        return Canvas(width, self._colored(), None if path == STDOUT else path)
 
     def _colored(self) -> bool:
         if self._color != "auto":
@@ -99,14 +102,6 @@ def write_stdout(text: str | bytes) -> None:
         raise
     except OSError as error:
         raise LrdecayError(f"cannot write: {error.strerror or error}", where="stdout") from error
-
-
-def _parse(output: str, command: str) -> tuple[str, str]:
-    name, separator, path = output.partition("=")
-    if not separator or not path:
-        raise LrdecayError(f"{output!r} is not FORMAT=PATH", where="--output", remedy="for example json=map.json")
-    check_format(name, where="--output", command=command)
-    return name, path
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from lrdecay_cli.text.printing import printable, said_by
 # Importing typing for its name takes longer than an answer from the cache.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from typing import NoReturn, TextIO
 
 
@@ -129,18 +129,15 @@ def _usage_line(error: Exception) -> str:
     command = context.command_path if context is not None else "lrdecay"
     message = " ".join(error.format_message().split())  # type: ignore[attr-defined]
     # Which names are like it is not left to click, whose answers differ from version to version.
-    if context is not None and (missed := re.match(r"No such option:? '?([^\s']+)", message)):
-        known = [name for parameter in context.command.params for name in parameter.opts]
-        return _not_known("option", missed[1], known, command)
-    if context is not None and (missed := re.match(r"No such command '(.*?)'", message)):
-        return _not_known("command", missed[1], context.command.commands, command)
-    return f"{message.rstrip('.')}; see {command} --help"
-
-
-def _not_known(what: str, word: str, names: Iterable[str], command: str) -> str:
+    if context is None or not (missed := re.match(r"No such (?:option:? '?([^\s']+)|command '(.*?)')", message)):
+        return f"{message.rstrip('.')}; see {command} --help"
     from lrdecay_cli.text.spelling import did_you_mean
 
-    return " ".join(filter(None, (f"no such {what} {word};", did_you_mean(word, names), f"see {command} --help")))
+    if missed[1]:
+        what, word, known = "option", missed[1], [name for option in context.command.params for name in option.opts]
+    else:
+        what, word, known = "command", missed[2], context.command.commands
+    return " ".join(filter(None, (f"no such {what} {word};", did_you_mean(word, known), f"see {command} --help")))
 
 
 def _trouble_here(error: OSError) -> str:

@@ -36,7 +36,15 @@ def apply_settings(context: typer.Context, path: str | None) -> str | None:
     _check_alone(unwanted, path)
     files = [] if unwanted else _files(path)
     if files or any(name.startswith(_PREFIX) for name in os.environ):
-        settings = _first(files)
+        from lrdecay_cli.domain.settings import Settings
+
+        settings = Settings()
+        for name, raw in files:
+            from lrdecay_cli.files.settings_file import parse_settings
+
+            if found := parse_settings(raw, name):
+                settings = found
+                break
         context.meta[_META] = settings
         context.default_map = dict(_defaults(context, _values(settings)))
     return path
@@ -91,18 +99,6 @@ def _files(path: str | None) -> list[tuple[str, bytes]]:
             # The working directory is gone.
             return []
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=os.path.relpath(error.filename)) from error
-
-
-def _first(files: Sequence[tuple[str, bytes]]) -> Settings:
-    from lrdecay_cli.domain.settings import Settings
-
-    for path, raw in files:
-        from lrdecay_cli.files.settings_file import parse_settings
-
-        found = parse_settings(raw, path)
-        if found is not None:
-            return found
-    return Settings()
 
 
 def _values(settings: Settings) -> dict[str, Any]:

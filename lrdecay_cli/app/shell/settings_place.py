@@ -24,7 +24,8 @@ def settings_files(start: str | None = None) -> Iterator[tuple[str, bytes]]:
     Raises:
         OSError: a file that is there cannot be read.
     """
-    for folder in _upwards(start or os.getcwd()):  # noqa: PTH109 (pathlib is not imported yet)
+    folder, below = start or os.getcwd(), ""  # noqa: PTH109 (pathlib is not imported yet)
+    while folder != below:
         for name in (OWN_FILE, SHARED_FILE):
             path = os.path.join(folder, name)  # noqa: PTH118
             try:
@@ -34,12 +35,6 @@ def settings_files(start: str | None = None) -> Iterator[tuple[str, bytes]]:
                 continue
             if name == OWN_FILE or b"lrdecay" in raw:
                 yield path, raw
-
-
-def _upwards(folder: str) -> Iterator[str]:
-    while True:
-        yield folder
-        parent = os.path.dirname(folder)  # noqa: PTH120
-        if parent == folder or any(os.path.exists(os.path.join(folder, root)) for root in _ROOTS):  # noqa: PTH110, PTH118
+        if any(os.path.exists(os.path.join(folder, root)) for root in _ROOTS):  # noqa: PTH110, PTH118
             return
-        folder = parent
+        folder, below = os.path.dirname(folder), folder  # noqa: PTH120

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -44,38 +45,8 @@ class Caching:
     def kept(self, config: str) -> GroupMap | None:
         """The group map that is kept for a config, if it still holds."""
         key = self._key(config)
-        return self._kept(config, key) if key else None
-
-    def built(self, config: str, build: Callable[[], GroupMap]) -> GroupMap:
-        """What ``build`` makes of a config, which is kept. Raises what ``build`` does."""
-        # Before the build: it may change the working directory, sys.path or the environment.
-        key = self._key(config)
-        return self._built(key, build) if key else build()
-
-    def begin(self) -> None:
-        """Begin to record what answers depend on, for those that are built by processes forked from this one."""
-        if self._wanted:
-            from lrdecay_cli.cache.recording import record
-
-            record()
-
-    def _key(self, config: str) -> str | None:
-        self._evidence = None
-        if not self._wanted or self._device not in _DEVICES or self._refused():
+        if not key:
             return None
-        # As it was asked at first: importing the stack adds folders to sys.path, and a config may do anything.
-        if config not in self._keys:
-            self._keys[config] = self._first_key(config)
-        return self._keys[config]
-
-    def _first_key(self, config: str) -> str | None:
-        try:
-            return map_key([config, *self._cfg_options, self._device])
-        except OSError:
-            # There is no working directory.
-            return None
-
-    def _kept(self, config: str, key: str) -> GroupMap | None:
         found = entries.find(KIND, key)
         if isinstance(found, str):
             self._tell(f"{config}: {found}")
@@ -86,21 +57,12 @@ class Caching:
             self._evidence = found[1]
         return kept
 
-    def keep_report(self, text: str) -> None:
-        """Keep what ``inspect`` wrote to stdout about the last map, if nothing but that map and the call went in."""
-        if self._evidence is None:
-            return
-        from lrdecay_cli.cache.gathering import with_modules
-
-        wider = with_modules(self._evidence, before=self._began)
-        if not isinstance(wider, str):
-            front.keep_report(text, wider)
-
-    def forget(self) -> None:
-        """Keep no report: more went into it than the evidence of its maps tells of (a checkpoint)."""
-        self._evidence = None
-
-    def _built(self, key: str, build: Callable[[], GroupMap]) -> GroupMap:
+    def built(self, config: str, build: Callable[[], GroupMap]) -> GroupMap:
+        """What ``build`` makes of a config, which is kept. Raises what ``build`` does."""
+        # Before the build: it may change the working directory, sys.path or the environment.
+        key = self._key(config)
+        if not key:
+            return build()
         from lrdecay_cli.cache.recording import record
 
         recording = record()
@@ -120,12 +82,42 @@ class Caching:
             self._evidence = evidence
         return built
 
-    def _refused(self) -> bool:
-        reason = refusal(cache_folder())
-        if reason:
+    def begin(self) -> None:
+        """Begin to record what answers depend on, for those that are built by processes forked from this one."""
+        if self._wanted:
+            from lrdecay_cli.cache.recording import record
+
+            record()
+
+    def _key(self, config: str) -> str | None:
+        self._evidence = None
+        if not self._wanted or self._device not in _DEVICES:
+            return None
+        if reason := refusal(cache_folder()):
             self._say(f"the cache {cache_folder()} is not used: {reason}")
             self._wanted = False
-        return reason is not None
+            return None
+        # As it was asked at first: importing the stack adds folders to sys.path, and a config may do anything.
+        if config not in self._keys:
+            self._keys[config] = None
+            # There may be no working directory.
+            with suppress(OSError):
+                self._keys[config] = map_key([config, *self._cfg_options, self._device])
+        return self._keys[config]
+
+    def keep_report(self, text: str) -> None:
+        """Keep what ``inspect`` wrote to stdout about the last map, if nothing but that map and the call went in."""
+        if self._evidence is None:
+            return
+        from lrdecay_cli.cache.gathering import with_modules
+
+        wider = with_modules(self._evidence, before=self._began)
+        if not isinstance(wider, str):
+            front.keep_report(text, wider)
+
+    def forget(self) -> None:
+        """Keep no report: more went into it than the evidence of its maps tells of (a checkpoint)."""
+        self._evidence = None
 
     def _tell(self, line: str) -> None:
         if self._verbose:
