@@ -24,21 +24,30 @@ class LrdecayError(Exception):
         status: what a table of many configs says in one word: ``no-model``, ``no-optim-wrapper``, ``needs <package>``,
             ``broken upstream`` (a config of an installed package that fails by its own fault), else ``error``.
         final: whether it comes from what the config says, so that no other way of building it would end otherwise.
+        key: the config key it is about, as ``paramwise_cfg.custom_keys['norm']``, where ``where`` names a file too.
     """
 
     def __init__(
-        self, problem: str, *, where: str = "", remedy: str = "", status: str = "error", final: bool = False
+        self,
+        problem: str,
+        *,
+        where: str = "",
+        remedy: str = "",
+        status: str = "error",
+        final: bool = False,
+        key: str = "",
     ) -> None:
         self.problem = problem
         self.where = where
         self.remedy = remedy
         self.status = status
         self.final = final
+        self.key = key
         super().__init__(self.line())
 
     def fields(self) -> dict[str, Any]:
         """The arguments that make this error again."""
-        return {name: getattr(self, name) for name in ("problem", "where", "remedy", "status", "final")}
+        return {name: getattr(self, name) for name in ("problem", "where", "remedy", "status", "final", "key")}
 
     def at(self, where: str) -> Self:
         """The same error, of the same class and with the same cause, at another place."""

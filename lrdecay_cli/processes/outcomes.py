@@ -63,6 +63,7 @@ class Failure(msgspec.Struct, frozen=True):
     remedy: str = ""
     status: str = "error"
     final: bool = False
+    key: str = ""
     refused: bool = False
     """Whether it is a :class:`ConstructorRefused`."""
     traceback: str = ""
@@ -81,8 +82,10 @@ class Failure(msgspec.Struct, frozen=True):
 
     def error(self) -> LrdecayError:
         """The error again; its cause is the traceback that it had in its process."""
-        kind = ConstructorRefused if self.refused else LrdecayError
-        error = kind(self.problem, where=self.where, remedy=self.remedy, status=self.status, final=self.final)
+        fields = msgspec.structs.asdict(self)
+        kind = ConstructorRefused if fields.pop("refused") else LrdecayError
+        del fields["traceback"]
+        error = kind(**fields)
         if self.traceback:
             # A config may put anything into it.
             lines = "\n".join(map(printable, self.traceback.splitlines()))

@@ -88,13 +88,8 @@ class Journal:
         """Write a record down, at once, with the hashes of what it rests on and of the map that was written."""
         if self._file is None:
             return
-        done = Done(
-            self.key(record.config),
-            record,
-            round(seconds, 3),
-            dict(files),
-            content_hash(str(map_file)) if map_file else "",
-        )
+        map_hash = content_hash(str(map_file)) if map_file else ""
+        done = Done(self.key(record.config), record, round(seconds, 3), dict(files), map_hash)
         try:
             self._file.write(msgspec.json.encode(done) + b"\n")
             self._file.flush()
@@ -112,16 +107,15 @@ class Journal:
         """Take every whole line, and return how many bytes they are."""
         raw = path.read_bytes() if path.exists() else b""
         whole = raw[: raw.rfind(b"\n") + 1]
+        problem, remedy = "is no journal of a scan", "give a new file, or delete this one"
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 done = msgspec.json.decode(line, type=Done)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise LrdecayError(
-                    "is no journal of a scan", where=f"{path}:{number}", remedy="give a new file, or delete this one"
-                ) from error
+                raise LrdecayError(problem, where=f"{path}:{number}", remedy=remedy) from error
             self._done[done.key] = done
         if raw and not whole:
-            raise LrdecayError("is no journal of a scan", where=str(path), remedy="give a new file, or delete this one")
+            raise LrdecayError(problem, where=str(path), remedy=remedy)
         return len(whole)
 
     def _unchanged(self, files: Mapping[str, str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 from lrdecay_cli.constructors import find_constructor
@@ -36,12 +37,17 @@ def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) 
         document: the document with the same records.
         verbose: name every config that has no map.
     """
+    by_status = Counter(record.status for record in document.records)
+    ranked = sorted(by_status.items(), key=lambda item: (item[0] != OK, item[0]))
+    counts = ", ".join(f"{number} {status}" for status, number in ranked)
     report = Report(
         facts=(),
-        tables=(Table("", COLUMNS, tuple(_row(one) for one in timed)),),
+        tables=(Table("", COLUMNS, tuple(map(_row, timed))),),
         notes=tuple(_reasons(document.records, verbose)),
-        summary=_summary(document.records),
-        rows=Table("", _csv_columns(), tuple(tuple(getattr(one.record, name) for name in _FIELDS) for one in timed)),
+        summary=f"{count(len(timed), 'config')}: {counts}",
+        rows=Table(
+            "", tuple(Column(name, name) for name in _FIELDS), tuple(map(attrgetter(*_FIELDS), document.records))
+        ),
     )
     return Result(document, report)
 
@@ -69,10 +75,6 @@ def _range(low: float | None, high: float | None) -> str | None:
     return f"{low:.4g}" if low == high else f"{low:.4g} … {high:.4g}"
 
 
-def _csv_columns() -> tuple[Column, ...]:
-    return tuple(Column(name, name) for name in _FIELDS)
-
-
 def _reasons(records: Iterable[ScanRecord], verbose: bool) -> Iterator[Note]:
     """A note for each status, with what its configs say: the same words once."""
     by_status: dict[str, list[ScanRecord]] = {}
@@ -88,11 +90,3 @@ def _reasons(records: Iterable[ScanRecord], verbose: bool) -> Iterator[Note]:
             yield Note(f"{configs} without a map: {status}", "warning", details)
         else:
             yield Note(f"{configs} not for training: {status}", "info", details)
-
-
-def _summary(records: Sequence[ScanRecord]) -> str:
-    counts = Counter(record.status for record in records)
-    told = ", ".join(
-        f"{number} {status}" for status, number in sorted(counts.items(), key=lambda item: (item[0] != OK, item[0]))
-    )
-    return f"{count(len(records), 'config')}: {told}"

@@ -1,4 +1,4 @@
-"""A scan: every config that is not in the journal is built, and the records are put in order."""
+"""A scan: every config that is not in the journal is built, and the records put in order; its shards as one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lrdecay_cli import __version__
 from lrdecay_cli.domain.errors import Interrupted, LrdecayError
 from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.domain.scan import OK, SCAN_SCHEMA_VERSION, Scan, ScanRecord, record_of
-from lrdecay_cli.files import to_json, write_text
+from lrdecay_cli.files import read_bytes, to_json, write_text
 from lrdecay_cli.files.writing import map_path
 from lrdecay_cli.processes.outcomes import BuildOutcome
 from lrdecay_cli.processes.sources import content_hash
@@ -104,3 +104,55 @@ def _record(outcome: BuildOutcome, maps: Path | None) -> ScanRecord:
             # One map that cannot be written does not end the scan.
             return msgspec.structs.replace(record, status="error", problem=error.line())
     return record
+
+
+def _read_scan(path: str) -> Scan:
+    """Read what ``scan --format json`` wrote. LrdecayError tells what is wrong with it, and where."""
+    try:
+        scan = msgspec.json.decode(read_bytes(path), type=Scan)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        problem, _, where = str(error).partition(" - at ")
+        place = where.strip("`")
+        raise LrdecayError(
+            f"is no scan: {problem if problem.startswith('JSON') else problem[:1].lower() + problem[1:]}",
+            where=f"{path}: {place}" if place else path,
+            remedy="make it with lrdecay scan --format json",
+        ) from error
+    if scan.schema_version != SCAN_SCHEMA_VERSION:
+        raise LrdecayError(
+            f"schema_version is {scan.schema_version}, this lrdecay reads {SCAN_SCHEMA_VERSION}",
+            where=f"{path}: $.schema_version",
+        )
+    return scan
+
+
+def merge(paths: Sequence[str]) -> Scan:
+    """One scan of several, sorted by config.
+
+    Raises:
+        LrdecayError: they were made with other versions or options, a config is in two of them, or a shard is missing.
+    """
+    scans = [(path, _read_scan(path)) for path in paths]
+    (first_path, first), *others = scans
+    for path, scan in others:
+        for what in ("tool", "device", "overrides"):
+            if getattr(scan, what) != getattr(first, what):
+                raise LrdecayError(f"was made with another {what} than {first_path}", where=path)
+    origin: dict[str, str] = {}
+    for path, scan in scans:
+        for index, record in enumerate(scan.records):
+            if record.config in origin:
+                raise LrdecayError(
+                    f"{record.config} is in {origin[record.config]} too",
+                    where=f"{path}: $.records[{index}]",
+                    remedy="give each shard once",
+                )
+            origin[record.config] = path
+    shards = {scan.shard: path for path, scan in scans if scan.shard is not None}
+    for count in dict.fromkeys(shard.partition("/")[2] for shard in shards):
+        if missing := [shard for n in range(int(count)) if (shard := f"{n + 1}/{count}") not in shards]:
+            where = next(path for shard, path in shards.items() if shard.endswith(f"/{count}"))
+            problem = f"shard {', '.join(missing)} is missing"
+            raise LrdecayError(problem, where=where, remedy="give the scans of all shards")
+    records = sorted((record for _, scan in scans for record in scan.records), key=lambda record: record.config)
+    return msgspec.structs.replace(first, records=tuple(records), shard=None)

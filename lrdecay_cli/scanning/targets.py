@@ -28,11 +28,13 @@ def configs_of(targets: Iterable[str]) -> list[str]:
     for target in targets:
         configs = sorted(_in_zoo(target) if SEPARATOR in target else _on_disk(target))
         if not configs:
-            raise LrdecayError(
-                "no config there",
-                where=target,
-                remedy=_meant(target) or "give a config, a directory, a glob or mmdet::DIR",
-            )
+            meant = ""
+            if SEPARATOR in target:
+                meant = in_zoo_meant(target)
+            elif not os.path.exists(target):  # noqa: PTH110
+                meant = file_meant(target, SUFFIXES, folders=True)
+            remedy = meant or "give a config, a directory, a glob or mmdet::DIR"
+            raise LrdecayError("no config there", where=target, remedy=remedy)
         for config in configs:
             if not config.isprintable():
                 # JSON, or one line of a table, cannot hold it.
@@ -40,12 +42,6 @@ def configs_of(targets: Iterable[str]) -> list[str]:
             # By the file: configs/a.py and ./configs/a.py are one. A link is another config: its bases may be.
             found.setdefault(config if SEPARATOR in config else os.path.abspath(config), config)  # noqa: PTH100
     return sorted(found.values())
-
-
-def _meant(target: str) -> str:
-    if SEPARATOR in target:
-        return in_zoo_meant(target)
-    return "" if os.path.exists(target) else file_meant(target, SUFFIXES, folders=True)  # noqa: PTH110
 
 
 def shard_of(configs: Sequence[str], shard: str | None) -> list[str]:
@@ -84,16 +80,16 @@ def _matching(pattern: str) -> Iterator[str]:
     names = glob.iglob(pattern, recursive=True) if glob.has_magic(pattern) else ()  # noqa: PTH207
     # It passes over hidden files and folders by itself.
     for path in map(Path, names):
-        if path.is_file() and path.suffix == _SUFFIX and path.name != "__init__.py" and _BASES not in path.parts:
+        if _is_config(path, path.parts):
             yield str(path)
 
 
 def _below(folder: Path) -> Iterator[Path]:
     for file in folder.rglob(f"*{_SUFFIX}"):
-        if _is_config(file.relative_to(folder)) and file.is_file():
+        inside = file.relative_to(folder).parts
+        if not any(part.startswith(".") for part in inside) and _is_config(file, inside):
             yield file
 
 
-def _is_config(path: Path) -> bool:
-    hidden = any(part.startswith(".") and part not in (".", "..") for part in path.parts)
-    return not hidden and _BASES not in path.parts and path.name != "__init__.py" and path.suffix == _SUFFIX
+def _is_config(file: Path, parts: Sequence[str]) -> bool:
+    return file.is_file() and file.suffix == _SUFFIX and file.name != "__init__.py" and _BASES not in parts

@@ -11,7 +11,7 @@ from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan, ScanRecord
-from lrdecay_cli.scanning.merging import merge
+from lrdecay_cli.scanning.scan import merge
 
 SHARD = Scan(SCAN_SCHEMA_VERSION, Tool("lrdecay", "0"), "cpu", (), (ScanRecord(config="a.py", status="ok"),))
 

@@ -79,9 +79,8 @@ def check(
     destinations = output.destinations()
     rules = chosen_rules(_split(select), _split(ignore))
     demands = Demands(rules, check_severity(fail_on), baseline, settings_of(context))
-    judged = run_check(targets, build.request(), demands, jobs=build.workers)
-    result = judged.result
-    destinations.write(report_of(result, statistics=statistics, verbose=build.verbose, maps=judged.maps))
+    result, maps = run_check(targets, build.request(), demands, jobs=build.workers)
+    destinations.write(report_of(result, statistics=statistics, verbose=build.verbose, maps=maps))
     if result.unjudged:
         raise typer.Exit(CANNOT_JUDGE)
     raise typer.Exit(DIFFERENT if result.failing() and not exit_zero else CLEAN)

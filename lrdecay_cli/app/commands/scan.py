@@ -106,9 +106,9 @@ def merge(
     lrdecay merge 1.json 2.json --format json > scan.json
     """
     from lrdecay_cli.app.shell import CLEAN, DIFFERENT
-    from lrdecay_cli.scanning.merging import merge as merge_all
     from lrdecay_cli.scanning.reporting import report_of
     from lrdecay_cli.scanning.scan import Timed
+    from lrdecay_cli.scanning.scan import merge as merge_all
 
     destinations = output.destinations()
     document = merge_all(scans)

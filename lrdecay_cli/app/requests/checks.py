@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,13 +38,6 @@ class Demands(msgspec.Struct, frozen=True):
     settings: Settings
 
 
-class Judged(msgspec.Struct, frozen=True):
-    """The result, and the maps that it is about."""
-
-    result: CheckResult
-    maps: tuple[GroupMap, ...]
-
-
 class Gathered(msgspec.Struct, frozen=True):
     """What there is to judge, in the order in which it was named."""
 
@@ -54,8 +47,10 @@ class Gathered(msgspec.Struct, frozen=True):
     unjudged: tuple[Skipped, ...]
 
 
-def run_check(targets: Sequence[str], request: Request, demands: Demands, *, jobs: int) -> Judged:
-    """Judge everything that ``targets`` mean.
+def run_check(
+    targets: Sequence[str], request: Request, demands: Demands, *, jobs: int
+) -> tuple[CheckResult, tuple[GroupMap, ...]]:
+    """Judge everything that ``targets`` mean; the result, and the maps that it is about.
 
     Raises:
         LrdecayError: there is nothing to judge, or the only thing there is cannot be judged.
@@ -63,7 +58,11 @@ def run_check(targets: Sequence[str], request: Request, demands: Demands, *, job
     # The rules are not imported for baselines.
     from lrdecay_cli.checking.checking import check_assertions, check_maps
 
-    today = _today()
+    given = os.environ.get(TODAY)
+    try:
+        today = date.fromisoformat(given) if given else None
+    except ValueError as error:
+        raise LrdecayError(f"{given!r} is no date", where=TODAY, remedy="write it as 2027-01-31") from error
     check_assertions(demands.settings.assertions)
     names = named_by(targets)
     configs = [name for name in names if is_config(name)]
@@ -84,15 +83,7 @@ def run_check(targets: Sequence[str], request: Request, demands: Demands, *, job
         fail_on=demands.fail_on,
         today=today,
     )
-    return Judged(result, gathered.maps)
-
-
-def _today() -> date | None:
-    given = os.environ.get(TODAY)
-    try:
-        return date.fromisoformat(given) if given else None
-    except ValueError as error:
-        raise LrdecayError(f"{given!r} is no date", where=TODAY, remedy="write it as 2027-01-31") from error
+    return result, gathered.maps
 
 
 def gather(names: Sequence[str], request: Request, *, jobs: int) -> Gathered:
@@ -109,23 +100,16 @@ def gather(names: Sequence[str], request: Request, *, jobs: int) -> Gathered:
     alone = dict(zip(configs, group_maps_of(configs, request), strict=True)) if len(configs) == 1 else {}
     built = alone or (_built(configs, request, jobs) if configs else {})
     found = [built[name] if name in built else _read(name, request) for name in names]
-    maps = [(name, one) for name, one in zip(names, found, strict=True) if isinstance(one, GroupMap)]
-    return Gathered(
-        tuple(_told_apart(maps)),
-        tuple(name for name, _ in maps),
-        tuple(one for one in found if isinstance(one, Skipped)),
-    )
-
-
-def _told_apart(maps: Sequence[tuple[str, GroupMap]]) -> Iterator[GroupMap]:
-    """The maps; several of one and the same config go by the names of their files."""
+    maps = [(name, each) for name, each in zip(names, found, strict=True) if isinstance(each, GroupMap)]
+    # Several maps of one and the same config go by the names of their files.
     times = Counter(group_map.config.path for _, group_map in maps)
-    for name, group_map in maps:
-        if times[group_map.config.path] == 1:
-            yield group_map
-        else:
-            config = msgspec.structs.replace(group_map.config, path=name)
-            yield msgspec.structs.replace(group_map, config=config)
+    replace = msgspec.structs.replace
+    distinct = (
+        each if times[each.config.path] == 1 else replace(each, config=replace(each.config, path=name))
+        for name, each in maps
+    )
+    skipped = tuple(each for each in found if isinstance(each, Skipped))
+    return Gathered(tuple(distinct), tuple(name for name, _ in maps), skipped)
 
 
 def _read(name: str, request: Request) -> GroupMap | Skipped:
@@ -163,21 +147,18 @@ def _of_target(target: str) -> list[str]:
         return [target]
     if not Path(target).is_dir():
         return configs_of([target])
-    maps = [str(path) for path in sorted(Path(target).rglob("*.json")) if _holds_map(str(path))]
+    maps = []
+    for path in map(str, sorted(Path(target).rglob("*.json"))):
+        # One that means to be a map is judged, whatever is wrong with it.
+        with suppress(LrdecayError):
+            if means_to_be_map(read_bytes(path)):
+                maps.append(path)
     try:
         return [*configs_of([target]), *maps]
     except LrdecayError:
         if maps:
             return maps
         raise
-
-
-def _holds_map(path: str) -> bool:
-    """Whether a .json file that nobody named is a group map, or at least means to be one."""
-    try:
-        return means_to_be_map(read_bytes(path))
-    except LrdecayError:
-        return False
 
 
 def _built(configs: Sequence[str], request: Request, jobs: int) -> dict[str, GroupMap | Skipped | None]:

@@ -19,6 +19,11 @@ from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Proposal
 
+JUDGED = ("LRD1", "LRD2", "LRD3", "LRD4")
+"""Findings about groups, which a decay makes anew."""
+UNREAD = "LRD510"
+"""The finding about settings that mmengine does not read, which a suggestion leaves as they are."""
+
 
 def ungrouped_map(config: str, request: Request) -> GroupMap:
     """The map of a config whose own constructor refuses: its model, without that constructor and its options."""
@@ -26,12 +31,6 @@ def ungrouped_map(config: str, request: Request) -> GroupMap:
         from lrdecay_cli.openmmlab.suggested import without_constructor
 
         return without_constructor(config, request.audited)
-
-
-JUDGED = ("LRD1", "LRD2", "LRD3", "LRD4")
-"""Findings about groups, which a decay makes anew."""
-UNREAD = "LRD510"
-"""The finding about settings that mmengine does not read, which a suggestion leaves as they are."""
 
 
 class Suggested(NamedTuple):
@@ -76,42 +75,36 @@ def build_suggestion(
 
 
 def _built(config: str, before: GroupMap, proposal: Proposal, request: Request) -> Suggested:
-    after, snippet, lazy = suggested_map(config, proposal, before, request)
-    return Suggested(proposal, after, snippet, lazy, findings_among(after, JUDGED))
-
-
-def _new(left: Sequence[Finding], findings: Sequence[Finding]) -> set[str]:
-    return {finding.code for finding in left} - {finding.code for finding in findings}
-
-
-def suggested_map(config: str, proposal: Proposal, now: GroupMap, request: Request) -> tuple[GroupMap, str, bool]:
-    """The map of ``config`` with what is proposed, the snippet for that, and whether it is in the lazy style."""
     with fast_start.shortcuts(verbose=request.verbose):
-        from lrdecay_cli.analysis.suggesting.options import inner_backbone, layers_to_list
+        from lrdecay_cli.analysis.suggesting.registered_layers import inner_backbone, layers_to_list
         from lrdecay_cli.openmmlab.suggested import built_with, is_lazy, snippet_for
 
-        def tried(one: Proposal) -> tuple[GroupMap, str, bool]:
-            after = built_with(config, one, now, request.audited)
-            return after, snippet_for(config, one, now), is_lazy(config)
+        def tried(chosen: Proposal) -> Suggested:
+            after = built_with(config, chosen, before, request.audited)
+            snippet = snippet_for(config, chosen, before)
+            return Suggested(proposal, after, snippet, is_lazy(config), findings_among(after, JUDGED))
 
         try:
             return tried(proposal)
         except LrdecayError as error:
             # The trial's own path means nothing to the user.
-            _, is_own, key = error.where.partition("paramwise_cfg.custom_keys")
-            if is_own:
+            if error.key.startswith("paramwise_cfg.custom_keys"):
                 # Kept as the config has it: another decay would not take it either.
-                raise error.at(f"{config}: optim_wrapper.{is_own}{key}") from error
-            unknown = error.where.endswith("paramwise_cfg.layers")
-            if unknown and (inner := inner_backbone(now)):
+                raise error.at(f"{config}: optim_wrapper.{error.key}") from error
+            unknown = error.key == "paramwise_cfg.layers"
+            if unknown and (inner := inner_backbone(before)):
                 # A class that wraps the model of another library: that one may be known.
                 with suppress(LrdecayError):
                     return tried(msgspec.structs.replace(proposal, options={**proposal.options, "backbone": inner}))
             raise error.replaced(
                 problem=f"no decay is known to fit: {error.problem}",
                 where=config,
-                remedy=layers_to_list(now) if unknown else error.remedy,
+                remedy=layers_to_list(before) if unknown else error.remedy,
             ) from error
+
+
+def _new(left: Sequence[Finding], findings: Sequence[Finding]) -> set[str]:
+    return {finding.code for finding in left} - {finding.code for finding in findings}
 
 
 def in_lazy_style(config: str, request: Request) -> bool:

@@ -52,7 +52,7 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
     if misplaced := misplaced_options(error, config, where):
         return misplaced
     if isinstance(error, DecayError):
-        return error.replaced(where=f"{where}: {error.where}", final=True)
+        return error.replaced(where=f"{where}: {error.where}", key=error.where, final=True)
     if wrong := wrong_value(error, config, where):
         return wrong
     seen = seen_model(model)
@@ -66,7 +66,8 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
             spec.raise_cause(_inputs(spec, config, seen), parameters)
         except DecayError as known:
             suggested = f": lrdecay suggest {where}" if isinstance(known, ServedByOurs) else ""
-            return known.replaced(where=f"{where}: {known.where}", remedy=f"{known.remedy}{suggested}", final=True)
+            remedy = f"{known.remedy}{suggested}"
+            return known.replaced(where=f"{where}: {known.where}", key=known.where, remedy=remedy, final=True)
     if spec and (asks := _without_layer_depth(error, spec, seen, where)):
         return asks
     return refused_option(error, config, where) or error
