@@ -184,8 +184,11 @@ def _add_folders(evidence: Evidence, seen: Gathered, before: int) -> None:
             evidence["search"][folder] = _settled_names(folder, frozenset(seen.stems), before)
         _add_files(evidence, distribution_files(folder), before)
     for folder, names in seen.packages.items():
-        if is_installed(folder):
-            _add_files(evidence, [os.path.join(folder, ".")], before, by_stamp=True)
+        itself = os.path.join(folder, ".")
+        found = stamp(itself)
+        # To compile its modules for the first time, here or in another process, changes a package's folder: then names.
+        if is_installed(folder) and (found is None or _settled(found, before)):
+            _add_files(evidence, [itself], before, by_stamp=True)
         elif not f"{folder}{os.sep}".startswith(temporary):
             evidence["packages"][folder] = (sorted(names), _settled_names(folder, frozenset(names), before))
     for folder in seen.listed:

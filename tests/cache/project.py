@@ -84,7 +84,7 @@ class Project:
     def env(self, cache: str = "cache") -> dict[str, str]:
         paths = [self.root / "first", SAMPLES.parent, self.root / "site-packages"]
         mine = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "LRDECAY_CACHE_DIR": str(self.root / cache)}
-        # The first run compiles private/, and what changes while it is read is not kept.
+        # Compiled modules have tests of their own.
         return {**os.environ, "LRDECAY_NO_CACHE": "", "PYTHONDONTWRITEBYTECODE": "1", **mine, **self.environment}
 
     def file(self, name: str) -> Path:

@@ -189,6 +189,11 @@ NOT_KEPT = {
         "import plugin\nopen('../first/plugin.py', 'w').write('VALUE = 3')\nanswer = plugin.VALUE",
         "first/plugin.py changed",
     ),
+    "module that comes into an installed package": (
+        "from contextlib import suppress\nwith suppress(ImportError):\n    import private.extra\n"
+        "open('../site-packages/private/extra.py', 'w').close()\nanswer = 1",
+        "private/extra.py changed",
+    ),
     "file that comes into a listed folder": (
         "import os\nanswer = os.listdir('fragments')\nopen('fragments/b', 'w').close()",
         "fragments/b changed",
@@ -216,6 +221,15 @@ def test_what_cannot_be_checked_later_is_not_kept(name: str, tmp_path: Path) -> 
     assert not answered["hit"]
     assert why in answered["why"]
     assert not (tmp_path / "cache").exists()
+
+
+def test_to_compile_an_installed_package_for_the_first_time_is_no_change(tmp_path: Path) -> None:
+    """Python writes ``__pycache__`` into its folder, in this process or in another one at the same time."""
+    project = make(tmp_path)
+    project.environment["PYTHONDONTWRITEBYTECODE"] = ""
+    assert "not kept" not in project.ask()["why"]
+    assert (tmp_path / "site-packages/private/__pycache__").is_dir()
+    assert project.ask()["hit"]
 
 
 def test_nothing_is_kept_where_nothing_is_seen(tmp_path: Path) -> None:
