@@ -76,7 +76,7 @@ def build_suggestion(
 
 def _built(config: str, before: GroupMap, proposal: Proposal, request: Request) -> Suggested:
     with fast_start.shortcuts(verbose=request.verbose):
-        from lrdecay_cli.analysis.suggesting.registered_layers import inner_backbone, layers_to_list
+        from lrdecay_cli.analysis.suggesting.options import inner_backbone, layers_to_list
         from lrdecay_cli.openmmlab.suggested import built_with, is_lazy, snippet_for
 
         def tried(chosen: Proposal) -> Suggested:
