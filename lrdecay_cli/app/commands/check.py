@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Text, Texts, argument, expanded, option
+from lrdecay_cli.app.shell.options import BuildOptions, FailOn, OutputOptions, Text, Texts, argument, expanded, option
 
 
 @expanded()
@@ -39,10 +39,7 @@ def check(
             complete=completion.rules,
         ),
     ] = None,
-    fail_on: Annotated[
-        str,
-        option("--fail-on", "SEVERITY", "Exit with 1 from error, warning or info up.", complete=completion.severities),
-    ] = "error",
+    fail_on: FailOn = "error",
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero/--no-exit-zero", show_default=False, help="Exit with 0 whatever is found.")
     ] = False,

@@ -2,70 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, expanded
-
-_Whole = Optional[int]  # noqa: UP045
+from lrdecay_cli.app.shell.options import (
+    BuildOptions,
+    DatasetSize,
+    FailOn,
+    ItersPerEpoch,
+    OutputOptions,
+    Text,
+    TrainingConfig,
+    Whole,
+    expanded,
+    option,
+)
 
 
 @expanded(without=("jobs", "named_by", "device", "isolate", "exact", "no_cache"))
 def dry_run(
-    config: Annotated[
-        str,
-        typer.Argument(
-            metavar="CONFIG",
-            autocompletion=completion.configs,
-            help="A config (.py, .json, .yaml), or mmdet::PATH for one of MMDetection's own.",
-        ),
-    ],
-    iters_per_epoch: Annotated[
-        _Whole,
-        typer.Option(
-            "--iters-per-epoch", metavar="N", min=1, help="Iterations of an epoch, as the training log shows."
-        ),
-    ] = None,
-    dataset_size: Annotated[
-        _Whole,
-        typer.Option(
-            "--dataset-size",
-            metavar="N",
-            min=1,
-            help="Training samples (after filtering), by which these are computed.",
-        ),
-    ] = None,
-    gpus: Annotated[int, typer.Option("--gpus", metavar="N", min=1, help="GPUs that train.")] = 1,
+    config: TrainingConfig,
+    iters_per_epoch: ItersPerEpoch = None,
+    dataset_size: DatasetSize = None,
+    gpus: Annotated[int, option("--gpus", "N", "GPUs that train.", at_least=1)] = 1,
     batch_size: Annotated[
-        _Whole,
-        typer.Option("--batch-size", metavar="N", min=1, help="Samples in a batch of one GPU. [default: the config's]"),
+        Whole, option("--batch-size", "N", "Samples in a batch of one GPU. [default: the config's]", at_least=1)
     ] = None,
     auto_scale_lr: Annotated[
         bool, typer.Option("--auto-scale-lr", help="Switch the config's auto_scale_lr on, as tools/train.py does.")
     ] = False,
     resume: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
+        Text,
+        option(
             "--resume",
-            metavar="CHECKPOINT",
-            autocompletion=completion.configs_and_checkpoints,
-            help="Resume from this checkpoint (.pth); nothing in it is run.",
+            "CHECKPOINT",
+            "Resume from this checkpoint (.pth); nothing in it is run.",
+            complete=completion.configs_and_checkpoints,
         ),
     ] = None,
     steps: Annotated[
-        int, typer.Option("--steps", metavar="N", min=1, help="Iterations in which the optimizer takes real steps.")
+        int, option("--steps", "N", "Iterations in which the optimizer takes real steps.", at_least=1)
     ] = 3,
-    fail_on: Annotated[
-        str,
-        typer.Option(
-            "--fail-on",
-            metavar="SEVERITY",
-            autocompletion=completion.severities,
-            help="Exit with 1 from error, warning or info up.",
-        ),
-    ] = "error",
+    fail_on: FailOn = "error",
     *,
     build: BuildOptions,
     output: OutputOptions,

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Whole, argument, expanded, option
+from lrdecay_cli.app.shell.options import (
+    BuildOptions,
+    DatasetSize,
+    ItersPerEpoch,
+    OutputOptions,
+    TrainingConfig,
+    Whole,
+    expanded,
+    option,
+)
 
 
 @expanded(without=("jobs", "named_by", "device", "isolate"), first=("format_name", "output"))
 def schedule(
-    config: Annotated[
-        str,
-        argument(
-            "CONFIG", "A config (.py, .json, .yaml), or mmdet::PATH for one of MMDetection's own.", completion.configs
-        ),
-    ],
-    iters_per_epoch: Annotated[
-        Whole, option("--iters-per-epoch", "N", "Iterations of an epoch, as the training log shows.", at_least=1)
-    ] = None,
-    dataset_size: Annotated[
-        Whole,
-        option("--dataset-size", "N", "Training samples (after filtering), by which these are computed.", at_least=1),
-    ] = None,
+    config: TrainingConfig,
+    iters_per_epoch: ItersPerEpoch = None,
+    dataset_size: DatasetSize = None,
     gpus: Annotated[int, option("--gpus", "N", "GPUs that share the samples of --dataset-size.", at_least=1)] = 1,
     every: Annotated[
         Whole, option("--every", "N", "Sample every N-th iteration, for CSV, JSON and charts.", at_least=1)

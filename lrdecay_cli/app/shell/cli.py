@@ -10,23 +10,12 @@ import typer
 
 from lrdecay_cli import __version__
 
-COMMANDS = {
-    "inspect": "lrdecay_cli.app.commands.inspect",
-    "explain": "lrdecay_cli.app.commands.explain",
-    "diff": "lrdecay_cli.app.commands.diff",
-    "check": "lrdecay_cli.app.commands.check",
-    "baseline": "lrdecay_cli.app.commands.baseline",
-    "rule": "lrdecay_cli.app.commands.rule",
-    "suggest": "lrdecay_cli.app.commands.suggest",
-    "schedule": "lrdecay_cli.app.commands.schedule",
-    "dry-run": "lrdecay_cli.app.commands.dry_run",
-    "scan": "lrdecay_cli.app.commands.scan",
-    "merge": "lrdecay_cli.app.commands.scan",
-    "doctor": "lrdecay_cli.app.commands.doctor",
-    "schema": "lrdecay_cli.app.commands.schema",
-    "cache": "lrdecay_cli.app.commands.cache",
-}
-"""The commands in the order of ``--help``: a function of the same name in a module, or an app of commands."""
+COMMANDS = (
+    *("inspect", "explain", "diff", "check", "baseline", "rule", "suggest", "schedule", "dry-run"),
+    *("scan", "merge", "doctor", "schema", "cache"),
+)
+"""In the order of ``--help``: a function or an app of that name, in a module of that name or in one of ``_MODULES``."""
+_MODULES = {"merge": "scan"}
 
 _CFG_OPTIONS = "--cfg-options"
 
@@ -48,7 +37,8 @@ def command_line(arguments: Sequence[str]) -> typer.Typer:
     app.callback()(_lrdecay)
     called = arguments[0] if arguments else ""
     for name in [called] if called in COMMANDS else COMMANDS:
-        command = getattr(import_module(COMMANDS[name]), name.replace("-", "_"))
+        word = name.replace("-", "_")
+        command = getattr(import_module(f"lrdecay_cli.app.commands.{_MODULES.get(word, word)}"), word)
         if isinstance(command, typer.Typer):
             app.add_typer(command)
         else:

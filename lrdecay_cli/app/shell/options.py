@@ -37,6 +37,23 @@ def option(*words: str, complete: Callable[..., Any] | None = None, at_least: in
     return typer.Option(*flags, metavar=metavar, help=text, autocompletion=complete, min=at_least, **more)
 
 
+# Of several commands: the names of their parameters differ, or their places in --help.
+TrainingConfig = Annotated[
+    str,
+    argument(
+        "CONFIG", "A config (.py, .json, .yaml), or mmdet::PATH for one of MMDetection's own.", completion.configs
+    ),
+]
+ItersPerEpoch = Annotated[
+    Whole, option("--iters-per-epoch", "N", "Iterations of an epoch, as the training log shows.", at_least=1)
+]
+DatasetSize = Annotated[
+    Whole, option("--dataset-size", "N", "Training samples (after filtering), by which these are computed.", at_least=1)
+]
+FailOn = Annotated[
+    str,
+    option("--fail-on", "SEVERITY", "Exit with 1 from error, warning or info up.", complete=completion.severities),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Versions, stand-ins and the stack's warnings too.")]
 
 
