@@ -92,10 +92,6 @@ class Failure(msgspec.Struct, frozen=True):
             error.__cause__ = BuildTraceback(f"\n{lines}")
         return error
 
-    def line(self) -> str:
-        """The problem and its remedy in one line, for a table that names the config in a column of its own."""
-        return " ".join((f"{self.problem}; {self.remedy}" if self.remedy else self.problem).split())
-
 
 class BuildOutcome(msgspec.Struct, frozen=True):
     """A map, a failure, or a child that was lost."""
@@ -120,8 +116,10 @@ class BuildOutcome(msgspec.Struct, frozen=True):
 
     @property
     def problem(self) -> str:
-        """Why there is no map, in one line; empty if there is one."""
-        return self.failure.line() if self.failure else self.reason
+        """Why there is no map, in one line that does not name the config; empty if there is one."""
+        if self.failure is None:
+            return self.reason
+        return " ".join("; ".join(filter(None, (self.failure.problem, self.failure.remedy))).split())
 
     def encoded(self, *, finite: bool = True) -> bytes:
         """This outcome as bytes, which :func:`outcome_of` reads.

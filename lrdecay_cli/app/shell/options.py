@@ -37,13 +37,9 @@ def option(*words: str, complete: Callable[..., Any] | None = None, at_least: in
     return typer.Option(*flags, metavar=metavar, help=text, autocompletion=complete, min=at_least, **more)
 
 
-# Of several commands: the names of their parameters differ, or their places in --help.
-TrainingConfig = Annotated[
-    str,
-    argument(
-        "CONFIG", "A config (.py, .json, .yaml), or mmdet::PATH for one of MMDetection's own.", completion.configs
-    ),
-]
+# Of several commands, each in a place of its own in --help.
+_CONFIG_HELP = "A config (.py, .json, .yaml), or mmdet::PATH for one of MMDetection's own."
+TrainingConfig = Annotated[str, argument("CONFIG", _CONFIG_HELP, completion.configs)]
 ItersPerEpoch = Annotated[
     Whole, option("--iters-per-epoch", "N", "Iterations of an epoch, as the training log shows.", at_least=1)
 ]
