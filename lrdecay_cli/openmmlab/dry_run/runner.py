@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.hooks import Hook, ParamSchedulerHook
 from mmengine.logging import MMLogger
-from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -19,6 +18,7 @@ from lrdecay_cli.domain.dry_run import LeftOut
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.building import optimizers_of
 from lrdecay_cli.openmmlab.checkpoints.loading import load_checkpoint
+from lrdecay_cli.openmmlab.dry_run.driving import Drive, each_scheduler, is_quiet, overrides
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
 from lrdecay_cli.openmmlab.dry_run.moments import Moments, Trace
 from lrdecay_cli.openmmlab.dry_run.optimizers import Steps
@@ -32,8 +32,6 @@ _LEFT_OUT = {
     "ProfilerHook": "it measures the machine",
     "IterTimerHook": "it measures the machine",
 }
-# Of mmengine 0.10.7 and mmpretrain 1.2.0 (engine/hooks/): they change neither a group nor what requires a gradient.
-_QUIET = ("DistSamplerSeedHook", "EMAHook", "SyncBuffersHook", "EmptyCacheHook", "PrepareTTAHook", "PreciseBNHook")
 
 
 _numbers = itertools.count()
@@ -89,7 +87,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         self.lr_factor: float | None = None
         self.moments = Moments(trace)
         self.optimizer_steps = Steps(steps)
-        self._folded = Folded([])
+        self.folded = Folded([])
         self._gpus = gpus
         super().__init__(
             model=model,
@@ -194,7 +192,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         """Build the schedulers, which set the lr of the first iteration."""
         before = self.watch.lrs()
         built = super().build_param_scheduler(scheduler)
-        begins = {type(one).__name__: None for one in _each(built) if one.begin == 0}
+        begins = {type(one).__name__: None for one in each_scheduler(built) if one.begin == 0}
         for name in begins or {"param_scheduler": None}:
             self.watch.attribute(before, "param_scheduler", name)
         return built
@@ -202,18 +200,18 @@ class DryRunner(Runner):  # type: ignore[misc]
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """Call all hooks, each with its changes attributed to it."""
         for hook in tuple(self._hooks):
-            self._call(hook, fn_name, **kwargs)
+            self.call_one(hook, fn_name, **kwargs)
 
-    def _call(self, hook: Hook, method: str, **kwargs: Any) -> None:
+    def call_one(self, hook: Hook, method: str, **kwargs: Any) -> None:
         """Call a method of one hook; one that fails without data is left out from there on."""
-        if not _overrides(hook, method):
+        if not overrides(hook, method):
             return
         name = type(hook).__name__
         try:
             if type(hook) is ParamSchedulerHook:
                 self._step_schedulers(hook, method, kwargs)
                 return
-            with nullcontext() if _is_quiet(hook) else self.watch.acting("hook", f"{name}.{method}"):
+            with nullcontext() if is_quiet(hook) else self.watch.acting("hook", f"{name}.{method}"):
                 getattr(hook, method)(self, **kwargs)
         except Exception as error:
             self._hooks.remove(hook)
@@ -221,10 +219,12 @@ class DryRunner(Runner):  # type: ignore[misc]
 
     def _step_schedulers(self, hook: Hook, method: str, kwargs: Mapping[str, Any]) -> None:
         before = self.watch.lrs()
-        acting = [one for one in self._schedulers if one.by_epoch == (method == "after_train_epoch")]
+        acting = [
+            one for one in each_scheduler(self.param_schedulers) if one.by_epoch == (method == "after_train_epoch")
+        ]
         names = [type(one).__name__ for one in acting if not Stepper(one).idle()]
         getattr(hook, method)(self, **kwargs)
-        self._folded.spread()
+        self.folded.spread()
         for name in dict.fromkeys(names):
             self.watch.attribute(before, "param_scheduler", name)
 
@@ -233,117 +233,8 @@ class DryRunner(Runner):  # type: ignore[misc]
     def build_train_loop(self, loop: Any) -> Any:
         """Build the config's own loop, which is then run here."""
         built = super().build_train_loop(loop)
-        built.run = lambda: self._run(built)
+        built.run = Drive(self, built).run
         return built
-
-    def _run(self, loop: Any) -> nn.Module:
-        iterations = isinstance(loop, IterBasedTrainLoop)
-        self.moments.warm_up_end = _warm_up_end(self._schedulers, len(loop.dataloader), loop.max_iters)
-        self.call_hook("before_train")
-        steps_schedulers = any(type(hook) is ParamSchedulerHook for hook in self._hooks)
-        awake = [hook for hook in self._hooks if _acts_in_iterations(hook)]
-        # A hook of the project's own may treat any two groups differently.
-        self._folded = Folded([] if awake else self._schedulers, self.watch.groups)
-        self.moments.follow(self._folded, self.watch.groups)
-        while loop._epoch < loop.max_epochs and loop._iter < loop.max_iters and not loop.stop_training:
-            self.call_hook("before_train_epoch")
-            with self.watch.acting("train()", "train()"):
-                self.model.train()
-            self._iterate(
-                loop, loop.max_iters - loop._iter if iterations else len(loop.dataloader), awake, steps_schedulers
-            )
-            self.call_hook("after_train_epoch")
-            loop._epoch += 1
-        self.moments.end(loop._iter)
-        self.call_hook("after_train")
-        return self.model
-
-    def _iterate(self, loop: Any, length: int, awake: list[Hook], steps_schedulers: bool) -> None:
-        """Run ``length`` iterations: the first ones whole, the others as far as something can change in them."""
-        begun = loop._iter
-        while loop._iter < begun + length and not loop.stop_training:
-            whole = self.optimizer_steps.are_left
-            if not whole and not awake:
-                self._skip_through(loop, begun + length - loop._iter, steps_schedulers)
-                return
-            called = [hook for hook in self._hooks if whole or hook in awake or type(hook) is ParamSchedulerHook]
-            batch = {"batch_idx": loop._iter - begun, "data_batch": None}
-            for hook in called:
-                self._call(hook, "before_train_iter", **batch)
-            self.moments.note(loop._iter)
-            if whole:
-                with self.watch.acting("optimizer", "optimizer"):
-                    self.optimizer_steps.take(self.optim_wrapper, self.watch)
-            self.watch.iteration = loop._iter + 1
-            for hook in called:
-                self._call(hook, "after_train_iter", **batch, outputs={})
-            loop._iter += 1
-
-    def _skip_through(self, loop: Any, length: int, steps_schedulers: bool) -> None:
-        steppers = [Stepper(one) for one in self._schedulers if not one.by_epoch] if steps_schedulers else []
-        before, done = self.watch.lrs(), 0
-        acted: dict[str, None] = {}
-        while done < length:
-            active = [one for one in steppers if not one.idle()]
-            resting = [one for one in steppers if one.idle()]
-            ahead = min([length - done, *(one.idle() for one in resting), *(one.busy() for one in active)])
-            ahead = min(ahead, self.moments.until_warm_up_end(loop._iter))
-            if active:
-                acted.update((type(one.scheduler).__name__, None) for one in active)
-                steps = [one.step for one in active]
-                for iteration in range(loop._iter, loop._iter + ahead):
-                    self.moments.note(iteration)
-                    for step in steps:
-                        step()
-            else:
-                self.moments.note(loop._iter)
-            for one in resting:
-                one.skip(ahead)
-            loop._iter += ahead
-            done += ahead
-        self.watch.iteration = loop._iter
-        self._folded.spread()
-        for name in acted:
-            self.watch.attribute(before, "param_scheduler", name)
-
-    @property
-    def _schedulers(self) -> list[_ParamScheduler]:
-        return list(_each(self.param_schedulers))
-
-
-def _each(schedulers: Any) -> Iterable[_ParamScheduler]:
-    """The schedulers, of however many optimizers."""
-    if isinstance(schedulers, Mapping):
-        return (one for several in schedulers.values() for one in several)
-    return schedulers or ()
-
-
-def _warm_up_end(schedulers: Iterable[_ParamScheduler], epoch_length: int, iterations: int) -> int | None:
-    """The first iteration that no warm-up changes; None where there is none before the end."""
-    from lrdecay_cli.openmmlab.schedulers.running import raises
-
-    ends = [
-        one.end * (epoch_length if one.by_epoch else 1)
-        for one in schedulers
-        if one.begin == 0 and one.param_name == "lr" and raises(one)
-    ]
-    return int(max(ends)) if ends and max(ends) < iterations else None
-
-
-def _overrides(hook: Hook, method: str) -> bool:
-    return getattr(type(hook), method, None) is not getattr(Hook, method, None)
-
-
-def _is_quiet(hook: Hook) -> bool:
-    kind = type(hook)
-    return kind.__name__ in _QUIET and kind.__module__.startswith(("mmengine.", "mmpretrain."))
-
-
-def _acts_in_iterations(hook: Hook) -> bool:
-    """Whether a hook may change something in any iteration."""
-    if _is_quiet(hook) or type(hook) is ParamSchedulerHook:
-        return False
-    return any(_overrides(hook, method) for method in ("before_train_iter", "after_train_iter"))
 
 
 def _said(error: Exception) -> str:

@@ -1,0 +1,146 @@
+"""Driving a train loop: what mmengine's loops do in an iteration, where something can change in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from mmengine.hooks import Hook, ParamSchedulerHook
+from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
+from mmengine.runner import IterBasedTrainLoop
+from torch import nn
+
+from lrdecay_cli.openmmlab.dry_run.folding import Folded
+from lrdecay_cli.openmmlab.schedulers.running import raises
+from lrdecay_cli.openmmlab.schedulers.stepping import Stepper
+
+if TYPE_CHECKING:
+    from lrdecay_cli.openmmlab.dry_run.runner import DryRunner
+
+# Of mmengine 0.10.7 and mmpretrain 1.2.0 (engine/hooks/): they change neither a group nor what requires a gradient.
+_QUIET = ("DistSamplerSeedHook", "EMAHook", "SyncBuffersHook", "EmptyCacheHook", "PrepareTTAHook", "PreciseBNHook")
+
+
+class Drive:
+    """Runs a loop that the runner has built, as its own ``run`` would.
+
+    Source: mmengine 0.10.7, ``mmengine/runner/loops.py``, EpochBasedTrainLoop and IterBasedTrainLoop.
+
+    Args:
+        runner: its hooks, schedulers and optimizers are used.
+        loop: the config's own, which counts epochs and iterations.
+    """
+
+    def __init__(self, runner: DryRunner, loop: Any) -> None:
+        self._runner = runner
+        self._loop = loop
+        self._by_iteration = isinstance(loop, IterBasedTrainLoop)
+        self._awake: list[Hook] = []
+        self._steps_schedulers = False
+
+    def run(self) -> nn.Module:
+        """Run all epochs, and return the model."""
+        runner, loop = self._runner, self._loop
+        schedulers = list(each_scheduler(runner.param_schedulers))
+        runner.moments.warm_up_end = _warm_up_end(schedulers, len(loop.dataloader), loop.max_iters)
+        runner.call_hook("before_train")
+        self._steps_schedulers = any(type(hook) is ParamSchedulerHook for hook in runner.hooks)
+        self._awake = [hook for hook in runner.hooks if _acts_in_iterations(hook)]
+        # A hook of the project's own may treat any two groups differently.
+        runner.folded = Folded([] if self._awake else schedulers, runner.watch.groups)
+        runner.moments.follow(runner.folded, runner.watch.groups)
+        while loop._epoch < loop.max_epochs and loop._iter < loop.max_iters and not loop.stop_training:
+            runner.call_hook("before_train_epoch")
+            with runner.watch.acting("train()", "train()"):
+                runner.model.train()
+            self._iterate(loop.max_iters - loop._iter if self._by_iteration else len(loop.dataloader))
+            runner.call_hook("after_train_epoch")
+            loop._epoch += 1
+        runner.moments.end(loop._iter)
+        runner.call_hook("after_train")
+        return runner.model
+
+    def _iterate(self, length: int) -> None:
+        """Run ``length`` iterations: the first ones whole, the others as far as something can change in them."""
+        runner, loop = self._runner, self._loop
+        begun = loop._iter
+        while loop._iter < begun + length and not loop.stop_training:
+            whole = runner.optimizer_steps.are_left
+            if not whole and not self._awake:
+                self._skip_through(begun + length - loop._iter)
+                return
+            called = [hook for hook in runner.hooks if whole or hook in self._awake or type(hook) is ParamSchedulerHook]
+            # An iteration-based loop counts batches through the whole run.
+            batch = {"batch_idx": loop._iter - (0 if self._by_iteration else begun), "data_batch": None}
+            for hook in called:
+                runner.call_one(hook, "before_train_iter", **batch)
+            runner.moments.note(loop._iter)
+            if whole:
+                with runner.watch.acting("optimizer", "optimizer"):
+                    runner.optimizer_steps.take(runner.optim_wrapper, runner.watch)
+            runner.watch.iteration = loop._iter + 1
+            for hook in called:
+                runner.call_one(hook, "after_train_iter", **batch, outputs={})
+            loop._iter += 1
+
+    def _skip_through(self, length: int) -> None:
+        """Run ``length`` iterations in which schedulers alone can change something."""
+        runner, loop = self._runner, self._loop
+        schedulers = each_scheduler(runner.param_schedulers) if self._steps_schedulers else ()
+        steppers = [Stepper(scheduler) for scheduler in schedulers if not scheduler.by_epoch]
+        before, done = runner.watch.lrs(), 0
+        acted: dict[str, None] = {}
+        while done < length:
+            active = [stepper for stepper in steppers if not stepper.idle()]
+            resting = [stepper for stepper in steppers if stepper.idle()]
+            ahead = min([length - done, *(each.idle() for each in resting), *(each.busy() for each in active)])
+            ahead = min(ahead, runner.moments.until_warm_up_end(loop._iter))
+            acted.update((type(stepper.scheduler).__name__, None) for stepper in active)
+            steps = [stepper.step for stepper in active]
+            for iteration in range(loop._iter, loop._iter + (ahead if active else 1)):
+                runner.moments.note(iteration)
+                for step in steps:
+                    step()
+            for stepper in resting:
+                stepper.skip(ahead)
+            loop._iter += ahead
+            done += ahead
+        runner.watch.iteration = loop._iter
+        runner.folded.spread()
+        for name in acted:
+            runner.watch.attribute(before, "param_scheduler", name)
+
+
+def each_scheduler(schedulers: Any) -> Iterable[_ParamScheduler]:
+    """The schedulers of a Runner, of however many optimizers."""
+    if isinstance(schedulers, Mapping):
+        return (scheduler for several in schedulers.values() for scheduler in several)
+    return schedulers or ()
+
+
+def is_quiet(hook: Hook) -> bool:
+    """Whether a hook is known to change nothing that is followed."""
+    kind = type(hook)
+    return kind.__name__ in _QUIET and kind.__module__.startswith(("mmengine.", "mmpretrain."))
+
+
+def overrides(hook: Hook, method: str) -> bool:
+    """Whether a hook has a method of its own."""
+    return getattr(type(hook), method, None) is not getattr(Hook, method, None)
+
+
+def _acts_in_iterations(hook: Hook) -> bool:
+    """Whether a hook may change something in any iteration."""
+    if is_quiet(hook) or type(hook) is ParamSchedulerHook:
+        return False
+    return overrides(hook, "before_train_iter") or overrides(hook, "after_train_iter")
+
+
+def _warm_up_end(schedulers: Iterable[_ParamScheduler], epoch_length: int, iterations: int) -> int | None:
+    """The first iteration that no warm-up changes; None where there is none before the end."""
+    ends = [
+        scheduler.end * (epoch_length if scheduler.by_epoch else 1)
+        for scheduler in schedulers
+        if scheduler.begin == 0 and scheduler.param_name == "lr" and raises(scheduler)
+    ]
+    return int(max(ends)) if ends and max(ends) < iterations else None
