@@ -3,6 +3,7 @@
 import os
 import signal
 
+import hypothesis
 import pytest
 
 from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
@@ -11,6 +12,9 @@ from tests.golden import Golden
 install_stubs()
 # Whoever starts the tests in the background may have them ignore Ctrl-C, and every process they start inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# How long an example takes depends on what else the machine does: no test is about seconds.
+hypothesis.settings.register_profile("no deadline", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("no deadline")
 # Every command of a test does the real work; the tests of the cache switch it on for themselves.
 os.environ["LRDECAY_NO_CACHE"] = "1"
 
