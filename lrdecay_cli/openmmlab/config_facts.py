@@ -45,22 +45,28 @@ def training_of(config: Config, reads: tuple[str, ...] | None, asked: tuple[str,
     schedulers = config.get("param_scheduler") or ()
     wrapper = plain(config.optim_wrapper)
     named = names_in(config.filename)
+
+    def from_base(key: str) -> bool:
+        return named is not None and key not in named
+
     return Training(
         optim_wrapper=wrapper,
         param_scheduler=tuple(plain(schedulers) if isinstance(schedulers, (list, tuple)) else [plain(schedulers)]),
         train_cfg=plain(config.get("train_cfg") or {}),
         misplaced=dict(_misplaced(config, wrapper)),
         reads=reads,
-        inherited=tuple(path for path, key in _paths(wrapper.get("paramwise_cfg") or {}) if key not in named),
+        inherited=tuple(path for path, key in _paths(wrapper.get("paramwise_cfg") or {}) if from_base(key)),
         asked=UNSET if asked is None else asked,
-        from_bases=tuple(key for key in RUNNER_KEYS if key in config and key not in named),
+        from_bases=tuple(key for key in RUNNER_KEYS if key in config and from_base(key)),
         loops=loops_of(config),
     )
 
 
 def modules_of(model: nn.Module) -> dict[str, Module]:
     """Every module of ``model`` that registers parameters, by its path; a shared one under each of its paths."""
-    deformable = _deformable_classes()
+    # A model that has one has imported it.
+    ops = sys.modules.get("mmcv.ops")
+    deformable = () if ops is None else (ops.DeformConv2d, ops.ModulatedDeformConv2d)
     of_deformable: Iterator[nn.Module] = (module for module in model.modules() if isinstance(module, deformable))
     offsets = {id(child) for module in of_deformable for child in module.children()}
     return {
@@ -81,12 +87,6 @@ def _traits(module: nn.Module, deformable: tuple[type, ...], offset: bool) -> It
         yield "deformable"
     if offset:
         yield "offset"
-
-
-def _deformable_classes() -> tuple[type, ...]:
-    # A model that has one has imported it.
-    ops = sys.modules.get("mmcv.ops")
-    return () if ops is None else (ops.DeformConv2d, ops.ModulatedDeformConv2d)
 
 
 def _misplaced(config: Config, wrapper: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -122,9 +122,14 @@ def loop_class(given: Mapping[str, Any]) -> Any:
 
 
 def _loop(key: str, given: Mapping[str, Any]) -> Loop:
-    named = given.get("type")
-    found = _default(key, given) if named is None else loop_class(given)
-    settings = plain(given)
+    named, settings = given.get("type"), plain(given)
+    if named is not None:
+        found = loop_class(given)
+    elif key == "train_cfg":
+        # A ConfigDict gives None for what is not there, so that mmengine counts iterations unless told otherwise.
+        found = EpochBasedTrainLoop if given.get("by_epoch") else IterBasedTrainLoop
+    else:
+        found = ValLoop if key == "val_cfg" else TestLoop
     if not callable(found):
         return Loop(type_name(named), settings, None, (), False)
     signatures = [[*signature.parameters.values()] for signature in _signatures(found)]
@@ -138,21 +143,10 @@ def _loop(key: str, given: Mapping[str, Any]) -> Loop:
     )
 
 
-def _own(arguments: Iterable[inspect.Parameter]) -> Iterator[inspect.Parameter]:
+def _own(arguments: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
     """Those that can be given by name, but for what the Runner gives."""
-    for argument in arguments:
-        if (
-            argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY)
-            and argument.name not in _FROM_RUNNER
-        ):
-            yield argument
-
-
-def _default(key: str, given: Mapping[str, Any]) -> Any:
-    if key != "train_cfg":
-        return ValLoop if key == "val_cfg" else TestLoop
-    # A ConfigDict gives None for what is not there, so that mmengine counts iterations unless told otherwise.
-    return EpochBasedTrainLoop if given.get("by_epoch") else IterBasedTrainLoop
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [argument for argument in arguments if argument.kind in by_name and argument.name not in _FROM_RUNNER]
 
 
 def _signatures(loop: Any) -> Iterator[inspect.Signature]:

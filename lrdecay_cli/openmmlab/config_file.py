@@ -11,7 +11,7 @@ import hashlib
 import json
 import sys
 from argparse import ArgumentError, ArgumentParser
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -77,24 +77,16 @@ def is_helper(file: str | None, name: str) -> bool:
         file: of the config.
         name: at its top.
     """
-    for trees in _from_the_config_on(file):
-        setting = [tree for tree in trees if name in _set_by(tree)]
-        if setting:
-            return any(name in _used_by(tree) for tree in setting)
-        # A child says _base_.name, and may do so under any other.
-        if any(name in _taken_from_base(tree) for tree in trees):
-            return True
-    return False
-
-
-def _from_the_config_on(file: str | None) -> Iterator[list[ast.Module]]:
-    """The config alone, then its bases, then theirs."""
     files = [file] if file and file.endswith(".py") else []
     for _ in range(_DEEPEST):
-        if not files:
-            return
-        yield [tree for path in files if (tree := _tree(path)) is not None]
+        trees = [tree for path in files if (tree := _tree(path)) is not None]
+        if setting := [tree for tree in trees if _sets(tree, name)]:
+            return any(name in _names_read(tree) for tree in setting)
+        # A child says _base_.name, and may do so under any other.
+        if any(f"_base_.{name}" in _names_read(tree) for tree in trees):
+            return True
         files = [base for path in files for base in _bases(path)]
+    return False
 
 
 def _bases(file: str) -> Iterator[str]:
@@ -124,54 +116,37 @@ def _tree(file: str) -> ast.Module | None:
     return None
 
 
-def _set_by(tree: ast.Module) -> set[str]:
+def _sets(tree: ast.Module, name: str) -> bool:
     targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
-    return {target.id for target in targets if isinstance(target, ast.Name)}
+    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
 
-def _used_by(tree: ast.Module) -> set[str]:
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-
-
-def _taken_from_base(tree: ast.Module) -> set[str]:
-    return {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "_base_"
-    }
-
-
-def names_in(file: str | None) -> Container[str]:
-    """Every name that stands in a config's own file, in whatever place; all names if that cannot be told."""
-    if file and file.endswith(".py") and (tree := _tree(file)) is not None:
-        return {*_names_in_python(tree)}
-    if file and file.endswith(".json"):
-        with suppress(OSError, ValueError, RecursionError):
-            return {*_names_in_json(json.loads(Path(file).read_text(encoding="utf-8")))}
-    return _Everything()
-
-
-class _Everything:
-    def __contains__(self, _name: object) -> bool:
-        return True
-
-
-def _names_in_python(tree: ast.Module) -> Iterator[str]:
+def _names_read(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         match node:
-            case (
-                ast.keyword(arg=str(name))
-                | ast.Constant(value=str(name))
-                | ast.Attribute(attr=name)
-                | ast.Name(id=name)
-            ):
+            case ast.Name(id=name, ctx=ast.Load()):
                 yield name
+            case ast.Attribute(attr=name, value=ast.Name(id="_base_")):
+                yield f"_base_.{name}"
 
 
-def _names_in_json(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        yield from map(str, value)
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _names_in_json(item)
+def names_in(file: str | None) -> set[str] | None:
+    """Every name that stands in a config's own file, in whatever place; None if that cannot be told."""
+    names: set[str] = set()
+    if file and file.endswith(".py") and (tree := _tree(file)) is not None:
+        for node in ast.walk(tree):
+            match node:
+                case (
+                    ast.keyword(arg=str(name))
+                    | ast.Constant(value=str(name))
+                    | ast.Attribute(attr=name)
+                    | ast.Name(id=name)
+                ):
+                    names.add(name)
+        return names
+    if file and file.endswith(".json"):
+        with suppress(OSError, ValueError, RecursionError):
+            text = Path(file).read_text(encoding="utf-8")
+            json.loads(text, object_pairs_hook=lambda pairs: names.update(dict(pairs)))
+            return names
+    return None
