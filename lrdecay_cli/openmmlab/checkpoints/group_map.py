@@ -68,39 +68,83 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
         _check_nameable(path, saved, config, wrong, has_text=bool(settings))
     fitting = None if wrong else config
     names = names_by_position(saved, config) if config and not recorded else [group.names or () for group in saved]
-    bases = _base_lrs(saved, _number(optimizer.get("lr")))
+    # What the scales of each optimizer are of: what it saved, else what the checkpoint's config says.
+    bases = {}
+    for name in dict.fromkeys(group.optimizer for group in saved):
+        found = base_of([group for group in saved if group.optimizer == name])
+        bases[name] = _number(optimizer.get("lr")) if found is None else found
+    base_decays = {group.base_weight_decay for group in saved}
     groups, duplicates = _groups(path, saved, names, shapes, fitting, bases)
     grouped = [parameter for group in groups for parameter in group.parameters]
     claimed = {parameter.name for parameter in grouped}
+    tensors, parameters = len(grouped), sum(parameter.numel for parameter in grouped)
+    kind = _type(optimizer)
+    model = _dict(settings.get("model"))
+    backbone = _dict(model.get("backbone"))
+    schedulers = settings.get("param_scheduler") or []
+    version = meta.get("mmengine_version")
     read = GroupMap(
         schema_version=SCHEMA_VERSION,
         tool=Tool("lrdecay", __version__),
         stack={"torch": str(torch.__version__)},
         device="cpu",
         config=ConfigSource(path, hashlib.sha256(pickled).hexdigest(), {}),
-        constructor=_constructor(wrapper, known=bool(settings)),
-        optimizer=_optimizer(wrapper, optimizer, saved),
+        constructor=Constructor(
+            _type(wrapper, "constructor", DEFAULT.name if settings else UNKNOWN), _dict(wrapper.get("paramwise_cfg"))
+        ),
+        optimizer=Optimizer(
+            type=kind,
+            wrapper=_type(wrapper, default="OptimWrapper" if optimizer else UNKNOWN),
+            options={key: value for key, value in optimizer.items() if key not in ("type", "lr", "weight_decay")},
+            types=dict.fromkeys(bases, kind),
+        ),
         base_lr=common(bases.values()),
-        base_weight_decay=_base_weight_decay(saved, _number(optimizer.get("weight_decay"))),
-        model=Model(*_model_names(settings), _totals(grouped, duplicates)),
+        base_weight_decay=_number(optimizer.get("weight_decay")) if base_decays == {None} else common(base_decays),
+        model=Model(
+            type=_type(model),
+            backbone=_type(backbone) if backbone.get("type") else None,
+            totals=Totals(tensors, parameters, tensors, parameters, 0, 0, 0, 0, len(duplicates)),
+        ),
         groups=groups,
         frozen=(),
         missing=(),
         duplicates=duplicates,
         stand_ins=(),
         modules={},
-        training=_training(settings, wrapper),
+        training=Training(
+            optim_wrapper=wrapper,
+            param_scheduler=tuple(schedulers if isinstance(schedulers, list) else [schedulers]),
+            train_cfg=_dict(settings.get("train_cfg")),
+            misplaced={},
+            reads=None,
+            inherited=(),
+        ),
         checkpoint=Checkpoint(
             epoch=_count(meta.get("epoch")),
             iteration=_count(meta.get("iter")),
-            written_by=_written_by(meta),
+            # Behind three numbers mmengine writes the hash of whatever repository it was run in.
+            written_by=f"mmengine {'.'.join(version.split('.')[:2])}"
+            if isinstance(version, str) and len(version) < 100
+            else None,
             names="recorded" if recorded else "by position",
             config=config.config.path if config else None,
             misfit=wrong,
             unclaimed=0 if fitting else len(shapes.keys() - claimed),
         ),
     )
-    return _completed(read, fitting) if fitting else read
+    if fitting is None:
+        return read
+    # It is the same model, tensor by tensor, so that what only the built one tells is true of it.
+    return msgspec.structs.replace(
+        read,
+        model=fitting.model,
+        frozen=fitting.frozen,
+        missing=fitting.missing,
+        duplicates=fitting.duplicates,
+        modules=fitting.modules,
+        constructor=fitting.constructor if read.constructor.type == UNKNOWN else read.constructor,
+        optimizer=fitting.optimizer if read.optimizer.type == UNKNOWN else read.optimizer,
+    )
 
 
 def _check_nameable(
@@ -158,78 +202,16 @@ def _groups(
     return uniquely_named(groups), tuple(duplicates)
 
 
-def _completed(read: GroupMap, config: GroupMap) -> GroupMap:
-    """The map with what only the built model tells: it is the same model, tensor by tensor."""
-    return msgspec.structs.replace(
-        read,
-        model=config.model,
-        frozen=config.frozen,
-        missing=config.missing,
-        duplicates=config.duplicates,
-        modules=config.modules,
-        constructor=config.constructor if read.constructor.type == UNKNOWN else read.constructor,
-        optimizer=config.optimizer if read.optimizer.type == UNKNOWN else read.optimizer,
-    )
-
-
-def _totals(grouped: Sequence[GroupedParameter], duplicates: Sequence[Duplicate]) -> Totals:
-    tensors, parameters = len(grouped), sum(parameter.numel for parameter in grouped)
-    return Totals(tensors, parameters, tensors, parameters, 0, 0, 0, 0, len(duplicates))
-
-
-def _base_lrs(saved: Sequence[SavedGroup], default: float | None) -> dict[str, float | None]:
-    """What the scales of each optimizer are of: what it saved, else what the checkpoint's config says."""
-    bases = {}
-    for optimizer in dict.fromkeys(group.optimizer for group in saved):
-        found = base_of([group for group in saved if group.optimizer == optimizer])
-        bases[optimizer] = default if found is None else found
-    return bases
-
-
-def _base_weight_decay(saved: Sequence[SavedGroup], default: float | None) -> float | None:
-    found = {group.base_weight_decay for group in saved}
-    return default if found == {None} else common(found)
-
-
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
-def _constructor(wrapper: Mapping[str, Any], *, known: bool) -> Constructor:
-    default = DEFAULT.name if known else UNKNOWN
-    return Constructor(_name(wrapper.get("constructor"), default), _dict(wrapper.get("paramwise_cfg")))
-
-
-def _optimizer(wrapper: Mapping[str, Any], own: Mapping[str, Any], saved: Sequence[SavedGroup]) -> Optimizer:
-    options = {key: value for key, value in own.items() if key not in ("type", "lr", "weight_decay")}
-    kind = _name(own.get("type"))
-    types = dict.fromkeys((group.optimizer for group in saved), kind)
-    return Optimizer(kind, _name(wrapper.get("type"), "OptimWrapper" if own else UNKNOWN), options, types)
-
-
-def _model_names(settings: Mapping[str, Any]) -> tuple[str, str | None]:
-    model = _dict(settings.get("model"))
-    backbone = _dict(model.get("backbone")).get("type")
-    return _name(model.get("type")), _name(backbone) if backbone else None
-
-
-def _training(settings: Mapping[str, Any], wrapper: Mapping[str, Any]) -> Training:
-    schedulers = settings.get("param_scheduler") or []
-    schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
-    return Training(wrapper, tuple(schedulers), _dict(settings.get("train_cfg")), {}, None, ())
-
-
-def _written_by(meta: Mapping[str, Any]) -> str | None:
-    version = meta.get("mmengine_version")
-    # Behind three numbers mmengine writes the hash of whatever repository it was run in.
-    return f"mmengine {'.'.join(version.split('.')[:2])}" if isinstance(version, str) and len(version) < 100 else None
-
-
-def _name(value: Any, default: str = UNKNOWN) -> str:
+def _type(settings: Mapping[str, Any], key: str = "type", default: str = UNKNOWN) -> str:
     """A type as a config names it, with its scope or without; the text of a lazy config spells it with its module."""
-    if not isinstance(value, str) or not value:
+    named = settings.get(key)
+    if not isinstance(named, str) or not named:
         return default
-    return value.rpartition(".")[2] if value.count(".") > 1 else value
+    return named.rpartition(".")[2] if named.count(".") > 1 else named
 
 
 def _dict(value: Any) -> dict[str, Any]:
