@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from mmengine.config import Config
@@ -37,9 +38,8 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
     """Say what ``error``, raised by the constructor, means, if lrdecay knows it; else ``error`` itself."""
     if _SHARED in str(error):
         names: dict[int, list[str]] = {}
-        for prefix, module in model.named_modules(remove_duplicate=False):
-            for name, parameter in module._parameters.items():
-                names.setdefault(id(parameter), []).append(f"{prefix}.{name}" if prefix else name)
+        for name, parameter in model.named_parameters(remove_duplicate=False):
+            names.setdefault(id(parameter), []).append(name)
         first, second = next(pair for pair in names.values() if len(pair) > 1)[:2]
         return LrdecayError(
             f"{_SHARED}: {first} is {second}",
@@ -53,17 +53,29 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         return misplaced
     if isinstance(error, DecayError):
         return error.replaced(where=f"{where}: {error.where}", key=error.where, final=True)
-    if wrong := wrong_value(error, config, where):
-        return wrong
+    if isinstance(error.__cause__, _KINDS) and (fault := next(_faults(config), None)):
+        problem, remedy = fault
+        return LrdecayError(problem, where=where, remedy=remedy)
     seen = seen_model(model)
     spec = find_constructor(type_name(config.optim_wrapper.get("constructor", DEFAULT.name)))
     if spec and spec.raise_cause:
+        optimizer: Mapping[str, Any] = config.optim_wrapper.get("optimizer") or {}
+        backbone = getattr(seen, "backbone", None)
+        inputs = ConstructorInputs(
+            spec=spec,
+            options=config.optim_wrapper.get("paramwise_cfg") or {},
+            base_lr=optimizer.get("lr"),
+            base_weight_decay=optimizer.get("weight_decay"),
+            default_lr=None,
+            default_weight_decay=None,
+            backbone=None if backbone is None else type(backbone).__name__,
+        )
         parameters = [
             TrainingParameter(name, tuple(tensor.shape), tensor.requires_grad)
             for name, tensor in seen.named_parameters()
         ]
         try:
-            spec.raise_cause(_inputs(spec, config, seen), parameters)
+            spec.raise_cause(inputs, parameters)
         except DecayError as known:
             suggested = f": lrdecay suggest {where}" if isinstance(known, ServedByOurs) else ""
             remedy = f"{known.remedy}{suggested}"
@@ -97,32 +109,11 @@ def _without_layer_depth(
     )
 
 
-def _inputs(spec: ConstructorSpec, config: Config, model: nn.Module) -> ConstructorInputs:
-    optimizer: Mapping[str, Any] = config.optim_wrapper.get("optimizer") or {}
-    backbone = getattr(model, "backbone", None)
-    return ConstructorInputs(
-        spec=spec,
-        options=config.optim_wrapper.get("paramwise_cfg") or {},
-        base_lr=optimizer.get("lr"),
-        base_weight_decay=optimizer.get("weight_decay"),
-        default_lr=None,
-        default_weight_decay=None,
-        backbone=None if backbone is None else type(backbone).__name__,
-    )
-
-
-def wrong_value(error: LrdecayError, config: Config, where: str) -> LrdecayError | None:
-    """The error about the first value that is of the wrong kind, None if none is, or if ``error`` is of something else.
+def _faults(config: Config) -> Iterator[tuple[str, str]]:
+    """Problem and remedy of each value of the wrong kind.
 
     Source: mmengine's default constructor, which multiplies and takes from a dict without asking.
     """
-    if not isinstance(error.__cause__, _KINDS):
-        return None
-    return next((LrdecayError(problem, where=where, remedy=remedy) for problem, remedy in _faults(config)), None)
-
-
-def _faults(config: Config) -> Iterator[tuple[str, str]]:
-    """Problem and remedy of each."""
     wrapper: Mapping[str, Any] = config.optim_wrapper
     if "optimizer" in wrapper and wrapper["optimizer"] is None:
         yield f"{_OPTIMIZER} is None, not a dict", "write optimizer=dict(type=..., lr=...)"
@@ -177,8 +168,7 @@ def _not_a_number(path: str, value: Any) -> tuple[str, str]:
 
 
 def _is_number(text: str) -> bool:
-    try:
+    with suppress(ValueError):
         float(text)
-    except ValueError:
-        return False
-    return True
+        return True
+    return False

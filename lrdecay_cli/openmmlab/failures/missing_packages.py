@@ -9,8 +9,10 @@ import pkgutil
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import walk_tb
 
 from lrdecay_cli.files.config_path import ZOOS, config_path
 from lrdecay_cli.text.printing import said_by
@@ -101,22 +103,20 @@ def _need(asked: str, *, certain: bool) -> Need | None:
     # Some are named as in a sentence: SentencePiece, Detectron2.
     asked = asked if _importable(asked) else asked.lower()
     package = _DISTRIBUTIONS.get(asked, asked)
-    installed, dropped = _version(package), package != asked and not _importable(asked)
+    installed, importable = _version(package), _importable(asked)
+    dropped = package != asked and not importable
     if package in _KNOWN_VERSIONS and (certain or dropped or not installed or _too_new(package, installed)):
         return Need(package, installed)
-    return None if installed or _importable(asked) else Need(package, None)
+    return None if installed or importable else Need(package, None)
 
 
 def _fails_to_import(error: BaseException) -> Need | None:
     """A package that is too new, where a module of the stack that uses it dies while it is imported."""
-    trace, file = error.__traceback__, ""
-    while trace is not None:
-        if trace.tb_frame.f_code.co_name == "<module>":
-            file = trace.tb_frame.f_code.co_filename
-        trace = trace.tb_next
-    if not file or not ({"site-packages", "dist-packages"} & {*Path(file).parts}):
+    modules = [frame.f_code for frame, _ in walk_tb(error.__traceback__) if frame.f_code.co_name == "<module>"]
+    file = Path(modules[-1].co_filename if modules else "")
+    if not {"site-packages", "dist-packages"} & {*file.parts}:
         return None
-    source = Path(file).read_text(encoding="utf-8", errors="replace") if Path(file).is_file() else ""
+    source = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     for package in _KNOWN_VERSIONS:
         imported = re.search(rf"^\s*(?:import|from) {package}\b", source, re.M)
         if imported and (installed := _version(package)) and package != "numpy" and _too_new(package, installed):
@@ -131,17 +131,15 @@ def _too_new(package: str, installed: str) -> bool:
 
 
 def _version(package: str) -> str | None:
-    try:
+    with suppress(importlib.metadata.PackageNotFoundError):
         return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    return None
 
 
 def _importable(module: str) -> bool:
-    try:
+    with suppress(ImportError, ValueError):
         return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        return False
+    return False
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -169,37 +167,22 @@ def is_own(module: str, listed: Sequence[str]) -> bool:
 
 def own_remedy(module: str, config: str) -> str:
     """How to make code of one's own importable: with its folder, where that is found above the config or from here."""
-    for folder in _folders(config):
-        for source in _CODE_FOLDERS:
-            if _holds(folder / source, module):
-                return f"set PYTHONPATH={shlex.quote(os.path.relpath(folder / source))}, as for training"
+    file = config_path(config)
+    above = file.absolute().parents if file is not None else ()
+    for folder in (place / source for place in (*above, *Path.cwd().parents) for source in _CODE_FOLDERS):
+        with suppress(OSError):
+            if (folder / f"{module}.py").is_file() or any((folder / module).glob("*.py")):
+                return f"set PYTHONPATH={shlex.quote(os.path.relpath(folder))}, as for training"
     return f"run lrdecay in the folder that holds {module}, put that on PYTHONPATH, or install it if it is a package"
-
-
-def _holds(folder: Path, module: str) -> bool:
-    try:
-        return (folder / f"{module}.py").is_file() or any((folder / module).glob("*.py"))
-    except OSError:
-        return False
 
 
 def submodule_remedy(missing: str) -> str:
     """What may be meant by ``package.module``, whose package is there and has no such module; empty for any other."""
     package, _, name = missing.rpartition(".")
-    try:
-        spec = importlib.util.find_spec(package) if package else None
-    except (ImportError, ValueError):
-        return ""
+    spec = importlib.util.find_spec(package) if package and _importable(package) else None
     if spec is None or spec.submodule_search_locations is None:
         return ""
     places = list(spec.submodule_search_locations)
     names = [module.name for module in pkgutil.iter_modules(places)]
     like = nearest(name, names, likeness=0.6)
     return f"did you mean {package}.{like}?" if like else f"{package} is {next(iter(places), 'here')}"
-
-
-def _folders(config: str) -> Iterator[Path]:
-    file = config_path(config)
-    if file is not None:
-        yield from file.absolute().parents
-    yield from Path.cwd().parents

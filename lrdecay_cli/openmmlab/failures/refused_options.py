@@ -31,19 +31,18 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
     given: Mapping[str, Any] = config.optim_wrapper.get("paramwise_cfg") or {}
     cause = error.__cause__
     if cause is not None and _NO_WEIGHT_DECAY in said_by(cause):
-        return LrdecayError(
-            f"{', '.join(_decay_multipliers(given))} has no weight decay to multiply",
-            where=where,
-            remedy="set optim_wrapper.optimizer.weight_decay",
-            final=True,
-        )
+        keys = given.get("custom_keys")
+        multipliers = [option for option in given if option.endswith("_decay_mult")] + [
+            f"decay_mult of custom key {key!r}"
+            for key, settings in (keys.items() if isinstance(keys, Mapping) else ())
+            if isinstance(settings, Mapping) and "decay_mult" in settings
+        ]
+        problem = f"{', '.join(multipliers)} has no weight decay to multiply"
+        return LrdecayError(problem, where=where, remedy="set optim_wrapper.optimizer.weight_decay", final=True)
     lacking = str(cause.args[0]) if isinstance(cause, KeyError) and cause.args else ""
     if lacking.isidentifier() and (like := nearest(lacking, map(str, given))):
-        return LrdecayError(
-            f"the constructor needs {_PARAMWISE}.{lacking}",
-            where=where,
-            remedy=f"did you mean that by {like}?",
-        )
+        problem = f"the constructor needs {_PARAMWISE}.{lacking}"
+        return LrdecayError(problem, where=where, remedy=f"did you mean that by {like}?")
     return None
 
 
@@ -60,9 +59,7 @@ def misplaced_options(error: LrdecayError, config: Config, where: str) -> Lrdeca
     if of_wrapper is None or of_optimizer is None:
         return None
     known = find_constructor(type_name(wrapper.get("constructor", DEFAULT.name)))
-    if not (error.__cause__ and refused_keyword(error.__cause__)) and not (
-        known and of_wrapper.all and of_optimizer.all
-    ):
+    if not (refused_keyword(error.__cause__) or (known and of_wrapper.all and of_optimizer.all)):
         return None
     misplaced = dict(_misplaced(wrapper, optimizer, of_wrapper, of_optimizer))
     if not misplaced:
@@ -86,11 +83,8 @@ def _misplaced(
     """Every option that its place refuses, and where it belongs."""
     for option, value in wrapper.items():
         # A dict of that name may be of another optimizer.
-        if (
-            option in of_wrapper.names
-            or option in WRAPPER_OPTIONS
-            or (option in OURS.options and _is_for_optimizer(value))
-        ):
+        of_another = option in OURS.options and isinstance(value, Mapping) and "optimizer" in value
+        if option in of_wrapper.names or option in WRAPPER_OPTIONS or of_another:
             continue
         if _is_paramwise(option):
             yield f"optim_wrapper.{option}", f"{_PARAMWISE}.{option}"
@@ -105,10 +99,6 @@ def _misplaced(
             yield f"optim_wrapper.optimizer.{option}", f"{_PARAMWISE}.{option}"
 
 
-def _is_for_optimizer(value: Any) -> bool:
-    return isinstance(value, Mapping) and "optimizer" in value
-
-
 def _is_paramwise(option: str) -> bool:
     return option in _PARAMWISE_OPTIONS or option.endswith("_mult")
 
@@ -117,17 +107,6 @@ def _taken(registry: Registry, settings: Mapping[str, Any]) -> Taken | None:
     """What the class takes that is named, None for no class."""
     kind = find_registered(registry, settings.get("type", "OptimWrapper" if registry is OPTIM_WRAPPERS else None))
     return taken_by(kind) if isinstance(kind, type) else None
-
-
-def _decay_multipliers(options: Mapping[str, Any]) -> Iterator[str]:
-    yield from (option for option in options if option.endswith("_decay_mult"))
-    keys = options.get("custom_keys")
-    if isinstance(keys, Mapping):
-        yield from (
-            f"decay_mult of custom key {key!r}"
-            for key, settings in keys.items()
-            if isinstance(settings, Mapping) and "decay_mult" in settings
-        )
 
 
 _REFUSING = re.compile(r"(?P<name>\w+)(?:\.__init__)?\(\)")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import walk_tb
 from types import TracebackType
 from typing import Any
 
@@ -33,6 +34,7 @@ LOADING = "config does not load"
 BUILDING = "model does not build"
 GROUPING = "constructor fails"
 READING = "groups cannot be read"
+_LAZY = "mmengine.config.lazy"
 
 
 @contextmanager
@@ -46,9 +48,7 @@ def explained(stage: str, where: str, config: Any = None) -> Iterator[None]:
     """
     try:
         yield
-    except LrdecayError:
-        raise
-    except (KeyboardInterrupt, GeneratorExit):
+    except (LrdecayError, KeyboardInterrupt, GeneratorExit):
         raise
     # SystemExit too: a config that calls sys.exit must not end lrdecay with the config's own code.
     except BaseException as error:
@@ -65,7 +65,10 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
         return LrdecayError(f"{stage}: it calls sys.exit({error.code!r})", where=where)
     if option := unknown_option(error, _failing_class(error.__traceback__), config, where, final=_of_arguments(error)):
         return option
-    failing = f"{stage}{_subject(error, config)}"
+    failing = stage
+    if place := _failing_type(error.__traceback__):
+        key = key_of_type(config, place)
+        failing = f"{stage} at {key} ({place})" if key else f"{stage} in {place}"
     if refused := next((cause for cause in chain(error) if isinstance(cause, NotHereError)), None):
         status = f"needs {refused.needs}" if refused.needs else "error"
         return LrdecayError(f"{failing}: {refused}", where=where, remedy=refused.remedy, status=status)
@@ -78,7 +81,8 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
         missing = re.search(r'(?<=")[^"]+(?=")|[\w./\\~-]+\.(?:py|json|ya?ml)', text)
         remedy = "check _base_" if stage == LOADING else "check the path in the config"
         return LrdecayError(f"missing file {missing.group() if missing else text}", where=where, remedy=remedy)
-    if stage == LOADING and _called_what_is_lazy(error):
+    # mmengine's placeholder of something imported was called, which raises an error without a word.
+    if stage == LOADING and isinstance(error, RuntimeError) and not error.args and _raised_in(error)[0] == _LAZY:
         problem = "an import makes it a lazy config, in which nothing that is imported can be called"
         return LrdecayError(f"{failing}: {problem}", where=where, remedy="call it by __import__, or in a module")
     problem = f"{failing}: {type(error).__name__}: {text}"
@@ -90,24 +94,10 @@ def _of_arguments(error: BaseException) -> bool:
     return isinstance(error, TypeError) and _raised_in(error) == ("mmengine.registry.build_functions", "build_from_cfg")
 
 
-def _called_what_is_lazy(error: BaseException) -> bool:
-    """Whether mmengine's placeholder of something imported was called: it raises an error without a word."""
-    return isinstance(error, RuntimeError) and not error.args and _raised_in(error)[0] == "mmengine.config.lazy"
-
-
 def _raised_in(error: BaseException) -> tuple[str, str]:
     """Module and function of the frame that raised an error."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return ("", "") if trace is None else (trace.tb_frame.f_globals.get("__name__", ""), trace.tb_frame.f_code.co_name)
-
-
-def _subject(error: BaseException, config: Any) -> str:
-    """Where in the config the type is that was being built; empty if none was."""
-    place = _failing_type(error.__traceback__)
-    key = key_of_type(config, place) if place else ""
-    return f" at {key} ({place})" if key else f" in {place}" if place else ""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return (frames[-1].f_globals.get("__name__", ""), frames[-1].f_code.co_name) if frames else ("", "")
 
 
 def _first_line(error: BaseException) -> str:
@@ -138,18 +128,12 @@ def _import_error(error: ImportError, failing: str, where: str, need: Need | Non
         return LrdecayError(f"{source}: {_first_line(root)}", where=where, remedy=remedy)
     if listed and is_own(need.package, re.findall(r"'([^']*)'", listed.group(1))):
         # Of the listed module itself, which nobody else has tried to import.
-        return LrdecayError(
-            f"{source}: {_first_line(root)}",
-            where=where,
-            remedy=own_remedy(need.package, where),
-            status=f"needs {need.name}",
-            final=True,
-        )
-    if isinstance(root, ModuleNotFoundError):
-        problem, remedy = _first_line(root), f"{need.remedy}, or put it on PYTHONPATH"
+        problem, remedy, final = _first_line(root), own_remedy(need.package, where), True
+    elif isinstance(root, ModuleNotFoundError):
+        problem, remedy, final = _first_line(root), f"{need.remedy}, or put it on PYTHONPATH", False
     else:
-        problem, remedy = need.problem, need.remedy
-    return LrdecayError(f"{source}: {problem}", where=where, remedy=remedy, status=f"needs {need.name}")
+        problem, remedy, final = need.problem, need.remedy, False
+    return LrdecayError(f"{source}: {problem}", where=where, remedy=remedy, status=f"needs {need.name}", final=final)
 
 
 def _failing_type(trace: TracebackType | None) -> str:
@@ -167,13 +151,9 @@ def _failing_class(trace: TracebackType | None) -> Any:
 
 def _local(trace: TracebackType | None, variable: str, fits: Callable[[Any], bool], function: str | None = None) -> Any:
     """Value of a local variable in the innermost frame of the traceback where it fits, None if it does in none."""
-    value = None
-    while trace is not None:
-        frame = trace.tb_frame
-        if function in (None, frame.f_code.co_name) and fits(frame.f_locals.get(variable)):
-            value = frame.f_locals[variable]
-        trace = trace.tb_next
-    return value
+    frames = [frame for frame, _ in walk_tb(trace) if function in (None, frame.f_code.co_name)]
+    values = [frame.f_locals.get(variable) for frame in frames]
+    return next((value for value in reversed(values) if fits(value)), None)
 
 
 def _is_file(value: Any) -> bool:

@@ -35,17 +35,21 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
     """The error for a ``type`` that is not in a registry, with its key in the config and the nearest name."""
     key = key_of_type(config, name)
     known = _registered(registry)
-    bare = name.rpartition(".")[2]
+    package, _, bare = name.rpartition(".")
     # First those that can be written as they are.
     here = nearest(bare, _registered(registry, (scope, "mmengine")), likeness=0.8)
     like = here or nearest(bare, known, likeness=0.6)
+    # Nobody imports what is named by its old name, so that often nothing of it is registered.
+    now = _RENAMED.get(package, "")
+    there = _registered(registry, (now,))
+    renamed = nearest(bare, there, likeness=0.8) if there else bare
     is_constructor = registry in REGISTRIES
     if is_constructor and (suggested := suggest_constructor(name, scope, known)):
         remedy = suggested
     elif bare in known and bare == name:
         remedy = f"{known[bare]} has one: set default_scope={known[bare]!r}, or write {known[bare]}.{bare}"
-    elif now := _renamed(name, registry):
-        remedy = now
+    elif now and renamed:
+        remedy = f"{package} is {now} now: write {now}.{renamed}"
     elif like:
         # As it can be written: what is in another package needs the name of that.
         bare_is_enough = here and "." not in name
@@ -60,18 +64,6 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
         remedy=remedy,
         final=_all_registered(name, scope, registry, config, near=here is not None),
     )
-
-
-def _renamed(name: str, registry: str) -> str:
-    """What to write for a type of a package that has another name since OpenMMLab 2.0; empty for any other."""
-    package, _, bare = name.rpartition(".")
-    now = _RENAMED.get(package)
-    if now is None:
-        return ""
-    # Nobody imports what is named by its old name, so that often nothing of it is registered.
-    there = _registered(registry, (now,))
-    like = bare if not there else nearest(bare, there, likeness=0.8)
-    return f"{package} is {now} now: write {now}.{like}" if like else ""
 
 
 def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: bool) -> bool:

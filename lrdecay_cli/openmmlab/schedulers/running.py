@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from traceback import walk_tb
 from typing import Any
 
 import numpy
@@ -67,12 +68,10 @@ def _failure(
     error: Exception, schedulers: Sequence[BuiltScheduler], unit: str, series: Series, where: str
 ) -> LrdecayError:
     """What a scheduler raised in one of its steps, which one it was, and when."""
-    called, trace = "a scheduler", error.__traceback__
-    while trace is not None:
-        failing = trace.tb_frame.f_locals.get("self")
-        steps = (built for built in schedulers if built.scheduler is failing)
+    called = "a scheduler"
+    for frame, _ in walk_tb(error.__traceback__):
+        steps = (built for built in schedulers if built.scheduler is frame.f_locals.get("self"))
         called = next((f"{built.settings['type']} at {built.path}" for built in steps), called)
-        trace = trace.tb_next
     step = series.steps[-1] if series.steps else 0
     return LrdecayError(f"{called} fails after {unit} {step}: {type(error).__name__}: {error}", where=where)
 
@@ -92,9 +91,8 @@ def _tracks(
 
 
 def _follow(series: Series, cells: Sequence[_Cell], schedulers: Sequence[_ParamScheduler], length: RunLength) -> None:
-    steppers = [Stepper(scheduler) for scheduler in schedulers]
-    in_epochs = length.unit == "epoch"
-    epoch_length = 1 if in_epochs else (length.iterations_per_epoch if length.epochs else None) or length.steps
+    by_epoch = [Stepper(scheduler) for scheduler in schedulers if scheduler.by_epoch]
+    by_iteration = [Stepper(scheduler) for scheduler in schedulers if not scheduler.by_epoch]
     add_step, add_values, add_bytes = series.steps.append, series.rows.extend, series.rows.frombytes
 
     def record(step: int) -> None:
@@ -106,19 +104,13 @@ def _follow(series: Series, cells: Sequence[_Cell], schedulers: Sequence[_ParamS
             else:
                 add_values((value,) * kinds)
 
-    drive(
-        [stepper for stepper in steppers if not stepper.scheduler.by_epoch],
-        [stepper for stepper in steppers if stepper.scheduler.by_epoch],
-        length.steps,
-        epoch_length,
-        record,
-    )
+    drive(by_iteration, by_epoch, length.steps, _epoch_length(length), record)
 
 
 def _record(built: BuiltScheduler, length: RunLength) -> RunScheduler:
     """What is reported of a scheduler once it has been run."""
     scheduler = built.scheduler
-    size = _step_size(scheduler, length)
+    size = _epoch_length(length) if scheduler.by_epoch else 1
     first, behind = scheduler.begin * size, min(scheduler.end * size, length.steps)
     acts = first < length.steps
     return RunScheduler(
@@ -148,11 +140,10 @@ def raises(scheduler: _ParamScheduler) -> bool:
     return "warmup" in type(scheduler).__name__.lower()
 
 
-def _step_size(scheduler: _ParamScheduler, length: RunLength) -> int:
-    """How many steps of the run one of the scheduler's takes."""
-    if length.unit == "epoch" or not scheduler.by_epoch:
+def _epoch_length(length: RunLength) -> int:
+    """How many steps of the run an epoch takes; an iteration-based loop calls its whole run one."""
+    if length.unit == "epoch":
         return 1
-    # An iteration-based loop calls its whole run one epoch.
     return (length.iterations_per_epoch if length.epochs else None) or length.steps
 
 
