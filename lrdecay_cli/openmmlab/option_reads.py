@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,15 +28,10 @@ class OptionReads:
         """``paramwise_cfg`` as a dict of the same content that notes here what is read of it."""
         return _watched(paramwise_cfg, "", self) if isinstance(paramwise_cfg, Mapping) else paramwise_cfg
 
-    def note(self, path: str) -> None:
-        """A path was read."""
+    def note(self, path: str, *, there: bool) -> None:
+        """A path was read, or asked for in vain."""
         if not self._paused:
-            self._paths.setdefault(path)
-
-    def note_asked(self, path: str) -> None:
-        """A path was asked for that is not there."""
-        if not self._paused:
-            self._asked.setdefault(path)
+            (self._paths if there else self._asked).setdefault(path)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -49,22 +44,16 @@ class OptionReads:
         return tuple(self._asked)
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
-        """What is read in here is not used: it is only printed, copied or validated."""
-        self._paused += 1
-        try:
-            yield
-        finally:
-            self._paused -= 1
-
-    @contextmanager
     def unseen_validation(self) -> Iterator[None]:
         """Let mmengine's validation pass unseen: it looks at options for every constructor that inherits from it."""
         validate = _DEFAULT._validate_cfg
 
         def unseen(constructor: Any) -> None:
-            with self.paused():
+            self._paused += 1
+            try:
                 validate(constructor)
+            finally:
+                self._paused -= 1
 
         with patched(_DEFAULT, _validate_cfg=unseen):
             yield
@@ -80,6 +69,16 @@ def _watched(options: Mapping[str, Any], prefix: str, reads: OptionReads) -> _Wa
     return watched
 
 
+def _noting(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method of a dict, which notes its key first, or every key where it takes none."""
+
+    def noting(self: _WatchedOptions, *arguments: Any, **named: Any) -> Any:
+        self._note(*(arguments[:1] or dict.keys(self)))
+        return method(self, *arguments, **named)
+
+    return noting
+
+
 class _WatchedOptions(ConfigDict):  # type: ignore[misc]
     """Options that tell when a value is read, by any of the ways in which a dict or a ConfigDict is.
 
@@ -92,53 +91,29 @@ class _WatchedOptions(ConfigDict):  # type: ignore[misc]
         prefix, reads = object.__getattribute__(self, "_watch")
         for key in keys:
             if dict.__contains__(self, key):
-                reads.note(f"{prefix}{key}")
+                reads.note(f"{prefix}{key}", there=True)
             # Python itself asks for __deepcopy__ and the like.
             elif isinstance(key, str) and not key.startswith("_"):
-                reads.note_asked(f"{prefix}{key}")
+                reads.note(f"{prefix}{key}", there=False)
 
     def _unseen_items(self) -> Iterator[tuple[Any, Any]]:
         keys: list[Any] = list(dict.keys(self))
         for key in keys:
             yield key, dict.__getitem__(self, key)
 
-    def __getitem__(self, key: Any) -> Any:
-        self._note(key)
-        return super().__getitem__(key)
-
-    def __getattr__(self, name: str) -> Any:
-        self._note(name)
-        return super().__getattr__(name)
-
-    def __contains__(self, key: Any) -> bool:
-        self._note(key)
-        return bool(super().__contains__(key))
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        self._note(key)
-        return super().get(key, default)
-
-    def pop(self, key: Any, *default: Any) -> Any:
-        self._note(key)
-        return super().pop(key, *default)
-
-    def setdefault(self, key: Any, default: Any = None) -> Any:
-        self._note(key)
-        return dict.setdefault(self, key, default)
-
-    def items(self) -> Any:
-        self._note(*dict.keys(self))
-        return super().items()
-
-    def values(self) -> Any:
-        self._note(*dict.keys(self))
-        return super().values()
-
-    def copy(self) -> Any:
-        return self.__copy__()
+    __getitem__ = _noting(ConfigDict.__getitem__)
+    __getattr__ = _noting(ConfigDict.__getattr__)
+    __contains__ = _noting(ConfigDict.__contains__)
+    get = _noting(ConfigDict.get)
+    pop = _noting(ConfigDict.pop)
+    setdefault = _noting(dict.setdefault)
+    items = _noting(ConfigDict.items)
+    values = _noting(ConfigDict.values)
 
     def __copy__(self) -> Any:
         return _watched(self, *object.__getattribute__(self, "_watch"))
+
+    copy = __copy__
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         copied = {key: copy.deepcopy(value, memo) for key, value in self._unseen_items()}

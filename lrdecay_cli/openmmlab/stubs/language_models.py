@@ -66,23 +66,21 @@ def _configurations(module: types.ModuleType) -> Any:
             known = language_model(str(name))
             if known is None:
                 raise _unknown(str(name)) from None
-            _note_where_it_could_be(str(name))
+            from huggingface_hub.constants import HF_HUB_CACHE
+
+            # What a cached result depends on: once the hub's local cache has the model, that counts.
+            for place in (str(name), str(Path(HF_HUB_CACHE, f"models--{str(name).replace('/', '--')}"))):
+                probed(place)
             return dict(known), _without(_LOADING, kwargs)
 
     return patched(module.PretrainedConfig, get_config_dict=classmethod(get_config_dict))
 
 
-def _note_where_it_could_be(name: str) -> None:
-    """What a kept answer depends on: once the hub's local cache has the model, that counts."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    for place in (name, str(Path(HF_HUB_CACHE, f"models--{name.replace('/', '--')}"))):
-        probed(place)
-
-
 def _models(module: types.ModuleType, report: _Report) -> Any:
     def from_pretrained(cls: Any, /, name: Any = None, *args: Any, config: Any = None, **kwargs: Any) -> Any:
-        _refuse_quantised(str(name), kwargs)
+        if any(kwargs.pop(key, None) for key in _QUANTISING):
+            problem = f"the model loads {str(name)!r} quantised, which takes its weights"
+            raise NotHereError(problem, needs="quantised weights")
         options = _without(_LOADING, kwargs)
         if not isinstance(config, module.PretrainedConfig):
             config, options = cls.config_class.from_pretrained(config or name, return_unused_kwargs=True, **options)
@@ -115,17 +113,14 @@ def _from_cache_alone(load: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return load(reference, name, *args, **{**kwargs, "local_files_only": True})
         except OSError:
-            raise _no_code(reference, str(name)) from None
+            # The code comes with the model's configuration, or from where that says: owner/name--module.Class.
+            named, _, thing = reference.rpartition("--")
+            place, file = named or str(name), f"{thing.partition('.')[0]}.py"
+            remedy = f"put it into {place}" if Path(place).is_dir() else f"huggingface-cli download {place} {file}"
+            problem = f"{file} of {place!r} is not here, and lrdecay downloads nothing"
+            raise NotHereError(problem, needs=place, remedy=remedy) from None
 
     return load_cached
-
-
-def _no_code(reference: str, name: str) -> NotHereError:
-    """The code of a model comes with its configuration, or from where that says: ``owner/name--module.Class``."""
-    named, _, thing = reference.rpartition("--")
-    place, file = named or name, f"{thing.partition('.')[0]}.py"
-    remedy = f"put it into {place}" if Path(place).is_dir() else f"huggingface-cli download {place} {file}"
-    return NotHereError(f"{file} of {place!r} is not here, and lrdecay downloads nothing", needs=place, remedy=remedy)
 
 
 def _tokenizers(owner: Any) -> Any:
@@ -152,11 +147,6 @@ def _unknown(name: str) -> NotHereError:
         needs=name,
         remedy=f"a config.json in the local cache is used: huggingface-cli download {name} config.json",
     )
-
-
-def _refuse_quantised(name: str, options: dict[str, Any]) -> None:
-    if any(options.pop(key, None) for key in _QUANTISING):
-        raise NotHereError(f"the model loads {name!r} quantised, which takes its weights", needs="quantised weights")
 
 
 def _without(names: frozenset[str], options: dict[str, Any]) -> dict[str, Any]:

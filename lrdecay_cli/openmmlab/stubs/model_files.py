@@ -37,6 +37,14 @@ def no_weights(report: Callable[[StandIn], None]) -> Iterator[None]:
     def unchanged(_module: nn.Module, *_args: Any, **_kwargs: Any) -> Any:
         return torch.nn.modules.module._IncompatibleKeys([], [])
 
+    load = copied(torch.hub.load)
+
+    def load_local(repo_or_dir: str, model: str, *args: Any, source: str = "github", **kwargs: Any) -> Any:
+        if source != "local":
+            kwargs = {name: value for name, value in kwargs.items() if name not in ("force_reload", "trust_repo")}
+            repo_or_dir = _fetched_before(repo_or_dir)
+        return load(repo_or_dir, model, *args, source="local", **kwargs)
+
     # Which of the two holds its loader depends on timm's version.
     timm = {
         name: lambda module: patched_functions(module, load_pretrained=_nothing)
@@ -44,7 +52,7 @@ def no_weights(report: Callable[[StandIn], None]) -> Iterator[None]:
     }
     with (
         patched_functions(torch, load=_nothing),
-        patched_functions(torch.hub, load=_load_from_hub(copied(torch.hub.load)), load_state_dict_from_url=_nothing),
+        patched_functions(torch.hub, load=load_local, load_state_dict_from_url=_nothing),
         patched(checkpoint.CheckpointLoader, load_checkpoint=no_checkpoint),
         # mmengine's own complain about every key that the empty checkpoint does not have.
         patched_functions(checkpoint, load_state_dict=unchanged, _load_checkpoint_with_prefix=_nothing),
@@ -56,18 +64,6 @@ def no_weights(report: Callable[[StandIn], None]) -> Iterator[None]:
 
 def _nothing(*_args: Any, **_kwargs: Any) -> dict[str, Any]:
     return {}
-
-
-def _load_from_hub(load: Callable[..., Any]) -> Callable[..., Any]:
-    """``torch.hub.load`` for repositories that are on this machine: a local one, or one that was fetched before."""
-
-    def load_local(repo_or_dir: str, model: str, *args: Any, source: str = "github", **kwargs: Any) -> Any:
-        if source != "local":
-            kwargs = {name: value for name, value in kwargs.items() if name not in ("force_reload", "trust_repo")}
-            repo_or_dir = _fetched_before(repo_or_dir)
-        return load(repo_or_dir, model, *args, source="local", **kwargs)
-
-    return load_local
 
 
 def _fetched_before(repository: str) -> str:
