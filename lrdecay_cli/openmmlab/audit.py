@@ -67,8 +67,7 @@ def audit(
             change(loaded)
         check_trainable(loaded, config)
         with training_scope(loaded):
-            built_model = build_model(loaded, config, device, initialised=exact)
-            model = built_model.model
+            model, model_stubs = build_model(loaded, config, device, initialised=exact)
             check_shapes(model, config)
             try:
                 built = build_optimizer(loaded, model, config)
@@ -78,7 +77,7 @@ def audit(
         # A config's values, and what its own classes give back, may be of any kind.
         with explained(READING, config):
             source = ConfigSource(config, resolved_sha256(loaded), plain(overrides))
-            return group_map_of(loaded, source, model, built, device, (*stubs, *built_model.stubs, *built.stubs))
+            return group_map_of(loaded, source, model, built, device, (*stubs, *model_stubs, *built.stubs))
 
 
 def group_map_of(
@@ -91,9 +90,13 @@ def group_map_of(
 ) -> GroupMap:
     """The map of what was built from ``config``: by :func:`audit`, or by mmengine's Runner for a training."""
     wrapper = config.optim_wrapper
+    options: Mapping[str, Any] = wrapper.get("paramwise_cfg") or {}
+    path = options.get("backbone", "backbone") if built.constructor is LayerDecayConstructor else "backbone"
+    backbone = dict(seen_model(model).named_modules()).get(path)
     optimizer_config: Mapping[str, Any] = wrapper.get("optimizer") or {}
     base_lrs = _base(built, optimizer_config, "lr")
     base_weight_decays = _base(built, optimizer_config, "weight_decay")
+    types = {name: type(optimizer).__name__ for name, optimizer in built.optimizers.items()}
     provenance = explain_groups(config, model, built.constructor)
     read = read_groups(model, built.optimizers, base_lrs, provenance, scheduled=built.scheduled)
     group_map = GroupMap(
@@ -104,22 +107,20 @@ def group_map_of(
         ),
         device=device,
         config=source,
-        constructor=Constructor(
-            type_name(wrapper.get("constructor", DEFAULT.name)), plain(wrapper.get("paramwise_cfg") or {})
-        ),
+        constructor=Constructor(type_name(wrapper.get("constructor", DEFAULT.name)), plain(options)),
         optimizer=Optimizer(
-            type=", ".join(dict.fromkeys(type(optimizer).__name__ for optimizer in built.optimizers.values())),
+            type=", ".join(dict.fromkeys(types.values())),
             wrapper=type_name(wrapper.get("type", PLAIN_WRAPPER)),
             options={
                 key: plain(value)
                 for key, value in optimizer_config.items()
                 if key not in ("type", "lr", "weight_decay")
             },
-            types={name: type(optimizer).__name__ for name, optimizer in built.optimizers.items()},
+            types=types,
         ),
         base_lr=common(base_lrs.values()),
         base_weight_decay=common(base_weight_decays.values()),
-        model=Model(type(model).__name__, _backbone_name(model, wrapper, built.constructor), read.totals),
+        model=Model(type(model).__name__, type(backbone).__name__ if backbone is not None else None, read.totals),
         groups=read.groups,
         frozen=read.frozen,
         missing=read.missing,
@@ -138,11 +139,3 @@ def _base(built: BuiltOptimizer, optimizer_config: Mapping[str, Any], option: st
     return {
         name: number(own.get(option, optimizer.defaults.get(option))) for name, optimizer in built.optimizers.items()
     }
-
-
-def _backbone_name(model: nn.Module, wrapper: Mapping[str, Any], constructor: type) -> str | None:
-    path = "backbone"
-    if constructor is LayerDecayConstructor:
-        path = (wrapper.get("paramwise_cfg") or {}).get("backbone", path)
-    backbone = dict(seen_model(model).named_modules()).get(path)
-    return None if backbone is None else type(backbone).__name__

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
@@ -34,8 +34,7 @@ PLAIN_WRAPPER = "OptimWrapper"
 DEMANDING_WRAPPERS = ("AmpOptimWrapper", "ApexOptimWrapper", "DeepSpeedOptimWrapper", "ColossalAIOptimWrapper")
 
 
-@dataclass(frozen=True)
-class BuiltModel:
+class BuiltModel(NamedTuple):
     """A model, and what it was built with in place of the real thing."""
 
     model: nn.Module
@@ -130,7 +129,16 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
     with explained(GROUPING, where, config):
         # mmengine's constructor only says that None is not callable.
         check_registered(OPTIMIZERS, config.optim_wrapper.get("optimizer") or {}, where, config)
-        _check_imported(config, where)
+        named = config.optim_wrapper.get("constructor")
+        spec = find_constructor(named) if isinstance(named, str) else None
+        # lrdecay itself has its own registered, so that the config would build here and nowhere else.
+        if spec and not all(module in sys.modules for module in spec.imports):
+            raise LrdecayError(
+                f"{named} is not imported",
+                where=f"{where}: optim_wrapper.constructor",
+                remedy=f"add custom_imports = dict(imports={[*spec.imports]})",
+                final=True,
+            )
         plain_config, stubs = _with_plain_wrappers(copy.deepcopy(config.optim_wrapper))
         reads = OptionReads()
         if plain_config.get("paramwise_cfg"):
@@ -140,22 +148,6 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
             wrapper = build_optim_wrapper(model, plain_config)
         optimizers, constructor = optimizers_of(wrapper), constructor_of(config.optim_wrapper)
         return BuiltOptimizer(optimizers, constructor, stubs, reads.paths, reads.asked, wrapper)
-
-
-def _check_imported(config: Config, where: str) -> None:
-    """Raise LrdecayError where the config names lrdecay's constructor without importing it.
-
-    lrdecay itself has it registered, so that the config would build here and nowhere else.
-    """
-    named = config.optim_wrapper.get("constructor")
-    spec = find_constructor(named) if isinstance(named, str) else None
-    if spec and not all(module in sys.modules for module in spec.imports):
-        raise LrdecayError(
-            f"{named} is not imported",
-            where=f"{where}: optim_wrapper.constructor",
-            remedy=f"add custom_imports = dict(imports={[*spec.imports]})",
-            final=True,
-        )
 
 
 def constructor_of(wrapper_config: Mapping[str, Any]) -> type:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any
 
 from mmengine import optim
@@ -64,17 +65,9 @@ class LayerDecayConstructor(_DEFAULT):  # type: ignore[misc]
         tensors = dict(module.named_parameters())
         for group in plan.groups:
             names = [parameter.name for parameter in group.parameters]
-            params.append(
-                {
-                    "params": [tensors[name] for name in names],
-                    "param_names": names,
-                    "group_name": group.name,
-                    "layer_id": group.layer_id,
-                    "lr_scale": group.lr_scale,
-                    "lr": group.lr,
-                    "weight_decay": group.weight_decay,
-                }
-            )
+            options = {key: getattr(group, key) for key in ("layer_id", "lr_scale", "lr", "weight_decay")}
+            held = {"params": [tensors[name] for name in names], "param_names": names}
+            params.append({**held, "group_name": group.name, **options})
         _log(plan)
 
 
@@ -90,6 +83,11 @@ def plan_for(model: nn.Module, optimizer: Mapping[str, Any], paramwise_cfg: Mapp
         DecayError: the options cannot be used, or do not fit the model.
     """
     modules = modules_of(model)
+    decay = optimizer.get("weight_decay")
+    kind = find_registered(OPTIMIZERS, optimizer.get("type"))
+    if "weight_decay" not in optimizer and callable(kind):
+        parameter = inspect.signature(kind).parameters.get("weight_decay")
+        decay = None if parameter is None or parameter.default is parameter.empty else parameter.default
     return plan_of_model(
         (
             TrainingParameter(name, tuple(parameter.shape), parameter.requires_grad, modules[name.rpartition(".")[0]])
@@ -98,7 +96,7 @@ def plan_for(model: nn.Module, optimizer: Mapping[str, Any], paramwise_cfg: Mapp
         paramwise_cfg,
         lambda path: _backbone(model, path),
         base_lr=optimizer.get("lr"),
-        base_weight_decay=optimizer["weight_decay"] if "weight_decay" in optimizer else _default_decay(optimizer),
+        base_weight_decay=decay,
     )
 
 
@@ -148,20 +146,10 @@ def _backbone(model: nn.Module, path: str) -> BackboneClasses:
         )
     backbone = modules[path]
     bases = type(backbone).__mro__
+    packages = (base.__module__.partition(".")[0] for base in bases)
+    names = [(f"{package}.{base.__name__}", base.__name__) for package, base in zip(packages, bases, strict=True)]
     reporting = next((base.__name__ for base in bases if "get_layer_depth" in vars(base)), None)
-    return BackboneClasses(tuple(_names(bases)), reporting, getattr(backbone, "get_layer_depth", None))
-
-
-def _names(classes: tuple[type, ...]) -> Iterator[str]:
-    for base in classes:
-        yield f"{base.__module__.partition('.')[0]}.{base.__name__}"
-        yield base.__name__
-
-
-def _default_decay(optimizer: Mapping[str, Any]) -> Any:
-    kind = find_registered(OPTIMIZERS, optimizer.get("type"))
-    parameter = inspect.signature(kind).parameters.get("weight_decay") if callable(kind) else None
-    return None if parameter is None or parameter.default is inspect.Parameter.empty else parameter.default
+    return BackboneClasses(tuple(chain(*names)), reporting, getattr(backbone, "get_layer_depth", None))
 
 
 @master_only  # type: ignore[untyped-decorator]

@@ -12,7 +12,6 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
-from torch import nn
 
 from lrdecay_cli.domain.group_map import ConfigSource, GroupMap
 from lrdecay_cli.openmmlab.audit import group_map_of
@@ -46,47 +45,25 @@ def live_map(runner: Any) -> GroupMap:
     them. Options that the constructor read are found by running it once more.
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    config = _config(runner)
+    config, optimizers = runner.cfg, optimizers_of(runner.optim_wrapper)
+    if not config.get("optim_wrapper"):
+        # The runner was put together without a config: the optimizer describes itself.
+        optimizer = next(iter(optimizers.values()))
+        described = {"type": type(runner.optim_wrapper), "optimizer": {"type": type(optimizer), **optimizer.defaults}}
+        config = Config({**config, "optim_wrapper": described})
+    path = config.filename or "(no config file)"
+    with suppress(ValueError):
+        path = str(Path(path).relative_to(Path.cwd()))
+    reads = asked = None
+    # Only a few rules depend on it, so that an error in here must not end a training.
+    with suppress(Exception), quiet_stack(verbose=False):
+        built = build_optimizer(config, model, "")
+        reads, asked = built.reads, built.asked
     return group_map_of(
         config,
-        ConfigSource(_shown_path(config), resolved_sha256(config), {}),
+        ConfigSource(path, resolved_sha256(config), {}),
         model,
-        BuiltOptimizer(
-            optimizers_of(runner.optim_wrapper),
-            constructor_of(config.optim_wrapper),
-            (),
-            *_watched(config, model),
-            scheduled=True,
-        ),
+        BuiltOptimizer(optimizers, constructor_of(config.optim_wrapper), (), reads, asked, scheduled=True),
         str(next(model.parameters()).device),
         (),
     )
-
-
-def _config(runner: Any) -> Config:
-    """The runner's config; one that was put together without a config gets its optimizer's own words."""
-    if runner.cfg.get("optim_wrapper"):
-        return runner.cfg
-    optimizers = optimizers_of(runner.optim_wrapper)
-    optimizer = next(iter(optimizers.values()))
-    described = {"type": type(runner.optim_wrapper), "optimizer": {"type": type(optimizer), **optimizer.defaults}}
-    return Config({**runner.cfg, "optim_wrapper": described})
-
-
-def _shown_path(config: Config) -> str:
-    """Relative to the working directory, where it is below that."""
-    if not config.filename:
-        return "(no config file)"
-    path = Path(config.filename)
-    with suppress(ValueError):
-        return str(path.relative_to(Path.cwd()))
-    return str(path)
-
-
-def _watched(config: Config, model: nn.Module) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
-    """What the constructor reads of its options, and asks for in vain."""
-    # Nothing depends on it but a few rules, so that whatever goes wrong must not end a training.
-    with suppress(Exception), quiet_stack(verbose=False):
-        built = build_optimizer(config, model, "")
-        return built.reads, built.asked
-    return None, None

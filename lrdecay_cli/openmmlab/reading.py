@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,8 @@ def read_groups(
     first_names: dict[int, str] = {}
     parameters: dict[str, nn.Parameter] = {}
     duplicates: list[Duplicate] = []
-    for name, parameter in _all_names(model):
+    # Every name of every parameter: a shared one under each of its names, first the one that PyTorch uses.
+    for name, parameter in model.named_parameters(remove_duplicate=False):
         first = first_names.setdefault(id(parameter), name)
         if first == name:
             parameters[name] = parameter
@@ -61,10 +62,14 @@ def read_groups(
 
     groups: list[ParameterGroup] = []
     held: set[int] = set()
-    for optimizer, index, options in _param_groups(optimizers, scheduled):
-        prefix = f"{optimizer}." if optimizer else ""
+    listed = [
+        (name, index, group) for name, each in optimizers.items() for index, group in enumerate(each.param_groups)
+    ]
+    for optimizer, index, group in listed:
+        options = _unscheduled(group) if scheduled else group
         members: list[GroupedParameter] = []
-        group_name = f"{prefix}{options.get('group_name') or f'group_{index}'}"
+        own_name = options.get("group_name") or f"group_{index}"
+        group_name = f"{optimizer}.{own_name}" if optimizer else own_name
         for position, tensor in enumerate(options["params"]):
             foreign = id(tensor) not in first_names
             name = f"{group_name}[{position}] (not a parameter of the model)" if foreign else first_names[id(tensor)]
@@ -93,22 +98,6 @@ def read_groups(
         duplicate_names=len(duplicates),
     )
     return ReadGroups(uniquely_named(groups), frozen, missing, tuple(duplicates), totals)
-
-
-def _all_names(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Every name of every parameter: a shared one under each of its names, first the one that PyTorch uses."""
-    for prefix, module in model.named_modules(remove_duplicate=False):
-        for name, parameter in module._parameters.items():
-            if parameter is not None:
-                yield f"{prefix}.{name}" if prefix else name, parameter
-
-
-def _param_groups(
-    optimizers: Mapping[str, torch.optim.Optimizer], scheduled: bool
-) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    for name, optimizer in optimizers.items():
-        for index, options in enumerate(optimizer.param_groups):
-            yield name, index, _unscheduled(options) if scheduled else options
 
 
 def _unscheduled(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,7 +75,8 @@ class ParamGroupAuditHook(LiveGroupsHook):
         written = work_dir / self.filename
         if logger is not None:
             write_text(written, to_json(group_map))
-            logger.info(f"Parameter groups ({written}):\n{_table(group_map)}")
+            table = msgspec.structs.replace(inspection(group_map).report, facts=())
+            logger.info(f"Parameter groups ({written}):\n{_text(table)}")
         self._check(group_map, logger)
         self._compare(group_map, written, logger)
 
@@ -104,10 +105,6 @@ class ParamGroupAuditHook(LiveGroupsHook):
             where=f"{_NAME}(baseline={self.baseline!r})",
             remedy=f"see: lrdecay diff {self.baseline} {written}",
         )
-
-
-def _table(group_map: GroupMap) -> str:
-    return _text(msgspec.structs.replace(inspection(group_map).report, facts=()))
 
 
 def _text(report: Report) -> str:
