@@ -1,24 +1,29 @@
-"""Building a config's parameter schedulers as mmengine's Runner does it, on stub optimizers."""
+"""Building a config's parameter schedulers as mmengine's Runner does it, on stub optimizers.
+
+These hold tiny parameters, in groups that are equal to the real ones.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy
+import torch
+from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.optim import OptimWrapperDict
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.runner import BaseLoop, Runner
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.domain.schedule import RunLength
-from lrdecay_cli.openmmlab.config_values import find_registered
+from lrdecay_cli.openmmlab.config_values import find_registered, number
 from lrdecay_cli.openmmlab.failures.translate import explained
 from lrdecay_cli.openmmlab.failures.unknown_types import check_registered
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import spare_compiler
-from lrdecay_cli.openmmlab.schedulers.stub_optimizers import StubOptimizer, stub_optimizers
 from lrdecay_cli.openmmlab.schedulers.training_plan import SCHEDULING, PlannedConfig, SchedulerConfig, scheduler_configs
 
 # A list of one value for each group: these schedulers need every group.
@@ -27,6 +32,99 @@ _PER_GROUP = ("eta_max", "min_value")
 _KNOWN = {"mmengine", "mmdet", "mmpretrain"}
 # Groups that differ in this alone have the same lr throughout, unless this is what is scheduled.
 _NO_MATTER = ("weight_decay",)
+
+
+class _Groups(torch.optim.Optimizer):  # type: ignore[misc]
+    """An optimizer that holds groups and never steps."""
+
+    def step(self, closure: Any = None) -> None:
+        """Do nothing."""
+
+
+class StubOptimizer:
+    """A stub for one optimizer of the config, in mmengine's own wrapper.
+
+    Groups that are equal in their options are of one kind, and held once.
+
+    Args:
+        base: its own lr and weight decay.
+        groups: what it holds.
+        no_matter: options that groups may differ in and be of one kind; None to hold each group by itself.
+        stacked: hold all kinds as one group whose options are arrays, a number for each kind. mmengine's schedulers
+            compute with these as with numbers, bit for bit the same: they only add, subtract, multiply and divide.
+    """
+
+    def __init__(
+        self,
+        base: Mapping[str, float | None],
+        groups: Sequence[ParameterGroup],
+        no_matter: Sequence[str] | None,
+        *,
+        stacked: bool,
+    ) -> None:
+        alike: dict[str, list[ParameterGroup]] = {}
+        for group in groups:
+            options = {key: value for key, value in _values(group).items() if key not in (no_matter or ())}
+            key = group.name if no_matter is None else repr(sorted(options.items()))
+            alike.setdefault(key, []).append(group)
+        self._members = [tuple(group.name for group in members) for members in alike.values()]
+        kinds = [_values(members[0]) for members in alike.values()]
+        self._stacked = stacked
+        held = [{key: _stacked([kind.get(key) for kind in kinds]) for key in kinds[0]}] if stacked else kinds
+        defaults = {**kinds[0], **{key: value for key, value in base.items() if value is not None}}
+        # mmengine keeps base settings beside the groups where there are several of these.
+        further = [kinds[0]] if len(held) == 1 and len(groups) > 1 else []
+        optimizer = _Groups(
+            [{"params": [torch.nn.Parameter(torch.zeros(()))], **options} for options in [*held, *further]], defaults
+        )
+        self.wrapper = OptimWrapper(optimizer)
+        del optimizer.param_groups[len(held) :]
+
+    def holders(self) -> Iterator[tuple[list[tuple[str, ...]], dict[str, Any]]]:
+        """The options that schedulers change, with the groups of each kind; mmengine's base settings are of none."""
+        held = self.wrapper.optimizer.param_groups
+        if self._stacked:
+            yield self._members, held[0]
+        else:
+            yield from (([groups], options) for groups, options in zip(self._members, held, strict=True))
+        if (base := getattr(self.wrapper, "base_param_settings", None)) is not None:
+            yield [()], base
+
+
+def _values(group: ParameterGroup) -> dict[str, Any]:
+    return {"lr": group.lr, "weight_decay": group.weight_decay, **group.options}
+
+
+def _stacked(values: Sequence[Any]) -> Any:
+    """An option that has a value for each kind of group, as an array where these differ."""
+    first = values[0]
+    if all(value == first for value in values):
+        return first
+    if all(isinstance(value, (int, float)) for value in values):
+        return numpy.array(values, dtype=float)
+    if all(isinstance(value, list) and len(value) == len(first) for value in values):
+        # Betas.
+        return [_stacked(each) for each in zip(*values, strict=True)]
+    # A name, or whatever else no scheduler computes with.
+    return first
+
+
+def stub_optimizers(
+    config: Config, group_map: GroupMap, no_matter: Sequence[str] | None, *, stacked: bool
+) -> dict[str, StubOptimizer]:
+    """A stub for each optimizer, by name; one without a name is under the empty string."""
+    wrapper: Mapping[str, Any] = config.optim_wrapper
+    named = {name: own for name, own in wrapper.items() if isinstance(own, Mapping) and "optimizer" in own}
+    of = {name: [group for group in group_map.groups if group.optimizer == name] for name in named}
+    if named and sum(map(len, of.values())) == len(group_map.groups) and all(of.values()):
+        bases = {
+            name: {key: number(own["optimizer"].get(key)) for key in ("lr", "weight_decay")}
+            for name, own in named.items()
+        }
+    else:
+        of = {"": list(group_map.groups)}
+        bases = {"": {"lr": group_map.base_lr, "weight_decay": group_map.base_weight_decay}}
+    return {name: StubOptimizer(bases[name], groups, no_matter, stacked=stacked) for name, groups in of.items()}
 
 
 class BuiltScheduler(NamedTuple):
@@ -52,17 +150,20 @@ def build_schedulers(
     for given in listed:
         # ``build_scheduler_from_cfg`` has an error of its own for each road.
         check_registered(PARAM_SCHEDULERS, given.settings, where, {"param_scheduler": planned.config.param_scheduler})
-    packages = _packages(listed)
+    settings = [given.settings for given in listed]
+    kinds = (find_registered(PARAM_SCHEDULERS, each["type"], each.get("_scope_")) for each in settings)
+    packages = {str(getattr(kind, "__module__", "")).partition(".")[0] for kind in kinds}
     spare_compiler()
     # What a scheduler of somebody else's makes of a group is not known: it may go by its number.
-    fold = packages <= _KNOWN and not any(
-        isinstance(given.settings.get(key), (list, tuple)) for given in listed for key in _PER_GROUP
-    )
+    per_group = any(isinstance(each.get(key), (list, tuple)) for each in settings for key in _PER_GROUP)
+    fold = packages <= _KNOWN and not per_group
     no_matter: Sequence[str] | None = _NO_MATTER if fold else None
     stacked = fold and packages <= {"mmengine"}
-    optimizers, built = _build(planned, group_map, length, listed, no_matter, stacked=stacked)
+    optimizers = stub_optimizers(planned.config, group_map, no_matter, stacked=stacked)
+    built = _build(planned, length, listed, optimizers)
     if fold and any(each.scheduler.param_name in _NO_MATTER for each in built):
-        optimizers, built = _build(planned, group_map, length, listed, (), stacked=stacked)
+        optimizers = stub_optimizers(planned.config, group_map, (), stacked=stacked)
+        built = _build(planned, length, listed, optimizers)
     for each in built:
         if length.unit == "epoch" and not each.scheduler.by_epoch:
             raise LrdecayError(
@@ -74,45 +175,27 @@ def build_schedulers(
 
 
 def _build(
-    planned: PlannedConfig,
-    group_map: GroupMap,
-    length: RunLength,
-    listed: Sequence[SchedulerConfig],
-    no_matter: Sequence[str] | None,
-    *,
-    stacked: bool,
-) -> tuple[dict[str, StubOptimizer], list[BuiltScheduler]]:
-    """The stubs and the schedulers on them; ``no_matter`` and ``stacked`` as for :class:`StubOptimizer`."""
-    optimizers = stub_optimizers(planned.config, group_map, no_matter, stacked=stacked)
-    _check_names(planned.config.get("param_scheduler"), optimizers, planned.plan.where)
+    planned: PlannedConfig, length: RunLength, listed: Sequence[SchedulerConfig], optimizers: dict[str, StubOptimizer]
+) -> list[BuiltScheduler]:
+    given_by_name = planned.config.get("param_scheduler")
+    if isinstance(given_by_name, Mapping) and "type" not in given_by_name:
+        where, names = planned.plan.where, ", ".join(map(repr, given_by_name))
+        if len(optimizers) == 1:
+            problem = f"param_scheduler has {names} and no 'type', and there is only one optimizer"
+            raise LrdecayError(problem, where=where, remedy="give a scheduler or a list of them")
+        if lacking := [name for name in optimizers if name not in given_by_name]:
+            raise LrdecayError(f"param_scheduler has nothing for the optimizer {lacking[0]!r}", where=where)
     with explained(SCHEDULING, planned.plan.where, planned.config):
         built = _Training(planned, optimizers, length).built_schedulers()
     for optimizer in optimizers.values():
         # Else the first step of a scheduler warns that none of the optimizer came before.
         optimizer.wrapper._global_step = 0
-    return optimizers, [
-        BuiltScheduler(name, given.path, given.settings, scheduler)
-        for name, schedulers in built.items()
-        for given, scheduler in zip(
-            [given for given in listed if given.optimizer in (None, name)], schedulers, strict=True
-        )
-    ]
-
-
-def _check_names(given: Any, optimizers: Mapping[str, StubOptimizer], where: str) -> None:
-    """Raise LrdecayError if schedulers are given by optimizer, and these are not its names."""
-    if not isinstance(given, Mapping) or "type" in given:
-        return
-    if len(optimizers) == 1:
-        names = ", ".join(map(repr, given))
-        raise LrdecayError(
-            f"param_scheduler has {names} and no 'type', and there is only one optimizer",
-            where=where,
-            remedy="give a scheduler or a list of them",
-        )
-    for name in optimizers:
-        if name not in given:
-            raise LrdecayError(f"param_scheduler has nothing for the optimizer {name!r}", where=where)
+    found = []
+    for name, schedulers in built.items():
+        own = [given for given in listed if given.optimizer in (None, name)]
+        for given, scheduler in zip(own, schedulers, strict=True):
+            found.append(BuiltScheduler(name, given.path, given.settings, scheduler))
+    return found
 
 
 class _Loop(BaseLoop):  # type: ignore[misc]
@@ -145,10 +228,3 @@ class _Training(Runner):  # type: ignore[misc]
             return {}
         built = self.build_param_scheduler(self.param_schedulers)
         return built if isinstance(built, dict) else {"": built}
-
-
-def _packages(listed: Sequence[SchedulerConfig]) -> set[str]:
-    """The packages that define the schedulers."""
-    settings = [given.settings for given in listed]
-    kinds = (find_registered(PARAM_SCHEDULERS, given["type"], given.get("_scope_")) for given in settings)
-    return {str(getattr(kind, "__module__", "")).partition(".")[0] for kind in kinds}

@@ -1,17 +1,26 @@
-"""Running a config's parameter schedulers on stub parameters that are grouped as the real ones."""
+"""Running a config's parameter schedulers on stub parameters that are grouped as the real ones.
+
+They are stepped as mmengine's ParamSchedulerHook does it, without the steps that change nothing. Every value comes out
+of a scheduler's own ``step``. What is left out are steps of which the source of
+``mmengine/optim/scheduler/param_scheduler.py`` tells that they set each value to what it is: those before ``begin`` and
+from ``end`` on, and those between the milestones of a scheduler that only has milestones.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from traceback import walk_tb
 from typing import Any
 
 import numpy
+from mmengine.optim.scheduler.momentum_scheduler import MomentumSchedulerMixin
 from mmengine.optim.scheduler.param_scheduler import (
     INF,
     ConstantParamScheduler,
     LinearParamScheduler,
+    MultiStepParamScheduler,
     ReduceOnPlateauParamScheduler,
+    StepParamScheduler,
     _ParamScheduler,
 )
 
@@ -21,9 +30,7 @@ from lrdecay_cli.domain.schedule import Run, RunLength, RunScheduler, Series, Tr
 from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import training_scope
 from lrdecay_cli.openmmlab.config_values import plain, stack_versions, type_name
-from lrdecay_cli.openmmlab.schedulers.building import BuiltScheduler, build_schedulers
-from lrdecay_cli.openmmlab.schedulers.stepping import Stepper, drive
-from lrdecay_cli.openmmlab.schedulers.stub_optimizers import StubOptimizer
+from lrdecay_cli.openmmlab.schedulers.building import BuiltScheduler, StubOptimizer, build_schedulers
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig
 
 # Settings that have fields of their own in a scheduler's record.
@@ -37,16 +44,11 @@ def run_schedule(planned: PlannedConfig, group_map: GroupMap, length: RunLength,
 
     Groups whose lr and other options are equal are run as one: no scheduler of mmengine tells groups apart otherwise.
 
-    Args:
-        planned: the config.
-        group_map: its groups.
-        length: how long the run is.
-        verbose: let the stack's warnings and log lines through, on stderr.
+    ``verbose`` lets the stack's warnings and log lines through, on stderr.
 
     Raises:
         LrdecayError: a scheduler does not build or does not step, or gives something that is no number.
     """
-    where = planned.plan.where
     with quiet_stack(verbose), training_scope(planned.config):
         optimizers, schedulers = build_schedulers(planned, group_map, length)
         parameters = ["lr", *dict.fromkeys(built.scheduler.param_name for built in schedulers)]
@@ -55,25 +57,18 @@ def run_schedule(planned: PlannedConfig, group_map: GroupMap, length: RunLength,
         try:
             _follow(series, cells, [built.scheduler for built in schedulers], length)
         except Exception as error:
-            raise _failure(error, schedulers, length.unit, series, where) from error
+            called, step = "a scheduler", series.steps[-1] if series.steps else 0
+            for frame, _ in walk_tb(error.__traceback__):
+                steps = (built for built in schedulers if built.scheduler is frame.f_locals.get("self"))
+                called = next((f"{built.settings['type']} at {built.path}" for built in steps), called)
+            problem = f"{called} fails after {length.unit} {step}: {type(error).__name__}: {error}"
+            raise LrdecayError(problem, where=planned.plan.where) from error
         return Run(
             schedulers=tuple(_record(built, length) for built in schedulers),
             series=series,
             stack=stack_versions(type(built.scheduler) for built in schedulers),
             log_keys=tuple(_log_keys(optimizers, tracks)),
         )
-
-
-def _failure(
-    error: Exception, schedulers: Sequence[BuiltScheduler], unit: str, series: Series, where: str
-) -> LrdecayError:
-    """What a scheduler raised in one of its steps, which one it was, and when."""
-    called = "a scheduler"
-    for frame, _ in walk_tb(error.__traceback__):
-        steps = (built for built in schedulers if built.scheduler is frame.f_locals.get("self"))
-        called = next((f"{built.settings['type']} at {built.path}" for built in steps), called)
-    step = series.steps[-1] if series.steps else 0
-    return LrdecayError(f"{called} fails after {unit} {step}: {type(error).__name__}: {error}", where=where)
 
 
 def _tracks(
@@ -91,8 +86,8 @@ def _tracks(
 
 
 def _follow(series: Series, cells: Sequence[_Cell], schedulers: Sequence[_ParamScheduler], length: RunLength) -> None:
-    by_epoch = [Stepper(scheduler) for scheduler in schedulers if scheduler.by_epoch]
-    by_iteration = [Stepper(scheduler) for scheduler in schedulers if not scheduler.by_epoch]
+    by_epoch = [_Stepper(scheduler) for scheduler in schedulers if scheduler.by_epoch]
+    by_iteration = [_Stepper(scheduler) for scheduler in schedulers if not scheduler.by_epoch]
     add_step, add_values, add_bytes = series.steps.append, series.rows.extend, series.rows.frombytes
 
     def record(step: int) -> None:
@@ -104,7 +99,7 @@ def _follow(series: Series, cells: Sequence[_Cell], schedulers: Sequence[_ParamS
             else:
                 add_values((value,) * kinds)
 
-    drive(by_iteration, by_epoch, length.steps, _epoch_length(length), record)
+    _drive(by_iteration, by_epoch, length.steps, _epoch_length(length), record)
 
 
 def _record(built: BuiltScheduler, length: RunLength) -> RunScheduler:
@@ -155,3 +150,114 @@ def _log_keys(optimizers: Mapping[str, StubOptimizer], tracks: Sequence[Track]) 
         base = next((i for i in of if not tracks[i].groups), first)
         for key in optimizer.wrapper.get_lr():
             yield (f"{name}.{key}" if name else key), base if key == "base_lr" else first
+
+
+_NEVER = 1 << 62
+_UNDERSTOOD = (_ParamScheduler.step, MomentumSchedulerMixin.step)
+
+
+class _Stepper:
+    """One scheduler, with what is known about the steps to come."""
+
+    def __init__(self, scheduler: _ParamScheduler) -> None:
+        self.scheduler = scheduler
+        self.step: Callable[[], None] = scheduler.step
+        self._waits = isinstance(scheduler, ReduceOnPlateauParamScheduler)
+        self._understood = type(scheduler).step in _UNDERSTOOD
+        self._idle_within = _IDLE.get(type(scheduler)._get_value) if self._understood else None
+
+    def idle(self) -> int:
+        """How many of the next steps change nothing for sure."""
+        if self._waits:
+            # Without a metric it only counts.
+            return _NEVER
+        if not self._understood:
+            return 0
+        scheduler = self.scheduler
+        following = scheduler._global_step + 1
+        if following >= scheduler.end:
+            return _NEVER
+        if following < scheduler.begin:
+            return int(scheduler.begin - following)
+        return 0 if self._idle_within is None else int(self._idle_within(scheduler, scheduler.last_step + 1))
+
+    def busy(self) -> int:
+        """How many of the next steps may change something, where the next one may."""
+        if not self._understood:
+            return _NEVER
+        return 1 if self._idle_within is not None else self.scheduler.end - self.scheduler._global_step - 1
+
+    def skip(self, steps: int) -> None:
+        """Take ``steps`` idle steps at once."""
+        if not steps:
+            return
+        scheduler = self.scheduler
+        following = scheduler._global_step + 1
+        scheduler._global_step += steps
+        if not self._waits:
+            first, behind = max(following, scheduler.begin), min(following + steps, scheduler.end)
+            scheduler.last_step += max(0, behind - first)
+
+
+def _drive(
+    by_iteration: Sequence[_Stepper],
+    by_epoch: Sequence[_Stepper],
+    iterations: int,
+    epoch_length: int,
+    record: Callable[[int], None],
+) -> None:
+    """Step schedulers through a run and record each iteration in which values may differ from the one before.
+
+    After an iteration those by iteration are stepped, after the last one of an epoch those by epoch, as in
+    ``mmengine/hooks/param_scheduler_hook.py``. Iterations count from 0; the first one is recorded too.
+    """
+    record(0)
+    now, last = 0, iterations - 1
+    while now < last:
+        # The iteration after which a scheduler by epoch acts next.
+        boundary = (
+            now // epoch_length + 1 + min((stepper.idle() for stepper in by_epoch), default=_NEVER)
+        ) * epoch_length - 1
+        active = [stepper for stepper in by_iteration if not stepper.idle()]
+        resting = [stepper for stepper in by_iteration if stepper.idle()]
+        ahead = min(
+            [
+                last - now,
+                boundary + 1 - now,
+                *(stepper.idle() for stepper in resting),
+                *(stepper.busy() for stepper in active),
+            ]
+        )
+        at_boundary = now + ahead == boundary + 1
+        if active:
+            steps = [stepper.step for stepper in active]
+            for iteration in range(now + 1, now + ahead + 1 - at_boundary):
+                for step in steps:
+                    step()
+                record(iteration)
+            if at_boundary:
+                for step in steps:
+                    step()
+        for stepper in resting:
+            stepper.skip(ahead)
+        epochs = (now + ahead) // epoch_length - now // epoch_length
+        now += ahead
+        for stepper in by_epoch:
+            stepper.skip(epochs - at_boundary)
+            if at_boundary:
+                stepper.step()
+        if at_boundary:
+            record(now)
+
+
+def _until(steps: Iterable[int], following: int) -> int:
+    return min((step - following for step in steps if step >= following), default=_NEVER)
+
+
+_IDLE: dict[Any, Callable[[Any, int], int]] = {
+    MultiStepParamScheduler._get_value: lambda scheduler, following: _until(scheduler.milestones, following),
+    StepParamScheduler._get_value: lambda scheduler, following: -following % scheduler.step_size,
+    ConstantParamScheduler._get_value: lambda scheduler, following: _until((0, scheduler.total_iters), following),
+}
+"""For schedulers that act at certain steps only, by how they compute a value: how many steps it is to the next one,
+from the one that follows."""

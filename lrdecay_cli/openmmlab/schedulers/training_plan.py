@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
 from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
 
 SCHEDULING = "param_scheduler does not build"
+# What steps the schedulers, unless the config puts something else under its name: Runner.register_default_hooks.
 _HOOK = "ParamSchedulerHook"
 
 
@@ -68,25 +69,21 @@ def scheduler_configs(config: Config, where: str) -> list[SchedulerConfig]:
     if given is None:
         return []
     if isinstance(given, Mapping) and "type" not in given:
-        return [
-            scheduler
-            for name, several in given.items()
-            for scheduler in _listed(several, f"param_scheduler.{name}", name, where)
-        ]
-    return [*_listed(given, "param_scheduler", None, where)]
-
-
-def _listed(given: Any, path: str, optimizer: str | None, where: str) -> Iterator[SchedulerConfig]:
-    several = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
-    for index, settings in enumerate(several):
-        place = f"{path}[{index}]" if several is given else path
-        if not isinstance(settings, Mapping):
-            raise LrdecayError(f"{place} is a {type_name(type(settings))}, not a dict", where=where)
-        if "type" not in settings:
-            raise LrdecayError(
-                f"{place} has no 'type'", where=where, remedy="name a scheduler, for example CosineAnnealingLR"
-            )
-        yield SchedulerConfig(place, optimizer, settings)
+        by_optimizer = [(f"param_scheduler.{name}", name, own) for name, own in given.items()]
+    else:
+        by_optimizer = [("param_scheduler", None, given)]
+    found = []
+    for path, optimizer, own in by_optimizer:
+        is_list = isinstance(own, Sequence) and not isinstance(own, str)
+        for index, settings in enumerate(own if is_list else [own]):
+            place = f"{path}[{index}]" if is_list else path
+            if not isinstance(settings, Mapping):
+                raise LrdecayError(f"{place} is a {type_name(type(settings))}, not a dict", where=where)
+            if "type" not in settings:
+                remedy = "name a scheduler, for example CosineAnnealingLR"
+                raise LrdecayError(f"{place} has no 'type'", where=where, remedy=remedy)
+            found.append(SchedulerConfig(place, optimizer, settings))
+    return found
 
 
 def _plan(config: Config, where: str) -> TrainingPlan:
@@ -95,6 +92,9 @@ def _plan(config: Config, where: str) -> TrainingPlan:
     batch_sampler: Mapping[str, Any] = loader.get("batch_sampler") or {}
     dataset, repeats = _dataset(loader.get("dataset") or {})
     scaling: Mapping[str, Any] = config.get("auto_scale_lr") or {}
+    hook = (config.get("default_hooks") or {}).get("param_scheduler", _HOOK)
+    if isinstance(hook, Mapping):
+        hook = hook.get("type", _HOOK)
     sampler = (loader.get("sampler") or {}).get("type", "")
     annotations = dataset.get("ann_file")
     return TrainingPlan(
@@ -112,7 +112,7 @@ def _plan(config: Config, where: str) -> TrainingPlan:
         infinite=type_name(sampler).rpartition(".")[2] == "InfiniteSampler",
         base_batch_size=_whole(scaling.get("base_batch_size")),
         auto_scale_lr=bool(scaling.get("enable", False)),
-        hook=_hook(config),
+        hook=None if hook is None else type_name(hook),
         digits=_whole((config.get("log_processor") or {}).get("num_digits")) or 4,
     )
 
@@ -127,19 +127,16 @@ def _loop(config: Config, where: str) -> tuple[bool, str, int]:
     if "type" in given:
         kind = loop_class(given)
         if kind is None:
-            raise unknown_type(
-                given["type"], config.get("default_scope", "mmengine"), "loop", where=where, config=config
-            )
-        by_epoch = issubclass(kind, EpochBasedTrainLoop) or not (
-            issubclass(kind, IterBasedTrainLoop) or "max_iters" in given
-        )
+            scope = config.get("default_scope", "mmengine")
+            raise unknown_type(given["type"], scope, "loop", where=where, config=config)
+        in_iterations = issubclass(kind, IterBasedTrainLoop) or "max_iters" in given
+        by_epoch = issubclass(kind, EpochBasedTrainLoop) or not in_iterations
     elif "by_epoch" in given:
         by_epoch = bool(given["by_epoch"])
         kind = EpochBasedTrainLoop if by_epoch else IterBasedTrainLoop
     else:
-        raise LrdecayError(
-            "train_cfg has neither 'type' nor 'by_epoch'", where=where, remedy="mmengine needs one: by_epoch=True"
-        )
+        remedy = "mmengine needs one: by_epoch=True"
+        raise LrdecayError("train_cfg has neither 'type' nor 'by_epoch'", where=where, remedy=remedy)
     key = "max_epochs" if by_epoch else "max_iters"
     if key not in given:
         raise LrdecayError(f"train_cfg has no {key!r}, which {kind.__name__} needs", where=where)
@@ -157,15 +154,6 @@ def _dataset(given: Any) -> tuple[Mapping[str, Any], int]:
             repeats *= _whole(given.get("times")) or 1
         given = given["dataset"]
     return (given if isinstance(given, Mapping) else {}), repeats
-
-
-def _hook(config: Config) -> str | None:
-    """Who steps the schedulers: ``Runner.register_default_hooks`` takes what the config puts under this name."""
-    hooks: Mapping[str, Any] = config.get("default_hooks") or {}
-    given = hooks.get("param_scheduler", _HOOK)
-    if given is None:
-        return None
-    return type_name(given.get("type", _HOOK) if isinstance(given, Mapping) else given)
 
 
 def _whole(value: Any) -> int | None:
