@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from mmengine.config import Config
@@ -22,7 +23,7 @@ from lrdecay_cli.files.mmcv1 import KEYS as MMCV_KEYS
 from lrdecay_cli.files.mmcv1 import is_mmcv_style
 from lrdecay_cli.openmmlab.building import training_scope
 from lrdecay_cli.openmmlab.config_file import is_helper, names_in
-from lrdecay_cli.openmmlab.config_values import find_registered, plain, type_name
+from lrdecay_cli.openmmlab.config_values import arguments_of, find_registered, plain, type_name
 from lrdecay_cli.text.spelling import nearest
 
 NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
@@ -35,12 +36,9 @@ _FROM_RUNNER = ("runner", "dataloader", "evaluator")
 
 
 def training_of(config: Config, reads: tuple[str, ...] | None, asked: tuple[str, ...] | None = None) -> Training:
-    """What ``config`` says about training.
+    """What ``config`` says about training, with what its constructor was seen to read of ``paramwise_cfg``.
 
-    Args:
-        config: a training config.
-        reads: what its constructor was seen to read of ``paramwise_cfg``; None if nobody watched.
-        asked: what it asked for in vain; likewise.
+    ``asked`` is what it asked for in vain; each is None if nobody watched.
     """
     schedulers = config.get("param_scheduler") or ()
     wrapper = plain(config.optim_wrapper)
@@ -132,7 +130,9 @@ def _loop(key: str, given: Mapping[str, Any]) -> Loop:
         found = ValLoop if key == "val_cfg" else TestLoop
     if not callable(found):
         return Loop(type_name(named), settings, None, (), False)
-    signatures = [[*signature.parameters.values()] for signature in _signatures(found)]
+    signatures: list[list[inspect.Parameter]] = []
+    with suppress(TypeError, ValueError):
+        signatures.extend(arguments for _, arguments, _ in arguments_of(found))
     first = signatures[0] if signatures else []
     return Loop(
         type=type_name(found),
@@ -147,17 +147,3 @@ def _own(arguments: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
     """Those that can be given by name, but for what the Runner gives."""
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [argument for argument in arguments if argument.kind in by_name and argument.name not in _FROM_RUNNER]
-
-
-def _signatures(loop: Any) -> Iterator[inspect.Signature]:
-    """Of the class, and of each further one that a ``**kwargs`` may be handed on to."""
-    for kind in inspect.getmro(loop) if isinstance(loop, type) else (loop,):
-        if isinstance(loop, type) and "__init__" not in vars(kind):
-            continue
-        try:
-            signature = inspect.signature(kind)
-        except (TypeError, ValueError):
-            return
-        yield signature
-        if not any(argument.kind is argument.VAR_KEYWORD for argument in signature.parameters.values()):
-            return

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,25 @@ def number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{value!r} is not a number")
     return float(value)
+
+
+def arguments_of(kind: Any) -> Iterator[tuple[Any, list[inspect.Parameter], bool]]:
+    """Each class that takes arguments of a call of ``kind``, they themselves, and whether it passes on the rest.
+
+    That is a class or function, then its bases as long as there is a ``**kwargs``. Raises TypeError or ValueError for
+    a signature that Python does not know.
+    """
+    for each in kind.__mro__[:-1] if isinstance(kind, type) else (kind,):
+        if not isinstance(kind, type):
+            arguments = [*inspect.signature(kind).parameters.values()]
+        elif "__init__" in vars(each):
+            arguments = [*inspect.signature(vars(each)["__init__"]).parameters.values()][1:]
+        else:
+            continue
+        passes_on = any(argument.kind is argument.VAR_KEYWORD for argument in arguments)
+        yield each, arguments, passes_on
+        if not passes_on:
+            return
 
 
 def find_registered(registry: Registry, named: Any, scope: str | None = None) -> Any:

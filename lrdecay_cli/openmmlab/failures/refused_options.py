@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS, Registry
 
 from lrdecay_cli.constructors import CONSTRUCTORS, DEFAULT, OURS, find_constructor
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.openmmlab.config_values import find_registered, type_name
+from lrdecay_cli.openmmlab.config_values import arguments_of, find_registered, type_name
 from lrdecay_cli.openmmlab.failures.unknown_types import key_of_type
 from lrdecay_cli.text.printing import said_by
 from lrdecay_cli.text.spelling import meant, nearest
@@ -128,18 +127,12 @@ class Taken(NamedTuple):
 def taken_by(kind: type) -> Taken:
     """What the class takes, with its bases as long as each passes on the rest."""
     names, known = {*_OF_REGISTRY}, True
-    for base in kind.__mro__[:-1]:
-        if "__init__" not in vars(base):
-            continue
-        try:
-            parameters = inspect.signature(vars(base)["__init__"]).parameters
-        except (TypeError, ValueError):
-            known = False
-            break
-        names.update(parameters)
-        if not any(argument.kind is argument.VAR_KEYWORD for argument in parameters.values()):
-            break
-        known &= str(getattr(base, "__module__", "")).startswith("mmengine.")
+    try:
+        for base, arguments, passes_on in arguments_of(kind):
+            names.update(argument.name for argument in arguments)
+            known &= not passes_on or str(getattr(base, "__module__", "")).startswith("mmengine.")
+    except (TypeError, ValueError):
+        known = False
     return Taken(frozenset(names), known)
 
 
@@ -168,7 +161,7 @@ def unknown_option(error: BaseException, kind: object, config: Any, where: str, 
     if not isinstance(given, Mapping) or option in names:
         return None
     unknown = [given_option for given_option in given if given_option not in names] if taken.all else [option]
-    near = [meant(str(each), sorted(names - {"self", *_OF_REGISTRY}))[:1] for each in unknown]
+    near = [meant(str(each), sorted(names - {*_OF_REGISTRY}))[:1] for each in unknown]
     listed = ", ".join(f"{key}.{each}" for each in unknown)
     # A class that passes on what it is given wraps another, which is the one that refuses.
     refusing = _REFUSING.match(str(error))
