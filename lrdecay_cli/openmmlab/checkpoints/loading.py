@@ -20,10 +20,6 @@ _FORMATS = {"f8": "d", "f4": "f", "i8": "q", "i4": "i", "u8": "Q", "u4": "I"}
 class Inert:
     """Takes the place of a class or function that a checkpoint names: whatever it is given, it does nothing."""
 
-    def __new__(cls, *_arguments: object) -> Inert:
-        """An object without a state."""
-        return super().__new__(cls)
-
     def __init__(self, *_arguments: object) -> None:
         pass
 
@@ -47,6 +43,10 @@ def numpy_number(dtype: object = None, raw: object = None) -> float | int | Iner
     return Inert()
 
 
+_INERT: dict[str, Any] = {"dtype": InertDtype, "scalar": numpy_number}
+"""By the last part of a name; any other is replaced by :class:`Inert`."""
+
+
 def load_checkpoint(path: str) -> tuple[Mapping[str, Any], bytes]:
     """What is in a checkpoint, with tensors that are mapped and not read; and its pickle.
 
@@ -68,24 +68,15 @@ def load_checkpoint(path: str) -> tuple[Mapping[str, Any], bytes]:
         # Two readers of zip files may see two different archives in one file.
         if torch.PyTorchFileReader(path).get_record("data.pkl") != pickled:
             raise ValueError("two directories in one file")
-        with warnings.catch_warnings(), torch.serialization.safe_globals(_inert_globals()):
+        inert = [(_INERT.get(name.rpartition(".")[2], Inert), name) for name in STOOD_IN]
+        with warnings.catch_warnings(), torch.serialization.safe_globals(inert):
             warnings.simplefilter("ignore")
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:
-        raise LrdecayError(
-            f"is not a sound checkpoint ({type(error).__name__}: {_last_sentence(error)})", where=path
-        ) from error
+        # What torch complains of, without its advice to load the file without care.
+        lines = [line.strip() for line in str(error).splitlines() if line.strip() and "documentation" not in line]
+        reason = "".join(c if c.isprintable() else "?" for c in lines[-1][:200]) if lines else "no message"
+        raise LrdecayError(f"is not a sound checkpoint ({type(error).__name__}: {reason})", where=path) from error
     if not isinstance(loaded, Mapping):
         raise LrdecayError(f"holds a {type(loaded).__name__}, not the dict of a checkpoint", where=path)
     return loaded, pickled
-
-
-def _inert_globals() -> list[tuple[Any, str]]:
-    own = {"dtype": InertDtype, "scalar": numpy_number}
-    return [(own.get(name.rpartition(".")[2], Inert), name) for name in STOOD_IN]
-
-
-def _last_sentence(error: Exception) -> str:
-    """What torch complains of, without its advice to load the file without care."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "documentation" not in line]
-    return "".join(c if c.isprintable() else "?" for c in lines[-1][:200]) if lines else "no message"

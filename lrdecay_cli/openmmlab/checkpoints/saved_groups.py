@@ -72,16 +72,13 @@ def saved_groups(checkpoint: Mapping[str, Any], path: str) -> list[SavedGroup]:
         groups = own.get("param_groups") if isinstance(own, Mapping) else None
         if not isinstance(groups, list) or not groups:
             raise LrdecayError(f"optimizer {prefix!r} has no param_groups", where=path, remedy=_NO_OPTIMIZER)
-        found += [_checked(group, own, prefix, index, path) for index, group in enumerate(groups)]
+        for index, group in enumerate(groups):
+            place = f"param_groups[{index}] of optimizer {prefix!r}" if prefix else f"param_groups[{index}]"
+            try:
+                found.append(_group(group, own, prefix, index))
+            except (TypeError, ValueError, OverflowError) as error:
+                raise LrdecayError(f"{place} is not what torch saves: {error}", where=path) from error
     return found
-
-
-def _checked(group: Any, optimizer: Mapping[str, Any], prefix: str, index: int, path: str) -> SavedGroup:
-    try:
-        return _group(group, optimizer, prefix, index)
-    except (TypeError, ValueError, OverflowError) as error:
-        place = f"param_groups[{index}] of optimizer {prefix!r}" if prefix else f"param_groups[{index}]"
-        raise LrdecayError(f"{place} is not what torch saves: {error}", where=path) from error
 
 
 def _group(group: Any, optimizer: Mapping[str, Any], prefix: str, index: int) -> SavedGroup:
@@ -146,24 +143,21 @@ def base_of(groups: Sequence[SavedGroup]) -> float | None:
     From groups that record their ``lr_scale``, best one with a scale of 1; else what mmengine saved beside them; else
     the lr of the only group. None where groups disagree.
     """
-    scaled = [group for group in groups if number(group.options.get("lr_scale")) and group.first_lr is not None]
-    top = [group.first_lr for group in scaled if number(group.options["lr_scale"]) == 1]
-    if top:
-        found = set(top)
+    scaled = [
+        (scale, group.first_lr)
+        for group in groups
+        if (scale := number(group.options.get("lr_scale"))) and group.first_lr is not None
+    ]
+    found: set[float | None]
+    if any(scale == 1 for scale, _ in scaled):
+        found = {lr for scale, lr in scaled if scale == 1}
     elif scaled:
-        found = {float(f"{_quotient(group):.12g}") for group in scaled}
+        found = {float(f"{lr / scale:.12g}") for scale, lr in scaled}
     elif any(group.base_lr is not None for group in groups):
         found = {group.base_lr for group in groups}
     else:
         found = {group.first_lr for group in groups} if len(groups) == 1 else set()
     return found.pop() if len(found) == 1 else None
-
-
-def _quotient(group: SavedGroup) -> float:
-    scale, lr = number(group.options["lr_scale"]), group.first_lr
-    assert scale is not None
-    assert lr is not None
-    return lr / scale
 
 
 def names_by_position(saved: Sequence[SavedGroup], config: GroupMap) -> list[tuple[str, ...]]:
@@ -178,13 +172,7 @@ def _counterparts(saved: Sequence[SavedGroup], config: GroupMap) -> list[Paramet
 
 
 def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: GroupMap) -> str | None:
-    """The first thing by which saved groups are not those of the config, None if they are.
-
-    Args:
-        saved: the groups of a checkpoint.
-        shapes: of the saved model's tensors, by name.
-        config: the config's map.
-    """
+    """The first thing by which saved groups, and the model's saved shapes, are not the config's; None if they are."""
     counterparts = _counterparts(saved, config)
     if not len(saved) == len(config.groups) == len(counterparts):
         named = sorted({group.optimizer for group in saved} - {""})

@@ -14,7 +14,7 @@ from typing import Any
 from mmengine.config import Config
 from torch import nn
 
-from lrdecay_cli.constructors import DEFAULT, OURS, ConstructorSpec, find_constructor
+from lrdecay_cli.constructors import DEFAULT, OURS, find_constructor
 from lrdecay_cli.constructors.spec import ConstructorInputs
 from lrdecay_cli.decay.families import find_family
 from lrdecay_cli.decay.options import DecayError, ServedByOurs
@@ -80,33 +80,18 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
             suggested = f": lrdecay suggest {where}" if isinstance(known, ServedByOurs) else ""
             remedy = f"{known.remedy}{suggested}"
             return known.replaced(where=f"{where}: {known.where}", key=known.where, remedy=remedy, final=True)
-    if spec and (asks := _without_layer_depth(error, spec, seen, where)):
-        return asks
+    if spec and spec.asks_model and isinstance(error.__cause__, NotImplementedError):
+        # Source: mmpretrain 1.2, add_params of its decay constructor, and get_layer_depth of its classifiers and
+        # self-supervised models, which ask their backbone.
+        owner = getattr(seen, "backbone", seen)
+        asked, backbone = owner if hasattr(seen, "get_layer_depth") else seen, type(owner).__name__
+        if find_family(backbone):
+            remedy = f"{OURS.label} serves {backbone}: lrdecay suggest {where}"
+        else:
+            remedy = f"use {OURS.label} with layers, or custom_keys and mmengine's default constructor"
+        problem = f"{spec.project}'s constructor asks for get_layer_depth, which {type(asked).__name__} does not have"
+        return LrdecayError(problem, where=where, remedy=remedy, final=True)
     return refused_option(error, config, where) or error
-
-
-def _without_layer_depth(
-    error: LrdecayError, spec: ConstructorSpec, model: nn.Module, where: str
-) -> LrdecayError | None:
-    """What a NotImplementedError of a constructor that asks for ``get_layer_depth`` means, None for any other error.
-
-    Source: mmpretrain 1.2, ``add_params`` of its decay constructor, and ``get_layer_depth`` of its
-    classifiers and self-supervised models, which ask their backbone.
-    """
-    if not spec.asks_model or not isinstance(error.__cause__, NotImplementedError):
-        return None
-    asked = getattr(model, "backbone", model) if hasattr(model, "get_layer_depth") else model
-    backbone = type(getattr(model, "backbone", model)).__name__
-    if find_family(backbone):
-        remedy = f"{OURS.label} serves {backbone}: lrdecay suggest {where}"
-    else:
-        remedy = f"use {OURS.label} with layers, or custom_keys and mmengine's default constructor"
-    return LrdecayError(
-        f"{spec.project}'s constructor asks for get_layer_depth, which {type(asked).__name__} does not have",
-        where=where,
-        remedy=remedy,
-        final=True,
-    )
 
 
 def _faults(config: Config) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from traceback import walk_tb
 from types import TracebackType
@@ -41,10 +41,7 @@ _LAZY = "mmengine.config.lazy"
 def explained(stage: str, where: str, config: Any = None) -> Iterator[None]:
     """Turn whatever is raised in here into a LrdecayError that names the stage and the place.
 
-    Args:
-        stage: LOADING, BUILDING, GROUPING or READING.
-        where: the config, as the user gave it.
-        config: the loaded config, to find the key that names a type which failed.
+    The place is the config, as the user gave it; the loaded ``config`` has the key that names a type which failed.
     """
     try:
         yield
@@ -189,16 +186,11 @@ def _by_machine(error: LrdecayError) -> bool:
 
 def _shipping_package(config: str) -> str | None:
     """Name and version of the installed package whose config zoo the file is in; None for any other file."""
-    try:
+    with suppress(LrdecayError):
         path = find_config(config).absolute()
-    except LrdecayError:
-        return None
-    for folder in path.parents:
-        if folder.name != "configs" or not ({".mim", "site-packages", "dist-packages"} & {*path.parts}):
-            continue
-        package = folder.parent.parent if folder.parent.name == ".mim" else folder.parent
-        try:
-            return f"{package.name} {importlib.metadata.version(package.name)}"
-        except importlib.metadata.PackageNotFoundError:
-            continue
+        installed = {".mim", "site-packages", "dist-packages"} & {*path.parts}
+        for folder in (folder for folder in path.parents if installed and folder.name == "configs"):
+            package = folder.parent.parent if folder.parent.name == ".mim" else folder.parent
+            with suppress(importlib.metadata.PackageNotFoundError):
+                return f"{package.name} {importlib.metadata.version(package.name)}"
     return None

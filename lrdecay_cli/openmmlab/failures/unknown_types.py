@@ -92,13 +92,7 @@ def _registered(registry: str, scopes: Sequence[str] = ()) -> dict[str, str]:
 
 
 def key_of_type(config: Any, name: str, *, holding: str = "type") -> str:
-    """Dotted path of the first dict below ``config`` whose ``type`` is ``name``; empty if there is none.
-
-    Args:
-        config: the config, or a part of it.
-        name: the type, without its package.
-        holding: a key that the dict must have too.
-    """
+    """Dotted path of the first dict below ``config`` that has a key ``holding`` and is of the type; else empty."""
     # A lazy config imports what is looked at: an error in there must not take the place of the one that is told.
     with suppress(Exception):
         return _path_of_type(config, name, holding)
@@ -129,18 +123,21 @@ _IMPORT_OURS = f"custom_imports = dict(imports={[*OURS.imports]})"
 
 
 def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) -> str:
-    """What to do about a constructor's name that is unknown; empty if it is like none.
+    """What to do about a constructor's name that ``scope`` does not know; empty if it is like none.
 
-    Args:
-        name: as the config gives it, with a package in front or without.
-        scope: the package in which it was looked for.
-        registered: scope by name of those that are registered anywhere.
+    ``registered`` has the scope by name of those that are registered anywhere.
     """
     bare = name.rpartition(".")[2]
     packages = {**registered, **_PACKAGES}
     own = next((other for other, package in _PACKAGES.items() if package == scope), None)
     if bare in packages and packages[bare] != scope and bare != OURS.name:
-        return _of_another(bare, packages[bare], scope, own)
+        package = packages[bare]
+        there = f"{package}.{bare}"
+        if importlib.util.find_spec(package) is None:
+            whose, or_there, remedy = f"it is {package}'s, which is not installed", "", ""
+        else:
+            whose, or_there, remedy = f"it is {package}'s", f", or {there}", f": write {there}"
+        return f"{whose}: did you mean {own}, which is {scope}'s{or_there}?" if own else f"{whose}{remedy}"
     # What is mmengine's is found from everywhere.
     here = [known for known, package in packages.items() if package in (scope, "mmengine")]
     like = nearest(bare, here, likeness=0.8) or nearest(bare, packages, likeness=0.6)
@@ -149,12 +146,3 @@ def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) ->
     if like == OURS.name:
         return f"did you mean {OURS.name}, with {_IMPORT_OURS}?"
     return f"did you mean {like if like in here else f'{packages[like]}.{like}'}?"
-
-
-def _of_another(bare: str, package: str, scope: str, own: str | None) -> str:
-    installed = importlib.util.find_spec(package) is not None
-    whose = f"it is {package}'s" if installed else f"it is {package}'s, which is not installed"
-    there = f"{package}.{bare}"
-    if own:
-        return f"{whose}: did you mean {own}, which is {scope}'s{f', or {there}' if installed else ''}?"
-    return f"{whose}: write {there}" if installed else whose
