@@ -52,12 +52,10 @@ def check_device(device: str) -> str:
     import re
 
     present = available_devices()
-    if not re.fullmatch(r"cpu|meta|mps|cuda(:\d+)?", device):
-        raise LrdecayError(
-            f"unknown device {device!r}", where="--device", remedy=f"available here: {', '.join(present)}"
-        )
     if device in present or (device == "cuda" and "cuda:0" in present):
         return device
-    raise LrdecayError(
-        f"no device {device!r} on this machine", where="--device", remedy=f"available: {', '.join(present)}"
-    )
+    if re.fullmatch(r"cpu|meta|mps|cuda(:\d+)?", device):
+        problem, available = f"no device {device!r} on this machine", "available"
+    else:
+        problem, available = f"unknown device {device!r}", "available here"
+    raise LrdecayError(problem, where="--device", remedy=f"{available}: {', '.join(present)}")

@@ -11,7 +11,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import Any
 
 import torch
@@ -38,17 +38,15 @@ def constructing(device: str, config_file: str | None = None, *, initialised: bo
         What was put in the place of weights and vocabularies, as it comes up.
     """
     stubs: list[StandIn] = []
-    with ExitStack() as stack:
-        if not initialised:
-            stack.enter_context(_no_initialisation())
-        stack.enter_context(no_weights(stubs.append))
-        stack.enter_context(language_models_from_facts(stubs.append))
-        stack.enter_context(paths_from_repository_root(config_file))
-        stack.enter_context(no_remote_files(stubs.append))
-        stack.enter_context(_no_network())
-        if device == "meta":
-            load_meta_kernels()
-            stack.enter_context(_parameters_on_meta())
+    with (
+        nullcontext() if initialised else _no_initialisation(),
+        no_weights(stubs.append),
+        language_models_from_facts(stubs.append),
+        paths_from_repository_root(config_file),
+        no_remote_files(stubs.append),
+        _no_network(),
+        _parameters_on_meta() if device == "meta" else nullcontext(),
+    ):
         yield stubs
 
 
@@ -118,21 +116,19 @@ def _parameters_on_meta() -> Iterator[None]:
 
     ``with torch.device("meta")`` is not enough: mmpretrain's ConvNeXt calls ``.item()`` on a ``linspace`` of its own.
     """
+    load_meta_kernels()
     register = nn.Module.register_parameter
     # The originals are kept: their ids must stay theirs. They cost no memory as long as nobody writes to them.
     moved: dict[int, tuple[nn.Parameter, nn.Parameter, bool]] = {}
 
-    def to_meta(parameter: nn.Parameter) -> nn.Parameter:
-        if id(parameter) not in moved:
-            meta = nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
-            meta.__dict__.update(parameter.__dict__)
-            moved[id(parameter)] = (parameter, meta, parameter.requires_grad)
-        return moved[id(parameter)][1]
-
     def register_on_meta(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
         # Exactly nn.Parameter: a lazy parameter has no shape to move yet and stays what it is.
         if param is not None and type(param) is nn.Parameter and not param.is_meta:
-            param = to_meta(param)
+            if id(param) not in moved:
+                meta = nn.Parameter(param.detach().to("meta"), requires_grad=param.requires_grad)
+                meta.__dict__.update(param.__dict__)
+                moved[id(param)] = (param, meta, param.requires_grad)
+            param = moved[id(param)][1]
         register(module, name, param)
 
     with patched(nn.Module, register_parameter=register_on_meta):

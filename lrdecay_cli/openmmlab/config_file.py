@@ -72,10 +72,6 @@ def is_helper(file: str | None, name: str) -> bool:
     """Whether the file that sets a top-level name uses it too: the config's own file, else the base it is from.
 
     A base's variable stays in the config after a child has changed what was made of it.
-
-    Args:
-        file: of the config.
-        name: at its top.
     """
     files = [file] if file and file.endswith(".py") else []
     for _ in range(_DEEPEST):

@@ -74,10 +74,7 @@ class LayerDecayConstructor(_DEFAULT):  # type: ignore[misc]
 def plan_for(model: nn.Module, optimizer: Mapping[str, Any], paramwise_cfg: Mapping[str, Any] | None) -> Plan:
     """The groups of ``model``, with the way to each of their numbers.
 
-    Args:
-        model: the whole model, without a wrapper.
-        optimizer: its config; a weight decay that it does not give is the optimizer class's own.
-        paramwise_cfg: the options.
+    ``model`` is the whole one, without a wrapper; a weight decay that ``optimizer`` does not give is its class's own.
 
     Raises:
         DecayError: the options cannot be used, or do not fit the model.

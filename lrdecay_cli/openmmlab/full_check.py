@@ -36,7 +36,17 @@ def main(modules: Sequence[str]) -> None:
             _try(out, module, partial(_load, module))
         _tell(out, stand_ins=_stubs())
         if "torch" in sys.modules:
-            _tell(out, devices=_devices())
+            import torch
+
+            from lrdecay_cli.openmmlab.availability import available_devices
+
+            described = {
+                "cpu": f"{torch.get_num_threads()} threads",
+                "meta": "shapes only, no memory",
+                "mps": "Apple GPU",
+            }
+            names = available_devices()
+            _tell(out, devices=[(name, described.get(name) or torch.cuda.get_device_name(name)) for name in names])
         for module in modules:
             if module in ZOO_MODELS and module in sys.modules:
                 _try(out, ZOO_MODELS[module], partial(_build, ZOO_MODELS[module]))
@@ -67,18 +77,6 @@ def _build(config: str) -> str:
     totals = group_map.model.totals
     groups = "1 group" if len(group_map.groups) == 1 else f"{len(group_map.groups)} groups"
     return f"builds: {groups} with {totals.grouped_tensors} of {totals.tensors} tensors"
-
-
-def _devices() -> list[tuple[str, str]]:
-    import torch
-
-    from lrdecay_cli.openmmlab.availability import available_devices
-
-    described = {"cpu": f"{torch.get_num_threads()} threads", "meta": "shapes only, no memory", "mps": "Apple GPU"}
-    return [
-        (name, torch.cuda.get_device_name(name) if name.startswith("cuda") else described[name])
-        for name in available_devices()
-    ]
 
 
 def _try(out: IO[str], subject: str, step: Callable[[], str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -96,11 +96,6 @@ class _WatchedOptions(ConfigDict):  # type: ignore[misc]
             elif isinstance(key, str) and not key.startswith("_"):
                 reads.note(f"{prefix}{key}", there=False)
 
-    def _unseen_items(self) -> Iterator[tuple[Any, Any]]:
-        keys: list[Any] = list(dict.keys(self))
-        for key in keys:
-            yield key, dict.__getitem__(self, key)
-
     __getitem__ = _noting(ConfigDict.__getitem__)
     __getattr__ = _noting(ConfigDict.__getattr__)
     __contains__ = _noting(ConfigDict.__contains__)
@@ -116,13 +111,13 @@ class _WatchedOptions(ConfigDict):  # type: ignore[misc]
     copy = __copy__
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        copied = {key: copy.deepcopy(value, memo) for key, value in self._unseen_items()}
+        items: Iterable[tuple[Any, Any]] = dict.items(self)
+        copied = {key: copy.deepcopy(value, memo) for key, value in items}
         return _watched(copied, *object.__getattribute__(self, "_watch"))
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            key: value.to_dict() if isinstance(value, _WatchedOptions) else value for key, value in self._unseen_items()
-        }
+        items: Iterable[tuple[Any, Any]] = dict.items(self)
+        return {key: value.to_dict() if isinstance(value, _WatchedOptions) else value for key, value in items}
 
     def __repr__(self) -> str:
         return repr(self.to_dict())

@@ -18,7 +18,6 @@ from lrdecay_cli.openmmlab.config_values import number, plain
 
 # What the group map has elsewhere: in the group's own fields or by its parameters.
 _OWN_FIELDS = {"params", "param_names", "param_name", "group_name", "lr", "weight_decay", "lr_scale", "layer_id"}
-_INITIAL = "initial_"
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,7 @@ def read_groups(
     """Read every group of every optimizer.
 
     Args:
-        model: the model that the optimizers were made for.
-        optimizers: by name; the name is put in front of the names of its groups.
+        optimizers: for ``model``, by name; the name is put in front of the names of its groups.
         base_lrs: by the optimizer's name, what a group's lr is divided by where it has no ``lr_scale`` of its own.
         provenance: by parameter name, for those that our own rules explain.
         scheduled: read what the groups started with, before parameter schedulers changed them.
@@ -66,7 +64,10 @@ def read_groups(
         (name, index, group) for name, each in optimizers.items() for index, group in enumerate(each.param_groups)
     ]
     for optimizer, index, group in listed:
-        options = _unscheduled(group) if scheduled else group
+        options = group
+        if scheduled:
+            # mmengine's schedulers keep what they begin with as ``initial_lr`` and the like.
+            options = {key: group.get(f"initial_{key}", group[key]) for key in group if not key.startswith("initial_")}
         members: list[GroupedParameter] = []
         own_name = options.get("group_name") or f"group_{index}"
         group_name = f"{optimizer}.{own_name}" if optimizer else own_name
@@ -83,8 +84,14 @@ def read_groups(
         groups.append(read_group(group_name, optimizer, options, base_lrs[optimizer], tuple(members)))
 
     outside = {name: parameter for name, parameter in parameters.items() if id(parameter) not in held}
-    frozen = tuple(_parameter(name, tensor) for name, tensor in outside.items() if not tensor.requires_grad)
-    missing = tuple(_parameter(name, tensor) for name, tensor in outside.items() if tensor.requires_grad)
+    frozen, missing = (
+        tuple(
+            Parameter(name, tuple(tensor.shape), tensor.numel())
+            for name, tensor in outside.items()
+            if tensor.requires_grad is trained
+        )
+        for trained in (False, True)
+    )
     in_model = [parameter for name, parameter in parameters.items() if name not in outside]
     totals = Totals(
         tensors=len(parameters),
@@ -100,13 +107,6 @@ def read_groups(
     return ReadGroups(uniquely_named(groups), frozen, missing, tuple(duplicates), totals)
 
 
-def _unscheduled(options: Mapping[str, Any]) -> dict[str, Any]:
-    """A group before any schedule: mmengine's schedulers keep what they begin with as ``initial_lr`` and the like."""
-    return {
-        key: options.get(f"{_INITIAL}{key}", value) for key, value in options.items() if not key.startswith(_INITIAL)
-    }
-
-
 def read_group(
     name: str,
     optimizer: str,
@@ -119,11 +119,8 @@ def read_group(
     """An entry of ``param_groups`` as a group of the map.
 
     Args:
-        name: the group's name.
-        optimizer: the optimizer's, empty for the only one.
-        options: the entry.
+        optimizer: its name, empty for the only one.
         base_lr: what its lr is divided by where it has no ``lr_scale`` of its own.
-        parameters: what it holds.
         first_lr: the lr that training started with, if that is no longer the entry's ``lr``.
     """
     lr = number(options.get("lr"))
@@ -163,10 +160,6 @@ def common(values: Iterable[float | None]) -> float | None:
     """The value if all are the same, else None."""
     found = set(values)
     return found.pop() if len(found) == 1 else None
-
-
-def _parameter(name: str, tensor: nn.Parameter) -> Parameter:
-    return Parameter(name, tuple(tensor.shape), tensor.numel())
 
 
 def uniquely_named(groups: list[ParameterGroup]) -> tuple[ParameterGroup, ...]:

@@ -53,9 +53,7 @@ def snippet_for(config: str, proposal: Proposal, now: GroupMap, *, base: str | N
     """Python that makes the config what is proposed: a config based on it, or lines for the end of a lazy one.
 
     Args:
-        config: as the user gave it.
-        proposal: the settings.
-        now: map of the config as it is.
+        config: as the user gave it; ``now`` is its map.
         base: path that the new config is based on; the config's own name for one that is saved beside it.
     """
     if is_lazy(config):
@@ -77,7 +75,8 @@ def snippet_for(config: str, proposal: Proposal, now: GroupMap, *, base: str | N
         own = plain(loaded.get("custom_imports") or {})
         if "custom_imports" in loaded and not own:
             own = {"_delete_": True}
-        imports = [*_listed(own.get("imports")), *proposal.imports]
+        listed = own.get("imports") or []
+        imports = [*([listed] if isinstance(listed, str) else listed), *proposal.imports]
         lines.append(_dict("custom_imports = ", {**own, "imports": list(dict.fromkeys(imports))}))
     lines.append(f"optim_wrapper = dict(\n    constructor={proposal.constructor!r},\n{options})")
     return "\n".join([*lines, ""])
@@ -114,7 +113,3 @@ def _item(head: str, value: Any) -> str:
         return line
     further = " " * (len(head) - len(head.lstrip()) + 4)
     return f"{head}{{\n" + ",\n".join(f"{further}{key!r}: {item!r}" for key, item in value.items()) + "}"
-
-
-def _listed(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value or [])

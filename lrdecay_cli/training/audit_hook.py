@@ -77,22 +77,16 @@ class ParamGroupAuditHook(LiveGroupsHook):
             write_text(written, to_json(group_map))
             table = msgspec.structs.replace(inspection(group_map).report, facts=())
             logger.info(f"Parameter groups ({written}):\n{_text(table)}")
-        self._check(group_map, logger)
-        self._compare(group_map, written, logger)
-
-    def _check(self, group_map: GroupMap, logger: Any) -> None:
-        result = check_maps([group_map], self.rules, fail_on=self.fail_on or "error")
-        report = report_of(result).report
-        if logger is not None and result.findings:
+        checked = check_maps([group_map], self.rules, fail_on=self.fail_on or "error")
+        report = report_of(checked).report
+        if logger is not None and checked.findings:
             logger.warning(f"Parameter groups, rules:\n{_text(report)}")
-        if self.fail_on is not None and result.failing():
+        if self.fail_on is not None and checked.failing():
             raise LrdecayError(
                 f"the rules find {report.summary}",
                 where=f"{_NAME}(fail_on={self.fail_on!r})",
                 remedy="the log names them, and what to do",
             )
-
-    def _compare(self, group_map: GroupMap, written: Path, logger: Any) -> None:
         if self.audited is None:
             return
         result = comparison(self.audited, group_map, rtol=self.rtol, only=self.aspects)

@@ -19,7 +19,6 @@ from typing import Any
 from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import LazyFinder, execute, is_deferred
 
 _META_KERNELS = "torch._meta_registrations"
-_FUNCTIONAL = "torch.distributed.optim.functional_"
 
 # By module: what the stack takes out of it by name. Any other name, and any use, loads it. The figures are what it
 # would take, as shares of the CPU time of a plain build of ConvNeXt-T Mask R-CNN.
@@ -28,14 +27,10 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     # own, which needs tensor parallelism, sympy and torch._dynamo; and it compiles TorchScript for optimizers that it
     # only lists. mmengine's own FSDP wrapper and strategy are two further roads to it.
     "torch.distributed.fsdp": ("FullyShardedDataParallel",),
-    f"{_FUNCTIONAL}adadelta": ("_FunctionalAdadelta",),
-    f"{_FUNCTIONAL}adagrad": ("_FunctionalAdagrad",),
-    f"{_FUNCTIONAL}adam": ("_FunctionalAdam",),
-    f"{_FUNCTIONAL}adamax": ("_FunctionalAdamax",),
-    f"{_FUNCTIONAL}adamw": ("_FunctionalAdamW",),
-    f"{_FUNCTIONAL}rmsprop": ("_FunctionalRMSprop",),
-    f"{_FUNCTIONAL}rprop": ("_FunctionalRprop",),
-    f"{_FUNCTIONAL}sgd": ("_FunctionalSGD",),
+    **{
+        f"torch.distributed.optim.functional_{name.lower()}": (f"_Functional{name}",)
+        for name in ("Adadelta", "Adagrad", "Adam", "Adamax", "AdamW", "RMSprop", "Rprop", "SGD")
+    },
     "mmengine.model.wrappers.fully_sharded_distributed": ("MMFullyShardedDataParallel",),
     "mmengine._strategy.fsdp": ("FSDPStrategy",),
     # 8%: torchvision.ops pulls torch._dynamo, the compiler. The stack only computes with its operators.

@@ -71,11 +71,7 @@ def vocabulary(name: str) -> tuple[int, frozenset[str]] | None:
 
 
 def clip_shapes(file: str) -> dict[str, tuple[int, ...]] | None:
-    """Shapes in a checkpoint of CLIP from which mmpretrain tells its architecture; None for an unknown file.
-
-    Args:
-        file: path or URL of the checkpoint.
-    """
+    """Shapes in a checkpoint of CLIP from which mmpretrain tells its architecture; None for an unknown path or URL."""
     if file.rpartition("/")[2] != "clip_vit_base_16.pth.tar":
         return None
     width, patch, grid, text_width, embedded, context, tokens, layers = 768, 16, 14, 512, 512, 77, 49408, 12

@@ -44,7 +44,14 @@ def language_models_from_facts(report: _Report) -> Iterator[None]:
     patches = {
         "transformers.configuration_utils": _configurations,
         "transformers.modeling_utils": lambda module: _models(module, report),
-        "transformers.models.auto.auto_factory": _auto_models,
+        # Every AutoModel has a copy of from_pretrained of its own, which ends in that of the model's class. Before that
+        # it looks for a commit and for an adapter on the hub, and for code that comes with a model.
+        "transformers.models.auto.auto_factory": lambda module: patched(
+            module,
+            cached_file=lambda *_args, **_kwargs: None,
+            find_adapter_config_file=lambda *_args, **_kwargs: None,
+            get_class_from_dynamic_module=_from_cache_alone(module.get_class_from_dynamic_module),
+        ),
         "transformers.models.auto.configuration_auto": lambda module: patched(
             module, get_class_from_dynamic_module=_from_cache_alone(module.get_class_from_dynamic_module)
         ),
@@ -97,17 +104,6 @@ def _models(module: types.ModuleType, report: _Report) -> Any:
     )
 
 
-def _auto_models(module: types.ModuleType) -> Any:
-    # Every AutoModel has a copy of from_pretrained of its own, which ends in that of the model's class. Before that it
-    # looks for a commit and for an adapter on the hub, and for code that comes with a model.
-    return patched(
-        module,
-        cached_file=lambda *_args, **_kwargs: None,
-        find_adapter_config_file=lambda *_args, **_kwargs: None,
-        get_class_from_dynamic_module=_from_cache_alone(module.get_class_from_dynamic_module),
-    )
-
-
 def _from_cache_alone(load: Callable[..., Any]) -> Callable[..., Any]:
     def load_cached(reference: str, name: Any, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -131,7 +127,7 @@ def _tokenizers(owner: Any) -> Any:
             return original(cls, name, *args, **{**kwargs, "local_files_only": True})
         except Exception:
             # No vocabulary here, or not the package that reads it: neither has a say in the model's parameters.
-            return BareTokenizer(str(name))
+            return _BareTokenizer(str(name))
 
     return patched(owner, from_pretrained=classmethod(from_pretrained))
 
@@ -153,34 +149,29 @@ def _without(names: frozenset[str], options: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if key not in names}
 
 
-class BareTokenizer:
-    """Answers what models ask while they are built. It counts its tokens, and every id is 0.
-
-    Args:
-        name: hub name or path of the tokenizer that it stands in for.
-    """
+class _BareTokenizer:
+    """Answers what models ask while they are built. It counts its tokens, and every id is 0."""
 
     def __init__(self, name: str) -> None:
         self.name_or_path = name
-        known = vocabulary(name)
-        self._special = known[1] if known else frozenset()
+        known: tuple[int | None, frozenset[str]] = vocabulary(name) or (None, frozenset())
+        self._tokens, self._special = known
         self._added: set[str] = set()
 
     def __len__(self) -> int:
-        known = vocabulary(self.name_or_path)
-        if known is None:
+        if self._tokens is None:
             raise NotHereError(
                 f"the model asks for the number of tokens of {self.name_or_path!r}, whose vocabulary is not here",
                 needs=self.name_or_path,
                 remedy="its tokenizer in the local cache or in a folder is used",
             )
-        return known[0] + len(self._added)
+        return self._tokens + len(self._added)
 
     def __bool__(self) -> bool:
         return True
 
     def __call__(self, text: Any = "", *_args: Any, return_tensors: str | None = None, **_kwargs: Any) -> _Encoding:
-        """One token for each text."""
+        # One token for each text.
         several = [[0]] if isinstance(text, str) else [[0] for _ in text]
         ids: Any = torch.tensor(several) if return_tensors else several[0] if isinstance(text, str) else several
         return _Encoding(input_ids=ids, attention_mask=ids, token_type_ids=ids)
@@ -188,21 +179,18 @@ class BareTokenizer:
     batch_encode_plus = encode_plus = __call__
 
     def encode(self, *_args: Any, **_kwargs: Any) -> list[int]:
-        """One token."""
         return [0]
 
     def convert_tokens_to_ids(self, tokens: str | Iterable[str]) -> int | list[int]:
-        """0 for each token."""
         return 0 if isinstance(tokens, str) else [0 for _ in tokens]
 
     def add_tokens(self, tokens: str | Iterable[str], *_args: Any, **_kwargs: Any) -> int:
-        """Count tokens that are new; return how many."""
         before = len(self._added)
         self._added |= ({tokens} if isinstance(tokens, str) else {*map(str, tokens)}) - self._special
         return len(self._added) - before
 
     def add_special_tokens(self, tokens: Mapping[str, Any], *_args: Any, **_kwargs: Any) -> int:
-        """As add_tokens, and keep each under its role (``bos_token``)."""
+        # Each is kept under its role (bos_token).
         for role, token in tokens.items():
             setattr(self, role, token)
         return sum(self.add_tokens(token) for token in tokens.values())
