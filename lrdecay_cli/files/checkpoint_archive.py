@@ -23,7 +23,7 @@ STOOD_IN = (
     *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
 )
 """What mmengine's message hub brings into a checkpoint and torch's ``weights_only`` refuses. None of it is called when
-a checkpoint is loaded: see :mod:`lrdecay_cli.openmmlab.checkpoints.loading`."""
+a checkpoint is loaded: see :mod:`lrdecay_cli.openmmlab.checkpoints.saved_groups`."""
 
 PLAIN = (
     "collections.OrderedDict",

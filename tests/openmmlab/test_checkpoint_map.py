@@ -16,7 +16,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.checkpoints.group_map import checkpoint_map
-from lrdecay_cli.openmmlab.checkpoints.loading import Inert, load_checkpoint
+from lrdecay_cli.openmmlab.checkpoints.saved_groups import Inert, load_checkpoint
 from tests.openmmlab.runs import RECORDED, RUNS, Run, config_of, runner_of, train
 
 

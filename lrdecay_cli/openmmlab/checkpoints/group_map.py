@@ -24,11 +24,11 @@ from lrdecay_cli.domain.group_map import (
 )
 from lrdecay_cli.domain.training import Checkpoint, Constructor, Model, Optimizer, Totals, Training
 from lrdecay_cli.files.config_text import settings_of
-from lrdecay_cli.openmmlab.checkpoints.loading import load_checkpoint
 from lrdecay_cli.openmmlab.checkpoints.saved_groups import (
     SavedGroup,
     Shape,
     base_of,
+    load_checkpoint,
     misfit,
     names_by_position,
     saved_groups,
@@ -64,8 +64,15 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     optimizer = _dict(wrapper.get("optimizer"))
     wrong = misfit(saved, shapes, config) if config else None
     recorded = all(group.names is not None for group in saved)
-    if not recorded:
-        _check_nameable(path, saved, config, wrong, has_text=bool(settings))
+    if not recorded and config is None:
+        size = sum(len(group.shapes) for group in saved)
+        problem = f"its constructor recorded no names, so that its {size} parameters are known by their position alone"
+        remedy = "name them by the config it was trained with: --config CONFIG"
+        raise LrdecayError(problem, where=path, remedy=remedy)
+    if not recorded and config and wrong:
+        its_text = " (its text is in the checkpoint: meta['cfg'])" if settings else ""
+        remedy = f"give the config that it was trained with{its_text}"
+        raise LrdecayError(f"does not fit {config.config.path}: {wrong}", where=path, remedy=remedy)
     fitting = None if wrong else config
     names = names_by_position(saved, config) if config and not recorded else [group.names or () for group in saved]
     # What the scales of each optimizer are of: what it saved, else what the checkpoint's config says.
@@ -147,25 +154,6 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     )
 
 
-def _check_nameable(
-    path: str, saved: Sequence[SavedGroup], config: GroupMap | None, wrong: str | None, *, has_text: bool
-) -> None:
-    if config is None:
-        tensors = sum(len(group.shapes) for group in saved)
-        raise LrdecayError(
-            f"its constructor recorded no names, so that its {tensors} parameters are known by their position alone",
-            where=path,
-            remedy="name them by the config it was trained with: --config CONFIG",
-        )
-    if wrong:
-        raise LrdecayError(
-            f"does not fit {config.config.path}: {wrong}",
-            where=path,
-            remedy="give the config that it was trained with"
-            + (" (its text is in the checkpoint: meta['cfg'])" if has_text else ""),
-        )
-
-
 def _groups(
     path: str,
     saved: Sequence[SavedGroup],
@@ -184,11 +172,8 @@ def _groups(
             found = (shapes.get(name), state, same.shape if same else None)
             shape = next((shape for shape in found if shape is not None), None)
             if shape is None:
-                raise LrdecayError(
-                    f"says nowhere what shape {name!r} has",
-                    where=path,
-                    remedy="name its parameters with --config CONFIG",
-                )
+                remedy = "name its parameters with --config CONFIG"
+                raise LrdecayError(f"says nowhere what shape {name!r} has", where=path, remedy=remedy)
             if name in seen:
                 duplicates.append(Duplicate(name, shape, math.prod(shape), name))
                 continue
