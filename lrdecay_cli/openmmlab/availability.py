@@ -9,8 +9,6 @@ from pathlib import Path
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files import find_config
 
-_NEEDED = ("torch", "mmengine")
-
 
 def check_config(config: str) -> None:
     """Raise LrdecayError unless the config is there, and what building it needs."""
@@ -18,22 +16,18 @@ def check_config(config: str) -> None:
     check_stack(config)
 
 
-def check_stack(config: str, *, what: str = "config", needed: Sequence[str] = _NEEDED) -> None:
+def check_stack(config: str, *, what: str = "config", needed: Sequence[str] = ("torch", "mmengine")) -> None:
     """Raise LrdecayError, about ``config``, unless torch and mmengine can be had."""
     try:
         Path.cwd()
     except OSError as error:
         # Intel's library, which torch loads, would end the process without a word.
-        raise LrdecayError(
-            "the working directory is gone", where=config, remedy="change to one that is there"
-        ) from error
+        remedy = "change to one that is there"
+        raise LrdecayError("the working directory is gone", where=config, remedy=remedy) from error
     missing = [package for package in needed if importlib.util.find_spec(package) is None]
     if missing:
-        raise LrdecayError(
-            f"a {what} needs {' and '.join(missing)}, not installed here",
-            where=config,
-            remedy='pip install "lrdecay-cli[stack]" for a complete stack, "lrdecay-cli[mmdet]" beside your own',
-        )
+        remedy = 'pip install "lrdecay-cli[stack]" for a complete stack, "lrdecay-cli[mmdet]" beside your own'
+        raise LrdecayError(f"a {what} needs {' and '.join(missing)}, not installed here", where=config, remedy=remedy)
 
 
 def available_devices() -> list[str]:

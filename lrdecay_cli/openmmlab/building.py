@@ -117,11 +117,8 @@ def check_shapes(model: nn.Module, where: str) -> None:
     """Raise LrdecayError if a parameter has no shape yet (``torch.nn.LazyLinear`` and its kin)."""
     for name, parameter in model.named_parameters():
         if isinstance(parameter, torch.nn.parameter.UninitializedParameter):
-            raise LrdecayError(
-                f"{name} has no shape before the model is run: it is of a lazy module",
-                where=where,
-                remedy="give the module its input size",
-            )
+            problem = f"{name} has no shape before the model is run: it is of a lazy module"
+            raise LrdecayError(problem, where=where, remedy="give the module its input size")
 
 
 def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimizer:
@@ -133,12 +130,9 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
         spec = find_constructor(named) if isinstance(named, str) else None
         # lrdecay itself has its own registered, so that the config would build here and nowhere else.
         if spec and not all(module in sys.modules for module in spec.imports):
-            raise LrdecayError(
-                f"{named} is not imported",
-                where=f"{where}: optim_wrapper.constructor",
-                remedy=f"add custom_imports = dict(imports={[*spec.imports]})",
-                final=True,
-            )
+            place = f"{where}: optim_wrapper.constructor"
+            remedy = f"add custom_imports = dict(imports={[*spec.imports]})"
+            raise LrdecayError(f"{named} is not imported", where=place, remedy=remedy, final=True)
         plain_config, stubs = _with_plain_wrappers(copy.deepcopy(config.optim_wrapper))
         reads = OptionReads()
         if plain_config.get("paramwise_cfg"):

@@ -76,7 +76,9 @@ def is_helper(file: str | None, name: str) -> bool:
     files = [file] if file and file.endswith(".py") else []
     for _ in range(_DEEPEST):
         trees = [tree for path in files if (tree := _tree(path)) is not None]
-        if setting := [tree for tree in trees if _sets(tree, name)]:
+        assigned = [(tree, node.targets) for tree in trees for node in tree.body if isinstance(node, ast.Assign)]
+        named = [(tree, target.id) for tree, targets in assigned for target in targets if isinstance(target, ast.Name)]
+        if setting := [tree for tree, target in named if target == name]:
             return any(name in _names_read(tree) for tree in setting)
         # A child says _base_.name, and may do so under any other.
         if any(f"_base_.{name}" in _names_read(tree) for tree in trees):
@@ -87,8 +89,11 @@ def is_helper(file: str | None, name: str) -> bool:
 
 def _bases(file: str) -> Iterator[str]:
     tree = _tree(file)
-    if tree is not None and (imported := [*_read_bases(tree)]):
-        yield from (str(Path(file).parents[level - 1].joinpath(*names).with_suffix(".py")) for level, names in imported)
+    # A config in the lazy style imports what stands beside it below ``with read_base():``.
+    blocks = [block.body for block in (tree.body if tree else ()) if isinstance(block, ast.With)]
+    imports = [node for body in blocks for node in body if isinstance(node, ast.ImportFrom)]
+    if relative := [(node.level, node.module.split(".")) for node in imports if node.level and node.module]:
+        yield from (str(Path(file).parents[level - 1].joinpath(*names).with_suffix(".py")) for level, names in relative)
         return
     # Those of the zoo that cannot be found have been told where the config was loaded.
     with suppress(Exception):
@@ -98,23 +103,10 @@ def _bases(file: str) -> Iterator[str]:
                 yield path
 
 
-def _read_bases(tree: ast.Module) -> Iterator[tuple[int, list[str]]]:
-    """What stands beside a config in the lazy style and is imported below ``with read_base():``: dots and names."""
-    for block in tree.body:
-        for node in block.body if isinstance(block, ast.With) else ():
-            if isinstance(node, ast.ImportFrom) and node.level and node.module:
-                yield node.level, node.module.split(".")
-
-
 def _tree(file: str) -> ast.Module | None:
     with suppress(OSError, SyntaxError, ValueError, RecursionError):
         return ast.parse(Path(file).read_text(encoding="utf-8"))
     return None
-
-
-def _sets(tree: ast.Module, name: str) -> bool:
-    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
-    return any(isinstance(target, ast.Name) and target.id == name for target in targets)
 
 
 def _names_read(tree: ast.Module) -> Iterator[str]:

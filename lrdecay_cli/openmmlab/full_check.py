@@ -16,6 +16,7 @@ from functools import partial
 from typing import IO
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.text.counting import count
 
 ZOO_MODELS = {
     "mmdet": "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py",
@@ -75,8 +76,7 @@ def _build(config: str) -> str:
 
     group_map = audit(config)
     totals = group_map.model.totals
-    groups = "1 group" if len(group_map.groups) == 1 else f"{len(group_map.groups)} groups"
-    return f"builds: {groups} with {totals.grouped_tensors} of {totals.tensors} tensors"
+    return f"builds: {count(len(group_map.groups), 'group')} with {totals.grouped_tensors} of {totals.tensors} tensors"
 
 
 def _try(out: IO[str], subject: str, step: Callable[[], str]) -> None:

@@ -125,9 +125,11 @@ def read_group(
     """
     lr = number(options.get("lr"))
     recorded = options.get("lr_scale")
+    # As the constructor recorded it: mmpretrain's in the group, mmdet's in the group's name.
+    layer_id, in_name = options.get("layer_id"), re.search(r"(?:^|\.)layer_(-?\d+)_(?:no_)?decay$", name)
     return ParameterGroup(
         name=name,
-        layer_id=_layer_id(name, options),
+        layer_id=layer_id if isinstance(layer_id, int) else int(in_name[1]) if in_name else None,
         lr_scale=number(recorded) if recorded is not None else ratio(lr if first_lr is None else first_lr, base_lr),
         lr=lr,
         weight_decay=number(options.get("weight_decay")),
@@ -136,15 +138,6 @@ def read_group(
         optimizer=optimizer,
         named=bool(options.get("group_name")),
     )
-
-
-def _layer_id(name: str, options: Mapping[str, Any]) -> int | None:
-    """As the constructor recorded it: mmpretrain's in the group, mmdet's in the group's name."""
-    recorded = options.get("layer_id")
-    if isinstance(recorded, int):
-        return recorded
-    in_name = re.search(r"(?:^|\.)layer_(-?\d+)_(?:no_)?decay$", name)
-    return int(in_name.group(1)) if in_name else None
 
 
 def ratio(lr: float | None, base_lr: float | None) -> float | None:

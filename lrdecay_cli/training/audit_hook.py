@@ -82,11 +82,9 @@ class ParamGroupAuditHook(LiveGroupsHook):
         if logger is not None and checked.findings:
             logger.warning(f"Parameter groups, rules:\n{_text(report)}")
         if self.fail_on is not None and checked.failing():
-            raise LrdecayError(
-                f"the rules find {report.summary}",
-                where=f"{_NAME}(fail_on={self.fail_on!r})",
-                remedy="the log names them, and what to do",
-            )
+            place = f"{_NAME}(fail_on={self.fail_on!r})"
+            remedy = "the log names them, and what to do"
+            raise LrdecayError(f"the rules find {report.summary}", where=place, remedy=remedy)
         if self.audited is None:
             return
         result = comparison(self.audited, group_map, rtol=self.rtol, only=self.aspects)

@@ -41,12 +41,8 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         for name, parameter in model.named_parameters(remove_duplicate=False):
             names.setdefault(id(parameter), []).append(name)
         first, second = next(pair for pair in names.values() if len(pair) > 1)[:2]
-        return LrdecayError(
-            f"{_SHARED}: {first} is {second}",
-            where=where,
-            remedy="modules are shared: set optim_wrapper.paramwise_cfg.bypass_duplicate=True",
-            final=True,
-        )
+        remedy = f"modules are shared: set {_PARAMWISE}.bypass_duplicate=True"
+        return LrdecayError(f"{_SHARED}: {first} is {second}", where=where, remedy=remedy, final=True)
     if isinstance(error, UnknownTypeError):
         return error
     if misplaced := misplaced_options(error, config, where):

@@ -169,19 +169,16 @@ def naming_upstream_faults(config: str, cfg_options: Sequence[str], device: str)
     try:
         yield
     except LrdecayError as error:
-        blameless = cfg_options or device not in ("cpu", "meta") or _by_machine(error)
+        cause = error.__cause__
+        by_machine = cause is not None and any(sign in said_by(cause).lower() for sign in _MACHINE)
+        if isinstance(cause, (MemoryError, OSError)):
+            by_machine = not isinstance(cause, FileNotFoundError)
+        blameless = cfg_options or device not in ("cpu", "meta") or by_machine
         package = None if error.status != "error" or blameless else _shipping_package(config)
         if package is None:
             raise
         told = error.replaced(remedy=f"broken as {package} ships it", status="broken upstream")
-        raise told from error.__cause__
-
-
-def _by_machine(error: LrdecayError) -> bool:
-    cause = error.__cause__
-    if isinstance(cause, (MemoryError, OSError)):
-        return not isinstance(cause, FileNotFoundError)
-    return cause is not None and any(sign in said_by(cause).lower() for sign in _MACHINE)
+        raise told from cause
 
 
 def _shipping_package(config: str) -> str | None:

@@ -15,9 +15,9 @@ from importlib.machinery import ModuleSpec, SourceFileLoader, SourcelessFileLoad
 from typing import Any
 
 _STATE = "__lazy__"
-# Whether executing one of them, or taking a name out of it, raised: an import that would have failed at once may have
-# failed where nobody expects it.
-_failed = False
+# Modules of which executing, or taking a name out, raised: an import that would have failed at once may have failed
+# where nobody expects it.
+_failures: list[str] = []
 # What the import system itself asks of any module.
 _MACHINERY = ("__path__", "__file__", "__cached__")
 
@@ -179,7 +179,7 @@ def execute(module: types.ModuleType) -> None:
     try:
         state.real.exec_module(module)
     except BaseException:
-        _note_failure()
+        _failures.append(module.__name__)
         _set_class(module, LazyModule)
         contents(module)[_STATE] = state
         raise
@@ -189,12 +189,7 @@ def execute(module: types.ModuleType) -> None:
 
 def any_failed() -> bool:
     """Whether a module that was put off failed when it was used."""
-    return _failed
-
-
-def _note_failure() -> None:
-    global _failed
-    _failed = True
+    return bool(_failures)
 
 
 def is_deferred(name: str) -> bool:
@@ -234,6 +229,6 @@ def _attribute(module: types.ModuleType, name: str) -> Any:
     try:
         return getattr(module, name)
     except AttributeError as error:
-        _note_failure()
+        _failures.append(module.__name__)
         # What "from module import name" would have raised.
         raise ImportError(f"cannot import name {name!r} from {module.__name__!r}", name=module.__name__) from error

@@ -166,11 +166,8 @@ def build_schedulers(
         built = _build(planned, length, listed, optimizers)
     for each in built:
         if length.unit == "epoch" and not each.scheduler.by_epoch:
-            raise LrdecayError(
-                f"{each.settings['type']} at {each.path} counts iterations, and the run is counted in epochs",
-                where=where,
-                remedy="give --iters-per-epoch N",
-            )
+            problem = f"{each.settings['type']} at {each.path} counts iterations, and the run is counted in epochs"
+            raise LrdecayError(problem, where=where, remedy="give --iters-per-epoch N")
     return optimizers, built
 
 

@@ -114,9 +114,8 @@ def refusing_module(name: str, remedy: str) -> types.ModuleType:
             raise AttributeError(operator)
 
         def run(*_args: Any, **_kwargs: Any) -> None:
-            raise NotHereError(
-                f"{name}.{operator} is a stand-in that cannot compute", needs=name.partition(".")[0], remedy=remedy
-            )
+            problem = f"{name}.{operator} is a stand-in that cannot compute"
+            raise NotHereError(problem, name.partition(".")[0], remedy)
 
         return run
 

@@ -135,14 +135,9 @@ def _tokenizers(owner: Any) -> Any:
 def _unknown(name: str) -> NotHereError:
     # A hub name is owner/name at most; a place to fill in is written in capitals (YOUR_PATH_TO_VICUNA).
     if name.startswith(("/", ".", "~")) or name.count("/") > 1 or name.isupper():
-        return NotHereError(
-            f"no language model in {name!r}", needs=name, remedy="put the path of the model's folder there"
-        )
-    return NotHereError(
-        f"the sizes of {name!r} are not known, and lrdecay downloads nothing",
-        needs=name,
-        remedy=f"a config.json in the local cache is used: huggingface-cli download {name} config.json",
-    )
+        return NotHereError(f"no language model in {name!r}", name, "put the path of the model's folder there")
+    remedy = f"a config.json in the local cache is used: huggingface-cli download {name} config.json"
+    return NotHereError(f"the sizes of {name!r} are not known, and lrdecay downloads nothing", name, remedy)
 
 
 def _without(names: frozenset[str], options: dict[str, Any]) -> dict[str, Any]:
@@ -160,11 +155,9 @@ class _BareTokenizer:
 
     def __len__(self) -> int:
         if self._tokens is None:
-            raise NotHereError(
-                f"the model asks for the number of tokens of {self.name_or_path!r}, whose vocabulary is not here",
-                needs=self.name_or_path,
-                remedy="its tokenizer in the local cache or in a folder is used",
-            )
+            name, remedy = self.name_or_path, "its tokenizer in the local cache or in a folder is used"
+            problem = f"the model asks for the number of tokens of {name!r}, whose vocabulary is not here"
+            raise NotHereError(problem, name, remedy)
         return self._tokens + len(self._added)
 
     def __bool__(self) -> bool:

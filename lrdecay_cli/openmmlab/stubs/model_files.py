@@ -74,11 +74,8 @@ def _fetched_before(repository: str) -> str:
         probed(str(folder))
         if folder.is_dir():
             return str(folder)
-    raise NotHereError(
-        f"the model asks torch.hub for {repository!r}, and lrdecay downloads nothing",
-        needs=repository,
-        remedy="build the model once without lrdecay: what torch.hub fetched is used",
-    )
+    problem = f"the model asks torch.hub for {repository!r}, and lrdecay downloads nothing"
+    raise NotHereError(problem, repository, "build the model once without lrdecay: what torch.hub fetched is used")
 
 
 # Data that a model keeps for inference, and that has no say in its parameters.
@@ -94,9 +91,8 @@ def no_remote_files(report: Callable[[StandIn], None]) -> Iterator[None]:
         if name in _HARMLESS:
             report(StandIn(name, "not fetched: answers are ranked at inference only"))
             return _HARMLESS[name]
-        raise NotHereError(
-            f"the model reads {url}, and lrdecay downloads nothing", needs=name, remedy="fetch it and give its path"
-        )
+        problem = f"the model reads {url}, and lrdecay downloads nothing"
+        raise NotHereError(problem, name, "fetch it and give its path")
 
     def content(backend: HTTPBackend, url: Any, *_args: Any, **_kwargs: Any) -> bytes:
         return text(backend, url).encode()

@@ -85,20 +85,14 @@ def lone_process_group() -> Iterator[None]:
     import torch.distributed as dist
 
     class Alone(dist.ProcessGroup):  # type: ignore[misc]
-        def __init__(self, rank: int, size: int) -> None:
-            super().__init__(rank, size)
-
         def getBackendName(self) -> str:  # noqa: N802 (torch asks for this name)
             return _BACKEND
-
-    def create(_store: Any, rank: int, size: int, _timeout: Any) -> dist.ProcessGroup:
-        return Alone(rank, size)
 
     if not hasattr(dist.Backend, _BACKEND.upper()):
         # Devices are not named, of which it warns: older releases would make it the default backend of those.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dist.Backend.register_backend(_BACKEND, create)
+            dist.Backend.register_backend(_BACKEND, lambda _store, rank, size, _timeout: Alone(rank, size))
     dist.init_process_group(_BACKEND, store=dist.HashStore(), rank=0, world_size=1)
     try:
         yield
