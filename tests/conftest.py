@@ -6,7 +6,7 @@ import signal
 import hypothesis
 import pytest
 
-from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
+from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 from tests.golden import Golden
 
 install_stubs()

@@ -21,7 +21,7 @@ from lrdecay_cli.doctor.known import LIBRARIES, PROVIDERS
 from lrdecay_cli.doctor.survey import Survey, survey
 from lrdecay_cli.domain.diagnosis import DIAGNOSIS_SCHEMA_VERSION, Device, Diagnosis, Issue, Trial
 from lrdecay_cli.domain.group_map import StandIn, Tool
-from lrdecay_cli.openmmlab.stubs.kernels import MMCV_OPS, TORCHVISION_OPS
+from lrdecay_cli.openmmlab.stubs.missing_modules import MMCV_OPS, TORCHVISION_OPS
 
 TIME_LIMIT = 300.0
 """Seconds for all trials together; here they take six."""

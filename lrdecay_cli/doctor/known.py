@@ -128,7 +128,7 @@ class Optional(NamedTuple):
 
 # Found in the sources of mmdet 3.3.0 and mmpretrain 1.2.0 and in the models of their zoos. Left out is what is asked
 # for only when a model runs, trains or is evaluated, or is stood in for (fairscale, lap, motmetrics, scikit-image: see
-# ``openmmlab/stubs/stub_on_demand.py``): panopticapi, scikit-learn, nltk, lvis, cityscapesscripts,
+# ``openmmlab/stubs/missing_modules.py``): panopticapi, scikit-learn, nltk, lvis, cityscapesscripts,
 # albumentations, seaborn, trackeval, pycocoevalcap, jsonlines.
 OPTIONALS = (
     Optional(

@@ -32,7 +32,7 @@ from lrdecay_cli.openmmlab.decay_constructor import LayerDecayConstructor, expla
 from lrdecay_cli.openmmlab.failures.constructor_failures import clearer_failure
 from lrdecay_cli.openmmlab.failures.translate import READING, explained, naming_upstream_faults
 from lrdecay_cli.openmmlab.reading import common, read_groups
-from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
+from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 
 
 def audit(
@@ -94,8 +94,12 @@ def group_map_of(
     path = options.get("backbone", "backbone") if built.constructor is LayerDecayConstructor else "backbone"
     backbone = dict(seen_model(model).named_modules()).get(path)
     optimizer_config: Mapping[str, Any] = wrapper.get("optimizer") or {}
-    base_lrs = _base(built, optimizer_config, "lr")
-    base_weight_decays = _base(built, optimizer_config, "weight_decay")
+    # As the config says, else as each optimizer does by default.
+    own = optimizer_config if len(built.optimizers) == 1 else {}
+    base_lrs, base_weight_decays = (
+        {name: number(own.get(key, each.defaults.get(key))) for name, each in built.optimizers.items()}
+        for key in ("lr", "weight_decay")
+    )
     types = {name: type(optimizer).__name__ for name, optimizer in built.optimizers.items()}
     provenance = explain_groups(config, model, built.constructor)
     read = read_groups(model, built.optimizers, base_lrs, provenance, scheduled=built.scheduled)
@@ -131,11 +135,3 @@ def group_map_of(
         checkpoint=None,
     )
     return with_provenance(group_map, layer_depth_of(model))
-
-
-def _base(built: BuiltOptimizer, optimizer_config: Mapping[str, Any], option: str) -> dict[str, float | None]:
-    """What an option is by default in each optimizer, by its name: as the config says, else as the optimizer does."""
-    own = optimizer_config if len(built.optimizers) == 1 else {}
-    return {
-        name: number(own.get(option, optimizer.defaults.get(option))) for name, optimizer in built.optimizers.items()
-    }

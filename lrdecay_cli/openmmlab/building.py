@@ -26,7 +26,7 @@ from lrdecay_cli.openmmlab.failures.translate import BUILDING, GROUPING, explain
 from lrdecay_cli.openmmlab.failures.unknown_types import check_registered
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import spare_compiler
 from lrdecay_cli.openmmlab.option_reads import OptionReads
-from lrdecay_cli.openmmlab.stubs.stub_on_demand import build_with_stubs
+from lrdecay_cli.openmmlab.stubs.missing_modules import build_with_stubs
 from lrdecay_cli.text.python_source import assignments
 
 PLAIN_WRAPPER = "OptimWrapper"

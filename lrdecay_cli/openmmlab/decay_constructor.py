@@ -120,16 +120,14 @@ def seen_model(model: nn.Module) -> nn.Module:
 
 def layer_depth_of(model: nn.Module) -> Callable[[str], tuple[int, int]] | None:
     """The model's own ``get_layer_depth``, None for a model that has none."""
-    own = getattr(seen_model(model), "get_layer_depth", None)
-    if own is None:
-        return None
+    own: Any = getattr(seen_model(model), "get_layer_depth", None)
 
     def layer_depth(name: str) -> tuple[int, int]:
         # By the model's code, which may not know the name: the constructor has asked for it without dying.
         layer_id, layers = own(name)
         return int(layer_id), int(layers)
 
-    return layer_depth
+    return None if own is None else layer_depth
 
 
 def _backbone(model: nn.Module, path: str) -> BackboneClasses:
@@ -143,8 +141,7 @@ def _backbone(model: nn.Module, path: str) -> BackboneClasses:
         )
     backbone = modules[path]
     bases = type(backbone).__mro__
-    packages = (base.__module__.partition(".")[0] for base in bases)
-    names = [(f"{package}.{base.__name__}", base.__name__) for package, base in zip(packages, bases, strict=True)]
+    names = [(f"{base.__module__.partition('.')[0]}.{base.__name__}", base.__name__) for base in bases]
     reporting = next((base.__name__ for base in bases if "get_layer_depth" in vars(base)), None)
     return BackboneClasses(tuple(chain(*names)), reporting, getattr(backbone, "get_layer_depth", None))
 

@@ -41,13 +41,9 @@ def main(modules: Sequence[str]) -> None:
 
             from lrdecay_cli.openmmlab.availability import available_devices
 
-            described = {
-                "cpu": f"{torch.get_num_threads()} threads",
-                "meta": "shapes only, no memory",
-                "mps": "Apple GPU",
-            }
+            about = {"cpu": f"{torch.get_num_threads()} threads", "meta": "shapes only, no memory", "mps": "Apple GPU"}
             names = available_devices()
-            _tell(out, devices=[(name, described.get(name) or torch.cuda.get_device_name(name)) for name in names])
+            _tell(out, devices=[(name, about.get(name) or torch.cuda.get_device_name(name)) for name in names])
         for module in modules:
             if module in ZOO_MODELS and module in sys.modules:
                 _try(out, ZOO_MODELS[module], partial(_build, ZOO_MODELS[module]))
@@ -66,7 +62,7 @@ def _load(module: str) -> str:
 def _stubs() -> list[tuple[str, str]]:
     if "torch" not in sys.modules:
         return []
-    from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
+    from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 
     return [(stub.name, stub.reason) for stub in install_stubs()]
 

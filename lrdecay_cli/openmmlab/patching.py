@@ -134,10 +134,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 class NotHereError(RuntimeError):
     """Something that is not on this machine and that lrdecay will not fetch. It passes through code of the stack.
 
-    Args:
-        message: what the model asks for, as a sentence without a full stop.
-        needs: its name, for a table of many configs.
-        remedy: what makes it available.
+    ``needs`` is its name, for a table of many configs; ``remedy`` is what makes it available.
     """
 
     # All but the first have defaults: code of the stack may raise it anew with the message alone.

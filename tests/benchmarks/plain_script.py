@@ -5,7 +5,7 @@ The only help is that compiled operators that are not installed are stood in for
 
 import sys
 
-from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
+from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 
 install_stubs()
 

@@ -50,7 +50,7 @@ def test_this_environment_is_usable() -> None:
 
 
 def test_versions_tell_the_stand_ins_that_are_really_put_in_place() -> None:
-    from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
+    from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 
     assert diagnose().stand_ins == install_stubs()
 

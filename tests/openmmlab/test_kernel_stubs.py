@@ -9,15 +9,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lrdecay_cli.openmmlab.stubs import kernels as stand_ins
-from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
+from lrdecay_cli.openmmlab.stubs import missing_modules as stand_ins
+from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 from tests.commands.running import SAMPLES
 
 SCRIPT = """
 import sys
 sys.path.insert(0, {root!r})
 sys.path.insert(0, {fake!r})
-from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
+from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 print([stand_in.name for stand_in in install_stubs()])
 """
 

@@ -13,7 +13,7 @@ from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.build_context import constructing
 from lrdecay_cli.openmmlab.config_file import find_config
-from lrdecay_cli.openmmlab.stubs.stub_on_demand import build_with_stubs, lone_process_group
+from lrdecay_cli.openmmlab.stubs.missing_modules import build_with_stubs, lone_process_group
 from tests.openmmlab.network import network_refused
 from tests.openmmlab.plain import plain_config, plain_groups, plain_model
 from tests.openmmlab.test_plain_builds import assert_adds_up, assert_same

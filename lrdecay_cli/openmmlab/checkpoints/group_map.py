@@ -28,9 +28,9 @@ from lrdecay_cli.openmmlab.checkpoints.saved_groups import (
     SavedGroup,
     Shape,
     base_of,
+    counterparts,
     load_checkpoint,
     misfit,
-    names_by_position,
     saved_groups,
     saved_shapes,
 )
@@ -74,7 +74,9 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
         remedy = f"give the config that it was trained with{its_text}"
         raise LrdecayError(f"does not fit {config.config.path}: {wrong}", where=path, remedy=remedy)
     fitting = None if wrong else config
-    names = names_by_position(saved, config) if config and not recorded else [group.names or () for group in saved]
+    names = [group.names or () for group in saved]
+    if config and not recorded:
+        names = [tuple(parameter.name for parameter in group.parameters) for group in counterparts(saved, config)]
     # What the scales of each optimizer are of: what it saved, else what the checkpoint's config says.
     bases = {}
     for name in dict.fromkeys(group.optimizer for group in saved):
@@ -83,7 +85,6 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     base_decays = {group.base_weight_decay for group in saved}
     groups, duplicates = _groups(path, saved, names, shapes, fitting, bases)
     grouped = [parameter for group in groups for parameter in group.parameters]
-    claimed = {parameter.name for parameter in grouped}
     tensors, parameters = len(grouped), sum(parameter.numel for parameter in grouped)
     kind = _type(optimizer)
     model = _dict(settings.get("model"))
@@ -136,7 +137,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
             names="recorded" if recorded else "by position",
             config=config.config.path if config else None,
             misfit=wrong,
-            unclaimed=0 if fitting else len(shapes.keys() - claimed),
+            unclaimed=0 if fitting else len(shapes.keys() - {parameter.name for parameter in grouped}),
         ),
     )
     if fitting is None:

@@ -24,6 +24,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.files.checkpoint_archive import STOOD_IN, read_pickle
 from lrdecay_cli.openmmlab.config_values import number, plain
+from lrdecay_cli.openmmlab.reading import common
 from lrdecay_cli.text.counting import count
 
 Shape = tuple[int, ...]
@@ -220,24 +221,16 @@ def base_of(groups: Sequence[SavedGroup]) -> float | None:
         for group in groups
         if (scale := number(group.options.get("lr_scale"))) and group.first_lr is not None
     ]
-    found: set[float | None]
     if any(scale == 1 for scale, _ in scaled):
-        found = {lr for scale, lr in scaled if scale == 1}
-    elif scaled:
-        found = {float(f"{lr / scale:.12g}") for scale, lr in scaled}
-    elif any(group.base_lr is not None for group in groups):
-        found = {group.base_lr for group in groups}
-    else:
-        found = {group.first_lr for group in groups} if len(groups) == 1 else set()
-    return found.pop() if len(found) == 1 else None
+        return common(lr for scale, lr in scaled if scale == 1)
+    if scaled:
+        return common(float(f"{lr / scale:.12g}") for scale, lr in scaled)
+    if any(group.base_lr is not None for group in groups):
+        return common(group.base_lr for group in groups)
+    return groups[0].first_lr if len(groups) == 1 else None
 
 
-def names_by_position(saved: Sequence[SavedGroup], config: GroupMap) -> list[tuple[str, ...]]:
-    """Names of the parameters of each saved group, which :func:`misfit` has found to be the config's."""
-    return [tuple(parameter.name for parameter in group.parameters) for group in _counterparts(saved, config)]
-
-
-def _counterparts(saved: Sequence[SavedGroup], config: GroupMap) -> list[ParameterGroup]:
+def counterparts(saved: Sequence[SavedGroup], config: GroupMap) -> list[ParameterGroup]:
     """The config's groups in the order of the saved optimizers; those of other optimizers are left out."""
     optimizers = dict.fromkeys(group.optimizer for group in saved)
     return [group for optimizer in optimizers for group in config.groups if optimizer in ("", group.optimizer)]
@@ -245,12 +238,12 @@ def _counterparts(saved: Sequence[SavedGroup], config: GroupMap) -> list[Paramet
 
 def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: GroupMap) -> str | None:
     """The first thing by which saved groups, and the model's saved shapes, are not the config's; None if they are."""
-    counterparts = _counterparts(saved, config)
-    if not len(saved) == len(config.groups) == len(counterparts):
+    expected = counterparts(saved, config)
+    if not len(saved) == len(config.groups) == len(expected):
         named = sorted({group.optimizer for group in saved} - {""})
         of = f" of the optimizers {', '.join(map(repr, named))}" if named else ""
         return f"{count(len(saved), 'group')}{of} in the checkpoint, {len(config.groups)} in the config"
-    for index, (group, members) in enumerate(zip(saved, counterparts, strict=True)):
+    for index, (group, members) in enumerate(zip(saved, expected, strict=True)):
         if len(group.shapes) != len(members.parameters):
             tensors = count(len(group.shapes), "tensor")
             return f"group {index} has {tensors} in the checkpoint, {len(members.parameters)} in the config"
@@ -260,10 +253,8 @@ def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: Gro
                 return f"group {index} holds {recorded!r} where the config has {parameter.name!r}"
             for what, shape in (("model", shapes.get(parameter.name)), ("optimizer", group.shapes[position])):
                 if shape is not None and shape != parameter.shape:
-                    return (
-                        f"{parameter.name!r} is {_product(shape)} in the checkpoint's {what},"
-                        f" {_product(parameter.shape)} in the config"
-                    )
+                    wanted = f"{_product(parameter.shape)} in the config"
+                    return f"{parameter.name!r} is {_product(shape)} in the checkpoint's {what}, {wanted}"
             if shapes and parameter.name not in shapes:
                 return f"the checkpoint's model has no {parameter.name!r}"
     return None

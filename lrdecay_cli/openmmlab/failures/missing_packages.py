@@ -153,8 +153,6 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 _PACKAGES = (*ZOOS, "mmcls", "mmcv", "mmselfsup", "mmdeploy", "mmrazor", "mmpretrain", "timm", "transformers", "einops")
-# What holds a project's code, beside its root.
-_CODE_FOLDERS = ("", "src")
 
 
 def is_own(module: str, listed: Sequence[str]) -> bool:
@@ -169,7 +167,8 @@ def own_remedy(module: str, config: str) -> str:
     """How to make code of one's own importable: with its folder, where that is found above the config or from here."""
     file = config_path(config)
     above = file.absolute().parents if file is not None else ()
-    for folder in (place / source for place in (*above, *Path.cwd().parents) for source in _CODE_FOLDERS):
+    # A project's code is in its root or below ``src``.
+    for folder in (place / source for place in (*above, *Path.cwd().parents) for source in ("", "src")):
         with suppress(OSError):
             if (folder / f"{module}.py").is_file() or any((folder / module).glob("*.py")):
                 return f"set PYTHONPATH={shlex.quote(os.path.relpath(folder))}, as for training"

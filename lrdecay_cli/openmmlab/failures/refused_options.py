@@ -103,7 +103,6 @@ def _is_paramwise(option: str) -> bool:
 
 
 def _taken(registry: Registry, settings: Mapping[str, Any]) -> Taken | None:
-    """What the class takes that is named, None for no class."""
     kind = find_registered(registry, settings.get("type", "OptimWrapper" if registry is OPTIM_WRAPPERS else None))
     return taken_by(kind) if isinstance(kind, type) else None
 

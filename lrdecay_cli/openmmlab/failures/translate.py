@@ -60,10 +60,17 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
         return unknown_type(*unknown.groups(), where=where, config=config)
     if isinstance(error, SystemExit):
         return LrdecayError(f"{stage}: it calls sys.exit({error.code!r})", where=where)
-    if option := unknown_option(error, _failing_class(error.__traceback__), config, where, final=_of_arguments(error)):
+    trace = error.__traceback__
+    # The innermost registered type that was being built.
+    built = _local(trace, "obj_cls", callable, "build_from_cfg")
+    if option := unknown_option(error, built, config, where, final=_of_arguments(error)):
         return option
+    if built is not None and not isinstance(built, type):
+        # A function is registered under a name that is not its own.
+        built = _local(trace, "obj_type", lambda kind: isinstance(kind, str) or callable(kind), "build_from_cfg")
     failing = stage
-    if place := _failing_type(error.__traceback__):
+    if built is not None:
+        place = type_name(built).rpartition(".")[2]
         key = key_of_type(config, place)
         failing = f"{stage} at {key} ({place})" if key else f"{stage} in {place}"
     if refused := next((cause for cause in chain(error) if isinstance(cause, NotHereError)), None):
@@ -92,7 +99,6 @@ def _of_arguments(error: BaseException) -> bool:
 
 
 def _raised_in(error: BaseException) -> tuple[str, str]:
-    """Module and function of the frame that raised an error."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     return (frames[-1].f_globals.get("__name__", ""), frames[-1].f_code.co_name) if frames else ("", "")
 
@@ -131,19 +137,6 @@ def _import_error(error: ImportError, failing: str, where: str, need: Need | Non
     else:
         problem, remedy, final = need.problem, need.remedy, False
     return LrdecayError(f"{source}: {problem}", where=where, remedy=remedy, status=f"needs {need.name}", final=final)
-
-
-def _failing_type(trace: TracebackType | None) -> str:
-    """Name of the innermost registered type that was being built when the error was raised."""
-    built = _failing_class(trace)
-    if built is not None and not isinstance(built, type):
-        # A function is registered under a name that is not its own.
-        built = _local(trace, "obj_type", lambda kind: isinstance(kind, str) or callable(kind), "build_from_cfg")
-    return type_name(built).rpartition(".")[2] if built is not None else ""
-
-
-def _failing_class(trace: TracebackType | None) -> Any:
-    return _local(trace, "obj_cls", callable, function="build_from_cfg")
 
 
 def _local(trace: TracebackType | None, variable: str, fits: Callable[[Any], bool], function: str | None = None) -> Any:

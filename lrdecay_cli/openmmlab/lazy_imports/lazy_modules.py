@@ -183,8 +183,14 @@ def execute(module: types.ModuleType) -> None:
         _set_class(module, LazyModule)
         contents(module)[_STATE] = state
         raise
-    _follow_replacement(module)
-    state.hand_over(sys.modules.get(module.__name__, module))
+    package, _, child = module.__name__.rpartition(".")
+    replacement = sys.modules.get(module.__name__, module)
+    if replacement is not module:
+        # The module put something else in its own place in sys.modules, which answers for it (transformers does).
+        contents(module)["__getattr__"] = lambda attribute: getattr(replacement, attribute)
+        if package in sys.modules:
+            setattr(sys.modules[package], child, replacement)
+    state.hand_over(replacement)
 
 
 def any_failed() -> bool:
@@ -205,18 +211,6 @@ def contents(module: types.ModuleType) -> dict[str, Any]:
 
 def _set_class(module: Any, kind: type[types.ModuleType]) -> None:
     module.__class__ = kind
-
-
-def _follow_replacement(module: types.ModuleType) -> None:
-    """Let the module answer with what it put in its own place in ``sys.modules``, if it did (transformers does)."""
-    name = module.__name__
-    replacement = sys.modules.get(name, module)
-    if replacement is module:
-        return
-    contents(module)["__getattr__"] = lambda attribute: getattr(replacement, attribute)
-    package, _, child = name.rpartition(".")
-    if package in sys.modules:
-        setattr(sys.modules[package], child, replacement)
 
 
 def _real(lazy: LazyName) -> Any:

@@ -140,7 +140,7 @@ def preload_stack(packages: Iterable[str]) -> None:
 
     import lrdecay_cli.openmmlab.audit  # noqa: F401
     from lrdecay_cli.openmmlab.build_context import quiet_stack
-    from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
+    from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 
     install_stubs()
     for module in (_LOOKED_UP_WITH, *(module for package in packages for module in _REGISTERING[package])):

@@ -48,7 +48,6 @@ class StubOptimizer:
 
     Args:
         base: its own lr and weight decay.
-        groups: what it holds.
         no_matter: options that groups may differ in and be of one kind; None to hold each group by itself.
         stacked: hold all kinds as one group whose options are arrays, a number for each kind. mmengine's schedulers
             compute with these as with numbers, bit for bit the same: they only add, subtract, multiply and divide.
@@ -131,7 +130,6 @@ class BuiltScheduler(NamedTuple):
     """A scheduler on a stub optimizer."""
 
     optimizer: str
-    """Name of the optimizer."""
     path: str
     """In the config."""
     settings: Mapping[str, Any]

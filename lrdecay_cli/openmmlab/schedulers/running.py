@@ -51,9 +51,16 @@ def run_schedule(planned: PlannedConfig, group_map: GroupMap, length: RunLength,
     """
     with quiet_stack(verbose), training_scope(planned.config):
         optimizers, schedulers = build_schedulers(planned, group_map, length)
-        parameters = ["lr", *dict.fromkeys(built.scheduler.param_name for built in schedulers)]
-        tracks, cells = _tracks(optimizers, dict.fromkeys(parameters))
-        series = Series(tracks, length.steps)
+        parameters = dict.fromkeys(["lr", *(built.scheduler.param_name for built in schedulers)])
+        # What is followed, and where in the optimizers it is.
+        tracks: list[Track] = []
+        cells: list[_Cell] = []
+        for name, optimizer in optimizers.items():
+            for kinds, options in optimizer.holders():
+                for parameter in (parameter for parameter in parameters if parameter in options):
+                    tracks += [Track(name, parameter, groups) for groups in kinds]
+                    cells.append((options, parameter, len(kinds)))
+        series = Series(tuple(tracks), length.steps)
         try:
             _follow(series, cells, [built.scheduler for built in schedulers], length)
         except Exception as error:
@@ -69,20 +76,6 @@ def run_schedule(planned: PlannedConfig, group_map: GroupMap, length: RunLength,
             stack=stack_versions(type(built.scheduler) for built in schedulers),
             log_keys=tuple(_log_keys(optimizers, tracks)),
         )
-
-
-def _tracks(
-    optimizers: Mapping[str, StubOptimizer], parameters: Mapping[str, None]
-) -> tuple[tuple[Track, ...], list[_Cell]]:
-    """What is followed, and where in the optimizers it is."""
-    tracks, cells = [], []
-    for name, optimizer in optimizers.items():
-        for kinds, options in optimizer.holders():
-            for parameter in parameters:
-                if parameter in options:
-                    tracks += [Track(name, parameter, groups) for groups in kinds]
-                    cells.append((options, parameter, len(kinds)))
-    return tuple(tracks), cells
 
 
 def _follow(series: Series, cells: Sequence[_Cell], schedulers: Sequence[_ParamScheduler], length: RunLength) -> None:
@@ -103,7 +96,6 @@ def _follow(series: Series, cells: Sequence[_Cell], schedulers: Sequence[_ParamS
 
 
 def _record(built: BuiltScheduler, length: RunLength) -> RunScheduler:
-    """What is reported of a scheduler once it has been run."""
     scheduler = built.scheduler
     size = _epoch_length(length) if scheduler.by_epoch else 1
     first, behind = scheduler.begin * size, min(scheduler.end * size, length.steps)
@@ -231,13 +223,11 @@ def _drive(
         at_boundary = now + ahead == boundary + 1
         if active:
             steps = [stepper.step for stepper in active]
-            for iteration in range(now + 1, now + ahead + 1 - at_boundary):
+            for iteration in range(now + 1, now + ahead + 1):
                 for step in steps:
                     step()
-                record(iteration)
-            if at_boundary:
-                for step in steps:
-                    step()
+                if iteration <= boundary:
+                    record(iteration)
         for stepper in resting:
             stepper.skip(ahead)
         epochs = (now + ahead) // epoch_length - now // epoch_length

@@ -19,7 +19,7 @@ from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides
 from lrdecay_cli.openmmlab.config_values import plain, type_name
 from lrdecay_cli.openmmlab.failures.translate import explained
 from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
-from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
+from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 
 SCHEDULING = "param_scheduler does not build"
 # What steps the schedulers, unless the config puts something else under its name: Runner.register_default_hooks.

@@ -201,8 +201,6 @@ class _BareTokenizer:
 
 
 class _Encoding(dict[str, Any]):
-    """Ids by name, as attributes too."""
-
     def __getattr__(self, name: str) -> Any:
         try:
             return self[name]

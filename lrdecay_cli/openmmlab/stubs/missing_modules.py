@@ -1,0 +1,235 @@
+"""Stubs for modules that are not there, so that real models can be built with their real parameters.
+
+Those for compiled kernels are put in place before anything is built, others when building fails for want of them, and
+reported: among these a process group of one process, for layers that ask for one (synchronised batch norm). Nothing is
+touched where the real thing is present. A stub refuses to compute: lrdecay builds models, it never runs them.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.openmmlab.patching import NotHereError, patched
+from lrdecay_cli.text.printing import said_by
+
+# torchvision registers meta and autograd functions for these operators when it is imported, which fails unless they
+# have a schema. Names and argument lists: torchvision/csrc/ops/*.cpp (TORCH_LIBRARY_FRAGMENT).
+_STRIDES = "SymInt stride_h, SymInt stride_w, SymInt pad_h, SymInt pad_w, SymInt dilation_h, SymInt dilation_w"
+_DEFORM = f"Tensor offset, Tensor mask, Tensor bias, {_STRIDES}, SymInt groups, SymInt offset_groups, bool use_mask"
+_POOLED = "float spatial_scale, SymInt pooled_height, SymInt pooled_width"
+_INPUT_SIZE = "SymInt batch_size, SymInt channels, SymInt height, SymInt width"
+TORCHVISION_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    f"roi_align(Tensor input, Tensor rois, {_POOLED}, int sampling_ratio, bool aligned) -> Tensor",
+    f"_roi_align_backward(Tensor grad, Tensor rois, {_POOLED}, {_INPUT_SIZE}, int sampling_ratio, bool aligned)"
+    " -> Tensor",
+    f"roi_pool(Tensor input, Tensor rois, {_POOLED}) -> (Tensor, Tensor)",
+    f"_roi_pool_backward(Tensor grad, Tensor rois, Tensor argmax, {_POOLED}, {_INPUT_SIZE}) -> Tensor",
+    f"ps_roi_align(Tensor input, Tensor rois, {_POOLED}, int sampling_ratio) -> (Tensor, Tensor)",
+    f"_ps_roi_align_backward(Tensor grad, Tensor rois, Tensor mapping, {_POOLED}, int sampling_ratio, {_INPUT_SIZE})"
+    " -> Tensor",
+    f"ps_roi_pool(Tensor input, Tensor rois, {_POOLED}) -> (Tensor, Tensor)",
+    f"_ps_roi_pool_backward(Tensor grad, Tensor rois, Tensor mapping, {_POOLED}, {_INPUT_SIZE}) -> Tensor",
+    f"deform_conv2d(Tensor input, Tensor weight, {_DEFORM}) -> Tensor",
+    f"_deform_conv2d_backward(Tensor grad, Tensor input, Tensor weight, {_DEFORM})"
+    " -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
+
+MMCV_OPS = StandIn("mmcv._ext", "mmcv is installed without its compiled operators")
+TORCHVISION_OPS = StandIn("torchvision._C", "torchvision's compiled operators do not load on this torch")
+
+_installed: list[StandIn] = []
+_keep_alive: list[Any] = []
+
+
+def install_stubs() -> tuple[StandIn, ...]:
+    """Put stubs where compiled operators are missing. Safe to call again; returns all that are in place.
+
+    Must run before torchvision and ``mmcv.ops`` are imported.
+    """
+    mmcv = [] if MMCV_OPS in _installed or "mmcv._ext" in sys.modules else _package_folders("mmcv")
+    if mmcv and importlib.machinery.PathFinder.find_spec("mmcv._ext", mmcv) is None:
+        sys.modules["mmcv._ext"] = refusing_module("mmcv._ext", "install mmcv with compiled operators")
+        _installed.append(MMCV_OPS)
+    if TORCHVISION_OPS not in _installed and _torchvision_ops_missing():
+        _define_torchvision_schemas()
+        _installed.append(TORCHVISION_OPS)
+    return tuple(sorted(_installed, key=lambda stub: stub.name))
+
+
+def _package_folders(package: str) -> list[str]:
+    """Folders of an installed package, found without importing it."""
+    spec = importlib.util.find_spec(package)
+    return list(spec.submodule_search_locations or []) if spec else []
+
+
+def _torchvision_ops_missing() -> bool:
+    folders = _package_folders("torchvision")
+    if not folders or "torchvision" in sys.modules:
+        return False
+    import torch
+
+    suffixes = (*importlib.machinery.EXTENSION_SUFFIXES, ".so", ".pyd", ".dylib")
+    libraries = [Path(folder, f"_C{suffix}") for folder in folders for suffix in suffixes]
+    for library in filter(Path.is_file, libraries):
+        try:
+            # What torchvision/extension.py does a moment later; loading a library twice is harmless.
+            torch.ops.load_library(str(library))
+        except OSError:
+            continue
+        return False
+    return True
+
+
+def _define_torchvision_schemas() -> None:
+    import torch
+
+    library = torch.library.Library("torchvision", "DEF")
+    for schema in TORCHVISION_SCHEMAS:
+        library.define(schema)
+    # The schemas are withdrawn when the library object is collected.
+    _keep_alive.append(library)
+
+
+def refusing_module(name: str, remedy: str) -> types.ModuleType:
+    """A module in which every name is a function that refuses to run, with a remedy for those who need it to."""
+    module = types.ModuleType(name, "Stand-in for compiled operators: builds, never computes.")
+    # mmengine takes the operators for present, and deformable convolutions for what they are, if there is a loader.
+    module.__spec__ = importlib.machinery.ModuleSpec(name, importlib.abc.Loader())
+
+    def refuse(operator: str) -> Any:
+        if operator.startswith("__"):
+            raise AttributeError(operator)
+
+        def run(*_args: Any, **_kwargs: Any) -> None:
+            problem = f"{name}.{operator} is a stand-in that cannot compute"
+            raise NotHereError(problem, name.partition(".")[0], remedy)
+
+        return run
+
+    module.__dict__["__getattr__"] = refuse
+    return module
+
+
+_Built = TypeVar("_Built")
+
+_BACKEND = "lrdecay_alone"
+_DETR = "mmdet.models.layers.transformer"
+_TRACKERS = "mmdet.models.trackers"
+
+
+@dataclass(frozen=True)
+class OnDemandStub:
+    """Something to build with after an attempt failed."""
+
+    missing: str
+    """What the message of the failure says, in lower case."""
+    stub: StandIn
+    within: Callable[[], AbstractContextManager[None]]
+
+
+def build_with_stubs(build: Callable[[], _Built], report: Callable[[StandIn], None]) -> _Built:
+    """Return ``build()``; where it fails for want of something known, try again with that in place.
+
+    Raises whatever the last attempt raised.
+    """
+    left = list(STUBS)
+    with ExitStack() as stack:
+        while True:
+            try:
+                return build()
+            except Exception as error:
+                message = said_by(error).lower()
+                helpful = next((stub for stub in left if stub.missing in message), None)
+                if helpful is None:
+                    raise
+            left.remove(helpful)
+            stack.enter_context(helpful.within())
+            report(helpful.stub)
+
+
+@contextmanager
+def _filled(replacement: Any, *places: str) -> Iterator[None]:
+    """Put ``replacement`` where mmdet's modules noted with None that they could not import something."""
+    with ExitStack() as stack:
+        for place in places:
+            module, _, name = place.rpartition(".")
+            if module in sys.modules and vars(sys.modules[module]).get(name, ...) is None:
+                stack.enter_context(patched(sys.modules[module], **{name: replacement}))
+        yield
+
+
+def _refusing(name: str, reason: str, *places: str, package: str = "") -> OnDemandStub:
+    """A stub for a module that is not installed, in which every function refuses to run."""
+    package = package or name
+    return OnDemandStub(
+        f"{name} is not installed",
+        StandIn(name, f"not installed: {reason}"),
+        lambda: _filled(refusing_module(package, f"install {package}"), *places),
+    )
+
+
+@contextmanager
+def lone_process_group() -> Iterator[None]:
+    """Initialise torch.distributed with this process alone, on a store in memory, and close it afterwards.
+
+    It has a backend of its own that can answer for rank and size and no more: gloo would resolve this machine's name
+    and open a port.
+    """
+    import torch.distributed as dist
+
+    class Alone(dist.ProcessGroup):  # type: ignore[misc]
+        def getBackendName(self) -> str:  # noqa: N802 (torch asks for this name)
+            return _BACKEND
+
+    if not hasattr(dist.Backend, _BACKEND.upper()):
+        # Devices are not named, of which it warns: older releases would make it the default backend of those.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dist.Backend.register_backend(_BACKEND, lambda _store, rank, size, _timeout: Alone(rank, size))
+    dist.init_process_group(_BACKEND, store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+STUBS = (
+    OnDemandStub(
+        "process group has not been initialized",
+        StandIn("torch.distributed", "a process group of this process alone, closed again: the model asks for one"),
+        lone_process_group,
+    ),
+    OnDemandStub(
+        "install fairscale",
+        StandIn("fairscale", "not installed: its activation checkpointing wraps no module and changes no parameter"),
+        lambda: _filled(
+            lambda module, **_kwargs: module,
+            *(f"{_DETR}.{kind}_layers.checkpoint_wrapper" for kind in ("detr", "deformable_detr", "grounding_dino")),
+        ),
+    ),
+    _refusing(
+        "lap", "trackers only compute with it", f"{_TRACKERS}.byte_tracker.lap", f"{_TRACKERS}.ocsort_tracker.lap"
+    ),
+    _refusing(
+        *("motmetrics", "trackers only compute with it"),
+        *(f"{_TRACKERS}.{kind}_tracker.motmetrics" for kind in ("sort", "strongsort")),
+    ),
+    _refusing(
+        *("skimage", "BoxInst only computes with it"),
+        "mmdet.models.data_preprocessors.data_preprocessor.skimage",
+        package="scikit-image",
+    ),
+)
