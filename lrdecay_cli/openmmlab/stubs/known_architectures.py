@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def _sizes(kind: str, vocabulary: int, hidden: int, layers: int, heads: int, **others: int) -> Mapping[str, Any]:
+def _sizes(kind: str, vocabulary: int, hidden: int, layers: int, heads: int, **others: float) -> Mapping[str, Any]:
     return {
         "model_type": kind,
         "vocab_size": vocabulary,
@@ -22,13 +22,7 @@ def _sizes(kind: str, vocabulary: int, hidden: int, layers: int, heads: int, **o
 
 
 _LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
-_ROBERTA = {
-    "model_type": "roberta",
-    "vocab_size": 50265,
-    "max_position_embeddings": 514,
-    "type_vocab_size": 1,
-    "layer_norm_eps": 1e-5,
-}
+_ROBERTA = _sizes("roberta", 50265, 768, 12, 12, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5)
 _BERT = _sizes("bert", 30522, 768, 12, 12, intermediate_size=3072, max_position_embeddings=512, type_vocab_size=2)
 _LLAMA_7B = _sizes("llama", 32000, 4096, 32, 32, intermediate_size=11008)
 

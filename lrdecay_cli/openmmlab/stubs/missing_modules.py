@@ -15,9 +15,8 @@ import types
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.patching import NotHereError, patched
@@ -130,8 +129,7 @@ _DETR = "mmdet.models.layers.transformer"
 _TRACKERS = "mmdet.models.trackers"
 
 
-@dataclass(frozen=True)
-class OnDemandStub:
+class OnDemandStub(NamedTuple):
     """Something to build with after an attempt failed."""
 
     missing: str
