@@ -109,7 +109,7 @@ import json, sys
 import torch.distributed as dist
 from pathlib import Path
 from mmengine.config import Config
-from lrdecay_cli.openmmlab.stubs.kernels import install_stubs
+from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 install_stubs()
 from tests.dry_run.trainings import config_of, train
 folder, rank = Path(sys.argv[1]), int(sys.argv[2])

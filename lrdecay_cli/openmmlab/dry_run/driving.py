@@ -11,8 +11,7 @@ from mmengine.runner import IterBasedTrainLoop
 from torch import nn
 
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
-from lrdecay_cli.openmmlab.schedulers.running import raises
-from lrdecay_cli.openmmlab.schedulers.stepping import Stepper
+from lrdecay_cli.openmmlab.schedulers.running import Stepper, raises
 
 if TYPE_CHECKING:
     from lrdecay_cli.openmmlab.dry_run.runner import DryRunner

@@ -8,7 +8,7 @@ from typing import Any
 from lrdecay_cli.domain.dry_run import LrAt
 from lrdecay_cli.openmmlab.config_values import number
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
-from lrdecay_cli.openmmlab.schedulers.stepping import NEVER
+from lrdecay_cli.openmmlab.schedulers.running import NEVER
 
 Trace = list[tuple[int, list[float | None]]]
 """Iterations, and the lr of every group in them; an iteration that is not there has the values of the one before."""

@@ -17,13 +17,13 @@ from torch.utils.data import DataLoader, Dataset
 from lrdecay_cli.domain.dry_run import LeftOut
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.building import optimizers_of
-from lrdecay_cli.openmmlab.checkpoints.loading import load_checkpoint
+from lrdecay_cli.openmmlab.checkpoints.saved_groups import load_checkpoint
 from lrdecay_cli.openmmlab.dry_run.driving import Drive, each_scheduler, is_quiet, overrides
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
 from lrdecay_cli.openmmlab.dry_run.moments import Moments, Trace
 from lrdecay_cli.openmmlab.dry_run.optimizers import Steps
 from lrdecay_cli.openmmlab.dry_run.watching import Watch
-from lrdecay_cli.openmmlab.schedulers.stepping import Stepper
+from lrdecay_cli.openmmlab.schedulers.running import Stepper
 
 _LEFT_OUT = {
     "CheckpointHook": "it writes checkpoints",

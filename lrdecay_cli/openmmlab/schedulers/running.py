@@ -79,8 +79,8 @@ def run_schedule(planned: PlannedConfig, group_map: GroupMap, length: RunLength,
 
 
 def _follow(series: Series, cells: Sequence[_Cell], schedulers: Sequence[_ParamScheduler], length: RunLength) -> None:
-    by_epoch = [_Stepper(scheduler) for scheduler in schedulers if scheduler.by_epoch]
-    by_iteration = [_Stepper(scheduler) for scheduler in schedulers if not scheduler.by_epoch]
+    by_epoch = [Stepper(scheduler) for scheduler in schedulers if scheduler.by_epoch]
+    by_iteration = [Stepper(scheduler) for scheduler in schedulers if not scheduler.by_epoch]
     add_step, add_values, add_bytes = series.steps.append, series.rows.extend, series.rows.frombytes
 
     def record(step: int) -> None:
@@ -144,11 +144,11 @@ def _log_keys(optimizers: Mapping[str, StubOptimizer], tracks: Sequence[Track]) 
             yield (f"{name}.{key}" if name else key), base if key == "base_lr" else first
 
 
-_NEVER = 1 << 62
+NEVER = 1 << 62
 _UNDERSTOOD = (_ParamScheduler.step, MomentumSchedulerMixin.step)
 
 
-class _Stepper:
+class Stepper:
     """One scheduler, with what is known about the steps to come."""
 
     def __init__(self, scheduler: _ParamScheduler) -> None:
@@ -162,13 +162,13 @@ class _Stepper:
         """How many of the next steps change nothing for sure."""
         if self._waits:
             # Without a metric it only counts.
-            return _NEVER
+            return NEVER
         if not self._understood:
             return 0
         scheduler = self.scheduler
         following = scheduler._global_step + 1
         if following >= scheduler.end:
-            return _NEVER
+            return NEVER
         if following < scheduler.begin:
             return int(scheduler.begin - following)
         return 0 if self._idle_within is None else int(self._idle_within(scheduler, scheduler.last_step + 1))
@@ -176,7 +176,7 @@ class _Stepper:
     def busy(self) -> int:
         """How many of the next steps may change something, where the next one may."""
         if not self._understood:
-            return _NEVER
+            return NEVER
         return 1 if self._idle_within is not None else self.scheduler.end - self.scheduler._global_step - 1
 
     def skip(self, steps: int) -> None:
@@ -192,8 +192,8 @@ class _Stepper:
 
 
 def _drive(
-    by_iteration: Sequence[_Stepper],
-    by_epoch: Sequence[_Stepper],
+    by_iteration: Sequence[Stepper],
+    by_epoch: Sequence[Stepper],
     iterations: int,
     epoch_length: int,
     record: Callable[[int], None],
@@ -208,7 +208,7 @@ def _drive(
     while now < last:
         # The iteration after which a scheduler by epoch acts next.
         boundary = (
-            now // epoch_length + 1 + min((stepper.idle() for stepper in by_epoch), default=_NEVER)
+            now // epoch_length + 1 + min((stepper.idle() for stepper in by_epoch), default=NEVER)
         ) * epoch_length - 1
         active = [stepper for stepper in by_iteration if not stepper.idle()]
         resting = [stepper for stepper in by_iteration if stepper.idle()]
@@ -241,7 +241,7 @@ def _drive(
 
 
 def _until(steps: Iterable[int], following: int) -> int:
-    return min((step - following for step in steps if step >= following), default=_NEVER)
+    return min((step - following for step in steps if step >= following), default=NEVER)
 
 
 _IDLE: dict[Any, Callable[[Any, int], int]] = {
