@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 
 def printable(text: str) -> str:
     """``text`` with control characters as escapes: a name from a strange config must not steer a terminal."""
@@ -18,11 +16,11 @@ def said_by(error: BaseException) -> str:
         return ""
 
 
-_NUMBERS = re.compile(r"(\d+)")
-
-
 def natural(name: str) -> list[tuple[int, int, str]]:
     """A key to sort by that puts ``group_2`` before ``group_10``."""
+    # An answer from the cache needs this module, and takes no longer than it takes to import regular expressions.
+    import re
+
     # re.split gives text and numbers in turn, so that like is compared with like.
-    parts = _NUMBERS.split(name)
+    parts = re.split(r"(\d+)", name)
     return [(1, int(part), part) if index % 2 else (0, 0, part) for index, part in enumerate(parts)]
