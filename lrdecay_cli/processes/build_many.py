@@ -62,7 +62,7 @@ def build_many(
         with ThreadPoolExecutor(jobs) as executor:
             yield from submitted(executor, options, missing)
         return
-    from lrdecay_cli.openmmlab.lazy_imports.stack_imports import preload_stack
+    from lrdecay_cli.openmmlab.preloading import preload_stack
     from lrdecay_cli.processes.building import in_forks, needed_packages
 
     # Before anything is recorded: it reads the text of every config.

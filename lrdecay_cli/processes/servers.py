@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.openmmlab.lazy_imports.stack_imports import preload_stack
+from lrdecay_cli.openmmlab.preloading import preload_stack
 from lrdecay_cli.processes.building import build, in_forks, needed_packages
 from lrdecay_cli.processes.children import Outcome
 from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, outcome_of

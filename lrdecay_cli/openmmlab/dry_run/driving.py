@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmengine.hooks import Hook, ParamSchedulerHook
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
@@ -12,9 +12,6 @@ from torch import nn
 
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
 from lrdecay_cli.openmmlab.schedulers.running import Stepper, raises
-
-if TYPE_CHECKING:
-    from lrdecay_cli.openmmlab.dry_run.runner import DryRunner
 
 # Of mmengine 0.10.7 and mmpretrain 1.2.0 (engine/hooks/): they change neither a group nor what requires a gradient.
 _QUIET = ("DistSamplerSeedHook", "EMAHook", "SyncBuffersHook", "EmptyCacheHook", "PrepareTTAHook", "PreciseBNHook")
@@ -26,11 +23,11 @@ class Drive:
     Source: mmengine 0.10.7, ``mmengine/runner/loops.py``, EpochBasedTrainLoop and IterBasedTrainLoop.
 
     Args:
-        runner: its hooks, schedulers and optimizers are used.
+        runner: the :class:`~lrdecay_cli.openmmlab.dry_run.runner.DryRunner` that has built the loop.
         loop: the config's own, which counts epochs and iterations.
     """
 
-    def __init__(self, runner: DryRunner, loop: Any) -> None:
+    def __init__(self, runner: Any, loop: Any) -> None:
         self._runner = runner
         self._loop = loop
         self._by_iteration = isinstance(loop, IterBasedTrainLoop)

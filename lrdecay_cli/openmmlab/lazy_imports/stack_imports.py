@@ -1,4 +1,4 @@
-"""Importing the stack: torch so that an interrupt waits, heavy packages at their first use, all of it once for forks.
+"""Importing the stack: torch so that an interrupt waits, heavy packages at their first use.
 
 Heavy packages are those that an audit never uses; they are loaded when something uses them all the same. That is for
 the console command alone, see :mod:`lrdecay_cli.app.speed.fast_start`: it changes ``import`` in the whole process.
@@ -6,13 +6,9 @@ the console command alone, see :mod:`lrdecay_cli.app.speed.fast_start`: it chang
 
 from __future__ import annotations
 
-import gc
-import importlib
 import signal
 import sys
 import threading
-from collections.abc import Iterable
-from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -63,10 +59,6 @@ DEFERRED: dict[str, tuple[str, ...]] = {
 REGISTERING = tuple(name for name in DEFERRED if name.startswith("mmpretrain."))
 """What registers types of models as it is executed."""
 
-# The modules in which a package registers what configs name.
-_REGISTERING = {"mmdet": ("mmdet.models", "mmdet.engine"), "mmpretrain": ("mmpretrain.models", "mmpretrain.engine")}
-# Half a second, which mmengine would spend in each process that looks up a package.
-_LOOKED_UP_WITH = "pkg_resources"
 # torch loads its kernels before anything else can be imported; out of turn, others import each other in circles.
 _finder = LazyFinder(DEFERRED, first=_META_KERNELS)
 
@@ -131,24 +123,3 @@ def import_torch() -> None:
         restore()
     for number, frame in came:
         handlers[number](number, frame)
-
-
-def preload_stack(packages: Iterable[str]) -> None:
-    """Import torch, mmengine and what ``packages`` (of mmdet and mmpretrain) register, and make ready for forks."""
-    import_torch()
-    import torch
-
-    import lrdecay_cli.openmmlab.audit  # noqa: F401
-    from lrdecay_cli.openmmlab.build_context import quiet_stack
-    from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
-
-    install_stubs()
-    for module in (_LOOKED_UP_WITH, *(module for package in packages for module in _REGISTERING[package])):
-        # Whoever needs it runs into the same, and says so in words of its own.
-        with suppress(Exception), quiet_stack(verbose=False):
-            importlib.import_module(module)
-    # One thread: the children are as many as there are cores, and a thread pool does not survive a fork.
-    torch.set_num_threads(1)
-    # Nothing that exists by now is ever collected: a collection would write to, and so copy, memory that is shared.
-    gc.collect()
-    gc.freeze()
