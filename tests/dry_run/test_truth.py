@@ -16,8 +16,13 @@ from mmengine.config import Config
 
 from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.domain.dry_run import DryRun
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.files.map_file import read_map
+from lrdecay_cli.files.writing import to_json
+from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.dry_run import dry_run
 from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
+from lrdecay_cli.training import ParamGroupAuditHook  # noqa: F401 - registers itself
 from tests.dry_run.trainings import BASE, BATCH, CONVERTED, ITERATIONS, TRAININGS, config_of, train
 
 
@@ -111,6 +116,7 @@ from pathlib import Path
 from mmengine.config import Config
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 install_stubs()
+from lrdecay_cli.training import ParamGroupAuditHook  # noqa: F401 - registers itself
 from tests.dry_run.trainings import config_of, train
 folder, rank = Path(sys.argv[1]), int(sys.argv[2])
 dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
@@ -132,3 +138,20 @@ def test_two_processes_scale_the_lr_as_two_gpus_do(tmp_path: Path) -> None:
     assert real[0] == real[1]
     assert [[group.first.lr for group in found.groups], [group.last.lr for group in found.groups]] == real[0]
     assert (found.gpus, found.lr_factor) == (2, 2 * BATCH / 8)
+
+
+@pytest.mark.parametrize("schedulers", [None, [CONVERTED]])
+def test_the_audit_hook_accepts_a_training_that_is_scaled(tmp_path: Path, schedulers: Any) -> None:
+    """auto_scale_lr multiplies the lr after the audited groups were built: that is no difference, another lr is one."""
+    config = Config({**config_of("auto_scale_lr")._cfg_dict.to_dict(), "param_scheduler": schedulers})
+    config = saved(config, tmp_path)
+    audited = tmp_path / "audited.json"
+    audited.write_text(to_json(audit(str(tmp_path / "config.py"))))
+    hook = dict(type="ParamGroupAuditHook", baseline=str(audited))
+    seen = train(Config({**config._cfg_dict.to_dict(), "custom_hooks": [hook]}), tmp_path / "real")
+    assert {round(lr, 6) for lr in seen.lrs[0]} == {0.0025, 0.00025}
+    assert read_map(str(tmp_path / "real" / "param_groups.json")).groups == read_map(str(audited)).groups
+    other = Config({**config._cfg_dict.to_dict(), "custom_hooks": [hook]})
+    other.optim_wrapper.optimizer.lr = 0.02
+    with pytest.raises(LrdecayError, match="not the audited ones"):
+        train(other, tmp_path / "other")
