@@ -64,8 +64,13 @@ def read_pickle(path: str) -> bytes:
         with Path(path).open("rb") as file:
             _check_form(file, path)
             pickled = _pickle_of(zipfile.ZipFile(_Bounded(file)), os.fstat(file.fileno()).st_size, path)
+    except FileNotFoundError as error:
+        remedy = file_meant(path, CHECKPOINT_SUFFIXES) or "check the path"
+        raise LrdecayError("no such file", where=path, remedy=remedy) from error
+    except IsADirectoryError as error:
+        raise LrdecayError("is a directory, not a checkpoint", where=path, remedy="give a .pth file") from error
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise LrdecayError(f"cannot read: {error.strerror or error}", where=path) from error
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         raise _refused(f"is damaged or cut off ({error})", path) from error
     for name in _globals(pickled, path):
@@ -143,11 +148,3 @@ class _Bounded:
 
 def _refused(problem: str, path: str) -> LrdecayError:
     return LrdecayError(problem, where=path, remedy="give a .pth that mmengine or torch.save wrote")
-
-
-def _unreadable(path: str, error: OSError) -> LrdecayError:
-    if isinstance(error, IsADirectoryError):
-        return LrdecayError("is a directory, not a checkpoint", where=path, remedy="give a .pth file")
-    if not isinstance(error, FileNotFoundError):
-        return LrdecayError(f"cannot read: {error.strerror or error}", where=path)
-    return LrdecayError("no such file", where=path, remedy=file_meant(path, CHECKPOINT_SUFFIXES) or "check the path")

@@ -28,8 +28,13 @@ def find_config(given: str) -> Path:
 
     Raises LrdecayError, with the nearest names, if there is no such file.
     """
-    package, separator, in_zoo = given.partition(SEPARATOR)
-    path = _find_in_zoo(given, package, in_zoo) if separator else Path(given)
+    path = Path(given)
+    if SEPARATOR in given:
+        found = next(filter(Path.exists, config_places(given)), None)
+        if found is None:
+            problem = f"not in the config zoo of {given.partition(SEPARATOR)[0]}"
+            raise LrdecayError(problem, where=given, remedy=in_zoo_meant(given))
+        path = found
     try:
         path.stat()
     except FileNotFoundError:
@@ -39,7 +44,13 @@ def find_config(given: str) -> Path:
     if path.is_dir():
         raise LrdecayError("is a directory, not a config", where=given, remedy="give one config file")
     if not path.exists():
-        raise LrdecayError("no such config", where=given, remedy=_path_meant(given))
+        package, colon, in_zoo = given.partition(":")
+        if not colon:
+            package, _, in_zoo = given.partition("/")
+        remedy = file_meant(given, SUFFIXES) or "check the path"
+        if package in ZOOS and in_zoo:
+            remedy = f"one of {package}'s own is {package}{SEPARATOR}{in_zoo.lstrip(':')}"
+        raise LrdecayError("no such config", where=given, remedy=remedy)
     if not path.is_file():
         raise LrdecayError("is no regular file", where=given)
     if path.suffix not in SUFFIXES:
@@ -70,14 +81,6 @@ def zoo_folders(package: str, *, given: str) -> list[Path]:
     return [root / ".mim" / "configs", root / "configs", root.parent / "configs"]
 
 
-def _find_in_zoo(given: str, package: str, in_zoo: str) -> Path:
-    folders = zoo_folders(package, given=given)
-    for folder in folders:
-        if (folder / in_zoo).exists():
-            return folder / in_zoo
-    raise LrdecayError(f"not in the config zoo of {package}", where=given, remedy=in_zoo_meant(given))
-
-
 def in_zoo_meant(given: str) -> str:
     """``did you mean mmdet::yolox/yolox_s_8xb8-300e_coco.py?`` for what is not in a package's zoo, or what to do else.
 
@@ -90,15 +93,6 @@ def in_zoo_meant(given: str) -> str:
     for name in meant(in_zoo.strip(":/").removesuffix(".py"), names)[:1]:
         return f"did you mean {package}{SEPARATOR}{names[name].as_posix()}?"
     return f"lrdecay scan {package}{SEPARATOR} has them all" if not in_zoo.strip(":/") else "check the path"
-
-
-def _path_meant(given: str) -> str:
-    package, colon, in_zoo = given.partition(":")
-    if not colon:
-        package, _, in_zoo = given.partition("/")
-    if package in ZOOS and in_zoo:
-        return f"one of {package}'s own is {package}{SEPARATOR}{in_zoo.lstrip(':')}"
-    return file_meant(given, SUFFIXES) or "check the path"
 
 
 def file_meant(given: str, suffixes: Collection[str], *, folders: bool = False) -> str:
@@ -145,36 +139,28 @@ _TABLE = b"[tool.lrdecay"
 
 def repository_root(folder: Path) -> Path | None:
     """The nearest of ``folder`` and the folders above it that is the root of a repository; None if none is."""
-    return next((place for place in (folder, *folder.parents) if _holds_any(place, ROOTS)), None)
-
-
-def project_folder(file: Path) -> Path | None:
-    """The nearest folder above ``file`` with settings of lrdecay, or that is the root of a repository; None if none is.
-
-    Args:
-        file: an absolute path.
-    """
-    return next((folder for folder in file.parents if _is_project(folder)), None)
+    return next((place for place in (folder, *folder.parents) if _holds_any(place, *ROOTS)), None)
 
 
 def in_project(config: str) -> str | None:
-    """The path of a config from the folder of its project; None if it is no file here, or belongs to no project."""
+    """The path of a config from the folder of its project; None if it is no file here, or belongs to no project.
+
+    A project is the nearest folder above it with settings of lrdecay, or that is the root of a repository.
+    """
     file = Path(os.path.abspath(config))  # noqa: PTH100 (a link counts where it lies)
     if SEPARATOR in config or not file.is_file():
         return None
-    folder = project_folder(file)
+    folder = next(filter(_is_project, file.parents), None)
     return None if folder is None else file.relative_to(folder).as_posix()
 
 
-def _holds_any(folder: Path, names: tuple[str, ...]) -> bool:
+def _holds_any(folder: Path, *names: str) -> bool:
     return any((folder / name).exists() for name in names)
 
 
 def _is_project(folder: Path) -> bool:
     try:
-        if _holds_any(folder, (*ROOTS, _OWN_SETTINGS)):
-            return True
-        # That of a package below says nothing about the project.
-        return _TABLE in (folder / _SHARED_SETTINGS).read_bytes()
+        # A pyproject.toml of a package below says nothing about the project.
+        return _holds_any(folder, *ROOTS, _OWN_SETTINGS) or _TABLE in (folder / _SHARED_SETTINGS).read_bytes()
     except OSError:
         return False

@@ -37,9 +37,16 @@ def settings_of(text: object) -> dict[str, Any]:
     """
     if not isinstance(text, str) or len(text) > _LONGEST:
         return {}
+    settings = {}
     with suppress(SyntaxError, ValueError, tokenize.TokenError, RecursionError, MemoryError):
-        if _is_shallow(text):
-            return dict(_assigned(statement) for statement in ast.parse(text).body)
+        for statement in ast.parse(text).body if _is_shallow(text) else ():
+            if not isinstance(statement, ast.Assign) or len(statement.targets) > 1:
+                return {}
+            target = statement.targets[0]
+            if not isinstance(target, ast.Name):
+                return {}
+            settings[target.id] = _value(statement.value)
+        return settings
     return {}
 
 
@@ -57,14 +64,6 @@ def _is_shallow(text: str) -> bool:
             return False
         last = token.string if token.type == tokenize.OP else ""
     return True
-
-
-def _assigned(statement: ast.stmt) -> tuple[str, Any]:
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-        target = statement.targets[0]
-        if isinstance(target, ast.Name):
-            return target.id, _value(statement.value)
-    raise ValueError("not a plain assignment")
 
 
 def _value(node: ast.expr) -> Any:
@@ -123,16 +122,13 @@ def _bases(text: str) -> Iterator[str]:
                 yield from (base for base in bases if isinstance(base, str))
             elif isinstance(node, ast.With) and "read_base" in ast.dump(node.items[0].context_expr):
                 for line in node.body:
-                    if isinstance(line, ast.ImportFrom) and line.module:
-                        yield from _module_file(line)
-
-
-def _module_file(line: ast.ImportFrom) -> Iterator[str]:
-    parts = (line.module or "").split(".")
-    if line.level:
-        yield "/".join([*[".."] * (line.level - 1), *parts]) + ".py"
-    elif len(parts) > 2 and parts[1] == "configs":
-        yield f"{parts[0]}{SEPARATOR}{'/'.join(parts[2:])}.py"
+                    if not isinstance(line, ast.ImportFrom) or not line.module:
+                        continue
+                    parts = line.module.split(".")
+                    if line.level:
+                        yield "/".join([*[".."] * (line.level - 1), *parts]) + ".py"
+                    elif len(parts) > 2 and parts[1] == "configs":
+                        yield f"{parts[0]}{SEPARATOR}{'/'.join(parts[2:])}.py"
 
 
 def _suppressions(shown: str, text: str) -> Iterator[StatedSuppression]:

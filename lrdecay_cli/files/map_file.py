@@ -26,7 +26,13 @@ def read_map(path: str) -> GroupMap:
     raw = read_bytes(path)
     try:
         group_map = msgspec.json.decode(raw, type=GroupMap)
-        sound = group_map.schema_version in READABLE and not _repeats_a_key(raw, group_map)
+        keys = _keys(raw)
+        # There are fewer when the text is written again if a key stands twice in its object. A map of schema 1 lacks
+        # what has a default; only then the whole is read again in plain values.
+        sound = group_map.schema_version in READABLE and (
+            keys == _keys(msgspec.json.encode(group_map))
+            or keys == _keys(msgspec.json.encode(msgspec.json.decode(raw)))
+        )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         sound = False
     if not sound:
@@ -76,15 +82,6 @@ def means_to_be_map(raw: bytes) -> bool:
     if keys is None:
         return all(f'"{key}"'.encode() in raw for key in _FIRST_KEYS)
     return {"schema_version", "groups"} <= keys or 2 * len(keys & _MAP_KEYS) > len(_MAP_KEYS)
-
-
-def _repeats_a_key(raw: bytes, group_map: GroupMap) -> bool:
-    """Whether a key stands twice in its object: there are fewer, then, when the text is written again."""
-    keys = _keys(raw)
-    # A map of schema 1 lacks what has a default; only then the whole is read again in plain values.
-    return keys != _keys(msgspec.json.encode(group_map)) and keys != _keys(
-        msgspec.json.encode(msgspec.json.decode(raw))
-    )
 
 
 def _keys(raw: bytes) -> int:
@@ -139,7 +136,11 @@ def refusal(raw: bytes, path: str) -> LrdecayError:
         return LrdecayError(f"not valid JSON: {error.msg}", where=f"{path}:{error.lineno}:{error.colno}")
     except (ValueError, RecursionError) as error:
         return LrdecayError(f"not valid JSON: {error}", where=path)
-    return _wrong_version(data, path) or _wrong_number(data, path) or _wrong_form(raw, path)
+    if wrong := _wrong_version(data, path):
+        return wrong
+    for where, value in not_finite(data):
+        return LrdecayError(f"is {value}, not a finite number", where=f"{path}: {where}")
+    return _wrong_form(raw, path)
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -166,11 +167,6 @@ def _wrong_version(data: Any, path: str) -> LrdecayError | None:
     )
 
 
-def _wrong_number(data: Any, path: str) -> LrdecayError | None:
-    where, value = next(not_finite(data), ("", None))
-    return LrdecayError(f"is {value}, not a finite number", where=f"{path}: {where}") if where else None
-
-
 def _wrong_form(raw: bytes, path: str) -> LrdecayError:
     try:
         msgspec.json.decode(raw, type=GroupMap)
@@ -178,14 +174,9 @@ def _wrong_form(raw: bytes, path: str) -> LrdecayError:
         problem, _, where = str(error).partition(" - at ")
         where = where.strip("`") or "$"
         if unknown := _UNKNOWN_KEY.fullmatch(problem):
-            key = unknown[1]
-            return LrdecayError(f"unknown key{_nearest(key)}", where=f"{path}: {where}.{key}")
+            definitions = msgspec.json.schema(GroupMap)["$defs"].values()
+            known = sorted({name for definition in definitions for name in definition["properties"]})
+            told = "; ".join(filter(None, ("unknown key", did_you_mean(unknown[1], known))))
+            return LrdecayError(told, where=f"{path}: {where}.{unknown[1]}")
         return LrdecayError(problem[:1].lower() + problem[1:], where=f"{path}: {where}")
     raise AssertionError(f"{path} is a group map after all")
-
-
-def _nearest(key: str) -> str:
-    definitions = msgspec.json.schema(GroupMap)["$defs"].values()
-    known = sorted({name for definition in definitions for name in definition["properties"]})
-    nearest = did_you_mean(key, known)
-    return f"; {nearest}" if nearest else ""

@@ -28,7 +28,10 @@ _OBSERVED = "get_layer_depth() of the model"
 
 def lifted(old: GroupMap) -> GroupMap:
     """The map with all that schema 2 has fields for."""
-    optimizers = _optimizers(old)
+    wrapper = old.training.optim_wrapper
+    named = {name: one["optimizer"] for name, one in wrapper.items() if isinstance(one, Mapping) and "optimizer" in one}
+    # The config's own words on each of several optimizers, by its name; on the only one under the empty string.
+    optimizers = named or {"": wrapper.get("optimizer")}
     # Parameters of a group share their formulas: each is taken apart once.
     formula = cache(_formula_of)
 
@@ -64,13 +67,6 @@ def lifted(old: GroupMap) -> GroupMap:
     )
 
 
-def _optimizers(old: GroupMap) -> Mapping[str, Any]:
-    """The config's own words on each of several optimizers, by its name; on the only one under the empty string."""
-    wrapper = old.training.optim_wrapper
-    named = {name: one["optimizer"] for name, one in wrapper.items() if isinstance(one, Mapping) and "optimizer" in one}
-    return named or {"": wrapper.get("optimizer")}
-
-
 def _with_types(old: Optimizer, optimizers: Mapping[str, Any]) -> Optimizer:
     listed = old.type.split(", ")
     types = {}
@@ -82,13 +78,7 @@ def _with_types(old: Optimizer, optimizers: Mapping[str, Any]) -> Optimizer:
 
 
 def _formula_of(rule: str, unknown: bool, of_decay: bool) -> tuple[Basis, str, str]:
-    """Basis, cause and expression of a formula, by what it said as its rule.
-
-    Args:
-        rule: what it said.
-        unknown: whether it has no result.
-        of_decay: whether it is that of the weight decay.
-    """
+    """Basis, cause and expression of a formula, by its ``rule``; ``unknown`` where it has no result."""
     if rule.startswith(_DEFAULT) or unknown:
         return "default", "", ""
     if rule == _OBSERVED:

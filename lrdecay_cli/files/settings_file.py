@@ -131,22 +131,14 @@ def _converted(values: dict[str, Any], kind: type[Any], where: str) -> Any:
 
 
 def _refusal(error: msgspec.ValidationError, kind: type[Any], key: str, where: str) -> LrdecayError:
-    words = _choices(kind, key)
+    # The words that the key takes, where it takes only some.
+    kinds = [
+        part for field in msgspec.structs.fields(kind) if field.encode_name == key for part in get_args(field.type)
+    ]
+    nested = [word for part in kinds for word in get_args(part)]
+    words = [word for word in (*nested, *kinds) if isinstance(word, str)]
     if unknown := _NO_CHOICE.match(str(error)):
         return not_one_of(f"unknown choice {unknown[1]!r}", unknown[1], words, where=where)
-    return LrdecayError(_problem(error), where=where, remedy=f"one of {', '.join(words)}" if words else "")
-
-
-def _problem(error: msgspec.ValidationError) -> str:
     problem = str(error).partition(" - at ")[0].replace("`", "").replace(" | null", "")
-    return problem[:1].lower() + problem[1:]
-
-
-def _choices(kind: type[Any], key: str) -> list[str]:
-    """The words that a key takes, where it takes only some."""
-    for field in msgspec.structs.fields(kind):
-        if field.encode_name == key:
-            words = [word for part in get_args(field.type) for word in get_args(part) if isinstance(word, str)]
-            words += [word for word in get_args(field.type) if isinstance(word, str)]
-            return words
-    return []
+    problem = problem[:1].lower() + problem[1:]
+    return LrdecayError(problem, where=where, remedy=f"one of {', '.join(words)}" if words else "")

@@ -16,12 +16,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files.config_path import SEPARATOR
 
 
-def write_text(path: Path, text: str, *, make_folders: bool = False) -> None:
-    """Write ``text`` as UTF-8, see :func:`write_file`."""
-    write_file(path, text, make_folders=make_folders)
-
-
-def write_file(path: Path, content: str | bytes, *, make_folders: bool = False) -> None:
+def write_text(path: Path, content: str | bytes, *, make_folders: bool = False) -> None:
     """Write text as UTF-8, or bytes, beside ``path`` and move it into place. LrdecayError if that cannot be done.
 
     With ``make_folders``, the folders that it is to be in are made too. A symbolic link stays one: the file that it
@@ -44,7 +39,9 @@ def write_file(path: Path, content: str | bytes, *, make_folders: bool = False) 
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        temporary.chmod(target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask())
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~mask)
         temporary.replace(target)
     except OSError as error:
         raise LrdecayError(f"cannot write: {error.strerror or error}", where=str(path)) from error
@@ -52,12 +49,6 @@ def write_file(path: Path, content: str | bytes, *, make_folders: bool = False) 
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 # A shape or a pair of betas reads better on one line. No string can match: JSON has no line end inside one.

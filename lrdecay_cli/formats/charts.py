@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from lrdecay_cli.domain.report import Chart
-from lrdecay_cli.formats.numbers import cell_text
+from lrdecay_cli.formats.values import cell_text
 
 # What is smaller than this share of the largest value lies on the floor of a logarithmic scale.
 _DEPTH = 1e-5

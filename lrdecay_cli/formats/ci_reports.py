@@ -8,15 +8,15 @@ a report is the same on every run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from xml.etree import ElementTree
 
 import msgspec
 
 from lrdecay_cli.checking.reporting import summary_of
 from lrdecay_cli.domain.finding import CheckResult, Finding, Skipped
-from lrdecay_cli.formats.numbers import printable
 from lrdecay_cli.formats.places import check_result, place_of, worst_first
+from lrdecay_cli.formats.values import printable
 
 MOST = 10
 """GitHub shows no more annotations of one kind for a step."""
@@ -29,8 +29,13 @@ def github_annotations(document: msgspec.Struct) -> str:
     ranked: list[Finding | Skipped] = [*result.unjudged, *worst_first(result)]
     lines = [_annotation(result, one) for one in ranked[:MOST]]
     if len(ranked) > MOST:
-        lines += [f"and {len(ranked) - MOST} more, which GitHub would not show as annotations:"]
-        lines += [line for one in ranked[MOST:] for line in _plain(one)]
+        lines.append(f"and {len(ranked) - MOST} more, which GitHub would not show as annotations:")
+    for one in ranked[MOST:]:
+        if isinstance(one, Skipped):
+            told = f"error: {one.config}: {one.status}: {one.problem}"
+        else:
+            told = f"{one.severity}: {one.config}: {one.code} {one.name}: {one.message}; {one.remedy}"
+        lines.append(_inert(told))
     return "\n".join([*lines, _inert(summary_of(result))]) + "\n"
 
 
@@ -38,27 +43,18 @@ def _annotation(result: CheckResult, one: Finding | Skipped) -> str:
     if isinstance(one, Skipped):
         kind, title, message, option = "error", "could not be judged", printable(f"{one.status}: {one.problem}"), ""
     else:
-        kind, title, message, option = _KINDS[one.severity], f"{one.code} {one.name}", _told(one), one.option
+        kind, title, option = _KINDS[one.severity], f"{one.code} {one.name}", one.option
+        lines = (one.message, *one.patterns, f"Why: {one.why}", f"Remedy: {one.remedy}")
+        message = "\n".join(map(printable, lines))
     place = place_of(result, one.config, option)
     properties = {"title": title}
     if place is not None:
         properties = {"file": place.file, "line": str(place.line), **properties}
     else:
         message = f"{printable(one.config)}: {message}"
-    listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    escaped = (_data(printable(value)).replace(":", "%3A").replace(",", "%2C") for value in properties.values())
+    listed = ",".join(map("=".join, zip(properties, escaped, strict=True)))
     return f"::{kind} {listed}::{_data(message)}"
-
-
-def _told(finding: Finding) -> str:
-    lines = [finding.message, *finding.patterns, f"Why: {finding.why}", f"Remedy: {finding.remedy}"]
-    return "\n".join(printable(line) for line in lines)
-
-
-def _plain(one: Finding | Skipped) -> Iterator[str]:
-    if isinstance(one, Skipped):
-        yield _inert(f"error: {one.config}: {one.status}: {one.problem}")
-    else:
-        yield _inert(f"{one.severity}: {one.config}: {one.code} {one.name}: {one.message}; {one.remedy}")
 
 
 def _inert(line: str) -> str:
@@ -68,10 +64,6 @@ def _inert(line: str) -> str:
 
 def _data(text: str) -> str:
     return text.replace("##[", "## [").replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(printable(text)).replace(":", "%3A").replace(",", "%2C")
 
 
 def junit_xml(document: msgspec.Struct) -> str:

@@ -13,7 +13,7 @@ import msgspec
 from rich.cells import cell_len, get_character_cell_size
 
 from lrdecay_cli.domain.report import Table
-from lrdecay_cli.formats.numbers import cell_text
+from lrdecay_cli.formats.values import cell_text
 
 BAR_WIDTH = 10
 # A name is folded down to this many characters a line; where no column is left to give up, to fewer.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lrdecay_cli.domain.report import Page, Report, Section, Table
+from lrdecay_cli.domain.report import Page, Report, Table
 from lrdecay_cli.formats import Canvas
-from lrdecay_cli.formats.numbers import cell_text, printable
+from lrdecay_cli.formats.values import cell_text, printable
 
 _MARKS = {"info": "", "warning": "⚠️ ", "error": "❌ "}
 _RIGHT = ("integer", "rate", "scale", "share")
@@ -17,7 +17,11 @@ def render(report: Report, canvas: Canvas) -> str:
     """The report as GitHub-flavoured Markdown; ``canvas`` changes nothing."""
     lines = [f"- **{_escape(label)}**: {_escape(value)}" for label, value in report.facts]
     for section in report.sections:
-        lines += _section(section)
+        lines += ["", f"### {_code(section.title)}", ""]
+        for item in section.items:
+            lines.append(f"- {_MARKS[item.level]}**{_escape(item.label)}** {_escape(item.text)}")
+            lines += [f"  - {_code(detail)}" for detail in item.details]
+            lines += [f"  - {_escape(label)}: {_escape(value)}" for label, value in item.facts]
     for table in report.tables:
         lines += ["", *_table(table)] if table.rows else []
     for page in report.pages:
@@ -26,7 +30,7 @@ def render(report: Report, canvas: Canvas) -> str:
         lines += ["", f"{_MARKS[note.level]}{_escape(note.text)}", *([""] if note.details else [])]
         lines += [f"- {_code(detail)}" for detail in note.details]
     if report.code:
-        fence = "`" * (max((len(run) for run in re.findall("`+", report.code)), default=2) + 1)
+        fence = _fence(report.code, least=3)
         lines += ["", f"{fence}python", report.code.rstrip(), fence]
     lines += ["", f"**{_escape(report.summary)}**"]
     return "\n".join(lines).lstrip("\n") + "\n"
@@ -47,25 +51,15 @@ def _page(page: Page) -> Iterator[str]:
             )
 
 
-def _section(section: Section) -> Iterator[str]:
-    yield from ("", f"### {_code(section.title)}", "")
-    for item in section.items:
-        yield f"- {_MARKS[item.level]}**{_escape(item.label)}** {_escape(item.text)}"
-        yield from (f"  - {_code(detail)}" for detail in item.details)
-        yield from (f"  - {_escape(label)}: {_escape(value)}" for label, value in item.facts)
-
-
 def _table(table: Table) -> Iterator[str]:
     if table.title:
-        yield f"### {_escape(table.title)}"
-        yield ""
+        yield from (f"### {_escape(table.title)}", "")
     yield _row(_escape(column.title) for column in table.columns)
     yield _row("---:" if column.kind in _RIGHT else "---" for column in table.columns)
     for row in table.rows:
-        texts = (cell_text(value, column.kind) for value, column in zip(row, table.columns, strict=True))
         yield _row(
-            _code(text) if column.kind in ("name", "tree") else _escape(text)
-            for text, column in zip(texts, table.columns, strict=True)
+            (_code if column.kind in ("name", "tree") else _escape)(cell_text(value, column.kind))
+            for value, column in zip(row, table.columns, strict=True)
         )
 
 

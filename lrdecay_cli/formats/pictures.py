@@ -11,7 +11,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.report import Chart, Report
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.charts import Scale, axis_title, scale_of, step_ticks, tick_text
-from lrdecay_cli.formats.numbers import printable
+from lrdecay_cli.formats.values import printable
 
 WIDTH, HEIGHT = 960, 480
 _LEFT, _TOP, _RIGHT, _BOTTOM = 80, 48, 240, 56
@@ -29,9 +29,7 @@ text { fill: #333; } .grid { stroke: #ddd; } .axis { stroke: #888; }
 
 def svg_chart(report: Report, canvas: Canvas) -> str:
     """The chart as SVG; ``canvas`` changes nothing. Raises LrdecayError for a report without a chart."""
-    chart = report.chart
-    if chart is None:
-        raise LrdecayError("this report has no chart", remedy="svg is for schedule")
+    chart = _chart_of(report, "svg")
     title = dict(report.facts).get("config", "")
     scale = scale_of(chart)
     parts = [*_grid(chart, scale), *_lines(chart, scale), *_legend(chart)]
@@ -48,8 +46,11 @@ def svg_chart(report: Report, canvas: Canvas) -> str:
 
 def color_of(index: int, count: int) -> str:
     """The colour of a line, from blue for the slowest groups over green to orange for the fastest."""
-    share = index / (count - 1) if count > 1 else 0.0
-    return f"hsl({round(225 - 200 * share)} 75% 45%)"
+    return f"hsl({round(_hue(index, count))} 75% 45%)"
+
+
+def _hue(index: int, count: int) -> float:
+    return 225 - 200 * (index / (count - 1) if count > 1 else 0.0)
 
 
 def legend_lines(count: int) -> list[int]:
@@ -105,6 +106,12 @@ def _text(text: str) -> str:
     return escape(printable(text))
 
 
+def _chart_of(report: Report, name: str) -> Chart:
+    if report.chart is None:
+        raise LrdecayError("this report has no chart", remedy=f"{name} is for schedule")
+    return report.chart
+
+
 _DOTS_PER_INCH = 150
 
 
@@ -113,9 +120,7 @@ def png_chart(report: Report, canvas: Canvas) -> bytes:
 
     Raises LrdecayError for a report without a chart.
     """
-    chart = report.chart
-    if chart is None:
-        raise LrdecayError("this report has no chart", remedy="png is for schedule")
+    chart = _chart_of(report, "png")
     # Not pyplot: it would look for a display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -124,7 +129,8 @@ def png_chart(report: Report, canvas: Canvas) -> bytes:
     axes = figure.add_subplot()
     scale = scale_of(chart)
     for index, line in enumerate(chart.lines):
-        axes.plot(chart.steps, line.values, color=_pixel_color(index, len(chart.lines)), linewidth=1.4)
+        color = colorsys.hls_to_rgb(_hue(index, len(chart.lines)) / 360, 0.45, 0.75)
+        axes.plot(chart.steps, line.values, color=color, linewidth=1.4)
     axes.set_yscale("log" if scale.logarithmic else "linear")
     if scale.logarithmic:
         axes.set_ylim(scale.floor * 0.8, scale.ceiling * 1.25)
@@ -152,9 +158,3 @@ def png_chart(report: Report, canvas: Canvas) -> bytes:
     FigureCanvasAgg(figure)
     figure.savefig(out, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
     return out.getvalue()
-
-
-def _pixel_color(index: int, count: int) -> tuple[float, float, float]:
-    """The colours of the SVG: from blue for the slowest groups over green to orange."""
-    share = index / (count - 1) if count > 1 else 0.0
-    return colorsys.hls_to_rgb((225 - 200 * share) / 360, 0.45, 0.75)

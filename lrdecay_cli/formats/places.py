@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -71,15 +72,10 @@ def _line(path: Path, option: str) -> int:
             pattern = re.escape(option)
         elif key := _QUOTED_KEY.search(option):
             pattern = rf"['\"]{re.escape(key[1])}['\"]"
-        lines = _lines(path)
+        lines: list[str] = []
+        with suppress(OSError):
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         found = [number for number, text in enumerate(lines, 1) if re.search(pattern, text)]
         wanted = int(table[2]) if table else 0
         return found[wanted] if wanted < len(found) else 1
     return 1
-
-
-def _lines(path: Path) -> tuple[str, ...]:
-    try:
-        return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines())
-    except OSError:
-        return ()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from lrdecay_cli.domain.report import Note, Page, Report, Section, Table
+from lrdecay_cli.domain.report import Page, Report, Section, Table
 from lrdecay_cli.formats import Canvas
-from lrdecay_cli.formats.numbers import LEFT_KINDS, cell_text, printable
+from lrdecay_cli.formats.values import LEFT_KINDS, cell_text, printable
 
 # Of prose, which nobody pastes into another command.
 _LINE = 100
@@ -15,16 +15,21 @@ _LINE = 100
 
 def render(report: Report, canvas: Canvas) -> str:
     """The report as plain text; ``canvas`` changes nothing."""
-    blocks = [*_facts(report), *("\n".join(_section(section)) for section in report.sections)]
+    blocks = ["\n".join(_aligned(report.facts))]
+    blocks += ["\n".join(_section(section)) for section in report.sections]
     blocks += ["\n".join(_table(table)) for table in report.tables if table.rows]
     blocks += ["\n\n".join(_page(page)) for page in report.pages]
-    blocks += ["\n".join(line for note in report.notes for line in _note(note)), report.code.rstrip(), report.summary]
+    notes = []
+    for note in report.notes:
+        notes.append(note.text if note.level == "info" else f"{note.level}: {note.text}")
+        notes += [f"  {printable(detail)}" for detail in note.details]
+    blocks += ["\n".join(notes), report.code.rstrip(), report.summary]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _facts(report: Report) -> Iterator[str]:
-    width = max((len(label) for label, _ in report.facts), default=0)
-    yield "\n".join(f"{printable(label):<{width}}  {printable(value)}" for label, value in report.facts)
+def _aligned(facts: Sequence[tuple[str, str]], indent: str = "") -> Iterator[str]:
+    width = max((len(label) for label, _ in facts), default=0)
+    yield from (f"{indent}{printable(label):<{width}}  {printable(value)}" for label, value in facts)
 
 
 def _page(page: Page) -> Iterator[str]:
@@ -56,10 +61,4 @@ def _section(section: Section) -> Iterator[str]:
     for item in section.items:
         yield f"  {item.level}: {printable(item.label)}: {printable(item.text)}"
         yield from (f"      {printable(detail)}" for detail in item.details)
-        width = max((len(label) for label, _ in item.facts), default=0)
-        yield from (f"      {printable(label):<{width}}  {printable(value)}" for label, value in item.facts)
-
-
-def _note(note: Note) -> Iterator[str]:
-    yield note.text if note.level == "info" else f"{note.level}: {note.text}"
-    yield from (f"  {printable(detail)}" for detail in note.details)
+        yield from _aligned(item.facts, " " * 6)

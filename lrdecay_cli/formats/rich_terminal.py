@@ -12,8 +12,8 @@ from lrdecay_cli.domain.report import Chart, Page, Report, Section
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.charts import chart_rows
 from lrdecay_cli.formats.fitting import LEAST, fit, folded, indented
-from lrdecay_cli.formats.numbers import printable
 from lrdecay_cli.formats.terminal_table import RAMP, Ink, ink, table_lines
+from lrdecay_cli.formats.values import printable
 
 _LEVELS = {"info": "blue", "warning": "bold yellow", "error": "bold red"}
 _NAMED_LINES = 8

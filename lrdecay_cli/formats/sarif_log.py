@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from lrdecay_cli.domain.finding import CheckResult, Finding, Skipped, Suppression
+from lrdecay_cli.domain.finding import CheckResult, Finding
 from lrdecay_cli.domain.report import Page, Report
 from lrdecay_cli.files.writing import to_json
 from lrdecay_cli.formats import Canvas
@@ -29,15 +29,21 @@ def render(document: msgspec.Struct) -> str:
     """The result of check as a SARIF log with one run. Raises LrdecayError for other documents."""
     result = check_result(document, "sarif")
     codes = sorted({finding.code for finding in result.findings})
-    driver = {
-        "name": "lrdecay",
-        "version": result.tool.version,
-        "rules": [_rule(code) for code in codes],
-    }
+    driver = {"name": "lrdecay", "version": result.tool.version, "rules": [_rule(code) for code in codes]}
+    invocation: dict[str, Any] = {"executionSuccessful": not result.unjudged}
+    if result.unjudged:
+        invocation["toolExecutionNotifications"] = [
+            {
+                "level": "error",
+                "message": {"text": f"{one.config} could not be judged: {one.status}: {one.problem}"},
+                "locations": [_location(result, one.config, "", ())],
+            }
+            for one in result.unjudged
+        ]
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "invocations": [_invocation(result)],
+        "invocations": [invocation],
         "results": [_result(result, finding, codes.index(finding.code)) for finding in result.findings],
     }
     return to_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
@@ -56,26 +62,17 @@ def _rule(code: str) -> dict[str, Any]:
     }
 
 
-def _invocation(result: CheckResult) -> dict[str, Any]:
-    told: dict[str, Any] = {"executionSuccessful": not result.unjudged}
-    if result.unjudged:
-        told["toolExecutionNotifications"] = [_notification(result, one) for one in result.unjudged]
-    return told
-
-
-def _notification(result: CheckResult, one: Skipped) -> dict[str, Any]:
-    return {
-        "level": "error",
-        "message": {"text": f"{one.config} could not be judged: {one.status}: {one.problem}"},
-        "locations": [_location(result, one.config, "", ())],
-    }
-
-
 def _result(result: CheckResult, finding: Finding, rule_index: int) -> dict[str, Any]:
     lines = [f"{finding.message}.", f"Why: {finding.why}", f"Remedy: {finding.remedy}."]
     if finding.patterns:
         lines.insert(1, f"Parameters: {', '.join(finding.patterns)}")
-    told: dict[str, Any] = {
+    suppressions: list[dict[str, Any]] = []
+    if finding.suppressed:
+        kind = "external" if finding.suppressed.line is msgspec.UNSET else "inSource"
+        suppressions = [{"kind": kind, "status": "accepted", "justification": finding.suppressed.reason}]
+        if finding.suppressed.until:
+            suppressions[0]["properties"] = {"until": finding.suppressed.until}
+    return {
         "ruleId": finding.code,
         "ruleIndex": rule_index,
         "level": _LEVELS[finding.severity],
@@ -83,22 +80,19 @@ def _result(result: CheckResult, finding: Finding, rule_index: int) -> dict[str,
         "locations": [_location(result, finding.config, finding.option, finding.patterns)],
         "partialFingerprints": {"lrdecayFinding/v1": finding.fingerprint},
         "properties": {"config": finding.config, "option": finding.option, "parameters": list(finding.parameters)},
+        # Once a run tells suppressions of any result, it tells those of all: an empty list is "not suppressed"
+        # (§3.27.23).
+        "suppressions": suppressions,
     }
-    # Once a run tells suppressions of any result, it tells those of all: an empty list is "not suppressed" (§3.27.23).
-    told["suppressions"] = [_suppression(finding.suppressed)] if finding.suppressed else []
-    return told
-
-
-def _suppression(suppressed: Suppression) -> dict[str, Any]:
-    kind = "external" if suppressed.line is msgspec.UNSET else "inSource"
-    told = {"kind": kind, "status": "accepted", "justification": suppressed.reason}
-    return {**told, "properties": {"until": suppressed.until}} if suppressed.until else told
 
 
 def _location(result: CheckResult, config: str, option: str, patterns: tuple[str, ...]) -> dict[str, Any]:
     names = [("parameter", pattern) for pattern in patterns] or [("option", option or config)]
     # Code scanning takes no result without a file; one that is not in the repository is shown by its name alone.
-    place = place_of(result, config, option) or Place(_as_path(config), 1)
+    place = place_of(result, config, option)
+    if place is None:
+        parts = PurePosixPath(config.replace("::", "/").replace("\\", "/")).parts
+        place = Place("/".join(part for part in parts if part not in ("/", "..", ".")) or "config", 1)
     return {
         "physicalLocation": {
             "artifactLocation": {"uri": quote(place.file), "uriBaseId": "%SRCROOT%"},
@@ -106,8 +100,3 @@ def _location(result: CheckResult, config: str, option: str, patterns: tuple[str
         },
         "logicalLocations": [{"kind": kind, "fullyQualifiedName": name} for kind, name in names],
     }
-
-
-def _as_path(config: str) -> str:
-    parts = PurePosixPath(config.replace("::", "/").replace("\\", "/")).parts
-    return "/".join(part for part in parts if part not in ("/", "..", ".")) or "config"

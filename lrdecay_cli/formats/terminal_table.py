@@ -17,7 +17,7 @@ from rich.style import Style
 
 from lrdecay_cli.domain.report import Branch, Column, Table
 from lrdecay_cli.formats.fitting import BAR_WIDTH, Fitting, folded
-from lrdecay_cli.formats.numbers import LEFT_KINDS, bar_length, cell_text, full_scale, printable
+from lrdecay_cli.formats.values import LEFT_KINDS, bar_length, cell_text, full_scale, printable
 
 RAMP = ("blue", "cyan", "green", "yellow", "bright_yellow")
 """From the slowest layers to the head: cold to warm, so that the head stands out."""

@@ -48,7 +48,7 @@ def span(values: Iterable[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def integers(values: Iterable[int]) -> str:
+def integers(values: Iterable[int], separator: str = ", ", to: str = " to ") -> str:
     """``5``, ``6 to 11``, ``5, 7`` for whole numbers in order; three or more in a row as a range."""
     runs: list[list[int]] = []
     for value in values:
@@ -56,4 +56,4 @@ def integers(values: Iterable[int]) -> str:
             runs[-1].append(value)
         else:
             runs.append([value])
-    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
+    return separator.join(f"{run[0]}{to}{run[-1]}" if len(run) > 2 else separator.join(map(str, run)) for run in runs)

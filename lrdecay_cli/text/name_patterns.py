@@ -8,9 +8,11 @@ Without braces it means the same as a glob for ``--filter``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
+
+from lrdecay_cli.text.counting import integers
 
 Path = tuple[str, ...]
 """A name as its labels: what is between the dots."""
@@ -139,7 +141,8 @@ def _fold(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules) -> _F
     # Where all names go the same way, the module that they part in says more than this one.
     mirror = rules.mirrors > 0 and depth >= rules.spelled and len(chosen.modules) + len(chosen.parameters) > 1
     by_module = _fold_inside(chosen, universe, depth, rules._replace(mirrors=rules.mirrors - mirror))
-    if mirror and not _is_one_subtree(by_module):
+    is_one_subtree = len(by_module) == 1 and next(iter(by_module))[-1] == "*"
+    if mirror and not is_one_subtree:
         # What agrees across modules (all biases) folds better from its end. A mirror has no mirrors: a pattern has
         # one star at most.
         by_end = _fold_inside(chosen.mirrored, universe.mirrored, 0, _Rules(mirrors=0, backward=True))
@@ -163,37 +166,18 @@ def _fold_inside(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules
         choices = [label for label in by_label if _CHOICE.fullmatch(label)] if len(by_label) > 1 else []
         if len(choices) > 1:
             merged = [path for label in choices for path in by_label.pop(label)]
-            folded.update({(_braces(choices), *tail): merged})
+            # Numbers first, then words as they come.
+            numbers = integers(sorted(int(label) for label in choices if _is_index(label)), ",", "-")
+            words = [label for label in choices if not _is_index(label)]
+            braces = f"{{{','.join(filter(None, (numbers, *words)))}}}"
+            folded[(braces, *tail)] = merged
         folded.update({(literal(label), *tail): paths for label, paths in by_label.items()})
     return folded
-
-
-def _is_one_subtree(folded: _Folded) -> bool:
-    return len(folded) == 1 and next(iter(folded))[-1] == "*"
 
 
 def _length(folded: _Folded) -> tuple[int, int]:
     """What there is to read: patterns first, then characters."""
     return len(folded), sum(len(label) for labels in folded for label in labels)
-
-
-def _braces(labels: Iterable[str]) -> str:
-    """``{0-3,5,norm}``: numbers first, three or more in a row as a range, then words as they come."""
-    words = list(labels)
-    numbers = sorted(int(word) for word in words if _is_index(word))
-    return f"{{{','.join([*_ranges(numbers), *(word for word in words if not _is_index(word))])}}}"
-
-
-def _ranges(numbers: Sequence[int]) -> Iterator[str]:
-    start = 0
-    for end in range(1, len(numbers) + 1):
-        if end < len(numbers) and numbers[end] == numbers[end - 1] + 1:
-            continue
-        if end - start >= 3:
-            yield f"{numbers[start]}-{numbers[end - 1]}"
-        else:
-            yield from map(str, numbers[start:end])
-        start = end
 
 
 def _is_index(label: str) -> bool:
@@ -215,18 +199,13 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         if token["star"]:
             parts.append(".+")
         elif token["choice"] is not None:
-            parts.append(f"(?:{'|'.join(_expanded(token['choice']))})")
+            labels: list[str] = []
+            for item in token["choice"].split(","):
+                first, dash, last = item.partition("-")
+                labels += map(str, range(int(first), int(last) + 1)) if dash else [item]
+            parts.append(f"(?:{'|'.join(labels)})")
         else:
             parts.append(re.escape(token["literal"]))
         position = token.end()
     parts.append(re.escape(pattern[position:]))
     return re.compile("".join(parts), re.DOTALL)
-
-
-def _expanded(choice: str) -> Iterator[str]:
-    for item in choice.split(","):
-        first, dash, last = item.partition("-")
-        if dash:
-            yield from map(str, range(int(first), int(last) + 1))
-        else:
-            yield item

@@ -11,7 +11,7 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from lrdecay_cli.domain.report import Chart, Line, Report, Result
-from lrdecay_cli.formats.numbers import cell_text
+from lrdecay_cli.formats.values import cell_text
 from tests.formats.browser import Browser
 from tests.formats.html_reading import HOSTILE, Tree, html
 

@@ -21,7 +21,7 @@ from lrdecay_cli.checking.reporting import report_of
 from lrdecay_cli.checking.shown import inspected_findings
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import read_map
-from lrdecay_cli.formats.numbers import cell_text, printable
+from lrdecay_cli.formats.values import cell_text, printable
 from lrdecay_cli.rules import RULES
 from lrdecay_cli.text.name_patterns import fold_names, matches
 from tests.commands.running import SAMPLES, lrdecay

@@ -26,7 +26,7 @@ from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan, ScanRecord
 from lrdecay_cli.files import to_json
 from lrdecay_cli.formats.html_page import values
 from lrdecay_cli.formats.html_page.assembling import script_json
-from lrdecay_cli.formats.numbers import printable
+from lrdecay_cli.formats.values import printable
 from lrdecay_cli.rules import RULES
 from tests.commands.running import SAMPLES, lrdecay
 from tests.formats.html_reading import HOSTILE, Tree, hostile_map, html, page, plain_map

@@ -17,9 +17,9 @@ from lrdecay_cli.analysis.inspecting.report import VIEWS, inspection
 from lrdecay_cli.domain.report import Branch, Column, Report, Table
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.fitting import fit, folded, indented
-from lrdecay_cli.formats.numbers import LEFT_KINDS, cell_text
 from lrdecay_cli.formats.rich_terminal import render
 from lrdecay_cli.formats.terminal_table import ink, table_lines
+from lrdecay_cli.formats.values import LEFT_KINDS, cell_text
 from tests.group_maps import group_map
 from tests.work import growth
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.report import AnyResult
-from lrdecay_cli.files.writing import write_file
+from lrdecay_cli.files.writing import write_text
 from lrdecay_cli.formats import Canvas, check_format, render
 
 COLOR_CHOICES = ("auto", "always", "never")
@@ -67,7 +67,7 @@ class Destinations:
         ]
         for path, text in rendered:
             if path != STDOUT:
-                write_file(Path(path), text)
+                write_text(Path(path), text)
         for path, text in rendered:
             if path == STDOUT:
                 write_stdout(text)

@@ -19,8 +19,16 @@ from markupsafe import Markup
 from lrdecay_cli.domain.report import AnyResult, Column
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.html_page.parts import page_of
-from lrdecay_cli.formats.html_page.values import full, is_number, lowest_scale, ramp
-from lrdecay_cli.formats.numbers import bar_length, cell_text, full_scale, printable
+from lrdecay_cli.formats.values import (
+    bar_length,
+    cell_text,
+    full,
+    full_scale,
+    is_number,
+    lowest_scale,
+    printable,
+    ramp,
+)
 
 _PACKAGE = "lrdecay_cli.formats.html_page"
 _STYLES = ("base", "layout", "tables")
@@ -56,7 +64,10 @@ def render(result: AnyResult, canvas: Canvas) -> str:
     environment = Environment(
         loader=PackageLoader(_PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(printable=printable, full=full, cells=_cells, breakable=_breakable)
+    # A name is broken behind its dots first, where it does not fit on a line.
+    environment.filters.update(
+        printable=printable, full=full, cells=_cells, breakable=lambda name: Markup(".<wbr>").join(name.split("."))
+    )
     style = "\n".join(
         _assets("style", "css", (*_STYLES, *(name for part in page.parts for name in part.styles), "print"))
     )
@@ -111,13 +122,7 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _breakable(name: str) -> Markup:
-    """A name that is broken behind its dots first, where it does not fit on a line."""
-    return Markup(".<wbr>").join(name.split("."))
-
-
 def _cells(rows: Iterable[tuple[Any, ...]], columns: tuple[Column, ...]) -> list[list[Cell]]:
-    """The rows of a table, each a list of cells."""
     rows = list(rows)
     scales = {index: [row[index] for row in rows] for index, column in enumerate(columns) if column.kind == "scale"}
     lowest = {index: lowest_scale(values) for index, values in scales.items()}

@@ -7,10 +7,9 @@ from typing import Any
 
 from lrdecay_cli.domain.change import Difference
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
-from lrdecay_cli.domain.provenance import Formula, Provenance
+from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.domain.report import AnyResult, Column, Table
-from lrdecay_cli.formats.html_page.values import OVER, full, is_number, lowest_scale, ramp, shape
-from lrdecay_cli.formats.numbers import NOTHING, cell_text, printable
+from lrdecay_cli.formats.values import NOTHING, OVER, cell_text, full, is_number, lowest_scale, printable, ramp
 
 _COLUMNS = (
     Column("group", "group", "name"),
@@ -31,6 +30,7 @@ STATES = ("grouped", "frozen", "missing", "duplicate")
 _NO_STEP = -1
 # Name, shape, size, state, number of the group or -1, first name of a duplicate, numbers of four steps.
 _Row = tuple[str, str, int, int, int, str, tuple[int, ...]]
+_NUMBERS = ("layer_id", "lr_scale", "lr", "weight_decay")
 
 
 def map_of(result: AnyResult) -> GroupMap:
@@ -116,8 +116,17 @@ def data(result: AnyResult) -> dict[str, Any]:
     lowest = lowest_scale(group.lr_scale for group in group_map.groups)
     steps: dict[tuple[Any, ...], int] = {}
     rows = list(_rows(group_map, steps))
+    before = None
+    if isinstance(result.document, Difference):
+        # And the number of the group that held each name there, -1 for none.
+        groups = result.maps[0].groups
+        held = {parameter.name: number for number, group in enumerate(groups) for parameter in group.parameters}
+        before = {
+            "groups": [_group(group, lowest, {}) for group in groups],
+            "group": [held.get(row[0], -1) for row in rows],
+        }
     return {
-        "before": _before(result, rows, lowest) if isinstance(result.document, Difference) else None,
+        "before": before,
         "states": STATES,
         "groups": [_group(group, lowest, common) for group in group_map.groups],
         "common": _options(common),
@@ -133,22 +142,12 @@ def data(result: AnyResult) -> dict[str, Any]:
     }
 
 
-def _before(result: AnyResult, rows: list[_Row], lowest: float) -> dict[str, Any]:
-    """The groups of the map before, and the number of the one that held each name there, -1 for none."""
-    before = result.maps[0]
-    numbers = {held.name: number for number, group in enumerate(before.groups) for held in group.parameters}
-    return {
-        "groups": [_group(group, lowest, {}) for group in before.groups],
-        "group": [numbers.get(row[0], -1) for row in rows],
-    }
-
-
 def _rows(group_map: GroupMap, steps: dict[tuple[Any, ...], int]) -> Iterator[_Row]:
     """A row for each name as the model registers them, what is no parameter of the model last."""
     numbers = {id(group): number for number, group in enumerate(group_map.groups)}
     for tensor in sorted(group_map.tensors(), key=lambda tensor: tensor.position):
         number = numbers.get(id(tensor.group), -1)
-        own = (tensor.name, shape(tensor.shape), tensor.numel)
+        own = (tensor.name, "×".join(map(str, tensor.shape)) or "scalar", tensor.numel)
         yield *own, STATES.index(tensor.label), number, printable(tensor.of), _numbers(tensor.provenance, steps)
         for _ in range(tensor.times - 1):
             yield *own, STATES.index("duplicate"), -1, printable(tensor.name), ()
@@ -157,13 +156,15 @@ def _rows(group_map: GroupMap, steps: dict[tuple[Any, ...], int]) -> Iterator[_R
 def _numbers(provenance: Provenance | None, steps: dict[tuple[Any, ...], int]) -> tuple[int, ...]:
     if provenance is None:
         return ()
-    way = (provenance.layer_id, provenance.lr_scale, provenance.lr, provenance.weight_decay)
-    return tuple(_NO_STEP if step is None else steps.setdefault(_step(step), len(steps)) for step in way)
-
-
-def _step(step: Formula) -> tuple[Any, ...]:
-    inputs = ", ".join(f"{printable(name)} = {value!r}" for name, value in step.inputs.items())
-    return printable(step.rule), printable(step.formula), step.result, full(step.result), inputs
+    numbers = []
+    for step in (getattr(provenance, name) for name in _NUMBERS):
+        if step is None:
+            numbers.append(_NO_STEP)
+            continue
+        inputs = ", ".join(f"{printable(name)} = {value!r}" for name, value in step.inputs.items())
+        told = (printable(step.rule), printable(step.formula), step.result, full(step.result), inputs)
+        numbers.append(steps.setdefault(told, len(steps)))
+    return tuple(numbers)
 
 
 def _group(group: ParameterGroup, lowest: float, common: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,17 +174,14 @@ def _group(group: ParameterGroup, lowest: float, common: Mapping[str, Any]) -> d
         "color": color,
         "over": color == OVER,
         "options": _options({key: value for key, value in group.options.items() if key not in common}),
-        "layer_id": group.layer_id,
-        "lr_scale": group.lr_scale,
-        "lr": group.lr,
-        "weight_decay": group.weight_decay,
+        **{name: getattr(group, name) for name in _NUMBERS},
         "texts": {
             "layer_id": full(group.layer_id),
             "lr_scale": cell_text(group.lr_scale, "scale"),
             "lr": cell_text(group.lr, "rate"),
             "weight_decay": cell_text(group.weight_decay, "rate"),
         },
-        "full": {key: full(getattr(group, key)) for key in ("layer_id", "lr_scale", "lr", "weight_decay")},
+        "full": {key: full(getattr(group, key)) for key in _NUMBERS},
     }
 
 

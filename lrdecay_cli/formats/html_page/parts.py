@@ -14,10 +14,6 @@ from lrdecay_cli.domain.suggestion import Suggestion
 from lrdecay_cli.formats.html_page import map_parts, record_parts
 
 
-def _nothing(_: AnyResult) -> dict[str, Any]:
-    return {}
-
-
 class Part(NamedTuple):
     """A section: its template ``templates/<name>.html``, and what that, its style and its scripts need."""
 
@@ -25,7 +21,7 @@ class Part(NamedTuple):
     """Also the id of the section, and the key of its data in the scripts' ``DATA``."""
     title: str
     """Its heading and its link in the contents; empty for what belongs to the head of the page."""
-    context: Callable[[AnyResult], dict[str, Any]] = _nothing
+    context: Callable[[AnyResult], dict[str, Any]] = lambda _: {}
     """What its template sees beside the report."""
     data: Callable[[AnyResult], Any] | None = None
     """What its scripts see."""

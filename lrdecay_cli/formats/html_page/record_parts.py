@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from lrdecay_cli.domain.change import Difference
 from lrdecay_cli.domain.finding import CheckResult, Finding
 from lrdecay_cli.domain.report import AnyResult, Column, Table
-from lrdecay_cli.formats.html_page.values import full, is_number, lowest_scale, ramp
-from lrdecay_cli.formats.numbers import printable
+from lrdecay_cli.formats.values import full, is_number, lowest_scale, printable, ramp
 
 _CHECKED = (
     Column("config", "config", "name"),
@@ -21,11 +20,12 @@ _CHECKED = (
 _SETTINGS = (Column("setting", "setting", "name"), Column("before", "before"), Column("after", "after"))
 # No screen shows more, and a reader less.
 _DIGITS = 6
+_Document = TypeVar("_Document", CheckResult, Difference)
 
 
 def findings(result: AnyResult) -> dict[str, Any]:
     """The findings by config, suppressed ones last; numbers as in :func:`findings_data`."""
-    checked = _check(result)
+    checked = _document(result, CheckResult)
     by_config: dict[str, list[tuple[int, Finding]]] = {}
     for number, finding in enumerate(checked.findings):
         by_config.setdefault(finding.config, []).append((number, finding))
@@ -40,7 +40,7 @@ def findings(result: AnyResult) -> dict[str, Any]:
 
 def configs(result: AnyResult) -> dict[str, Any]:
     """What was judged, and what could not be."""
-    checked = _check(result)
+    checked = _document(result, CheckResult)
     counts: dict[str, list[int]] = {}
     for finding in checked.findings:
         counts.setdefault(finding.config, [0, 0])[finding.suppressed is not None] += 1
@@ -54,7 +54,7 @@ def configs(result: AnyResult) -> dict[str, Any]:
 
 def findings_data(result: AnyResult) -> Any:
     """The parameters of each finding, as the list of names shows them."""
-    checked = _check(result)
+    checked = _document(result, CheckResult)
     return [
         {"code": finding.code, "name": finding.name, "parameters": [printable(name) for name in finding.parameters]}
         for finding in checked.findings
@@ -63,7 +63,7 @@ def findings_data(result: AnyResult) -> Any:
 
 def settings(result: AnyResult) -> dict[str, Any]:
     """Where both sides came from, then each setting that differs."""
-    difference = _difference(result)
+    difference = _document(result, Difference)
     before, after = difference.before, difference.after
     rows = [("config", before.path, after.path), ("sha256", before.sha256, after.sha256)]
     if before.overrides or after.overrides:
@@ -79,7 +79,7 @@ def changes(result: AnyResult) -> dict[str, Any]:
 
 def changes_data(result: AnyResult) -> dict[str, Any]:
     """Every folded change with its values in full; names are told once and referred to by number."""
-    difference = _difference(result)
+    difference = _document(result, Difference)
     numbers: dict[str, int] = {}
     return {
         "changes": [
@@ -87,7 +87,9 @@ def changes_data(result: AnyResult) -> dict[str, Any]:
                 "aspect": change.aspect.replace("_", " "),
                 "before": full(change.before),
                 "after": full(change.after),
-                "numbers": [change.before, change.after] if _numeric(change.before, change.after) else None,
+                "numbers": [change.before, change.after]
+                if is_number(change.before) and is_number(change.after)
+                else None,
                 "names": [numbers.setdefault(name, len(numbers)) for name in change.parameters],
             }
             for change in difference.changes
@@ -98,10 +100,6 @@ def changes_data(result: AnyResult) -> dict[str, Any]:
     }
 
 
-def _numeric(*values: Any) -> bool:
-    return all(is_number(value) for value in values)
-
-
 def chart_data(result: AnyResult) -> dict[str, Any] | None:
     """The lines of the chart, each in the colour of its peak; None where there is no chart."""
     chart = result.report.chart
@@ -110,6 +108,9 @@ def chart_data(result: AnyResult) -> dict[str, Any] | None:
     peaks = [max(filter(is_number, line.values), default=0.0) for line in chart.lines]
     highest = max(peaks, default=0.0) or 1.0
     lowest = lowest_scale(peak / highest for peak in peaks)
+    rounded = [
+        [float(f"{value:.{_DIGITS}g}") if is_number(value) else None for value in line.values] for line in chart.lines
+    ]
     return {
         "title": printable(chart.title),
         "unit": printable(chart.unit),
@@ -118,23 +119,13 @@ def chart_data(result: AnyResult) -> dict[str, Any] | None:
         "logarithmic": chart.logarithmic,
         "steps": chart.steps,
         "lines": [
-            {"label": printable(line.label), "color": ramp(peak / highest, lowest), "values": _rounded(line.values)}
-            for line, peak in zip(chart.lines, peaks, strict=True)
+            {"label": printable(line.label), "color": ramp(peak / highest, lowest), "values": values}
+            for line, peak, values in zip(chart.lines, peaks, rounded, strict=True)
         ],
     }
 
 
-def _rounded(values: tuple[float, ...]) -> list[float | None]:
-    return [float(f"{value:.{_DIGITS}g}") if is_number(value) else None for value in values]
-
-
-def _check(result: AnyResult) -> CheckResult:
-    if not isinstance(result.document, CheckResult):
-        raise TypeError(type(result.document))
-    return result.document
-
-
-def _difference(result: AnyResult) -> Difference:
-    if not isinstance(result.document, Difference):
+def _document(result: AnyResult, kind: type[_Document]) -> _Document:
+    if not isinstance(result.document, kind):
         raise TypeError(type(result.document))
     return result.document

@@ -1,0 +1,80 @@
+"""Values for people: in the cells of tables, as bars, and in the words and colours of a page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeGuard
+
+from lrdecay_cli.domain.report import Branch, Kind
+from lrdecay_cli.text.printing import printable as printable
+
+NOTHING = "–"
+LEFT_KINDS = ("name", "text", "tree")
+"""Columns of these are aligned to the left, others to the right."""
+STEPS = 9
+"""Colours of the ramp from the lowest lr scale to 1."""
+OVER = "over"
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether it is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def cell_text(value: Any, kind: Kind) -> str:
+    """One cell as text. Rates and scales have four significant digits, large integers a separator."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, Branch):
+        return f"{value.guide}{printable(value.label)}"
+    if isinstance(value, str):
+        return printable(value)
+    if kind == "integer":
+        return f"{value:,}"
+    if kind in ("rate", "scale"):
+        return f"{value:.4g}"
+    if kind == "share":
+        return f"{value:.1%}"
+    return printable(str(value))
+
+
+def bar_length(value: Any, full: float, width: int) -> float:
+    """Length in characters of the bar for a scale, where ``full`` fills ``width``; 0 for what is no number."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or full <= 0 or value != value:
+        return 0.0
+    return float(max(0.0, min(value / full, 1.0)) * width)
+
+
+def full_scale(values: list[Any]) -> float:
+    """The scale that fills a bar: 1, or the largest there is if that is more."""
+    return max([1.0, *filter(is_number, values)])
+
+
+def full(value: Any) -> str:
+    """A value as it is, every digit of it, with control characters inert."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{printable(str(key))}={full(item)}" for key, item in value.items()) or NOTHING
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(full, value))}]"
+    return printable(value) if isinstance(value, str) else repr(value)
+
+
+def lowest_scale(values: Iterable[Any]) -> float:
+    """The lr scale that the ramp begins at: the lowest above 0, if that is below 1."""
+    return min([1.0, *(value for value in values if is_number(value) and value > 0)])
+
+
+def ramp(value: Any, lowest: float) -> str:
+    """The colour class of an lr scale: ``r0`` for the lowest to ``r8`` for 1 by its logarithm, ``over`` above 1."""
+    if not is_number(value) or value <= 0:
+        return "r0"
+    if value > 1:
+        return OVER
+    if lowest >= 1:
+        return f"r{STEPS - 1}"
+    return f"r{max(0, round((1 - math.log(value) / math.log(lowest)) * (STEPS - 1)))}"
