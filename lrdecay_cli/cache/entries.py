@@ -7,6 +7,8 @@ from lrdecay_cli.cache.evidence import digest, first_change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from lrdecay_cli.cache.evidence import Evidence
 
 
@@ -42,11 +44,6 @@ def keep(kind: str, key: str, answer: bytes, evidence: Evidence) -> bool:
     text = json.dumps(evidence, separators=(",", ":"), ensure_ascii=True)
     rest = b"\n".join([text.encode(), answer, b""])
     return folder.write(folder.cache_folder(), f"{kind}-{key}", digest(rest).encode() + b"\n" + rest)
-
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 class _Settings:

@@ -56,10 +56,6 @@ def first_change(evidence: Evidence) -> str | None:
             return f"environment variable {name}"
     if evidence["environment"] not in (None, all_variables(environment)):
         return "environment"
-    return _changed_folder(evidence) or _changed_stamp(evidence["installed"]) or _changed_content(evidence["own"])
-
-
-def _changed_folder(evidence: Evidence) -> str | None:
     stems = frozenset(evidence["stems"])
     for folder, names in evidence["search"].items():
         if names_in(folder, stems) != names:
@@ -70,7 +66,9 @@ def _changed_folder(evidence: Evidence) -> str | None:
     for folder, names in evidence["listed"].items():
         if names_in(folder) != names:
             return f"what is in {folder}"
-    return None
+    if changed := _changed_stamp(evidence["installed"]):
+        return changed
+    return next((path for path, known in evidence["own"].items() if content(path) != known), None)
 
 
 def _changed_stamp(installed: dict[str, dict[str, list[int] | None]]) -> str | None:
@@ -87,10 +85,6 @@ def _changed_stamp(installed: dict[str, dict[str, list[int] | None]]) -> str | N
             if known is None or [found.st_mtime_ns, found.st_ctime_ns, found.st_size] != known:
                 return start + name
     return None
-
-
-def _changed_content(own: dict[str, list[str] | None]) -> str | None:
-    return next((path for path, known in own.items() if content(path) != known), None)
 
 
 def digest(data: bytes) -> str:

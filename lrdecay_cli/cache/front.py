@@ -20,7 +20,10 @@ def answered(arguments: list[str], settings: list[bytes]) -> bool:
     """
     global _asked
     _asked = None
-    if arguments[:1] != ["inspect"] or "--no-cache" in arguments or _names_settings(arguments):
+    if arguments[:1] != ["inspect"] or "--no-cache" in arguments:
+        return False
+    # A file of settings that is named may be anywhere: the command reads it.
+    if any(argument.partition("=")[0] == "--settings" for argument in arguments):
         return False
     from lrdecay_cli.cache.folder import switched_off
 
@@ -51,8 +54,3 @@ def keep_report(text: str, evidence: Evidence) -> None:
 
     if _asked is not None:
         keep(KIND, _asked, json.dumps(text).encode(), evidence)
-
-
-def _names_settings(arguments: list[str]) -> bool:
-    # A file that is named may be anywhere: the command reads it.
-    return any(argument.partition("=")[0] == "--settings" for argument in arguments)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.doctor import commands
-from lrdecay_cli.doctor.known import LIBRARIES, MMCV_RANGE, OPTIONALS, PAIRS, PROVIDERS, SHARED, Pair
+from lrdecay_cli.doctor.known import LIBRARIES, MMCV_RANGE, OPTIONALS, PAIRS, PROVIDERS, SHARED
 from lrdecay_cli.doctor.survey import Survey, public
 from lrdecay_cli.doctor.versions import asserted_ranges, common_range, release, satisfies
 from lrdecay_cli.domain.diagnosis import Issue, Need
@@ -33,15 +33,10 @@ def issues(found: Survey) -> tuple[Issue, ...]:
 def needs(found: Survey) -> tuple[Need, ...]:
     """Packages that are not there and that configs of an installed zoo cannot be built without."""
     return tuple(
-        Need(one.package, one.zoo, one.folders, one.which, _optional_command(found, one.install))
+        Need(one.package, one.zoo, one.folders, one.which, commands.install(found, one.install))
         for one in OPTIONALS
         if one.zoo in found and one.package not in found and satisfies(found.version(one.zoo), one.versions)
     )
-
-
-def _optional_command(found: Survey, requirement: str) -> str:
-    # It is built against the installed torch, which a build of its own environment would not see.
-    return commands.install(found, requirement, options="--no-build-isolation" if "git+" in requirement else "")
 
 
 def _absent(found: Survey) -> Iterator[Issue]:
@@ -103,16 +98,15 @@ def _known(found: Survey) -> Iterator[Issue]:
         if satisfies(found.version(pair.package), pair.versions) and not satisfies(version, pair.fits):
             beside = f" does not go with {pair.package} {found.version(pair.package)}"
             problem = f"{pair.other} {version}{'' if pair.package == pair.other else beside} (needs {pair.fits})"
-            yield Issue(pair.severity, pair.other, problem, pair.why, _mend(found, pair))
-
-
-def _mend(found: Survey, pair: Pair) -> str | None:
-    if pair.install is None:
-        if pair.package == "python":
-            return None
-        return commands.complete_stack(found)
-    requirement = pair.install.format(distribution=commands.usual(found, pair.other))
-    return commands.exchange(found, pair.other, requirement) if pair.other in SHARED else commands.change(requirement)
+            requirement = (pair.install or "").format(distribution=commands.usual(found, pair.other))
+            mend: str | None
+            if pair.install is None:
+                mend = None if pair.package == "python" else commands.complete_stack(found)
+            elif pair.other in SHARED:
+                mend = commands.exchange(found, pair.other, requirement)
+            else:
+                mend = commands.change(requirement)
+            yield Issue(pair.severity, pair.other, problem, pair.why, mend)
 
 
 def _torchvision(found: Survey) -> Iterator[Issue]:
@@ -138,15 +132,12 @@ def _torchvision(found: Survey) -> Iterator[Issue]:
         made_for = f"torch {'.'.join(map(str, required))}" if required else "another torch"
         problem = f"torchvision {version} is made for {made_for}, not for {torch}"
         yield Issue("warning", "torchvision", problem, stood_in, commands.torchvision(found))
-    elif _built_apart(found):
+        return
+    builds = [found.packages[name].build for name in ("torch", "torchvision")]
+    # As far as both say.
+    if None not in builds and builds[0] != builds[1]:
         problem = f"torchvision {version} and torch {torch} are built for different devices"
         yield Issue("info", "torchvision", problem, stood_in, commands.same_torchvision(found))
-
-
-def _built_apart(found: Survey) -> bool:
-    """Whether torchvision was compiled for another kind of device than torch, as far as both say."""
-    builds = [found.packages[name].build for name in ("torch", "torchvision") if name in found]
-    return len(builds) == 2 and None not in builds and builds[0] != builds[1]
 
 
 def _two_in_one_folder(found: Survey) -> Iterator[Issue]:

@@ -29,7 +29,9 @@ def install(found: Survey, *requirements: str, options: str = "") -> str:
         version = found.version(name)
         if version and not any(_names(requirement, name) for requirement in requirements):
             kept.append(f"{name}=={public(version)}")
-    return _pip([*requirements, *kept], options)
+    # What comes from a repository is built against the installed torch, which an environment of its own would not see.
+    isolation = "--no-build-isolation" if any("git+" in requirement for requirement in requirements) else ""
+    return _pip([*requirements, *kept], options or isolation)
 
 
 def change(requirement: str, options: str = "") -> str:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -18,7 +18,7 @@ import msgspec
 from lrdecay_cli import __version__
 from lrdecay_cli.doctor.checks import issues, needs
 from lrdecay_cli.doctor.known import LIBRARIES, PROVIDERS
-from lrdecay_cli.doctor.survey import Survey, survey
+from lrdecay_cli.doctor.survey import survey
 from lrdecay_cli.domain.diagnosis import DIAGNOSIS_SCHEMA_VERSION, Device, Diagnosis, Issue, Trial
 from lrdecay_cli.domain.group_map import StandIn, Tool
 from lrdecay_cli.openmmlab.stubs.missing_modules import MMCV_OPS, TORCHVISION_OPS
@@ -38,6 +38,10 @@ def diagnose(path: Sequence[str] | None = None) -> Diagnosis:
     """
     found = survey(PROVIDERS, path)
     told = issues(found)
+    mmcv = found.packages.get("mmcv")
+    stand_ins = [MMCV_OPS] if mmcv is not None and mmcv.operators is False else []
+    if any(issue.package == "torchvision" and issue.severity != "error" for issue in told):
+        stand_ins.append(TORCHVISION_OPS)
     return Diagnosis(
         schema_version=DIAGNOSIS_SCHEMA_VERSION,
         tool=Tool("lrdecay", __version__),
@@ -45,20 +49,12 @@ def diagnose(path: Sequence[str] | None = None) -> Diagnosis:
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         packages=tuple(found.packages.values()),
-        stand_ins=tuple(_expected_stand_ins(found, told)),
+        stand_ins=tuple(stand_ins),
         issues=told,
         needs=needs(found),
         devices=None,
         trials=None,
     )
-
-
-def _expected_stand_ins(found: Survey, told: Sequence[Issue]) -> Iterator[StandIn]:
-    mmcv = found.packages.get("mmcv")
-    if mmcv is not None and mmcv.operators is False:
-        yield MMCV_OPS
-    if any(issue.package == "torchvision" and issue.severity != "error" for issue in told):
-        yield TORCHVISION_OPS
 
 
 def tried(diagnosis: Diagnosis, *, time_limit: float = TIME_LIMIT) -> Diagnosis:
@@ -128,13 +124,10 @@ def _run(modules: list[str], time_limit: float) -> tuple[list[dict[str, Any]], s
     told = [json.loads(line) for line in output.splitlines(keepends=True) if line.endswith(b"\n")]
     if late:
         return told, f"does not end within {time_limit:g} s"
-    return told, None if child.returncode == 0 else _ending(child.returncode, last_line)
-
-
-def _ending(code: int, last_line: str) -> str:
-    if code < 0:
-        return f"the interpreter dies of {signal.Signals(-code).name}"
-    return f"the interpreter ends with code {code}" + (f": {last_line}" if last_line else "")
+    if child.returncode < 0:
+        return told, f"the interpreter dies of {signal.Signals(-child.returncode).name}"
+    ending = f"the interpreter ends with code {child.returncode}" + (f": {last_line}" if last_line else "")
+    return told, ending if child.returncode else None
 
 
 def stack_fault(error: BaseException) -> str | None:

@@ -10,35 +10,22 @@ from typing import NamedTuple
 
 from lrdecay_cli.domain.diagnosis import Severity
 
-PROVIDERS: dict[str, tuple[str, ...]] = {
-    "torch": ("torch",),
-    "torchvision": ("torchvision",),
+_OTHERWISE_NAMED = {
     "mmengine": ("mmengine", "mmengine-lite"),
     "mmcv": ("mmcv", "mmcv-lite", "mmcv-full"),
-    "mmdet": ("mmdet",),
-    "mmpretrain": ("mmpretrain",),
-    "mmcls": ("mmcls",),
     "mmseg": ("mmsegmentation",),
-    "mmpose": ("mmpose",),
-    "mmrotate": ("mmrotate",),
-    "mmdet3d": ("mmdet3d",),
-    "mmyolo": ("mmyolo",),
     "mmaction": ("mmaction2",),
-    "mmocr": ("mmocr",),
-    "numpy": ("numpy",),
     "cv2": ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
-    "scipy": ("scipy",),
-    "matplotlib": ("matplotlib",),
-    "pycocotools": ("pycocotools",),
-    "transformers": ("transformers",),
-    "timm": ("timm",),
-    "fairscale": ("fairscale",),
     "lap": ("lap", "lapx"),
-    "motmetrics": ("motmetrics",),
     "skimage": ("scikit-image",),
-    "detectron2": ("detectron2",),
     "pkg_resources": ("setuptools",),
 }
+_PACKAGES = (
+    *("torch", "torchvision", "mmengine", "mmcv", "mmdet", "mmpretrain", "mmcls", "mmseg", "mmpose", "mmrotate"),
+    *("mmdet3d", "mmyolo", "mmaction", "mmocr", "numpy", "cv2", "scipy", "matplotlib", "pycocotools", "transformers"),
+    *("timm", "fairscale", "lap", "motmetrics", "skimage", "detectron2", "pkg_resources"),
+)
+PROVIDERS: dict[str, tuple[str, ...]] = {name: _OTHERWISE_NAMED.get(name, (name,)) for name in _PACKAGES}
 """Import name of every package that is looked for, with the distributions that bring it; any other is a fork."""
 
 LIBRARIES = ("mmdet", "mmpretrain", "mmseg", "mmpose", "mmrotate", "mmdet3d", "mmyolo", "mmaction", "mmocr")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.doctor.known import LIBRARIES
-from lrdecay_cli.domain.diagnosis import Diagnosis, Need, Package
+from lrdecay_cli.domain.diagnosis import Diagnosis, Package
 from lrdecay_cli.domain.report import Column, Note, Report, Result, Table
 from lrdecay_cli.text.counting import count, listed
 
@@ -28,10 +28,21 @@ _ISSUES = (
 
 def report(diagnosis: Diagnosis) -> Result[Diagnosis]:
     """What ``doctor`` says. CSV gets the issues alone."""
+    facts = [("lrdecay", diagnosis.tool.version), ("python", f"{diagnosis.python} on {diagnosis.platform}")]
+    if diagnosis.devices is not None:
+        devices = ", ".join(f"{one.name} ({one.description})" for one in diagnosis.devices)
+        facts.append(("devices", devices or "none"))
+    notes = [
+        Note(issue.line(), issue.severity, (issue.command,) if issue.command else (), to_copy=True)
+        for issue in diagnosis.issues
+    ]
+    if diagnosis.needs:
+        commands = dict.fromkeys(need.command for need in diagnosis.needs)
+        notes.append(Note("if you need such configs:", "info", tuple(commands), to_copy=True))
     shown = Report(
-        facts=tuple(_facts(diagnosis)),
+        facts=tuple(facts),
         tables=tuple(_tables(diagnosis)),
-        notes=tuple(_notes(diagnosis)),
+        notes=tuple(notes),
         summary=_summary(diagnosis),
         rows=Table(
             "",
@@ -40,13 +51,6 @@ def report(diagnosis: Diagnosis) -> Result[Diagnosis]:
         ),
     )
     return Result(diagnosis, shown)
-
-
-def _facts(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
-    yield "lrdecay", diagnosis.tool.version
-    yield "python", f"{diagnosis.python} on {diagnosis.platform}"
-    if diagnosis.devices is not None:
-        yield "devices", ", ".join(f"{one.name} ({one.description})" for one in diagnosis.devices) or "none"
 
 
 def _tables(diagnosis: Diagnosis) -> Iterator[Table]:
@@ -61,16 +65,11 @@ def _tables(diagnosis: Diagnosis) -> Iterator[Table]:
     if diagnosis.trials is not None:
         rows = tuple((one.subject, one.outcome if one.ok else f"fails: {one.outcome}") for one in diagnosis.trials)
         yield Table("Tried", _TRIALS, rows)
-    yield Table(
-        "Not installed, and needed by some configs",
-        _NEEDS,
-        tuple((need.package, _configs(need)) for need in diagnosis.needs),
+    needed = tuple(
+        (need.package, f"{need.zoo}: {', '.join(need.folders)}{f' ({need.which})' if need.which else ''}")
+        for need in diagnosis.needs
     )
-
-
-def _configs(need: Need) -> str:
-    folders = f"{need.zoo}: {', '.join(need.folders)}"
-    return f"{folders} ({need.which})" if need.which else folders
+    yield Table("Not installed, and needed by some configs", _NEEDS, needed)
 
 
 def _remark(package: Package, diagnosis: Diagnosis) -> str:
@@ -81,14 +80,6 @@ def _remark(package: Package, diagnosis: Diagnosis) -> str:
     if any(stand_in.name.split(".")[0] == package.name for stand_in in diagnosis.stand_ins):
         remarks.append("operators are stood in for")
     return ", ".join(remarks) or "ok"
-
-
-def _notes(diagnosis: Diagnosis) -> Iterator[Note]:
-    for issue in diagnosis.issues:
-        yield Note(issue.line(), issue.severity, (issue.command,) if issue.command else (), to_copy=True)
-    if diagnosis.needs:
-        commands = dict.fromkeys(need.command for need in diagnosis.needs)
-        yield Note("if you need such configs:", "info", tuple(commands), to_copy=True)
 
 
 def _summary(diagnosis: Diagnosis) -> str:

@@ -6,6 +6,7 @@ import importlib.util
 import platform
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -70,10 +71,17 @@ def survey(providers: dict[str, tuple[str, ...]], path: Sequence[str] | None = N
     orphans: dict[str, tuple[str, ...]] = {}
     others = _by_content(providers, path)
     for name, distributions in providers.items():
-        usual = {one: found for one in distributions if (found := _recorded(one, path))}
+        usual = {}
+        for one in distributions:
+            with suppress(metadata.PackageNotFoundError, KeyError):
+                if version := _distribution(one, path).version:
+                    usual[one] = f"{one} {version}"
         recorded = tuple({**others[name], **usual}[one] for one in {**usual, **others[name]})
-        spec = _spec(name, path)
-        if spec is not None:
+        spec = None
+        with suppress(ImportError, ValueError):
+            spec = importlib.util.find_spec(name) if path is None else PathFinder.find_spec(name, list(path))
+        # A mere folder of that name, the working directory's perhaps, is no package.
+        if spec is not None and spec.origin is not None:
             packages[name] = _package(name, spec, recorded)
         elif recorded:
             orphans[name] = recorded
@@ -134,23 +142,6 @@ def _by_content(names: Iterable[str], path: Sequence[str] | None) -> dict[str, d
 
 def _normal(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
-
-
-def _spec(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
-    try:
-        spec = importlib.util.find_spec(name) if path is None else PathFinder.find_spec(name, list(path))
-    except (ImportError, ValueError):
-        return None
-    # A mere folder of that name, the working directory's perhaps, is no package.
-    return spec if spec is not None and spec.origin is not None else None
-
-
-def _recorded(distribution: str, path: Sequence[str] | None) -> str | None:
-    try:
-        version = _distribution(distribution, path).version
-    except (metadata.PackageNotFoundError, KeyError):
-        return None
-    return f"{distribution} {version}" if version else None
 
 
 def _distribution(name: str, path: Sequence[str] | None) -> metadata.Distribution:

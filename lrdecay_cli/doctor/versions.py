@@ -27,7 +27,17 @@ def satisfies(version: str | None, specifier: str) -> bool:
     A version or clause that cannot be read is taken to fit: nothing is blamed on a guess.
     """
     parsed = _version(version)
-    return parsed is None or all(_holds(parsed, clause) for clause in _clauses(specifier))
+    if parsed is None:
+        return True
+    for clause in _clauses(specifier):
+        # PEP 440 leaves the pre-releases of a bound out of "<" and its post-releases out of ">".
+        if clause.operator in _ORDER:
+            holds = _ORDER[clause.operator](parsed, Version(clause.version))
+        else:
+            holds = clause.contains(parsed, prereleases=True)
+        if not holds:
+            return False
+    return True
 
 
 def common_range(*specifiers: str) -> str:
@@ -52,10 +62,10 @@ def asserted_ranges(found: Survey, library: str) -> dict[str, str]:
     The limits are two literals in its ``__init__.py``. Its metadata repeats them only for the installer ``mim``.
     """
     text = found.text(library, "__init__.py")
+    limits = dict(re.findall(r"^(\w+_m(?:in|ax)imum_version)\s*=\s*['\"]([^'\"]+)['\"]", text, re.MULTILINE)[::-1])
     ranges = {}
     for package in ("mmcv", "mmengine"):
-        least = _literal(text, f"{package}_minimum_version")
-        most = _literal(text, f"{package}_maximum_version")
+        least, most = (limits.get(f"{package}_{end}imum_version") for end in ("min", "max"))
         inclusive = re.search(rf"<=\s*digit_version\({package}_maximum_version\)", text)
         clauses = [f">={least}" if least else "", f"<{'=' if inclusive else ''}{most}" if most else ""]
         if clause := ",".join(filter(None, clauses)):
@@ -74,15 +84,3 @@ def _clauses(specifier: str) -> Iterator[Specifier]:
     for clause in specifier.split(","):
         with suppress(InvalidSpecifier):
             yield Specifier(clause)
-
-
-def _holds(version: Version, clause: Specifier) -> bool:
-    # PEP 440 leaves the pre-releases of a bound out of "<" and its post-releases out of ">".
-    if clause.operator in _ORDER:
-        return _ORDER[clause.operator](version, Version(clause.version))
-    return clause.contains(version, prereleases=True)
-
-
-def _literal(text: str, name: str) -> str | None:
-    found = re.search(rf"^{name}\s*=\s*['\"]([^'\"]+)['\"]", text, re.MULTILINE)
-    return found[1] if found else None

@@ -43,12 +43,13 @@ def bar_length(value: Any, full: float, width: int) -> float:
     """Length in characters of the bar for a scale, where ``full`` fills ``width``; 0 for what is no number."""
     if not isinstance(value, (int, float)) or isinstance(value, bool) or full <= 0 or value != value:
         return 0.0
-    return float(max(0.0, min(value / full, 1.0)) * width)
+    return max(0.0, min(value / full, 1.0)) * width
 
 
 def full_scale(values: list[Any]) -> float:
     """The scale that fills a bar: 1, or the largest there is if that is more."""
-    return max([1.0, *filter(is_number, values)])
+    numbers: Iterable[float] = filter(is_number, values)
+    return max([1.0, *numbers])
 
 
 def full(value: Any) -> str:

@@ -170,7 +170,7 @@ def _fold_inside(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules
             numbers = integers(sorted(int(label) for label in choices if _is_index(label)), ",", "-")
             words = [label for label in choices if not _is_index(label)]
             braces = f"{{{','.join(filter(None, (numbers, *words)))}}}"
-            folded[(braces, *tail)] = merged
+            folded.update({(braces, *tail): merged})
         folded.update({(literal(label), *tail): paths for label, paths in by_label.items()})
     return folded
 

@@ -24,7 +24,7 @@ from lrdecay_cli.checking.reporting import report_of
 from lrdecay_cli.domain.report import Branch, Column, Item, Note, Report, Result, Section, Table
 from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan, ScanRecord
 from lrdecay_cli.files import to_json
-from lrdecay_cli.formats.html_page import values
+from lrdecay_cli.formats import values
 from lrdecay_cli.formats.html_page.assembling import script_json
 from lrdecay_cli.formats.values import printable
 from lrdecay_cli.rules import RULES
