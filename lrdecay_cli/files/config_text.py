@@ -103,13 +103,11 @@ def _with_bases(shown: str, file: Path, seen: set[Path]) -> Iterator[tuple[str, 
     seen.add(file.resolve())
     yield shown, file
     for base in _bases(_text(file)):
-        if SEPARATOR in base:
-            found = config_path(base)
-            if found is not None:
-                yield from _with_bases(base, found, seen)
-        else:
+        if SEPARATOR not in base:
             beside = posixpath.normpath(posixpath.join(posixpath.dirname(shown), base))
             yield from _with_bases(beside, file.parent / base, seen)
+        elif found := config_path(base):
+            yield from _with_bases(base, found, seen)
 
 
 def _bases(text: str) -> Iterator[str]:
@@ -137,17 +135,12 @@ def _suppressions(shown: str, text: str) -> Iterator[StatedSuppression]:
             if token.type != tokenize.COMMENT:
                 continue
             line = token.start[0]
+            at: dict[str, Any] = {"source": f"{shown}:{line}", "place": shown, "line": line}
             if said := _COMMENT.search(token.string):
-                yield StatedSuppression(
-                    rule=tuple(rule.strip() for rule in said["rules"].split(",") if rule.strip()),
-                    reason=said["reason"].strip(),
-                    source=f"{shown}:{line}",
-                    place=shown,
-                    line=line,
-                )
+                rules = tuple(rule.strip() for rule in said["rules"].split(",") if rule.strip())
+                yield StatedSuppression(rule=rules, reason=said["reason"].strip(), **at)
             elif almost := _ALMOST.search(token.string):
-                comment = almost[0].rstrip()
-                yield StatedSuppression(rule=(), source=f"{shown}:{line}", place=shown, line=line, comment=comment)
+                yield StatedSuppression(rule=(), comment=almost[0].rstrip(), **at)
 
 
 def _text(file: Path) -> str:

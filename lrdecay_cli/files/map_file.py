@@ -101,10 +101,8 @@ def _located(group_map: GroupMap) -> Iterator[tuple[str, str]]:
     for i, group in enumerate(group_map.groups):
         for j, parameter in enumerate(group.parameters):
             yield f"$.groups[{i}].parameters[{j}].name", parameter.name
-    for i, frozen in enumerate(group_map.frozen):
-        yield f"$.frozen[{i}].name", frozen.name
-    for i, missing in enumerate(group_map.missing):
-        yield f"$.missing[{i}].name", missing.name
+    yield from ((f"$.frozen[{i}].name", frozen.name) for i, frozen in enumerate(group_map.frozen))
+    yield from ((f"$.missing[{i}].name", missing.name) for i, missing in enumerate(group_map.missing))
 
 
 def _repeats(named: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -58,9 +58,8 @@ def as_mmengine(given: Mapping[str, Any], *, length: float | None = None) -> dic
         if schedulers is not None:
             found["param_scheduler"] = schedulers
     if runner:
-        epochs = "max_epochs" in runner
-        key = "max_epochs" if epochs else "max_iters"
-        found["train_cfg"] = {"by_epoch": epochs, key: runner[key]}
+        key = "max_epochs" if "max_epochs" in runner else "max_iters"
+        found["train_cfg"] = {"by_epoch": key == "max_epochs", key: runner[key]}
     return found
 
 

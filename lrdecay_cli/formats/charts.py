@@ -119,23 +119,16 @@ def chart_rows(chart: Chart, width: int) -> list[ChartRow]:
             value = value_at(chart.steps, line.values, x * (chart.length - 1) / (2 * columns - 1))
             y = round((1 - scale.share(value)) * (4 * HEIGHT - 1))
             # From where the last column was, so that a jump is a line and no gap.
-            for between in range(min(y, y if before is None else before), max(y, y if before is None else before) + 1):
+            last = y if before is None else before
+            for between in range(min(y, last), max(y, last) + 1):
                 dots[between // 4][x // 2] |= _DOTS[between % 4][x % 2]
                 owner[between // 4][x // 2] = index
             before = y
-    rows = [
-        ChartRow(
-            f"{row_of.get(row, ''):>{margin}} ",
-            (
-                ("┤" if row in row_of else "│", None),
-                *(
-                    (chr(_EMPTY + bits) if bits else " ", line)
-                    for bits, line in zip(dots[row], owner[row], strict=True)
-                ),
-            ),
-        )
-        for row in range(HEIGHT)
-    ]
+    rows = []
+    for row in range(HEIGHT):
+        drawn = (chr(_EMPTY + bits) if bits else " " for bits in dots[row])
+        cells = (("┤" if row in row_of else "│", None), *zip(drawn, owner[row], strict=True))
+        rows.append(ChartRow(f"{row_of.get(row, ''):>{margin}} ", cells))
     return [*rows, *_axis(chart, margin, columns)]
 
 
@@ -152,7 +145,5 @@ def _axis(chart: Chart, margin: int, columns: int) -> list[ChartRow]:
         names[begin : begin + len(name)] = name
         free = begin + len(name) + 1
     names[columns - len(title) : columns] = title
-    return [
-        ChartRow(" " * (margin + 1), (("└", None), *((character, None) for character in line))),
-        ChartRow(" " * (margin + 1), ((" ", None), *((character, None) for character in names[:columns]))),
-    ]
+    lines = (["└", *line], [" ", *names[:columns]])
+    return [ChartRow(" " * (margin + 1), tuple((character, None) for character in line)) for line in lines]

@@ -24,7 +24,16 @@ _INDENT = 8
 def render(report: Report, canvas: Canvas) -> str:
     """The report with boxes, bars and, if the canvas has it, colour."""
     out = StringIO()
-    console = _console(out, canvas.width or 120, canvas)
+    console = Console(
+        file=out,
+        width=canvas.width or 120,
+        force_terminal=canvas.color,
+        color_system="auto" if canvas.color else None,
+        no_color=not canvas.color,
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
     styled = ink(colored=console.color_system is not None)
     _print_facts(console, report.facts, 0)
     for section in report.sections:
@@ -89,19 +98,6 @@ def _print_chart(console: Console, chart: Chart) -> None:
 def _ramp_color(index: int, count: int) -> str:
     """From cold for the first of ``count`` to warm for the last."""
     return RAMP[round(index / (count - 1) * (len(RAMP) - 1))] if count > 1 else RAMP[2]
-
-
-def _console(out: StringIO, width: int, canvas: Canvas) -> Console:
-    return Console(
-        file=out,
-        width=width,
-        force_terminal=canvas.color,
-        color_system="auto" if canvas.color else None,
-        no_color=not canvas.color,
-        highlight=False,
-        emoji=False,
-        markup=False,
-    )
 
 
 def _print_page(console: Console, page: Page) -> None:

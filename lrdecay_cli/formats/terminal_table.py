@@ -43,26 +43,17 @@ def ink(*, colored: bool) -> Ink:
 
 
 def table_lines(table: Table, fitting: Fitting, width: int, styled: Ink) -> Iterator[str]:
-    """The lines of a table: title, headings, rule, rows. What is wider than its column is folded.
-
-    Args:
-        table: the table.
-        fitting: which of its columns are drawn, and how wide.
-        width: characters of a line of the terminal, for the title.
-        styled: puts styles on texts.
-    """
+    """The lines of a table: title, at most ``width`` wide, headings, rule, rows. Cells fold where they are too wide."""
     if table.title:
         yield from folded(printable(table.title), width)
     columns = [(index, table.columns[index]) for index in fitting.columns]
     sides: list[tuple[int, bool]] = []
-    for (_, column), width in zip(columns, fitting.widths, strict=True):
-        sides.append((width, column.kind in LEFT_KINDS))
-        if column.kind == "scale" and fitting.bars:
-            sides.append((BAR_WIDTH, True))
     headings: list[_Cell] = []
     for (_, column), width in zip(columns, fitting.widths, strict=True):
+        sides.append((width, column.kind in LEFT_KINDS))
         headings.append([(styled(line, "bold"), len(line)) for line in folded(column.title, width)])
         if column.kind == "scale" and fitting.bars:
+            sides.append((BAR_WIDTH, True))
             headings.append([("", 0)])
     tallest = max(map(len, headings))
     # They stand on the rule.

@@ -121,14 +121,8 @@ def _limit(confinement: Confinement) -> Measure:
 
 
 def _python() -> Iterator[str]:
-    """Where this interpreter and the packages that it can import are."""
-    yield from {
-        sys.prefix,
-        sys.base_prefix,
-        sys.exec_prefix,
-        *sysconfig.get_paths().values(),
-        site.getusersitepackages(),
-    }
+    yield from (sys.prefix, sys.base_prefix, sys.exec_prefix, site.getusersitepackages())
+    yield from sysconfig.get_paths().values()
     # A folder on the path that is above the user's own files would open all of these.
     yield from without_homes(entry for entry in sys.path if entry)
 

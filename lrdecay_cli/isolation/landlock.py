@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable
 from contextlib import suppress
 
-from lrdecay_cli.isolation.system import NotOfferedError, call, give_up_privileges
+from lrdecay_cli.isolation.system import call, give_up_privileges
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _TELL_VERSION = 1
@@ -77,6 +77,3 @@ def _allow(ruleset: int, place: str, access: int) -> None:
             call("syscall", _ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0)
         finally:
             os.close(place_fd)
-
-
-__all__ = ["NotOfferedError", "restrict", "version"]
