@@ -227,7 +227,7 @@ def test_what_is_said(name: str, tmp_path: Path) -> None:
     assert diagnosis.usable == all(issue.severity != "error" for issue in diagnosis.issues)
     assert diagnosis.usable == (severity != "error")
     # Each is one line, and the report has all of them.
-    told = [note.text for note in report(diagnosis).notes]
+    told = [note.text for note in report(diagnosis).report.notes]
     assert told[: len(diagnosis.issues)] == [issue.line() for issue in diagnosis.issues]
     assert len(told) == len(diagnosis.issues) + bool(diagnosis.needs)
     assert all("\n" not in text for text in told)
