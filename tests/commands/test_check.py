@@ -204,7 +204,7 @@ def test_a_comment_in_a_config_suppresses(tmp_path: Path) -> None:
     result = lrdecay("check", "mine.py", "--select", "LRD301,LRD9", "--format", "json", cwd=tmp_path)
     assert result.code == 0, result
     (finding,) = json.loads(result.out)["findings"]
-    assert finding["suppressed"] == {"reason": "as published", "source": "mine.py:2", "until": None}
+    assert finding["suppressed"] == {"reason": "as published", "source": "mine.py:2", "until": None, "line": 2}
     assert len(finding["parameters"]) == 108
 
 

@@ -31,6 +31,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     project.mkdir()
     (home / "secret").write_text("secret")
     monkeypatch.setenv("HOME", str(home))
+    # matplotlib, yapf and Hugging Face's hub make folders in the home of whoever imports them first.
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.chdir(project)
     return project
 
