@@ -64,13 +64,9 @@ def _mmcv_range(found: Survey) -> str:
 def _orphans(found: Survey) -> Iterator[Issue]:
     for name, recorded in found.orphans.items():
         if name != "pkg_resources":
-            yield Issue(
-                "error",
-                name,
-                f"{recorded[0]} is recorded as installed, but there is no package {name} to import",
-                "its files were removed or overwritten by another package",
-                commands.change(recorded[0].replace(" ", "=="), "--force-reinstall"),
-            )
+            problem = f"{recorded[0]} is recorded as installed, but there is no package {name} to import"
+            mend = commands.change(recorded[0].replace(" ", "=="), "--force-reinstall")
+            yield Issue("error", name, problem, "its files were removed or overwritten by another package", mend)
 
 
 def _asserted(found: Survey) -> Iterator[Issue]:
@@ -115,13 +111,8 @@ def _torchvision(found: Survey) -> Iterator[Issue]:
         return
     if "torchvision" not in found:
         if "mmpretrain" in found:
-            yield Issue(
-                "error",
-                "torchvision",
-                "torchvision is not installed",
-                "mmpretrain does not import without it",
-                commands.torchvision(found),
-            )
+            why = "mmpretrain does not import without it"
+            yield Issue("error", "torchvision", "torchvision is not installed", why, commands.torchvision(found))
         return
     version = found.version("torchvision")
     stood_in = "its operators do not load and are stood in for, which leaves the groups right; training fails"

@@ -54,14 +54,11 @@ def report(diagnosis: Diagnosis) -> Result[Diagnosis]:
 
 
 def _tables(diagnosis: Diagnosis) -> Iterator[Table]:
-    yield Table(
-        "Installed",
-        _PACKAGES,
-        tuple(
-            (one.name, one.version, ", ".join(one.distributions) or one.location, _remark(one, diagnosis))
-            for one in diagnosis.packages
-        ),
+    installed = tuple(
+        (one.name, one.version, ", ".join(one.distributions) or one.location, _remark(one, diagnosis))
+        for one in diagnosis.packages
     )
+    yield Table("Installed", _PACKAGES, installed)
     if diagnosis.trials is not None:
         rows = tuple((one.subject, one.outcome if one.ok else f"fails: {one.outcome}") for one in diagnosis.trials)
         yield Table("Tried", _TRIALS, rows)

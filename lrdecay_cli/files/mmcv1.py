@@ -13,6 +13,12 @@ OPTIMIZER_KEYS = ("optimizer", "optimizer_config", "fp16")
 KEYS = (*OPTIMIZER_KEYS, "lr_config", "runner")
 """What MMCV 1 read."""
 
+_NEEDED = {
+    "optimizer": ("type",),
+    "lr_config": ("policy",),
+    "runner": ("max_epochs", "max_iters"),
+    "fp16": ("loss_scale",),
+}
 _OF_WRAPPER = ("constructor", "paramwise_cfg")
 
 
@@ -20,15 +26,7 @@ def is_mmcv_style(key: str, value: Any) -> bool:
     """Whether a top-level name of a config is one that MMCV 1 read, by what it holds."""
     if not isinstance(value, Mapping):
         return False
-    needed = {
-        "optimizer": ("type",),
-        "lr_config": ("policy",),
-        "runner": ("max_epochs", "max_iters"),
-        "fp16": ("loss_scale",),
-    }
-    if key == "optimizer_config":
-        return True
-    return key in needed and any(name in value for name in needed[key])
+    return key == "optimizer_config" or any(name in value for name in _NEEDED.get(key, ()))
 
 
 def mmcv_style_keys(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -89,16 +87,14 @@ def _schedulers(given: Mapping[str, Any], length: float | None) -> list[dict[str
     if policy is None:
         return None
     own = _settings(policy, given)
-    by_epoch = given.get("by_epoch", True) is not False
     schedulers: list[dict[str, Any]] = []
     if given.get("warmup"):
         schedulers.append(_warm_up(given))
     if own is not None:
         kind = "StepLR" if "step_size" in own else policy
-        whole: dict[str, Any] = {"begin": 0, "by_epoch": by_epoch}
-        if isinstance(length, (int, float)):
-            whole["end"] = length
-        schedulers.append({"type": kind, **own, **whole})
+        end = {"end": length} if isinstance(length, (int, float)) else {}
+        by_epoch = given.get("by_epoch", True) is not False
+        schedulers.append({"type": kind, **own, "begin": 0, "by_epoch": by_epoch, **end})
     return schedulers
 
 

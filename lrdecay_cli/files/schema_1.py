@@ -9,13 +9,11 @@ import ast
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
 import msgspec
 
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupedParameter, GroupMap, ParameterGroup
 from lrdecay_cli.domain.provenance import FALLBACK, Basis, Formula, Provenance
-from lrdecay_cli.domain.training import Optimizer
 
 _FOREIGN = " (not a parameter of the model)"
 _NUMBERED = re.compile(r"(?:.*\.)?group_\d+(?:#\d+)?", re.DOTALL)
@@ -32,6 +30,12 @@ def lifted(old: GroupMap) -> GroupMap:
     named = {name: one["optimizer"] for name, one in wrapper.items() if isinstance(one, Mapping) and "optimizer" in one}
     # The config's own words on each of several optimizers, by its name; on the only one under the empty string.
     optimizers = named or {"": wrapper.get("optimizer")}
+    listed = old.optimizer.type.split(", ")
+    types = {}
+    for index, (name, given) in enumerate(optimizers.items()):
+        # Several of one class are named once.
+        own = str(given.get("type")).rpartition(".")[2] if isinstance(given, Mapping) else ""
+        types[name] = own if own in listed else listed[min(index, len(listed) - 1)]
     # Parameters of a group share their formulas: each is taken apart once.
     formula = cache(_formula_of)
 
@@ -63,18 +67,8 @@ def lifted(old: GroupMap) -> GroupMap:
         old,
         schema_version=SCHEMA_VERSION,
         groups=tuple(map(group, old.groups)),
-        optimizer=_with_types(old.optimizer, optimizers),
+        optimizer=msgspec.structs.replace(old.optimizer, types=types),
     )
-
-
-def _with_types(old: Optimizer, optimizers: Mapping[str, Any]) -> Optimizer:
-    listed = old.type.split(", ")
-    types = {}
-    for index, (name, given) in enumerate(optimizers.items()):
-        # Several of one class are named once.
-        own = str(given.get("type")).rpartition(".")[2] if isinstance(given, Mapping) else ""
-        types[name] = own if own in listed else listed[min(index, len(listed) - 1)]
-    return msgspec.structs.replace(old, types=types)
 
 
 def _formula_of(rule: str, unknown: bool, of_decay: bool) -> tuple[Basis, str, str]:

@@ -27,7 +27,16 @@ def parse_settings(raw: bytes, path: str) -> Settings | None:
     Raises:
         LrdecayError: not TOML, a key that is unknown, or a value of another type, each with its place.
     """
-    document = _toml(raw, path)
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        document = tomllib.loads(raw.removeprefix(b"\xef\xbb\xbf").decode())
+    except UnicodeDecodeError as error:
+        raise LrdecayError("is not UTF-8 text", where=path) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise LrdecayError(f"not valid TOML: {error}", where=path) from error
     table, prefix = _own_table(document, path)
     if table is None:
         return None
@@ -50,20 +59,6 @@ def option_value(key: str, text: str, where: str) -> Any:
         return msgspec.convert(value, field.type, strict=False)
     except msgspec.ValidationError as error:
         raise _refusal(error, Options, key, where) from error
-
-
-def _toml(raw: bytes, path: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        document: dict[str, Any] = tomllib.loads(raw.removeprefix(b"\xef\xbb\xbf").decode())
-    except UnicodeDecodeError as error:
-        raise LrdecayError("is not UTF-8 text", where=path) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise LrdecayError(f"not valid TOML: {error}", where=path) from error
-    return document
 
 
 def _own_table(document: dict[str, Any], path: str) -> tuple[Any, str]:

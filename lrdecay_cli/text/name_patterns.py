@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from lrdecay_cli.text.counting import integers
@@ -29,15 +29,10 @@ class NameTree:
         hidden: how many labels at the end of each path do not count.
     """
 
-    __slots__ = ("_depth", "_hidden", "_mirrored", "_modules", "_parameters", "below")
-
     def __init__(self, below: list[Path], depth: int = 0, hidden: int = 0) -> None:
         self.below = below
         self._depth = depth
         self._hidden = hidden
-        self._modules: dict[str, NameTree] | None = None
-        self._parameters: dict[str, Path] = {}
-        self._mirrored: NameTree | None = None
 
     @classmethod
     def of(cls, names: Iterable[str]) -> NameTree:
@@ -47,34 +42,31 @@ class NameTree:
     @property
     def modules(self) -> dict[str, NameTree]:
         """The modules right in this one, by label."""
-        if self._modules is None:
-            self._modules = self._look_inside()
-        return self._modules
+        return self._inside[0]
 
     @property
     def parameters(self) -> dict[str, Path]:
         """The parameters right in this module, by label."""
-        if self._modules is None:
-            self._modules = self._look_inside()
-        return self._parameters
+        return self._inside[1]
 
-    @property
+    @cached_property
     def mirrored(self) -> NameTree:
         """The paths below this module, read from their last label up to this module."""
-        if self._mirrored is None:
-            self._mirrored = NameTree([path[::-1] for path in self.below], hidden=self._depth)
-        return self._mirrored
+        return NameTree([path[::-1] for path in self.below], hidden=self._depth)
 
-    def _look_inside(self) -> dict[str, NameTree]:
-        inside: dict[str, list[Path]] = {}
+    @cached_property
+    def _inside(self) -> tuple[dict[str, NameTree], dict[str, Path]]:
+        modules: dict[str, list[Path]] = {}
+        parameters: dict[str, Path] = {}
         length = self._depth + 1 + self._hidden
         for path in self.below:
             label = path[self._depth]
             if len(path) == length:
-                self._parameters[label] = path
+                parameters[label] = path
             else:
-                inside.setdefault(label, []).append(path)
-        return {label: NameTree(paths, self._depth + 1, self._hidden) for label, paths in inside.items()}
+                modules.setdefault(label, []).append(path)
+        inside = {label: NameTree(paths, self._depth + 1, self._hidden) for label, paths in modules.items()}
+        return inside, parameters
 
 
 # The labels of patterns, and the paths that they match.
