@@ -160,23 +160,14 @@ def _again(found: Survey, name: str) -> str:
 def _no_pkg_resources(found: Survey) -> Iterator[Issue]:
     if "mmengine" in found and "pkg_resources" not in found:
         recorded = found.orphans.get("pkg_resources")
-        yield Issue(
-            "warning",
-            "pkg_resources",
-            f"{recorded[0]} has no pkg_resources" if recorded else "setuptools is not installed",
-            "configs with a _base_ in another package's zoo (mmdet::...) do not load",
-            commands.change("setuptools<81"),
-        )
+        problem = f"{recorded[0]} has no pkg_resources" if recorded else "setuptools is not installed"
+        why = "configs with a _base_ in another package's zoo (mmdet::...) do not load"
+        yield Issue("warning", "pkg_resources", problem, why, commands.change("setuptools<81"))
 
 
 def _no_operators(found: Survey) -> Iterator[Issue]:
     package = found.packages.get("mmcv")
     if package is not None and package.operators is False:
         name = package.distributions[0] if package.distributions else f"mmcv {package.version}"
-        yield Issue(
-            "info",
-            "mmcv",
-            f"{name} has no compiled operators",
-            "they are stood in for, which leaves the groups right; training a detector that calls them fails",
-            None,
-        )
+        why = "they are stood in for, which leaves the groups right; training a detector that calls them fails"
+        yield Issue("info", "mmcv", f"{name} has no compiled operators", why, None)

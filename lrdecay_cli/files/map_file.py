@@ -152,9 +152,8 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _wrong_version(data: Any, path: str) -> LrdecayError | None:
     if not isinstance(data, dict) or "schema_version" not in data:
-        return LrdecayError(
-            "is not a group map: no schema_version", where=path, remedy="make one with inspect --format json"
-        )
+        remedy = "make one with inspect --format json"
+        return LrdecayError("is not a group map: no schema_version", where=path, remedy=remedy)
     version = data["schema_version"]
     if version in READABLE and not isinstance(version, bool):
         return None

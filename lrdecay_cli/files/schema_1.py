@@ -77,10 +77,8 @@ def _formula_of(rule: str, unknown: bool, of_decay: bool) -> tuple[Basis, str, s
         return "default", "", ""
     if rule == _OBSERVED:
         return "observed", "", ""
-    if rule == "base weight decay":
-        return "given", "", "base_weight_decay"
-    if rule in ("base_lr", "base_weight_decay"):
-        return "given", "", rule
+    if rule in ("base_lr", "base_weight_decay", "base weight decay"):
+        return "given", "", rule.replace(" ", "_")
     if found := _KEY.search(rule):
         key = str(ast.literal_eval(found["key"]))
         before, behind = rule[: found.start()], rule[found.end() :]

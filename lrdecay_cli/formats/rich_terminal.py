@@ -119,8 +119,7 @@ def _print_page(console: Console, page: Page) -> None:
 def _print_section(console: Console, section: Section) -> None:
     console.print(Text(printable(section.title), style="bold underline"), soft_wrap=True)
     for item in section.items:
-        head = Text.assemble((f"{item.level:<8}", _LEVELS[item.level]), (printable(item.label), "bold"))
-        console.print(head)
+        console.print(Text.assemble((f"{item.level:<8}", _LEVELS[item.level]), (printable(item.label), "bold")))
         for line in folded(printable(item.text), max(LEAST, console.width - _INDENT)):
             console.print(Text(f"{' ' * _INDENT}{line}"), soft_wrap=True)
         for detail in item.details:

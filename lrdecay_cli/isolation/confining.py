@@ -135,14 +135,10 @@ def without_homes(places: Iterable[str]) -> Iterator[str]:
 
 def confinement_for(config: str, scratch: str) -> Confinement:
     """What a process that loads ``config`` is left; never a folder that holds the user's home."""
-    return Confinement(scratch, tuple(without_homes(map(str, _places(config)))))
-
-
-def _places(config: str) -> Iterator[Path]:
-    yield Path.cwd()
-    if "::" in config:
-        # A package's own, which is readable with Python.
-        return
-    folder = Path(config).resolve().parent
-    yield folder
-    yield from (above for above in folder.parents if any((above / mark).exists() for mark in _PROJECT_MARKS))
+    places = [Path.cwd()]
+    # A package's own is readable with Python.
+    if "::" not in config:
+        folder = Path(config).resolve().parent
+        projects = (above for above in folder.parents if any((above / mark).exists() for mark in _PROJECT_MARKS))
+        places += [folder, *projects]
+    return Confinement(scratch, tuple(without_homes(map(str, places))))
