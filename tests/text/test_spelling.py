@@ -96,7 +96,7 @@ def test_the_question() -> None:
         ("lrd3O1", "did you mean LRD301?"),
         ("LRD999", f"LRD901 to {last('LRD9')} begin with LRD9: lrdecay rule LRD9 lists them"),
         ("LRD3x", f"LRD301 to {last('LRD3')} begin with LRD3: lrdecay rule LRD3 lists them"),
-        ("LRD8", ""),
+        ("LRD0", ""),
         ("scale-above", "did you mean scale-above-one?"),
         ("zzz", ""),
     ],
