@@ -47,7 +47,9 @@ class Steps:
             self.effects = [one for each in optimizers_of(self._wrapper).values() for one in measured(each)]
         except Exception as error:
             self.error = _said(error)
-        self._begun = {name: parameter.detach().clone() for name, parameter in watch.parameters.items()}
+        # What no optimizer holds is as large as it was built, and nobody has written to it yet.
+        held = {id(parameter) for _, group in watch.groups for parameter in group["params"]}
+        self._begun = {name: p.detach().clone() for name, p in watch.parameters.items() if id(p) in held}
 
     def take(self, wrapper: Any, watch: Watch) -> None:
         """Update every parameter that requires a gradient, through the real wrapper."""
