@@ -39,8 +39,11 @@ class Explainer:
         alike: dict[object, list[tuple[Tensor, Explanation]]] = {}
         for index, tensor in enumerate(chosen):
             one = self._one(tensor)
-            key = (_shared(one), self._group_key(tensor)) if folded else index
-            alike.setdefault(key, []).append((tensor, one))
+            # All but the names and groups, as bytes: dicts of inputs have no hash.
+            shared = msgspec.json.encode(msgspec.structs.replace(one, parameters=(), groups=()))
+            # Groups that a name tells apart are not folded; those that only have a number are.
+            group_name = tensor.group.name if tensor.group and tensor.group.named else None
+            alike.setdefault((shared, group_name) if folded else index, []).append((tensor, one))
         return [self._together(members) for members in alike.values()]
 
     def patterns(self, names: Sequence[str]) -> tuple[str, ...]:
@@ -49,6 +52,9 @@ class Explainer:
 
     def _one(self, tensor: Tensor) -> Explanation:
         group, provenance = tensor.group, tensor.provenance
+        remarks: tuple[str, ...] = ()
+        if self._rules is not None and tensor.seen and provenance is not None:
+            remarks = self._rules.remarks(tensor, provenance)
         certainty, reason = self._certainty(group, provenance)
         return Explanation(
             patterns=(),
@@ -58,7 +64,7 @@ class Explainer:
             considered=tuple(self._considered(tensor)),
             provenance=provenance,
             numbers=Numbers(group.layer_id, group.lr_scale, group.lr, group.weight_decay) if group else None,
-            remarks=self._remarks(tensor),
+            remarks=remarks,
             certainty=certainty,
             certainty_reason=reason,
         )
@@ -66,7 +72,9 @@ class Explainer:
     def _considered(self, tensor: Tensor) -> Iterator[RuleTrace]:
         rules = self._rules
         if tensor.state == "duplicate":
-            yield _state("another name of the same tensor", f"{tensor.of} is its first name{self._skipped()}")
+            skipped = rules is not None and self._map.constructor.options.get("bypass_duplicate")
+            fate = "; bypass_duplicate=True skips this one" if skipped else ", and the tensor goes by that"
+            yield _state("another name of the same tensor", f"{tensor.of} is its first name{fate}")
         elif tensor.state == "frozen":
             skips = f"{self._spec.name} skips it before it asks any rule" if rules else "no group holds it"
             yield _state("requires_grad=False", skips)
@@ -80,20 +88,10 @@ class Explainer:
                 with suppress(DecayError):
                     yield from rules.considered(tensor, tensor.provenance)
 
-    def _skipped(self) -> str:
-        if self._rules is not None and self._map.constructor.options.get("bypass_duplicate"):
-            return "; bypass_duplicate=True skips this one"
-        return ", and the tensor goes by that"
-
     def _why_missing(self, name: str) -> str:
         if self._map.is_wrapped and not name.startswith("module."):
             return "the constructor takes what is inside .module for the model, and this is outside: never updated"
         return "trainable, but the constructor puts it into no group: never updated"
-
-    def _remarks(self, tensor: Tensor) -> tuple[str, ...]:
-        if self._rules is None or not tensor.seen or tensor.provenance is None:
-            return ()
-        return self._rules.remarks(tensor, tensor.provenance)
 
     def _certainty(self, group: ParameterGroup | None, provenance: Provenance | None) -> tuple[Certainty, str]:
         if group is None:
@@ -118,10 +116,6 @@ class Explainer:
             return f"lrdecay does not know the rules of {self._spec.name}"
         return "lrdecay's rules have no number for it"
 
-    def _group_key(self, tensor: Tensor) -> object:
-        """Groups that a name tells apart are not folded; those that only have a number are."""
-        return tensor.group.name if tensor.group and tensor.group.named else None
-
     def _together(self, members: Sequence[tuple[Tensor, Explanation]]) -> Explanation:
         names = tuple(tensor.name for tensor, _ in members)
         groups = dict.fromkeys(name for _, one in members for name in one.groups)
@@ -132,8 +126,3 @@ class Explainer:
 
 def _state(rule: str, reason: str) -> RuleTrace:
     return RuleTrace(("state",), rule, "applies", reason, basis="state")
-
-
-def _shared(explanation: Explanation) -> bytes:
-    """All but the names and groups, as bytes: dicts of inputs have no hash."""
-    return msgspec.json.encode(msgspec.structs.replace(explanation, parameters=(), groups=()))

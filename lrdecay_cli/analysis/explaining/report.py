@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lrdecay_cli.analysis.explaining.reasons import Explainer
-from lrdecay_cli.analysis.explaining.tables import (
-    explanation_table,
-    observed_options,
-    parameter_rows,
-    why_not_table,
-)
+from lrdecay_cli.analysis.explaining.tables import explanation_table, observed_options, parameter_rows, why_not_table
 from lrdecay_cli.analysis.explaining.why_not import why_not
 from lrdecay_cli.analysis.selection import select
 from lrdecay_cli.constructors import constructor_of
-from lrdecay_cli.constructors.recomputation import KeyMatches, custom_key_matches
+from lrdecay_cli.constructors.recomputation import custom_key_matches
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.explanation import (
-    EXPLANATION_SCHEMA_VERSION,
-    Explanation,
-    Explanations,
-    WhyNot,
-)
+from lrdecay_cli.domain.explanation import EXPLANATION_SCHEMA_VERSION, Explanation, Explanations, WhyNot
 from lrdecay_cli.domain.group_map import GroupMap, Tensor
 from lrdecay_cli.domain.report import Note, Report, Result
 from lrdecay_cli.text.counting import count
@@ -65,8 +55,8 @@ def explanation(
     if unlike is not None and group is not None:
         others = select(group_map, unlike, where="--why-not", duplicates=True)
         partings = tuple(why_not(group_map, explainer, others, group))
-    never_read = tuple(_never_read(group_map))
     reads = group_map.training.reads
+    never_read = () if reads is None else tuple(_unread(group_map.constructor.options, frozenset(reads), ""))
     report = Report(
         facts=tuple(_facts(group_map)),
         tables=(
@@ -113,14 +103,8 @@ def _facts(group_map: GroupMap) -> Iterator[tuple[str, str]]:
     yield "base weight decay", "none" if group_map.base_weight_decay is None else repr(group_map.base_weight_decay)
 
 
-def _never_read(group_map: GroupMap) -> Iterator[str]:
-    """The topmost options that the constructor did not read; none where nobody watched."""
-    reads = group_map.training.reads
-    if reads is not None:
-        yield from _unread(group_map.constructor.options, frozenset(reads), "")
-
-
 def _unread(options: Mapping[str, Any], reads: frozenset[str], prefix: str) -> Iterator[str]:
+    """The topmost options that the constructor did not read."""
     for key, value in options.items():
         path = f"{prefix}{key}"
         if path not in reads:
@@ -142,20 +126,14 @@ def _why_unread(group_map: GroupMap, path: str) -> str:
     inherited = " (inherited from a base config)" if path in group_map.training.inherited else ""
     for key, matches in custom_key_matches(group_map).items():
         if path == f"custom_keys.{key}":
-            return f": {_why_idle(matches)}{inherited}"
+            idle = "it is in no parameter's name"
+            if matches.loses:
+                winners = ", ".join(map(repr, dict.fromkeys(matches.loses.values())))
+                idle = f"it loses to {winners} wherever it is in a name"
+            elif matches.frozen or matches.duplicates:
+                idle = "it is in the names of frozen or shared parameters only"
+            return f": {idle}{inherited}"
     return inherited
-
-
-def _why_idle(matches: KeyMatches) -> str:
-    if matches.loses:
-        return f"it loses to {_listed(matches.loses.values())} wherever it is in a name"
-    if matches.frozen or matches.duplicates:
-        return "it is in the names of frozen or shared parameters only"
-    return "it is in no parameter's name"
-
-
-def _listed(keys: Iterable[str]) -> str:
-    return ", ".join(repr(key) for key in dict.fromkeys(keys))
 
 
 def _summary(explanations: Sequence[Explanation], partings: Sequence[WhyNot]) -> str:

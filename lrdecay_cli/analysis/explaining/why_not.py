@@ -42,7 +42,13 @@ def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor],
     for explanation in explainer.explain(others):
         one = _against(explanation, members, group)
         alike.setdefault(msgspec.json.encode((one.nearest, one.partings, one.verdict)), []).append(one)
-    return [_together(several, explainer) for several in alike.values()]
+    together = []
+    for several in alike.values():
+        names = tuple(parameter for one in several for parameter in one.parameters)
+        groups = tuple(dict.fromkeys(held for one in several for held in one.groups))
+        patterns = explainer.patterns(names)
+        together.append(msgspec.structs.replace(several[0], patterns=patterns, parameters=names, groups=groups))
+    return together
 
 
 def _group(group_map: GroupMap, name: str) -> ParameterGroup:
@@ -52,12 +58,6 @@ def _group(group_map: GroupMap, name: str) -> ParameterGroup:
     names = [group.name for group in group_map.groups]
     there = f"there are {names[0]} … {names[-1]}" if len(names) > 1 else f"there is {' '.join(names) or 'none'}"
     raise LrdecayError(f"no group {name!r}", where="--group", remedy=did_you_mean(name, names) or there)
-
-
-def _together(several: Sequence[WhyNot], explainer: Explainer) -> WhyNot:
-    names = tuple(name for one in several for name in one.parameters)
-    groups = tuple(dict.fromkeys(group for one in several for group in one.groups))
-    return msgspec.structs.replace(several[0], patterns=explainer.patterns(names), parameters=names, groups=groups)
 
 
 def _against(here: Explanation, members: Sequence[Explanation], group: ParameterGroup) -> WhyNot:
@@ -105,7 +105,11 @@ def _partings(
         # One is the other over the base lr; where the constructor knows a scale, that comes first.
         differing.remove("lr_scale" if _step(here, "lr_scale") is None else "lr")
     if not differing and group.named:
-        differing = [part for part in _NUMBERS if _rule(here, part) != _rule(there, part)]
+        rules = [
+            {part: one.rule for one in side.considered if one.outcome == "applies" for part in one.about}
+            for side in (here, there)
+        ]
+        differing = [part for part in _NUMBERS if rules[0].get(part) != rules[1].get(part)]
     for part in differing:
         yield _of_number(part, here, there, members)
 
@@ -156,11 +160,6 @@ def _met(here: Explanation, theirs: RuleTrace | None) -> RuleTrace | None:
 def _decider(explanation: Explanation, part: Part) -> RuleTrace | None:
     applying = [one for one in explanation.considered if one.outcome == "applies" and part in one.about]
     return applying[-1] if applying else None
-
-
-def _rule(explanation: Explanation, part: Part) -> str | None:
-    decider = _decider(explanation, part)
-    return decider.rule if decider else None
 
 
 def _step(explanation: Explanation, part: Part) -> Formula | None:
