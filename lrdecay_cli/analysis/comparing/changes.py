@@ -6,13 +6,14 @@ import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
-from lrdecay_cli.analysis.comparing.renames import find_renames
+from lrdecay_cli.analysis.comparing.folding import find_renames
 from lrdecay_cli.domain.change import ASPECTS, Aspect, Change, SettingChange
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 
 # Options that say which group it is, or repeat what other aspects tell.
 _IDENTITY = frozenset({"param_name", "param_names", "group_name", "layer_id", "lr_scale", "initial_lr"})
+_NUMBERS: tuple[Aspect, ...] = ("layer_id", "lr_scale", "lr", "weight_decay")
 
 
 def known_aspects(names: Iterable[str]) -> frozenset[Aspect]:
@@ -77,7 +78,7 @@ def _settings(group_map: GroupMap) -> Iterator[tuple[str, Any]]:
 
 def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]:
     olds, news = ({tensor.name: tensor for tensor in side.tensors()} for side in (before, after))
-    renamed = find_renames(_traits(olds), _traits(news))
+    renamed = find_renames(*({name: _traits(tensor) for name, tensor in side.items()} for side in (olds, news)))
     optimizers = (before.optimizer.type, after.optimizer.type)
     # Parameters in the same two groups change alike.
     by_groups: dict[tuple[int, int], list[tuple[Aspect, Any, Any]]] = {}
@@ -104,16 +105,12 @@ def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]
             yield Change(name, "added", None, _state(new))
 
 
-def _traits(found: Mapping[str, Tensor]) -> dict[str, Hashable]:
+def _traits(tensor: Tensor) -> Hashable:
     """What a renamed parameter must have kept."""
-
-    def traits(tensor: Tensor) -> Hashable:
-        group = tensor.group
-        numbers = (_group_label(group), group.layer_id, group.lr_scale, group.lr, group.weight_decay) if group else ()
-        # As text, for NaN is no equal of itself.
-        return (tensor.shape, tensor.state, tensor.times, repr(numbers))
-
-    return {name: traits(tensor) for name, tensor in found.items()}
+    group = tensor.group
+    numbers = (_group_label(group), group.layer_id, group.lr_scale, group.lr, group.weight_decay) if group else ()
+    # As text, for NaN is no equal of itself.
+    return (tensor.shape, tensor.state, tensor.times, repr(numbers))
 
 
 def _state(tensor: Tensor) -> str:
@@ -139,38 +136,23 @@ def _group_changes(
 ) -> Iterator[tuple[Aspect, Any, Any]]:
     if _group_label(old) != _group_label(new):
         yield "group", _group_label(old), _group_label(new)
-    if old.layer_id != new.layer_id:
-        yield "layer_id", old.layer_id, new.layer_id
-    if not _equal(old.lr_scale, new.lr_scale, rtol):
-        yield "lr_scale", old.lr_scale, new.lr_scale
-    if not _equal(old.lr, new.lr, rtol):
-        yield "lr", old.lr, new.lr
-    if not _equal(old.weight_decay, new.weight_decay, rtol):
-        yield "weight_decay", old.weight_decay, new.weight_decay
+    for aspect in _NUMBERS:
+        was, now = getattr(old, aspect), getattr(new, aspect)
+        if not _equal(was, now, rtol):
+            yield aspect, was, now
     if optimizers[0] != optimizers[1]:
         yield "optimizer", *optimizers
-    differing = [key for key in _option_names(old, new) if not _same_option(old, new, key)]
+    absent = object()
+    keys = sorted((old.options.keys() | new.options.keys()) - _IDENTITY)
+    differing = [key for key in keys if not _equal(old.options.get(key, absent), new.options.get(key, absent))]
     if differing:
-        yield "options", _options(old, differing), _options(new, differing)
+        was, now = ({key: side.options[key] for key in differing if key in side.options} for side in (old, new))
+        yield "options", was, now
 
 
 def _group_label(group: ParameterGroup) -> str:
     """Its name; of one that is named by its number, that says nothing: a parameter more in front of it changes it."""
     return group.name if group.named else f"{group.optimizer}.group_*".removeprefix(".")
-
-
-def _option_names(old: ParameterGroup, new: ParameterGroup) -> list[str]:
-    return sorted((old.options.keys() | new.options.keys()) - _IDENTITY)
-
-
-def _same_option(old: ParameterGroup, new: ParameterGroup, key: str) -> bool:
-    if (key in old.options) != (key in new.options):
-        return False
-    return _equal(old.options[key], new.options[key])
-
-
-def _options(group: ParameterGroup, keys: Iterable[str]) -> dict[str, Any]:
-    return {key: group.options[key] for key in keys if key in group.options}
 
 
 def _equal(old: Any, new: Any, rtol: float = 0.0) -> bool:

@@ -1,12 +1,17 @@
-"""Thousands of changes as the few lines that a person reads."""
+"""Thousands of changes as the few lines that a person reads: those that are alike together, renamed modules as such.
+
+A renamed module is gone under one name, there under another, and the same in everything else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
 from lrdecay_cli.domain.change import Change, FoldedChange
-from lrdecay_cli.text.name_patterns import Universe, literal
+from lrdecay_cli.text.name_patterns import NameTree, Path, Universe, literal
 
+# A module's path, and the paths of all parameters below it.
+_Module = tuple[Path, list[Path]]
 # Where two names part: the labels in front, and what is there in the old and in the new one.
 _Parting = tuple[int, tuple[str, ...], tuple[str, ...]]
 
@@ -80,3 +85,92 @@ def _parting(before: str, after: str) -> _Parting:
     while head < min(len(old), len(new)) and old[head] == new[head]:
         head += 1
     return head, tuple(old[head:]), tuple(new[head:])
+
+
+def find_renames(before: Mapping[str, Hashable], after: Mapping[str, Hashable]) -> dict[str, str]:
+    """New name by old name, for every parameter of every module that was renamed.
+
+    A module counts as renamed if none of its parameters kept its name, if a module that is new throughout has the same
+    parameters with the same traits, and if nothing else could be meant: no second such module on either side, but for
+    the one under the same parent, or for numbered siblings, which keep their order.
+
+    Args:
+        before: everything that a rename leaves as it is, by parameter name.
+        after: the same for the other side.
+    """
+    contents: dict[Hashable, int] = {}
+    gone = _whole_modules(before, after, contents)
+    new = _whole_modules(after, before, contents)
+    renamed: dict[str, str] = {}
+    taken: set[str] = set()
+    # A module is numbered after all modules in it: the largest go first, and take along what is in them.
+    for number in sorted(gone.keys() & new.keys(), reverse=True):
+        old_modules = [module for module in gone[number] if _first_name(module) not in renamed]
+        new_modules = [module for module in new[number] if _first_name(module) not in taken]
+        for (old_path, names), (new_path, _) in _pairs(old_modules, new_modules):
+            for name in names:
+                renamed[".".join(name)] = ".".join((*new_path, *name[len(old_path) :]))
+                taken.add(renamed[".".join(name)])
+    return renamed
+
+
+def _whole_modules(
+    names: Mapping[str, Hashable], others: Mapping[str, Hashable], contents: dict[Hashable, int]
+) -> dict[int, list[_Module]]:
+    """The modules of ``names`` that share no parameter with ``others``, by the number of what is in them.
+
+    ``contents`` numbers every content that is met: equal numbers mean equal parameters with equal traits.
+    """
+    modules: dict[int, list[_Module]] = {}
+
+    def number(alone: NameTree, everything: NameTree, path: Path) -> int | None:
+        inside: set[Hashable] = {
+            (label, number(module, everything.modules[label], (*path, label)))
+            for label, module in alone.modules.items()
+        }
+        if len(alone.below) != len(everything.below):
+            return None
+        # The tuple keeps a parameter's traits apart from a module's number.
+        inside.update((label, (names[".".join(name)],)) for label, name in alone.parameters.items())
+        found = contents.setdefault(frozenset(inside), len(contents))
+        modules.setdefault(found, []).append((path, alone.below))
+        return found
+
+    alone = [name for name in names if name not in others]
+    if alone:
+        number(NameTree.of(alone), NameTree.of(names), ())
+    return modules
+
+
+def _pairs(old: Iterable[_Module], new: Iterable[_Module]) -> Iterator[tuple[_Module, _Module]]:
+    """Which became which, among modules with the same content."""
+    olds, news = _by_parent(old), _by_parent(new)
+    for parent in [parent for parent in olds if parent in news]:
+        siblings = (olds[parent], news[parent])
+        alone = len(siblings[0]) == len(siblings[1]) == 1
+        if alone or (len(siblings[0]) == len(siblings[1]) and all(map(_numbered, siblings))):
+            yield from zip(*map(_in_order, siblings), strict=True)
+            del olds[parent], news[parent]
+    old_rest = [module for modules in olds.values() for module in modules]
+    new_rest = [module for modules in news.values() for module in modules]
+    if len(old_rest) == len(new_rest) == 1:
+        yield old_rest[0], new_rest[0]
+
+
+def _by_parent(modules: Iterable[_Module]) -> dict[Path, list[_Module]]:
+    by_parent: dict[Path, list[_Module]] = {}
+    for module in modules:
+        by_parent.setdefault(module[0][:-1], []).append(module)
+    return by_parent
+
+
+def _numbered(modules: Sequence[_Module]) -> bool:
+    return all(path and path[-1].isdecimal() for path, _ in modules)
+
+
+def _in_order(modules: Sequence[_Module]) -> Sequence[_Module]:
+    return sorted(modules, key=lambda module: int(module[0][-1])) if _numbered(modules) else modules
+
+
+def _first_name(module: _Module) -> str:
+    return ".".join(module[1][0])

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from lrdecay_cli.analysis.checkpoints import resume_notes
 from lrdecay_cli.analysis.comparing.changes import check_tolerance, diff, known_aspects, settings
 from lrdecay_cli.analysis.comparing.folding import fold
 from lrdecay_cli.analysis.comparing.tables import long_table, shown_change, wide_table
-from lrdecay_cli.domain.change import (
-    ASPECTS,
-    DIFFERENCE_SCHEMA_VERSION,
-    Aspect,
-    Change,
-    Difference,
-    FoldedChange,
-    SettingChange,
-)
+from lrdecay_cli.domain.change import ASPECTS, DIFFERENCE_SCHEMA_VERSION, Aspect, Change, Difference
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report, Result
 from lrdecay_cli.text.spelling import as_key
@@ -56,10 +48,16 @@ def comparison(
     folded = tuple(fold(changes, *names))
     changed_settings = tuple(settings(before, after))
     compared = f" in {', '.join(sorted(only)).replace('_', ' ')}" if only else ""
+    changed_facts = ((setting.name, shown_change(setting.before, setting.after)) for setting in changed_settings)
+    members = [
+        Note(f"{change.pattern}: {change.aspect.replace('_', ' ')}", "info", change.parameters)
+        for change in folded
+        if verbose and change.tensors > 1
+    ]
     report = Report(
-        facts=(("before", before.config.path), ("after", after.config.path), *_setting_facts(changed_settings)),
+        facts=(("before", before.config.path), ("after", after.config.path), *changed_facts),
         tables=(wide_table(changes, folded, (*names[0], *names[1])),),
-        notes=(*(_members(folded) if verbose else ()), *resume_notes(before, after)),
+        notes=(*members, *resume_notes(before, after)),
         summary=f"{'different' if changes else 'same'}{compared}: {extent_of(changes, before, after)}",
         rows=long_table(folded),
     )
@@ -67,17 +65,6 @@ def comparison(
         DIFFERENCE_SCHEMA_VERSION, after.tool, before.config, after.config, not changes, changed_settings, folded
     )
     return Result(document, report, (before, after))
-
-
-def _setting_facts(changed: tuple[SettingChange, ...]) -> Iterator[tuple[str, str]]:
-    for setting in changed:
-        yield setting.name, shown_change(setting.before, setting.after)
-
-
-def _members(folded: tuple[FoldedChange, ...]) -> Iterator[Note]:
-    for change in folded:
-        if change.tensors > 1:
-            yield Note(f"{change.pattern}: {change.aspect.replace('_', ' ')}", "info", change.parameters)
 
 
 def extent_of(changes: Sequence[Change], before: GroupMap, after: GroupMap) -> str:

@@ -22,7 +22,12 @@ LONG_COLUMNS = (_PARAMETERS, Column("aspect", "what"), Column("before", "before"
 # What an engineer looks for first.
 _VITAL = ("lr_scale", "lr", "weight_decay")
 # Whether a parameter is there at all: told in one column.
-_PRESENCE = ("added", "removed", "renamed", "state")
+_PRESENCE = {
+    "added": "added, {after}",
+    "removed": "removed, was {before}",
+    "renamed": "renamed to {after}",
+    "state": "{before} → {after}",
+}
 _DECAY_GROUP = re.compile(r"layer_-?\d+_(decay|no_decay)$")
 
 
@@ -56,7 +61,7 @@ def wide_table(changes: Iterable[Change], folded: Iterable[FoldedChange], names:
     order = {name: position for position, name in enumerate(profiles)}
     rows.sort(key=lambda row: (natural(row[2][0]), order[row[2][0]], len(row[2])))
     aspects = [aspect for aspect in ASPECTS if aspect not in _PRESENCE and any(aspect in row[0] for row in rows)]
-    presence = [_WHAT_BECAME] if any(set(row[0]) & set(_PRESENCE) for row in rows) else []
+    presence = [_WHAT_BECAME] if any(row[0].keys() & _PRESENCE.keys() for row in rows) else []
     columns = (
         _PARAMETERS,
         *presence,
@@ -119,14 +124,8 @@ def drop_implied(profile: _Profile) -> None:
 
 def _became(profile: _Profile) -> str:
     for aspect, (before, after) in profile.items():
-        if aspect == "added":
-            return f"added, {after}"
-        if aspect == "removed":
-            return f"removed, was {before}"
-        if aspect == "renamed":
-            return f"renamed to {after}"
-        if aspect == "state":
-            return f"{before} → {after}"
+        if aspect in _PRESENCE:
+            return _PRESENCE[aspect].format(before=before, after=after)
     return ""
 
 
