@@ -103,13 +103,9 @@ def _facts(group_map: GroupMap, verbose: bool) -> Iterator[tuple[str, str]]:
     if verbose:
         yield "wrapper", optimizer.wrapper
         yield "device", group_map.device
-        yield "made with", ", ".join(f"{name} {version}" for name, version in _versions(group_map))
+        versions = [(group_map.tool.name, group_map.tool.version), *group_map.stack.items()]
+        yield "made with", ", ".join(f"{name} {version}" for name, version in versions)
         yield "sha256", group_map.config.sha256
-
-
-def _versions(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    yield group_map.tool.name, group_map.tool.version
-    yield from group_map.stack.items()
 
 
 def _options(options: Any) -> str:

@@ -61,7 +61,12 @@ def curves(
     where = [tuple(pattern for pattern, _ in universe.fold(own)) for own in names]
     heads = [sum(_in_head(name) for name in own) for own in names]
     head = heads.index(max(heads)) if any(heads) else None
-    labels = _unique([_label(*each, alone=len(found) == 1) for each in zip(found, held, where, strict=True)])
+    labels = []
+    seen: Counter[str] = Counter()
+    for each in zip(found, held, where, strict=True):
+        label = _label(*each, alone=len(found) == 1)
+        seen[label] += 1
+        labels.append(label if seen[label] == 1 else f"{label} #{seen[label]}")
     return (
         tuple(
             Curve(
@@ -128,15 +133,6 @@ def _range(layers: Sequence[int]) -> str:
     if layers[-1] - layers[0] == len(layers) - 1:
         return f"layers {layers[0]}–{layers[-1]}"
     return f"layers {', '.join(map(str, layers))}"
-
-
-def _unique(labels: Sequence[str]) -> list[str]:
-    seen: Counter[str] = Counter()
-    unique = []
-    for label in labels:
-        seen[label] += 1
-        unique.append(label if seen[label] == 1 else f"{label} #{seen[label]}")
-    return unique
 
 
 TOLERANCE = 1e-6

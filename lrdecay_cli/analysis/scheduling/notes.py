@@ -8,7 +8,7 @@ from lrdecay_cli.analysis.findings import finding_notes
 from lrdecay_cli.analysis.scheduling.curves import TOLERANCE
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.report import Note
-from lrdecay_cli.domain.schedule import Curve, LogEntry, Meeting, RunScheduler, Schedule, TrainingPlan
+from lrdecay_cli.domain.schedule import Curve, Meeting, RunScheduler, Schedule, TrainingPlan
 from lrdecay_cli.text.counting import listed
 
 _MEETINGS, _NAMED = 5, 4
@@ -103,7 +103,9 @@ def _end_as_one(schedule: Schedule) -> bool:
 
 
 def _meeting(meeting: Meeting, schedule: Schedule) -> str:
-    who = _named([schedule.curves[curve].label for curve in meeting.curves])
+    labels = [schedule.curves[curve].label for curve in meeting.curves]
+    more = len(labels) - _NAMED
+    who = listed([*labels[:_NAMED], f"{more} more"] if more > 1 else labels)
     when = f"{schedule.length.unit} {meeting.step:,}"
     if meeting.kind == "meet":
         return f"from {when} on {who} have the same lr, {meeting.lr:.4g}"
@@ -124,13 +126,3 @@ def _batch(plan: TrainingPlan, gpus: int | None) -> Iterator[Note]:
             f"the config's lr is meant for a batch of {meant} (auto_scale_lr, not applied here); that of --gpus {gpus} "
             f"is {batch}"
         )
-
-
-def _named(labels: Sequence[str]) -> str:
-    more = len(labels) - _NAMED
-    return listed([*labels[:_NAMED], f"{more} more"] if more > 1 else labels)
-
-
-def log_label(entry: LogEntry) -> str:
-    """Whose lr an entry of the log line is."""
-    return "the optimizer's own lr" if entry.group is None else f"{entry.group} (first group)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lrdecay_cli.analysis.scheduling.notes import fastest, log_label, name_of, notes
+from lrdecay_cli.analysis.scheduling.notes import fastest, name_of, notes
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.report import Chart, Column, Line, Report, Result, Table
 from lrdecay_cli.domain.schedule import Moments, RunScheduler, Schedule, TrainingPlan
@@ -155,7 +155,10 @@ def _log(schedule: Schedule, digits: int) -> Table:
         shown = [moments.after_warm_up if warm else moments.start, moments.peak, moments.end]
         return (key, of, *("" if value is None else f"{value:.{digits}e}" for value in shown))
 
-    rows = [row(entry.key, log_label(entry), entry.moments) for entry in schedule.log]
+    rows = []
+    for entry in schedule.log:
+        of = "the optimizer's own lr" if entry.group is None else f"{entry.group} (first group)"
+        rows.append(row(entry.key, of, entry.moments))
     curves = schedule.curves
     logged = [curves[entry.curve] for entry in schedule.log if entry.curve is not None]
     heads = dict.fromkeys(fastest(schedule, curve.optimizer) for curve in logged)

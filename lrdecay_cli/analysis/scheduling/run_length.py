@@ -38,9 +38,9 @@ def run_length(
     """
     known, told = _iterations_per_epoch(plan, iterations_per_epoch, dataset_size, gpus)
     if known is None and (reason := _needs_iterations(plan)):
-        raise LrdecayError(
-            reason, where=plan.where, remedy=f"give --iters-per-epoch N, or --dataset-size N{_hint(plan)}"
-        )
+        dataset = next((known for name, known in _KNOWN.items() if (plan.annotations or "").endswith(name)), None)
+        hint = f" ({dataset[0]}: {dataset[1]})" if dataset else " of training samples"
+        raise LrdecayError(reason, where=plan.where, remedy=f"give --iters-per-epoch N, or --dataset-size N{hint}")
     if not plan.by_epoch:
         return RunLength("iteration", plan.length, known, None, told)
     if known is None:
@@ -85,8 +85,3 @@ def _needs_iterations(plan: TrainingPlan) -> str:
         if plan.by_epoch and not settings.get("by_epoch", True):
             return f"{called} counts iterations, and how many an epoch has is not known"
     return ""
-
-
-def _hint(plan: TrainingPlan) -> str:
-    known = next((known for name, known in _KNOWN.items() if (plan.annotations or "").endswith(name)), None)
-    return f" ({known[0]}: {known[1]})" if known else " of training samples"
