@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.provenance import Formula
 from lrdecay_cli.files import read_map, to_json, write_text
 from lrdecay_cli.openmmlab.audit import audit
+from tests.registries import forget
 
 FOLDER = Path(__file__).parents[1] / "data" / "schema_1"
 CONFIGS = ["convnext_mmdet", "convnext_own", "custom_keys", "vit_mmpretrain", "two_optimizers", "foreign_tensor"]
@@ -32,9 +34,13 @@ COMMANDS = {
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
+def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(FOLDER)
     monkeypatch.syspath_prepend(str(FOLDER))
+    forget("parts")
+    yield
+    # Other tests have a module of that name.
+    forget("parts")
 
 
 def of_today(name: str) -> GroupMap:

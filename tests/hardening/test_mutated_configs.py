@@ -14,7 +14,8 @@ from mmengine.config import Config
 
 from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.files import find_config
-from lrdecay_cli.processes.building import needed_packages, preload
+from lrdecay_cli.openmmlab.preloading import preload_stack
+from lrdecay_cli.processes.building import needed_packages
 from lrdecay_cli.processes.children import in_children
 from tests.hardening.config_mutations import KEPT, ZOO, mutated
 
@@ -26,7 +27,7 @@ MOST_MEMORY = 2 << 30
 
 @pytest.fixture(scope="module")
 def configs() -> dict[str, dict[str, Any]]:
-    preload(needed_packages(ZOO))
+    preload_stack(needed_packages(ZOO))
     loaded = {name: Config.fromfile(find_config(name)).to_dict() for name in ZOO}
     return {name: {key: config[key] for key in KEPT if key in config} for name, config in loaded.items()}
 

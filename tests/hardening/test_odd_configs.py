@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from lrdecay_cli.app.shell.main import run
-from lrdecay_cli.processes.building import needed_packages, preload
+from lrdecay_cli.openmmlab.preloading import preload_stack
+from lrdecay_cli.processes.building import needed_packages
 from lrdecay_cli.processes.children import in_children
 from tests.commands.running import lrdecay
 from tests.hardening.odd_configs import HARMLESS_TO_OTHERS, ORDINARY_NAMES, write_configs
@@ -57,7 +58,7 @@ def test_each_inspected_compared_and_checked(
     folder: Path, statuses: dict[str, str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "out").mkdir()
-    preload(needed_packages([ORDINARY]))
+    preload_stack(needed_packages([ORDINARY]))
     names = [name for name, status in statuses.items() if status == "ok" and name != ORDINARY]
     monkeypatch.chdir(folder)
     plain = run_apart({f"{number}": command for number, command in enumerate(commands_for(ORDINARY))})

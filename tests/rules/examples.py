@@ -23,6 +23,7 @@ from lrdecay_cli.rules import RULES, Example, Rule
 from lrdecay_cli.rules.context.policy import Baseline
 from lrdecay_cli.rules.registry import BASE
 from tests.golden import Row, Table
+from tests.registries import forget
 
 FOUND = Table(
     Path(__file__).with_name("example_findings.csv"),
@@ -92,17 +93,4 @@ def written(example: Example, folder: Path) -> Iterator[str]:
         yield str(folder / "config.py")
     finally:
         sys.path.remove(str(folder))
-        sys.modules.pop("plugin", None)
-        _unregister("plugin")
-
-
-def _unregister(module: str) -> None:
-    """Let the next example register classes of the same names."""
-    import mmengine.registry
-
-    registries = [one for one in vars(mmengine.registry).values() if isinstance(one, mmengine.registry.Registry)]
-    while registries:
-        registry = registries.pop()
-        registries += registry.children.values()
-        for name in [name for name, kind in registry.module_dict.items() if kind.__module__ == module]:
-            del registry._module_dict[name]
+        forget("plugin")
