@@ -28,9 +28,8 @@ from lrdecay_cli.rules.context.schedulers import (
     training_length,
     training_unit,
 )
-from lrdecay_cli.rules.registry import CONSTRUCTOR, Example, Fault, default_with, rule
+from lrdecay_cli.rules.registry import Example, Fault, default_with, part_with, rule
 from lrdecay_cli.rules.remedies.custom_keys import key_option, keys_told
-from lrdecay_cli.rules.remedies.exemptions import exempting_setting
 from lrdecay_cli.rules.remedies.our_constructor import (
     EXEMPTING,
     USUAL_RATE,

@@ -32,6 +32,12 @@ train_cfg = dict(by_epoch=True, max_epochs=12)
 """
 """The config that every rule's examples build on: a small real ConvNeXt classifier with MMDetection's decay."""
 
+_CONSTRUCTOR = """\
+from mmengine.optim import $DEFAULT
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()"""
+
 Scope = Literal["config", "project", "training"]
 """``project`` for a rule about what the project says, which looks at no config: it is run when the others have been,
 once for the comments of each config and once for the settings file. ``training`` for a rule about what a dry run of the
@@ -62,7 +68,8 @@ class Fault:
 class Example:
     """A config on which a test runs the rule; :data:`BASE` is its base.
 
-    ``$DEFAULT`` in the config and the plugin stands for the class name of mmengine's default constructor.
+    In the config and the plugin ``$DEFAULT`` stands for the class name of mmengine's default constructor, and
+    ``$CONSTRUCTOR`` for what precedes a constructor's class: imports, and its decorator.
     """
 
     config: str
@@ -78,7 +85,8 @@ class Example:
 
     def __post_init__(self) -> None:
         for field in ("config", "plugin"):
-            object.__setattr__(self, field, getattr(self, field).replace("$DEFAULT", DEFAULT.name))
+            text = getattr(self, field).replace("$CONSTRUCTOR", _CONSTRUCTOR)
+            object.__setattr__(self, field, text.replace("$DEFAULT", DEFAULT.name))
 
 
 def default_with(options: str, *, model: str = "", plugin: str = "") -> Example:
@@ -93,13 +101,17 @@ def default_with(options: str, *, model: str = "", plugin: str = "") -> Example:
     return Example(f"{head}{options}))", plugin)
 
 
-CONSTRUCTOR = """\
-from mmengine.optim import $DEFAULT
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
-
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+def part_with(name: str, base: str, *attributes: str) -> str:
+    """A plugin with a part of a model: ``name``, which is mmpretrain's ``base`` with further attributes."""
+    head = f"from mmpretrain.models import {base}\nfrom mmpretrain.registry import MODELS\nfrom torch import nn\n"
+    lines = "\n        ".join(("super().__init__(**settings)", *attributes))
+    return f"""\
+{head}
+@MODELS.register_module(force=True)
+class {name}({base}):
+    def __init__(self, **settings):
+        {lines}
 """
-"""The head of a plugin with a constructor."""
 
 
 Check = Callable[[RuleContext], Iterator[Fault]]

@@ -189,11 +189,6 @@ class RuleContext(MapFacts):
         }
 
     @cached_property
-    def has_exemptions(self) -> bool:
-        """Whether some trainable parameters are decayed and others are not."""
-        return {bool(weight_decay) for weight_decay in self.weight_decays.values()} == {True, False}
-
-    @cached_property
     def custom_keys(self) -> Mapping[str, KeyMatches]:
         """What became of every custom key, where the constructor is known to read them."""
         try:

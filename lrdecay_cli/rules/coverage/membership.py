@@ -8,29 +8,24 @@ from collections.abc import Iterator
 import msgspec
 
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.domain.training import Totals
-from lrdecay_cli.rules.api import CONSTRUCTOR, Example, Fault, RuleContext, count, rule, verb
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rule, verb
 
-_TWO = (
-    CONSTRUCTOR
-    + """\
+_TWO = """\
+$CONSTRUCTOR
 class TwoGroups($DEFAULT):
     def add_params(self, params, module, **kwargs):
         for part, mult in self.paramwise_cfg['parts'].items():
             params.append(dict(params=getattr(module, part).parameters(), lr=self.base_lr * mult))
 """
-)
+_TWO_GROUPS = "optim_wrapper = dict(constructor='TwoGroups', paramwise_cfg=dict(parts=dict({})))"
 
 
 @rule(
     "LRD101",
     "parameter-in-no-group",
     severity="error",
-    bad=Example("optim_wrapper = dict(constructor='TwoGroups', paramwise_cfg=dict(parts=dict(backbone=0.1)))", _TWO),
-    good=Example(
-        "optim_wrapper = dict(constructor='TwoGroups', paramwise_cfg=dict(parts=dict(backbone=0.1, head=1.0)))",
-        _TWO,
-    ),
+    bad=Example(_TWO_GROUPS.format("backbone=0.1"), _TWO),
+    good=Example(_TWO_GROUPS.format("backbone=0.1, head=1.0"), _TWO),
 )
 def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
     """A trainable parameter is in no group, so the optimizer never changes it.
@@ -55,15 +50,13 @@ def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
     )
 
 
-_HEAD_AGAIN = (
-    CONSTRUCTOR
-    + """\
+_HEAD_AGAIN = """\
+$CONSTRUCTOR
 class HeadAgain($DEFAULT):
     def add_params(self, params, module, **kwargs):
         again = list(module.head.parameters()) if self.paramwise_cfg['again'] else []
         params.append(dict(params=[*module.parameters(), *again]))
 """
-)
 
 
 @rule(
@@ -95,11 +88,11 @@ def parameter_held_twice(context: RuleContext) -> Iterator[Fault]:
     )
 
 
-_REMEDY = "export the map anew: lrdecay inspect CONFIG --format json"
-
-
 def _without_the_last_group(group_map: GroupMap) -> GroupMap:
     return msgspec.structs.replace(group_map, groups=group_map.groups[:-1])
+
+
+_REMEDY = "export the map anew: lrdecay inspect CONFIG --format json"
 
 
 @rule(
@@ -139,30 +132,19 @@ def totals_do_not_add_up(context: RuleContext) -> Iterator[Fault]:
 
 def _wrong_totals(group_map: GroupMap) -> Iterator[str]:
     grouped = [tensor for tensor in group_map.tensors() if tensor.group and not tensor.foreign]
-    outside = (group_map.frozen, group_map.missing)
-    counts = [len(grouped), *map(len, outside)]
-    sizes = [sum(p.numel for p in grouped), *(sum(p.numel for p in parameters) for parameters in outside)]
-    summed = Totals(
-        sum(counts),
-        sum(sizes),
-        counts[0],
-        sizes[0],
-        counts[1],
-        sizes[1],
-        counts[2],
-        sizes[2],
-        len(group_map.duplicates),
-    )
-    told = msgspec.structs.asdict(group_map.model.totals)
-    for key, value in msgspec.structs.asdict(summed).items():
-        if told[key] != value:
-            yield f"{key.replace('_', ' ')} says {told[key]:,}, there are {value:,}"
+    summed = {"tensors": 0, "parameters": 0, "duplicate_names": len(group_map.duplicates)}
+    for state, tensors in (("grouped", grouped), ("frozen", group_map.frozen), ("missing", group_map.missing)):
+        summed[f"{state}_tensors"], summed[f"{state}_parameters"] = len(tensors), sum(t.numel for t in tensors)
+        summed["tensors"] += summed[f"{state}_tensors"]
+        summed["parameters"] += summed[f"{state}_parameters"]
+    for key, told in msgspec.structs.asdict(group_map.model.totals).items():
+        if told != summed[key]:
+            yield f"{key.replace('_', ' ')} says {told:,}, there are {summed[key]:,}"
 
 
-_TEMPERATURE = (
-    "from torch import nn\n"
-    + CONSTRUCTOR
-    + """\
+_TEMPERATURE = """\
+from torch import nn
+$CONSTRUCTOR
 class WithTemperature($DEFAULT):
     def add_params(self, params, module, **kwargs):
         if self.paramwise_cfg['register']:
@@ -171,19 +153,15 @@ class WithTemperature($DEFAULT):
         else:
             params.append(dict(params=[*module.parameters(), *nn.Linear(1, 1).parameters()]))
 """
-)
+_WITH_TEMPERATURE = "optim_wrapper = dict(constructor='WithTemperature', paramwise_cfg=dict(register={}))"
 
 
 @rule(
     "LRD106",
     "tensor-not-of-the-model",
     severity="warning",
-    bad=Example(
-        "optim_wrapper = dict(constructor='WithTemperature', paramwise_cfg=dict(register=False))", _TEMPERATURE
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='WithTemperature', paramwise_cfg=dict(register=True))", _TEMPERATURE
-    ),
+    bad=Example(_WITH_TEMPERATURE.format(False), _TEMPERATURE),
+    good=Example(_WITH_TEMPERATURE.format(True), _TEMPERATURE),
 )
 def tensor_not_of_the_model(context: RuleContext) -> Iterator[Fault]:
     """The optimizer holds a tensor that is not a parameter of the model.

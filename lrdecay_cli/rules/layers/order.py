@@ -8,7 +8,6 @@ from itertools import pairwise
 from statistics import median
 
 from lrdecay_cli.rules.api import (
-    CONSTRUCTOR,
     PARAMWISE,
     BackboneTensor,
     Example,
@@ -23,9 +22,8 @@ from lrdecay_cli.rules.api import (
     verb,
 )
 
-_PLUGIN = (
-    CONSTRUCTOR
-    + """\
+_PLUGIN = """\
+$CONSTRUCTOR
 class StageDecay($DEFAULT):
     def add_params(self, params, module, **kwargs):
         groups = {}
@@ -38,6 +36,8 @@ class StageDecay($DEFAULT):
             groups.setdefault(layer, group)['params'].append(tensor)
         params.extend(groups.values())
 """
+_STAGE_DECAY = (
+    "optim_wrapper = dict(constructor='StageDecay', paramwise_cfg=dict(_delete_=True, decay_rate=0.7, head={}))"
 )
 
 
@@ -45,14 +45,8 @@ class StageDecay($DEFAULT):
     "LRD204",
     "layer-gap",
     severity="warning",
-    bad=Example(
-        "optim_wrapper = dict(constructor='StageDecay', paramwise_cfg=dict(_delete_=True, decay_rate=0.7, head=6))",
-        _PLUGIN,
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='StageDecay', paramwise_cfg=dict(_delete_=True, decay_rate=0.7, head=5))",
-        _PLUGIN,
-    ),
+    bad=Example(_STAGE_DECAY.format(6), _PLUGIN),
+    good=Example(_STAGE_DECAY.format(5), _PLUGIN),
     yields_to=("LRD202", "LRD203", "LRD205", "LRD206", "LRD208", "LRD301"),
 )
 def layer_gap(context: RuleContext) -> Iterator[Fault]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.decay.families import BACKBONE_PREFIX
 from lrdecay_cli.rules.api import (
-    CONSTRUCTOR,
     OURS,
     Backbone,
     BackboneTensor,
@@ -23,9 +22,8 @@ from lrdecay_cli.rules.api import (
     verb,
 )
 
-_DECAY = (
-    CONSTRUCTOR
-    + """\
+_DECAY = """\
+$CONSTRUCTOR
 class BlockDecay($DEFAULT):
     def add_params(self, params, module, **kwargs):
         groups = {}
@@ -42,7 +40,6 @@ class BlockDecay($DEFAULT):
             return 5
         return int(parts[1][4:] or parts[2]) + 1 if parts[1].startswith('norm') else int(parts[2]) + 1
 """
-)
 
 
 def _example(with_norms: bool) -> Example:

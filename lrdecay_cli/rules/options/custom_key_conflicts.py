@@ -19,6 +19,7 @@ from lrdecay_cli.rules.api import (
     key_option,
     keys_told,
     nearest,
+    part_with,
     rule,
     verb,
 )
@@ -226,37 +227,27 @@ def _overriding_fault(context: RuleContext, key: str, multiplier: Multiplier, na
     )
 
 
-_PLUGIN = """\
-from mmpretrain.models import LinearClsHead
-from mmpretrain.registry import MODELS
-from torch import nn
-
-@MODELS.register_module(force=True)
-class Tied(LinearClsHead):
-    def __init__(self, **settings):
-        super().__init__(**settings)
-        self.proj = nn.Linear(4, 4)
-        self.tied = nn.Linear(4, 4)
-        self.tied.weight = self.proj.weight
-"""
+def _tied(key: str) -> Example:
+    return Example(
+        "model = dict(head=dict(type='Tied'))\n"
+        "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=dict(_delete_=True,\n"
+        f"    bypass_duplicate=True, custom_keys={{'head.{key}.weight': dict(lr_mult=0.1)}}))",
+        part_with(
+            "Tied",
+            "LinearClsHead",
+            "self.proj = nn.Linear(4, 4)",
+            "self.tied = nn.Linear(4, 4)",
+            "self.tied.weight = self.proj.weight",
+        ),
+    )
 
 
 @rule(
     "LRD511",
     "shared-parameter-by-other-key",
     severity="warning",
-    bad=Example(
-        "model = dict(head=dict(type='Tied'))\n"
-        "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=dict(_delete_=True,\n"
-        "    bypass_duplicate=True, custom_keys={'head.tied.weight': dict(lr_mult=0.1)}))",
-        plugin=_PLUGIN,
-    ),
-    good=Example(
-        "model = dict(head=dict(type='Tied'))\n"
-        "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=dict(_delete_=True,\n"
-        "    bypass_duplicate=True, custom_keys={'head.proj.weight': dict(lr_mult=0.1)}))",
-        plugin=_PLUGIN,
-    ),
+    bad=_tied("tied"),
+    good=_tied("proj"),
 )
 def shared_parameter_by_other_key(context: RuleContext) -> Iterator[Fault]:
     """A custom key is in the second name of a shared tensor alone, and the tensor goes by its first.

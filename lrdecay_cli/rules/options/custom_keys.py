@@ -7,7 +7,18 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from lrdecay_cli.constructors.recomputation import KeyMatches
-from lrdecay_cli.rules.api import Fault, RuleContext, count, default_with, key_option, keys_told, nearest, rule
+from lrdecay_cli.rules.api import (
+    Example,
+    Fault,
+    RuleContext,
+    count,
+    default_with,
+    key_option,
+    keys_told,
+    nearest,
+    part_with,
+    rule,
+)
 
 _MULTIPLIERS = ("lr_mult", "decay_mult")
 _TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
@@ -139,33 +150,20 @@ def _paths(parts: list[str]) -> Iterator[str]:
     yield parts[-1]
 
 
-_PLUGIN = """\
-from mmpretrain.models import LinearClsHead
-from mmpretrain.registry import MODELS
-from torch import nn
-
-@MODELS.register_module(force=True)
-class Distilling(LinearClsHead):
-    def __init__(self, **settings):
-        super().__init__(**settings)
-        self.to_backbone = nn.Linear(4, 4)
-"""
+def _distilling(key: str, to: str) -> Example:
+    return default_with(
+        f"custom_keys={{{key!r}: dict(lr_mult=0.1)}}",
+        model="model = dict(head=dict(type='Distilling'))\n",
+        plugin=part_with("Distilling", "LinearClsHead", f"self.{to} = nn.Linear(4, 4)"),
+    )
 
 
 @rule(
     "LRD507",
     "custom-key-in-several-modules",
     severity="warning",
-    bad=default_with(
-        "custom_keys={'backbone': dict(lr_mult=0.1)}",
-        model="model = dict(head=dict(type='Distilling'))\n",
-        plugin=_PLUGIN,
-    ),
-    good=default_with(
-        "custom_keys={'backbone.': dict(lr_mult=0.1)}",
-        model="model = dict(head=dict(type='Distilling'))\n",
-        plugin=_PLUGIN.replace("to_backbone", "to_teacher"),
-    ),
+    bad=_distilling("backbone", "to_backbone"),
+    good=_distilling("backbone.", "to_teacher"),
 )
 def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
     """A custom key that names one module of the model is part of names in others too.

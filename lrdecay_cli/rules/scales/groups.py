@@ -1,4 +1,4 @@
-"""Parameter groups: a lr_scale that is not the lr's, the number of groups, and the one that is logged."""
+"""Parameter groups: lrs that cannot train, a lr_scale that is not the lr's, the number of groups, the one logged."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from lrdecay_cli.domain.group_map import ParameterGroup
 from lrdecay_cli.rules.api import (
-    CONSTRUCTOR,
     OURS,
     PARAMWISE,
     Example,
@@ -37,29 +36,22 @@ def _mismatched(context: RuleContext) -> list[ParameterGroup]:
     ]
 
 
-_HALF_BACKBONE = (
-    CONSTRUCTOR
-    + """\
+_HALF_BACKBONE = """\
+$CONSTRUCTOR
 class HalfBackbone($DEFAULT):
     def add_params(self, params, module, **kwargs):
         params.append(dict(params=module.head.parameters()))
         params.append(dict(params=module.backbone.parameters(), lr_scale=0.5, **self.paramwise_cfg['more']))
 """
-)
+_HALF = "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more={}))"
 
 
 @rule(
     "LRD304",
     "lr-not-scaled",
     severity="error",
-    bad=Example(
-        "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more=dict(lr=2e-5)))",
-        _HALF_BACKBONE,
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more=dict(lr=5e-5)))",
-        _HALF_BACKBONE,
-    ),
+    bad=Example(_HALF.format("dict(lr=2e-5)"), _HALF_BACKBONE),
+    good=Example(_HALF.format("dict(lr=5e-5)"), _HALF_BACKBONE),
     yields_to=("LRD209", "LRD306"),
 )
 def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
@@ -87,13 +79,8 @@ def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
     "LRD305",
     "lr-scale-without-lr",
     severity="error",
-    bad=Example(
-        "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more={}))", _HALF_BACKBONE
-    ),
-    good=Example(
-        "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_delete_=True, more=dict(lr=5e-5)))",
-        _HALF_BACKBONE,
-    ),
+    bad=Example(_HALF.format("{}"), _HALF_BACKBONE),
+    good=Example(_HALF.format("dict(lr=5e-5)"), _HALF_BACKBONE),
 )
 def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
     """Groups have an ``lr_scale``, but their lr is the base lr.
@@ -117,10 +104,92 @@ def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
     )
 
 
-_MANY = 100
-
-
 _DEFAULT = "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg="
+
+
+@rule(
+    "LRD306",
+    "unusable-lr",
+    severity="error",
+    bad=Example(f"{_DEFAULT}dict(_delete_=True, custom_keys=dict(backbone=dict(lr_mult=-0.1))))"),
+    good=Example(f"{_DEFAULT}dict(_delete_=True, custom_keys=dict(backbone=dict(lr_mult=0.1))))"),
+    yields_to=("LRD302",),
+)
+def unusable_lr(context: RuleContext) -> Iterator[Fault]:
+    """A learning rate is negative, infinite or no number, or it is 0 everywhere.
+
+    A negative rate climbs the loss instead of descending it; NaN and infinity destroy every weight in the first step;
+    with 0 everywhere nothing is trained.
+
+    PyTorch checks the optimizer's own lr, but not that of a group, so nothing stops it.
+    """
+    lrs = [(group, group.lr) for group in context.group_map.groups if group.lr is not None]
+    wrong = [(group, lr) for group, lr in lrs if not math.isfinite(lr) or lr < 0]
+    if wrong:
+        numbers = [lr for _, lr in wrong if math.isfinite(lr)]
+        odd = dict.fromkeys(str(lr) for _, lr in wrong if not math.isfinite(lr))
+        told = ", ".join([*odd, *([span(numbers)] if numbers else [])])
+        yield Fault(
+            f"{count(len(wrong), 'group')} {verb(len(wrong), 'has', 'have')} lr {told}",
+            "make every lr a positive number",
+            parameters=[parameter.name for group, _ in wrong for parameter in group.parameters],
+        )
+    groups = [group for group, _ in lrs]
+    trainable = [p for group in groups for p in group.parameters if p.requires_grad]
+    if trainable and not any(map(context.starting_lr, groups)):
+        yield Fault(
+            f"lr is 0 in {verb(len(groups), 'the only group', f'all {len(groups)} groups')}: nothing trains",
+            "give the optimizer an lr; a warm-up starts from a part of it",
+            parameters=[p.name for p in trainable],
+            option="optim_wrapper.optimizer.lr",
+        )
+
+
+_LEAST_LR = 1e-10
+_LEAST_SCALE = 1e-6
+
+
+@rule(
+    "LRD307",
+    "lr-underflow",
+    severity="warning",
+    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.1))"),
+    good=Example("optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.7))"),
+    yields_to=("LRD203", "LRD206"),
+)
+def lr_underflow(context: RuleContext) -> Iterator[Fault]:
+    """A learning rate is so small that its steps are lost in rounding.
+
+    Next to a weight of 0.02, single precision rounds off changes below about 1e-9. A step of Adam is about as large as
+    the lr, so at less than that nothing arrives; half precision rounds off changes a thousand times larger.
+
+    It happens with a decay over many layers, or several factors on top of each other. What must not train is frozen;
+    else raise the decay rate.
+    """
+    lrs = [(group, context.starting_lr(group) or 0.0) for group in context.group_map.groups]
+    small = [
+        (group, lr)
+        for group, lr in lrs
+        if lr > 0
+        and any(parameter.requires_grad for parameter in group.parameters)
+        and (lr < _LEAST_LR or (group.lr_scale is not None and 0 < group.lr_scale < _LEAST_SCALE))
+    ]
+    if not small:
+        return
+    scales = [group.lr_scale for group, _ in small if group.lr_scale is not None]
+    scaled = f" (lr scale {span(scales)})" if scales else ""
+    yield Fault(
+        f"{count(len(small), 'group')} {verb(len(small), 'has', 'have')} lr"
+        f" {span(lr for _, lr in small)}{scaled}: too little to change a weight",
+        f"raise {context.decay_option}={context.decay_rate:g} towards 1, or freeze these layers"
+        if context.decay_option and context.decay_rate is not None
+        else "raise the lr, or freeze what must not train",
+        parameters=[p.name for group, _ in small for p in group.parameters if p.requires_grad],
+        option=f"{PARAMWISE}.{context.decay_option}" if context.decay_option else "",
+    )
+
+
+_MANY = 100
 
 
 @rule(

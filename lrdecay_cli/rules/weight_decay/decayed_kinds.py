@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from lrdecay_cli.decay.parameter_kinds import Kind
 from lrdecay_cli.domain.finding import Severity
-from lrdecay_cli.rules.api import Fault, RuleContext, count, default_with, exempting_setting, rule, verb
+from lrdecay_cli.rules.api import PARAMWISE, Fault, RuleContext, count, default_with, part_with, rule, verb
 from lrdecay_cli.rules.weight_decay.exemptions import all_vainly_exempt
 
 _STRONG = 0.01
@@ -45,8 +45,7 @@ def norms_decayed(context: RuleContext) -> Iterator[Fault]:
     weights alone. That SGD decays all alike by its usual 1e-4 is a habit, and not reported.
     """
     # One fault for all norms, but for those for which a custom key switched the exemption off.
-    left_out = context.switched_off
-    yield from _decayed_faults(context, ["norm"], strong="warning", partial="warning", leave_out=left_out)
+    yield from _decayed_faults(context, "norm", beside_others=False)
 
 
 @rule(
@@ -67,8 +66,7 @@ def biases_decayed(context: RuleContext) -> Iterator[Fault]:
     all of them alike, by 0.01 or more, is a habit of many configs, and no more than an info.
     """
     offsets = [name for name in context.kinds if (module := context.module(name)) and "offset" in module.traits]
-    left_out = {*context.switched_off, *offsets}
-    yield from _decayed_faults(context, ["bias"], strong="info", partial="warning", leave_out=left_out)
+    yield from _decayed_faults(context, "bias", strong="info", beside_others=False, leave_out=offsets)
 
 
 _VIT = """\
@@ -77,6 +75,9 @@ model = dict(
         arch=dict(embed_dims=8, num_layers=2, num_heads=2, feedforward_channels=16)),
     head=dict(in_channels=8))
 """
+_TOKEN_AND_POSITIONS = """\
+flat_decay_mult=0.0,
+        custom_keys=dict({}=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))"""
 
 
 @rule(
@@ -84,11 +85,7 @@ model = dict(
     "positions-decayed",
     severity="warning",
     bad=default_with("flat_decay_mult=0.0, custom_keys=dict(cls_token=dict(decay_mult=0.0))", model=_VIT),
-    good=default_with(
-        "flat_decay_mult=0.0,\n"
-        "        custom_keys=dict(cls_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))",
-        model=_VIT,
-    ),
+    good=default_with(_TOKEN_AND_POSITIONS.format("cls_token"), model=_VIT),
 )
 def positions_decayed(context: RuleContext) -> Iterator[Fault]:
     """Position embeddings or relative position tables are decayed like weights.
@@ -103,28 +100,14 @@ def positions_decayed(context: RuleContext) -> Iterator[Fault]:
     on.
     """
     # One fault each for absolute embeddings and for relative tables, but for those that LRD406 and LRD508 tell.
-    left_out = {*context.switched_off, *all_vainly_exempt(context)}
-    yield from _decayed_faults(
-        context,
-        ["position", "relative-position"],
-        strong="warning",
-        partial="warning",
-        beside_others="warning",
-        leave_out=left_out,
-    )
+    left_out = all_vainly_exempt(context)
+    yield from _decayed_faults(context, "position", leave_out=left_out)
+    yield from _decayed_faults(context, "relative-position", leave_out=left_out)
 
 
-_REGISTERS = """\
-from mmpretrain.models import VisionTransformer
-from mmpretrain.registry import MODELS
-from torch import nn
-
-@MODELS.register_module(force=True)
-class RegisterViT(VisionTransformer):
-    def __init__(self, **settings):
-        super().__init__(**settings)
-        self.reg_token = nn.Parameter(self.cls_token.detach().repeat(1, 4, 1))
-"""
+_REGISTERS = part_with(
+    "RegisterViT", "VisionTransformer", "self.reg_token = nn.Parameter(self.cls_token.detach().repeat(1, 4, 1))"
+)
 _REGISTER_VIT = _VIT.replace("VisionTransformer", "RegisterViT")
 
 
@@ -132,17 +115,8 @@ _REGISTER_VIT = _VIT.replace("VisionTransformer", "RegisterViT")
     "LRD404",
     "tokens-decayed",
     severity="warning",
-    bad=default_with(
-        "flat_decay_mult=0.0,\n"
-        "        custom_keys=dict(cls_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))",
-        model=_REGISTER_VIT,
-        plugin=_REGISTERS,
-    ),
-    good=default_with(
-        "flat_decay_mult=0.0,\n        custom_keys=dict(_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0))",
-        model=_REGISTER_VIT,
-        plugin=_REGISTERS,
-    ),
+    bad=default_with(_TOKEN_AND_POSITIONS.format("cls_token"), model=_REGISTER_VIT, plugin=_REGISTERS),
+    good=default_with(_TOKEN_AND_POSITIONS.format("_token"), model=_REGISTER_VIT, plugin=_REGISTERS),
 )
 def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
     """Learnable tokens are decayed like weights.
@@ -157,10 +131,7 @@ def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
     on.
     """
     # One fault for all tokens, but for those that LRD406 and LRD508 tell.
-    left_out = {*context.switched_off, *all_vainly_exempt(context)}
-    yield from _decayed_faults(
-        context, ["token"], strong="warning", partial="warning", beside_others="warning", leave_out=left_out
-    )
+    yield from _decayed_faults(context, "token", leave_out=all_vainly_exempt(context))
 
 
 @rule(
@@ -183,62 +154,76 @@ def layer_scale_decayed(context: RuleContext) -> Iterator[Fault]:
     on.
     """
     # One fault for all gammas, but for those for which a custom key switched the exemption off.
-    left_out = context.switched_off
-    yield from _decayed_faults(
-        context, ["layer-scale"], strong="warning", partial="warning", beside_others="warning", leave_out=left_out
-    )
-
-
-def _is_strong(context: RuleContext) -> bool:
-    """Whether the weight decay is of the size that is meant for weights alone."""
-    base = context.group_map.base_weight_decay
-    return base is not None and base >= _STRONG and bool(_DECOUPLED.search(context.group_map.optimizer.type))
+    yield from _decayed_faults(context, "layer-scale")
 
 
 def _decayed_faults(
     context: RuleContext,
-    kinds: Iterable[Kind],
+    kind: Kind,
     *,
-    strong: Severity,
-    partial: Severity,
-    beside_others: Severity | None = None,
+    strong: Severity = "warning",
+    beside_others: bool = True,
     leave_out: Iterable[str] = (),
 ) -> Iterator[Fault]:
-    """One fault for each kind that is decayed although the config shows that it means otherwise.
+    """A fault for a kind that is decayed although the config shows that it means otherwise.
 
     Args:
         context: the map.
-        kinds: those that one rule is about.
-        strong: severity where weight decay is strong, see :func:`_is_strong`.
-        partial: severity where others of the same kind are exempt.
-        beside_others: severity where only parameters of other kinds are exempt; None says nothing then.
-        leave_out: what another rule tells.
+        kind: what the rule is about.
+        strong: severity where all of the kind have a weight decay of the size that is meant for weights alone.
+        beside_others: whether it counts as a sign that parameters of other kinds are exempt.
+        leave_out: what another rule tells, besides those whose exemption a custom key switched off.
     """
-    left_out = {*leave_out}
-    for kind in kinds:
-        of_kind = {name: decay for name, decay in context.weight_decays.items() if context.kinds.get(name) == kind}
-        decayed = {name: decay for name, decay in of_kind.items() if decay}
-        exempt = [name for name in of_kind if name not in decayed]
-        named = [name for name in decayed if name not in left_out]
-        # bias_decay_mult reaches the biases of norms too, and leaves their weights.
-        parts = {name.rpartition(".")[2] for name in named}
-        alike = [name for name in exempt if name.rpartition(".")[2] in parts] if kind == "norm" else exempt
-        severity = (
-            partial
-            if alike
-            else strong
-            if _is_strong(context)
-            else beside_others
-            if beside_others and context.has_exemptions
-            else None
-        )
-        if not named or severity is None:
-            continue
-        values = sorted({decayed[name] for name in named})
-        amount = f"{values[0]:g}" if len(values) == 1 else f"{values[0]:g} to {values[-1]:g}"
-        message = f"{count(len(named), _NOUNS[kind])} {verb(len(named), 'is', 'are')} decayed at {amount}"
-        if alike:
-            message += f", while {len(alike)} {verb(len(alike), 'is', 'are')} exempt"
-        elif not _is_strong(context):
-            message += ", while parameters of other kinds are exempt"
-        yield Fault(message, exempting_setting(context, kind, named), parameters=named, severity=severity)
+    base = context.group_map.base_weight_decay
+    is_strong = base is not None and base >= _STRONG and bool(_DECOUPLED.search(context.group_map.optimizer.type))
+    of_kind = {name: decay for name, decay in context.weight_decays.items() if context.kinds.get(name) == kind}
+    left_out = {*context.switched_off, *leave_out}
+    named = [name for name, decay in of_kind.items() if decay and name not in left_out]
+    # bias_decay_mult reaches the biases of norms too, and leaves their weights.
+    parts = {name.rpartition(".")[2] for name in named}
+    exempt = [name for name, decay in of_kind.items() if not decay]
+    alike = [name for name in exempt if kind != "norm" or name.rpartition(".")[2] in parts]
+    others = beside_others and not all(context.weight_decays.values())
+    if not named or not (alike or is_strong or others):
+        return
+    values = sorted({of_kind[name] for name in named})
+    amount = f"{values[0]:g}" if len(values) == 1 else f"{values[0]:g} to {values[-1]:g}"
+    message = f"{count(len(named), _NOUNS[kind])} {verb(len(named), 'is', 'are')} decayed at {amount}"
+    if alike:
+        message += f", while {len(alike)} {verb(len(alike), 'is', 'are')} exempt"
+    elif not is_strong:
+        message += ", while parameters of other kinds are exempt"
+    yield Fault(
+        message,
+        _exempting_setting(context, kind, named),
+        parameters=named,
+        severity=strong if is_strong and not alike else "warning",
+    )
+
+
+def _exempting_setting(context: RuleContext, kind: Kind, names: list[str]) -> str:
+    """What exempts these parameters from weight decay: an option, or custom keys."""
+    if context.without_options:
+        return f"give {context.spec.name} a decay rate: without options it makes one group and exempts nothing"
+    if not context.spec.multipliers:
+        return context.spec.exempting
+    tensors = [context.tensors[name] for name in names]
+    if kind == "norm" and all("norm" in tensor.traits for tensor in tensors):
+        option = "norm_decay_mult"
+    elif kind == "bias" and all(tensor.own == "bias" for tensor in tensors):
+        option = "bias_decay_mult"
+    elif all(len(tensor.shape) == 1 for tensor in tensors):
+        option = "flat_decay_mult"
+    else:
+        keys = sorted({_key(name) for name in names}, key=len)
+        keys = [key for key in keys if not any(other != key and other in key for other in keys)]
+        listed = ", ".join(f"{key!r}: dict(decay_mult=0)" for key in keys[:3])
+        return f"custom_keys={{{listed}{', …' if len(keys) > 3 else ''}}}"
+    keyed = [key for key, matches in context.custom_keys.items() if not {*names}.isdisjoint(matches.wins)]
+    beyond = f", and keys longer than {keyed[0]!r} for those that it has" if keyed else ""
+    return f"{PARAMWISE}.{option}=0{beyond}"
+
+
+def _key(name: str) -> str:
+    path, _, own = name.rpartition(".")
+    return f"{path.rpartition('.')[2]}.{own}" if own in ("weight", "bias", "scale", "gain") and path else own

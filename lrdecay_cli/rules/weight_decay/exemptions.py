@@ -5,43 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.api import (
-    PARAMWISE,
-    Example,
-    Fault,
-    RuleContext,
-    key_option,
-    rule,
-)
+from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, key_option, part_with, rule, verb
 
 _LISTED = re.compile(
     r"(?i)^(?:no|skip|without|exclude|exempt|ignore).*(?:decay|wd)|(?:decay|wd).*(?:skip|exclude|exempt|ignore)"
 )
 
-_WITH_TOKENS = """\
-from mmpretrain.models import ConvNeXt
-from mmpretrain.registry import MODELS
-from torch import nn
 
-@MODELS.register_module(force=True)
-class ConvNeXtWithTokens(ConvNeXt):
-    def __init__(self, **settings):
-        super().__init__(**settings)
-        self.{name} = nn.Parameter(nn.Linear(4, 4).weight.detach()[None{index}])
-"""
+def _with_attribute(name: str, index: str) -> Example:
+    attribute = f"self.{name} = nn.Parameter(nn.Linear(4, 4).weight.detach()[None{index}])"
+    plugin = part_with("ConvNeXtWithTokens", "ConvNeXt", attribute)
+    return Example("model = dict(backbone=dict(type='ConvNeXtWithTokens'))", plugin)
 
 
 @rule(
     "LRD406",
     "exemption-never-matches",
     severity="warning",
-    bad=Example(
-        "model = dict(backbone=dict(type='ConvNeXtWithTokens'))", plugin=_WITH_TOKENS.format(name="cls_token", index="")
-    ),
-    good=Example(
-        "model = dict(backbone=dict(type='ConvNeXtWithTokens'))",
-        plugin=_WITH_TOKENS.format(name="cls_bias", index=", 0, 0"),
-    ),
+    bad=_with_attribute("cls_token", ""),
+    good=_with_attribute("cls_bias", ", 0, 0"),
 )
 def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
     """A list of names exempt from weight decay holds one that can match nothing, or is compared with the wrong name.
@@ -54,58 +36,46 @@ def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
     ends up with weight decay 0.
     """
     # One fault for the fixed list of MMDetection's constructor, one for each item of a list in the options.
-    for option, items in exemption_lists(context).items():
-        if option:
-            for item in items:
-                yield from _listed(context, f"{PARAMWISE}.{option}", item)
-            continue
-        names = [name for item in items for name in vainly_exempt(context, item)]
-        if names:
+    own = context.spec.exempt_names
+    if names := [name for item in own for name in _vainly_exempt(context, item)]:
+        amount = f"{context.weight_decays[names[0]]:g}"
+        yield Fault(
+            f"{context.spec.name} means to exempt {' and '.join(own)}, but compares them with full names such as "
+            f"{names[0]!r}: {len(names)} {verb(len(names), 'is', 'are')} decayed at {amount}",
+            "give them weight decay 0 in a constructor of your own",
+            parameters=names,
+        )
+    for option, item in _listed_names(context):
+        path = f"{PARAMWISE}.{option}"
+        if decayed := _vainly_exempt(context, item):
             yield Fault(
-                f"{context.spec.name} means to exempt {' and '.join(items)}, but compares them with full names such as "
-                f"{names[0]!r}: {len(names)} {'is' if len(names) == 1 else 'are'} decayed at "
-                f"{context.weight_decays[names[0]]:g}",
-                "give them weight decay 0 in a constructor of your own",
-                parameters=names,
+                f"{item!r} is listed as exempt, but {decayed[0]!r} is decayed at {context.weight_decays[decayed[0]]:g}",
+                f"list the full name: {decayed[0]!r}",
+                parameters=decayed,
+                option=path,
             )
+        elif not any(item in name for name in context.tensors):
+            message = f"{item!r} is in no parameter's name and exempts nothing"
+            yield Fault(message, f"remove {item!r} from the list", option=path)
 
 
-def exemption_lists(context: RuleContext) -> dict[str, tuple[str, ...]]:
-    """Names that a list exempts from weight decay, by option; the constructor's own list is under the empty one."""
-    found = {
-        option: tuple(item for item in items if isinstance(item, str) and item)
-        for option, items in context.options.items()
-        if _LISTED.search(option) and isinstance(items, (list, tuple))
-    }
-    return {"": context.spec.exempt_names, **found} if context.spec.exempt_names else found
+def _listed_names(context: RuleContext) -> Iterator[tuple[str, str]]:
+    """Option and item of each list in the options that exempts names from weight decay."""
+    for option, items in context.options.items():
+        if _LISTED.search(option) and isinstance(items, (list, tuple)):
+            yield from ((option, item) for item in items if isinstance(item, str) and item)
 
 
-def vainly_exempt(context: RuleContext, item: str) -> list[str]:
+def _vainly_exempt(context: RuleContext, item: str) -> list[str]:
     """Decayed parameters that an item of such a list means; none where it exempts some."""
     meant = [name for name in context.weight_decays if f".{item}" in f".{name}"]
     return meant if all(context.weight_decays[name] for name in meant) else []
 
 
 def all_vainly_exempt(context: RuleContext) -> set[str]:
-    """The same for every item of every list."""
-    return {
-        name for items in exemption_lists(context).values() for item in items for name in vainly_exempt(context, item)
-    }
-
-
-def _listed(context: RuleContext, option: str, item: str) -> Iterator[Fault]:
-    decayed = vainly_exempt(context, item)
-    if decayed:
-        yield Fault(
-            f"{item!r} is listed as exempt, but {decayed[0]!r} is decayed at {context.weight_decays[decayed[0]]:g}",
-            f"list the full name: {decayed[0]!r}",
-            parameters=decayed,
-            option=option,
-        )
-    elif not any(item in name for name in context.tensors):
-        yield Fault(
-            f"{item!r} is in no parameter's name and exempts nothing", f"remove {item!r} from the list", option=option
-        )
+    """The parameters that LRD406 reports: of every list, the constructor's own too."""
+    items = [*context.spec.exempt_names, *(item for _, item in _listed_names(context))]
+    return {name for item in items for name in _vainly_exempt(context, item)}
 
 
 _KNOWN_NAMES = """\
