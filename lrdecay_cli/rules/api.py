@@ -7,16 +7,6 @@ from lrdecay_cli.constructors import OURS
 from lrdecay_cli.decay.options import number_or_none
 from lrdecay_cli.decay.parameter_kinds import Kind, kind_of
 from lrdecay_cli.rules.context.backbone import Backbone, BackboneTensor, out_of_order
-from lrdecay_cli.rules.context.option_names import (
-    option_meant,
-    own_rate_option,
-    parameters_changed_by,
-    readers,
-    set_together,
-    unread_options,
-    value_of,
-)
-from lrdecay_cli.rules.context.policy import option_of
 from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext, ids_told
 from lrdecay_cli.rules.context.schedulers import (
     WARMING,
@@ -29,12 +19,13 @@ from lrdecay_cli.rules.context.schedulers import (
     training_unit,
 )
 from lrdecay_cli.rules.registry import Example, Fault, default_with, part_with, rule
-from lrdecay_cli.rules.remedies.custom_keys import key_option, keys_told
-from lrdecay_cli.rules.remedies.our_constructor import (
+from lrdecay_cli.rules.remedies import (
     EXEMPTING,
     USUAL_RATE,
     exempt_in_ours,
     in_its_place,
+    key_option,
+    keys_told,
     our_settings,
     without_the_bases,
 )

@@ -10,7 +10,6 @@ import pytest
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Constructor, Training
 from lrdecay_cli.rules import find_rule
-from lrdecay_cli.rules.context.map_facts import MapFacts
 from lrdecay_cli.rules.context.rule_context import RuleContext
 from lrdecay_cli.rules.options.custom_keys import _is_word
 from tests.group_maps import group_map
@@ -45,14 +44,14 @@ def test_scale_is_that_of_the_lr_which_trains(
 ) -> None:
     found = one_group(base_lr, lr, lr_scale)
     (group,) = found.groups
-    assert MapFacts(found).starting_lr(group) == lr or (lr is not None and math.isnan(lr))
-    assert MapFacts(found).starting_scale(group) == scale
+    assert RuleContext(found).starting_lr(group) == lr or (lr is not None and math.isnan(lr))
+    assert RuleContext(found).starting_scale(group) == scale
 
 
 def test_names_are_in_the_models_order_and_unknown_ones_last() -> None:
     found = group_map({"late": {"parameters": {"c.w": (2,), "a.w": (2,)}}}, frozen={"b.w": (2,)})
     modules = {path: found.modules[path] for path in ("a", "b", "c")}
-    facts = MapFacts(msgspec.structs.replace(found, modules=modules))
+    facts = RuleContext(msgspec.structs.replace(found, modules=modules))
     assert facts.in_model_order(["x.w", "c.w", "b.w", "a.w", "c.w", "n.w"]) == ("a.w", "b.w", "c.w", "x.w", "n.w")
     assert [*facts.tensors] == ["a.w", "b.w", "c.w"]
 

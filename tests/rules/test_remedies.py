@@ -14,7 +14,7 @@ from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.training import Constructor
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules import RULES, Example, find_rule
-from lrdecay_cli.rules.remedies.custom_keys import covering_keys
+from lrdecay_cli.rules.remedies import covering_keys
 from lrdecay_cli.rules.running import findings_of
 from tests.group_maps import group_map
 from tests.rules.examples import map_of

@@ -31,6 +31,12 @@ class JudgedSuppression(msgspec.Struct, frozen=True):
     meant: str = ""
     """How a comment that is not written so that it suppresses anything should be."""
 
+    @property
+    def option(self) -> str:
+        """What a finding about it is about: its key in the settings, or its comment."""
+        named = self.stated.key if self.stated.line is None else f"# lrdecay: ignore[{','.join(self.stated.rule)}]"
+        return self.stated.comment or named
+
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for one config."""
@@ -42,17 +48,3 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Those that met no parameter in any config; only for a settings file."""
     suppressions: tuple[JudgedSuppression, ...] = ()
     """Only for the rules about suppressions, which are run when all others have been."""
-
-
-def option_of(suppression: JudgedSuppression) -> str:
-    """What a finding about a suppression is about: its key in the settings, or its comment."""
-    if suppression.stated.comment:
-        return suppression.stated.comment
-    return (
-        suppression.stated.key
-        if suppression.stated.line is None
-        else f"# lrdecay: ignore[{','.join(suppression.stated.rule)}]"
-    )
-
-
-NO_POLICY = Policy()

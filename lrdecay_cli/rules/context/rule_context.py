@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 from lrdecay_cli.constructors import ConstructorSpec, constructor_of
 from lrdecay_cli.constructors.multipliers import Multiplier
@@ -15,18 +16,18 @@ from lrdecay_cli.decay.families import Family, find_family
 from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.decay.parameter_kinds import Kind, kind_of
 from lrdecay_cli.domain.dry_run import DryRun
-from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.rules.context.backbone import Backbone, backbone_prefix, block_of
-from lrdecay_cli.rules.context.map_facts import MapFacts
-from lrdecay_cli.rules.context.policy import NO_POLICY, Policy
+from lrdecay_cli.rules.context.policy import Policy
 from lrdecay_cli.rules.context.schedulers import Scheduler, schedulers_of
 from lrdecay_cli.text.counting import integers, verb
+from lrdecay_cli.text.name_patterns import Universe
 
 PARAMWISE = "optim_wrapper.paramwise_cfg"
 """Where the constructor's options stand in a config."""
 
 
-class RuleContext(MapFacts):
+class RuleContext:
     """A group map, and the views of it that rules share. Nothing here needs torch.
 
     Args:
@@ -39,15 +40,70 @@ class RuleContext(MapFacts):
     def __init__(
         self,
         group_map: GroupMap,
-        policy: Policy = NO_POLICY,
+        policy: Policy | None = None,
         *,
         place: str | None = None,
         dry_run: DryRun | None = None,
     ) -> None:
-        super().__init__(group_map)
+        self.group_map = group_map
+        self.policy = policy or Policy()
         self.dry_run = dry_run
-        self.policy = policy
         self.place = place or group_map.config.path
+
+    @property
+    def constructor(self) -> str:
+        """Class name of the constructor, without its registry scope."""
+        return self.group_map.constructor.type.rpartition(".")[2]
+
+    @property
+    def constructor_told(self) -> str:
+        """Its name for messages: a checkpoint may not know it."""
+        return "the constructor" if self.constructor == "unknown" else self.constructor
+
+    def starting_lr(self, group: ParameterGroup) -> float | None:
+        """What a group starts training with: its lr, but for a checkpoint, which has what the schedule had come to."""
+        if self.group_map.checkpoint is None:
+            return group.lr
+        base, scale = self.group_map.base_lr, group.lr_scale
+        return None if base is None or scale is None else scale * base
+
+    def starting_scale(self, group: ParameterGroup) -> float | None:
+        """That over the base lr. What the constructor recorded counts for less than the lr, which is what trains."""
+        lr, base = self.starting_lr(group), self.group_map.base_lr
+        if lr is None or not base or not math.isfinite(lr) or not math.isfinite(base):
+            return group.lr_scale
+        # lr / base_lr may be off in the last digit.
+        agree = group.lr_scale is not None and math.isclose(lr / base, group.lr_scale, rel_tol=1e-9)
+        return group.lr_scale if agree else lr / base
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The constructor's ``paramwise_cfg``."""
+        return self.group_map.constructor.options
+
+    @cached_property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Every parameter by name, in the model's order, without further names: grouped, frozen or missing."""
+        ordered = sorted(self.group_map.tensors(), key=lambda tensor: tensor.position)
+        return {tensor.name: tensor for tensor in ordered if tensor.state != "duplicate"}
+
+    @cached_property
+    def trained(self) -> tuple[str, ...]:
+        """The names without the frozen: what a custom key says of those has no effect."""
+        return tuple(name for name, tensor in self.tensors.items() if tensor.trainable)
+
+    @cached_property
+    def _positions(self) -> Mapping[str, int]:
+        return {name: position for position, name in enumerate(self.group_map.registered)}
+
+    def in_model_order(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The names, each once, as the model has them; unknown ones last."""
+        return tuple(sorted(dict.fromkeys(names), key=lambda name: self._positions.get(name, len(self._positions))))
+
+    @cached_property
+    def universe(self) -> Universe:
+        """All names, to fold some of them."""
+        return Universe([*self.tensors, *(t.name for t in self.group_map.tensors() if t.state == "duplicate")])
 
     @cached_property
     def spec(self) -> ConstructorSpec:
@@ -171,13 +227,8 @@ class RuleContext(MapFacts):
     @cached_property
     def kinds(self) -> Mapping[str, Kind]:
         """What the parameters are for, where weight decay cares."""
-        found: dict[str, Kind] = {}
-        for name, tensor in self.tensors.items():
-            module = self.module(name)
-            kind = kind_of(name, module, tensor.shape) if module else None
-            if kind:
-                found[name] = kind
-        return found
+        kinds = {name: kind_of(name, t.module, t.shape) for name, t in self.tensors.items() if t.module}
+        return {name: kind for name, kind in kinds.items() if kind}
 
     @cached_property
     def weight_decays(self) -> Mapping[str, float]:

@@ -109,7 +109,7 @@ def _series(held: BackboneTensor) -> str:
 
 
 def _kind(context: RuleContext, held: BackboneTensor) -> Kind | None:
-    return kind_of(held.name, context.module(held.name), held.parameter.shape)
+    return kind_of(held.name, context.tensors[held.name].module, held.parameter.shape)
 
 
 def _is_final_norm(backbone: Backbone, held: BackboneTensor, behind: set[str]) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.api import Example, Fault, RuleContext, option_of, rule
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule
 
 _OVERFLOW = "model = dict(backbone=dict(arch=dict(depths=[3, 3, 27, 3])))"
+_UNTIL = '[[suppress]]\nrule = "LRD301"\nreason = "to be tuned"\nuntil = '
 _COMMENT = "# lrdecay: ignore[LRD301] reproduces a published run"
 
 
@@ -33,7 +34,7 @@ def suppression_matches_nothing(context: RuleContext) -> Iterator[Fault]:
             yield Fault(
                 f"no finding of {', '.join(suppression.idle)} to suppress",
                 f"take it out of {suppression.stated.source}",
-                option=option_of(suppression),
+                option=suppression.option,
                 about=" ".join(suppression.idle),
             )
 
@@ -60,7 +61,7 @@ def suppression_without_reason(context: RuleContext) -> Iterator[Fault]:
             yield Fault(
                 f"{', '.join(suppression.stated.rule)} without a reason, so nothing is suppressed",
                 f"say why in {suppression.stated.source}",
-                option=option_of(suppression),
+                option=suppression.option,
                 about=" ".join(suppression.stated.rule),
             )
 
@@ -69,14 +70,8 @@ def suppression_without_reason(context: RuleContext) -> Iterator[Fault]:
     "LRD903",
     "suppression-expired",
     severity="warning",
-    bad=Example(
-        _OVERFLOW,
-        settings='[[suppress]]\nrule = "LRD301"\nreason = "to be tuned"\nuntil = 2001-01-31',
-    ),
-    good=Example(
-        _OVERFLOW,
-        settings='[[suppress]]\nrule = "LRD301"\nreason = "to be tuned"\nuntil = 9999-12-31',
-    ),
+    bad=Example(_OVERFLOW, settings=f"{_UNTIL}2001-01-31"),
+    good=Example(_OVERFLOW, settings=f"{_UNTIL}9999-12-31"),
     scope="project",
 )
 def suppression_expired(context: RuleContext) -> Iterator[Fault]:
@@ -94,7 +89,7 @@ def suppression_expired(context: RuleContext) -> Iterator[Fault]:
                 f"take it out of {suppression.stated.source}, for there is nothing left to suppress"
                 if suppression.idle
                 else f"mend the config, or set another day in {suppression.stated.source}",
-                option=option_of(suppression),
+                option=suppression.option,
                 about=f"{' '.join(suppression.stated.rule)} {suppression.stated.until}",
             )
 
@@ -121,7 +116,7 @@ def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
             yield Fault(
                 "this comment suppresses nothing: rules stand in brackets behind ignore",
                 f"write {suppression.meant}, in {suppression.stated.source}",
-                option=option_of(suppression),
+                option=suppression.option,
                 about=suppression.stated.place,
             )
         elif suppression.unknown or not suppression.stated.rule:
@@ -129,6 +124,6 @@ def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
                 f"no rule is called {unknown}" if unknown else "names no rule",
                 f"name a rule in {suppression.stated.source} "
                 f"({suppression.nearest or 'lrdecay rule --all lists them'})",
-                option=option_of(suppression),
+                option=suppression.option,
                 about=unknown,
             )

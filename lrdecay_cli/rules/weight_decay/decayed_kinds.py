@@ -65,7 +65,7 @@ def biases_decayed(context: RuleContext) -> Iterator[Fault]:
     all 1-D parameters. Where some biases are exempt and others are not it is a warning. That AdamW and its kin decay
     all of them alike, by 0.01 or more, is a habit of many configs, and no more than an info.
     """
-    offsets = [name for name in context.kinds if (module := context.module(name)) and "offset" in module.traits]
+    offsets = [name for name in context.kinds if "offset" in context.tensors[name].traits]
     yield from _decayed_faults(context, "bias", strong="info", beside_others=False, leave_out=offsets)
 
 

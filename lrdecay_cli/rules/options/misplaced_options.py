@@ -1,0 +1,123 @@
+"""Settings that stand where nothing reads them, and what MMCV 1 read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lrdecay_cli.constructors import find_constructor
+from lrdecay_cli.domain.training import RUNNER_KEYS, Training
+from lrdecay_cli.files.mmcv1 import OPTIMIZER_KEYS, as_mmengine, is_mmcv_style
+from lrdecay_cli.rules.api import OURS, Example, Fault, RuleContext, nearest, number_or_none, our_settings, rule
+from lrdecay_cli.text.python_source import assignments
+
+_PLACES = {
+    "paramwise_cfg": "optim_wrapper.paramwise_cfg",
+    "constructor": "optim_wrapper.constructor",
+    "optimizer": "optim_wrapper.optimizer",
+    "custom_keys": "optim_wrapper.paramwise_cfg.custom_keys",
+    "clip_grad": "optim_wrapper.clip_grad",
+    "accumulative_counts": "optim_wrapper.accumulative_counts",
+    "optimizer_config": "optim_wrapper",
+    "lr_config": "param_scheduler",
+}
+_CHANGES_GROUPS = ("paramwise_cfg", "constructor", "custom_keys")
+
+
+@rule(
+    "LRD510",
+    "option-misplaced",
+    severity="warning",
+    bad=Example("paramwise_cfg = dict(custom_keys=dict(head=dict(lr_mult=10.0)))"),
+    good=Example("paramwise_cfg = dict(num_layers=6)\noptim_wrapper = dict(paramwise_cfg=paramwise_cfg)"),
+)
+def option_misplaced(context: RuleContext) -> Iterator[Fault]:
+    """A setting of the optimizer wrapper or the schedule stands where nothing reads it.
+
+    mmengine looks in ``optim_wrapper`` for the optimizer and its groups, in ``param_scheduler`` for the schedule and in
+    ``train_cfg`` for the length of the training; any other name may stand in a config without a complaint.
+
+    ``paramwise_cfg`` at the top of a config is the common one, and what MMCV 1 read is another: ``optimizer``,
+    ``optimizer_config``, ``fp16``, ``lr_config`` and ``runner``. For these the remedy is what to write instead,
+    computed from their values. A top-level name that is almost one of mmengine's (``optim_wraper``,
+    ``param_schedulers``) is taken for a misspelt one. A variable that the config, or the base that it is from, uses in
+    its other settings is no mistake and not reported.
+    """
+    training = context.group_map.training
+    old = {key: value for key, value in training.misplaced.items() if is_mmcv_style(key, value)}
+    for path, value in training.misplaced.items():
+        name = path.rpartition(".")[2]
+        if path in old:
+            yield from _of_mmcv(context, old, path)
+            continue
+        if (like := nearest(path, RUNNER_KEYS)) and path not in _PLACES:
+            yield Fault(f"{path} is read by nothing", f"did you mean {like}?", option=path, severity="error")
+            continue
+        place = _PLACES.get(name, f"optim_wrapper.{name}")
+        if value in (None, {}, []) or _holds(_at(training.optim_wrapper, place), value):
+            continue
+        beside = _at(training.optim_wrapper, place) is not None
+        yield Fault(
+            f"{path} is read by nothing{f'; {place} is, and says otherwise' if beside else ''}",
+            f"move it to {place}",
+            option=path,
+            severity="error" if name in _CHANGES_GROUPS else None,
+        )
+
+
+def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator[Fault]:
+    """What MMCV 1 read, with what to write for mmengine; all that belongs into ``optim_wrapper`` together."""
+    training = context.group_map.training
+    present: dict[str, Any] = {"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}
+    length = number_or_none(training.train_cfg.get("max_epochs", training.train_cfg.get("max_iters")))
+    own = as_mmengine({key: old[key]}, length=length)
+    if not own and key != "lr_config":
+        return  # optimizer_config=dict(grad_clip=None)
+    place = next(iter(own), "param_scheduler")
+    if own and _holds(present.get(place), own[place]):
+        return
+    told = as_mmengine(old, length=length).get(place)
+    first = next(name for name in old if name in (OPTIMIZER_KEYS if place == "optim_wrapper" else (key,)))
+    unfit = find_constructor(str(told.get("constructor", ""))) if isinstance(told, Mapping) else None
+    if told is None:
+        remedy = f"write {place} anew: mmengine has no policy {old[key].get('policy')!r}"
+    elif key != first and place == "optim_wrapper":
+        remedy = f"it is in what to write for {first}"
+    elif unfit and not unfit.serves(context.group_map.model.backbone):
+        kept = {key: told[key] for key in told if key not in ("constructor", "paramwise_cfg")}
+        beside = _over_base(training, place, kept)
+        written_so = our_settings(context, told.get("paramwise_cfg") or {}, beside=beside)
+        remedy = f"{unfit.name} does not serve this backbone; in its place, with {OURS.label}: {written_so}"
+    else:
+        settings = _over_base(training, place, told)
+        remedy = f"{'in its place' if len(old) == 1 else 'in place of it'}: {assignments({place: settings})}"
+    says = "; optim_wrapper.optimizer is, and says otherwise" if key == "optimizer" else ""
+    yield Fault(f"{key} is read by nothing{says}", remedy, option=key)
+
+
+def _over_base(training: Training, place: str, settings: Any) -> Any:
+    """The settings so that nothing of a base's stays beside them that does not go with them."""
+    if place not in (training.from_bases or ()):
+        return settings
+    if place == "train_cfg":
+        return {"_delete_": True, **settings} if {*training.train_cfg} - {*settings} - {"val_interval"} else settings
+    base = training.optim_wrapper.get("optimizer")
+    if place == "optim_wrapper" and "optimizer" in settings and isinstance(base, Mapping):
+        new = settings["optimizer"]
+        if base.get("type") != new.get("type") or {*base} - {*new}:
+            return {**settings, "optimizer": {"_delete_": True, **new}}
+    return settings
+
+
+def _at(optim_wrapper: Mapping[str, Any], place: str) -> Any:
+    found: Any = {"optim_wrapper": optim_wrapper}
+    for key in place.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _holds(placed: Any, value: Any) -> bool:
+    """Whether the right place says the same, and maybe more."""
+    if isinstance(placed, Mapping) and isinstance(value, Mapping):
+        return all(key in placed and _holds(placed[key], item) for key, item in value.items())
+    return bool(placed == value)

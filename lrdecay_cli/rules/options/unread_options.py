@@ -1,0 +1,247 @@
+"""Options that the constructor never reads: of another constructor, inherited, or misspelt.
+
+What a constructor really read is observed while it runs; lists of options only serve to say what was meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from lrdecay_cli.constructors import CONSTRUCTORS, ConstructorSpec, rate_given
+from lrdecay_cli.constructors.recomputation import tensors_met
+from lrdecay_cli.rules.api import (
+    PARAMWISE,
+    Example,
+    Fault,
+    RuleContext,
+    count,
+    default_with,
+    in_its_place,
+    nearest,
+    number_or_none,
+    rule,
+    verb,
+)
+
+
+@rule(
+    "LRD501",
+    "option-never-read",
+    severity="error",
+    bad=Example("optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=10.0))))"),
+    good=default_with("custom_keys=dict(head=dict(lr_mult=10.0))"),
+)
+def option_never_read(context: RuleContext) -> Iterator[Fault]:
+    """The constructor never reads an option of ``paramwise_cfg``.
+
+    The option does nothing, whatever it says: no error, no warning, no trace in the log.
+
+    What is read is observed while the constructor runs. MMDetection's decay constructor knows ``num_layers``,
+    ``decay_rate`` and ``decay_type`` alone, and ignores ``custom_keys`` and every ``*_mult`` beside them; the default
+    constructor knows no decay rate. Where the groups are as the option asks all the same, this is an info. Options that
+    come from a base config are LRD502's, those that are mis-spelt LRD503's.
+    """
+    # One fault for each option, one for those of layer decay together.
+    inherited = {*context.group_map.training.inherited}
+    options = [
+        option
+        for option in _unread_options(context)
+        if option not in inherited and _option_meant(context, option) is None
+    ]
+    for option in options:
+        # The options that set the decay belong together.
+        decay = next((spec.decay_options for spec in CONSTRUCTORS if option in spec.decay_options), ())
+        together = [other for other in decay if other in options] or [option]
+        if option != together[0]:
+            continue
+        value = _value_of(context.options, option)
+        parameters = _parameters_changed_by(context, option, value)
+        known = _readers(option)
+        dead = parameters == ()
+        message = f"{context.constructor} never reads {' and '.join(together)}"
+        if dead:
+            message += ", and the groups are as if it did"
+        elif parameters:
+            message += f", which is meant for {count(len(parameters), 'tensor')}"
+        yield Fault(
+            message,
+            _remedy(context, together, known),
+            parameters=parameters or (),
+            option=f"{PARAMWISE}.{option}",
+            severity="info" if dead else "error" if known else "warning",
+        )
+
+
+def _remedy(context: RuleContext, options: list[str], known: list[ConstructorSpec]) -> str:
+    spec, option = context.spec, options[0]
+    here = spec.rate_option
+    is_rate = any(option == known.rate_option for known in CONSTRUCTORS)
+    if spec.known and is_rate and here and here != option and here not in context.options:
+        return f"{context.constructor} calls it {here}: {PARAMWISE}.{here}={context.options[option]!r}"
+    remove = f"remove {' and '.join(options)}"
+    # Another constructor must not lose the layer decay that this one makes, and has to serve the backbone.
+    if known and (context.decay_rate is not None or not known[0].serves(context.group_map.model.backbone)):
+        return f"{remove}, or use {in_its_place(context)}"
+    them = verb(len(options), "it", "them")
+    return f"{remove}, or use a constructor that reads {them}: {known[0].name}" if known else remove
+
+
+@rule(
+    "LRD502",
+    "inherited-option-never-read",
+    severity="warning",
+    bad=Example("optim_wrapper = dict(constructor='$DEFAULT')"),
+    good=default_with("norm_decay_mult=0.0, flat_decay_mult=0.0"),
+)
+def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
+    """Options that a config inherits from ``_base_`` meet a constructor that never reads them.
+
+    The config changed the constructor and kept the options of the old one, so what its base asks for is silently gone.
+
+    Fields of a dict are merged with the base's: ``paramwise_cfg=dict(decay_rate=0.7, ...)`` keeps the base's
+    ``norm_decay_mult``. ``_delete_=True`` in ``paramwise_cfg`` drops what is not wanted. Where the groups are as the
+    options ask all the same, this is an info.
+    """
+    inherited = {*context.group_map.training.inherited}
+    options = [option for option in _unread_options(context) if option in inherited]
+    if not options:
+        return
+    losses = [_parameters_changed_by(context, option, context.options.get(option)) for option in options]
+    dead = all(parameters == () for parameters in losses)
+    parameters = [name for names in losses for name in names or ()]
+    message = f"{context.constructor} never reads {', '.join(options)}, inherited from a base config"
+    if dead:
+        message += "; the groups are as if it did"
+    elif parameters:
+        message += f", meant for {count(len({*parameters}), 'tensor')}"
+    yield Fault(
+        message,
+        "paramwise_cfg=dict(_delete_=True, ...) drops what a base says",
+        parameters=parameters,
+        option=f"{PARAMWISE}.{options[0]}" if len(options) == 1 else PARAMWISE,
+        severity="info" if dead else None,
+    )
+
+
+@rule(
+    "LRD503",
+    "option-misspelt",
+    severity="error",
+    bad=default_with("norm_decay_mul=0.0, bias_decay_mult=0.0"),
+    good=default_with("norm_decay_mult=0.0, bias_decay_mult=0.0"),
+)
+def option_misspelt(context: RuleContext) -> Iterator[Fault]:
+    """An option of ``paramwise_cfg`` is spelt almost like one that the constructor has.
+
+    The constructor asks for the right name, does not find it and goes by its default, without a word.
+
+    Of a constructor of your own the right names are those that it was seen to ask for while it made the groups.
+    """
+    inherited = {*context.group_map.training.inherited}
+    for option in _unread_options(context):
+        name = _option_meant(context, option)
+        if name is None or option in inherited:
+            continue
+        value = _value_of(context.options, option)
+        parameters = _parameters_changed_by(context, name, value) or ()
+        meant = f"{PARAMWISE}.{name}" if isinstance(value, dict) else f"{PARAMWISE}.{name}={value!r}"
+        if name in context.options:
+            meant = f"{name}, which is set to {context.options[name]!r} besides"
+        yield Fault(
+            f"{context.constructor} has no option {option}",
+            f"did you mean {meant}?",
+            parameters=parameters,
+            option=f"{PARAMWISE}.{option}",
+        )
+
+
+def _unread_options(context: RuleContext) -> Iterator[str]:
+    """Options of ``paramwise_cfg`` that the constructor did not read, a whole dict under its own name.
+
+    Below ``custom_keys`` only of a constructor that lrdecay does not know: what became of a key is for other rules.
+    """
+    if context.group_map.training.reads is None:
+        return
+    reads = {*context.group_map.training.reads}
+    for option, value in context.options.items():
+        if option not in reads:
+            yield option
+        elif context.spec.custom_keys is None and isinstance(value, Mapping):
+            yield from _unread_below(value, option, reads)
+
+
+def _unread_below(options: Mapping[str, Any], path: str, reads: set[str]) -> Iterator[str]:
+    for key, value in options.items():
+        inner = f"{path}.{key}"
+        if inner not in reads:
+            yield inner
+        elif isinstance(value, Mapping):
+            yield from _unread_below(value, inner, reads)
+
+
+def _readers(option: str) -> list[ConstructorSpec]:
+    """The known constructors that read an option."""
+    return [spec for spec in CONSTRUCTORS if option in spec.options]
+
+
+def _option_meant(context: RuleContext, option: str) -> str | None:
+    """The option of this constructor that a mis-spelt one is like, None if it is a known one or like none.
+
+    Of a constructor that lrdecay does not know, what it asked for in vain in the same place: ``custom_keys.head.lr``.
+    """
+    if context.spec.known:
+        return None if _readers(option) else nearest(option, context.spec.options)
+    training = context.group_map.training
+    place, dot, name = option.rpartition(".")
+    # What it asked for and did not get is likelier than what it got.
+    for paths in (training.asked or (), training.reads or ()):
+        names = [path.removeprefix(f"{place}{dot}") for path in paths if path.rpartition(".")[0] == place]
+        if like := nearest(name, names):
+            return f"{place}{dot}{like}"
+    return None
+
+
+def _value_of(options: Mapping[str, Any], path: str) -> Any:
+    """What stands under a path within ``options``, in whose keys there may be dots too; None if nothing does."""
+    if path in options:
+        return options[path]
+    inner = (
+        _value_of(value, path.removeprefix(f"{key}."))
+        for key, value in options.items()
+        if isinstance(value, Mapping) and path.startswith(f"{key}.")
+    )
+    return next((value for value in inner if value is not None), None)
+
+
+def _parameters_changed_by(context: RuleContext, option: str, value: Any) -> tuple[str, ...] | None:
+    """Parameters that would stand otherwise if ``option`` were read; None where that cannot be told."""
+    known = (multiplier for spec in _readers(option) for multiplier in spec.multipliers)
+    if multiplier := next((multiplier for multiplier in known if multiplier.option == option), None):
+        fitting = [tensor.name for tensor in tensors_met(context.group_map) if multiplier.fit(tensor).fits]
+        return tuple(_otherwise(context, fitting, {"lr_mult" if multiplier.target == "lr" else "decay_mult": value}))
+    if option == "custom_keys" and isinstance(value, Mapping):
+        changed: dict[str, None] = {}
+        for key, settings in value.items():
+            names = [name for name in context.weight_decays if str(key) in name]
+            changed.update(dict.fromkeys(_otherwise(context, names, settings if isinstance(settings, Mapping) else {})))
+        return tuple(changed)
+    if option == "bypass_duplicate":
+        # Where it matters, torch refuses to build the optimizer without it.
+        return ()
+    if any(option in spec.decay_options for spec in CONSTRUCTORS):
+        return () if rate_given(context.options) == 1 else None
+    return None
+
+
+def _otherwise(context: RuleContext, names: Iterable[str], settings: Mapping[str, Any]) -> Iterator[str]:
+    base = context.group_map.base_weight_decay or 0.0
+    lr_mult, decay_mult = number_or_none(settings.get("lr_mult", 1)), number_or_none(settings.get("decay_mult", 1))
+    further = any(key not in ("lr_mult", "decay_mult") for key in settings)
+    for name in names:
+        weight_decay = context.weight_decays.get(name)
+        # The decay mult of 1 asks for what there is anyway.
+        if weight_decay is not None and (
+            lr_mult != 1 or further or decay_mult is None or (decay_mult != 1 and weight_decay != base * decay_mult)
+        ):
+            yield name

@@ -1,1 +1,0 @@
-"""Remedies that several rules propose, as text to paste into a config."""
