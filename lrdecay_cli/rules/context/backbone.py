@@ -92,28 +92,25 @@ class Backbone:
     @cached_property
     def main_series(self) -> str:
         """The row that holds most parameters: the blocks. Empty where there is none."""
-        tensors: Counter[str] = Counter()
-        indices: dict[str, set[tuple[int, ...]]] = {}
+        places: dict[str, list[tuple[int, ...]]] = {}
         for held in self.held:
             if held.block:
-                tensors[held.block.series] += 1
-                indices.setdefault(held.block.series, set()).add(held.block.place)
-        rows = [(count, series) for series, count in tensors.items() if len(indices[series]) > 1]
+                places.setdefault(held.block.series, []).append(held.block.place)
+        rows = [(len(row), series) for series, row in places.items() if len({*row}) > 1]
         return max(rows)[1] if rows else ""
+
+    def in_row(self, held: BackboneTensor) -> bool:
+        """Whether a parameter is in a block of the main row; a stem, tokens and norms between stages are not."""
+        return held.block is not None and held.block.series == self.main_series
 
     @cached_property
     def blocks(self) -> Mapping[tuple[int, ...], Sequence[BackboneTensor]]:
         """The parameters of each block of the main row, in order of depth."""
         found: dict[tuple[int, ...], list[BackboneTensor]] = {}
         for held in self.held:
-            if held.block and held.block.series == self.main_series:
+            if held.block and self.in_row(held):
                 found.setdefault(held.block.place, []).append(held)
         return {index: found[index] for index in sorted(found)}
-
-    @cached_property
-    def outside_blocks(self) -> Sequence[BackboneTensor]:
-        """The parameters that are in no block of the main row: stem, tokens, norms between stages."""
-        return [held for held in self.held if not held.block or held.block.series != self.main_series]
 
     def block_name(self, index: tuple[int, ...]) -> str:
         """The module that a block is: ``backbone.stages.2.5``."""

@@ -8,7 +8,7 @@ from itertools import pairwise
 import msgspec
 
 from lrdecay_cli.analysis.verification import named_disagreements
-from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules.api import (
     PARAMWISE,
     BackboneTensor,
@@ -48,34 +48,26 @@ def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
     the backbone, or mend the constructor's counting.
     """
     # A fault each for ids that are negative and ids above the head's.
-    groups = [group for group in context.group_map.groups if group.layer_id is not None]
+    layers = [(group, group.layer_id) for group in context.group_map.groups if group.layer_id is not None]
+    head, fitting = context.head_id, context.fitting_num_layers
     option = f"{PARAMWISE}.num_layers" if context.num_layers is not None else ""
-    negative = [group for group in groups if group.layer_id is not None and group.layer_id < 0]
-    if negative:
-        yield Fault(
-            f"{_ids(negative)} below 0, which is the stem's",
-            f"num_layers={context.fitting_num_layers} fits" if option and context.fitting_num_layers else _COUNT,
-            [parameter.name for group in negative for parameter in group.parameters],
-            option,
-        )
-    head = context.head_id
-    above = [group for group in groups if group.layer_id is not None and head is not None and group.layer_id > head]
-    if above:
-        yield Fault(
-            f"{_ids(above)} above {context.head_id_told}, which is the head's",
-            f"num_layers={context.fitting_num_layers} fits depths {context.depths_in_words}"
-            if context.fitting_num_layers and option
-            else "put the head above the last layer",
-            [parameter.name for group in above for parameter in group.parameters],
-            option,
-        )
-
-
-def _ids(groups: list[ParameterGroup]) -> str:
-    return ids_told(sorted({group.layer_id for group in groups if group.layer_id is not None}))
-
-
-_COUNT = "let the constructor count layers from 0"
+    fits = f"num_layers={fitting} fits" if option and fitting else ""
+    for wrong, where, remedy in (
+        (
+            [(group, layer) for group, layer in layers if layer < 0],
+            "below 0, which is the stem's",
+            fits or "let the constructor count layers from 0",
+        ),
+        (
+            [(group, layer) for group, layer in layers if head is not None and layer > head],
+            f"above {context.head_id_told}, which is the head's",
+            f"{fits} depths {context.depths_in_words}" if fits else "put the head above the last layer",
+        ),
+    ):
+        if wrong:
+            ids = ids_told(sorted({layer for _, layer in wrong}))
+            names = [parameter.name for group, _ in wrong for parameter in group.parameters]
+            yield Fault(f"{ids} {where}", remedy, names, option)
 
 
 @rule(
@@ -132,16 +124,15 @@ def _too_large(held: list[BackboneTensor], layers: Mapping[str, int], given: int
 
 def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> tuple[str, list[BackboneTensor]]:
     """Blocks before the last stage, or in a single row, that reach the ids of what is above them."""
-    last = max(context.backbone.blocks, default=())
-    early = [tensor for index, row in context.backbone.blocks.items() if index[:-1] != last[:-1] for tensor in row]
-    if len(last) == 1:
-        early = [tensor for row in context.backbone.blocks.values() for tensor in row]
-    least = given if len(last) > 1 else given + 1
-    wrong = [tensor for tensor in early if layers.get(tensor.name, -1) >= least]
+    blocks = context.backbone.blocks
+    last = max(blocks, default=())
+    staged = len(last) > 1
+    early = [tensor for index, row in blocks.items() if not staged or index[:-1] != last[:-1] for tensor in row]
+    wrong = [tensor for tensor in early if layers.get(tensor.name, -1) >= (given if staged else given + 1)]
     if not wrong:
         return "", wrong
     highest, head = max(layers[tensor.name] for tensor in wrong), f"{given + 1} is the head's"
-    if len(last) > 1:
+    if staged:
         return f": blocks before the last stage have ids up to {highest}; {given} is the last stage's, {head}", wrong
     return f": blocks have layer ids up to {highest}; {head}", wrong
 
@@ -167,12 +158,8 @@ def stage_wise_num_layers(context: RuleContext) -> Iterator[Fault]:
     given, stages = context.num_layers, len(context.depths)
     if context.options.get("decay_type") != "stage_wise" or given is None or not stages or given == stages:
         return
-    held = [
-        tensor
-        for tensor in context.backbone.held
-        if tensor.group.layer_id is not None and tensor.group.layer_id <= stages
-    ]
-    last = next((tensor.scale for tensor in held if tensor.group.layer_id == stages), None)
+    layers = [(tensor, tensor.group.layer_id) for tensor in context.backbone.held if tensor.group.layer_id is not None]
+    last = next((tensor.scale for tensor, layer in layers if layer == stages), None)
     decay = context.decay_rate
     if last is None or decay is None:
         return
@@ -180,7 +167,7 @@ def stage_wise_num_layers(context: RuleContext) -> Iterator[Fault]:
         f"num_layers={given} with decay_type='stage_wise' and {stages} stages: the last stage has lr scale"
         f" {rate(last)} instead of {rate(decay)}",
         f"num_layers={stages} fits {stages} stages",
-        parameters=[tensor.name for tensor in held if given > stages or (tensor.group.layer_id or 0) > given],
+        parameters=[tensor.name for tensor, layer in layers if layer <= stages and (given > stages or layer > given)],
         option=f"{PARAMWISE}.num_layers",
     )
 

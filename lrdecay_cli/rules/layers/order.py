@@ -60,19 +60,13 @@ def layer_gap(context: RuleContext) -> Iterator[Fault]:
     # A fault for each gap, with what is below it: told by layer ids, else by the rates of neighbouring blocks.
     if not context.spec.decays_layers:
         return
-    layers = _by_layer(context)
+    held = [*context.backbone.held, *context.backbone.others]
+    ids = sorted({tensor.group.layer_id for tensor in held if tensor.group.layer_id is not None})
+    layers = {layer: [tensor for tensor in held if tensor.group.layer_id == layer] for layer in ids}
     if len(layers) > 2:
         yield from _gaps_in_ids(context, layers)
     else:
         yield from _cliffs(context)
-
-
-def _by_layer(context: RuleContext) -> dict[int, list[BackboneTensor]]:
-    layers: dict[int, list[BackboneTensor]] = {}
-    for held in (*context.backbone.held, *context.backbone.others):
-        if held.group.layer_id is not None:
-            layers.setdefault(held.group.layer_id, []).append(held)
-    return {layer: layers[layer] for layer in sorted(layers)}
 
 
 def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) -> Iterator[Fault]:
@@ -88,11 +82,9 @@ def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) 
             f" layer {above}",
             f"num_layers={below} leaves no gap" if above - 1 == context.num_layers else _REMEDY,
             parameters=[
-                tensor.name
-                for layer in layers
-                if layer <= below
-                for tensor in layers[layer]
-                if tensor.name.startswith(context.prefix)
+                held.name
+                for held in context.backbone.held
+                if held.group.layer_id is not None and held.group.layer_id <= below
             ],
             option=f"{PARAMWISE}.num_layers" if context.num_layers is not None else "",
         )
@@ -100,35 +92,29 @@ def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) 
 
 def _frozen_between(context: RuleContext, below: list[BackboneTensor], above: list[BackboneTensor]) -> bool:
     """Whether frozen blocks have the ids that nothing trainable has."""
-    low = max((tensor.block.place for tensor in below if _in_row(context, tensor) and tensor.block), default=(-1,))
-    high = min(
-        (tensor.block.place for tensor in above if _in_row(context, tensor) and tensor.block), default=(math.inf,)
-    )
+    in_row = context.backbone.in_row
+    low = max((tensor.block.place for tensor in below if tensor.block and in_row(tensor)), default=(-1,))
+    high = min((tensor.block.place for tensor in above if tensor.block and in_row(tensor)), default=(math.inf,))
     return any(low < index < high for index in context.frozen_blocks)
-
-
-def _in_row(context: RuleContext, held: BackboneTensor) -> bool:
-    return held.block is not None and held.block.series == context.backbone.main_series
 
 
 def _cliffs(context: RuleContext) -> Iterator[Fault]:
     """Steps that are much larger than the usual one between blocks that differ."""
-    backbone = context.backbone
-    rows = list(backbone.blocks.items())
-    steps: list[tuple[float, int]] = []
-    for place, ((_, lower), (_, upper)) in enumerate(pairwise(rows)):
-        low, high = max(tensor.scale for tensor in lower), max(tensor.scale for tensor in upper)
-        if low > 0 and high > low * (1 + 1e-9):
-            steps.append((math.log(high / low), place))
+    rows = list(context.backbone.blocks.items())
+    names = [context.backbone.block_name(index) for index, _ in rows]
+    scales = [max(tensor.scale for tensor in row) for _, row in rows]
+    steps = [
+        (math.log(high / low), place)
+        for place, (low, high) in enumerate(pairwise(scales))
+        if low > 0 and high > low * (1 + 1e-9)
+    ]
     usual = median(step for step, _ in steps) if len(steps) > 2 else math.inf
     for step, place in steps:
         # A whole step more, with room for constructors that skip a little at each stage.
         if step > 1.9 * usual:
-            (below, lower), (above, upper) = rows[place], rows[place + 1]
-            low, high = max(tensor.scale for tensor in lower), max(tensor.scale for tensor in upper)
             yield Fault(
-                f"lr scale jumps from {rate(low)} in {backbone.block_name(below)} to {rate(high)} in"
-                f" {backbone.block_name(above)}; other blocks differ by a factor of {rate(math.exp(usual))}",
+                f"lr scale jumps from {rate(scales[place])} in {names[place]} to {rate(scales[place + 1])} in"
+                f" {names[place + 1]}; other blocks differ by a factor of {rate(math.exp(usual))}",
                 _REMEDY,
                 parameters=[tensor.name for _, row in rows[: place + 1] for tensor in row],
             )
@@ -167,25 +153,33 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
     """
     # One fault for blocks that break the order, one for blocks at the head's rate.
     option = context.spec.lr_place
-    wrong = [held for row in _rows(context) for held in _breaking(row)]
-    if wrong:
-        yield Fault(_told(context, wrong), _remedy(context, wrong), [held.name for held in wrong], option)
-        return
+    wrong = [row[place] for row in _rows(context) for place in out_of_order([held.scale for held in row])]
     backbone = context.backbone
+    if wrong:
+        names = dict.fromkeys(held.name for held in wrong)
+        places = {(held.block.series, held.block.place) for held in wrong if held.block}
+        series = {name for name, _ in places}
+        others = [held for held in backbone.held if held.block and held.block.series in series]
+        yield Fault(
+            f"{count(len(places), 'block')} of the backbone {verb(len(places), 'breaks', 'break')} the order of rates:"
+            f" lr scale {span(held.scale for held in wrong)} among neighbours with"
+            f" {span(held.scale for held in others if held.name not in names)}",
+            _remedy(context, wrong),
+            names,
+            option,
+        )
+        return
     blocks = [held for row in backbone.blocks.values() for held in row]
-    at_head = [held for held in blocks if backbone.at_head(held)]
+    whole = {index: row for index, row in backbone.blocks.items() if all(map(backbone.at_head, row))}
     below = [held for held in blocks if backbone.head_scale is not None and held.scale < backbone.head_scale]
-    if at_head and below and not any(index[0] == 0 for index in _whole_blocks(context, at_head)):
-        whole = _whole_blocks(context, at_head)
-        if not whole:
-            return
+    if whole and below and not any(index[0] == 0 for index in whole):
         yield Fault(
             f"{count(len(whole), 'block')} of the backbone {verb(len(whole), 'trains', 'train')} at the head's rate,"
-            f" lr scale {rate(at_head[0].scale)}; the others have {span(held.scale for held in below)}",
+            f" lr scale {rate(backbone.head_scale or 1)}; the others have {span(held.scale for held in below)}",
             "count the head as a layer of its own, above the last block"
             if context.spec.decays_layers
             else "nothing, if the last blocks are meant to; else give them an lr_mult below the head's",
-            [held.name for held in at_head if held.block and held.block.place in whole],
+            [held.name for row in whole.values() for held in row],
             option,
             None if context.spec.decays_layers else "info",
         )
@@ -204,36 +198,6 @@ def _rows(context: RuleContext) -> Iterator[list[BackboneTensor]]:
         if len(row) < 3 and series != context.backbone.main_series:
             continue
         yield sorted(row, key=lambda held: held.block.place if held.block else ())
-
-
-def _breaking(row: Sequence[BackboneTensor]) -> list[BackboneTensor]:
-    return [row[place] for place in out_of_order([held.scale for held in row])]
-
-
-def _whole_blocks(context: RuleContext, held: Sequence[BackboneTensor]) -> set[tuple[int, ...]]:
-    """Blocks of which nothing but what is in ``held`` is trained."""
-    names = {tensor.name for tensor in held}
-    blocks = context.backbone.blocks
-    return {index for index, row in blocks.items() if all(tensor.name in names for tensor in row)}
-
-
-def _told(context: RuleContext, wrong: Sequence[BackboneTensor]) -> str:
-    blocks = {(held.block.series, held.block.place) for held in wrong if held.block}
-    scales = span(held.scale for held in wrong)
-    return (
-        f"{count(len(blocks), 'block')} of the backbone {verb(len(blocks), 'breaks', 'break')} the order of rates:"
-        f" lr scale {scales} among neighbours with {_around(context, wrong)}"
-    )
-
-
-def _around(context: RuleContext, wrong: Sequence[BackboneTensor]) -> str:
-    names = {held.name for held in wrong}
-    series = {held.block.series for held in wrong if held.block}
-    return span(
-        held.scale
-        for held in context.backbone.held
-        if held.block and held.block.series in series and held.name not in names
-    )
 
 
 def _remedy(context: RuleContext, wrong: Sequence[BackboneTensor]) -> str:

@@ -7,11 +7,9 @@ from collections.abc import Iterator, Sequence
 from lrdecay_cli.decay.families import BACKBONE_PREFIX
 from lrdecay_cli.rules.api import (
     OURS,
-    Backbone,
     BackboneTensor,
     Example,
     Fault,
-    Kind,
     RuleContext,
     count,
     in_its_place,
@@ -42,20 +40,16 @@ class BlockDecay($DEFAULT):
 """
 
 
-def _example(with_norms: bool) -> Example:
-    return Example(
-        "model = dict(backbone=dict(out_indices=(0, 1, 2, 3), gap_before_final_norm=False))\n"
-        f"optim_wrapper = dict(constructor='BlockDecay', paramwise_cfg=dict(with_norms={with_norms}))",
-        _DECAY,
-    )
-
-
 @rule(
     "LRD201",
     "backbone-at-head-rate",
     severity="warning",
     bad=Example("model = dict(backbone=dict(out_indices=(0, 1, 2, 3), gap_before_final_norm=False))"),
-    good=_example(with_norms=True),
+    good=Example(
+        "model = dict(backbone=dict(out_indices=(0, 1, 2, 3), gap_before_final_norm=False))\n"
+        "optim_wrapper = dict(constructor='BlockDecay', paramwise_cfg=dict(with_norms=True))",
+        _DECAY,
+    ),
     yields_to=("LRD207", "LRD208", "LRD303", "LRD305"),
 )
 def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
@@ -76,12 +70,29 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     # Where nothing says that layers decay, a slow part of the backbone may be meant.
     if head is None or not slow or (context.decay_rate is None and len(slow) * 2 < len(backbone.held)):
         return
-    # BEiT and mmpretrain train the table that all blocks share with the head.
-    outside = [held for held in backbone.outside_blocks if _kind(context, held) != "relative-position"]
-    fallen = [held for held in outside if backbone.at_head(held)]
-    behind = _behind_the_blocks(context)
-    fallen = [held for held in fallen if held.name not in behind or _kind(context, held) == "norm"]
-    named = {_series(held) for held in fallen if not _is_final_norm(backbone, held, behind)}
+    kinds = {
+        held.name: kind_of(held.name, context.tensors[held.name].module, held.parameter.shape) for held in backbone.held
+    }
+    if context.group_map.modules:
+        last = max(place for place, held in enumerate(backbone.held) if backbone.in_row(held))
+        behind = {held.name for held in backbone.held[last + 1 :]}
+    else:  # A checkpoint does not tell the order.
+        behind = {name for name, kind in kinds.items() if kind == "norm"}
+    fallen = [
+        held
+        for held in backbone.held
+        if backbone.at_head(held)
+        and not backbone.in_row(held)
+        and (held.name not in behind or kinds[held.name] == "norm")
+        # BEiT and mmpretrain train the table that all blocks share with the head.
+        and kinds[held.name] != "relative-position"
+    ]
+    # A final norm has no number, or that of the last stage; in a row without stages, ``ln1`` means no stage.
+    deepest = max(backbone.blocks)
+    stages = deepest[0] if len(deepest) > 1 else 0
+    named = {
+        _series(held) for held in fallen if held.name not in behind or (held.block and held.block.place[0] < stages)
+    }
     fallen = [held for held in fallen if _series(held) in named]
     if not fallen:
         return
@@ -94,35 +105,9 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     )
 
 
-def _behind_the_blocks(context: RuleContext) -> set[str]:
-    """Names that the backbone registers behind its blocks; the norms, where a checkpoint does not tell the order."""
-    held = context.backbone.held
-    if not context.group_map.modules:
-        return {one.name for one in held if _kind(context, one) == "norm"}
-    places = [place for place, one in enumerate(held) if one.block and one.block.series == context.backbone.main_series]
-    return {one.name for one in held[places[-1] + 1 :]}
-
-
 def _series(held: BackboneTensor) -> str:
     """What a norm shares with those of other stages; else its name."""
     return held.block.series if held.block else held.name
-
-
-def _kind(context: RuleContext, held: BackboneTensor) -> Kind | None:
-    return kind_of(held.name, context.tensors[held.name].module, held.parameter.shape)
-
-
-def _is_final_norm(backbone: Backbone, held: BackboneTensor, behind: set[str]) -> bool:
-    """Whether it is a norm behind all blocks: one without a number, or with that of the last stage."""
-    if held.name not in behind:
-        return False
-    return held.block is None or len(backbone.blocks) == 0 or held.block.place[0] >= _stages(backbone)
-
-
-def _stages(backbone: Backbone) -> int:
-    """Number of the last stage; of a row without stages, where ``ln1`` means no stage, the lowest there can be."""
-    deepest = max(backbone.blocks)
-    return deepest[0] if len(deepest) > 1 else 0
 
 
 def _remedy(context: RuleContext, fallen: Sequence[BackboneTensor]) -> str:
@@ -228,34 +213,28 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
     MMDetection's constructor serves every class with ``ConvNeXt`` in its name, whatever its parameters are called, and
     knows four stages; mmpretrain's asks the backbone, and HiViT's answer looks for ``layers`` where it has ``blocks``.
     """
+    backbone = context.backbone
+    blocks = [held for row in backbone.blocks.values() for held in row]
+    kind = context.group_map.model.backbone or "backbone"
     if context.spec.first_stage_is_a_layer and len(context.depths) == 1 and context.depths[0] > 1:
-        yield _all_alike(context)
+        yield Fault(
+            f"all {context.depths[0]} blocks of this {kind} have lr scale {span(held.scale for held in blocks)}: it has"
+            f" one stage, and {context.constructor_told} gives the first stage one layer id",
+            f"use a constructor that decays a single stage by its blocks, such as {OURS.label}",
+            parameters=[held.name for held in blocks],
+            option="optim_wrapper.constructor",
+            severity="warning",
+        )
     if context.prefix != BACKBONE_PREFIX or not context.decay_reaches_no_block:
         return
-    backbone = context.backbone
-    held = [one for row in backbone.blocks.values() for one in row] or backbone.held
-    kind = context.group_map.model.backbone or "backbone"
     named = (
         f" are called {backbone.block_name(next(iter(backbone.blocks)))} and the like, and" if backbone.blocks else ""
     )
-    blocks = f"the {count(len(backbone.blocks), 'block')} of this {kind}" if backbone.blocks else f"this {kind}"
+    which = f"the {count(len(backbone.blocks), 'block')} of this {kind}" if backbone.blocks else f"this {kind}"
     yield Fault(
-        f"{blocks}{named} train at the head's rate, lr scale {rate(backbone.head_scale or 1)}:"
+        f"{which}{named} train at the head's rate, lr scale {rate(backbone.head_scale or 1)}:"
         f" {context.constructor_told} knows no layers of such names",
         f"use a constructor that knows them, such as {OURS.label}",
-        parameters=[one.name for one in held],
+        parameters=[held.name for held in blocks or backbone.held],
         option="optim_wrapper.constructor",
-    )
-
-
-def _all_alike(context: RuleContext) -> Fault:
-    held = [one for row in context.backbone.blocks.values() for one in row]
-    kind = context.group_map.model.backbone or "backbone"
-    return Fault(
-        f"all {context.depths[0]} blocks of this {kind} have lr scale {span(one.scale for one in held)}: it has one"
-        f" stage, and {context.constructor_told} gives the first stage one layer id",
-        f"use a constructor that decays a single stage by its blocks, such as {OURS.label}",
-        parameters=[one.name for one in held],
-        option="optim_wrapper.constructor",
-        severity="warning",
     )
