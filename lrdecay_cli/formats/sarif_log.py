@@ -19,7 +19,7 @@ from lrdecay_cli.formats.markdown_page import render as markdown
 from lrdecay_cli.formats.places import Place, check_result, place_of
 from lrdecay_cli.formats.plain_text import render as plain
 from lrdecay_cli.rules import find_rule
-from lrdecay_cli.rules.pages import blocks_of
+from lrdecay_cli.rules.pages import blocks_of, page_of
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
@@ -51,7 +51,7 @@ def render(document: msgspec.Struct) -> str:
 
 def _rule(code: str) -> dict[str, Any]:
     rule = find_rule(code)
-    page = Report((), (), (), "", pages=(Page(f"{rule.code} {rule.name}", tuple(blocks_of(rule))),))
+    page = Report((), (), (), "", pages=(Page(f"{rule.code} {rule.name}", tuple(blocks_of(page_of(rule)))),))
     return {
         "id": rule.code,
         "name": "".join(word.capitalize() for word in rule.name.split("-")),

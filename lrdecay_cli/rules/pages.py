@@ -9,7 +9,7 @@ import msgspec
 
 from lrdecay_cli.domain.finding import RULES_SCHEMA_VERSION, ExampleText, RulePage, RulePages
 from lrdecay_cli.domain.report import Block, Column, Page, Report, Result, Table
-from lrdecay_cli.rules.registry import BASE, Example, Rule
+from lrdecay_cli.rules.registry import BASE, Rule
 from lrdecay_cli.text.counting import count
 
 _COLUMNS = (
@@ -31,8 +31,7 @@ def page_of(rule: Rule) -> RulePage:
         rule.summary,
         paragraphs[1],
         tuple(paragraphs[2:]),
-        _example(rule.bad),
-        _example(rule.good),
+        *(ExampleText(text.config, text.plugin, text.settings, text.baseline) for text in (rule.bad, rule.good)),
     )
 
 
@@ -49,7 +48,7 @@ def report_on(rules: Sequence[Rule], *, whole: bool) -> Result[RulePages]:
         notes=(),
         summary=count(len(pages), "rule") if whole else "The base of the examples: lrdecay rule --all",
         rows=contents,
-        pages=(*((base,) if whole else ()), *(Page(f"{p.code} {p.name}", tuple(_blocks(p))) for p in pages)),
+        pages=(*((base,) if whole else ()), *(Page(f"{p.code} {p.name}", tuple(blocks_of(p))) for p in pages)),
     )
     return Result(RulePages(RULES_SCHEMA_VERSION, BASE, pages), report)
 
@@ -61,12 +60,8 @@ def list_of(rules: Sequence[Rule]) -> Result[RulePages]:
     return Result(result.document, msgspec.structs.replace(result.report, pages=(), summary=summary))
 
 
-def blocks_of(rule: Rule) -> Iterator[Block]:
+def blocks_of(page: RulePage) -> Iterator[Block]:
     """What there is to read on a rule."""
-    return _blocks(page_of(rule))
-
-
-def _blocks(page: RulePage) -> Iterator[Block]:
     yield Block(f"{page.severity.capitalize()}: {page.summary}")
     yield Block(page.why)
     yield from (Block(paragraph) for paragraph in page.details)
@@ -80,7 +75,3 @@ def _blocks(page: RulePage) -> Iterator[Block]:
             yield Block(
                 example.baseline or "# the base as it is", code="python", title=f"{title}, when its baseline was made"
             )
-
-
-def _example(example: Example) -> ExampleText:
-    return ExampleText(example.config, example.plugin, example.settings, example.baseline)

@@ -267,7 +267,7 @@ class RuleContext:
     @cached_property
     def schedulers(self) -> tuple[Scheduler, ...]:
         """The config's schedulers of the lr."""
-        return schedulers_of(self.group_map)
+        return tuple(schedulers_of(self.group_map))
 
 
 def ids_told(ids: Sequence[int]) -> str:

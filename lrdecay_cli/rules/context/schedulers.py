@@ -97,11 +97,6 @@ class Scheduler(NamedTuple):
         return self.value("eta_min", 0.0)
 
 
-def schedulers_of(group_map: GroupMap, parameter: str = "lr") -> tuple[Scheduler, ...]:
-    """Every scheduler of the lr, or of the momentum, in the config's order."""
-    return tuple(_each(group_map, parameter))
-
-
 def scheduler_types(group_map: GroupMap) -> Iterator[tuple[str, str]]:
     """Path and class name of every scheduler, of the lr or not, as the config has it."""
     yield from ((path, str(settings.get("type", ""))) for path, settings, _ in _listed(group_map))
@@ -127,8 +122,8 @@ def training_length(train_cfg: Mapping[str, Any], unit: Unit) -> float | None:
     return number_or_none(train_cfg.get("max_epochs" if unit == "epochs" else "max_iters"))
 
 
-def _each(group_map: GroupMap, parameter: str) -> Iterator[Scheduler]:
-    training = group_map.training
+def schedulers_of(group_map: GroupMap, parameter: str = "lr") -> Iterator[Scheduler]:
+    """Every scheduler of the lr, or of the momentum, in the config's order."""
     for path, settings, groups in _listed(group_map):
         kind = str(settings.get("type", "")).rpartition(".")[2]
         family = kind.removesuffix(_SUFFIXES[parameter]).removesuffix("ParamScheduler")
@@ -136,7 +131,7 @@ def _each(group_map: GroupMap, parameter: str) -> Iterator[Scheduler]:
             continue
         by_epoch = settings.get("by_epoch", True) is not False
         unit: Unit = "epochs" if by_epoch else "iterations"
-        length = training_length(training.train_cfg, unit)
+        length = training_length(group_map.training.train_cfg, unit)
         end = number_or_none(settings.get("end"))
         yield Scheduler(
             path=path,

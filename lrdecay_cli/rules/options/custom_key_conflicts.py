@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from lrdecay_cli.constructors.multipliers import Multiplier
@@ -57,9 +57,19 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
         told = False
         for winner, names in _by_winner(matches).items():
             dropped = _dropped(context, matches, context.custom_keys[winner])
-            if dropped:
-                told = True
-                yield _shadowed_fault(context, matches, winner, names, dropped)
+            if not dropped:
+                continue
+            told = True
+            share = "all" if not matches.wins and len(names) == len(matches.loses) else f"{len(names):,} of"
+            settings = ", ".join(f"{setting}={value!r}" for setting, value in dropped.items())
+            length = "longer" if len(winner) > len(key) else "earlier"
+            yield Fault(
+                f"custom key {key!r} loses {share} its {count(len(matches.wins) + len(matches.loses), 'tensor')} "
+                f"to the {length} {winner!r}, and with them {settings}",
+                _remedy(context, key, winner, names, dropped),
+                parameters=names,
+                option=key_option(key),
+            )
         known = known_settings(context, key)
         if matches.loses and not matches.wins and not told and known.issuperset(matches.settings):
             yield Fault(
@@ -90,42 +100,29 @@ def _by_winner(matches: KeyMatches) -> dict[str, list[str]]:
     return found
 
 
-def _shadowed_fault(
-    context: RuleContext, matches: KeyMatches, winner: str, names: list[str], dropped: Mapping[str, Any]
-) -> Fault:
-    share = "all" if not matches.wins and len(names) == len(matches.loses) else f"{len(names):,} of"
-    settings = ", ".join(f"{setting}={value!r}" for setting, value in dropped.items())
-    length = "longer" if len(winner) > len(matches.key) else "earlier"
-    return Fault(
-        f"custom key {matches.key!r} loses {share} its {count(len(matches.wins) + len(matches.loses), 'tensor')} "
-        f"to the {length} {winner!r}, and with them {settings}",
-        _remedy(context, matches.key, winner, names, dropped),
-        parameters=names,
-        option=key_option(matches.key),
-    )
-
-
 def _dropped(context: RuleContext, loser: KeyMatches, winner: KeyMatches) -> dict[str, Any]:
     """Settings of the loser that the winner neither has nor overrides on purpose."""
     refines = {*winner.wins, *winner.loses} <= {*loser.wins, *loser.loses}
     dropped = {}
     known = known_settings(context, loser.key)
+    without_effect = {
+        "decay_mult": not context.group_map.base_weight_decay,
+        "lr_mult": not context.spec.keys_set_lr,
+    }
     for setting, value in loser.settings.items():
-        multiplier = setting in ("lr_mult", "decay_mult")
-        if winner.settings.get(setting, 1 if multiplier else None) == value:
-            continue
-        if (setting in winner.settings and refines) or setting not in known:
-            continue
-        if setting == "decay_mult" and not context.group_map.base_weight_decay:
-            continue
-        if setting == "lr_mult" and not context.spec.keys_set_lr:
-            continue
-        dropped[setting] = value
+        same = winner.settings.get(setting, 1 if setting in without_effect else None) == value
+        overridden = setting in winner.settings and refines
+        if setting in known and not (same or overridden or without_effect.get(setting)):
+            dropped[setting] = value
     return dropped
 
 
-def _remedy(context: RuleContext, key: str, winner: str, names: list[str], dropped: Mapping[str, Any]) -> str:
-    settings = {**_meant_settings(context, winner), **dropped}
+def _remedy(context: RuleContext, key: str, winner: str, names: list[str], dropped: dict[str, Any]) -> str:
+    # What the winner sets, with names that are misspelt put right and what nobody knows left out.
+    known, given = known_settings(context, winner), context.custom_keys[winner].settings
+    meant = {name: name if name in known else nearest(name, known) for name in given}
+    settings = {right: given[name] for name, right in meant.items() if right and (right == name or right not in meant)}
+    settings |= dropped
     if {*names} == {*context.custom_keys[winner].wins}:
         return f"write {winner!r}: {as_python(settings)}"
     matches = context.custom_keys[key]
@@ -135,27 +132,10 @@ def _remedy(context: RuleContext, key: str, winner: str, names: list[str], dropp
     joined = f"{winner.rstrip('.')}.{key.lstrip('.')}"
     if all(joined in name for name in names):
         return f"{verb} {joined!r}: {as_python(settings)}"
-    otherwise = _for_many(context, winner, names, settings, dropped)
+    otherwise = f"write {winner!r}: {as_python(settings)}, for all that it reaches"
+    if dropped == {"decay_mult": 0} and exempt_in_ours(context, names):
+        otherwise = EXEMPTING
     return keys_told(names, context.trained, winner, settings, else_do=otherwise, verb=verb)
-
-
-def _for_many(
-    context: RuleContext, winner: str, names: list[str], settings: Mapping[str, Any], dropped: Mapping[str, Any]
-) -> str:
-    if dict(dropped) == {"decay_mult": 0} and exempt_in_ours(context, names):
-        return EXEMPTING
-    return f"write {winner!r}: {as_python(settings)}, for all that it reaches"
-
-
-def _meant_settings(context: RuleContext, key: str) -> dict[str, Any]:
-    """What a key sets, with names that are misspelt put right and what nobody knows left out."""
-    known = known_settings(context, key)
-    meant = {name: name if name in known else nearest(name, known) for name in context.custom_keys[key].settings}
-    return {
-        right: value
-        for name, value in context.custom_keys[key].settings.items()
-        if (right := meant[name]) and (right == name or right not in meant)
-    }
 
 
 _FIELDS = {"lr": "lr_mult", "weight_decay": "decay_mult"}
@@ -188,42 +168,32 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
             for multiplier in alternatives:
                 names = [name for name in matches.switches_off.get(multiplier.option, ()) if name not in told]
                 told.update(names)
-                value, own = context.options[multiplier.option], _own(matches.settings, multiplier)
-                meant = len(names) == len(matches.wins) and _FIELDS[multiplier.target] in matches.settings
-                if names and own is not None and own != value != 1 and not meant and _counts(context, multiplier):
-                    yield _overriding_fault(context, key, multiplier, names)
+                # None where the key sets the value itself.
+                field = _FIELDS[multiplier.target]
+                own = None if multiplier.target in matches.settings else matches.settings.get(field, 1)
+                meant = len(names) == len(matches.wins) and field in matches.settings
+                counts = multiplier.target == "lr" or bool(context.group_map.base_weight_decay)
+                value = context.options[multiplier.option]
+                if names and own is not None and own != value != 1 and not meant and counts:
+                    yield _overriding_fault(context, key, multiplier, names, own)
 
 
-def _own(settings: Any, multiplier: Multiplier) -> Any:
-    """The key's own multiplier; None where it sets the value itself."""
-    return None if multiplier.target in settings else settings.get(_FIELDS[multiplier.target], 1)
-
-
-def _counts(context: RuleContext, multiplier: Multiplier) -> bool:
-    return multiplier.target == "lr" or bool(context.group_map.base_weight_decay)
-
-
-def _overriding_fault(context: RuleContext, key: str, multiplier: Multiplier, names: list[str]) -> Fault:
-    value, settings = context.options[multiplier.option], context.custom_keys[key].settings
-    what = "decayed" if multiplier.target == "weight_decay" else "trained"
-    amount = (
-        f"{context.weight_decays.get(names[0], 0):g}"
-        if multiplier.target == "weight_decay"
-        else f"{_FIELDS['lr']} {_own(settings, multiplier)}"
-    )
+def _overriding_fault(context: RuleContext, key: str, multiplier: Multiplier, names: list[str], own: Any) -> Fault:
+    value, decayed = context.options[multiplier.option], multiplier.target == "weight_decay"
+    amount = f"decayed at {context.weight_decays.get(names[0], 0):g}" if decayed else f"trained at lr_mult {own}"
     return Fault(
         f"{count(len(names), 'tensor')} {verb(len(names), 'goes', 'go')} by custom key {key!r} and not by "
-        f"{multiplier.option}={value!r}: {what} at {amount}",
+        f"{multiplier.option}={value!r}: {amount}",
         keys_told(
             names,
             context.trained,
             key,
-            {**settings, _FIELDS[multiplier.target]: value},
-            else_do=EXEMPTING if multiplier.target == "weight_decay" and exempt_in_ours(context, names) else "",
+            {**context.custom_keys[key].settings, _FIELDS[multiplier.target]: value},
+            else_do=EXEMPTING if decayed and exempt_in_ours(context, names) else "",
         ),
         parameters=names,
         option=key_option(key),
-        severity=None if multiplier.target == "weight_decay" else "info",
+        severity=None if decayed else "info",
     )
 
 

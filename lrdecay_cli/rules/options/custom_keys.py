@@ -20,7 +20,6 @@ from lrdecay_cli.rules.api import (
     rule,
 )
 
-_MULTIPLIERS = ("lr_mult", "decay_mult")
 _TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
 """What a group may have where all groups go by the key, so that none shows what the optimizer knows."""
 
@@ -57,18 +56,14 @@ def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
 
 def known_settings(context: RuleContext, key: str) -> set[str]:
     """What a custom key may set, as far as the map shows."""
-    return {*_MULTIPLIERS, "lr", "weight_decay", *_optimizer_options(context, key)}
-
-
-def _optimizer_options(context: RuleContext, key: str) -> Iterator[str]:
-    """Options that groups have which the key did not make, or that the config gives to the optimizer."""
-    yield from context.group_map.optimizer.options
+    # Options of groups that the key did not make, and those that the config gives to the optimizer.
     own = {*context.custom_keys[key].wins}
     others = [
-        group for group in context.group_map.groups if own.isdisjoint(parameter.name for parameter in group.parameters)
+        {*group.options} for group in context.group_map.groups if own.isdisjoint(p.name for p in group.parameters)
     ]
-    common = set.intersection(*({*group.options} for group in others)) if others else set()
-    yield from common or _TORCH_OPTIONS
+    common = set.intersection(*others) if others else set()
+    given = context.group_map.optimizer.options
+    return {"lr_mult", "decay_mult", "lr", "weight_decay", *given, *(common or _TORCH_OPTIONS)}
 
 
 _PATTERN = re.compile(r"[*^$\\|?+]|\[.*\]")
@@ -96,9 +91,10 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
         if not matches.matches_nothing:
             continue
         better, globbed = _better(context, key), _globbed(context, key)
-        harmless = not (better or globbed) and matches.settings.get("decay_mult") == 0
+        meant = better or globbed
+        harmless = not meant and matches.settings.get("decay_mult") == 0
         # A base names what only some of its models have.
-        elsewhere = not (better or globbed) and f"custom_keys.{key}" in inherited
+        elsewhere = not meant and f"custom_keys.{key}" in inherited
         if harmless and elsewhere:
             continue
         if globbed:
@@ -107,17 +103,13 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
             remedy = f"did you mean {better!r}?"
         else:
             remedy = "remove it, or give a part of a parameter's name: lrdecay inspect --by parameter lists them"
-        wrong = (better or globbed) and _changes_lr(matches.settings)
+        wrong = meant and matches.settings.get("lr_mult", 1) != 1
         yield Fault(
             f"custom key {key!r} is part of no parameter's name{_HINT if _PATTERN.search(key) else ''}",
             remedy,
             option=key_option(key),
             severity="info" if harmless or elsewhere else "error" if wrong else None,
         )
-
-
-def _changes_lr(settings: object) -> bool:
-    return isinstance(settings, dict) and settings.get("lr_mult", 1) != 1
 
 
 def _globbed(context: RuleContext, key: str) -> list[str]:
@@ -133,21 +125,13 @@ def _better(context: RuleContext, key: str) -> str | None:
     for plain in (key.strip("."), re.sub(r"\.?\*+|[\^$\\]|\.\*", "", key).strip("."), key.replace("/", ".")):
         if plain and plain != key and any(plain in name for name in context.tensors):
             return plain
-    modules = {
-        path
-        for name in context.tensors
-        for parts in [name.split(".")]
-        for path in _paths(parts)
-        if len(path) <= len(key) + 8
-    }
-    return nearest(key, sorted(modules))
-
-
-def _paths(parts: list[str]) -> Iterator[str]:
-    for start in range(min(len(parts), 3)):
-        for end in range(start + 1, min(len(parts), start + 4) + 1):
-            yield ".".join(parts[start:end])
-    yield parts[-1]
+    paths: set[str] = set()
+    for name in context.tensors:
+        parts = name.split(".")
+        paths.add(parts[-1])
+        for start in range(min(len(parts), 3)):
+            paths.update(".".join(parts[start:end]) for end in range(start + 1, min(len(parts), start + 4) + 1))
+    return nearest(key, sorted(path for path in paths if len(path) <= len(key) + 8))
 
 
 def _distilling(key: str, to: str) -> Example:
@@ -185,7 +169,11 @@ def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
             astray = [name for name in matches.wins if name.removeprefix(own).partition(".")[0] != named]
             right = f"in {named}"
         else:
-            astray, right = _inside_words(context, matches), "as a word"
+            # In the middle of a word, where it is a word of its own elsewhere.
+            kinds = {context.kinds.get(name) for name in matches.wins}
+            of_one_kind = len(kinds) == 1 and None not in kinds
+            astray = [] if of_one_kind else [name for name in matches.wins if not _is_word(key, name)]
+            right = "as a word"
         if not astray or len(astray) == len(matches.wins):
             continue
         yield Fault(
@@ -197,21 +185,12 @@ def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
         )
 
 
-def _inside_words(context: RuleContext, matches: KeyMatches) -> list[str]:
-    """Parameters with the key in the middle of a word, where it is a word of its own elsewhere."""
-    inside = [name for name in matches.wins if not _is_word(matches.key, name)]
-    kinds = {context.kinds.get(name) for name in matches.wins}
-    return [] if len(kinds) == 1 and None not in kinds else inside
-
-
 def _is_word(key: str, name: str) -> bool:
     """Whether the key stands somewhere in the name with no letter before or behind it."""
-    start = name.find(key)
-    while start >= 0:
-        before, behind = name[:start][-1:], name[start + len(key) :][:1]
+    for found in re.finditer(f"(?={re.escape(key)})", name):
+        before, behind = name[: found.start()][-1:], name[found.start() + len(key) :][:1]
         if not (before.isalpha() and key[:1].isalpha()) and not (behind.isalpha() and key[-1:].isalpha()):
             return True
-        start = name.find(key, start + 1)
     return False
 
 

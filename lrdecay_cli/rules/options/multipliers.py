@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.constructors.recomputation import tensors_met
-from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, count, default_with, key_option, rule
+from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, count, default_with, key_option, rule, verb
 
 _MULTIPLIERS = ("lr_mult", "decay_mult")
 
@@ -50,10 +50,9 @@ def _nothing_to_multiply(context: RuleContext) -> Iterator[Fault]:
     given = optimizer.get("weight_decay") if isinstance(optimizer, dict) else None
     if given:
         return
+    keys = [key for key, matches in context.custom_keys.items() if "decay_mult" in matches.settings]
     options = [multiplier.option for multiplier in context.multipliers if multiplier.target == "weight_decay"]
-    for key, matches in context.custom_keys.items():
-        if "decay_mult" in matches.settings:
-            options.append(key_option(key, "decay_mult").removeprefix(f"{PARAMWISE}."))
+    options += [key_option(key, "decay_mult").removeprefix(f"{PARAMWISE}.") for key in keys]
     if not options:
         return
     default = context.group_map.base_weight_decay
@@ -61,9 +60,8 @@ def _nothing_to_multiply(context: RuleContext) -> Iterator[Fault]:
         message = f"is given no weight_decay: all keep {context.group_map.optimizer.type}'s own {default or 0:g}"
     else:
         message = "is given weight_decay=0"
-    verb = "has" if len(options) == 1 else "have"
     yield Fault(
-        f"{', '.join(options)} {verb} nothing to multiply, for the optimizer {message}",
+        f"{', '.join(options)} {verb(len(options), 'has', 'have')} nothing to multiply, for the optimizer {message}",
         "optim_wrapper.optimizer.weight_decay=0.05, or remove them",
         option=f"{PARAMWISE}.{options[0]}",
         severity="warning" if given is None else "info",
@@ -128,7 +126,12 @@ def _ones(context: RuleContext) -> Iterator[Fault]:
                 option=path,
                 severity="info",
             )
-        elif matches.wins and key not in takes and not matches.switches_off and _is_idle(matches.settings):
+        elif (
+            matches.wins
+            and key not in takes
+            and not matches.switches_off
+            and all(setting in _MULTIPLIERS and value == 1 for setting, value in matches.settings.items())
+        ):
             yield Fault(
                 f"custom key {key!r} changes nothing: it asks for what its parameters have anyway",
                 f"remove {key!r}, or give it the value that you mean",
@@ -136,7 +139,3 @@ def _ones(context: RuleContext) -> Iterator[Fault]:
                 option=path,
                 severity="info",
             )
-
-
-def _is_idle(settings: object) -> bool:
-    return isinstance(settings, dict) and all(key in _MULTIPLIERS and value == 1 for key, value in settings.items())

@@ -9,36 +9,19 @@ from lrdecay_cli.rules.api import Example, Fault, RuleContext, Scheduler, neares
 COMMON = ("type", "_scope_", "param_name", "convert_to_iter_based", "begin", "end", "last_step", "by_epoch", "verbose")
 """What every scheduler of mmengine takes, or the registry that builds it."""
 
-SETTINGS: Mapping[str, tuple[str, ...]] = {
-    "Constant": ("factor",),
-    "CosineAnnealing": ("T_max", "eta_min", "eta_min_ratio"),
-    "CosineRestart": ("periods", "restart_weights", "eta_min", "eta_min_ratio"),
-    "Exponential": ("gamma",),
-    "Linear": ("start_factor", "end_factor"),
-    "MultiStep": ("milestones", "gamma"),
-    "OneCycle": (
-        "eta_max",
-        "total_steps",
-        "pct_start",
-        "anneal_strategy",
-        "div_factor",
-        "final_div_factor",
-        "three_phase",
-    ),
-    "Poly": ("eta_min", "power"),
-    "ReduceOnPlateau": (
-        "monitor",
-        "rule",
-        "factor",
-        "patience",
-        "threshold",
-        "threshold_rule",
-        "cooldown",
-        "min_value",
-        "eps",
-    ),
-    "Step": ("step_size", "gamma"),
+_NAMES = {
+    "Constant": "factor",
+    "CosineAnnealing": "T_max eta_min eta_min_ratio",
+    "CosineRestart": "periods restart_weights eta_min eta_min_ratio",
+    "Exponential": "gamma",
+    "Linear": "start_factor end_factor",
+    "MultiStep": "milestones gamma",
+    "OneCycle": "eta_max total_steps pct_start anneal_strategy div_factor final_div_factor three_phase",
+    "Poly": "eta_min power",
+    "ReduceOnPlateau": "monitor rule factor patience threshold threshold_rule cooldown min_value eps",
+    "Step": "step_size gamma",
 }
+SETTINGS = {family: tuple(names.split()) for family, names in _NAMES.items()}
 """What else, by family. Source: mmengine 0.10, ``mmengine.optim.scheduler``."""
 
 REQUIRED: Mapping[str, tuple[str, ...]] = {
@@ -51,7 +34,6 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
 
 _MMCV = {"min_lr": "eta_min", "min_lr_ratio": "eta_min_ratio", "step": "milestones", "max_lr": "eta_max"}
 """What MMCV 1 and torch call it."""
-
 
 CLASSES = (
     *(f"{family}LR" for family in SETTINGS),
@@ -84,7 +66,9 @@ def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
     """
     for place, given in scheduler_types(context.group_map):
         kind = given.rpartition(".")[2]
-        if kind not in CLASSES and (like := _almost(kind)):
+        like = nearest(kind, CLASSES, likeness=0.9)
+        # Any other name may be of a class of the project's own, and so may MyMultiStepLR.
+        if like and not kind.endswith(like):
             yield Fault(f"there is no scheduler {kind}", f"did you mean {like}?", option=f"{place}.type")
     for scheduler in context.schedulers:
         yield from _unknown(scheduler)
@@ -103,23 +87,13 @@ def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
                 f"{scheduler.path}.by_epoch=True, and begin and end in epochs",
                 option=f"{scheduler.path}.convert_to_iter_based",
             )
-        if (
-            scheduler.family.startswith("Cosine")
-            and settings.get("eta_min") is not None
-            and settings.get("eta_min_ratio") is not None
-        ):
+        lowest, ratio = settings.get("eta_min"), settings.get("eta_min_ratio")
+        if scheduler.family.startswith("Cosine") and lowest is not None and ratio is not None:
             yield Fault(
-                f"{name} has both eta_min={settings['eta_min']!r} and eta_min_ratio={settings['eta_min_ratio']!r}",
+                f"{name} has both eta_min={lowest!r} and eta_min_ratio={ratio!r}",
                 "keep eta_min_ratio alone",
                 option=f"{scheduler.path}.eta_min_ratio",
             )
-
-
-def _almost(kind: str) -> str | None:
-    """The class that is meant but for a letter or two; any other name may be of a class of the project's own."""
-    known = nearest(kind, CLASSES, likeness=0.9)
-    # MyMultiStepLR is none.
-    return known if known and not kind.endswith(known) else None
 
 
 def _unknown(scheduler: Scheduler) -> Iterator[Fault]:
@@ -139,6 +113,5 @@ def _unknown(scheduler: Scheduler) -> Iterator[Fault]:
         )
         lacking = [name for name in lacking if name != like]
     for setting in lacking:
-        yield Fault(
-            f"{scheduler.name} needs {setting}", f"set {scheduler.path}.{setting}", option=f"{scheduler.path}.{setting}"
-        )
+        option = f"{scheduler.path}.{setting}"
+        yield Fault(f"{scheduler.name} needs {setting}", f"set {option}", option=option)

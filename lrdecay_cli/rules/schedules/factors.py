@@ -189,23 +189,23 @@ def scheduler_never_acts(context: RuleContext) -> Iterator[Fault]:
             )
 
 
+_BY_GAMMA = ("MultiStep", "Step", "Exponential")
+
+
 def _idle(scheduler: Scheduler) -> str:
-    if scheduler.family == "MultiStep" and scheduler.settings.get("milestones") in ([], ()):
+    """The setting that makes it change nothing; empty if none does."""
+    family, settings = scheduler.family, scheduler.settings
+    if family == "MultiStep" and settings.get("milestones") in ([], ()):
         return "milestones"
-    if scheduler.family in ("MultiStep", "Step", "Exponential") and scheduler.settings.get("gamma") == 1:
+    if family in _BY_GAMMA and settings.get("gamma") == 1:
         return "gamma"
-    if scheduler.family == "Linear" and scheduler.value("start_factor", 1 / 3) == 1 == scheduler.value(
-        "end_factor", 1.0
-    ):
+    if family == "Linear" and scheduler.value("start_factor", 1 / 3) == scheduler.value("end_factor", 1.0) == 1:
         return "start_factor"
-    if scheduler.family == "Poly" and scheduler.settings.get("power") == 0:
-        return "power"
-    return ""
+    return "power" if family == "Poly" and settings.get("power") == 0 else ""
 
 
 _LARGEST = 300
 """Power of ten."""
-_BY_GAMMA = ("MultiStep", "Step", "Exponential")
 
 
 @rule(
@@ -227,7 +227,14 @@ def gamma_out_of_range(context: RuleContext) -> Iterator[Fault]:
     for scheduler in context.schedulers:
         yield from _fault(scheduler, "lr", None)
     for scheduler in schedulers_of(context.group_map, "momentum"):
-        yield from _fault(scheduler, "momentum", _momentum(scheduler))
+        # The highest that a group begins with: momentum, or the first of betas.
+        begins = []
+        for group in scheduler.groups:
+            betas = group.options.get("betas")
+            first = betas[0] if isinstance(betas, (list, tuple)) and betas else None
+            begins.append(number_or_none(group.options.get("momentum", first)))
+        highest = max((value for value in begins if value is not None), default=None)
+        yield from _fault(scheduler, "momentum", highest)
 
 
 def _fault(scheduler: Scheduler, what: str, value: float | None) -> Iterator[Fault]:
@@ -250,14 +257,3 @@ def _fault(scheduler: Scheduler, what: str, value: float | None) -> Iterator[Fau
             severity = "error"
         remedy = f"{scheduler.path}.gamma={rate(1 / gamma)}, if it is to fall"
     yield Fault(message, remedy, option=f"{scheduler.path}.gamma", severity=severity)
-
-
-def _momentum(scheduler: Scheduler) -> float | None:
-    """The highest that a group begins with: ``momentum``, or the first of ``betas``."""
-    found = []
-    for group in scheduler.groups:
-        betas = group.options.get("betas")
-        first = betas[0] if isinstance(betas, (list, tuple)) and betas else None
-        value = number_or_none(group.options.get("momentum", first))
-        found += [] if value is None else [value]
-    return max(found, default=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import combinations
 
 from lrdecay_cli.rules.api import (
     Example,
@@ -61,31 +62,25 @@ def schedule_past_the_end(context: RuleContext) -> Iterator[Fault]:
 
 
 def _milestones(scheduler: Scheduler) -> Iterator[Fault]:
-    milestones = scheduler.milestones
-    last = scheduler.last
-    if last is None:
+    begin, length, last = scheduler.begin, scheduler.length, scheduler.last
+    late = [step for step in scheduler.milestones if last is not None and begin + step >= last]
+    if last is None or not late:
         return
-    late = [step for step in milestones if scheduler.begin + step >= last]
-    if not late:
-        return
-    whose = "the scheduler" if scheduler.length is None or last < scheduler.length else "training"
-    from_begin = f" (counted from begin={scheduler.begin:g})" if scheduler.begin else ""
+    whose = "the scheduler" if length is None or last < length else "training"
+    from_begin = f" (counted from begin={begin:g})" if begin else ""
     listed = ", ".join(f"{step:g}" for step in late)
-    of_all = "all of them" if len(late) == len(milestones) else f"{len(late)} of {len(milestones)}"
+    every = len(late) == len(scheduler.milestones)
+    of_all = "all of them" if every else f"{len(late)} of {len(scheduler.milestones)}"
     are = "s {} are" if len(late) > 1 else " {} is"
     yield Fault(
         f"milestone{are.format(listed)} never reached{from_begin}, for {whose} ends at {last:g} {scheduler.unit}: "
         f"{of_all}",
-        _remedy(scheduler, max(late), last),
+        f"{scheduler.path}.end={length:g}"
+        if length is not None and begin + max(late) < length
+        else f"milestones below {last - begin:g}, or a longer training and a later end of the scheduler",
         option=f"{scheduler.path}.milestones",
-        severity="error" if len(late) == len(milestones) else None,
+        severity="error" if every else None,
     )
-
-
-def _remedy(scheduler: Scheduler, latest: float, last: float) -> str:
-    if scheduler.length is not None and scheduler.begin + latest < scheduler.length:
-        return f"{scheduler.path}.end={scheduler.length:g}"
-    return f"milestones below {last - scheduler.begin:g}, or a longer training and a later end of the scheduler"
 
 
 def _cut_off(scheduler: Scheduler) -> Iterator[Fault]:
@@ -135,9 +130,17 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
         for scheduler in context.schedulers
         if scheduler.acts and not scheduler.is_warm_up and scheduler.family != "Constant"
     ]
-    for index, first in enumerate(lowering):
-        for second in lowering[index + 1 :]:
-            yield from _overlap(first, second)
+    for first, second in combinations(lowering, 2):
+        ends = [last for last in (first.last, second.last) if last is not None]
+        begin, end = max(first.begin, second.begin), min(ends, default=0)
+        if first.unit == second.unit and first.groups == second.groups and len(ends) == 2 and begin < end:
+            yield Fault(
+                f"{first.name} and {second.name} both lower the lr from {begin:g} to {end:g} {first.unit}",
+                f"{first.path}.end={second.begin:g}"
+                if second.begin > first.begin
+                else f"remove {first.path} or {second.path}",
+                option=f"{second.path}.begin",
+            )
     for scheduler in lowering:
         # A warm-up goes up to the lr that there is, and no further.
         others = [other for other in context.schedulers if other is not scheduler and not other.is_warm_up]
@@ -147,21 +150,6 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
         ):
             continue
         yield from _steps_over(scheduler) if scheduler.family in ("MultiStep", "Step") else _used_up(scheduler)
-
-
-def _overlap(first: Scheduler, second: Scheduler) -> Iterator[Fault]:
-    ends = first.last, second.last
-    if first.unit != second.unit or None in ends or first.groups != second.groups:
-        return
-    begin, end = max(first.begin, second.begin), min(last for last in ends if last is not None)
-    if begin < end:
-        yield Fault(
-            f"{first.name} and {second.name} both lower the lr from {begin:g} to {end:g} {first.unit}",
-            f"{first.path}.end={second.begin:g}"
-            if second.begin > first.begin
-            else f"remove {first.path} or {second.path}",
-            option=f"{second.path}.begin",
-        )
 
 
 def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
@@ -260,14 +248,11 @@ def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
 
 
 def _over_at_once(scheduler: Scheduler, epochs: float) -> Iterator[Fault]:
-    if scheduler.settings.get("convert_to_iter_based") is True:
-        return
     steps = scheduler.milestones
     option = "milestones" if steps else "end" if "end" in scheduler.settings else "T_max"
     last = max(steps) if steps else number_or_none(scheduler.settings.get(option))
-    if last is None or last > epochs:
-        return
-    if scheduler.is_warm_up and last - scheduler.begin < 2:
+    converted = scheduler.settings.get("convert_to_iter_based") is True
+    if converted or last is None or last > epochs or (scheduler.is_warm_up and last - scheduler.begin < 2):
         return
     yield Fault(
         f"{scheduler.name} counts iterations (by_epoch=False) and is over after {last:g} ({option}), in a training of "

@@ -24,31 +24,25 @@ def warm_up_never_done(context: RuleContext) -> Iterator[Fault]:
     ``ConstantLR`` has a factor of 1/3 unless told otherwise, and gives the lr back at its ``end`` alone.
     """
     for scheduler in context.schedulers:
-        if scheduler.family in WARMING:
-            yield from _refused(scheduler) or _left(scheduler)
-
-
-def _refused(scheduler: Scheduler) -> list[Fault]:
-    faults = []
-    for factor in ("start_factor", "end_factor", "factor"):
-        value = scheduler.value(factor, 1.0)
-        if factor not in scheduler.settings or 0 <= value <= 1:
+        if scheduler.family not in WARMING:
             continue
-        what = "begins above the lr of every group and " if factor != "end_factor" and value > 1 else ""
-        faults.append(
-            Fault(
+        factors = {name: scheduler.value(name, 1.0) for name in ("start_factor", "end_factor", "factor")}
+        refused = {name: value for name, value in factors.items() if not 0 <= value <= 1}
+        for factor, value in refused.items():
+            what = "begins above the lr of every group and " if factor != "end_factor" and value > 1 else ""
+            yield Fault(
                 f"{scheduler.name} with {factor}={value:g} {what}is refused by mmengine when the run starts",
                 f"{factor}=0.001, or any factor up to 1" if factor == "start_factor" else f"{factor}=1",
                 option=f"{scheduler.path}.{factor}",
             )
-        )
-    return faults
+        if not refused:
+            yield from _left(scheduler)
 
 
 def _left(scheduler: Scheduler) -> Iterator[Fault]:
     constant = scheduler.family == "Constant"
     factor = "factor" if constant else "start_factor"
-    start = scheduler.value(factor, 1 / 3)
+    start, length = scheduler.value(factor, 1 / 3), scheduler.length
     if scheduler.family == "QuadraticWarmup" or start == 1 or not scheduler.acts:
         return
     steps = None if scheduler.end is None or scheduler.converted else scheduler.end - scheduler.begin
@@ -58,13 +52,12 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
             f"{scheduler.path}.end={scheduler.begin + 2:g} or more, or no warm-up",
             option=f"{scheduler.path}.end",
         )
-    elif constant and scheduler.length is not None and _is_most(scheduler, scheduler.length):
+    elif constant and length is not None and (scheduler.end or 0) >= length and length - scheduler.begin > length / 2:
         # Its last step gives the lr back, and is the one before its end.
-        held = min((scheduler.end or 0) - 1, scheduler.length) - scheduler.begin
+        held = min((scheduler.end or 0) - 1, length) - scheduler.begin
         yield Fault(
-            f"{scheduler.name} holds the lr at {start:.3g} of what it is for {held:g} of {scheduler.length:g} "
-            f"{scheduler.unit}",
-            f"an end before {scheduler.length:g}, or factor=1",
+            f"{scheduler.name} holds the lr at {start:.3g} of what it is for {held:g} of {length:g} {scheduler.unit}",
+            f"an end before {length:g}, or factor=1",
             option=f"{scheduler.path}.end" if "end" in scheduler.settings else f"{scheduler.path}.factor",
             severity="warning",
         )
@@ -83,11 +76,6 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
                 option=f"{scheduler.path}.end_factor",
                 severity="warning",
             )
-
-
-def _is_most(scheduler: Scheduler, length: float) -> bool:
-    """Whether it lasts to the end of a training of this length, and is no mere end of that."""
-    return (scheduler.end or 0) >= length and length - scheduler.begin > length / 2
 
 
 _MOST = 0.5
