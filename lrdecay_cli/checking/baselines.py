@@ -51,34 +51,29 @@ def missing_baselines(given: str, configs: Sequence[str]) -> tuple[Skipped, ...]
         LrdecayError: it is the only config, or several are to be held against one map.
     """
     configs = list(dict.fromkeys(configs))
-    if configs and not given.endswith(_SUFFIX) and not Path(given).is_dir():
-        remedy = file_meant(given, (_SUFFIX,), folders=True) or f"make it with: {_command(given, configs[0])}"
+    if not configs:
+        return ()
+    path, make = baseline_path(given, configs[0]), f"make it with: {_command(given, configs[0])}"
+    if not given.endswith(_SUFFIX) and not Path(given).is_dir():
+        remedy = file_meant(given, (_SUFFIX,), folders=True) or make
         raise LrdecayError(f"no directory {given}", where="--baseline", remedy=remedy)
-    if len(configs) > 1 and baseline_path(given, configs[0]) == baseline_path(given, configs[1]) == Path(given):
+    if len(configs) > 1 and path == baseline_path(given, configs[1]) == Path(given):
         raise LrdecayError(
             f"one map for {len(configs)} configs", where="--baseline", remedy="give a directory, see lrdecay baseline"
         )
-    missing = tuple(
+    if len(configs) == 1 and not path.is_file():
+        raise LrdecayError(f"no baseline {path}", where=configs[0], remedy=make)
+    return tuple(
         Skipped(config, "no baseline", f"there is no {path}; make it with: {_command(given, config)}")
         for config in configs
         if not (path := baseline_path(given, config)).is_file()
     )
-    if missing and len(configs) == 1:
-        path = baseline_path(given, configs[0])
-        raise LrdecayError(
-            f"no baseline {path}", where=configs[0], remedy=f"make it with: {_command(given, configs[0])}"
-        )
-    return missing
 
 
 def read_baselines(given: str, configs: Iterable[str]) -> dict[str, Baseline]:
     """The baseline of each config that has one. Raises LrdecayError, with its place, for one that is no map."""
-    found = {}
-    for config in dict.fromkeys(configs):
-        path = baseline_path(given, config)
-        if path.is_file():
-            found[config] = Baseline(str(path), read_map(str(path)))
-    return found
+    paths = {config: baseline_path(given, config) for config in configs}
+    return {config: Baseline(str(path), read_map(str(path))) for config, path in paths.items() if path.is_file()}
 
 
 def check_folder(given: str | None, configs: Iterable[str]) -> str:
@@ -140,14 +135,8 @@ def _standing(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
 
 def _lasting(group_map: GroupMap) -> bytes:
     """All of a map but what says where and with what it was made, as the file has it."""
-    kept = msgspec.structs.replace(
-        group_map,
-        tool=msgspec.structs.replace(group_map.tool, version=""),
-        stack={},
-        device="",
-        stand_ins=(),
-    )
-    return msgspec.json.encode(kept)
+    tool = msgspec.structs.replace(group_map.tool, version="")
+    return msgspec.json.encode(msgspec.structs.replace(group_map, tool=tool, stack={}, device="", stand_ins=()))
 
 
 def _command(given: str, config: str) -> str:

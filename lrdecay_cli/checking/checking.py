@@ -106,7 +106,5 @@ def _idle(assertions: Iterable[Assertion], contexts: Sequence[RuleContext]) -> I
 
 
 def _checked(group_map: GroupMap, source: str | None) -> CheckedMap:
-    config = group_map.config
-    return CheckedMap(
-        config.path, source or config.path, config.sha256, group_map.model.totals.tensors, len(group_map.groups)
-    )
+    config, totals = group_map.config, group_map.model.totals
+    return CheckedMap(config.path, source or config.path, config.sha256, totals.tensors, len(group_map.groups))

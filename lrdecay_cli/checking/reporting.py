@@ -1,10 +1,12 @@
-"""What ``check`` says about its result."""
+"""What ``check`` and ``baseline`` say about their results."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import get_args
 
+from lrdecay_cli.domain.change import BaselineResult, State
 from lrdecay_cli.domain.errors import not_one_of
 from lrdecay_cli.domain.finding import SEVERITIES, CheckResult, Finding, Severity, Skipped
 from lrdecay_cli.domain.group_map import GroupMap
@@ -32,6 +34,28 @@ STATISTICS_COLUMNS = (
 )
 
 
+_BASELINE_COLUMNS = (
+    Column("config", "config", "name", vital=True),
+    Column("file", "baseline", "name"),
+    Column("state", "state", vital=True),
+    Column("changes", "parameters changed", "integer"),
+)
+
+
+def baseline_report(result: BaselineResult) -> Result[BaselineResult]:
+    """The report on what ``baseline`` wrote, or would write."""
+    rows = tuple((record.config, record.file, record.state, record.changes) for record in result.baselines)
+    counts = Counter(record.state for record in result.baselines)
+    told = ", ".join(f"{counts[state]} {state}" for state in get_args(State) if counts[state])
+    report = Report(
+        facts=(),
+        tables=(Table("", _BASELINE_COLUMNS, rows),),
+        notes=_unjudged_notes(result.unjudged),
+        summary=f"baselines: {told or 'none'}",
+    )
+    return Result(result, report)
+
+
 def report_of(
     result: CheckResult, *, statistics: bool = False, verbose: bool = False, maps: Sequence[GroupMap] = ()
 ) -> Result[CheckResult]:
@@ -43,33 +67,32 @@ def report_of(
         verbose: every parameter by name, in place of patterns, and the suppressed findings too.
         maps: what was judged.
     """
+    by_rule = _statistics(result.counting())
     report = Report(
         facts=(),
-        tables=(_statistics(result.counting()),) if statistics else (),
-        notes=tuple(unjudged_notes(result.unjudged)),
+        tables=(by_rule,) if statistics else (),
+        notes=_unjudged_notes(result.unjudged),
         summary=summary_of(result),
-        rows=_statistics(result.counting()) if statistics else _rows(result.findings),
-        sections=() if statistics else tuple(sections_of(result, verbose)),
+        rows=by_rule if statistics else _rows(result.findings),
+        sections=() if statistics else sections_of(result, verbose),
     )
     return Result(result, report, tuple(maps))
 
 
 def check_severity(name: str, where: str = "--fail-on") -> Severity:
     """The severity of this name. Raises LrdecayError for a name that is none."""
-    for severity in SEVERITIES:
-        if name == severity:
-            return severity
-    raise not_one_of(f"unknown severity {name!r}", name, SEVERITIES, where=where)
+    severity = next((severity for severity in SEVERITIES if severity == name), None)
+    if severity is None:
+        raise not_one_of(f"unknown severity {name!r}", name, SEVERITIES, where=where)
+    return severity
 
 
-def sections_of(result: CheckResult, verbose: bool) -> Iterator[Section]:
+def sections_of(result: CheckResult, verbose: bool) -> tuple[Section, ...]:
     """The findings by config, the suppressed ones where everything is told."""
-    shown = result.findings if verbose else result.counting()
-    by_config: dict[str, list[Finding]] = {}
-    for finding in shown:
-        by_config.setdefault(finding.config, []).append(finding)
-    for config, findings in by_config.items():
-        yield Section(config, tuple(_item(finding, verbose) for finding in findings))
+    by_config: dict[str, list[Item]] = {}
+    for finding in result.findings if verbose else result.counting():
+        by_config.setdefault(finding.config, []).append(_item(finding, verbose))
+    return tuple(Section(config, tuple(items)) for config, items in by_config.items())
 
 
 def _item(finding: Finding, verbose: bool) -> Item:
@@ -88,11 +111,10 @@ def _item(finding: Finding, verbose: bool) -> Item:
     )
 
 
-def unjudged_notes(unjudged: Sequence[Skipped]) -> Iterator[Note]:
+def _unjudged_notes(unjudged: Sequence[Skipped]) -> tuple[Note, ...]:
     """A note on what could not be judged, if there is any."""
-    if unjudged:
-        told = tuple(f"{skipped.config}: {skipped.status}: {skipped.problem}" for skipped in unjudged)
-        yield Note(f"could not be judged: {count(len(told), 'config')}", "error", told)
+    told = tuple(f"{skipped.config}: {skipped.status}: {skipped.problem}" for skipped in unjudged)
+    return (Note(f"could not be judged: {count(len(told), 'config')}", "error", told),) if told else ()
 
 
 def summary_of(result: CheckResult) -> str:

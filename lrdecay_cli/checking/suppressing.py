@@ -57,22 +57,21 @@ class Suppressing:
     def judged(self, run: Iterable[str]) -> tuple[JudgedSuppression, ...]:
         """What became of each; of rules that were not ``run`` nothing is said."""
         ran = set(run)
-        return tuple(
-            JudgedSuppression(
-                stated=stated,
-                codes=self._codes[index],
-                unknown=tuple(name for name in stated.rule if not _known([name])),
-                idle=tuple(
-                    code
-                    for code in self._codes[index]
-                    if code in ran and index in self._configs and (index, code) not in self._met
-                ),
-                expired=self._expired(stated),
-                nearest=_nearest(stated.rule),
-                meant=_meant(stated.comment) if stated.comment else "",
+        judged = []
+        for index, stated in enumerate(self._stated):
+            unknown = tuple(name for name in stated.rule if not _known([name]))
+            codes = [code for code in self._codes[index] if code in ran and index in self._configs]
+            judged.append(
+                JudgedSuppression(
+                    stated=stated,
+                    unknown=unknown,
+                    idle=tuple(code for code in codes if (index, code) not in self._met),
+                    expired=self._expired(stated),
+                    nearest=next(filter(None, map(rules_meant, unknown)), ""),
+                    meant=_meant(stated.comment) if stated.comment else "",
+                )
             )
-            for index, stated in enumerate(self._stated)
-        )
+        return tuple(judged)
 
     def _parts(self, context: RuleContext, finding: Finding, here: Iterable[int]) -> Iterator[Finding]:
         if finding.suppressed is not None:
@@ -83,8 +82,9 @@ class Suppressing:
             stated = self._stated[index]
             if finding.code not in self._codes[index]:
                 continue
-            meant = left if stated.parameters is None else _matching(left, stated.parameters)
-            if not meant and (left or stated.parameters is not None):
+            pattern = stated.parameters
+            meant = left if pattern is None else tuple(name for name in left if name_matches(name, pattern))
+            if not meant and (left or pattern is not None):
                 continue
             self._met.add((index, finding.code))
             if not stated.reason.strip() or self._expired(stated):
@@ -99,14 +99,10 @@ class Suppressing:
             left = tuple(name for name in left if name not in set(meant))
             if not left:
                 return
-        yield finding if len(left) == len(finding.parameters) else narrowed(context, finding, left)
+        yield finding if left == finding.parameters else narrowed(context, finding, left)
 
     def _expired(self, stated: StatedSuppression) -> bool:
         return stated.until is not None and self._today > stated.until
-
-
-def _matching(names: Iterable[str], pattern: str) -> tuple[str, ...]:
-    return tuple(name for name in names if name_matches(name, pattern))
 
 
 def _known(names: Iterable[str]) -> list[str]:
@@ -122,7 +118,3 @@ def _meant(comment: str) -> str:
     named = ", ".join(word[0] for word in rules) or "LRD301"
     reason = said[rules[-1].end() :].strip(" ])>,:;=–-") if rules else ""
     return f"# lrdecay: ignore[{named}]{f' {reason}' if reason else ', and behind it why'}"
-
-
-def _nearest(names: Iterable[str]) -> str:
-    return next(filter(None, (rules_meant(name) for name in names if not _known([name]))), "")

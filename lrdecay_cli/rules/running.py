@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
@@ -27,7 +27,7 @@ def findings_of(context: RuleContext | GroupMap, rules: Iterable[Rule]) -> tuple
         for rule, faults in found.values()
         if rule.code not in covered and not any(cause in found for cause in rule.yields_to)
     ]
-    findings = [_finding(context, rule, fault) for rule, faults in told for fault in faults]
+    findings = (_finding(context, rule, fault) for rule, faults in told for fault in faults)
     return tuple(sorted(findings, key=lambda finding: (-SEVERITIES.index(finding.severity), finding.code)))
 
 
@@ -44,33 +44,33 @@ def narrowed(context: RuleContext, finding: Finding, parameters: Iterable[str]) 
         finding,
         message=f"{finding.message} (here for {len(kept)} of {count(len(finding.parameters), 'tensor')})",
         parameters=kept,
-        patterns=tuple(_folded(context, kept)),
+        patterns=_folded(context, kept),
         fingerprint=fingerprint(finding.code, finding.config, finding.option, kept, finding.fingerprint),
     )
 
 
 def _finding(context: RuleContext, rule: Rule, fault: Fault) -> Finding:
     parameters = context.in_model_order(fault.parameters)
-    config = context.place
     return Finding(
         code=rule.code,
         name=rule.name,
         severity=fault.severity or rule.severity,
-        config=config,
+        config=context.place,
         message=fault.message,
         parameters=parameters,
-        patterns=tuple(_folded(context, parameters)),
+        patterns=_folded(context, parameters),
         option=fault.option,
         why=rule.why,
         remedy=fault.remedy,
-        fingerprint=fingerprint(rule.code, config, fault.option, parameters, fault.about),
+        fingerprint=fingerprint(rule.code, context.place, fault.option, parameters, fault.about),
     )
 
 
-def _folded(context: RuleContext, parameters: tuple[str, ...]) -> Iterator[str]:
+def _folded(context: RuleContext, parameters: tuple[str, ...]) -> tuple[str, ...]:
     known = [name for name in parameters if name in context.tensors]
-    yield from (pattern for pattern, _ in context.universe.fold(known))
     # A tensor that is held but is not the model's, or no longer is.
     unknown = [name for name in parameters if name not in context.tensors]
+    folded = [*context.universe.fold(known)]
     if unknown:
-        yield from (pattern for pattern, _ in Universe([*context.tensors, *unknown]).fold(unknown))
+        folded += Universe([*context.tensors, *unknown]).fold(unknown)
+    return tuple(pattern for pattern, _ in folded)

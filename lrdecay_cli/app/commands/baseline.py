@@ -38,7 +38,7 @@ def baseline(
     from lrdecay_cli.app.requests.checks import gather, is_config, named_by
     from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN, DIFFERENT
     from lrdecay_cli.app.shell.settings import baseline_of
-    from lrdecay_cli.checking.baseline_report import report_of
+    from lrdecay_cli.checking.reporting import baseline_report
     from lrdecay_cli.checking.baselines import check_folder, write_baselines
     from lrdecay_cli.domain.change import BASELINE_SCHEMA_VERSION, BaselineResult
     from lrdecay_cli.domain.group_map import Tool
@@ -50,7 +50,7 @@ def baseline(
     check_folder(place, [group_map.config.path for group_map in gathered.maps])
     records = tuple(write_baselines(place, gathered.maps, write=not check))
     result = BaselineResult(BASELINE_SCHEMA_VERSION, Tool("lrdecay", __version__), records, gathered.unjudged)
-    destinations.write(report_of(result))
+    destinations.write(baseline_report(result))
     if gathered.unjudged:
         raise typer.Exit(CANNOT_JUDGE)
     raise typer.Exit(DIFFERENT if any(one.state in ("missing", "outdated") for one in records) else CLEAN)

@@ -19,12 +19,10 @@ class JudgedSuppression(msgspec.Struct, frozen=True):
     """A suppression, and what became of it."""
 
     stated: StatedSuppression
-    codes: tuple[str, ...]
-    """Of the rules that it names."""
     unknown: tuple[str, ...]
     """What it names and no rule is called."""
     idle: tuple[str, ...]
-    """Of its codes, those that were looked for and that it kept nothing of."""
+    """Codes of the rules that it names, that were looked for, and that it kept nothing of."""
     expired: bool
     nearest: str = ""
     """What was perhaps meant by an unknown name."""

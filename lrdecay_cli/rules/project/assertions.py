@@ -39,11 +39,15 @@ def assertion_fails(context: RuleContext) -> Iterator[Fault]:
     no numbers to hold against; a trainable one in no group fails every assertion but that of ``frozen``.
     """
     for assertion in context.policy.assertions:
-        meant = [tensor for name, tensor in context.tensors.items() if name_matches(name, assertion.parameters)]
+        meant = _meant(assertion, context)
         for aspect in (*NUMBERS, "group", "frozen"):
             wanted = getattr(assertion, aspect)
             if wanted is not None:
                 yield from _faults(assertion, aspect, wanted, meant)
+
+
+def _meant(assertion: Assertion, context: RuleContext) -> list[Tensor]:
+    return [tensor for name, tensor in context.tensors.items() if name_matches(name, assertion.parameters)]
 
 
 def _faults(assertion: Assertion, aspect: str, wanted: Any, meant: list[Tensor]) -> Iterator[Fault]:
@@ -59,22 +63,19 @@ def _faults(assertion: Assertion, aspect: str, wanted: Any, meant: list[Tensor])
         elif tensor.state == "missing":
             failing[tensor.name] = "in no group"
     if failing:
-        said = f"{aspect} {_wanted(aspect, wanted)}"
+        condition = (
+            condition_text(wanted) if aspect in NUMBERS else _one(wanted) if aspect == "frozen" else repr(wanted)
+        )
+        said = f"{aspect} {condition}"
+        place = f"{assertion.place}, [[{assertion.table}]] number {assertion.number}"
         yield Fault(
             f"{assertion.message + ': ' if assertion.message else ''}asserted {said} for {assertion.parameters!r}, "
             f"but it is {_values(list(failing.values()))}",
-            f"change the config, or the assertion: {_place(assertion)}",
+            f"change the config, or the assertion: {place if assertion.table else assertion.source}",
             parameters=failing,
             severity=assertion.severity,
             about=f"{assertion.parameters} {said}",
         )
-
-
-def _place(assertion: Assertion) -> str:
-    """``lrdecay.toml, [[assert]] number 2``: as its author wrote it."""
-    if not assertion.table:
-        return assertion.source
-    return f"{assertion.place}, [[{assertion.table}]] number {assertion.number}"
 
 
 def _holds(assertion: Assertion, aspect: str, wanted: Any, value: Any) -> bool:
@@ -84,12 +85,6 @@ def _holds(assertion: Assertion, aspect: str, wanted: Any, value: Any) -> bool:
         return fnmatchcase(value, wanted)
     comparisons = parse_condition(wanted, f"{assertion.source}.{aspect}")
     return all(comparison.holds(float(value)) for comparison in comparisons)
-
-
-def _wanted(aspect: str, wanted: Any) -> str:
-    if aspect in NUMBERS:
-        return condition_text(wanted)
-    return str(wanted).lower() if aspect == "frozen" else repr(wanted)
 
 
 def _values(values: list[Any]) -> str:
@@ -124,23 +119,19 @@ def assertion_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     numbers has nothing to hold against either where all that it matches is frozen and in no group.
     """
     for assertion in context.policy.idle_assertions:
-        matched = any(name_matches(name, assertion.parameters) for name in context.tensors)
+        matched = _meant(assertion, context)
+        nearest = module_meant(assertion.parameters, context.tensors)
         yield Fault(
             f"all that {assertion.parameters!r} matches is frozen and in no group, so that nothing is asserted"
             if matched
             else f"no parameter matches {assertion.parameters!r}",
-            "assert frozen = true instead" if matched else _nearest(assertion.parameters, context),
+            "assert frozen = true instead"
+            if matched
+            else nearest or "give a glob such as 'backbone.*', or take the assertion out",
             option=assertion.key,
         )
 
 
 def is_met(assertion: Assertion, context: RuleContext) -> bool:
     """Whether a map has anything that the assertion can be held against."""
-    met = [tensor for name, tensor in context.tensors.items() if name_matches(name, assertion.parameters)]
-    if assertion.frozen is not None:
-        return bool(met)
-    return any(tensor.state != "frozen" for tensor in met)
-
-
-def _nearest(pattern: str, context: RuleContext) -> str:
-    return module_meant(pattern, context.tensors) or "give a glob such as 'backbone.*', or take the assertion out"
+    return any(assertion.frozen is not None or tensor.state != "frozen" for tensor in _meant(assertion, context))
