@@ -38,8 +38,8 @@ def baseline(
     from lrdecay_cli.app.requests.checks import gather, is_config, named_by
     from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN, DIFFERENT
     from lrdecay_cli.app.shell.settings import baseline_of
-    from lrdecay_cli.checking.reporting import baseline_report
     from lrdecay_cli.checking.baselines import check_folder, write_baselines
+    from lrdecay_cli.checking.reporting import baseline_report
     from lrdecay_cli.domain.change import BASELINE_SCHEMA_VERSION, BaselineResult
     from lrdecay_cli.domain.group_map import Tool
 

@@ -133,12 +133,8 @@ class RuleContext:
 
         For a constructor whose option lrdecay does not know.
         """
-        held = [*self.backbone.held, *self.backbone.others]
-        scales = {
-            tensor.group.layer_id: tensor.scale
-            for tensor in held
-            if tensor.group.layer_id is not None and tensor.scale > 0
-        }
+        held = [(tensor.group.layer_id, tensor.scale) for tensor in (*self.backbone.held, *self.backbone.others)]
+        scales = {layer: scale for layer, scale in held if layer is not None and scale > 0}
         steps = [(scales[below] / scales[above]) ** (1 / (above - below)) for below, above in pairwise(sorted(scales))]
         same = len(steps) > 1 and all(math.isclose(step, steps[0], rel_tol=1e-6) for step in steps)
         return steps[0] if same else None
@@ -257,11 +253,9 @@ class RuleContext:
         """Parameters that an option or a custom key with a decay multiplier loses to a custom key."""
         found: set[str] = set()
         for matches in self.custom_keys.values():
-            for option, names in matches.switches_off.items():
-                if option.endswith("decay_mult"):
-                    found.update(names)
-            if "decay_mult" in matches.settings:
-                found.update(matches.loses)
+            options = [option for option in matches.switches_off if option.endswith("decay_mult")]
+            found.update(*(matches.switches_off[option] for option in options))
+            found.update(matches.loses if "decay_mult" in matches.settings else ())
         return frozenset(found)
 
     @cached_property

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lrdecay_cli.constructors.multipliers import Multiplier
 from lrdecay_cli.constructors.recomputation import KeyMatches
 from lrdecay_cli.rules.api import (
     EXEMPTING,
@@ -53,25 +52,23 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
     ``backbone`` and trains them at the full rate. Keys of equal length go by alphabet. A longer key that reaches fewer
     parameters and sets the same fields is meant to win, and that is not reported.
     """
+    told = set()
+    for matches, winner, names, dropped in _losses(context):
+        key = matches.key
+        told.add(key)
+        share = "all" if not matches.wins and len(names) == len(matches.loses) else f"{len(names):,} of"
+        settings = ", ".join(f"{setting}={value!r}" for setting, value in dropped.items())
+        length = "longer" if len(winner) > len(key) else "earlier"
+        yield Fault(
+            f"custom key {key!r} loses {share} its {count(len(matches.wins) + len(matches.loses), 'tensor')} "
+            f"to the {length} {winner!r}, and with them {settings}",
+            _remedy(context, key, winner, names, dropped),
+            parameters=names,
+            option=key_option(key),
+        )
     for key, matches in context.custom_keys.items():
-        told = False
-        for winner, names in _by_winner(matches).items():
-            dropped = _dropped(context, matches, context.custom_keys[winner])
-            if not dropped:
-                continue
-            told = True
-            share = "all" if not matches.wins and len(names) == len(matches.loses) else f"{len(names):,} of"
-            settings = ", ".join(f"{setting}={value!r}" for setting, value in dropped.items())
-            length = "longer" if len(winner) > len(key) else "earlier"
-            yield Fault(
-                f"custom key {key!r} loses {share} its {count(len(matches.wins) + len(matches.loses), 'tensor')} "
-                f"to the {length} {winner!r}, and with them {settings}",
-                _remedy(context, key, winner, names, dropped),
-                parameters=names,
-                option=key_option(key),
-            )
         known = known_settings(context, key)
-        if matches.loses and not matches.wins and not told and known.issuperset(matches.settings):
+        if matches.loses and not matches.wins and key not in told and known.issuperset(matches.settings):
             yield Fault(
                 f"custom key {key!r} never counts: longer keys take all {count(len(matches.loses), 'tensor')} "
                 "that it reaches",
@@ -82,22 +79,13 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
             )
 
 
-def losing(context: RuleContext, setting: str) -> set[str]:
-    """Parameters for which some key's ``setting`` (``decay_mult``) is dropped for a longer key."""
-    return {
-        name
-        for matches in context.custom_keys.values()
-        for winner, names in _by_winner(matches).items()
-        if setting in _dropped(context, matches, context.custom_keys[winner])
-        for name in names
-    }
-
-
-def _by_winner(matches: KeyMatches) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name, winner in matches.loses.items():
-        found.setdefault(winner, []).append(name)
-    return found
+def _losses(context: RuleContext) -> Iterator[tuple[KeyMatches, str, list[str], dict[str, Any]]]:
+    """A key, a longer one, the parameters that it loses to that, and its settings that are dropped with them."""
+    for matches in context.custom_keys.values():
+        for winner in dict.fromkeys(matches.loses.values()):
+            dropped = _dropped(context, matches, context.custom_keys[winner])
+            if dropped:
+                yield matches, winner, [name for name, by in matches.loses.items() if by == winner], dropped
 
 
 def _dropped(context: RuleContext, loser: KeyMatches, winner: KeyMatches) -> dict[str, Any]:
@@ -138,9 +126,6 @@ def _remedy(context: RuleContext, key: str, winner: str, names: list[str], dropp
     return keys_told(names, context.trained, winner, settings, else_do=otherwise, verb=verb)
 
 
-_FIELDS = {"lr": "lr_mult", "weight_decay": "decay_mult"}
-
-
 @rule(
     "LRD508",
     "custom-key-overrides-option",
@@ -162,39 +147,35 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
     # Of the weight decay's options the first that fits counts, of the lr's the last.
     decays = [multiplier for multiplier in multipliers if multiplier.target == "weight_decay"]
     lrs = [multiplier for multiplier in reversed(multipliers) if multiplier.target == "lr"]
+    losses = list(_losses(context))
     for key, matches in context.custom_keys.items():
-        for alternatives in (decays, lrs):
-            told: set[str] = losing(context, _FIELDS[alternatives[0].target]) if alternatives else set()
+        for field, alternatives in (("decay_mult", decays), ("lr_mult", lrs)):
+            told = {name for _, _, names, dropped in losses if field in dropped for name in names}
             for multiplier in alternatives:
                 names = [name for name in matches.switches_off.get(multiplier.option, ()) if name not in told]
                 told.update(names)
                 # None where the key sets the value itself.
-                field = _FIELDS[multiplier.target]
                 own = None if multiplier.target in matches.settings else matches.settings.get(field, 1)
                 meant = len(names) == len(matches.wins) and field in matches.settings
                 counts = multiplier.target == "lr" or bool(context.group_map.base_weight_decay)
                 value = context.options[multiplier.option]
                 if names and own is not None and own != value != 1 and not meant and counts:
-                    yield _overriding_fault(context, key, multiplier, names, own)
-
-
-def _overriding_fault(context: RuleContext, key: str, multiplier: Multiplier, names: list[str], own: Any) -> Fault:
-    value, decayed = context.options[multiplier.option], multiplier.target == "weight_decay"
-    amount = f"decayed at {context.weight_decays.get(names[0], 0):g}" if decayed else f"trained at lr_mult {own}"
-    return Fault(
-        f"{count(len(names), 'tensor')} {verb(len(names), 'goes', 'go')} by custom key {key!r} and not by "
-        f"{multiplier.option}={value!r}: {amount}",
-        keys_told(
-            names,
-            context.trained,
-            key,
-            {**context.custom_keys[key].settings, _FIELDS[multiplier.target]: value},
-            else_do=EXEMPTING if decayed and exempt_in_ours(context, names) else "",
-        ),
-        parameters=names,
-        option=key_option(key),
-        severity=None if decayed else "info",
-    )
+                    amount = f"decayed at {context.weight_decays.get(names[0], 0):g}"
+                    yield Fault(
+                        f"{count(len(names), 'tensor')} {verb(len(names), 'goes', 'go')} by custom key {key!r} and not"
+                        f" by {multiplier.option}={value!r}: "
+                        + (amount if alternatives is decays else f"trained at lr_mult {own}"),
+                        keys_told(
+                            names,
+                            context.trained,
+                            key,
+                            {**matches.settings, field: value},
+                            else_do=EXEMPTING if alternatives is decays and exempt_in_ours(context, names) else "",
+                        ),
+                        parameters=names,
+                        option=key_option(key),
+                        severity=None if alternatives is decays else "info",
+                    )
 
 
 def _tied(key: str) -> Example:

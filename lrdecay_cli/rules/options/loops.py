@@ -42,11 +42,11 @@ def _faults(path: str, loop: Loop) -> Iterator[Fault]:
     settings = loop.settings
     if loop.takes is None:
         # What is only in another scope is not misspelt.
-        like = nearest(loop.type.rpartition(".")[2], [known.rpartition(".")[2] for known in CLASSES])
-        like = next((known for known in CLASSES if known.rpartition(".")[2] == like), None)
+        known = {name.rpartition(".")[2]: name for name in CLASSES}
+        like = nearest(loop.type.rpartition(".")[2], known)
         yield Fault(
             f"no loop is registered as {loop.type}",
-            f"did you mean {like}?" if like else "import its module by custom_imports",
+            f"did you mean {known[like]}?" if like else "import its module by custom_imports",
             option=f"{path}.type",
         )
         return

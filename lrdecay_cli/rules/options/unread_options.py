@@ -161,23 +161,19 @@ def _unread_options(context: RuleContext) -> Iterator[str]:
 
     Below ``custom_keys`` only of a constructor that lrdecay does not know: what became of a key is for other rules.
     """
-    if context.group_map.training.reads is None:
-        return
-    reads = {*context.group_map.training.reads}
-    for option, value in context.options.items():
-        if option not in reads:
-            yield option
-        elif context.spec.custom_keys is None and isinstance(value, Mapping):
-            yield from _unread_below(value, option, reads)
+    reads = context.group_map.training.reads
+    if reads is None:
+        return iter(())
+    return _unread(context.options, "", {*reads}, below=context.spec.custom_keys is None)
 
 
-def _unread_below(options: Mapping[str, Any], path: str, reads: set[str]) -> Iterator[str]:
+def _unread(options: Mapping[str, Any], path: str, reads: set[str], *, below: bool) -> Iterator[str]:
     for key, value in options.items():
-        inner = f"{path}.{key}"
+        inner = f"{path}{key}"
         if inner not in reads:
             yield inner
-        elif isinstance(value, Mapping):
-            yield from _unread_below(value, inner, reads)
+        elif below and isinstance(value, Mapping):
+            yield from _unread(value, f"{inner}.", reads, below=True)
 
 
 def _readers(option: str) -> list[ConstructorSpec]:

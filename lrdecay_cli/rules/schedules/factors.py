@@ -50,8 +50,7 @@ def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
                 "eta_min_ratio=0.01, or any ratio below 1",
                 option=f"{scheduler.path}.eta_min_ratio",
             )
-        lowest = scheduler.lowest()
-        if lowest:
+        if lowest := scheduler.lowest():
             yield from _above(context, scheduler, lowest)
 
 
@@ -68,11 +67,9 @@ def _above(context: RuleContext, scheduler: Scheduler, lowest: float) -> Iterato
         raised += " from 0, so they do train"
     base = context.group_map.base_lr
     highest = max(lr for _, lr in trainable_groups(scheduler.groups))
+    remedy = f"eta_min_ratio={min(lowest / base, 0.1) if base else 0.01:.3g} in place of eta_min keeps the groups apart"
     if scheduler.family == "Poly":
         remedy = f"{scheduler.path}.eta_min=0, or any lr below {least:g}"
-    else:
-        ratio = min(lowest / base, 0.1) if base else 0.01
-        remedy = f"eta_min_ratio={ratio:.3g} in place of eta_min keeps the groups apart"
     yield Fault(
         f"eta_min={lowest:g} of {scheduler.name} is not below the lr of {count(len(parameters), 'tensor')} "
         f"(from {least:g}): annealing {raised}",
