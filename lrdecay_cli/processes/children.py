@@ -181,9 +181,14 @@ def _start(name: str, work: Work, verbose: bool) -> Child:
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        _run_in_child(name, work, writer, parent, verbose)
+    # Python drops what is raised in the callbacks that it runs around a fork, and so an interrupt that comes then.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _run_in_child(name, work, writer, parent, mask, verbose)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     os.close(writer)
     os.set_blocking(reader, False)
     # The child does the same: whoever is first, it has its group before it can be killed.
@@ -192,13 +197,14 @@ def _start(name: str, work: Work, verbose: bool) -> Child:
     return Child(name, pid, reader, time.monotonic(), bytearray())
 
 
-def _run_in_child(name: str, work: Work, writer: int, parent: int, verbose: bool) -> NoReturn:
+def _run_in_child(name: str, work: Work, writer: int, parent: int, mask: set[int], verbose: bool) -> NoReturn:
     code = 1
     try:
         # A group of its own: what the child starts is killed with it, and Ctrl-C reaches the parent alone.
         os.setpgid(0, 0)
         # Ending in order is the parent's business.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if sys.platform == "linux":
             # The system kills this process when its parent is gone, however that ended.
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -183,3 +183,28 @@ def wait_for_the_end_of(pid: int) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"process {pid} is still there: {state}")
+
+
+INTERRUPTED_AS_IT_FORKS = """
+import os, signal
+from lrdecay_cli.processes.children import in_children
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+os.register_at_fork(after_in_parent=interrupt)
+try:
+    list(in_children(["a"], lambda name: name.encode(), jobs=1))
+    print("the interrupt was lost")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupt_that_comes_while_a_child_is_forked_is_not_lost() -> None:
+    """Python ignores exceptions in the callbacks that run around a fork: logging has one to release its lock."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_AS_IT_FORKS], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
