@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lrdecay_cli.domain.dry_run import LrAt
-from lrdecay_cli.openmmlab.config_values import number
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
+from lrdecay_cli.openmmlab.dry_run.watching import lr_of
 from lrdecay_cli.openmmlab.schedulers.running import NEVER
 
 Trace = list[tuple[int, list[float | None]]]
@@ -29,8 +29,8 @@ class Moments:
         self._of: list[int] = []
         self._first: list[LrAt] = []
         self._behind: list[LrAt] = []
-        self._peaks: list[tuple[Any, int]] = []
-        self._last: tuple[int, list[Any]] = (0, [])
+        self._peaks: list[tuple[float | None, int]] = []
+        self._last: tuple[int, list[float | None]] = (0, [])
 
     def follow(self, folded: Folded, groups: Sequence[tuple[str, dict[str, Any]]]) -> None:
         """Follow one of each kind of groups."""
@@ -40,18 +40,18 @@ class Moments:
 
     def note(self, iteration: int) -> None:
         """Keep what the optimizer uses in this iteration, which is later than all before."""
-        lrs = [dict.get(group, "lr") for group in self._groups]
+        lrs = [lr_of(group) for group in self._groups]
         if not self._first:
-            self._first = [LrAt(iteration, number(lr)) for lr in lrs]
+            self._first = [LrAt(iteration, lr) for lr in lrs]
             self._peaks = [(lr, iteration) for lr in lrs]
         if iteration == self.warm_up_end:
-            self._behind = [LrAt(iteration, number(lr)) for lr in lrs]
+            self._behind = [LrAt(iteration, lr) for lr in lrs]
         for index, (lr, (peak, _)) in enumerate(zip(lrs, self._peaks, strict=True)):
-            if lr is not None and lr > peak:
+            if lr is not None and peak is not None and lr > peak:
                 self._peaks[index] = (lr, iteration)
         self._last = (iteration, lrs)
         if self._trace is not None:
-            self._trace.append((iteration, [number(lrs[index]) for index in self._of]))
+            self._trace.append((iteration, [lrs[index] for index in self._of]))
 
     def end(self, iterations: int) -> None:
         """Keep the last values for the last of as many iterations: nothing has changed since they were noted."""
@@ -70,6 +70,6 @@ class Moments:
         return (
             self._first[index],
             self._behind[index] if self._behind else None,
-            LrAt(peak_iteration, number(peak)),
-            LrAt(self._last[0], number(self._last[1][index])),
+            LrAt(peak_iteration, peak),
+            LrAt(self._last[0], self._last[1][index]),
         )

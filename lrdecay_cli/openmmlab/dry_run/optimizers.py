@@ -10,7 +10,7 @@ from mmengine.optim import OptimWrapperDict
 from lrdecay_cli.domain.dry_run import Effect
 from lrdecay_cli.openmmlab.building import optimizers_of
 from lrdecay_cli.openmmlab.dry_run.effects import measured, shrink
-from lrdecay_cli.openmmlab.dry_run.watching import Watch
+from lrdecay_cli.openmmlab.dry_run.watching import Watch, describe_error
 
 
 class Steps:
@@ -46,7 +46,7 @@ class Steps:
         try:
             self.effects = [one for each in optimizers_of(self._wrapper).values() for one in measured(each)]
         except Exception as error:
-            self.error = _said(error)
+            self.error = describe_error(error)
         # What no optimizer holds is as large as it was built, and nobody has written to it yet.
         held = {id(parameter) for _, group in watch.groups for parameter in group["params"]}
         self._begun = {name: p.detach().clone() for name, p in watch.parameters.items() if id(p) in held}
@@ -66,7 +66,7 @@ class Steps:
                 try:
                     one.update_params(torch.stack([parameter.sum() for parameter in trained]).sum())
                 except Exception as error:
-                    self.error = _said(error)
+                    self.error = describe_error(error)
                     self._left = 0
                     return
 
@@ -92,7 +92,3 @@ class Steps:
                 id(parameter) in self._trained,
             )
         )
-
-
-def _said(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())

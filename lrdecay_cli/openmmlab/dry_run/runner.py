@@ -22,7 +22,8 @@ from lrdecay_cli.openmmlab.dry_run.driving import Drive, each_scheduler, is_quie
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
 from lrdecay_cli.openmmlab.dry_run.moments import Moments, Trace
 from lrdecay_cli.openmmlab.dry_run.optimizers import Steps
-from lrdecay_cli.openmmlab.dry_run.watching import Watch
+from lrdecay_cli.openmmlab.dry_run.watching import Watch, describe_error
+from lrdecay_cli.openmmlab.from_runner import lr_factor
 from lrdecay_cli.openmmlab.schedulers.running import Stepper
 
 _LEFT_OUT = {
@@ -145,7 +146,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         try:
             super().register_hook(hook, priority)
         except Exception as error:
-            self.left_out.append(LeftOut(name, f"it cannot be built here ({_said(error)})"))
+            self.left_out.append(LeftOut(name, f"it cannot be built here ({describe_error(error)})"))
 
     def load_checkpoint(self, filename: str, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
         """Read what a resumed training takes from a checkpoint but its tensors; nothing in it is run."""
@@ -184,7 +185,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         with self.watch.acting("auto_scale_lr", "auto_scale_lr"):
             super().scale_lr(optim_wrapper, auto_scale_lr)
         if auto_scale_lr and auto_scale_lr.get("enable"):
-            self.lr_factor = self.world_size * self._train_dataloader.batch_size / auto_scale_lr["base_batch_size"]
+            self.lr_factor = lr_factor(self)
         # From here on the groups are what the schedulers begin with.
         self.optimizer_steps.measure(self.watch)
 
@@ -215,7 +216,7 @@ class DryRunner(Runner):  # type: ignore[misc]
                 getattr(hook, method)(self, **kwargs)
         except Exception as error:
             self._hooks.remove(hook)
-            self.left_out.append(LeftOut(name, f"{method} fails without data ({_said(error)})"))
+            self.left_out.append(LeftOut(name, f"{method} fails without data ({describe_error(error)})"))
 
     def _step_schedulers(self, hook: Hook, method: str, kwargs: Mapping[str, Any]) -> None:
         before = self.watch.lrs()
@@ -235,7 +236,3 @@ class DryRunner(Runner):  # type: ignore[misc]
         built = super().build_train_loop(loop)
         built.run = Drive(self, built).run
         return built
-
-
-def _said(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -66,9 +66,7 @@ class Watch:
 
     def lrs(self) -> list[float | None]:
         """The lr of every group, as it stands."""
-        # mmengine's constructor makes ConfigDicts, whose own get is fifty times as slow.
-        lrs = [dict.get(group, "lr") for _, group in self.groups]
-        return [lr if type(lr) is float else number(lr) for lr in lrs]
+        return [lr_of(group) for _, group in self.groups]
 
     def values(self) -> list[tuple[float | None, float | None]]:
         """lr and weight decay of every group."""
@@ -88,3 +86,15 @@ class Watch:
             if names:
                 self.states.append(StateChange(trainable, cause, names))
         self._required = required
+
+
+def lr_of(group: dict[str, Any]) -> float | None:
+    """The lr of a group as a number of its own: some optimizers keep a tensor that they change in place."""
+    # mmengine's constructor makes ConfigDicts, whose own get is fifty times as slow.
+    lr = dict.get(group, "lr")
+    return lr if type(lr) is float else number(lr)
+
+
+def describe_error(error: Exception) -> str:
+    """An exception's class and message, on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
