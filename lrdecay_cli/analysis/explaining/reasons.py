@@ -39,11 +39,13 @@ class Explainer:
         alike: dict[object, list[tuple[Tensor, Explanation]]] = {}
         for index, tensor in enumerate(chosen):
             one = self._one(tensor)
-            # All but the names and groups, as bytes: dicts of inputs have no hash.
-            shared = msgspec.json.encode(msgspec.structs.replace(one, parameters=(), groups=()))
-            # Groups that a name tells apart are not folded; those that only have a number are.
-            group_name = tensor.group.name if tensor.group and tensor.group.named else None
-            alike.setdefault((shared, group_name) if folded else index, []).append((tensor, one))
+            key: object = index
+            if folded:
+                # All but the names and groups, as bytes: dicts of inputs have no hash.
+                shared = msgspec.json.encode(msgspec.structs.replace(one, parameters=(), groups=()))
+                # Groups that a name tells apart are not folded; those that only have a number are.
+                key = shared, tensor.group.name if tensor.group and tensor.group.named else None
+            alike.setdefault(key, []).append((tensor, one))
         return [self._together(members) for members in alike.values()]
 
     def patterns(self, names: Sequence[str]) -> tuple[str, ...]:
