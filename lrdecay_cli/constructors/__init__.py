@@ -27,20 +27,26 @@ OURS = lrdecay_layer_decay.SPEC
 """In fixes: it serves more backbones than the others, and puts everything in them where it belongs."""
 
 
-def find_constructor(written: str) -> ConstructorSpec | None:
-    """The spec of a class name, with a scope in front or without; None for one that lrdecay has no file for.
+def find_constructor(written: str, module: str = "") -> ConstructorSpec | None:
+    """The spec of a constructor; None for one that lrdecay has no file for.
 
-    Of several with that name the one of the scope, else the first.
+    Args:
+        written: the class name, with a scope in front or without.
+        module: the module that defines the class, which decides. Where it is not known, as in maps of schema 1 and for
+            classes that nobody can load, the scope does; without a scope that has one, the first of that name counts.
     """
     scope, _, name = written.rpartition(".")
     named = [spec for spec in CONSTRUCTORS if spec.name == name]
+    if module:
+        package = module.partition(".")[0]
+        return next((spec for spec in named if spec.package == package), None)
     return next((spec for spec in named if spec.scope and spec.scope == scope), next(iter(named), None))
 
 
 def constructor_of(group_map: GroupMap) -> ConstructorSpec:
     """The spec of the constructor that built a map, an :class:`UnknownConstructor` where lrdecay has no file for it."""
     written, options = group_map.constructor.type, group_map.constructor.options
-    return find_constructor(written) or UnknownConstructor.seen(
+    return find_constructor(written, group_map.constructor.module) or UnknownConstructor.seen(
         written.rpartition(".")[2], options, group_map.training.reads
     )
 

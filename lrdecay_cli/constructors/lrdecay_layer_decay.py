@@ -47,6 +47,7 @@ def _trace(key: CustomKey, winner: CustomKey | None, tensor: Tensor) -> RuleTrac
 SPEC = ConstructorSpec(
     name="LayerDecayOptimWrapperConstructor",
     project="lrdecay",
+    package="lrdecay_cli",
     imports=("lrdecay_cli.training",),
     lr_from="layers",
     options=OPTIONS,

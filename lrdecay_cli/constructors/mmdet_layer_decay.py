@@ -161,6 +161,7 @@ def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParamet
 SPEC = ConstructorSpec(
     name="LearningRateDecayOptimizerConstructor",
     project="mmdet",
+    package="mmdet",
     scope="mmdet",
     short="mmdet layer decay",
     lr_from="layers",

@@ -55,6 +55,7 @@ _MULTIPLIERS = (
 SPEC = ConstructorSpec(
     name="DefaultOptimWrapperConstructor",
     project="mmengine",
+    package="mmengine",
     short="default",
     lr_from="custom_keys",
     options=(*(multiplier.option for multiplier in _MULTIPLIERS), "custom_keys", "bypass_duplicate"),

@@ -78,6 +78,7 @@ _MULTIPLIERS = (NORM_DECAY, BIAS_DECAY, FLAT_DECAY)
 SPEC = ConstructorSpec(
     name="LearningRateDecayOptimWrapperConstructor",
     project="mmpretrain",
+    package="mmpretrain",
     scope="mmpretrain",
     short="mmpretrain layer decay",
     lr_from="layers",

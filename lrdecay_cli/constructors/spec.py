@@ -76,6 +76,8 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Class name, by which it is registered."""
     project: str
     """Whose it is, for messages: ``mmdet``."""
+    package: str
+    """The package that defines the class: another package's class of the same name is another constructor."""
     scope: str = ""
     """Registry scope that other scopes have to write in front of the name, and the package that registers it; empty
     for mmengine's own registry, which is searched from everywhere."""
@@ -183,6 +185,7 @@ class UnknownConstructor(ConstructorSpec, frozen=True, kw_only=True):
         return cls(
             name=name,
             project="",
+            package="",
             lr_from="unknown",
             options=tuple(options if reads is None else (option for option in options if option in reads)),
             rate_option=next(iter(read), None),

@@ -37,6 +37,8 @@ class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Tensors that are trainable and in no group."""
     sha256: str | None = None
     """Of the config's resolved text."""
+    constructor_module: str = ""
+    """The module that defines the constructor's class."""
 
     @property
     def failed(self) -> bool:
@@ -77,4 +79,5 @@ def record_of(config: str, group_map: GroupMap) -> ScanRecord:
         frozen=totals.frozen_tensors + sum(not parameter.requires_grad for _, parameter in group_map.grouped()),
         missing=totals.missing_tensors,
         sha256=group_map.config.sha256,
+        constructor_module=group_map.constructor.module,
     )

@@ -37,6 +37,8 @@ class Constructor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     type: str
     options: Mapping[str, Any]
     """Its ``paramwise_cfg``."""
+    module: str = ""
+    """The module that defines the class; empty where nobody loaded it, and in maps of schema 1."""
 
 
 class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

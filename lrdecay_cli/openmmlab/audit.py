@@ -111,7 +111,9 @@ def group_map_of(
         ),
         device=device,
         config=source,
-        constructor=Constructor(type_name(wrapper.get("constructor", DEFAULT.name)), plain(options)),
+        constructor=Constructor(
+            type_name(wrapper.get("constructor", DEFAULT.name)), plain(options), built.constructor.__module__
+        ),
         optimizer=Optimizer(
             type=", ".join(dict.fromkeys(types.values())),
             wrapper=type_name(wrapper.get("type", PLAIN_WRAPPER)),

@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
-from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS, DefaultScope
+from mmengine.registry import MODELS, OPTIM_WRAPPERS, OPTIMIZERS, DefaultScope
 from torch import nn
 
-from lrdecay_cli.constructors import DEFAULT, find_constructor
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.files.mmcv1 import KEYS, as_mmengine
 from lrdecay_cli.openmmlab.build_context import constructing
 from lrdecay_cli.openmmlab.config_values import find_registered, plain, type_name
+from lrdecay_cli.openmmlab.constructor_class import constructor_of, known_constructor
 from lrdecay_cli.openmmlab.failures.translate import BUILDING, GROUPING, explained
 from lrdecay_cli.openmmlab.failures.unknown_types import check_registered
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import spare_compiler
@@ -126,8 +126,8 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
     with explained(GROUPING, where, config):
         # mmengine's constructor only says that None is not callable.
         check_registered(OPTIMIZERS, config.optim_wrapper.get("optimizer") or {}, where, config)
-        named = config.optim_wrapper.get("constructor")
-        spec = find_constructor(named) if isinstance(named, str) else None
+        named, constructor = config.optim_wrapper.get("constructor"), constructor_of(config.optim_wrapper)
+        spec = known_constructor(config.optim_wrapper) if isinstance(named, str) else None
         # lrdecay itself has its own registered, so that the config would build here and nowhere else.
         if spec and not all(module in sys.modules for module in spec.imports):
             place = f"{where}: optim_wrapper.constructor"
@@ -140,15 +140,7 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
         spare_compiler()
         with reads.unseen_validation():
             wrapper = build_optim_wrapper(model, plain_config)
-        optimizers, constructor = optimizers_of(wrapper), constructor_of(config.optim_wrapper)
-        return BuiltOptimizer(optimizers, constructor, stubs, reads.paths, reads.asked, wrapper)
-
-
-def constructor_of(wrapper_config: Mapping[str, Any]) -> type:
-    """The class of the constructor that ``optim_wrapper`` names."""
-    named = wrapper_config.get("constructor", DEFAULT.name)
-    found: type = find_registered(OPTIM_WRAPPER_CONSTRUCTORS, named) if isinstance(named, (str, type)) else type(named)
-    return found
+        return BuiltOptimizer(optimizers_of(wrapper), constructor, stubs, reads.paths, reads.asked, wrapper)
 
 
 def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[StandIn, ...]]:

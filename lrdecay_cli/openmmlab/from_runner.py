@@ -16,8 +16,9 @@ from mmengine.registry import HOOKS
 from lrdecay_cli.domain.group_map import ConfigSource, GroupMap
 from lrdecay_cli.openmmlab.audit import group_map_of
 from lrdecay_cli.openmmlab.build_context import quiet_stack
-from lrdecay_cli.openmmlab.building import BuiltOptimizer, build_optimizer, constructor_of, optimizers_of
+from lrdecay_cli.openmmlab.building import BuiltOptimizer, build_optimizer, optimizers_of
 from lrdecay_cli.openmmlab.config_file import resolved_sha256
+from lrdecay_cli.openmmlab.constructor_class import constructor_of
 
 register_hook: Callable[[], Callable[[type], type]] = HOOKS.register_module
 

@@ -54,7 +54,7 @@ def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) 
 
 def _row(timed: Timed) -> tuple[Any, ...]:
     record = timed.record
-    spec = find_constructor(record.constructor or "")
+    spec = find_constructor(record.constructor or "", record.constructor_module)
     return (
         record.config,
         record.status,

@@ -41,23 +41,27 @@ def test_our_constructor_refuses_what_mmengines_reads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "project"),
+    ("written", "module", "project"),
     [
-        (MMDET_LAYER_DECAY, "mmdet"),
-        (f"mmdet.{MMDET_LAYER_DECAY}", "mmdet"),
-        (f"mmseg.{MMDET_LAYER_DECAY}", "mmseg"),
-        (f"mine.{MMDET_LAYER_DECAY}", "mmdet"),
-        (f"My{MMDET_LAYER_DECAY}", None),
-        ("", None),
+        (MMDET_LAYER_DECAY, "", "mmdet"),
+        (f"mmdet.{MMDET_LAYER_DECAY}", "", "mmdet"),
+        (f"mmseg.{MMDET_LAYER_DECAY}", "", "mmseg"),
+        (f"mine.{MMDET_LAYER_DECAY}", "", "mmdet"),
+        (f"My{MMDET_LAYER_DECAY}", "", None),
+        ("", "", None),
+        (MMDET_LAYER_DECAY, "mmdet.engine.optimizers.layer_decay_optimizer_constructor", "mmdet"),
+        (MMDET_LAYER_DECAY, "mmseg.engine.optimizers", "mmseg"),
+        (MMDET_LAYER_DECAY, "mmaction.engine.optimizers", None),
+        (f"mmseg.{MMDET_LAYER_DECAY}", "mine", None),
     ],
 )
-def test_several_of_one_name(monkeypatch: pytest.MonkeyPatch, written: str, project: str | None) -> None:
-    """mmseg has a constructor with the class name of mmdet's: the scope in front of it decides."""
+def test_several_of_one_name(monkeypatch: pytest.MonkeyPatch, written: str, module: str, project: str | None) -> None:
+    """mmseg has a constructor with the class name of mmdet's: the class decides, or else the scope."""
     found = find_constructor(MMDET_LAYER_DECAY)
     assert found is not None
-    other = msgspec.structs.replace(found, project="mmseg", scope="mmseg")
+    other = msgspec.structs.replace(found, project="mmseg", package="mmseg", scope="mmseg")
     monkeypatch.setattr(constructors, "CONSTRUCTORS", (*CONSTRUCTORS, other))
-    spec = find_constructor(written)
+    spec = find_constructor(written, module)
     assert (spec and spec.project) == project
 
 

@@ -69,6 +69,7 @@ def numbers_of(spec: ConstructorSpec, paramwise_cfg: dict[str, Any] | None) -> d
 @ALL
 def test_a_config_finds_it_by_its_scoped_name(spec: ConstructorSpec) -> None:
     assert class_of(spec).__name__ == spec.name
+    assert class_of(spec).__module__.partition(".")[0] == spec.package
     for module in spec.imports:
         assert getattr(import_module(module), spec.name) is class_of(spec)
 

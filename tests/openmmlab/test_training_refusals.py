@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from torch import nn
 
+from lrdecay_cli.constructors import constructor_of
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules.registry import BASE
@@ -46,3 +51,24 @@ def test_options_of_a_wrapper_that_needs_a_gpu(config: Path, option: str, refuse
         return
     with pytest.raises(LrdecayError, match="accumulative_count"):
         audit(str(config))
+
+
+def test_a_class_of_the_same_name_is_another_constructor(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """mmpose registers a class of our constructor's name in mmengine's own registry, in place of ours."""
+    registered = OPTIM_WRAPPER_CONSTRUCTORS.module_dict
+    monkeypatch.setitem(registered, "LayerDecayOptimWrapperConstructor", HalvingConstructor)
+    monkeypatch.delitem(sys.modules, "lrdecay_cli.training", raising=False)
+    options = OURS.replace("decay_rate", "_delete_=True, layer_decay_rate")
+    config.write_text(f"_base_ = 'base.py'\n{options}\n")
+    group_map = audit(str(config))
+    assert group_map.constructor.module == __name__
+    assert {group.lr_scale for group in group_map.groups} == {0.5}
+    assert not constructor_of(group_map).known
+
+
+class HalvingConstructor(DefaultOptimWrapperConstructor):  # type: ignore[misc]
+    """A constructor with options of its own."""
+
+    def add_params(self, params: list[dict[str, Any]], module: nn.Module, **kwargs: Any) -> None:
+        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        params.append({"params": trained, "lr": self.base_lr * 0.5})

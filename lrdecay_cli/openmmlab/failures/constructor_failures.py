@@ -14,13 +14,14 @@ from typing import Any
 from mmengine.config import Config
 from torch import nn
 
-from lrdecay_cli.constructors import DEFAULT, OURS, find_constructor
+from lrdecay_cli.constructors import OURS
 from lrdecay_cli.constructors.spec import ConstructorInputs
 from lrdecay_cli.decay.families import find_family
 from lrdecay_cli.decay.options import DecayError, ServedByOurs
 from lrdecay_cli.decay.rules import TrainingParameter
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.config_values import type_name
+from lrdecay_cli.openmmlab.constructor_class import known_constructor
 from lrdecay_cli.openmmlab.decay_constructor import seen_model
 from lrdecay_cli.openmmlab.failures.refused_options import misplaced_options, refused_option
 from lrdecay_cli.openmmlab.failures.unknown_types import UnknownTypeError
@@ -53,7 +54,7 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         problem, remedy = fault
         return LrdecayError(problem, where=where, remedy=remedy)
     seen = seen_model(model)
-    spec = find_constructor(type_name(config.optim_wrapper.get("constructor", DEFAULT.name)))
+    spec = known_constructor(config.optim_wrapper)
     if spec and spec.raise_cause:
         optimizer: Mapping[str, Any] = config.optim_wrapper.get("optimizer") or {}
         backbone = getattr(seen, "backbone", None)

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS, Registry
 
-from lrdecay_cli.constructors import CONSTRUCTORS, DEFAULT, OURS, find_constructor
+from lrdecay_cli.constructors import CONSTRUCTORS, OURS
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.openmmlab.config_values import arguments_of, find_registered, type_name
+from lrdecay_cli.openmmlab.config_values import arguments_of, find_registered
+from lrdecay_cli.openmmlab.constructor_class import known_constructor
 from lrdecay_cli.openmmlab.failures.unknown_types import key_of_type
 from lrdecay_cli.text.printing import said_by
 from lrdecay_cli.text.spelling import meant, nearest
@@ -57,7 +58,7 @@ def misplaced_options(error: LrdecayError, config: Config, where: str) -> Lrdeca
     of_wrapper, of_optimizer = _taken(OPTIM_WRAPPERS, wrapper), _taken(OPTIMIZERS, optimizer)
     if of_wrapper is None or of_optimizer is None:
         return None
-    known = find_constructor(type_name(wrapper.get("constructor", DEFAULT.name)))
+    known = known_constructor(wrapper)
     if not (refused_keyword(error.__cause__) or (known and of_wrapper.all and of_optimizer.all)):
         return None
     misplaced = dict(_misplaced(wrapper, optimizer, of_wrapper, of_optimizer))

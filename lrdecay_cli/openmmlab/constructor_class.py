@@ -1,0 +1,24 @@
+"""Which constructor a config means: its class, by which alone two of one name can be told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+from lrdecay_cli.constructors import DEFAULT, ConstructorSpec, find_constructor
+from lrdecay_cli.openmmlab.config_values import find_registered, type_name
+
+
+def constructor_of(wrapper_config: Mapping[str, Any]) -> type:
+    """The class of the constructor that ``optim_wrapper`` names."""
+    named = wrapper_config.get("constructor", DEFAULT.name)
+    found: type = find_registered(OPTIM_WRAPPER_CONSTRUCTORS, named) if isinstance(named, (str, type)) else type(named)
+    return found
+
+
+def known_constructor(wrapper_config: Mapping[str, Any]) -> ConstructorSpec | None:
+    """The spec of that class; None for one that lrdecay has no file for."""
+    written = type_name(wrapper_config.get("constructor", DEFAULT.name))
+    return find_constructor(written, getattr(constructor_of(wrapper_config), "__module__", ""))
