@@ -44,9 +44,10 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def of_today(name: str) -> GroupMap:
-    """The map that is made of the same config now, but for the versions that it was made with."""
-    old = read_map(f"{name}.json")
-    return msgspec.structs.replace(audit(f"{name}.py"), tool=old.tool, stack=old.stack)
+    """The map that is made of the same config now, but for the versions that it was made with, and for new facts."""
+    old, new = read_map(f"{name}.json"), audit(f"{name}.py")
+    constructor = msgspec.structs.replace(new.constructor, module="")
+    return msgspec.structs.replace(new, tool=old.tool, stack=old.stack, constructor=constructor)
 
 
 @pytest.mark.usefixtures("here")
