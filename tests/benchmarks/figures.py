@@ -17,6 +17,7 @@ IMPORT_TYPER = (sys.executable, "-c", "import typer")
 CONVNEXT = "mmdet::convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py"
 # Fourteen learning rates, warm-up and cosine by iteration.
 BY_ITERATION = "mmpretrain::mae/benchmarks/vit-base-p16_8xb128-coslr-100e_in1k.py"
+DINO = "mmdet::dino/dino-5scale_swin-l_8xb2-36e_coco.py"
 # A billion parameters, more than any other model of both zoos that has an optimizer.
 LARGEST = "mmpretrain::eva/eva-g-p14_8xb16_in1k-560px.py"
 # A cold answer is one that no cache has.
@@ -45,7 +46,7 @@ class Figure:
 
 def figures(folder: Path) -> list[Figure]:
     """Every figure; what the commands need is put into ``folder``."""
-    return [*_cold(), *_cached(folder), *_memory(), *_without_torch(folder), _schedule(), _scan()]
+    return [*_cold(), *_cached(folder), *_memory(), *_without_torch(folder), _schedule(), *_dry_run(), _scan()]
 
 
 def _cold() -> list[Figure]:
@@ -71,6 +72,16 @@ def _schedule() -> Figure:
     """Every iteration of a hundred epochs stepped, beside a plain script that only builds the groups."""
     million = (*LRDECAY, "schedule", BY_ITERATION, "--iters-per-epoch", "10000", "--format", "csv")
     return Figure("schedule, a million iterations / plain", million, _plain(BY_ITERATION), environment=COLD, at_most=3)
+
+
+def _dry_run() -> list[Figure]:
+    """Thirty-six epochs, beside a plain script that only builds the groups; a detector ten times as large; memory."""
+    convnext, dino = ((*LRDECAY, "dry-run", config, "--iters-per-epoch", "7330") for config in (CONVNEXT, DINO))
+    return [
+        Figure("dry-run of 36 epochs / plain", convnext, _plain(CONVNEXT), "wall", 0.5, 0.35),
+        Figure("dry-run, DINO Swin-L / ConvNeXt-T", dino, convnext, "wall", 2, 1.5),
+        Figure("dry-run, peak / inspect", convnext, _inspect(CONVNEXT, "--no-cache"), "peak", 1.2, 1.1, at_most=3),
+    ]
 
 
 def _scan() -> Figure:

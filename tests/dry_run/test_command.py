@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.files.schema import document_schema
 from tests.commands.running import SAMPLES
 from tests.dry_run.trainings import BASE, config_of, train
+from tests.openmmlab.zoo_answers import ROOT
 
 LAYER_WISE = SAMPLES / "convnext-t_layer-wise.py"
 
@@ -48,6 +51,19 @@ def test_a_real_detector_over_its_whole_run(capsys: pytest.CaptureFixture[str]) 
     (row,) = (line for line in out.splitlines() if line.startswith("layer_0_decay"))
     assert "lr × weight decay" in row
     assert row.endswith("LinearLR, MultiStepLR")
+
+
+def test_the_console_command_answers_alike_without_compiler_and_canvas(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It defers heavy imports, which this process does not: ``-X importtime`` names what was executed after all."""
+    arguments = ["dry-run", str(written("warm-up and steps", tmp_path)), "--iters-per-epoch", "5", "--format", "json"]
+    command = [sys.executable, "-X", "importtime", "-m", "lrdecay_cli", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, json.loads(done.stdout)) == (0, json.loads(dry_run(capsys, *arguments[1:])[1]))
+    executed = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert {"torch.optim.adamw", "mmengine.runner.runner"} <= executed
+    assert not {"torch._dynamo.eval_frame", "matplotlib.figure", "sympy"} & executed
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import types
 from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -11,6 +12,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook, ParamSchedulerHook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -49,6 +51,13 @@ class Samples(Dataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {}
+
+
+class Blank(Visualizer):  # type: ignore[misc]
+    """A visualizer that takes what is logged, and has nothing to draw on."""
+
+    def _initialize_fig(self, fig_cfg: Any) -> tuple[Any, ...]:
+        return None, types.SimpleNamespace(get_dpi=lambda: 100), None
 
 
 class DryRunner(Runner):  # type: ignore[misc]
@@ -103,7 +112,6 @@ class DryRunner(Runner):  # type: ignore[misc]
             load_from=resume,
             resume=resume is not None,
             default_scope=config.get("default_scope", "mmengine"),
-            visualizer={"type": "Visualizer"},
             # Managers keep what is named alike: a second run must not meet the first one's.
             experiment_name=f"dry run {next(_numbers)}",
             cfg=config,
@@ -119,6 +127,10 @@ class DryRunner(Runner):  # type: ignore[misc]
     def build_logger(self, *_args: Any, **_kwargs: Any) -> MMLogger:
         """A logger that writes no file."""
         return MMLogger.get_instance(self.experiment_name, log_level="ERROR")
+
+    def build_visualizer(self, visualizer: Any = None) -> Visualizer:
+        """A visualizer without a canvas, which would import matplotlib, and without a backend that writes."""
+        return Blank.get_instance(self.experiment_name)
 
     def _log_env(self, env_cfg: Mapping[str, Any]) -> None:
         pass

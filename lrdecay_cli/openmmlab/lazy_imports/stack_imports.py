@@ -12,9 +12,10 @@ import threading
 from types import FrameType
 from typing import Any
 
-from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import LazyFinder, execute, is_deferred
+from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import LazyFinder, contents, execute, is_deferred
 
 _META_KERNELS = "torch._meta_registrations"
+_COMPILER = "torch._dynamo"
 
 # By module: what the stack takes out of it by name. Any other name, and any use, loads it. The figures are what it
 # would take, as shares of the CPU time of a plain build of ConvNeXt-T Mask R-CNN.
@@ -31,7 +32,7 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     "mmengine._strategy.fsdp": ("FSDPStrategy",),
     # 8%: torchvision.ops pulls torch._dynamo, the compiler. The stack only computes with its operators.
     "torchvision": (),
-    "torch._dynamo": (),
+    _COMPILER: (),
     # 4%: kernels for tensors without memory, on which nothing is built unless --device meta asks for it. Whatever
     # misses one raises, and is run again without any of this.
     _META_KERNELS: (),
@@ -81,17 +82,26 @@ def load_meta_kernels() -> None:
 
 
 def spare_compiler() -> None:
-    """Let optimizers take parameter groups without asking torch's compiler to look away while they do.
+    """Let optimizers take parameter groups, states and steps without torch's compiler, which nothing here uses.
 
-    The first optimizer of a process would import torch._dynamo for that. See ``torch/_compile.py``: the function that
-    the decorator keeps after its first call is put there beforehand, as the plain function.
+    The first use of an optimizer would import torch._dynamo, to tell it to look away.
+
+    Source: torch 2.13.0. ``torch/_compile.py``: the function that the decorator keeps after its first call is put there
+    beforehand, as the plain function. ``torch/optim/optimizer.py``, ``_use_grad_for_differentiable``: a step asks for a
+    break in the graph that is being compiled, and there is none.
     """
+    if not defers_imports():
+        return
     from torch.optim import Optimizer
 
-    decorated = Optimizer.add_param_group
-    plain = getattr(decorated, "__wrapped__", None)
-    if defers_imports() and plain is not None and not hasattr(plain, "__dynamo_disable"):
-        plain.__dynamo_disable = plain
+    for method in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
+        plain = getattr(getattr(Optimizer, method), "__wrapped__", None)
+        if plain is not None and not hasattr(plain, "__dynamo_disable"):
+            plain.__dynamo_disable = plain
+    import torch._dynamo  # noqa: F401 (deferred)
+
+    if is_deferred(_COMPILER):
+        contents(sys.modules[_COMPILER]).setdefault("graph_break", lambda *_: None)
 
 
 def import_torch() -> None:
