@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
+
 Naming = Literal["recorded", "by position"]
 """Where the names of a checkpoint's parameters are from: ``recorded`` in its groups by the constructor, or those that a
 config's groups hold at the same position, which is what a resumed run goes by."""
@@ -51,6 +53,8 @@ class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The config's other options of the optimizer."""
     types: Mapping[str, str] = {}
     """Class by the optimizer's name; the only optimizer is under the empty string."""
+    effects: Mapping[str, OptimizerEffects] = {}
+    """What each does with lr and weight decay, likewise by name; one that was not measured is left out."""
 
 
 class Totals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -31,6 +31,7 @@ from lrdecay_cli.openmmlab.config_values import number, plain, stack_versions, t
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayConstructor, explain_groups, layer_depth_of, seen_model
 from lrdecay_cli.openmmlab.failures.constructor_failures import clearer_failure
 from lrdecay_cli.openmmlab.failures.translate import READING, explained, naming_upstream_faults
+from lrdecay_cli.openmmlab.optimizer_facts import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 
@@ -123,6 +124,7 @@ def group_map_of(
                 if key not in ("type", "lr", "weight_decay")
             },
             types=types,
+            effects=effects_in(built.optimizers),
         ),
         base_lr=common(base_lrs.values()),
         base_weight_decay=common(base_weight_decays.values()),

@@ -46,8 +46,13 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def of_today(name: str) -> GroupMap:
     """The map that is made of the same config now, but for the versions that it was made with, and for new facts."""
     old, new = read_map(f"{name}.json"), audit(f"{name}.py")
-    constructor = msgspec.structs.replace(new.constructor, module="")
-    return msgspec.structs.replace(new, tool=old.tool, stack=old.stack, constructor=constructor)
+    return msgspec.structs.replace(
+        new,
+        tool=old.tool,
+        stack=old.stack,
+        constructor=msgspec.structs.replace(new.constructor, module=""),
+        optimizer=msgspec.structs.replace(new.optimizer, effects={}),
+    )
 
 
 @pytest.mark.usefixtures("here")

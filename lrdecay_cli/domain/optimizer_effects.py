@@ -1,0 +1,112 @@
+"""What an optimizer class does with the lr and weight decay of its groups, as measured with real steps.
+
+A measurement takes two groups of equal weights and equal gradients, one at a tenth of the other's lr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+LrUse = Literal["followed", "distorted", "first group's", "ignored", "refused", "not measured"]
+"""How far a group moves.
+
+=============  =========================================================================================
+use            the group at a tenth of the lr
+=============  =========================================================================================
+followed       moves a tenth as far, in the first step and later
+distorted      moves by another factor: ``ratios``
+first group's  moves as far as the first group does
+ignored        moves as far as the other, and both move as far at a tenth of the lr
+refused        cannot be: the optimizer raises
+not measured   could not be observed, as the optimizer takes no step
+=============  =========================================================================================
+"""
+
+DecayUse = Literal[
+    "lr × weight decay",
+    "weight decay alone",
+    "in the gradient",
+    "in the adaptive gradient",
+    "lr × RMS(weight) × weight decay",
+    "lr² ÷ highest lr × weight decay",
+    "lr ÷ first lr × weight decay",
+    "in another way",
+    "first group's",
+    "ignored",
+    "not measured",
+]
+"""What pulls a weight toward zero.
+
+===============================  =============================================================================
+use                              the pull
+===============================  =============================================================================
+lr × weight decay                of the weight: layer decay reduces it too
+weight decay alone               of the weight, whatever the lr
+in the gradient                  weight decay × weight is added to the gradient
+in the adaptive gradient         likewise, and a normalisation takes its size away
+lr × RMS(weight) × weight decay  of the weight
+lr² ÷ highest lr × weight decay  of the weight: layer decay counts twice
+lr ÷ first lr × weight decay     of the weight; the first lr is the one that the optimizer was built with
+first group's                    uses the first group's weight decay for all groups
+ignored                          is none, although the group has a weight decay
+===============================  =============================================================================
+"""
+
+AtZero = Literal["stands still", "decays", "trains", "refused", "not measured"]
+"""What a group at lr 0 does beside one at another lr; it ``decays`` where only weight decay moves it."""
+
+NormUse = Literal["no", "always", "with weight decay", "not measured"]
+"""Whether a step grows with the norm of the weights, so that groups of one lr move by different factors."""
+
+Demand = Literal["one group", "one lr", "2-D tensors", "sparse gradients", "a closure", "train()", "no further keys"]
+"""What an optimizer raises without: tensors, groups, or a call that mmengine does not make."""
+
+
+class Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that the optimizer raises for."""
+
+    demand: Demand
+    when: Literal["construction", "first step"]
+    error: str
+    """What it raises: class and first line."""
+
+
+class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What was measured of one optimizer class, with the options that change it."""
+
+    module: str
+    """In which the class is defined."""
+    name: str
+    """Its class name."""
+    distribution: str
+    """The distribution that has it; empty for a project's own class."""
+    version: str
+    """Of the distribution when it was measured."""
+    lr: LrUse
+    decay: DecayUse
+    at_zero: AtZero
+    norm: NormUse
+    ratios: tuple[tuple[int, float], ...] = ()
+    """Step, counted from 1, and how far the group at a tenth of the lr moves in it, over the other's change."""
+    refusals: tuple[Refusal, ...] = ()
+    rewrites_lr: bool = False
+    """Whether it assigns ``group['lr']`` in a step."""
+    options: Mapping[str, Any] = {}
+    """Options for which the measurement holds; those that are not named have their defaults."""
+
+    @property
+    def follows_lr(self) -> bool:
+        """Whether each group moves in proportion to its lr, whatever its weights."""
+        return self.lr == "followed" and self.norm == "no"
+
+    @property
+    def holds_at_zero(self) -> bool:
+        """Whether an lr of 0 keeps parameters as they are."""
+        return self.at_zero == "stands still"
+
+    def refusal(self, demand: Demand) -> Refusal | None:
+        """What it raises without ``demand``; None if it needs no such thing."""
+        return next((refusal for refusal in self.refusals if refusal.demand == demand), None)

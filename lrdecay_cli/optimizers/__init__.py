@@ -1,0 +1,48 @@
+"""What optimizers do with the lr and weight decay of their groups: a table of measurements, read without torch.
+
+``pytest tests/optimizers --update-golden`` measures and writes it; CONTRIBUTING.md has the command for all packages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
+
+TABLE = "effects.json"
+
+
+@cache
+def table() -> tuple[OptimizerEffects, ...]:
+    """Every row, by distribution, class name and options."""
+    return msgspec.json.decode(files(__package__).joinpath(TABLE).read_bytes(), type=tuple[OptimizerEffects, ...])
+
+
+@cache
+def _by_class() -> Mapping[tuple[str, str], list[OptimizerEffects]]:
+    found: dict[tuple[str, str], list[OptimizerEffects]] = {}
+    for row in table():
+        found.setdefault((row.module, row.name), []).append(row)
+    return found
+
+
+def effects_of(module: str, name: str, options: Mapping[str, Any] | None = None) -> OptimizerEffects | None:
+    """The row of a class, the one with the most options that ``options`` agrees with; None if the table has none.
+
+    Args:
+        module: in which the class is defined: ``torch.optim.adamw``.
+        name: of the class.
+        options: that the optimizer was built with, defaults included (``Optimizer.defaults``).
+    """
+    given = options or {}
+    fitting = [
+        row
+        for row in _by_class().get((module, name), ())
+        if all(key in given and given[key] == value for key, value in row.options.items())
+    ]
+    return max(fitting, key=lambda row: len(row.options), default=None)

@@ -1,0 +1,51 @@
+"""The table of effects is what real optimizers do."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import lrdecay_cli.optimizers
+from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
+from lrdecay_cli.optimizers import TABLE, effects_of, table
+from tests.golden import Golden
+from tests.optimizers.cases import ALWAYS
+
+PATH = Path(lrdecay_cli.optimizers.__file__).with_name(TABLE)
+
+
+@pytest.mark.parametrize("distribution", ALWAYS)
+def test_rows_are_as_measured(distribution: str, golden: Golden) -> None:
+    found = [case.measured() for case in ALWAYS[distribution]]
+    if golden.update:
+        write(distribution, found)
+    else:
+        assert found == [row for row in table() if row.distribution == distribution]
+
+
+def write(distribution: str, found: list[OptimizerEffects]) -> None:
+    """Put ``found`` in place of the rows of a distribution, a line each."""
+    with PATH.open("r+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        rows = msgspec.json.decode(file.read(), type=list[OptimizerEffects])
+        kept = [row for row in rows if row.distribution != distribution] + found
+        lines = [msgspec.json.encode(row).decode() for row in sorted(kept, key=lambda row: row.distribution)]
+        file.seek(0)
+        file.truncate()
+        file.write("[\n" + ",\n".join(lines) + "\n]\n")
+
+
+def test_options_choose_the_row() -> None:
+    coupled, decoupled = (
+        effects_of("torch.optim.adam", "Adam", {"decoupled_weight_decay": given}) for given in (False, True)
+    )
+    assert coupled is not None
+    assert decoupled is not None
+    assert (coupled.decay, decoupled.decay) == ("in the adaptive gradient", "lr × weight decay")
+
+
+def test_a_class_of_the_same_name_elsewhere_is_another() -> None:
+    assert effects_of("plugin", "AdamW") is None
