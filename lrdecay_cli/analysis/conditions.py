@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.precision import alike
 from lrdecay_cli.domain.settings import Condition
-
-CLOSE = 1e-9
-"""Numbers this close to each other, relatively, are the same: a rate is computed, and a settings file rounds it."""
 
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _COMPARISON = re.compile(rf"(<=|>=|==|!=|<|>|=|)\s*({_NUMBER})")
@@ -35,9 +32,13 @@ class Comparison(NamedTuple):
     sign: str
     bound: float
 
-    def holds(self, value: float) -> bool:
-        """Whether ``value`` stands in this relation to the bound. NaN stands in none but ``!=``."""
-        if math.isclose(value, self.bound, rel_tol=CLOSE):
+    def holds(self, value: float, precision: str | None = None) -> bool:
+        """Whether ``value`` stands in this relation to the bound. NaN stands in none but ``!=``.
+
+        A rate is computed, and a settings file rounds it: what is as close to the bound as its ``precision`` can tell
+        is equal to it.
+        """
+        if alike(value, self.bound, precision):
             return _EQUAL[self.sign]
         return _DIFFERENT[self.sign](value, self.bound)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
-from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.domain.precision import rounded
+from lrdecay_cli.domain.provenance import Formula, Provenance
 
 
 def disagreements(group_map: GroupMap) -> Iterator[str]:
@@ -17,7 +19,7 @@ def disagreements(group_map: GroupMap) -> Iterator[str]:
 def named_disagreements(group_map: GroupMap) -> Iterator[tuple[str, str]]:
     """The same as pairs of the parameter's name and what differs.
 
-    Compared bit for bit: the rules claim to be the constructor's own.
+    Compared bit for bit, at the precision of the real group: the rules claim to be the constructor's own.
     """
     for group, parameter in group_map.grouped():
         for what, real, ours in differing_numbers(group, parameter.provenance):
@@ -30,11 +32,25 @@ def differing_numbers(
     """Each number that differs: what it is, the real group's, and ours."""
     if explained is None:
         return
-    for what, step, real in (
-        ("layer id", explained.layer_id, group.layer_id),
-        ("lr scale", explained.lr_scale, group.lr_scale),
-        ("lr", explained.lr, group.lr),
-        ("weight decay", explained.weight_decay, group.weight_decay),
+    for what, key, step, real in (
+        ("layer id", "layer_id", explained.layer_id, group.layer_id),
+        ("lr scale", "lr_scale", explained.lr_scale, group.lr_scale),
+        ("lr", "lr", explained.lr, group.lr),
+        ("weight decay", "weight_decay", explained.weight_decay, group.weight_decay),
     ):
-        if step is not None and step.result != real:
+        if step is not None and step.result != real and real not in _rounded_results(step, group.precision(key)):
             yield what, real, step.result
+
+
+def _rounded_results(step: Formula, precision: str | None) -> tuple[float | None, ...]:
+    """What the formula gives in a group that keeps the number below Python's precision.
+
+    An optimizer rounds the result when the number becomes its own; a constructor that is given a tensor multiplies at
+    the tensor's precision.
+    """
+    if precision is None or step.result is None:
+        return ()
+    product = step.expression == " * ".join(step.inputs)
+    operands = (rounded(float(value), precision) for value in step.inputs.values())
+    of_result = rounded(float(step.result), precision)
+    return (of_result, rounded(math.prod(operands), precision)) if product else (of_result,)

@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 
 from lrdecay_cli.analysis.comparing.changes import diff, settings
-from lrdecay_cli.analysis.conditions import CLOSE
 from lrdecay_cli.domain.change import BaselineRecord, State
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Skipped
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.precision import CLOSE
 from lrdecay_cli.files import read_bytes, read_map, to_json, top_level_keys, write_text
 from lrdecay_cli.files.config_path import SEPARATOR, file_meant, in_project
 from lrdecay_cli.files.writing import map_path

@@ -27,5 +27,8 @@ def inspected_findings(group_map: GroupMap) -> tuple[Finding, ...]:
 
 def _may_find(group_map: GroupMap) -> bool:
     base = group_map.base_lr
-    fast = any((group.lr_scale or 0) > 1 or (base and (group.lr or 0) > base) for group in group_map.groups)
+    fast = any(
+        (group.lr_scale or 0) > 1 or (base and (group.lr or 0) > base and not group.has_lr(base))
+        for group in group_map.groups
+    )
     return fast or group_map.model.totals.missing_tensors > 0 or any(True for _ in disagreements(group_map))

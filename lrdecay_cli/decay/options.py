@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.text.python_source import NOT_FINITE
 from lrdecay_cli.text.spelling import nearest
 
 
@@ -31,6 +32,8 @@ def finite_number(value: object, where: str) -> int | float:
         DecayError: it is no number, or not finite. A bool is no number here, whatever Python says.
     """
     remedy = "give a finite number such as 0.7"
+    if isinstance(value, str):
+        value = NOT_FINITE.get(value, value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise not_a("a number", value, where, remedy)
     try:

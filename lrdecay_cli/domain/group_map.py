@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from lrdecay_cli.domain.precision import alike
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.domain.training import Checkpoint, Constructor, Model, Module, Optimizer, Training, Trait
 
@@ -78,6 +79,17 @@ class ParameterGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Name of the optimizer that holds it, where there are several; it is in front of the group's name."""
     named: bool = True
     """Whether the constructor named it; else its name is its number."""
+    precisions: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
+    """By key (``lr``, ``betas``), the precision of each number that the optimizer keeps below Python's: as a tensor or
+    NumPy scalar of ``float32``, ``float16`` or ``bfloat16``. Unset where there is none."""
+
+    def precision(self, key: str) -> str | None:
+        """The precision of one of its numbers; None for Python's own."""
+        return self.precisions.get(key) if self.precisions else None
+
+    def has_lr(self, lr: float) -> bool:
+        """Whether ``lr``, a Python float, is its lr, but for rounding."""
+        return self.lr is not None and alike(self.lr, lr, self.precision("lr"))
 
 
 class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,6 +20,7 @@ from typing import Any
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.settings import StatedSuppression
 from lrdecay_cli.files.config_path import SEPARATOR, config_path
+from lrdecay_cli.text.python_source import finite_or_name
 
 _LONGEST = 2**20
 _DEEPEST = 60
@@ -73,7 +74,10 @@ def _value(node: ast.expr) -> Any:
         return {str(_value(key)): _value(value) for key, value in zip(node.keys, node.values, strict=True) if key}
     if isinstance(node, (ast.List, ast.Tuple)):
         return [_value(item) for item in node.elts]
-    return ast.literal_eval(node)
+    if isinstance(node, (ast.Name, ast.UnaryOp)) and (name := ast.unparse(node)) in ("inf", "-inf", "nan"):
+        return finite_or_name(float(name))
+    value = ast.literal_eval(node)
+    return finite_or_name(value) if isinstance(value, float) else value
 
 
 _COMMENT = re.compile(r"#\s*lrdecay:\s*ignore\[(?P<rules>[^\]]*)\][\s:,–-]*(?P<reason>.*)")

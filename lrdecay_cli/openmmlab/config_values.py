@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import numpy
 import torch
+
+from lrdecay_cli.domain.precision import EPSILON
+from lrdecay_cli.text.python_source import NOT_FINITE, finite_or_name
 
 if TYPE_CHECKING:
     from mmengine.registry import Registry
@@ -17,9 +22,12 @@ if TYPE_CHECKING:
 def plain(value: Any) -> Any:
     """``value`` with mappings as dicts, sequences as lists, tensors of one element as numbers, classes as their names.
 
-    An object of any other kind becomes its class's name: its own repr may hold an address, which differs each run.
+    A number that is not finite gets its name of ``NOT_FINITE``. An object of any other kind becomes its class's name:
+    its own repr may hold an address, which differs each run.
     """
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if isinstance(value, float):
+        return finite_or_name(value)
+    if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
@@ -27,11 +35,28 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, (set, frozenset)):
         return sorted((plain(item) for item in value), key=repr)
-    if isinstance(value, torch.Tensor):
-        return value.item() if value.numel() == 1 and not value.is_meta else f"Tensor{tuple(value.shape)}"
+    if _is_array(value):
+        if math.prod(value.shape) != 1 or getattr(value, "is_meta", False):
+            return f"{'Tensor' if isinstance(value, torch.Tensor) else type(value).__name__}{tuple(value.shape)}"
+        single = value.item()
+        # The item of an extended double is itself.
+        return finite_or_name(float(single)) if isinstance(single, numpy.floating) else plain(single)
     if isinstance(value, torch.dtype):
         return str(value)
     return type_name(value if isinstance(value, type) or callable(value) else type(value))
+
+
+def _is_array(value: Any) -> bool:
+    """Whether it is a tensor, a NumPy array or a NumPy scalar."""
+    return isinstance(value, (torch.Tensor, numpy.generic, numpy.ndarray))
+
+
+def precision_of(value: Any) -> str | None:
+    """The precision of ``EPSILON`` that a value, or the first of a sequence that has one, has; None for Python's."""
+    if isinstance(value, (list, tuple)):
+        return next(filter(None, map(precision_of, value)), None)
+    name = str(value.dtype).removeprefix("torch.") if _is_array(value) else ""
+    return name if name in EPSILON else None
 
 
 def type_name(value: Any) -> str:
@@ -45,8 +70,10 @@ def number(value: Any) -> float | None:
     """A learning rate or weight decay as a float; None stays None. Raises TypeError for what is no number."""
     if value is None:
         return None
-    if isinstance(value, torch.Tensor):
+    if _is_array(value):
         value = value.item()
+    elif isinstance(value, str):
+        value = NOT_FINITE.get(value, value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{value!r} is not a number")
     return float(value)

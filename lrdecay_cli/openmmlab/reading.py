@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, Parameter, ParameterGroup
+from lrdecay_cli.domain.precision import rounded
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.domain.training import Totals
-from lrdecay_cli.openmmlab.config_values import number, plain
+from lrdecay_cli.openmmlab.config_values import number, plain, precision_of
 
 # What the group map has elsewhere: in the group's own fields or by its parameters.
 _OWN_FIELDS = {"params", "param_names", "param_name", "group_name", "lr", "weight_decay", "lr_scale", "layer_id"}
@@ -115,6 +116,7 @@ def read_group(
     parameters: tuple[GroupedParameter, ...],
     *,
     first_lr: Any = None,
+    precisions: Mapping[str, str] | None = None,
 ) -> ParameterGroup:
     """An entry of ``param_groups`` as a group of the map.
 
@@ -122,31 +124,44 @@ def read_group(
         optimizer: its name, empty for the only one.
         base_lr: what its lr is divided by where it has no ``lr_scale`` of its own.
         first_lr: the lr that training started with, if that is no longer the entry's ``lr``.
+        precisions: those of the entry's numbers, where ``options`` has plain values; None to read them off.
     """
-    lr = number(options.get("lr"))
-    recorded = options.get("lr_scale")
+    if precisions is None:
+        precisions = precisions_of(options)
+    lr, recorded = number(options.get("lr")), options.get("lr_scale")
+    scale = ratio(lr if first_lr is None else first_lr, base_lr, precisions.get("lr"))
     # As the constructor recorded it: mmpretrain's in the group, mmdet's in the group's name.
     layer_id, in_name = options.get("layer_id"), re.search(r"(?:^|\.)layer_(-?\d+)_(?:no_)?decay$", name)
     return ParameterGroup(
         name=name,
         layer_id=layer_id if isinstance(layer_id, int) else int(in_name[1]) if in_name else None,
-        lr_scale=number(recorded) if recorded is not None else ratio(lr if first_lr is None else first_lr, base_lr),
+        lr_scale=scale if recorded is None else number(recorded),
         lr=lr,
         weight_decay=number(options.get("weight_decay")),
         options={key: plain(value) for key, value in options.items() if key not in _OWN_FIELDS},
         parameters=parameters,
         optimizer=optimizer,
         named=bool(options.get("group_name")),
+        precisions=precisions or msgspec.UNSET,
     )
 
 
-def ratio(lr: float | None, base_lr: float | None) -> float | None:
-    """``lr / base_lr``, as the shortest decimal that gives ``lr`` bit for bit: 0.1 and not 0.09999999999999999."""
+def precisions_of(options: Mapping[str, Any]) -> dict[str, str]:
+    """By key, the precision of each value of a group that is kept below Python's."""
+    found = ((str(key), precision_of(value)) for key, value in options.items() if key != "params")
+    return {key: precision for key, precision in found if precision}
+
+
+def ratio(lr: float | None, base_lr: float | None, precision: str | None = None) -> float | None:
+    """``lr / base_lr``, as the shortest decimal that gives ``lr`` bit for bit: 0.1 and not 0.09999999999999999.
+
+    ``precision`` is that of ``lr``; None for Python's.
+    """
     if lr is None or not base_lr:
         return None
     exact = lr / base_lr
     candidates = (float(f"{exact:.{digits}g}") for digits in range(1, 17))
-    return next((candidate for candidate in candidates if candidate * base_lr == lr), exact)
+    return next((candidate for candidate in candidates if rounded(candidate * base_lr, precision) == lr), exact)
 
 
 def common(values: Iterable[float | None]) -> float | None:

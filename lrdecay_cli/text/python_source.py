@@ -1,9 +1,20 @@
-"""Values as the Python that a config has."""
+"""Values as the Python that a config has, and those that neither Python nor JSON has a literal for."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
+
+NOT_FINITE: Mapping[str, float] = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
+"""How a map writes an option that is not finite, as a JSON string. Source: the JSON mapping of Protocol Buffers 3."""
+
+
+def finite_or_name(value: float) -> float | str:
+    """``value`` as a Python float; the name in :data:`NOT_FINITE` of one that JSON cannot hold."""
+    if math.isfinite(value):
+        return float(value)
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def as_python(value: Any) -> str:
@@ -14,6 +25,10 @@ def as_python(value: Any) -> str:
         return f"{{{', '.join(f'{key!r}: {as_python(item)}' for key, item in value.items())}}}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(as_python, value))}]"
+    name = finite_or_name(value) if isinstance(value, float) else value
+    # The repr of such a number is the name of a variable.
+    if isinstance(name, str) and name in NOT_FINITE:
+        return f"float({name!r})"
     return repr(value)
 
 

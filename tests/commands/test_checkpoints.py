@@ -142,6 +142,8 @@ TEXTS = [
         {"a": {"b": [1, -2.5, "x", None, True], "c": {"d": [1, 2]}}},
     ),
     ("a = {'b.c': 1}\n", {"a": {"b.c": 1}}),
+    ("a = dict(b=inf, c=(-inf, nan), d=1e999)", {"a": {"b": "Infinity", "c": ["-Infinity", "NaN"], "d": "Infinity"}}),
+    ("a = infinity", {}),
     ("a = __import__('os').system('true')", {}),
     ("a = dict(**b)", {}),
     ("a = dict(1)", {}),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lrdecay_cli.analysis.comparing.folding import find_renames
 from lrdecay_cli.domain.change import ASPECTS, Aspect, Change, SettingChange
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
+from lrdecay_cli.domain.precision import alike
 
 # Options that say which group it is, or repeat what other aspects tell.
 _IDENTITY = frozenset({"param_name", "param_names", "group_name", "layer_id", "lr_scale", "initial_lr"})
@@ -138,16 +139,33 @@ def _group_changes(
         yield "group", _group_label(old), _group_label(new)
     for aspect in _NUMBERS:
         was, now = getattr(old, aspect), getattr(new, aspect)
-        if not _equal(was, now, rtol):
+        if not _unchanged(old, new, aspect, was, now, rtol):
             yield aspect, was, now
     if optimizers[0] != optimizers[1]:
         yield "optimizer", *optimizers
-    absent = object()
-    keys = sorted((old.options.keys() | new.options.keys()) - _IDENTITY)
-    differing = [key for key in keys if not _equal(old.options.get(key, absent), new.options.get(key, absent))]
+    olds, news = _options(old), _options(new)
+    differing = [
+        key
+        for key in sorted((olds.keys() | news.keys()) - _IDENTITY)
+        if key not in olds or key not in news or not _unchanged(old, new, key, olds[key], news[key])
+    ]
     if differing:
-        was, now = ({key: side.options[key] for key in differing if key in side.options} for side in (old, new))
+        was, now = ({key: side[key] for key in differing if key in side} for side in (olds, news))
         yield "options", was, now
+
+
+def _options(group: ParameterGroup) -> dict[str, Any]:
+    """Every other option of the group, with the precision of those that it keeps below Python's: ``lr precision``."""
+    precisions = group.precisions or {}
+    return {**group.options, **{f"{key} precision": precision for key, precision in precisions.items()}}
+
+
+def _unchanged(old: ParameterGroup, new: ParameterGroup, key: str, was: Any, now: Any, rtol: float = 0.0) -> bool:
+    """Whether a value of two groups is the same; a tensor of float32 and a Python float may differ by rounding."""
+    # A lr scale that nobody recorded follows from the lr.
+    kept = "lr" if key == "lr_scale" else key
+    precisions = old.precision(kept), new.precision(kept)
+    return _equal(was, now, rtol, precisions if precisions[0] != precisions[1] else ())
 
 
 def _group_label(group: ParameterGroup) -> str:
@@ -155,8 +173,14 @@ def _group_label(group: ParameterGroup) -> str:
     return group.name if group.named else f"{group.optimizer}.group_*".removeprefix(".")
 
 
-def _equal(old: Any, new: Any, rtol: float = 0.0) -> bool:
-    """Whether two values are the same: numbers within ``rtol`` of the larger one, and NaN as NaN is no change."""
+def _equal(old: Any, new: Any, rtol: float = 0.0, precisions: Sequence[str | None] = ()) -> bool:
+    """Whether two values are the same: numbers within ``rtol`` of the larger one, and NaN as NaN is no change.
+
+    Numbers of two ``precisions`` are the same if they differ by rounding alone.
+    """
     if isinstance(old, float) and isinstance(new, float):
-        return math.isclose(old, new, rel_tol=rtol) or (math.isnan(old) and math.isnan(new))
+        same = math.isclose(old, new, rel_tol=rtol) or (math.isnan(old) and math.isnan(new))
+        return same or (bool(precisions) and alike(old, new, *precisions))
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return all(_equal(was, now, rtol, precisions) for was, now in zip(old, new, strict=True))
     return bool(old == new)

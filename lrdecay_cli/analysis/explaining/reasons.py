@@ -105,9 +105,10 @@ class Explainer:
             return "disagrees", f"in the real group {'; '.join(differing)}"
         if provenance is None:
             return "observed", self._why_observed()
+        exact = f"{EXACT}, in {precision}" if (precision := group.precision("lr")) else EXACT
         if provenance.layer_id is not None and provenance.layer_id.basis == "observed":
-            return "recomputed", f"{EXACT}; the layer id is observed: what the model's get_layer_depth() says"
-        return "recomputed", EXACT
+            return "recomputed", f"{exact}; the layer id is observed: what the model's get_layer_depth() says"
+        return "recomputed", exact
 
     def _why_observed(self) -> str:
         if self._map.checkpoint is not None:

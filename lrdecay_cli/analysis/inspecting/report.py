@@ -100,6 +100,11 @@ def _facts(group_map: GroupMap, verbose: bool) -> Iterator[tuple[str, str]]:
     yield "optimizer", f"{optimizer.type} ({_options(optimizer.options)})" if optimizer.options else optimizer.type
     yield "base lr", "none" if group_map.base_lr is None else f"{group_map.base_lr:g}"
     yield "base weight decay", "none" if group_map.base_weight_decay is None else f"{group_map.base_weight_decay:g}"
+    kept: dict[str, list[str]] = {}
+    for key, precision in {pair for group in group_map.groups for pair in (group.precisions or {}).items()}:
+        kept.setdefault(precision, []).append(key)
+    if kept:
+        yield "precision", "; ".join(f"{', '.join(sorted(kept[name]))} in {name}" for name in sorted(kept))
     if verbose:
         yield "wrapper", optimizer.wrapper
         yield "device", group_map.device

@@ -183,7 +183,15 @@ def _groups(
             held.append(GroupedParameter(name, shape, math.prod(shape), same.requires_grad if same else True, None))
         base = bases[group.optimizer]
         groups.append(
-            read_group(group.name, group.optimizer, group.options, base, tuple(held), first_lr=group.first_lr)
+            read_group(
+                group.name,
+                group.optimizer,
+                group.options,
+                base,
+                tuple(held),
+                first_lr=group.first_lr,
+                precisions=group.precisions,
+            )
         )
     return uniquely_named(groups), tuple(duplicates)
 

@@ -24,7 +24,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.files.checkpoint_archive import STOOD_IN, read_pickle
 from lrdecay_cli.openmmlab.config_values import number, plain
-from lrdecay_cli.openmmlab.reading import common
+from lrdecay_cli.openmmlab.reading import common, precisions_of
 from lrdecay_cli.text.counting import count
 
 Shape = tuple[int, ...]
@@ -112,6 +112,8 @@ class SavedGroup:
     """That name; empty for the only optimizer."""
     options: Mapping[str, Any]
     """All but the tensors, in plain values."""
+    precisions: Mapping[str, str]
+    """By key, those of its numbers that are kept below Python's."""
     names: tuple[str, ...] | None
     """Names of its parameters, where the constructor recorded them."""
     shapes: tuple[Shape | None, ...]
@@ -166,6 +168,7 @@ def _group(group: Any, optimizer: Mapping[str, Any], prefix: str, index: int) ->
         optimizer=prefix.removesuffix("."),
         name=f"{prefix}{own_name if isinstance(own_name, str) and own_name else f'group_{index}'}",
         options=options,
+        precisions=precisions_of(group),
         names=_names(group),
         shapes=tuple(_shape(state, key) for key in group["params"]),
         base_lr=number(base.get("initial_lr", base.get("lr"))),

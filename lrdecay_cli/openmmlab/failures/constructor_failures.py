@@ -20,7 +20,7 @@ from lrdecay_cli.decay.families import find_family
 from lrdecay_cli.decay.options import DecayError, ServedByOurs
 from lrdecay_cli.decay.rules import TrainingParameter
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.openmmlab.config_values import type_name
+from lrdecay_cli.openmmlab.config_values import plain, type_name
 from lrdecay_cli.openmmlab.constructor_class import known_constructor
 from lrdecay_cli.openmmlab.decay_constructor import seen_model
 from lrdecay_cli.openmmlab.failures.refused_options import misplaced_options, refused_option
@@ -61,8 +61,8 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         inputs = ConstructorInputs(
             spec=spec,
             options=config.optim_wrapper.get("paramwise_cfg") or {},
-            base_lr=optimizer.get("lr"),
-            base_weight_decay=optimizer.get("weight_decay"),
+            base_lr=plain(optimizer.get("lr")),
+            base_weight_decay=plain(optimizer.get("weight_decay")),
             default_lr=None,
             default_weight_decay=None,
             backbone=None if backbone is None else type(backbone).__name__,

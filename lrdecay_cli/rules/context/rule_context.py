@@ -17,6 +17,7 @@ from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.decay.parameter_kinds import Kind, kind_of
 from lrdecay_cli.domain.dry_run import DryRun
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
+from lrdecay_cli.domain.precision import alike
 from lrdecay_cli.rules.context.backbone import Backbone, backbone_prefix, block_of
 from lrdecay_cli.rules.context.policy import Policy
 from lrdecay_cli.rules.context.schedulers import Scheduler, schedulers_of
@@ -72,8 +73,8 @@ class RuleContext:
         lr, base = self.starting_lr(group), self.group_map.base_lr
         if lr is None or not base or not math.isfinite(lr) or not math.isfinite(base):
             return group.lr_scale
-        # lr / base_lr may be off in the last digit.
-        agree = group.lr_scale is not None and math.isclose(lr / base, group.lr_scale, rel_tol=1e-9)
+        # lr / base_lr may be off in the last digit, of the precision in which the optimizer keeps it.
+        agree = group.lr_scale is not None and alike(lr / base, group.lr_scale, group.precision("lr"))
         return group.lr_scale if agree else lr / base
 
     @property

@@ -58,7 +58,7 @@ def _faults(assertion: Assertion, aspect: str, wanted: Any, meant: list[Tensor])
                 failing[tensor.name] = not tensor.trainable
         elif tensor.group is not None:
             value = tensor.group.name if aspect == "group" else getattr(tensor.group, aspect)
-            if not _holds(assertion, aspect, wanted, value):
+            if not _holds(assertion, aspect, wanted, value, tensor.group.precision(aspect)):
                 failing[tensor.name] = value
         elif tensor.state == "missing":
             failing[tensor.name] = "in no group"
@@ -78,13 +78,13 @@ def _faults(assertion: Assertion, aspect: str, wanted: Any, meant: list[Tensor])
         )
 
 
-def _holds(assertion: Assertion, aspect: str, wanted: Any, value: Any) -> bool:
+def _holds(assertion: Assertion, aspect: str, wanted: Any, value: Any, precision: str | None) -> bool:
     if value is None:
         return False
     if aspect == "group":
         return fnmatchcase(value, wanted)
     comparisons = parse_condition(wanted, f"{assertion.source}.{aspect}")
-    return all(comparison.holds(float(value)) for comparison in comparisons)
+    return all(comparison.holds(float(value), precision) for comparison in comparisons)
 
 
 def _values(values: list[Any]) -> str:

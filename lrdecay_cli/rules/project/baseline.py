@@ -7,8 +7,8 @@ from typing import Any
 
 from lrdecay_cli.analysis.comparing.changes import diff, settings
 from lrdecay_cli.analysis.comparing.tables import drop_implied, shown_change
-from lrdecay_cli.analysis.conditions import CLOSE
 from lrdecay_cli.domain.change import ASPECTS
+from lrdecay_cli.domain.precision import CLOSE
 from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rule
 
 _SHOWN = 3

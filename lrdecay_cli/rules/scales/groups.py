@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from lrdecay_cli.domain.group_map import ParameterGroup
+from lrdecay_cli.domain.precision import alike
 from lrdecay_cli.rules.api import (
     OURS,
     PARAMWISE,
@@ -31,7 +32,7 @@ def _mismatched(context: RuleContext) -> list[ParameterGroup]:
         if base is not None
         and group.lr is not None
         and group.lr_scale is not None
-        and not math.isclose(group.lr, group.lr_scale * base, rel_tol=1e-9)
+        and not group.has_lr(group.lr_scale * base)
         and math.isfinite(group.lr)
     ]
 
@@ -63,7 +64,7 @@ def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
     It happens when a constructor changes the one after the other was made, and when a map was edited.
     """
     base, groups = context.group_map.base_lr, _mismatched(context)
-    if base is None or not groups or all(group.lr == base for group in groups):
+    if base is None or not groups or all(group.has_lr(base) for group in groups):
         return
     first = groups[0]
     scaled = rate((first.lr_scale or 0) * base)
@@ -92,7 +93,7 @@ def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
     in the same place.
     """
     base, groups = context.group_map.base_lr, _mismatched(context)
-    if base is None or not groups or any(group.lr != base for group in groups):
+    if base is None or not groups or any(not group.has_lr(base) for group in groups):
         return
     scales = span(group.lr_scale or 0 for group in groups)
     yield Fault(
@@ -241,7 +242,7 @@ def log_shows_one_lr(context: RuleContext) -> Iterator[Fault]:
     """
     base, groups = context.group_map.base_lr, context.group_map.groups
     first = context.starting_lr(groups[0]) if groups else None
-    if base is None or first is None or math.isclose(first, base, rel_tol=1e-9):
+    if base is None or first is None or alike(first, base, groups[0].precision("lr")):
         return
     lrs = [lr for group in groups if (lr := context.starting_lr(group)) is not None]
     others = [lr for lr in lrs if not math.isclose(lr, first)]

@@ -1,0 +1,46 @@
+"""Precisions below Python's, in which some optimizers keep the numbers of their groups."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+
+EPSILON: Mapping[str, float] = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+"""Their names, with the distance from 1 to the next number. Source: ``torch.finfo``."""
+CLOSE = 1e-9
+"""Python floats that are this close to each other, relatively, differ by rounding alone."""
+
+
+def tolerance(precision: str | None) -> float:
+    """How far, relatively, a number of this precision may be from the Python float that it was made of."""
+    return EPSILON[precision] if precision else CLOSE
+
+
+def alike(one: float, other: float, *precisions: str | None) -> bool:
+    """Whether two numbers of these precisions differ by rounding alone."""
+    coarsest = max(precisions, key=tolerance)
+    # Below the least normal number a step is larger than the tolerance.
+    return math.isclose(one, other, rel_tol=tolerance(coarsest)) or rounded(one, coarsest) == rounded(other, coarsest)
+
+
+def rounded(value: float, precision: str | None) -> float:
+    """``value`` at a precision of :data:`EPSILON`; None is Python's own.
+
+    Rounds to nearest, ties to even, by way of float32, as ``torch.tensor(value, dtype=...)`` does.
+    """
+    if precision is None or not math.isfinite(value):
+        return value
+    try:
+        bits: int = struct.unpack("<I", struct.pack("<f", value))[0]
+        if precision == "float16":
+            (single,) = struct.unpack("<f", struct.pack("<I", bits))
+            half: float = struct.unpack("<e", struct.pack("<e", single))[0]
+            return half
+    except OverflowError:
+        return math.copysign(math.inf, value)
+    if precision == "bfloat16":
+        # The upper half of a float32.
+        bits = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000
+    result: float = struct.unpack("<f", struct.pack("<I", bits))[0]
+    return result
