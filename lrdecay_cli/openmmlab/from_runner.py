@@ -9,25 +9,32 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from mmengine.hooks import Hook
+from mmengine.hooks import Hook, LoggerHook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
+from lrdecay_cli.analysis.logged_curves import curve_names, logged_lrs
 from lrdecay_cli.domain.group_map import ConfigSource, GroupMap
 from lrdecay_cli.openmmlab.audit import group_map_of
 from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import BuiltOptimizer, build_optimizer, optimizers_of
 from lrdecay_cli.openmmlab.config_file import resolved_sha256
+from lrdecay_cli.openmmlab.config_values import number
 from lrdecay_cli.openmmlab.constructor_class import constructor_of
 
 register_hook: Callable[[], Callable[[type], type]] = HOOKS.register_module
 
 
 class LiveGroupsHook(Hook):  # type: ignore[misc]
-    """Reads the group map once, when the optimizer is built and whatever is to be resumed has been."""
+    """Reads the group map once, when the optimizer is built and whatever is to be resumed has been.
 
-    # After the hooks that freeze something before training.
+    With ``log_lr`` it also logs the lr of every curve of :func:`analysis.logged_curves.curve_names`, through mmengine's
+    Visualizer, in the iterations that LoggerHook logs.
+    """
+
+    # After the hooks that freeze something before training, or set the lr of an iteration.
     priority = "VERY_LOW"
+    log_lr = False
 
     def before_train(self, runner: Any) -> None:
         """Read the groups of ``runner.optim_wrapper`` and hand them on. mmengine calls it, on every rank."""
@@ -36,11 +43,41 @@ class LiveGroupsHook(Hook):  # type: ignore[misc]
             logger.info(
                 f"Parameter groups: auto_scale_lr multiplies every lr by {factor:g}; shown as built, before that"
             )
-        self.judge(live_map(runner), Path(runner.work_dir), logger)
+        group_map = live_map(runner)
+        self.judge(group_map, Path(runner.work_dir), logger)
+        self._groups, self._names = group_map.groups, curve_names(group_map.groups)
+        if self.log_lr and logger is not None and _logger_hook(runner) is None:
+            logger.warning("Parameter groups: log_lr follows LoggerHook, and this training has none: no lr is logged")
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        """Log, on the first rank, the lr that the optimizer uses in this iteration. mmengine calls it on every rank."""
+        if not self.log_lr or not is_main_process() or not _is_logged(runner, batch_idx):
+            return
+        optimizers = optimizers_of(runner.optim_wrapper).values()
+        lrs = [number(group.get("lr")) for optimizer in optimizers for group in optimizer.param_groups]
+        if len(lrs) == len(self._names):
+            scalars = logged_lrs(self._groups, self._names, lrs)
+            # As LoggerHook does it, so that both stand at the same step of the same files.
+            runner.visualizer.add_scalars(scalars, step=runner.iter + 1, file_path=f"{runner.timestamp}.json")
 
     def judge(self, group_map: GroupMap, work_dir: Path, logger: Any) -> None:
         """Do something with the map; ``logger`` is None on every rank but the first."""
         raise NotImplementedError
+
+
+def _logger_hook(runner: Any) -> LoggerHook | None:
+    return next((hook for hook in runner.hooks if isinstance(hook, LoggerHook)), None)
+
+
+def _is_logged(runner: Any, batch_idx: int) -> bool:
+    """Whether LoggerHook logs an iteration. Source: mmengine 0.10.7, ``LoggerHook.after_train_iter``."""
+    hook = _logger_hook(runner)
+    if hook is None:
+        return False
+    if hook.every_n_inner_iters(batch_idx, hook.interval):
+        return True
+    loader = runner.train_dataloader
+    return bool(hook.end_of_epoch(loader, batch_idx) and (not hook.ignore_last or len(loader) <= hook.interval))
 
 
 def live_map(runner: Any) -> GroupMap:

@@ -23,7 +23,7 @@ from lrdecay_cli.openmmlab.from_runner import LiveGroupsHook, register_hook
 from lrdecay_cli.rules import chosen_rules
 
 _NAME = "ParamGroupAuditHook"
-_OPTIONS = ("baseline", "only", "rtol", "select", "ignore", "fail_on", "filename", "priority")
+_OPTIONS = ("baseline", "only", "rtol", "select", "ignore", "fail_on", "filename", "log_lr", "priority")
 
 
 @register_hook()
@@ -42,6 +42,8 @@ class ParamGroupAuditHook(LiveGroupsHook):
         ignore: not these rules.
         fail_on: stop if a rule finds something of this severity or worse; None never to.
         filename: name of the JSON map in the work directory.
+        log_lr: whether to log the lr of every curve (``lr/layer_0``, …) where LoggerHook logs: mmengine's own ``lr`` is
+            that of the first group alone.
 
     Raises:
         LrdecayError: an option or the baseline cannot be used; before training, the groups are not the baseline's, a
@@ -58,6 +60,7 @@ class ParamGroupAuditHook(LiveGroupsHook):
         ignore: Sequence[str] | None = None,
         fail_on: str | None = None,
         filename: str = "param_groups.json",
+        log_lr: bool = False,
         **unknown: Any,
     ) -> None:
         for name in unknown:
@@ -65,6 +68,7 @@ class ParamGroupAuditHook(LiveGroupsHook):
         self.rules = chosen_rules(select or (), ignore or ())
         self.fail_on = None if fail_on is None else check_severity(fail_on, f"{_NAME}.fail_on")
         self.filename = filename
+        self.log_lr = log_lr
         self.baseline = baseline
         self.aspects = check_aspects(only, rtol)
         self.rtol = rtol

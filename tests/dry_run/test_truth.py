@@ -120,7 +120,9 @@ from lrdecay_cli.training import ParamGroupAuditHook  # noqa: F401 - registers i
 from tests.dry_run.trainings import config_of, train
 folder, rank = Path(sys.argv[1]), int(sys.argv[2])
 dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-config = Config({**config_of("auto_scale_lr")._cfg_dict.to_dict(), "default_hooks": dict(checkpoint=None, logger=None)})
+logs = dict(checkpoint=None, logger=dict(type="LoggerHook", interval=2))
+hook = dict(type="ParamGroupAuditHook", log_lr=True)
+config = Config({**config_of("auto_scale_lr")._cfg_dict.to_dict(), "default_hooks": logs, "custom_hooks": [hook]})
 seen = train(config, folder / str(rank))
 (folder / f"{rank}.json").write_text(json.dumps([seen.lrs[0], seen.lrs[max(seen.lrs)]]))
 dist.destroy_process_group()
@@ -138,6 +140,11 @@ def test_two_processes_scale_the_lr_as_two_gpus_do(tmp_path: Path) -> None:
     assert real[0] == real[1]
     assert [[group.first.lr for group in found.groups], [group.last.lr for group in found.groups]] == real[0]
     assert (found.gpus, found.lr_factor) == (2, 2 * BATCH / 8)
+    (log,) = tmp_path.glob("*/*/vis_data/scalars.json")
+    logged = [json.loads(line) for line in log.read_text().splitlines() if '"lr/head"' in line]
+    # Half of the config's lr, and 0.55 of that in the second iteration of the warm-up; the first rank alone logs.
+    head = 0.01 * 0.5 * 0.55
+    assert logged[0] == {"lr/backbone": pytest.approx(head / 10), "lr/head": pytest.approx(head), "step": 2}
 
 
 @pytest.mark.parametrize("schedulers", [None, [CONVERTED]])

@@ -11,6 +11,7 @@ from mmengine.runner import IterBasedTrainLoop
 from torch import nn
 
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
+from lrdecay_cli.openmmlab.from_runner import LiveGroupsHook
 from lrdecay_cli.openmmlab.schedulers.running import Stepper, raises
 
 # Of mmengine 0.10.7 and mmpretrain 1.2.0 (engine/hooks/): they change neither a group nor what requires a gradient.
@@ -117,7 +118,9 @@ def each_scheduler(schedulers: Any) -> Iterable[_ParamScheduler]:
 def is_quiet(hook: Hook) -> bool:
     """Whether a hook is known to change nothing that is followed."""
     kind = type(hook)
-    return kind.__name__ in _QUIET and kind.__module__.startswith(("mmengine.", "mmpretrain."))
+    # lrdecay's own reads the groups.
+    own = isinstance(hook, LiveGroupsHook)
+    return own or (kind.__name__ in _QUIET and kind.__module__.startswith(("mmengine.", "mmpretrain.")))
 
 
 def overrides(hook: Hook, method: str) -> bool:

@@ -1,0 +1,101 @@
+"""The learning rates that ``ParamGroupAuditHook(log_lr=True)`` logs: one for all groups that train alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from lrdecay_cli.domain.group_map import ParameterGroup
+
+PREFIX = "lr/"
+"""In front of a curve's name in the log."""
+_SHOWN = 3
+
+
+def curve_names(groups: Sequence[ParameterGroup]) -> tuple[str, ...]:
+    """The name of each group's curve: groups of one optimizer that were built alike share one.
+
+    Groups that the constructor named ``layer_0_decay`` and ``layer_0_no_decay`` are ``layer_0`` where their lr is the
+    same. Groups without a name are one curve for each lr, named after the innermost module that holds all of their
+    parameters, or after the model's first modules that do. With several optimizers the optimizer's name comes first.
+
+    Args:
+        groups: with the lr that the constructor gave them.
+    """
+    short = {group.name: _short(group) for group in groups if group.named}
+    lrs: dict[tuple[str, str], set[float | None]] = {}
+    anonymous: dict[tuple[str, float | None], list[str]] = {}
+    for group in groups:
+        if group.named:
+            lrs.setdefault((group.optimizer, short[group.name]), set()).add(group.lr)
+        else:
+            names = anonymous.setdefault((group.optimizer, group.lr), [])
+            names += [parameter.name for parameter in group.parameters]
+    taken: Counter[str] = Counter()
+    modules: dict[tuple[str, float | None], str] = {}
+    for (optimizer, lr), names in anonymous.items():
+        label = _prefixed(optimizer, _module_of(names))
+        taken[label] += 1
+        modules[optimizer, lr] = label if taken[label] == 1 else f"{label}_{taken[label]}"
+
+    def name_of(group: ParameterGroup) -> str:
+        if not group.named:
+            return modules[group.optimizer, group.lr]
+        same = len(lrs[group.optimizer, short[group.name]]) == 1
+        own = short[group.name] if same else group.name.removeprefix(f"{group.optimizer}.")
+        return _prefixed(group.optimizer, own)
+
+    return tuple(name_of(group) for group in groups)
+
+
+def logged_lrs(
+    groups: Sequence[ParameterGroup], names: Sequence[str], lrs: Sequence[float | None]
+) -> Mapping[str, float]:
+    """What to log: the lr of each curve under ``lr/`` and its name.
+
+    Where something has set groups of a curve to different lrs, each of them is logged by itself, under its own name or
+    that of its first parameter.
+
+    Args:
+        groups: in the optimizer's order.
+        names: of their curves, from :func:`curve_names`.
+        lrs: of the groups now.
+    """
+    by_curve: dict[str, dict[int, float]] = {}
+    for index, (name, lr) in enumerate(zip(names, lrs, strict=True)):
+        if lr is not None:
+            by_curve.setdefault(name, {})[index] = lr
+    logged = {}
+    for name, members in by_curve.items():
+        if len({*members.values()}) == 1:
+            logged[f"{PREFIX}{name}"] = next(iter(members.values()))
+            continue
+        for index, lr in members.items():
+            group = groups[index]
+            own = group.name if group.named or not group.parameters else group.parameters[0].name
+            logged[f"{PREFIX}{_prefixed(group.optimizer, own.removeprefix(f'{group.optimizer}.'))}"] = lr
+    return logged
+
+
+def _short(group: ParameterGroup) -> str:
+    own = group.name.removeprefix(f"{group.optimizer}.") if group.optimizer else group.name
+    return own.removesuffix("_decay").removesuffix("_no")
+
+
+def _module_of(names: Sequence[str]) -> str:
+    """The path of the innermost module that holds all parameters; the model's own first modules where none does."""
+    paths = [name.split(".")[:-1] for name in names]
+    common = []
+    for labels in zip(*paths, strict=False):
+        if len({*labels}) > 1:
+            break
+        common.append(labels[0])
+    if common:
+        return ".".join(common)
+    first = list(dict.fromkeys(name.partition(".")[0] for name in names)) or ["no_parameters"]
+    more = len(first) - _SHOWN
+    return "+".join([*first[:_SHOWN], f"{more}_more"] if more > 0 else first)
+
+
+def _prefixed(optimizer: str, label: str) -> str:
+    return f"{optimizer}/{label}" if optimizer else label
