@@ -14,7 +14,7 @@ import msgspec
 
 from lrdecay_cli.domain.precision import alike
 from lrdecay_cli.domain.provenance import Provenance
-from lrdecay_cli.domain.training import Checkpoint, Constructor, Model, Module, Optimizer, Training, Trait
+from lrdecay_cli.domain.training import Checkpoint, Constructor, Model, Module, Optimizer, Training, Trait, Wrapping
 
 SCHEMA_VERSION = 2
 """Beside the texts of schema 1 it has the facts in them as fields: ``foreign``, ``optimizer``, ``named``, ``types``,
@@ -196,6 +196,8 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     training: Training
     checkpoint: Checkpoint | None
     """What it was read from, where that is a checkpoint and not a config."""
+    wrapping: Wrapping | msgspec.UnsetType = msgspec.UNSET
+    """Where the config names a wrapper for the model; the groups are those of the model without it."""
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Every name of the map, each once: grouped ones in the optimizer's order, frozen, missing, duplicates."""

@@ -142,3 +142,31 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Those of ``RUNNER_KEYS`` that the config has from one of its bases and does not name itself; likewise."""
     loops: Mapping[str, Loop] | msgspec.UnsetType = msgspec.UNSET
     """By ``train_cfg``, ``val_cfg`` and ``test_cfg``, where the config has them; likewise."""
+
+
+class WrappedGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A group of the optimizer that the constructor makes of a wrapped model."""
+
+    lr: float | None
+    weight_decay: float | None
+    parameters: tuple[str, ...]
+    """Names in the model without its wrapper; of a flat parameter, those of everything in it."""
+
+
+class Wrapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the model wrapper of a distributed training makes of the groups: it was put around the model."""
+
+    type: str
+    """Its class name."""
+    option: str
+    """Path of its settings in the config; empty for the wrapper that mmengine takes by default."""
+    gpus: int
+    """How many GPUs the model was wrapped for."""
+    groups: tuple[WrappedGroup, ...]
+    """As the optimizer has them in training."""
+    flat: tuple[str, ...]
+    """Names of the parameters that are part of a flat one, which has a single lr and weight decay."""
+    refused: Literal["wrapper", "constructor"] | None
+    """Who raises, so that no training begins: the wrapper, or the constructor for the wrapped model."""
+    failure: str | None
+    """What it raises."""

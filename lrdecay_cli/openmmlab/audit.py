@@ -34,6 +34,7 @@ from lrdecay_cli.openmmlab.failures.translate import READING, explained, naming_
 from lrdecay_cli.openmmlab.optimizer_facts import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
+from lrdecay_cli.openmmlab.wrapping import with_wrapping
 
 
 def audit(
@@ -78,7 +79,8 @@ def audit(
         # A config's values, and what its own classes give back, may be of any kind.
         with explained(READING, config):
             source = ConfigSource(config, resolved_sha256(loaded), plain(overrides))
-            return group_map_of(loaded, source, model, built, device, (*stubs, *model_stubs, *built.stubs))
+            group_map = group_map_of(loaded, source, model, built, device, (*stubs, *model_stubs, *built.stubs))
+            return with_wrapping(group_map, loaded, model)
 
 
 def group_map_of(

@@ -114,6 +114,21 @@ def test_what_cannot_be_judged_is_one_line(
     assert err.count("\n") == 1
 
 
+def test_a_constructor_that_refuses_the_wrapped_model_ends_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It takes ``model.discriminator``, which is not there on several GPUs."""
+    config = written("two optimizers", tmp_path)
+    assert dry_run(capsys, config, "--iters-per-epoch", "5")[0] == 0
+    code, out, err = dry_run(capsys, config, "--iters-per-epoch", "5", "--gpus", "2")
+    assert (code, out) == (2, "")
+    assert "the constructor raises for the model inside MMDistributedDataParallel" in err
+    assert "no attribute 'discriminator'" in err
+    parts = ("--cfg-options", "model_wrapper_cfg.type=MMSeparateDistributedDataParallel")
+    code, _, err = dry_run(capsys, config, "--iters-per-epoch", "5", "--gpus", "2", *parts)
+    assert (code, "no attribute 'discriminator'" in err) == (2, True)
+
+
 def test_a_checkpoint_without_a_place_in_the_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"meta": {}, "state_dict": {}}, tmp_path / "weights.pth")
     config = written("warm-up and steps", tmp_path)

@@ -23,7 +23,7 @@ from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.dry_run import dry_run
 from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
 from lrdecay_cli.training import ParamGroupAuditHook  # noqa: F401 - registers itself
-from tests.dry_run.trainings import BASE, BATCH, CONVERTED, ITERATIONS, TRAININGS, config_of, train
+from tests.dry_run.trainings import BASE, BATCH, CONVERTED, FULLY_SHARDED, ITERATIONS, TRAININGS, config_of, train
 
 
 def saved(config: Config, folder: Path) -> Config:
@@ -111,40 +111,74 @@ def unsafe_loading() -> Iterator[None]:
 
 WORKER = """
 import json, sys
-import torch.distributed as dist
+import torch, torch.distributed as dist
 from pathlib import Path
 from mmengine.config import Config
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 install_stubs()
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import MODEL_WRAPPERS, MODELS
 from lrdecay_cli.training import ParamGroupAuditHook  # noqa: F401 - registers itself
-from tests.dry_run.trainings import config_of, train
+from tests.dry_run.trainings import FULLY_SHARDED, config_of, train
 folder, rank = Path(sys.argv[1]), int(sys.argv[2])
 dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
 logs = dict(checkpoint=None, logger=dict(type="LoggerHook", interval=2))
 hook = dict(type="ParamGroupAuditHook", log_lr=True)
 config = Config({**config_of("auto_scale_lr")._cfg_dict.to_dict(), "default_hooks": logs, "custom_hooks": [hook]})
 seen = train(config, folder / str(rank))
-(folder / f"{rank}.json").write_text(json.dumps([seen.lrs[0], seen.lrs[max(seen.lrs)]]))
+groups = []
+for wrapper, optimizer in FULLY_SHARDED:
+    model = MODELS.build(dict(type="DryToy"))
+    wrapped = MODEL_WRAPPERS.build(dict(wrapper, module=model, device_id=torch.device("cpu")))
+    built = build_optim_wrapper(wrapped, Config(dict(optim_wrapper=optimizer)).optim_wrapper)
+    found = built.optimizer.param_groups
+    groups.append([(group["lr"], group["weight_decay"], len(group["params"])) for group in found])
+(folder / f"{rank}.json").write_text(json.dumps([[seen.lrs[0], seen.lrs[max(seen.lrs)]], groups]))
 dist.destroy_process_group()
 """
 
 
-def test_two_processes_scale_the_lr_as_two_gpus_do(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What training in two processes gives: the first and last lrs, and the groups of every sharded model."""
+    folder = tmp_path_factory.mktemp("two")
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}
     workers = [
-        subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path), str(rank)], env=environment) for rank in (0, 1)
+        subprocess.Popen([sys.executable, "-c", WORKER, str(folder), str(rank)], env=environment) for rank in (0, 1)
     ]
     assert [worker.wait(300) for worker in workers] == [0, 0]
-    found, _ = dry(config_of("auto_scale_lr"), tmp_path, gpus=2)
-    real = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
+    real = [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
     assert real[0] == real[1]
-    assert [[group.first.lr for group in found.groups], [group.last.lr for group in found.groups]] == real[0]
+    return real[0]
+
+
+def test_two_processes_scale_the_lr_as_two_gpus_do(tmp_path: Path, two_processes: Any) -> None:
+    found, _ = dry(config_of("auto_scale_lr"), tmp_path, gpus=2)
+    assert [[group.first.lr for group in found.groups], [group.last.lr for group in found.groups]] == two_processes[0]
     assert (found.gpus, found.lr_factor) == (2, 2 * BATCH / 8)
     (log,) = tmp_path.glob("*/*/vis_data/scalars.json")
     logged = [json.loads(line) for line in log.read_text().splitlines() if '"lr/head"' in line]
     # Half of the config's lr, and 0.55 of that in the second iteration of the warm-up; the first rank alone logs.
     head = 0.01 * 0.5 * 0.55
     assert logged[0] == {"lr/backbone": pytest.approx(head / 10), "lr/head": pytest.approx(head), "step": 2}
+
+
+@pytest.mark.parametrize("index", range(len(FULLY_SHARDED)))
+def test_two_processes_group_a_sharded_model_as_here(index: int, tmp_path: Path, two_processes: Any) -> None:
+    wrapper, optimizer = FULLY_SHARDED[index]
+    config = Config({**BASE, "model_wrapper_cfg": wrapper, "optim_wrapper": optimizer})
+    found, _ = dry(config, tmp_path, gpus=2)
+    group_map = audit(str(tmp_path / "config.py"))
+    assert group_map.wrapping
+    flat = {*group_map.wrapping.flat}
+    real = [(lr, decay) for lr, decay, _ in two_processes[1][index]]
+    assert [(group.lr, group.weight_decay) for group in group_map.wrapping.groups] == real
+    assert [(group.built_lr, group.weight_decay) for group in found.groups] == real
+    held = [name for group in found.groups for name in group.parameters]
+    assert sorted(held) == sorted(parameter.name for _, parameter in group_map.grouped())
+    units = sum(tensors for _, _, tensors in two_processes[1][index])
+    assert flat == ({*held} if units == 1 else set())
+    assert found.unmoved == ()
 
 
 @pytest.mark.parametrize("schedulers", [None, [CONVERTED]])

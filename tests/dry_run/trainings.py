@@ -216,6 +216,13 @@ LAYERS = dict(
     optimizer=ADAMW,
     paramwise_cfg=dict(decay_rate=0.7, decay_type="layer_wise", num_layers=6),
 )
+FULLY_SHARDED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (dict(type="MMFullyShardedDataParallel", use_orig_params=False), dict(optimizer=ADAMW, paramwise_cfg=KEYS)),
+    (dict(type="MMFullyShardedDataParallel"), dict(optimizer=ADAMW, paramwise_cfg=KEYS)),
+    (dict(type="MMFullyShardedDataParallel"), LAYERS),
+    (dict(type="MMFullyShardedDataParallel", sharding_strategy="NO_SHARD"), LAYERS),
+]
+"""Model wrappers, each with the settings of an optimizer wrapper."""
 TRAININGS: dict[str, dict[str, Any]] = {
     "warm-up and steps": {},
     "no schedulers": dict(param_scheduler=None),

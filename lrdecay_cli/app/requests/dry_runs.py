@@ -75,7 +75,7 @@ def dry_run_of(config: str, request: Request, options: RunOptions, fail_on: Seve
         )
     result = check_maps(
         [group_map],
-        [rule for rule in RULES if rule.scope == "training"],
+        [rule for rule in RULES if rule.code.startswith("LRD8")],
         comments={config: comment_suppressions(config)},
         dry_runs={config: run},
         fail_on=fail_on,

@@ -36,7 +36,8 @@ def shrink(optimizers: Iterable[torch.optim.Optimizer]) -> None:
 
 def _small(shape: Sequence[int]) -> list[int]:
     if len(shape) < 2:
-        return [min(size, 8) for size in shape]
+        # FSDP leaves some ranks an empty piece.
+        return [max(1, min(size, 8)) for size in shape]
     divisor = max(1, min(shape[:2]) // 4)
     return [*(max(1, size // divisor) for size in shape[:2]), *(min(size, 3) for size in shape[2:])]
 

@@ -6,12 +6,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
 from mmengine.hooks import ParamSchedulerHook
 
 from lrdecay_cli import __version__
 from lrdecay_cli.domain.dry_run import DRY_RUN_SCHEMA_VERSION, DryRun, GroupRun
-from lrdecay_cli.domain.group_map import ConfigSource, GroupMap, Tool
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import ConfigSource, GroupMap, StandIn, Tool
 from lrdecay_cli.domain.schedule import RunLength
+from lrdecay_cli.domain.training import Wrapping
 from lrdecay_cli.openmmlab.audit import group_map_of
 from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import build_model, build_optimizer, check_shapes, optimizers_of, training_scope
@@ -21,6 +24,7 @@ from lrdecay_cli.openmmlab.dry_run.runner import DryRunner
 from lrdecay_cli.openmmlab.dry_run.watching import Watch
 from lrdecay_cli.openmmlab.failures.translate import explained
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig
+from lrdecay_cli.openmmlab.wrapping import wrap, wrapper_of
 
 _RUNNING = "the training does not begin"
 
@@ -63,7 +67,17 @@ def dry_run(
             built = build_optimizer(config, model, where)
             source = ConfigSource(where, resolved_sha256(config), planned.overrides)
             group_map = group_map_of(config, source, model, built, "cpu", (*built_model.stubs, *built.stubs))
-            watch = Watch(model)
+        parameters = dict(model.named_parameters())
+        named = wrapper_of(config, gpus)
+        wrapped = wrap(config, model, where, named, gpus) if named else None
+        if isinstance(wrapped, StandIn):
+            group_map = msgspec.structs.replace(group_map, stand_ins=(*group_map.stand_ins, wrapped))
+        elif wrapped:
+            group_map = msgspec.structs.replace(group_map, wrapping=wrapped.facts)
+            if wrapped.built is None:
+                raise _not_begun(wrapped.facts, where)
+            model, built, parameters = wrapped.model, wrapped.built, wrapped.parameters()
+        watch = Watch(parameters)
         with explained(_RUNNING, where, config), world_of(gpus):
             runner = DryRunner(
                 config,
@@ -99,19 +113,30 @@ def world_of(gpus: int) -> Iterator[None]:
         dist.destroy_process_group()
 
 
+def _not_begun(wrapping: Wrapping, where: str) -> LrdecayError:
+    if wrapping.refused == "constructor":
+        problem = f"{_RUNNING}: the constructor raises for the model inside {wrapping.type}: {wrapping.failure}"
+        return LrdecayError(problem, where=where, remedy="let it take model.module where the model is wrapped")
+    problem = f"{_RUNNING}: {wrapping.type} refuses the model: {wrapping.failure}"
+    return LrdecayError(problem, where=where, remedy=f"change {wrapping.option}")
+
+
 def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLength, batch_size: int) -> DryRun:
-    names = {id(parameter): name for name, parameter in watch.parameters.items()}
+    names: dict[int, list[str]] = {}
+    for name, parameter in watch.parameters.items():
+        names.setdefault(id(parameter), []).append(name)
     steps = runner.optimizer_steps
     optimizers = optimizers_of(runner.optim_wrapper)
     groups = []
     last_decays = [decay for _, decay in watch.values()]
-    for index, (in_map, (_, group)) in enumerate(zip(group_map.groups, watch.groups, strict=True)):
+    wrapped = bool(group_map.wrapping)
+    for index, (_, group) in enumerate(watch.groups):
         first, behind, peak, last = runner.moments.of(index)
         groups.append(
             GroupRun(
-                name=in_map.name,
-                named=in_map.named,
-                parameters=tuple(names.get(id(p), "?") for p in group["params"]),
+                name=str(group.get("group_name") or f"group_{index}") if wrapped else group_map.groups[index].name,
+                named=bool(group.get("group_name")),
+                parameters=tuple(name for tensor in group["params"] for name in names.get(id(tensor), ["?"])),
                 built_lr=watch.built[index][0],
                 weight_decay=watch.built[index][1],
                 last_weight_decay=last_decays[index],

@@ -19,11 +19,11 @@ class Watch:
     """Follows the groups of some optimizers, and which parameters of a model require a gradient.
 
     Args:
-        model: its parameters are followed by name.
+        parameters: of the model, by name; several names may have one, which a model wrapper made of them.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        self.parameters = dict(model.named_parameters())
+    def __init__(self, parameters: Mapping[str, nn.Parameter]) -> None:
+        self.parameters = parameters
         self.iteration = 0
         """The next iteration: what changes now is seen by it first."""
         self._optimizers: Mapping[str, torch.optim.Optimizer] = {}

@@ -1,0 +1,196 @@
+"""What the model wrapper of a distributed training makes of the groups: the real wrapper, around the real model.
+
+mmengine wraps the model before it builds the optimizer, so that the constructor meets the wrapped one. FSDP has its
+parameters in one piece or cut into pieces of one dimension by then.
+
+Source: mmengine 0.10.7, ``runner/runner.py`` (``Runner.__init__``, ``wrap_model``), ``_strategy/single_device.py``
+(``prepare``), ``_strategy/fsdp.py`` (``_wrap_model``), ``_strategy/deepspeed.py`` (which builds the optimizer first).
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+import msgspec
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODEL_WRAPPERS
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from lrdecay_cli.constructors import DEFAULT, find_constructor
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap, StandIn
+from lrdecay_cli.domain.training import WrappedGroup, Wrapping
+from lrdecay_cli.openmmlab.building import BuiltOptimizer, build_optimizer
+from lrdecay_cli.openmmlab.config_values import find_registered, number, type_name
+from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import execute
+from lrdecay_cli.text.printing import said_by
+
+_FSDP = "MMFullyShardedDataParallel"
+_DDP = "MMDistributedDataParallel"
+# They build the optimizer from the model as it is, and wrap both.
+_WRAPS_LATER = ("DeepSpeedStrategy", "ColossalAIStrategy")
+# Registered when they are executed, which the console command defers.
+_DEFERRED = ("mmengine.model.wrappers.fully_sharded_distributed", "mmengine._strategy.fsdp")
+
+
+class NamedWrapper(NamedTuple):
+    """The wrapper that a config names."""
+
+    option: str
+    """Path of its settings in the config; empty for the default wrapper of a distributed training."""
+    settings: dict[str, Any]
+
+
+class Wrapped(NamedTuple):
+    """A model inside its wrapper, and the optimizer that the constructor made of it."""
+
+    model: nn.Module
+    names: Mapping[int, tuple[str, ...]]
+    """By ``id`` of a parameter of the wrapped model, the names of the model's parameters that it holds."""
+    built: BuiltOptimizer | None
+    """None where the constructor raises."""
+    facts: Wrapping
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The wrapped model's parameters, by the names of the model's parameters that they hold."""
+        each = self.model.parameters()
+        return {name: parameter for parameter in each for name in self.names.get(id(parameter), ())}
+
+
+def named_wrapper(config: Config) -> NamedWrapper | None:
+    """The model wrapper that a config names, None where it names none or wraps after the optimizer is built."""
+    if config.get("runner_type") == "FlexibleRunner":
+        strategy = config.get("strategy") or {}
+        kind = type_name(strategy.get("type", ""))
+        if kind in _WRAPS_LATER:
+            return None
+        default = {"type": _FSDP} if kind == "FSDPStrategy" else {}
+        settings = {**default, **(strategy.get("model_wrapper") or {})}
+        return NamedWrapper("strategy.model_wrapper", settings) if settings else None
+    settings = config.get("model_wrapper_cfg")
+    return NamedWrapper("model_wrapper_cfg", dict(settings)) if settings else None
+
+
+def wrapper_of(config: Config, gpus: int) -> NamedWrapper | None:
+    """The wrapper that a config names; for several GPUs mmengine's default where it may matter to the constructor.
+
+    Constructors of mmengine, mmdet and mmpretrain take the model out of the default one.
+    """
+    constructor = config.optim_wrapper.get("constructor", DEFAULT.name)
+    known = isinstance(constructor, str) and find_constructor(constructor) is not None
+    return named_wrapper(config) or (NamedWrapper("", {}) if gpus > 1 and not known else None)
+
+
+def with_wrapping(group_map: GroupMap, config: Config, model: nn.Module) -> GroupMap:
+    """The map with what the wrapper that its config names makes of the groups. The model is of no use afterwards."""
+    named = named_wrapper(config)
+    if named is None or group_map.device != "cpu":
+        return group_map
+    wrapped = wrap(config, model, group_map.config.path, named)
+    if isinstance(wrapped, StandIn):
+        return msgspec.structs.replace(group_map, stand_ins=(*group_map.stand_ins, wrapped))
+    return msgspec.structs.replace(group_map, wrapping=wrapped.facts)
+
+
+def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus: int = 1) -> Wrapped | StandIn:
+    """Wrap a model as a training on several GPUs does, and run the constructor on the result.
+
+    Args:
+        config: its constructor is run.
+        model: on the CPU; it is changed, and of no use outside its wrapper afterwards.
+        where: names the config in errors.
+        named: the wrapper.
+        gpus: how many train; for 1 the model is wrapped for two, the fewest that share it.
+
+    Returns:
+        The wrapped model; a stand-in where the wrapper cannot be built for a reason that may be this machine's.
+    """
+    settings = copy.deepcopy(named.settings)
+    given = settings.pop("type", _DDP)
+    kind, world = _wrapper_class(given), max(gpus, 2)
+    facts = Wrapping(type_name(given), named.option, world, (), (), None, None)
+    if kind is None:
+        return _refused(facts, f"no model wrapper is registered as {type_name(given)!r}")
+    settings.pop("device_ids", None)
+    if not (isinstance(kind, type) and issubclass(kind, DistributedDataParallel)):
+        settings["device_id"] = torch.device("cpu")
+    names: dict[int, tuple[str, ...]] = {id(parameter): (name,) for name, parameter in model.named_parameters()}
+    places = dict(_places(model))
+    if not settings.get("auto_wrap_policy"):
+        # All is one unit, however large the tensors are; pieces of it would take as much memory as the model.
+        for parameter in model.parameters():
+            parameter.data = torch.zeros([min(size, 2) for size in parameter.shape], dtype=parameter.dtype)
+    with world_of_ranks(world), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            wrapped: nn.Module = kind(module=model, **settings)
+        except (TypeError, ValueError, KeyError, AssertionError) as error:
+            return _refused(facts, f"{type(error).__name__}: {said_by(error)}")
+        except Exception as error:
+            return StandIn(facts.type, f"cannot be built here ({said_by(error)}): the model is left unwrapped")
+        flat: list[str] = []
+        for parameter in wrapped.parameters():
+            pieces = getattr(parameter, "_param_infos", None)
+            if pieces is not None:
+                names[id(parameter)] = tuple(places[id(piece.module), piece.param_name] for piece in pieces)
+                flat += names[id(parameter)]
+        facts = msgspec.structs.replace(facts, flat=tuple(flat))
+        try:
+            built = build_optimizer(config, wrapped, where)
+        except LrdecayError as error:
+            facts = msgspec.structs.replace(facts, refused="constructor", failure=error.problem)
+            return Wrapped(wrapped, names, None, facts)
+    return Wrapped(wrapped, names, built, msgspec.structs.replace(facts, groups=tuple(_groups(built, names))))
+
+
+def _refused(facts: Wrapping, failure: str) -> Wrapped:
+    facts = msgspec.structs.replace(facts, refused="wrapper", failure=" ".join(failure.split()))
+    return Wrapped(nn.Module(), {}, None, facts)
+
+
+def _places(model: nn.Module) -> Iterator[tuple[tuple[int, str], str]]:
+    """The name of each parameter, by its module and its name there: what FSDP remembers of it."""
+    for path, module in model.named_modules():
+        for own in module._parameters:
+            yield (id(module), own), f"{path}.{own}" if path else own
+
+
+def _groups(built: BuiltOptimizer, names: Mapping[int, tuple[str, ...]]) -> Iterator[WrappedGroup]:
+    for optimizer in built.optimizers.values():
+        for group in optimizer.param_groups:
+            held = tuple(name for parameter in group["params"] for name in names.get(id(parameter), ()))
+            yield WrappedGroup(number(group.get("lr")), number(group.get("weight_decay")), held)
+
+
+def _wrapper_class(named: Any) -> Any:
+    kind = find_registered(MODEL_WRAPPERS, named)
+    if kind is None:
+        for module in _DEFERRED:
+            if module in sys.modules:
+                execute(sys.modules[module])
+        kind = find_registered(MODEL_WRAPPERS, named)
+    return kind
+
+
+@contextmanager
+def world_of_ranks(gpus: int) -> Iterator[None]:
+    """A process group of ``gpus`` ranks without communication, PyTorch's own, of which this process is rank 0."""
+    import torch.distributed as dist
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    with ExitStack() as stack:
+        if not dist.is_initialized():
+            dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=gpus)
+            stack.callback(dist.destroy_process_group)
+        if "LOCAL_RANK" not in os.environ:
+            os.environ["LOCAL_RANK"] = "0"
+            stack.callback(os.environ.pop, "LOCAL_RANK", None)
+        yield

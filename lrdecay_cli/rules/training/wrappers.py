@@ -1,0 +1,144 @@
+"""Model wrappers of distributed training that change the groups: mmengine wraps the model before it builds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.domain.training import Wrapping
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, listed, rate, rule
+
+_FSDP = "model_wrapper_cfg = dict(type='MMFullyShardedDataParallel', {})"
+_UNWRAPPED = """\
+$CONSTRUCTOR
+class OwnConstructor($DEFAULT):
+    def __call__(self, model):
+        {take}return super().__call__(model.backbone)
+"""
+_OWN = (
+    "optim_wrapper = dict(constructor='OwnConstructor', paramwise_cfg=dict(_delete_=True))\n"
+    "model_wrapper_cfg = dict(type='MMDistributedDataParallel')"
+)
+
+
+@rule(
+    "LRD820",
+    "flat-parameters",
+    severity="error",
+    bad=Example(_FSDP.format("use_orig_params=False")),
+    good=Example(_FSDP.format("use_orig_params=True, sharding_strategy='NO_SHARD'")),
+)
+def flat_parameters(context: RuleContext) -> Iterator[Fault]:
+    """FSDP joins parameters of several groups into a flat one, which has a single lr and weight decay.
+
+    Layer decay, lr multipliers and exemptions from weight decay do not act: the constructor gets one tensor for all of
+    them.
+
+    mmengine wraps the model before it builds the optimizer. With ``use_orig_params=False`` FSDP replaces the parameters
+    of each unit by one flat parameter; with ``True``, the default of mmengine's wrapper, they stay. lrdecay wraps the
+    model with the real class, in PyTorch's process group without communication, and runs the constructor on it.
+    """
+    wrapping = context.group_map.wrapping
+    if not wrapping or wrapping.refused or not wrapping.flat:
+        return
+    flat = {*wrapping.flat}
+    changed = [name for name in _changed(context, wrapping) if name in flat]
+    if changed:
+        lrs = {group.lr for group in wrapping.groups if flat & {*group.parameters}}
+        planned = {group.lr for group, parameter in context.group_map.grouped() if parameter.name in flat}
+        yield Fault(
+            f"{wrapping.type} joins {count(len(flat), 'tensor')} of {count(len(planned), 'lr')} into flat parameters:"
+            f" all train at {listed(rate(lr) for lr in sorted(lr for lr in lrs if lr is not None))}",
+            f"set {wrapping.option}.use_orig_params=True",
+            parameters=changed,
+            option=f"{wrapping.option}.use_orig_params",
+        )
+
+
+@rule(
+    "LRD821",
+    "groups-changed-by-wrapper",
+    severity="error",
+    bad=Example(_FSDP.format("use_orig_params=True")),
+    good=Example(_FSDP.format("use_orig_params=True, sharding_strategy='NO_SHARD'")),
+)
+def groups_changed_by_wrapper(context: RuleContext) -> Iterator[Fault]:
+    """The constructor gives tensors of the wrapped model another lr or weight decay than those of the model.
+
+    The group map shows the model without its wrapper, and a distributed training has other groups.
+
+    FSDP cuts parameters into pieces of one dimension before the optimizer is built. Constructors that exempt tensors of
+    one dimension from weight decay (mmdet's and mmpretrain's layer decay, ``flat_decay_mult``) then exempt all. A
+    wrapper around parts of a model changes their names (``backbone._fsdp_wrapped_module.stages``,
+    ``generator.module.conv``), so that keys and layer ids no longer match. ``sharding_strategy='NO_SHARD'`` keeps the
+    dimensions; ``norm_decay_mult`` and ``bias_decay_mult`` of mmengine's constructor do not depend on them.
+    """
+    wrapping = context.group_map.wrapping
+    if not wrapping or wrapping.refused:
+        return
+    flat, changed = {*wrapping.flat}, _changed(context, wrapping)
+    for number, words in (("lr", "lr"), ("weight_decay", "weight decay")):
+        names = [name for name, changes in changed.items() if number in changes and name not in flat]
+        if names:
+            before, after = changed[names[0]][number]
+            yield Fault(
+                f"{wrapping.type} changes the {words} of {count(len(names), 'tensor')}: {names[0]} has"
+                f" {_shown(after)} in place of {_shown(before)}",
+                f"set {wrapping.option}.sharding_strategy='NO_SHARD'"
+                if "Sharded" in wrapping.type
+                else "use a constructor that takes the names in model.module",
+                parameters=names,
+                option=wrapping.option,
+                about=number,
+            )
+
+
+@rule(
+    "LRD822",
+    "wrapped-model-refused",
+    severity="error",
+    bad=Example(_OWN, plugin=_UNWRAPPED.format(take="")),
+    good=Example(_OWN, plugin=_UNWRAPPED.format(take="model = getattr(model, 'module', model)\n        ")),
+)
+def wrapped_model_refused(context: RuleContext) -> Iterator[Fault]:
+    """The model wrapper refuses the model, or the constructor refuses the wrapped model.
+
+    The training ends before its first iteration, on several GPUs alone.
+
+    A constructor gets the model inside its wrapper, and ``model.backbone`` is not there: DistributedDataParallel has it
+    under ``.module``. FSDP with ``use_orig_params=False`` refuses a unit with frozen and trainable parameters.
+    """
+    wrapping = context.group_map.wrapping
+    if wrapping and wrapping.refused == "constructor":
+        yield Fault(
+            f"the constructor raises for the model inside {wrapping.type}: {wrapping.failure}",
+            "take model.module where mmengine.model.is_model_wrapper(model)",
+            parameters=context.group_map.names(),
+            option="optim_wrapper.constructor",
+        )
+    elif wrapping and wrapping.refused:
+        flat = "uniform `requires_grad`" in (wrapping.failure or "")
+        yield Fault(
+            f"{wrapping.type} refuses the model: {wrapping.failure}",
+            f"set {wrapping.option}.use_orig_params=True" if flat else f"change or remove {wrapping.option}",
+            parameters=context.group_map.names(),
+            option=wrapping.option,
+        )
+
+
+def _changed(context: RuleContext, wrapping: Wrapping) -> dict[str, dict[str, tuple[float | None, float | None]]]:
+    """By tensor, which of its numbers are others in the wrapped model: before and after."""
+    after = {name: group for group in wrapping.groups for name in group.parameters}
+    changed = {}
+    for group, parameter in context.group_map.grouped():
+        wrapped = after.get(parameter.name)
+        if wrapped is None:
+            continue
+        numbers = {"lr": (group.lr, wrapped.lr), "weight_decay": (group.weight_decay, wrapped.weight_decay)}
+        differing = {key: pair for key, pair in numbers.items() if pair[0] != pair[1]}
+        if differing:
+            changed[parameter.name] = differing
+    return changed
+
+
+def _shown(value: float | None) -> str:
+    return "none" if value is None else rate(value)
