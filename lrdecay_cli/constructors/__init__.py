@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lrdecay_cli.constructors import lrdecay_layer_decay, mmdet_layer_decay, mmengine_default, mmpretrain_layer_decay
+from lrdecay_cli.constructors import (
+    forced_default,
+    lrdecay_layer_decay,
+    mmaction_layer_decay,
+    mmaction_swin,
+    mmdet_layer_decay,
+    mmengine_default,
+    mmpose_layer_decay,
+    mmpretrain_layer_decay,
+    mmseg_layer_decay,
+)
 from lrdecay_cli.constructors.spec import ConstructorSpec, UnknownConstructor
 from lrdecay_cli.domain.group_map import GroupMap
 
@@ -17,6 +27,13 @@ CONSTRUCTORS: tuple[ConstructorSpec, ...] = (
     mmdet_layer_decay.SPEC,
     mmpretrain_layer_decay.SPEC,
     lrdecay_layer_decay.SPEC,
+    mmseg_layer_decay.SPEC,
+    mmseg_layer_decay.OLD_SPEC,
+    mmpose_layer_decay.SPEC,
+    mmaction_layer_decay.SPEC,
+    mmaction_swin.SPEC,
+    forced_default.MMPOSE_SPEC,
+    forced_default.MMSEG_SPEC,
 )
 """Of those that read an option, fixes name the first."""
 

@@ -28,17 +28,14 @@ class _Rules(OptionPrecedence):
     def __init__(self, inputs: ConstructorInputs) -> None:
         super().__init__(inputs)
         # A model has thousands of parameters and a handful of ways to be trained.
-        self._known: dict[tuple[str | None, ...], Provenance] = {}
+        self._known: dict[tuple[tuple[str | None, str | None], ...], Provenance] = {}
 
     def provenance(self, tensor: Tensor) -> Provenance:
-        key = self.winning_key(tensor)
-        by_lr = None if key is not None else self.winning_multiplier(tensor, "lr")
-        by_decay = None if key is not None else self.winning_multiplier(tensor, "weight_decay")
-        decision = (key, by_lr and by_lr.option, by_decay and by_decay.option)
+        by_lr, by_decay = decision = self.deciding(tensor, "lr"), self.deciding(tensor, "weight_decay")
         if decision not in self._known:
-            if key is not None and self.inputs.base_lr is None:
+            if self.winning_key(tensor) is not None and self.inputs.base_lr is None:
                 raise DecayError("there is no base lr for a custom key to multiply", where=f"{OPTIMIZER}.lr")
-            lr, weight_decay = self.step("lr", *decision[:2]), self.step("weight_decay", key, decision[2])
+            lr, weight_decay = self.step("lr", *by_lr), self.step("weight_decay", *by_decay)
             self._known[decision] = Provenance(None, None, lr, weight_decay)
         return self._known[decision]
 

@@ -62,6 +62,8 @@ class OptionPrecedence(ConstructorRules):
         self.effective_multipliers = tuple(known for known in self._multipliers if self._base[known.target] is not None)
         """Those that are set and have something to multiply: no ``flat_decay_mult`` without a weight decay."""
         given = inputs.options.get("custom_keys")
+        self.multipliers_overrule_keys = bool(self._reads and inputs.options.get(self._reads.overruled_by))
+        """Whether a multiplier that fits counts although a key matches."""
         read = self._reads and not (self._reads.need_weight_decay and inputs.base_weight_decay is None)
         self.keys = tuple(sorted(sorted(given), key=len, reverse=True)) if read and isinstance(given, Mapping) else ()
         """The keys in the order in which the constructor tries them: none where it looks for none."""
@@ -87,6 +89,14 @@ class OptionPrecedence(ConstructorRules):
         if not fitting:
             return None
         return fitting[-1] if target == "lr" else fitting[0]
+
+    def deciding(self, tensor: Tensor, target: Target) -> tuple[str | None, str | None]:
+        """The key, or else the option, that decides about the lr or the weight decay; None and None for neither."""
+        key = self.winning_key(tensor)
+        if key is not None and not self.multipliers_overrule_keys:
+            return key, None
+        multiplier = self.winning_multiplier(tensor, target)
+        return (key, None) if multiplier is None else (None, multiplier.option)
 
     def step(self, target: Target, key: str | None, option: str | None) -> Formula:
         """The lr or weight decay of a parameter that goes by a custom key, or else by a multiplier, or by neither.
@@ -123,7 +133,7 @@ class OptionPrecedence(ConstructorRules):
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
         """Keys first, longest first, then the multipliers."""
-        winner = self.winning_key(tensor)
+        winner = None if self.multipliers_overrule_keys else self.winning_key(tensor)
         return (
             *self._keys_considered(tensor),
             *self._multipliers_considered(tensor, "lr", winner),
@@ -151,10 +161,20 @@ class OptionPrecedence(ConstructorRules):
             if key not in matching:
                 reason = _absent(key, tensor)
             elif key == matching[0]:
-                outcome, reason = "applies", f"the {'only' if len(matching) == 1 else 'longest'} key in the name"
+                yield self._first_key(tensor, key, f"the {'only' if len(matching) == 1 else 'longest'} key in the name")
+                continue
             else:
                 outcome, reason = "lost", lost_to(matching[0], key)
             yield key_trace(self._targets, key, outcome, reason)
+
+    def _first_key(self, tensor: Tensor, key: str, reason: str) -> RuleTrace:
+        assert self._reads is not None
+        overruling = {target: self.deciding(tensor, target)[1] for target in self._reads.targets}
+        kept: tuple[Part, ...] = tuple(target for target, option in overruling.items() if option is None)
+        options = dict.fromkeys(option for option in overruling.values() if option)
+        if options:
+            reason += f"; {' and '.join(options)} overrule it: {self._reads.overruled_by}"
+        return key_trace(kept or self._targets, key, "applies" if kept else "lost", reason)
 
     def _multipliers_considered(self, tensor: Tensor, target: Target, key: str | None) -> Iterator[RuleTrace]:
         winner, decided = self.winning_multiplier(tensor, target), False

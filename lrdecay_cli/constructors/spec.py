@@ -55,6 +55,8 @@ class CustomKeys(msgspec.Struct, frozen=True, kw_only=True):
     """What a key changes."""
     need_weight_decay: bool = False
     """The constructor looks for no key where the config gives the optimizer no weight decay."""
+    overruled_by: str = ""
+    """The option with which a multiplier that fits counts although a key matches; empty where there is none."""
     dot_before_own: bool = False
     """A parameter that the model itself registers, such as ``weight``, is searched as ``.weight``."""
 

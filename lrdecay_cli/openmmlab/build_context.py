@@ -7,11 +7,13 @@ patch is taken back when the model stands.
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -137,6 +139,16 @@ def _parameters_on_meta() -> Iterator[None]:
         # A module that kept the tensor it registered may have frozen that one afterwards.
         if original.requires_grad != as_registered:
             meta.requires_grad_(original.requires_grad)
+
+
+@contextmanager
+def without_prints() -> Iterator[None]:
+    """Drop what is printed where log lines are dropped, too: mmseg's constructor prints a line for each parameter."""
+    if logging.root.manager.disable < logging.CRITICAL:
+        yield
+        return
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        yield
 
 
 @contextmanager

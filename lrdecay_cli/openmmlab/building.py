@@ -19,7 +19,7 @@ from torch import nn
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.files.mmcv1 import KEYS, as_mmengine
-from lrdecay_cli.openmmlab.build_context import constructing
+from lrdecay_cli.openmmlab.build_context import constructing, without_prints
 from lrdecay_cli.openmmlab.config_values import find_registered, plain, type_name
 from lrdecay_cli.openmmlab.constructor_class import constructor_of, known_constructor
 from lrdecay_cli.openmmlab.failures.translate import BUILDING, GROUPING, explained
@@ -138,7 +138,7 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
         if plain_config.get("paramwise_cfg"):
             plain_config["paramwise_cfg"] = reads.watched(plain_config["paramwise_cfg"])
         spare_compiler()
-        with reads.unseen_validation():
+        with reads.unseen_validation(), without_prints():
             wrapper = build_optim_wrapper(model, plain_config)
         return BuiltOptimizer(optimizers_of(wrapper), constructor, stubs, reads.paths, reads.asked, wrapper)
 

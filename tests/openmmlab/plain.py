@@ -23,6 +23,7 @@ def plain_config(path: str) -> Config:
     # The automatic mixed precision wrapper refuses to be built without a GPU; it has no say in the groups.
     if config.optim_wrapper.get("type") == "AmpOptimWrapper":
         config.optim_wrapper.type = "OptimWrapper"
+        config.optim_wrapper.pop("loss_scale", None)
     return config
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
-from mmengine.logging import MMLogger
+from mmengine.logging import MMLogger, print_log
 from torch import nn
 
 from lrdecay_cli.files import to_json
 from lrdecay_cli.openmmlab.audit import audit
-from lrdecay_cli.openmmlab.build_context import constructing, quiet_stack
+from lrdecay_cli.openmmlab.build_context import constructing, quiet_stack, without_prints
 
 SAMPLES = sorted(str(path) for path in Path(__file__, "../../../sample_configs").resolve().glob("*.py"))
 
@@ -115,7 +115,11 @@ def test_prints_and_logs(
     with quiet_stack(verbose):
         sys.stdout.write("printed\n")
         MMLogger.get_current_instance().info("logged")
+        with without_prints():
+            # mmseg's constructor names no logger, and mmengine prints then.
+            print_log("printed by a constructor")
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "printed" in captured.err
+    assert "printed\n" in captured.err
     assert ("logged" in captured.err) == verbose
+    assert ("printed by a constructor" in captured.err) == verbose

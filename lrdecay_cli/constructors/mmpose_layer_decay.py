@@ -1,0 +1,37 @@
+"""mmpose's ``LayerDecayOptimWrapperConstructor``, for ViTPose: layer ids by ``backbone.layers.<block>``.
+
+Source: mmpose 1.3.2, ``mmpose/engine/optim_wrappers/layer_decay_optim_wrapper.py``. It asks for no
+backbone class; every position embedding is exempt from weight decay, wherever it is; it never reads ``custom_keys``,
+which its configs set. It is registered in mmengine's own registry, so that ``mmpose.`` in front of its name is refused.
+"""
+
+from __future__ import annotations
+
+from lrdecay_cli.constructors.named_layers import BIAS, FLAT, Exempt, NamedDecay, row_of_blocks
+from lrdecay_cli.constructors.spec import ConstructorSpec
+from lrdecay_cli.decay.families import ClassNames
+
+_POSITIONS = Exempt(
+    "name contains 'pos_embed'", lambda name, shape: "pos_embed" in name, "have 'pos_embed' in its name"
+)
+_DECAY = NamedDecay(
+    layers=(row_of_blocks("layers", ClassNames(("",), within=True)),),
+    exempt=(FLAT, BIAS, _POSITIONS),
+    rate_option="layer_decay_rate",
+)
+
+SPEC = ConstructorSpec(
+    name="LayerDecayOptimWrapperConstructor",
+    project="mmpose",
+    package="mmpose",
+    short="mmpose layer decay",
+    lr_from="layers",
+    options=("layer_decay_rate", "num_layers"),
+    rate_option="layer_decay_rate",
+    requires_options=True,
+    num_layers="family",
+    rest_is_head=True,
+    exempting="MMPose's constructor exempts 1-D parameters and positions alone: exempt these in one of your own",
+    make_rules=_DECAY.make_rules,
+    raise_cause=_DECAY.raise_cause,
+)

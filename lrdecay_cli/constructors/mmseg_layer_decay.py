@@ -1,0 +1,58 @@
+"""mmseg's ``LearningRateDecayOptimizerConstructor``, and ``LayerDecayOptimizerConstructor``, its older name for BEiT.
+
+Source: mmsegmentation 1.2.2, ``mmseg/engine/optimizers/layer_decay_optimizer_constructor.py``. ConvNeXt has the
+layer ids that mmdet gives it; the final norm of a transformer trains with the head.
+"""
+
+from __future__ import annotations
+
+from lrdecay_cli.constructors.mmdet_layer_decay import CONVNEXT, EXEMPT
+from lrdecay_cli.constructors.named_layers import NamedDecay, row_of_blocks
+from lrdecay_cli.constructors.spec import ConstructorSpec
+from lrdecay_cli.decay.families import ClassNames
+from lrdecay_cli.decay.parameter_kinds import UNDECAYED_NAMES, mmdet_exemption
+
+_TRANSFORMERS = row_of_blocks("layers", ClassNames(("BEiT", "MAE"), within=True))
+_DECAY = NamedDecay(layers=(CONVNEXT, _TRANSFORMERS), exempt=EXEMPT, exemption=mmdet_exemption)
+_OLD_DECAY = NamedDecay(
+    layers=(CONVNEXT, _TRANSFORMERS), exempt=EXEMPT, exemption=mmdet_exemption, rate_option="layer_decay_rate"
+)
+
+SPEC = ConstructorSpec(
+    name="LearningRateDecayOptimizerConstructor",
+    project="mmseg",
+    package="mmseg",
+    scope="mmseg",
+    short="mmseg layer decay",
+    lr_from="layers",
+    options=("decay_rate", "num_layers", "decay_type"),
+    rate_option="decay_rate",
+    num_layers="family",
+    families=_DECAY.families,
+    first_stage_is_a_layer=True,
+    rest_is_head=True,
+    exempt_names=UNDECAYED_NAMES,
+    exempting="MMSegmentation's constructor exempts 1-D parameters alone: exempt these in one of your own",
+    make_rules=_DECAY.make_rules,
+    raise_cause=_DECAY.raise_cause,
+)
+
+OLD_SPEC = ConstructorSpec(
+    name="LayerDecayOptimizerConstructor",
+    project="mmseg",
+    package="mmseg",
+    scope="mmseg",
+    short="mmseg layer decay",
+    lr_from="layers",
+    options=("layer_decay_rate", "num_layers"),
+    rate_option="layer_decay_rate",
+    requires_options=True,
+    num_layers="family",
+    families=_OLD_DECAY.families,
+    first_stage_is_a_layer=True,
+    rest_is_head=True,
+    exempt_names=UNDECAYED_NAMES,
+    exempting="MMSegmentation's constructor exempts 1-D parameters alone: exempt these in one of your own",
+    make_rules=_OLD_DECAY.make_rules,
+    raise_cause=_OLD_DECAY.raise_cause,
+)

@@ -1,0 +1,67 @@
+"""Records what constructors of the sibling packages really do, where these are installed (CONTRIBUTING.md says how).
+
+``python -m tests.family.record`` writes ``maps/<name>.json``: group maps of configs from the packages' own zoos, some with
+other options, each equal to what plain mmengine builds of the same config.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from mmengine.utils import import_modules_from_strings
+
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.files.config_path import find_config
+from lrdecay_cli.openmmlab.audit import audit
+from tests.openmmlab.plain import plain_config, plain_groups, plain_model
+
+FOLDER = Path(__file__).parent / "maps"
+PARAMWISE = "optim_wrapper.paramwise_cfg"
+CONVNEXT = "mmseg::convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512.py"
+VITPOSE = "mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_ViTPose-small-simple_8xb64-210e_coco-256x192.py"
+RTMO = "mmpose::body_2d_keypoint/rtmo/coco/rtmo-s_8xb32-600e_coco-640x640.py"
+MVIT = "mmaction::recognition/mvit/mvit-small-p244_k400-maskfeat-pre_8xb32-16x4x1-100e_kinetics400-rgb.py"
+SWIN = "mmaction::recognition/swin/swin-tiny-p244-w877_in1k-pre_8xb8-amp-32x2x1-30e_kinetics400-rgb.py"
+
+CONFIGS: dict[str, tuple[str, ...]] = {
+    "mmseg_convnext_stages": (CONVNEXT,),
+    "mmseg_convnext_layers": (CONVNEXT, f"{PARAMWISE}.decay_type=layer_wise", f"{PARAMWISE}.num_layers=4"),
+    "mmseg_mae": ("mmseg::mae/mae-base_upernet_8xb2-amp-160k_ade20k-512x512.py", f"{PARAMWISE}.num_layers=9"),
+    "mmseg_beit": ("mmseg::beit/beit-base_upernet_8xb2-160k_ade20k-640x640.py",),
+    "mmpose_vitpose": (VITPOSE,),
+    "mmpose_vitpose_deep": (VITPOSE, f"{PARAMWISE}.num_layers=14", f"{PARAMWISE}.layer_decay_rate=0.65"),
+    "mmpose_rtmo": (RTMO,),
+    "mmpose_rtmo_unforced": (RTMO, f"{PARAMWISE}.force_default_settings=False"),
+    "mmaction_mvit": (MVIT,),
+    "mmaction_videomae": (
+        "mmaction::detection/videomae/vit-base-p16_videomae-k400-pre_8xb8-16x4x1-20e-adamw_ava-kinetics-rgb.py",
+        f"{PARAMWISE}.decay_rate=0.9",
+    ),
+    "mmaction_swin": (SWIN, f"{PARAMWISE}.patch_embed.lr_mult=0.5", f"{PARAMWISE}.patch_embed.decay_mult=0.3"),
+}
+
+
+def record(config: str, overrides: tuple[str, ...]) -> GroupMap:
+    """The map of a config, without what lrdecay itself says of it. Raises AssertionError if plain mmengine differs."""
+    group_map = audit(config, cfg_options=overrides)
+    plain = plain_config(str(find_config(config)))
+    plain.merge_from_dict(dict(group_map.config.overrides))
+    import_modules_from_strings(**plain.get("custom_imports", {"imports": []}))
+    groups = plain_groups(plain, plain_model(plain))
+    assert [(group["lr"], group["weight_decay"], group["names"]) for group in groups] == [
+        (group.lr, group.weight_decay, [parameter.name for parameter in group.parameters]) for group in group_map.groups
+    ]
+    return msgspec.structs.replace(group_map, groups=tuple(map(_without_provenance, group_map.groups)))
+
+
+def _without_provenance(group: ParameterGroup) -> ParameterGroup:
+    parameters = (msgspec.structs.replace(parameter, provenance=None) for parameter in group.parameters)
+    return msgspec.structs.replace(group, parameters=tuple(parameters))
+
+
+if __name__ == "__main__":
+    for name, (config, *overrides) in CONFIGS.items():
+        recorded = record(config, tuple(overrides))
+        (FOLDER / f"{name}.json").write_bytes(msgspec.json.encode(recorded) + b"\n")
+        print(f"{name}: {len(recorded.groups)} groups")
