@@ -21,6 +21,7 @@ from lrdecay_cli.constructors import (
 )
 from lrdecay_cli.constructors.spec import ConstructorSpec, UnknownConstructor
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.training import Constructor
 
 CONSTRUCTORS: tuple[ConstructorSpec, ...] = (
     mmengine_default.SPEC,
@@ -68,10 +69,28 @@ def constructor_of(group_map: GroupMap) -> ConstructorSpec:
     )
 
 
+def ours_beside(constructor: Constructor) -> str:
+    """The name by which a config gets our constructor in place of its present one.
+
+    mmpose registers a constructor of the same name in place of ours, so that beside it the path of the class is needed.
+    """
+    taken = constructor.type == OURS.name and constructor.module.partition(".")[0] not in ("", OURS.package)
+    return f"{OURS.imports[0]}.{OURS.name}" if taken else OURS.name
+
+
 def rate_given(options: Mapping[str, Any]) -> Any:
     """The decay rate in ``paramwise_cfg``, by whatever name a known constructor reads it; None if there is none."""
     rates = (options.get(spec.rate_option) for spec in CONSTRUCTORS if spec.rate_option)
     return next((rate for rate in rates if rate is not None), None)
 
 
-__all__ = ["CONSTRUCTORS", "DEFAULT", "OURS", "ConstructorSpec", "constructor_of", "find_constructor", "rate_given"]
+__all__ = [
+    "CONSTRUCTORS",
+    "DEFAULT",
+    "OURS",
+    "ConstructorSpec",
+    "constructor_of",
+    "find_constructor",
+    "ours_beside",
+    "rate_given",
+]

@@ -75,19 +75,13 @@ class _Rules(ConstructorRules):
         return finite_number(given, f"paramwise_cfg.{key}.{option}")
 
 
-class _KeysAsOptions(ConstructorSpec, frozen=True, kw_only=True):
-    """Every option is a key, and read."""
-
-    def never_reads(self, option: str) -> bool:
-        return False
-
-
-SPEC = _KeysAsOptions(
+SPEC = ConstructorSpec(
     name="SwinOptimWrapperConstructor",
     project="mmaction",
     package="mmaction",
     scope="mmaction",
     short="mmaction Swin",
     lr_from="custom_keys",
+    options_are_keys=True,
     make_rules=_Rules,
 )

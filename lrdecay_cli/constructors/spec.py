@@ -92,6 +92,8 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What the lr of a group follows from: the depth of its parameters, keys in their names, or their kind."""
     options: tuple[str, ...] = ()
     """Options of ``paramwise_cfg`` that it reads."""
+    options_are_keys: bool = False
+    """The options of ``paramwise_cfg`` are what ``custom_keys`` is to others: parts of parameter names."""
     rate_option: str | None = None
     """Option with the factor from a layer to the one below it."""
     default_rate: float | None = None
@@ -168,7 +170,7 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     def never_reads(self, option: str) -> bool:
         """Whether it is certain that an option has no effect."""
-        return option not in self.options
+        return not self.options_are_keys and option not in self.options
 
     def multipliers_set(self, options: Mapping[str, Any]) -> tuple[Multiplier, ...]:
         """The multipliers that ``options`` sets, with or without effect."""

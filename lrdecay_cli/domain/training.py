@@ -140,6 +140,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time; not there in a map of an lrdecay that did not watch for them."""
     from_bases: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     """Those of ``RUNNER_KEYS`` that the config has from one of its bases and does not name itself; likewise."""
+    scheduler_modules: Mapping[str, str] = {}
+    """The module that defines a scheduler's class, by the name that the config writes, where that is not mmengine's."""
     loops: Mapping[str, Loop] | msgspec.UnsetType = msgspec.UNSET
     """By ``train_cfg``, ``val_cfg`` and ``test_cfg``, where the config has them; likewise."""
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import LOOPS
+from mmengine.registry import LOOPS, PARAM_SCHEDULERS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm, _InstanceNorm
 from msgspec import UNSET
@@ -47,9 +47,11 @@ def training_of(config: Config, reads: tuple[str, ...] | None, asked: tuple[str,
     def from_base(key: str) -> bool:
         return named is not None and key not in named
 
+    listed = tuple(plain(schedulers) if isinstance(schedulers, (list, tuple)) else [plain(schedulers)])
     return Training(
         optim_wrapper=wrapper,
-        param_scheduler=tuple(plain(schedulers) if isinstance(schedulers, (list, tuple)) else [plain(schedulers)]),
+        param_scheduler=listed,
+        scheduler_modules=dict(_scheduler_modules(listed, config.get("default_scope"))),
         train_cfg=plain(config.get("train_cfg") or {}),
         misplaced=dict(_misplaced(config, wrapper)),
         reads=reads,
@@ -58,6 +60,20 @@ def training_of(config: Config, reads: tuple[str, ...] | None, asked: tuple[str,
         from_bases=tuple(key for key in RUNNER_KEYS if key in config and from_base(key)),
         loops=loops_of(config),
     )
+
+
+def _scheduler_modules(schedulers: Iterable[Any], scope: str | None) -> Iterator[tuple[str, str]]:
+    for settings in schedulers:
+        if not isinstance(settings, Mapping):
+            continue
+        if "type" not in settings:
+            for of_optimizer in settings.values():
+                several = of_optimizer if isinstance(of_optimizer, list) else [of_optimizer]
+                yield from _scheduler_modules(several, scope)
+            continue
+        module = getattr(find_registered(PARAM_SCHEDULERS, settings["type"], scope), "__module__", "mmengine.")
+        if not module.startswith("mmengine."):
+            yield str(settings["type"]), module
 
 
 def modules_of(model: nn.Module) -> dict[str, Module]:

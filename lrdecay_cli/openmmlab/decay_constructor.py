@@ -28,11 +28,15 @@ _DEFAULT: Any = getattr(optim, DEFAULT.name)
 
 
 def _registered(constructor: type) -> type:
-    """The class, under the name that configs write, which a dumped config looks up in this module."""
+    """The class, under the name that configs write, which a dumped config looks up in this module.
+
+    Where mmpose has registered its own under that name, a config names ours by its path.
+    """
     constructor.__name__ = constructor.__qualname__ = OURS.name
     globals()[OURS.name] = constructor
-    registered: type = OPTIM_WRAPPER_CONSTRUCTORS.register_module(module=constructor)
-    return registered
+    if OURS.name not in OPTIM_WRAPPER_CONSTRUCTORS.module_dict:
+        OPTIM_WRAPPER_CONSTRUCTORS.register_module(module=constructor)
+    return constructor
 
 
 @_registered

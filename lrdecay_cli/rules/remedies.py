@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lrdecay_cli.constructors import OURS, rate_given
+from lrdecay_cli.constructors import OURS, ours_beside, rate_given
 from lrdecay_cli.decay.families import BACKBONE_PREFIX
 from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext
 from lrdecay_cli.text.counting import listed
@@ -135,7 +135,7 @@ def our_settings(context: RuleContext, given: Mapping[str, Any], *, beside: Mapp
     options |= {key: given[key] for key in ("decay_type", "custom_keys") if given.get(key) not in (None, "layer_wise")}
     if context.prefix != BACKBONE_PREFIX:
         options["backbone"] = context.prefix.rstrip(".")
-    wrapper = {**(beside or {}), "constructor": OURS.name, "paramwise_cfg": options}
+    wrapper = {**(beside or {}), "constructor": ours_beside(context.group_map.constructor), "paramwise_cfg": options}
     further = "; keep what custom_imports has besides" if "custom_imports" in (training.from_bases or ()) else ""
     # Of a backbone that it does not know, the names of its layers have to be told.
     layers = "" if context.family else "; layers=[...] if it asks for them: lrdecay suggest"

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import msgspec
 import pytest
 
 import lrdecay_cli
-from lrdecay_cli import constructors
 from lrdecay_cli.constructors import CONSTRUCTORS, DEFAULT, OURS, constructor_of, find_constructor
 from lrdecay_cli.constructors.spec import UnknownConstructor
 from lrdecay_cli.decay.constructor_options import ELSEWHERE

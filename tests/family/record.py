@@ -1,11 +1,12 @@
 """Records what constructors of the sibling packages really do, where these are installed (CONTRIBUTING.md says how).
 
-``python -m tests.family.record`` writes ``maps/<name>.json``: group maps of configs from the packages' own zoos, some with
-other options, each equal to what plain mmengine builds of the same config.
+``python -m tests.family.record`` writes ``maps/<name>.json``: group maps of configs from the packages' own zoos, some
+with other options, each equal to what plain mmengine builds of the same config.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import msgspec
@@ -64,4 +65,4 @@ if __name__ == "__main__":
     for name, (config, *overrides) in CONFIGS.items():
         recorded = record(config, tuple(overrides))
         (FOLDER / f"{name}.json").write_bytes(msgspec.json.encode(recorded) + b"\n")
-        print(f"{name}: {len(recorded.groups)} groups")
+        sys.stdout.write(f"{name}: {len(recorded.groups)} groups\n")

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from lrdecay_cli.analysis.suggesting.options import backbone_prefix, present_options
-from lrdecay_cli.constructors import CONSTRUCTORS, OURS, ConstructorSpec, constructor_of
+from lrdecay_cli.constructors import CONSTRUCTORS, OURS, ConstructorSpec, constructor_of, ours_beside
 from lrdecay_cli.decay.families import BACKBONE_PREFIX, Family, find_family
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Finding
@@ -69,8 +69,8 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
     decay_type = group_map.constructor.options.get("decay_type", "layer_wise")
     carried, kept, left_out = present_options(group_map, names, prefix, refused=bool(refused))
     # A constructor that is made for just this family, and has nothing to be told but its depth.
-    own = next((spec for spec in CONSTRUCTORS if spec.families and family in spec.families), None)
-    own = own if mmdet and len(depths) == 4 and prefix == BACKBONE_PREFIX else None
+    own = next((spec for spec in (current, *CONSTRUCTORS) if spec.families and family in spec.families), None)
+    own = own if (mmdet or own is current) and len(depths) == 4 and prefix == BACKBONE_PREFIX else None
     if own and family and not carried:
         num_layers = family.fitting_num_layers(depths)
         told = (
@@ -101,7 +101,7 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
     if own:
         reasons = (*reasons, f"{own.project}'s constructor would not read {', '.join(one.name for one in kept)}")
     return Proposal(
-        OURS.name,
+        ours_beside(group_map.constructor),
         {**options, **carried},
         OURS.imports,
         reasons,

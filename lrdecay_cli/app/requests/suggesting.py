@@ -65,7 +65,7 @@ def build_suggestion(
         LrdecayError: no decay is known to fit.
     """
     found = _built(config, before, proposal, request)
-    if _new(found.left, findings) and proposal.constructor != OURS.name:
+    if _new(found.left, findings) and not proposal.constructor.endswith(OURS.name):
         with suppress(LrdecayError):
             ours = propose(before, findings, mmdet=False, refused=proposal.refused)
             other = _built(config, before, ours, request)

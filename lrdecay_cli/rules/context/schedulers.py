@@ -41,6 +41,8 @@ class Scheduler(NamedTuple):
     """As given, or where the training ends; None if that is not known in its unit."""
     length: float | None
     """How long the training is in its unit, None if that is not known."""
+    of_mmengine: bool
+    """Whether the class is mmengine's, and not another package's of that name."""
 
     @property
     def name(self) -> str:
@@ -143,6 +145,7 @@ def schedulers_of(group_map: GroupMap, parameter: str = "lr") -> Iterator[Schedu
             begin=number_or_none(settings.get("begin")) or 0,
             end=length if end is None else end,
             length=length,
+            of_mmengine=str(settings.get("type", "")) not in group_map.training.scheduler_modules,
         )
 
 

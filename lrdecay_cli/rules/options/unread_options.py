@@ -162,7 +162,7 @@ def _unread_options(context: RuleContext) -> Iterator[str]:
     Below ``custom_keys`` only of a constructor that lrdecay does not know: what became of a key is for other rules.
     """
     reads = context.group_map.training.reads
-    if reads is None:
+    if reads is None or context.spec.options_are_keys:
         return iter(())
     return _unread(context.options, "", {*reads}, below=context.spec.custom_keys is None)
 

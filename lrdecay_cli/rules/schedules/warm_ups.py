@@ -21,14 +21,15 @@ def warm_up_never_done(context: RuleContext) -> Iterator[Fault]:
 
     A factor outside of 0 to 1 is refused by mmengine when the run starts, and 0 makes ``LinearLR`` divide by zero in
     its second step. A warm-up of a single step multiplies by ``start_factor`` and has no further step to undo that.
-    ``ConstantLR`` has a factor of 1/3 unless told otherwise, and gives the lr back at its ``end`` alone.
+    ``ConstantLR`` has a factor of 1/3 unless told otherwise, and gives the lr back at its ``end`` alone. mmpose has one
+    of its own, which takes any factor.
     """
     for scheduler in context.schedulers:
         if scheduler.family not in WARMING:
             continue
         factors = {name: scheduler.value(name, 1.0) for name in ("start_factor", "end_factor", "factor")}
         refused = {name: value for name, value in factors.items() if not 0 <= value <= 1}
-        for factor, value in refused.items():
+        for factor, value in refused.items() if scheduler.of_mmengine else ():
             what = "begins above the lr of every group and " if factor != "end_factor" and value > 1 else ""
             yield Fault(
                 f"{scheduler.name} with {factor}={value:g} {what}is refused by mmengine when the run starts",
