@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.commands import preloaded
+
 ROOT = Path(__file__, "../../..").resolve()
 SAMPLES = ROOT / "sample_configs"
 COMMAND = [sys.executable, "-m", "lrdecay_cli"]
@@ -44,7 +46,15 @@ Run = Callable[..., Result]
 
 
 def lrdecay(*arguments: str | Path, cwd: Path | None = None, stdin: str = "", **environment: str) -> Result:
-    """Run ``lrdecay`` with its output in pipes."""
+    """Run ``lrdecay`` with its output in pipes, forked from a process that has imported the stack."""
+    words = [*map(str, arguments)]
+    if "--exact" in words or any(name.startswith("PYTHON") for name in environment):
+        return lrdecay_cold(*words, cwd=cwd, stdin=stdin, **environment)
+    return Result(*preloaded.run(words, str(cwd or Path.cwd()), _environment(**environment), stdin))
+
+
+def lrdecay_cold(*arguments: str | Path, cwd: Path | None = None, stdin: str = "", **environment: str) -> Result:
+    """Run ``lrdecay`` with its output in pipes, in a new interpreter: where the start or imports are the subject."""
     done = subprocess.run(
         [*COMMAND, *map(str, arguments)],
         cwd=cwd,
@@ -52,7 +62,7 @@ def lrdecay(*arguments: str | Path, cwd: Path | None = None, stdin: str = "", **
         env=_environment(**environment),
         capture_output=True,
         encoding="utf-8",
-        timeout=300,
+        timeout=preloaded.LONGEST,
         check=False,
     )
     return Result(done.returncode, done.stdout, done.stderr)
@@ -61,16 +71,11 @@ def lrdecay(*arguments: str | Path, cwd: Path | None = None, stdin: str = "", **
 def lrdecay_in_terminal(*arguments: str | Path, columns: int = 120, **environment: str) -> Result:
     """Run ``lrdecay`` on a pseudo-terminal; ``out`` is all that appears on it."""
     leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
-        env=_environment(COLUMNS=str(columns), TERM="xterm-256color", **environment),
-    )
-    os.close(follower)
+    environment = {"COLUMNS": str(columns), "TERM": "xterm-256color", **environment}
+    streams = [follower, os.dup(follower), os.dup(follower)]
+    command = preloaded.Command([*map(str, arguments)], str(Path.cwd()), _environment(**environment), streams)
     shown = bytearray()
-    while select.select([leader], [], [], 300)[0]:
+    while select.select([leader], [], [], preloaded.LONGEST)[0]:
         try:
             chunk = os.read(leader, 65536)
         except OSError:
@@ -79,7 +84,7 @@ def lrdecay_in_terminal(*arguments: str | Path, columns: int = 120, **environmen
             break
         shown += chunk
     os.close(leader)
-    return Result(process.wait(timeout=60), shown.decode().replace("\r\n", "\n"), "")
+    return Result(command.wait(60), shown.decode().replace("\r\n", "\n"), "")
 
 
 def _environment(**extra: str) -> dict[str, str]:

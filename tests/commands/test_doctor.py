@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 from lrdecay_cli.doctor.diagnosing import diagnose, tried
 from lrdecay_cli.domain.diagnosis import Diagnosis
-from tests.commands.running import SAMPLES, light_site, lrdecay, lrdecay_in_terminal
+from tests.commands.running import SAMPLES, light_site, lrdecay, lrdecay_cold, lrdecay_in_terminal
 from tests.doctor.environments import environment, record
 
 
@@ -38,7 +38,7 @@ def run_bare(bare: list[str], path: str, *arguments: str) -> subprocess.Complete
 
 
 def test_this_environment_is_usable() -> None:
-    result = lrdecay("doctor", "--format", "json")
+    result = lrdecay_cold("doctor", "--format", "json")
     assert (result.code, result.err) == (0, "")
     schema = json.loads(lrdecay("schema", "doctor").out)
     Draft202012Validator.check_schema(schema)

@@ -13,14 +13,14 @@ import pytest
 
 from lrdecay_cli import __version__
 from lrdecay_cli.app.shell.cli import spread_cfg_options
-from tests.commands.running import COMMAND, SAMPLES, light_site, lrdecay
+from tests.commands.running import COMMAND, SAMPLES, light_site, lrdecay, lrdecay_cold
 
 HEAVY = ("torch", "mmengine", "mmcv", "mmdet", "numpy")
 
 
 def test_version_and_help() -> None:
-    assert lrdecay("--version").out == f"lrdecay {__version__}\n"
-    shown = lrdecay("--help")
+    assert lrdecay_cold("--version").out == f"lrdecay {__version__}\n"
+    shown = lrdecay_cold("--help")
     assert shown.code == 0
     for command in ("inspect", "diff", "schema"):
         assert command in shown.out

@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from lrdecay_cli.files import read_map, to_json
-from tests.commands.running import SAMPLES, lrdecay, lrdecay_in_terminal
+from tests.commands.running import SAMPLES, lrdecay, lrdecay_cold, lrdecay_in_terminal
 from tests.group_maps import group_map
 
 CONFIG = SAMPLES / "swin-t_custom-keys.py"
@@ -37,7 +37,7 @@ def test_a_map_is_explained_like_its_config(exported: Path) -> None:
 
 @pytest.mark.parametrize("pattern", ["*", "backbone.norm3"])
 def test_json_is_valid_and_the_same_on_every_run(exported: Path, pattern: str) -> None:
-    first, second = (lrdecay("explain", exported, pattern, *QUESTION[2:], "-f", "json") for _ in range(2))
+    first, second = (run("explain", exported, pattern, *QUESTION[2:], "-f", "json") for run in (lrdecay, lrdecay_cold))
     assert first.out == second.out
     schema = json.loads(lrdecay("schema", "explain").out)
     data = json.loads(first.out)

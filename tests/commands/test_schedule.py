@@ -22,7 +22,7 @@ from lrdecay_cli.formats.plain_text import render
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.schedulers.running import run_schedule
 from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
-from tests.commands.running import SAMPLES, lrdecay, lrdecay_in_terminal
+from tests.commands.running import SAMPLES, lrdecay, lrdecay_cold, lrdecay_in_terminal
 
 LAYER_WISE = SAMPLES / "convnext-t_layer-wise.py"
 # MMDetection's 3x schedule of COCO on eight GPUs.
@@ -90,7 +90,7 @@ def test_json_is_valid_and_complete(exported: Path) -> None:
 
 
 def test_json_is_the_same_on_every_run(exported: Path) -> None:
-    again = lrdecay("schedule", LAYER_WISE, *COCO, "--format", "json")
+    again = lrdecay_cold("schedule", LAYER_WISE, *COCO, "--format", "json")
     assert again.out == (exported / "lr.json").read_text()
 
 
@@ -141,7 +141,7 @@ def test_a_terminal_gets_no_pixels() -> None:
 
 def test_the_cache_gives_the_groups(tmp_path: Path) -> None:
     kept = {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": str(tmp_path)}
-    first, second = (lrdecay("schedule", LAYER_WISE, *COCO, "-v", **kept) for _ in range(2))
+    first, second = (lrdecay_cold("schedule", LAYER_WISE, *COCO, "-v", **kept) for _ in range(2))
     assert (first.code, first.out) == (second.code, second.out)
     assert "not in the cache" in first.err
     assert "from the cache" in second.err
