@@ -140,7 +140,7 @@ dist.destroy_process_group()
 
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What training in two processes gives: the first and last lrs, and the groups of every sharded model."""
+    """What training in two processes gives: the first and last lrs, the groups of every sharded model, and the log."""
     folder = tmp_path_factory.mktemp("two")
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}
     workers = [
@@ -149,15 +149,15 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Any:
     assert [worker.wait(300) for worker in workers] == [0, 0]
     real = [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
     assert real[0] == real[1]
-    return real[0]
+    (log,) = folder.glob("*/*/vis_data/scalars.json")
+    return (*real[0], [json.loads(line) for line in log.read_text().splitlines()])
 
 
 def test_two_processes_scale_the_lr_as_two_gpus_do(tmp_path: Path, two_processes: Any) -> None:
     found, _ = dry(config_of("auto_scale_lr"), tmp_path, gpus=2)
     assert [[group.first.lr for group in found.groups], [group.last.lr for group in found.groups]] == two_processes[0]
     assert (found.gpus, found.lr_factor) == (2, 2 * BATCH / 8)
-    (log,) = tmp_path.glob("*/*/vis_data/scalars.json")
-    logged = [json.loads(line) for line in log.read_text().splitlines() if '"lr/head"' in line]
+    logged = [line for line in two_processes[2] if "lr/head" in line]
     # Half of the config's lr, and 0.55 of that in the second iteration of the warm-up; the first rank alone logs.
     head = 0.01 * 0.5 * 0.55
     assert logged[0] == {"lr/backbone": pytest.approx(head / 10), "lr/head": pytest.approx(head), "step": 2}
