@@ -33,6 +33,7 @@ DecayUse = Literal[
     "lr × RMS(weight) × weight decay",
     "lr² ÷ highest lr × weight decay",
     "lr ÷ first lr × weight decay",
+    "lr × a factor × weight decay",
     "in another way",
     "first group's",
     "ignored",
@@ -50,6 +51,7 @@ in the adaptive gradient         likewise, and a normalisation takes its size aw
 lr × RMS(weight) × weight decay  of the weight
 lr² ÷ highest lr × weight decay  of the weight: layer decay counts twice
 lr ÷ first lr × weight decay     of the weight; the first lr is the one that the optimizer was built with
+lr × a factor × weight decay     of the weight; the factor is the optimizer's own, such as Prodigy's ``d``
 first group's                    uses the first group's weight decay for all groups
 ignored                          is none, although the group has a weight decay
 ===============================  =============================================================================
@@ -61,7 +63,9 @@ AtZero = Literal["stands still", "decays", "trains", "refused", "not measured"]
 NormUse = Literal["no", "always", "with weight decay", "not measured"]
 """Whether a step grows with the norm of the weights, so that groups of one lr move by different factors."""
 
-Demand = Literal["one group", "one lr", "2-D tensors", "sparse gradients", "a closure", "train()", "no further keys"]
+Demand = Literal[
+    "one group", "one lr", "2-D tensors", "sparse gradients", "a closure", "train()", "no further keys", "unknown"
+]
 """What an optimizer raises without: tensors, groups, or a call that mmengine does not make."""
 
 
@@ -92,6 +96,8 @@ class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     ratios: tuple[tuple[int, float], ...] = ()
     """Step, counted from 1, and how far the group at a tenth of the lr moves in it, over the other's change."""
     refusals: tuple[Refusal, ...] = ()
+    halved: float | None = None
+    """How far a step moves after every lr is halved, over what it moves without: 0.5 where schedules act at once."""
     rewrites_lr: bool = False
     """Whether it assigns ``group['lr']`` in a step."""
     options: Mapping[str, Any] = {}

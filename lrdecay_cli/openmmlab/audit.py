@@ -31,7 +31,7 @@ from lrdecay_cli.openmmlab.config_values import number, plain, stack_versions, t
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayConstructor, explain_groups, layer_depth_of, seen_model
 from lrdecay_cli.openmmlab.failures.constructor_failures import clearer_failure
 from lrdecay_cli.openmmlab.failures.translate import READING, explained, naming_upstream_faults
-from lrdecay_cli.openmmlab.optimizer_facts import effects_in
+from lrdecay_cli.openmmlab.optimizer_effects import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 from lrdecay_cli.openmmlab.wrapping import with_wrapping

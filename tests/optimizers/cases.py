@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
-from lrdecay_cli.openmmlab.optimizer_probes import measure
+from lrdecay_cli.openmmlab.optimizer_effects.measure import measure
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,90 @@ class Case:
         )
 
 
+def _listed(distribution: str, module: str, names: str, **options: Any) -> list[Case]:
+    return [Case(distribution, f"{module}.{name}", options) for name in names.split()]
+
+
 def _torch() -> Iterator[Case]:
     for name, kind in sorted(vars(torch.optim).items()):
         if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer) and kind is not torch.optim.Optimizer:
             yield Case("torch", f"torch.optim.{name}")
-    yield from (
-        Case("torch", f"torch.optim.{name}", {"decoupled_weight_decay": True}) for name in ("Adam", "NAdam", "RAdam")
-    )
+    yield from _listed("torch", "torch.optim", "Adam NAdam RAdam", decoupled_weight_decay=True)
+    yield from _listed("torch", "torch.optim", "SGD RMSprop", momentum=0.9)
 
+
+_BITSANDBYTES = "AdEMAMix AdEMAMix8bit Adagrad Adagrad8bit Adam Adam8bit AdamW AdamW8bit LAMB Lion Lion8bit RMSprop"
+_TIMM = """
+AdaBelief Adafactor AdafactorBigVision AdamP AdamWLegacy Adan Adopt LaProp Lamb Lars Lion MADGRAD Mars Muon NAdamLegacy
+NAdamW NvNovoGrad RAdamLegacy RMSpropTF SGDP SGDW
+"""
+_PYTORCH_OPTIMIZER = """
+A2Grad ADOPT APOLLO ASGD AccSGD AdEMAMix AdaBelief AdaBound AdaDelta AdaFactor AdaGC AdaMax AdaMod AdaNorm AdaPNM
+AdaShift AdaSmooth AdaTAM Adai Adalite AdamC AdamG AdamP AdamS AdamWSN Adan AggMo Aida AliG Alice Amos Ano ApolloDQN
+AvaGrad BCOS CAME Conda DAdaptAdaGrad DAdaptAdam DAdaptAdan DAdaptLion DAdaptSGD DiffGrad DualAdam EXAdam EmoFact
+EmoLynx EmoNavi FAdam FOCUS FTRL Fira FlashAdamW Fromage GaLore Grams GrokFastAdamW Kate LARS LaProp Lamb Lion
+MADGRAD MARS MSVAG Nero NovoGrad PAdam PID PNM Prodigy QHAdam QHM RACS RAdam Ranger SGDP SGDSaI SGDW SM3 SOAP SPAM
+SPlus SRMM SWATS ScalableShampoo ScheduleFreeAdamW ScheduleFreeRAdam ScheduleFreeSGD Shampoo SignSGD SimplifiedAdEMAMix
+StableAdamW StableSPAM TAM Tiger VSGD Yogi
+"""
+_TORCH_OPTIMIZER = """
+A2GradExp A2GradInc A2GradUni AccSGD AdaBelief AdaBound AdaMod Adafactor AdamP AggMo Apollo DiffGrad LARS Lamb MADGRAD
+NovoGrad PID QHAdam QHM RAdam Ranger RangerQH RangerVA SGDP SGDW SWATS Shampoo Yogi
+"""
 
 ALWAYS = {
     "torch": [*_torch()],
-    "mmpretrain": [Case("mmpretrain", f"mmpretrain.engine.{name}") for name in ("Lamb", "LARS")],
+    "mmpretrain": _listed("mmpretrain", "mmpretrain.engine", "Adan Lamb LARS"),
+    "timm": [
+        *_listed("timm", "timm.optim", _TIMM),
+        *_listed("timm", "timm.optim", "AdamWLegacy NAdamW LaProp Lion", caution=True),
+        *_listed("timm", "timm.optim", "AdamWLegacy NAdamW LaProp Lion", corrected_weight_decay=True),
+        *_listed("timm", "timm.optim", "SGDW", momentum=0.9),
+        *_listed("timm", "timm.optim", "SGDW", momentum=0.9, corrected_weight_decay=True),
+    ],
+    "transformers": [
+        *_listed("transformers", "transformers.optimization", "Adafactor AdamW"),
+        *_listed("transformers", "transformers.optimization", "Adafactor", relative_step=False),
+        *_listed("transformers", "transformers.optimization", "Adafactor", relative_step=False, scale_parameter=False),
+    ],
 }
 """By distribution: those that the tests' own environment has."""
+
+ON_REQUEST = {
+    "adan-pytorch": _listed("adan-pytorch", "adan_pytorch", "Adan"),
+    "bitsandbytes": [
+        *_listed("bitsandbytes", "bitsandbytes.optim", _BITSANDBYTES),
+        *_listed("bitsandbytes", "bitsandbytes.optim", "LARS SGD", momentum=0.9),
+    ],
+    "came-pytorch": _listed("came-pytorch", "came_pytorch", "CAME"),
+    "dadaptation": [
+        replace(case, lr=1.0)
+        for case in _listed("dadaptation", "dadaptation", "DAdaptAdaGrad DAdaptAdam DAdaptAdan DAdaptLion DAdaptSGD")
+    ],
+    "heavyball": _listed("heavyball", "heavyball", "AdamC AdamW ADOPT LaProp SGD"),
+    "lion-pytorch": [
+        *_listed("lion-pytorch", "lion_pytorch", "Lion"),
+        *_listed("lion-pytorch", "lion_pytorch", "Lion", decoupled_weight_decay=True),
+    ],
+    "madgrad": _listed("madgrad", "madgrad", "MADGRAD MirrorMADGRAD"),
+    "muon-optimizer": _listed("muon-optimizer", "muon", "SingleDeviceMuon"),
+    "prodigy-plus-schedule-free": [
+        Case("prodigy-plus-schedule-free", "prodigyplus.ProdigyPlusScheduleFree", options, 1.0)
+        for options in ({}, {"split_groups": False})
+    ],
+    "prodigyopt": [Case("prodigyopt", "prodigyopt.Prodigy", {}, 1.0)],
+    "pytorch_optimizer": _listed("pytorch_optimizer", "pytorch_optimizer", _PYTORCH_OPTIMIZER),
+    "schedulefree": _listed(
+        "schedulefree",
+        "schedulefree",
+        "AdamWScheduleFree AdamWScheduleFreeClosure RAdamScheduleFree RAdamScheduleFreeClosure SGDScheduleFree"
+        " SGDScheduleFreeClosure",
+    ),
+    "torch-optimi": [
+        *_listed("torch-optimi", "optimi", "Adam AdamW Adan Lion RAdam Ranger SGD StableAdamW"),
+        *_listed("torch-optimi", "optimi", "AdamW Lion StableAdamW", decouple_lr=True),
+    ],
+    "torch-optimizer": _listed("torch-optimizer", "torch_optimizer", _TORCH_OPTIMIZER),
+    "torchao": _listed("torchao", "torchao.optim", "Adam4bit Adam8bit AdamFp8 AdamW4bit AdamW8bit AdamWFp8"),
+}
+"""Likewise those that ``pip install -e ".[optimizers]"`` brings, measured with ``pytest --optimizer-packages``."""

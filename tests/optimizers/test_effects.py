@@ -12,14 +12,19 @@ import lrdecay_cli.optimizers
 from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
 from lrdecay_cli.optimizers import TABLE, effects_of, table
 from tests.golden import Golden
-from tests.optimizers.cases import ALWAYS
+from tests.optimizers.cases import ALWAYS, ON_REQUEST
 
 PATH = Path(lrdecay_cli.optimizers.__file__).with_name(TABLE)
 
 
-@pytest.mark.parametrize("distribution", ALWAYS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "distribution" in metafunc.fixturenames:
+        on_request = ON_REQUEST if metafunc.config.getoption("--optimizer-packages") else ()
+        metafunc.parametrize("distribution", [*ALWAYS, *on_request])
+
+
 def test_rows_are_as_measured(distribution: str, golden: Golden) -> None:
-    found = [case.measured() for case in ALWAYS[distribution]]
+    found = [case.measured() for case in {**ALWAYS, **ON_REQUEST}[distribution]]
     if golden.update:
         write(distribution, found)
     else:

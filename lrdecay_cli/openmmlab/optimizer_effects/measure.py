@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -19,12 +20,9 @@ from lrdecay_cli.domain.optimizer_effects import (
     OptimizerEffects,
     Refusal,
 )
+from lrdecay_cli.openmmlab.optimizer_effects.probe import STILL, WEIGHT, Build, Probe, Setup
 
-Build = Callable[[list[dict[str, Any]], float], torch.optim.Optimizer]
-"""Builds an optimizer from groups, which have their lr and weight decay, and from the lr that a config gives it."""
-
-# About the standard deviation that weights are initialised with, and a usual weight decay.
-_WEIGHT, _DECAY = 0.02, 0.05
+_DECAY = 0.05
 _TENTH = 0.1
 _EXACT = 0.01
 """How much a ratio of steps may differ from the ratio of the lrs."""
@@ -32,113 +30,6 @@ _CLOSE = 0.06
 """Likewise a pull from what it is taken for: ``eps`` and decay of the weight itself are in it."""
 LATER = (10, 100, 100_000)
 """Steps, beside the first, in which the ratio of two groups is measured."""
-_LONGEST = 1000
-"""How many steps are taken; for a later one the optimizer is told that it is there, as by a resumed checkpoint."""
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What a probe gives an optimizer: one tensor a group."""
-
-    lrs: tuple[float, ...]
-    decays: tuple[float, ...] = (0.0, 0.0)
-    weights: tuple[float, ...] = (_WEIGHT, _WEIGHT)
-    gradient: float = 1.0
-    """Of every element of every tensor."""
-    shape: tuple[int, ...] = (16, 8)
-    dtype: torch.dtype = torch.float64
-    demands: tuple[Demand, ...] = ()
-    """What it is given beyond what mmengine gives it."""
-
-    def start(self, build: Build) -> tuple[torch.optim.Optimizer, list[torch.Tensor]]:
-        """The optimizer, and the tensors of its groups."""
-        count = 1 if "one group" in self.demands else len(self.lrs)
-        tensors = [torch.nn.Parameter(torch.full(self.shape, each, dtype=self.dtype)) for each in self.weights[:count]]
-        groups: list[dict[str, Any]] = [
-            {"params": [tensor], "lr": lr, "weight_decay": decay}
-            for tensor, lr, decay in zip(tensors, self.lrs, self.decays, strict=False)
-        ]
-        if "no further keys" not in self.demands:
-            for index, group in enumerate(groups):
-                # mmdet's layer decay constructor gives its groups these keys.
-                group.update(param_names=[f"tensor_{index}"], group_name=str(index), lr_scale=1.0)
-        optimizer = build(groups, max(self.lrs))
-        if "train()" in self.demands:
-            optimizer.train()
-        return optimizer, tensors
-
-    def step(self, optimizer: torch.optim.Optimizer, tensors: Sequence[torch.Tensor]) -> None:
-        """Take a step."""
-        for tensor in tensors:
-            gradient = torch.full_like(tensor, self.gradient)
-            tensor.grad = gradient.to_sparse() if "sparse gradients" in self.demands else gradient
-        if "a closure" in self.demands:
-            optimizer.step(lambda: float(sum((tensor * self.gradient).sum().item() for tensor in tensors)))
-        else:
-            optimizer.step()
-
-
-class Probe:
-    """An optimizer that takes steps under the demands that it has.
-
-    Args:
-        build: builds it.
-        base: the setup that other probes vary; both groups have the same lr in it if it demands so.
-    """
-
-    def __init__(self, build: Build, base: Setup) -> None:
-        self._build, self.base = build, base
-
-    @property
-    def lr(self) -> float:
-        """Of the faster group."""
-        return max(self.base.lrs)
-
-    @property
-    def has_lrs(self) -> bool:
-        """Whether groups can have several lrs."""
-        return not {"one group", "one lr"} & {*self.base.demands}
-
-    @property
-    def has_groups(self) -> bool:
-        """Whether there can be several groups."""
-        return "one group" not in self.base.demands
-
-    def changes(self, steps: Iterable[int] = (1,), *, hold: bool = False, **varied: Any) -> dict[int, list[float]]:
-        """Mean change of an element of each group, signed, by the number of the step, from 1.
-
-        Args:
-            steps: which to return.
-            hold: put the weights back before every step.
-            varied: fields of the setup.
-        """
-        setup = replace(self.base, **varied)
-        optimizer, tensors = setup.start(self._build)
-        found = {}
-        for number in (*range(1, max(step for step in steps if step <= _LONGEST) + 1), *steps):
-            if number in found or (number > _LONGEST and not _set_step(optimizer, number - 1)):
-                continue
-            if hold:
-                for tensor, weight in zip(tensors, setup.weights, strict=False):
-                    tensor.data.fill_(weight)
-            before = [tensor.detach().clone() for tensor in tensors]
-            setup.step(optimizer, tensors)
-            if number in steps:
-                pairs = zip(tensors, before, strict=True)
-                found[number] = [float((tensor.detach() - was).double().mean()) for tensor, was in pairs]
-        return found
-
-    def first(self, **varied: Any) -> list[float]:
-        """The changes of the first step."""
-        return self.changes(**varied)[1]
-
-
-def _set_step(optimizer: torch.optim.Optimizer, step: int) -> bool:
-    """Make an optimizer count from ``step`` on, as one does whose state was restored; False if it keeps no count."""
-    counts = [kept for kept in optimizer.state.values() if isinstance(kept, dict) and "step" in kept]
-    for kept in counts:
-        kept["step"] = torch.full_like(kept["step"], step) if isinstance(kept["step"], torch.Tensor) else step
-    return bool(counts)
 
 
 def measure(
@@ -161,30 +52,49 @@ def measure(
         later: steps, beside the first, in which the ratio of the groups is measured.
         distribution: that has the class, ``version`` its version, and ``options`` those that were measured: recorded.
     """
-    probe, refusals = _find_demands(build, lr, shape)
     identity: dict[str, Any] = {
         "module": kind.__module__,
         "name": kind.__qualname__,
         "distribution": distribution,
         "version": version,
         "options": options or {},
-        "refusals": refusals,
     }
+    probe, refusals = _find_demands(build, lr, shape)
     if probe is None:
         return OptimizerEffects(
-            lr="not measured", decay="not measured", at_zero="not measured", norm="not measured", **identity
+            lr="not measured",
+            decay="not measured",
+            at_zero="not measured",
+            norm="not measured",
+            refusals=refusals,
+            **identity,
         )
-    norm = _norm(probe)
+    norm = _tried(lambda: _norm(probe))
     use, ratios = _lr_use(probe, later, hold=norm != "no")
     return OptimizerEffects(
         lr=use,
-        decay=_decay_use(probe),
-        at_zero=_at_zero(probe),
+        decay=_tried(lambda: _decay_use(probe)),
+        at_zero=_tried(lambda: _at_zero(probe)),
         norm=norm,
         ratios=ratios,
+        refusals=refusals,
+        halved=_tried_number(lambda: _halved(probe)),
         rewrites_lr=_rewrites_lr(probe),
         **identity,
     )
+
+
+def _tried(probing: Callable[[], Any]) -> Any:
+    """What is measured; an optimizer may raise for weights, gradients or lrs of 0 that others take."""
+    with suppress(Exception):
+        return probing()
+    return "not measured"
+
+
+def _tried_number(probing: Callable[[], float | None]) -> float | None:
+    with suppress(Exception):
+        return probing()
+    return None
 
 
 _DEMANDS: tuple[Demand, ...] = ("train()", "one lr", "no further keys", "a closure", "one group", "sparse gradients")
@@ -196,19 +106,21 @@ def _find_demands(build: Build, lr: float, shape: tuple[int, ...]) -> tuple[Prob
     whole = Setup((lr, _TENTH * lr), (_DECAY, _DECAY), shape=shape)
     for dtype, count in ((dtype, n) for n in range(4) for dtype in (torch.float64, torch.float32)):
         for demands in combinations(_DEMANDS, count):
-            setup = _setup(replace(whole, dtype=dtype), demands)
+            typed = replace(whole, dtype=dtype)
+            setup = _setup(typed, demands)
             if _failure(build, setup) is None:
                 refusals = [
                     Refusal(demand, *failure)
                     for demand in demands
-                    if (failure := _failure(build, _setup(whole, [each for each in demands if each != demand])))
+                    if (failure := _failure(build, _setup(typed, [each for each in demands if each != demand])))
                 ]
                 for other in _OTHER_SHAPES:
                     if failure := _failure(build, replace(setup, shape=other)):
                         refusals.append(Refusal("2-D tensors", *failure))
                         break
                 return Probe(build, replace(setup, decays=(0.0, 0.0))), tuple(refusals)
-    return None, ()
+    failure = _failure(build, replace(whole, dtype=torch.float32))
+    return None, (Refusal("unknown", *failure),) if failure else ()
 
 
 def _setup(whole: Setup, demands: Iterable[Demand]) -> Setup:
@@ -233,7 +145,7 @@ def _failure(build: Build, setup: Setup) -> tuple[Any, str] | None:
 
 def _norm(probe: Probe) -> NormUse:
     """By two tensors of one lr, one of ten times the weights."""
-    uneven = {"lrs": (probe.lr,) * 2, "weights": (_WEIGHT, 10 * _WEIGHT)}
+    uneven = {"lrs": (probe.lr,) * 2, "weights": (WEIGHT, 10 * WEIGHT)}
 
     def grows(decay: float) -> bool:
         if probe.has_groups:
@@ -274,36 +186,39 @@ def _ratio(over: float, under: float) -> float | None:
 
 def _decay_use(probe: Probe) -> DecayUse:
     lr = probe.lr
-    if probe.has_groups:
-        pairs = [probe.first(gradient=0.0, lrs=(lr, lr), decays=decays) for decays in ((_DECAY, 0.0), (0.0, _DECAY))]
-        if all(pairs[0]) and not any(pairs[1]):
-            return "first group's"
 
-    def pull(lr: float = lr, decay: float = _DECAY, weight: float = _WEIGHT, gradient: float = 0.0) -> float:
-        given: dict[str, Any] = {"lrs": (lr, lr), "weights": (weight, weight), "gradient": gradient}
-        return abs(probe.first(**given, decays=(decay, decay))[0] - probe.first(**given, decays=(0.0, 0.0))[0])
+    def pulls(
+        lrs: tuple[float, float] = (lr, lr),
+        decays: tuple[float, float] = (_DECAY, _DECAY),
+        weight: float = WEIGHT,
+        gradient: float = 0.0,
+    ) -> list[float]:
+        given: dict[str, Any] = {"lrs": lrs, "weights": (weight, weight), "gradient": gradient}
+        without = probe.first(**given, decays=(0.0, 0.0))
+        return [abs(change - was) for change, was in zip(probe.first(**given, decays=decays), without, strict=True)]
+
+    def pull(lr: float = lr, decay: float = _DECAY, **given: Any) -> float:
+        return pulls((lr, lr), (decay, decay), **given)[0]
 
     # Some take no step without a gradient.
-    gradient = 0.0 if pull() else 1.0
+    gradient = 0.0 if (_tried_number(pull) or 0.0) > STILL else 1.0
+    if probe.has_groups:
+        of_first, of_second = (pulls(decays=given, gradient=gradient) for given in ((_DECAY, 0.0), (0.0, _DECAY)))
+        if min(of_first) > STILL and max(of_second) <= STILL:
+            return "first group's"
     whole = pull(gradient=gradient)
-    if not whole:
+    if whole <= STILL:
         return "ignored"
-    if probe.has_lrs:
-        at_tenth = abs(
-            probe.first(gradient=gradient, lrs=(lr, _TENTH * lr), decays=(_DECAY, _DECAY))[1]
-            - probe.first(gradient=gradient, lrs=(lr, _TENTH * lr), decays=(0.0, 0.0))[1]
-        )
-    else:
-        at_tenth = pull(lr=_TENTH * lr, gradient=gradient)
+    tenth = (lr, _TENTH * lr) if probe.has_lrs else (_TENTH * lr,) * 2
+    by_lr = pulls(tenth, gradient=gradient)[-1] / whole
     by_decay = pull(decay=10 * _DECAY, gradient=gradient) / whole
-    by_weight = pull(weight=10 * _WEIGHT, gradient=gradient) / whole
-    by_lr = at_tenth / whole
+    by_weight = pull(weight=10 * WEIGHT, gradient=gradient) / whole
     if gradient == 0.0:
         # Some adapt only after a few steps (RAdam), so that at first every pull looks like a gradient's.
-        pulls = probe.changes((1, 10), hold=True, gradient=0.0, lrs=(lr, lr), decays=(_DECAY, _DECAY))
-        gradients = probe.changes((1, 10), hold=True, gradient=_DECAY * _WEIGHT, lrs=(lr, lr))
-        if all(_close(pulls[step][0], gradients[step][0]) for step in pulls):
-            larger = probe.changes((10,), hold=True, gradient=10 * _DECAY * _WEIGHT, lrs=(lr, lr))[10][0]
+        decayed = probe.changes((1, 10), hold=True, gradient=0.0, lrs=(lr, lr), decays=(_DECAY, _DECAY))
+        gradients = probe.changes((1, 10), hold=True, gradient=_DECAY * WEIGHT, lrs=(lr, lr))
+        if all(_close(decayed[step][0], gradients[step][0]) for step in decayed):
+            larger = probe.changes((10,), hold=True, gradient=10 * _DECAY * WEIGHT, lrs=(lr, lr))[10][0]
             return "in the gradient" if _close(larger / gradients[10][0], 10) else "in the adaptive gradient"
     if by_decay < 2:
         return "in the adaptive gradient"
@@ -330,10 +245,11 @@ def _named_pull(whole: float, lr: float, by_lr: float, by_decay: float, by_weigh
     if _close(by_lr, _TENTH**2):
         return "lr² ÷ highest lr × weight decay"
     if _close(by_lr, _TENTH):
-        if _close(whole, lr * _DECAY * _WEIGHT):
+        if _close(whole, lr * _DECAY * WEIGHT):
             return "lr × weight decay"
-        if _close(whole, _DECAY * _WEIGHT):
+        if _close(whole, _DECAY * WEIGHT):
             return "lr ÷ first lr × weight decay"
+        return "lr × a factor × weight decay"
     return "in another way"
 
 
@@ -346,20 +262,37 @@ def _at_zero(probe: Probe) -> AtZero:
     if not probe.has_groups:
         return "refused"
     lrs = (probe.lr, 0.0)
-    if _failure(probe._build, replace(probe.base, lrs=lrs)) is not None:
+    if _failure(probe.build, replace(probe.base, lrs=lrs)) is not None:
         return "refused"
 
     def moves(decay: float) -> bool:
-        return any(changes[1] for changes in probe.changes(range(1, 6), lrs=lrs, decays=(decay, decay)).values())
+        taken = probe.changes(range(1, 12), lrs=lrs, decays=(decay, decay)).values()
+        return sum(abs(slow) for _, slow in taken) > max(STILL, 1e-6 * sum(abs(fast) for fast, _ in taken))
 
     if moves(0.0):
         return "trains"
     return "decays" if moves(_DECAY) else "stands still"
 
 
+def _halved(probe: Probe) -> float | None:
+    """The change in the second step after every lr is halved, as by a scheduler, over that without."""
+    changes = []
+    for factor in (1.0, 0.5):
+        optimizer, tensors = probe.base.start(probe.build)
+        for number in range(13):
+            if number == 11:
+                for group in optimizer.param_groups:
+                    group["lr"] *= factor
+            before = tensors[0].detach().clone()
+            probe.base.step(optimizer, tensors)
+        changes.append(float((tensors[0].detach() - before).double().mean()))
+    found = _ratio(changes[1], changes[0])
+    return None if found is None else float(f"{found:.3g}")
+
+
 def _rewrites_lr(probe: Probe) -> bool:
     setup = probe.base
-    optimizer, tensors = setup.start(probe._build)
+    optimizer, tensors = setup.start(probe.build)
     before = [float(group["lr"]) for group in optimizer.param_groups]
     for _ in range(3):
         setup.step(optimizer, tensors)
