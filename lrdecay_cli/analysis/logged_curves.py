@@ -70,11 +70,20 @@ def logged_lrs(
         if len({*members.values()}) == 1:
             logged[f"{PREFIX}{name}"] = next(iter(members.values()))
             continue
-        for index, lr in members.items():
-            group = groups[index]
-            own = group.name if group.named or not group.parameters else group.parameters[0].name
-            logged[f"{PREFIX}{_prefixed(group.optimizer, own.removeprefix(f'{group.optimizer}.'))}"] = lr
+        logged.update((f"{PREFIX}{_own_name(groups[index])}", lr) for index, lr in members.items())
     return logged
+
+
+def log_keys(groups: Sequence[ParameterGroup]) -> Mapping[str, int]:
+    """Every key that :func:`logged_lrs` may log an lr under, with the position of the first group that it is of."""
+    keys = [(f"{PREFIX}{name}", index) for index, name in enumerate(curve_names(groups))]
+    keys += [(f"{PREFIX}{_own_name(group)}", index) for index, group in enumerate(groups)]
+    return dict(reversed(keys))
+
+
+def _own_name(group: ParameterGroup) -> str:
+    own = group.name if group.named or not group.parameters else group.parameters[0].name
+    return _prefixed(group.optimizer, own.removeprefix(f"{group.optimizer}."))
 
 
 def _short(group: ParameterGroup) -> str:

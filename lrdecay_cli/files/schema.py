@@ -15,6 +15,7 @@ from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
 from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan
 from lrdecay_cli.domain.schedule import SCHEDULE_SCHEMA_VERSION, Schedule
 from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Suggestion
+from lrdecay_cli.domain.training_run import TRAINING_RUN_SCHEMA_VERSION, TrainingRun
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 DOCUMENTS: dict[str, tuple[type, int]] = {
@@ -24,6 +25,7 @@ DOCUMENTS: dict[str, tuple[type, int]] = {
     "check": (CheckResult, CHECK_SCHEMA_VERSION),
     "schedule": (Schedule, SCHEDULE_SCHEMA_VERSION),
     "dry-run": (DryRun, DRY_RUN_SCHEMA_VERSION),
+    "run": (TrainingRun, TRAINING_RUN_SCHEMA_VERSION),
     "baseline": (BaselineResult, BASELINE_SCHEMA_VERSION),
     "rules": (RulePages, RULES_SCHEMA_VERSION),
     "scan": (Scan, SCAN_SCHEMA_VERSION),

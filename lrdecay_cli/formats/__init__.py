@@ -50,11 +50,11 @@ FORMATS = {
     "html": Format(
         "html_page.assembling:render", "result", needs=("jinja2", "Jinja2", 'pip install "lrdecay-cli[html]"')
     ),
-    "svg": Format("pictures:svg_chart", "report", ("schedule",)),
+    "svg": Format("pictures:svg_chart", "report", ("schedule", "run")),
     "png": Format(
         "pictures:png_chart",
         "report",
-        ("schedule",),
+        ("schedule", "run"),
         ("matplotlib", "matplotlib", 'pip install "lrdecay-cli[plot]", or use svg'),
     ),
     "github": Format("ci_reports:github_annotations", "document", ("check",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from contextlib import suppress
@@ -62,6 +63,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"meta": {"epoch": 3, "iter": 21990}, "state_dict": model.state_dict(), "optimizer": optimizer.state_dict()},
         root / "epoch_3.pth",
     )
+    logs = root / "work_dirs/mine/20260101_120000/vis_data"
+    logs.mkdir(parents=True)
+    (logs / "config.py").write_text(CONFIG)
+    lines = [
+        {"lr": 1e-6, "base_lr": 5e-5, "epoch": 1, "step": 50},
+        {"lr": 1e-5, "base_lr": 1e-4, "epoch": 2, "step": 7380},
+    ]
+    (logs / "scalars.json").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         for name in ("map.json", "baseline.json", "base.json", "audited.json"):

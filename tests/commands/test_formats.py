@@ -39,7 +39,7 @@ def project(tmp_path: Path, here: Run) -> Run:
 
 
 def test_commands_are_found() -> None:
-    assert set(WITH_FORMATS) == {*CALLS, "suggest", "schedule", "dry-run", "scan"}
+    assert set(WITH_FORMATS) == {*CALLS, "suggest", "schedule", "dry-run", "run", "scan"}
 
 
 @pytest.mark.parametrize("command", WITH_FORMATS)

@@ -101,6 +101,11 @@ def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
     return _beginning(sorted(found), incomplete)
 
 
+def folders(incomplete: str) -> list[str]:
+    """Folders that begin so."""
+    return _files(incomplete, ())
+
+
 def json_files(incomplete: str) -> list[str]:
     """JSON files and folders that begin so."""
     return _files(incomplete, (".json",))

@@ -11,6 +11,7 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import AnyResult, Report
 from lrdecay_cli.domain.schedule import Schedule
 from lrdecay_cli.domain.suggestion import Suggestion
+from lrdecay_cli.domain.training_run import TrainingRun
 from lrdecay_cli.formats.html_page import map_parts, record_parts
 
 
@@ -102,6 +103,8 @@ def page_of(result: AnyResult) -> Page:
         return Page("Findings", title, _with_content(parts, report))
     if isinstance(document, Schedule):
         return Page("Schedule", document.config.path, _with_content((CHART, TABLES, NOTES, FACTS), report))
+    if isinstance(document, TrainingRun):
+        return Page("Training", document.work_dir, _with_content((NOTES, CHART, TABLES, FACTS), report))
     if isinstance(document, Suggestion):
         return Page("Suggestion", document.config.path, _with_content((FACTS, NOTES, CODE, TABLES), report))
     parts = (FACTS, SECTIONS, CHART, TABLES, PAGES, NOTES, CODE)

@@ -16,7 +16,7 @@ import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -211,6 +211,36 @@ def saved_shapes(checkpoint: Mapping[str, Any]) -> dict[str, Shape]:
     model = checkpoint.get("state_dict", checkpoint.get("model"))
     items: Iterator[tuple[Any, Any]] = iter(model.items() if isinstance(model, Mapping) else ())
     return {name: tuple(it.shape) for name, it in items if isinstance(name, str) and isinstance(it, torch.Tensor)}
+
+
+class Progress(NamedTuple):
+    """How far a training was when it saved a checkpoint."""
+
+    iteration: int
+    """The next one of a run that resumes from it."""
+    iterations_per_epoch: int | None
+
+
+def progress_of(path: str) -> Progress | None:
+    """What a checkpoint says of its progress; None where it does not. LrdecayError as :func:`load_checkpoint`.
+
+    Source: mmengine 0.10.7, ``Runner.save_checkpoint`` (``meta``) and ``RuntimeInfoHook.before_train`` (message hub).
+    """
+    loaded, _ = load_checkpoint(path)
+
+    def whole(value: Any, name: str) -> int | None:
+        found = value.get(name) if isinstance(value, Mapping) else None
+        return found if isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 2**53 else None
+
+    hub = loaded.get("message_hub")
+    info = hub.get("runtime_info") if isinstance(hub, Mapping) else None
+    iteration, epochs, iterations = (
+        whole(loaded.get("meta"), "iter"),
+        whole(info, "max_epochs"),
+        whole(info, "max_iters"),
+    )
+    length = iterations // epochs if epochs and iterations and iterations % epochs == 0 else None
+    return None if iteration is None else Progress(iteration, length)
 
 
 def base_of(groups: Sequence[SavedGroup]) -> float | None:

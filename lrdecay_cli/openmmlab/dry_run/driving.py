@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.hooks import Hook, ParamSchedulerHook
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
-from mmengine.runner import IterBasedTrainLoop
+from mmengine.runner import IterBasedTrainLoop, Priority, get_priority
 from torch import nn
 
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
@@ -69,7 +69,11 @@ class Drive:
             called = [hook for hook in runner.hooks if whole or hook in self._awake or type(hook) is ParamSchedulerHook]
             # An iteration-based loop counts batches through the whole run.
             batch = {"batch_idx": loop._iter - (0 if self._by_iteration else begun), "data_batch": None}
-            for hook in called:
+            early = [hook for hook in called if get_priority(hook.priority) < Priority.VERY_HIGH.value]
+            for hook in early:
+                runner.call_one(hook, "before_train_iter", **batch)
+            runner.moments.note_logged(loop._iter)
+            for hook in called[len(early) :]:
                 runner.call_one(hook, "before_train_iter", **batch)
             runner.moments.note(loop._iter)
             if whole:

@@ -19,10 +19,12 @@ class Moments:
 
     Args:
         trace: gets every iteration that is visited; None for no trace.
+        logged: gets the lrs where mmengine's RuntimeInfoHook reads what is logged, before other hooks of an iteration.
     """
 
-    def __init__(self, trace: Trace | None = None) -> None:
+    def __init__(self, trace: Trace | None = None, logged: Trace | None = None) -> None:
         self._trace = trace
+        self._logged = logged
         self.warm_up_end: int | None = None
         """The first iteration that no warm-up changes; None where there is none."""
         self._groups: list[dict[str, Any]] = []
@@ -52,6 +54,14 @@ class Moments:
         self._last = (iteration, lrs)
         if self._trace is not None:
             self._trace.append((iteration, [lrs[index] for index in self._of]))
+        if self._logged is not None and (not self._logged or self._logged[-1][0] < iteration):
+            self._logged.append((iteration, [lrs[index] for index in self._of]))
+
+    def note_logged(self, iteration: int) -> None:
+        """Keep what is logged of this iteration, whose hooks have yet to act."""
+        if self._logged is not None:
+            lrs = [lr_of(group) for group in self._groups]
+            self._logged.append((iteration, [lrs[index] for index in self._of]))
 
     def end(self, iterations: int) -> None:
         """Keep the last values for the last of as many iterations: nothing has changed since they were noted."""

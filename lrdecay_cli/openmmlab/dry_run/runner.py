@@ -75,6 +75,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         steps: in how many iterations the optimizer takes real steps.
         resume: the checkpoint to resume from; None to start anew.
         trace: gets the lr of every group in every iteration that is visited.
+        logged: gets those that mmengine logs.
     """
 
     def __init__(
@@ -91,11 +92,12 @@ class DryRunner(Runner):  # type: ignore[misc]
         steps: int,
         resume: str | None = None,
         trace: Trace | None = None,
+        logged: Trace | None = None,
     ) -> None:
         self.watch = watch
         self.left_out: list[LeftOut] = []
         self.lr_factor: float | None = None
-        self.moments = Moments(trace)
+        self.moments = Moments(trace, logged)
         self.optimizer_steps = Steps(steps)
         self.folded = Folded([])
         self._gpus = gpus

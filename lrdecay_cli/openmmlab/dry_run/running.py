@@ -38,6 +38,7 @@ def dry_run(
     steps: int = 3,
     resume: str | None = None,
     trace: Trace | None = None,
+    logged: Trace | None = None,
     verbose: bool = False,
 ) -> tuple[DryRun, GroupMap]:
     """Go through the training of a config with mmengine's own Runner, on a model without weights and without data.
@@ -50,6 +51,7 @@ def dry_run(
         steps: in how many iterations the optimizer takes real steps.
         resume: the checkpoint that the training resumes from; None to start anew.
         trace: gets the lr of every group in every iteration that is visited.
+        logged: gets those that mmengine's RuntimeInfoHook logs, before most hooks act in an iteration.
         verbose: let the stack's warnings and log lines through, on stderr.
 
     Returns:
@@ -91,6 +93,7 @@ def dry_run(
                 steps=steps,
                 resume=resume,
                 trace=trace,
+                logged=logged,
             )
             runner.train()
     return _record(runner, watch, group_map, length, batch_size), group_map

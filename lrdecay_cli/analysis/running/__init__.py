@@ -1,0 +1,1 @@
+"""What ``run`` says: the lrs in the log of a training against its plan."""

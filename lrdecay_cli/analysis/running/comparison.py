@@ -1,0 +1,166 @@
+"""Holding logged lrs against those of a plan or of a dry run."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from lrdecay_cli.analysis.logged_curves import PREFIX, log_keys
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.schedule import Run, RunLength
+from lrdecay_cli.domain.training_run import TOLERANCE, LoggedCurve
+from lrdecay_cli.files.work_dir import LogLine
+
+# Of a curve in a document.
+_MOST = 1000
+_BASE = "base_lr"
+
+
+class PlannedLrs(NamedTuple):
+    """What the log would print."""
+
+    groups: Mapping[str, str | None]
+    """By key of the log the group that the lr is of; None for ``base_lr``."""
+    at: Callable[[str, int], float | None]
+    """The lr under a key in an iteration; None where there is none."""
+    length: int
+    """Iterations of the run."""
+
+
+def schedule_lrs(run: Run, length: RunLength, group_map: GroupMap, *, beyond: bool = False) -> PlannedLrs:
+    """What the schedulers of a config make of the lrs that its constructor gives.
+
+    ``beyond`` the end the values stay what they are in the last iteration, as schedulers that have ended leave them.
+    """
+    series = run.series
+    of_group = {name: track for track in series.of("lr") for name in series.tracks[track].groups}
+    tracks = dict(run.log_keys)
+    groups = {key: next(iter(series.tracks[track].groups), None) for key, track in tracks.items()}
+    for key, index in log_keys(group_map.groups).items():
+        name = group_map.groups[index].name
+        if name in of_group:
+            tracks[key], groups[key] = of_group[name], name
+
+    def at(key: str, iteration: int) -> float | None:
+        if key not in tracks or (iteration >= length.steps and not beyond):
+            return None
+        return series.at(min(iteration, length.steps - 1), tracks[key])
+
+    return PlannedLrs(groups, at, length.steps)
+
+
+Trace = Sequence[tuple[int, Sequence[float | None]]]
+"""Iterations, ascending, and the lr of every group from there to the next one."""
+
+
+def dry_run_lrs(logged: Trace, used: Trace, planned: PlannedLrs, group_map: GroupMap, length: int) -> PlannedLrs:
+    """What a dry run saw. ``base_lr``, which is no group's, is not among it.
+
+    Args:
+        logged: the lrs where mmengine's RuntimeInfoHook reads them, before other hooks of the iteration.
+        used: where the optimizer and ParamGroupAuditHook read them, after these.
+        planned: tells which group each key is of.
+        group_map: of the dry run.
+        length: iterations of the run.
+    """
+    index = {group.name: position for position, group in enumerate(group_map.groups)}
+    groups = {key: group for key, group in planned.groups.items() if group in index}
+    steps = {id(trace): [iteration for iteration, _ in trace] for trace in (logged, used)}
+
+    def at(key: str, iteration: int) -> float | None:
+        trace = used if key.startswith(PREFIX) else logged
+        before = bisect_right(steps[id(trace)], iteration) - 1
+        if before < 0 or iteration >= length:
+            return None
+        return trace[before][1][index[groups[key] or ""]]
+
+    return PlannedLrs(groups, at, length)
+
+
+def scaled(planned: PlannedLrs, factor: float) -> PlannedLrs:
+    """With every group's lr multiplied, as ``auto_scale_lr`` does it: ``base_lr`` stays."""
+
+    def at(key: str, iteration: int) -> float | None:
+        lr = planned.at(key, iteration)
+        return lr if lr is None or key.rpartition(".")[2] == _BASE else lr * factor
+
+    return planned._replace(at=at)
+
+
+def agrees(lines: Sequence[LogLine], planned: PlannedLrs) -> bool:
+    """Whether every logged lr that the plan knows is the planned one."""
+    return all(_same(lr, planned.at(key, line.iteration)) for line in lines for key, lr in _known(line, planned))
+
+
+def logged_curves(lines: Sequence[LogLine], planned: PlannedLrs) -> tuple[LoggedCurve, ...]:
+    """Every lr in the log that the plan knows, beside the planned one."""
+    found: dict[str, list[tuple[int, float | None, float | None]]] = {}
+    for line in lines:
+        for key, lr in _known(line, planned):
+            found.setdefault(key, []).append((line.iteration, lr, planned.at(key, line.iteration)))
+    return tuple(_curve(key, values, planned.groups[key]) for key, values in found.items())
+
+
+def constant_ratio(curves: Sequence[LoggedCurve]) -> float | None:
+    """What every group's logged lr is of the planned one throughout; None where there is no one number."""
+    of_groups = [curve for curve in curves if curve.group is not None]
+    ratios = [curve.ratio for curve in of_groups]
+    if not ratios or ratios[0] is None or not all(curve.constant_ratio for curve in of_groups):
+        return None
+    return ratios[0] if all(_same(ratios[0], ratio) for ratio in ratios) else None
+
+
+def differing_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """Paths of the values that two configs do not share; types of one name are the same."""
+    one, other = dict(_leaves(before)), dict(_leaves(after))
+    return tuple(path for path in dict.fromkeys([*one, *other]) if one.get(path, _Nothing) != other.get(path, _Nothing))
+
+
+class _Nothing:
+    """In the place of a value that a config does not have."""
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and value:
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{index}]")
+    else:
+        named = isinstance(value, str) and path.endswith((".type", ".constructor"))
+        yield path, value.rpartition(".")[2] if named else value
+
+
+def _known(line: LogLine, planned: PlannedLrs) -> Iterator[tuple[str, float | None]]:
+    return ((key, lr) for key, lr in line.lrs.items() if key in planned.groups)
+
+
+def _same(logged: float | None, planned: float | None) -> bool:
+    if logged is None or planned is None:
+        return False
+    return abs(logged - planned) <= TOLERANCE * max(abs(logged), abs(planned))
+
+
+def _curve(key: str, values: Sequence[tuple[int, float | None, float | None]], group: str | None) -> LoggedCurve:
+    parting = next((index for index, (_, lr, plan) in enumerate(values) if not _same(lr, plan)), None)
+    ratios = [lr / plan if lr is not None and plan else None for _, lr, plan in values]
+    telling = [ratio for ratio, (_, lr, plan) in zip(ratios, values, strict=True) if (lr, plan) != (0, 0)]
+    at = values[parting or 0]
+    marks = {0, len(values) - 1, *((parting - 1, parting) if parting else ())}
+    count = len(values)
+    kept = range(count) if count <= _MOST else sorted({*marks, *(count * i // _MOST for i in range(_MOST))})
+    return LoggedCurve(
+        key=key,
+        group=group,
+        entries=count,
+        iterations=tuple(values[index][0] for index in kept),
+        logged=tuple(values[index][1] for index in kept),
+        planned=tuple(values[index][2] for index in kept),
+        parts_at=None if parting is None else at[0],
+        logged_there=None if parting is None else at[1],
+        planned_there=None if parting is None else at[2],
+        ratio=None if parting is None else ratios[parting],
+        constant_ratio=all(_same(ratio, telling[0]) for ratio in telling),
+    )

@@ -1,0 +1,156 @@
+"""What ``run`` says about one work directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.analysis.logged_curves import PREFIX
+from lrdecay_cli.domain.report import Chart, Column, Level, Line, Note, Report, Result, Table
+from lrdecay_cli.domain.training_run import LoggedCurve, PartingCause, Segment, TrainingRun
+from lrdecay_cli.text.counting import count, listed, rate
+
+_SETTINGS = 12
+_FAR_APART = 30
+_COLUMNS = (
+    Column("start", "start", "name"),
+    Column("key", "in the log", "name", vital=True),
+    Column("of", "is the lr of", "name"),
+    Column("entries", "values", "integer"),
+    Column("parts_at", "differs from iteration", "integer", vital=True),
+    Column("logged", "logged", "rate", vital=True),
+    Column("planned", "planned", "rate", vital=True),
+    Column("ratio", "ratio", "rate"),
+)
+_ROWS = (
+    Column("start", "start"),
+    Column("iteration", "iteration", "integer"),
+    Column("key", "key", "name"),
+    Column("logged", "logged", "rate"),
+    Column("planned", "planned", "rate"),
+)
+
+
+def training_run_report(run: TrainingRun, *, verbose: bool = False) -> Result[TrainingRun]:
+    """Report on a training; ``verbose`` names every setting that differs."""
+    several = len(run.segments) > 1
+    rows = [(segment.name, *_row(curve)) for segment in run.segments for curve in segment.curves]
+    first = 0 if several else 1
+    values = tuple(
+        (segment.name, iteration, curve.key, logged, planned)
+        for segment in run.segments
+        for curve in segment.curves
+        for iteration, logged, planned in zip(curve.iterations, curve.logged, curve.planned, strict=True)
+    )
+    report = Report(
+        facts=tuple(_facts(run)),
+        tables=(Table("", _COLUMNS[first:], tuple(row[first:] for row in rows)),),
+        notes=tuple(note for segment in run.segments for note in _notes(segment, several, verbose)),
+        summary=_summary(run),
+        rows=Table("", _ROWS, values),
+        chart=_chart(run),
+    )
+    return Result(run, report)
+
+
+def _row(curve: LoggedCurve) -> tuple[object, ...]:
+    of = "the optimizer's own lr" if curve.group is None else curve.group
+    parting = (curve.parts_at, curve.logged_there, curve.planned_there, curve.ratio)
+    return (curve.key, of, curve.entries, *parting)
+
+
+def _facts(run: TrainingRun) -> Iterator[tuple[str, str]]:
+    yield "work dir", run.work_dir
+    for segment in run.segments:
+        yield "config", segment.config.path
+        per_epoch, planned = segment.iterations_per_epoch, f"{segment.planned_iterations:,}"
+        words = [
+            f"{segment.name}: iterations {segment.first:,} to {segment.last:,} logged of {planned}",
+            *([f"{per_epoch:,} an epoch ({segment.told})"] if per_epoch else []),
+            *([count(segment.gpus, "GPU")] if segment.gpus else []),
+            *(["resumed"] if segment.resumed else []),
+        ]
+        yield "start", ", ".join(words)
+
+
+def _notes(segment: Segment, several: bool, verbose: bool) -> Iterator[Note]:
+    where = f"{segment.name}: " if several else ""
+    for cause in segment.causes:
+        shown = cause.settings if verbose else cause.settings[:_SETTINGS]
+        more = len(cause.settings) - len(shown)
+        details = (*shown, *([f"{more:,} more; -v shows them"] if more else []))
+        level: Level = "warning" if cause.kind != "unknown" else "error"
+        maybe = "" if cause.proven or cause.kind == "unknown" else " (this alone does not give the logged lrs)"
+        yield Note(f"{where}{_cause(cause, segment)}{maybe}", level, details)
+
+
+def _cause(cause: PartingCause, segment: Segment) -> str:
+    """What happened, in a sentence, with the fix behind it."""
+    gpus = f": {count(cause.gpus, 'GPU')}" if cause.gpus else ""
+    if cause.kind == "config":
+        settings = count(len(cause.settings), "setting")
+        return f"the training used another config, {cause.name}: {settings} differ from {segment.config.path}"
+    if cause.kind == "iterations per epoch":
+        planned = f"{segment.iterations_per_epoch:,}" if segment.iterations_per_epoch else "unknown"
+        return f"an epoch of the training had {cause.iterations_per_epoch:,} iterations, not {planned}{gpus}"
+    if cause.kind == "auto_scale_lr":
+        return f"auto_scale_lr multiplied every lr by {rate(cause.factor or 0)}{gpus}; enable=False switches it off"
+    if cause.kind == "hook":
+        return f"{cause.name} sets the lr in place of the schedulers"
+    if cause.kind == "schedulers not stepped":
+        return "no hook steps the schedulers; set default_hooks.param_scheduler=dict(type='ParamSchedulerHook')"
+    if cause.kind == "resume":
+        return (
+            f"mmengine restored the schedulers of {cause.name}, which go on as they began; to train by the config's,"
+            " set load_from without resume=True"
+        )
+    if cause.kind == "factor":
+        return f"every logged lr is {rate(cause.factor or 0)} × the planned one; the config does not say why"
+    return "no cause found: not the config, its hooks, auto_scale_lr or a resume"
+
+
+def _summary(run: TrainingRun) -> str:
+    values = sum(curve.entries for segment in run.segments for curve in segment.curves)
+    parted = [segment for segment in run.segments if segment.parts_at is not None]
+    if not parted:
+        return f"as planned: {count(values, 'logged lr')} in {count(len(run.segments), 'start')}"
+    first = parted[0]
+    # Of a group rather than base_lr, which no group trains with.
+    parting = [curve for curve in first.curves if curve.parts_at == first.parts_at]
+    curve = next((curve for curve in parting if curve.group is not None), parting[0])
+    causes = listed(dict.fromkeys(cause.kind for cause in first.causes))
+    ratio = f"{rate(curve.ratio)} × the planned lr" if curve.ratio is not None else "not the planned lr"
+    return f"not as planned from iteration {first.parts_at:,} on: {curve.key} is {ratio} ({causes})"
+
+
+def _chart(run: TrainingRun) -> Chart | None:
+    """Logged over planned, of what mmengine itself logs; a later start replaces what an earlier one logged."""
+    keys = dict.fromkeys(
+        curve.key for segment in run.segments for curve in segment.curves if not curve.key.startswith(PREFIX)
+    )
+    points: dict[int, dict[str, tuple[float, float]]] = {}
+    for segment in run.segments:
+        points = {iteration: values for iteration, values in points.items() if iteration < segment.first}
+        for curve in segment.curves:
+            for iteration, logged, planned in zip(curve.iterations, curve.logged, curve.planned, strict=True):
+                if curve.key in keys and logged is not None and planned is not None:
+                    points.setdefault(iteration, {})[curve.key] = (planned, logged)
+    steps = sorted(iteration for iteration, values in points.items() if {*values} == {*keys})
+    if not steps:
+        return None
+    lines = tuple(
+        Line(f"{key} {name}", tuple(points[step][key][index] for step in steps))
+        for key in keys
+        for index, name in enumerate(("planned", "logged"))
+    )
+    highest = [max(line.values) for line in lines]
+    least = min((value for value in highest if value > 0), default=0.0)
+    last = run.segments[-1]
+    return Chart(
+        title="lr",
+        unit="iteration",
+        length=steps[-1] + 1,
+        part=last.iterations_per_epoch,
+        steps=tuple(steps),
+        lines=lines,
+        logarithmic=least > 0 and max(highest) > _FAR_APART * least,
+    )

@@ -1,0 +1,55 @@
+"""``lrdecay run``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from lrdecay_cli.app.shell import completion
+from lrdecay_cli.app.shell.options import (
+    BuildOptions,
+    DatasetSize,
+    ItersPerEpoch,
+    OutputOptions,
+    Whole,
+    argument,
+    expanded,
+    option,
+)
+
+
+@expanded(without=("jobs", "named_by", "device", "isolate"), first=("format_name", "output"))
+def run(
+    work_dir: Annotated[str, argument("WORK_DIR", "What a training wrote: mmengine's work_dir.", completion.folders)],
+    config: Annotated[
+        Optional[str],  # noqa: UP045
+        argument("[CONFIG]", "The config that was planned. [default: the one that was dumped]", completion.configs),
+    ] = None,
+    iters_per_epoch: ItersPerEpoch = None,
+    dataset_size: DatasetSize = None,
+    gpus: Annotated[
+        Whole, option("--gpus", "N", "GPUs that were to share the samples of --dataset-size.", at_least=1)
+    ] = None,
+    *,
+    build: BuildOptions,
+    output: OutputOptions,
+) -> None:
+    """Hold the log of a training against its plan.
+
+    The logged lrs beside those that the config and its schedulers give: the first iteration where they differ, the
+    ratio there, and its cause. A training that still runs can be looked at. Exit code 0 if they are equal, 1 if they
+    differ, 2 if they cannot be compared.
+
+    \b
+    lrdecay run work_dirs/mine
+    lrdecay run work_dirs/mine config.py --dataset-size 117266 --gpus 8
+    """
+    from lrdecay_cli.analysis.running.report import training_run_report
+    from lrdecay_cli.app.requests.runs import PlanOptions, training_run
+    from lrdecay_cli.app.shell import CLEAN, DIFFERENT
+
+    destinations = output.destinations()
+    found = training_run(work_dir, config, build.request(), PlanOptions(iters_per_epoch, dataset_size, gpus))
+    destinations.write(training_run_report(found, verbose=build.verbose))
+    raise typer.Exit(CLEAN if found.equal else DIFFERENT)

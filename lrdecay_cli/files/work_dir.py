@@ -1,0 +1,221 @@
+"""A work directory of mmengine: dumped configs, logged scalars and checkpoints. Nothing in it is run, and no torch.
+
+Sources: mmengine 0.10.7, ``Runner.dump_config`` (``<work_dir>/<config>.py``), ``LocalVisBackend``
+(``<time stamp>/vis_data/config.py``, ``scalars.json``), ``LoggerHook`` (``vis_data/<time stamp>.json``), ``MMLogger``
+(``<time stamp>/<time stamp>.log``), ``CheckpointHook`` (``epoch_3.pth``, ``iter_2000.pth``, ``last_checkpoint``).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.files.config_path import CHECKPOINT_SUFFIXES, SEPARATOR
+
+# The text log names both before its first iterations.
+_HEAD = 4 * 2**20
+_GPUS = re.compile(r"^\s+GPU number: (\d{1,6})\s*$", re.MULTILINE)
+_EPOCH_LENGTH = re.compile(r"Epoch\(train\)\s+\[\s*\d+\]\[\s*\d+/(\d{1,12})\]")
+_NUMBER = re.compile(r"(\d+)")
+_LARGEST = 1e300
+_PREFIX = "train/"
+"""In front of every key where ``log_processor.log_with_hierarchy`` is on."""
+
+
+class LogLine(NamedTuple):
+    """The lrs of one logged iteration."""
+
+    iteration: int
+    epoch: int | None
+    """Counted from 1; None in an iteration-based loop, and in lines that do not say."""
+    lrs: Mapping[str, float | None]
+    """None for what is not a finite number."""
+
+
+class Stamp(NamedTuple):
+    """What one start of a training left under its time stamp."""
+
+    name: str
+    config: str | None
+    """The dumped config; None where there is none, or several that may be meant."""
+    log: Path
+    lines: tuple[LogLine, ...]
+    """In the order of their iterations; of several about one iteration and key, the last counts."""
+    gpus: int | None
+    iterations_per_epoch: int | None
+
+
+def is_work_dir(source: str) -> bool:
+    """Whether a source on the command line is a directory."""
+    return SEPARATOR not in source and source != "-" and Path(source).is_dir()
+
+
+def read_stamps(work_dir: str) -> list[Stamp]:
+    """Every start of the training that logged an lr, in the order of the time stamps.
+
+    Raises:
+        LrdecayError: it is not a directory, cannot be read, or has no log with an lr in it.
+    """
+    root = Path(work_dir)
+    if not root.is_dir():
+        problem = "is not a directory" if root.exists() else "no such directory"
+        raise LrdecayError(problem, where=work_dir, remedy="give the work_dir of a training")
+    try:
+        folders = sorted(folder for folder in root.iterdir() if (folder / "vis_data").is_dir())
+        found = list(filter(None, (_stamp(root, folder) for folder in folders)))
+    except OSError as error:
+        raise LrdecayError(f"cannot read: {error.strerror or error}", where=work_dir) from error
+    if not found:
+        if not folders:
+            problem = "has no <time stamp>/vis_data folder, where mmengine's LocalVisBackend logs"
+            remedy = "give the work_dir of a training, and keep LocalVisBackend among its vis_backends"
+        else:
+            problem = f"has no lr in the logs of {folders[-1].name}: it ended before its first log line"
+            remedy = "wait for LoggerHook's first line, or set its interval lower"
+        raise LrdecayError(problem, where=work_dir, remedy=remedy)
+    return found
+
+
+def dumped_config(work_dir: str) -> str:
+    """The config that the last training in a work directory dumped. LrdecayError if there is none, or several."""
+    root = Path(work_dir)
+    try:
+        beside = _configs_in(root)
+        stamped = sorted(root.glob("*/vis_data/config.py"))
+    except OSError as error:
+        raise LrdecayError(f"cannot read: {error.strerror or error}", where=work_dir) from error
+    # Each start with the same config writes the one beside the checkpoints anew.
+    if len(beside) == 1:
+        return beside[0]
+    if stamped:
+        return str(stamped[-1])
+    if beside:
+        names = ", ".join(Path(path).name for path in beside[:4])
+        raise LrdecayError(f"has several configs: {names}", where=work_dir, remedy="name one of them")
+    raise LrdecayError("has no dumped config", where=work_dir, remedy="give the config that it was trained with")
+
+
+def checkpoints(work_dir: str) -> list[str]:
+    """The checkpoints in a work directory, the latest first: by the number in their names, those without one first."""
+
+    def number(path: Path) -> float:
+        numbers = _NUMBER.findall(path.stem)
+        return int(numbers[-1]) if numbers and len(numbers[-1]) < 16 else math.inf
+
+    files = [path for path in Path(work_dir).iterdir() if path.suffix in CHECKPOINT_SUFFIXES and path.is_file()]
+    return [str(path) for path in sorted(files, key=lambda path: (number(path), path.name), reverse=True)]
+
+
+def last_checkpoint(work_dir: str) -> str:
+    """The checkpoint that mmengine would resume from. LrdecayError if there is none.
+
+    ``last_checkpoint`` names it, else the highest number does. A path in there counts by its last part: the directory
+    may have moved.
+    """
+    found = checkpoints(work_dir)
+    try:
+        named = Path((Path(work_dir) / "last_checkpoint").read_text(encoding="utf-8").strip()).name
+    except (OSError, ValueError):
+        named = ""
+    by_name = {Path(path).name: path for path in found}
+    if named in by_name:
+        return by_name[named]
+    # A best one is older than the last of the others.
+    plain = [path for path in found if not Path(path).name.startswith("best_")] or found
+    if not plain:
+        remedy = "give a .pth, or train with CheckpointHook"
+        raise LrdecayError("has no checkpoint", where=work_dir, remedy=remedy)
+    return plain[0]
+
+
+def iterations_of_epoch(lines: Sequence[LogLine]) -> int | None:
+    """The iterations of an epoch, from two of its lines; None where they do not say.
+
+    LoggerHook logs at the same places of every epoch, so that the first lines of two epochs are whole epochs apart.
+    """
+    firsts: dict[int, int] = {}
+    for line in lines:
+        if line.epoch is not None:
+            firsts.setdefault(line.epoch, line.iteration)
+    epochs = sorted(firsts)
+    if len(epochs) < 2:
+        return None
+    first, last = epochs[0], epochs[-1]
+    length, rest = divmod(firsts[last] - firsts[first], last - first)
+    return length if not rest and length > 0 else None
+
+
+def _stamp(root: Path, folder: Path) -> Stamp | None:
+    data = folder / "vis_data"
+    logs = [data / "scalars.json", data / f"{folder.name}.json"]
+    for log in logs:
+        lines = tuple(_lines(log))
+        if lines:
+            break
+    else:
+        return None
+    own, beside = data / "config.py", _configs_in(root)
+    config = str(own) if own.is_file() else beside[0] if len(beside) == 1 else None
+    head = _head(folder / f"{folder.name}.log")
+    gpus, length = _GPUS.search(head), _EPOCH_LENGTH.search(head)
+    return Stamp(
+        name=folder.name,
+        config=config,
+        log=log.relative_to(root),
+        lines=lines,
+        gpus=int(gpus[1]) if gpus else None,
+        iterations_per_epoch=int(length[1]) if length else iterations_of_epoch(lines),
+    )
+
+
+def _configs_in(root: Path) -> list[str]:
+    return sorted(str(path) for path in root.glob("*.py") if path.is_file())
+
+
+def _head(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(_HEAD).decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _lines(log: Path) -> Iterator[LogLine]:
+    """The lines that have an lr, merged by iteration. Any other is left out: the last one may be half written."""
+    if not log.is_file():
+        return
+    merged: dict[int, LogLine] = {}
+    with log.open("rb") as opened:
+        for raw in opened:
+            try:
+                read = json.loads(raw)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(read, dict) and (line := _line(read)):
+                before = merged.get(line.iteration)
+                if before:
+                    line = LogLine(line.iteration, line.epoch or before.epoch, {**before.lrs, **line.lrs})
+                merged[line.iteration] = line
+    yield from (merged[iteration] for iteration in sorted(merged))
+
+
+def _line(read: Mapping[str, Any]) -> LogLine | None:
+    step, epoch = read.get("step"), read.get("epoch")
+    lrs = {
+        key.removeprefix(_PREFIX): float(value) if abs(value) < _LARGEST else None
+        for key, value in read.items()
+        if _is_lr(key.removeprefix(_PREFIX)) and isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+    if not lrs or not isinstance(step, int) or isinstance(step, bool) or not 0 < step < 2**53:
+        return None
+    return LogLine(step - 1, epoch if isinstance(epoch, int) and epoch > 0 else None, lrs)
+
+
+def _is_lr(key: str) -> bool:
+    """Whether a key is one that mmengine's RuntimeInfoHook or lrdecay's hook logs an lr under."""
+    return key.rpartition(".")[2] in ("lr", "base_lr") or key.startswith("lr/")

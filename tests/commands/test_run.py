@@ -1,0 +1,262 @@
+"""``run`` on work directories that mmengine's own Runner wrote, training toy models with data and gradients."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from mmengine.config import Config
+
+from lrdecay_cli.app.shell.main import run
+from lrdecay_cli.files.schema import document_schema
+from lrdecay_cli.training import ParamGroupAuditHook  # noqa: F401 - registers itself
+from tests.dry_run.test_truth import unsafe_loading
+from tests.dry_run.trainings import BASE, BATCH, CONVERTED, ITERATIONS, TRAININGS, Seen, config_of, train
+
+LOGS = dict(checkpoint=None, logger=dict(type="LoggerHook", interval=2))
+SAVING = dict(LOGS, checkpoint=dict(type="CheckpointHook", interval=1))
+KEYS = "optim_wrapper.paramwise_cfg.custom_keys"
+# By training the one that is as planned, and why it is not.
+PARTED = {
+    "auto_scale_lr": ("auto_scale_lr that is off", "auto_scale_lr"),
+    "a hook sets the lr": ("warm-up and steps", "hook"),
+    "a hook takes the schedulers' place": ("no schedulers", "hook"),
+    "nobody steps the schedulers": ("warm-up and steps", "schedulers not stepped"),
+}
+
+
+def logging_config(config: Config, hooks: dict[str, Any] = LOGS, **changes: Any) -> Config:
+    """The config with LoggerHook every two iterations, as a file has it."""
+    config = Config({**config._cfg_dict.to_dict(), **changes})
+    config.default_hooks = {**hooks, **{k: v for k, v in config.default_hooks.items() if k == "param_scheduler"}}
+    return config
+
+
+def trained(config: Config, folder: Path, **options: Any) -> Seen:
+    """Train from a file, as ``tools/train.py`` does: the Runner dumps the config under its name."""
+    path = folder.parent / f"{folder.name}.py"
+    config.dump(path)
+    return train(Config.fromfile(path), folder, **options)
+
+
+def held(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, dict[str, Any]]:
+    # What the training printed.
+    capsys.readouterr()
+    code = run(["run", *map(str, arguments), "--format", "json"])
+    said = capsys.readouterr()
+    assert said.err == ""
+    return code, json.loads(said.out)
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_a_log_is_held_against_its_plan(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log_lr = dict(type="ParamGroupAuditHook", log_lr=True)
+    config = config_of(name)
+    hooks = [*(config.get("custom_hooks") or []), log_lr]
+    seen = trained(logging_config(config, custom_hooks=hooks), tmp_path / "work")
+    code, document = held(capsys, tmp_path / "work")
+    Draft202012Validator(document_schema("run")).validate(document)
+    (segment,) = document["segments"]
+    assert segment["first"] == 1
+    by_key = {curve["key"]: curve for curve in segment["curves"]}
+    assert len(by_key) > 1
+    for key, curve in by_key.items():
+        if key.startswith("lr/"):
+            assert all(lr in seen.lrs[step] for step, lr in zip(curve["iterations"], curve["logged"], strict=True))
+    if name not in PARTED:
+        assert (code, document["equal"], segment["causes"]) == (0, True, [])
+        return
+    planned, cause = PARTED[name]
+    assert (code, document["equal"], segment["causes"][0]["kind"]) == (1, False, cause)
+    assert segment["causes"][0]["proven"]
+    clean = trained(logging_config(config_of(planned)), tmp_path / "planned")
+    lr = next(curve for key, curve in by_key.items() if key == "lr")
+    assert lr["planned"] == [clean.lrs[iteration][0] for iteration in lr["iterations"]]
+    differing = [i for i, (one, other) in enumerate(zip(lr["logged"], lr["planned"], strict=True)) if one != other]
+    assert lr["parts_at"] == lr["iterations"][differing[0]]
+    assert lr["ratio"] == lr["logged"][differing[0]] / lr["planned"][differing[0]]
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training over four epochs, with a checkpoint after each: what it wrote."""
+    folder = tmp_path_factory.mktemp("runs") / "short"
+    trained(logging_config(Config(BASE), SAVING, param_scheduler=[CONVERTED]), folder)
+    return folder
+
+
+def longer(short: Path) -> Config:
+    """The same config with twice the epochs, and a schedule over them."""
+    config = Config.fromfile(short.parent / "short.py")
+    schedule = dict(CONVERTED, T_max=8, end=8)
+    return Config(
+        {**config._cfg_dict.to_dict(), "train_cfg": dict(by_epoch=True, max_epochs=8), "param_scheduler": [schedule]}
+    )
+
+
+@pytest.mark.parametrize("kept", ["both starts", "the checkpoint alone"])
+def test_a_resumed_run_that_keeps_the_old_schedule(
+    kept: str, short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """mmengine restores the schedulers from the checkpoint: what ended at epoch 4 stays ended."""
+    work = tmp_path / "work"
+    shutil.copytree(short, work)
+    (stamp,) = (path for path in work.iterdir() if path.is_dir())
+    if kept == "both starts":
+        stamp.rename(work / "20000101_000000")
+    else:
+        shutil.rmtree(stamp)
+    config = longer(short)
+    with unsafe_loading():
+        seen = trained(config, work, resume=str(work / "epoch_4.pth"))
+    code, document = held(capsys, work)
+    segment = document["segments"][-1]
+    assert (code, segment["resumed"], segment["first"]) == (1, True, 4 * ITERATIONS + 1)
+    (cause,) = segment["causes"]
+    assert (cause["kind"], cause["proven"]) == ("resume", True)
+    assert cause["name"] == ("20000101_000000" if kept == "both starts" else str(work / "epoch_4.pth"))
+    (lr,) = (curve for curve in segment["curves"] if curve["key"] == "lr")
+    assert segment["parts_at"] == lr["iterations"][0]
+    assert lr["logged"] == [seen.lrs[iteration][0] for iteration in lr["iterations"]]
+    # What the longer schedule would have trained with from the start.
+    anew = train(config, tmp_path / "anew")
+    assert lr["planned"] == [anew.lrs[iteration][0] for iteration in lr["iterations"]]
+
+
+def test_a_resumed_run_of_the_same_config_is_as_planned(
+    short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    config = Config.fromfile(short.parent / "short.py")
+    with unsafe_loading():
+        trained(config, work, resume=str(short / "epoch_2.pth"))
+    code, document = held(capsys, work)
+    (segment,) = document["segments"]
+    assert (code, segment["resumed"], segment["first"]) == (0, True, 2 * ITERATIONS + 1)
+
+
+@pytest.mark.parametrize(
+    ("edit", "settings", "ratio"),
+    [
+        ({"optim_wrapper.optimizer.lr": 0.02}, ["optim_wrapper.optimizer.lr"], 0.5),
+        ({"optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult": 0.5}, [f"{KEYS}.backbone.lr_mult"], 0.2),
+        ({"model.frozen": 1}, None, None),
+    ],
+)
+def test_another_config(
+    edit: dict[str, Any],
+    settings: list[str] | None,
+    ratio: float | None,
+    short: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    today = Config.fromfile(short.parent / "short.py")
+    today.merge_from_dict(edit)
+    today.dump(tmp_path / "today.py")
+    code, document = held(capsys, short, tmp_path / "today.py")
+    (segment,) = document["segments"]
+    if settings is None:
+        assert (code, segment["causes"]) == (0, [])
+        return
+    (cause,) = segment["causes"]
+    assert (code, cause["kind"], cause["proven"], cause["settings"]) == (1, "config", True, settings)
+    by_key = {curve["key"]: curve for curve in segment["curves"]}
+    assert by_key["lr"]["parts_at"] == segment["parts_at"] == 1
+    assert by_key["lr"]["ratio"] == pytest.approx(ratio)
+
+
+def test_another_number_of_gpus(short: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An epoch of 10 samples in batches of 2 has 5 iterations on one GPU, and 3 on two."""
+    dataset = ("--dataset-size", str(BATCH * ITERATIONS))
+    assert held(capsys, short, *dataset, "--gpus", "1")[0] == 0
+    code, document = held(capsys, short, *dataset, "--gpus", "2")
+    (segment,) = document["segments"]
+    (cause,) = segment["causes"]
+    assert (code, segment["iterations_per_epoch"]) == (1, 3)
+    assert (cause["kind"], cause["proven"], cause["gpus"]) == ("iterations per epoch", True, 1)
+    assert cause["iterations_per_epoch"] == ITERATIONS
+
+
+def work_dir(folder: Path, lines: str, config: str | None = None) -> Path:
+    """A work directory with these lines in its log."""
+    data = folder / "work" / "20260101_000000" / "vis_data"
+    data.mkdir(parents=True)
+    (data / "scalars.json").write_text(lines)
+    if config is not None:
+        (data / "config.py").write_text(config)
+    return folder / "work"
+
+
+def test_a_run_that_still_trains(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last line is half written, a loss is NaN, and the first epoch is all there is."""
+    (log,) = short.glob("*/vis_data/scalars.json")
+    config = Config.fromfile(short.parent / "short.py")
+    config.param_scheduler = [dict(type="MultiStepLR", milestones=[2], gamma=0.1, by_epoch=True, end=4)]
+    text = config.pretty_text
+    started = '{"lr": 0.001, "base_lr": 0.01, "loss": NaN, "epoch": 1, "iter": 2, "step": 2}\n{"lr": 0.0'
+    code, document = held(capsys, work_dir(tmp_path, started, text))
+    (segment,) = document["segments"]
+    assert (code, segment["last"]) == (0, 1)
+    # In the middle of the second epoch an epoch's length is known.
+    lines = log.read_text().splitlines(keepends=True)
+    code, document = held(
+        capsys, work_dir(tmp_path / "second", "".join(lines[:3]), (short.parent / "short.py").read_text())
+    )
+    assert (code, document["segments"][0]["iterations_per_epoch"]) == (0, ITERATIONS)
+
+
+@pytest.mark.parametrize(
+    ("lines", "config", "line"),
+    [
+        (None, None, "no such directory; give the work_dir of a training"),
+        ("", None, "has no lr in the logs of 20260101_000000: it ended before its first log line"),
+        ('{"lr": 0.1, "step": 2}\n', None, "has no dumped config of 20260101_000000; name the config: lrdecay run"),
+        ('{"lr": 0.1, "step": 2}\n', "", "config has no 'model'"),
+        ('{"a.lr": 0.1, "epoch": 1, "step": 2}\n{"a.lr": 0.1, "epoch": 2, "step": 7}\n', "short", "logs a.lr, and"),
+        (
+            '{"lr": 0.1, "epoch": 2, "step": 7}\n',
+            "short",
+            "does not say how many iterations an epoch has; give --iters",
+        ),
+        # What no training writes is left out line by line.
+        (
+            '[]\n{"lr": "0.1", "step": 2}\n{"lr": 1e999, "step": -1}\n' + "[" * 10**5 + "\n",
+            None,
+            "has no lr in the logs",
+        ),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(
+    lines: str | None,
+    config: str | None,
+    line: str,
+    short: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "nothing"
+    if lines is not None:
+        folder = work_dir(tmp_path, lines, (short.parent / "short.py").read_text() if config == "short" else config)
+    code = run(["run", str(folder)])
+    said = capsys.readouterr()
+    assert (code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert line in said.err
+
+
+def test_what_people_read(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    longer(short).dump(tmp_path / "longer.py")
+    pages = [("html", "run.html"), ("svg", "run.svg"), ("csv", "run.csv"), ("markdown", "run.md")]
+    outputs = [word for name, file in pages for word in ("--output", f"{name}={tmp_path / file}")]
+    assert run(["run", str(short), str(tmp_path / "longer.py"), *outputs]) == 1
+    out = capsys.readouterr().out
+    assert f"3 settings differ from {tmp_path}/longer.py" in out
+    assert out.rstrip().endswith("(config)")
+    assert "not as planned from iteration 1 on: lr is 0.9" in out
+    for _, file in pages:
+        assert "planned" in (tmp_path / file).read_text()
