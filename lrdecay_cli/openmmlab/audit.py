@@ -135,7 +135,7 @@ def group_map_of(
         frozen=read.frozen,
         missing=read.missing,
         duplicates=read.duplicates,
-        stand_ins=stubs,
+        stand_ins=tuple(dict.fromkeys(stubs)),
         modules=modules_of(model),
         training=training_of(config, built.reads, built.asked),
         checkpoint=None,

@@ -7,7 +7,8 @@ import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -133,14 +134,21 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
             place = f"{where}: optim_wrapper.constructor"
             remedy = f"add custom_imports = dict(imports={[*spec.imports]})"
             raise LrdecayError(f"{named} is not imported", where=place, remedy=remedy, final=True)
-        plain_config, stubs = _with_plain_wrappers(copy.deepcopy(config.optim_wrapper))
-        reads = OptionReads()
-        if plain_config.get("paramwise_cfg"):
-            plain_config["paramwise_cfg"] = reads.watched(plain_config["paramwise_cfg"])
         spare_compiler()
-        with reads.unseen_validation(), without_prints():
-            wrapper = build_optim_wrapper(model, plain_config)
-        return BuiltOptimizer(optimizers_of(wrapper), constructor, stubs, reads.paths, reads.asked, wrapper)
+        # mmengine's ZeroRedundancyOptimizer asks for a process group.
+        on_demand: list[StandIn] = []
+        built = build_with_stubs(partial(_constructed, config, model, constructor), on_demand.append)
+        return replace(built, stubs=(*built.stubs, *on_demand))
+
+
+def _constructed(config: Config, model: nn.Module, constructor: type) -> BuiltOptimizer:
+    plain_config, stubs = _with_plain_wrappers(copy.deepcopy(config.optim_wrapper))
+    reads = OptionReads()
+    if plain_config.get("paramwise_cfg"):
+        plain_config["paramwise_cfg"] = reads.watched(plain_config["paramwise_cfg"])
+    with reads.unseen_validation(), without_prints():
+        wrapper = build_optim_wrapper(model, plain_config)
+    return BuiltOptimizer(optimizers_of(wrapper), constructor, stubs, reads.paths, reads.asked, wrapper)
 
 
 def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[StandIn, ...]]:

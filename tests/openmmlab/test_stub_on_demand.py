@@ -14,6 +14,7 @@ from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.build_context import constructing
 from lrdecay_cli.openmmlab.config_file import find_config
 from lrdecay_cli.openmmlab.stubs.missing_modules import build_with_stubs, lone_process_group
+from lrdecay_cli.rules.registry import BASE
 from tests.openmmlab.network import network_refused
 from tests.openmmlab.plain import plain_config, plain_groups, plain_model
 from tests.openmmlab.test_plain_builds import assert_adds_up, assert_same
@@ -55,6 +56,58 @@ def test_groups_with_synchronised_batch_norm_are_those_of_a_real_process_group(t
     group_map = audit(SYNC)
     assert_same(group_map, plain_groups(config, model))
     assert_adds_up(group_map, model)
+    assert not torch.distributed.is_initialized()
+
+
+ASKING = """\
+import torch.distributed
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
+class ScaledByRank(DefaultOptimWrapperConstructor):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.base_lr /= torch.distributed.get_rank() + 2
+"""
+
+_OPTIONS = "paramwise_cfg=dict(_delete_=True, custom_keys=dict(head=dict(lr_mult=0.1)))"
+SCALED_BY_RANK = f"constructor='ScaledByRank', {_OPTIONS}"
+
+
+@pytest.mark.parametrize(
+    "wrapper",
+    [
+        "optimizer=dict(type='ZeroRedundancyOptimizer', optimizer_type='AdamW')",
+        f"optimizer=dict(type='ZeroRedundancyOptimizer', optimizer_type='SGD', momentum=0.9), {SCALED_BY_RANK}",
+        SCALED_BY_RANK,
+    ],
+    ids=["optimizer", "both", "constructor"],
+)
+def test_an_optimizer_or_constructor_that_asks_for_a_process_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrapper: str
+) -> None:
+    """As gloo with one process gives it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "base.py").write_text(BASE)
+    (tmp_path / "asking_plugin.py").write_text(ASKING)
+    path = tmp_path / "config.py"
+    path.write_text(
+        f"_base_ = 'base.py'\ncustom_imports = dict(imports='asking_plugin')\noptim_wrapper = dict({wrapper})\n"
+    )
+    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        config = plain_config(str(path))
+        model = plain_model(config)
+        groups = plain_groups(config, model)
+    finally:
+        torch.distributed.destroy_process_group()
+    with network_refused() as attempts:
+        group_map = audit(str(path))
+    assert attempts == []
+    assert_same(group_map, groups)
+    assert [stub.name for stub in group_map.stand_ins].count("torch.distributed") == 1
     assert not torch.distributed.is_initialized()
 
 

@@ -207,7 +207,10 @@ def lone_process_group() -> Iterator[None]:
 STUBS = (
     OnDemandStub(
         "process group has not been initialized",
-        StandIn("torch.distributed", "a process group of this process alone, closed again: the model asks for one"),
+        StandIn(
+            "torch.distributed",
+            "a process group of this process alone, closed again: something asks for one",
+        ),
         lone_process_group,
     ),
     OnDemandStub(
