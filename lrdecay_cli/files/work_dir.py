@@ -7,7 +7,6 @@ Sources: mmengine 0.10.7, ``Runner.dump_config`` (``<work_dir>/<config>.py``), `
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,8 +50,14 @@ class Stamp(NamedTuple):
 
 
 def is_work_dir(source: str) -> bool:
-    """Whether a source on the command line is a directory."""
-    return SEPARATOR not in source and source != "-" and Path(source).is_dir()
+    """Whether a source on the command line is a directory that a training has written to."""
+    root = Path(source)
+    if SEPARATOR in source or not root.is_dir():
+        return False
+    try:
+        return (root / "last_checkpoint").is_file() or any(root.glob("*/vis_data")) or bool(checkpoints(source))
+    except OSError:
+        return False
 
 
 def read_stamps(work_dir: str) -> list[Stamp]:
@@ -189,6 +194,9 @@ def _lines(log: Path) -> Iterator[LogLine]:
     """The lines that have an lr, merged by iteration. Any other is left out: the last one may be half written."""
     if not log.is_file():
         return
+    # Of the standard library, which takes NaN; no other command needs it to start.
+    import json
+
     merged: dict[int, LogLine] = {}
     with log.open("rb") as opened:
         for raw in opened:

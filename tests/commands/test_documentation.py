@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"lr": 1e-5, "base_lr": 1e-4, "epoch": 2, "step": 7380},
     ]
     (logs / "scalars.json").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    shutil.copy(root / "epoch_3.pth", root / "work_dirs/mine")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         for name in ("map.json", "baseline.json", "base.json", "audited.json"):

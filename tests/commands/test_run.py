@@ -260,3 +260,57 @@ def test_what_people_read(short: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert "not as planned from iteration 1 on: lr is 0.9" in out
     for _, file in pages:
         assert "planned" in (tmp_path / file).read_text()
+
+
+def as_json(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, dict[str, Any]]:
+    capsys.readouterr()
+    code = run([*map(str, arguments), "--format", "json"])
+    said = capsys.readouterr()
+    assert said.err == ""
+    return code, json.loads(said.out)
+
+
+def test_inspect_and_diff_take_a_work_dir(short: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = short.parent / "short.py"
+    _, dumped = as_json(capsys, "inspect", short)
+    _, named = as_json(capsys, "inspect", config)
+    assert dumped["groups"] == named["groups"]
+    (beside,) = short.glob("*.py")
+    assert dumped["config"]["path"] == str(beside)
+    # The last checkpoint, whose groups the config names.
+    _, saved = as_json(capsys, "diff", config, short / "epoch_4.pth")
+    code, difference = as_json(capsys, "diff", config, short)
+    assert (code, difference) == (1, saved)
+    assert {change["aspect"] for change in difference["changes"]} == {"lr"}
+    # A config that has other groups cannot name them: the dumped one does.
+    other = Config.fromfile(config)
+    other.optim_wrapper.paramwise_cfg = None
+    other.dump(tmp_path / "other.py")
+    code, difference = as_json(capsys, "diff", tmp_path / "other.py", short)
+    assert (code, difference["after"]["path"]) == (1, str(short / "epoch_4.pth"))
+    scales = [change for change in difference["changes"] if change["aspect"] == "lr_scale"]
+    assert [(change["before"], change["after"]) for change in scales] == [(1.0, 0.1)]
+    assert {name.partition(".")[0] for name in scales[0]["parameters"]} == {"backbone"}
+    assert as_json(capsys, "diff", short, short)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("inspect", "empty"), "empty: is a directory, not a config; give one config file"),
+        (("inspect", "tested"), "tested: has no dumped config; give the config that it was trained with"),
+        (("diff", "tested", "tested"), "tested: has no checkpoint; give a .pth, or train with CheckpointHook"),
+    ],
+)
+def test_what_a_work_dir_lacks_is_named(
+    arguments: tuple[str, ...],
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("empty", "tested/20260101_000000/vis_data"):
+        (tmp_path / folder).mkdir(parents=True)
+    assert run([*arguments]) == 2
+    assert capsys.readouterr().err == f"lrdecay: {line}\n"

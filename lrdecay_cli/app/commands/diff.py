@@ -9,7 +9,9 @@ import typer
 from lrdecay_cli.app.shell import completion
 from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Texts, argument, expanded, option
 
-_HELP = "A config, an exported map (.json) or a checkpoint (.pth); - is a map on stdin."
+_HELP = (
+    "A config, an exported map (.json), a checkpoint (.pth) or a work_dir (its last checkpoint); - is a map on stdin."
+)
 
 
 @expanded(without=("jobs",))
@@ -37,12 +39,12 @@ def diff(
     lrdecay diff baseline.json map.json --only lr,weight_decay --rtol 1e-6
     """
     from lrdecay_cli.analysis.comparing.report import check_aspects, comparison
-    from lrdecay_cli.app.requests.sources import group_maps_of
+    from lrdecay_cli.app.requests.sources import compared_maps
     from lrdecay_cli.app.shell import CLEAN, DIFFERENT
 
     destinations = output.destinations()
     aspects = check_aspects(only, rtol)
-    maps = group_maps_of((before, after), build.request())
+    maps = compared_maps(before, after, build.request())
     result = comparison(*maps, rtol=rtol, only=aspects, verbose=build.verbose)
     destinations.write(result)
     raise typer.Exit(CLEAN if result.document.identical else DIFFERENT)

@@ -15,7 +15,7 @@ def inspect(
         argument(
             "CONFIG",
             "A config (.py, .json, .yaml), mmdet::PATH for one of MMDetection's own, an exported map (.json),"
-            " or a checkpoint (.pth).",
+            " a checkpoint (.pth), or a work_dir (the config that its training dumped).",
             completion.configs_and_checkpoints,
         ),
     ],
@@ -44,6 +44,7 @@ def inspect(
     from lrdecay_cli.app.requests.sources import group_maps_of
     from lrdecay_cli.checking.shown import inspected_findings
     from lrdecay_cli.domain.errors import LrdecayError
+    from lrdecay_cli.files.work_dir import dumped_config, is_work_dir
 
     destinations = output.destinations()
     check_view(by, sort)
@@ -59,10 +60,12 @@ def inspect(
             remedy="leave out --by, --filter and --sort",
         )
     request = build.request()
-    (group_map,) = group_maps_of((config,), request)
+    source = dumped_config(config) if is_work_dir(config) else config
+    (group_map,) = group_maps_of((source,), request)
     findings = inspected_findings(group_map)
     report = inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=build.verbose, findings=findings)
     text = destinations.write(report)
     # Templates and scripts of a page leave no trace in what the cache looks at.
-    if not output.output and not build.verbose and "html" not in destinations.formats:
+    # Nor does which file of a directory was meant.
+    if source == config and not output.output and not build.verbose and "html" not in destinations.formats:
         request.caching.keep_report(text)

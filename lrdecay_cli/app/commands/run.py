@@ -46,7 +46,8 @@ def run(
     lrdecay run work_dirs/mine config.py --dataset-size 117266 --gpus 8
     """
     from lrdecay_cli.analysis.running.report import training_run_report
-    from lrdecay_cli.app.requests.runs import PlanOptions, training_run
+    from lrdecay_cli.app.requests.run_plans import PlanOptions
+    from lrdecay_cli.app.requests.runs import training_run
     from lrdecay_cli.app.shell import CLEAN, DIFFERENT
 
     destinations = output.destinations()

@@ -15,6 +15,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.files import means_to_be_map, read_bytes, read_map, top_level_keys
 from lrdecay_cli.files.config_path import is_checkpoint
+from lrdecay_cli.files.work_dir import dumped_config, is_work_dir, last_checkpoint
 from lrdecay_cli.openmmlab.availability import check_config, check_stack
 from lrdecay_cli.processes.build_many import build_many, isolation
 from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec
@@ -108,6 +109,30 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
         request.caching.forget()
         found.update((source, checkpoint_map(source, found[naming] if naming else None)) for source in checkpoints)
     return [found[source] for source in sources]
+
+
+def compared_maps(before: str, after: str, request: Request) -> list[GroupMap]:
+    """The maps of two sources as :func:`group_maps_of` has them; of a work directory, that of its last checkpoint.
+
+    Such a checkpoint is held against the other source, as one that the user names. Where it does not fit that, or that
+    is a checkpoint too, its parameters are named by the config that the training dumped.
+    """
+    sources = (before, after)
+    if not any(map(is_work_dir, sources)):
+        return group_maps_of(sources, request)
+    meant = [last_checkpoint(source) if is_work_dir(source) else source for source in sources]
+    alone = sum(map(is_checkpoint, meant)) < len(meant)
+    if request.named_by is not None or alone:
+        try:
+            return group_maps_of(meant, request)
+        except LrdecayError as error:
+            if error.where not in meant or not is_checkpoint(error.where) or request.named_by is not None:
+                raise
+    found = []
+    for source, each in zip(sources, meant, strict=True):
+        named_by = dumped_config(source) if is_work_dir(source) else None
+        found += group_maps_of((each,), msgspec.structs.replace(request, named_by=named_by))
+    return found
 
 
 def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request) -> str | None:
