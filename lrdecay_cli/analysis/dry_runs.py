@@ -65,6 +65,8 @@ def _facts(run: DryRun) -> Iterator[tuple[str, str]]:
     if run.lr_factor is not None:
         yield "auto_scale_lr", f"every lr × {rate(run.lr_factor)}"
     yield "hooks", ", ".join(run.hooks)
+    if run.first_log:
+        yield "first log line", run.first_log.text
 
 
 def _groups(run: DryRun) -> Iterator[tuple[object, ...]]:

@@ -121,6 +121,16 @@ class LeftOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str
 
 
+class LogLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A line that mmengine logs."""
+
+    iteration: int
+    text: str
+    """As far as the last lr: ``Epoch(train)  [1][  50/7330]  base_lr: 1.0000e-04 lr: 3.4917e-06``."""
+    lrs: Mapping[str, float]
+    """By its names in the log: ``base_lr``, and ``lr``, which is the first group's."""
+
+
 class DryRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that a dry run observed."""
 
@@ -139,6 +149,8 @@ class DryRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     optimizers: Mapping[str, str]
     """Class by name; one without a name is under the empty string."""
     groups: tuple[GroupRun, ...]
+    first_log: LogLine | None
+    """The first line with an lr that mmengine logs; null where it logs none."""
     states: tuple[StateChange, ...]
     frozen: tuple[str, ...]
     """Parameters that take no gradient in the first iteration."""

@@ -55,6 +55,8 @@ def test_every_iteration_is_as_in_the_real_training(name: str, tmp_path: Path) -
     assert lrs == seen.lrs
     assert [group.first.lr for group in found.groups] == seen.lrs[0]
     assert [group.peak.lr for group in found.groups] == [max(of) for of in zip(*seen.lrs.values(), strict=True)]
+    assert found.first_log
+    assert seen.log[0].startswith(f"{found.first_log.text}  ")
     last = max(seen.lrs)
     assert {group.last.iteration for group in found.groups} == {last}
     assert [group.last.lr for group in found.groups] == seen.lrs[last]
@@ -96,6 +98,8 @@ def test_a_longer_schedule_is_not_that_of_a_resumed_training(tmp_path: Path) -> 
     found, lrs = dry(longer, tmp_path, resume=checkpoint)
     assert lrs == seen.lrs
     assert min(lrs) == 4 * ITERATIONS
+    assert found.first_log
+    assert seen.log[0].startswith(found.first_log.text)
     assert set(map(tuple, lrs.values())) == {tuple(lrs[4 * ITERATIONS])}
     anew, _ = dry(longer, tmp_path)
     assert anew.groups[0].first.lr != found.groups[0].first.lr

@@ -164,6 +164,17 @@ class Seen(Hook):  # type: ignore[misc]
     weight_decays: dict[int, list[float]] = field(default_factory=dict)
     trainable: dict[int, set[str]] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
+    log: list[str] = field(default_factory=list)
+
+    def before_train(self, runner: Runner) -> None:
+        format_log = runner.log_processor.get_log_after_iter
+
+        def noted(*arguments: Any) -> Any:
+            tag, text = format_log(*arguments)
+            self.log.append(text)
+            return tag, text
+
+        runner.log_processor.get_log_after_iter = noted
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         wrapper = runner.optim_wrapper
@@ -246,6 +257,14 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "auto_scale_lr": dict(auto_scale_lr=dict(enable=True, base_batch_size=8)),
     "auto_scale_lr that is off": dict(auto_scale_lr=dict(enable=False, base_batch_size=8)),
     "a hook sets the lr": dict(custom_hooks=[dict(type="DryLrHook", priority="VERY_LOW")]),
+    "a hook sets the lr after it is logged": dict(
+        custom_hooks=[dict(type="DryLrHook", priority="VERY_LOW")],
+        default_hooks=dict(BASE["default_hooks"], logger=dict(type="LoggerHook", interval=3, ignore_last=False)),
+        log_processor=dict(type="LogProcessor", num_digits=7),
+    ),
+    "it logs in the middle of a warm-up": dict(
+        default_hooks=dict(BASE["default_hooks"], logger=dict(type="LoggerHook", interval=2)),
+    ),
     "a hook takes the schedulers' place": dict(
         param_scheduler=None,
         default_hooks=dict(BASE["default_hooks"], param_scheduler=dict(type="DryInPlaceOfSchedulers")),

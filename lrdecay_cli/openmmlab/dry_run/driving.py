@@ -46,6 +46,7 @@ class Drive:
         # A hook of the project's own may treat any two groups differently.
         runner.folded = Folded([] if self._awake else schedulers, runner.watch.groups)
         runner.moments.follow(runner.folded, runner.watch.groups)
+        runner.first_log.follow(loop._iter if self._by_iteration else 0, loop._iter, len(loop.dataloader))
         while loop._epoch < loop.max_epochs and loop._iter < loop.max_iters and not loop.stop_training:
             runner.call_hook("before_train_epoch")
             with runner.watch.acting("train()", "train()"):
@@ -64,7 +65,7 @@ class Drive:
         while loop._iter < begun + length and not loop.stop_training:
             whole = runner.optimizer_steps.are_left
             if not whole and not self._awake:
-                self._skip_through(begun + length - loop._iter)
+                self._skip_through(begun + length - loop._iter, 0 if self._by_iteration else begun)
                 return
             called = [hook for hook in runner.hooks if whole or hook in self._awake or type(hook) is ParamSchedulerHook]
             # An iteration-based loop counts batches through the whole run.
@@ -73,9 +74,13 @@ class Drive:
             for hook in early:
                 runner.call_one(hook, "before_train_iter", **batch)
             runner.moments.note_logged(loop._iter)
+            if logged := runner.first_log.is_due(loop._iter):
+                runner.first_log.read(runner, batch["batch_idx"])
             for hook in called[len(early) :]:
                 runner.call_one(hook, "before_train_iter", **batch)
             runner.moments.note(loop._iter)
+            if logged:
+                runner.first_log.write(runner, batch["batch_idx"])
             if whole:
                 with runner.watch.acting("optimizer", "optimizer"):
                     runner.optimizer_steps.take(runner.optim_wrapper, runner.watch)
@@ -84,8 +89,11 @@ class Drive:
                 runner.call_one(hook, "after_train_iter", **batch, outputs={})
             loop._iter += 1
 
-    def _skip_through(self, length: int) -> None:
-        """Run ``length`` iterations in which schedulers alone can change something."""
+    def _skip_through(self, length: int, first_batch: int) -> None:
+        """Run ``length`` iterations in which schedulers alone can change something.
+
+        ``first_batch`` is the iteration whose batch has the number 0.
+        """
         runner, loop = self._runner, self._loop
         schedulers = each_scheduler(runner.param_schedulers) if self._steps_schedulers else ()
         steppers = [Stepper(scheduler) for scheduler in schedulers if not scheduler.by_epoch]
@@ -95,7 +103,10 @@ class Drive:
             active = [stepper for stepper in steppers if not stepper.idle()]
             resting = [stepper for stepper in steppers if stepper.idle()]
             ahead = min([length - done, *(each.idle() for each in resting), *(each.busy() for each in active)])
-            ahead = min(ahead, runner.moments.until_warm_up_end(loop._iter))
+            ahead = min(ahead, *(each.until(loop._iter) for each in (runner.moments, runner.first_log)))
+            if runner.first_log.is_due(loop._iter):
+                runner.first_log.read(runner, loop._iter - first_batch)
+                runner.first_log.write(runner, loop._iter - first_batch)
             acted.update((type(stepper.scheduler).__name__, None) for stepper in active)
             steps = [stepper.step for stepper in active]
             for iteration in range(loop._iter, loop._iter + (ahead if active else 1)):

@@ -39,11 +39,16 @@ class Folded:
             self.representative[index] = first.setdefault(key, index)
             if first[key] != index:
                 self.followers.append((groups[first[key]][1], group))
-        kept = {id(groups[index][1]) for index in self.representative}
-        for one in schedulers:
-            every = one.optimizer.param_groups
-            one.base_values = [value for group, value in zip(every, one.base_values, strict=True) if id(group) in kept]
-            one.optimizer = _View(one.optimizer, [group for group in every if id(group) in kept])
+        # Not among them is what mmengine's wrapper keeps to log the base lr, which schedulers step as well.
+        folded = {id(group) for _, group in self.followers}
+        for scheduler in schedulers:
+            kept = [
+                (group, value)
+                for group, value in zip(scheduler.optimizer.param_groups, scheduler.base_values, strict=True)
+                if id(group) not in folded
+            ]
+            scheduler.base_values = [value for _, value in kept]
+            scheduler.optimizer = _View(scheduler.optimizer, [group for group, _ in kept])
 
     def spread(self) -> None:
         """Give every group the scheduled values of its representative."""

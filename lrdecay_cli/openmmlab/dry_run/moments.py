@@ -67,7 +67,7 @@ class Moments:
         """Keep the last values for the last of as many iterations: nothing has changed since they were noted."""
         self._last = (iterations - 1, self._last[1])
 
-    def until_warm_up_end(self, iteration: int) -> int:
+    def until(self, iteration: int) -> int:
         """How many iterations it is until the warm-up is over; very many where it is."""
         if self.warm_up_end is None or iteration >= self.warm_up_end:
             return NEVER

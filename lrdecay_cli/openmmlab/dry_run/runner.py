@@ -22,6 +22,7 @@ from lrdecay_cli.openmmlab.building import optimizers_of
 from lrdecay_cli.openmmlab.checkpoints.saved_groups import load_checkpoint
 from lrdecay_cli.openmmlab.dry_run.driving import Drive, each_scheduler, is_quiet, overrides
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
+from lrdecay_cli.openmmlab.dry_run.log_line import FirstLog
 from lrdecay_cli.openmmlab.dry_run.moments import Moments, Trace
 from lrdecay_cli.openmmlab.dry_run.optimizers import Steps
 from lrdecay_cli.openmmlab.dry_run.watching import Watch, describe_error
@@ -100,6 +101,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         self.moments = Moments(trace, logged)
         self.optimizer_steps = Steps(steps)
         self.folded = Folded([])
+        self.first_log = FirstLog()
         self._gpus = gpus
         super().__init__(
             model=model,
@@ -109,6 +111,7 @@ class DryRunner(Runner):  # type: ignore[misc]
             auto_scale_lr=config.get("auto_scale_lr"),
             optim_wrapper=optim_wrapper,
             param_scheduler=config.get("param_scheduler"),
+            log_processor=config.get("log_processor"),
             default_hooks=config.get("default_hooks"),
             custom_hooks=config.get("custom_hooks"),
             load_from=resume,
@@ -155,6 +158,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         named = hook.get("type") if isinstance(hook, Mapping) else type(hook)
         name = (named if isinstance(named, str) else str(getattr(named, "__name__", named))).rpartition(".")[2]
         if name in _LEFT_OUT:
+            self.first_log.register(hook)
             self.left_out.append(LeftOut(name, _LEFT_OUT[name]))
             return
         try:

@@ -163,6 +163,7 @@ def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLen
         lr_factor=runner.lr_factor,
         optimizers={name: type(optimizer).__name__ for name, optimizer in optimizers.items()},
         groups=tuple(groups),
+        first_log=runner.first_log.line,
         states=tuple(watch.states),
         frozen=watch.frozen(),
         hooks=tuple(type(hook).__name__ for hook in runner.hooks),
