@@ -1,7 +1,9 @@
 """The real stack for every test: compiled kernels that this machine lacks are stood in for, as lrdecay itself does."""
 
+import compileall
 import os
 import signal
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -10,6 +12,10 @@ from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 from tests.golden import Golden
 
 install_stubs()
+# Once, before there are several processes: what one compiles while another keeps an answer would change that answer.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    for name in ("lrdecay_cli", "tests/cache"):
+        compileall.compile_dir(Path(__file__, "../..").resolve() / name, quiet=2)
 # Whoever starts the tests in the background may have them ignore Ctrl-C, and every process they start inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes depends on what else the machine does: no test is about seconds.

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+
+MEASURED = 50
+"""Repetitions that show coverage every line it will see."""
 
 
 def lines_run(work: Callable[[], object]) -> int:
@@ -24,6 +28,24 @@ def lines_run(work: Callable[[], object]) -> int:
     finally:
         sys.settrace(before)
     return count
+
+
+@contextmanager
+def unmeasured(*, after: int) -> Iterator[None]:
+    """Run what repeats the same lines thousands of times without coverage, which takes as long as the lines do.
+
+    Args:
+        after: how often it was run before; the first times are measured.
+    """
+    if after < MEASURED:
+        yield
+        return
+    trace = sys.gettrace()
+    sys.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(trace)
 
 
 def growth(work: Callable[[int], Callable[[], object]], size: int) -> float:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
-import sys
+import tempfile
+import venv
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +54,15 @@ FILES = {
 }
 
 
+@cache
+def own_python() -> str:
+    """An interpreter of this process's own: where others install or compile modules, a kept answer changes."""
+    folder = Path(tempfile.mkdtemp(prefix="lrdecay-python-"))
+    atexit.register(shutil.rmtree, folder)
+    venv.create(folder, symlinks=True, with_pip=False)
+    return str(folder / "bin/python")
+
+
 @dataclass
 class Project:
     """The files under ``root``, and how Python is started there."""
@@ -59,7 +72,7 @@ class Project:
     flags: list[str] = field(default_factory=list)
     arguments: list[str] = field(default_factory=list)
     cwd: str = "work"
-    python: str = sys.executable
+    python: str = field(default_factory=own_python)
     prelude: str = ""
     """What Python does before it asks."""
 

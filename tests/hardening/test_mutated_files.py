@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import resource
 import signal
@@ -19,6 +20,7 @@ from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.files.writing import to_json
 from tests.group_maps import group_map
 from tests.hardening.mutations import mutated, mutated_text
+from tests.work import unmeasured
 
 MAP: dict[str, Any] = json.loads(
     to_json(
@@ -121,13 +123,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_maps(command: list[str], folder: Path, many: settings) -> None:
     codes: set[int] = set()
+    examples = itertools.count()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     @many
     @given(data=st.data())
     def mutate(data: st.DataObject) -> None:
         (folder / "bad.json").write_bytes(data.draw(mutated(MAP)))
-        codes.add(ends_well([str(folder / word) if word.endswith(".json") else word for word in command]))
+        with unmeasured(after=next(examples)):
+            codes.add(ends_well([str(folder / word) if word.endswith(".json") else word for word in command]))
 
     mutate()
     # Not every damage is the end, and some is.
@@ -137,12 +141,14 @@ def test_maps(command: list[str], folder: Path, many: settings) -> None:
 
 def test_settings(folder: Path, many: settings) -> None:
     codes: set[int] = set()
+    examples = itertools.count()
 
     @many
     @given(data=st.data())
     def mutate(data: st.DataObject) -> None:
         (folder / "bad.toml").write_bytes(data.draw(mutated_text(SETTINGS)))
-        codes.add(ends_well(["check", str(folder / "good.json"), "--settings", str(folder / "bad.toml")]))
+        with unmeasured(after=next(examples)):
+            codes.add(ends_well(["check", str(folder / "good.json"), "--settings", str(folder / "bad.toml")]))
 
     mutate()
     assert len(codes) > 1

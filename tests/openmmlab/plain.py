@@ -32,6 +32,13 @@ def plain_model(config: Config) -> nn.Module:
         return MODELS.build(copy.deepcopy(config.model))
 
 
+def without_memory(model: nn.Module) -> nn.Module:
+    """The model, whose tensors keep their shapes and identity and lose their values: for one that a test keeps."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.untyped_storage().resize_(0)
+    return model
+
+
 def plain_groups(config: Config, model: nn.Module, paramwise_cfg: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """Every group as a dict of its options, with the names of its parameters under ``names``."""
     wrapper_config = copy.deepcopy(config.optim_wrapper)

@@ -13,6 +13,7 @@ from lrdecay_cli.domain.training import Loop
 from lrdecay_cli.rules import RULES, Example
 from lrdecay_cli.rules.running import findings_of
 from tests.rules.examples import map_of
+from tests.work import unmeasured
 
 CLEAN = """\
 model = dict(
@@ -221,6 +222,7 @@ def test_junk_in_a_config_is_no_traceback(clean: GroupMap) -> None:
                     broken = msgspec.convert(replaced(plain, (*part, *place), junk), GroupMap)
                 except msgspec.ValidationError:
                     continue  # No map has that.
-                codes(broken)
+                with unmeasured(after=tried):
+                    codes(broken)
                 tried += 1
     assert tried > 500
