@@ -19,6 +19,7 @@ from lrdecay_cli.domain.dry_run import DryRun
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.precision import alike
 from lrdecay_cli.rules.context.backbone import Backbone, backbone_prefix, block_of
+from lrdecay_cli.rules.context.optimizers import MeasuredOptimizer, measured_optimizers
 from lrdecay_cli.rules.context.policy import Policy
 from lrdecay_cli.rules.context.schedulers import Scheduler, schedulers_of
 from lrdecay_cli.text.counting import integers, verb
@@ -258,6 +259,11 @@ class RuleContext:
             found.update(*(matches.switches_off[option] for option in options))
             found.update(matches.loses if "decay_mult" in matches.settings else ())
         return frozenset(found)
+
+    @cached_property
+    def optimizers(self) -> tuple[MeasuredOptimizer, ...]:
+        """The optimizers of which the map says what they do with their groups."""
+        return tuple(measured_optimizers(self.group_map))
 
     @cached_property
     def schedulers(self) -> tuple[Scheduler, ...]:

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
-from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rate, rule, verb
+from lrdecay_cli.domain.finding import Severity
+from lrdecay_cli.domain.optimizer_effects import Refusal
+from lrdecay_cli.rules.api import (
+    Example,
+    Fault,
+    MeasuredOptimizer,
+    RuleContext,
+    count,
+    rate,
+    rule,
+    span,
+    trained_names,
+    verb,
+)
 
 _OPTIMIZER = "optim_wrapper.optimizer"
 _FIXED = Example("")
@@ -29,7 +43,6 @@ class OwnSGD(torch.optim.SGD):
     "LRD801",
     "optimizer-step-fails",
     severity="error",
-    scope="training",
     bad=Example("optim_wrapper = dict(optimizer=dict(_delete_=True, type='SparseAdam', lr=1e-4))"),
     good=_FIXED,
 )
@@ -40,22 +53,27 @@ def optimizer_step_fails(context: RuleContext) -> Iterator[Fault]:
     weights have been loaded.
 
     Some optimizers refuse dense gradients (SparseAdam), groups of different lr (Prodigy, DAdaptAdam), a step without a
-    closure (LBFGS) or without their own ``train()`` (schedule-free ones). The dry run takes real steps with them.
+    closure (LBFGS) or without their own ``train()`` (schedule-free ones), which a hook of your own can call. A dry run
+    takes real steps with them; ``check`` uses what lrdecay measured of the class: ``docs/optimizers.md``.
     """
-    error = context.dry_run.step_error if context.dry_run else None
-    if error:
-        yield Fault(
-            f"{_optimizers(context)} raises in the first step: {error}",
-            "use an optimizer that takes these groups, for example AdamW",
-            option=f"{_OPTIMIZER}.type",
-        )
+    if context.dry_run:
+        if error := context.dry_run.step_error:
+            yield Fault(
+                f"{_optimizers(context)} raises in the first step: {error}",
+                "use an optimizer that takes these groups, for example AdamW",
+                option=f"{_OPTIMIZER}.type",
+            )
+        return
+    for optimizer in context.optimizers:
+        for refusal in optimizer.effects.refusals:
+            if refusal.when == "first step":
+                yield from _refused(context, optimizer, refusal)
 
 
 @rule(
     "LRD802",
     "optimizer-distorts-lr",
     severity="warning",
-    scope="training",
     bad=Example(
         "optim_wrapper = dict(optimizer=dict(type='SquareRootSGD'))",
         plugin=(
@@ -80,12 +98,15 @@ def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
     The lr scales of layer decay are then not what trains: a layer that should train at a tenth of the head's rate
     trains at a third of it, or at the same.
 
-    It is measured with equal weights and gradients in every group: the change of an element in the first step, over
-    that of the group with the highest lr. LAMB and LARS scale a step by the norm of the weights where there is weight
-    decay, MADGRAD goes by the cube root of lr squared, DAdaptAdaGrad and others use the first group's lr for all.
+    It is measured with equal weights and gradients in every group: the change of an element in a step, over that of the
+    group with the highest lr. MADGRAD goes by the cube root of lr squared, Rprop and AdaBound leave the lr behind after
+    some steps, torch's Adafactor caps it; DAdaptAdaGrad and others use the first group's lr for all.
     """
-    groups = context.dry_run.groups if context.dry_run else ()
-    off = [group for group in groups if group.effect and group.effect.deviates]
+    if context.dry_run is None:
+        for optimizer in context.optimizers:
+            yield from _distorted(optimizer)
+        return
+    off = [group for group in context.dry_run.groups if group.effect and group.effect.deviates]
     if not off:
         return
     name, step, expected = max(
@@ -107,7 +128,6 @@ def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
     "LRD803",
     "weight-decay-ignored",
     severity="warning",
-    scope="training",
     bad=Example(_OWN, plugin=_OWN_SGD.format(change="group['weight_decay'] = 0.0")),
     good=_FIXED,
 )
@@ -119,22 +139,29 @@ def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
     Layer-decay constructors write ``weight_decay`` into every group, and an optimizer without weight decay takes the
     key and never reads it. It is measured: a weight without a gradient does not move in a step.
     """
-    groups = context.dry_run.groups if context.dry_run else ()
-    ignored = [group for group in groups if group.effect and group.effect.pull == "ignored"]
-    if ignored:
-        yield Fault(
-            f"{_optimizers(context)} ignores the weight decay of {count(len(ignored), 'group')}",
-            "use an optimizer with weight decay, for example AdamW, or take it out of the config",
-            parameters=[name for group in ignored for name in group.parameters],
-            option=f"{_OPTIMIZER}.type",
-        )
+    found: list[tuple[str, int, list[str]]] = []
+    if context.dry_run:
+        ignored = [group for group in context.dry_run.groups if group.effect and group.effect.pull == "ignored"]
+        found.append((_optimizers(context), len(ignored), [name for group in ignored for name in group.parameters]))
+    else:
+        for optimizer in context.optimizers:
+            if optimizer.effects.decay == "ignored":
+                decayed = [group for group in optimizer.groups if group.weight_decay]
+                found.append((optimizer.label, len(decayed), trained_names(*decayed)))
+    for label, groups, parameters in found:
+        if groups:
+            yield Fault(
+                f"{label} ignores the weight decay of {count(groups, 'group')}",
+                "use an optimizer with weight decay, for example AdamW, or take it out of the config",
+                parameters=parameters,
+                option=f"{_OPTIMIZER}.type",
+            )
 
 
 @rule(
     "LRD804",
     "moves-at-lr-zero",
     severity="error",
-    scope="training",
     bad=Example(
         "optim_wrapper = dict(constructor='$DEFAULT', optimizer=dict(_delete_=True, type='Rprop', lr=1e-2),\n"
         "    paramwise_cfg=dict(_delete_=True, custom_keys=dict(backbone=dict(lr_mult=0.0))))"
@@ -152,16 +179,97 @@ def moves_at_lr_zero(context: RuleContext) -> Iterator[Fault]:
     Rprop starts from the lr and then goes by a step size of its own; others decay weights, or train them, whatever
     the lr is. Set ``requires_grad=False`` (``frozen_stages``) in place of an lr of 0.
     """
-    moved = context.dry_run.moved_at_zero if context.dry_run else ()
-    if moved:
-        yield Fault(
-            f"{_optimizers(context)} moves {count(len(moved), 'tensor')} whose lr is 0",
-            "freeze them: requires_grad=False, or the backbone's frozen_stages",
-            parameters=moved,
-            option=f"{_OPTIMIZER}.type",
-        )
+    found: list[tuple[str, Sequence[str]]] = []
+    if context.dry_run:
+        found.append((_optimizers(context), context.dry_run.moved_at_zero))
+    else:
+        for optimizer in context.optimizers:
+            held = [group for group in optimizer.groups if context.starting_lr(group) == 0]
+            if optimizer.effects.at_zero == "decays":
+                held = [group for group in held if group.weight_decay]
+            if optimizer.effects.at_zero in ("decays", "trains"):
+                found.append((optimizer.label, trained_names(*held)))
+    for label, moved in found:
+        if moved:
+            yield Fault(
+                f"{label} moves {count(len(moved), 'tensor')} whose lr is 0",
+                "freeze them: requires_grad=False, or the backbone's frozen_stages",
+                parameters=moved,
+                option=f"{_OPTIMIZER}.type",
+            )
 
 
 def _optimizers(context: RuleContext) -> str:
     assert context.dry_run is not None
     return ", ".join(dict.fromkeys(context.dry_run.optimizers.values()))
+
+
+def _refused(context: RuleContext, optimizer: MeasuredOptimizer, refusal: Refusal) -> Iterator[Fault]:
+    """What it raises in the first step of a training with the map's groups, for something that mmengine does."""
+    names = trained_names(*optimizer.groups)
+    fix = "use an optimizer that takes these groups, for example AdamW"
+    severity: Severity | None = None
+    match refusal.demand:
+        case "one lr" if len(optimizer.lrs) > 1:
+            reason = f"all groups must have one lr, and these have {span(optimizer.lrs)}"
+            fix = "use AdamW, or give every group the same lr: no layer decay and no lr_mult"
+        case "one group" if len(optimizer.groups) > 1:
+            reason = f"it takes one group, and there are {len(optimizer.groups)}"
+        case "2-D tensors":
+            shapes = context.tensors
+            names = [name for name in names if name in shapes and len(shapes[name].shape) != 2]
+            if not names:
+                return
+            reason = (
+                f"it takes 2-D tensors alone, and {count(len(names), 'tensor')} {verb(len(names), 'is', 'are')} not"
+            )
+            fix = "use AdamW, or an optimizer that hands the other tensors to AdamW itself"
+        case "sparse gradients":
+            # Only an embedding can have one.
+            names = [name for name in names if context.tensors[name].module_type != "Embedding"]
+            if not names:
+                return
+            reason = "it takes sparse gradients alone"
+            fix = "use the optimizer for dense gradients: Adam"
+        case "a closure":
+            reason = "step() needs a closure, and mmengine calls it without"
+        case "train()":
+            reason = "optimizer.train() must be called before, and mmengine does not"
+            fix = "call optimizer.train() in before_train of a hook, and eval() around validation; or use AdamW"
+            # A hook of the project may do so.
+            severity = "warning"
+        case "unknown":
+            reason = refusal.error
+        case _:
+            return
+    yield Fault(
+        f"{optimizer.label} raises in the first step: {reason}",
+        fix,
+        parameters=names,
+        option=f"{_OPTIMIZER}.type",
+        severity=severity,
+        about=refusal.demand,
+    )
+
+
+def _distorted(optimizer: MeasuredOptimizer) -> Iterator[Fault]:
+    """What it makes of groups of several lrs."""
+    effects, lrs = optimizer.effects, [lr for lr in optimizer.lrs if lr]
+    if len(lrs) < 2 or effects.lr not in ("distorted", "first group's", "ignored"):
+        return
+    severity: Severity = "error"
+    if effects.lr == "distorted":
+        severity = "warning"
+        step, ratio = max(effects.ratios, key=lambda measured: abs(math.log(max(measured[1], 1e-9) / 0.1)))
+        what = f"moves a group at a tenth of the lr by {rate(ratio)} of the other in step {step:,}"
+    elif effects.lr == "ignored":
+        what = f"ignores the lr of its {count(len(optimizer.groups), 'group')}"
+    else:
+        what = f"moves all {len(optimizer.groups)} groups at the first one's lr, {rate(optimizer.groups[0].lr or 0.0)}"
+    yield Fault(
+        f"{optimizer.label} {what}: the lrs of {span(lrs)} are not what trains",
+        "use an optimizer whose step is proportional to the lr, for example AdamW",
+        parameters=trained_names(*optimizer.groups),
+        option=f"{_OPTIMIZER}.type",
+        severity=severity,
+    )

@@ -1,0 +1,49 @@
+"""The optimizers of a map with their groups, and what they were measured to do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
+
+
+class MeasuredOptimizer(NamedTuple):
+    """One of them."""
+
+    effects: OptimizerEffects
+    groups: tuple[ParameterGroup, ...]
+    """Those with a tensor that trains."""
+
+    @property
+    def label(self) -> str:
+        """Class, distribution and version that were measured: ``Rprop (torch 2.13.0)``."""
+        source = " ".join(filter(None, (self.effects.distribution, self.effects.version)))
+        return f"{self.effects.name} ({source})" if self.effects.distribution else self.effects.name
+
+    @property
+    def lrs(self) -> list[float]:
+        """Each lr of a group once, ascending."""
+        return sorted({group.lr for group in self.groups if group.lr is not None})
+
+    @property
+    def decays(self) -> list[float]:
+        """Likewise each weight decay."""
+        return sorted({group.weight_decay or 0.0 for group in self.groups})
+
+
+def measured_optimizers(group_map: GroupMap) -> Iterator[MeasuredOptimizer]:
+    """Those whose effects the map has."""
+    for name, effects in group_map.optimizer.effects.items():
+        groups = tuple(
+            group
+            for group in group_map.groups
+            if group.optimizer == name and any(parameter.requires_grad for parameter in group.parameters)
+        )
+        yield MeasuredOptimizer(effects, groups)
+
+
+def trained_names(*groups: ParameterGroup) -> list[str]:
+    """Names of the tensors in groups that take a gradient."""
+    return [parameter.name for group in groups for parameter in group.parameters if parameter.requires_grad]

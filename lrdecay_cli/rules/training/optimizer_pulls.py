@@ -1,0 +1,149 @@
+"""Optimizers whose weight decay, norms or schedules are not what the config's numbers say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rate, rule, span, trained_names
+
+_OPTIMIZER = "optim_wrapper.optimizer"
+_FIXED = Example("")
+_OWN = "optim_wrapper = dict(optimizer=dict(type='OwnSGD'))"
+_OWN_SGD = """\
+import torch
+from mmengine.registry import OPTIMIZERS
+
+@OPTIMIZERS.register_module(force=True)
+class OwnSGD(torch.optim.SGD):
+    def step(self, closure=None):
+        kept = [dict(group) for group in self.param_groups]
+        for group in self.param_groups:
+            {change}
+        super().step(closure)
+        for group, before in zip(self.param_groups, kept):
+            group.update(lr=before['lr'], weight_decay=before['weight_decay'])
+"""
+_SEVERE = 1e-3
+"""A weight decay that is not multiplied by a small lr, from which on it outweighs the gradient."""
+
+
+@rule(
+    "LRD805",
+    "weight-decay-distorted",
+    severity="warning",
+    bad=Example(_OWN, plugin=_OWN_SGD.format(change="group['weight_decay'] = self.param_groups[0]['weight_decay']")),
+    good=_FIXED,
+)
+def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
+    """The optimizer multiplies weight decay by something else than the group's lr and weight decay.
+
+    A group keeps a weight decay that it should be exempt from, or layer decay reduces it twice: the numbers in the
+    group map are not what pulls the weights.
+
+    DAdaptSGD uses the first group's weight decay for all. timm's ``corrected_weight_decay`` and heavyball's AdamC pull
+    by lr² ÷ highest lr. With ``decoupled_weight_decay`` or ``decouple_lr``, Lion and optimi's optimizers divide by the
+    lr that they were built with: 0.05 takes 5 % of a weight in every step. Measured, by class, version and option.
+    """
+    for optimizer in context.optimizers:
+        effects, groups = optimizer.effects, optimizer.groups
+        lrs, decays = [lr for lr in optimizer.lrs if lr], optimizer.decays
+        affected = [group for group in groups if group.weight_decay]
+        if effects.decay == "first group's" and len(decays) > 1:
+            first = groups[0].weight_decay or 0.0
+            affected = [group for group in groups if (group.weight_decay or 0.0) != first]
+            what = (
+                f"uses the first group's weight decay, {rate(first)}, for {count(len(affected), 'group')} with another"
+            )
+            fix = "use AdamW, whose weight decay is each group's own"
+        elif effects.decay == "lr² ÷ highest lr × weight decay" and len(lrs) > 1 and affected:
+            lowest = min(lrs) / max(lrs)
+            what = f"pulls by lr² ÷ highest lr: the group of the lowest lr has {rate(lowest)} of its weight decay"
+            fix = "set corrected_weight_decay=False, or use AdamW"
+        elif effects.decay == "lr ÷ first lr × weight decay" and decays[-1] >= _SEVERE:
+            what = f"does not multiply weight decay by lr: {rate(decays[-1])} takes {decays[-1]:.3g} of a weight a step"
+            fix = f"set weight_decay={rate(decays[-1] * max(lrs, default=1.0))}, or remove the option that decouples it"
+        else:
+            continue
+        yield Fault(
+            f"{optimizer.label} {what}",
+            fix,
+            parameters=trained_names(*affected),
+            option=f"{_OPTIMIZER}.type",
+        )
+
+
+@rule(
+    "LRD806",
+    "step-by-weight-norm",
+    severity="info",
+    bad=Example("optim_wrapper = dict(optimizer=dict(type='Lamb'))"),
+    good=_FIXED,
+)
+def step_by_weight_norm(context: RuleContext) -> Iterator[Fault]:
+    """The optimizer scales a step by the norm of the weights where there is weight decay, and some groups have none.
+
+    Groups of one lr then move by different factors: norms and biases without weight decay take full steps, and weights
+    take steps of about their norm × lr.
+
+    LAMB and LARS do so by design (the trust ratio), and recipes that are tuned for them count on it. It matters where a
+    weight decay of 0 is meant to switch weight decay off and nothing else.
+    """
+    for optimizer in context.optimizers:
+        if optimizer.effects.norm != "with weight decay" or optimizer.decays[0] or not optimizer.decays[-1]:
+            continue
+        exempt = [group for group in optimizer.groups if not group.weight_decay]
+        names = trained_names(*exempt)
+        yield Fault(
+            f"{optimizer.label} scales steps by the norm of the weights, but not for {count(len(names), 'tensor')}"
+            " without weight decay",
+            "nothing, where the recipe is tuned for it; else use AdamW",
+            parameters=names,
+            option=f"{_OPTIMIZER}.type",
+        )
+
+
+@rule(
+    "LRD807",
+    "schedule-not-followed",
+    severity="warning",
+    bad=Example(
+        "optim_wrapper = dict(optimizer=dict(type='FirstLrSGD'))\n"
+        "param_scheduler = [dict(type='CosineAnnealingLR', T_max=12)]",
+        plugin=(
+            "import torch\n"
+            "from mmengine.registry import OPTIMIZERS\n\n"
+            "@OPTIMIZERS.register_module(force=True)\n"
+            "class FirstLrSGD(torch.optim.SGD):\n"
+            "    def step(self, closure=None):\n"
+            "        for group in self.param_groups:\n"
+            "            group['lr'] = group.setdefault('first_lr', group['lr'])\n"
+            "        super().step(closure)\n"
+        ),
+    ),
+    good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12)]"),
+)
+def schedule_not_followed(context: RuleContext) -> Iterator[Fault]:
+    """The optimizer does not follow the lr that the schedulers set.
+
+    The schedule on paper is not the one that trains: a warm-up or a decay acts late, weaker or not at all.
+
+    Schedule-free optimizers average over steps and need no schedule. MADGRAD sums up gradients with the lrs that they
+    came with. Rprop has step sizes of its own. It is measured: after ten steps every lr is halved, and the second step
+    behind that is compared with the one of a run without; 0.5 is a schedule that acts at once.
+    """
+    if not context.schedulers:
+        return
+    for optimizer in context.optimizers:
+        halved, rewrites = optimizer.effects.halved, optimizer.effects.rewrites_lr
+        if rewrites:
+            what = "assigns group['lr'] in every step, over what the schedulers set"
+        elif halved is not None and abs(halved - 0.5) > 0.1 and optimizer.effects.lr != "refused":
+            what = f"moves by {rate(halved)} of a full step after every lr is halved, in place of 0.5"
+        else:
+            continue
+        yield Fault(
+            f"{optimizer.label} does not follow the schedule of its lrs ({span(optimizer.lrs or [0.0])}): it {what}",
+            "remove param_scheduler where the optimizer needs none, or use AdamW",
+            option="param_scheduler",
+            about=optimizer.effects.name,
+        )
