@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ TABLE = "effects.json"
 @cache
 def table() -> tuple[OptimizerEffects, ...]:
     """Every row, by distribution, class name and options."""
-    return msgspec.json.decode(files(__package__).joinpath(TABLE).read_bytes(), type=tuple[OptimizerEffects, ...])
+    return msgspec.json.decode(Path(__file__).with_name(TABLE).read_bytes(), type=tuple[OptimizerEffects, ...])
 
 
 @cache

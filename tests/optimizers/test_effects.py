@@ -7,9 +7,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import torch
+from msgspec.structs import replace
 
 import lrdecay_cli.optimizers
 from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
+from lrdecay_cli.openmmlab.optimizer_effects import effects_in
 from lrdecay_cli.optimizers import TABLE, effects_of, table
 from tests.golden import Golden
 from tests.optimizers.cases import ALWAYS, ON_REQUEST
@@ -54,3 +57,44 @@ def test_options_choose_the_row() -> None:
 
 def test_a_class_of_the_same_name_elsewhere_is_another() -> None:
     assert effects_of("plugin", "AdamW") is None
+
+
+def test_another_version_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))])
+    (known,) = effects_in({"": optimizer}).values()
+    assert (known.distribution, known.version) == ("torch", torch.__version__.partition("+")[0])
+    monkeypatch.setattr("lrdecay_cli.openmmlab.optimizer_effects.effects_of", lambda *_: replace(known, version="1.0"))
+    (measured,) = effects_in({"": optimizer}).values()
+    assert measured == replace(known, distribution="", ratios=known.ratios[:3])
+
+
+class CubeRoot(torch.optim.SGD):
+    """Moves by lr^(1/3)."""
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        kept = [group["lr"] for group in self.param_groups]
+        for group in self.param_groups:
+            group["lr"] = group["lr"] ** (1 / 3)
+        super().step(closure)
+        for group, lr in zip(self.param_groups, kept, strict=True):
+            group["lr"] = lr
+
+
+def test_a_class_of_a_project_is_measured_without_touching_the_optimizer_or_random_numbers() -> None:
+    weight = torch.nn.Parameter(torch.ones(2))
+    optimizer = CubeRoot([weight], lr=0.1)
+    state = torch.random.get_rng_state()
+    (measured,) = effects_in({"": optimizer}).values()
+    assert (measured.lr, measured.ratios[0]) == ("distorted", (1, 0.464))
+    assert (measured.module, measured.distribution, measured.decay) == (__name__, "", "in the gradient")
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert not optimizer.state
+    assert torch.equal(weight, torch.ones(2))
+
+
+def test_a_class_whose_twin_does_not_build_is_left_out() -> None:
+    class Demanding(torch.optim.SGD):
+        def __init__(self, params: list[torch.Tensor], model: object) -> None:
+            super().__init__(params)
+
+    assert effects_in({"": Demanding([torch.nn.Parameter(torch.ones(2))], object())}) == {}

@@ -22,6 +22,8 @@ from lrdecay_cli.rules.api import (
 
 _OPTIMIZER = "optim_wrapper.optimizer"
 _FIXED = Example("")
+_LATE = 10_000
+"""The step from which on a distortion may come too late for a training."""
 _OWN = "optim_wrapper = dict(optimizer=dict(type='OwnSGD'))"
 _OWN_SGD = """\
 import torch
@@ -252,6 +254,10 @@ def _refused(context: RuleContext, optimizer: MeasuredOptimizer, refusal: Refusa
     )
 
 
+def _follows(ratio: float) -> bool:
+    return math.isclose(ratio, 0.1, rel_tol=0.01)
+
+
 def _distorted(optimizer: MeasuredOptimizer) -> Iterator[Fault]:
     """What it makes of groups of several lrs."""
     effects, lrs = optimizer.effects, [lr for lr in optimizer.lrs if lr]
@@ -259,8 +265,9 @@ def _distorted(optimizer: MeasuredOptimizer) -> Iterator[Fault]:
         return
     severity: Severity = "error"
     if effects.lr == "distorted":
-        severity = "warning"
         step, ratio = max(effects.ratios, key=lambda measured: abs(math.log(max(measured[1], 1e-9) / 0.1)))
+        # What is seen after that many steps alone depends on the lr: torch's Adafactor caps it at 1/√step.
+        severity = "info" if all(_follows(each) for at, each in effects.ratios if at < _LATE) else "warning"
         what = f"moves a group at a tenth of the lr by {rate(ratio)} of the other in step {step:,}"
     elif effects.lr == "ignored":
         what = f"ignores the lr of its {count(len(optimizer.groups), 'group')}"
