@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from lrdecay_cli.analysis.explaining.tables import step_text
 from lrdecay_cli.domain.dry_run import DryRun, GroupRun
 from lrdecay_cli.domain.report import Column, Note, Report, Result, Section, Table
 from lrdecay_cli.text.counting import count, listed, rate
@@ -117,6 +118,13 @@ def _states(run: DryRun) -> Iterator[Table]:
 
 
 def _notes(run: DryRun) -> Iterator[Note]:
+    by_formula: dict[tuple[str, str], int] = {}
+    for group in run.groups:
+        for step in group.from_gpus:
+            key = (step.rule, step_text(step))
+            by_formula[key] = by_formula.get(key, 0) + len(group.parameters)
+    for (rule, numbers), tensors in by_formula.items():
+        yield Note(f"computed from the number of GPUs, for {count(tensors, 'tensor')}: {rule}: {numbers}")
     if run.unmoved:
         yield Note(
             f"{count(len(run.unmoved), 'tensor')} with a gradient did not move in the first steps",

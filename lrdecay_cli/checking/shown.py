@@ -26,7 +26,7 @@ def inspected_findings(group_map: GroupMap) -> tuple[Finding, ...]:
 
 
 def _may_find(group_map: GroupMap) -> bool:
-    base = group_map.base_lr
+    base = group_map.base_lr and group_map.base_lr * group_map.lr_factor
     fast = any(
         (group.lr_scale or 0) > 1 or (base and (group.lr or 0) > base and not group.has_lr(base))
         for group in group_map.groups

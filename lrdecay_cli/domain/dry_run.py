@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from lrdecay_cli.domain.group_map import ConfigSource, Tool
+from lrdecay_cli.domain.provenance import Formula
 
 DRY_RUN_SCHEMA_VERSION = 1
 TOLERANCE = 0.01
@@ -112,6 +113,8 @@ class GroupRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What set its lr after it was built, each once, with the first time."""
     effect: Effect | None
     """Null where the optimizer could not take a step."""
+    from_gpus: tuple[Formula, ...] = ()
+    """How the constructor computed its numbers from the number of GPUs; empty where it did not."""
 
 
 class LeftOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,7 +14,17 @@ import msgspec
 
 from lrdecay_cli.domain.precision import alike
 from lrdecay_cli.domain.provenance import Provenance
-from lrdecay_cli.domain.training import Checkpoint, Constructor, Model, Module, Optimizer, Training, Trait, Wrapping
+from lrdecay_cli.domain.training import (
+    Batch,
+    Checkpoint,
+    Constructor,
+    Model,
+    Module,
+    Optimizer,
+    Training,
+    Trait,
+    Wrapping,
+)
 
 SCHEMA_VERSION = 2
 """Beside the texts of schema 1 it has the facts in them as fields: ``foreign``, ``optimizer``, ``named``, ``types``,
@@ -198,6 +208,8 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     """What it was read from, where that is a checkpoint and not a config."""
     wrapping: Wrapping | msgspec.UnsetType = msgspec.UNSET
     """Where the config names a wrapper for the model; the groups are those of the model without it."""
+    batch: Batch | msgspec.UnsetType = msgspec.UNSET
+    """Not there where nothing depends on the batch, and in a map of an lrdecay that did not look."""
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Every name of the map, each once: grouped ones in the optimizer's order, frozen, missing, duplicates."""
@@ -212,6 +224,11 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         for group in self.groups:
             for parameter in group.parameters:
                 yield group, parameter
+
+    @property
+    def lr_factor(self) -> float:
+        """What ``auto_scale_lr`` multiplied every lr by: lr = base lr × lr scale × this. 1 where it is off."""
+        return (self.batch.lr_factor if self.batch else None) or 1.0
 
     @property
     def is_wrapped(self) -> bool:

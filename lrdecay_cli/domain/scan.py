@@ -53,7 +53,7 @@ class Scan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tool: Tool
     device: str
     overrides: tuple[str, ...]
-    """``--cfg-options`` as given."""
+    """``--cfg-options`` as given, then the options that say how the training is started: ``--gpus 8``."""
     records: tuple[ScanRecord, ...]
     shard: str | None = None
     """``i/n`` for the i-th of n shards, null for the whole."""

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from lrdecay_cli.domain.group_map import ConfigSource, Tool
+from lrdecay_cli.domain.training import Batch
 
 SCHEDULE_SCHEMA_VERSION = 1
 
@@ -181,6 +182,8 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     samples: tuple[int, ...]
     """Steps; a value that differs in two of them with nothing between changed on the way."""
     curves: tuple[Curve, ...]
+    batch: Batch | msgspec.UnsetType = msgspec.UNSET
+    """What the lrs start from, as in the group map."""
 
 
 class Track(msgspec.Struct, frozen=True):

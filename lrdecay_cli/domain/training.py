@@ -172,3 +172,58 @@ class Wrapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who raises, so that no training begins: the wrapper, or the constructor for the wrapped model."""
     failure: str | None
     """What it raises."""
+
+
+class Launch(msgspec.Struct, frozen=True):
+    """How a training is started, as far as its learning rates and weight decays may depend on it."""
+
+    gpus: int | None = None
+    """None where the user does not say."""
+    batch_size: int | None = None
+    """Samples in a batch of one GPU; None for the config's."""
+    auto_scale_lr: bool = False
+    """Whether to switch the config's ``auto_scale_lr`` on, as ``tools/train.py --auto-scale-lr`` does."""
+
+    @property
+    def world_size(self) -> int:
+        """How many GPUs train: 1 is assumed where the user does not say."""
+        return self.gpus or 1
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What the user said, as options of the command line."""
+        numbers = (("--gpus", self.gpus), ("--batch-size", self.batch_size))
+        switch = ("--auto-scale-lr",) if self.auto_scale_lr else ()
+        return (*(f"{name} {value}" for name, value in numbers if value is not None), *switch)
+
+
+PLAIN_LAUNCH = Launch()
+"""Nothing said: 1 GPU, the config's batch size and its own ``auto_scale_lr``."""
+
+
+class OnOtherGpus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A number that is another one on another number of GPUs."""
+
+    number: Literal["lr", "weight_decay"]
+    """As the constructor gives it, without ``auto_scale_lr``."""
+    group: str
+    """The first group that has it."""
+    here: float | None
+    gpus: int
+    there: float | None
+
+
+class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The batch that the groups are made for, where one of their numbers depends on it or the user gave it."""
+
+    gpus: int
+    gpus_given: bool
+    """Whether the user said so; else a training on 1 GPU is assumed."""
+    size: int | None
+    """Samples in a batch of one GPU; null where neither the user nor the config says."""
+    base_size: int | float | None = None
+    """``auto_scale_lr.base_batch_size``, where ``auto_scale_lr`` is on."""
+    lr_factor: float | None = None
+    """What ``auto_scale_lr`` multiplied every lr by: ``gpus * size / base_size``; null where it is off."""
+    differs: OnOtherGpus | None = None
+    """The first number that the constructor makes another one on other GPUs; null if it makes none, or no one asked."""

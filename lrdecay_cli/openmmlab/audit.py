@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from mmengine.config import Config
@@ -13,14 +14,14 @@ from lrdecay_cli.constructors import DEFAULT
 from lrdecay_cli.constructors.recomputation import with_provenance
 from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, ConfigSource, GroupMap, StandIn, Tool
-from lrdecay_cli.domain.training import Constructor, Model, Optimizer
+from lrdecay_cli.domain.training import PLAIN_LAUNCH, Constructor, Launch, Model, Optimizer
 from lrdecay_cli.openmmlab.availability import check_device
+from lrdecay_cli.openmmlab.batch import BuiltGroups, batch_of
 from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import (
     PLAIN_WRAPPER,
     BuiltOptimizer,
     build_model,
-    build_optimizer,
     check_shapes,
     check_trainable,
     training_scope,
@@ -34,6 +35,7 @@ from lrdecay_cli.openmmlab.failures.translate import READING, explained, naming_
 from lrdecay_cli.openmmlab.optimizer_effects import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
+from lrdecay_cli.openmmlab.world import world_of
 from lrdecay_cli.openmmlab.wrapping import with_wrapping
 
 
@@ -44,6 +46,7 @@ def audit(
     device: str = "cpu",
     verbose: bool = False,
     exact: bool = False,
+    launch: Launch = PLAIN_LAUNCH,
     change: Callable[[Config], None] | None = None,
 ) -> GroupMap:
     """Build what a training config describes, run its own constructor and read the groups back.
@@ -54,33 +57,45 @@ def audit(
         device: ``cpu``, ``meta``, ``mps``, ``cuda`` or ``cuda:<n>``.
         verbose: let the stack's warnings and log lines through, on stderr.
         exact: initialise the model too, which takes longer and more memory.
+        launch: on how many GPUs, and whether ``auto_scale_lr`` is switched on.
         change: what to do to the loaded config before anything is built.
 
     Raises:
         ConstructorRefused: the model is there, and the constructor makes no groups of it.
-        LrdecayError: the config, the model or the device is not to be had.
+        LrdecayError: the config, the model or the device is not to be had, or ``auto_scale_lr`` lacks a batch size.
     """
     check_device(device)
     overrides = parse_overrides(cfg_options)
     with quiet_stack(verbose), naming_upstream_faults(config, cfg_options, device):
         stubs = install_stubs()
-        loaded = load_config(config, overrides)
+        with world_of(launch.world_size, given=launch.gpus is not None) as questions:
+            loaded = load_config(config, overrides)
         if change:
             change(loaded)
         check_trainable(loaded, config)
+        batch = batch_of(loaded, launch, config)
         with training_scope(loaded):
             model, model_stubs = build_model(loaded, config, device, initialised=exact)
             check_shapes(model, config)
             try:
-                built = build_optimizer(loaded, model, config)
+                reload = partial(_changed, config, overrides, change) if questions.asked else None
+                groups = BuiltGroups(loaded, model, config, batch, launch, reload)
             except LrdecayError as error:
                 known = clearer_failure(error, loaded, model, config)
                 raise ConstructorRefused(**known.fields()) from error
         # A config's values, and what its own classes give back, may be of any kind.
         with explained(READING, config):
             source = ConfigSource(config, resolved_sha256(loaded), plain(overrides))
+            built = groups.built
             group_map = group_map_of(loaded, source, model, built, device, (*stubs, *model_stubs, *built.stubs))
-            return with_wrapping(group_map, loaded, model)
+            return with_wrapping(groups.finished(group_map), loaded, model, launch.world_size)
+
+
+def _changed(config: str, overrides: dict[str, Any], change: Callable[[Config], None] | None) -> Config:
+    loaded = load_config(config, overrides)
+    if change:
+        change(loaded)
+    return loaded
 
 
 def group_map_of(

@@ -14,7 +14,9 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
 from lrdecay_cli.analysis.logged_curves import curve_names, logged_lrs
+from lrdecay_cli.decay import batch_scaling
 from lrdecay_cli.domain.group_map import ConfigSource, GroupMap
+from lrdecay_cli.domain.training import Batch
 from lrdecay_cli.openmmlab.audit import group_map_of
 from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import BuiltOptimizer, build_optimizer, optimizers_of
@@ -39,11 +41,9 @@ class LiveGroupsHook(Hook):  # type: ignore[misc]
     def before_train(self, runner: Any) -> None:
         """Read the groups of ``runner.optim_wrapper`` and hand them on. mmengine calls it, on every rank."""
         logger = runner.logger if is_main_process() else None
-        if logger is not None and (factor := lr_factor(runner)) != 1:
-            logger.info(
-                f"Parameter groups: auto_scale_lr multiplies every lr by {factor:g}; shown as built, before that"
-            )
         group_map = live_map(runner)
+        if logger is not None and group_map.batch:
+            logger.info(f"Parameter groups: auto_scale_lr: {batch_scaling.factor_told(group_map.batch)}")
         self.judge(group_map, Path(runner.work_dir), logger)
         self._groups, self._names = group_map.groups, curve_names(group_map.groups)
         if self.log_lr and logger is not None and _logger_hook(runner) is None:
@@ -83,9 +83,9 @@ def _is_logged(runner: Any, batch_idx: int) -> bool:
 def live_map(runner: Any) -> GroupMap:
     """The map of the optimizer of an mmengine Runner, as its groups started: schedules undone, as ``inspect`` has it.
 
-    It differs from the map of ``inspect`` in where it was made (device, stubs) and in what a training script adds
-    to the config; and in the groups wherever a checkpoint was resumed, or somebody changed them. What ``auto_scale_lr``
-    did is undone. Options that the constructor read are found by running it once more.
+    It differs from the map of ``inspect`` in where it was made (device, stubs) and in what a training script adds to
+    the config; and in the groups wherever a checkpoint was resumed, or somebody changed them. What ``auto_scale_lr``
+    did is in it, with its factor. Options that the constructor read are found by running it once more.
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     config, optimizers = runner.cfg, optimizers_of(runner.optim_wrapper)
@@ -103,8 +103,9 @@ def live_map(runner: Any) -> GroupMap:
     with suppress(Exception), quiet_stack(verbose=False):
         built = build_optimizer(config, model, "")
         reads, asked, fresh = built.reads, built.asked, dict(built.optimizers)
-    with _unscaled(optimizers, fresh, lr_factor(runner)):
-        return group_map_of(
+    factor = lr_factor(runner)
+    with _unscaled(optimizers, fresh, factor):
+        built_map = group_map_of(
             config,
             ConfigSource(path, resolved_sha256(config), {}),
             model,
@@ -112,6 +113,12 @@ def live_map(runner: Any) -> GroupMap:
             str(next(model.parameters()).device),
             (),
         )
+    if not (scaling := runner.auto_scale_lr or {}).get("enable", False):
+        return built_map
+    size = runner.train_dataloader.batch_size
+    return batch_scaling.scaled_map(
+        built_map, Batch(runner.world_size, True, size, scaling["base_batch_size"], lr_factor=factor)
+    )
 
 
 def lr_factor(runner: Any) -> float:
@@ -122,7 +129,7 @@ def lr_factor(runner: Any) -> float:
     scaling = runner.auto_scale_lr or {}
     if not scaling.get("enable", False):
         return 1.0
-    return float(runner.world_size * runner.train_dataloader.batch_size) / float(scaling["base_batch_size"])
+    return batch_scaling.lr_factor(runner.world_size, runner.train_dataloader.batch_size, scaling["base_batch_size"])
 
 
 @contextmanager

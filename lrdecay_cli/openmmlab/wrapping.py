@@ -89,15 +89,20 @@ def wrapper_of(config: Config, gpus: int) -> NamedWrapper | None:
     return named_wrapper(config) or (NamedWrapper("", {}) if gpus > 1 and not known else None)
 
 
-def with_wrapping(group_map: GroupMap, config: Config, model: nn.Module) -> GroupMap:
-    """The map with what the wrapper that its config names makes of the groups. The model is of no use afterwards."""
+def with_wrapping(group_map: GroupMap, config: Config, model: nn.Module, gpus: int = 1) -> GroupMap:
+    """The map with what the wrapper that its config names makes of the groups. The model is of no use afterwards.
+
+    ``auto_scale_lr`` scales them as it scales the groups of the map.
+    """
     named = named_wrapper(config)
     if named is None or group_map.device != "cpu":
         return group_map
-    wrapped = wrap(config, model, group_map.config.path, named)
+    wrapped = wrap(config, model, group_map.config.path, named, gpus)
     if isinstance(wrapped, StandIn):
         return msgspec.structs.replace(group_map, stand_ins=(*group_map.stand_ins, wrapped))
-    return msgspec.structs.replace(group_map, wrapping=wrapped.facts)
+    facts, factor = wrapped.facts, group_map.lr_factor
+    scaled = (each if each.lr is None else msgspec.structs.replace(each, lr=each.lr * factor) for each in facts.groups)
+    return msgspec.structs.replace(group_map, wrapping=msgspec.structs.replace(facts, groups=tuple(scaled)))
 
 
 def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus: int = 1) -> Wrapped | StandIn:

@@ -81,6 +81,7 @@ def audited(config: str, options: BuildSpec, change: Callable[[Any], None] | Non
             device=options.device,
             verbose=options.verbose,
             exact=options.exact,
+            launch=options.launch,
             change=change,
         )
 

@@ -9,6 +9,7 @@ import msgspec
 
 from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.training import Launch
 from lrdecay_cli.files.writing import not_finite
 from lrdecay_cli.text.printing import printable, said_by
 
@@ -34,6 +35,8 @@ class BuildSpec(msgspec.Struct, frozen=True):
     """Note which files the map rests on."""
     folder: str = ""
     """Where relative paths start and modules are found; empty for the working directory."""
+    launch: Launch = Launch()
+    """On how many GPUs the training is started, and how."""
     scratch: str = ""
     """The one folder that a child may write to, confined before it looks at the config; empty for no bounds."""
 

@@ -12,8 +12,10 @@ from lrdecay_cli.analysis.comparing.report import check_aspects, comparison
 from lrdecay_cli.analysis.inspecting.report import inspection
 from lrdecay_cli.checking.checking import check_maps
 from lrdecay_cli.checking.reporting import check_severity, report_of
+from lrdecay_cli.decay.batch_scaling import with_factor_of
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.precision import CLOSE
 from lrdecay_cli.domain.report import Report
 from lrdecay_cli.files.map_file import read_map
 from lrdecay_cli.files.writing import to_json, write_text
@@ -91,7 +93,10 @@ class ParamGroupAuditHook(LiveGroupsHook):
             raise LrdecayError(f"the rules find {report.summary}", where=place, remedy=remedy)
         if self.audited is None:
             return
-        result = comparison(self.audited, group_map, rtol=self.rtol, only=self.aspects)
+        audited = with_factor_of(self.audited, group_map)
+        exact = audited is self.audited or self.audited.lr_factor == 1
+        rtol = self.rtol if exact else max(self.rtol, CLOSE)
+        result = comparison(audited, group_map, rtol=rtol, only=self.aspects)
         if result.document.identical:
             return
         if logger is not None:

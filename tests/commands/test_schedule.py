@@ -17,6 +17,7 @@ from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.analysis.scheduling.summary import schedule_of
 from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.checking.shown import SCHEDULED, findings_among
+from lrdecay_cli.domain.training import Launch
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.plain_text import render
 from lrdecay_cli.openmmlab.audit import audit
@@ -57,12 +58,13 @@ def toy(folder: Path, schedulers: str, more: str = "") -> Path:
 
 def told(path: Path, gpus: int | None = None, **known: int) -> str:
     """The text report, made in this process."""
-    planned = load_plan(str(path))
-    length = run_length(planned.plan, gpus=gpus or 1, **known)
-    group_map = audit(str(path))
+    launch = Launch(gpus)
+    planned = load_plan(str(path), launch=launch)
+    length = run_length(planned.plan, gpus=launch.world_size, **known)
+    group_map = audit(str(path), launch=launch)
     schedule = schedule_of(run_schedule(planned, group_map, length), planned.plan, length, group_map)
     findings = findings_among(group_map, SCHEDULED)
-    text = render(schedule_report(schedule, planned.plan, gpus=gpus, findings=findings).report, Canvas())
+    text = render(schedule_report(schedule, planned.plan, findings=findings).report, Canvas())
     assert isinstance(text, str)
     return text
 
@@ -215,13 +217,13 @@ def test_what_needs_iterations_says_so() -> None:
             "dict(type='StepLR', step_size=2)",
             "auto_scale_lr = dict(enable=True, base_batch_size=16)",
             {"dataset_size": 20, "gpus": 2},
-            r"auto_scale_lr is on and not applied here: training multiplies every lr by 0\.25 \(a batch of 4 / 16\)",
+            r"^auto_scale_lr +every lr × 0\.25: a batch of 2 on 2 GPUs / base_batch_size 16$",
         ),
         (
             "dict(type='StepLR', step_size=2)",
             "auto_scale_lr = dict(base_batch_size=16)",
             {"dataset_size": 20, "gpus": 1},
-            r"meant for a batch of 16 \(auto_scale_lr, not applied here\); that of --gpus 1 is 2",
+            r"meant for a batch of 16; that of --gpus 1 is 2, and auto_scale_lr is off: --auto-scale-lr shows",
         ),
     ],
 )

@@ -17,6 +17,7 @@ from mmengine.config import Config
 from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.domain.dry_run import DryRun
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.training import Launch
 from lrdecay_cli.files.map_file import read_map
 from lrdecay_cli.files.writing import to_json
 from lrdecay_cli.openmmlab.audit import audit
@@ -158,7 +159,7 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_two_processes_scale_the_lr_as_two_gpus_do(tmp_path: Path, two_processes: Any) -> None:
-    found, _ = dry(config_of("auto_scale_lr"), tmp_path, gpus=2)
+    found, _ = dry(config_of("auto_scale_lr"), tmp_path, launch=Launch(2))
     assert [[group.first.lr for group in found.groups], [group.last.lr for group in found.groups]] == two_processes[0]
     assert (found.gpus, found.lr_factor) == (2, 2 * BATCH / 8)
     logged = [line for line in two_processes[2] if "lr/head" in line]
@@ -171,7 +172,7 @@ def test_two_processes_scale_the_lr_as_two_gpus_do(tmp_path: Path, two_processes
 def test_two_processes_group_a_sharded_model_as_here(index: int, tmp_path: Path, two_processes: Any) -> None:
     wrapper, optimizer = FULLY_SHARDED[index]
     config = Config({**BASE, "model_wrapper_cfg": wrapper, "optim_wrapper": optimizer})
-    found, _ = dry(config, tmp_path, gpus=2)
+    found, _ = dry(config, tmp_path, launch=Launch(2))
     group_map = audit(str(tmp_path / "config.py"))
     assert group_map.wrapping
     flat = {*group_map.wrapping.flat}

@@ -68,6 +68,9 @@ def _settings(group_map: GroupMap) -> Iterator[tuple[str, Any]]:
     yield "model.backbone", group_map.model.backbone
     yield "base_lr", group_map.base_lr
     yield "base_weight_decay", group_map.base_weight_decay
+    if batch := group_map.batch:
+        yield "batch.lr_factor", batch.lr_factor
+        yield "batch.gpus", batch.gpus
     yield "optimizer.type", group_map.optimizer.type
     yield "optimizer.wrapper", group_map.optimizer.wrapper
     for key, value in group_map.optimizer.options.items():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.analysis.checkpoints import resume_notes
 from lrdecay_cli.analysis.comparing.changes import check_tolerance, diff, known_aspects, settings
 from lrdecay_cli.analysis.comparing.folding import fold
 from lrdecay_cli.analysis.comparing.tables import long_table, shown_change, wide_table
+from lrdecay_cli.decay.batch_scaling import difference_told, factor_told
 from lrdecay_cli.domain.change import ASPECTS, DIFFERENCE_SCHEMA_VERSION, Aspect, Change, Difference
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report, Result
@@ -57,7 +58,7 @@ def comparison(
     report = Report(
         facts=(("before", before.config.path), ("after", after.config.path), *changed_facts),
         tables=(wide_table(changes, folded, (*names[0], *names[1])),),
-        notes=(*members, *resume_notes(before, after)),
+        notes=(*members, *_batch_notes(before, after), *resume_notes(before, after)),
         summary=f"{'different' if changes else 'same'}{compared}: {extent_of(changes, before, after)}",
         rows=long_table(folded),
     )
@@ -65,6 +66,19 @@ def comparison(
         DIFFERENCE_SCHEMA_VERSION, after.tool, before.config, after.config, not changes, changed_settings, folded
     )
     return Result(document, report, (before, after))
+
+
+def _batch_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
+    """The batch as the cause of a difference: ``auto_scale_lr``, and constructors that ask for the number of GPUs."""
+    batches = [(side.config.path, side.batch) for side in (before, after) if side.batch]
+    if before.lr_factor != after.lr_factor:
+        told = tuple(f"{path}: {factor_told(batch)}" for path, batch in batches if batch.lr_factor is not None)
+        ratio = after.lr_factor / before.lr_factor
+        yield Note(f"auto_scale_lr makes every lr of the second side × {ratio:g} of the first side's", "info", told)
+    if before.batch and after.batch and before.batch.gpus != after.batch.gpus:
+        for _, batch in batches[:1]:
+            if batch.differs is not None:
+                yield Note(f"{batch.gpus} GPUs before, {after.batch.gpus} after; {difference_told(batch)}")
 
 
 def extent_of(changes: Sequence[Change], before: GroupMap, after: GroupMap) -> str:

@@ -11,6 +11,7 @@ from lrdecay_cli.analysis.verification import differing_numbers
 from lrdecay_cli.constructors import constructor_of
 from lrdecay_cli.constructors.recomputation import rules_of, tensors_met
 from lrdecay_cli.constructors.spec import ConstructorRules
+from lrdecay_cli.decay.batch_scaling import scaling_trace
 from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.domain.explanation import Certainty, Explanation, Numbers, RuleTrace
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
@@ -89,6 +90,8 @@ class Explainer:
                 # A name that no rule has a place for: the constructor is another of the same name.
                 with suppress(DecayError):
                     yield from rules.considered(tensor, tensor.provenance)
+            if self._map.batch and self._map.batch.lr_factor is not None:
+                yield scaling_trace(self._map.batch)
 
     def _why_missing(self, name: str) -> str:
         if self._map.is_wrapped and not name.startswith("module."):
@@ -108,6 +111,8 @@ class Explainer:
         exact = f"{EXACT}, in {precision}" if (precision := group.precision("lr")) else EXACT
         if provenance.layer_id is not None and provenance.layer_id.basis == "observed":
             return "recomputed", f"{exact}; the layer id is observed: what the model's get_layer_depth() says"
+        if self._spec.make_rules is None:
+            return "recomputed", f"{exact}; the formula is the constructor's own arithmetic, as it was recorded"
         return "recomputed", exact
 
     def _why_observed(self) -> str:

@@ -11,6 +11,7 @@ from lrdecay_cli.analysis.explaining.why_not import why_not
 from lrdecay_cli.analysis.selection import select
 from lrdecay_cli.constructors import constructor_of
 from lrdecay_cli.constructors.recomputation import custom_key_matches
+from lrdecay_cli.decay.batch_scaling import batch_facts
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import EXPLANATION_SCHEMA_VERSION, Explanation, Explanations, WhyNot
 from lrdecay_cli.domain.group_map import GroupMap, Tensor
@@ -101,6 +102,7 @@ def _facts(group_map: GroupMap) -> Iterator[tuple[str, str]]:
     yield "constructor", group_map.constructor.type
     yield "base lr", "none" if group_map.base_lr is None else repr(group_map.base_lr)
     yield "base weight decay", "none" if group_map.base_weight_decay is None else repr(group_map.base_weight_decay)
+    yield from batch_facts(group_map.batch)
 
 
 def _unread(options: Mapping[str, Any], reads: frozenset[str], prefix: str) -> Iterator[str]:

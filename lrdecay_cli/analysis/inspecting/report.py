@@ -9,6 +9,7 @@ from lrdecay_cli.analysis.checkpoints import checkpoint_facts, checkpoint_notes
 from lrdecay_cli.analysis.findings import notes_among
 from lrdecay_cli.analysis.inspecting import views
 from lrdecay_cli.analysis.selection import select
+from lrdecay_cli.decay.batch_scaling import batch_facts
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap, Tensor
@@ -105,6 +106,7 @@ def _facts(group_map: GroupMap, verbose: bool) -> Iterator[tuple[str, str]]:
         kept.setdefault(precision, []).append(key)
     if kept:
         yield "precision", "; ".join(f"{', '.join(sorted(kept[name]))} in {name}" for name in sorted(kept))
+    yield from batch_facts(group_map.batch)
     if verbose:
         yield "wrapper", optimizer.wrapper
         yield "device", group_map.device

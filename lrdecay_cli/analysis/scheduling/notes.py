@@ -14,7 +14,7 @@ from lrdecay_cli.text.counting import listed
 _MEETINGS, _NAMED = 5, 4
 
 
-def notes(schedule: Schedule, plan: TrainingPlan, gpus: int | None, findings: Sequence[Finding] = ()) -> Iterator[Note]:
+def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = ()) -> Iterator[Note]:
     """Every note, in order: what rules find, who steps, what the log hides, what nobody knows, meetings, gaps."""
     yield from finding_notes(findings)
     yield from _stepping(schedule, plan)
@@ -22,7 +22,7 @@ def notes(schedule: Schedule, plan: TrainingPlan, gpus: int | None, findings: Se
     for scheduler in schedule.schedulers:
         yield from _unforeseen(scheduler)
     yield from _meetings(schedule)
-    yield from _batch(plan, gpus)
+    yield from _batch(plan, schedule)
     if not schedule.complete:
         kept, unit = f"{len(schedule.samples):,} of {schedule.length.steps:,}", schedule.length.unit
         yield Note(
@@ -112,17 +112,13 @@ def _meeting(meeting: Meeting, schedule: Schedule) -> str:
     return f"{who} {'have different lrs' if meeting.kind == 'part' else 'change places'} from {when} on"
 
 
-def _batch(plan: TrainingPlan, gpus: int | None) -> Iterator[Note]:
-    """What the lr is meant for, and what the run has; ``gpus`` is None where nobody said how many there are."""
-    if plan.base_batch_size is None:
+def _batch(plan: TrainingPlan, schedule: Schedule) -> Iterator[Note]:
+    """What the lr is meant for where ``auto_scale_lr`` is off, and the batch that the user gave."""
+    batch, meant = schedule.batch, plan.base_batch_size
+    if not batch or not batch.gpus_given or batch.size is None or batch.lr_factor is not None or meant is None:
         return
-    meant = plan.base_batch_size
-    batch = plan.batch_size * gpus if plan.batch_size is not None and gpus is not None else None
-    if plan.auto_scale_lr and batch != meant:
-        factor = f"its batch / {meant}" if batch is None else f"{batch / meant:g} (a batch of {batch} / {meant})"
-        yield Note(f"auto_scale_lr is on and not applied here: training multiplies every lr by {factor}", "warning")
-    elif batch is not None and batch != meant:
+    if batch.gpus * batch.size != meant:
         yield Note(
-            f"the config's lr is meant for a batch of {meant} (auto_scale_lr, not applied here); that of --gpus {gpus} "
-            f"is {batch}"
+            f"the config's lr is meant for a batch of {meant}; that of --gpus {batch.gpus} is"
+            f" {batch.gpus * batch.size}, and auto_scale_lr is off: --auto-scale-lr shows the schedule with it"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.analysis.scheduling.notes import fastest, name_of, notes
+from lrdecay_cli.decay.batch_scaling import batch_facts
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.report import Chart, Column, Line, Report, Result, Table
 from lrdecay_cli.domain.schedule import Moments, RunScheduler, Schedule, TrainingPlan
@@ -18,7 +19,6 @@ def schedule_report(
     schedule: Schedule,
     plan: TrainingPlan,
     *,
-    gpus: int | None = None,
     verbose: bool = False,
     findings: Sequence[Finding] = (),
 ) -> Result[Schedule]:
@@ -27,14 +27,13 @@ def schedule_report(
     Args:
         schedule: what is said.
         plan: what the config says.
-        gpus: how many GPUs train, None where that is not known.
         verbose: tell versions, and the groups of every curve.
         findings: what rules find in the config's schedulers.
     """
     report = Report(
         facts=tuple(_facts(schedule, verbose)),
         tables=tuple(_tables(schedule, plan, verbose)),
-        notes=tuple(notes(schedule, plan, gpus, findings)),
+        notes=tuple(notes(schedule, plan, findings)),
         summary=_summary(schedule),
         rows=_rows(schedule),
         chart=_chart(schedule),
@@ -48,6 +47,7 @@ def _facts(schedule: Schedule, verbose: bool) -> Iterator[tuple[str, str]]:
     if schedule.config.overrides:
         yield "overrides", _options(schedule.config.overrides)
     yield "optimizer", schedule.optimizer
+    yield from batch_facts(schedule.batch)
     yield "run", f"{_run(schedule)} ({schedule.loop})"
     if length.iterations_per_epoch is not None or length.unit == "epoch":
         known = f"{length.iterations_per_epoch:,}: " if length.iterations_per_epoch is not None else ""
@@ -155,9 +155,12 @@ def _log(schedule: Schedule, digits: int) -> Table:
         shown = [moments.after_warm_up if warm else moments.start, moments.peak, moments.end]
         return (key, of, *("" if value is None else f"{value:.{digits}e}" for value in shown))
 
+    own = "the optimizer's own lr"
+    if schedule.batch and schedule.batch.lr_factor is not None:
+        own += ", which auto_scale_lr does not scale"
     rows = []
     for entry in schedule.log:
-        of = "the optimizer's own lr" if entry.group is None else f"{entry.group} (first group)"
+        of = own if entry.group is None else f"{entry.group} (first group)"
         rows.append(row(entry.key, of, entry.moments))
     curves = schedule.curves
     logged = [curves[entry.curve] for entry in schedule.log if entry.curve is not None]

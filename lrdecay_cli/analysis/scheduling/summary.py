@@ -127,6 +127,7 @@ def schedule_of(
         complete=complete,
         samples=samples,
         curves=found,
+        batch=group_map.batch,
     )
 
 

@@ -15,7 +15,6 @@ from lrdecay_cli.app.shell.options import (
     OutputOptions,
     Text,
     TrainingConfig,
-    Whole,
     expanded,
     option,
 )
@@ -26,13 +25,6 @@ def dry_run(
     config: TrainingConfig,
     iters_per_epoch: ItersPerEpoch = None,
     dataset_size: DatasetSize = None,
-    gpus: Annotated[int, option("--gpus", "N", "GPUs that train.", at_least=1)] = 1,
-    batch_size: Annotated[
-        Whole, option("--batch-size", "N", "Samples in a batch of one GPU. [default: the config's]", at_least=1)
-    ] = None,
-    auto_scale_lr: Annotated[
-        bool, typer.Option("--auto-scale-lr", help="Switch the config's auto_scale_lr on, as tools/train.py does.")
-    ] = False,
     resume: Annotated[
         Text,
         option(
@@ -65,7 +57,7 @@ def dry_run(
     from lrdecay_cli.checking.reporting import check_severity, sections_of, summary_of
 
     destinations = output.destinations()
-    options = RunOptions(iters_per_epoch, dataset_size, gpus, batch_size, auto_scale_lr, resume, steps)
+    options = RunOptions(iters_per_epoch, dataset_size, resume, steps)
     run, result = dry_run_of(config, build.request(), options, check_severity(fail_on))
     destinations.write(dry_run_report(run, sections_of(result, build.verbose), summary_of(result)))
     raise typer.Exit(1 if result.failing() else 0)

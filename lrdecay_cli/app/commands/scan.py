@@ -66,15 +66,15 @@ def scan(
     if not configs:
         raise LrdecayError("there are fewer configs than shards", where=f"--shard {shard}")
     check_stack(configs[0])
-    overrides = tuple(build.cfg_options or ())
+    overrides, told = tuple(build.cfg_options or ()), build.launch.told
     limits = (timeout or None, int(memory * 2**30) or None)
-    plain = BuildSpec(overrides, build.device, *limits, build.verbose, notes_files=bool(resume))
+    plain = BuildSpec(overrides, build.device, *limits, build.verbose, notes_files=bool(resume), launch=build.launch)
     # What the cache keeps tells nothing of the files that a journal goes by.
-    caching = None if build.isolate or resume else Caching(overrides, build.device)
+    caching = None if build.isolate or resume else Caching((*overrides, *told), build.device)
     if build.isolate and dask:
         raise LrdecayError("is for processes of this machine", where="--isolate", remedy="leave out --dask")
     bounds = isolation(plain) if build.isolate else nullcontext(plain)
-    journal = Journal(Path(resume) if resume else None, (build.device, *overrides))
+    journal = Journal(Path(resume) if resume else None, (build.device, *overrides, *told))
     with bounds as options, journal, progress(len(configs), "scanning") as advance:
         timed = build_all(
             configs,
@@ -85,7 +85,7 @@ def scan(
             maps=Path(maps) if maps else None,
             tell=lambda one: advance(one.record.failed),
         )
-    document = document_of((one.record for one in timed), build.device, overrides, shard)
+    document = document_of((one.record for one in timed), build.device, (*overrides, *told), shard)
     destinations.write(report_of(timed, document, verbose=build.verbose))
     raise typer.Exit(DIFFERENT if any(record.failed for record in document.records) else CLEAN)
 

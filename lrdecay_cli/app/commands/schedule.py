@@ -21,7 +21,6 @@ def schedule(
     config: TrainingConfig,
     iters_per_epoch: ItersPerEpoch = None,
     dataset_size: DatasetSize = None,
-    gpus: Annotated[int, option("--gpus", "N", "GPUs that share the samples of --dataset-size.", at_least=1)] = 1,
     every: Annotated[
         Whole, option("--every", "N", "Sample every N-th iteration, for CSV, JSON and charts.", at_least=1)
     ] = None,
@@ -32,7 +31,7 @@ def schedule(
     """Show what the lr of every group does over the run.
 
     The config's param_scheduler is built as mmengine's Runner does it and stepped through the whole run, on stand-in
-    parameters in the real groups. Nothing is trained. auto_scale_lr is not applied.
+    parameters in the real groups. Nothing is trained.
 
     \b
     lrdecay schedule config.py --iters-per-epoch 7330
@@ -43,7 +42,6 @@ def schedule(
 
     destinations = output.destinations()
     found, plan, findings = scheduled(
-        config, build.request(), iterations_per_epoch=iters_per_epoch, dataset_size=dataset_size, gpus=gpus, every=every
+        config, build.request(), iterations_per_epoch=iters_per_epoch, dataset_size=dataset_size, every=every
     )
-    known_gpus = gpus if dataset_size else None
-    destinations.write(schedule_report(found, plan, gpus=known_gpus, verbose=build.verbose, findings=findings))
+    destinations.write(schedule_report(found, plan, verbose=build.verbose, findings=findings))

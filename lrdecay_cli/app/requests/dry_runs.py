@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
-
 from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.app.requests.scheduling import check_is_config
 from lrdecay_cli.app.requests.sources import Request
@@ -25,11 +23,6 @@ class RunOptions(NamedTuple):
 
     iterations_per_epoch: int | None
     dataset_size: int | None
-    gpus: int
-    batch_size: int | None
-    """Of one GPU; None for the config's."""
-    auto_scale_lr: bool
-    """Whether to switch the config's on."""
     resume: str | None
     """The checkpoint to resume from."""
     steps: int
@@ -49,26 +42,23 @@ def dry_run_of(config: str, request: Request, options: RunOptions, fail_on: Seve
         from lrdecay_cli.openmmlab.dry_run import dry_run
         from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
 
-        planned = load_plan(config, cfg_options=request.cfg_options, verbose=request.verbose)
-        if options.auto_scale_lr:
-            _switch_on(planned.config, config)
-        plan = planned.plan
-        batch_size = options.batch_size or plan.batch_size
-        if batch_size is None:
+        launch = request.launch
+        planned = load_plan(config, cfg_options=request.cfg_options, verbose=request.verbose, launch=launch)
+        if planned.plan.batch_size is None:
             raise LrdecayError(
                 "the config has no train_dataloader.batch_size", where=config, remedy="give --batch-size N"
             )
         length = run_length(
-            msgspec.structs.replace(plan, batch_size=batch_size),
+            planned.plan,
             iterations_per_epoch=options.iterations_per_epoch,
             dataset_size=options.dataset_size,
-            gpus=options.gpus,
+            gpus=launch.world_size,
         )
         run, group_map = dry_run(
             planned,
             length,
-            batch_size=batch_size,
-            gpus=options.gpus,
+            batch_size=planned.plan.batch_size,
+            launch=launch,
             steps=options.steps,
             resume=options.resume,
             verbose=request.verbose,
@@ -81,15 +71,3 @@ def dry_run_of(config: str, request: Request, options: RunOptions, fail_on: Seve
         fail_on=fail_on,
     )
     return run, result
-
-
-def _switch_on(config: object, where: str) -> None:
-    """As ``tools/train.py --auto-scale-lr`` does it."""
-    given = config.get("auto_scale_lr")  # type: ignore[attr-defined]
-    if not given or "base_batch_size" not in given:
-        raise LrdecayError(
-            "the config has no auto_scale_lr.base_batch_size",
-            where=where,
-            remedy="add auto_scale_lr = dict(base_batch_size=16), or leave out --auto-scale-lr",
-        )
-    given["enable"] = True

@@ -28,7 +28,6 @@ def scheduled(
     *,
     iterations_per_epoch: int | None,
     dataset_size: int | None,
-    gpus: int,
     every: int | None,
 ) -> tuple[Schedule, TrainingPlan, tuple[Finding, ...]]:
     """Follow the schedulers of ``config`` through its run; and what rules find in them.
@@ -43,8 +42,13 @@ def scheduled(
     with fast_start.shortcuts(verbose=request.verbose), stdout_kept_clean():
         from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
 
-        planned = load_plan(config, cfg_options=request.cfg_options, verbose=request.verbose)
-    length = run_length(planned.plan, iterations_per_epoch=iterations_per_epoch, dataset_size=dataset_size, gpus=gpus)
+        planned = load_plan(config, cfg_options=request.cfg_options, verbose=request.verbose, launch=request.launch)
+    length = run_length(
+        planned.plan,
+        iterations_per_epoch=iterations_per_epoch,
+        dataset_size=dataset_size,
+        gpus=request.launch.world_size,
+    )
     with fast_start.shortcuts(verbose=request.verbose), stdout_kept_clean():
         from lrdecay_cli.openmmlab.schedulers.running import run_schedule
 

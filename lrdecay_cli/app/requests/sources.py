@@ -13,6 +13,7 @@ from lrdecay_cli.app.speed import fast_start
 from lrdecay_cli.app.speed.caching import Caching
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.training import PLAIN_LAUNCH, Launch
 from lrdecay_cli.files import means_to_be_map, read_bytes, read_map, top_level_keys
 from lrdecay_cli.files.config_path import is_checkpoint
 from lrdecay_cli.files.work_dir import dumped_config, is_work_dir, last_checkpoint
@@ -42,6 +43,8 @@ class Request(msgspec.Struct, frozen=True):
     """Whether configs are loaded in confined processes."""
     named_by: str | None = None
     """The config, or exported map, whose groups the parameters of checkpoints are named by (``--config``)."""
+    launch: Launch = Launch()
+    """How the training is started: GPUs, batch, ``auto_scale_lr``."""
 
     @classmethod
     def of(
@@ -54,17 +57,19 @@ class Request(msgspec.Struct, frozen=True):
         no_cache: bool,
         isolated: bool = False,
         named_by: str | None = None,
+        launch: Launch = PLAIN_LAUNCH,
     ) -> Request:
         """The request that a command's options make; ``exact`` and ``isolated`` ask no cache either."""
         overrides = tuple(cfg_options or ())
-        caching = Caching(overrides, device, wanted=not (no_cache or exact or isolated), verbose=verbose)
-        return cls(overrides, device, verbose, exact, caching, isolated, named_by)
+        wanted = not (no_cache or exact or isolated)
+        caching = Caching((*overrides, *launch.told), device, wanted=wanted, verbose=verbose)
+        return cls(overrides, device, verbose, exact, caching, isolated, named_by, launch)
 
     def build_spec(self) -> BuildSpec:
         """How one config is built."""
         timeout, memory = (TIMEOUT, MEMORY) if self.isolated else (None, None)
         exact = self.exact or fast_start.is_plain()
-        return BuildSpec(self.cfg_options, self.device, timeout, memory, self.verbose, exact)
+        return BuildSpec(self.cfg_options, self.device, timeout, memory, self.verbose, exact, launch=self.launch)
 
     def audited(self, config: str, change: Callable[[Any], None] | None = None) -> GroupMap:
         """The map of a config, built in this process: ``change`` is done to the loaded config first."""
@@ -87,6 +92,9 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     maps = [source for source in wanted if is_map(source)]
     if request.cfg_options and set(maps) == set(wanted):
         raise LrdecayError("only a config has options to set", where="--cfg-options", remedy="give a config")
+    if request.launch.told and set(maps) == set(wanted):
+        problem = "only a config is built for a batch; a map and a checkpoint are what they are"
+        raise LrdecayError(problem, where=request.launch.told[0], remedy="give a config")
     if [*plain, request.named_by].count("-") > 1:
         raise LrdecayError("stdin can be read only once", where="-")
     if request.exact:

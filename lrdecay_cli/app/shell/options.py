@@ -20,6 +20,7 @@ from lrdecay_cli.text.counting import either
 if TYPE_CHECKING:
     from lrdecay_cli.app.requests.sources import Request
     from lrdecay_cli.app.shell.console import Destinations
+    from lrdecay_cli.domain.training import Launch
 
 Text = Optional[str]  # noqa: UP045
 Texts = Optional[list[str]]  # noqa: UP045
@@ -70,6 +71,15 @@ class BuildOptions(msgspec.Struct, frozen=True):
         str,
         option("--device", "DEVICE", "Where to build: cpu, meta, cuda, cuda:N or mps.", complete=completion.devices),
     ] = "cpu"
+    gpus: Annotated[
+        Whole, option("--gpus", "N", "GPUs that train, for what depends on their number. [default: 1]", at_least=1)
+    ] = None
+    batch_size: Annotated[
+        Whole, option("--batch-size", "N", "Samples in a batch of one GPU. [default: the config's]", at_least=1)
+    ] = None
+    auto_scale_lr: Annotated[
+        bool, typer.Option("--auto-scale-lr", help="Switch the config's auto_scale_lr on, as tools/train.py does.")
+    ] = False
     verbose: Verbose = False
     exact: Annotated[bool, typer.Option("--exact", help="Take no shortcuts: slower, and the same map.")] = False
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Build anew, keep nothing (LRDECAY_NO_CACHE=1).")] = False
@@ -81,6 +91,13 @@ class BuildOptions(msgspec.Struct, frozen=True):
         affinity = getattr(os, "sched_getaffinity", None)
         return self.jobs or (len(affinity(0)) if affinity else os.cpu_count()) or 1
 
+    @property
+    def launch(self) -> "Launch":
+        """How the training is started."""
+        from lrdecay_cli.domain.training import Launch
+
+        return Launch(self.gpus, self.batch_size, self.auto_scale_lr)
+
     def request(self) -> "Request":
         """What these options ask for."""
         from lrdecay_cli.app.requests.sources import Request
@@ -88,6 +105,7 @@ class BuildOptions(msgspec.Struct, frozen=True):
         return Request.of(
             self.cfg_options,
             self.device,
+            launch=self.launch,
             verbose=self.verbose,
             exact=self.exact,
             no_cache=self.no_cache,
@@ -153,7 +171,8 @@ class _SettingsOptions(msgspec.Struct, frozen=True):
 
 # Of --help, for every command.
 _ORDER = (
-    *("jobs", "named_by", "cfg_options", "device", "format_name", "output", "color"),
+    *("jobs", "named_by", "cfg_options", "device", "gpus", "batch_size", "auto_scale_lr"),
+    *("format_name", "output", "color"),
     *("verbose", "exact", "no_cache", "isolate", "_no_settings", "_settings", "_traceback"),
 )
 

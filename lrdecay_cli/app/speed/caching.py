@@ -27,7 +27,8 @@ class Caching:
     """The cache for one command.
 
     Args:
-        cfg_options: with the device all, besides the config, that a map depends on and that the user said.
+        cfg_options: with the device all, besides the config, that a map depends on and that the user said: overrides,
+            GPUs, batch size, ``--auto-scale-lr``.
         device: where models are built.
         wanted: false for ``--no-cache``.
         verbose: tell on stderr what came from the cache, and why something did not.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import msgspec
 from mmengine.hooks import ParamSchedulerHook
@@ -14,16 +12,18 @@ from lrdecay_cli.domain.dry_run import DRY_RUN_SCHEMA_VERSION, DryRun, GroupRun
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import ConfigSource, GroupMap, StandIn, Tool
 from lrdecay_cli.domain.schedule import RunLength
-from lrdecay_cli.domain.training import Wrapping
+from lrdecay_cli.domain.training import PLAIN_LAUNCH, Launch, Wrapping
 from lrdecay_cli.openmmlab.audit import group_map_of
+from lrdecay_cli.openmmlab.batch import BuiltGroups, batch_of, formulas_with_gpus
 from lrdecay_cli.openmmlab.build_context import quiet_stack
-from lrdecay_cli.openmmlab.building import build_model, build_optimizer, check_shapes, optimizers_of, training_scope
+from lrdecay_cli.openmmlab.building import build_model, check_shapes, optimizers_of, training_scope
 from lrdecay_cli.openmmlab.config_file import resolved_sha256
 from lrdecay_cli.openmmlab.dry_run.moments import Trace
 from lrdecay_cli.openmmlab.dry_run.runner import DryRunner
 from lrdecay_cli.openmmlab.dry_run.watching import Watch
 from lrdecay_cli.openmmlab.failures.translate import explained
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig
+from lrdecay_cli.openmmlab.world import world_of
 from lrdecay_cli.openmmlab.wrapping import wrap, wrapper_of
 
 _RUNNING = "the training does not begin"
@@ -34,7 +34,7 @@ def dry_run(
     length: RunLength,
     *,
     batch_size: int,
-    gpus: int = 1,
+    launch: Launch = PLAIN_LAUNCH,
     steps: int = 3,
     resume: str | None = None,
     trace: Trace | None = None,
@@ -47,7 +47,7 @@ def dry_run(
         planned: the config.
         length: how long its run is, in iterations.
         batch_size: of one GPU.
-        gpus: the world size that the training will have.
+        launch: on how many GPUs, and whether ``auto_scale_lr`` is switched on.
         steps: in how many iterations the optimizer takes real steps.
         resume: the checkpoint that the training resumes from; None to start anew.
         trace: gets the lr of every group in every iteration that is visited.
@@ -65,13 +65,17 @@ def dry_run(
         built_model = build_model(config, where, "cpu")
         model = built_model.model
         check_shapes(model, where)
-        with world_of(gpus):
-            built = build_optimizer(config, model, where)
-            source = ConfigSource(where, resolved_sha256(config), planned.overrides)
-            group_map = group_map_of(config, source, model, built, "cpu", (*built_model.stubs, *built.stubs))
+        launch = msgspec.structs.replace(launch, batch_size=batch_size)
+        batch = batch_of(config, launch, where)
+        groups = BuiltGroups(config, model, where, batch, launch, planned.reload)
+        built = groups.built
+        source = ConfigSource(where, resolved_sha256(config), planned.overrides)
+        stubs = (*built_model.stubs, *built.stubs)
+        # The Runner scales the lrs.
+        group_map = groups.finished(group_map_of(config, source, model, built, "cpu", stubs), scale=False)
         parameters = dict(model.named_parameters())
-        named = wrapper_of(config, gpus)
-        wrapped = wrap(config, model, where, named, gpus) if named else None
+        named = wrapper_of(config, batch.gpus)
+        wrapped = wrap(config, model, where, named, batch.gpus) if named else None
         if isinstance(wrapped, StandIn):
             group_map = msgspec.structs.replace(group_map, stand_ins=(*group_map.stand_ins, wrapped))
         elif wrapped:
@@ -80,7 +84,7 @@ def dry_run(
                 raise _not_begun(wrapped.facts, where)
             model, built, parameters = wrapped.model, wrapped.built, wrapped.parameters()
         watch = Watch(parameters)
-        with explained(_RUNNING, where, config), world_of(gpus):
+        with explained(_RUNNING, where, config), world_of(batch.gpus, given=batch.gpus_given):
             runner = DryRunner(
                 config,
                 model,
@@ -89,7 +93,7 @@ def dry_run(
                 scratch,
                 batch_size=batch_size,
                 iterations_per_epoch=length.iterations_per_epoch or length.steps,
-                gpus=gpus,
+                gpus=batch.gpus,
                 steps=steps,
                 resume=resume,
                 trace=trace,
@@ -97,23 +101,6 @@ def dry_run(
             )
             runner.train()
     return _record(runner, watch, group_map, length, batch_size), group_map
-
-
-@contextmanager
-def world_of(gpus: int) -> Iterator[None]:
-    """Let ``get_world_size`` answer ``gpus``, by PyTorch's own process group without communication."""
-    import torch.distributed as dist
-
-    if gpus == 1 or dist.is_initialized():
-        yield
-        return
-    from torch.testing._internal.distributed.fake_pg import FakeStore
-
-    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=gpus)
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
 
 
 def _not_begun(wrapping: Wrapping, where: str) -> LrdecayError:
@@ -133,13 +120,15 @@ def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLen
     groups = []
     last_decays = [decay for _, decay in watch.values()]
     wrapped = bool(group_map.wrapping)
+    formulas = {parameter.name: formulas_with_gpus(in_map) for in_map, parameter in group_map.grouped()}
     for index, (_, group) in enumerate(watch.groups):
         first, behind, peak, last = runner.moments.of(index)
+        held = tuple(name for tensor in group["params"] for name in names.get(id(tensor), ["?"]))
         groups.append(
             GroupRun(
                 name=str(group.get("group_name") or f"group_{index}") if wrapped else group_map.groups[index].name,
                 named=bool(group.get("group_name")),
-                parameters=tuple(name for tensor in group["params"] for name in names.get(id(tensor), ["?"])),
+                parameters=held,
                 built_lr=watch.built[index][0],
                 weight_decay=watch.built[index][1],
                 last_weight_decay=last_decays[index],
@@ -149,6 +138,7 @@ def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLen
                 last=last,
                 causes=tuple(watch.causes[index].values()),
                 effect=steps.effects[index] if steps.effects else None,
+                from_gpus=formulas.get(held[0], ()) if held else (),
             )
         )
     return DryRun(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
+import msgspec
 from mmengine.config import Config
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.schedule import TrainingPlan
+from lrdecay_cli.domain.training import PLAIN_LAUNCH, Launch
 from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import check_trainable, training_scope
 from lrdecay_cli.openmmlab.config_facts import loop_class
@@ -20,6 +23,7 @@ from lrdecay_cli.openmmlab.config_values import plain, type_name
 from lrdecay_cli.openmmlab.failures.translate import explained
 from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
+from lrdecay_cli.openmmlab.world import world_of
 
 SCHEDULING = "param_scheduler does not build"
 # What steps the schedulers, unless the config puts something else under its name: Runner.register_default_hooks.
@@ -34,20 +38,31 @@ class PlannedConfig:
     plan: TrainingPlan
     overrides: Mapping[str, Any]
     """``--cfg-options``, as values."""
+    reload: Callable[[], Config] | None = None
+    """Loads the config again, where it asked for the number of GPUs."""
 
 
-def load_plan(config: str, *, cfg_options: tuple[str, ...] = (), verbose: bool = False) -> PlannedConfig:
+def load_plan(
+    config: str, *, cfg_options: tuple[str, ...] = (), verbose: bool = False, launch: Launch = PLAIN_LAUNCH
+) -> PlannedConfig:
     """Load a config and read what it says about its run; no model is built.
+
+    A batch size of ``launch`` takes the place of the config's.
 
     Raises LrdecayError if it does not load, is no training config, or does not say how long it trains.
     """
     with quiet_stack(verbose):
         install_stubs()
         overrides = parse_overrides(cfg_options)
-        loaded = load_config(config, overrides)
+        with world_of(launch.world_size, given=launch.gpus is not None) as questions:
+            loaded = load_config(config, overrides)
         check_trainable(loaded, config)
+        reload = partial(load_config, config, overrides) if questions.asked else None
         with training_scope(loaded), explained("config cannot be read", config, loaded):
-            return PlannedConfig(loaded, _plan(loaded, config), plain(overrides))
+            plan = _plan(loaded, config)
+            if launch.batch_size is not None:
+                plan = msgspec.structs.replace(plan, batch_size=launch.batch_size)
+            return PlannedConfig(loaded, plan, plain(overrides), reload)
 
 
 class SchedulerConfig(NamedTuple):

@@ -66,12 +66,18 @@ class RuleContext:
         """What a group starts training with: its lr, but for a checkpoint, which has what the schedule had come to."""
         if self.group_map.checkpoint is None:
             return group.lr
-        base, scale = self.group_map.base_lr, group.lr_scale
+        base, scale = self.starting_base_lr, group.lr_scale
         return None if base is None or scale is None else scale * base
+
+    @property
+    def starting_base_lr(self) -> float | None:
+        """The lr of a group with the lr scale 1: the config's, times the factor of ``auto_scale_lr``."""
+        base = self.group_map.base_lr
+        return None if base is None else base * self.group_map.lr_factor
 
     def starting_scale(self, group: ParameterGroup) -> float | None:
         """That over the base lr. What the constructor recorded counts for less than the lr, which is what trains."""
-        lr, base = self.starting_lr(group), self.group_map.base_lr
+        lr, base = self.starting_lr(group), self.starting_base_lr
         if lr is None or not base or not math.isfinite(lr) or not math.isfinite(base):
             return group.lr_scale
         # lr / base_lr may be off in the last digit, of the precision in which the optimizer keeps it.

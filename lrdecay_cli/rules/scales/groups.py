@@ -23,7 +23,7 @@ from lrdecay_cli.rules.api import (
 
 def _mismatched(context: RuleContext) -> list[ParameterGroup]:
     """The groups whose lr is not base lr times scale."""
-    base = context.group_map.base_lr
+    base = context.starting_base_lr
     if context.group_map.checkpoint is not None:
         return []
     return [
@@ -63,7 +63,7 @@ def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
 
     It happens when a constructor changes the one after the other was made, and when a map was edited.
     """
-    base, groups = context.group_map.base_lr, _mismatched(context)
+    base, groups = context.starting_base_lr, _mismatched(context)
     if base is None or not groups or all(group.has_lr(base) for group in groups):
         return
     first = groups[0]
@@ -92,7 +92,7 @@ def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
     It comes with constructors from MAE and timm, where the training loop multiplies. Set ``lr`` to base lr times scale
     in the same place.
     """
-    base, groups = context.group_map.base_lr, _mismatched(context)
+    base, groups = context.starting_base_lr, _mismatched(context)
     if base is None or not groups or any(not group.has_lr(base) for group in groups):
         return
     scales = span(group.lr_scale or 0 for group in groups)
@@ -238,9 +238,10 @@ def log_shows_one_lr(context: RuleContext) -> Iterator[Fault]:
     What mmengine's log calls ``lr`` is that of the first group alone. With a slow backbone in front it reads 2e-5 while
     the head trains with 2e-4, and people tune the wrong number.
 
-    ``base_lr`` beside it, which newer versions print, is the optimizer's own. ``lrdecay inspect`` shows every group's.
+    ``base_lr`` beside it, which newer versions print, is the optimizer's own lr in the config; ``auto_scale_lr`` does
+    not scale it. ``lrdecay inspect`` shows every group's lr.
     """
-    base, groups = context.group_map.base_lr, context.group_map.groups
+    base, groups = context.starting_base_lr, context.group_map.groups
     first = context.starting_lr(groups[0]) if groups else None
     if base is None or first is None or alike(first, base, groups[0].precision("lr")):
         return
@@ -251,6 +252,8 @@ def log_shows_one_lr(context: RuleContext) -> Iterator[Fault]:
     yield Fault(
         f"the log prints lr {rate(first)}, that of group {groups[0].name}; base lr is {rate(base)}, and groups have up"
         f" to {rate(max(others))}",
-        "read base_lr in the log, or see every group with lrdecay inspect",
+        "see every group with lrdecay inspect: auto_scale_lr does not scale base_lr in the log"
+        if context.group_map.lr_factor != 1
+        else "read base_lr in the log, or see every group with lrdecay inspect",
         parameters=[parameter.name for parameter in groups[0].parameters],
     )

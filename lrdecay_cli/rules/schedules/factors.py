@@ -65,7 +65,7 @@ def _above(context: RuleContext, scheduler: Scheduler, lowest: float) -> Iterato
         raised += f" up to {lowest / least:.3g} times"
     elif least == 0 and lowest > 0:
         raised += " from 0, so they do train"
-    base = context.group_map.base_lr
+    base = context.starting_base_lr
     highest = max(lr for _, lr in trainable_groups(scheduler.groups))
     remedy = f"eta_min_ratio={min(lowest / base, 0.1) if base else 0.01:.3g} in place of eta_min keeps the groups apart"
     if scheduler.family == "Poly":
@@ -118,7 +118,7 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
         lowest = scheduler.lowest()
         # Iterations in a training of epochs may end before the scheduler does.
         if lowest and _CLOSE * lrs[0] <= lowest < lrs[0] and (scheduler.length or scheduler.unit == "epochs"):
-            base = context.group_map.base_lr or lrs[-1]
+            base = context.starting_base_lr or lrs[-1]
             yield Fault(
                 f"eta_min={lowest:g} of {scheduler.name} is one lr for groups from {span}: all end there, at "
                 f"{lowest / lrs[0]:.0%} of the lowest and {lowest / lrs[-1]:.2g} of the highest",

@@ -1,0 +1,132 @@
+"""What ``auto_scale_lr`` does to a group map, and the batch that a map is made for, in words.
+
+Source: mmengine 0.10.7, ``mmengine/runner/runner.py``, ``Runner.scale_lr``: ``group['lr'] * ratio`` for every group,
+after the optimizer is built and before the schedulers are. ``lr_scale``, weight decay and the logged ``base_lr`` keep
+their values, and accumulation does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+import msgspec
+
+from lrdecay_cli.domain.explanation import RuleTrace
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.domain.training import Batch
+from lrdecay_cli.text.counting import count
+
+OPTION = "auto_scale_lr"
+"""Its name in a config, and in formulas that of the factor."""
+
+
+def lr_factor(gpus: int, size: int, base_size: int | float) -> float:
+    """What every lr is multiplied by, with mmengine's operands in their order."""
+    return float(gpus * size) / float(base_size)
+
+
+def scaled_map(group_map: GroupMap, batch: Batch, lrs: Sequence[float | None] | None = None) -> GroupMap:
+    """The map with every lr, and the formula of every lr, multiplied by ``batch.lr_factor``.
+
+    Args:
+        group_map: as the constructor built it.
+        batch: becomes the map's; without a factor nothing else changes.
+        lrs: the lr of each group as mmengine scaled it; None to multiply here.
+    """
+    factor = batch.lr_factor
+    if factor is None:
+        return msgspec.structs.replace(group_map, batch=batch)
+    product = float(factor)
+
+    # Parameters share their formulas.
+    @cache
+    def step(known: int) -> Formula:
+        return _scaled(formulas[known], product)
+
+    formulas: dict[int, Formula] = {}
+
+    def scaled(group: ParameterGroup, lr: float | None) -> ParameterGroup:
+        parameters = []
+        for parameter in group.parameters:
+            why = parameter.provenance
+            if why is not None:
+                formulas[id(why.lr)] = why.lr
+                why = msgspec.structs.replace(why, lr=step(id(why.lr)))
+            parameters.append(msgspec.structs.replace(parameter, provenance=why))
+        return msgspec.structs.replace(group, lr=lr, parameters=tuple(parameters))
+
+    if lrs is None:
+        lrs = [None if group.lr is None else group.lr * product for group in group_map.groups]
+    groups = tuple(scaled(group, lr) for group, lr in zip(group_map.groups, lrs, strict=True))
+    return msgspec.structs.replace(group_map, groups=groups, batch=batch)
+
+
+def _scaled(built: Formula, factor: float) -> Formula:
+    """The formula of an lr, with the factor as its last operand. Those of constructors are products or a number."""
+    if built.result is None:
+        return built
+    by = " * " if built.expression == built.rule else ", times "
+    return msgspec.structs.replace(
+        built,
+        rule=f"{built.rule}{by}{OPTION}",
+        formula=f"{built.formula} * {factor!r}",
+        result=built.result * factor,
+        inputs={**built.inputs, OPTION: factor},
+        expression=f"{built.expression or built.formula} * {OPTION}",
+    )
+
+
+def with_factor_of(audited: GroupMap, live: GroupMap) -> GroupMap:
+    """The audited map with the factor of a live one, unless it was made for a number of GPUs that the user gave.
+
+    What was audited without ``auto_scale_lr``, or for 1 GPU by assumption, is the same training on more of them.
+    """
+    if (
+        not live.batch
+        or live.batch.lr_factor in (None, audited.lr_factor)
+        or (audited.batch and audited.batch.gpus_given)
+    ):
+        return audited
+    lrs = [None if group.lr is None else group.lr / audited.lr_factor for group in audited.groups]
+    groups = (msgspec.structs.replace(group, lr=lr) for group, lr in zip(audited.groups, lrs, strict=True))
+    return scaled_map(msgspec.structs.replace(audited, groups=tuple(groups)), live.batch)
+
+
+def scaling_trace(batch: Batch) -> RuleTrace:
+    """That ``auto_scale_lr`` multiplies an lr, for an explanation."""
+    return RuleTrace(("lr",), OPTION, "applies", factor_told(batch), basis="option", cause=OPTION)
+
+
+def factor_told(batch: Batch) -> str:
+    """``every lr × 0.25: a batch of 2 on 8 GPUs / base_batch_size 64``."""
+    return f"every lr × {batch.lr_factor:g}: a batch of {_size_told(batch)} / base_batch_size {batch.base_size:g}"
+
+
+def _size_told(batch: Batch) -> str:
+    size = "" if batch.size is None else f"{batch.size} on "
+    return f"{size}{count(batch.gpus, 'GPU')}{'' if batch.gpus_given else ' (assumed; --gpus N says another number)'}"
+
+
+def batch_facts(batch: Batch | msgspec.UnsetType) -> Iterator[tuple[str, str]]:
+    """The batch that a map is made for and what depends on it, as facts of a report; none of a map without one."""
+    if not batch:
+        return
+    yield "batch", _size_told(batch)
+    if batch.lr_factor is not None:
+        yield OPTION, factor_told(msgspec.structs.replace(batch, gpus_given=True))
+    if batch.differs is not None:
+        yield "depends on GPUs", difference_told(batch)
+    if batch.lr_factor is None and batch.differs is None:
+        yield "depends on GPUs", f"no lr and no weight decay ({OPTION} is off)"
+
+
+def difference_told(batch: Batch) -> str:
+    """``weight decay of group_0: 0.0005 on 1 GPU, 0.001 on 8``; empty where nothing differs."""
+    other = batch.differs
+    if other is None:
+        return ""
+    here, there = ("none" if number is None else f"{number:g}" for number in (other.here, other.there))
+    what = other.number.replace("_", " ")
+    return f"{what} of {other.group}: {here} on {count(batch.gpus, 'GPU')}, {there} on {count(other.gpus, 'GPU')}"

@@ -1,0 +1,193 @@
+"""What the batch and the number of GPUs do to groups: ``auto_scale_lr``, and constructors that ask for the GPUs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+from torch import nn
+
+from lrdecay_cli.decay.batch_scaling import OPTION, lr_factor, scaled_map
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.provenance import Formula, Provenance
+from lrdecay_cli.domain.training import Batch, Launch, OnOtherGpus
+from lrdecay_cli.openmmlab.building import BuiltOptimizer, build_optimizer, training_scope
+from lrdecay_cli.openmmlab.config_values import number
+from lrdecay_cli.openmmlab.failures.translate import explained
+from lrdecay_cli.openmmlab.recorded_numbers import formula_of, named
+from lrdecay_cli.openmmlab.world import world_of
+
+GPUS = "gpus"
+"""What formulas call the number of GPUs."""
+_OTHER_GPUS = (1, 2, 8, 64)
+"""Where a constructor that asks for their number is tried beside the one that is asked about."""
+
+Numbers = list[tuple[float | None, float | None]]
+"""lr and weight decay of each group, as the constructor gave them."""
+
+
+def batch_of(config: Config, launch: Launch, where: str) -> Batch:
+    """The batch of a training of ``config``, with what ``auto_scale_lr`` makes of it. Switches that on if asked to.
+
+    Raises:
+        LrdecayError: ``auto_scale_lr`` is on, and lacks the batch that the lr is meant for, or the batch there is.
+    """
+    given, loader = config.get(OPTION), config.get("train_dataloader") or {}
+    scaling: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+    size = launch.batch_size or (loader.get("batch_size") if isinstance(loader, Mapping) else None)
+    size = size if isinstance(size, int) and not isinstance(size, bool) else None
+    batch = Batch(launch.world_size, launch.gpus is not None, size)
+    if not (launch.auto_scale_lr or scaling.get("enable", False)):
+        return batch
+    leave = "leave out --auto-scale-lr" if launch.auto_scale_lr else f"set {OPTION}.enable=False"
+    base = scaling.get("base_batch_size")
+    if base is None:
+        problem, remedy = "the config has no auto_scale_lr.base_batch_size", "add auto_scale_lr = "
+        remedy += f"dict(base_batch_size=16), with the batch that the lr is meant for, or {leave}"
+        raise LrdecayError(problem, where=where, remedy=remedy, final=True)
+    if not isinstance(base, (int, float)) or isinstance(base, bool) or not base > 0:
+        problem = f"auto_scale_lr.base_batch_size is {base!r}, not a number of samples"
+        raise LrdecayError(problem, where=where, remedy=f"give it one above 0, or {leave}", final=True)
+    if size is None:
+        problem = "the config has no train_dataloader.batch_size"
+        raise LrdecayError(problem, where=where, remedy="give --batch-size N", final=True)
+    if launch.auto_scale_lr:
+        scaling["enable"] = True  # type: ignore[index]
+    return msgspec.structs.replace(batch, base_size=base, lr_factor=lr_factor(batch.gpus, size, base))
+
+
+class _Scaling(Runner):  # type: ignore[misc]
+    """As much of mmengine's Runner as ``scale_lr`` needs."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._world_size = batch.gpus
+        self._train_dataloader = {"batch_size": batch.size}
+        self.param_schedulers = None
+        self.logger = MMLogger.get_current_instance()
+
+
+class BuiltGroups:
+    """The groups that a constructor makes for one launch, and how far they depend on the number of GPUs.
+
+    Args:
+        config: the loaded config.
+        model: built from it.
+        where: the config's name, for errors.
+        batch: that of :func:`batch_of`.
+        launch: how the training is started.
+        reload: loads the config again; None for one that did not ask for the number of GPUs.
+
+    Raises:
+        LrdecayError: as :func:`build_optimizer` does.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        model: nn.Module,
+        where: str,
+        batch: Batch,
+        launch: Launch,
+        reload: Callable[[], Config] | None = None,
+    ) -> None:
+        self._config, self._model, self._where, self._reload = config, model, where, reload
+        self.batch, self._launch = batch, launch
+        with world_of(batch.gpus, given=batch.gpus_given) as questions:
+            self.built = build_optimizer(config, model, where)
+        self._asked = questions.asked or reload is not None
+
+    def finished(self, group_map: GroupMap, *, scale: bool = True) -> GroupMap:
+        """The map of these groups, with the formulas of what depends on the GPUs, and scaled by ``auto_scale_lr``."""
+        batch, numbers = self.batch, numbers_of(self.built)
+        if self._asked:
+            with training_scope(self._config):
+                batch = msgspec.structs.replace(batch, differs=self._on_other_gpus(numbers, group_map.groups))
+                if batch.differs is not None:
+                    group_map = self._recorded(group_map, numbers)
+        if batch.differs is None and batch.lr_factor is None and not self._launch.told:
+            return group_map
+        if batch.lr_factor is None or not scale:
+            return scaled_map(group_map, msgspec.structs.replace(batch, lr_factor=None, base_size=None))
+        with explained(f"{OPTION} cannot scale the lr", self._where, self._config):
+            scaling: Mapping[str, Any] = self._config[OPTION]
+            _Scaling(batch).scale_lr(self.built.wrapper, scaling)
+        return scaled_map(group_map, batch, [lr for lr, _ in numbers_of(self.built)])
+
+    def _on_other_gpus(self, here: Numbers, groups: Sequence[ParameterGroup]) -> OnOtherGpus | None:
+        for gpus in _OTHER_GPUS:
+            if gpus == self.batch.gpus:
+                continue
+            there: Numbers = []
+            # It may refuse that many: then nothing is known of them.
+            with suppress(LrdecayError), world_of(gpus):
+                config = self._reload() if self._reload else self._config
+                there = numbers_of(build_optimizer(config, self._model, self._where))
+            if len(there) != len(here):
+                continue
+            for group, mine, theirs in zip(groups, here, there, strict=True):
+                if mine[1] != theirs[1]:
+                    return OnOtherGpus("weight_decay", group.name, mine[1], gpus, theirs[1])
+                if mine[0] != theirs[0]:
+                    return OnOtherGpus("lr", group.name, mine[0], gpus, theirs[0])
+        return None
+
+    def _recorded(self, group_map: GroupMap, real: Numbers) -> GroupMap:
+        """The map with the arithmetic of its constructor, as it was seen with numbers that remember it."""
+        config = copy.deepcopy(self._config)
+        optimizer = config.optim_wrapper.get("optimizer") or {}
+        for key, value in optimizer.items():
+            if type(value) in (int, float):
+                optimizer[key] = named(f"base_{key}" if key in ("lr", "weight_decay") else key, value)
+        groups: list[dict[str, Any]] = []
+        with suppress(LrdecayError), world_of(self.batch.gpus, answer=lambda gpus: named(GPUS, gpus)):
+            groups = groups_of(build_optimizer(config, self._model, self._where))
+        if len(groups) != len(real):
+            return group_map
+        found = []
+        for group, options, (lr, weight_decay) in zip(group_map.groups, groups, real, strict=True):
+            why = _provenance(options, lr, weight_decay)
+            parameters = (
+                msgspec.structs.replace(each, provenance=why if each.provenance is None else each.provenance)
+                for each in group.parameters
+            )
+            found.append(msgspec.structs.replace(group, parameters=tuple(parameters)))
+        return msgspec.structs.replace(group_map, groups=tuple(found))
+
+
+def formulas_with_gpus(group: ParameterGroup) -> tuple[Formula, ...]:
+    """The recorded formulas of a group that the number of GPUs went into."""
+    why = group.parameters[0].provenance if group.parameters else None
+    return tuple(step for step in (why.lr, why.weight_decay) if GPUS in step.inputs) if why else ()
+
+
+def groups_of(built: BuiltOptimizer) -> list[dict[str, Any]]:
+    """The groups of all optimizers, in their order."""
+    return [group for optimizer in built.optimizers.values() for group in optimizer.param_groups]
+
+
+def numbers_of(built: BuiltOptimizer) -> Numbers:
+    """lr and weight decay of each group."""
+    return [(number(group.get("lr")), number(group.get("weight_decay"))) for group in groups_of(built)]
+
+
+def _provenance(options: Mapping[str, Any], lr: float | None, weight_decay: float | None) -> Provenance | None:
+    """The formulas of a group; None where a number is not the real one."""
+    steps = [_step(options.get(key), real, key) for key, real in (("lr", lr), ("weight_decay", weight_decay))]
+    return Provenance(None, None, steps[0], steps[1]) if steps[0] and steps[1] else None
+
+
+def _step(value: Any, real: float | None, key: str) -> Formula | None:
+    known = formula_of(value)
+    if known is not None:
+        return known if known.result == real else None
+    if number(value) != real:
+        return None
+    told = f"the optimizer's or the constructor's own {key.replace('_', ' ')}"
+    return Formula(told, repr(real), real, basis="default")

@@ -1,0 +1,149 @@
+"""Numbers that remember how they were computed: what a constructor makes of the number of GPUs, as a formula.
+
+They are ordinary floats and ints to everything else. What leaves Python's arithmetic (``int()``, ``math``, tensors) is
+a plain number again, so that a formula is there in full or not at all.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from lrdecay_cli.domain.provenance import Formula
+
+_SUM, _PRODUCT, _ATOM = 1, 2, 3
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """How a number came about."""
+
+    expression: str
+    """In symbols: ``base_weight_decay * gpus``."""
+    formula: str
+    """With numbers: ``0.0005 * 8``."""
+    inputs: Mapping[str, int | float]
+    """By their symbols."""
+    rank: int = _ATOM
+
+
+class _Number:
+    """What both kinds share; beside it stands float or int."""
+
+    recorded: Recorded
+
+    def __deepcopy__(self, _: Any) -> Any:
+        return self
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __reduce__(self) -> Any:
+        return (_plain_type(self), (_plain(self),))
+
+    def __round__(self, *digits: Any) -> Any:
+        more = "".join(f", {digit!r}" for digit in digits)
+        own = self.recorded
+        how = Recorded(f"round({own.expression}{more})", f"round({own.formula}{more})", own.inputs)
+        return _kept(round(_plain(self), *digits), how)
+
+    def __neg__(self) -> Any:
+        return _combined(operator.mul, "*", _PRODUCT, -1, self)
+
+
+class RecordedFloat(_Number, float):
+    """A float that knows its formula."""
+
+
+class RecordedInt(_Number, int):
+    """An int that knows its formula."""
+
+
+def named(name: str, value: int | float) -> Any:
+    """A number that a formula calls ``name``; one that no formula can have stays as it is."""
+    if not math.isfinite(value) or not name.isidentifier():
+        return value
+    return _kept(value, Recorded(name, _text(value), {name: value}))
+
+
+def _text(value: int | float) -> str:
+    return repr(value) if value >= 0 else f"({value!r})"
+
+
+def formula_of(number: Any) -> Formula | None:
+    """How a number was computed; None for one that does not know."""
+    if not isinstance(number, _Number):
+        return None
+    how = number.recorded
+    formula = Formula(how.expression, how.formula, _plain(number), dict(how.inputs), "computed", "", how.expression)
+    if how.rank == _ATOM and how.expression in how.inputs:
+        formula = msgspec.structs.replace(formula, basis="given")
+    return formula
+
+
+def _plain_type(number: Any) -> type:
+    return float if isinstance(number, float) else int
+
+
+def _plain(number: Any) -> Any:
+    kind = _plain_type(number)
+    return float.__float__(number) if kind is float else int.__int__(number)
+
+
+def _kept(value: Any, how: Recorded) -> Any:
+    kind = RecordedInt if type(value) is int else RecordedFloat if type(value) is float else None
+    if kind is None:
+        return value
+    number = kind(value)
+    number.recorded = how
+    return number
+
+
+def _how(operand: Any) -> Recorded | None:
+    if isinstance(operand, _Number):
+        return operand.recorded
+    if type(operand) in (int, float):
+        return Recorded(_text(operand), _text(operand), {})
+    return None
+
+
+def _combined(function: Callable[[Any, Any], Any], sign: str, rank: int, left: Any, right: Any) -> Any:
+    before, behind = _how(left), _how(right)
+    if before is None or behind is None:
+        return NotImplemented
+    value = function(*(_plain(each) if isinstance(each, _Number) else each for each in (left, right)))
+
+    def joined(field: str) -> str:
+        texts = []
+        for each, tight in ((before, before.rank < rank or sign == "**"), (behind, behind.rank <= rank)):
+            text = getattr(each, field)
+            texts.append(f"({text})" if tight and each.rank != _ATOM else text)
+        return f" {sign} ".join(texts)
+
+    inputs = {**before.inputs, **behind.inputs}
+    return _kept(value, Recorded(joined("expression"), joined("formula"), inputs, rank))
+
+
+def _install(name: str, function: Callable[[Any, Any], Any], sign: str, rank: int) -> None:
+    """Give both kinds an operator that records."""
+
+    def forward(self: Any, other: Any) -> Any:
+        return _combined(function, sign, rank, self, other)
+
+    def backward(self: Any, other: Any) -> Any:
+        return _combined(function, sign, rank, other, self)
+
+    setattr(_Number, f"__{name}__", forward)
+    setattr(_Number, f"__r{name}__", backward)
+
+
+_install("add", operator.add, "+", _SUM)
+_install("sub", operator.sub, "-", _SUM)
+_install("mul", operator.mul, "*", _PRODUCT)
+_install("truediv", operator.truediv, "/", _PRODUCT)
+_install("floordiv", operator.floordiv, "//", _PRODUCT)
+_install("mod", operator.mod, "%", _PRODUCT)
+_install("pow", operator.pow, "**", _PRODUCT)

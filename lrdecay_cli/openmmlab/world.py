@@ -1,0 +1,142 @@
+"""How many GPUs train, as a config and its constructor are told who ask for it, and whether they ask.
+
+They are told by PyTorch's own process group without communication, as a training on so many GPUs would tell them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch.distributed as dist
+from mmengine.dist import utils as mmengine_dist
+from torch.distributed import distributed_c10d
+
+from lrdecay_cli.openmmlab.patching import copied, patched, patched_functions
+
+VARIABLE = "WORLD_SIZE"
+"""The environment variable in which a launcher (torchrun) says it."""
+# What they ask is for their own use: rank, logging, launching.
+_LIBRARIES = ("torch", "mmengine", "transformers", "accelerate", "importlib", "os", "_collections_abc", "lrdecay_cli")
+
+
+class Questions:
+    """Whether code outside the libraries asked how many GPUs train."""
+
+    asked = False
+
+
+class _Noticed(int):
+    """A number of GPUs that notices when it is used."""
+
+    questions: Questions
+
+    @classmethod
+    def of(cls, size: int, questions: Questions) -> _Noticed:
+        noticed = cls(size)
+        noticed.questions = questions
+        return noticed
+
+    __hash__ = int.__hash__
+
+
+def _noticing(name: str) -> Callable[..., Any]:
+    own = getattr(int, name)
+
+    def use(self: _Noticed, *operands: Any) -> Any:
+        self.questions.asked = True
+        return own(self, *operands)
+
+    return use
+
+
+for _name in (
+    *(f"__{side}{name}__" for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow") for side in ("", "r")),
+    *(f"__{name}__" for name in ("eq", "ne", "lt", "le", "gt", "ge", "bool", "float", "int", "index")),
+):
+    setattr(_Noticed, _name, _noticing(_name))
+
+
+@contextmanager
+def world_of(gpus: int, *, given: bool = True, answer: Callable[[int], int] = int) -> Iterator[Questions]:
+    """Let ``gpus`` GPUs train in here.
+
+    Args:
+        gpus: how many.
+        given: whether the user says so; else environment variables stay what they are.
+        answer: what is made of the number for code that asks mmengine or PyTorch.
+    """
+    questions = Questions()
+    with ExitStack() as stack:
+        if gpus > 1 and not dist.is_initialized():
+            from torch.testing._internal.distributed.fake_pg import FakeStore
+
+            dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=gpus)
+            stack.callback(dist.destroy_process_group)
+        for patch in _watched(questions, gpus if given else None, answer):
+            stack.enter_context(patch)
+        yield questions
+
+
+def _watched(questions: Questions, gpus: int | None, answer: Callable[[int], int]) -> Iterator[Any]:
+    def watching(original: Callable[..., Any], made: Callable[[Any], Any]) -> Callable[..., Any]:
+        own = copied(original)
+
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            # Below this frame is that of the function whose body this is, and below that its caller's.
+            if _is_library(sys._getframe(2).f_globals.get("__name__", "")):
+                return own(*args, **kwargs)
+            return made(own(*args, **kwargs))
+
+        return ask
+
+    def noted(value: int) -> int:
+        questions.asked = True
+        return answer(value)
+
+    def with_rank(info: tuple[int, int]) -> tuple[int, int]:
+        # Most take the rank of it and leave the rest.
+        rank, size = info
+        return rank, _Noticed.of(size, questions) if answer is int else answer(size)
+
+    def initialised(value: bool) -> bool:
+        questions.asked = True
+        return value
+
+    yield patched_functions(
+        mmengine_dist,
+        get_world_size=watching(mmengine_dist.get_world_size, noted),
+        get_dist_info=watching(mmengine_dist.get_dist_info, with_rank),
+    )
+    yield patched_functions(
+        distributed_c10d,
+        get_world_size=watching(distributed_c10d.get_world_size, noted),
+        # Without a process group nobody asks on.
+        is_initialized=watching(distributed_c10d.is_initialized, initialised),
+    )
+    kind: Any = type(os.environ)
+    read = kind.__getitem__
+
+    def get(environment: Any, name: Any) -> Any:
+        if name == VARIABLE and not _is_library(_caller()):
+            questions.asked = True
+            if gpus is not None:
+                return str(gpus)
+        return read(environment, name)
+
+    yield patched(kind, __getitem__=get)
+
+
+def _is_library(module: str) -> bool:
+    return module.partition(".")[0] in _LIBRARIES
+
+
+def _caller() -> str:
+    """The module that reads the environment, by ``os.environ[...]``, ``.get()``, ``in`` or ``os.getenv()``."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_globals.get("__name__") in ("os", "_collections_abc", __name__):
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", ""))

@@ -1,0 +1,79 @@
+"""Numbers that depend on the batch and on the number of GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from lrdecay_cli.decay.batch_scaling import difference_told
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule
+
+_CONSTRUCTOR = """\
+from mmengine.dist import get_world_size
+$CONSTRUCTOR
+class DecayByBatch($DEFAULT):
+    def __init__(self, optim_wrapper_cfg, paramwise_cfg=None):
+        batch = get_world_size() * optim_wrapper_cfg['optimizer'].pop('batch_size_per_gpu')
+        optim_wrapper_cfg['optimizer']['weight_decay'] *= batch / 64
+        super().__init__(optim_wrapper_cfg, paramwise_cfg)
+"""
+_USED = """\
+train_dataloader = dict(batch_size=16)
+optim_wrapper = dict(constructor='DecayByBatch', optimizer=dict(batch_size_per_gpu={}), paramwise_cfg=None)\
+"""
+_PLAIN = "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=None)"
+
+
+@rule(
+    "LRD823",
+    "number-of-gpus-assumed",
+    severity="warning",
+    bad=Example(_USED.format(16), _CONSTRUCTOR),
+    good=Example(_PLAIN),
+)
+def number_of_gpus_assumed(context: RuleContext) -> Iterator[Fault]:
+    """An lr or weight decay depends on the number of GPUs, and nobody said how many train.
+
+    The numbers shown are those of a training on 1 GPU. On more GPUs the same config trains with others.
+
+    ``auto_scale_lr`` multiplies every lr by batch size × GPUs / ``base_batch_size``. Some constructors ask for the
+    number of GPUs: mmyolo's YOLOv5 constructor multiplies weight decay by the total batch size.
+    """
+    batch = context.group_map.batch
+    if not batch or batch.gpus_given:
+        return
+    if batch.differs is not None:
+        number = batch.differs.number.replace("_", " ")
+        told = f"{number} depends on the number of GPUs, and 1 is assumed: {difference_told(batch)}"
+        groups = (group for group in context.group_map.groups if group.name == batch.differs.group)
+        names = [parameter.name for group in groups for parameter in group.parameters]
+        yield Fault(told, "pass --gpus N", parameters=names, about=batch.differs.number)
+    if batch.lr_factor is not None:
+        told = (
+            f"every lr depends on the number of GPUs, and 1 is assumed: auto_scale_lr multiplies by {batch.lr_factor:g}"
+        )
+        yield Fault(told, "pass --gpus N", about="auto_scale_lr", option="auto_scale_lr")
+
+
+@rule(
+    "LRD824",
+    "two-batch-sizes",
+    severity="warning",
+    bad=Example(_USED.format(8), _CONSTRUCTOR),
+    good=Example(_USED.format(16), _CONSTRUCTOR),
+)
+def two_batch_sizes(context: RuleContext) -> Iterator[Fault]:
+    """The optimizer is configured for another batch size than the dataloader has.
+
+    The constructor computes weight decay from ``optimizer.batch_size_per_gpu``. It does not see the dataloader's batch
+    size, so the weight decay is that of another batch.
+
+    mmyolo's configs have both; a command-line override of ``train_dataloader.batch_size`` changes one of them.
+    """
+    batch, optimizer = context.group_map.batch, context.group_map.training.optim_wrapper.get("optimizer")
+    given = optimizer.get("batch_size_per_gpu") if isinstance(optimizer, Mapping) else None
+    if batch and batch.differs is not None and batch.size is not None and given not in (None, batch.size):
+        yield Fault(
+            f"optimizer.batch_size_per_gpu is {given}, and a batch of one GPU has {batch.size} samples",
+            f"set optim_wrapper.optimizer.batch_size_per_gpu={batch.size}",
+            option="optim_wrapper.optimizer.batch_size_per_gpu",
+        )
