@@ -89,9 +89,16 @@ def with_factor_of(audited: GroupMap, live: GroupMap) -> GroupMap:
         or (audited.batch and audited.batch.gpus_given)
     ):
         return audited
-    lrs = [None if group.lr is None else group.lr / audited.lr_factor for group in audited.groups]
-    groups = (msgspec.structs.replace(group, lr=lr) for group, lr in zip(audited.groups, lrs, strict=True))
-    return scaled_map(msgspec.structs.replace(audited, groups=tuple(groups)), live.batch)
+    return scaled_map(unscaled_map(audited), live.batch)
+
+
+def unscaled_map(group_map: GroupMap) -> GroupMap:
+    """The map with the lrs, not the formulas, from before ``auto_scale_lr``: off by a rounding where it scaled them."""
+    if group_map.lr_factor == 1:
+        return group_map
+    lrs = (None if group.lr is None else group.lr / group_map.lr_factor for group in group_map.groups)
+    groups = (msgspec.structs.replace(group, lr=lr) for group, lr in zip(group_map.groups, lrs, strict=True))
+    return msgspec.structs.replace(group_map, groups=tuple(groups), batch=msgspec.UNSET)
 
 
 def scaling_trace(batch: Batch) -> RuleTrace:

@@ -19,7 +19,9 @@ from lrdecay_cli.app.shell.options import (
 )
 
 
-@expanded(without=("jobs", "named_by", "device", "isolate"), first=("format_name", "output"))
+@expanded(
+    without=("jobs", "named_by", "device", "isolate", "batch_size", "auto_scale_lr"), first=("format_name", "output")
+)
 def run(
     work_dir: Annotated[str, argument("WORK_DIR", "What a training wrote: mmengine's work_dir.", completion.folders)],
     config: Annotated[

@@ -13,6 +13,7 @@ from lrdecay_cli.analysis.running.comparison import PlannedLrs, schedule_lrs
 from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.app.requests.sources import Request, group_maps_of
 from lrdecay_cli.app.speed import fast_start
+from lrdecay_cli.decay.batch_scaling import unscaled_map
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.schedule import Run, RunLength, TrainingPlan
@@ -133,7 +134,8 @@ class Plans:
             request = self._request
             if path != self._config and request.cfg_options:
                 request = Request.of((), request.device, verbose=request.verbose, exact=request.exact, no_cache=True)
-            (group_map,) = group_maps_of((path,), request)
+            # auto_scale_lr is a cause that is tried by itself.
+            group_map = unscaled_map(*group_maps_of((path,), request))
             with fast_start.shortcuts(verbose=request.verbose), stdout_kept_clean():
                 from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
 

@@ -24,6 +24,7 @@ from lrdecay_cli.domain.dry_run import DryRun
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.domain.schedule import TrainingPlan
+from lrdecay_cli.domain.training import Launch
 from lrdecay_cli.domain.training_run import (
     TRAINING_RUN_SCHEMA_VERSION,
     LoggedCurve,
@@ -186,7 +187,7 @@ class _Comparing:
                     base.planned,
                     base.length,
                     batch_size=base.plan.batch_size or 1,
-                    gpus=gpus,
+                    launch=Launch(gpus),
                     resume=checkpoint,
                     trace=used,
                     logged=logged,
