@@ -133,4 +133,7 @@ ON_REQUEST = {
     "torch-optimizer": _listed("torch-optimizer", "torch_optimizer", _TORCH_OPTIMIZER),
     "torchao": _listed("torchao", "torchao.optim", "Adam4bit Adam8bit AdamFp8 AdamW4bit AdamW8bit AdamWFp8"),
 }
-"""Likewise those that ``pip install -e ".[optimizers]"`` brings, measured with ``pytest --optimizer-packages``."""
+"""Likewise those of ``requirements.txt``, measured with ``pytest --optimizer-packages``.
+
+Classes that draw random numbers, or that need more than an lr and an option, are left out.
+"""

@@ -1,0 +1,92 @@
+"""``docs/optimizers.md``: the table of effects for people, beside what documentation makes one expect."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
+from lrdecay_cli.optimizers import table
+from tests.golden import Golden
+from tests.optimizers.declared import declared_decays
+
+PAGE = Path(__file__).parents[2] / "docs" / "optimizers.md"
+HEAD = """\
+# What optimizers do with a group's lr and weight decay
+
+Measured with real steps, written by `pytest tests/optimizers --update-golden`. `check` reads it, and each map keeps the
+row of its optimizer under `optimizer.effects`. Another version than the one measured here, or a class of your own, is
+measured when the map is built; `lrdecay dry-run CONFIG` measures your own groups.
+
+How it is measured: two groups of equal weights and equal gradients, one at a tenth of the other's lr, and steps 1, 10,
+100 and, where the optimizer counts steps, 100,000. Base lr 0.01, or 1 for those that adapt it.
+
+- **lr**: `followed` if the slower group moves by 0.1 of the faster in each of those steps. Else by how much, with the
+  step. *By norm* says that a step grows with the norm of the weights: groups of one lr move by different factors.
+- **weight decay**: what pulls a weight toward zero. *In the adaptive gradient* is an L2 penalty whose size a
+  normalisation takes away.
+- **lr 0**: what a group at lr 0 does beside one at another lr.
+- **lr halved**: how far a step goes after a scheduler halves every lr; 0.5 where schedules act at once.
+- **needs**: what the optimizer raises without, at construction or at the first step.
+- **!** marks what differs from PyTorch's per-parameter options, or from the optimizer's own documentation.
+"""
+COLUMNS = ("optimizer", "options", "lr", "weight decay", "lr 0", "lr halved", "needs")
+
+
+def deviations(row: OptimizerEffects) -> dict[str, bool]:
+    """By column, whether the cell is another than one expects."""
+    declared = declared_decays(row.distribution, row.name, row.options)
+    return {
+        "lr": not row.follows_lr,
+        "weight decay": bool(declared) and row.decay not in declared,
+        "lr 0": not row.holds_at_zero,
+        "lr halved": row.halved is None or abs(row.halved - 0.5) > 0.1 or row.rewrites_lr,
+        "needs": bool(row.refusals),
+    }
+
+
+def cells(row: OptimizerEffects) -> dict[str, str]:
+    ratios = ", ".join(f"{ratio:g} in step {step:,}" for step, ratio in row.ratios if abs(ratio - 0.1) > 0.001)
+    norm = {"always": ", by norm", "with weight decay": ", by norm where there is weight decay"}.get(row.norm, "")
+    halved = "" if row.halved is None else f"{row.halved:g}"
+    return {
+        "optimizer": row.name,
+        "options": ", ".join(f"`{key}={value}`" for key, value in row.options.items()),
+        "lr": row.lr + (f": {ratios}" if row.lr == "distorted" else "") + norm,
+        "weight decay": row.decay,
+        "lr 0": row.at_zero,
+        "lr halved": halved + (", assigns `group['lr']`" if row.rewrites_lr else ""),
+        "needs": "; ".join(
+            f"{refusal.error if refusal.demand == 'unknown' else refusal.demand} ({refusal.when})"
+            for refusal in row.refusals
+        ),
+    }
+
+
+def page() -> str:
+    lines = [HEAD]
+    for distribution, rows in groupby(table(), lambda row: row.distribution):
+        found = list(rows)
+        lines += [f"## {distribution} {found[0].version}", ""]
+        lines += [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+        for row in found:
+            marked = deviations(row)
+            texts = [f"{text} **!**" if marked.get(column) else text for column, text in cells(row).items()]
+            lines.append(f"| {' | '.join(texts)} |".replace("|  |", "| |"))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def test_page_is_the_table(golden: Golden) -> None:
+    golden.check_text(PAGE, page())
+
+
+def test_a_distribution_is_measured_in_one_version() -> None:
+    versions = {(row.distribution, row.version) for row in table()}
+    assert len(versions) == len({distribution for distribution, _ in versions})
+
+
+def test_torch_does_with_weight_decay_what_its_documentation_says() -> None:
+    """But for Rprop, which documents none; every class of torch.optim has a row."""
+    rows = [row for row in table() if row.distribution == "torch"]
+    assert [row.name for row in rows if deviations(row)["weight decay"]] == ["Rprop"]
