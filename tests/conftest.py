@@ -4,6 +4,7 @@ import compileall
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -32,6 +33,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--mutations", type=int, default=300, help="damaged files for each command that reads them")
     parser.addoption("--config-mutations", type=int, default=40, help="damaged configs of the zoos")
     parser.addoption("--moments", type=int, default=4, help="at which a command of each kind is interrupted")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each process neighbouring tests in place of every second few: what a module builds is built once."""
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
