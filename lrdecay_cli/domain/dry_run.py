@@ -122,6 +122,8 @@ class LeftOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     reason: str
+    failed: bool = False
+    """Whether it could not run here, so that what it does is not known; else it only logs, saves or measures."""
 
 
 class LogLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

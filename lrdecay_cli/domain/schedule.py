@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from lrdecay_cli.domain.dry_run import Cause, LeftOut, StateChange
 from lrdecay_cli.domain.group_map import ConfigSource, Tool
 from lrdecay_cli.domain.training import Batch
 
@@ -52,8 +53,6 @@ class TrainingPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """``auto_scale_lr.base_batch_size``."""
     auto_scale_lr: bool = False
     """Whether ``auto_scale_lr`` is enabled."""
-    hook: str | None = "ParamSchedulerHook"
-    """What ``default_hooks`` puts in charge of the schedulers; None for nothing."""
     digits: int = 4
     """How many digits mmengine's log line prints of an lr."""
 
@@ -100,6 +99,10 @@ class RunScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The validation metric that it waits for (ReduceOnPlateau): what it will do is not known before training."""
     options: Mapping[str, Any]
     """Its other settings in the config."""
+    stepped: int | None = None
+    """How often the training steps it, by whatever hooks; null where mmengine's ParamSchedulerHook alone does it."""
+    expected: int | None = None
+    """How often mmengine's ParamSchedulerHook would; null likewise."""
 
 
 class Moments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,6 +165,27 @@ class Meeting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     curves: tuple[int, ...]
 
 
+class Setter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A hook that sets the lr of groups, other than mmengine's ParamSchedulerHook."""
+
+    cause: Cause
+    """Its class and method, and the first step that sees it."""
+    groups: tuple[str, ...]
+
+
+class Rehearsal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a dry run of the training observed beside the schedule, where more than mmengine's own hook acts."""
+
+    hooks: tuple[str, ...]
+    """Hooks that ran, in their order."""
+    setters: tuple[Setter, ...]
+    states: tuple[StateChange, ...]
+    """What starts and stops to require a gradient; causes count in steps of the schedule."""
+    left_out: tuple[LeftOut, ...]
+    tried: tuple[int, ...]
+    """Iterations an epoch was given, one run each, where the config does not say and all gave the same; else empty."""
+
+
 class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Every scheduled value of every group over a run, as mmengine's schedulers set them."""
 
@@ -184,6 +208,8 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     curves: tuple[Curve, ...]
     batch: Batch | msgspec.UnsetType = msgspec.UNSET
     """What the lrs start from, as in the group map."""
+    rehearsal: Rehearsal | None = None
+    """Null where mmengine's ParamSchedulerHook alone sets values, and the schedulers were run by themselves."""
 
 
 class Track(msgspec.Struct, frozen=True):
@@ -241,3 +267,4 @@ class Run(msgspec.Struct, frozen=True):
     stack: Mapping[str, str]
     log_keys: tuple[tuple[str, int], ...]
     """What mmengine's log line prints, and the track it is of."""
+    rehearsal: Rehearsal | None = None

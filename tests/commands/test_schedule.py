@@ -163,8 +163,6 @@ def test_what_needs_iterations_says_so() -> None:
     [
         ("None", "", {}, r"no param_scheduler: every lr stays what it is"),
         ("dict(type='ReduceOnPlateauLR', monitor='acc')", "", {}, r"follows the validation metric 'acc'.*nobody knows"),
-        ("dict(type='StepLR', step_size=2)", "default_hooks = dict(param_scheduler=None)", {}, r"nothing will step"),
-        ("dict(type='StepLR', step_size=2)", "default_hooks = dict(param_scheduler=dict(type='My'))", {}, r"is My"),
         (
             "dict(type='MultiStepLR', milestones=[2])",
             "train_cfg = dict(by_epoch=False, max_iters=50)",

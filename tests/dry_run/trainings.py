@@ -155,6 +155,15 @@ class DryDecayHook(Hook):
                 group["weight_decay"] = 0.0
 
 
+@HOOKS.register_module(force=True)
+class DryDataHook(Hook):
+    """Sets the lr by what is in the batch."""
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        for group in runner.optim_wrapper.param_groups:
+            group["lr"] = 1e-3 * len(data_batch["inputs"])
+
+
 @dataclass
 class Seen(Hook):  # type: ignore[misc]
     """Notes, before each iteration and after every other hook, what the optimizer will use."""

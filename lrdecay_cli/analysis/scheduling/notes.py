@@ -8,8 +8,8 @@ from lrdecay_cli.analysis.findings import finding_notes
 from lrdecay_cli.analysis.scheduling.curves import TOLERANCE
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.report import Note
-from lrdecay_cli.domain.schedule import Curve, Meeting, RunScheduler, Schedule, TrainingPlan
-from lrdecay_cli.text.counting import listed
+from lrdecay_cli.domain.schedule import Curve, Meeting, Rehearsal, RunScheduler, Schedule, TrainingPlan
+from lrdecay_cli.text.counting import count, listed
 
 _MEETINGS, _NAMED = 5, 4
 
@@ -17,7 +17,7 @@ _MEETINGS, _NAMED = 5, 4
 def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = ()) -> Iterator[Note]:
     """Every note, in order: what rules find, who steps, what the log hides, what nobody knows, meetings, gaps."""
     yield from finding_notes(findings)
-    yield from _stepping(schedule, plan)
+    yield from _setting(schedule)
     yield from _log(schedule)
     for scheduler in schedule.schedulers:
         yield from _unforeseen(scheduler)
@@ -43,13 +43,50 @@ def name_of(curve: Curve) -> str:
     return f"the head ({curve.label})" if curve.head else curve.label
 
 
-def _stepping(schedule: Schedule, plan: TrainingPlan) -> Iterator[Note]:
-    if not schedule.schedulers:
+def _setting(schedule: Schedule) -> Iterator[Note]:
+    """What sets the lrs: hooks, schedulers, or nothing."""
+    rehearsal, unit = schedule.rehearsal, schedule.length.unit
+    setters = rehearsal.setters if rehearsal else ()
+    groups = sum(len(curve.groups) for curve in schedule.curves)
+    for setter in setters:
+        of = "every group" if len(setter.groups) == groups else f"{len(setter.groups)} of {count(groups, 'group')}"
+        yield Note(f"{setter.cause.name} sets the lr of {of}, first at {unit} {setter.cause.iteration:,}")
+    if not schedule.schedulers and not setters:
         yield Note("no param_scheduler: every lr stays what it is from the first iteration to the last")
-    elif plan.hook is None:
-        yield Note("default_hooks.param_scheduler is None: nothing will step these schedulers in training", "warning")
-    elif plan.hook.rpartition(".")[2] != "ParamSchedulerHook":
-        yield Note(f"default_hooks.param_scheduler is {plan.hook}, which may set other values than these", "warning")
+    never = [scheduler.type for scheduler in schedule.schedulers if scheduler.stepped == 0 and scheduler.expected]
+    if never:
+        stay = "" if setters else f": every lr stays what it is at {unit} 0"
+        fix = "set default_hooks.param_scheduler=dict(type='ParamSchedulerHook')"
+        yield Note(f"no hook steps {listed(dict.fromkeys(never))}{stay}", "warning", (fix,))
+    for scheduler in schedule.schedulers:
+        if scheduler.stepped and scheduler.expected and scheduler.stepped > scheduler.expected:
+            times, step = f"{scheduler.stepped:,} times", "epoch" if scheduler.by_epoch else "iteration"
+            yield Note(
+                f"hooks step {scheduler.type} at {scheduler.path} {times} in {count(scheduler.expected, step)}: it runs"
+                " ahead of the training",
+                "warning",
+                ("remove the second ParamSchedulerHook",),
+            )
+    if rehearsal:
+        yield from _rehearsed(rehearsal, unit)
+
+
+def _rehearsed(rehearsal: Rehearsal, unit: str) -> Iterator[Note]:
+    """What else the dry run observed, and what it could not run."""
+    for change in rehearsal.states:
+        what = "thaws" if change.trainable else "freezes"
+        tensors, when = count(len(change.parameters), "tensor"), f"{unit} {change.cause.iteration:,}"
+        yield Note(f"{change.cause.name} {what} {tensors} at {when}; dry-run names them")
+    failed = tuple(f"{left.name}: {left.reason}" for left in rehearsal.left_out if left.failed)
+    if failed:
+        yield Note(
+            f"{count(len(failed), 'hook')} could not run here: lrs that they set are not shown", "warning", failed
+        )
+    if rehearsal.tried:
+        yield Note(
+            f"the lrs by epoch are the same with {listed(map(str, rehearsal.tried))} iterations per epoch; give"
+            " --iters-per-epoch N for a hook that counts more iterations"
+        )
 
 
 def _log(schedule: Schedule) -> Iterator[Note]:

@@ -9,7 +9,7 @@ from lrdecay_cli.decay.batch_scaling import batch_facts
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.report import Chart, Column, Line, Report, Result, Table
 from lrdecay_cli.domain.schedule import Moments, RunScheduler, Schedule, TrainingPlan
-from lrdecay_cli.text.counting import count
+from lrdecay_cli.text.counting import count, listed
 
 # Learning rates that are further apart than this are drawn on a logarithmic scale.
 _FAR_APART = 30
@@ -54,6 +54,8 @@ def _facts(schedule: Schedule, verbose: bool) -> Iterator[tuple[str, str]]:
         yield "iterations per epoch", f"{known}{length.told}"
     for scheduler in schedule.schedulers:
         yield "scheduler", _scheduler(scheduler)
+    if schedule.rehearsal:
+        yield "made by", f"a dry run of the training with {listed(schedule.rehearsal.hooks) or 'no hooks'}"
     if verbose:
         yield "made with", ", ".join(f"{name} {version}" for name, version in schedule.stack.items())
 

@@ -128,6 +128,7 @@ def schedule_of(
         samples=samples,
         curves=found,
         batch=group_map.batch,
+        rehearsal=run.rehearsal,
     )
 
 

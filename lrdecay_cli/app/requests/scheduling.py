@@ -50,9 +50,19 @@ def scheduled(
         gpus=request.launch.world_size,
     )
     with fast_start.shortcuts(verbose=request.verbose), stdout_kept_clean():
-        from lrdecay_cli.openmmlab.schedulers.running import run_schedule
+        from lrdecay_cli.openmmlab.schedulers.lr_hooks import lr_hooks
 
-        run = run_schedule(planned, group_map, length, verbose=request.verbose)
+        if lr_hooks(planned.config):
+            from lrdecay_cli.openmmlab.dry_run.following import follow_training
+
+            batch_size = planned.plan.batch_size or 1
+            run = follow_training(
+                planned, length, batch_size=batch_size, launch=request.launch, verbose=request.verbose
+            )
+        else:
+            from lrdecay_cli.openmmlab.schedulers.running import run_schedule
+
+            run = run_schedule(planned, group_map, length, verbose=request.verbose)
     return (
         schedule_of(run, planned.plan, length, group_map, every=every),
         planned.plan,

@@ -43,11 +43,20 @@ class Drive:
         runner.call_hook("before_train")
         self._steps_schedulers = any(type(hook) is ParamSchedulerHook for hook in runner.hooks)
         self._awake = [hook for hook in runner.hooks if _acts_in_iterations(hook)]
+        steppers = [hook for hook in runner.hooks if type(hook) is ParamSchedulerHook]
+        if len(steppers) > 1 and schedulers:
+            # Each of them steps every scheduler.
+            self._awake += steppers
         # A hook of the project's own may treat any two groups differently.
         runner.folded = Folded([] if self._awake else schedulers, runner.watch.groups)
         runner.moments.follow(runner.folded, runner.watch.groups)
         runner.first_log.follow(loop._iter if self._by_iteration else 0, loop._iter, len(loop.dataloader))
-        while loop._epoch < loop.max_epochs and loop._iter < loop.max_iters and not loop.stop_training:
+        if runner.moments.recorder is not None:
+            scheduled = [scheduler.param_name for scheduler in schedulers]
+            runner.moments.recorder.follow(runner.optim_wrapper, runner.watch.groups, runner.folded, scheduled)
+        while not loop.stop_training and (
+            loop._iter < loop.max_iters if self._by_iteration else loop._epoch < loop.max_epochs
+        ):
             runner.call_hook("before_train_epoch")
             with runner.watch.acting("train()", "train()"):
                 runner.model.train()

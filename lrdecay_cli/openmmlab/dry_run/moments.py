@@ -7,6 +7,7 @@ from typing import Any
 
 from lrdecay_cli.domain.dry_run import LrAt
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
+from lrdecay_cli.openmmlab.dry_run.recording import Recorder
 from lrdecay_cli.openmmlab.dry_run.watching import lr_of
 from lrdecay_cli.openmmlab.schedulers.running import NEVER
 
@@ -20,11 +21,15 @@ class Moments:
     Args:
         trace: gets every iteration that is visited; None for no trace.
         logged: gets the lrs where mmengine's RuntimeInfoHook reads what is logged, before other hooks of an iteration.
+        recorder: gets every iteration, too.
     """
 
-    def __init__(self, trace: Trace | None = None, logged: Trace | None = None) -> None:
+    def __init__(
+        self, trace: Trace | None = None, logged: Trace | None = None, recorder: Recorder | None = None
+    ) -> None:
         self._trace = trace
         self._logged = logged
+        self.recorder = recorder
         self.warm_up_end: int | None = None
         """The first iteration that no warm-up changes; None where there is none."""
         self._groups: list[dict[str, Any]] = []
@@ -52,6 +57,8 @@ class Moments:
             if lr is not None and peak is not None and lr > peak:
                 self._peaks[index] = (lr, iteration)
         self._last = (iteration, lrs)
+        if self.recorder is not None:
+            self.recorder.note(iteration)
         if self._trace is not None:
             self._trace.append((iteration, [lrs[index] for index in self._of]))
         if self._logged is not None and (not self._logged or self._logged[-1][0] < iteration):

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lrdecay_cli.domain.dry_run import LeftOut
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.files.config_text import settings_of
 from lrdecay_cli.openmmlab.building import optimizers_of
 from lrdecay_cli.openmmlab.checkpoints.saved_groups import load_checkpoint
 from lrdecay_cli.openmmlab.dry_run.driving import Drive, each_scheduler, is_quiet, overrides
@@ -25,20 +26,26 @@ from lrdecay_cli.openmmlab.dry_run.folding import Folded
 from lrdecay_cli.openmmlab.dry_run.log_line import FirstLog
 from lrdecay_cli.openmmlab.dry_run.moments import Moments, Trace
 from lrdecay_cli.openmmlab.dry_run.optimizers import Steps
+from lrdecay_cli.openmmlab.dry_run.recording import Recorder
 from lrdecay_cli.openmmlab.dry_run.watching import Watch, describe_error
 from lrdecay_cli.openmmlab.from_runner import lr_factor
+from lrdecay_cli.openmmlab.schedulers.lr_hooks import LEFT_OUT
 from lrdecay_cli.openmmlab.schedulers.running import Stepper
 
-_LEFT_OUT = {
-    "CheckpointHook": "it writes checkpoints",
-    "LoggerHook": "it writes logs",
-    "RuntimeInfoHook": "it prepares what is logged",
-    "ProfilerHook": "it measures the machine",
-    "IterTimerHook": "it measures the machine",
-}
-
-
 _numbers = itertools.count()
+
+
+def saved_place(checkpoint: Mapping[str, Any], path: str) -> tuple[int, int]:
+    """The epoch and the iteration that a training resumes in. Raises LrdecayError if the checkpoint names none."""
+    meta = checkpoint.get("meta")
+    epoch, iteration = (meta.get("epoch"), meta.get("iter")) if isinstance(meta, Mapping) else (None, None)
+    if type(epoch) is not int or type(iteration) is not int or epoch < 0 or iteration < 0:
+        raise LrdecayError(
+            "does not say which epoch and iteration it was saved in, and a training resumes there",
+            where=path,
+            remedy="give a checkpoint that mmengine's CheckpointHook wrote",
+        )
+    return epoch, iteration
 
 
 class Samples(Dataset):  # type: ignore[misc]
@@ -77,6 +84,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         resume: the checkpoint to resume from; None to start anew.
         trace: gets the lr of every group in every iteration that is visited.
         logged: gets those that mmengine logs.
+        recorder: gets every scheduled value likewise.
     """
 
     def __init__(
@@ -94,11 +102,12 @@ class DryRunner(Runner):  # type: ignore[misc]
         resume: str | None = None,
         trace: Trace | None = None,
         logged: Trace | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.watch = watch
         self.left_out: list[LeftOut] = []
         self.lr_factor: float | None = None
-        self.moments = Moments(trace, logged)
+        self.moments = Moments(trace, logged, recorder)
         self.optimizer_steps = Steps(steps)
         self.folded = Folded([])
         self.first_log = FirstLog()
@@ -157,26 +166,29 @@ class DryRunner(Runner):  # type: ignore[misc]
         """Register a hook, or say why it is left out."""
         named = hook.get("type") if isinstance(hook, Mapping) else type(hook)
         name = (named if isinstance(named, str) else str(getattr(named, "__name__", named))).rpartition(".")[2]
-        if name in _LEFT_OUT:
+        if name in LEFT_OUT:
             self.first_log.register(hook)
-            self.left_out.append(LeftOut(name, _LEFT_OUT[name]))
+            self.left_out.append(LeftOut(name, LEFT_OUT[name]))
             return
         try:
             super().register_hook(hook, priority)
         except Exception as error:
-            self.left_out.append(LeftOut(name, f"it cannot be built here ({describe_error(error)})"))
+            self.left_out.append(LeftOut(name, f"it cannot be built here ({describe_error(error)})", failed=True))
 
     def load_checkpoint(self, filename: str, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
         """Read what a resumed training takes from a checkpoint but its tensors; nothing in it is run."""
         saved, _ = load_checkpoint(filename)
-        meta = saved.get("meta")
-        if not isinstance(meta, Mapping) or not {"epoch", "iter"} <= {*meta}:
-            raise LrdecayError(
-                "does not say which epoch and iteration it was saved in, and a training resumes there",
-                where=filename,
-                remedy="give a checkpoint that mmengine's CheckpointHook wrote",
-            )
-        checkpoint = {**saved, "message_hub": {key: {} for key in ("log_scalars", "runtime_info", "resumed_keys")}}
+        saved_place(saved, filename)
+        meta = {key: value for key, value in saved["meta"].items() if key != "config"}
+        gpus = settings_of(saved["meta"].get("config")).get("gpu_ids")
+        if isinstance(gpus, list):
+            # mmengine runs the text of this config, to count the GPUs in it.
+            meta["config"] = f"gpu_ids = {list(range(len(gpus)))}"
+        checkpoint = {
+            **saved,
+            "meta": meta,
+            "message_hub": {key: {} for key in ("log_scalars", "runtime_info", "resumed_keys")},
+        }
         optimizer = checkpoint.get("optimizer")
         if isinstance(optimizer, Mapping):
             several = {"": optimizer} if "param_groups" in optimizer else optimizer
@@ -205,7 +217,8 @@ class DryRunner(Runner):  # type: ignore[misc]
         if auto_scale_lr and auto_scale_lr.get("enable"):
             self.lr_factor = lr_factor(self)
         # From here on the groups are what the schedulers begin with.
-        self.optimizer_steps.measure(self.watch)
+        if self.optimizer_steps.are_left:
+            self.optimizer_steps.measure(self.watch)
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
         """Build the schedulers, which set the lr of the first iteration."""
@@ -234,7 +247,8 @@ class DryRunner(Runner):  # type: ignore[misc]
                 getattr(hook, method)(self, **kwargs)
         except Exception as error:
             self._hooks.remove(hook)
-            self.left_out.append(LeftOut(name, f"{method} fails without data ({describe_error(error)})"))
+            reason = f"{method} fails without data ({describe_error(error)})"
+            self.left_out.append(LeftOut(name, reason, failed=True))
 
     def _step_schedulers(self, hook: Hook, method: str, kwargs: Mapping[str, Any]) -> None:
         before = self.watch.lrs()

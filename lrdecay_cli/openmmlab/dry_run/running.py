@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from typing import NamedTuple
 
 import msgspec
 from mmengine.hooks import ParamSchedulerHook
@@ -19,6 +20,7 @@ from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import build_model, check_shapes, optimizers_of, training_scope
 from lrdecay_cli.openmmlab.config_file import resolved_sha256
 from lrdecay_cli.openmmlab.dry_run.moments import Trace
+from lrdecay_cli.openmmlab.dry_run.recording import Recorder
 from lrdecay_cli.openmmlab.dry_run.runner import DryRunner
 from lrdecay_cli.openmmlab.dry_run.watching import Watch
 from lrdecay_cli.openmmlab.failures.translate import explained
@@ -41,6 +43,46 @@ def dry_run(
     logged: Trace | None = None,
     verbose: bool = False,
 ) -> tuple[DryRun, GroupMap]:
+    """What a training of a config does, and its groups as the constructor built them: see :func:`dry_training`.
+
+    ``trace`` gets the lr of every group in every iteration that is visited.
+    """
+    training = dry_training(
+        planned,
+        length,
+        batch_size=batch_size,
+        launch=launch,
+        steps=steps,
+        resume=resume,
+        trace=trace,
+        logged=logged,
+        verbose=verbose,
+    )
+    return training.record, training.group_map
+
+
+class DryTraining(NamedTuple):
+    """A training that was gone through."""
+
+    runner: DryRunner
+    record: DryRun
+    group_map: GroupMap
+    """The groups as the constructor built them."""
+
+
+def dry_training(
+    planned: PlannedConfig,
+    length: RunLength,
+    *,
+    batch_size: int,
+    launch: Launch = PLAIN_LAUNCH,
+    steps: int = 3,
+    resume: str | None = None,
+    trace: Trace | None = None,
+    logged: Trace | None = None,
+    recorder: Recorder | None = None,
+    verbose: bool = False,
+) -> DryTraining:
     """Go through the training of a config with mmengine's own Runner, on a model without weights and without data.
 
     Args:
@@ -52,10 +94,8 @@ def dry_run(
         resume: the checkpoint that the training resumes from; None to start anew.
         trace: gets the lr of every group in every iteration that is visited.
         logged: gets those that mmengine's RuntimeInfoHook logs, before most hooks act in an iteration.
+        recorder: gets every scheduled value likewise.
         verbose: let the stack's warnings and log lines through, on stderr.
-
-    Returns:
-        What the run observed, and the groups as the constructor built them.
 
     Raises:
         LrdecayError: the model, the optimizer or a scheduler does not build, or the run cannot begin.
@@ -98,9 +138,10 @@ def dry_run(
                 resume=resume,
                 trace=trace,
                 logged=logged,
+                recorder=recorder,
             )
             runner.train()
-    return _record(runner, watch, group_map, length, batch_size), group_map
+    return DryTraining(runner, _record(runner, watch, group_map, length, batch_size), group_map)
 
 
 def _not_begun(wrapping: Wrapping, where: str) -> LrdecayError:

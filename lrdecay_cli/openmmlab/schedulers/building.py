@@ -185,6 +185,11 @@ def _build(
     for optimizer in optimizers.values():
         # Else the first step of a scheduler warns that none of the optimizer came before.
         optimizer.wrapper._global_step = 0
+    return placed(built, listed)
+
+
+def placed(built: Mapping[str, Sequence[_ParamScheduler]], listed: Sequence[SchedulerConfig]) -> list[BuiltScheduler]:
+    """The schedulers of each optimizer with their places in the config, of which ``listed`` has all."""
     found = []
     for name, schedulers in built.items():
         own = [given for given in listed if given.optimizer in (None, name)]

@@ -30,7 +30,7 @@ from lrdecay_cli.domain.schedule import Run, RunLength, RunScheduler, Series, Tr
 from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import training_scope
 from lrdecay_cli.openmmlab.config_values import plain, stack_versions, type_name
-from lrdecay_cli.openmmlab.schedulers.building import BuiltScheduler, StubOptimizer, build_schedulers
+from lrdecay_cli.openmmlab.schedulers.building import BuiltScheduler, build_schedulers
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig
 
 # Settings that have fields of their own in a scheduler's record.
@@ -71,10 +71,10 @@ def run_schedule(planned: PlannedConfig, group_map: GroupMap, length: RunLength,
             problem = f"{called} fails after {length.unit} {step}: {type(error).__name__}: {error}"
             raise LrdecayError(problem, where=planned.plan.where) from error
         return Run(
-            schedulers=tuple(_record(built, length) for built in schedulers),
+            schedulers=tuple(scheduler_record(built, length) for built in schedulers),
             series=series,
             stack=stack_versions(type(built.scheduler) for built in schedulers),
-            log_keys=tuple(_log_keys(optimizers, tracks)),
+            log_keys=tuple(log_keys({name: each.wrapper for name, each in optimizers.items()}, tracks)),
         )
 
 
@@ -95,7 +95,8 @@ def _follow(series: Series, cells: Sequence[_Cell], schedulers: Sequence[_ParamS
     _drive(by_iteration, by_epoch, length.steps, _epoch_length(length), record)
 
 
-def _record(built: BuiltScheduler, length: RunLength) -> RunScheduler:
+def scheduler_record(built: BuiltScheduler, length: RunLength) -> RunScheduler:
+    """What there is to say of a built scheduler in a run of this length."""
     scheduler = built.scheduler
     size = _epoch_length(length) if scheduler.by_epoch else 1
     first, behind = scheduler.begin * size, min(scheduler.end * size, length.steps)
@@ -134,13 +135,13 @@ def _epoch_length(length: RunLength) -> int:
     return (length.iterations_per_epoch if length.epochs else None) or length.steps
 
 
-def _log_keys(optimizers: Mapping[str, StubOptimizer], tracks: Sequence[Track]) -> Iterator[tuple[str, int]]:
+def log_keys(wrappers: Mapping[str, Any], tracks: Sequence[Track]) -> Iterator[tuple[str, int]]:
     """What ``RuntimeInfoHook.before_train_iter`` puts into the log: the first value under each key of ``get_lr``."""
-    for name, optimizer in optimizers.items():
+    for name, wrapper in wrappers.items():
         of = [i for i, track in enumerate(tracks) if track.optimizer == name and track.parameter == "lr"]
         first = next(i for i in of if tracks[i].groups)
         base = next((i for i in of if not tracks[i].groups), first)
-        for key in optimizer.wrapper.get_lr():
+        for key in wrapper.get_lr():
             yield (f"{name}.{key}" if name else key), base if key == "base_lr" else first
 
 

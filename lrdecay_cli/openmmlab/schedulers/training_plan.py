@@ -26,8 +26,6 @@ from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 from lrdecay_cli.openmmlab.world import world_of
 
 SCHEDULING = "param_scheduler does not build"
-# What steps the schedulers, unless the config puts something else under its name: Runner.register_default_hooks.
-_HOOK = "ParamSchedulerHook"
 
 
 @dataclass(frozen=True)
@@ -107,9 +105,6 @@ def _plan(config: Config, where: str) -> TrainingPlan:
     batch_sampler: Mapping[str, Any] = loader.get("batch_sampler") or {}
     dataset, repeats = _dataset(loader.get("dataset") or {})
     scaling: Mapping[str, Any] = config.get("auto_scale_lr") or {}
-    hook = (config.get("default_hooks") or {}).get("param_scheduler", _HOOK)
-    if isinstance(hook, Mapping):
-        hook = hook.get("type", _HOOK)
     sampler = (loader.get("sampler") or {}).get("type", "")
     annotations = dataset.get("ann_file")
     return TrainingPlan(
@@ -127,7 +122,6 @@ def _plan(config: Config, where: str) -> TrainingPlan:
         infinite=type_name(sampler).rpartition(".")[2] == "InfiniteSampler",
         base_batch_size=_whole(scaling.get("base_batch_size")),
         auto_scale_lr=bool(scaling.get("enable", False)),
-        hook=None if hook is None else type_name(hook),
         digits=_whole((config.get("log_processor") or {}).get("num_digits")) or 4,
     )
 

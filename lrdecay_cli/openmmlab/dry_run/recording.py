@@ -1,0 +1,140 @@
+"""Recording what every scheduled value is over a dry run, as a series of :mod:`lrdecay_cli.domain.schedule`."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmengine.optim import OptimWrapperDict
+
+from lrdecay_cli.domain.schedule import Series, Track
+from lrdecay_cli.openmmlab.config_values import number
+from lrdecay_cli.openmmlab.dry_run.folding import Folded
+
+_ALWAYS = "lr"
+# What hooks set beside the lr: YOLOv5's warm-up of momentum, a weight decay that ends.
+_BY_HOOKS = ("momentum", "weight_decay")
+_MISSING = math.nan
+
+
+@dataclass
+class _Kind:
+    """Groups whose followed values have been the same so far."""
+
+    members: list[int]
+    columns: list[array[float]]
+
+
+@dataclass
+class _Followed:
+    """A group, or mmengine's base settings, which are in no group."""
+
+    optimizer: str
+    options: dict[str, Any]
+    groups: tuple[int, ...]
+    """Positions of the groups that have its values."""
+    parameters: tuple[str, ...]
+
+    def values(self) -> tuple[float, ...]:
+        # mmengine's constructor makes ConfigDicts, whose own get is fifty times as slow.
+        return tuple(_number(dict.get(self.options, name)) for name in self.parameters)
+
+
+@dataclass
+class Recorder:
+    """Keeps lr, momentum and the like of every group at each iteration that changes one of them."""
+
+    _steps: array[int] = field(default_factory=lambda: array("q"))
+    _followed: list[_Followed] = field(default_factory=list)
+    _kinds: list[_Kind] = field(default_factory=list)
+    _last: list[tuple[float, ...]] = field(default_factory=list)
+    _scheduled: tuple[str, ...] = (_ALWAYS,)
+
+    def follow(
+        self, wrapper: Any, groups: Sequence[tuple[str, dict[str, Any]]], folded: Folded, scheduled: Sequence[str]
+    ) -> None:
+        """Follow these groups from now on.
+
+        Args:
+            wrapper: the optimizer wrapper, which may keep base settings.
+            groups: every group of every optimizer, with the optimizer's name.
+            folded: which of them share their values.
+            scheduled: the options that schedulers change.
+        """
+        self._scheduled = tuple(dict.fromkeys([_ALWAYS, *scheduled]))
+        sharing: dict[int, list[int]] = {}
+        for index, representative in enumerate(folded.representative):
+            sharing.setdefault(representative, []).append(index)
+        held = [(*groups[index], tuple(members)) for index, members in sharing.items()]
+        several = wrapper.items() if isinstance(wrapper, OptimWrapperDict) else (("", wrapper),)
+        for name, each in several:
+            if (base := getattr(each, "base_param_settings", None)) is not None:
+                held.append((name, base, ()))
+        watched = dict.fromkeys([*self._scheduled, *_BY_HOOKS])
+        self._followed = [
+            _Followed(name, options, members, tuple(key for key in watched if dict.get(options, key) is not None))
+            for name, options, members in held
+        ]
+
+    def note(self, iteration: int) -> None:
+        """Keep the values of this iteration, which is later than all before, if any has changed."""
+        rows = [followed.values() for followed in self._followed]
+        if rows == self._last:
+            return
+        if not self._last:
+            members = list(range(len(rows)))
+            self._kinds = self._apart(members, rows, [])
+        else:
+            self._kinds = [new for kind in self._kinds for new in self._apart(kind.members, rows, kind.columns)]
+        self._last = rows
+        self._steps.append(iteration)
+        for kind in self._kinds:
+            for column, value in zip(kind.columns, rows[kind.members[0]], strict=True):
+                column.append(value)
+
+    def series(self, names: Sequence[str], length: int) -> Series:
+        """All that was recorded, of groups with these names in a run of ``length`` iterations."""
+        tracks, columns = [], []
+        extra = [name for name in _BY_HOOKS if name not in self._scheduled]
+        still = {name for name in extra if not any(self._varies(kind, name) for kind in self._kinds)}
+        for kind in self._kinds:
+            first = self._followed[kind.members[0]]
+            groups = sorted(index for member in kind.members for index in self._followed[member].groups)
+            for parameter, column in zip(first.parameters, kind.columns, strict=True):
+                if parameter not in still:
+                    tracks.append(Track(first.optimizer, parameter, tuple(names[index] for index in groups)))
+                    columns.append(column)
+        found = Series(tuple(tracks), length)
+        found.steps.extend(self._steps)
+        for row in zip(*columns, strict=True):
+            found.rows.extend(row)
+        return found
+
+    def _apart(
+        self, members: Sequence[int], rows: Sequence[tuple[float, ...]], columns: Sequence[array[float]]
+    ) -> list[_Kind]:
+        """The members by what they are now, each kind with a copy of the columns that they shared."""
+        alike: dict[Any, list[int]] = {}
+        for member in members:
+            followed = self._followed[member]
+            # Base settings stay by themselves.
+            apart = None if followed.groups else member
+            alike.setdefault((apart, followed.optimizer, followed.parameters, rows[member]), []).append(member)
+        if len(alike) == 1 and columns:
+            return [_Kind(list(members), list(columns))]
+        return [
+            _Kind(same, [array("d", column) for column in columns] or [array("d") for _ in key[2]])
+            for key, same in alike.items()
+        ]
+
+    def _varies(self, kind: _Kind, name: str) -> bool:
+        parameters = self._followed[kind.members[0]].parameters
+        return name in parameters and len(set(kind.columns[parameters.index(name)])) > 1
+
+
+def _number(value: Any) -> float:
+    found = value if type(value) is float else number(value)
+    return _MISSING if found is None else float(found)
