@@ -24,7 +24,7 @@ from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.dry_run import dry_run
 from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
 from lrdecay_cli.training import ParamGroupAuditHook  # noqa: F401 - registers itself
-from tests.dry_run.trainings import BASE, BATCH, CONVERTED, FULLY_SHARDED, ITERATIONS, TRAININGS, config_of, train
+from tests.dry_run.trainings import BASE, BATCH, CONVERTED, FULLY_SHARDED, ITERATIONS, TRAININGS, Seen, config_of, train
 
 
 def saved(config: Config, folder: Path) -> Config:
@@ -48,11 +48,19 @@ def dry(config: Config, folder: Path, **options: Any) -> tuple[DryRun, dict[int,
     return found, dict(sorted(lrs.items()))
 
 
-@pytest.mark.parametrize("name", TRAININGS)
-def test_every_iteration_is_as_in_the_real_training(name: str, tmp_path: Path) -> None:
-    config = saved(config_of(name), tmp_path)
-    seen = train(config, tmp_path / "real")
-    found, lrs = dry(config, tmp_path)
+Trained = tuple[Seen, DryRun, dict[int, list[float | None]]]
+
+
+@pytest.fixture(scope="module", params=TRAININGS)
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A training by mmengine, its dry run, and the lr of every group in every iteration of that."""
+    folder = tmp_path_factory.mktemp("trained")
+    config = saved(config_of(request.param), folder)
+    return train(config, folder / "real"), *dry(config, folder)
+
+
+def test_every_iteration_is_as_in_the_real_training(trained: Trained) -> None:
+    seen, found, lrs = trained
     assert lrs == seen.lrs
     assert [group.first.lr for group in found.groups] == seen.lrs[0]
     assert [group.peak.lr for group in found.groups] == [max(of) for of in zip(*seen.lrs.values(), strict=True)]
@@ -65,11 +73,8 @@ def test_every_iteration_is_as_in_the_real_training(name: str, tmp_path: Path) -
     assert [group.last_weight_decay for group in found.groups] == seen.weight_decays[last]
 
 
-@pytest.mark.parametrize("name", TRAININGS)
-def test_the_same_parameters_train_and_move(name: str, tmp_path: Path) -> None:
-    config = saved(config_of(name), tmp_path)
-    seen = train(config, tmp_path / "real")
-    found, _ = dry(config, tmp_path)
+def test_the_same_parameters_train_and_move(trained: Trained) -> None:
+    seen, found, _ = trained
     every = {parameter for group in found.groups for parameter in group.parameters}
     trainable = set(every)
     changes = {change.cause.iteration: [] for change in found.states}
