@@ -44,6 +44,8 @@ frozen           is in no group, and ``requires_grad`` is False
 missing          is in no group although it is trainable: it is never updated
 duplicate        is accounted for under another name: this is a further one
 ===============  =====================================================================
+
+``requires_grad`` is what the first iteration meets: ``model.train()`` may change it after the optimizer is built.
 """
 
 
@@ -59,7 +61,8 @@ class GroupedParameter(Parameter, frozen=True, forbid_unknown_fields=True):
     """A parameter that the optimizer holds."""
 
     requires_grad: bool
-    """False for a frozen parameter that the constructor put into a group all the same."""
+    """False for a frozen parameter that is in a group all the same: the constructor put it there, or ``train()`` froze
+    it later."""
     provenance: Provenance | None
     """Why it is in its group by our own rules, to be held against the real group; null where it was observed only."""
     foreign: bool = False
@@ -150,11 +153,25 @@ class Tensor(msgspec.Struct, frozen=True):
     """The first name, of a duplicate."""
     times: int = 1
     """How often the groups hold it: more than once in one group, or by several optimizers."""
+    by_train: bool = False
+    """Whether ``model.train()`` changed its ``requires_grad``, after the optimizer was built."""
 
     @property
     def trainable(self) -> bool:
         """Whether it takes a gradient; False for a duplicate, whose first name tells."""
         return self.state in ("grouped", "missing")
+
+    @property
+    def frozen_by_train(self) -> bool:
+        """Whether ``model.train()`` froze it."""
+        return self.by_train and not self.trainable
+
+    @property
+    def status(self) -> str:
+        """The label with what ``train()`` has to do with it: ``frozen by train()``."""
+        if not self.by_train:
+            return self.label
+        return f"{self.label}, thawed by train()" if self.trainable else f"{self.label} by train()"
 
     @property
     def label(self) -> str:
@@ -248,6 +265,8 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     @cached_property
     def _tensors(self) -> tuple[Tensor, ...]:
         prefix = "module." if self.is_wrapped else ""
+        train_mode = self.training.train_mode
+        by_train = {*train_mode.freezes, *train_mode.thaws} if train_mode else ()
         positions = {name: position for position, name in enumerate(self.registered)}
         found: dict[str, Tensor] = {}
         for parameter, state, group in self._states():
@@ -269,6 +288,7 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
                 provenance=parameter.provenance if isinstance(parameter, GroupedParameter) else None,
                 foreign=isinstance(parameter, GroupedParameter) and parameter.foreign,
                 of=parameter.of if isinstance(parameter, Duplicate) else "",
+                by_train=name in by_train,
             )
         return tuple(found.values())
 

@@ -122,6 +122,17 @@ class Loop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether it takes any other name too (``**kwargs``), so that ``takes`` may not be all."""
 
 
+class TrainMode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What ``model.train()`` changes: mmengine's loops call it after the optimizer is built."""
+
+    freezes: tuple[str, ...]
+    """Parameters that required a gradient when the optimizer was built, and no longer do; in the model's order."""
+    thaws: tuple[str, ...]
+    """Those that did not, and now do."""
+    error: str | None
+    """What it raised, on one line; null for nothing."""
+
+
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The config's own words on how the model is trained, in plain values."""
 
@@ -144,6 +155,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The module that defines a scheduler's class, by the name that the config writes, where that is not mmengine's."""
     loops: Mapping[str, Loop] | msgspec.UnsetType = msgspec.UNSET
     """By ``train_cfg``, ``val_cfg`` and ``test_cfg``, where the config has them; likewise."""
+    train_mode: TrainMode | msgspec.UnsetType = msgspec.UNSET
+    """What ``model.train()`` changes; likewise, and of a checkpoint that is read alone."""
 
 
 class WrappedGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,7 +17,7 @@ from lrdecay_cli.domain.group_map import SCHEMA_VERSION, ConfigSource, GroupMap,
 from lrdecay_cli.domain.training import PLAIN_LAUNCH, Constructor, Launch, Model, Optimizer
 from lrdecay_cli.openmmlab.availability import check_device
 from lrdecay_cli.openmmlab.batch import BuiltGroups, batch_of
-from lrdecay_cli.openmmlab.build_context import quiet_stack
+from lrdecay_cli.openmmlab.build_context import no_network, quiet_stack
 from lrdecay_cli.openmmlab.building import (
     PLAIN_WRAPPER,
     BuiltOptimizer,
@@ -35,6 +35,7 @@ from lrdecay_cli.openmmlab.failures.translate import READING, explained, naming_
 from lrdecay_cli.openmmlab.optimizer_effects import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
+from lrdecay_cli.openmmlab.train_mode import in_train_mode
 from lrdecay_cli.openmmlab.world import world_of
 from lrdecay_cli.openmmlab.wrapping import with_wrapping
 
@@ -84,7 +85,7 @@ def audit(
                 known = clearer_failure(error, loaded, model, config)
                 raise ConstructorRefused(**known.fields()) from error
         # A config's values, and what its own classes give back, may be of any kind.
-        with explained(READING, config):
+        with explained(READING, config), no_network():
             source = ConfigSource(config, resolved_sha256(loaded), plain(overrides))
             built = groups.built
             group_map = group_map_of(loaded, source, model, built, device, (*stubs, *model_stubs, *built.stubs))
@@ -120,7 +121,8 @@ def group_map_of(
     )
     types = {name: type(optimizer).__name__ for name, optimizer in built.optimizers.items()}
     provenance = explain_groups(config, model, built.constructor)
-    read = read_groups(model, built.optimizers, base_lrs, provenance, scheduled=built.scheduled)
+    with in_train_mode(model) as train_mode:
+        read = read_groups(model, built.optimizers, base_lrs, provenance, scheduled=built.scheduled)
     group_map = GroupMap(
         schema_version=SCHEMA_VERSION,
         tool=Tool("lrdecay", __version__),
@@ -152,7 +154,7 @@ def group_map_of(
         duplicates=read.duplicates,
         stand_ins=tuple(dict.fromkeys(stubs)),
         modules=modules_of(model),
-        training=training_of(config, built.reads, built.asked),
+        training=training_of(config, built.reads, built.asked, train_mode),
         checkpoint=None,
     )
     return with_provenance(group_map, layer_depth_of(model))

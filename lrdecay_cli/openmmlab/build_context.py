@@ -46,7 +46,7 @@ def constructing(device: str, config_file: str | None = None, *, initialised: bo
         language_models_from_facts(stubs.append),
         paths_from_repository_root(config_file),
         no_remote_files(stubs.append),
-        _no_network(),
+        no_network(),
         _parameters_on_meta() if device == "meta" else nullcontext(),
     ):
         yield stubs
@@ -83,7 +83,7 @@ def _no_initialisation() -> Iterator[None]:
 
 
 @contextmanager
-def _no_network() -> Iterator[None]:
+def no_network() -> Iterator[None]:
     """Refuse every connection while a model is built: nothing is downloaded, whatever a config asks for.
 
     A refused attempt raises the audit event that a real one would, so that whoever listens hears of it.

@@ -15,10 +15,10 @@ from mmengine.config import Config
 from mmengine.registry import LOOPS, PARAM_SCHEDULERS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm, _InstanceNorm
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from torch import nn
 
-from lrdecay_cli.domain.training import RUNNER_KEYS, Loop, Module, Training, Trait
+from lrdecay_cli.domain.training import RUNNER_KEYS, Loop, Module, Training, TrainMode, Trait
 from lrdecay_cli.files.mmcv1 import KEYS as MMCV_KEYS
 from lrdecay_cli.files.mmcv1 import is_mmcv_style
 from lrdecay_cli.openmmlab.building import training_scope
@@ -35,10 +35,15 @@ LOOP_KEYS = ("train_cfg", "val_cfg", "test_cfg")
 _FROM_RUNNER = ("runner", "dataloader", "evaluator")
 
 
-def training_of(config: Config, reads: tuple[str, ...] | None, asked: tuple[str, ...] | None = None) -> Training:
+def training_of(
+    config: Config,
+    reads: tuple[str, ...] | None,
+    asked: tuple[str, ...] | None = None,
+    train_mode: TrainMode | UnsetType = UNSET,
+) -> Training:
     """What ``config`` says about training, with what its constructor was seen to read of ``paramwise_cfg``.
 
-    ``asked`` is what it asked for in vain; each is None if nobody watched.
+    ``asked`` is what it asked for in vain; each is None if nobody watched. ``train_mode`` is what ``train()`` changed.
     """
     schedulers = config.get("param_scheduler") or ()
     wrapper = plain(config.optim_wrapper)
@@ -59,6 +64,7 @@ def training_of(config: Config, reads: tuple[str, ...] | None, asked: tuple[str,
         asked=UNSET if asked is None else asked,
         from_bases=tuple(key for key in RUNNER_KEYS if key in config and from_base(key)),
         loops=loops_of(config),
+        train_mode=train_mode,
     )
 
 

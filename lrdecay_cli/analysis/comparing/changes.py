@@ -6,6 +6,8 @@ import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from msgspec import UNSET
+
 from lrdecay_cli.analysis.comparing.folding import find_renames
 from lrdecay_cli.domain.change import ASPECTS, Aspect, Change, SettingChange
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
@@ -84,6 +86,8 @@ def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]
     olds, news = ({tensor.name: tensor for tensor in side.tensors()} for side in (before, after))
     renamed = find_renames(*({name: _traits(tensor) for name, tensor in side.items()} for side in (olds, news)))
     optimizers = (before.optimizer.type, after.optimizer.type)
+    # A map that does not know what train() changes is compared by what required a gradient before.
+    built = any(side.training.train_mode is UNSET for side in (before, after))
     # Parameters in the same two groups change alike.
     by_groups: dict[tuple[int, int], list[tuple[Aspect, Any, Any]]] = {}
 
@@ -94,7 +98,7 @@ def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]
             continue
         if name in renamed:
             yield Change(name, "renamed", name, renamed[name])
-        for aspect, was, now in _state_changes(old, new, renamed):
+        for aspect, was, now in _state_changes(old, new, renamed, built=built):
             yield Change(name, aspect, was, now)
         if old.group and new.group:
             groups = (id(old.group), id(new.group))
@@ -123,14 +127,17 @@ def _state(tensor: Tensor) -> str:
     return state if tensor.times == 1 else f"{state} {'twice' if tensor.times == 2 else f'{tensor.times} times'}"
 
 
-def _state_changes(old: Tensor, new: Tensor, renamed: Mapping[str, str]) -> Iterator[tuple[Aspect, Any, Any]]:
+def _state_changes(
+    old: Tensor, new: Tensor, renamed: Mapping[str, str], *, built: bool
+) -> Iterator[tuple[Aspect, Any, Any]]:
     if _state(old) != _state(new):
         yield "state", _state(old), _state(new)
     elif old.of and new.of and renamed.get(old.of, old.of) != new.of:
         yield "state", f"duplicate of {old.of}", f"duplicate of {new.of}"
     # The first name of a duplicate tells.
-    if "duplicate" not in (old.state, new.state) and old.trainable != new.trainable:
-        yield "frozen", not old.trainable, not new.trainable
+    was, now = ((side.trainable is side.by_train if built else not side.trainable) for side in (old, new))
+    if "duplicate" not in (old.state, new.state) and was != now:
+        yield "frozen", was, now
     if old.shape != new.shape:
         yield "shape", old.shape, new.shape
 

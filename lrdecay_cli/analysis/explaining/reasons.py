@@ -78,14 +78,22 @@ class Explainer:
             skipped = rules is not None and self._map.constructor.options.get("bypass_duplicate")
             fate = "; bypass_duplicate=True skips this one" if skipped else ", and the tensor goes by that"
             yield _state("another name of the same tensor", f"{tensor.of} is its first name{fate}")
+        elif tensor.state == "frozen" and tensor.by_train:
+            yield _state("train()", "freezes it, and no group holds it")
         elif tensor.state == "frozen":
             skips = f"{self._spec.name} skips it before it asks any rule" if rules else "no group holds it"
             yield _state("requires_grad=False", skips)
         elif tensor.state == "missing":
-            yield _state("missing", self._why_missing(tensor.name))
+            yield _state("missing", self._why_missing(tensor))
         else:
-            if tensor.state == "frozen_in_group":
+            if tensor.state == "frozen_in_group" and tensor.by_train:
+                yield _state(
+                    "train()", "freezes it after the optimizer is built, so that a group holds it and it stays"
+                )
+            elif tensor.state == "frozen_in_group":
                 yield _state("requires_grad=False", "it is in a group all the same, and the optimizer leaves it alone")
+            elif tensor.by_train:
+                yield _state("train()", "thaws it after the optimizer is built, so that it trains")
             if rules is not None and tensor.seen:
                 # A name that no rule has a place for: the constructor is another of the same name.
                 with suppress(DecayError):
@@ -93,8 +101,10 @@ class Explainer:
             if self._map.batch and self._map.batch.lr_factor is not None:
                 yield scaling_trace(self._map.batch)
 
-    def _why_missing(self, name: str) -> str:
-        if self._map.is_wrapped and not name.startswith("module."):
+    def _why_missing(self, tensor: Tensor) -> str:
+        if tensor.by_train and tensor.trainable:
+            return "train() thaws it after the optimizer is built without it: never updated"
+        if self._map.is_wrapped and not tensor.name.startswith("module."):
             return "the constructor takes what is inside .module for the model, and this is outside: never updated"
         return "trainable, but the constructor puts it into no group: never updated"
 

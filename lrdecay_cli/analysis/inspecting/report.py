@@ -143,10 +143,14 @@ def _notes(group_map: GroupMap, chosen: Sequence[Tensor], verbose: bool, finding
 
     frozen = [tensor for tensor in chosen if tensor.state == "frozen"]
     held = [tensor for tensor in chosen if tensor.state == "frozen_in_group"]
-    if frozen:
-        yield note("frozen, in no group", frozen)
-    if held:
-        yield note("frozen, but in a group all the same", held)
+    for text, members in (
+        ("frozen, in no group", frozen),
+        ("frozen, but in a group all the same", [tensor for tensor in held if not tensor.by_train]),
+        ("frozen by train() after the optimizer is built, so that groups hold them", [t for t in held if t.by_train]),
+        ("thawed by train() after the optimizer is built", [t for t in chosen if t.by_train and t.trainable]),
+    ):
+        if members:
+            yield note(text, members)
     yield from notes_among(findings, [tensor.name for tensor in chosen], universe)
     if group_map.duplicates:
         shared = tuple(f"{duplicate.name} is {duplicate.of}" for duplicate in group_map.duplicates)
@@ -161,10 +165,12 @@ def _notes(group_map: GroupMap, chosen: Sequence[Tensor], verbose: bool, finding
 def _summary(group_map: GroupMap, chosen: Sequence[Tensor] | None) -> str:
     totals = group_map.model.totals
     held = sum(tensor.state == "frozen_in_group" for tensor in group_map.tensors())
+    by_train = sum(tensor.frozen_by_train for tensor in group_map.tensors())
+    told = ", ".join([f"{held} of them in groups"] * bool(held) + [f"{by_train} by train()"] * bool(by_train))
     parts = [
         f"{count(len(group_map.groups), 'group')} with {totals.grouped_tensors} of {count(totals.tensors, 'tensor')}",
         f"{totals.grouped_parameters:,} of {totals.parameters:,} parameters",
-        f"{totals.frozen_tensors + held} frozen{f' ({held} of them in groups)' if held else ''}",
+        f"{totals.frozen_tensors + held} frozen{f' ({told})' if told else ''}",
         f"{totals.missing_tensors} missing",
         f"{count(totals.duplicate_names, 'duplicate')}",
     ]

@@ -18,6 +18,8 @@ TENSORS = Column("tensors", "tensors", "integer")
 PARAMETERS = Column("parameters", "parameters", "integer")
 SHARE = Column("share", "share", "share")
 
+FROZEN = Column("frozen", "frozen", "integer")
+"""Of the tensors of a row, those that do not train; shown where groups hold some."""
 WHERE = Column("where", "where", "name", vital=True)
 
 _NUMBERS = (LAYER, SCALE, LR, WEIGHT_DECAY, TENSORS, PARAMETERS, SHARE)
@@ -40,6 +42,7 @@ def by_group(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
     """A row per group; numbered groups that agree in every option share one, and say where their parameters are."""
     merged = _merged(chosen)
     say_where = any(len(groups) > 1 for groups, _ in merged)
+    further = (*_frozen_column(chosen), *([WHERE] if say_where else []))
     universe = [tensor.name for tensor in chosen]
     rows = []
     for groups, members in merged:
@@ -50,22 +53,23 @@ def by_group(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
             first.lr_scale,
             first.lr,
             first.weight_decay,
-            *_sums(group_map, members),
+            *_sums(group_map, members, further),
         )
         rows.append((*row, _where(members, universe)) if say_where else row)
-    return Table("", (*GROUP_COLUMNS, WHERE) if say_where else GROUP_COLUMNS, tuple(rows))
+    return Table("", (*GROUP_COLUMNS, *further), tuple(rows))
 
 
 def by_layer(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
     """A row per layer id, and per lr scale within one; weight decays side by side, and where the parameters are."""
     universe = [tensor.name for tensor in chosen]
     rows = []
+    frozen = _frozen_column(chosen)
     layers = _collect(chosen, lambda group: (group.layer_id, group.lr_scale, group.lr))
     for (layer_id, lr_scale, lr), members in layers.items():
         decays = sorted({e.group.weight_decay for e in members if e.group}, key=lambda decay: (decay is None, decay))
         decay = decays[0] if len(decays) == 1 else " / ".join(_told_apart(decays))
-        rows.append((layer_id, lr_scale, lr, decay, *_sums(group_map, members), _where(members, universe)))
-    return Table("", LAYER_COLUMNS, tuple(rows))
+        rows.append((layer_id, lr_scale, lr, decay, *_sums(group_map, members, frozen), _where(members, universe)))
+    return Table("", (*LAYER_COLUMNS[:-1], *frozen, WHERE), tuple(rows))
 
 
 def by_parameter(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
@@ -79,7 +83,7 @@ def by_parameter(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
             else (None, None, None, None, None)
         )
         shape = "×".join(map(str, tensor.shape)) or "scalar"
-        rows.append((tensor.name, tensor.label, *values, shape, tensor.numel))
+        rows.append((tensor.name, tensor.status, *values, shape, tensor.numel))
     return Table("", PARAMETER_COLUMNS, tuple(rows))
 
 
@@ -119,15 +123,20 @@ def groups_label(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{len(names)} groups: {names[0]} … {names[-1]}"
 
 
-def _sums(group_map: GroupMap, members: Sequence[Tensor]) -> tuple[int, int, float]:
-    """Tensors, parameters and their share of the model's parameters."""
+def _frozen_column(chosen: Iterable[Tensor]) -> tuple[Column, ...]:
+    return (FROZEN,) if any(tensor.state == "frozen_in_group" for tensor in chosen) else ()
+
+
+def _sums(group_map: GroupMap, members: Sequence[Tensor], further: Sequence[Column]) -> tuple[int | float, ...]:
+    """Tensors, parameters and their share of the model's parameters; how many are frozen if that is a column."""
     parameters = sum(tensor.numel for tensor in members)
-    return len(members), parameters, parameters / (group_map.model.totals.parameters or 1)
+    frozen = [sum(not tensor.trainable for tensor in members)] if FROZEN in further else []
+    return len(members), parameters, parameters / (group_map.model.totals.parameters or 1), *frozen
 
 
 MODULE_COLUMNS = (Column("module", "module", "tree", vital=True), LR, SCALE, WEIGHT_DECAY, TENSORS, PARAMETERS)
 
-# (lr, lr scale, weight decay) where all below agree; the state in place of the lr for what is in no group.
+# (lr, lr scale, weight decay) where all below agree; the state in place of the lr for what does not train.
 _Rates = tuple[Any, Any, Any]
 _MIXED = "mixed"
 # Decay groups put biases first, models put them last.
@@ -172,6 +181,8 @@ def by_module(_: GroupMap, chosen: Sequence[Tensor]) -> Table:
 
 
 def _rates(tensor: Tensor) -> _Rates:
+    if not tensor.trainable:
+        return (tensor.status, None, None)
     if tensor.group is None:
         return (tensor.state, None, None)
     return (tensor.group.lr, tensor.group.lr_scale, tensor.group.weight_decay)

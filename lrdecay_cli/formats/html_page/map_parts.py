@@ -28,8 +28,9 @@ STATES = ("grouped", "frozen", "missing", "duplicate")
 
 # For a constructor that knows no layers.
 _NO_STEP = -1
-# Name, shape, size, state, number of the group or -1, first name of a duplicate, numbers of four steps.
-_Row = tuple[str, str, int, int, int, str, tuple[int, ...]]
+# Name, shape, size, state, number of the group or -1, first name of a duplicate, numbers of four steps, and the state
+# with its cause where that says more.
+_Row = tuple[str, str, int, int, int, str, tuple[int, ...], str]
 _NUMBERS = ("layer_id", "lr_scale", "lr", "weight_decay")
 
 
@@ -50,6 +51,8 @@ def tiles(result: AnyResult) -> dict[str, Any]:
     group_map = map_of(result)
     totals = group_map.model.totals
     held = sum(tensor.state == "frozen_in_group" for tensor in group_map.tensors())
+    by_train = sum(tensor.frozen_by_train for tensor in group_map.tensors())
+    frozen = [f"{held:,} of them in groups"] * bool(held) + [f"{by_train:,} by train()"] * bool(by_train)
     scales = [group.lr_scale for group in group_map.groups if is_number(group.lr_scale)]
     faster = any(scale > 1 for scale in scales if scale is not None)
     return {
@@ -59,7 +62,7 @@ def tiles(result: AnyResult) -> dict[str, Any]:
             ("lr", _range([group.lr for group in group_map.groups], "rate"), ""),
             ("lr scale", _range(scales, "scale"), "above 1" if faster else ""),
             ("weight decay", _range([group.weight_decay for group in group_map.groups], "rate"), ""),
-            ("frozen", f"{totals.frozen_tensors + held:,}", f"{held:,} of them in groups" if held else ""),
+            ("frozen", f"{totals.frozen_tensors + held:,}", ", ".join(frozen)),
             ("missing", f"{totals.missing_tensors:,}", "trainable, in no group" if totals.missing_tensors else ""),
         )
     }
@@ -139,6 +142,7 @@ def data(result: AnyResult) -> dict[str, Any]:
         "group": [row[4] for row in rows],
         "first": [row[5] for row in rows],
         "why": [row[6] for row in rows],
+        "status": {index: row[7] for index, row in enumerate(rows) if row[7]},
     }
 
 
@@ -148,9 +152,10 @@ def _rows(group_map: GroupMap, steps: dict[tuple[Any, ...], int]) -> Iterator[_R
     for tensor in sorted(group_map.tensors(), key=lambda tensor: tensor.position):
         number = numbers.get(id(tensor.group), -1)
         own = (tensor.name, "×".join(map(str, tensor.shape)) or "scalar", tensor.numel)
-        yield *own, STATES.index(tensor.label), number, printable(tensor.of), _numbers(tensor.provenance, steps)
+        state, status = STATES.index(tensor.label), tensor.status if tensor.by_train else ""
+        yield *own, state, number, printable(tensor.of), _numbers(tensor.provenance, steps), status
         for _ in range(tensor.times - 1):
-            yield *own, STATES.index("duplicate"), -1, printable(tensor.name), ()
+            yield *own, STATES.index("duplicate"), -1, printable(tensor.name), (), ""
 
 
 def _numbers(provenance: Provenance | None, steps: dict[tuple[Any, ...], int]) -> tuple[int, ...]:

@@ -148,6 +148,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
         model=fitting.model,
         frozen=fitting.frozen,
         missing=fitting.missing,
+        training=msgspec.structs.replace(read.training, train_mode=fitting.training.train_mode),
         duplicates=fitting.duplicates,
         modules=fitting.modules,
         constructor=fitting.constructor if read.constructor.type == UNKNOWN else read.constructor,

@@ -10,7 +10,8 @@ from mmengine.optim import OptimWrapperDict
 from lrdecay_cli.domain.dry_run import Effect
 from lrdecay_cli.openmmlab.building import optimizers_of
 from lrdecay_cli.openmmlab.dry_run.effects import measured, shrink
-from lrdecay_cli.openmmlab.dry_run.watching import Watch, describe_error
+from lrdecay_cli.openmmlab.dry_run.watching import Watch
+from lrdecay_cli.openmmlab.train_mode import describe_error
 
 
 class Steps:

@@ -27,10 +27,11 @@ from lrdecay_cli.openmmlab.dry_run.log_line import FirstLog
 from lrdecay_cli.openmmlab.dry_run.moments import Moments, Trace
 from lrdecay_cli.openmmlab.dry_run.optimizers import Steps
 from lrdecay_cli.openmmlab.dry_run.recording import Recorder
-from lrdecay_cli.openmmlab.dry_run.watching import Watch, describe_error
+from lrdecay_cli.openmmlab.dry_run.watching import Watch
 from lrdecay_cli.openmmlab.from_runner import lr_factor
 from lrdecay_cli.openmmlab.schedulers.lr_hooks import LEFT_OUT
 from lrdecay_cli.openmmlab.schedulers.running import Stepper
+from lrdecay_cli.openmmlab.train_mode import describe_error
 
 _numbers = itertools.count()
 

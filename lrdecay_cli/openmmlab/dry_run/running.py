@@ -16,7 +16,7 @@ from lrdecay_cli.domain.schedule import RunLength
 from lrdecay_cli.domain.training import PLAIN_LAUNCH, Launch, Wrapping
 from lrdecay_cli.openmmlab.audit import group_map_of
 from lrdecay_cli.openmmlab.batch import BuiltGroups, batch_of, formulas_with_gpus
-from lrdecay_cli.openmmlab.build_context import quiet_stack
+from lrdecay_cli.openmmlab.build_context import no_network, quiet_stack
 from lrdecay_cli.openmmlab.building import build_model, check_shapes, optimizers_of, training_scope
 from lrdecay_cli.openmmlab.config_file import resolved_sha256
 from lrdecay_cli.openmmlab.dry_run.moments import Trace
@@ -101,7 +101,12 @@ def dry_training(
         LrdecayError: the model, the optimizer or a scheduler does not build, or the run cannot begin.
     """
     config, where = planned.config, planned.plan.where
-    with quiet_stack(verbose), training_scope(config), tempfile.TemporaryDirectory(prefix="lrdecay-") as scratch:
+    with (
+        quiet_stack(verbose),
+        training_scope(config),
+        no_network(),
+        tempfile.TemporaryDirectory(prefix="lrdecay-") as scratch,
+    ):
         built_model = build_model(config, where, "cpu")
         model = built_model.model
         check_shapes(model, where)

@@ -93,8 +93,3 @@ def lr_of(group: dict[str, Any]) -> float | None:
     # mmengine's constructor makes ConfigDicts, whose own get is fifty times as slow.
     lr = dict.get(group, "lr")
     return lr if type(lr) is float else number(lr)
-
-
-def describe_error(error: Exception) -> str:
-    """An exception's class and message, on one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -7,6 +7,8 @@ const PARAMETERS = DATA.parameters.names.map((name, index) => {
     index,
     name,
     state: all.states[all.state[index]],
+    // The state with its cause: "frozen by train()".
+    status: all.status[index] ?? all.states[all.state[index]],
     shape: all.shapes[index],
     size: all.sizes[index],
     group: all.group[index] < 0 ? null : GROUPS[all.group[index]],
@@ -21,7 +23,7 @@ const TENSORS = PARAMETERS.filter((each) => each.state !== "duplicate");
 // In words, for a readout and for screen readers.
 function told(each) {
   const parts = [];
-  if (each.state !== "grouped") parts.push(each.state === "missing" ? "missing: trainable, in no group" : each.state);
+  if (each.status !== "grouped") parts.push(each.status === "missing" ? "missing: trainable, in no group" : each.status);
   if (each.group) {
     const { texts } = each.group;
     parts.push(`lr scale ${texts.lr_scale}${each.group.over ? ", above 1" : ""}`, `lr ${texts.lr}`);

@@ -12,7 +12,7 @@
     const chip = group ? [element("span", { class: `chip ${group.color}`, "aria-hidden": "true" })] : [];
     return element("tr", {},
       element("th", { scope: "row", class: "name" }, link(each.name, () => page.showParameter(each))),
-      cell("text", each.first ? `duplicate of ${each.first}` : each.state),
+      cell("text", each.first ? `duplicate of ${each.first}` : each.status),
       cell("name", group?.name ?? NOTHING),
       cell("integer", texts.layer_id),
       cell("scale", ...chip, element("span", { class: group?.over ? "above" : null }, texts.lr_scale)),
@@ -22,7 +22,7 @@
   const keys = (each) => {
     const { group } = each;
     const numbers = ["layer_id", "lr_scale", "lr", "weight_decay"].map((key) => (isNumber(group?.[key]) ? group[key] : null));
-    return [each.name, each.state, group?.name ?? null, ...numbers, each.shape, each.size];
+    return [each.name, each.status, group?.name ?? null, ...numbers, each.shape, each.size];
   };
 
   // Names that something else on the page asks for, such as a finding.

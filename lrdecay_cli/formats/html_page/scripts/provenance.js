@@ -24,7 +24,7 @@
     ]));
 
   page.showParameter = (each) => {
-    const facts = [["state", each.state === "missing" ? "missing: trainable, but in no group" : each.state]];
+    const facts = [["state", each.status === "missing" ? "missing: trainable, but in no group" : each.status]];
     facts.push(["shape", `${each.shape} (${each.size.toLocaleString("en")} parameters)`]);
     const type = TYPES.get(each.name.slice(0, Math.max(0, each.name.lastIndexOf("."))));
     if (type) facts.push(["module", type]);

@@ -1,0 +1,51 @@
+"""What the training loop's call of ``model.train()`` freezes and thaws, after the optimizer has been built.
+
+Source: mmengine 0.10.7, ``Runner.train`` builds the optimizer wrapper, and then ``mmengine/runner/loops.py`` calls
+``self.runner.model.train()`` before the first iteration. Swin, CSPDarknet and others apply ``frozen_stages`` there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+from lrdecay_cli.domain.training import TrainMode
+
+
+@contextmanager
+def in_train_mode(model: nn.Module) -> Iterator[TrainMode]:
+    """Put a model into ``train()`` as the loop does, and take back what that did to gradients and modes.
+
+    An error that ``train()`` raises is in what is yielded.
+    """
+    tensors = dict(model.named_parameters())
+    required = [tensor.requires_grad for tensor in tensors.values()]
+    modes = [(module, module.training) for module in model.modules()]
+    error = None
+    try:
+        model.train()
+    except Exception as raised:
+        error = describe_error(raised)
+    changed = [
+        (name, was)
+        for (name, tensor), was in zip(tensors.items(), required, strict=True)
+        if tensor.requires_grad is not was
+    ]
+    try:
+        yield TrainMode(
+            freezes=tuple(name for name, was in changed if was),
+            thaws=tuple(name for name, was in changed if not was),
+            error=error,
+        )
+    finally:
+        for name, was in changed:
+            tensors[name].requires_grad = was
+        for module, training in modes:
+            module.training = training
+
+
+def describe_error(error: Exception) -> str:
+    """An exception's class and message, on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
