@@ -17,11 +17,11 @@ def finding_notes(findings: Iterable[Finding]) -> Iterator[Note]:
 
 
 def notes_among(findings: Iterable[Finding], chosen: Sequence[str], universe: Sequence[str]) -> Iterator[Note]:
-    """The same for those findings alone that are about some of the ``chosen`` parameters."""
+    """The same, but not for findings that are about other parameters than the ``chosen`` ones alone."""
     wanted = set(chosen)
     for finding in findings:
         shown = [name for name in finding.parameters if name in wanted]
-        if not shown:
+        if finding.parameters and not shown:
             continue
         here = f" (here for {len(shown)} of {count(len(finding.parameters), 'tensor')})"
         folded = fold_names(shown, universe)

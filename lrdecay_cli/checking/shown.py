@@ -6,9 +6,9 @@ from lrdecay_cli.analysis.verification import disagreements
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap
 
-INSPECTED = ("LRD101", "LRD209", "LRD301", "LRD820", "LRD821", "LRD822")
+INSPECTED = ("LRD101", "LRD209", "LRD301", "LRD818", "LRD820", "LRD821", "LRD822")
 """What is wrong with the numbers that ``inspect`` shows: tensors that are missing, too fast, not where they are said
-to be, or elsewhere in a distributed training."""
+to be, or elsewhere in a distributed training; and a training that cannot begin."""
 SCHEDULED = ("LRD6", "LRD510")
 
 
@@ -31,5 +31,6 @@ def _may_find(group_map: GroupMap) -> bool:
         (group.lr_scale or 0) > 1 or (base and (group.lr or 0) > base and not group.has_lr(base))
         for group in group_map.groups
     )
+    train_mode = group_map.training.train_mode
     wrapped_or_missing = bool(group_map.wrapping) or group_map.model.totals.missing_tensors > 0
-    return fast or wrapped_or_missing or any(True for _ in disagreements(group_map))
+    return fast or wrapped_or_missing or bool(train_mode and train_mode.error) or any(True for _ in disagreements(group_map))

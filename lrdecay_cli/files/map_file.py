@@ -41,7 +41,7 @@ def read_map(path: str) -> GroupMap:
         from lrdecay_cli.files.schema_1 import lifted
 
         group_map = lifted(group_map)
-    for where, problem in _repeated_names(group_map):
+    for where, problem in (*_repeated_names(group_map), *_wrong_changes(group_map)):
         raise LrdecayError(problem, where=f"{path}: {where}")
     return group_map
 
@@ -95,6 +95,19 @@ def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
     held = sum(len(group.parameters) for group in group_map.groups)
     if len(group_map.names()) < held + len(group_map.frozen) + len(group_map.missing):
         yield from _repeats(_located(group_map))
+
+
+def _wrong_changes(group_map: GroupMap) -> Iterator[tuple[str, str]]:
+    """Names that ``train()`` is said to change and that are not in the map, or are there as they were before."""
+    if not (train_mode := group_map.training.train_mode):
+        return
+    trainable = {tensor.name: tensor.trainable for tensor in group_map.tensors()}
+    for key, names, after in (("freezes", train_mode.freezes, False), ("thaws", train_mode.thaws, True)):
+        for i, name in enumerate(names):
+            if trainable.get(name) is not after:
+                fate = "takes a gradient" if name in trainable and not after else "takes no gradient"
+                problem = f"{name!r} {fate if name in trainable else 'is not a parameter of this map'}"
+                yield f"$.training.train_mode.{key}[{i}]", problem
 
 
 def _located(group_map: GroupMap) -> Iterator[tuple[str, str]]:

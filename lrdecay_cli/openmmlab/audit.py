@@ -85,10 +85,11 @@ def audit(
                 known = clearer_failure(error, loaded, model, config)
                 raise ConstructorRefused(**known.fields()) from error
         # A config's values, and what its own classes give back, may be of any kind.
-        with explained(READING, config), no_network():
+        with explained(READING, config):
             source = ConfigSource(config, resolved_sha256(loaded), plain(overrides))
             built = groups.built
-            group_map = group_map_of(loaded, source, model, built, device, (*stubs, *model_stubs, *built.stubs))
+            with no_network():
+                group_map = group_map_of(loaded, source, model, built, device, (*stubs, *model_stubs, *built.stubs))
             return with_wrapping(groups.finished(group_map), loaded, model, launch.world_size)
 
 

@@ -75,7 +75,7 @@ def test_the_console_command_answers_alike_without_compiler_and_canvas(
             0,
             "LRD813 frozen-during-training: DryFreezeHook.before_train_iter freezes 18",
         ),
-        ("train() freezes", 0, "LRD813 frozen-during-training: train() freezes 4 tensors at iteration 0"),
+        ("train() freezes", 0, "4 tensors frozen at the end; no findings"),
         ("nobody steps the schedulers", 1, "LRD814 schedulers-never-stepped: no hook steps LinearLR and MultiStepLR"),
         ("auto_scale_lr", 0, "LRD812 lr-scaled-by-batch: auto_scale_lr multiplies every lr by 0.25: batch 2 on 1 GPU"),
         ("warm-up and steps", 0, "no findings"),

@@ -88,7 +88,7 @@ class Explainer:
         else:
             if tensor.state == "frozen_in_group" and tensor.by_train:
                 yield _state(
-                    "train()", "freezes it after the optimizer is built, so that a group holds it and it stays"
+                    "train()", "freezes it after the optimizer is built: a group holds it, and it never trains"
                 )
             elif tensor.state == "frozen_in_group":
                 yield _state("requires_grad=False", "it is in a group all the same, and the optimizer leaves it alone")

@@ -40,10 +40,12 @@ def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
     if not missing:
         return
     elements = sum(parameter.numel for parameter in missing)
+    thawed = sum(tensor.by_train for tensor in context.group_map.tensors() if tensor.state == "missing")
     trainable = elements + sum(p.numel for _, p in context.group_map.grouped() if p.requires_grad)
     share = f" with {100 * elements / trainable:.2g}% of the trainable parameters" if trainable else ""
     yield Fault(
-        f"{count(len(missing), 'trainable tensor')}{share} {verb(len(missing), 'is', 'are')} in no parameter group",
+        f"{count(len(missing), 'trainable tensor')}{share} {verb(len(missing), 'is', 'are')} in no parameter group"
+        + (f": train() thaws {thawed} of them after the optimizer is built" if thawed else ""),
         f"let {context.constructor_told} put {verb(len(missing), 'it', 'them')} into a group, or freeze what must"
         " not train with requires_grad=False",
         parameters=[parameter.name for parameter in missing],
@@ -105,16 +107,30 @@ def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
 
     Without ``paramwise_cfg``, mmengine's default constructor hands over all of ``model.parameters()``, frozen stages
     included: that is how most detectors on ResNet are trained. Other constructors skip what is frozen.
+
+    Swin, CSPDarknet, CSPNeXt, Darknet, MobileNetV2 and EfficientNet apply ``frozen_stages`` in ``train()``, which the
+    training loop calls after the optimizer is built: no constructor can skip these. Log lines that list the groups
+    when the optimizer is built show them as trained.
     """
-    frozen = [parameter for _, parameter in context.group_map.grouped() if not parameter.requires_grad]
-    if not frozen:
-        return
-    yield Fault(
-        f"{count(len(frozen), 'frozen tensor')} with {count(sum(p.numel for p in frozen), 'parameter')}"
-        f" {verb(len(frozen), 'is', 'are')} in groups, and never trained",
-        "nothing, if they are meant to be frozen; any option in paramwise_cfg makes mmengine's constructor skip them",
-        parameters=[parameter.name for parameter in frozen],
-    )
+    frozen = [tensor for tensor in context.group_map.tensors() if tensor.state == "frozen_in_group"]
+    built, by_train = ([tensor for tensor in frozen if tensor.by_train is later] for later in (False, True))
+    if built:
+        yield Fault(
+            f"{count(len(built), 'frozen tensor')} with {count(sum(p.numel for p in built), 'parameter')}"
+            f" {verb(len(built), 'is', 'are')} in groups, and never trained",
+            "nothing, if they are meant to be frozen; any option in paramwise_cfg makes mmengine's constructor skip"
+            " them",
+            parameters=[tensor.name for tensor in built],
+        )
+    if by_train:
+        yield Fault(
+            f"train() freezes {count(len(by_train), 'tensor')} with"
+            f" {count(sum(p.numel for p in by_train), 'parameter')} after the optimizer is built: groups hold them,"
+            " and they never train",
+            "nothing, if they are meant to be frozen; else set the backbone's frozen_stages=-1",
+            parameters=[tensor.name for tensor in by_train],
+            about="train()",
+        )
 
 
 _DEFAULT = "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=dict("

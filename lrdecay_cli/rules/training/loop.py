@@ -92,12 +92,16 @@ def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
 
     The group map says that they train, and they do not: their lr and weight decay have no effect from then on.
 
-    ``train()`` of many backbones freezes stages (``frozen_stages``), and hooks freeze for some epochs. The optimizer is
-    built before, so that the tensors stay in their groups without a gradient.
+    Hooks freeze for some epochs, and a ``train()`` of the project's own may count epochs. The optimizer is built
+    before, so that the tensors stay in their groups without a gradient. What ``train()`` freezes before the first
+    iteration (``frozen_stages`` of many backbones) is frozen in the group map, and LRD103 reports it.
     """
     held = {name for group in context.dry_run.groups for name in group.parameters} if context.dry_run else set()
+    train_mode = context.group_map.training.train_mode
+    planned = {*train_mode.freezes, *train_mode.thaws} if train_mode else set()
     for change in context.dry_run.states if context.dry_run else ():
-        names = [name for name in change.parameters if name in held]
+        as_planned = planned if change.cause.stage == "train()" and change.cause.iteration == 0 else set()
+        names = [name for name in change.parameters if name in held and name not in as_planned]
         if names:
             what = "thaws" if change.trainable else "freezes"
             yield Fault(

@@ -7,7 +7,7 @@ const PARAMETERS = DATA.parameters.names.map((name, index) => {
     index,
     name,
     state: all.states[all.state[index]],
-    // The state with its cause: "frozen by train()".
+    // The state with its cause, where that is not the constructor.
     status: all.status[index] ?? all.states[all.state[index]],
     shape: all.shapes[index],
     size: all.sizes[index],
