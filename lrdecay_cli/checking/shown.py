@@ -33,4 +33,9 @@ def _may_find(group_map: GroupMap) -> bool:
     )
     train_mode = group_map.training.train_mode
     wrapped_or_missing = bool(group_map.wrapping) or group_map.model.totals.missing_tensors > 0
-    return fast or wrapped_or_missing or bool(train_mode and train_mode.error) or any(True for _ in disagreements(group_map))
+    return (
+        fast
+        or wrapped_or_missing
+        or bool(train_mode and train_mode.error)
+        or any(True for _ in disagreements(group_map))
+    )
