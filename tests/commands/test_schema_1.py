@@ -52,6 +52,7 @@ def of_today(name: str) -> GroupMap:
         stack=old.stack,
         constructor=msgspec.structs.replace(new.constructor, module=""),
         optimizer=msgspec.structs.replace(new.optimizer, effects={}),
+        training=msgspec.structs.replace(new.training, train_mode=msgspec.UNSET),
     )
 
 
