@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.doctor import commands
-from lrdecay_cli.doctor.known import LIBRARIES, MMCV_RANGE, OPTIONALS, PAIRS, PROVIDERS, SHARED
+from lrdecay_cli.doctor.known import LIBRARIES, OPTIONALS, PAIRS, PROVIDERS, SHARED
 from lrdecay_cli.doctor.survey import Survey, public
 from lrdecay_cli.doctor.versions import asserted_ranges, common_range, release, satisfies
 from lrdecay_cli.domain.diagnosis import Issue, Need
+from lrdecay_cli.files.packages import MMCV_RANGE, fitting_torchvision
 from lrdecay_cli.text.counting import listed, verb
 
 _ORDER = ("error", "warning", "info")
@@ -100,6 +101,9 @@ def _known(found: Survey) -> Iterator[Issue]:
                 mend = None if pair.package == "python" else commands.complete_stack(found)
             elif pair.other in SHARED:
                 mend = commands.exchange(found, pair.other, requirement)
+            elif pair.other == "transformers":
+                # It pins what it needs (tokenizers, huggingface_hub), which has to change with it.
+                mend = commands.install(found, requirement)
             else:
                 mend = commands.change(requirement)
             yield Issue(pair.severity, pair.other, problem, pair.why, mend)
@@ -117,7 +121,7 @@ def _torchvision(found: Survey) -> Iterator[Issue]:
     version = found.version("torchvision")
     stood_in = "its operators do not load and are stood in for, which leaves the groups right; training fails"
     required = release(found.requirement("torchvision", "torch").lstrip("= "))[:2]
-    series = commands.fitting_torchvision(torch).removeprefix("torchvision")
+    series = fitting_torchvision(torch).removeprefix("torchvision")
     # A difference in the last number alone is harmless.
     if release(torch)[:2] != required if required else not satisfies(version, series):
         made_for = f"torch {'.'.join(map(str, required))}" if required else "another torch"

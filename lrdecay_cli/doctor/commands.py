@@ -7,6 +7,7 @@ import re
 from lrdecay_cli.doctor.known import LIBRARIES, PROVIDERS
 from lrdecay_cli.doctor.survey import Survey, label, public
 from lrdecay_cli.doctor.versions import release
+from lrdecay_cli.files.packages import fitting_torchvision
 
 NEW_ENVIRONMENT = 'in a new virtual environment: pip install "lrdecay-cli[stack]"'
 _TORCH_INDEX = "https://download.pytorch.org/whl"
@@ -86,14 +87,6 @@ def same_torchvision(found: Survey) -> str:
     """The torchvision that is there, built as torch is; pip by itself holds the two builds for one and the same."""
     version = public(found.version("torchvision") or "")
     return change(f"torchvision=={version}", " ".join(filter(None, ["--force-reinstall", _torch_index(found)])))
-
-
-def fitting_torchvision(torch: str | None) -> str:
-    """Requirement of the torchvision series for a torch: 0.15 came with 2.0 and 0.14 with 1.13, one by one since."""
-    numbers = release(torch)[:2]
-    if len(numbers) < 2 or numbers[0] not in (1, 2):
-        return "torchvision"
-    return f"torchvision==0.{numbers[1] + (15 if numbers[0] == 2 else 1)}.*"
 
 
 def _torch_index(found: Survey) -> str:

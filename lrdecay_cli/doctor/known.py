@@ -9,23 +9,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lrdecay_cli.domain.diagnosis import Severity
+from lrdecay_cli.files.packages import distributions_of
 
-_OTHERWISE_NAMED = {
-    "mmengine": ("mmengine", "mmengine-lite"),
-    "mmcv": ("mmcv", "mmcv-lite", "mmcv-full"),
-    "mmseg": ("mmsegmentation",),
-    "mmaction": ("mmaction2",),
-    "cv2": ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
-    "lap": ("lap", "lapx"),
-    "skimage": ("scikit-image",),
-    "pkg_resources": ("setuptools",),
-}
 _PACKAGES = (
     *("torch", "torchvision", "mmengine", "mmcv", "mmdet", "mmpretrain", "mmcls", "mmseg", "mmpose", "mmrotate"),
     *("mmdet3d", "mmyolo", "mmaction", "mmocr", "numpy", "cv2", "scipy", "matplotlib", "pycocotools", "transformers"),
     *("timm", "fairscale", "lap", "motmetrics", "skimage", "detectron2", "pkg_resources"),
 )
-PROVIDERS: dict[str, tuple[str, ...]] = {name: _OTHERWISE_NAMED.get(name, (name,)) for name in _PACKAGES}
+PROVIDERS: dict[str, tuple[str, ...]] = {name: distributions_of(name) for name in _PACKAGES}
 """Import name of every package that is looked for, with the distributions that bring it; any other is a fork."""
 
 LIBRARIES = ("mmdet", "mmpretrain", "mmseg", "mmpose", "mmrotate", "mmdet3d", "mmyolo", "mmaction", "mmocr")
@@ -33,9 +24,6 @@ LIBRARIES = ("mmdet", "mmpretrain", "mmseg", "mmpose", "mmrotate", "mmdet3d", "m
 
 SHARED = ("mmengine", "mmcv", *LIBRARIES)
 """Packages that there are forks of, under the same import name."""
-
-MMCV_RANGE = ">=2.0.0rc4,<2.2.0"
-"""The mmcv that mmdet 3.3.0 takes, for a machine that has no mmdet to ask yet."""
 
 
 class Pair(NamedTuple):

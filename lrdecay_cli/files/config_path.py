@@ -8,11 +8,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.files.packages import ZOOS, distribution_of
 from lrdecay_cli.text.spelling import did_you_mean, meant
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
-ZOOS = ("mmdet", "mmpretrain", "mmseg", "mmpose", "mmyolo", "mmrotate", "mmdet3d", "mmocr", "mmaction")
-"""Packages that bring configs."""
 SEPARATOR = "::"
 """Between a package and a path in its zoo."""
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt")
@@ -74,7 +73,7 @@ def zoo_folders(package: str, *, given: str) -> list[Path]:
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         # Never advise to install whatever was typed.
-        remedy = f"pip install {package}" if package in ZOOS else did_you_mean(package, ZOOS)
+        remedy = f"pip install {distribution_of(package)}" if package in ZOOS else did_you_mean(package, ZOOS)
         raise LrdecayError(f"package {package!r} is not installed", where=given, remedy=remedy or "check the name")
     root = Path(spec.submodule_search_locations[0])
     # .mim/configs holds the zoo of a wheel; configs the new-style one, and that of an editable install.

@@ -61,12 +61,17 @@ CASES: dict[str, tuple[dict[str, Installed | str | None], tuple[str, str, str, s
             "error",
             "transformers",
             "transformers 5.0.0 does not go with mmpretrain 1.2.0 (needs <4.52)",
-            'pip install --no-deps "transformers<4.46"',
+            'pip install "transformers<4.46" "torch==2.1.2" "numpy==1.26.4"',
         ),
     ),
     "transformers 5 without mmpretrain": (
         {"transformers": "5.0.0", "mmpretrain": None},
-        ("warning", "transformers", "GLIP configs do not build", 'pip install --no-deps "transformers<4.46"'),
+        (
+            "warning",
+            "transformers",
+            "GLIP configs do not build",
+            'pip install "transformers<4.46" "torch==2.1.2" "numpy==1.26.4"',
+        ),
     ),
     "mmcls 0": (
         {"mmcls": "0.25.0", "mmdet": Installed("3.0.0", code=LIMITS)},

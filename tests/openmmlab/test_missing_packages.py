@@ -46,13 +46,30 @@ MESSAGES = {
     ),
     "No module named 'mmcls'": ("needs mmcls", 'pip install "mmcls>=1.0.0rc0"'),
     "No module named 'skimage'": ("needs scikit-image", "pip install scikit-image"),
+    # mmdet, PAAHead
+    "Please run pip install sklearn to install sklearn first.": ("needs scikit-learn", "pip install scikit-learn"),
+    # mmagic, CLIPLoss
+    'clip is not installed. Please install it by "pip install git+https://github.com/openai/CLIP.git"': (
+        "needs CLIP",
+        "pip install git+https://github.com/openai/CLIP.git",
+    ),
+    # mmdet, the COCO panoptic metric
+    "panopticapi is missing, install it by: pip install git+https://github.com/cocodataset/panopticapi.git.": (
+        "needs panopticapi",
+        "pip install git+https://github.com/cocodataset/panopticapi.git",
+    ),
+    "No module named 'mmseg'": ("needs mmsegmentation", "pip install mmsegmentation"),
+    "No module named 'mmaction.models'": ("needs mmaction2", "pip install mmaction2"),
+    "No module named 'mmrotate'": ("needs mmrotate-dev", "pip install mmrotate-dev"),
+    "No module named 'mmcv'": ("needs mmcv", 'pip install "mmcv-lite>=2.0.0rc4,<2.2.0"'),
+    "No module named 'torchvision'": ("needs torchvision", "pip install torchvision==0.28.* torch==2.13.0"),
 }
 
 
 @pytest.mark.parametrize("text", MESSAGES)
 @pytest.mark.parametrize("kind", [RuntimeError, ImportError])
 def test_message(text: str, kind: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
-    for package in ("timm", "sentencepiece", "skimage", "scikit-image"):
+    for package in ("timm", "sentencepiece", "skimage", "scikit-image", "sklearn", "mmcv", "torchvision"):
         _hide(package, monkeypatch)
     with pytest.raises(LrdecayError) as raised, explained(BUILDING, "config.py"):
         raise kind(text)

@@ -65,7 +65,8 @@ def joined(line: str, index: int) -> tuple[list[str], int, str]:
 
 def configs(incomplete: str) -> list[str]:
     """Configs, exported maps and folders that begin so; of a zoo, one level at a time."""
-    from lrdecay_cli.files.config_path import SUFFIXES, ZOOS
+    from lrdecay_cli.files.config_path import SUFFIXES
+    from lrdecay_cli.files.packages import ZOOS
 
     if _SEPARATOR in incomplete:
         return _in_zoo(incomplete)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from traceback import walk_tb
 
-from lrdecay_cli.files.config_path import ZOOS, config_path
+from lrdecay_cli.files.config_path import config_path
+from lrdecay_cli.files.packages import MMCV_RANGE, ZOOS, distribution_of, fitting_torchvision
 from lrdecay_cli.text.printing import said_by
 from lrdecay_cli.text.spelling import nearest
 
@@ -26,17 +27,14 @@ _KNOWN_VERSIONS = {
     # mmdet 3.0's own configs import it; without a bound pip takes one that is built on mmcv 1.
     "mmcls": (">=1.0.0rc0", ""),
 }
-_DISTRIBUTIONS = {
-    "pkg_resources": "setuptools",
-    "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
-    "cv2": "opencv-python",
-    "mmseg": "mmsegmentation",
-    "mmaction": "mmaction2",
-}
 _SOURCES = {"detectron2": "git+https://github.com/facebookresearch/detectron2.git"}
 _MULTIMODAL = ("transformers", "pycocotools")
 
+# A package of another name, or a build that pip would not choose.
+_REQUIREMENTS = {"mmcv": f"mmcv-lite{MMCV_RANGE}"}
+
+_SOURCE = re.compile(r"pip install [\"'`]*(git\+https://\S+?/([\w.-]+?)(?:\.git)?)(?=[\s\"'`)]|\.?$)")
+"""An address of sources, and the name of the package."""
 _ASKS = (
     re.compile(r"requires the (\w+) library but it was not found"),
     re.compile(r"(?:pip|mim) install (?:-U |--upgrade )?[\"'`]*([A-Za-z][\w.-]*\w(?:\[\w+\])?)"),
@@ -59,6 +57,8 @@ class Need:
     package: str
     installed: str | None
     """The version that is there."""
+    source: str = ""
+    """Where it is installed from; empty for the package index."""
 
     @property
     def name(self) -> str:
@@ -77,14 +77,19 @@ class Need:
     def remedy(self) -> str:
         """The command that installs what works."""
         bounds = ",".join(filter(None, _KNOWN_VERSIONS.get(self.package, ())))
-        wanted = _SOURCES.get(self.package, f"{self.package}{bounds}")
-        return f'pip install "{wanted}"' if bounds else f"pip install {wanted}"
+        wanted = self.source or _SOURCES.get(self.package) or _REQUIREMENTS.get(self.package, f"{self.package}{bounds}")
+        if self.package == "torchvision" and (torch := _version("torch")):
+            # Any other one has pip replace torch.
+            wanted = f"{fitting_torchvision(torch)} torch=={torch.partition('+')[0]}"
+        return f'pip install "{wanted}"' if {*"<>"} & {*wanted} else f"pip install {wanted}"
 
 
 def needed_package(error: BaseException) -> Need | None:
     """The package that ``error``, or what led to it, is for want of; None if it is about something else."""
     for cause in chain(error):
         text = said_by(cause)
+        if (source := _SOURCE.search(text)) and not _importable(source.group(2).lower()):
+            return Need(source.group(2), None, source=source.group(1))
         if _NUMPY_2.search(text) and (installed := _version("numpy")):
             return Need("numpy", installed)
         for pattern in (*_ASKS, *_FAILED_IMPORTS):
@@ -102,7 +107,7 @@ def _need(asked: str, *, certain: bool) -> Need | None:
     asked = asked.partition("[")[0]
     # Some are named as in a sentence: SentencePiece, Detectron2.
     asked = asked if _importable(asked) else asked.lower()
-    package = _DISTRIBUTIONS.get(asked, asked)
+    package = distribution_of(asked)
     installed, importable = _version(package), _importable(asked)
     dropped = package != asked and not importable
     if package in _KNOWN_VERSIONS and (certain or dropped or not installed or _too_new(package, installed)):
@@ -152,7 +157,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-_PACKAGES = (*ZOOS, "mmcls", "mmcv", "mmselfsup", "mmdeploy", "mmrazor", "mmpretrain", "timm", "transformers", "einops")
+_PACKAGES = (*ZOOS, "mmcls", "mmcv", "mmdeploy", "timm", "transformers", "einops")
 
 
 def is_own(module: str, listed: Sequence[str]) -> bool:

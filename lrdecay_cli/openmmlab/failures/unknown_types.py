@@ -118,7 +118,7 @@ REGISTRIES = ("optimizer wrapper constructor", "optimizer constructor")
 """What mmengine calls this registry, and what MMDetection calls its own."""
 
 # They are registered when their package is imported: nobody who writes the wrong one has done that.
-_PACKAGES = {spec.name: spec.scope for spec in CONSTRUCTORS if spec.scope}
+_SCOPED = [spec for spec in CONSTRUCTORS if spec.scope]
 _IMPORT_OURS = f"custom_imports = dict(imports={[*OURS.imports]})"
 
 
@@ -128,8 +128,10 @@ def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) ->
     ``registered`` has the scope by name of those that are registered anywhere.
     """
     bare = name.rpartition(".")[2]
-    packages = {**registered, **_PACKAGES}
-    own = next((other for other, package in _PACKAGES.items() if package == scope), None)
+    # Of several packages with one of a name that of the scope counts, else the first.
+    known = sorted(_SCOPED, key=lambda spec: spec.scope == scope or -CONSTRUCTORS.index(spec))
+    packages = {**registered, **{spec.name: spec.scope for spec in known}}
+    own = next((spec.name for spec in _SCOPED if spec.scope == scope and spec.lr_from == "layers"), None)
     if bare in packages and packages[bare] != scope and bare != OURS.name:
         package = packages[bare]
         there = f"{package}.{bare}"
