@@ -52,9 +52,9 @@ class Stamp(NamedTuple):
 def is_work_dir(source: str) -> bool:
     """Whether a source on the command line is a directory that a training has written to."""
     root = Path(source)
-    if SEPARATOR in source or not root.is_dir():
-        return False
     try:
+        if SEPARATOR in source or not root.is_dir():
+            return False
         return (root / "last_checkpoint").is_file() or any(root.glob("*/vis_data")) or bool(checkpoints(source))
     except OSError:
         return False
@@ -67,10 +67,10 @@ def read_stamps(work_dir: str) -> list[Stamp]:
         LrdecayError: it is not a directory, cannot be read, or has no log with an lr in it.
     """
     root = Path(work_dir)
-    if not root.is_dir():
-        problem = "is not a directory" if root.exists() else "no such directory"
-        raise LrdecayError(problem, where=work_dir, remedy="give the work_dir of a training")
     try:
+        if not root.is_dir():
+            problem = "is not a directory" if root.exists() else "no such directory"
+            raise LrdecayError(problem, where=work_dir, remedy="give the work_dir of a training")
         folders = sorted(folder for folder in root.iterdir() if (folder / "vis_data").is_dir())
         found = list(filter(None, (_stamp(root, folder) for folder in folders)))
     except OSError as error:
