@@ -10,9 +10,18 @@ from pathlib import Path
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckResult, Severity
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.training import Launch
 
 
-def audit(config: str | os.PathLike[str], *, cfg_options: Sequence[str] = (), device: str = "cpu") -> GroupMap:
+def audit(
+    config: str | os.PathLike[str],
+    *,
+    cfg_options: Sequence[str] = (),
+    device: str = "cpu",
+    gpus: int | None = None,
+    batch_size: int | None = None,
+    auto_scale_lr: bool = False,
+) -> GroupMap:
     """Build what a training config describes, run its own constructor and read the parameter groups back.
 
     This imports torch and the OpenMMLab packages, and runs the config, in this process. The model has no weights.
@@ -21,6 +30,9 @@ def audit(config: str | os.PathLike[str], *, cfg_options: Sequence[str] = (), de
         config: path of a config, or ``mmdet::<path>`` for the zoo of an installed package.
         cfg_options: overrides, each ``key=value`` as for mmengine's ``--cfg-options``.
         device: ``cpu``, ``meta``, ``mps``, ``cuda`` or ``cuda:<n>``; the map is the same.
+        gpus: how many train; 1 is assumed where it is not given.
+        batch_size: samples in a batch of one GPU; the config's where it is not given.
+        auto_scale_lr: switch the config's ``auto_scale_lr`` on, as ``tools/train.py --auto-scale-lr`` does.
 
     Raises:
         LrdecayError: the stack, the config, the model, the constructor or the device is not to be had.
@@ -30,7 +42,8 @@ def audit(config: str | os.PathLike[str], *, cfg_options: Sequence[str] = (), de
     check_config(os.fspath(config))
     from lrdecay_cli.openmmlab.audit import audit as build
 
-    return build(os.fspath(config), cfg_options=tuple(cfg_options), device=device)
+    launch = Launch(gpus, batch_size, auto_scale_lr)
+    return build(os.fspath(config), cfg_options=tuple(cfg_options), device=device, launch=launch)
 
 
 def check(
