@@ -71,6 +71,16 @@ def test_the_console_command_answers_alike_without_compiler_and_canvas(
     [
         ("a hook sets the lr", 0, "LRD811 lr-set-by-hook: DryLrHook.before_train_iter sets the lr of 20 tensors"),
         (
+            "a hook ramps weights and biases",
+            0,
+            "LRD811 lr-set-by-hook: DryRampHook.after_train_epoch sets the lr of 20 tensors",
+        ),
+        (
+            "a hook freezes before the training",
+            0,
+            "LRD813 frozen-during-training: DryFreezeFirst.before_train freezes 18 tensors at iteration 0",
+        ),
+        (
             "a hook freezes in the middle",
             0,
             "LRD813 frozen-during-training: DryFreezeHook.before_train_iter freezes 18",

@@ -133,6 +133,46 @@ class DryInPlaceOfSchedulers(ParamSchedulerHook):
 
 
 @HOOKS.register_module(force=True)
+class DryRampHook(ParamSchedulerHook):
+    """Raises weights from 0 and lowers biases to their lr for some iterations, then sets the lr once an epoch.
+
+    As mmyolo 0.6.0 does it for YOLOv5: ``engine/hooks/yolov5_param_scheduler_hook.py``.
+    """
+
+    priority = 9
+
+    def __init__(self, iterations: int, bias_lr: float) -> None:
+        self.iterations, self.bias_lr = iterations, bias_lr
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        for group in runner.optim_wrapper.optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+            if runner.iter <= self.iterations:
+                begin = self.bias_lr if group["params"][0].ndim == 1 else 0.0
+                target = group["initial_lr"] * self._share(runner)
+                group["lr"] = begin + (target - begin) * runner.iter / self.iterations
+
+    def after_train_iter(self, *_args: Any, **_kwargs: Any) -> None:
+        """Step nothing."""
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        for group in runner.optim_wrapper.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * self._share(runner)
+
+    @staticmethod
+    def _share(runner: Runner) -> float:
+        return 1 - 0.99 * runner.epoch / runner.max_epochs
+
+
+@HOOKS.register_module(force=True)
+class DryFreezeFirst(Hook):
+    """Freezes the backbone before the training, when the optimizer holds it already."""
+
+    def before_train(self, runner: Runner) -> None:
+        runner.model.backbone.requires_grad_(False)
+
+
+@HOOKS.register_module(force=True)
 class DryFreezeHook(Hook):
     """Freezes the backbone, or thaws it, before an iteration of the run."""
 
@@ -278,6 +318,11 @@ TRAININGS: dict[str, dict[str, Any]] = {
         param_scheduler=None,
         default_hooks=dict(BASE["default_hooks"], param_scheduler=dict(type="DryInPlaceOfSchedulers")),
     ),
+    "a hook ramps weights and biases": dict(
+        param_scheduler=None,
+        default_hooks=dict(BASE["default_hooks"], param_scheduler=dict(type="DryRampHook", iterations=7, bias_lr=0.1)),
+    ),
+    "a hook freezes before the training": dict(custom_hooks=[dict(type="DryFreezeFirst")]),
     "nobody steps the schedulers": dict(default_hooks=dict(BASE["default_hooks"], param_scheduler=None)),
     "train() freezes": dict(model=dict(type="DryToy", frozen=2)),
     "a hook freezes in the middle": dict(custom_hooks=[dict(type="DryFreezeHook", at=7)]),
