@@ -8,7 +8,7 @@ from typing import Any
 from lrdecay_cli.domain.dry_run import LrAt
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
 from lrdecay_cli.openmmlab.dry_run.recording import Recorder
-from lrdecay_cli.openmmlab.dry_run.watching import lr_of
+from lrdecay_cli.openmmlab.dry_run.watching import lrs_of
 from lrdecay_cli.openmmlab.schedulers.running import NEVER
 
 Trace = list[tuple[int, list[float | None]]]
@@ -47,15 +47,16 @@ class Moments:
 
     def note(self, iteration: int) -> None:
         """Keep what the optimizer uses in this iteration, which is later than all before."""
-        lrs = [lr_of(group) for group in self._groups]
+        lrs = lrs_of(self._groups)
         if not self._first:
             self._first = [LrAt(iteration, lr) for lr in lrs]
             self._peaks = [(lr, iteration) for lr in lrs]
         if iteration == self.warm_up_end:
             self._behind = [LrAt(iteration, lr) for lr in lrs]
-        for index, (lr, (peak, _)) in enumerate(zip(lrs, self._peaks, strict=True)):
-            if lr is not None and peak is not None and lr > peak:
-                self._peaks[index] = (lr, iteration)
+        if lrs != self._last[1]:
+            for index, (lr, (peak, _)) in enumerate(zip(lrs, self._peaks, strict=True)):
+                if lr is not None and peak is not None and lr > peak:
+                    self._peaks[index] = (lr, iteration)
         self._last = (iteration, lrs)
         if self.recorder is not None:
             self.recorder.note(iteration)
@@ -67,7 +68,7 @@ class Moments:
     def note_logged(self, iteration: int) -> None:
         """Keep what is logged of this iteration, whose hooks have yet to act."""
         if self._logged is not None:
-            lrs = [lr_of(group) for group in self._groups]
+            lrs = lrs_of(self._groups)
             self._logged.append((iteration, [lrs[index] for index in self._of]))
 
     def end(self, iterations: int) -> None:

@@ -62,6 +62,16 @@ class Samples(Dataset):  # type: ignore[misc]
         return {}
 
 
+class Group(dict[str, Any]):
+    """An optimizer's group; mmengine's constructor makes ConfigDicts, in which a hook writes far more slowly."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(name) from error
+
+
 class Blank(Visualizer):  # type: ignore[misc]
     """A visualizer that takes what is logged, and has nothing to draw on."""
 
@@ -207,6 +217,8 @@ class DryRunner(Runner):  # type: ignore[misc]
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
         """Follow the optimizer, which is built, and shrink what it holds."""
         if not self.watch.built:
+            for optimizer in optimizers_of(optim_wrapper).values():
+                optimizer.param_groups[:] = map(Group, optimizer.param_groups)
             self.watch.follow(optimizers_of(optim_wrapper))
             self.optimizer_steps.prepare(optim_wrapper)
         return optim_wrapper

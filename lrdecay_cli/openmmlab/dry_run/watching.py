@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from lrdecay_cli.domain.dry_run import Cause, Stage, StateChange
 from lrdecay_cli.openmmlab.config_values import number
 
 FOLLOWED = ("lr", "weight_decay")
+_REQUIRES_GRAD = attrgetter("requires_grad")
 
 
 class Watch:
@@ -33,11 +35,14 @@ class Watch:
         self.built: list[tuple[float | None, float | None]] = []
         """lr and weight decay of every group, as the constructor gave them."""
         self._tensors = list(self.parameters.values())
-        self._required = [tensor.requires_grad for tensor in self._tensors]
+        self._required = self._requirements()
+        self._seen: list[float | None] | None = None
+        """The lrs when somebody acted last: all that changes them is attributed to somebody."""
 
     def follow(self, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
         """Follow the groups of these optimizers from now on."""
         self._optimizers = optimizers
+        self._seen = None
         self.causes = [{} for _ in self.groups]
         self.built = self.values()
 
@@ -49,24 +54,27 @@ class Watch:
     @contextmanager
     def acting(self, stage: Stage, name: str) -> Iterator[None]:
         """Attribute to ``name`` whatever changes in here."""
-        before = self.lrs()
+        before = self._seen or self.lrs()
         try:
             yield
         finally:
             self.attribute(before, stage, name)
-            required = [tensor.requires_grad for tensor in self._tensors]
+            required = self._requirements()
             if required != self._required:
                 self._note_states(required, Cause(stage, name, self.iteration))
 
     def attribute(self, before: list[float | None], stage: Stage, name: str) -> None:
         """Note ``name`` as a cause for each group whose lr is no longer what it was."""
-        for causes, old, new in zip(self.causes, before, self.lrs(), strict=False):
-            if old != new:
-                causes.setdefault(name, Cause(stage, name, self.iteration))
+        self._seen = now = self.lrs()
+        if now == before:
+            return
+        for causes, old, new in zip(self.causes, before, now, strict=False):
+            if old != new and name not in causes:
+                causes[name] = Cause(stage, name, self.iteration)
 
     def lrs(self) -> list[float | None]:
         """The lr of every group, as it stands."""
-        return [lr_of(group) for _, group in self.groups]
+        return lrs_of([group for optimizer in self._optimizers.values() for group in optimizer.param_groups])
 
     def values(self) -> list[tuple[float | None, float | None]]:
         """lr and weight decay of every group."""
@@ -75,6 +83,9 @@ class Watch:
     def frozen(self) -> tuple[str, ...]:
         """Names of the parameters that require no gradient now."""
         return tuple(name for name, tensor in self.parameters.items() if not tensor.requires_grad)
+
+    def _requirements(self) -> list[bool]:
+        return [*map(_REQUIRES_GRAD, self._tensors)]
 
     def _note_states(self, required: list[bool], cause: Cause) -> None:
         for trainable in (False, True):
@@ -88,8 +99,8 @@ class Watch:
         self._required = required
 
 
-def lr_of(group: dict[str, Any]) -> float | None:
-    """The lr of a group as a number of its own: some optimizers keep a tensor that they change in place."""
+def lrs_of(groups: Sequence[dict[str, Any]]) -> list[float | None]:
+    """The lr of each group as a number of its own: some optimizers keep a tensor that they change in place."""
     # mmengine's constructor makes ConfigDicts, whose own get is fifty times as slow.
-    lr = dict.get(group, "lr")
-    return lr if type(lr) is float else number(lr)
+    lrs = [dict.get(group, "lr") for group in groups]
+    return lrs if {*map(type, lrs)} == {float} else [number(lr) for lr in lrs]
