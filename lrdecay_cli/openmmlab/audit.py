@@ -144,7 +144,10 @@ def group_map_of(
                 if key not in ("type", "lr", "weight_decay")
             },
             types=types,
-            effects=effects_in(built.optimizers),
+            effects=effects_in(
+                built.optimizers,
+                {name: _optimizer_settings(wrapper.get(name) if name else wrapper) for name in types},
+            ),
         ),
         base_lr=common(base_lrs.values()),
         base_weight_decay=common(base_weight_decays.values()),
@@ -159,3 +162,9 @@ def group_map_of(
         checkpoint=None,
     )
     return with_provenance(group_map, layer_depth_of(model))
+
+
+def _optimizer_settings(wrapper: Any) -> Mapping[str, Any]:
+    """What the config of an optimizer wrapper says of its optimizer."""
+    settings = wrapper.get("optimizer") if isinstance(wrapper, Mapping) else None
+    return settings if isinstance(settings, Mapping) else {}

@@ -61,20 +61,24 @@ def test_a_class_of_the_same_name_elsewhere_is_another() -> None:
 
 def test_another_version_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))])
-    (known,) = effects_in({"": optimizer}).values()
+    (known,) = effects_in({"": optimizer}, {}).values()
     assert (known.distribution, known.version) == ("torch", torch.__version__.partition("+")[0])
     monkeypatch.setattr("lrdecay_cli.openmmlab.optimizer_effects.effects_of", lambda *_: replace(known, version="1.0"))
-    (measured,) = effects_in({"": optimizer}).values()
-    assert measured == replace(known, distribution="", ratios=known.ratios[:3])
+    (measured,) = effects_in({"": optimizer}, {}).values()
+    assert measured == known
 
 
 class CubeRoot(torch.optim.SGD):
-    """Moves by lr^(1/3)."""
+    """Moves by lr^(1/3), and keeps that option where no group has it."""
+
+    def __init__(self, params: list[torch.Tensor], lr: float, power: float = 1 / 3) -> None:
+        super().__init__(params, lr=lr)
+        self.power = power
 
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         kept = [group["lr"] for group in self.param_groups]
         for group in self.param_groups:
-            group["lr"] = group["lr"] ** (1 / 3)
+            group["lr"] = group["lr"] ** self.power
         super().step(closure)
         for group, lr in zip(self.param_groups, kept, strict=True):
             group["lr"] = lr
@@ -84,7 +88,7 @@ def test_a_class_of_a_project_is_measured_without_touching_the_optimizer_or_rand
     weight = torch.nn.Parameter(torch.ones(2))
     optimizer = CubeRoot([weight], lr=0.1)
     state = torch.random.get_rng_state()
-    (measured,) = effects_in({"": optimizer}).values()
+    (measured,) = effects_in({"": optimizer}, {}).values()
     assert (measured.lr, measured.ratios[0]) == ("distorted", (1, 0.464))
     assert (measured.module, measured.distribution, measured.decay) == (__name__, "", "in the gradient")
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -92,9 +96,15 @@ def test_a_class_of_a_project_is_measured_without_touching_the_optimizer_or_rand
     assert torch.equal(weight, torch.ones(2))
 
 
+def test_options_that_no_group_has_are_the_config_s() -> None:
+    optimizer = CubeRoot([torch.nn.Parameter(torch.ones(2))], lr=0.1, power=1.0)
+    (measured,) = effects_in({"": optimizer}, {"": {"type": "CubeRoot", "lr": 0.1, "power": 1.0}}).values()
+    assert measured.follows_lr
+
+
 def test_a_class_whose_twin_does_not_build_is_left_out() -> None:
     class Demanding(torch.optim.SGD):
         def __init__(self, params: list[torch.Tensor], model: object) -> None:
             super().__init__(params)
 
-    assert effects_in({"": Demanding([torch.nn.Parameter(torch.ones(2))], object())}) == {}
+    assert effects_in({"": Demanding([torch.nn.Parameter(torch.ones(2))], object())}, {}) == {}

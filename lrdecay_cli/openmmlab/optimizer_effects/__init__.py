@@ -14,18 +14,27 @@ from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
 from lrdecay_cli.optimizers import effects_of
 
 
-def effects_in(optimizers: Mapping[str, torch.optim.Optimizer]) -> dict[str, OptimizerEffects]:
+def effects_in(
+    optimizers: Mapping[str, torch.optim.Optimizer], settings: Mapping[str, Mapping[str, Any]]
+) -> dict[str, OptimizerEffects]:
     """By the optimizer's name.
 
-    Read from the table of effects where it has the class in the installed version. Else a twin of the class is
-    measured; an optimizer whose twin cannot be built, or takes no step for a reason that is not known, is left out.
+    Read from the table of effects where it has the class in the installed version, unless what it does depends on the
+    lr. Else a twin of the class is measured. An optimizer is left out whose twin cannot be built, or takes no step for
+    an unknown reason.
+
+    Args:
+        optimizers: as they were built.
+        settings: what the config says of each, as its class takes it.
     """
     found = {}
     for name, optimizer in optimizers.items():
         kind = type(optimizer)
-        row = effects_of(kind.__module__, kind.__qualname__, optimizer.defaults)
-        if row is None or installed_version(kind, row.distribution) != row.version:
-            row = _measured(optimizer) or row
+        # A class need not keep all of its options as defaults of the groups.
+        options = {**optimizer.defaults, **settings.get(name, {})}
+        row = effects_of(kind.__module__, kind.__qualname__, options)
+        if row is None or row.lr == "distorted" or installed_version(kind, row.distribution) != row.version:
+            row = _measured(optimizer, options, row) or row
         if row is not None:
             found[name] = row
     return found
@@ -44,17 +53,18 @@ def installed_version(kind: type, distribution: str) -> str:
     return str(version or "").partition("+")[0]
 
 
-def _measured(optimizer: torch.optim.Optimizer) -> OptimizerEffects | None:
+def _measured(
+    optimizer: torch.optim.Optimizer, options: Mapping[str, Any], row: OptimizerEffects | None
+) -> OptimizerEffects | None:
     from lrdecay_cli.openmmlab.optimizer_effects.measure import measure
 
-    kind, defaults = type(optimizer), optimizer.defaults
-    lr = defaults.get("lr")
+    kind, lr = type(optimizer), options.get("lr")
     try:
         taken = inspect.signature(kind).parameters
-        options = {name: value for name, value in defaults.items() if name in taken and name != "lr"}
+        given = {name: value for name, value in options.items() if name in taken and name != "lr"}
 
         def build(groups: list[dict[str, Any]], lr: float) -> torch.optim.Optimizer:
-            return kind(groups, **options, **({"lr": lr} if "lr" in taken else {}))
+            return kind(groups, **given, **({"lr": lr} if "lr" in taken else {}))
 
         # A training may be about to begin in this process, with random numbers of its own.
         with torch.random.fork_rng(devices=()):
@@ -62,8 +72,9 @@ def _measured(optimizer: torch.optim.Optimizer) -> OptimizerEffects | None:
                 kind,
                 build,
                 float(lr) if isinstance(lr, (int, float, torch.Tensor)) and lr > 0 else 1e-2,
-                later=(10, 100),
-                version=installed_version(kind, ""),
+                distribution=row.distribution if row else "",
+                version=installed_version(kind, row.distribution if row else ""),
+                options=row.options if row else {},
             )
     except Exception:
         return None

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# bitsandbytes 0.50.2: LAMB8bit and LARS8bit scale a step by the norm of the weights below 4,096 elements, and not from 4,096
+# elements on.
+#
+# Source: bitsandbytes/optim/optimizer.py: tensors below `min_8bit_size` keep float32 states and take optimizer_update_32bit,
+# which has the trust ratio (`max_unorm`); the others take the blockwise 8-bit update, which has none. At lr 0.01 a tensor of
+# 4,032 elements moves by 6e-5 and one of 4,096 by 1e-2: small layers train 158 times as slowly as large ones. LAMB (32 bit)
+# scales both.
+#
+# Output seen (torch 2.13.0, CPU):
+#   LAMB8bit: weights of ten times the size move by 10.0 with 4,032 elements, by 1.0 with 4,096; LAMB 10.0 and 10.0
+#   LAMB8bit: a tensor of 4,096 elements moves 158.1 times as far as one of 4,032
+set -euo pipefail
+work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
+pip install -q torch==2.13.0 bitsandbytes==0.50.2 "numpy<3"
+cat > "$work/run.py" <<'P'
+import bitsandbytes.optim
+import torch
+
+def moved(kind, size, weight):
+    tensor = torch.nn.Parameter(torch.full((size,), weight))
+    optimizer = kind([tensor], lr=0.01, weight_decay=0.0)
+    tensor.grad = torch.ones_like(tensor)
+    optimizer.step()
+    return float((tensor.detach() - weight).abs().mean())
+
+def growth(kind, size):
+    return round(moved(kind, size, 0.2) / moved(kind, size, 0.02), 1)
+
+eight, whole = bitsandbytes.optim.LAMB8bit, bitsandbytes.optim.LAMB
+found = [growth(kind, size) for kind in (eight, whole) for size in (4032, 4096)]
+jump = round(moved(eight, 4096, 0.02) / moved(eight, 4032, 0.02), 1)
+print("LAMB8bit: weights of ten times the size move by {} with 4,032 elements, by {} with 4,096; LAMB {} and {}".format(*found))
+print(f"LAMB8bit: a tensor of 4,096 elements moves {jump} times as far as one of 4,032")
+assert found == [10.0, 1.0, 10.0, 10.0]
+assert 150 < jump < 170
+P
+python "$work/run.py"

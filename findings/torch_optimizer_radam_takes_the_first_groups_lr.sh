@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# torch-optimizer 0.3.0: RAdam steps every group with the lr of the first one, in every step.
+#
+# Source: torch_optimizer/radam.py: `buffer` in the defaults is one list that all groups share, and keeps the step size of a
+# step number, with the lr in it. The first group computes it; those behind it find theirs "already computed". With layer
+# decay (mmdet: the stem comes first) the whole model trains at the stem's lr; a first group at lr 0 freezes all. Groups
+# with betas of their own get a buffer of their own. timm's RAdamLegacy and torch.optim.RAdam follow each group's lr.
+#
+# Output seen (torch 2.13.0):
+#   lrs 1 and 0.1: the second moves by 1.0 of the first; lrs 0.1 and 1: by 1.0; torch.optim.RAdam: 0.1
+set -euo pipefail
+work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
+pip install -q torch==2.13.0 torch-optimizer==0.3.0
+cat > "$work/run.py" <<'P'
+import torch
+import torch_optimizer
+
+def moved(build, lrs=(1.0, 0.1), weight=0.02, gradient=1.0, **group):
+    """Mean change of each group in the first step."""
+    tensors = [torch.nn.Parameter(torch.full((16, 8), weight)) for _ in lrs]
+    optimizer = build([dict(params=[tensor], lr=lr, **group) for tensor, lr in zip(tensors, lrs)])
+    for tensor in tensors:
+        tensor.grad = torch.full_like(tensor, gradient)
+    optimizer.step()
+    return [float((tensor.detach() - weight).abs().mean()) for tensor in tensors]
+
+falling, rising = (moved(lambda groups: torch_optimizer.RAdam(groups, lr=1.0), lrs) for lrs in ((1.0, 0.1), (0.1, 1.0)))
+torchs = moved(lambda groups: torch.optim.RAdam(groups, lr=1.0))
+first, second, right = (round(fast[1] / fast[0], 3) for fast in (falling, rising, torchs))
+print(f"lrs 1 and 0.1: the second moves by {first} of the first; lrs 0.1 and 1: by {second}; torch.optim.RAdam: {right}")
+assert (first, second, right) == (1.0, 1.0, 0.1)
+assert abs(falling[0] / rising[0] - 10) < 0.01
+P
+python "$work/run.py"
