@@ -1,9 +1,9 @@
-"""Holding our own explanation against what the real constructor built."""
+"""Holding our own explanation, and what a training asks for, against what the real constructor built."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.domain.precision import rounded
@@ -54,3 +54,18 @@ def _rounded_results(step: Formula, precision: str | None) -> tuple[float | None
     operands = (rounded(float(value), precision) for value in step.inputs.values())
     of_result = rounded(float(step.result), precision)
     return (of_result, rounded(math.prod(operands), precision)) if product else (of_result,)
+
+
+def missing_lr(groups: Sequence[ParameterGroup], reader: str) -> tuple[str, str] | None:
+    """Problem and fix where groups have no lr, or ``lr=None``, and ``reader`` takes it; None where all have one.
+
+    Source: mmengine 0.10.7, ``_ParamScheduler``, which multiplies the lr of every group, and ``RuntimeInfoHook``, which
+    logs that of the first in each iteration. transformers' Adafactor has ``lr=None`` by default.
+    """
+    without = [group for group in groups if group.lr is None]
+    if not without:
+        return None
+    which = f"{without[0].name} has" if len(without) == 1 else f"{len(without):,} groups have"
+    relative = any(group.options.get("relative_step") is True for group in without)
+    fix = f"set optim_wrapper.optimizer.lr{', with relative_step=False' if relative else ''}"
+    return f"{which} no lr, and {reader} takes it: the training ends before its first step", fix

@@ -9,6 +9,7 @@ import msgspec
 from mmengine.hooks import ParamSchedulerHook
 
 from lrdecay_cli import __version__
+from lrdecay_cli.analysis.verification import missing_lr
 from lrdecay_cli.domain.dry_run import DRY_RUN_SCHEMA_VERSION, DryRun, GroupRun
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import ConfigSource, GroupMap, StandIn, Tool
@@ -23,8 +24,10 @@ from lrdecay_cli.openmmlab.dry_run.moments import Trace
 from lrdecay_cli.openmmlab.dry_run.recording import Recorder
 from lrdecay_cli.openmmlab.dry_run.runner import DryRunner
 from lrdecay_cli.openmmlab.dry_run.watching import Watch
+from lrdecay_cli.openmmlab.failures.constructor_failures import clearer_failure
 from lrdecay_cli.openmmlab.failures.translate import explained
-from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig
+from lrdecay_cli.openmmlab.schedulers.building import check_lrs
+from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig, scheduler_configs
 from lrdecay_cli.openmmlab.world import world_of
 from lrdecay_cli.openmmlab.wrapping import wrap, wrapper_of
 
@@ -112,7 +115,10 @@ def dry_training(
         check_shapes(model, where)
         launch = msgspec.structs.replace(launch, batch_size=batch_size)
         batch = batch_of(config, launch, where)
-        groups = BuiltGroups(config, model, where, batch, launch, planned.reload)
+        try:
+            groups = BuiltGroups(config, model, where, batch, launch, planned.reload)
+        except LrdecayError as error:
+            raise clearer_failure(error, config, model, where) from error
         built = groups.built
         source = ConfigSource(where, resolved_sha256(config), planned.overrides)
         stubs = (*built_model.stubs, *built.stubs)
@@ -128,6 +134,7 @@ def dry_training(
             if wrapped.built is None:
                 raise _not_begun(wrapped.facts, where)
             model, built, parameters = wrapped.model, wrapped.built, wrapped.parameters()
+        _check_lrs(planned, group_map)
         watch = Watch(parameters)
         with explained(_RUNNING, where, config), world_of(batch.gpus, given=batch.gpus_given):
             runner = DryRunner(
@@ -147,6 +154,15 @@ def dry_training(
             )
             runner.train()
     return DryTraining(runner, _record(runner, watch, group_map, length, batch_size), group_map)
+
+
+def _check_lrs(planned: PlannedConfig, group_map: GroupMap) -> None:
+    where = planned.plan.where
+    listed = scheduler_configs(planned.config, where)
+    check_lrs(listed, group_map, where)
+    if not listed and (found := missing_lr(group_map.groups[:1], "mmengine's RuntimeInfoHook")):
+        problem, remedy = found
+        raise LrdecayError(problem, where=where, remedy=remedy, final=True)
 
 
 def _not_begun(wrapping: Wrapping, where: str) -> LrdecayError:

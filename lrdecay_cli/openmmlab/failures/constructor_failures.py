@@ -54,6 +54,9 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         problem, remedy = fault
         return LrdecayError(problem, where=where, remedy=remedy)
     seen = seen_model(model)
+    if isinstance(error.__cause__, TypeError) and (unscaled := _without_base_lr(config, seen)):
+        remedy = f"set {_OPTIMIZER}.lr"
+        return LrdecayError(f"no base learning rate for {unscaled} to multiply", where=where, remedy=remedy, final=True)
     spec = known_constructor(config.optim_wrapper)
     if spec and spec.raise_cause:
         optimizer: Mapping[str, Any] = config.optim_wrapper.get("optimizer") or {}
@@ -89,6 +92,22 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         problem = f"{spec.project}'s constructor asks for get_layer_depth, which {type(asked).__name__} does not have"
         return LrdecayError(problem, where=where, remedy=remedy, final=True)
     return refused_option(error, config, where) or error
+
+
+def _without_base_lr(config: Config, model: nn.Module) -> str | None:
+    """What multiplies the optimizer's lr where the config gives none; None where nothing does.
+
+    Source: mmengine 0.10.7, ``add_params`` of its default constructor, which multiplies for every custom key.
+    """
+    optimizer, options = config.optim_wrapper.get("optimizer"), config.optim_wrapper.get("paramwise_cfg") or {}
+    if not isinstance(optimizer, Mapping) or optimizer.get("lr") is not None:
+        return None
+    names = [name for name, _ in model.named_parameters()]
+    keys = options.get("custom_keys") or {}
+    for key, settings in keys.items():
+        if any(key in name for name in names):
+            return f"lr_mult of {key!r}" if "lr_mult" in settings else f"the custom key {key!r}"
+    return next((option for option in ("bias_lr_mult", "dcn_offset_lr_mult") if options.get(option) is not None), None)
 
 
 def _faults(config: Config) -> Iterator[tuple[str, str]]:

@@ -17,10 +17,11 @@ from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.runner import BaseLoop, Runner
 
+from lrdecay_cli.analysis.verification import missing_lr
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.domain.schedule import RunLength
-from lrdecay_cli.openmmlab.config_values import find_registered, number
+from lrdecay_cli.openmmlab.config_values import find_registered, number, type_name
 from lrdecay_cli.openmmlab.failures.translate import explained
 from lrdecay_cli.openmmlab.failures.unknown_types import check_registered
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import spare_compiler
@@ -148,6 +149,7 @@ def build_schedulers(
     for given in listed:
         # ``build_scheduler_from_cfg`` has an error of its own for each road.
         check_registered(PARAM_SCHEDULERS, given.settings, where, {"param_scheduler": planned.config.param_scheduler})
+    check_lrs(listed, group_map, where)
     settings = [given.settings for given in listed]
     kinds = (find_registered(PARAM_SCHEDULERS, each["type"], each.get("_scope_")) for each in settings)
     packages = {str(getattr(kind, "__module__", "")).partition(".")[0] for kind in kinds}
@@ -167,6 +169,18 @@ def build_schedulers(
             problem = f"{each.settings['type']} at {each.path} counts iterations, and the run is counted in epochs"
             raise LrdecayError(problem, where=where, remedy="give --iters-per-epoch N")
     return optimizers, built
+
+
+def check_lrs(listed: Sequence[SchedulerConfig], group_map: GroupMap, where: str) -> None:
+    """Raise LrdecayError where a group has no lr for one of the schedulers."""
+    for path, optimizer, settings in listed:
+        named = type_name(settings["type"])
+        if not named.endswith("LR") and settings.get("param_name") != "lr":
+            continue
+        groups = [group for group in group_map.groups if optimizer in (None, group.optimizer)]
+        if found := missing_lr(groups, f"{named.rpartition('.')[2]} at {path}"):
+            problem, remedy = found
+            raise LrdecayError(problem, where=where, remedy=remedy, final=True)
 
 
 def _build(
