@@ -16,13 +16,14 @@ from lrdecay_cli.domain.training import TrainMode
 
 @contextmanager
 def in_train_mode(model: nn.Module) -> Iterator[TrainMode]:
-    """Put a model into ``train()`` as the loop does, and take back what that did to gradients and modes.
+    """Put a model into ``train()`` as the loop does, and take back what that did to gradients and attributes.
 
-    An error that ``train()`` raises is in what is yielded.
+    A training that goes on must not notice: LeViT of mmpretrain 1.2.0 does something else at every second call. What
+    is yielded has the error that ``train()`` raises.
     """
     tensors = dict(model.named_parameters())
     required = [tensor.requires_grad for tensor in tensors.values()]
-    modes = [(module, module.training) for module in model.modules()]
+    attributes = [(vars(module), vars(module).copy()) for module in model.modules()]
     error = None
     try:
         model.train()
@@ -42,8 +43,10 @@ def in_train_mode(model: nn.Module) -> Iterator[TrainMode]:
     finally:
         for name, was in changed:
             tensors[name].requires_grad = was
-        for module, training in modes:
-            module.training = training
+        for own, saved in attributes:
+            for name in own.keys() - saved.keys():
+                del own[name]
+            own.update(saved)
 
 
 def describe_error(error: Exception) -> str:

@@ -171,6 +171,18 @@ def test_train_raises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_a_train_that_goes_by_calls_and_indexes_its_tensors() -> None:
+    """mmpretrain's LeViT keeps indexed biases at every second call."""
+    config = "mmpretrain::levit/levit-128s_8xb256_in1k.py"
+    loaded = plain_config(str(find_config(config)))
+    model = plain_model(loaded)
+    attention = next(module for module in model.modules() if hasattr(module, "attention_bias_idxs"))
+    with in_train_mode(model):
+        assert hasattr(attention, "ab")
+    assert not hasattr(attention, "ab")
+    assert run(["dry-run", config, "--iters-per-epoch", "2", "--steps", "2"]) == 0
+
+
 def test_the_model_is_as_it_was() -> None:
     model = DryToy(frozen=2)
     model.backbone.norm.eval()

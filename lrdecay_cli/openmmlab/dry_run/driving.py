@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from mmengine.hooks import Hook, ParamSchedulerHook
@@ -34,6 +35,7 @@ class Drive:
         self._by_iteration = isinstance(loop, IterBasedTrainLoop)
         self._awake: list[Hook] = []
         self._steps_schedulers = False
+        self._has_own_train = any(type(module).train is not nn.Module.train for module in runner.model.modules())
 
     def run(self) -> nn.Module:
         """Run all epochs, and return the model."""
@@ -58,7 +60,7 @@ class Drive:
             loop._iter < loop.max_iters if self._by_iteration else loop._epoch < loop.max_epochs
         ):
             runner.call_hook("before_train_epoch")
-            with runner.watch.acting("train()", "train()"):
+            with runner.watch.acting("train()", "train()"), self._shapes_for_train():
                 runner.model.train()
             self._iterate(loop.max_iters - loop._iter if self._by_iteration else len(loop.dataloader))
             runner.call_hook("after_train_epoch")
@@ -66,6 +68,10 @@ class Drive:
         runner.moments.end(loop._iter)
         runner.call_hook("after_train")
         return runner.model
+
+    def _shapes_for_train(self) -> AbstractContextManager[None]:
+        """A ``train()`` of a module's own may index its tensors (mmpretrain's LeViT does)."""
+        return self._runner.optimizer_steps.whole_shapes() if self._has_own_train else nullcontext()
 
     def _iterate(self, length: int) -> None:
         """Run ``length`` iterations: the first ones whole, the others as far as something can change in them."""

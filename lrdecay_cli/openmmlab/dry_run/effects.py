@@ -18,20 +18,26 @@ _WEIGHT = 0.02
 _GRADIENT = 1.0
 
 
-def shrink(optimizers: Iterable[torch.optim.Optimizer]) -> None:
+def shrink(optimizers: Iterable[torch.optim.Optimizer]) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
     """Give each parameter a small tensor of as many dimensions in the place of its own, which a step would fill.
 
     The first two dimensions keep their ratio, by which some optimizers (Muon) scale a step. What an optimizer keeps for
     a parameter from the start (Adagrad) becomes as small.
+
+    Returns:
+        Every parameter with a tensor of the shape that it had, in which all elements share the memory of one.
     """
+    whole_ones = []
     for optimizer in optimizers:
         for parameter in (parameter for group in optimizer.param_groups for parameter in group["params"]):
             whole, small = parameter.shape, _small(parameter.shape)
+            whole_ones.append((parameter, torch.full((), _WEIGHT, dtype=parameter.dtype).expand(whole)))
             parameter.data = torch.full(small, _WEIGHT, dtype=parameter.dtype)
             kept = optimizer.state.get(parameter, {})
             for name, value in kept.items():
                 if isinstance(value, torch.Tensor) and value.shape == whole and value.numel():
                     kept[name] = torch.full(small, value.flatten()[0].item(), dtype=value.dtype)
+    return whole_ones
 
 
 def _small(shape: Sequence[int]) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -30,6 +32,7 @@ class Steps:
         self._wrapper: Any = None
         self._lrs: dict[int, list[float]] = {}
         self._trained: set[int] = set()
+        self._whole: list[tuple[torch.nn.Parameter, torch.Tensor]] = []
         self._begun: dict[str, torch.Tensor] = {}
 
     @property
@@ -40,7 +43,19 @@ class Steps:
     def prepare(self, wrapper: Any) -> None:
         """Make the optimizers' tensors small, before anything copies them."""
         self._wrapper = wrapper
-        shrink(optimizers_of(wrapper).values())
+        self._whole = shrink(optimizers_of(wrapper).values())
+
+    @contextmanager
+    def whole_shapes(self) -> Iterator[None]:
+        """Give the optimizers' tensors the shapes in here that they were built with, without the memory."""
+        small = [parameter.data for parameter, _ in self._whole]
+        for parameter, whole in self._whole:
+            parameter.data = whole
+        try:
+            yield
+        finally:
+            for (parameter, _), data in zip(self._whole, small, strict=True):
+                parameter.data = data
 
     def measure(self, watch: Watch) -> None:
         """Measure what a step does to each group, on copies."""
