@@ -248,6 +248,24 @@ def test_a_zoo_that_nobody_installed_is_the_users_own(tmp_path: Path) -> None:
     assert (raised.value.status, raised.value.remedy) == ("error", "")
 
 
+def test_a_fork_is_named_as_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """onedl-mmdetection brings the folder mmdet, and mmsegmentation the folder mmseg."""
+    from lrdecay_cli.openmmlab.failures.translate import naming_upstream_faults
+
+    site = tmp_path / "site-packages"
+    config = site / "forked_zoo" / ".mim" / "configs" / "a.py"
+    config.parent.mkdir(parents=True)
+    config.touch()
+    about = site / "onedl_forked_zoo-1.2.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: onedl-forked-zoo\nVersion: 1.2\n")
+    (about / "top_level.txt").write_text("forked_zoo\n")
+    monkeypatch.syspath_prepend(str(site))
+    with pytest.raises(LrdecayError) as raised, naming_upstream_faults(str(config), (), "cpu"):
+        raise LrdecayError("model does not build", where=str(config))
+    assert raised.value.remedy == "broken as onedl-forked-zoo 1.2 ships it"
+
+
 def test_a_machine_without_memory_is_not_upstreams_fault() -> None:
     from lrdecay_cli.openmmlab.failures.translate import naming_upstream_faults
 

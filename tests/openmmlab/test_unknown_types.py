@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lrdecay_cli.openmmlab.failures.unknown_types import suggest_constructor
+from lrdecay_cli.openmmlab.failures.unknown_types import suggest_constructor, unknown_type
 
 MMDET, MMPRETRAIN = "LearningRateDecayOptimizerConstructor", "LearningRateDecayOptimWrapperConstructor"
 
@@ -34,3 +34,13 @@ def test_a_package_that_is_not_installed_is_not_advised() -> None:
     assert suggest_constructor("Own", "mmdet", {"Own": "no_such_package"}) == (
         f"it is no_such_package's, which is not installed: did you mean {MMDET}, which is mmdet's?"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "distribution"), [("mmyolo.YOLODetector", "mmyolo"), ("mmseg.EncoderDecoder", "mmsegmentation")]
+)
+def test_a_type_of_a_package_that_is_not_installed(name: str, distribution: str) -> None:
+    """Nothing is broken upstream where a config asks for a package that is not there."""
+    error = unknown_type(name, "mmdet", "model", where="config.py", config=None)
+    assert (error.status, error.remedy) == (f"needs {distribution}", f"pip install {distribution}")
+    assert "which is not installed" in error.problem

@@ -16,6 +16,7 @@ from typing import Any
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files.config_path import find_config
+from lrdecay_cli.files.packages import distributions_of
 from lrdecay_cli.openmmlab.config_values import type_name
 from lrdecay_cli.openmmlab.failures.missing_packages import (
     Need,
@@ -181,6 +182,9 @@ def _shipping_package(config: str) -> str | None:
         installed = {".mim", "site-packages", "dist-packages"} & {*path.parts}
         for folder in (folder for folder in path.parents if installed and folder.name == "configs"):
             package = folder.parent.parent if folder.parent.name == ".mim" else folder.parent
-            with suppress(importlib.metadata.PackageNotFoundError):
-                return f"{package.name} {importlib.metadata.version(package.name)}"
+            # A fork brings the same folder under another name.
+            known = distributions_of(package.name)
+            for name in known + tuple(importlib.metadata.packages_distributions().get(package.name, ())):
+                with suppress(importlib.metadata.PackageNotFoundError):
+                    return f"{name} {importlib.metadata.version(name)}"
     return None

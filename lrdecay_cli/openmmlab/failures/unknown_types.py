@@ -11,6 +11,7 @@ from mmengine.registry import Registry, root
 
 from lrdecay_cli.constructors import CONSTRUCTORS, OURS
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.files.packages import ZOOS, distribution_of
 from lrdecay_cli.openmmlab.config_values import find_registered
 from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import is_deferred
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import REGISTERING
@@ -58,6 +59,15 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
         remedy = "is it spelled right, and is its module in custom_imports?"
     place = "optim_wrapper.constructor" if is_constructor else f"{key}.type" if key else ""
     at = f" at {place}" if place else ""
+    if package in ZOOS and importlib.util.find_spec(package) is None and not now:
+        distribution = distribution_of(package)
+        return UnknownTypeError(
+            f"{registry} {name!r}{at} is of {package}, which is not installed",
+            where=where,
+            remedy=f"pip install {distribution}",
+            status=f"needs {distribution}",
+            final=True,
+        )
     return UnknownTypeError(
         f"unknown {registry} {name!r}{at} (registry scope {scope})",
         where=where,
