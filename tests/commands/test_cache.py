@@ -111,6 +111,7 @@ def test_another_view_and_diff_are_made_of_the_kept_map(warm: Project) -> None:
     assert (warm.root / "map.json").read_text() == as_json.out
 
 
+@pytest.mark.slow
 def test_of_several_configs_each_is_kept(warm: Project) -> None:
     """By whichever command it was built, in a child of its own."""
     for name in ("second.py", "third.py"):
@@ -161,6 +162,7 @@ def test_two_configs_of_one_command_and_their_options(warm: Project) -> None:
     assert (shown.built, json.loads(shown.out)["base_lr"]) == (False, 0.125)
 
 
+@pytest.mark.slow
 def test_edits_are_seen(warm: Project) -> None:
     """One after the other, each on top of the answer that the one before made."""
     seen = warm.run("inspect", "config.py", "--format", "json", BASE_LR="0.75")
@@ -183,6 +185,7 @@ def parameters(ran: Ran) -> int:
     return json.loads(ran.out)["model"]["totals"]["parameters"]
 
 
+@pytest.mark.slow
 def test_failures_and_what_json_cannot_hold_are_not_kept(warm: Project) -> None:
     before = warm.entries()
     (warm.root / "work/broken.py").write_text('raise RuntimeError("by design")\n')

@@ -94,6 +94,7 @@ def test_on_a_terminal_nothing_is_cut() -> None:
     assert all(line.startswith("  pip install ") for line in long)
 
 
+@pytest.mark.slow
 def test_trials_overrule_versions(tmp_path: Path) -> None:
     """A stale record says that scipy is too old for numpy 2; loaded, it works, and models build."""
     record(tmp_path, "scipy", "1.12.0")

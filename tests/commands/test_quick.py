@@ -61,6 +61,7 @@ def test_a_cold_inspect_takes_every_shortcut() -> None:
     assert ended("inspect", LAYER_WISE) == {"how": "at once", "collects": False, "executed": []}
 
 
+@pytest.mark.slow
 def test_exact_takes_none() -> None:
     assert ended("inspect", LAYER_WISE, "--exact") == {"how": "taken apart", "collects": True, "executed": INSTALLED}
 
@@ -152,6 +153,7 @@ def patiently(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLUGS)
 def test_the_answer_is_the_exact_one(name: str, tmp_path: Path) -> None:
     *parts, again = PLUGS[name]

@@ -183,6 +183,7 @@ def cluster() -> Iterator[tuple[str, list[int]]]:
         yield local.scheduler_address, list(client.run(os.getpid).values())
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_gives_the_same_though_a_worker_dies(project: Path, cluster: tuple[str, list[int]]) -> None:
     address, workers = cluster
     names = ["small.py", "misspelt.py", "ends_it_all.py", "base_only.py"]

@@ -163,6 +163,7 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return (*real[0], [json.loads(line) for line in log.read_text().splitlines()])
 
 
+@pytest.mark.slow
 def test_two_processes_scale_the_lr_as_two_gpus_do(tmp_path: Path, two_processes: Any) -> None:
     found, _ = dry(config_of("auto_scale_lr"), tmp_path, launch=Launch(2))
     assert [[group.first.lr for group in found.groups], [group.last.lr for group in found.groups]] == two_processes[0]
@@ -173,6 +174,7 @@ def test_two_processes_scale_the_lr_as_two_gpus_do(tmp_path: Path, two_processes
     assert logged[0] == {"lr/backbone": pytest.approx(head / 10), "lr/head": pytest.approx(head), "step": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", range(len(FULLY_SHARDED)))
 def test_two_processes_group_a_sharded_model_as_here(index: int, tmp_path: Path, two_processes: Any) -> None:
     wrapper, optimizer = FULLY_SHARDED[index]

@@ -97,6 +97,7 @@ def is_whole(file: Path) -> bool:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("doing", COMMANDS)
 def test_nothing_is_left_half_done(doing: str, project: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     undisturbed = Run(project, tmp_path / "undisturbed", COMMANDS[doing])

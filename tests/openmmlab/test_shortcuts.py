@@ -16,6 +16,7 @@ from tests.openmmlab.zoo_answers import ROOT, answers, zoo
 STEP = 71
 
 
+@pytest.mark.slow
 def test_quick_answers_and_errors_are_the_exact_ones(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Errors even without a second attempt. One test for both, so that each way is imported once."""
     configs = zoo()
@@ -78,6 +79,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 def test_what_registries_lack_for_now_is_nothing_else() -> None:
     """A config that names it fails then, and is run again; it never gets another class of the same name."""
     done = subprocess.run([sys.executable, "-c", REGISTERED_LATE], cwd=ROOT, capture_output=True, text=True, check=True)
