@@ -12,7 +12,7 @@ import keyword
 import posixpath
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from lrdecay_cli.text.python_source import finite_or_name
 
 _LONGEST = 2**20
 _DEEPEST = 60
-# All that mmengine's Config.pretty_text writes: calls of dict, lists, tuples and literals.
-_OPERATORS = frozenset("()[]{},=:-")
+# All that mmengine's Config.pretty_text writes: calls of dict, lists, tuples, literals, and names as torch.float16.
+_OPERATORS = frozenset("()[]{},=:-.")
 _KEYWORDS = frozenset(keyword.kwlist) - {"None", "True", "False"}
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 
@@ -34,50 +34,72 @@ def settings_of(text: object) -> dict[str, Any]:
     """The settings that the text assigns at its top level: ``{"optim_wrapper": {...}}``; empty for any other text.
 
     Source of the form: mmengine 0.10.7, ``Config.pretty_text``, which the Runner saves as ``meta['cfg']``. Nothing is
-    executed: a value that is more than a literal or ``dict(...)`` makes the whole text unread.
+    executed: a setting that is more than literals and calls of ``dict`` is left out, and so is the list that holds it.
     """
     if not isinstance(text, str) or len(text) > _LONGEST:
         return {}
     settings = {}
     with suppress(SyntaxError, ValueError, tokenize.TokenError, RecursionError, MemoryError):
-        for statement in ast.parse(text).body if _is_shallow(text) else ():
+        for statement in ast.parse("".join(_statements(text))).body:
             if not isinstance(statement, ast.Assign) or len(statement.targets) > 1:
                 return {}
             target = statement.targets[0]
             if not isinstance(target, ast.Name):
                 return {}
-            settings[target.id] = _value(statement.value)
+            with suppress(ValueError):
+                settings[target.id] = _value(statement.value)
         return settings
     return {}
 
 
-def _is_shallow(text: str) -> bool:
-    """Whether the text nests no deeper than Python's own parser, which a stranger's text can crash, is safe with."""
-    depth, last = 0, ""
+def _statements(text: str) -> Iterator[str]:
+    """Its statements, but for those with other operators or keywords than a value has.
+
+    ValueError for a text that nests deeper than Python's own parser, which a stranger's text can crash, is safe with.
+    """
+    lines = text.splitlines(keepends=True)
+    begun, depth, dots, last, shallow = 0, 0, 0, "", True
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.OP:
-            # Calls of calls and signs of signs nest without brackets.
+        if token.type == tokenize.NEWLINE:
+            if shallow:
+                yield "".join(lines[begun : token.start[0]])
+            begun, depth, dots, shallow = token.start[0], 0, 0, True
+        elif token.type == tokenize.OP:
+            # Calls of calls, signs of signs and attributes of attributes nest without brackets.
             chained = (token.string in _OPENING and last in _CLOSING) or token.string == last == "-"
             depth += (token.string in _OPENING) - (token.string in _CLOSING)
-            if token.string not in _OPERATORS or chained or depth > _DEEPEST:
-                return False
+            dots = dots + 1 if token.string == "." else 0
+            if chained or max(depth, dots) > _DEEPEST:
+                # No config has such a text: the rest of it is not worth reading.
+                raise ValueError("it nests too deep")
+            shallow &= token.string in _OPERATORS
         elif token.string in _KEYWORDS:
-            return False
+            shallow = False
         last = token.string if token.type == tokenize.OP else ""
-    return True
 
 
 def _value(node: ast.expr) -> Any:
+    """The value of a literal; ValueError for anything else. Of a dict, entries without a value are left out."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict" and not node.args:
-        return {str(keyword.arg): _value(keyword.value) for keyword in node.keywords}
+        return _entries([(keyword.arg, keyword.value) for keyword in node.keywords])
     if isinstance(node, ast.Dict):
-        return {str(_value(key)): _value(value) for key, value in zip(node.keys, node.values, strict=True) if key}
+        return _entries(
+            [(_value(key) if key else None, value) for key, value in zip(node.keys, node.values, strict=True)]
+        )
     if isinstance(node, (ast.List, ast.Tuple)):
         return [_value(item) for item in node.elts]
     if isinstance(node, (ast.Name, ast.UnaryOp)) and (name := ast.unparse(node)) in ("inf", "-inf", "nan"):
         return finite_or_name(float(name))
     value = ast.literal_eval(node)
     return finite_or_name(value) if isinstance(value, float) else value
+
+
+def _entries(given: Iterable[tuple[Any, ast.expr]]) -> dict[str, Any]:
+    entries = {}
+    for key, node in given:
+        with suppress(ValueError):
+            entries[str(key)] = _value(node)
+    return entries
 
 
 _COMMENT = re.compile(r"#\s*lrdecay:\s*ignore\[(?P<rules>[^\]]*)\][\s:,–-]*(?P<reason>.*)")

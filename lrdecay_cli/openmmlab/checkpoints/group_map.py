@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,8 +23,10 @@ from lrdecay_cli.domain.group_map import (
     ParameterGroup,
     Tool,
 )
+from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
 from lrdecay_cli.domain.training import Checkpoint, Constructor, Model, Optimizer, Totals, Training
 from lrdecay_cli.files.config_text import settings_of
+from lrdecay_cli.files.work_dir import dumped_config
 from lrdecay_cli.openmmlab.checkpoints.saved_groups import (
     SavedGroup,
     Shape,
@@ -35,6 +38,7 @@ from lrdecay_cli.openmmlab.checkpoints.saved_groups import (
     saved_shapes,
 )
 from lrdecay_cli.openmmlab.reading import common, read_group, uniquely_named
+from lrdecay_cli.optimizers import effects_of
 
 UNKNOWN = "unknown"
 
@@ -61,13 +65,12 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     # The settings of the run that wrote it, from their text; empty where there is none that can be read.
     settings = settings_of(meta.get("cfg"))
     wrapper = _dict(settings.get("optim_wrapper"))
-    optimizer = _dict(wrapper.get("optimizer"))
     wrong = misfit(saved, shapes, config) if config else None
     recorded = all(group.names is not None for group in saved)
     if not recorded and config is None:
         size = sum(len(group.shapes) for group in saved)
         problem = f"its constructor recorded no names, so that its {size} parameters are known by their position alone"
-        remedy = "name them by the config it was trained with: --config CONFIG"
+        remedy = f"name them by the config it was trained with: --config {_config_beside(path)}"
         raise LrdecayError(problem, where=path, remedy=remedy)
     if not recorded and config and wrong:
         its_text = " (its text is in the checkpoint: meta['cfg'])" if settings else ""
@@ -81,12 +84,15 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     bases = {}
     for name in dict.fromkeys(group.optimizer for group in saved):
         found = base_of([group for group in saved if group.optimizer == name])
-        bases[name] = _number(optimizer.get("lr")) if found is None else found
+        bases[name] = _number(_optimizer(wrapper, name).get("lr")) if found is None else found
     base_decays = {group.base_weight_decay for group in saved}
     groups, duplicates = _groups(path, saved, names, shapes, fitting, bases)
     grouped = [parameter for group in groups for parameter in group.parameters]
     tensors, parameters = len(grouped), sum(parameter.numel for parameter in grouped)
-    kind = _type(optimizer)
+    # The only optimizer's options, as a config has them; of several, none.
+    optimizer = _optimizer(wrapper, "") if len(bases) == 1 else {}
+    types = {name: _type(_optimizer(wrapper, name)) for name in bases}
+    known = fitting.optimizer if fitting and fitting.optimizer.types == types else None
     model = _dict(settings.get("model"))
     backbone = _dict(model.get("backbone"))
     schedulers = settings.get("param_scheduler") or []
@@ -101,10 +107,11 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
             _type(wrapper, "constructor", DEFAULT.name if settings else UNKNOWN), _dict(wrapper.get("paramwise_cfg"))
         ),
         optimizer=Optimizer(
-            type=kind,
+            type=", ".join(dict.fromkeys(types.values())),
             wrapper=_type(wrapper, default="OptimWrapper" if optimizer else UNKNOWN),
             options={key: value for key, value in optimizer.items() if key not in ("type", "lr", "weight_decay")},
-            types=dict.fromkeys(bases, kind),
+            types=types,
+            effects=known.effects if known else _effects(types, saved),
         ),
         base_lr=common(bases.values()),
         base_weight_decay=_number(optimizer.get("weight_decay")) if base_decays == {None} else common(base_decays),
@@ -195,6 +202,33 @@ def _groups(
             )
         )
     return uniquely_named(groups), tuple(duplicates)
+
+
+def _config_beside(path: str) -> str:
+    """The config that the training dumped beside its checkpoint; ``CONFIG`` where there is none."""
+    try:
+        return dumped_config(str(Path(path).parent))
+    except LrdecayError:
+        return "CONFIG"
+
+
+def _optimizer(wrapper: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The settings of an optimizer by its name: those of one of several are under it in ``optim_wrapper``."""
+    return _dict((_dict(wrapper.get(name)) if name else wrapper).get("optimizer"))
+
+
+def _effects(types: Mapping[str, str], saved: Sequence[SavedGroup]) -> dict[str, OptimizerEffects]:
+    """What torch's own optimizers among them do with lr and weight decay: their names say which classes they are.
+
+    Source: mmengine 0.10.7, ``register_torch_optimizers``; its ``Adafactor`` is transformers' one.
+    """
+    found = {}
+    for name, kind in types.items():
+        defined = getattr(torch.optim, kind, None) if kind != "Adafactor" else None
+        options = next(group.options for group in saved if group.optimizer == name)
+        if isinstance(defined, type) and (row := effects_of(defined.__module__, kind, options)):
+            found[name] = row
+    return found
 
 
 def _number(value: Any) -> float | None:
