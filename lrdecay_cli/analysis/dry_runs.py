@@ -131,6 +131,9 @@ def _notes(run: DryRun) -> Iterator[Note]:
             "warning",
             run.unmoved[:10],
         )
+    if run.in_validation:
+        told = tuple(f"{each.name}: {each.reason}" for each in run.in_validation)
+        yield Note("validation is not run, in which these act", "warning", told)
     if run.left_out:
         by_reason: dict[str, list[str]] = {}
         for left in run.left_out:

@@ -170,3 +170,5 @@ class DryRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     moved_at_zero: tuple[str, ...]
     """Parameters whose lr was 0 throughout the first steps, and that moved."""
     left_out: tuple[LeftOut, ...]
+    in_validation: tuple[LeftOut, ...] = ()
+    """Hooks and schedulers that may change the training in its validations, which are not run."""

@@ -124,6 +124,24 @@ def test_what_cannot_be_judged_is_one_line(
     assert err.count("\n") == 1
 
 
+def test_what_acts_in_validation_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    validating = dict.fromkeys(("val_dataloader",), BASE["train_dataloader"]) | {"val_cfg": {}}
+    plateau = dict(type="ReduceOnPlateauLR", monitor="loss", rule="less", by_epoch=True)
+    hooks = [dict(type="EarlyStoppingHook", monitor="loss"), dict(type="DryValidationHook")]
+    config = {**BASE, "param_scheduler": [plateau], "custom_hooks": hooks}
+    for name, validation in (("with", {**validating, "val_evaluator": dict(type="DumpResults")}), ("without", {})):
+        Config({**config, **validation}).dump(tmp_path / f"{name}.py")
+    _, out, _ = dry_run(capsys, tmp_path / "with.py", "--iters-per-epoch", "5", "--format", "json")
+    named = {each["name"]: each["reason"] for each in json.loads(out)["in_validation"]}
+    assert named == {
+        "EarlyStoppingHook": "it may end the training early",
+        "ReduceOnPlateauLR": "it lowers the lr by what the validation measures",
+        "DryValidationHook": "after_val_epoch may change anything",
+    }
+    _, out, _ = dry_run(capsys, tmp_path / "without.py", "--iters-per-epoch", "5", "--format", "json")
+    assert json.loads(out)["in_validation"] == []
+
+
 def test_a_constructor_that_refuses_the_wrapped_model_ends_the_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

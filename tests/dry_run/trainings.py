@@ -173,6 +173,15 @@ class DryFreezeFirst(Hook):
 
 
 @HOOKS.register_module(force=True)
+class DryValidationHook(Hook):
+    """Halves every lr after a validation."""
+
+    def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
+        for group in runner.optim_wrapper.param_groups:
+            group["lr"] /= 2
+
+
+@HOOKS.register_module(force=True)
 class DryFreezeHook(Hook):
     """Freezes the backbone, or thaws it, before an iteration of the run."""
 

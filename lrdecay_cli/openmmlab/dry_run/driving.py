@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from mmengine.hooks import Hook, ParamSchedulerHook
-from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
+from mmengine.hooks import EarlyStoppingHook, Hook, ParamSchedulerHook
+from mmengine.optim.scheduler.param_scheduler import ReduceOnPlateauParamScheduler, _ParamScheduler
 from mmengine.runner import IterBasedTrainLoop, Priority, get_priority
 from torch import nn
 
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
 from lrdecay_cli.openmmlab.from_runner import LiveGroupsHook
 from lrdecay_cli.openmmlab.schedulers.running import Stepper, raises
+from lrdecay_cli.text.counting import listed
 
 # Of mmengine 0.10.7 and mmpretrain 1.2.0 (engine/hooks/): they change neither a group nor what requires a gradient.
 _QUIET = ("DistSamplerSeedHook", "EMAHook", "SyncBuffersHook", "EmptyCacheHook", "PrepareTTAHook", "PreciseBNHook")
+# Their hooks draw, count and log in a validation, but for the one that is named below.
+_STACK = ("mmengine.", "mmdet.", "mmpretrain.")
+_IN_VALIDATION = ("before_val", "before_val_epoch", "before_val_iter", "after_val_iter", "after_val_epoch", "after_val")
 
 
 class Drive:
@@ -143,6 +147,22 @@ def each_scheduler(schedulers: Any) -> Iterable[_ParamScheduler]:
     if isinstance(schedulers, Mapping):
         return (scheduler for several in schedulers.values() for scheduler in several)
     return schedulers or ()
+
+
+def acting_in_validation(runner: Any) -> Iterator[tuple[str, str]]:
+    """Hooks that may change the training in a validation, which is not run: each with what it may change."""
+    if runner.cfg.get("val_cfg") is None or runner.cfg.get("val_dataloader") is None:
+        return
+    for hook in runner.hooks:
+        name, stack = type(hook).__name__, type(hook).__module__.startswith(_STACK)
+        if isinstance(hook, EarlyStoppingHook):
+            yield name, "it may end the training early"
+        elif type(hook) is ParamSchedulerHook:
+            schedulers = each_scheduler(runner.param_schedulers)
+            waiting = {type(each).__name__ for each in schedulers if isinstance(each, ReduceOnPlateauParamScheduler)}
+            yield from ((plateau, "it lowers the lr by what the validation measures") for plateau in sorted(waiting))
+        elif not stack and (methods := [method for method in _IN_VALIDATION if overrides(hook, method)]):
+            yield name, f"{listed(methods)} may change anything"
 
 
 def is_quiet(hook: Hook) -> bool:

@@ -10,7 +10,7 @@ from mmengine.hooks import ParamSchedulerHook
 
 from lrdecay_cli import __version__
 from lrdecay_cli.analysis.verification import missing_lr
-from lrdecay_cli.domain.dry_run import DRY_RUN_SCHEMA_VERSION, DryRun, GroupRun
+from lrdecay_cli.domain.dry_run import DRY_RUN_SCHEMA_VERSION, DryRun, GroupRun, LeftOut
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import ConfigSource, GroupMap, StandIn, Tool
 from lrdecay_cli.domain.schedule import RunLength
@@ -20,6 +20,7 @@ from lrdecay_cli.openmmlab.batch import BuiltGroups, batch_of, formulas_with_gpu
 from lrdecay_cli.openmmlab.build_context import no_network, quiet_stack
 from lrdecay_cli.openmmlab.building import build_model, check_shapes, optimizers_of, training_scope
 from lrdecay_cli.openmmlab.config_file import resolved_sha256
+from lrdecay_cli.openmmlab.dry_run.driving import acting_in_validation
 from lrdecay_cli.openmmlab.dry_run.moments import Trace
 from lrdecay_cli.openmmlab.dry_run.recording import Recorder
 from lrdecay_cli.openmmlab.dry_run.runner import DryRunner
@@ -224,4 +225,5 @@ def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLen
         unmoved=steps.unmoved(watch),
         moved_at_zero=steps.moved_at_zero(watch),
         left_out=tuple(runner.left_out),
+        in_validation=tuple(LeftOut(name, reason) for name, reason in acting_in_validation(runner)),
     )
