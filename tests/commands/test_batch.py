@@ -38,6 +38,12 @@ def config(tmp_path: Path) -> str:
         (("schedule", "--iters-per-epoch", "5"), "every lr × 0.25: a batch of 2 on 8 GPUs / base_batch_size 64"),
         (("dry-run", "--iters-per-epoch", "5"), "LRD812 lr-scaled-by-batch: auto_scale_lr multiplies every lr by 0.25"),
         (("check", "--select", "LRD823"), "no findings"),
+        (
+            ("check", "--select", "LRD309"),
+            "base lr × 0.25 (auto_scale_lr) is 0.0025, and groups have up to 0.0025",
+        ),
+        (("check", "--select", "LRD309"), "auto_scale_lr does not scale base_lr in the log"),
+        (("check", "--select", "LRD3"), "1 info in 1 config"),
     ],
 )
 def test_each_command_scales(

@@ -7,10 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from mmengine.config import Config
 
@@ -208,3 +209,24 @@ def test_the_audit_hook_accepts_a_training_that_is_scaled(tmp_path: Path, schedu
     other.optim_wrapper.optimizer.lr = 0.02
     with pytest.raises(LrdecayError, match="not the audited ones"):
         train(other, tmp_path / "other")
+
+
+@pytest.mark.parametrize("audited_for", ["1 GPU", "no auto_scale_lr", "8 GPUs by assumption", "8 GPUs"])
+def test_the_audit_hook_knows_for_how_many_gpus_was_audited(audited_for: str, tmp_path: Path) -> None:
+    config = saved(config_of("auto_scale_lr"), tmp_path)
+    options = ("auto_scale_lr.enable=False",) if audited_for == "no auto_scale_lr" else ()
+    launch = Launch(1) if audited_for == "1 GPU" else Launch(8) if "8" in audited_for else Launch()
+    group_map = audit(str(tmp_path / "config.py"), cfg_options=options, launch=launch)
+    if "assumption" in audited_for:
+        assert group_map.batch
+        batch = msgspec.structs.replace(group_map.batch, gpus_given=False)
+        group_map = msgspec.structs.replace(group_map, batch=batch)
+    audited = tmp_path / "audited.json"
+    audited.write_text(to_json(group_map))
+    hook = dict(type="ParamGroupAuditHook", baseline=str(audited))
+    training = Config({**config._cfg_dict.to_dict(), "custom_hooks": [hook]})
+    with pytest.raises(LrdecayError, match="not the audited ones") if audited_for == "8 GPUs" else nullcontext():
+        train(training, tmp_path / "real")
+    live = read_map(str(tmp_path / "real" / "param_groups.json"))
+    assert live.batch
+    assert (live.batch.gpus, live.batch.lr_factor) == (1, 0.25)

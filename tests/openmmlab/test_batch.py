@@ -164,9 +164,9 @@ def test_the_schedule_of_a_scaled_training_is_the_real_one(tmp_path: Path) -> No
     assert run.series.at(4, base) == pytest.approx(0.01)
 
 
-def decaying(constructor: str, batch: int, folder: Path) -> str:
+def decaying(constructor: str, batch: int, folder: Path, **more: Any) -> str:
     imports = [*BASE["custom_imports"]["imports"], "tests.openmmlab.decay_by_gpus"]
-    optimizer = dict(type="SGD", lr=0.01, weight_decay=0.0005, batch_size_per_gpu=batch)
+    optimizer = dict(type="SGD", lr=0.01, weight_decay=0.0005, batch_size_per_gpu=batch) | more
     wrapper = dict(type="OptimWrapper", constructor=constructor, optimizer=optimizer)
     return saved(dict(custom_imports=dict(imports=imports), optim_wrapper=wrapper), folder)
 
@@ -195,6 +195,18 @@ def test_a_constructor_that_asks_for_the_gpus_is_told(
         *("weight_decay", 0.0005),
         *(8, 0.001),
     )
+
+
+def test_two_gpus_may_be_as_one(tmp_path: Path) -> None:
+    """YOLO-World's numbers: 0.0625 on one GPU and on two, 0.25 on eight; the norms have AdamW's own 0.01."""
+    path = decaying("ByMmengine", 40, tmp_path, type="AdamW", weight_decay=0.05)
+    found = [audit(path, launch=launch) for launch in (Launch(), Launch(2), Launch(8))]
+    assert [[group.weight_decay for group in each.groups] for each in found] == [
+        *([0.0625, 0.01], [0.0625, 0.01]),
+        [0.25, 0.01],
+    ]
+    assert all(each.batch and each.batch.differs for each in found)
+    assert [each.batch.differs.gpus for each in found if each.batch and each.batch.differs] == [8, 8, 1]
 
 
 def test_the_formula_is_the_constructors_own(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from lrdecay_cli.analysis.findings import finding_notes, headline
 from lrdecay_cli.analysis.inspecting.report import inspection
 from lrdecay_cli.analysis.suggesting.options import backbone_prefix, told_options
 from lrdecay_cli.constructors import constructor_of
+from lrdecay_cli.decay.batch_scaling import batch_facts
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report, Result, Table
@@ -73,6 +74,7 @@ def _facts(before: GroupMap, after: GroupMap, snippet: str) -> Iterator[tuple[st
     yield "config", before.config.path
     yield "backbone", before.model.backbone or after.model.backbone or "none"
     yield "constructor", before.constructor.type
+    yield from batch_facts(before.batch)
     if snippet:
         yield "suggested", after.constructor.type
 

@@ -249,11 +249,13 @@ def log_shows_one_lr(context: RuleContext) -> Iterator[Fault]:
     others = [lr for lr in lrs if not math.isclose(lr, first)]
     if not others:
         return
+    factor = context.group_map.lr_factor
+    scaled = f" × {factor:g} (auto_scale_lr)" if factor != 1 else ""
     yield Fault(
-        f"the log prints lr {rate(first)}, that of group {groups[0].name}; base lr is {rate(base)}, and groups have up"
-        f" to {rate(max(others))}",
+        f"the log prints lr {rate(first)}, that of group {groups[0].name}; base lr{scaled} is {rate(base)}, and groups"
+        f" have up to {rate(max(others))}",
         "see every group with lrdecay inspect: auto_scale_lr does not scale base_lr in the log"
-        if context.group_map.lr_factor != 1
+        if scaled
         else "read base_lr in the log, or see every group with lrdecay inspect",
         parameters=[parameter.name for parameter in groups[0].parameters],
     )
