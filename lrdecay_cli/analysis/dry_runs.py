@@ -13,12 +13,13 @@ from lrdecay_cli.text.name_patterns import Universe
 _COLUMNS = (
     Column("groups", "groups", "name", vital=True),
     Column("tensors", "tensors", "integer"),
+    Column("frozen", "frozen", "integer"),
     Column("built_lr", "lr as built", "rate"),
     Column("first_lr", "first", "rate", vital=True),
     Column("lr_after_warm_up", "after warm-up", "rate"),
     Column("peak_lr", "peak", "rate"),
     Column("peak_iteration", "at", "integer"),
-    Column("last_lr", "end", "rate"),
+    Column("last_lr", "end", "rate", vital=True),
     Column("weight_decay", "weight decay", "rate"),
     Column("step", "step", "scale"),
     Column("expected_step", "expected", "scale"),
@@ -73,6 +74,7 @@ def _facts(run: DryRun) -> Iterator[tuple[str, str]]:
 def _groups(run: DryRun) -> Iterator[tuple[object, ...]]:
     """A row for the groups that train alike: by their names, or by patterns where the constructor gave them none."""
     universe = Universe(name for group in run.groups for name in group.parameters)
+    frozen = {*run.frozen}
     alike: dict[tuple[object, ...], list[GroupRun]] = {}
     for group in run.groups:
         alike.setdefault(_values(group), []).append(group)
@@ -80,7 +82,7 @@ def _groups(run: DryRun) -> Iterator[tuple[object, ...]]:
         held = [name for group in groups for name in group.parameters]
         names = [group.name for group in groups if group.named]
         label = names if len(names) == len(groups) else [pattern for pattern, _ in universe.fold(held)]
-        yield " ".join(label), len(held), *values
+        yield " ".join(label), len(held), len(frozen.intersection(held)), *values
 
 
 def _values(group: GroupRun) -> tuple[object, ...]:
