@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-MEASURED = 50
+MEASURED = 100
 """Repetitions that show coverage every line it will see."""
 
 
