@@ -54,7 +54,8 @@ def _is_array(value: Any) -> bool:
 def precision_of(value: Any) -> str | None:
     """The precision of ``EPSILON`` that a value, or the first of a sequence that has one, has; None for Python's."""
     if isinstance(value, (list, tuple)):
-        return next(filter(None, map(precision_of, value)), None)
+        # Numbers alone: lists within lists may be larger than any memory.
+        return next(filter(None, (precision_of(each) for each in value if not isinstance(each, (list, tuple)))), None)
     name = str(value.dtype).removeprefix("torch.") if _is_array(value) else ""
     return name if name in EPSILON else None
 
