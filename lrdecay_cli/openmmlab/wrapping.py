@@ -10,11 +10,9 @@ Source: mmengine 0.10.7, ``runner/runner.py`` (``Runner.__init__``, ``wrap_model
 from __future__ import annotations
 
 import copy
-import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import msgspec
@@ -31,6 +29,7 @@ from lrdecay_cli.domain.training import WrappedGroup, Wrapping
 from lrdecay_cli.openmmlab.building import BuiltOptimizer, build_optimizer
 from lrdecay_cli.openmmlab.config_values import find_registered, number, type_name
 from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import execute
+from lrdecay_cli.openmmlab.world import world_of
 from lrdecay_cli.text.printing import said_by
 
 _FSDP = "MMFullyShardedDataParallel"
@@ -133,7 +132,7 @@ def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus
         # All is one unit, however large the tensors are; pieces of it would take as much memory as the model.
         for parameter in model.parameters():
             parameter.data = torch.zeros([min(size, 2) for size in parameter.shape], dtype=parameter.dtype)
-    with world_of_ranks(world), warnings.catch_warnings():
+    with world_of(world, given=False), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             wrapped: nn.Module = kind(module=model, **settings)
@@ -141,13 +140,15 @@ def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus
             return _refused(facts, f"{type(error).__name__}: {said_by(error)}")
         except Exception as error:
             return StandIn(facts.type, f"cannot be built here ({said_by(error)}): the model is left unwrapped")
-        flat: list[str] = []
-        for parameter in wrapped.parameters():
-            pieces = getattr(parameter, "_param_infos", None)
-            if pieces is not None:
-                names[id(parameter)] = tuple(places[id(piece.module), piece.param_name] for piece in pieces)
-                flat += names[id(parameter)]
-        facts = msgspec.structs.replace(facts, flat=tuple(flat))
+    flat: list[str] = []
+    for parameter in wrapped.parameters():
+        pieces = getattr(parameter, "_param_infos", None)
+        if pieces is not None:
+            names[id(parameter)] = tuple(places[id(piece.module), piece.param_name] for piece in pieces)
+            flat += names[id(parameter)]
+    facts = msgspec.structs.replace(facts, flat=tuple(flat))
+    # In the world of the groups beside which these are seen: a constructor may ask for it.
+    with world_of(gpus, given=gpus > 1):
         try:
             built = build_optimizer(config, wrapped, where)
         except LrdecayError as error:
@@ -183,19 +184,3 @@ def _wrapper_class(named: Any) -> Any:
                 execute(sys.modules[module])
         kind = find_registered(MODEL_WRAPPERS, named)
     return kind
-
-
-@contextmanager
-def world_of_ranks(gpus: int) -> Iterator[None]:
-    """A process group of ``gpus`` ranks without communication, PyTorch's own, of which this process is rank 0."""
-    import torch.distributed as dist
-    from torch.testing._internal.distributed.fake_pg import FakeStore
-
-    with ExitStack() as stack:
-        if not dist.is_initialized():
-            dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=gpus)
-            stack.callback(dist.destroy_process_group)
-        if "LOCAL_RANK" not in os.environ:
-            os.environ["LOCAL_RANK"] = "0"
-            stack.callback(os.environ.pop, "LOCAL_RANK", None)
-        yield

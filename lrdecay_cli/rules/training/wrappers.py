@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isclose
 
 from lrdecay_cli.domain.training import Wrapping
 from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, listed, rate, rule
@@ -134,10 +135,14 @@ def _changed(context: RuleContext, wrapping: Wrapping) -> dict[str, dict[str, tu
         if wrapped is None:
             continue
         numbers = {"lr": (group.lr, wrapped.lr), "weight_decay": (group.weight_decay, wrapped.weight_decay)}
-        differing = {key: pair for key, pair in numbers.items() if pair[0] != pair[1]}
+        differing = {key: pair for key, pair in numbers.items() if not _same(*pair)}
         if differing:
             changed[parameter.name] = differing
     return changed
+
+
+def _same(first: float | None, second: float | None) -> bool:
+    return first == second or (first is not None and second is not None and isclose(first, second))
 
 
 def _shown(value: float | None) -> str:

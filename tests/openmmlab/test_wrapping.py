@@ -1,0 +1,78 @@
+"""Wrappers of distributed training: what they alone change in the groups, and what is not theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mmengine.config import Config
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from torch import nn
+
+from lrdecay_cli.domain.training import Launch
+from lrdecay_cli.openmmlab.audit import audit
+from lrdecay_cli.rules import RULES
+from lrdecay_cli.rules.running import findings_of
+from tests.dry_run.trainings import ADAMW, BASE, KEYS, LAYERS
+
+FSDP = dict(type="MMFullyShardedDataParallel")
+WHOLE = dict(FSDP, sharding_strategy="NO_SHARD")
+FLAT = dict(FSDP, use_orig_params=False)
+SCALED = dict(auto_scale_lr=dict(enable=True, base_batch_size=8))
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
+class WrappedByBatch(DefaultOptimWrapperConstructor):  # type: ignore[misc]
+    """Multiplies the weight decay by the number of GPUs, as mmyolo's constructor of YOLOv5 does."""
+
+    def __call__(self, model: nn.Module) -> Any:
+        from mmengine.dist import get_world_size
+
+        self.optimizer_cfg["weight_decay"] = 0.01 * get_world_size()
+        return super().__call__(model)
+
+
+BY_BATCH = dict(constructor="WrappedByBatch", optimizer=ADAMW)
+
+
+@pytest.mark.parametrize(
+    ("config", "gpus", "codes"),
+    [
+        (dict(model_wrapper_cfg=FLAT), None, {"LRD820"}),
+        (dict(runner_type="FlexibleRunner", strategy=dict(type="FSDPStrategy", model_wrapper=FLAT)), None, {"LRD820"}),
+        (dict(runner_type="FlexibleRunner", strategy=dict(type="FSDPStrategy"), optim_wrapper=LAYERS), 8, {"LRD821"}),
+        (dict(runner_type="FlexibleRunner", strategy=dict(type="DeepSpeedStrategy")), 8, set()),
+        (dict(model_wrapper_cfg=FSDP, optim_wrapper=LAYERS), None, {"LRD821"}),
+        (dict(model_wrapper_cfg=FSDP), None, set()),
+        (dict(model_wrapper_cfg=WHOLE, **SCALED), 8, set()),
+        (dict(model_wrapper_cfg=FLAT, optim_wrapper=dict(optimizer=ADAMW), **SCALED), 8, set()),
+        (dict(model_wrapper_cfg=WHOLE, optim_wrapper=BY_BATCH), None, set()),
+        (dict(model_wrapper_cfg=WHOLE, optim_wrapper=BY_BATCH), 4, set()),
+        (dict(model_wrapper_cfg=dict(type="MMDistributedDataParallel"), optim_wrapper=LAYERS), 4, set()),
+        (dict(model_wrapper_cfg=dict(find_unused_parameters=True)), 4, set()),
+        (dict(model_wrapper_cfg=dict(type="NoSuchWrapper")), None, {"LRD822"}),
+        (dict(model_wrapper_cfg=dict(FSDP, sharding_strategy="SOMEWHAT")), None, {"LRD822"}),
+    ],
+)
+def test_findings_are_about_what_the_wrapper_changes(
+    config: dict[str, Any], gpus: int | None, codes: set[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "config.py"
+    Config({**BASE, "optim_wrapper": dict(optimizer=ADAMW, paramwise_cfg=KEYS), **config}).dump(path)
+    group_map = audit(str(path), launch=Launch(gpus=gpus))
+    found = {finding.code for finding in findings_of(group_map, RULES)}
+    assert {code for code in found if code.startswith("LRD82") and code < "LRD823"} == codes
+
+
+def test_parts_in_wrappers_of_their_own_have_other_names(tmp_path: Path) -> None:
+    """MMSeparateDistributedDataParallel wraps each child: keys that name what is inside no longer match."""
+    path = tmp_path / "config.py"
+    keys = {"backbone.stages": dict(lr_mult=0.1)}
+    settings = dict(optimizer=ADAMW, paramwise_cfg=dict(custom_keys=keys))
+    wrapper = dict(type="MMSeparateDistributedDataParallel")
+    Config({**BASE, "optim_wrapper": settings, "model_wrapper_cfg": wrapper}).dump(path)
+    (finding,) = (each for each in findings_of(audit(str(path)), RULES) if each.code == "LRD821")
+    assert finding.message.startswith("MMSeparateDistributedDataParallel changes the lr of 8 tensors")
+    assert all(name.startswith("backbone.stages.") for name in finding.parameters)
