@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -145,8 +146,9 @@ def _run(streams: Sequence[int], arguments: list[str], cwd: str, environment: di
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(environment)
-        if "TZ" in environment:
-            time.tzset()
+        # What was read of the server's own environment.
+        time.tzset()
+        tempfile.tempdir = None
         # ``python -m`` begins the path with the working directory.
         sys.path[0] = cwd
         sys.argv = [str(ROOT / "lrdecay_cli/__main__.py"), *arguments]
