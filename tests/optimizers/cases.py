@@ -12,6 +12,7 @@ import torch
 
 from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
 from lrdecay_cli.openmmlab.optimizer_effects.measure import measure
+from lrdecay_cli.openmmlab.optimizer_effects.probe import undisturbed
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,16 @@ class Case:
         return getattr(import_module(module), name)  # type: ignore[no-any-return]
 
     def measured(self) -> OptimizerEffects:
-        return measure(
-            self.kind,
-            lambda groups, lr: self.kind(groups, lr=lr, **self.options),
-            self.lr,
-            distribution=self.distribution,
-            # A build of torch for the CPU is the same torch: 2.13.0+cpu.
-            version=version(self.distribution).partition("+")[0],
-            options=self.options,
-        )
+        with undisturbed():
+            return measure(
+                self.kind,
+                lambda groups, lr: self.kind(groups, lr=lr, **self.options),
+                self.lr,
+                distribution=self.distribution,
+                # A build of torch for the CPU is the same torch: 2.13.0+cpu.
+                version=version(self.distribution).partition("+")[0],
+                options=self.options,
+            )
 
 
 def _listed(distribution: str, module: str, names: str, **options: Any) -> list[Case]:

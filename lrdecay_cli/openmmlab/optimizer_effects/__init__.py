@@ -57,6 +57,7 @@ def _measured(
     optimizer: torch.optim.Optimizer, options: Mapping[str, Any], row: OptimizerEffects | None
 ) -> OptimizerEffects | None:
     from lrdecay_cli.openmmlab.optimizer_effects.measure import measure
+    from lrdecay_cli.openmmlab.optimizer_effects.probe import undisturbed
 
     kind, lr = type(optimizer), options.get("lr")
     try:
@@ -66,8 +67,8 @@ def _measured(
         def build(groups: list[dict[str, Any]], lr: float) -> torch.optim.Optimizer:
             return kind(groups, **given, **({"lr": lr} if "lr" in taken else {}))
 
-        # A training may be about to begin in this process, with random numbers of its own.
-        with torch.random.fork_rng(devices=()):
+        # A training may be about to begin in this process, with random numbers and threads of its own.
+        with undisturbed():
             found = measure(
                 kind,
                 build,

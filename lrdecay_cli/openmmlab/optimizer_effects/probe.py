@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,6 +21,18 @@ STILL = 1e-13
 """A change that is none."""
 _LONGEST = 1000
 """How many steps are taken; for a later one the optimizer is told that it is there, as by a resumed checkpoint."""
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Take steps in here in one thread, since tiny tensors gain nothing from more, and with random numbers apart."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=()):
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
