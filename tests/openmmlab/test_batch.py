@@ -209,6 +209,18 @@ def test_two_gpus_may_be_as_one(tmp_path: Path) -> None:
     assert [each.batch.differs.gpus for each in found if each.batch and each.batch.differs] == [8, 8, 1]
 
 
+@pytest.mark.parametrize("gpus", [None, 2, 8])
+def test_a_wrapped_model_has_the_numbers_of_the_same_gpus(gpus: int | None, tmp_path: Path) -> None:
+    path = decaying("ByMmengine", 64, tmp_path)
+    wrapper = "model_wrapper_cfg.type=MMDistributedDataParallel"
+    scaling = ("auto_scale_lr.enable=True", "auto_scale_lr.base_batch_size=24")
+    found = audit(path, cfg_options=(wrapper, *scaling), launch=Launch(gpus))
+    assert found.wrapping
+    numbers = [(group.lr, group.weight_decay) for group in found.groups]
+    assert [(group.lr, group.weight_decay) for group in found.wrapping.groups] == numbers
+    assert numbers[0] == (0.01 * ((gpus or 1) * BATCH / 24), 0.0005 * (gpus or 1))
+
+
 def test_the_formula_is_the_constructors_own(tmp_path: Path) -> None:
     group_map = audit(decaying("ByMmengine", 16, tmp_path), launch=Launch(8))
     decayed, rest = (group.parameters[0].provenance for group in group_map.groups)
