@@ -24,7 +24,10 @@ KEYS = "optim_wrapper.paramwise_cfg.custom_keys"
 PARTED = {
     "auto_scale_lr": ("auto_scale_lr that is off", "auto_scale_lr"),
     "a hook sets the lr": ("warm-up and steps", "hook"),
+    "a hook sets the lr after it is logged": ("warm-up and steps", "hook"),
     "a hook takes the schedulers' place": ("no schedulers", "hook"),
+    # Before mmengine reads what it logs.
+    "a hook ramps weights and biases": ("no schedulers", "hook"),
     "nobody steps the schedulers": ("warm-up and steps", "schedulers not stepped"),
 }
 

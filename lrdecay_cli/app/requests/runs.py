@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from lrdecay_cli import __version__
@@ -137,13 +138,13 @@ class _Comparing:
         if factor is not None and agrees(lines, scaled(lrs, factor)):
             yield PartingCause("auto_scale_lr", True, factor=factor, gpus=gpus)
             return
-        if self._plans.is_resumed(stamp):
-            for earlier in reversed(stamps[:index]):
-                if earlier.config and earlier.config != stamp.config:
-                    before = self._plans.of(earlier.config, lines, observed, told, None).lrs(beyond=True)
-                    if agrees(lines, scaled(before, factor or 1.0)):
-                        yield PartingCause("resume", True, name=earlier.name)
-                        return
+        for earlier in reversed(stamps[:index] if self._plans.is_resumed(stamp) else ()):
+            # One whose config no longer builds explains nothing.
+            with suppress(LrdecayError):
+                before = self._plans.of(earlier.config or plan.path, lines, observed, told, None).lrs(beyond=True)
+                if agrees(lines, scaled(before, factor or 1.0)):
+                    yield PartingCause("resume", True, name=earlier.name)
+                    return
         causes = list(self._dry_run_causes(stamp, base, lrs, factor, gpus))
         ratio = constant_ratio(logged_curves(lines, lrs))
         if not causes and ratio is not None:
