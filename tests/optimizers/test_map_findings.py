@@ -79,7 +79,11 @@ def test_a_dry_run_finds_the_same(code: str, tmp_path: Path) -> None:
 def test_one_lr_is_no_trouble_to_those_that_demand_it() -> None:
     (prodigy,) = (row for row in table() if row.name == "Prodigy" and row.distribution == "prodigyopt")
     alike = group_map(
-        {"a": {"parameters": {"a": (2, 2)}}, "b": {"parameters": {"b": (2,)}, "weight_decay": 0.0}},
+        {
+            "a": {"parameters": {"a": (2, 2)}},
+            "b": {"parameters": {"b": (2,)}, "weight_decay": 0.0},
+            "c": {"parameters": {"c": (2,)}, "lr": 0.0, "weight_decay": 0.0},
+        },
         optimizer=Optimizer("Prodigy", "OptimWrapper", {}, effects={"": prodigy}),
     )
     assert not findings_of(alike, ABOUT_OPTIMIZERS)

@@ -211,9 +211,11 @@ def _refused(context: RuleContext, optimizer: MeasuredOptimizer, refusal: Refusa
     names = trained_names(*optimizer.groups)
     fix = "use an optimizer that takes these groups, for example AdamW"
     severity: Severity | None = None
+    # Some let a group at lr 0 pass.
+    lrs = [lr for lr in optimizer.lrs if lr or optimizer.effects.at_zero == "refused"]
     match refusal.demand:
-        case "one lr" if len(optimizer.lrs) > 1:
-            reason = f"all groups must have one lr, and these have {span(optimizer.lrs)}"
+        case "one lr" if len(lrs) > 1:
+            reason = f"all groups must have one lr, and these have {span(lrs)}"
             fix = "use AdamW, or give every group the same lr: no layer decay and no lr_mult"
         case "one group" if len(optimizer.groups) > 1:
             reason = f"it takes one group, and there are {len(optimizer.groups)}"
