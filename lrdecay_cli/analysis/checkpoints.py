@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note
 from lrdecay_cli.domain.training import Checkpoint
+from lrdecay_cli.text.counting import count
 from lrdecay_cli.text.name_patterns import fold_names
 
 
@@ -59,6 +60,25 @@ def resume_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
         " decay and all other options of the saved groups over the config's"
     )
     yield from _beginnings(saved, config)
+    yield from _ignored_decays(saved, config)
+
+
+def _ignored_decays(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
+    """The weight decays of the config that a resume replaces with saved ones."""
+    configured = {tensor.name: tensor.group for tensor in config.tensors()}
+    differing = []
+    for group, parameter in saved.grouped():
+        first = group.options.get("initial_weight_decay", group.weight_decay)
+        now = configured.get(parameter.name)
+        if now is not None and now.weight_decay != first:
+            differing.append(parameter.name)
+    if differing:
+        folded = fold_names(differing, saved.names(duplicates=True))
+        yield Note(
+            f"a resume ignores the weight_decay that the config has now: {count(len(differing), 'tensor')}",
+            "warning",
+            tuple(f"{pattern}  ({len(members)})" for pattern, members in folded),
+        )
 
 
 def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:

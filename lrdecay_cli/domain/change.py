@@ -8,6 +8,7 @@ import msgspec
 
 from lrdecay_cli.domain.finding import Skipped
 from lrdecay_cli.domain.group_map import ConfigSource, Tool
+from lrdecay_cli.domain.resuming import Coming
 
 DIFFERENCE_SCHEMA_VERSION = 1
 
@@ -96,9 +97,12 @@ class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     before: ConfigSource
     after: ConfigSource
     identical: bool
-    """Whether there are no changes; a setting that changes no parameter is no difference."""
+    """Whether there are no changes, and what is to come is the same; a setting that changes no parameter is no
+    difference."""
     settings: tuple[SettingChange, ...]
     changes: tuple[FoldedChange, ...]
+    coming: Coming | None = None
+    """What the schedulers will set from a checkpoint on; null where no config or no checkpoint is compared."""
 
 
 BASELINE_SCHEMA_VERSION = 1

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.analysis.checkpoints import resume_notes
 from lrdecay_cli.analysis.comparing.changes import check_tolerance, diff, known_aspects, settings
+from lrdecay_cli.analysis.comparing.coming import coming_notes, coming_rows, coming_summary, coming_tables
 from lrdecay_cli.analysis.comparing.folding import fold
 from lrdecay_cli.analysis.comparing.tables import long_table, shown_change, wide_table
 from lrdecay_cli.decay.batch_scaling import difference_told, factor_told
 from lrdecay_cli.domain.change import ASPECTS, DIFFERENCE_SCHEMA_VERSION, Aspect, Change, Difference
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report, Result
+from lrdecay_cli.domain.resuming import Coming
 from lrdecay_cli.text.spelling import as_key
 
 
@@ -34,6 +36,7 @@ def comparison(
     rtol: float = 0.0,
     only: frozenset[Aspect] | None = None,
     verbose: bool = False,
+    coming: Coming | None = None,
 ) -> Result[Difference]:
     """Compare two maps.
 
@@ -43,6 +46,7 @@ def comparison(
         rtol: relative tolerance for lr, lr scale and weight decay.
         only: aspects to compare, see :func:`check_aspects`; None for all.
         verbose: name every parameter behind a pattern.
+        coming: what the schedulers will set on both sides, where one resumes from a checkpoint.
     """
     changes = tuple(diff(before, after, rtol=rtol, only=only))
     names = (before.names(duplicates=True), after.names(duplicates=True))
@@ -57,13 +61,22 @@ def comparison(
     ]
     report = Report(
         facts=(("before", before.config.path), ("after", after.config.path), *changed_facts),
-        tables=(wide_table(changes, folded, (*names[0], *names[1])),),
-        notes=(*members, *_batch_notes(before, after), *resume_notes(before, after)),
-        summary=f"{'different' if changes else 'same'}{compared}: {extent_of(changes, before, after)}",
-        rows=long_table(folded),
+        tables=(wide_table(changes, folded, (*names[0], *names[1])), *coming_tables(coming)),
+        notes=(*members, *_batch_notes(before, after), *resume_notes(before, after), *coming_notes(coming)),
+        summary=f"{'different' if changes else 'same'}{compared}: {extent_of(changes, before, after)}"
+        f"{coming_summary(coming)}",
+        rows=long_table(folded, coming_rows(coming)),
     )
+    identical = not changes and not (coming and coming.values)
     document = Difference(
-        DIFFERENCE_SCHEMA_VERSION, after.tool, before.config, after.config, not changes, changed_settings, folded
+        DIFFERENCE_SCHEMA_VERSION,
+        after.tool,
+        before.config,
+        after.config,
+        identical,
+        changed_settings,
+        folded,
+        coming,
     )
     return Result(document, report, (before, after))
 

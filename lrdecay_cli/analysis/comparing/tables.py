@@ -78,14 +78,17 @@ def wide_table(changes: Iterable[Change], folded: Iterable[FoldedChange], names:
     )
 
 
-def long_table(folded: Iterable[FoldedChange]) -> Table:
-    """A row for each aspect of each pattern, numbers in full."""
+def long_table(folded: Iterable[FoldedChange], further: Iterable[tuple[Any, ...]] = ()) -> Table:
+    """A row for each aspect of each pattern, numbers in full; behind them ``further`` rows of the same columns."""
     return Table(
         "",
         LONG_COLUMNS,
-        tuple(
-            (change.pattern, change.aspect, _raw(change.before), _raw(change.after), change.tensors)
-            for change in folded
+        (
+            *(
+                (change.pattern, change.aspect, _raw(change.before), _raw(change.after), change.tensors)
+                for change in folded
+            ),
+            *further,
         ),
     )
 

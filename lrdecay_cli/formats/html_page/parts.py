@@ -74,6 +74,7 @@ CHANGES = Part(
     styles=("dialog", "changes"),
     scripts=("dialog", "changes"),
 )
+COMING = Part("coming", "Learning rates to come", record_parts.coming)
 FINDINGS = Part(
     "findings",
     "Findings",
@@ -94,7 +95,7 @@ def page_of(result: AnyResult) -> Page:
     if isinstance(document, Difference):
         title = f"{document.before.path} \u2192 {document.after.path}"
         maps = (PICTURE, PARAMETERS._replace(title="Parameters after")) if result.maps else ()
-        return Page("Difference", title, _with_content((CHANGES, SETTINGS, NOTES, *maps), report))
+        return Page("Difference", title, _with_content((CHANGES, COMING, SETTINGS, NOTES, *maps), report))
     if isinstance(document, CheckResult):
         names = [*(one.config for one in document.checked), *(one.config for one in document.unjudged)]
         title = names[0] if len(names) == 1 else f"{len(names):,} configs"
@@ -115,6 +116,7 @@ def _with_content(parts: tuple[Part, ...], report: Report) -> tuple[Part, ...]:
     absent = {
         NOTES.name: not report.notes,
         TABLES.name: not report.tables,
+        COMING.name: len(report.tables) < 2,
         FACTS.name: not report.facts,
         SECTIONS.name: not report.sections,
         PAGES.name: not report.pages,

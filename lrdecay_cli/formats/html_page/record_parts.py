@@ -77,6 +77,11 @@ def changes(result: AnyResult) -> dict[str, Any]:
     return {"table": next((table for table in result.report.tables[:1] if table.rows), None)}
 
 
+def coming(result: AnyResult) -> dict[str, Any]:
+    """The table behind that of changes: values to come where a side resumes from a checkpoint."""
+    return {"table": result.report.tables[1]}
+
+
 def changes_data(result: AnyResult) -> dict[str, Any]:
     """Every folded change with its values in full; names are told once and referred to by number."""
     difference = _document(result, Difference)

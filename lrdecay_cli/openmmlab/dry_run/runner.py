@@ -30,7 +30,7 @@ from lrdecay_cli.openmmlab.dry_run.recording import Recorder
 from lrdecay_cli.openmmlab.dry_run.watching import Watch
 from lrdecay_cli.openmmlab.from_runner import lr_factor
 from lrdecay_cli.openmmlab.schedulers.lr_hooks import LEFT_OUT
-from lrdecay_cli.openmmlab.schedulers.running import Stepper
+from lrdecay_cli.openmmlab.schedulers.running import Stepper, settings_of_scheduler
 from lrdecay_cli.openmmlab.train_mode import describe_error
 
 _numbers = itertools.count()
@@ -122,6 +122,10 @@ class DryRunner(Runner):  # type: ignore[misc]
         self.optimizer_steps = Steps(steps)
         self.folded = Folded([])
         self.first_log = FirstLog()
+        self.built_schedulers: list[dict[str, Any]] = []
+        """Settings of each scheduler as the config has them, before a checkpoint restores others."""
+        self.scheduler_attributes: list[set[str]] = []
+        """What each of them keeps."""
         self._gpus = gpus
         super().__init__(
             model=model,
@@ -209,6 +213,9 @@ class DryRunner(Runner):  # type: ignore[misc]
 
     def load_or_resume(self) -> None:
         """Resume, and note which lrs that sets."""
+        schedulers = list(each_scheduler(self.param_schedulers))
+        self.built_schedulers = [settings_of_scheduler(scheduler) for scheduler in schedulers]
+        self.scheduler_attributes = [{*vars(scheduler)} for scheduler in schedulers]
         with self.watch.acting("resume", "resume"):
             super().load_or_resume()
 

@@ -8,6 +8,8 @@ from ``end`` on, and those between the milestones of a scheduler that only has m
 
 from __future__ import annotations
 
+import inspect
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from traceback import walk_tb
 from typing import Any
@@ -35,6 +37,8 @@ from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig
 
 # Settings that have fields of their own in a scheduler's record.
 _OWN_FIELDS = {"type", "by_epoch", "begin", "end", "convert_to_iter_based", "param_name", "verbose", "_scope_"}
+# Of the constructors' arguments those that are no settings.
+_STATE = {"self", "optimizer", "last_step", "verbose", "param_name", "args", "kwargs"}
 # Options, the one of them that is followed, and how many kinds of groups it is of.
 _Cell = tuple[dict[str, Any], str, int]
 
@@ -116,6 +120,18 @@ def scheduler_record(built: BuiltScheduler, length: RunLength) -> RunScheduler:
         monitor=str(scheduler.monitor) if isinstance(scheduler, ReduceOnPlateauParamScheduler) else None,
         options={key: plain(value) for key, value in built.settings.items() if key not in _OWN_FIELDS},
     )
+
+
+def settings_of_scheduler(scheduler: _ParamScheduler) -> dict[str, Any]:
+    """The arguments that a scheduler was built with, as far as it keeps them, in plain values."""
+    constructors = (vars(kind).get("__init__") for kind in type(scheduler).__mro__ if kind is not object)
+    names = [name for each in constructors if each is not None for name in inspect.signature(each).parameters]
+    kept = vars(scheduler)
+    return {
+        name: sorted(kept[name].elements()) if isinstance(kept[name], Counter) else plain(kept[name])
+        for name in dict.fromkeys(names)
+        if name in kept and name not in _STATE
+    }
 
 
 def raises(scheduler: _ParamScheduler) -> bool:

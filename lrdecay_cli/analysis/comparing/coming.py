@@ -1,0 +1,151 @@
+"""What ``diff`` says about the lrs that are to come where a side resumes from a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lrdecay_cli.domain.report import Column, Level, Note, Table
+from lrdecay_cli.domain.resuming import Coming, ComingValue, RestoredScheduler
+from lrdecay_cli.text.counting import count, listed
+
+_FIX = (
+    "to train on with the config's schedule: set load_from and resume=False, which begins it at iteration 0 with a new"
+    " optimizer",
+)
+_VERBS = {"begin": "begins", "end": "ends"}
+
+
+def coming_tables(coming: Coming | None) -> Iterator[Table]:
+    """A row for the groups whose values will differ alike; no table where none will."""
+    if coming is None or not coming.values:
+        return
+    parameters = {value.parameter for value in coming.values}
+    columns = (
+        Column("groups", "groups", "name", vital=True),
+        *([Column("parameter", "of")] if parameters != {"lr"} else []),
+        Column("iteration", "from iteration", "integer"),
+        Column("before", "before", "rate", vital=True),
+        Column("after", "after", "rate", vital=True),
+        Column("last_before", "end before", "rate", vital=True),
+        Column("last_after", "end after", "rate", vital=True),
+        Column("tensors", "tensors", "integer"),
+    )
+    rows = tuple(
+        (
+            " ".join(value.where),
+            *([value.parameter] if parameters != {"lr"} else []),
+            value.iteration,
+            value.before,
+            value.after,
+            value.last_before,
+            value.last_after,
+            value.tensors,
+        )
+        for value in coming.values
+    )
+    what = "lrs" if parameters == {"lr"} else "values"
+    yield Table(f"coming {what}, from {when(coming.first, coming)} on", columns, rows)
+
+
+def coming_rows(coming: Coming | None) -> Iterator[tuple[Any, ...]]:
+    """Rows of the table for machines: each value where it first differs, and in the last iteration."""
+    for value in coming.values if coming else ():
+        of = (" ".join(value.where), f"coming {value.parameter} at iteration {value.iteration}")
+        yield (*of, value.before, value.after, value.tensors)
+        of = (" ".join(value.where), f"coming {value.parameter} at iteration {coming.last if coming else 0}")
+        yield (*of, value.last_before, value.last_after, value.tensors)
+
+
+def coming_summary(coming: Coming | None) -> str:
+    """What the last line says of it."""
+    if coming is None or coming.unjudged or coming.finished:
+        return ""
+    if not coming.values:
+        return "; the same lrs are to come"
+    return f"; {listed(dict.fromkeys(f'{value.parameter}s' for value in coming.values))} to come differ"
+
+
+def coming_notes(coming: Coming | None) -> Iterator[Note]:
+    """Which settings of schedulers a checkpoint restores, and what follows."""
+    if coming is None:
+        return
+    if coming.unjudged:
+        remedy = (coming.remedy,) if coming.remedy else ()
+        yield Note(f"the lrs to come are not compared: {coming.unjudged}", "warning", remedy)
+        return
+    if coming.finished:
+        yield Note(f"the training ends at iteration {coming.first:,}, where the checkpoint was saved: no lr is to come")
+        return
+    level: Level = "warning" if coming.values else "info"
+    for scheduler in coming.restored:
+        yield Note(_restored(scheduler, coming), level)
+    for saved in dict.fromkeys(coming.saved):
+        # A side that begins anew has none, like a checkpoint without schedulers: values tell whether that matters.
+        if saved is not None and saved != coming.schedulers:
+            yield Note(
+                f"the checkpoint has {count(saved, 'scheduler')} and the config {coming.schedulers}: mmengine restores"
+                " them by position, and the rest begins anew",
+                level,
+            )
+    if coming.saved == (None, None) and coming.schedulers:
+        yield Note(f"the checkpoint has no schedulers: they begin anew at {when(coming.first, coming)}", level)
+    lrs = [value for value in coming.values if value.parameter == "lr"]
+    for side, other in ((0, 1), (1, 0)):
+        if lrs and (note := _rest(lrs, side, other, coming)):
+            yield note
+    if coming.values and None in coming.saved:
+        yield Note("a resume ignores the lrs and the schedule that the config has now", "warning", _FIX)
+
+
+def when(iteration: int, coming: Coming) -> str:
+    """An iteration, with the epoch that it begins."""
+    per_epoch = coming.iterations_per_epoch
+    epoch = f" (epoch {iteration // per_epoch:,})" if per_epoch and iteration % per_epoch == 0 else ""
+    return f"iteration {iteration:,}{epoch}"
+
+
+def _restored(scheduler: RestoredScheduler, coming: Coming) -> str:
+    of = f" of {scheduler.optimizer}" if scheduler.optimizer else ""
+    name = f"{scheduler.type}{of} at {scheduler.path}"
+    if scheduler.foreign:
+        return (
+            f"{name} gets the saved state of a scheduler of another class, with {listed(scheduler.foreign)}: mmengine"
+            " restores schedulers by position"
+        )
+    # Of a config and a checkpoint: what trains, and what the config has in its place.
+    config_first = coming.saved[0] is None
+    told = []
+    for setting in sorted(scheduler.settings, key=lambda setting: setting.name not in _VERBS):
+        old, new = setting.before, setting.after
+        if not config_first and coming.saved[1] is None:
+            old, new = new, old
+        verb = _VERBS.get(setting.name)
+        if verb:
+            old, new = (_in_epochs(value, scheduler, coming) for value in (old, new))
+        whose = "the config's" if None in coming.saved else "the other's"
+        told.append(f"{verb} at {new}, {whose} at {old}" if verb else f"{setting.name} is {new}, {whose} {old}")
+    return f"its schedule is restored as well: {name} {'; '.join(told)}"
+
+
+def _in_epochs(value: Any, scheduler: RestoredScheduler, coming: Coming) -> Any:
+    per_epoch = coming.iterations_per_epoch
+    if not isinstance(value, int):
+        return value
+    if scheduler.by_epoch or not per_epoch or value % per_epoch:
+        return f"{'epoch' if scheduler.by_epoch else 'iteration'} {value:,}"
+    return f"epoch {value // per_epoch:,}"
+
+
+def _rest(lrs: Sequence[ComingValue], side: int, other: int, coming: Coming) -> Note | None:
+    """That the lrs of one side no longer change, while those of the other side do."""
+    rests = [(value.rests_before, value.rests_after) for value in lrs]
+    ends = [(value.last_before, value.last_after)[side] for value in lrs]
+    still = max(rest[side] for rest in rests)
+    if still >= max(rest[other] for rest in rests) or still >= coming.last:
+        return None
+    low, high = f"{min(ends):.4g}", f"{max(ends):.4g}"
+    span = low if low == high else f"{low} to {high}"
+    held = sum(len(value.groups) for value in lrs)
+    of = "every lr" if held == coming.groups else f"the lr of {count(held, 'group')}"
+    return Note(f"{('before', 'after')[side]}: {of} stays {span} from {when(still, coming)} on", "warning")
