@@ -150,9 +150,7 @@ def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus
     # In the world of the groups beside which these are seen: a constructor may ask for it.
     with world_of(gpus, given=gpus > 1):
         try:
-            # The groups are held against those of a model that was not wrapped for two.
-            with world_of(gpus, answer=lambda _: gpus):
-                built = build_optimizer(config, wrapped, where)
+            built = build_optimizer(config, wrapped, where)
         except LrdecayError as error:
             facts = msgspec.structs.replace(facts, refused="constructor", failure=error.problem)
             return Wrapped(wrapped, names, None, facts)
