@@ -57,3 +57,8 @@ def integers(values: Iterable[int], separator: str = ", ", to: str = " to ") -> 
         else:
             runs.append([value])
     return separator.join(f"{run[0]}{to}{run[-1]}" if len(run) > 2 else separator.join(map(str, run)) for run in runs)
+
+
+def options_text(options: object) -> str:
+    """A mapping as ``key=value, key=value``; anything else as it prints."""
+    return ", ".join(f"{key}={value}" for key, value in options.items()) if isinstance(options, dict) else str(options)

@@ -14,7 +14,7 @@ from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap, Tensor
 from lrdecay_cli.domain.report import Column, Note, Report, Result, Table
-from lrdecay_cli.text.counting import count
+from lrdecay_cli.text.counting import count, options_text
 from lrdecay_cli.text.name_patterns import fold_names
 from lrdecay_cli.text.printing import natural
 from lrdecay_cli.text.spelling import as_key
@@ -93,12 +93,12 @@ def _facts(group_map: GroupMap, verbose: bool) -> Iterator[tuple[str, str]]:
     if group_map.checkpoint:
         yield from checkpoint_facts(group_map.checkpoint)
     if group_map.config.overrides:
-        yield "overrides", _options(group_map.config.overrides)
+        yield "overrides", options_text(group_map.config.overrides)
     yield "model", f"{group_map.model.type}, {group_map.model.totals.parameters:,} parameters"
     yield "backbone", group_map.model.backbone or "none"
     yield "constructor", group_map.constructor.type
-    yield "paramwise_cfg", _options(group_map.constructor.options) or "none"
-    yield "optimizer", f"{optimizer.type} ({_options(optimizer.options)})" if optimizer.options else optimizer.type
+    yield "paramwise_cfg", options_text(group_map.constructor.options) or "none"
+    yield "optimizer", f"{optimizer.type} ({options_text(optimizer.options)})" if optimizer.options else optimizer.type
     yield "base lr", "none" if group_map.base_lr is None else f"{group_map.base_lr:g}"
     yield "base weight decay", "none" if group_map.base_weight_decay is None else f"{group_map.base_weight_decay:g}"
     kept: dict[str, list[str]] = {}
@@ -113,10 +113,6 @@ def _facts(group_map: GroupMap, verbose: bool) -> Iterator[tuple[str, str]]:
         versions = [(group_map.tool.name, group_map.tool.version), *group_map.stack.items()]
         yield "made with", ", ".join(f"{name} {version}" for name, version in versions)
         yield "sha256", group_map.config.sha256
-
-
-def _options(options: Any) -> str:
-    return ", ".join(f"{key}={value}" for key, value in options.items())
 
 
 def _sorted(table: Table, sort: str) -> Table:

@@ -9,7 +9,7 @@ from lrdecay_cli.decay.batch_scaling import batch_facts
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.report import Chart, Column, Line, Report, Result, Table
 from lrdecay_cli.domain.schedule import Moments, RunScheduler, Schedule, TrainingPlan
-from lrdecay_cli.text.counting import count, listed
+from lrdecay_cli.text.counting import count, listed, options_text
 
 # Learning rates that are further apart than this are drawn on a logarithmic scale.
 _FAR_APART = 30
@@ -45,7 +45,7 @@ def _facts(schedule: Schedule, verbose: bool) -> Iterator[tuple[str, str]]:
     length = schedule.length
     yield "config", schedule.config.path
     if schedule.config.overrides:
-        yield "overrides", _options(schedule.config.overrides)
+        yield "overrides", options_text(schedule.config.overrides)
     yield "optimizer", schedule.optimizer
     yield from batch_facts(schedule.batch)
     yield "run", f"{_run(schedule)} ({schedule.loop})"
@@ -81,11 +81,7 @@ def _scheduler(scheduler: RunScheduler) -> str:
     if scheduler.converted:
         words.append("converted from epochs")
     # The settings are as in the config: in epochs, where these were converted.
-    return ", ".join(words) + (f": {_options(scheduler.options)}" if scheduler.options else "")
-
-
-def _options(options: object) -> str:
-    return ", ".join(f"{key}={value}" for key, value in options.items()) if isinstance(options, dict) else str(options)
+    return ", ".join(words) + (f": {options_text(scheduler.options)}" if scheduler.options else "")
 
 
 def _tables(schedule: Schedule, plan: TrainingPlan, verbose: bool) -> Iterator[Table]:

@@ -145,5 +145,5 @@ def _pull(pull: float, as_gradient: float, lr: float | None, decay: float) -> Pu
     return "weight decay alone" if _alike(pull, decay * _WEIGHT) else "in another way"
 
 
-def _alike(one: float, other: float) -> bool:
-    return math.isclose(one, other, rel_tol=5 * TOLERANCE)
+def _alike(first: float, second: float) -> bool:
+    return math.isclose(first, second, rel_tol=5 * TOLERANCE)

@@ -30,8 +30,8 @@ class Folded:
         """Representative and group, for each group that is none."""
         self.representative = list(range(len(groups)))
         """By group, the position of its representative."""
-        self._scheduled = list(dict.fromkeys(one.param_name for one in schedulers))
-        if not schedulers or not all(_is_plain(one) for one in schedulers):
+        self._scheduled = list(dict.fromkeys(scheduler.param_name for scheduler in schedulers))
+        if not schedulers or not all(map(_is_plain, schedulers)):
             return
         first: dict[Any, int] = {}
         for index, (optimizer, group) in enumerate(groups):

@@ -133,8 +133,8 @@ def _by_epoch(run: Run, tried: int, length: RunLength) -> Run | None:
     if rehearsal is not None:
         rehearsal = msgspec.structs.replace(
             rehearsal,
-            setters=tuple(msgspec.structs.replace(one, cause=seen(one.cause)) for one in rehearsal.setters),
-            states=tuple(msgspec.structs.replace(one, cause=seen(one.cause)) for one in rehearsal.states),
+            setters=tuple(msgspec.structs.replace(each, cause=seen(each.cause)) for each in rehearsal.setters),
+            states=tuple(msgspec.structs.replace(each, cause=seen(each.cause)) for each in rehearsal.states),
             tried=_TRIED,
         )
     return msgspec.structs.replace(

@@ -33,16 +33,17 @@ class Moments:
         self.warm_up_end: int | None = None
         """The first iteration that no warm-up changes; None where there is none."""
         self._groups: list[dict[str, Any]] = []
-        self._of: list[int] = []
+        self._kind_of: list[int] = []
         self._first: list[LrAt] = []
-        self._behind: list[LrAt] = []
+        self._after_warm_up: list[LrAt] = []
         self._peaks: list[tuple[float | None, int]] = []
         self._last: tuple[int, list[float | None]] = (0, [])
 
     def follow(self, folded: Folded, groups: Sequence[tuple[str, dict[str, Any]]]) -> None:
         """Follow one of each kind of groups."""
         kept = sorted({*folded.representative})
-        self._of = [kept.index(index) for index in folded.representative]
+        places = {index: place for place, index in enumerate(kept)}
+        self._kind_of = [places[index] for index in folded.representative]
         self._groups = [groups[index][1] for index in kept]
 
     def note(self, iteration: int) -> None:
@@ -52,7 +53,7 @@ class Moments:
             self._first = [LrAt(iteration, lr) for lr in lrs]
             self._peaks = [(lr, iteration) for lr in lrs]
         if iteration == self.warm_up_end:
-            self._behind = [LrAt(iteration, lr) for lr in lrs]
+            self._after_warm_up = [LrAt(iteration, lr) for lr in lrs]
         if lrs != self._last[1]:
             for index, (lr, (peak, _)) in enumerate(zip(lrs, self._peaks, strict=True)):
                 if lr is not None and peak is not None and lr > peak:
@@ -61,15 +62,15 @@ class Moments:
         if self.recorder is not None:
             self.recorder.note(iteration)
         if self._trace is not None:
-            self._trace.append((iteration, [lrs[index] for index in self._of]))
+            self._trace.append((iteration, [lrs[index] for index in self._kind_of]))
         if self._logged is not None and (not self._logged or self._logged[-1][0] < iteration):
-            self._logged.append((iteration, [lrs[index] for index in self._of]))
+            self._logged.append((iteration, [lrs[index] for index in self._kind_of]))
 
     def note_logged(self, iteration: int) -> None:
         """Keep what is logged of this iteration, whose hooks have yet to act."""
         if self._logged is not None:
             lrs = lrs_of(self._groups)
-            self._logged.append((iteration, [lrs[index] for index in self._of]))
+            self._logged.append((iteration, [lrs[index] for index in self._kind_of]))
 
     def end(self, iterations: int) -> None:
         """Keep the last values for the last of as many iterations: nothing has changed since they were noted."""
@@ -81,13 +82,13 @@ class Moments:
             return NEVER
         return self.warm_up_end - iteration
 
-    def of(self, group: int) -> tuple[LrAt, LrAt | None, LrAt, LrAt]:
+    def of_group(self, group: int) -> tuple[LrAt, LrAt | None, LrAt, LrAt]:
         """First, after the warm-up, peak and last of a group, by its position."""
-        index = self._of[group]
+        index = self._kind_of[group]
         peak, peak_iteration = self._peaks[index]
         return (
             self._first[index],
-            self._behind[index] if self._behind else None,
+            self._after_warm_up[index] if self._after_warm_up else None,
             LrAt(peak_iteration, peak),
             LrAt(self._last[0], self._last[1][index]),
         )

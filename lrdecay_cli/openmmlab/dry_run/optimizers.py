@@ -60,7 +60,7 @@ class Steps:
     def measure(self, watch: Watch) -> None:
         """Measure what a step does to each group, on copies."""
         try:
-            self.effects = [one for each in optimizers_of(self._wrapper).values() for one in measured(each)]
+            self.effects = [effect for each in optimizers_of(self._wrapper).values() for effect in measured(each)]
         except Exception as error:
             self.error = describe_error(error)
         # What no optimizer holds is as large as it was built, and nobody has written to it yet.
@@ -74,13 +74,13 @@ class Steps:
             self._lrs.setdefault(index, []).append(lr or 0.0)
         if self.error is not None:
             return
-        for one in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else (wrapper,):
-            groups = one.optimizer.param_groups
+        for each in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else (wrapper,):
+            groups = each.optimizer.param_groups
             trained = [p for group in groups for p in group["params"] if p.requires_grad]
             self._trained.update(map(id, trained))
             if trained:
                 try:
-                    one.update_params(torch.stack([parameter.sum() for parameter in trained]).sum())
+                    each.update_params(torch.stack([parameter.sum() for parameter in trained]).sum())
                 except Exception as error:
                     self.error = describe_error(error)
                     self._left = 0
@@ -97,13 +97,13 @@ class Steps:
     def _named(self, watch: Watch, wanted: Any) -> tuple[str, ...]:
         if self.error is not None or not self._lrs:
             return ()
-        of = {id(p): index for index, (_, group) in enumerate(watch.groups) for p in group["params"]}
+        group_of = {id(p): index for index, (_, group) in enumerate(watch.groups) for p in group["params"]}
         return tuple(
             name
             for name, parameter in watch.parameters.items()
-            if id(parameter) in of
+            if id(parameter) in group_of
             and wanted(
-                self._lrs[of[id(parameter)]],
+                self._lrs[group_of[id(parameter)]],
                 not torch.equal(parameter.detach(), self._begun[name]),
                 id(parameter) in self._trained,
             )

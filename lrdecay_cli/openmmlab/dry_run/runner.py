@@ -207,7 +207,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         optimizer = checkpoint.get("optimizer")
         if isinstance(optimizer, Mapping):
             several = {"": optimizer} if "param_groups" in optimizer else optimizer
-            without = {name: {**one, "state": {}} for name, one in several.items()}
+            without = {name: {**state, "state": {}} for name, state in several.items()}
             checkpoint["optimizer"] = without.get("", without)
         return checkpoint
 
@@ -244,7 +244,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         """Build the schedulers, which set the lr of the first iteration."""
         before = self.watch.lrs()
         built = super().build_param_scheduler(scheduler)
-        begins = {type(one).__name__: None for one in each_scheduler(built) if one.begin == 0}
+        begins = {type(each).__name__: None for each in each_scheduler(built) if each.begin == 0}
         for name in begins or {"param_scheduler": None}:
             self.watch.attribute(before, "param_scheduler", name)
         return built
@@ -273,9 +273,9 @@ class DryRunner(Runner):  # type: ignore[misc]
     def _step_schedulers(self, hook: Hook, method: str, kwargs: Mapping[str, Any]) -> None:
         before = self.watch.lrs()
         acting = [
-            one for one in each_scheduler(self.param_schedulers) if one.by_epoch == (method == "after_train_epoch")
+            each for each in each_scheduler(self.param_schedulers) if each.by_epoch == (method == "after_train_epoch")
         ]
-        names = [type(one).__name__ for one in acting if not Stepper(one).idle()]
+        names = [type(each).__name__ for each in acting if not Stepper(each).idle()]
         getattr(hook, method)(self, **kwargs)
         self.folded.spread()
         for name in dict.fromkeys(names):

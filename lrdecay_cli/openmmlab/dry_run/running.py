@@ -185,7 +185,7 @@ def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLen
     wrapped = bool(group_map.wrapping)
     formulas = {parameter.name: formulas_with_gpus(in_map) for in_map, parameter in group_map.grouped()}
     for index, (_, group) in enumerate(watch.groups):
-        first, behind, peak, last = runner.moments.of(index)
+        first, after_warm_up, peak, last = runner.moments.of_group(index)
         held = tuple(name for tensor in group["params"] for name in names.get(id(tensor), ["?"]))
         groups.append(
             GroupRun(
@@ -196,7 +196,7 @@ def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLen
                 weight_decay=watch.built[index][1],
                 last_weight_decay=last_decays[index],
                 first=first,
-                after_warm_up=behind,
+                after_warm_up=after_warm_up,
                 peak=peak,
                 last=last,
                 causes=tuple(watch.causes[index].values()),
