@@ -19,6 +19,14 @@ from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.text.name_patterns import Universe
 
 EXACT = "equal to the real group, bit for bit"
+# By how it uses the lr, what an optimizer does with groups of several lrs; and with one at lr 0.
+_LRS = {
+    "distorted": "moves groups by another factor than their lrs say (LRD802)",
+    "first group's": "trains every group at the first group's lr (LRD802)",
+    "ignored": "does not use the lr (LRD802)",
+    "refused": "refuses these groups (LRD801)",
+}
+_AT_ZERO = {"trains": "moves it at lr 0 all the same (LRD804)", "decays": "decays it at lr 0 all the same (LRD804)"}
 
 
 class Explainer:
@@ -120,10 +128,28 @@ class Explainer:
             return "observed", self._why_observed()
         exact = f"{EXACT}, in {precision}" if (precision := group.precision("lr")) else EXACT
         if provenance.layer_id is not None and provenance.layer_id.basis == "observed":
-            return "recomputed", f"{exact}; the layer id is observed: what the model's get_layer_depth() says"
-        if self._spec.make_rules is None:
-            return "recomputed", f"{exact}; the formula is the constructor's own arithmetic, as it was recorded"
-        return "recomputed", exact
+            exact += "; the layer id is observed: what the model's get_layer_depth() says"
+        elif self._spec.make_rules is None:
+            exact += "; the formula is the constructor's own arithmetic, as it was recorded"
+        return "recomputed", "; ".join([exact, *self._departures(group)])
+
+    def _departures(self, group: ParameterGroup) -> Iterator[str]:
+        """What the optimizer was measured to do otherwise than the group's numbers say."""
+        effects = self._map.optimizer.effects.get(group.optimizer)
+        if effects is None:
+            return
+        own = [each for each in self._map.groups if each.optimizer == group.optimizer]
+        several = len({each.lr for each in own}) > 1
+        if group.lr == 0 and (effects.at_zero == "trains" or (effects.at_zero == "decays" and group.weight_decay)):
+            yield f"{effects.name} {_AT_ZERO[effects.at_zero]}"
+        elif effects.lr in _LRS and (several or effects.lr == "ignored"):
+            yield f"{effects.name} {_LRS[effects.lr]}"
+        if effects.norm == "always" or (effects.norm == "with weight decay" and group.weight_decay):
+            yield f"{effects.name} scales each step by the norm of the weights"
+        if group.weight_decay and effects.decay == "ignored":
+            yield f"{effects.name} ignores the weight decay"
+        elif effects.decay == "first group's" and own[0].weight_decay != group.weight_decay:
+            yield f"{effects.name} uses the first group's weight decay, {own[0].weight_decay!r}"
 
     def _why_observed(self) -> str:
         if self._map.checkpoint is not None:

@@ -11,7 +11,7 @@ from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS, Registry
 
 from lrdecay_cli.constructors import CONSTRUCTORS, OURS
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.openmmlab.config_values import arguments_of, find_registered
+from lrdecay_cli.openmmlab.config_values import arguments_of, find_registered, type_name
 from lrdecay_cli.openmmlab.constructor_class import known_constructor
 from lrdecay_cli.openmmlab.failures.unknown_types import key_of_type
 from lrdecay_cli.text.printing import said_by
@@ -38,7 +38,12 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
             if isinstance(settings, Mapping) and "decay_mult" in settings
         ]
         problem = f"{', '.join(multipliers)} has no weight decay to multiply"
-        return LrdecayError(problem, where=where, remedy="set optim_wrapper.optimizer.weight_decay", final=True)
+        optimizer: Mapping[str, Any] = config.optim_wrapper.get("optimizer") or {}
+        taken, remedy = _taken(OPTIMIZERS, optimizer), "set optim_wrapper.optimizer.weight_decay"
+        if taken and taken.all and "weight_decay" not in taken.names:
+            kind = type_name(optimizer["type"]).rpartition(".")[2]
+            remedy = f"remove {'it' if len(multipliers) == 1 else 'them'}: {kind} has no weight decay"
+        return LrdecayError(problem, where=where, remedy=remedy, final=True)
     lacking = str(cause.args[0]) if isinstance(cause, KeyError) and cause.args else ""
     if lacking.isidentifier() and (like := nearest(lacking, map(str, given))):
         problem = f"the constructor needs {_PARAMWISE}.{lacking}"

@@ -32,6 +32,11 @@ class MeasuredOptimizer(NamedTuple):
         """Likewise each weight decay."""
         return sorted({group.weight_decay or 0.0 for group in self.groups})
 
+    def moves_at_zero(self, group: ParameterGroup) -> bool:
+        """Whether it moves the tensors of a group that is at lr 0."""
+        at_zero = self.effects.at_zero
+        return at_zero == "trains" or (at_zero == "decays" and bool(group.weight_decay))
+
 
 def measured_optimizers(group_map: GroupMap) -> Iterator[MeasuredOptimizer]:
     """Those whose effects the map has."""

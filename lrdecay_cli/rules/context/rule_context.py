@@ -236,12 +236,23 @@ class RuleContext:
 
     @cached_property
     def weight_decays(self) -> Mapping[str, float]:
-        """Weight decay of every trainable parameter that is in a group with one."""
+        """Weight decay of every trainable parameter that is in a group with one, but where the optimizer ignores it.
+
+        LRD803 reports those.
+        """
+        ignored = {group.name for each in self.optimizers if each.effects.decay == "ignored" for group in each.groups}
         return {
             parameter.name: group.weight_decay
             for group, parameter in self.group_map.grouped()
-            if parameter.requires_grad and group.weight_decay is not None
+            if parameter.requires_grad and group.weight_decay is not None and group.name not in ignored
         }
+
+    @cached_property
+    def without_weight_decay(self) -> bool:
+        """Whether the only optimizer has no weight decay: no option of that name, or one that it does not use."""
+        if len(self.group_map.optimizer.types) != 1 or self.group_map.checkpoint is not None:
+            return False
+        return self.group_map.base_weight_decay is None or any(e.effects.decay == "ignored" for e in self.optimizers)
 
     @cached_property
     def custom_keys(self) -> Mapping[str, KeyMatches]:

@@ -147,19 +147,22 @@ _DEFAULT = "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=dict("
 def lr_zero_as_frozen(context: RuleContext) -> Iterator[Fault]:
     """Parameters have a learning rate of 0 instead of being frozen.
 
-    They stay as they are, but their gradients are computed and kept, the optimizer holds a state for them, and the
-    running statistics of batch norms go on changing, so that what was meant to stay the same does not.
+    Their gradients are computed and kept, the optimizer holds a state for them, and the running statistics of batch
+    norms go on changing, so that what was meant to stay the same does not.
 
     It comes from ``lr_mult=0``. Freeze them instead: with ``frozen_stages`` of the backbone or with
     ``requires_grad=False``, which saves time and memory too; ``norm_eval=True`` keeps the statistics of batch norms.
+    LRD804 reports parameters that the optimizer moves at lr 0.
     """
     # One fault for each custom key that sets the lr to 0, and one for all that is 0 without a key.
     trainable = [(group, parameter) for group, parameter in context.group_map.grouped() if parameter.requires_grad]
     if all(context.starting_lr(group) == 0 for group, _ in trainable):
         return
+    # Those are LRD804's.
+    moved = {group.name for each in context.optimizers for group in each.groups if each.moves_at_zero(group)}
     by_key: dict[str | None, list[GroupedParameter]] = {}
     for group, parameter in trainable:
-        if context.starting_lr(group) == 0:
+        if context.starting_lr(group) == 0 and group.name not in moved:
             key, mult = context.custom_lr_mult(parameter.name) or (None, 1)
             by_key.setdefault(key if mult == 0 else None, []).append(parameter)
     for key, parameters in by_key.items():

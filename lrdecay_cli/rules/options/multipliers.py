@@ -55,14 +55,15 @@ def _nothing_to_multiply(context: RuleContext) -> Iterator[Fault]:
     options += [key_option(key, "decay_mult").removeprefix(f"{PARAMWISE}.") for key in keys]
     if not options:
         return
-    default = context.group_map.base_weight_decay
-    if given is None:
-        message = f"is given no weight_decay: all keep {context.group_map.optimizer.type}'s own {default or 0:g}"
-    else:
-        message = "is given weight_decay=0"
+    default, kind = context.group_map.base_weight_decay, context.group_map.optimizer.type
+    reason, fix = "the optimizer is given weight_decay=0", "optim_wrapper.optimizer.weight_decay=0.05, or remove them"
+    if context.without_weight_decay:
+        reason, fix = f"{kind} has no weight decay", "remove them, or use an optimizer with weight decay, such as AdamW"
+    elif given is None:
+        reason = f"the optimizer is given no weight_decay: all keep {kind}'s own {default or 0:g}"
     yield Fault(
-        f"{', '.join(options)} {verb(len(options), 'has', 'have')} nothing to multiply, for the optimizer {message}",
-        "optim_wrapper.optimizer.weight_decay=0.05, or remove them",
+        f"{', '.join(options)} {verb(len(options), 'has', 'have')} nothing to multiply, for {reason}",
+        fix,
         option=f"{PARAMWISE}.{options[0]}",
         severity="warning" if given is None else "info",
     )

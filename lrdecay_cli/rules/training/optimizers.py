@@ -187,10 +187,7 @@ def moves_at_lr_zero(context: RuleContext) -> Iterator[Fault]:
     else:
         for optimizer in context.optimizers:
             held = [group for group in optimizer.groups if context.starting_lr(group) == 0]
-            if optimizer.effects.at_zero == "decays":
-                held = [group for group in held if group.weight_decay]
-            if optimizer.effects.at_zero in ("decays", "trains"):
-                found.append((optimizer.label, trained_names(*held)))
+            found.append((optimizer.label, trained_names(*filter(optimizer.moves_at_zero, held))))
     for label, moved in found:
         if moved:
             yield Fault(

@@ -162,7 +162,7 @@ _OPTION = "optim_wrapper.optimizer.weight_decay"
 def weight_decay_missing(context: RuleContext) -> Iterator[Fault]:
     """A constructor hands out the optimizer's weight decay, and the config gives the optimizer none.
 
-    Groups are left with a weight decay of ``None``, and the optimizer dies of it in its first step.
+    Groups are left with a weight decay of ``None``, and the optimizer raises at its first step.
 
     MMDetection's decay constructor copies ``optimizer.weight_decay`` into each group; where that is not set there is
     nothing to copy. An optimizer's own default (AdamW has 0.01) does not step in.
@@ -170,9 +170,9 @@ def weight_decay_missing(context: RuleContext) -> Iterator[Fault]:
     group_map = context.group_map
     optimizer = group_map.training.optim_wrapper.get("optimizer")
     given = optimizer.get("weight_decay") if isinstance(optimizer, dict) else None
-    # An optimizer that knows no weight decay has it in no group.
+    # An optimizer without weight decay has it in no group, or in those alone that the constructor exempts.
     empty = [group for group in group_map.groups if group.weight_decay is None]
-    if given is not None or not empty or len(empty) == len(group_map.groups):
+    if given is not None or not empty or len(empty) == len(group_map.groups) or context.without_weight_decay:
         return
     yield Fault(
         f"{len(empty)} of {len(group_map.groups)} groups have weight decay None, for the optimizer is given none",
