@@ -18,9 +18,9 @@ from lrdecay_cli.files.config_path import CHECKPOINT_SUFFIXES, SEPARATOR
 
 # The text log names both before its first iterations.
 _HEAD = 4 * 2**20
-_GPUS = re.compile(r"^\s+GPU number: (\d{1,6})\s*$", re.MULTILINE)
-_EPOCH_LENGTH = re.compile(r"Epoch\(train\)\s+\[\s*\d+\]\[\s*\d+/(\d{1,12})\]")
-_NUMBER = re.compile(r"(\d+)")
+# Not compiled here: every command that takes configs imports this module.
+_GPUS = r"(?m)^\s+GPU number: (\d{1,6})\s*$"
+_EPOCH_LENGTH = r"Epoch\(train\)\s+\[\s*\d+\]\[\s*\d+/(\d{1,12})\]"
 _LARGEST = 1e300
 _PREFIX = "train/"
 """In front of every key where ``log_processor.log_with_hierarchy`` is on."""
@@ -109,7 +109,7 @@ def checkpoints(work_dir: str) -> list[str]:
     """The checkpoints in a work directory, the latest first: by the number in their names, those without one first."""
 
     def number(path: Path) -> float:
-        numbers = _NUMBER.findall(path.stem)
+        numbers = re.findall(r"\d+", path.stem)
         return int(numbers[-1]) if numbers and len(numbers[-1]) < 16 else math.inf
 
     files = [path for path in Path(work_dir).iterdir() if path.suffix in CHECKPOINT_SUFFIXES and path.is_file()]
@@ -167,7 +167,7 @@ def _stamp(root: Path, folder: Path) -> Stamp | None:
     own, beside = data / "config.py", _configs_in(root)
     config = str(own) if own.is_file() else beside[0] if len(beside) == 1 else None
     head = _head(folder / f"{folder.name}.log")
-    gpus, length = _GPUS.search(head), _EPOCH_LENGTH.search(head)
+    gpus, length = re.search(_GPUS, head), re.search(_EPOCH_LENGTH, head)
     return Stamp(
         name=folder.name,
         config=config,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.files.schema import document_schema
@@ -184,6 +185,19 @@ def test_another_number_of_gpus(short: Path, capsys: pytest.CaptureFixture[str])
     assert (code, segment["iterations_per_epoch"]) == (1, 3)
     assert (cause["kind"], cause["proven"], cause["gpus"]) == ("iterations per epoch", True, 1)
     assert cause["iterations_per_epoch"] == ITERATIONS
+
+
+def test_the_text_log_says_how_many_gpus_there_were(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One epoch, of which scalars.json does not say how long it is."""
+    config = logging_config(config_of("auto_scale_lr"), train_cfg=dict(by_epoch=True, max_epochs=1))
+    config.work_dir, config.experiment_name = str(tmp_path / "work"), "dry_gpus"
+    Runner.from_cfg(config).train()
+    code, document = held(capsys, tmp_path / "work")
+    (segment,) = document["segments"]
+    assert (code, segment["gpus"], segment["iterations_per_epoch"]) == (1, 1, ITERATIONS)
+    assert [(cause["kind"], cause["factor"], cause["gpus"]) for cause in segment["causes"]] == [
+        ("auto_scale_lr", 0.25, 1)
+    ]
 
 
 def work_dir(folder: Path, lines: str, config: str | None = None) -> Path:
