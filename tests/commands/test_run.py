@@ -187,6 +187,16 @@ def test_another_number_of_gpus(short: Path, capsys: pytest.CaptureFixture[str])
     assert cause["iterations_per_epoch"] == ITERATIONS
 
 
+def test_a_mean_that_is_logged_as_lr_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mean = dict(data_src="lr", method_name="mean", window_size=3)
+    for keys, more in (({"base_lr"}, {}), ({"base_lr", "lr"}, {"log_name": "mean_lr"})):
+        processor = dict(type="LogProcessor", custom_cfg=[{**mean, **more}])
+        folder = tmp_path / f"work_{len(keys)}"
+        trained(logging_config(config_of("warm-up and steps"), log_processor=processor), folder)
+        code, document = held(capsys, folder)
+        assert (code, {curve["key"] for curve in document["segments"][0]["curves"]}) == (0, keys)
+
+
 def test_the_text_log_says_how_many_gpus_there_were(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One epoch, of which scalars.json does not say how long it is."""
     config = logging_config(config_of("auto_scale_lr"), train_cfg=dict(by_epoch=True, max_epochs=1))

@@ -143,6 +143,19 @@ class Plans:
             self._built[path] = planned, group_map
         return self._built[path]
 
+    def without_statistics(self, stamp: Stamp) -> Stamp:
+        """Without keys under which ``log_processor.custom_cfg`` logs means and the like in the place of values."""
+        if stamp.config is None:
+            return stamp
+        custom = (self.build(stamp.config)[0].config.get("log_processor") or {}).get("custom_cfg") or ()
+        of = {each.get("log_name", each.get("data_src")) for each in custom if each.get("method_name") != "current"}
+        lines = (line._replace(lrs={key: lr for key, lr in line.lrs.items() if key not in of}) for line in stamp.lines)
+        left = tuple(line for line in lines if line.lrs)
+        if not left:
+            problem = f"log_processor.custom_cfg of {stamp.config} logs a statistic of lr in the place of lr"
+            raise LrdecayError(problem, where=self._work_dir, remedy="give the statistic a log_name of its own")
+        return stamp._replace(lines=left)
+
     def is_resumed(self, stamp: Stamp) -> bool:
         """Whether a start of the training went on from a checkpoint: its config says so, or its first epoch."""
         if stamp.config is None:

@@ -72,9 +72,9 @@ class _Comparing:
         self._work_dir, self._config, self._request = work_dir, config, request
         self._plans = Plans(work_dir, config, request, options)
 
-    def segment(self, index: int, stamps: Sequence[Stamp]) -> Segment:
+    def segment(self, index: int, stamps: list[Stamp]) -> Segment:
         """One start of the training, compared."""
-        stamp = stamps[index]
+        stamp = stamps[index] = self._plans.without_statistics(stamps[index])
         path = self._config or stamp.config
         if path is None:
             remedy = f"name the config: lrdecay run {self._work_dir} CONFIG"
