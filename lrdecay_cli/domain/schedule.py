@@ -182,6 +182,8 @@ class Rehearsal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     states: tuple[StateChange, ...]
     """What starts and stops to require a gradient; causes count in steps of the schedule."""
     left_out: tuple[LeftOut, ...]
+    in_validation: tuple[LeftOut, ...]
+    """Hooks and schedulers that may change lrs in validations, which are not run."""
     tried: tuple[int, ...]
     """Iterations an epoch was given, one run each, where the config does not say and all gave the same; else empty."""
 

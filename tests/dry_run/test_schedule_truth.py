@@ -93,13 +93,16 @@ def test_the_text_says_who_sets_the_lr(
 
 
 def test_a_hook_that_cannot_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    hooks = [dict(type="DryDataHook"), dict(type="NoSuchHook")]
-    saved(Config({**BASE, "custom_hooks": hooks, "param_scheduler": None}), tmp_path)
+    hooks = [dict(type="DryDataHook"), dict(type="NoSuchHook"), dict(type="DryValidationHook")]
+    loader = {**BASE["train_dataloader"], "dataset": dict(type="DryNoise")}
+    validating = dict(val_cfg=dict(), val_dataloader=loader, val_evaluator=dict(type="DumpResults"))
+    saved(Config({**BASE, **validating, "custom_hooks": hooks, "param_scheduler": None}), tmp_path)
     assert run(["schedule", str(tmp_path / "config.py"), "--iters-per-epoch", str(ITERATIONS)]) == 0
     text = capsys.readouterr().out
     assert "warning: 2 hooks could not run here: lrs that they set are not shown" in text
     assert "DryDataHook: before_train_iter fails without data (TypeError: " in text
     assert "NoSuchHook: it cannot be built here" in text
+    assert "validation is not run, in which these act\n  DryValidationHook: after_val_epoch may change anything" in text
 
 
 def test_an_lr_by_epoch_needs_no_length_of_an_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,6 +82,9 @@ def _rehearsed(rehearsal: Rehearsal, unit: str) -> Iterator[Note]:
         yield Note(
             f"{count(len(failed), 'hook')} could not run here: lrs that they set are not shown", "warning", failed
         )
+    if rehearsal.in_validation:
+        acting = tuple(f"{each.name}: {each.reason}" for each in rehearsal.in_validation)
+        yield Note("validation is not run, in which these act", "warning", acting)
     if rehearsal.tried:
         yield Note(
             f"the lrs by epoch are the same with {listed(map(str, rehearsal.tried))} iterations per epoch; give"

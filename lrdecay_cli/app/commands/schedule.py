@@ -31,7 +31,8 @@ def schedule(
     """Show what the lr of every group does over the run.
 
     The config's param_scheduler is built as mmengine's Runner does it and stepped through the whole run, on stand-in
-    parameters in the real groups. Nothing is trained.
+    parameters in the real groups. Where a hook may set an lr, the training loop is run dry with all hooks. Nothing is
+    trained.
 
     \b
     lrdecay schedule config.py --iters-per-epoch 7330

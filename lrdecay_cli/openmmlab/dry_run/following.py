@@ -93,7 +93,7 @@ def run_of(training: DryTraining, recorder: Recorder, planned: PlannedConfig, le
         series=series,
         stack=stack_versions(type(each.scheduler) for each in schedulers),
         log_keys=tuple(log_keys(wrappers, series.tracks)),
-        rehearsal=Rehearsal(found.hooks, tuple(_setters(found)), found.states, found.left_out, ()),
+        rehearsal=Rehearsal(found.hooks, tuple(_setters(found)), found.states, found.left_out, found.in_validation, ()),
     )
 
 
