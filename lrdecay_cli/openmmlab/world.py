@@ -61,6 +61,18 @@ for _name in (
 
 
 @contextmanager
+def process_group(size: int) -> Iterator[None]:
+    """Initialise PyTorch's process group without communication, of ``size`` processes, and close it afterwards."""
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=size)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
 def world_of(gpus: int, *, given: bool = True, answer: Callable[[int], int] = int) -> Iterator[Questions]:
     """Let ``gpus`` GPUs train in here.
 
@@ -72,10 +84,7 @@ def world_of(gpus: int, *, given: bool = True, answer: Callable[[int], int] = in
     questions = Questions()
     with ExitStack() as stack:
         if gpus > 1 and not dist.is_initialized():
-            from torch.testing._internal.distributed.fake_pg import FakeStore
-
-            dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=gpus)
-            stack.callback(dist.destroy_process_group)
+            stack.enter_context(process_group(gpus))
         for patch in _watched(questions, gpus if given else None, answer):
             stack.enter_context(patch)
         yield questions

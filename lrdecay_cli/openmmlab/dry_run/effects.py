@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.distributed as dist
 
 from lrdecay_cli.domain.dry_run import TOLERANCE, Effect, Pull
 from lrdecay_cli.openmmlab.config_values import number
@@ -98,7 +99,9 @@ def _moved(
     """
     # deepcopy of an optimizer keeps its groups and state alone, and loses what a class keeps elsewhere: eps of LARS.
     twin = object.__new__(type(optimizer))
-    vars(twin).update(copy.deepcopy(vars(optimizer)))
+    # A process group (ZeroRedundancyOptimizer) is shared.
+    groups = {id(value): value for value in vars(optimizer).values() if isinstance(value, dist.ProcessGroup)}
+    vars(twin).update(copy.deepcopy(vars(optimizer), groups))
     for group, gradient in zip(twin.param_groups, gradients, strict=True):
         if not weight_decay and "weight_decay" in group:
             group["weight_decay"] = 0.0

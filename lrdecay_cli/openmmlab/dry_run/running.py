@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
+import torch.distributed as dist
 from mmengine.hooks import ParamSchedulerHook
 
 from lrdecay_cli import __version__
@@ -18,7 +21,7 @@ from lrdecay_cli.domain.training import PLAIN_LAUNCH, Launch, Wrapping
 from lrdecay_cli.openmmlab.audit import group_map_of
 from lrdecay_cli.openmmlab.batch import BuiltGroups, batch_of, formulas_with_gpus
 from lrdecay_cli.openmmlab.build_context import no_network, quiet_stack
-from lrdecay_cli.openmmlab.building import build_model, check_shapes, optimizers_of, training_scope
+from lrdecay_cli.openmmlab.building import BuiltOptimizer, build_model, check_shapes, optimizers_of, training_scope
 from lrdecay_cli.openmmlab.config_file import resolved_sha256
 from lrdecay_cli.openmmlab.dry_run.driving import acting_in_validation
 from lrdecay_cli.openmmlab.dry_run.moments import Trace
@@ -29,7 +32,7 @@ from lrdecay_cli.openmmlab.failures.constructor_failures import clearer_failure
 from lrdecay_cli.openmmlab.failures.translate import explained
 from lrdecay_cli.openmmlab.schedulers.building import check_lrs
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig, scheduler_configs
-from lrdecay_cli.openmmlab.world import world_of
+from lrdecay_cli.openmmlab.world import process_group, world_of
 from lrdecay_cli.openmmlab.wrapping import wrap, wrapper_of
 
 _RUNNING = "the training does not begin"
@@ -110,6 +113,7 @@ def dry_training(
         training_scope(config),
         no_network(),
         tempfile.TemporaryDirectory(prefix="lrdecay-") as scratch,
+        ExitStack() as stack,
     ):
         built_model = build_model(config, where, "cpu")
         model = built_model.model
@@ -121,6 +125,11 @@ def dry_training(
         except LrdecayError as error:
             raise clearer_failure(error, config, model, where) from error
         built = groups.built
+        if _keeps_process_group(built):
+            # Of one process: of several, a ZeroRedundancyOptimizer steps its share of the parameters.
+            stack.enter_context(process_group(1))
+            groups = BuiltGroups(config, model, where, batch, launch, planned.reload)
+            built = replace(groups.built, stubs=built.stubs)
         source = ConfigSource(where, resolved_sha256(config), planned.overrides)
         stubs = (*built_model.stubs, *built.stubs)
         # The Runner scales the lrs.
@@ -155,6 +164,12 @@ def dry_training(
             )
             runner.train()
     return DryTraining(runner, _record(runner, watch, group_map, length, batch_size), group_map)
+
+
+def _keeps_process_group(built: BuiltOptimizer) -> bool:
+    """Whether an optimizer needs the process group that it was built in for its steps."""
+    values = (value for optimizer in built.optimizers.values() for value in vars(optimizer).values())
+    return any(isinstance(value, dist.ProcessGroup) for value in values)
 
 
 def _check_lrs(planned: PlannedConfig, group_map: GroupMap) -> None:
