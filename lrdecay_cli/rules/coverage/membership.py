@@ -110,7 +110,8 @@ def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
 
     Swin, CSPDarknet, CSPNeXt, Darknet, MobileNetV2 and EfficientNet apply ``frozen_stages`` in ``train()``, which the
     training loop calls after the optimizer is built: no constructor can skip these. Log lines that list the groups
-    when the optimizer is built show them as trained.
+    when the optimizer is built show them as trained. On several GPUs DistributedDataParallel has been put around the
+    model by then, waits for their gradients and raises in the second iteration: set ``find_unused_parameters=True``.
     """
     frozen = [tensor for tensor in context.group_map.tensors() if tensor.state == "frozen_in_group"]
     built, by_train = ([tensor for tensor in frozen if tensor.by_train is later] for later in (False, True))
@@ -127,7 +128,8 @@ def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
             f"train() freezes {count(len(by_train), 'tensor')} with"
             f" {count(sum(p.numel for p in by_train), 'parameter')} after the optimizer is built: groups hold them,"
             " and they never train",
-            "nothing, if they are meant to be frozen; else set the backbone's frozen_stages=-1",
+            "nothing, if they are meant to be frozen (on several GPUs find_unused_parameters=True); else set"
+            " the backbone's frozen_stages=-1",
             parameters=[tensor.name for tensor in by_train],
             about="train()",
         )
