@@ -20,7 +20,6 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from lrdecay_cli.constructors import DEFAULT, find_constructor
 from lrdecay_cli.domain.errors import LrdecayError
@@ -124,7 +123,8 @@ def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus
     if kind is None:
         return _refused(facts, f"no model wrapper is registered as {type_name(given)!r}")
     settings.pop("device_ids", None)
-    if not (isinstance(kind, type) and issubclass(kind, DistributedDataParallel)):
+    # By its name: a DistributedDataParallel needs nothing of what FSDP imports.
+    if any(base.__name__ == "FullyShardedDataParallel" for base in getattr(kind, "__mro__", ())):
         settings["device_id"] = torch.device("cpu")
     names: dict[int, tuple[str, ...]] = {id(parameter): (name,) for name, parameter in model.named_parameters()}
     places = dict(_places(model))
