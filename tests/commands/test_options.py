@@ -15,7 +15,12 @@ SHARED = (
     *("--no-cache", "--isolate", "--no-settings", "--settings", "--traceback"),
 )
 # What a command declares itself, or shows in a place of its own.
-OWN = {"scan": {"--jobs"}, "baseline": {"--output"}, "schedule": {"--format", "--output"}}
+OWN = {
+    "scan": {"--jobs"},
+    "baseline": {"--output"},
+    "schedule": {"--format", "--output"},
+    "run": {"--format", "--output"},
+}
 
 
 def shown(command: Any) -> list[str]:

@@ -180,7 +180,7 @@ def test_only_the_first_rank_writes_and_logs(tmp_path: Path, convnext_map: Group
     assert all(group.name in logger.lines[0] for group in convnext_map.groups)
 
 
-OPTIONS = "one of baseline, only, rtol, select, ignore, fail_on, filename, priority"
+OPTIONS = "one of baseline, only, rtol, select, ignore, fail_on, filename, log_lr, priority"
 
 
 @pytest.mark.parametrize(
