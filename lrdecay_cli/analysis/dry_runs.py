@@ -23,7 +23,7 @@ _COLUMNS = (
     Column("weight_decay", "weight decay", "rate"),
     Column("step", "step", "scale"),
     Column("expected_step", "expected", "scale"),
-    Column("pull", "weight decay pulls"),
+    Column("decay_use", "weight decay pulls"),
     Column("set_by", "lr set by"),
 )
 _STATES = (
@@ -60,7 +60,7 @@ def dry_run_report(run: DryRun, findings: Iterable[Section], verdict: str) -> Re
 
 def _facts(run: DryRun) -> Iterator[tuple[str, str]]:
     yield "config", run.config.path
-    yield "optimizer", ", ".join(dict.fromkeys(run.optimizers.values()))
+    yield "optimizer", ", ".join(run.optimizer_labels)
     epochs = f"{count(run.epochs, 'epoch')} of {run.iterations_per_epoch:,}: " if run.epochs else ""
     yield "run", f"{epochs}{count(run.iterations, 'iteration')}"
     yield "batch", f"{run.batch_size} on {count(run.gpus, 'GPU')}"
@@ -97,7 +97,7 @@ def _values(group: GroupRun) -> tuple[object, ...]:
         group.weight_decay,
         None if effect is None or effect.step is None else float(f"{effect.step:.3g}"),
         None if effect is None or effect.expected is None else float(f"{effect.expected:.3g}"),
-        None if effect is None else effect.pull,
+        None if effect is None else effect.decay,
         ", ".join(cause.name for cause in group.causes),
     )
 

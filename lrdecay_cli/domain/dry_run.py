@@ -11,11 +11,12 @@ from typing import Literal
 import msgspec
 
 from lrdecay_cli.domain.group_map import ConfigSource, Tool
+from lrdecay_cli.domain.optimizer_effects import DecayUse, OptimizerEffects
 from lrdecay_cli.domain.provenance import Formula
 
 DRY_RUN_SCHEMA_VERSION = 1
 TOLERANCE = 0.01
-"""How much a measured step may differ from what the lr says, as a share of that: weight decay is in it, too."""
+"""How much a measured step may differ from what the lr implies, as a share of that: weight decay is in it, too."""
 
 Stage = Literal["construction", "auto_scale_lr", "param_scheduler", "resume", "hook", "train()", "optimizer"]
 """What can change a value.
@@ -53,19 +54,6 @@ class StateChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters: tuple[str, ...]
 
 
-Pull = Literal[
-    "lr × weight decay",
-    "weight decay alone",
-    "in the gradient",
-    "in another way",
-    "ignored",
-    "no weight decay",
-    "pulls all the same",
-    "not measured",
-]
-"""What weight decay is multiplied by where it pulls a weight toward zero, measured in a step without a gradient."""
-
-
 class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the optimizer makes of one group, measured with equal weights and gradients."""
 
@@ -73,11 +61,12 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Mean change of an element, over that of the group with the highest lr; null where nothing could move."""
     expected: float | None
     """The lr over the highest lr."""
-    pull: Pull
+    decay: DecayUse | None
+    """What pulls its weights toward zero in a step without a gradient; null without a weight decay and a pull."""
 
     @property
     def deviates(self) -> bool:
-        """Whether the group's step is another than its lr says, by more than float32 explains."""
+        """Whether the step differs from what the lr implies, by more than float32 explains."""
         if self.step is None or self.expected is None:
             return False
         return abs(self.step - self.expected) > TOLERANCE * max(abs(self.expected), TOLERANCE)
@@ -153,6 +142,8 @@ class DryRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What auto_scale_lr multiplied every lr by; null where it is off."""
     optimizers: Mapping[str, str]
     """Class by name; one without a name is under the empty string."""
+    effects: Mapping[str, OptimizerEffects]
+    """What each class was measured to do, likewise by name; one that was not measured is left out."""
     groups: tuple[GroupRun, ...]
     first_log: LogLine | None
     """The first line with an lr that mmengine logs; null where it logs none."""
@@ -172,3 +163,9 @@ class DryRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     left_out: tuple[LeftOut, ...]
     in_validation: tuple[LeftOut, ...] = ()
     """Hooks and schedulers that may change the training in its validations, which are not run."""
+
+    @property
+    def optimizer_labels(self) -> tuple[str, ...]:
+        """Each class once, with the distribution and version that were measured: ``AdamW (torch 2.13.0)``."""
+        labels = (self.effects[name].label if name in self.effects else kind for name, kind in self.optimizers.items())
+        return tuple(dict.fromkeys(labels))

@@ -104,6 +104,11 @@ class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Options for which the measurement holds; those that are not named have their defaults."""
 
     @property
+    def label(self) -> str:
+        """Class, distribution and version that were measured: ``Rprop (torch 2.13.0)``."""
+        return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
+
+    @property
     def follows_lr(self) -> bool:
         """Whether each group moves in proportion to its lr, whatever its weights."""
         return self.lr == "followed" and self.norm == "no"

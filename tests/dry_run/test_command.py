@@ -48,6 +48,7 @@ def test_a_real_detector_over_its_whole_run(capsys: pytest.CaptureFixture[str]) 
     code, out, err = dry_run(capsys, LAYER_WISE, "--dataset-size", "117266", "--gpus", "8")
     assert (code, err) == (0, "")
     assert "36 epochs of 7,330: 263,880 iterations" in out
+    assert f"AdamW (torch {torch.__version__.partition('+')[0]})" in out
     (row,) = (line for line in out.splitlines() if line.startswith("layer_0_decay"))
     assert "lr × weight decay" in row
     assert row.endswith("LinearLR, MultiStepLR")

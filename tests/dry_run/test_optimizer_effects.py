@@ -7,10 +7,12 @@ import torch
 from mmpretrain.engine import LARS
 
 from lrdecay_cli.openmmlab.dry_run.effects import measured, shrink
+from lrdecay_cli.optimizers import table
 
 # Source: torch 2.13.0, torch/optim/*.py: where weight decay is added to the gradient, and where it multiplies weights
 # by 1 - lr * weight_decay.
-IN_THE_GRADIENT = ("SGD", "ASGD", "Adadelta", "Adagrad", "Adam", "Adamax", "NAdam", "RAdam", "RMSprop")
+IN_THE_GRADIENT = ("SGD", "ASGD")
+ADAPTIVE = ("Adadelta", "Adagrad", "Adam", "Adamax", "NAdam", "RAdam", "RMSprop")
 DECOUPLED = ("AdamW", "Adafactor", "Muon")
 REFUSES = {
     "LBFGS": (ValueError, "parameter groups"),
@@ -30,10 +32,10 @@ def built(name: str, **options: float) -> torch.optim.Optimizer:
 
 
 def test_every_optimizer_has_its_row() -> None:
-    assert {*EVERY} == {*IN_THE_GRADIENT, *DECOUPLED, *REFUSES, "Rprop"}
+    assert {*EVERY} == {*IN_THE_GRADIENT, *ADAPTIVE, *DECOUPLED, *REFUSES, "Rprop"}
 
 
-@pytest.mark.parametrize("name", [*IN_THE_GRADIENT, *DECOUPLED])
+@pytest.mark.parametrize("name", [*IN_THE_GRADIENT, *ADAPTIVE, *DECOUPLED])
 def test_steps_follow_the_lr_and_weight_decay_pulls(name: str) -> None:
     optimizer = built(name, weight_decay=0.05)
     shrink([optimizer])
@@ -42,14 +44,31 @@ def test_steps_follow_the_lr_and_weight_decay_pulls(name: str) -> None:
     assert slow.expected == pytest.approx(0.1)
     assert slow.step == pytest.approx(0.1, rel=0.01)
     assert not slow.deviates
-    pull = "in the gradient" if name in IN_THE_GRADIENT else "lr × weight decay"
-    assert {fast.pull, slow.pull} == {pull}
+    coupled = "in the gradient" if name in IN_THE_GRADIENT else "in the adaptive gradient"
+    decay = "lr × weight decay" if name in DECOUPLED else coupled
+    assert {fast.decay, slow.decay} == {decay}
+    (row,) = (row for row in table() if (row.distribution, row.name, row.options) == ("torch", name, {}))
+    assert row.decay == decay
+
+
+def test_radam_that_decouples_weight_decay_takes_plain_steps_at_first() -> None:
+    """Until its sixth step (``rho_t > 5``), it steps by lr × gradient, as far as lr × weight decay × weight pulls."""
+    optimizer = built("RAdam", weight_decay=0.05, decoupled_weight_decay=True)
+    shrink([optimizer])
+    assert {effect.decay for effect in measured(optimizer)} == {"lr × weight decay"}
+
+
+def test_a_weight_decay_at_lr_zero_is_not_called_ignored() -> None:
+    optimizer = built("AdamW", weight_decay=0.05)
+    optimizer.param_groups[1].update(lr=0.0)
+    shrink([optimizer])
+    assert [effect.decay for effect in measured(optimizer)] == ["lr × weight decay", "not measured"]
 
 
 def test_rprop_takes_a_weight_decay_and_ignores_it() -> None:
     optimizer = built("Rprop", weight_decay=0.05)
     shrink([optimizer])
-    assert {effect.pull for effect in measured(optimizer)} == {"ignored"}
+    assert {effect.decay for effect in measured(optimizer)} == {"ignored"}
 
 
 @pytest.mark.parametrize("name", REFUSES)

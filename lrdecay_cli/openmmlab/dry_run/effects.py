@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
-from lrdecay_cli.domain.dry_run import TOLERANCE, Effect, Pull
+from lrdecay_cli.domain.dry_run import Effect
+from lrdecay_cli.domain.optimizer_effects import DecayUse
 from lrdecay_cli.openmmlab.config_values import number
+from lrdecay_cli.openmmlab.optimizer_effects.probe import WEIGHT, close, coupling, undisturbed
 
-# About the standard deviation that weights are initialised with: optimizers that scale a step by the norm of the
-# weights (LAMB, LARS, Adafactor) show it, and the pull of a usual weight decay is small beside the step.
-_WEIGHT = 0.02
-_GRADIENT = 1.0
+_LATER = 10
+"""A step in which optimizers are adaptive that are not from the start (RAdam)."""
 
 
 def shrink(optimizers: Iterable[torch.optim.Optimizer]) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
@@ -32,8 +31,8 @@ def shrink(optimizers: Iterable[torch.optim.Optimizer]) -> list[tuple[torch.nn.P
     for optimizer in optimizers:
         for parameter in (parameter for group in optimizer.param_groups for parameter in group["params"]):
             whole, small = parameter.shape, _small(parameter.shape)
-            whole_ones.append((parameter, torch.full((), _WEIGHT, dtype=parameter.dtype).expand(whole)))
-            parameter.data = torch.full(small, _WEIGHT, dtype=parameter.dtype)
+            whole_ones.append((parameter, torch.full((), WEIGHT, dtype=parameter.dtype).expand(whole)))
+            parameter.data = torch.full(small, WEIGHT, dtype=parameter.dtype)
             kept = optimizer.state.get(parameter, {})
             for name, value in kept.items():
                 if isinstance(value, torch.Tensor) and value.shape == whole and value.numel():
@@ -58,43 +57,91 @@ def measured(optimizer: torch.optim.Optimizer) -> list[Effect]:
     Raises:
         Exception: whatever the optimizer raises in a step.
     """
-    try:
-        # The step of LARS is smaller than float32 can tell beside the weight.
-        return _measured(optimizer, torch.float64)
-    except Exception:
-        return _measured(optimizer, torch.float32)
+    with undisturbed():
+        try:
+            # The step of LARS is smaller than float32 can tell beside the weight.
+            return _measured(optimizer, torch.float64)
+        except Exception:
+            return _measured(optimizer, torch.float32)
 
 
 def _measured(optimizer: torch.optim.Optimizer, dtype: torch.dtype) -> list[Effect]:
     groups = optimizer.param_groups
-    decays = [number(group.get("weight_decay")) or 0.0 for group in groups]
-    steps = _moved(optimizer, dtype, [_GRADIENT] * len(groups))
-    pulls = _moved(optimizer, dtype, [0.0] * len(groups))
-    # What a gradient as large as the weight decay's does, where there is no weight decay.
-    as_gradients = [decay * _WEIGHT for decay in decays]
-    coupled = _moved(optimizer, dtype, as_gradients, weight_decay=False) if any(decays) else pulls
+    steps = _moved(optimizer, dtype, [1.0] * len(groups))
+    decays = _decay_uses(optimizer, dtype)
     lrs = [number(group.get("lr")) for group in groups]
     base = max((i for i, step in enumerate(steps) if step), key=lambda i: lrs[i] or 0.0, default=None)
     found = []
-    for step, pull, as_gradient, lr, decay in zip(steps, pulls, coupled, lrs, decays, strict=True):
-        if step is None or pull is None or as_gradient is None or base is None:
+    for step, decay, lr in zip(steps, decays, lrs, strict=True):
+        if step is None or base is None:
             found.append(Effect(None, None, "not measured"))
             continue
         base_lr, base_step = lrs[base], steps[base]
         expected = lr / base_lr if lr is not None and base_lr else None
-        found.append(Effect(step / base_step if base_step else None, expected, _pull(pull, as_gradient, lr, decay)))
+        found.append(Effect(step / base_step if base_step else None, expected, decay))
     return found
 
 
+def _decay_uses(optimizer: torch.optim.Optimizer, dtype: torch.dtype) -> list[DecayUse | None]:
+    """What pulls the weights of each group that have no gradient."""
+    groups = optimizer.param_groups
+    decays = [number(group.get("weight_decay")) or 0.0 for group in groups]
+    still = [0.0] * len(groups)
+    pulls = _moved(optimizer, dtype, still)
+    found = [_alone(pull, group, decay) for pull, group, decay in zip(pulls, groups, decays, strict=True)]
+    # What a gradient as large as the weight decay's does, where there is no weight decay.
+    gradients = [decay * WEIGHT for decay in decays]
+    if not any(decays) or not _any_alike(pulls, _moved(optimizer, dtype, gradients, weight_decay=False)):
+        return found
+    pulls = _moved(optimizer, dtype, still, step=_LATER)
+    coupled = _moved(optimizer, dtype, gradients, step=_LATER, weight_decay=False)
+    if not _any_alike(pulls, coupled):
+        return found
+    larger = _moved(optimizer, dtype, [10 * each for each in gradients], step=_LATER, weight_decay=False)
+    return [
+        coupling(more, alone) if pull and alone and more and close(pull, alone) else use
+        for use, pull, alone, more in zip(found, pulls, coupled, larger, strict=True)
+    ]
+
+
+def _any_alike(pulls: Iterable[float | None], coupled: Iterable[float | None]) -> bool:
+    return any(pull and alone and close(pull, alone) for pull, alone in zip(pulls, coupled, strict=True))
+
+
+def _alone(pull: float | None, group: Mapping[str, Any], decay: float) -> DecayUse | None:
+    """What weight decay is multiplied by where it acts apart from the gradient.
+
+    Args:
+        pull: how far it moves a weight; None where that was not measured.
+        group: whose weight it is.
+        decay: its weight decay.
+    """
+    if pull is None:
+        return "not measured"
+    lr = number(group.get("lr")) or 0.0
+    if not pull:
+        # At lr 0, most optimizers pull nothing.
+        return None if not decay else "ignored" if lr else "not measured"
+    if decay and close(pull, lr * decay * WEIGHT):
+        return "lr × weight decay"
+    return "weight decay alone" if decay and close(pull, decay * WEIGHT) else "in another way"
+
+
 def _moved(
-    optimizer: torch.optim.Optimizer, dtype: torch.dtype, gradients: Sequence[float], *, weight_decay: bool = True
+    optimizer: torch.optim.Optimizer,
+    dtype: torch.dtype,
+    gradients: Sequence[float],
+    *,
+    step: int = 1,
+    weight_decay: bool = True,
 ) -> list[float | None]:
-    """Mean absolute change of an element of each group in a first step; None for a group without trainable tensors.
+    """Mean absolute change of an element of each group in one step; None for a group without trainable tensors.
 
     Args:
         optimizer: a copy of it takes the step.
         dtype: of weights, gradients and whatever is kept for them.
-        gradients: of each element, by group.
+        gradients: of each element, by group, in every step.
+        step: which, from 1; the weights are equal before each.
         weight_decay: whether the groups keep theirs.
     """
     # deepcopy of an optimizer keeps its groups and state alone, and loses what a class keeps elsewhere: eps of LARS.
@@ -106,15 +153,17 @@ def _moved(
         if not weight_decay and "weight_decay" in group:
             group["weight_decay"] = 0.0
         for parameter in _trainable(group):
-            parameter.data = torch.full_like(parameter, _WEIGHT, dtype=dtype)
+            parameter.data = torch.full_like(parameter, WEIGHT, dtype=dtype)
             parameter.grad = torch.full_like(parameter, gradient)
             kept = twin.state.get(parameter, {})
             kept.update((name, each.to(dtype)) for name, each in kept.items() if _is_floating(each))
-    before = [[parameter.detach().clone() for parameter in _trainable(group)] for group in twin.param_groups]
-    twin.step()
+    for _ in range(step):
+        for parameter in (parameter for group in twin.param_groups for parameter in _trainable(group)):
+            parameter.data.fill_(WEIGHT)
+        twin.step()
     moved: list[float | None] = []
-    for group, old in zip(twin.param_groups, before, strict=True):
-        changes = [(p.detach() - was).abs() for p, was in zip(_trainable(group), old, strict=True)]
+    for group in twin.param_groups:
+        changes = [(parameter.detach() - WEIGHT).abs() for parameter in _trainable(group)]
         count = sum(change.numel() for change in changes)
         moved.append(sum(float(change.double().sum()) for change in changes) / count if count else None)
     return moved
@@ -126,27 +175,3 @@ def _is_floating(value: Any) -> bool:
 
 def _trainable(group: Mapping[str, Any]) -> Iterator[torch.Tensor]:
     return (parameter for parameter in group["params"] if parameter.requires_grad)
-
-
-def _pull(pull: float, as_gradient: float, lr: float | None, decay: float) -> Pull:
-    """What weight decay is multiplied by where it moves a weight that has no gradient.
-
-    Args:
-        pull: how far it moves.
-        as_gradient: how far a gradient of weight decay times weight moves it.
-        lr: of the group.
-        decay: its weight decay.
-    """
-    if not decay:
-        return "no weight decay" if not pull else "pulls all the same"
-    if not pull:
-        return "ignored"
-    if _alike(pull, as_gradient):
-        return "in the gradient"
-    if _alike(pull, (lr or 0.0) * decay * _WEIGHT):
-        return "lr × weight decay"
-    return "weight decay alone" if _alike(pull, decay * _WEIGHT) else "in another way"
-
-
-def _alike(first: float, second: float) -> bool:
-    return math.isclose(first, second, rel_tol=5 * TOLERANCE)

@@ -230,6 +230,7 @@ def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLen
         epochs=length.epochs,
         lr_factor=runner.lr_factor,
         optimizers={name: type(optimizer).__name__ for name, optimizer in optimizers.items()},
+        effects=group_map.optimizer.effects,
         groups=tuple(groups),
         first_log=runner.first_log.line,
         states=tuple(watch.states),

@@ -20,14 +20,12 @@ from lrdecay_cli.domain.optimizer_effects import (
     OptimizerEffects,
     Refusal,
 )
-from lrdecay_cli.openmmlab.optimizer_effects.probe import STILL, WEIGHT, Build, Probe, Setup
+from lrdecay_cli.openmmlab.optimizer_effects.probe import STILL, WEIGHT, Build, Probe, Setup, close, coupling
 
 _DECAY = 0.05
 _TENTH = 0.1
 _EXACT = 0.01
 """How much a ratio of steps may differ from the ratio of the lrs."""
-_CLOSE = 0.06
-"""Likewise a pull from what it is taken for: ``eps`` and decay of the weight itself are in it."""
 LATER = (10, 100, 100_000)
 """Steps, beside the first, in which the ratio of two groups is measured."""
 
@@ -217,9 +215,9 @@ def _decay_use(probe: Probe) -> DecayUse:
         # Some adapt only after a few steps (RAdam), so that at first every pull looks like a gradient's.
         decayed = probe.changes((1, 10), hold=True, gradient=0.0, lrs=(lr, lr), decays=(_DECAY, _DECAY))
         gradients = probe.changes((1, 10), hold=True, gradient=_DECAY * WEIGHT, lrs=(lr, lr))
-        if all(_close(decayed[step][0], gradients[step][0]) for step in decayed):
+        if all(close(decayed[step][0], gradients[step][0]) for step in decayed):
             larger = probe.changes((10,), hold=True, gradient=10 * _DECAY * WEIGHT, lrs=(lr, lr))[10][0]
-            return "in the gradient" if _close(larger / gradients[10][0], 10) else "in the adaptive gradient"
+            return coupling(larger, gradients[10][0])
     if by_decay < 2:
         return "in the adaptive gradient"
     return _named_pull(whole, lr, by_lr, by_decay, by_weight)
@@ -234,27 +232,23 @@ def _named_pull(whole: float, lr: float, by_lr: float, by_decay: float, by_weigh
         by_lr: the pull at a tenth of the lr, over ``whole``; ``by_decay`` at ten times the weight decay, and
             ``by_weight`` at ten times the weight.
     """
-    if not _close(by_decay, 10):
+    if not close(by_decay, 10):
         return "in another way"
-    if _close(by_weight, 100) and _close(by_lr, _TENTH):
+    if close(by_weight, 100) and close(by_lr, _TENTH):
         return "lr × RMS(weight) × weight decay"
-    if not _close(by_weight, 10):
+    if not close(by_weight, 10):
         return "in another way"
-    if _close(by_lr, 1.0):
+    if close(by_lr, 1.0):
         return "weight decay alone"
-    if _close(by_lr, _TENTH**2):
+    if close(by_lr, _TENTH**2):
         return "lr² ÷ highest lr × weight decay"
-    if _close(by_lr, _TENTH):
-        if _close(whole, lr * _DECAY * WEIGHT):
+    if close(by_lr, _TENTH):
+        if close(whole, lr * _DECAY * WEIGHT):
             return "lr × weight decay"
-        if _close(whole, _DECAY * WEIGHT):
+        if close(whole, _DECAY * WEIGHT):
             return "lr ÷ first lr × weight decay"
         return "lr × a factor × weight decay"
     return "in another way"
-
-
-def _close(value: float, expected: float) -> bool:
-    return math.isclose(value, expected, rel_tol=_CLOSE)
 
 
 def _at_zero(probe: Probe) -> AtZero:

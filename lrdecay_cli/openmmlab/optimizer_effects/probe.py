@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 
-from lrdecay_cli.domain.optimizer_effects import Demand
+from lrdecay_cli.domain.optimizer_effects import DecayUse, Demand
 
 Build = Callable[[list[dict[str, Any]], float], torch.optim.Optimizer]
 """Builds an optimizer from groups, which have their lr and weight decay, and from the lr that a config gives it."""
@@ -18,9 +19,26 @@ Build = Callable[[list[dict[str, Any]], float], torch.optim.Optimizer]
 WEIGHT = 2.0**-6
 """About the standard deviation that weights are initialised with, and the same when it is rounded to float32."""
 STILL = 1e-13
-"""A change that is none."""
+"""A change up to which nothing has moved."""
+_CLOSE = 0.06
+"""How much a pull may differ from the one that it is compared with: ``eps`` and decay of the weight are in it."""
 _LONGEST = 1000
 """How many steps are taken; for a later one the optimizer is told that it is there, as by a resumed checkpoint."""
+
+
+def close(value: float, expected: float) -> bool:
+    """Whether a measured pull, or a ratio of two, is the expected one."""
+    return math.isclose(value, expected, rel_tol=_CLOSE)
+
+
+def coupling(larger: float, whole: float) -> DecayUse:
+    """How weight decay acts in the gradient, by how far gradients move a weight after some steps.
+
+    Args:
+        larger: with ten times the gradient.
+        whole: with the gradient.
+    """
+    return "in the gradient" if close(larger, 10 * whole) else "in the adaptive gradient"
 
 
 @contextmanager

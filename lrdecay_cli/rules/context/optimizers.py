@@ -19,8 +19,7 @@ class MeasuredOptimizer(NamedTuple):
     @property
     def label(self) -> str:
         """Class, distribution and version that were measured: ``Rprop (torch 2.13.0)``."""
-        source = " ".join(filter(None, (self.effects.distribution, self.effects.version)))
-        return f"{self.effects.name} ({source})" if self.effects.distribution else self.effects.name
+        return self.effects.label
 
     @property
     def lrs(self) -> list[float]:

@@ -143,7 +143,7 @@ def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
     """
     found: list[tuple[str, int, list[str]]] = []
     if context.dry_run:
-        ignored = [group for group in context.dry_run.groups if group.effect and group.effect.pull == "ignored"]
+        ignored = [group for group in context.dry_run.groups if group.effect and group.effect.decay == "ignored"]
         found.append((_optimizers(context), len(ignored), [name for group in ignored for name in group.parameters]))
     else:
         for optimizer in context.optimizers:
@@ -200,7 +200,7 @@ def moves_at_lr_zero(context: RuleContext) -> Iterator[Fault]:
 
 def _optimizers(context: RuleContext) -> str:
     assert context.dry_run is not None
-    return ", ".join(dict.fromkeys(context.dry_run.optimizers.values()))
+    return ", ".join(context.dry_run.optimizer_labels)
 
 
 def _refused(context: RuleContext, optimizer: MeasuredOptimizer, refusal: Refusal) -> Iterator[Fault]:
