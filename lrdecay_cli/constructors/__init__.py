@@ -18,6 +18,7 @@ from lrdecay_cli.constructors import (
     mmpose_layer_decay,
     mmpretrain_layer_decay,
     mmseg_layer_decay,
+    mmyolo_kinds,
 )
 from lrdecay_cli.constructors.spec import ConstructorSpec, UnknownConstructor
 from lrdecay_cli.domain.group_map import GroupMap
@@ -35,6 +36,8 @@ CONSTRUCTORS: tuple[ConstructorSpec, ...] = (
     mmaction_swin.SPEC,
     forced_default.MMPOSE_SPEC,
     forced_default.MMSEG_SPEC,
+    mmyolo_kinds.YOLOV5_SPEC,
+    mmyolo_kinds.YOLOV7_SPEC,
 )
 """Of those that read an option, fixes name the first."""
 

@@ -34,6 +34,8 @@ def inputs_of(group_map: GroupMap) -> ConstructorInputs:
         default_lr=group_map.base_lr,
         default_weight_decay=group_map.base_weight_decay,
         backbone=group_map.model.backbone,
+        optimizer=given,
+        gpus=group_map.batch.gpus if group_map.batch else 1,
     )
 
 
@@ -56,7 +58,7 @@ def rules_of(
     if make is None:
         return None
     inputs = inputs_of(group_map)
-    if not inputs.options:
+    if not inputs.options and not inputs.spec.makes_groups_without_options:
         return _WithoutOptions(inputs)
     return make(inputs, [tensor.seen for tensor in tensors], layer_depth)
 

@@ -100,6 +100,8 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """That factor where the option is absent; None where it has to be given."""
     requires_options: bool = False
     """It refuses an empty ``paramwise_cfg``; the others make one group then, with the optimizer's own numbers."""
+    makes_groups_without_options: bool = False
+    """It makes the same kinds of groups where the config has no ``paramwise_cfg``."""
     num_layers: Literal["family", "own"] | None = None
     """How it counts the option ``num_layers``; None without such an option. ``family``: as :meth:`Family.fitting` does,
     so that another number than the fitting one is a mistake. ``own``: in a way that lrdecay does not know."""
@@ -226,3 +228,7 @@ class ConstructorInputs(msgspec.Struct, frozen=True):
     """Likewise."""
     backbone: str | None
     """Class name of the model's backbone."""
+    optimizer: Mapping[str, Any] = {}
+    """The config's settings of the optimizer, its lr and weight decay too."""
+    gpus: int = 1
+    """On how many GPUs the training is started."""

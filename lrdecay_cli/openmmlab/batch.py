@@ -13,6 +13,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch import nn
 
+from lrdecay_cli.constructors.recomputation import with_provenance
 from lrdecay_cli.decay.batch_scaling import OPTION, lr_factor, scaled_map
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
@@ -110,7 +111,8 @@ class BuiltGroups:
             with training_scope(self._config):
                 batch = msgspec.structs.replace(batch, differs=self._on_other_gpus(numbers, group_map.groups))
                 if batch.differs is not None:
-                    group_map = self._recorded(group_map, numbers)
+                    known = with_provenance(msgspec.structs.replace(group_map, batch=batch), None)
+                    group_map = self._recorded(known, numbers)
         if batch.differs is None and batch.lr_factor is None and not self._launch.told:
             return group_map
         if batch.lr_factor is None or not scale:

@@ -80,7 +80,13 @@ def test_settings_tell_what_was_given_from_what_the_optimizer_took(
 ) -> None:
     options = {"flat_decay_mult": 0.0}
     assert inputs_of(map_of(f"mmdet.{MMDET_LAYER_DECAY}", optimizer, options)) == ConstructorInputs(
-        mmdet_layer_decay.SPEC, options, *given, default_lr=0.001, default_weight_decay=0.01, backbone="ConvNeXt"
+        mmdet_layer_decay.SPEC,
+        options,
+        *given,
+        default_lr=0.001,
+        default_weight_decay=0.01,
+        backbone="ConvNeXt",
+        optimizer=optimizer if isinstance(optimizer, dict) else {},
     )
 
 

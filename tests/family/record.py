@@ -1,7 +1,8 @@
 """Records what constructors of the sibling packages really do, where these are installed (CONTRIBUTING.md says how).
 
-``python -m tests.family.record`` writes ``maps/<name>.json``: group maps of configs from the packages' own zoos, some
-with other options, each equal to what plain mmengine builds of the same config.
+``python -m tests.family.record [PACKAGE ...]`` writes ``maps/<name>.json``: group maps of configs from the packages'
+own zoos, some with other options, each equal to what plain mmengine builds of the same config. mmyolo 0.6.0 goes with
+mmcv-lite 2.0.1 and mmdet 3.1.0, and refuses newer ones.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import sys
 from pathlib import Path
 
 import msgspec
+import torch.distributed as dist
 from mmengine.utils import import_modules_from_strings
+from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.training import Launch
 from lrdecay_cli.files.config_path import find_config
 from lrdecay_cli.openmmlab.audit import audit
 from tests.openmmlab.plain import plain_config, plain_groups, plain_model
@@ -24,6 +28,8 @@ VITPOSE = "mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_ViTPose-small-sim
 RTMO = "mmpose::body_2d_keypoint/rtmo/coco/rtmo-s_8xb32-600e_coco-640x640.py"
 MVIT = "mmaction::recognition/mvit/mvit-small-p244_k400-maskfeat-pre_8xb32-16x4x1-100e_kinetics400-rgb.py"
 SWIN = "mmaction::recognition/swin/swin-tiny-p244-w877_in1k-pre_8xb8-amp-32x2x1-30e_kinetics400-rgb.py"
+YOLOV5 = "mmyolo::yolov5/yolov5_n-v61_syncbn_fast_8xb16-300e_coco.py"
+YOLOV7 = "mmyolo::yolov7/yolov7_tiny_syncbn_fast_8x16b-300e_coco.py"
 
 CONFIGS: dict[str, tuple[str, ...]] = {
     "mmseg_convnext_stages": (CONVNEXT,),
@@ -39,17 +45,51 @@ CONFIGS: dict[str, tuple[str, ...]] = {
         "mmaction::detection/videomae/vit-base-p16_videomae-k400-pre_8xb8-16x4x1-20e-adamw_ava-kinetics-rgb.py",
         f"{PARAMWISE}.decay_rate=0.9",
     ),
+    "mmyolo_yolov5": (YOLOV5,),
+    "mmyolo_yolov5_8gpus": (YOLOV5,),
+    "mmyolo_yolov5_adamw": (
+        YOLOV5,
+        "optim_wrapper.optimizer._delete_=True",
+        "optim_wrapper.optimizer.type=AdamW",
+        "optim_wrapper.optimizer.lr=0.001",
+    ),
+    "mmyolo_yolov5_keys": (
+        YOLOV5,
+        f"{PARAMWISE}.base_total_batch_size=64",
+        f"{PARAMWISE}.custom_keys.backbone.lr_mult=0.1",
+        "model.neck.norm_cfg._delete_=True",
+        "model.neck.norm_cfg.type=GN",
+        "model.neck.norm_cfg.num_groups=2",
+        "optim_wrapper.optimizer._delete_=True",
+        "optim_wrapper.optimizer.type=AdamW",
+        "optim_wrapper.optimizer.lr=0.001",
+        "optim_wrapper.optimizer.weight_decay=0.05",
+    ),
+    "mmyolo_yolov6": (
+        "mmyolo::yolov6/yolov6_m_syncbn_fast_8xb32-300e_coco.py",
+        f"{PARAMWISE}.base_total_batch_size=48",
+    ),
+    "mmyolo_yolov7": (YOLOV7, f"{PARAMWISE}.base_total_batch_size=48"),
+    "mmyolo_yolov7_3gpus": (YOLOV7, "optim_wrapper.optimizer.batch_size_per_gpu=12"),
     "mmaction_swin": (SWIN, f"{PARAMWISE}.patch_embed.lr_mult=0.5", f"{PARAMWISE}.patch_embed.decay_mult=0.3"),
 }
+GPUS = {"mmyolo_yolov5_8gpus": 8, "mmyolo_yolov7_3gpus": 3}
 
 
-def record(config: str, overrides: tuple[str, ...]) -> GroupMap:
+def record(config: str, overrides: tuple[str, ...], gpus: int | None = None) -> GroupMap:
     """The map of a config, without what lrdecay itself says of it. Raises AssertionError if plain mmengine differs."""
-    group_map = audit(config, cfg_options=overrides)
+    group_map = audit(config, cfg_options=overrides, launch=Launch(gpus=gpus))
     plain = plain_config(str(find_config(config)))
     plain.merge_from_dict(dict(group_map.config.overrides))
     import_modules_from_strings(**plain.get("custom_imports", {"imports": []}))
-    groups = plain_groups(plain, plain_model(plain))
+    model = plain_model(plain)
+    if gpus:
+        dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=gpus)
+    try:
+        groups = plain_groups(plain, model)
+    finally:
+        if gpus:
+            dist.destroy_process_group()
     assert [(group["lr"], group["weight_decay"], group["names"]) for group in groups] == [
         (group.lr, group.weight_decay, [parameter.name for parameter in group.parameters]) for group in group_map.groups
     ]
@@ -62,7 +102,10 @@ def _without_provenance(group: ParameterGroup) -> ParameterGroup:
 
 
 if __name__ == "__main__":
+    packages = tuple(sys.argv[1:]) or ("",)
     for name, (config, *overrides) in CONFIGS.items():
-        recorded = record(config, tuple(overrides))
+        if not name.startswith(packages):
+            continue
+        recorded = record(config, tuple(overrides), GPUS.get(name))
         (FOLDER / f"{name}.json").write_bytes(msgspec.json.encode(recorded) + b"\n")
         sys.stdout.write(f"{name}: {len(recorded.groups)} groups\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, key_option, part_with, rule, verb
 
@@ -127,9 +127,12 @@ def everything_exempt(context: RuleContext) -> Iterator[Fault]:
         return
     remedy = "give weights the optimizer's weight decay, and exempt parameters by name"
     if not any(weights.values()):
+        given = context.group_map.training.optim_wrapper.get("optimizer")
+        by_default = isinstance(given, Mapping) and given.get("weight_decay") is None
+        takes = f"takes {base:g} by default" if by_default else f"is given {base:g}"
         keys = [key for key, matches in context.custom_keys.items() if not weights.keys().isdisjoint(matches.wins)]
         yield Fault(
-            f"all {len(weights):,} weights have weight decay 0, although the optimizer is given {base:g}",
+            f"all {len(weights):,} weights have weight decay 0, although the optimizer {takes}",
             f"custom key {keys[0]!r} reaches them: name what it is meant for" if keys else remedy,
             parameters=weights,
             option=key_option(keys[0]) if keys else "",
