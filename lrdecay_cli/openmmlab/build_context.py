@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from mmengine.logging import MMLogger
+from mmengine.utils import ManagerMixin
 from torch import nn
 
 from lrdecay_cli.domain.group_map import StandIn
@@ -139,6 +140,28 @@ def _parameters_on_meta() -> Iterator[None]:
         # A module that kept the tensor it registered may have frozen that one afterwards.
         if original.requires_grad != as_registered:
             meta.requires_grad_(original.requires_grad)
+
+
+@contextmanager
+def own_managers() -> Iterator[None]:
+    """Remove the default scope, logger, message hub and visualizer that a Runner leaves in its process.
+
+    mmengine returns the newest of each as the current one, and gives them to the next Runner of the same name: its
+    experiment name and the second it starts in. Source: mmengine 0.10.7, ``utils/manager.py``, ``Runner.__init__``.
+    """
+    before = {kind: set(kind._instance_dict) for kind in _kinds_of(ManagerMixin)}
+    try:
+        yield
+    finally:
+        for kind in _kinds_of(ManagerMixin):
+            for name in kind._instance_dict.keys() - before.get(kind, set()):
+                del kind._instance_dict[name]
+
+
+def _kinds_of(kind: Any) -> Iterator[Any]:
+    yield kind
+    for derived in kind.__subclasses__():
+        yield from _kinds_of(derived)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.files.schema import document_schema
@@ -200,8 +199,7 @@ def test_a_mean_that_is_logged_as_lr_is_left_out(tmp_path: Path, capsys: pytest.
 def test_the_text_log_says_how_many_gpus_there_were(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One epoch, of which scalars.json does not say how long it is."""
     config = logging_config(config_of("auto_scale_lr"), train_cfg=dict(by_epoch=True, max_epochs=1))
-    config.work_dir, config.experiment_name = str(tmp_path / "work"), "dry_gpus"
-    Runner.from_cfg(config).train()
+    train(config, tmp_path / "work", log_level="INFO")
     code, document = held(capsys, tmp_path / "work")
     (segment,) = document["segments"]
     assert (code, segment["gpus"], segment["iterations_per_epoch"]) == (1, 1, ITERATIONS)

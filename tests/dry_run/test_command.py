@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import random
+import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from jsonschema import Draft202012Validator
 from mmengine.config import Config
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
+from torch import multiprocessing as mp
 
 from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.files.schema import document_schema
@@ -176,6 +184,39 @@ def test_nothing_is_written(
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     dry_run(capsys, config, "--iters-per-epoch", "5")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["config.py", "scratch"]
+
+
+@pytest.mark.parametrize("command", ["dry-run", "schedule", "inspect"])
+def test_a_process_stays_as_it_was(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a Runner leaves in its process would change the next training there."""
+
+    def state() -> list[Any]:
+        managers = [[*kind._instance_dict] for kind in (DefaultScope, MMLogger, MessageHub, Visualizer)]
+        draws = [random.getstate(), np.random.get_state()[2], torch.get_rng_state().tolist()]
+        return [
+            managers,
+            draws,
+            mp.get_start_method(),
+            resource.getrlimit(resource.RLIMIT_NOFILE),
+            MMLogger.get_current_instance().level,
+        ]
+
+    hooks = [dict(type="DryLrHook", priority="VERY_LOW")]
+    Config({**BASE, "custom_hooks": hooks}).dump(tmp_path / "config.py")
+    # mmengine makes a default one of these when asked.
+    for kind in (MMLogger, MessageHub):
+        kind.get_current_instance()
+    method, files = mp.get_start_method(allow_none=True), resource.getrlimit(resource.RLIMIT_NOFILE)
+    mp.set_start_method("spawn", force=True)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1000, files[1]))
+    try:
+        before = state()
+        length = () if command == "inspect" else ("--iters-per-epoch", "5")
+        assert run([command, str(tmp_path / "config.py"), *length]) == 0
+        assert state() == before
+    finally:
+        mp.set_start_method(method, force=True)
+        resource.setrlimit(resource.RLIMIT_NOFILE, files)
 
 
 def test_a_checkpoint_of_the_real_training_is_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,8 @@ from mmengine.registry import DATASETS, HOOKS, MODELS, OPTIM_WRAPPER_CONSTRUCTOR
 from mmengine.runner import Runner
 from torch import nn
 
+from lrdecay_cli.openmmlab.build_context import own_managers
+
 BATCH = 2
 ITERATIONS = 5
 """In an epoch."""
@@ -243,10 +245,13 @@ class Seen(Hook):  # type: ignore[misc]
         self.trainable[runner.iter] = {n for n, p in runner.model.named_parameters() if p.requires_grad}
 
 
-def train(config: Config, folder: Path, *, resume: str | None = None, launcher: str = "none") -> Seen:
+@own_managers()
+def train(
+    config: Config, folder: Path, *, resume: str | None = None, launcher: str = "none", log_level: str = "ERROR"
+) -> Seen:
     """Train as ``tools/train.py`` does, and hand back what was seen."""
     config = Config(config._cfg_dict.to_dict())
-    config.update(work_dir=str(folder), log_level="ERROR", launcher=launcher, experiment_name=f"dry_{folder.name}")
+    config.update(work_dir=str(folder), log_level=log_level, launcher=launcher, experiment_name=str(folder))
     config.update(load_from=resume, resume=resume is not None)
     logging.getLogger("mmengine").setLevel(logging.ERROR)
     runner = Runner.from_cfg(config)

@@ -17,6 +17,8 @@ from mmengine.registry import DATASETS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
+from lrdecay_cli.openmmlab.build_context import own_managers
+
 
 @MODELS.register_module(force=True)
 class Toy(BaseModel):
@@ -82,6 +84,7 @@ class Watch(Hook):
         )
 
 
+@own_managers()
 def train(config: Config, samples: int, folder: Path) -> Watch:
     """Train on ``samples`` samples, and hand back what was seen."""
     config = copy.deepcopy(config)

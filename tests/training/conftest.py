@@ -1,4 +1,4 @@
-"""A Runner leaves a default scope, a logger and more behind in its process: each test here takes them away again."""
+"""Take away what a Runner leaves behind in its process, after each test here."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
-from mmengine.visualization import Visualizer
+
+from lrdecay_cli.openmmlab.build_context import own_managers
 
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    kinds = (DefaultScope, MMLogger, MessageHub, Visualizer)
-    before = [dict(kind._instance_dict) for kind in kinds]
     threads = torch.get_num_threads()
     # More than one only get in each other's way on pictures of this size.
     torch.set_num_threads(1)
-    yield
+    with own_managers():
+        yield
     torch.set_num_threads(threads)
-    for kind, instances in zip(kinds, before, strict=True):
-        kind._instance_dict.clear()
-        kind._instance_dict.update(instances)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from lrdecay_cli.training import ParamGroupAuditHook  # noqa: F401 - registers itself
 from tests.dry_run.trainings import BASE, TRAININGS, Seen, config_of, train
@@ -77,7 +76,6 @@ def test_it_is_off_by_default_and_follows_the_logger_hook(tmp_path: Path, capfd:
     assert not any(key.startswith("lr/") for line in lines for key in line)
     config = Config({**BASE, **TRAININGS["warm-up and steps"], "custom_hooks": [HOOK]})
     config.default_hooks = dict(checkpoint=None, logger=None)
-    config.work_dir, config.experiment_name = str(tmp_path / "none"), "dry_none"
-    Runner.from_cfg(config).train()
+    train(config, tmp_path / "none", log_level="INFO")
     assert "log_lr follows LoggerHook, and this training has none" in "".join(capfd.readouterr())
     assert not [*(tmp_path / "none").glob("*/vis_data/scalars.json")]

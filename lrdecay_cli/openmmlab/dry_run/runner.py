@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 import types
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -141,17 +142,23 @@ class DryRunner(Runner):  # type: ignore[misc]
             load_from=resume,
             resume=resume is not None,
             default_scope=config.get("default_scope", "mmengine"),
-            # Managers keep what is named alike: a second run must not meet the first one's.
+            # mmengine shares scope, logger and message hub among Runners of one name.
             experiment_name=f"dry run {next(_numbers)}",
             cfg=config,
         )
 
-    # What asks the machine for something, or writes.
+    # What asks the machine for something, changes this process, or writes.
 
     def setup_env(self, env_cfg: Mapping[str, Any]) -> None:
-        """Set the world size and nothing else."""
-        super().setup_env({"dist_cfg": {}})
-        self._world_size = self._gpus
+        """Set the world size; leave how processes start, OpenCV's threads and the limit on open files as they are."""
+        self._rank, self._world_size = 0, self._gpus
+        self._timestamp = time.strftime("%Y%m%d_%H%M%S")
+
+    def set_randomness(
+        self, seed: int | None = None, diff_rank_seed: bool = False, deterministic: bool = False
+    ) -> None:
+        """Record the seed, without seeding the generators of this process."""
+        self._seed, self._deterministic = seed or 0, deterministic
 
     def build_logger(self, *_args: Any, **_kwargs: Any) -> MMLogger:
         """A logger that writes no file."""
