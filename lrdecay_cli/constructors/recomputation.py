@@ -26,6 +26,7 @@ def inputs_of(group_map: GroupMap) -> ConstructorInputs:
     """
     optimizer = group_map.training.optim_wrapper.get("optimizer")
     given: Mapping[str, Any] = optimizer if isinstance(optimizer, Mapping) else {}
+    prefix = "module." if group_map.is_wrapped else ""
     return ConstructorInputs(
         spec=constructor_of(group_map),
         options=group_map.constructor.options,
@@ -35,6 +36,7 @@ def inputs_of(group_map: GroupMap) -> ConstructorInputs:
         default_weight_decay=group_map.base_weight_decay,
         backbone=group_map.model.backbone,
         optimizer=given,
+        modules={path.removeprefix(prefix): module for path, module in group_map.modules.items()},
         gpus=group_map.batch.gpus if group_map.batch else 1,
     )
 

@@ -14,6 +14,7 @@ from lrdecay_cli.decay.rules import TrainingParameter
 from lrdecay_cli.domain.explanation import RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.domain.training import Module
 
 LayerDepth = Callable[[str], tuple[int, int]]
 """A model's own ``get_layer_depth``: from a parameter's name to its layer id and the number of layers."""
@@ -230,5 +231,7 @@ class ConstructorInputs(msgspec.Struct, frozen=True):
     """Class name of the model's backbone."""
     optimizer: Mapping[str, Any] = {}
     """The config's settings of the optimizer, its lr and weight decay too."""
+    modules: Mapping[str, Module] = {}
+    """Every module that registers parameters, by its path as the constructor sees it, in the model's order."""
     gpus: int = 1
     """On how many GPUs the training is started."""

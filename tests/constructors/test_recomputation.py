@@ -79,7 +79,8 @@ def test_settings_tell_what_was_given_from_what_the_optimizer_took(
     optimizer: Any, given: tuple[float | None, float | None]
 ) -> None:
     options = {"flat_decay_mult": 0.0}
-    assert inputs_of(map_of(f"mmdet.{MMDET_LAYER_DECAY}", optimizer, options)) == ConstructorInputs(
+    given_map = map_of(f"mmdet.{MMDET_LAYER_DECAY}", optimizer, options)
+    assert inputs_of(given_map) == ConstructorInputs(
         mmdet_layer_decay.SPEC,
         options,
         *given,
@@ -87,6 +88,7 @@ def test_settings_tell_what_was_given_from_what_the_optimizer_took(
         default_weight_decay=0.01,
         backbone="ConvNeXt",
         optimizer=optimizer if isinstance(optimizer, dict) else {},
+        modules=given_map.modules,
     )
 
 

@@ -30,6 +30,7 @@ MVIT = "mmaction::recognition/mvit/mvit-small-p244_k400-maskfeat-pre_8xb32-16x4x
 SWIN = "mmaction::recognition/swin/swin-tiny-p244-w877_in1k-pre_8xb8-amp-32x2x1-30e_kinetics400-rgb.py"
 YOLOV5 = "mmyolo::yolov5/yolov5_n-v61_syncbn_fast_8xb16-300e_coco.py"
 YOLOV7 = "mmyolo::yolov7/yolov7_tiny_syncbn_fast_8x16b-300e_coco.py"
+TSM = "mmaction::recognition/tsm/tsm_imagenet-pretrained-mobilenetv2_8xb16-1x1x8-100e_kinetics400-rgb.py"
 
 CONFIGS: dict[str, tuple[str, ...]] = {
     "mmseg_convnext_stages": (CONVNEXT,),
@@ -44,6 +45,12 @@ CONFIGS: dict[str, tuple[str, ...]] = {
     "mmaction_videomae": (
         "mmaction::detection/videomae/vit-base-p16_videomae-k400-pre_8xb8-16x4x1-20e-adamw_ava-kinetics-rgb.py",
         f"{PARAMWISE}.decay_rate=0.9",
+    ),
+    "mmaction_tsm": (TSM, "auto_scale_lr.enable=False", "model.backbone.frozen_stages=1"),
+    "mmaction_tsm_unraised": (TSM, "auto_scale_lr.enable=False", f"{PARAMWISE}.fc_lr5=False"),
+    "mmaction_trn": (
+        "mmaction::recognition/trn/trn_imagenet-pretrained-r50_8xb16-1x1x8-50e_sthv2-rgb.py",
+        "auto_scale_lr.enable=False",
     ),
     "mmyolo_yolov5": (YOLOV5,),
     "mmyolo_yolov5_8gpus": (YOLOV5,),
