@@ -20,6 +20,7 @@ from lrdecay_cli.decay.constructor_options import ConstructorOptions
 from lrdecay_cli.decay.model_rules import BackboneClasses, Plan, plan_of_model
 from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.decay.rules import TrainingParameter
+from lrdecay_cli.domain.group_map import NUMBERS
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.openmmlab.config_facts import modules_of
 from lrdecay_cli.openmmlab.config_values import find_registered
@@ -69,7 +70,7 @@ class LayerDecayConstructor(_DEFAULT):  # type: ignore[misc]
         tensors = dict(module.named_parameters())
         for group in plan.groups:
             names = [parameter.name for parameter in group.parameters]
-            options = {key: getattr(group, key) for key in ("layer_id", "lr_scale", "lr", "weight_decay")}
+            options: dict[str, Any] = {key: getattr(group, key) for key in NUMBERS}
             held = {"params": [tensors[name] for name in names], "param_names": names}
             params.append({**held, "group_name": group.name, **options})
         _log(plan)

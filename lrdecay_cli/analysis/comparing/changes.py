@@ -11,12 +11,11 @@ from msgspec import UNSET
 from lrdecay_cli.analysis.comparing.folding import find_renames
 from lrdecay_cli.domain.change import ASPECTS, Aspect, Change, SettingChange
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
-from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
+from lrdecay_cli.domain.group_map import NUMBERS, GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.precision import alike
 
 # Options that say which group it is, or repeat what other aspects tell.
 _IDENTITY = frozenset({"param_name", "param_names", "group_name", "layer_id", "lr_scale", "initial_lr"})
-_NUMBERS: tuple[Aspect, ...] = ("layer_id", "lr_scale", "lr", "weight_decay")
 
 
 def known_aspects(names: Iterable[str]) -> frozenset[Aspect]:
@@ -147,7 +146,7 @@ def _group_changes(
 ) -> Iterator[tuple[Aspect, Any, Any]]:
     if _group_label(old) != _group_label(new):
         yield "group", _group_label(old), _group_label(new)
-    for aspect in _NUMBERS:
+    for aspect in NUMBERS:
         was, now = getattr(old, aspect), getattr(new, aspect)
         if not _unchanged(old, new, aspect, was, now, rtol):
             yield aspect, was, now

@@ -8,7 +8,7 @@ from typing import Any
 from lrdecay_cli.analysis.inspecting.views import groups_label
 from lrdecay_cli.constructors import constructor_of
 from lrdecay_cli.domain.explanation import Explanation, Part, RuleTrace, WhyNot
-from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.group_map import NUMBERS, GroupMap
 from lrdecay_cli.domain.provenance import Formula
 from lrdecay_cli.domain.report import Column, Table
 
@@ -61,7 +61,6 @@ _ROW_COLUMNS = (
     Column("weight_decay_formula", "weight decay formula"),
     Column("certainty", "certainty"),
 )
-_STEPS: tuple[Part, ...] = ("layer_id", "lr_scale", "lr", "weight_decay")
 
 
 def explanation_table(explanation: Explanation, *, verbose: bool = False) -> Table:
@@ -106,7 +105,7 @@ def _lines(explanation: Explanation, verbose: bool) -> Iterator[tuple[str, str, 
     for considered in explanation.considered:
         sections.setdefault(considered.about, []).append(considered)
     several = [about for about in sections if len(about) > 1]
-    order: list[tuple[Part, ...]] = [("state",), *several, *((part,) for part in _STEPS), ("options",)]
+    order: list[tuple[Part, ...]] = [("state",), *several, *((part,) for part in NUMBERS), ("options",)]
     for about in order:
         label = ", ".join(PART_NAMES[part] for part in about)
         number = _number(explanation, about[0]) if len(about) == 1 else None
@@ -174,8 +173,8 @@ def parameter_rows(group_map: GroupMap, explanations: Sequence[Explanation]) -> 
     groups = {parameter.name: group.name for group, parameter in group_map.grouped()}
     rows = []
     for one in explanations:
-        numbers = [getattr(one.numbers, part, None) for part in _STEPS]
-        steps = [getattr(one.provenance, part, None) for part in _STEPS]
+        numbers = [getattr(one.numbers, part, None) for part in NUMBERS]
+        steps = [getattr(one.provenance, part, None) for part in NUMBERS]
         formulas = [step.formula if step else None for step in steps]
         rows += [(name, one.state, groups.get(name), *numbers, *formulas, one.certainty) for name in one.parameters]
     return Table("", _ROW_COLUMNS, tuple(rows))

@@ -11,12 +11,11 @@ from lrdecay_cli.analysis.explaining.reasons import Explainer
 from lrdecay_cli.analysis.explaining.tables import PART_NAMES, outcome_text, step_text
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import Divergence, Explanation, Part, RuleTrace, WhyNot
-from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
+from lrdecay_cli.domain.group_map import NUMBERS, GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.provenance import Formula
 from lrdecay_cli.text.counting import either
 from lrdecay_cli.text.spelling import did_you_mean
 
-_NUMBERS: tuple[Part, ...] = ("layer_id", "lr_scale", "lr", "weight_decay")
 # A tensor that is held twice is looked for under its own name.
 _OUTSIDE = {
     "frozen": "take a gradient: requires_grad=True",
@@ -97,7 +96,7 @@ def _partings(
             "state", "in the group", f"{fate.rule}: {fate.reason}", f"it would have to {_OUTSIDE[here.state]}"
         )
         return
-    differing = [part for part in _NUMBERS if getattr(here.numbers, part) != getattr(there.numbers, part)]
+    differing = [part for part in NUMBERS if getattr(here.numbers, part) != getattr(there.numbers, part)]
     if "layer_id" in differing:
         # The lr follows from it.
         differing = [part for part in differing if part not in ("lr_scale", "lr")]
@@ -109,7 +108,7 @@ def _partings(
             {part: one.rule for one in side.considered if one.outcome == "applies" for part in one.about}
             for side in (here, there)
         ]
-        differing = [part for part in _NUMBERS if rules[0].get(part) != rules[1].get(part)]
+        differing = [part for part in NUMBERS if rules[0].get(part) != rules[1].get(part)]
     for part in differing:
         yield _of_number(part, here, there, members)
 

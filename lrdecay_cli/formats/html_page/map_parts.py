@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrdecay_cli.domain.change import Difference
-from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.group_map import NUMBERS, GroupMap, ParameterGroup
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.domain.report import AnyResult, Column, Table
 from lrdecay_cli.formats.values import NOTHING, OVER, cell_text, full, is_number, lowest_scale, printable, ramp
@@ -31,7 +31,6 @@ _NO_STEP = -1
 # Name, shape, size, state, number of the group or -1, first name of a duplicate, numbers of four steps, and the state
 # with its cause where that says more.
 _Row = tuple[str, str, int, int, int, str, tuple[int, ...], str]
-_NUMBERS = ("layer_id", "lr_scale", "lr", "weight_decay")
 
 
 def map_of(result: AnyResult) -> GroupMap:
@@ -162,7 +161,7 @@ def _numbers(provenance: Provenance | None, steps: dict[tuple[Any, ...], int]) -
     if provenance is None:
         return ()
     numbers = []
-    for step in (getattr(provenance, name) for name in _NUMBERS):
+    for step in (getattr(provenance, name) for name in NUMBERS):
         if step is None:
             numbers.append(_NO_STEP)
             continue
@@ -179,14 +178,14 @@ def _group(group: ParameterGroup, lowest: float, common: Mapping[str, Any]) -> d
         "color": color,
         "over": color == OVER,
         "options": _options({key: value for key, value in group.options.items() if key not in common}),
-        **{name: getattr(group, name) for name in _NUMBERS},
+        **{name: getattr(group, name) for name in NUMBERS},
         "texts": {
             "layer_id": full(group.layer_id),
             "lr_scale": cell_text(group.lr_scale, "scale"),
             "lr": cell_text(group.lr, "rate"),
             "weight_decay": cell_text(group.weight_decay, "rate"),
         },
-        "full": {key: full(getattr(group, key)) for key in _NUMBERS},
+        "full": {key: full(getattr(group, key)) for key in NUMBERS},
     }
 
 
