@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-import torch.distributed as dist
 from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.config import Config
 from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
-from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from lrdecay_cli.analysis.comparing.report import comparison
 from lrdecay_cli.analysis.explaining.report import explanation
@@ -33,6 +29,7 @@ from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.recorded_numbers import formula_of, named
 from lrdecay_cli.openmmlab.schedulers.running import run_schedule
 from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
+from lrdecay_cli.openmmlab.world import process_group
 from tests.dry_run.trainings import BASE, BATCH, LAYERS, TRAININGS, config_of, train
 from tests.recomputing import assert_recomputes
 
@@ -42,16 +39,6 @@ SCALINGS = {
     "mmdet's constructor": dict(SCALED, optim_wrapper=LAYERS),
     "two optimizers": {**TRAININGS["two optimizers"], **SCALED},
 }
-
-
-@contextmanager
-def process_group(gpus: int) -> Iterator[None]:
-    """PyTorch's process group without communication."""
-    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=gpus)
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
 
 
 def saved(more: dict[str, Any], folder: Path, line: str = "") -> str:

@@ -5,24 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rate, rule, span, trained_names
+from lrdecay_cli.rules.training.optimizers import FIXED, OPTIMIZER, OWN, OWN_SGD
 
-_OPTIMIZER = "optim_wrapper.optimizer"
-_FIXED = Example("")
-_OWN = "optim_wrapper = dict(optimizer=dict(type='OwnSGD'))"
-_OWN_SGD = """\
-import torch
-from mmengine.registry import OPTIMIZERS
-
-@OPTIMIZERS.register_module(force=True)
-class OwnSGD(torch.optim.SGD):
-    def step(self, closure=None):
-        kept = [dict(group) for group in self.param_groups]
-        for group in self.param_groups:
-            {change}
-        super().step(closure)
-        for group, before in zip(self.param_groups, kept):
-            group.update(lr=before['lr'], weight_decay=before['weight_decay'])
-"""
 _SEVERE = 1e-3
 """A weight decay that is not multiplied by a small lr, from which on it outweighs the gradient."""
 
@@ -31,8 +15,8 @@ _SEVERE = 1e-3
     "LRD805",
     "weight-decay-distorted",
     severity="warning",
-    bad=Example(_OWN, plugin=_OWN_SGD.format(change="group['weight_decay'] = self.param_groups[0]['weight_decay']")),
-    good=_FIXED,
+    bad=Example(OWN, plugin=OWN_SGD.format(change="group['weight_decay'] = self.param_groups[0]['weight_decay']")),
+    good=FIXED,
 )
 def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
     """The optimizer multiplies weight decay by something else than the group's lr and weight decay.
@@ -68,7 +52,7 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
             f"{optimizer.label} {what}",
             fix,
             parameters=trained_names(*affected),
-            option=f"{_OPTIMIZER}.type",
+            option=f"{OPTIMIZER}.type",
         )
 
 
@@ -77,7 +61,7 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
     "step-by-weight-norm",
     severity="info",
     bad=Example("optim_wrapper = dict(optimizer=dict(type='Lamb'))"),
-    good=_FIXED,
+    good=FIXED,
 )
 def step_by_weight_norm(context: RuleContext) -> Iterator[Fault]:
     """The optimizer scales a step by the norm of the weights where there is weight decay, and some groups have none.
@@ -98,7 +82,7 @@ def step_by_weight_norm(context: RuleContext) -> Iterator[Fault]:
             " without weight decay",
             "nothing, where the recipe is tuned for it; else use AdamW",
             parameters=names,
-            option=f"{_OPTIMIZER}.type",
+            option=f"{OPTIMIZER}.type",
         )
 
 

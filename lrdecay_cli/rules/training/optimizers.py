@@ -20,12 +20,12 @@ from lrdecay_cli.rules.api import (
     verb,
 )
 
-_OPTIMIZER = "optim_wrapper.optimizer"
-_FIXED = Example("")
+OPTIMIZER = "optim_wrapper.optimizer"
+FIXED = Example("")
 _LATE = 10_000
 """The step from which on a distortion may come too late for a training."""
-_OWN = "optim_wrapper = dict(optimizer=dict(type='OwnSGD'))"
-_OWN_SGD = """\
+OWN = "optim_wrapper = dict(optimizer=dict(type='OwnSGD'))"
+OWN_SGD = """\
 import torch
 from mmengine.registry import OPTIMIZERS
 
@@ -46,7 +46,7 @@ class OwnSGD(torch.optim.SGD):
     "optimizer-step-fails",
     severity="error",
     bad=Example("optim_wrapper = dict(optimizer=dict(_delete_=True, type='SparseAdam', lr=1e-4))"),
-    good=_FIXED,
+    good=FIXED,
 )
 def optimizer_step_fails(context: RuleContext) -> Iterator[Fault]:
     """The optimizer raises in its first step.
@@ -63,7 +63,7 @@ def optimizer_step_fails(context: RuleContext) -> Iterator[Fault]:
             yield Fault(
                 f"{_optimizers(context)} raises in the first step: {error}",
                 "use an optimizer that takes these groups, for example AdamW",
-                option=f"{_OPTIMIZER}.type",
+                option=f"{OPTIMIZER}.type",
             )
         return
     for optimizer in context.optimizers:
@@ -92,7 +92,7 @@ def optimizer_step_fails(context: RuleContext) -> Iterator[Fault]:
             "            group['lr'] = lr\n"
         ),
     ),
-    good=_FIXED,
+    good=FIXED,
 )
 def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
     """The optimizer moves a group by another factor than the group's lr says.
@@ -122,7 +122,7 @@ def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
         "use an optimizer whose step is proportional to the lr, for example AdamW, or choose the lr scales by what it"
         " makes of them",
         parameters=[name for group in off for name in group.parameters],
-        option=f"{_OPTIMIZER}.type",
+        option=f"{OPTIMIZER}.type",
     )
 
 
@@ -130,8 +130,8 @@ def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
     "LRD803",
     "weight-decay-ignored",
     severity="warning",
-    bad=Example(_OWN, plugin=_OWN_SGD.format(change="group['weight_decay'] = 0.0")),
-    good=_FIXED,
+    bad=Example(OWN, plugin=OWN_SGD.format(change="group['weight_decay'] = 0.0")),
+    good=FIXED,
 )
 def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
     """A group has a weight decay, and the optimizer does not use it.
@@ -156,7 +156,7 @@ def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
                 f"{label} ignores the weight decay of {count(groups, 'group')}",
                 "use an optimizer with weight decay, for example AdamW, or take it out of the config",
                 parameters=parameters,
-                option=f"{_OPTIMIZER}.type",
+                option=f"{OPTIMIZER}.type",
             )
 
 
@@ -194,7 +194,7 @@ def moves_at_lr_zero(context: RuleContext) -> Iterator[Fault]:
                 f"{label} moves {count(len(moved), 'tensor')} whose lr is 0",
                 "freeze them: requires_grad=False, or the backbone's frozen_stages",
                 parameters=moved,
-                option=f"{_OPTIMIZER}.type",
+                option=f"{OPTIMIZER}.type",
             )
 
 
@@ -247,7 +247,7 @@ def _refused(context: RuleContext, optimizer: MeasuredOptimizer, refusal: Refusa
         f"{optimizer.label} raises in the first step: {reason}",
         fix,
         parameters=names,
-        option=f"{_OPTIMIZER}.type",
+        option=f"{OPTIMIZER}.type",
         severity=severity,
         about=refusal.demand,
     )
@@ -276,6 +276,6 @@ def _distorted(optimizer: MeasuredOptimizer) -> Iterator[Fault]:
         f"{optimizer.label} {what}: the lrs of {span(lrs)} are not what trains",
         "use an optimizer whose step is proportional to the lr, for example AdamW",
         parameters=trained_names(*optimizer.groups),
-        option=f"{_OPTIMIZER}.type",
+        option=f"{OPTIMIZER}.type",
         severity=severity,
     )
