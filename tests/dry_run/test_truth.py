@@ -41,7 +41,7 @@ def dry(config: Config, folder: Path, **options: Any) -> tuple[DryRun, dict[int,
     planned = load_plan(str(path))
     trace: list[tuple[int, list[float | None]]] = []
     length = run_length(planned.plan, iterations_per_epoch=ITERATIONS)
-    found, _ = dry_run(planned, length, batch_size=BATCH, trace=trace, **options)
+    found = dry_run(planned, length, batch_size=BATCH, trace=trace, **options).record
     lrs = dict(trace)
     for iteration in range(min(lrs), found.iterations):
         if iteration not in lrs:

@@ -56,7 +56,7 @@ def row_of(config: str) -> Row:
     try:
         planned = load_plan(config)
         length = run_length(planned.plan, iterations_per_epoch=4)
-        run, _ = dry_run(planned, length, batch_size=2, steps=2)
+        run = dry_run(planned, length, batch_size=2, steps=2).record
     except LrdecayError as error:
         return (config, error.status, "", "", "", "", "", "")
     left_out = [left.name for left in run.left_out if left.name not in _LOGGING]

@@ -76,7 +76,8 @@ def dry_run_of(example: Example, folder: Path) -> tuple[DryRun, GroupMap]:
     """What a dry run of an example's training observes, four iterations an epoch on one GPU, and its map."""
     with written(example, folder) as config:
         planned = load_plan(config)
-        return dry_run(planned, run_length(planned.plan, iterations_per_epoch=4), batch_size=2)
+        training = dry_run(planned, run_length(planned.plan, iterations_per_epoch=4), batch_size=2)
+        return training.record, training.group_map
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def dry_run_of(config: str, request: Request, options: RunOptions, fail_on: Seve
             dataset_size=options.dataset_size,
             gpus=launch.world_size,
         )
-        run, group_map = dry_run(
+        training = dry_run(
             planned,
             length,
             batch_size=planned.plan.batch_size,
@@ -64,10 +64,10 @@ def dry_run_of(config: str, request: Request, options: RunOptions, fail_on: Seve
             verbose=request.verbose,
         )
     result = check_maps(
-        [group_map],
+        [training.group_map],
         [rule for rule in RULES if rule.code.startswith("LRD8")],
         comments={config: comment_suppressions(config)},
-        dry_runs={config: run},
+        dry_runs={config: training.record},
         fail_on=fail_on,
     )
-    return run, result
+    return training.record, result

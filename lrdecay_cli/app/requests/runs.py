@@ -184,7 +184,7 @@ class _Comparing:
             with fast_start.shortcuts(verbose=self._request.verbose), stdout_kept_clean():
                 from lrdecay_cli.openmmlab.dry_run import dry_run
 
-                run, group_map = dry_run(
+                training = dry_run(
                     base.planned,
                     base.length,
                     batch_size=base.plan.batch_size or 1,
@@ -196,7 +196,8 @@ class _Comparing:
                 )
         except LrdecayError:
             return
-        proven = agrees(stamp.lines, dry_run_lrs(logged, used, lrs, group_map, base.length.steps))
+        run = training.record
+        proven = agrees(stamp.lines, dry_run_lrs(logged, used, lrs, training.group_map, base.length.steps))
         if factor not in (None, 1.0) and proven:
             yield PartingCause("auto_scale_lr", True, factor=factor, gpus=gpus)
         acting = [cause for cause in _hooks(run, lrs) if cause.iteration <= stamp.lines[-1].iteration]

@@ -13,7 +13,7 @@ from lrdecay_cli.domain.schedule import Rehearsal, Run, RunLength, RunScheduler,
 from lrdecay_cli.domain.training import PLAIN_LAUNCH, Launch
 from lrdecay_cli.openmmlab.config_values import stack_versions
 from lrdecay_cli.openmmlab.dry_run.recording import Recorder
-from lrdecay_cli.openmmlab.dry_run.running import DryTraining, dry_training
+from lrdecay_cli.openmmlab.dry_run.running import DryTraining, dry_run
 from lrdecay_cli.openmmlab.schedulers.building import placed
 from lrdecay_cli.openmmlab.schedulers.lr_hooks import lr_hooks
 from lrdecay_cli.openmmlab.schedulers.running import log_keys, scheduler_record
@@ -64,10 +64,10 @@ def follow_training(
 def rehearsed(planned: PlannedConfig, length: RunLength, **options: Any) -> tuple[DryTraining, Recorder]:
     """A dry run of the training, and what it recorded; the optimizer takes no step.
 
-    ``options`` are those of :func:`~lrdecay_cli.openmmlab.dry_run.running.dry_training`, and so are the errors.
+    ``options`` are those of :func:`~lrdecay_cli.openmmlab.dry_run.running.dry_run`, and so are the errors.
     """
     recorder = Recorder()
-    return dry_training(planned, length, steps=0, recorder=recorder, **options), recorder
+    return dry_run(planned, length, steps=0, recorder=recorder, **options), recorder
 
 
 def run_of(training: DryTraining, recorder: Recorder, planned: PlannedConfig, length: RunLength) -> Run:

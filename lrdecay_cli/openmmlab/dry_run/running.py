@@ -38,36 +38,6 @@ from lrdecay_cli.openmmlab.wrapping import wrap, wrapper_of
 _RUNNING = "the training does not begin"
 
 
-def dry_run(
-    planned: PlannedConfig,
-    length: RunLength,
-    *,
-    batch_size: int,
-    launch: Launch = PLAIN_LAUNCH,
-    steps: int = 3,
-    resume: str | None = None,
-    trace: Trace | None = None,
-    logged: Trace | None = None,
-    verbose: bool = False,
-) -> tuple[DryRun, GroupMap]:
-    """What a training of a config does, and its groups as the constructor built them: see :func:`dry_training`.
-
-    ``trace`` gets the lr of every group in every iteration that is visited.
-    """
-    training = dry_training(
-        planned,
-        length,
-        batch_size=batch_size,
-        launch=launch,
-        steps=steps,
-        resume=resume,
-        trace=trace,
-        logged=logged,
-        verbose=verbose,
-    )
-    return training.record, training.group_map
-
-
 class DryTraining(NamedTuple):
     """A training that was gone through."""
 
@@ -77,7 +47,7 @@ class DryTraining(NamedTuple):
     """The groups as the constructor built them."""
 
 
-def dry_training(
+def dry_run(
     planned: PlannedConfig,
     length: RunLength,
     *,
