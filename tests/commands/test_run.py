@@ -143,6 +143,34 @@ def test_a_resumed_run_of_the_same_config_is_as_planned(
     assert (code, segment["resumed"], segment["first"]) == (0, True, 2 * ITERATIONS + 1)
 
 
+def test_an_iteration_based_run_is_not_one_epoch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its checkpoints have ``max_epochs=1``; a scheduler in epochs counts those of the data loader."""
+    saving = dict(LOGS, checkpoint=dict(type="CheckpointHook", interval=17, by_epoch=False))
+    by_iteration = dict(log_processor=dict(by_epoch=False), param_scheduler=[CONVERTED])
+    config = logging_config(config_of("an iteration-based loop"), saving, **by_iteration)
+    trained(config, tmp_path / "short")
+    assert run(["run", str(tmp_path / "short")]) == 2
+    assert "give --iters-per-epoch N" in capsys.readouterr().err
+    length = ("--iters-per-epoch", str(ITERATIONS))
+    code, document = held(capsys, tmp_path / "short", *length)
+    assert (code, document["segments"][0]["planned_iterations"]) == (0, 17)
+    # Resumed with a longer schedule, of which it takes nothing.
+    config.train_cfg.max_iters, config.param_scheduler = 30, [dict(CONVERTED, T_max=6, end=6)]
+    checkpoint = str(tmp_path / "short" / "iter_17.pth")
+    with unsafe_loading():
+        seen = trained(config, tmp_path / "longer", resume=checkpoint)
+    code, document = held(capsys, tmp_path / "longer", *length)
+    (segment,) = document["segments"]
+    assert (code, segment["resumed"], segment["first"], segment["parts_at"]) == (1, True, 17, 17)
+    assert [(cause["kind"], cause["proven"], cause["name"]) for cause in segment["causes"]] == [
+        ("resume", True, checkpoint)
+    ]
+    anew = train(config, tmp_path / "anew")
+    (lr,) = (curve for curve in segment["curves"] if curve["key"] == "lr")
+    for values, of in ((lr["logged"], seen), (lr["planned"], anew)):
+        assert values == [of.lrs[iteration][0] for iteration in lr["iterations"]]
+
+
 @pytest.mark.parametrize(
     ("edit", "settings", "ratio"),
     [

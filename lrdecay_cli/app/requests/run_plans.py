@@ -83,10 +83,13 @@ class Plans:
         self._built: dict[str, tuple[Any, GroupMap]] = {}
         self._plans: dict[tuple[str, RunLength], Plan] = {}
 
-    def observed(self, stamp: Stamp) -> tuple[int | None, str]:
-        """Iterations of an epoch of the run that was, and where that is from."""
+    def observed(self, stamp: Stamp, path: str) -> tuple[int | None, str]:
+        """Iterations of an epoch in the run that logged, and their source; ``path`` is of its config or one like it."""
         if stamp.iterations_per_epoch is not None:
             return stamp.iterations_per_epoch, "the log"
+        if not self.build(stamp.config or path)[0].plan.by_epoch:
+            # Its checkpoints have max_epochs=1. Source: mmengine 0.10.7, ``IterBasedTrainLoop``.
+            return None, ""
         from lrdecay_cli.openmmlab.checkpoints.saved_groups import progress_of
 
         for path in checkpoints(self._work_dir):

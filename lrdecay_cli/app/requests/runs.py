@@ -79,7 +79,7 @@ class _Comparing:
         if path is None:
             remedy = f"name the config: lrdecay run {self._work_dir} CONFIG"
             raise LrdecayError(f"has no dumped config of {stamp.name}", where=self._work_dir, remedy=remedy)
-        observed, told = self._plans.observed(stamp)
+        observed, told = self._plans.observed(stamp, path)
         plan = self._plans.of(path, stamp.lines, observed, told, self._plans.options)
         lrs = plan.lrs()
         curves = logged_curves(stamp.lines, lrs)
