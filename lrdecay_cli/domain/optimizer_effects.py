@@ -108,16 +108,6 @@ class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         """Class, distribution and version that were measured: ``Rprop (torch 2.13.0)``."""
         return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
 
-    @property
-    def follows_lr(self) -> bool:
-        """Whether each group moves in proportion to its lr, whatever its weights."""
-        return self.lr == "followed" and self.norm == "no"
-
-    @property
-    def holds_at_zero(self) -> bool:
-        """Whether an lr of 0 keeps parameters as they are."""
-        return self.at_zero == "stands still"
-
     def refusal(self, demand: Demand) -> Refusal | None:
         """What it raises without ``demand``; None if it needs no such thing."""
         return next((refusal for refusal in self.refusals if refusal.demand == demand), None)

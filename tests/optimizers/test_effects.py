@@ -99,7 +99,7 @@ def test_a_class_of_a_project_is_measured_without_touching_the_optimizer_or_rand
 def test_options_that_no_group_has_are_the_config_s() -> None:
     optimizer = CubeRoot([torch.nn.Parameter(torch.ones(2))], lr=0.1, power=1.0)
     (measured,) = effects_in({"": optimizer}, {"": {"type": "CubeRoot", "lr": 0.1, "power": 1.0}}).values()
-    assert measured.follows_lr
+    assert (measured.lr, measured.norm) == ("followed", "no")
 
 
 def test_a_class_whose_twin_does_not_build_is_left_out() -> None:

@@ -37,9 +37,9 @@ def deviations(row: OptimizerEffects) -> dict[str, bool]:
     """By column, whether the cell is another than one expects."""
     declared = declared_decays(row.distribution, row.name, row.options)
     return {
-        "lr": not row.follows_lr,
+        "lr": (row.lr, row.norm) != ("followed", "no"),
         "weight decay": bool(declared) and row.decay not in declared,
-        "lr 0": not row.holds_at_zero,
+        "lr 0": row.at_zero != "stands still",
         "lr halved": row.halved is None or abs(row.halved - 0.5) > 0.1 or row.rewrites_lr,
         "needs": bool(row.refusals),
     }

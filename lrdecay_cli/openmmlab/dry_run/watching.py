@@ -13,7 +13,6 @@ from torch import nn
 from lrdecay_cli.domain.dry_run import Cause, Stage, StateChange
 from lrdecay_cli.openmmlab.config_values import number
 
-FOLLOWED = ("lr", "weight_decay")
 _REQUIRES_GRAD = attrgetter("requires_grad")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations
@@ -26,8 +26,8 @@ _DECAY = 0.05
 _TENTH = 0.1
 _EXACT = 0.01
 """How much a ratio of steps may differ from the ratio of the lrs."""
-LATER = (10, 100, 100_000)
-"""Steps, beside the first, in which the ratio of two groups is measured."""
+_STEPS = (1, 10, 100, 100_000)
+"""Those in which the ratio of two groups is measured."""
 
 
 def measure(
@@ -36,7 +36,6 @@ def measure(
     lr: float,
     *,
     shape: tuple[int, ...] = (16, 8),
-    later: Sequence[int] = LATER,
     distribution: str = "",
     version: str = "",
     options: Mapping[str, Any] | None = None,
@@ -47,7 +46,6 @@ def measure(
         build: builds one.
         lr: of the faster group; the other has a tenth of it.
         shape: of the tensors.
-        later: steps, beside the first, in which the ratio of the groups is measured.
         distribution: that has the class, ``version`` its version, and ``options`` those that were measured: recorded.
     """
     identity: dict[str, Any] = {
@@ -68,7 +66,7 @@ def measure(
             **identity,
         )
     norm = _tried(lambda: _norm(probe))
-    use, ratios = _lr_use(probe, later, hold=norm != "no")
+    use, ratios = _lr_use(probe, hold=norm != "no")
     return OptimizerEffects(
         lr=use,
         decay=_tried(lambda: _decay_use(probe)),
@@ -158,12 +156,11 @@ def _norm(probe: Probe) -> NormUse:
     return "with weight decay" if grows(_DECAY * 1e-3) else "no"
 
 
-def _lr_use(probe: Probe, later: Sequence[int], *, hold: bool) -> tuple[LrUse, tuple[tuple[int, float], ...]]:
+def _lr_use(probe: Probe, *, hold: bool) -> tuple[LrUse, tuple[tuple[int, float], ...]]:
     if not probe.has_lrs:
         return "refused", ()
     lr = probe.lr
-    steps = (1, *later)
-    falling = probe.changes(steps, lrs=(lr, _TENTH * lr), hold=hold)
+    falling = probe.changes(_STEPS, lrs=(lr, _TENTH * lr), hold=hold)
     ratios = {step: _ratio(slow, fast) for step, (fast, slow) in falling.items()}
     found = tuple((step, float(f"{ratio:.3g}")) for step, ratio in ratios.items() if ratio is not None)
     if not found:
