@@ -19,6 +19,7 @@ from lrdecay_cli.constructors import (
     mmpose_layer_decay,
     mmpretrain_layer_decay,
     mmseg_layer_decay,
+    mmselfsup_layer_decay,
     mmyolo_kinds,
 )
 from lrdecay_cli.constructors.spec import ConstructorSpec, UnknownConstructor
@@ -38,6 +39,7 @@ CONSTRUCTORS: tuple[ConstructorSpec, ...] = (
     mmaction_tsm.SPEC,
     forced_default.MMPOSE_SPEC,
     forced_default.MMSEG_SPEC,
+    mmselfsup_layer_decay.SPEC,
     mmyolo_kinds.YOLOV5_SPEC,
     mmyolo_kinds.YOLOV7_SPEC,
 )

@@ -16,18 +16,20 @@ from lrdecay_cli.text.spelling import nearest
 _OF_A_KEY = ("lr_mult", "decay_mult")
 
 
-def key_trace(about: tuple[Part, ...], key: str, outcome: Outcome, reason: str) -> RuleTrace:
+def key_trace(
+    about: tuple[Part, ...], key: str, outcome: Outcome, reason: str, *, shortest_counts: bool = False
+) -> RuleTrace:
     """What became of a key for a parameter."""
     premise = f"have {key!r} in its name"
-    condition = f"{premise}, and no longer key"
+    condition = f"{premise}, and no {'shorter' if shortest_counts else 'longer'} key"
     return RuleTrace(about, f"custom_keys[{key!r}]", outcome, reason, condition, premise, "custom_key", key)
 
 
 def lost_to(winner: str, key: str) -> str:
     """Why a key loses to another one that is in the name too."""
-    if len(winner) > len(key):
-        return f"to the longer {winner!r}"
-    return f"to {winner!r}, as long and first in the alphabet"
+    if len(winner) != len(key):
+        return f"to the {'longer' if len(winner) > len(key) else 'shorter'} {winner!r}"
+    return f"to {winner!r}, as long and {'first' if winner < key else 'last'} in the alphabet"
 
 
 def layer_trace(layer_id: Formula) -> RuleTrace:
@@ -65,8 +67,11 @@ class OptionPrecedence(ConstructorRules):
         self.multipliers_overrule_keys = bool(self._reads and inputs.options.get(self._reads.overruled_by))
         """Whether a multiplier that fits counts although a key matches."""
         read = self._reads and not (self._reads.need_weight_decay and inputs.base_weight_decay is None)
-        self.keys = tuple(sorted(sorted(given), key=len, reverse=True)) if read and isinstance(given, Mapping) else ()
-        """The keys in the order in which the constructor tries them: none where it looks for none."""
+        keys = sorted(sorted(given), key=len, reverse=True) if read and isinstance(given, Mapping) else []
+        if self._reads and self._reads.shortest_counts:
+            keys.reverse()
+        self.keys = tuple(keys)
+        """The keys, those first that go before others: none where the constructor looks for none."""
 
     def matching_keys(self, tensor: Tensor) -> list[str]:
         """The keys that are in a parameter's name, in their order: the first one counts."""
@@ -156,16 +161,21 @@ class OptionPrecedence(ConstructorRules):
 
     def _keys_considered(self, tensor: Tensor) -> Iterator[RuleTrace]:
         matching = self.matching_keys(tensor)
+        shortest = bool(self._reads and self._reads.shortest_counts)
         for key in self.keys:
             outcome: Outcome = "no match"
             if key not in matching:
                 reason = _absent(key, tensor)
             elif key == matching[0]:
-                yield self._first_key(tensor, key, f"the {'only' if len(matching) == 1 else 'longest'} key in the name")
+                yield self._first_key(
+                    tensor,
+                    key,
+                    f"the {'only' if len(matching) == 1 else 'shortest' if shortest else 'longest'} key in the name",
+                )
                 continue
             else:
                 outcome, reason = "lost", lost_to(matching[0], key)
-            yield key_trace(self._targets, key, outcome, reason)
+            yield key_trace(self._targets, key, outcome, reason, shortest_counts=shortest)
 
     def _first_key(self, tensor: Tensor, key: str, reason: str) -> RuleTrace:
         assert self._reads is not None
@@ -174,7 +184,9 @@ class OptionPrecedence(ConstructorRules):
         options = dict.fromkeys(option for option in overruling.values() if option)
         if options:
             reason += f"; {' and '.join(options)} overrule it: {self._reads.overruled_by}"
-        return key_trace(kept or self._targets, key, "applies" if kept else "lost", reason)
+        outcome: Outcome = "applies" if kept else "lost"
+        shortest = self._reads.shortest_counts
+        return key_trace(kept or self._targets, key, outcome, reason, shortest_counts=shortest)
 
     def _multipliers_considered(self, tensor: Tensor, target: Target, key: str | None) -> Iterator[RuleTrace]:
         winner, decided = self.winning_multiplier(tensor, target), False

@@ -58,6 +58,8 @@ class CustomKeys(msgspec.Struct, frozen=True, kw_only=True):
     """The constructor looks for no key where the config gives the optimizer no weight decay."""
     overruled_by: str = ""
     """The option with which a multiplier that fits counts although a key matches; empty where there is none."""
+    shortest_counts: bool = False
+    """Of the keys that a name contains the shortest counts instead, of equally short ones the last in the alphabet."""
     dot_before_own: bool = False
     """A parameter that the model itself registers, such as ``weight``, is searched as ``.weight``."""
 
@@ -114,6 +116,9 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """All blocks of the first stage share a layer id, so that a backbone of one stage does not decay."""
     rest_is_head: bool = False
     """Names of the backbone that it does not know get the layer id of the head."""
+
+    stem_id: int = 0
+    """The lowest layer id that it means to give."""
 
     custom_keys: CustomKeys | None = None
     """How it reads ``custom_keys``; None where it does not."""

@@ -31,6 +31,8 @@ SWIN = "mmaction::recognition/swin/swin-tiny-p244-w877_in1k-pre_8xb8-amp-32x2x1-
 YOLOV5 = "mmyolo::yolov5/yolov5_n-v61_syncbn_fast_8xb16-300e_coco.py"
 YOLOV7 = "mmyolo::yolov7/yolov7_tiny_syncbn_fast_8x16b-300e_coco.py"
 TSM = "mmaction::recognition/tsm/tsm_imagenet-pretrained-mobilenetv2_8xb16-1x1x8-100e_kinetics400-rgb.py"
+SELFSUP_BEIT = "mmselfsup::selfsup/beit/classification/vit-base-p16_ft-8xb128-coslr-100e_in1k.py"
+SELFSUP_KEYS = f"{PARAMWISE}.custom_keys"
 
 CONFIGS: dict[str, tuple[str, ...]] = {
     "mmseg_convnext_stages": (CONVNEXT,),
@@ -52,6 +54,17 @@ CONFIGS: dict[str, tuple[str, ...]] = {
         "mmaction::recognition/trn/trn_imagenet-pretrained-r50_8xb16-1x1x8-50e_sthv2-rgb.py",
         "auto_scale_lr.enable=False",
     ),
+    "mmselfsup_beit": (SELFSUP_BEIT,),
+    "mmselfsup_keys": (
+        SELFSUP_BEIT,
+        f"{SELFSUP_KEYS}.attn.decay_mult=0.5",
+        f"{SELFSUP_KEYS}.ffn.decay_mult=0.2",
+    ),
+    "mmselfsup_swin": (
+        "mmselfsup::benchmarks/classification/imagenet/swin-base_ft-8xb256-coslr-100e_in1k-192.py",
+        "model.backbone.arch=tiny",
+    ),
+    "mmselfsup_mixmim": ("mmselfsup::selfsup/mixmim/classification/mixmim-base-p16_ft-8xb128-coslr-100e-in1k.py",),
     "mmyolo_yolov5": (YOLOV5,),
     "mmyolo_yolov5_8gpus": (YOLOV5,),
     "mmyolo_yolov5_adamw": (

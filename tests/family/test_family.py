@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lrdecay_cli.analysis.explaining.reasons import Explainer
+from lrdecay_cli.analysis.selection import select
 from lrdecay_cli.constructors import constructor_of
 from lrdecay_cli.constructors.recomputation import with_provenance
 from lrdecay_cli.files.map_file import read_map
@@ -40,3 +42,24 @@ def test_findings_are_the_golden_ones(recorded: Path, golden: Golden) -> None:
     group_map = with_provenance(read_map(str(recorded)), None)
     found = findings_of(group_map, RULES)
     golden.check_rows(FINDINGS, recorded.stem, [(recorded.stem, f.code, f.severity, f.message) for f in found])
+
+
+def test_group_goes_by_the_weight_decay_of_its_first_parameter() -> None:
+    """mmselfsup puts all that is decayed of a layer into one group, whatever ``decay_mult`` the keys give."""
+    group_map = with_provenance(read_map(str(Path(__file__).parent / "maps" / "mmselfsup_keys.json")), None)
+    (found,) = Explainer(group_map).explain(select(group_map, "backbone.layers.0.ffn.layers.0.0.weight"))
+    assert found.numbers is not None
+    assert (found.numbers.weight_decay, found.remarks) == (
+        0.025,
+        (
+            "its own weight decay would be 0.010000000000000002: all of a layer that is not 0 goes by the first of its"
+            " group",
+        ),
+    )
+
+
+def test_no_longer_key_is_advised_where_the_shortest_counts() -> None:
+    group_map = with_provenance(read_map(str(Path(__file__).parent / "maps" / "mmselfsup_keys.json")), None)
+    remedies = [found.remedy for found in findings_of(group_map, RULES) if found.code == "LRD506"]
+    assert len(remedies) == 4
+    assert all("goes by the shortest key" in remedy for remedy in remedies)

@@ -54,8 +54,8 @@ def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
     fits = f"num_layers={fitting} fits" if option and fitting else ""
     for wrong, where, remedy in (
         (
-            [(group, layer) for group, layer in layers if layer < 0],
-            "below 0, which is the stem's",
+            [(group, layer) for group, layer in layers if layer < context.spec.stem_id],
+            f"below {context.spec.stem_id}, which is the stem's",
             fits or "let the constructor count layers from 0",
         ),
         (

@@ -58,7 +58,7 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
         told.add(key)
         share = "all" if not matches.wins and len(names) == len(matches.loses) else f"{len(names):,} of"
         settings = ", ".join(f"{setting}={value!r}" for setting, value in dropped.items())
-        length = "longer" if len(winner) > len(key) else "earlier"
+        length = "longer" if len(winner) > len(key) else "shorter" if len(winner) < len(key) else "earlier"
         yield Fault(
             f"custom key {key!r} loses {share} its {count(len(matches.wins) + len(matches.loses), 'tensor')} "
             f"to the {length} {winner!r}, and with them {settings}",
@@ -113,6 +113,9 @@ def _remedy(context: RuleContext, key: str, winner: str, names: list[str], dropp
     settings |= dropped
     if {*names} == {*context.custom_keys[winner].wins}:
         return f"write {winner!r}: {as_python(settings)}"
+    reads = context.spec.custom_keys
+    if reads and reads.shortest_counts:
+        return f"{context.spec.name} goes by the shortest key: name what {winner!r} is for by more letters than {key!r}"
     matches = context.custom_keys[key]
     # A key that has nothing left would be told next.
     left = {*matches.wins, *matches.loses} - {*names}

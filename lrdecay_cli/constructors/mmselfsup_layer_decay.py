@@ -1,0 +1,191 @@
+"""mmselfsup's ``LearningRateDecayOptimWrapperConstructor``: layer ids of ViT, Swin and MixMIM, keys for weight decay.
+
+Source: mmselfsup 1.0.0, ``mmselfsup/engine/optimizers/layer_decay_optim_wrapper_constructor.py``. ``model_type`` and
+``layer_decay_rate`` are options of the optimizer. Of the custom keys in a name the shortest counts. A layer has a group
+for all weight decays but 0: the group has that of its first parameter. With ``mixmim`` the head has the last block's
+layer id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from lrdecay_cli.constructors.named_layers import TOKENS
+from lrdecay_cli.constructors.precedence import OptionPrecedence, layer_trace
+from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorSpec, CustomKeys
+from lrdecay_cli.decay.families import BACKBONE_PREFIX
+from lrdecay_cli.decay.families.interface import Depths, depths_by, index_part
+from lrdecay_cli.decay.options import DecayError, finite_number
+from lrdecay_cli.decay.rules import OPTIMIZER
+from lrdecay_cli.domain.explanation import RuleTrace
+from lrdecay_cli.domain.group_map import Tensor
+from lrdecay_cli.domain.provenance import FALLBACK, Formula, Provenance, arrow, by_name, computed
+
+_TYPE, _RATE = "model_type", "layer_decay_rate"
+
+
+class _ModelType(NamedTuple):
+    depths: Depths
+    layers: int
+    """What is added to the number of blocks to make what the constructor calls the number of layers."""
+    stem: int
+    """Layer id of the stem; the first block has the next one, the head that of the last layer."""
+    is_stem: Callable[[str], str | None]
+    """From a name to the pattern by which it is the stem's."""
+    blocks: str
+    """How the names of blocks and of what is between the stages begin."""
+    between: tuple[str, ...] = ()
+    """Modules between two stages, which have the id of the last block before them."""
+
+
+def _stem_of_vit(name: str) -> str | None:
+    if name in [f"{BACKBONE_PREFIX}{token}" for token in TOKENS]:
+        return name
+    return f"{BACKBONE_PREFIX}patch_embed" if name.startswith(f"{BACKBONE_PREFIX}patch_embed") else None
+
+
+def _containing(*parts: str) -> Callable[[str], str | None]:
+    return lambda name: next((f"*{part}*" for part in parts if part in name), None)
+
+
+_TYPES: Mapping[str, _ModelType] = {
+    "vit": _ModelType(depths_by(r"layers\.(\d+)\."), 2, 0, _stem_of_vit, "layers"),
+    "swin": _ModelType(
+        depths_by(r"stages\.(\d+)\.blocks\.(\d+)\."),
+        2,
+        0,
+        _containing("mask_token", "patch_embed"),
+        "stages",
+        ("reduction", "norm"),
+    ),
+    "mixmim": _ModelType(
+        depths_by(r"layers\.(\d+)\.blocks\.(\d+)\."),
+        1,
+        -1,
+        _containing("patch_embed", "absolute_pos_embed", "pos_embed"),
+        "layers",
+        ("downsample", "reduction", "norm"),
+    ),
+}
+
+
+class _Rules(OptionPrecedence):
+    def __init__(self, inputs: ConstructorInputs, names: Sequence[str]) -> None:
+        super().__init__(inputs)
+        known = _TYPES.get(str(inputs.optimizer.get(_TYPE)))
+        if known is None:
+            raise DecayError(f"it has to be one of {', '.join(_TYPES)}", where=f"{OPTIMIZER}.{_TYPE}")
+        if inputs.base_lr is None or inputs.base_weight_decay is None:
+            raise DecayError("lr and weight decay have to be given", where=OPTIMIZER)
+        self._type, self._lr, self._decay = known, inputs.base_lr, inputs.base_weight_decay
+        self._rate = finite_number(inputs.optimizer.get(_RATE, 1.0), f"{OPTIMIZER}.{_RATE}")
+        self._depths = known.depths(names, BACKBONE_PREFIX)
+        self._layers = sum(self._depths) + known.layers
+
+    def provenance(self, tensor: Tensor) -> Provenance:
+        layer_id = self._layer_id(tensor.seen)
+        at, layers, rate = layer_id.result, self._layers, self._rate
+        assert isinstance(at, int)
+        try:
+            scale = rate ** (layers - at - 1)
+        except (ZeroDivisionError, OverflowError):
+            raise DecayError("the power has no value", where=f"{OPTIMIZER}.{_RATE}") from None
+        inputs = {_RATE: rate, "layers": layers, "layer_id": at}
+        base = f"({rate!r})" if rate < 0 else repr(rate)
+        formula = f"{base} ** ({layers} - {at} - 1)"
+        return Provenance(
+            layer_id,
+            computed(f"{_RATE} ** (layers - layer_id - 1)", formula, scale, inputs),
+            computed(
+                "lr_scale * base_lr",
+                f"{scale!r} * {self._lr!r}",
+                scale * self._lr,
+                {"lr_scale": scale, "base_lr": self._lr},
+            ),
+            self._weight_decay(tensor),
+        )
+
+    def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
+        return (layer_trace(self._layer_id(tensor.seen)), *super().considered(tensor, provenance))
+
+    def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
+        own, real = self._own_decay(tensor).result, provenance.weight_decay.result
+        if own == real:
+            return ()
+        return (f"its own weight decay would be {own!r}: all of a layer that is not 0 goes by the first of its group",)
+
+    def _layer_id(self, name: str) -> Formula:
+        known = self._type
+        stem = known.is_stem(name)
+        if stem is not None:
+            return by_name(stem, str(known.stem), str(known.stem), known.stem)
+        if not name.startswith(f"{BACKBONE_PREFIX}{known.blocks}"):
+            top, less = self._layers + known.stem - 1, 1 - known.stem
+            inputs = {"layers": self._layers}
+            return arrow("fallback", FALLBACK, f"layers - {less}", f"{self._layers} - {less}", top, inputs)
+        first, parts = known.stem + 1, name.split(".")
+        # What the first block has, in symbols: "block + 1", or "block" where the stem is at -1.
+        sign = f" + {first}" if first else ""
+        if not known.between:
+            block = index_part(name, parts, 2, "block")
+            pattern = f"{BACKBONE_PREFIX}{known.blocks}.<block>"
+            return by_name(pattern, f"block{sign}", f"{block}{sign}", block + first, {"block": block})
+        stage = index_part(name, parts, 2, "stage")
+        before = f"{BACKBONE_PREFIX}{known.blocks}.<stage>"
+        if len(parts) > 4 and parts[4] in known.between:
+            blocks = sum(self._depths[: stage + 1])
+            end = f" - {1 - first}" if first != 1 else ""
+            return by_name(
+                f"{before}.*.{parts[4]}", f"blocks{end}", f"{blocks}{end}", blocks + first - 1, {"blocks": blocks}
+            )
+        block, blocks = index_part(name, parts, 4, "block"), sum(self._depths[:stage])
+        return by_name(
+            f"{before}.blocks.<block>",
+            f"blocks + block{sign}",
+            f"{blocks} + {block}{sign}",
+            blocks + block + first,
+            {"blocks": blocks, "block": block},
+        )
+
+    def _weight_decay(self, tensor: Tensor) -> Formula:
+        own, group = self._own_decay(tensor), tensor.group
+        if group is None or group.weight_decay == own.result or not group.weight_decay or not own.result:
+            return own
+        first = group.parameters[0].name
+        real, rule = group.weight_decay, f"{own.rule} = {own.result!r}, but the group has that of its first, {first}"
+        return Formula(rule, repr(real), real, basis="default")
+
+    def _own_decay(self, tensor: Tensor) -> Formula:
+        base, key = self._decay, self.winning_key(tensor)
+        inputs: dict[str, int | float] = {"base_weight_decay": base}
+        if key is None:
+            return Formula("base_weight_decay", repr(base), base, inputs, "given", expression="base_weight_decay")
+        given = self.key_settings(key).get("decay_mult", 1.0)
+        factor = finite_number(given, f"paramwise_cfg.custom_keys[{key!r}].decay_mult")
+        return Formula(
+            f"base_weight_decay * custom_keys[{key!r}].decay_mult",
+            f"{base!r} * {factor!r}",
+            base * factor,
+            {**inputs, "decay_mult": factor},
+            "custom_key",
+            key,
+            "base_weight_decay * decay_mult",
+        )
+
+
+SPEC = ConstructorSpec(
+    name="LearningRateDecayOptimWrapperConstructor",
+    project="mmselfsup",
+    package="mmselfsup",
+    scope="mmselfsup",
+    short="mmselfsup layer decay",
+    lr_from="layers",
+    options=("custom_keys",),
+    makes_groups_without_options=True,
+    rest_is_head=True,
+    stem_id=-1,
+    custom_keys=CustomKeys(targets=("weight_decay",), shortest_counts=True),
+    exempting="give custom keys decay_mult=0",
+    make_rules=lambda inputs, names, _depth: _Rules(inputs, names),
+)
