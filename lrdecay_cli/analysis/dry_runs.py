@@ -1,4 +1,4 @@
-"""What ``dry-run`` says about one training."""
+"""The report of ``dry-run`` on one training."""
 
 from __future__ import annotations
 
@@ -134,11 +134,11 @@ def _notes(run: DryRun) -> Iterator[Note]:
             run.unmoved[:10],
         )
     if run.in_validation:
-        told = tuple(f"{each.name}: {each.reason}" for each in run.in_validation)
-        yield Note("validation is not run, in which these act", "warning", told)
+        acting = tuple(f"{each.name}: {each.reason}" for each in run.in_validation)
+        yield Note("validation is not run, in which these act", "warning", acting)
     if run.left_out:
         by_reason: dict[str, list[str]] = {}
         for left in run.left_out:
             by_reason.setdefault(left.reason, []).append(left.name)
-        told = tuple(f"{listed(names)}: {reason}" for reason, names in by_reason.items())
-        yield Note(f"left out: {count(len(run.left_out), 'hook')}", "info", told)
+        reasons = tuple(f"{listed(names)}: {reason}" for reason, names in by_reason.items())
+        yield Note(f"left out: {count(len(run.left_out), 'hook')}", "info", reasons)

@@ -46,7 +46,7 @@ class PartingCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     factor: float | None = None
     """What every lr was multiplied by."""
     gpus: int | None = None
-    """How many GPUs that says."""
+    """How many GPUs that implies."""
     iterations_per_epoch: int | None = None
     """Of the run."""
     settings: tuple[str, ...] = ()
@@ -93,10 +93,10 @@ class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     planned_iterations: int
     iterations_per_epoch: int | None
     """Null where it is not known, and nothing depends on it."""
-    told: str
-    """Where it is from, in words."""
+    iterations_per_epoch_from: str
+    """Where it is from, in words: ``the log``."""
     gpus: int | None
-    """As its text log says; null where there is none."""
+    """From its text log; null where there is none."""
     resumed: bool
     curves: tuple[LoggedCurve, ...]
     parts_at: int | None
@@ -106,7 +106,7 @@ class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TrainingRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that the log of a work directory says about lrs."""
+    """Every lr in the logs of a work directory, against its plan."""
 
     schema_version: int
     tool: Tool

@@ -191,5 +191,5 @@ def _step(value: Any, real: float | None, key: str) -> Formula | None:
         return known if known.result == real else None
     if number(value) != real:
         return None
-    told = f"the optimizer's or the constructor's own {key.replace('_', ' ')}"
-    return Formula(told, repr(real), real, basis="default")
+    rule = f"the optimizer's or the constructor's own {key.replace('_', ' ')}"
+    return Formula(rule, repr(real), real, basis="default")

@@ -1,4 +1,4 @@
-"""Which constructor a config means: its class, by which alone two of one name can be told apart."""
+"""Which constructor a config means: its class, which alone distinguishes two of one name."""
 
 from __future__ import annotations
 

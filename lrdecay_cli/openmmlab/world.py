@@ -1,6 +1,6 @@
-"""How many GPUs train, as a config and its constructor are told who ask for it, and whether they ask.
+"""The number of GPUs that a config and its constructor see, and whether they ask for it.
 
-They are told by PyTorch's own process group without communication, as a training on so many GPUs would tell them.
+PyTorch's own process group, without communication, answers them as in a training on so many GPUs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.distributed import distributed_c10d
 from lrdecay_cli.openmmlab.patching import copied, patched, patched_functions
 
 VARIABLE = "WORLD_SIZE"
-"""The environment variable in which a launcher (torchrun) says it."""
+"""The environment variable in which a launcher (torchrun) gives it."""
 # What they ask is for their own use: rank, logging, launching.
 _LIBRARIES = ("torch", "mmengine", "transformers", "accelerate", "importlib", "os", "_collections_abc", "lrdecay_cli")
 
@@ -78,7 +78,7 @@ def world_of(gpus: int, *, given: bool = True, answer: Callable[[int], int] = in
 
     Args:
         gpus: how many.
-        given: whether the user says so; else environment variables stay what they are.
+        given: whether the user gave it; else environment variables stay what they are.
         answer: what is made of the number for code that asks mmengine or PyTorch.
     """
     questions = Questions()
@@ -123,7 +123,7 @@ def _watched(questions: Questions, gpus: int | None, answer: Callable[[int], int
     yield patched_functions(
         distributed_c10d,
         get_world_size=watching(distributed_c10d.get_world_size, noted),
-        # Without a process group nobody asks on.
+        # Without a process group, code asks no further.
         is_initialized=watching(distributed_c10d.is_initialized, initialised),
     )
     kind: Any = type(os.environ)

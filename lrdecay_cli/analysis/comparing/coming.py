@@ -1,4 +1,4 @@
-"""What ``diff`` says about the lrs that are to come where a side resumes from a checkpoint."""
+"""The report of ``diff`` on the lrs to come where a side resumes from a checkpoint."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def coming_rows(coming: Coming | None) -> Iterator[tuple[Any, ...]]:
 
 
 def coming_summary(coming: Coming | None) -> str:
-    """What the last line says of it."""
+    """The part of the last line about the lrs to come; empty where they were not compared."""
     if coming is None or coming.unjudged or coming.finished:
         return ""
     if not coming.values:
@@ -115,7 +115,7 @@ def _restored(scheduler: RestoredScheduler, coming: Coming) -> str:
         )
     # Of a config and a checkpoint: what trains, and what the config has in its place.
     config_first = coming.saved[0] is None
-    told = []
+    differences = []
     for setting in sorted(scheduler.settings, key=lambda setting: setting.name not in _VERBS):
         old, new = setting.before, setting.after
         if not config_first and coming.saved[1] is None:
@@ -124,8 +124,8 @@ def _restored(scheduler: RestoredScheduler, coming: Coming) -> str:
         if verb:
             old, new = (_in_epochs(value, scheduler, coming) for value in (old, new))
         whose = "the config's" if None in coming.saved else "the other's"
-        told.append(f"{verb} at {new}, {whose} at {old}" if verb else f"{setting.name} is {new}, {whose} {old}")
-    return f"its schedule is restored as well: {name} {'; '.join(told)}"
+        differences.append(f"{verb} at {new}, {whose} at {old}" if verb else f"{setting.name} is {new}, {whose} {old}")
+    return f"its schedule is restored as well: {name} {'; '.join(differences)}"
 
 
 def _in_epochs(value: Any, scheduler: RestoredScheduler, coming: Coming) -> Any:

@@ -1,1 +1,1 @@
-"""What ``run`` says: the lrs in the log of a training against its plan."""
+"""The lrs in the log of a training against those of its plan, for ``run``."""

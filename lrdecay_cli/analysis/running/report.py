@@ -1,4 +1,4 @@
-"""What ``run`` says about one work directory."""
+"""The report of ``run`` on one work directory."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _facts(run: TrainingRun) -> Iterator[tuple[str, str]]:
         per_epoch, planned = segment.iterations_per_epoch, f"{segment.planned_iterations:,}"
         words = [
             f"{segment.name}: iterations {segment.first:,} to {segment.last:,} logged of {planned}",
-            *([f"{per_epoch:,} an epoch ({segment.told})"] if per_epoch else []),
+            *([f"{per_epoch:,} an epoch ({segment.iterations_per_epoch_from})"] if per_epoch else []),
             *([count(segment.gpus, "GPU")] if segment.gpus else []),
             *(["resumed"] if segment.resumed else []),
         ]

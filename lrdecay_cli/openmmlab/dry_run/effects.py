@@ -1,4 +1,4 @@
-"""What an optimizer makes of its groups: measured on copies of it, with equal weights and equal gradients."""
+"""Effects of an optimizer on its groups: measured on copies of it, with equal weights and equal gradients."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def shrink(optimizers: Iterable[torch.optim.Optimizer]) -> list[tuple[torch.nn.P
     a parameter from the start (Adagrad) becomes as small.
 
     Returns:
-        Every parameter with a tensor of the shape that it had, in which all elements share the memory of one.
+        Every parameter with a tensor of its former shape, whose elements share the memory of a single one.
     """
-    whole_ones = []
+    wholes = []
     for optimizer in optimizers:
         for parameter in (parameter for group in optimizer.param_groups for parameter in group["params"]):
             whole, small = parameter.shape, _small(parameter.shape)
-            whole_ones.append((parameter, torch.full((), WEIGHT, dtype=parameter.dtype).expand(whole)))
+            wholes.append((parameter, torch.full((), WEIGHT, dtype=parameter.dtype).expand(whole)))
             parameter.data = torch.full(small, WEIGHT, dtype=parameter.dtype)
             kept = optimizer.state.get(parameter, {})
             for name, value in kept.items():
                 if isinstance(value, torch.Tensor) and value.shape == whole and value.numel():
                     kept[name] = torch.full(small, value.flatten()[0].item(), dtype=value.dtype)
-    return whole_ones
+    return wholes
 
 
 def _small(shape: Sequence[int]) -> list[int]:
@@ -49,13 +49,13 @@ def _small(shape: Sequence[int]) -> list[int]:
 
 
 def measured(optimizer: torch.optim.Optimizer) -> list[Effect]:
-    """What one step does to each group, in the optimizer's order.
+    """Measure what an optimizer does to each group, in its order.
 
     Args:
         optimizer: as it was built; it is left as it is. Its parameters have been shrunk.
 
     Raises:
-        Exception: whatever the optimizer raises in a step.
+        Exception: what the optimizer raises in a step.
     """
     with undisturbed():
         try:

@@ -19,7 +19,7 @@ from lrdecay_cli.openmmlab.schedulers.lr_hooks import lr_hooks
 from lrdecay_cli.openmmlab.schedulers.running import log_keys, scheduler_record
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig, scheduler_configs
 
-# Iterations of an epoch to try where nobody says how many there are: hooks that count them are told apart.
+# Iterations of an epoch to try where the number is unknown: values differ where a hook counts them.
 _TRIED = (7, 11)
 
 

@@ -17,7 +17,7 @@ from lrdecay_cli.openmmlab.train_mode import describe_error
 
 
 class Steps:
-    """The first steps of a training, and what they and steps of copies tell of the optimizers.
+    """The first steps of a training, and what they and steps of copies show of the optimizers.
 
     Args:
         count: how many steps to take.
@@ -63,7 +63,7 @@ class Steps:
             self.effects = [effect for each in optimizers_of(self._wrapper).values() for effect in measured(each)]
         except Exception as error:
             self.error = describe_error(error)
-        # What no optimizer holds is as large as it was built, and nobody has written to it yet.
+        # Other parameters have their full size, in memory that nothing has touched: a copy would fill it.
         held = {id(parameter) for _, group in watch.groups for parameter in group["params"]}
         self._begun = {name: p.detach().clone() for name, p in watch.parameters.items() if id(p) in held}
 

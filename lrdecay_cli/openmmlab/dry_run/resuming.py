@@ -24,12 +24,12 @@ from lrdecay_cli.openmmlab.schedulers.running import run_schedule, settings_of_s
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig, scheduler_configs
 from lrdecay_cli.text.name_patterns import Universe
 
-# No training tells values apart that differ by less than this share.
+# A smaller relative difference of two values makes no difference to a training.
 _NOISE = 1e-9
 
 
 class Saved(NamedTuple):
-    """Where a checkpoint was saved, and what tells the length of an epoch."""
+    """Where a checkpoint was saved, and how long an epoch is there."""
 
     path: str
     epoch: int
@@ -46,8 +46,8 @@ def read_saved(path: str) -> Saved:
     epoch, iteration = saved_place(loaded, path)
     hub = loaded.get("message_hub")
     info = hub.get("runtime_info") if isinstance(hub, Mapping) else None
-    told = [info.get(key) for key in ("max_iters", "max_epochs")] if isinstance(info, Mapping) else []
-    iters, epochs = (whole if type(whole) is int and whole > 0 else 0 for whole in told or (0, 0))
+    lengths = [info.get(key) for key in ("max_iters", "max_epochs")] if isinstance(info, Mapping) else []
+    iters, epochs = (whole if type(whole) is int and whole > 0 else 0 for whole in lengths or (0, 0))
     # mmengine's RuntimeInfoHook writes both; without them, a checkpoint is of the end of an epoch as a rule.
     per_epoch = iters // epochs if iters and epochs and not iters % epochs else 0
     if not per_epoch and epoch and not iteration % epoch:

@@ -17,7 +17,7 @@ from lrdecay_cli.optimizers import effects_of
 def effects_in(
     optimizers: Mapping[str, torch.optim.Optimizer], settings: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, OptimizerEffects]:
-    """By the optimizer's name.
+    """Return the effects of each optimizer by its name.
 
     Read from the table of effects where it has the class in the installed version, unless what it does depends on the
     lr. Else a twin of the class is measured. An optimizer is left out whose twin cannot be built, or takes no step for
@@ -25,7 +25,7 @@ def effects_in(
 
     Args:
         optimizers: as they were built.
-        settings: what the config says of each, as its class takes it.
+        settings: of each in the config, as its class takes them.
     """
     found = {}
     for name, optimizer in optimizers.items():

@@ -23,7 +23,7 @@ STILL = 1e-13
 _CLOSE = 0.06
 """How much a pull may differ from the one that it is compared with: ``eps`` and decay of the weight are in it."""
 _LONGEST = 1000
-"""How many steps are taken; for a later one the optimizer is told that it is there, as by a resumed checkpoint."""
+"""How many steps are taken; a later one is reached by setting the optimizer's count, as a resumed checkpoint does."""
 
 
 def close(value: float, expected: float) -> bool:
@@ -43,7 +43,7 @@ def coupling(larger: float, whole: float) -> DecayUse:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Take steps in here in one thread, since tiny tensors gain nothing from more, and with random numbers apart."""
+    """Use one thread in here, since tiny tensors gain nothing from more, and restore the random numbers."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

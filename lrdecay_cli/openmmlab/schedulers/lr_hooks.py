@@ -1,4 +1,4 @@
-"""Which hooks of a config may set an lr, told before anything is built."""
+"""Which hooks of a config may set an lr, before anything is built."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
 
 
 class MeasuredOptimizer(NamedTuple):
-    """One of them."""
+    """An optimizer of a map, with what its class was measured to do."""
 
     effects: OptimizerEffects
     groups: tuple[ParameterGroup, ...]
@@ -38,7 +38,7 @@ class MeasuredOptimizer(NamedTuple):
 
 
 def measured_optimizers(group_map: GroupMap) -> Iterator[MeasuredOptimizer]:
-    """Those whose effects the map has."""
+    """Yield the optimizers whose effects the map has."""
     for name, effects in group_map.optimizer.effects.items():
         groups = tuple(
             group

@@ -43,15 +43,15 @@ def number_of_gpus_assumed(context: RuleContext) -> Iterator[Fault]:
         return
     if batch.differs is not None:
         number = batch.differs.number.replace("_", " ")
-        told = f"{number} depends on the number of GPUs, and 1 is assumed: {difference_told(batch)}"
+        message = f"{number} depends on the number of GPUs, and 1 is assumed: {difference_told(batch)}"
         groups = (group for group in context.group_map.groups if group.name == batch.differs.group)
         names = [parameter.name for group in groups for parameter in group.parameters]
-        yield Fault(told, "pass --gpus N", parameters=names, about=batch.differs.number)
+        yield Fault(message, "pass --gpus N", parameters=names, about=batch.differs.number)
     if batch.lr_factor is not None:
-        told = (
+        message = (
             f"every lr depends on the number of GPUs, and 1 is assumed: auto_scale_lr multiplies by {batch.lr_factor:g}"
         )
-        yield Fault(told, "pass --gpus N", about="auto_scale_lr", option="auto_scale_lr")
+        yield Fault(message, "pass --gpus N", about="auto_scale_lr", option="auto_scale_lr")
 
 
 @rule(
