@@ -1,13 +1,16 @@
 """The real stack for every test: compiled kernels that this machine lacks are stood in for, as lrdecay itself does."""
 
 import compileall
+import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+from mmengine.logging import MMLogger
 
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 from tests.golden import Golden
@@ -43,6 +46,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import WorkStealingScheduling
 
     return WorkStealingScheduling(config, log)
+
+
+@pytest.fixture(autouse=True)
+def log_files_are_closed() -> Iterator[None]:
+    """mmengine's loggers keep the log of every training open: a hundred files after as many trainings."""
+    yield
+    for logger in MMLogger._instance_dict.values():
+        for handler in [each for each in logger.handlers if isinstance(each, logging.FileHandler)]:
+            logger.removeHandler(handler)
+            handler.close()
 
 
 @pytest.fixture(scope="session")
