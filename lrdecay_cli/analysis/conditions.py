@@ -50,7 +50,13 @@ def parse_condition(condition: Condition, where: str) -> tuple[Comparison, ...]:
         LrdecayError: about ``where``, if it is none.
     """
     if not isinstance(condition, str):
-        return (Comparison("==", float(condition)),)
+        try:
+            return (Comparison("==", float(condition)),)
+        except OverflowError as error:
+            # Its digits may be more than Python writes.
+            raise LrdecayError(
+                "the number is too large", where=where, remedy="give one that a float holds: at most 1.8e308"
+            ) from error
     found: list[Comparison] = []
     for part in condition.split(","):
         text = part.strip()

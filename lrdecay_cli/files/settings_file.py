@@ -35,7 +35,8 @@ def parse_settings(raw: bytes, path: str) -> Settings | None:
         document = tomllib.loads(raw.removeprefix(b"\xef\xbb\xbf").decode())
     except UnicodeDecodeError as error:
         raise LrdecayError("is not UTF-8 text", where=path) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # tomllib leaves it to int() to refuse an integer of too many digits: a ValueError of Python's own.
         raise LrdecayError(f"not valid TOML: {error}", where=path) from error
     table, prefix = _own_table(document, path)
     if table is None:

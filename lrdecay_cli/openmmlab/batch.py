@@ -15,6 +15,7 @@ from torch import nn
 
 from lrdecay_cli.constructors.recomputation import with_provenance
 from lrdecay_cli.decay.batch_scaling import OPTION, lr_factor, scaled_map
+from lrdecay_cli.decay.options import number_or_none
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.domain.provenance import Formula, Provenance
@@ -56,9 +57,16 @@ def batch_of(config: Config, launch: Launch, where: str) -> Batch:
     if not isinstance(base, (int, float)) or isinstance(base, bool) or not base > 0:
         problem = f"auto_scale_lr.base_batch_size is {base!r}, not a number of samples"
         raise LrdecayError(problem, where=where, remedy=f"give it one above 0, or {leave}", final=True)
+    if number_or_none(base) is None:
+        problem, remedy = "auto_scale_lr.base_batch_size is not finite", "give the batch that the lr is meant for"
+        raise LrdecayError(problem, where=where, remedy=f"{remedy}, or {leave}", final=True)
     if size is None:
         problem = "the config has no train_dataloader.batch_size"
         raise LrdecayError(problem, where=where, remedy="give --batch-size N", final=True)
+    if number_or_none(batch.gpus * size) is None:
+        raise LrdecayError(
+            "train_dataloader.batch_size is not finite", where=where, remedy="give --batch-size N", final=True
+        )
     if launch.auto_scale_lr:
         scaling["enable"] = True  # type: ignore[index]
     return msgspec.structs.replace(batch, base_size=base, lr_factor=lr_factor(batch.gpus, size, base))

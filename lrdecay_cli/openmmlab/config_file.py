@@ -26,6 +26,8 @@ from lrdecay_cli.openmmlab.failures.translate import LOADING, explained
 
 _DEEPEST = 20
 """More bases upon bases than anybody has, for those that go round in a circle."""
+_FEW_BITS = 2000
+"""Python's limit on digits cannot be set so low that it refuses an integer of as many bits."""
 
 
 def load_config(given: str, overrides: dict[str, Any]) -> Config:
@@ -44,7 +46,41 @@ def load_config(given: str, overrides: dict[str, Any]) -> Config:
     if overrides:
         with explained(LOADING, f"{given}: --cfg-options"):
             config.merge_from_dict(overrides)
+    _refuse_long_integers(config._cfg_dict, given)
     return config
+
+
+def _refuse_long_integers(config: Any, where: str) -> None:
+    """Raise LrdecayError for an integer that Python does not write, which mmengine does when it logs the config."""
+    entered = set()
+    pending: list[tuple[tuple[str, ...], Any]] = [((), config)]
+    while pending:
+        place, value = pending.pop()
+        if isinstance(value, int):
+            if value.bit_length() > _FEW_BITS and _is_long(value):
+                raise LrdecayError(
+                    "the integer has more digits than Python writes",
+                    where=": ".join(filter(None, (where, ".".join(place)))),
+                    remedy="give a shorter one",
+                    final=True,
+                )
+        elif isinstance(value, (dict, list, tuple, set, frozenset)) and id(value) not in entered:
+            # A list may hold itself, or be held a million times.
+            entered.add(id(value))
+            if isinstance(value, dict):
+                # mmengine's items() would import what a lazy config names.
+                pending += [(place, key) for key in value if not isinstance(key, str)]
+                pending += [((*place, key), item) for key, item in dict.items(value) if isinstance(key, str)]
+            else:
+                pending += [((*place, f"{index}"), item) for index, item in enumerate(value)]
+
+
+def _is_long(value: int) -> bool:
+    try:
+        str(value)
+    except ValueError:
+        return True
+    return False
 
 
 def parse_overrides(options: Sequence[str]) -> dict[str, Any]:

@@ -43,3 +43,9 @@ def test_holds(condition: Condition, inside: list[float], outside: list[float]) 
 def test_what_is_none(condition: str) -> None:
     with pytest.raises(LrdecayError, match=r"here: .* is no condition; for example"):
         parse_condition(condition, "here")
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**5000)], ids=["400 digits", "5000 digits"])
+def test_a_number_that_no_float_holds_is_refused(number: int) -> None:
+    with pytest.raises(LrdecayError, match=r"here: the number is too large; give one that a float holds"):
+        parse_condition(number, "here")

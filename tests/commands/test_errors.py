@@ -50,6 +50,10 @@ CONFIGS = {
         CONV.replace('"mmpretrain"\n', '["mmpretrain"]\n') + ADAMW.format(""),
         r"default_scope is a list, not a string",
     ),
+    "endless integer": (
+        GOOD + "train_cfg = dict(milestones=[1, 10**5000])\n",
+        r"config\.py: train_cfg\.milestones\.1: the integer has more digits than Python writes; give a shorter one",
+    ),
     "no module": (
         'model = dict(type="collections.OrderedDict", a=1)\n' + ADAMW.format(""),
         r"model does not build: TypeError: OrderedDict is not a torch\.nn\.Module",

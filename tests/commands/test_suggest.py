@@ -366,6 +366,16 @@ def test_a_misspelt_setting_is_no_question_of_what_fits(tmp_path: Path, capsys: 
     )
 
 
+def test_a_rate_that_no_float_holds_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config.py"
+    config.write_text(
+        f"_base_ = '{SAMPLES / 'convnext-t_layer-wise.py'}'\n"
+        "optim_wrapper = dict(paramwise_cfg=dict(decay_rate=10**400))\n"
+    )
+    assert run(["suggest", str(config)]) in (0, 1)
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [

@@ -78,6 +78,7 @@ def test_a_shared_file_without_our_table_has_none(text: str) -> None:
 
 WRONG = {
     "no TOML": ("select = ]", r"lrdecay\.toml: not valid TOML: .*line 1"),
+    "digits": (f"jobs = {'1' * 5000}", r"lrdecay\.toml: not valid TOML: Exceeds the limit"),
     "unknown key": ("selct = []", r"lrdecay\.toml: selct: unknown key; did you mean select\?"),
     "unknown far": ("zzz = 1", r"lrdecay\.toml: zzz: unknown key; one of select, ignore, fail-on"),
     "twice": ('fail-on = "info"\nfail_on = "info"', r"fail_on: is there twice, as fail-on too"),

@@ -105,6 +105,12 @@ def test_the_options_mean_what_train_py_means(tmp_path: Path) -> None:
         ({}, Launch(2, None, True), "the config has no auto_scale_lr.base_batch_size; add auto_scale_lr = "),
         (dict(auto_scale_lr=dict(enable=True)), Launch(), "the config has no auto_scale_lr.base_batch_size; add"),
         (dict(auto_scale_lr=dict(enable=True, base_batch_size=0)), Launch(), "auto_scale_lr.base_batch_size is 0, not"),
+        (dict(auto_scale_lr=dict(enable=True, base_batch_size=10**400)), Launch(), "base_batch_size is not finite"),
+        (
+            dict(SCALED, train_dataloader=dict(batch_size=10**400)),
+            Launch(),
+            "batch_size is not finite; give --batch-size",
+        ),
         (dict(SCALED, train_dataloader={}), Launch(8), "no train_dataloader.batch_size; give --batch-size N"),
     ],
 )

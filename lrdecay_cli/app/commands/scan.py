@@ -59,6 +59,9 @@ def scan(
     for name, number in (("--jobs", 1 if jobs is None else jobs), ("--timeout", timeout + 1), ("--memory", memory + 1)):
         if number < 1:
             raise LrdecayError("is too small", where=name, remedy="leave it out for the default")
+    if not memory < 2**33:
+        # More bytes than the limit of a process can say.
+        raise LrdecayError("is too large", where="--memory", remedy="give GiB; 0 for no limit")
     everything = configs_of(targets)
     if maps:
         check_maps(Path(maps), everything)

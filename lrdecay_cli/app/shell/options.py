@@ -14,6 +14,7 @@ import typer
 
 from lrdecay_cli.app.shell import completion
 from lrdecay_cli.app.shell.settings import apply_settings, without_settings
+from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.formats import formats_of
 from lrdecay_cli.text.counting import either
 
@@ -93,9 +94,15 @@ class BuildOptions(msgspec.Struct, frozen=True):
 
     @property
     def launch(self) -> "Launch":
-        """How the training is started."""
+        """How the training is started. Raises LrdecayError for numbers that no training has.
+
+        PyTorch lists every rank of a process group.
+        """
         from lrdecay_cli.domain.training import Launch
 
+        for name, number, most in (("--gpus", self.gpus, 10**6), ("--batch-size", self.batch_size, 10**9)):
+            if number is not None and number > most:
+                raise LrdecayError("is too large", where=name, remedy=f"give at most {most:,}")
         return Launch(self.gpus, self.batch_size, self.auto_scale_lr)
 
     def request(self) -> "Request":

@@ -13,7 +13,7 @@ from lrdecay_cli.constructors import ConstructorSpec, constructor_of
 from lrdecay_cli.constructors.multipliers import Multiplier
 from lrdecay_cli.constructors.recomputation import KeyMatches, custom_key_matches
 from lrdecay_cli.decay.families import Family, find_family
-from lrdecay_cli.decay.options import DecayError
+from lrdecay_cli.decay.options import DecayError, number_or_none
 from lrdecay_cli.decay.parameter_kinds import Kind, kind_of
 from lrdecay_cli.domain.dry_run import DryRun
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
@@ -132,8 +132,8 @@ class RuleContext:
     @cached_property
     def decay_rate(self) -> float | None:
         """The factor from a layer to the one below it, where the constructor has one."""
-        rate = self.options.get(self.decay_option) if self.decay_option else None
-        return float(rate) if isinstance(rate, (int, float)) and not isinstance(rate, bool) else None
+        rate = number_or_none(self.options.get(self.decay_option) if self.decay_option else None)
+        return None if rate is None else float(rate)
 
     @cached_property
     def observed_rate(self) -> float | None:
