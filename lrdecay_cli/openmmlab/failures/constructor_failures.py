@@ -20,11 +20,13 @@ from lrdecay_cli.decay.families import find_family
 from lrdecay_cli.decay.options import DecayError, ServedByOurs
 from lrdecay_cli.decay.rules import TrainingParameter
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
 from lrdecay_cli.openmmlab.config_values import plain, type_name
 from lrdecay_cli.openmmlab.constructor_class import known_constructor
 from lrdecay_cli.openmmlab.decay_constructor import seen_model
 from lrdecay_cli.openmmlab.failures.refused_options import misplaced_options, refused_option
 from lrdecay_cli.openmmlab.failures.unknown_types import UnknownTypeError
+from lrdecay_cli.optimizers import table
 
 _SHARED = "some parameters appear in more than one parameter group"
 _OPTIMIZER = "optim_wrapper.optimizer"
@@ -91,7 +93,31 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
             remedy = f"use {OURS.label} with layers, or custom_keys and mmengine's default constructor"
         problem = f"{spec.project}'s constructor asks for get_layer_depth, which {type(asked).__name__} does not have"
         return LrdecayError(problem, where=where, remedy=remedy, final=True)
-    return refused_option(error, config, where) or error
+    return refused_option(error, config, where) or _refused_by_optimizer(error, where) or error
+
+
+def _refused_by_optimizer(error: LrdecayError, where: str) -> LrdecayError | None:
+    """The error with a fix, where the table of optimizers has what a class raises when it is built."""
+    cause = error.__cause__
+    raised = f"{type(cause).__name__}: {next(iter(str(cause).splitlines()), '')}"
+    rows = (row for row in table() for refusal in row.refusals if refusal.error == raised)
+    if (row := next(rows, None)) is None:
+        return None
+    accepted = next((other for other in table() if _is_accepted(other, row)), None)
+    if accepted:
+        given = ", ".join(f"{name}={value!r}" for name, value in accepted.options.items())
+        remedy = f"set {given} in {_OPTIMIZER}"
+    elif any(refusal.when == "first step" for refusal in row.refusals):
+        remedy = "use an optimizer that mmengine can step with these groups, for example AdamW"
+    else:
+        return None
+    return LrdecayError(error.problem, where=where, remedy=remedy, final=True)
+
+
+def _is_accepted(row: OptimizerEffects, refusing: OptimizerEffects) -> bool:
+    """Whether a row is of the same class, built with options with which it raises nothing."""
+    same = (row.module, row.name) == (refusing.module, refusing.name)
+    return same and bool(row.options) and not row.refusals
 
 
 def _without_base_lr(config: Config, model: nn.Module) -> str | None:
