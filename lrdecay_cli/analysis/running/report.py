@@ -93,7 +93,10 @@ def _cause(cause: PartingCause, segment: Segment) -> str:
         planned = f"{segment.iterations_per_epoch:,}" if segment.iterations_per_epoch else "unknown"
         return f"an epoch of the training had {cause.iterations_per_epoch:,} iterations, not {planned}{gpus}"
     if cause.kind == "auto_scale_lr":
-        return f"auto_scale_lr multiplied every lr by {rate(cause.factor or 0)}{gpus}; enable=False switches it off"
+        return (
+            f"auto_scale_lr multiplied every lr by {rate(cause.factor or 0)}{gpus}; to train with the config's lrs, set"
+            " auto_scale_lr.enable=False and leave out --auto-scale-lr"
+        )
     if cause.kind == "hook":
         return f"{cause.name} sets the lr in place of the schedulers"
     if cause.kind == "schedulers not stepped":

@@ -30,7 +30,7 @@ def schedule(
 ) -> None:
     """Show what the lr of every group does over the run.
 
-    The config's param_scheduler is built as mmengine's Runner does it and stepped through the whole run, on stand-in
+    The config's param_scheduler is built as mmengine's Runner does it and stepped through the whole run, on stub
     parameters in the real groups. Where a hook may set an lr, the training loop is run dry with all hooks. Nothing is
     trained.
 

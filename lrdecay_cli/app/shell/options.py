@@ -52,7 +52,7 @@ FailOn = Annotated[
     str,
     option("--fail-on", "SEVERITY", "Exit with 1 from error, warning or info up.", complete=completion.severities),
 ]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Versions, stand-ins and the stack's warnings too.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Versions, stubs and the stack's warnings too.")]
 
 
 class BuildOptions(msgspec.Struct, frozen=True):
