@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 
 from lrdecay_cli.analysis.explaining.tables import step_text
@@ -20,11 +21,11 @@ _COLUMNS = (
     Column("peak_lr", "peak", "rate"),
     Column("peak_iteration", "at", "integer"),
     Column("last_lr", "end", "rate", vital=True),
+    Column("set_by", "lr set by"),
     Column("weight_decay", "weight decay", "rate"),
     Column("step", "step", "scale"),
     Column("expected_step", "expected", "scale"),
     Column("decay_use", "weight decay pulls"),
-    Column("set_by", "lr set by"),
 )
 _STATES = (
     Column("iteration", "iteration", "integer"),
@@ -63,6 +64,8 @@ def _facts(run: DryRun) -> Iterator[tuple[str, str]]:
     yield "optimizer", ", ".join(run.optimizer_labels)
     epochs = f"{count(run.epochs, 'epoch')} of {run.iterations_per_epoch:,}: " if run.epochs else ""
     yield "run", f"{epochs}{count(run.iterations, 'iteration')}"
+    if run.resumed_from:
+        yield "resumed from", f"{run.resumed_from}, at iteration {_first_iteration(run):,}"
     yield "batch", f"{run.batch_size} on {count(run.gpus, 'GPU')}"
     if run.lr_factor is not None:
         yield "auto_scale_lr", f"every lr × {rate(run.lr_factor)}"
@@ -94,11 +97,11 @@ def _values(group: GroupRun) -> tuple[object, ...]:
         group.peak.lr,
         group.peak.iteration,
         group.last.lr,
+        ", ".join(cause.name for cause in group.causes),
         group.weight_decay,
         None if effect is None or effect.step is None else float(f"{effect.step:.3g}"),
         None if effect is None or effect.expected is None else float(f"{effect.expected:.3g}"),
         None if effect is None else effect.decay,
-        ", ".join(cause.name for cause in group.causes),
     )
 
 
@@ -119,7 +122,17 @@ def _states(run: DryRun) -> Iterator[Table]:
         yield Table("what starts and stops to train", _STATES, rows)
 
 
+def _first_iteration(run: DryRun) -> int:
+    return min((group.first.iteration for group in run.groups), default=0)
+
+
 def _notes(run: DryRun) -> Iterator[Note]:
+    if run.resumed_from:
+        yield Note(
+            "mmengine restores the checkpoint's groups, and its schedulers if it has them, over those of the config",
+            "warning",
+            (f"to compare them: lrdecay diff {shlex.quote(run.config.path)} {shlex.quote(run.resumed_from)}",),
+        )
     by_formula: dict[tuple[str, str], int] = {}
     for group in run.groups:
         for step in group.from_gpus:

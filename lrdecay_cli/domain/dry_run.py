@@ -149,7 +149,7 @@ class DryRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first line with an lr that mmengine logs; null where it logs none."""
     states: tuple[StateChange, ...]
     frozen: tuple[str, ...]
-    """Parameters that take no gradient in the first iteration."""
+    """Parameters that require no gradient at the end of the run."""
     hooks: tuple[str, ...]
     """Hooks that ran, in their order."""
     steps_schedulers: bool
@@ -163,6 +163,8 @@ class DryRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     left_out: tuple[LeftOut, ...]
     in_validation: tuple[LeftOut, ...] = ()
     """Hooks and schedulers that may change the training in its validations, which are not run."""
+    resumed_from: str | None = None
+    """The checkpoint whose groups and schedulers mmengine restored before the first iteration; null for a new run."""
 
     @property
     def optimizer_labels(self) -> tuple[str, ...]:

@@ -127,6 +127,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         """Settings of each scheduler as the config has them, before a checkpoint restores others."""
         self.scheduler_attributes: list[set[str]] = []
         """What each of them keeps."""
+        self.resumed_from = resume
         self._gpus = gpus
         super().__init__(
             model=model,

@@ -213,4 +213,5 @@ def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLen
         moved_at_zero=steps.moved_at_zero(watch),
         left_out=tuple(runner.left_out),
         in_validation=tuple(LeftOut(name, reason) for name, reason in acting_in_validation(runner)),
+        resumed_from=runner.resumed_from,
     )
