@@ -45,20 +45,29 @@ class LiveGroupsHook(Hook):  # type: ignore[misc]
         if logger is not None and group_map.batch:
             logger.info(f"Parameter groups: auto_scale_lr: {batch_scaling.factor_told(group_map.batch)}")
         self.judge(group_map, Path(runner.work_dir), logger)
-        self._groups, self._names = group_map.groups, curve_names(group_map.groups)
+        self._name_curves(group_map)
         if self.log_lr and logger is not None and _logger_hook(runner) is None:
-            logger.warning("Parameter groups: log_lr follows LoggerHook, and this training has none: no lr is logged")
+            logger.warning("Parameter groups: log_lr logs nothing without LoggerHook; set default_hooks.logger")
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """Log, on the first rank, the lr that the optimizer uses in this iteration. mmengine calls it on every rank."""
-        if not self.log_lr or not is_main_process() or not _is_logged(runner, batch_idx):
+        if not self.log_lr or not _is_logged(runner, batch_idx):
             return
         optimizers = optimizers_of(runner.optim_wrapper).values()
         lrs = [number(group.get("lr")) for optimizer in optimizers for group in optimizer.param_groups]
-        if len(lrs) == len(self._names):
-            scalars = logged_lrs(self._groups, self._names, lrs)
-            # As LoggerHook does it, so that both stand at the same step of the same files.
-            runner.visualizer.add_scalars(scalars, step=runner.iter + 1, file_path=f"{runner.timestamp}.json")
+        if len(lrs) != len(self._names):
+            # A hook has added groups since. Name them on every rank, since a constructor may communicate, and train on
+            # if that fails.
+            with suppress(Exception):
+                self._name_curves(live_map(runner))
+        if len(lrs) != len(self._names) or not is_main_process():
+            return
+        scalars = logged_lrs(self._groups, self._names, lrs)
+        # Like LoggerHook, so that both write at the same step of the same files.
+        runner.visualizer.add_scalars(scalars, step=runner.iter + 1, file_path=f"{runner.timestamp}.json")
+
+    def _name_curves(self, group_map: GroupMap) -> None:
+        self._groups, self._names = group_map.groups, curve_names(group_map.groups)
 
     def judge(self, group_map: GroupMap, work_dir: Path, logger: Any) -> None:
         """Do something with the map; ``logger`` is None on every rank but the first."""

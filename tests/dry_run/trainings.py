@@ -260,7 +260,7 @@ def train(
     model = runner.model.module if hasattr(runner.model, "module") else runner.model
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     runner.train()
-    seen.moved = {name for name, p in model.named_parameters() if not torch.equal(p.detach(), before[name])}
+    seen.moved = {name for name, start in before.items() if not torch.equal(model.get_parameter(name).detach(), start)}
     return seen
 
 

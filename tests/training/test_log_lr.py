@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
 
 from lrdecay_cli.training import ParamGroupAuditHook  # noqa: F401 - registers itself
 from tests.dry_run.trainings import BASE, TRAININGS, Seen, config_of, train
@@ -71,11 +75,33 @@ def test_groups_that_a_hook_parts_are_logged_one_by_one(tmp_path: Path) -> None:
         assert "head.weight" in logged
 
 
+@HOOKS.register_module(force=True)
+class DryLateGroup(Hook):
+    """Adds a group in the middle of the training, as hooks that unfreeze a backbone do."""
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        if runner.iter == 6:
+            runner.model.register_parameter("late", torch.nn.Parameter(torch.zeros(1)))
+            runner.optim_wrapper.optimizer.add_param_group({"params": [runner.model.late], "lr": 0.5})
+
+
+def test_a_group_that_a_hook_adds_is_logged_from_there_on(tmp_path: Path) -> None:
+    config = config_of("no schedulers")
+    config.custom_hooks = [dict(type="DryLateGroup")]
+    seen, lines = trained(config, tmp_path)
+    by_step = curves_of(lines)
+    assert {step: logged.get("late") for step, logged in by_step.items()} == {
+        step: 0.5 if step > 6 else None for step in by_step
+    }
+    for step, logged in by_step.items():
+        assert {*logged.values()} == {*seen.lrs[step - 1]}
+
+
 def test_it_is_off_by_default_and_follows_the_logger_hook(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     _, lines = trained(config_of("warm-up and steps"), tmp_path / "off", log_lr=False)
     assert not any(key.startswith("lr/") for line in lines for key in line)
     config = Config({**BASE, **TRAININGS["warm-up and steps"], "custom_hooks": [HOOK]})
     config.default_hooks = dict(checkpoint=None, logger=None)
     train(config, tmp_path / "none", log_level="INFO")
-    assert "log_lr follows LoggerHook, and this training has none" in "".join(capfd.readouterr())
+    assert "log_lr logs nothing without LoggerHook; set default_hooks.logger" in "".join(capfd.readouterr())
     assert not [*(tmp_path / "none").glob("*/vis_data/scalars.json")]
