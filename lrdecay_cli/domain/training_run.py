@@ -18,7 +18,7 @@ TOLERANCE = 1e-6
 CauseKind = Literal[
     "config", "iterations per epoch", "auto_scale_lr", "hook", "schedulers not stepped", "resume", "factor", "unknown"
 ]
-"""Why a log parts from the plan.
+"""Why logged lrs differ from the plan.
 
 ======================  ==================================================================================
 kind                    what happened
@@ -29,14 +29,14 @@ auto_scale_lr           mmengine multiplied every lr by batch size × GPUs / ``b
 hook                    a hook set the lr
 schedulers not stepped  no hook steps the parameter schedulers
 resume                  mmengine restored schedulers and lrs of an earlier run from a checkpoint
-factor                  every logged lr is the same multiple of the planned one; who multiplied it is not known
-unknown                 nothing of these gives the logged lrs
+factor                  every logged lr is the same multiple of the planned one, for an unknown reason
+unknown                 none of these gives the logged lrs
 ======================  ==================================================================================
 """
 
 
 class PartingCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A reason why a log parts from the plan."""
+    """A reason why logged lrs differ from the plan."""
 
     kind: CauseKind
     proven: bool

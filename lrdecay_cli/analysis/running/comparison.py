@@ -1,4 +1,4 @@
-"""Holding logged lrs against those of a plan or of a dry run."""
+"""Compare logged lrs with those of a plan or of a dry run."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def _facts(run: TrainingRun) -> Iterator[tuple[str, str]]:
         yield "config", segment.config.path
         per_epoch, planned = segment.iterations_per_epoch, f"{segment.planned_iterations:,}"
         words = [
-            f"{segment.name}: iterations {segment.first:,} to {segment.last:,} logged of {planned}",
+            f"{segment.name}: logged iterations {segment.first:,} to {segment.last:,} of {planned}",
             *([f"{per_epoch:,} an epoch ({segment.iterations_per_epoch_from})"] if per_epoch else []),
             *([count(segment.gpus, "GPU")] if segment.gpus else []),
             *(["resumed"] if segment.resumed else []),
@@ -79,7 +79,7 @@ def _notes(segment: Segment, several: bool, verbose: bool) -> Iterator[Note]:
         more = len(cause.settings) - len(shown)
         details = (*shown, *([f"{more:,} more; -v shows them"] if more else []))
         level: Level = "warning" if cause.kind != "unknown" else "error"
-        maybe = "" if cause.proven or cause.kind == "unknown" else " (this alone does not give the logged lrs)"
+        maybe = "" if cause.proven or cause.kind == "unknown" else " (this alone does not explain the logged lrs)"
         yield Note(f"{where}{_cause(cause, segment)}{maybe}", level, details)
 
 
@@ -88,7 +88,8 @@ def _cause(cause: PartingCause, segment: Segment) -> str:
     gpus = f": {count(cause.gpus, 'GPU')}" if cause.gpus else ""
     if cause.kind == "config":
         settings = count(len(cause.settings), "setting")
-        return f"the training used another config, {cause.name}: {settings} differ from {segment.config.path}"
+        differ = "differs" if len(cause.settings) == 1 else "differ"
+        return f"the training used another config, {cause.name}: {settings} {differ} from {segment.config.path}"
     if cause.kind == "iterations per epoch":
         planned = f"{segment.iterations_per_epoch:,}" if segment.iterations_per_epoch else "unknown"
         return f"an epoch of the training had {cause.iterations_per_epoch:,} iterations, not {planned}{gpus}"
@@ -103,12 +104,12 @@ def _cause(cause: PartingCause, segment: Segment) -> str:
         return "no hook steps the schedulers; set default_hooks.param_scheduler=dict(type='ParamSchedulerHook')"
     if cause.kind == "resume":
         return (
-            f"mmengine restored the schedulers of {cause.name}, which go on as they began; to train by the config's,"
-            " set load_from without resume=True"
+            f"mmengine restored the schedulers of {cause.name} and ignores the config's; to use these,"
+            " set load_from and resume=False"
         )
     if cause.kind == "factor":
-        return f"every logged lr is {rate(cause.factor or 0)} × the planned one; the config does not say why"
-    return "no cause found: not the config, its hooks, auto_scale_lr or a resume"
+        return f"every logged lr is {rate(cause.factor or 0)} × the planned one; nothing in the config explains it"
+    return "no cause found among the config, its hooks, auto_scale_lr and a resume"
 
 
 def _summary(run: TrainingRun) -> str:

@@ -23,25 +23,23 @@ from lrdecay_cli.app.shell.options import (
     without=("jobs", "named_by", "device", "isolate", "batch_size", "auto_scale_lr"), first=("format_name", "output")
 )
 def run(
-    work_dir: Annotated[str, argument("WORK_DIR", "What a training wrote: mmengine's work_dir.", completion.folders)],
+    work_dir: Annotated[str, argument("WORK_DIR", "The work_dir of a training.", completion.folders)],
     config: Annotated[
         Optional[str],  # noqa: UP045
-        argument("[CONFIG]", "The config that was planned. [default: the one that was dumped]", completion.configs),
+        argument("[CONFIG]", "The config to compare with. [default: the dumped one]", completion.configs),
     ] = None,
     iters_per_epoch: ItersPerEpoch = None,
     dataset_size: DatasetSize = None,
-    gpus: Annotated[
-        Whole, option("--gpus", "N", "GPUs that were to share the samples of --dataset-size.", at_least=1)
-    ] = None,
+    gpus: Annotated[Whole, option("--gpus", "N", "GPUs that share the samples of --dataset-size.", at_least=1)] = None,
     *,
     build: BuildOptions,
     output: OutputOptions,
 ) -> None:
-    """Hold the log of a training against its plan.
+    """Compare the lrs that a training logged with its plan.
 
-    The logged lrs beside those that the config and its schedulers give: the first iteration where they differ, the
-    ratio there, and its cause. A training that still runs can be looked at. Exit code 0 if they are equal, 1 if they
-    differ, 2 if they cannot be compared.
+    The plan is what the config and its schedulers give. Reports the first iteration where they differ, the ratio
+    there, and the cause. Works while the training runs. Exit code 0 if they are equal, 1 if they differ, 2 if they
+    cannot be compared.
 
     \b
     lrdecay run work_dirs/mine

@@ -1,4 +1,4 @@
-"""A training against its plan: the plan of each start of it, and why a log parts from it."""
+"""Each start of a training, compared with its plan, and the causes of differences."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ from lrdecay_cli.processes.streams import stdout_kept_clean
 
 
 def training_run(work_dir: str, config: str | None, request: Request, options: PlanOptions) -> TrainingRun:
-    """Hold the log of a training against its plan.
+    """Compare the lrs that a training logged with its plan.
 
     Args:
         work_dir: what the training wrote.
-        config: the config that was planned; None for the one that each start of the training dumped.
+        config: the config to compare with; None for the one that each start of the training dumped.
         request: how configs are built.
         options: the length of an epoch that was planned; else it is read out of the log or a checkpoint.
 
@@ -51,7 +51,7 @@ def training_run(work_dir: str, config: str | None, request: Request, options: P
     """
     stamps = read_stamps(work_dir)
     if config is not None:
-        check_is_config(config, "a run is held against a config")
+        check_is_config(config, "a run is compared with a config")
     elif request.cfg_options:
         raise LrdecayError("only a config has options to set", where="--cfg-options", remedy="give WORK_DIR and CONFIG")
     comparing = _Comparing(work_dir, config, request, options)
@@ -66,7 +66,7 @@ def training_run(work_dir: str, config: str | None, request: Request, options: P
 
 
 class _Comparing:
-    """Each start of one training against its plan, and why they part."""
+    """Compares each start of one training with its plan, and finds the causes of differences."""
 
     def __init__(self, work_dir: str, config: str | None, request: Request, options: PlanOptions) -> None:
         self._work_dir, self._config, self._request = work_dir, config, request
@@ -115,7 +115,7 @@ class _Comparing:
         observed: int | None,
         told: str,
     ) -> Iterator[PartingCause]:
-        """Why a log parts from its plan: each cause is added to those before it, until they give every logged lr."""
+        """Yield the causes of a difference, each added to those before it, until they give every logged lr."""
         stamp = stamps[index]
         lines, base = stamp.lines, plan
         if observed and plan.plan.by_epoch and plan.length.iterations_per_epoch not in (None, observed):
