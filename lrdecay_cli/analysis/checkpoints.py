@@ -6,7 +6,7 @@ the config's, lr, initial_lr, weight decay and all; then the schedulers go on fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note
@@ -73,12 +73,8 @@ def _ignored_decays(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
         if now is not None and now.weight_decay != first:
             differing.append(parameter.name)
     if differing:
-        folded = fold_names(differing, saved.names(duplicates=True))
-        yield Note(
-            f"a resume ignores the weight_decay that the config has now: {count(len(differing), 'tensor')}",
-            "warning",
-            tuple(f"{pattern}  ({len(members)})" for pattern, members in folded),
-        )
+        problem = f"a resume ignores the weight_decay that the config has now: {count(len(differing), 'tensor')}"
+        yield _warning(problem, differing, saved)
 
 
 def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
@@ -92,11 +88,13 @@ def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
         if other and other.group and other.group.lr != group.options["initial_lr"]:
             differing.append(name)
     if differing:
-        folded = fold_names(differing, saved.names(duplicates=True))
-        yield Note(
-            f"it did not begin with the lr that the config has now: {len(differing)} of {len(held)} tensors",
-            "warning",
-            tuple(f"{pattern}  ({len(members)})" for pattern, members in folded),
-        )
+        problem = f"it did not begin with the lr that the config has now: {len(differing)} of {len(held)} tensors"
+        yield _warning(problem, differing, saved)
     elif known and any(group.options["initial_lr"] != group.lr for group, _ in known):
         yield Note("it began with the config's lr: what differs in lr is the schedule (--only lr_scale,weight_decay)")
+
+
+def _warning(problem: str, names: Sequence[str], saved: GroupMap) -> Note:
+    """Return a warning with the names of tensors, folded into patterns."""
+    folded = fold_names(names, saved.names(duplicates=True))
+    return Note(problem, "warning", tuple(f"{pattern}  ({len(members)})" for pattern, members in folded))

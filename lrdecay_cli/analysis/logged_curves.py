@@ -51,7 +51,7 @@ def curve_names(groups: Sequence[ParameterGroup]) -> tuple[str, ...]:
 def logged_lrs(
     groups: Sequence[ParameterGroup], names: Sequence[str], lrs: Sequence[float | None]
 ) -> Mapping[str, float]:
-    """What to log: the lr of each curve under ``lr/`` and its name.
+    """Return the lr of each curve by the key to log it under: ``lr/`` and its name.
 
     Where something has set groups of a curve to different lrs, each of them is logged by itself, under its own name or
     that of its first parameter.

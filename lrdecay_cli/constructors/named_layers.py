@@ -218,7 +218,7 @@ def _describe_blocks(options: DecayOptions, depths: tuple[int, ...], layer_id: i
 
 
 def describe_top(num_layers: int, fitting: int, depths: tuple[int, ...], layer_id: int) -> Iterator[str]:
-    """What is odd about a block's layer id at the height of the head or above it, in a sentence."""
+    """Describe in a sentence a block's layer id at the height of the head or above it."""
     head, fits = num_layers + 1, f"num_layers={fitting} fits depths {depths}"
     if layer_id > head:
         yield (

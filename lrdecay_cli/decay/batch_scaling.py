@@ -23,7 +23,7 @@ OPTION = "auto_scale_lr"
 
 
 def lr_factor(gpus: int, size: int, base_size: int | float) -> float:
-    """What every lr is multiplied by, with mmengine's operands in their order."""
+    """Return the factor of every lr, with mmengine's operands in their order."""
     return float(gpus * size) / float(base_size)
 
 

@@ -79,7 +79,7 @@ class Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What was measured of one optimizer class, with the options that change it."""
+    """The measurement of an optimizer class, with the options that change it."""
 
     module: str
     """In which the class is defined."""
@@ -109,5 +109,5 @@ class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
 
     def refusal(self, demand: Demand) -> Refusal | None:
-        """What it raises without ``demand``; None if it needs no such thing."""
+        """Return the refusal without ``demand``; None if the optimizer has no such demand."""
         return next((refusal for refusal in self.refusals if refusal.demand == demand), None)

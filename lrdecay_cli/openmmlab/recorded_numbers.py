@@ -74,7 +74,7 @@ def _text(value: int | float) -> str:
 
 
 def formula_of(number: Any) -> Formula | None:
-    """How a number was computed; None for one that does not know."""
+    """Return how a number was computed; None for a plain number."""
     if not isinstance(number, _Number):
         return None
     how = number.recorded

@@ -67,7 +67,7 @@ def coming_summary(coming: Coming | None) -> str:
 
 
 def coming_notes(coming: Coming | None) -> Iterator[Note]:
-    """Which settings of schedulers a checkpoint restores, and what follows."""
+    """Yield notes on the settings of schedulers that a checkpoint restores, and what follows."""
     if coming is None:
         return
     if coming.unjudged:

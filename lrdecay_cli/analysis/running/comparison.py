@@ -18,7 +18,7 @@ _BASE = "base_lr"
 
 
 class PlannedLrs(NamedTuple):
-    """What the log would print."""
+    """The lrs that the log would print."""
 
     groups: Mapping[str, str | None]
     """By key of the log the group that the lr is of; None for ``base_lr``."""
@@ -29,7 +29,7 @@ class PlannedLrs(NamedTuple):
 
 
 def schedule_lrs(run: Run, length: RunLength, group_map: GroupMap, *, beyond: bool = False) -> PlannedLrs:
-    """What the schedulers of a config make of the lrs that its constructor gives.
+    """Return the lrs that the schedulers of a config make of those that its constructor gives.
 
     ``beyond`` the end the values stay what they are in the last iteration, as schedulers that have ended leave them.
     """
@@ -55,7 +55,7 @@ Trace = Sequence[tuple[int, Sequence[float | None]]]
 
 
 def dry_run_lrs(logged: Trace, used: Trace, planned: PlannedLrs, group_map: GroupMap, length: int) -> PlannedLrs:
-    """What a dry run saw. ``base_lr``, which is no group's, is not among it.
+    """Return the lrs of a dry run, without ``base_lr``, which belongs to no group.
 
     Args:
         logged: the lrs where mmengine's RuntimeInfoHook reads them, before other hooks of the iteration.
@@ -103,7 +103,7 @@ def logged_curves(lines: Sequence[LogLine], planned: PlannedLrs) -> tuple[Logged
 
 
 def constant_ratio(curves: Sequence[LoggedCurve]) -> float | None:
-    """What every group's logged lr is of the planned one throughout; None where there is no one number."""
+    """Return the ratio of logged to planned lr that all groups have throughout; None where it varies."""
     of_groups = [curve for curve in curves if curve.group is not None]
     ratios = [curve.ratio for curve in of_groups]
     if not ratios or ratios[0] is None or not all(curve.constant_ratio for curve in of_groups):

@@ -84,7 +84,7 @@ def _notes(segment: Segment, several: bool, verbose: bool) -> Iterator[Note]:
 
 
 def _cause(cause: PartingCause, segment: Segment) -> str:
-    """What happened, in a sentence, with the fix behind it."""
+    """Return the cause in a sentence, and the fix."""
     gpus = f": {count(cause.gpus, 'GPU')}" if cause.gpus else ""
     if cause.kind == "config":
         settings = count(len(cause.settings), "setting")

@@ -83,12 +83,12 @@ def _measured(optimizer: torch.optim.Optimizer, dtype: torch.dtype) -> list[Effe
 
 
 def _decay_uses(optimizer: torch.optim.Optimizer, dtype: torch.dtype) -> list[DecayUse | None]:
-    """What pulls the weights of each group that have no gradient."""
+    """Measure what pulls the weights of each group that have no gradient."""
     groups = optimizer.param_groups
     decays = [number(group.get("weight_decay")) or 0.0 for group in groups]
     still = [0.0] * len(groups)
     pulls = _moved(optimizer, dtype, still)
-    found = [_alone(pull, group, decay) for pull, group, decay in zip(pulls, groups, decays, strict=True)]
+    found = [_outside_gradient(pull, group, decay) for pull, group, decay in zip(pulls, groups, decays, strict=True)]
     # What a gradient as large as the weight decay's does, where there is no weight decay.
     gradients = [decay * WEIGHT for decay in decays]
     if not any(decays) or not _any_alike(pulls, _moved(optimizer, dtype, gradients, weight_decay=False)):
@@ -108,8 +108,8 @@ def _any_alike(pulls: Iterable[float | None], coupled: Iterable[float | None]) -
     return any(pull and alone and close(pull, alone) for pull, alone in zip(pulls, coupled, strict=True))
 
 
-def _alone(pull: float | None, group: Mapping[str, Any], decay: float) -> DecayUse | None:
-    """What weight decay is multiplied by where it acts apart from the gradient.
+def _outside_gradient(pull: float | None, group: Mapping[str, Any], decay: float) -> DecayUse | None:
+    """Name what weight decay is multiplied by where it acts outside the gradient.
 
     Args:
         pull: how far it moves a weight; None where that was not measured.

@@ -26,7 +26,7 @@ _TRIED = (7, 11)
 def follow_training(
     planned: PlannedConfig, length: RunLength, *, batch_size: int, launch: Launch = PLAIN_LAUNCH, verbose: bool = False
 ) -> Run:
-    """What every scheduled value is over the training of a config, whoever sets it.
+    """Return every scheduled value over the training of a config, by schedulers and hooks alike.
 
     Args:
         planned: the config.

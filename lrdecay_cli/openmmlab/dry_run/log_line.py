@@ -59,7 +59,7 @@ class FirstLog:
         self._at = iteration + min(due) - batch if due else None
 
     def until(self, iteration: int) -> int:
-        """How many iterations it is until then; very many where it is past."""
+        """Return the number of iterations until then; a very large one once it is past."""
         return self._at - iteration if self._at is not None and self._at > iteration else NEVER
 
     def is_due(self, iteration: int) -> bool:

@@ -77,7 +77,7 @@ class Moments:
         self._last = (iterations - 1, self._last[1])
 
     def until(self, iteration: int) -> int:
-        """How many iterations it is until the warm-up is over; very many where it is."""
+        """Return the number of iterations until the warm-up is over; a very large one once it is."""
         if self.warm_up_end is None or iteration >= self.warm_up_end:
             return NEVER
         return self.warm_up_end - iteration

@@ -40,7 +40,7 @@ def measure(
     version: str = "",
     options: Mapping[str, Any] | None = None,
 ) -> OptimizerEffects:
-    """What optimizers of ``kind`` do with their groups.
+    """Measure what optimizers of ``kind`` do with their groups.
 
     Args:
         build: builds one.
@@ -81,7 +81,7 @@ def measure(
 
 
 def _tried(probing: Callable[[], Any]) -> Any:
-    """What is measured; an optimizer may raise for weights, gradients or lrs of 0 that others take."""
+    """Return what is measured, or "not measured" if the optimizer raises, as some do for zeros that others take."""
     with suppress(Exception):
         return probing()
     return "not measured"
@@ -140,7 +140,7 @@ def _failure(build: Build, setup: Setup) -> tuple[Any, str] | None:
 
 
 def _norm(probe: Probe) -> NormUse:
-    """By two tensors of one lr, one of ten times the weights."""
+    """Measure two tensors with the same lr, of which the second has ten times the weights."""
     uneven = {"lrs": (probe.lr,) * 2, "weights": (WEIGHT, 10 * WEIGHT)}
 
     def grows(decay: float) -> bool:
@@ -221,7 +221,7 @@ def _decay_use(probe: Probe) -> DecayUse:
 
 
 def _named_pull(whole: float, lr: float, by_lr: float, by_decay: float, by_weight: float) -> DecayUse:
-    """What weight decay is multiplied by.
+    """Name what weight decay is multiplied by.
 
     Args:
         whole: how far it pulls.
@@ -249,7 +249,7 @@ def _named_pull(whole: float, lr: float, by_lr: float, by_decay: float, by_weigh
 
 
 def _at_zero(probe: Probe) -> AtZero:
-    """By a group at lr 0 beside one with an lr, over a few steps."""
+    """Measure a group at lr 0 beside another with an lr, over a few steps."""
     if not probe.has_groups:
         return "refused"
     lrs = (probe.lr, 0.0)

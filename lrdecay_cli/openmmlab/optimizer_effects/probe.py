@@ -32,7 +32,7 @@ def close(value: float, expected: float) -> bool:
 
 
 def coupling(larger: float, whole: float) -> DecayUse:
-    """How weight decay acts in the gradient, by how far gradients move a weight after some steps.
+    """Name how weight decay acts in the gradient, from how far gradients move a weight after some steps.
 
     Args:
         larger: with ten times the gradient.

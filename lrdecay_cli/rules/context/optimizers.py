@@ -28,7 +28,7 @@ class MeasuredOptimizer(NamedTuple):
 
     @property
     def decays(self) -> list[float]:
-        """Likewise each weight decay."""
+        """Each weight decay once, ascending; 0 for none."""
         return sorted({group.weight_decay or 0.0 for group in self.groups})
 
     def moves_at_zero(self, group: ParameterGroup) -> bool:

@@ -127,7 +127,7 @@ def wrapped_model_refused(context: RuleContext) -> Iterator[Fault]:
 
 
 def _changed(context: RuleContext, wrapping: Wrapping) -> dict[str, dict[str, tuple[float | None, float | None]]]:
-    """By tensor, which of its numbers are others in the wrapped model: before and after."""
+    """Return by tensor the numbers that differ in the wrapped model: before and after."""
     after = {name: group for group in wrapping.groups for name in group.parameters}
     changed = {}
     for group, parameter in context.group_map.grouped():
