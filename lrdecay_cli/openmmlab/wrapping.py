@@ -25,7 +25,7 @@ from lrdecay_cli.constructors import DEFAULT, find_constructor
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap, StandIn
 from lrdecay_cli.domain.training import WrappedGroup, Wrapping
-from lrdecay_cli.openmmlab.building import BuiltOptimizer, build_optimizer
+from lrdecay_cli.openmmlab.building import BuiltOptimizer, build_optimizer, training_scope
 from lrdecay_cli.openmmlab.config_values import find_registered, number, type_name
 from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import execute
 from lrdecay_cli.openmmlab.world import world_of
@@ -95,7 +95,8 @@ def with_wrapping(group_map: GroupMap, config: Config, model: nn.Module, gpus: i
     named = named_wrapper(config)
     if named is None or group_map.device != "cpu":
         return group_map
-    wrapped = wrap(config, model, group_map.config.path, named, gpus)
+    with training_scope(config):
+        wrapped = wrap(config, model, group_map.config.path, named, gpus)
     if isinstance(wrapped, StandIn):
         return msgspec.structs.replace(group_map, stand_ins=(*group_map.stand_ins, wrapped))
     facts, factor = wrapped.facts, group_map.lr_factor

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from mmengine.config import Config
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapperDict
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
@@ -34,6 +34,18 @@ class WrappedByBatch(DefaultOptimWrapperConstructor):  # type: ignore[misc]
         return super().__call__(model)
 
 
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
+class InTurns(DefaultOptimWrapperConstructor):  # type: ignore[misc]
+    """Two optimizers of the same parameters with other lrs, as mmagic's PGGANOptimWrapperConstructor makes them."""
+
+    def __call__(self, model: nn.Module) -> Any:
+        slow = super().__call__(model)
+        self.optimizer_cfg["lr"] *= 2
+        return OptimWrapperDict(slow=slow, fast=super().__call__(model))
+
+
+DDP = dict(find_unused_parameters=True)
+UNSCOPED = dict(LAYERS, constructor="LearningRateDecayOptimizerConstructor")
 BY_BATCH = dict(constructor="WrappedByBatch", optimizer=ADAMW)
 
 
@@ -52,6 +64,8 @@ BY_BATCH = dict(constructor="WrappedByBatch", optimizer=ADAMW)
         (dict(model_wrapper_cfg=WHOLE, optim_wrapper=BY_BATCH), 4, set()),
         (dict(model_wrapper_cfg=dict(type="MMDistributedDataParallel"), optim_wrapper=LAYERS), 4, set()),
         (dict(model_wrapper_cfg=dict(find_unused_parameters=True)), 4, set()),
+        (dict(model_wrapper_cfg=DDP, default_scope="mmdet", optim_wrapper=UNSCOPED), None, set()),
+        (dict(model_wrapper_cfg=DDP, optim_wrapper=dict(constructor="InTurns", optimizer=ADAMW)), None, set()),
         (dict(model_wrapper_cfg=dict(type="NoSuchWrapper")), None, {"LRD822"}),
         (dict(model_wrapper_cfg=dict(FSDP, sharding_strategy="SOMEWHAT")), None, {"LRD822"}),
     ],

@@ -128,7 +128,8 @@ def wrapped_model_refused(context: RuleContext) -> Iterator[Fault]:
 
 def _changed(context: RuleContext, wrapping: Wrapping) -> dict[str, dict[str, tuple[float | None, float | None]]]:
     """Return by tensor the numbers that differ in the wrapped model: before and after."""
-    after = {name: group for group in wrapping.groups for name in group.parameters}
+    # Of several optimizers that hold a tensor the first counts, as in the map.
+    after = {name: group for group in reversed(wrapping.groups) for name in group.parameters}
     changed = {}
     for group, parameter in context.group_map.grouped():
         wrapped = after.get(parameter.name)
