@@ -11,12 +11,13 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook, ParamSchedulerHook
 from mmengine.model import BaseModel
-from mmengine.optim import OptimWrapper, OptimWrapperDict
-from mmengine.registry import DATASETS, HOOKS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.optim import OptimWrapperDict
+from mmengine.registry import DATASETS, HOOKS, MODELS
 from mmengine.runner import Runner
 from torch import nn
 
 from lrdecay_cli.openmmlab.build_context import own_managers
+from tests.openmmlab.pairs import PairConstructor
 
 BATCH = 2
 ITERATIONS = 5
@@ -79,22 +80,6 @@ class DryPair(BaseModel):
             loss = self.discriminator(self.generator(torch.stack(list(data["inputs"])))).square().mean()
             optim_wrapper[name].update_params(loss)
         return {"loss": torch.zeros(())}
-
-
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
-class DryPairConstructor:
-    """Two optimizers in one wrapper, as GANs have them."""
-
-    def __init__(self, optim_wrapper_cfg: dict[str, Any], paramwise_cfg: dict[str, Any] | None = None) -> None:
-        self.config = optim_wrapper_cfg
-
-    def __call__(self, model: nn.Module) -> OptimWrapperDict:
-        return OptimWrapperDict(
-            **{
-                name: OptimWrapper(torch.optim.Adam(getattr(model, name).parameters(), lr=options["optimizer"]["lr"]))
-                for name, options in self.config.items()
-            }
-        )
 
 
 @DATASETS.register_module(force=True)
@@ -352,7 +337,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "two optimizers": dict(
         model=dict(type="DryPair"),
         optim_wrapper=dict(
-            constructor="DryPairConstructor",
+            constructor=PairConstructor.__name__,
             generator=dict(optimizer=dict(type="Adam", lr=0.01)),
             discriminator=dict(optimizer=dict(type="Adam", lr=0.04)),
         ),

@@ -10,11 +10,13 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
-from mmengine.optim import OptimWrapper, OptimWrapperDict
-from mmengine.registry import DATASETS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
+from mmengine.optim import OptimWrapper
+from mmengine.registry import DATASETS, MODELS, OPTIM_WRAPPERS
 from mmengine.runner import Runner
 from mmpretrain.models import ConvNeXt, VisionTransformer
 from torch import nn
+
+from tests.openmmlab.pairs import PairConstructor
 
 BATCH = 2
 ITERATIONS = 3
@@ -76,22 +78,6 @@ class LrdecayToyPair(BaseModel):
         return {"loss": torch.zeros(())}
 
 
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
-class LrdecayPairConstructor:
-    """Two optimizers in one wrapper, as GANs have them."""
-
-    def __init__(self, optim_wrapper_cfg: dict[str, Any], paramwise_cfg: dict[str, Any] | None = None) -> None:
-        self.config = optim_wrapper_cfg
-
-    def __call__(self, model: nn.Module) -> OptimWrapperDict:
-        return OptimWrapperDict(
-            **{
-                name: OptimWrapper(torch.optim.Adam(getattr(model, name).parameters(), lr=options["optimizer"]["lr"]))
-                for name, options in self.config.items()
-            }
-        )
-
-
 @OPTIM_WRAPPERS.register_module(force=True)
 class LrdecayScaledWrapper(OptimWrapper):
     """Saves what AmpOptimWrapper saves, which itself needs a GPU."""
@@ -148,7 +134,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "two_optimizers": {
         "model": {"type": "LrdecayToyPair"},
         "optim_wrapper": {
-            "constructor": "LrdecayPairConstructor",
+            "constructor": PairConstructor.__name__,
             "generator": {"optimizer": {"type": "Adam", "lr": 0.01}},
             "discriminator": {"optimizer": {"type": "Adam", "lr": 0.04}},
         },
