@@ -20,7 +20,7 @@ from lrdecay_cli.files.config_path import CHECKPOINT_SUFFIXES, SEPARATOR
 _HEAD = 4 * 2**20
 # Not compiled here: every command that takes configs imports this module.
 _GPUS = r"(?m)^\s+GPU number: (\d{1,6})\s*$"
-_EPOCH_LENGTH = r"Epoch\(train\)\s+\[\s*\d+\]\[\s*\d+/(\d{1,12})\]"
+_EPOCH_LENGTH = r"Epoch\(train\)\s+\[\s*\d+\]\[\s*\d+/0*([1-9]\d{0,11})\]"
 _LARGEST = 1e300
 _PREFIX = "train/"
 """In front of every key where ``log_processor.log_with_hierarchy`` is on."""
@@ -123,10 +123,7 @@ def last_checkpoint(work_dir: str) -> str:
     may have moved.
     """
     found = checkpoints(work_dir)
-    try:
-        named = Path((Path(work_dir) / "last_checkpoint").read_text(encoding="utf-8").strip()).name
-    except (OSError, ValueError):
-        named = ""
+    named = Path(_head(Path(work_dir) / "last_checkpoint").strip()).name
     by_name = {Path(path).name: path for path in found}
     if named in by_name:
         return by_name[named]
@@ -184,6 +181,9 @@ def _configs_in(root: Path) -> list[str]:
 
 def _head(file: Path) -> str:
     try:
+        # Opening a pipe waits for its other end.
+        if not file.is_file():
+            return ""
         with file.open("rb") as opened:
             return opened.read(_HEAD).decode("utf-8", errors="replace")
     except OSError:
