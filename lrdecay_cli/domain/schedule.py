@@ -99,6 +99,9 @@ class RunScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The validation metric that it waits for (ReduceOnPlateau): what it will do is not known before training."""
     options: Mapping[str, Any]
     """Its other settings in the config."""
+    first_drop: int | None = None
+    """Where it waits for a metric that never improves: the first epoch (iteration, in a loop without epochs) with a
+    lower value, even where the run ends before; null where the config validates nothing or at intervals that change."""
     stepped: int | None = None
     """How often the training steps it, by whatever hooks; null where mmengine's ParamSchedulerHook alone does it."""
     expected: int | None = None

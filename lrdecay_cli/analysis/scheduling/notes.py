@@ -8,7 +8,7 @@ from lrdecay_cli.analysis.findings import finding_notes
 from lrdecay_cli.analysis.scheduling.curves import TOLERANCE
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.report import Note
-from lrdecay_cli.domain.schedule import Curve, Meeting, Rehearsal, RunScheduler, Schedule, TrainingPlan
+from lrdecay_cli.domain.schedule import Curve, Meeting, Rehearsal, RunLength, RunScheduler, Schedule, TrainingPlan
 from lrdecay_cli.text.counting import count, listed
 
 _MEETINGS, _NAMED = 5, 4
@@ -20,7 +20,7 @@ def notes(schedule: Schedule, plan: TrainingPlan, findings: Sequence[Finding] = 
     yield from _setting(schedule)
     yield from _log(schedule)
     for scheduler in schedule.schedulers:
-        yield from _unforeseen(scheduler)
+        yield from _unforeseen(scheduler, schedule.length)
     yield from _meetings(schedule)
     yield from _batch(plan, schedule)
     if not schedule.complete:
@@ -108,16 +108,23 @@ def _log(schedule: Schedule) -> Iterator[Note]:
             )
 
 
-def _unforeseen(scheduler: RunScheduler) -> Iterator[Note]:
+def _unforeseen(scheduler: RunScheduler, length: RunLength) -> Iterator[Note]:
     """What a scheduler may do that is not shown."""
     if scheduler.monitor is not None:
-        unit = "epoch" if scheduler.by_epoch else "iteration"
         yield Note(
             f"{scheduler.type} at {scheduler.path} follows the validation metric {scheduler.monitor!r}, which nobody "
-            f"knows before training: from {unit} {scheduler.begin} on it may multiply each {scheduler.parameter} by "
+            f"knows before training: {_first_drop(scheduler, length)} it may multiply each {scheduler.parameter} by "
             f"{scheduler.options.get('factor', 0.1)}, again and again; shown is the run in which it never does",
             "warning",
         )
+
+
+def _first_drop(scheduler: RunScheduler, length: RunLength) -> str:
+    if scheduler.first_drop is None:
+        return f"from {'epoch' if scheduler.by_epoch else 'iteration'} {scheduler.begin} on"
+    unit, last = ("epoch", length.epochs) if length.epochs is not None else ("iteration", length.steps)
+    late = f" (the training ends at {last:,})" if scheduler.first_drop >= last else ""
+    return f"if it never improves, from {unit} {scheduler.first_drop:,} on{late}"
 
 
 def _meetings(schedule: Schedule) -> Iterator[Note]:

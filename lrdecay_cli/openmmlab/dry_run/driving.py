@@ -13,7 +13,8 @@ from torch import nn
 
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
 from lrdecay_cli.openmmlab.from_runner import LiveGroupsHook
-from lrdecay_cli.openmmlab.schedulers.running import Stepper, raises
+from lrdecay_cli.openmmlab.schedulers.running import Stepper, first_drop, raises
+from lrdecay_cli.openmmlab.schedulers.training_plan import validates
 from lrdecay_cli.text.counting import listed
 
 # Of mmengine 0.10.7 and mmpretrain 1.2.0 (engine/hooks/): they change neither a group nor what requires a gradient.
@@ -151,7 +152,7 @@ def each_scheduler(schedulers: Any) -> Iterable[_ParamScheduler]:
 
 def acting_in_validation(runner: Any) -> Iterator[tuple[str, str]]:
     """Hooks that may change the training in a validation, which is not run: each with what it may change."""
-    if runner.cfg.get("val_cfg") is None or runner.cfg.get("val_dataloader") is None:
+    if not validates(runner.cfg):
         return
     for hook in runner.hooks:
         name, stack = type(hook).__name__, type(hook).__module__.startswith(_STACK)
@@ -159,10 +160,22 @@ def acting_in_validation(runner: Any) -> Iterator[tuple[str, str]]:
             yield name, "it may end the training early"
         elif type(hook) is ParamSchedulerHook:
             schedulers = each_scheduler(runner.param_schedulers)
-            waiting = {type(each).__name__ for each in schedulers if isinstance(each, ReduceOnPlateauParamScheduler)}
-            yield from ((plateau, "it lowers the lr by what the validation measures") for plateau in sorted(waiting))
+            waiting = [each for each in schedulers if isinstance(each, ReduceOnPlateauParamScheduler)]
+            yield from sorted({(type(each).__name__, _lowers(each, runner)) for each in waiting})
         elif not stack and (methods := [method for method in _IN_VALIDATION if overrides(hook, method)]):
             yield name, f"{listed(methods)} may change anything"
+
+
+def _lowers(scheduler: ReduceOnPlateauParamScheduler, runner: Any) -> str:
+    """What a scheduler that waits for a metric may do; a resumed one may have waited already."""
+    said = f"it lowers the {scheduler.param_name} by what the validation measures"
+    by_epoch = not isinstance(runner.train_loop, IterBasedTrainLoop)
+    drop = None if runner._resume else first_drop(scheduler, runner.cfg, by_epoch=by_epoch)
+    if drop is None:
+        return said
+    unit, last = ("epoch", runner.max_epochs) if by_epoch else ("iteration", runner.max_iters)
+    late = f", and the training ends at {last:,}" if drop >= last else ""
+    return f"{said}, first for {unit} {drop:,} if that never improves{late}"
 
 
 def is_quiet(hook: Hook) -> bool:

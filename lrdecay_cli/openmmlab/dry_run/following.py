@@ -82,7 +82,7 @@ def run_of(training: DryTraining, recorder: Recorder, planned: PlannedConfig, le
     epochs, iterations = runner.train_loop._epoch, runner.train_loop._iter
     records = []
     for each in schedulers:
-        record = scheduler_record(each, length)
+        record = scheduler_record(each, length, planned.config)
         stepped = getattr(each.scheduler, "_global_step", None)
         expected = epochs if record.by_epoch else iterations
         if stepped == 0:

@@ -9,6 +9,7 @@ from ``end`` on, and those between the milestones of a scheduler that only has m
 from __future__ import annotations
 
 import inspect
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from traceback import walk_tb
@@ -33,7 +34,7 @@ from lrdecay_cli.openmmlab.build_context import quiet_stack
 from lrdecay_cli.openmmlab.building import training_scope
 from lrdecay_cli.openmmlab.config_values import plain, stack_versions, type_name
 from lrdecay_cli.openmmlab.schedulers.building import BuiltScheduler, build_schedulers
-from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig
+from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig, validates
 
 # Settings that have fields of their own in a scheduler's record.
 _OWN_FIELDS = {"type", "by_epoch", "begin", "end", "convert_to_iter_based", "param_name", "verbose", "_scope_"}
@@ -75,7 +76,7 @@ def run_schedule(planned: PlannedConfig, group_map: GroupMap, length: RunLength,
             problem = f"{called} fails after {length.unit} {step}: {type(error).__name__}: {error}"
             raise LrdecayError(problem, where=planned.plan.where) from error
         return Run(
-            schedulers=tuple(scheduler_record(built, length) for built in schedulers),
+            schedulers=tuple(scheduler_record(built, length, planned.config) for built in schedulers),
             series=series,
             stack=stack_versions(type(built.scheduler) for built in schedulers),
             log_keys=tuple(log_keys({name: each.wrapper for name, each in optimizers.items()}, tracks)),
@@ -99,7 +100,7 @@ def _follow(series: Series, cells: Sequence[_Cell], schedulers: Sequence[_ParamS
     _drive(by_iteration, by_epoch, length.steps, _epoch_length(length), record)
 
 
-def scheduler_record(built: BuiltScheduler, length: RunLength) -> RunScheduler:
+def scheduler_record(built: BuiltScheduler, length: RunLength, config: Mapping[str, Any]) -> RunScheduler:
     """What there is to say of a built scheduler in a run of this length."""
     scheduler = built.scheduler
     size = _epoch_length(length) if scheduler.by_epoch else 1
@@ -119,7 +120,32 @@ def scheduler_record(built: BuiltScheduler, length: RunLength) -> RunScheduler:
         warm_up=acts and scheduler.begin == 0 and scheduler.param_name == "lr" and raises(scheduler),
         monitor=str(scheduler.monitor) if isinstance(scheduler, ReduceOnPlateauParamScheduler) else None,
         options={key: plain(value) for key, value in built.settings.items() if key not in _OWN_FIELDS},
+        first_drop=first_drop(scheduler, config, by_epoch=length.epochs is not None),
     )
+
+
+def first_drop(scheduler: _ParamScheduler, config: Mapping[str, Any], *, by_epoch: bool) -> int | None:
+    """The first epoch, or iteration where the loop has no epochs, in which a scheduler that waits has lowered values.
+
+    That is if the metric never improves on its first measurement, which counts as a better one. None for a scheduler
+    that does not wait, and where the config says too little: no validation, or ``dynamic_intervals``.
+
+    Sources: mmengine 0.10.7, ``ReduceOnPlateauParamScheduler.step`` (it acts after validation ``n`` if
+    ``begin <= n < end``, for training epoch ``n``, from 1, is counted before it) and ``EpochBasedTrainLoop.run``.
+    ``IterBasedTrainLoop`` counts no epoch before its end, so that only a ``begin`` of 0 acts.
+    """
+    loop, default = config.get("train_cfg") or {}, 1 if by_epoch else 1000
+    interval, begin = loop.get("val_interval", default), loop.get("val_begin", 1)
+    known = all(isinstance(each, int) and each > 0 for each in (interval, begin)) and not loop.get("dynamic_intervals")
+    if not isinstance(scheduler, ReduceOnPlateauParamScheduler) or not known or not validates(config):
+        return None
+    if not math.isfinite(scheduler.patience) or (scheduler.begin > 0 and not by_epoch):
+        return None
+    improves = bool(scheduler._is_better(0.0, scheduler.rule_worse))
+    more = max(math.floor(scheduler.patience) + improves, 0)
+    first = -(-max(begin, scheduler.begin) // interval)
+    drop = int((first + more) * interval)
+    return drop if drop < scheduler.end or not by_epoch else None
 
 
 def settings_of_scheduler(scheduler: _ParamScheduler) -> dict[str, Any]:

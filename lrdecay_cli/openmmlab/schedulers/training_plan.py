@@ -99,6 +99,11 @@ def scheduler_configs(config: Config, where: str) -> list[SchedulerConfig]:
     return found
 
 
+def validates(config: Mapping[str, Any]) -> bool:
+    """Whether mmengine's Runner validates in a training."""
+    return config.get("val_cfg") is not None and config.get("val_dataloader") is not None
+
+
 def _plan(config: Config, where: str) -> TrainingPlan:
     by_epoch, loop, length = _loop(config, where)
     loader: Mapping[str, Any] = config.get("train_dataloader") or {}
