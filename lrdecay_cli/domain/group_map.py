@@ -76,11 +76,6 @@ class Duplicate(Parameter, frozen=True, forbid_unknown_fields=True):
     """The first name."""
 
 
-Number = Literal["layer_id", "lr_scale", "lr", "weight_decay"]
-NUMBERS: tuple[Number, ...] = ("layer_id", "lr_scale", "lr", "weight_decay")
-"""What a group gives each of its parameters, in the order in which one follows from another."""
-
-
 class ParameterGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One entry of ``optimizer.param_groups``, in the optimizer's order."""
 

@@ -30,6 +30,10 @@ default     the optimizer's: the config gives none
 
 FALLBACK = "everything else"
 
+Number = Literal["layer_id", "lr_scale", "lr", "weight_decay"]
+NUMBERS: tuple[Number, ...] = ("layer_id", "lr_scale", "lr", "weight_decay")
+"""What a group gives each of its parameters, in the order in which one follows from another."""
+
 
 class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One step from a name or number to the next, with everything needed to do it again by hand."""

@@ -11,8 +11,9 @@ from msgspec import UNSET
 from lrdecay_cli.analysis.comparing.folding import find_renames
 from lrdecay_cli.domain.change import ASPECTS, Aspect, Change, SettingChange
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
-from lrdecay_cli.domain.group_map import NUMBERS, GroupMap, ParameterGroup, Tensor
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.precision import alike
+from lrdecay_cli.domain.provenance import NUMBERS
 
 # Options that say which group it is, or repeat what other aspects tell.
 _IDENTITY = frozenset({"param_name", "param_names", "group_name", "layer_id", "lr_scale", "initial_lr"})

@@ -8,8 +8,8 @@ from typing import Any
 from lrdecay_cli.analysis.inspecting.views import groups_label
 from lrdecay_cli.constructors import constructor_of
 from lrdecay_cli.domain.explanation import Explanation, Part, RuleTrace, WhyNot
-from lrdecay_cli.domain.group_map import NUMBERS, GroupMap
-from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.provenance import NUMBERS, Formula
 from lrdecay_cli.domain.report import Column, Table
 
 PART_NAMES: dict[Part, str] = {

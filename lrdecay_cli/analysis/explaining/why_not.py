@@ -11,8 +11,8 @@ from lrdecay_cli.analysis.explaining.reasons import Explainer
 from lrdecay_cli.analysis.explaining.tables import PART_NAMES, outcome_text, step_text
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import Divergence, Explanation, Part, RuleTrace, WhyNot
-from lrdecay_cli.domain.group_map import NUMBERS, GroupMap, ParameterGroup, Tensor
-from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
+from lrdecay_cli.domain.provenance import NUMBERS, Formula
 from lrdecay_cli.text.counting import either
 from lrdecay_cli.text.spelling import did_you_mean
 

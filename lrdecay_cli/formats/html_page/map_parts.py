@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrdecay_cli.domain.change import Difference
-from lrdecay_cli.domain.group_map import NUMBERS, GroupMap, ParameterGroup
-from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+from lrdecay_cli.domain.provenance import NUMBERS, Provenance
 from lrdecay_cli.domain.report import AnyResult, Column, Table
 from lrdecay_cli.formats.values import NOTHING, OVER, cell_text, full, is_number, lowest_scale, printable, ramp
 
