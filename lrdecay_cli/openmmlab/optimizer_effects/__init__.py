@@ -20,8 +20,8 @@ def effects_in(
     """Return the effects of each optimizer by its name.
 
     Read from the table of effects where it has the class in the installed version, unless what it does depends on the
-    lr. Else a twin of the class is measured. An optimizer is left out whose twin cannot be built, or takes no step for
-    an unknown reason.
+    lr or the lr is a tensor of half precision. Else a twin of the class is measured. An optimizer is left out whose
+    twin cannot be built, or takes no step for an unknown reason.
 
     Args:
         optimizers: as they were built.
@@ -33,8 +33,9 @@ def effects_in(
         # A class need not keep all of its options as defaults of the groups.
         options = {**optimizer.defaults, **settings.get(name, {})}
         row = effects_of(kind.__module__, kind.__qualname__, options)
-        if row is None or row.lr == "distorted" or installed_version(kind, row.distribution) != row.version:
-            row = _measured(optimizer, options, row) or row
+        half = _half_precision_of(optimizer)
+        if row is None or row.lr == "distorted" or half or installed_version(kind, row.distribution) != row.version:
+            row = _measured(optimizer, options, row, half) or row
         if row is not None:
             found[name] = row
     return found
@@ -53,8 +54,17 @@ def installed_version(kind: type, distribution: str) -> str:
     return str(version or "").partition("+")[0]
 
 
+def _half_precision_of(optimizer: torch.optim.Optimizer) -> torch.dtype | None:
+    """The half precision in which it keeps an lr: ``1 - lr * weight_decay`` may be 1 there."""
+    lrs = [lr for group in optimizer.param_groups if isinstance(lr := group.get("lr"), torch.Tensor)]
+    return next((lr.dtype for lr in lrs if lr.dtype in (torch.float16, torch.bfloat16)), None)
+
+
 def _measured(
-    optimizer: torch.optim.Optimizer, options: Mapping[str, Any], row: OptimizerEffects | None
+    optimizer: torch.optim.Optimizer,
+    options: Mapping[str, Any],
+    row: OptimizerEffects | None,
+    half: torch.dtype | None,
 ) -> OptimizerEffects | None:
     from lrdecay_cli.openmmlab.optimizer_effects.measure import measure
     from lrdecay_cli.openmmlab.optimizer_effects.probe import undisturbed
@@ -65,7 +75,10 @@ def _measured(
         given = {name: value for name, value in options.items() if name in taken and name != "lr"}
 
         def build(groups: list[dict[str, Any]], lr: float) -> torch.optim.Optimizer:
-            return kind(groups, **given, **({"lr": lr} if "lr" in taken else {}))
+            built = kind(groups, **given, **({"lr": lr} if "lr" in taken else {}))
+            for group in built.param_groups if half else ():
+                group["lr"] = torch.as_tensor(group["lr"], dtype=half)
+            return built
 
         # A training may be about to begin in this process, with random numbers and threads of its own.
         with undisturbed():

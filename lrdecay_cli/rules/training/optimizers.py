@@ -139,8 +139,16 @@ def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
     Nothing regularises the weights, although the group map shows a weight decay.
 
     Layer-decay constructors write ``weight_decay`` into every group, and an optimizer without weight decay takes the
-    key and never reads it. It is measured: a weight without a gradient does not move in a step.
+    key and never reads it. An lr that is a tensor of half precision loses it too: AdamW multiplies weights by
+    ``1 - lr * weight_decay``, which is 1 in bfloat16 from 0.002 down. It is measured: a weight without a gradient does
+    not move in a step.
     """
+    kept = {group.precision("lr") or "" for group in context.group_map.groups}
+    halves = kept & {"float16", "bfloat16"}
+    if halves:
+        remedy = f"give lr as a float: it is a tensor of {min(halves)}, in which 1 - lr * weight_decay is 1"
+    else:
+        remedy = "use an optimizer with weight decay, for example AdamW, or take it out of the config"
     found: list[tuple[str, int, list[str]]] = []
     if context.dry_run:
         ignored = [group for group in context.dry_run.groups if group.effect and group.effect.decay == "ignored"]
@@ -154,7 +162,7 @@ def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
         if groups:
             yield Fault(
                 f"{label} ignores the weight decay of {count(groups, 'group')}",
-                "use an optimizer with weight decay, for example AdamW, or take it out of the config",
+                remedy,
                 parameters=parameters,
                 option=f"{OPTIMIZER}.type",
             )
