@@ -15,8 +15,9 @@ import pytest
 import torch
 from jsonschema import Draft202012Validator
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
+from mmengine.registry import HOOKS, DefaultScope
 from mmengine.visualization import Visualizer
 from torch import multiprocessing as mp
 
@@ -254,3 +255,18 @@ def test_a_checkpoint_of_the_real_training_is_resumed(tmp_path: Path, capsys: py
     _, out, _ = dry_run(capsys, tmp_path / "longer.py", "--iters-per-epoch", "5", "--resume", checkpoint)
     assert f"{checkpoint}, at iteration 20" in out
     assert f"lrdecay diff {tmp_path / 'longer.py'} {checkpoint}" in out
+
+
+@HOOKS.register_module(force=True)
+class DryAddingHook(Hook):
+    """Adds a group to the optimizer after the first epoch."""
+
+    def after_train_epoch(self, runner: Any) -> None:
+        runner.optim_wrapper.optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))]})
+
+
+def test_groups_that_a_hook_adds_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Config({**BASE, "custom_hooks": [dict(type="DryAddingHook")]}).dump(tmp_path / "adding.py")
+    code, out, err = dry_run(capsys, tmp_path / "adding.py", "--iters-per-epoch", "5")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "a hook adds parameter groups during the training" in err

@@ -46,6 +46,11 @@ class Moments:
         self._kind_of = [places[index] for index in folded.representative]
         self._groups = [groups[index][1] for index in kept]
 
+    @property
+    def followed(self) -> int:
+        """How many groups are followed: those from before the first iteration."""
+        return len(self._kind_of)
+
     def note(self, iteration: int) -> None:
         """Keep what the optimizer uses in this iteration, which is later than all before."""
         lrs = lrs_of(self._groups)

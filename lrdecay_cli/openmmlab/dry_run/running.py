@@ -170,6 +170,9 @@ def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLen
     last_decays = [decay for _, decay in watch.values()]
     wrapped = bool(group_map.wrapping)
     formulas = {parameter.name: formulas_with_gpus(in_map) for in_map, parameter in group_map.grouped()}
+    if (more := len(watch.groups) - runner.moments.followed) > 0:
+        problem = f"a hook adds parameter groups during the training ({more}), which a dry run does not follow"
+        raise LrdecayError(problem, where=group_map.config.path, remedy="add them before the training")
     for index, (_, group) in enumerate(watch.groups):
         first, after_warm_up, peak, last = runner.moments.of_group(index)
         held = tuple(name for tensor in group["params"] for name in names.get(id(tensor), ["?"]))
