@@ -127,7 +127,7 @@ class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Groups whose scheduled values are the same at every step."""
 
     label: str
-    """A name for people, unique among the curves."""
+    """A name for people, unique among the curves; it ends in ``(frozen)`` where no parameter requires a gradient."""
     optimizer: str
     groups: tuple[str, ...]
     """In the optimizer's order."""

@@ -243,6 +243,13 @@ LABELS: dict[str, tuple[dict[str, dict[str, Any]], list[str]]] = {
         {"slow": group(0.1, "a", layer_id=0), "other": group(0.1, "b"), "fast": group(0.2, "c")},
         ["{a,b}.*", "fast"],
     ),
+    "all frozen, and some": (
+        {
+            "slow": group(0.1, "a", layer_id=0) | {"no_grad": ["a.weight"]},
+            "fast": group(0.2, "b", "c", layer_id=1) | {"no_grad": ["b.weight"]},
+        },
+        ["layer 0 (frozen)", "layer 1"],
+    ),
     "more than two patterns": (
         {"group_0": group(0.1, "a.x", "b.y", "c.z"), "group_1": group(0.2, "a.y", "b.z")},
         ["a.x.weight, b.y.weight, 1 more", "a.y.weight, b.z.weight"],

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
+from mmengine.registry import MODELS
 
 from lrdecay_cli import formats
 from lrdecay_cli.analysis.scheduling.report import schedule_report
@@ -24,6 +25,7 @@ from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.schedulers.running import run_schedule
 from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
 from tests.commands.running import SAMPLES, lrdecay, lrdecay_cold, lrdecay_in_terminal
+from tests.openmmlab.training import Toy
 
 LAYER_WISE = SAMPLES / "convnext-t_layer-wise.py"
 # MMDetection's 3x schedule of COCO on eight GPUs.
@@ -264,3 +266,19 @@ def test_a_map_is_no_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     (tmp_path / "map.json").write_text('{"schema_version": 1}')
     assert run(["schedule", str(tmp_path / "map.json")]) == 2
     assert "give the config" in capsys.readouterr().err
+
+
+@MODELS.register_module(force=True)
+class FreezingToy(Toy):
+    """Freezes its first layer in ``train()``, after the optimizer is built."""
+
+    def train(self, mode: bool = True) -> FreezingToy:
+        super().train(mode)
+        self.backbone[0].requires_grad_(False)
+        return self
+
+
+@pytest.mark.parametrize(("model", "frozen"), [("Toy", 0), ("FreezingToy", 1)])
+def test_a_curve_whose_tensors_train_freezes_is_named_frozen(model: str, frozen: int, tmp_path: Path) -> None:
+    report = told(toy(tmp_path, "[]", f'model = dict(type="{model}")'))
+    assert ("backbone.0.* (frozen)" in report) == bool(frozen), report

@@ -65,6 +65,9 @@ def curves(
     seen: Counter[str] = Counter()
     for each in zip(found, held, where, strict=True):
         label = _label(*each, alone=len(found) == 1)
+        held_here = [parameter for group in each[1] for parameter in group.parameters]
+        if held_here and not any(parameter.requires_grad for parameter in held_here):
+            label += " (frozen)"
         seen[label] += 1
         labels.append(label if seen[label] == 1 else f"{label} #{seen[label]}")
     return (
