@@ -13,6 +13,7 @@ from torch import nn
 
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
 from lrdecay_cli.openmmlab.from_runner import LiveGroupsHook
+from lrdecay_cli.openmmlab.schedulers.lr_hooks import is_inert
 from lrdecay_cli.openmmlab.schedulers.running import Stepper, first_drop, raises
 from lrdecay_cli.openmmlab.schedulers.training_plan import validates
 from lrdecay_cli.text.counting import listed
@@ -193,7 +194,7 @@ def overrides(hook: Hook, method: str) -> bool:
 
 def _acts_in_iterations(hook: Hook) -> bool:
     """Whether a hook may change something in any iteration."""
-    if is_quiet(hook) or type(hook) is ParamSchedulerHook:
+    if is_quiet(hook) or is_inert(type(hook)) or type(hook) is ParamSchedulerHook:
         return False
     return overrides(hook, "before_train_iter") or overrides(hook, "after_train_iter")
 

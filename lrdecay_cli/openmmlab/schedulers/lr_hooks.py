@@ -25,6 +25,7 @@ LEFT_OUT = {
 _KNOWN = ("mmengine", "mmdet", "mmpretrain", "lrdecay_cli")
 # What code has to name to reach an lr.
 _REACHES = {"optim_wrapper", "optimizer", "param_groups", "param_schedulers"}
+_FREEZES = {"requires_grad", "requires_grad_"}
 
 
 def lr_hooks(config: Config) -> list[str]:
@@ -50,10 +51,25 @@ def lr_hooks(config: Config) -> list[str]:
     return found
 
 
+def is_inert(kind: type) -> bool:
+    """Whether a hook of the stack changes neither an lr nor what requires a gradient, by what its code names.
+
+    mmdet's ``MeanTeacherHook`` copies weights in each of 180,000 iterations.
+    """
+    own = _own_classes(kind)
+    return own is not None and not any(_names(code) & (_REACHES | _FREEZES) for base in own for code in _codes(base))
+
+
+def _own_classes(kind: type) -> list[type] | None:
+    """The classes that a hook is made of; None where one of them is of an unknown package."""
+    own = [base for base in kind.__mro__ if base not in (Hook, object)]
+    return own if all(base.__module__.partition(".")[0] in _KNOWN for base in own) else None
+
+
 def _is_harmless(kind: type) -> bool:
     """Whether a hook sets no lr for sure."""
-    own = [base for base in kind.__mro__ if base not in (Hook, object)]
-    if not all(base.__module__.partition(".")[0] in _KNOWN for base in own):
+    own = _own_classes(kind)
+    if own is None:
         return False
     if kind.__name__ in LEFT_OUT and kind.__module__.startswith("mmengine."):
         return True
