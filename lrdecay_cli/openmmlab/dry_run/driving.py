@@ -18,8 +18,6 @@ from lrdecay_cli.openmmlab.schedulers.running import Stepper, first_drop, raises
 from lrdecay_cli.openmmlab.schedulers.training_plan import validates
 from lrdecay_cli.text.counting import listed
 
-# Of mmengine 0.10.7 and mmpretrain 1.2.0 (engine/hooks/): they change neither a group nor what requires a gradient.
-_QUIET = ("DistSamplerSeedHook", "EMAHook", "SyncBuffersHook", "EmptyCacheHook", "PrepareTTAHook", "PreciseBNHook")
 # Their hooks draw, count and log in a validation, but for the one that is named below.
 _STACK = ("mmengine.", "mmdet.", "mmpretrain.")
 _IN_VALIDATION = ("before_val", "before_val_epoch", "before_val_iter", "after_val_iter", "after_val_epoch", "after_val")
@@ -180,11 +178,8 @@ def _lowers(scheduler: ReduceOnPlateauParamScheduler, runner: Any) -> str:
 
 
 def is_quiet(hook: Hook) -> bool:
-    """Whether a hook is known to change nothing that is followed."""
-    kind = type(hook)
-    # lrdecay's own reads the groups.
-    own = isinstance(hook, LiveGroupsHook)
-    return own or (kind.__name__ in _QUIET and kind.__module__.startswith(("mmengine.", "mmpretrain.")))
+    """Whether a hook is known to change nothing that is followed: lrdecay's own reads the groups."""
+    return isinstance(hook, LiveGroupsHook) or is_inert(type(hook))
 
 
 def overrides(hook: Hook, method: str) -> bool:
@@ -194,7 +189,7 @@ def overrides(hook: Hook, method: str) -> bool:
 
 def _acts_in_iterations(hook: Hook) -> bool:
     """Whether a hook may change something in any iteration."""
-    if is_quiet(hook) or is_inert(type(hook)) or type(hook) is ParamSchedulerHook:
+    if is_quiet(hook) or type(hook) is ParamSchedulerHook:
         return False
     return overrides(hook, "before_train_iter") or overrides(hook, "after_train_iter")
 

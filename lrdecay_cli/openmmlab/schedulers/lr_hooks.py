@@ -52,28 +52,21 @@ def lr_hooks(config: Config) -> list[str]:
 
 
 def is_inert(kind: type) -> bool:
-    """Whether a hook of the stack changes neither an lr nor what requires a gradient, by what its code names.
-
-    mmdet's ``MeanTeacherHook`` copies weights in each of 180,000 iterations.
-    """
-    own = _own_classes(kind)
-    return own is not None and not any(_names(code) & (_REACHES | _FREEZES) for base in own for code in _codes(base))
-
-
-def _own_classes(kind: type) -> list[type] | None:
-    """The classes that a hook is made of; None where one of them is of an unknown package."""
-    own = [base for base in kind.__mro__ if base not in (Hook, object)]
-    return own if all(base.__module__.partition(".")[0] in _KNOWN for base in own) else None
+    """Whether a hook of the stack changes neither an lr nor what requires a gradient, by what its code names."""
+    return _never_names(kind, _REACHES | _FREEZES)
 
 
 def _is_harmless(kind: type) -> bool:
     """Whether a hook sets no lr for sure."""
-    own = _own_classes(kind)
-    if own is None:
-        return False
-    if kind.__name__ in LEFT_OUT and kind.__module__.startswith("mmengine."):
-        return True
-    return not any(_names(code) & _REACHES for base in own for code in _codes(base))
+    left_out = kind.__name__ in LEFT_OUT and kind.__module__.startswith("mmengine.")
+    return _never_names(kind, set() if left_out else _REACHES)
+
+
+def _never_names(kind: type, words: set[str]) -> bool:
+    """Whether a class and its bases are of known packages, and their code has none of the words."""
+    own = [base for base in kind.__mro__ if base not in (Hook, object)]
+    known = all(base.__module__.partition(".")[0] in _KNOWN for base in own)
+    return known and not any(_names(code) & words for base in own for code in _codes(base))
 
 
 def _codes(kind: type) -> Iterator[CodeType]:
