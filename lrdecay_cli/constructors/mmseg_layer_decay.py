@@ -6,6 +6,10 @@ layer ids that mmdet gives it; the final norm of a transformer trains with the h
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
+
 from lrdecay_cli.constructors.mmdet_layer_decay import CONVNEXT, EXEMPT
 from lrdecay_cli.constructors.named_layers import NamedDecay, row_of_blocks
 from lrdecay_cli.constructors.spec import ConstructorSpec
@@ -14,9 +18,7 @@ from lrdecay_cli.decay.parameter_kinds import UNDECAYED_NAMES, mmdet_exemption
 
 _TRANSFORMERS = row_of_blocks("layers", ClassNames(("BEiT", "MAE"), within=True))
 _DECAY = NamedDecay(layers=(CONVNEXT, _TRANSFORMERS), exempt=EXEMPT, exemption=mmdet_exemption)
-_OLD_DECAY = NamedDecay(
-    layers=(CONVNEXT, _TRANSFORMERS), exempt=EXEMPT, exemption=mmdet_exemption, rate_option="layer_decay_rate"
-)
+_OLD_DECAY = replace(_DECAY, rate_option="layer_decay_rate")
 
 SPEC = ConstructorSpec(
     name="LearningRateDecayOptimizerConstructor",
@@ -36,21 +38,12 @@ SPEC = ConstructorSpec(
     raise_cause=_DECAY.raise_cause,
 )
 
-OLD_SPEC = ConstructorSpec(
+OLD_SPEC = msgspec.structs.replace(
+    SPEC,
     name="LayerDecayOptimizerConstructor",
-    project="mmseg",
-    package="mmseg",
-    scope="mmseg",
-    short="mmseg layer decay",
-    lr_from="layers",
     options=("layer_decay_rate", "num_layers"),
     rate_option="layer_decay_rate",
     requires_options=True,
-    num_layers="family",
-    families=_OLD_DECAY.families,
-    rest_is_head=True,
-    exempt_names=UNDECAYED_NAMES,
-    exempting="MMSegmentation's constructor exempts 1-D parameters alone: exempt these in one of your own",
     make_rules=_OLD_DECAY.make_rules,
     raise_cause=_OLD_DECAY.raise_cause,
 )
