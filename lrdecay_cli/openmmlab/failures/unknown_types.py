@@ -139,8 +139,9 @@ def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) ->
     """
     bare = name.rpartition(".")[2]
     # Of several packages with one of a name that of the scope counts, else the first.
-    known = sorted(_SCOPED, key=lambda spec: spec.scope == scope or -CONSTRUCTORS.index(spec))
-    packages = {**registered, **{spec.name: spec.scope for spec in known}}
+    first = {spec.name: spec.scope for spec in reversed(_SCOPED)}
+    of_scope = {spec.name: spec.scope for spec in _SCOPED if spec.scope == scope}
+    packages = {**registered, **first, **of_scope}
     own = next((spec.name for spec in _SCOPED if spec.scope == scope and spec.lr_from == "layers"), None)
     if bare in packages and packages[bare] != scope and bare != OURS.name:
         package = packages[bare]
