@@ -133,6 +133,15 @@ class TrainMode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What it raised, on one line; null for nothing."""
 
 
+class UnusedParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether DistributedDataParallel finds out in every iteration which parameters get no gradient, or awaits all."""
+
+    option: str
+    """Path in the config of the option that is read for it, whether it is there or not."""
+    found: bool
+    """Its value."""
+
+
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The config's own words on how the model is trained, in plain values."""
 
@@ -157,6 +166,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By ``train_cfg``, ``val_cfg`` and ``test_cfg``, where the config has them; likewise."""
     train_mode: TrainMode | msgspec.UnsetType = msgspec.UNSET
     """What ``model.train()`` changes; likewise, and of a checkpoint that is read alone."""
+    unused_parameters: UnusedParameters | msgspec.UnsetType = msgspec.UNSET
+    """Whether DistributedDataParallel looks for parameters without a gradient; likewise."""
 
 
 class WrappedGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,7 +18,7 @@ from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm, _InstanceNorm
 from msgspec import UNSET, UnsetType
 from torch import nn
 
-from lrdecay_cli.domain.training import RUNNER_KEYS, Loop, Module, Training, TrainMode, Trait
+from lrdecay_cli.domain.training import RUNNER_KEYS, Loop, Module, Training, TrainMode, Trait, UnusedParameters
 from lrdecay_cli.files.mmcv1 import KEYS as MMCV_KEYS
 from lrdecay_cli.files.mmcv1 import is_mmcv_style
 from lrdecay_cli.openmmlab.building import training_scope
@@ -65,7 +65,19 @@ def training_of(
         from_bases=tuple(key for key in RUNNER_KEYS if key in config and from_base(key)),
         loops=loops_of(config),
         train_mode=train_mode,
+        unused_parameters=_unused_parameters(config),
     )
+
+
+def _unused_parameters(config: Config) -> UnusedParameters:
+    """Source: mmengine 0.10.7, ``Runner.wrap_model`` and ``DDPStrategy._wrap_model``, which asks the wrapper alone."""
+    if config.get("runner_type") == "FlexibleRunner":
+        option, settings = "strategy.model_wrapper.", (config.get("strategy") or {}).get("model_wrapper") or {}
+    elif config.get("model_wrapper_cfg") is not None:
+        option, settings = "model_wrapper_cfg.", config.model_wrapper_cfg
+    else:
+        option, settings = "", config
+    return UnusedParameters(f"{option}find_unused_parameters", bool(settings.get("find_unused_parameters")))
 
 
 def _scheduler_modules(schedulers: Iterable[Any], scope: str | None) -> Iterator[tuple[str, str]]:

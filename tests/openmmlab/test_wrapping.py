@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.model import BaseModel
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapperDict
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.runner import Runner
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from lrdecay_cli.domain.training import Launch
 from lrdecay_cli.openmmlab.audit import audit
@@ -90,3 +96,66 @@ def test_parts_in_wrappers_of_their_own_have_other_names(tmp_path: Path) -> None
     (finding,) = (each for each in findings_of(audit(str(path)), RULES) if each.code == "LRD821")
     assert finding.message.startswith("MMSeparateDistributedDataParallel changes the lr of 8 tensors")
     assert all(name.startswith("backbone.stages.") for name in finding.parameters)
+
+
+class FrozenByTrain(BaseModel):  # type: ignore[misc]
+    """A model of two linear layers that freezes the first in train()."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone, self.head = nn.Linear(2, 2), nn.Linear(2, 1)
+
+    def train(self, mode: bool = True) -> nn.Module:
+        self.backbone.requires_grad_(False)
+        return super().train(mode)  # type: ignore[no-any-return]
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.head(self.backbone(inputs)).sum()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("config", "option"),
+    [
+        ({}, "find_unused_parameters"),
+        (dict(find_unused_parameters=True), None),
+        (dict(model_wrapper_cfg=dict(broadcast_buffers=False)), "model_wrapper_cfg.find_unused_parameters"),
+        (
+            dict(model_wrapper_cfg=dict(broadcast_buffers=False), find_unused_parameters=True),
+            "model_wrapper_cfg.find_unused_parameters",
+        ),
+        (dict(model_wrapper_cfg=DDP), None),
+        (dict(model_wrapper_cfg=FSDP), None),
+        (dict(runner_type="FlexibleRunner", **DDP), "strategy.model_wrapper.find_unused_parameters"),
+        (dict(runner_type="FlexibleRunner", strategy=dict(type="DDPStrategy", model_wrapper=DDP)), None),
+    ],
+)
+def test_what_train_freezes_fails_in_the_second_iteration_of_ddp(
+    config: dict[str, Any], option: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    MODELS.register_module(module=FrozenByTrain, force=True)
+    path = tmp_path / "config.py"
+    settings = {**BASE, "model": dict(type="FrozenByTrain"), "optim_wrapper": dict(optimizer=ADAMW), **config}
+    Config(settings).dump(path)
+    findings = findings_of(audit(str(path), launch=Launch(gpus=2)), RULES)
+    assert [finding.remedy for finding in findings if finding.code == "LRD819"] == (
+        [f"set {option}=True"] if option else []
+    )
+    if "runner_type" in config or config.get("model_wrapper_cfg") == FSDP:
+        return
+    # The wrapper that mmengine's Runner makes of the config, in a group of one real process; but for the GPU's number.
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    build = DistributedDataParallel.__init__
+    monkeypatch.setattr(
+        DistributedDataParallel, "__init__", lambda *args, device_ids=None, **options: build(*args, **options)
+    )
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        model = Runner.wrap_model(
+            SimpleNamespace(cfg=Config(settings), distributed=True), config.get("model_wrapper_cfg"), FrozenByTrain()
+        )
+        model.train()
+        with pytest.raises(RuntimeError, match="prior iteration") if option else nullcontext():
+            for _ in range(2):
+                model(torch.ones(1, 2)).backward()
+    finally:
+        torch.distributed.destroy_process_group()

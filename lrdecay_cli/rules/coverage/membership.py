@@ -110,8 +110,7 @@ def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
 
     Swin, CSPDarknet, CSPNeXt, Darknet, MobileNetV2 and EfficientNet apply ``frozen_stages`` in ``train()``, which the
     training loop calls after the optimizer is built: no constructor can skip these. Log lines that list the groups
-    when the optimizer is built show them as trained. On several GPUs DistributedDataParallel has been put around the
-    model by then, waits for their gradients and raises in the second iteration: set ``find_unused_parameters=True``.
+    when the optimizer is built show them as trained. LRD819 says what DistributedDataParallel makes of it.
     """
     frozen = [tensor for tensor in context.group_map.tensors() if tensor.state == "frozen_in_group"]
     built, by_train = ([tensor for tensor in frozen if tensor.by_train is later] for later in (False, True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rule
 
 _HEAD = """\
 from mmpretrain.models import LinearClsHead
@@ -42,4 +42,42 @@ def train_mode_fails(context: RuleContext) -> Iterator[Fault]:
             f"model.train() raises, and the training ends before its first iteration: {train_mode.error}",
             "fix the module that overrides train(), or an option that it reads, such as frozen_stages",
             option="model",
+        )
+
+
+_FROZEN_LATE = _HEAD.format(name="fc")
+
+
+@rule(
+    "LRD819",
+    "frozen-under-ddp",
+    severity="error",
+    bad=Example(f"{_USED}\nmodel_wrapper_cfg = dict(type='MMDistributedDataParallel')", _FROZEN_LATE),
+    good=Example(
+        f"{_USED}\nmodel_wrapper_cfg = dict(type='MMDistributedDataParallel', find_unused_parameters=True)",
+        _FROZEN_LATE,
+    ),
+)
+def frozen_under_ddp(context: RuleContext) -> Iterator[Fault]:
+    """train() freezes parameters whose gradients DistributedDataParallel waits for.
+
+    The training raises in its second iteration, on several GPUs alone.
+
+    mmengine puts DistributedDataParallel around the model first, and it waits for every parameter that requires a
+    gradient then. ``model.train()`` freezes some afterwards, as ``frozen_stages`` of Swin and CSPDarknet does. With
+    ``find_unused_parameters=True`` it looks in every iteration for those that get none. It is reported where the config
+    names a wrapper, or ``--gpus`` gives more than one.
+    """
+    training, batch, wrapping = context.group_map.training, context.group_map.batch, context.group_map.wrapping
+    unused = training.unused_parameters
+    if not unused or unused.found or not training.train_mode or not training.train_mode.freezes:
+        return
+    if "DistributedDataParallel" in wrapping.type if wrapping else batch and batch.gpus_given and batch.gpus > 1:
+        frozen = training.train_mode.freezes
+        yield Fault(
+            f"train() freezes {count(len(frozen), 'tensor')} after the model is wrapped, and"
+            " DistributedDataParallel raises in the second iteration, for want of their gradients",
+            f"set {unused.option}=True",
+            parameters=frozen,
+            option=unused.option,
         )
