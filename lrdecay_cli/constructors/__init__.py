@@ -68,6 +68,12 @@ def find_constructor(written: str, module: str = "") -> ConstructorSpec | None:
     return next((spec for spec in named if spec.scope and spec.scope == scope), next(iter(named), None))
 
 
+def short_name(written: str, module: str = "") -> str:
+    """What tables call a constructor: a few words for one that lrdecay knows, else its class name as written."""
+    spec = find_constructor(written, module)
+    return (spec and spec.short) or written
+
+
 def constructor_of(group_map: GroupMap) -> ConstructorSpec:
     """The spec of the constructor that built a map, an :class:`UnknownConstructor` where lrdecay has no file for it."""
     written, options = group_map.constructor.type, group_map.constructor.options

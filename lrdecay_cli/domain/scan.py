@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+
 import msgspec
 
 from lrdecay_cli.domain.group_map import GroupMap, Tool
@@ -40,6 +43,11 @@ class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     constructor_module: str = ""
     """The module that defines the constructor's class."""
 
+    settings: Mapping[str, str] = {}
+    """Of the backbone, or of a model without one: what tells whether another config has the same. ``layer ids``,
+    ``lr scales`` and ``weight decays`` by name are digests, ``base lr`` is the number; ``names`` is what must be equal
+    before the others are worth a comparison. Empty in a scan of an older lrdecay."""
+
     @property
     def failed(self) -> bool:
         """Whether a training config did not end in a map."""
@@ -64,6 +72,16 @@ def record_of(config: str, group_map: GroupMap) -> ScanRecord:
     lrs = [group.lr for group in group_map.groups if group.lr is not None]
     scales = [group.lr_scale for group in group_map.groups if group.lr_scale is not None]
     totals = group_map.model.totals
+    grouped = [(group, parameter.name) for group, parameter in group_map.grouped()]
+    # Heads differ with the number of classes and the detector; the same backbone may be expected to train alike.
+    of_backbone = [(group, name) for group, name in grouped if name.startswith("backbone.")] or grouped
+    settings = {
+        "names": _digest(name for _, name in of_backbone),
+        "layer ids": _digest(f"{name} {group.layer_id}" for group, name in of_backbone),
+        "lr scales": _digest(f"{name} {group.lr_scale}" for group, name in of_backbone),
+        "weight decays": _digest(f"{name} {group.weight_decay}" for group, name in of_backbone),
+        "base lr": str(group_map.base_lr),
+    }
     return ScanRecord(
         config=config,
         status=OK,
@@ -80,4 +98,9 @@ def record_of(config: str, group_map: GroupMap) -> ScanRecord:
         missing=totals.missing_tensors,
         sha256=group_map.config.sha256,
         constructor_module=group_map.constructor.module,
+        settings=settings,
     )
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return sha256("\n".join(sorted(lines)).encode()).hexdigest()[:12]

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
-from lrdecay_cli.constructors import find_constructor
+from lrdecay_cli.constructors import short_name
 from lrdecay_cli.domain.report import Column, Note, Report, Result, Table
 from lrdecay_cli.domain.scan import OK, Scan, ScanRecord
+from lrdecay_cli.scanning.outliers import outliers_of, shortened
 from lrdecay_cli.scanning.scan import Timed
 from lrdecay_cli.text.counting import count
 
@@ -26,7 +27,6 @@ COLUMNS = (
     Column("seconds", "time"),
 )
 _FIELDS = ScanRecord.__struct_fields__
-_SHOWN = 8
 
 
 def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) -> Result[Scan]:
@@ -40,10 +40,14 @@ def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) 
     by_status = Counter(record.status for record in document.records)
     ranked = sorted(by_status.items(), key=lambda item: (item[0] != OK, item[0]))
     counts = ", ".join(f"{number} {status}" for status, number in ranked)
+    outliers, told = outliers_of(document.records, verbose=verbose)
+    # Whoever scans many configs looks for the few that are not like the others.
+    first = sorted(timed, key=lambda each: each.record.config not in outliers)
+    facts, table = _folded(Table("", COLUMNS, tuple(map(_row, first))))
     report = Report(
-        facts=(),
-        tables=(Table("", COLUMNS, tuple(map(_row, timed))),),
-        notes=tuple(_reasons(document.records, verbose)),
+        facts=facts,
+        tables=(table,),
+        notes=(*told, *_reasons(document.records, verbose)),
         summary=f"{count(len(timed), 'config')}: {counts}",
         rows=Table(
             "", tuple(Column(name, name) for name in _FIELDS), tuple(map(attrgetter(*_FIELDS), document.records))
@@ -52,13 +56,27 @@ def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) 
     return Result(document, report)
 
 
+def _folded(table: Table) -> tuple[tuple[tuple[str, str], ...], Table]:
+    """A table without the columns in which all rows say the same, and what they say."""
+    values = [{*cells} for cells in zip(*table.rows, strict=True)]
+    same = [len(table.rows) > 1 and len(each) == 1 for each in values]
+    alike = [
+        f"{column.title} {value}"
+        for column, each, folded in zip(table.columns, values, same, strict=True)
+        if folded and (value := next(iter(each))) is not None
+    ]
+    kept = [index for index, folded in enumerate(same) if not folded]
+    rows = tuple(tuple(row[index] for index in kept) for row in table.rows)
+    facts = (("in all", ", ".join(alike)),) if alike else ()
+    return facts, Table(table.title, tuple(table.columns[index] for index in kept), rows)
+
+
 def _row(timed: Timed) -> tuple[Any, ...]:
     record = timed.record
-    spec = find_constructor(record.constructor or "", record.constructor_module)
     return (
         record.config,
         record.status,
-        (spec and spec.short) or record.constructor,
+        record.constructor and short_name(record.constructor, record.constructor_module),
         record.groups,
         record.tensors,
         _range(record.lr_min, record.lr_max),
@@ -82,9 +100,7 @@ def _reasons(records: Iterable[ScanRecord], verbose: bool) -> Iterator[Note]:
         if record.status != OK:
             by_status.setdefault(record.status, []).append(record)
     for status, having in sorted(by_status.items()):
-        details = tuple(f"{record.config}: {record.problem}" for record in having)
-        if not verbose and len(details) > _SHOWN:
-            details = (*details[:_SHOWN], f"… {len(details) - _SHOWN} more with -v")
+        details = shortened([f"{record.config}: {record.problem}" for record in having], verbose)
         configs = count(len(having), "config")
         if having[0].failed:
             yield Note(f"{configs} without a map: {status}", "warning", details)

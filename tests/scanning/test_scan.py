@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lrdecay_cli.domain.errors import Interrupted
-from lrdecay_cli.domain.scan import ScanRecord
+from lrdecay_cli.domain.scan import ScanRecord, record_of
+from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.processes.children import Outcome
 from lrdecay_cli.processes.outcomes import BuildOutcome, outcome_of
 from lrdecay_cli.scanning.journal import Journal
@@ -56,3 +57,41 @@ def test_reasons_are_told_at_a_length_that_is_read(verbose: bool, told: int) -> 
     (note,) = report_of(timed, document, verbose=verbose).report.notes
     assert (note.level, len(note.details)) == ("warning", told)
     assert note.details[-1] == ("29.py: odd" if verbose else "… 22 more with -v")
+
+
+def test_what_is_alike_is_told_once_and_outliers_come_first(tmp_path: Path) -> None:
+    config = tmp_path / "config.py"
+    config.write_text(
+        'default_scope = "mmpretrain"\n'
+        'custom_imports = dict(imports=["mmdet.engine.optimizers"])\n'
+        'model = dict(type="ImageClassifier", backbone=dict(type="ConvNeXt", arch="atto"))\n'
+        'optim_wrapper = dict(optimizer=dict(type="AdamW", lr=1e-4, weight_decay=0.05),\n'
+        '    constructor="mmdet.LearningRateDecayOptimizerConstructor",\n'
+        '    paramwise_cfg=dict(decay_rate=0.7, decay_type="layer_wise", num_layers=6))\n'
+    )
+    decay = "optim_wrapper.paramwise_cfg."
+    overrides = {
+        "a": (),
+        "b": (),
+        "c": ("train_cfg.max_epochs=12",),
+        "d": (f"{decay}num_layers=7",),
+        "e": ("optim_wrapper.optimizer.lr=2e-4", f"{decay}decay_rate=0.8"),
+        "f": (),
+        "g": (),
+        # Another backbone is compared with its own kind alone.
+        "h": ("model.backbone.arch=nano", "optim_wrapper.optimizer.weight_decay=0.1"),
+    }
+    records = [record_of(name, audit(str(config), cfg_options=each)) for name, each in overrides.items()]
+    timed = [Timed(record, None) for record in records]
+    report = report_of(timed, document_of(records, "cpu", ())).report
+    (table,), (note,) = report.tables, report.notes
+    assert [row[0] for row in table.rows] == ["d", "e", "a", "b", "c", "f", "g", "h"]
+    assert (
+        note.text
+        == "ConvNeXt, mmdet layer decay: 5 alike; 1 with other layer ids; 1 with other lr scales and another base lr"
+    )
+    assert note.details == ("d: other layer ids", "e: other lr scales and another base lr")
+    assert [column.key for column in table.columns] == ["config", "groups", "tensors", "lr", "lr_scale"]
+    assert report.facts == (("in all", "status ok, constructor mmdet layer decay, frozen 0, missing 0"),)
+    assert report.rows is not None
+    assert [row[0] for row in report.rows.rows] == [*overrides]
