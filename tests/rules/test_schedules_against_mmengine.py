@@ -77,6 +77,8 @@ def is_constant(trace: Trace) -> bool:
 COSINE = {"type": "CosineAnnealingLR", "T_max": 12}
 STEPS = {"type": "MultiStepLR", "milestones": [8, 11]}
 LINEAR = {"type": "LinearLR", "start_factor": 0.01}
+UP = {"type": "CosineAnnealingLR", "T_max": 5, "begin": 0, "end": 5}
+DOWN = {"type": "CosineAnnealingLR", "T_max": 7, "begin": 5, "end": 12}
 
 Case = tuple[list[dict[str, Any]], set[str], Callable[[Trace], bool]]
 CASES: dict[str, Case] = {
@@ -108,6 +110,26 @@ CASES: dict[str, Case] = {
         [{**COSINE, "T_max": 9, "end": 9, "eta_min": 5e-3}, {"type": "ConstantLR", "factor": 0.1, "begin": 9}],
         {"LRD601"},
         lambda t: head(t)[8 * ITERATIONS] >= 0.5 * LRS[1] > 0.06 * LRS[1] > head(t)[10 * ITERATIONS],
+    ),
+    "a cycle up and down": (
+        [{**UP, "eta_min": 0.1, "convert_to_iter_based": True}, {**DOWN, "eta_min": 1e-6}],
+        set(),
+        lambda t: max(stem(t)) > 900 * LRS[0] and head(t)[-1] < LRS[1],
+    ),
+    "a cycle by ratios": (
+        [{**UP, "eta_min_ratio": 10}, {**DOWN, "eta_min_ratio": 1e-4}],
+        set(),
+        lambda t: max(stem(t)) > 8 * LRS[0] and stem(t)[-1] < 0.6 * LRS[0],
+    ),
+    "up, and down with the training over": (
+        [{**UP, "eta_min_ratio": 10, "T_max": 11, "end": 11}, {**DOWN, "eta_min_ratio": 1e-4, "begin": 12, "end": 20}],
+        {"LRD601", "LRD603"},
+        lambda t: head(t)[-1] > 5 * LRS[1],
+    ),
+    "a cycle that raises the stem alone": (
+        [{**UP, "eta_min": 1e-3}, {**DOWN, "eta_min": 1e-6}],
+        {"LRD601"},
+        lambda t: max(stem(t)) > 3 * LRS[0] and max(head(t)) == LRS[1],
     ),
     "a third at first": (
         [{"type": "ConstantLR", "end": 3}],

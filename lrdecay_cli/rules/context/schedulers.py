@@ -94,9 +94,19 @@ class Scheduler(NamedTuple):
 
     def lowest(self) -> float | None:
         """The absolute lr that it goes down to, None if it has none or a relative one."""
-        if self.family not in ANNEALING or self.settings.get("eta_min_ratio") is not None:
+        if not self.is_annealing or self.settings.get("eta_min_ratio") is not None:
             return None
         return self.value("eta_min", 0.0)
+
+    @property
+    def is_annealing(self) -> bool:
+        """Whether it goes to an ``eta_min``."""
+        return self.family in ANNEALING
+
+    def goal(self, lr: float) -> float:
+        """What it takes a group to that begins with ``lr``, where it has an ``eta_min``."""
+        ratio = number_or_none(self.settings.get("eta_min_ratio"))
+        return self.value("eta_min", 0.0) if ratio is None else ratio * lr
 
 
 def scheduler_types(group_map: GroupMap) -> Iterator[tuple[str, str]]:

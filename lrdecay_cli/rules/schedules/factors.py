@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lrdecay_cli.domain.finding import Severity
 from lrdecay_cli.rules.api import (
@@ -39,9 +39,12 @@ def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
 
     ``eta_min`` is one absolute lr for all groups, while their own differ. ``eta_min_ratio`` is relative to each group's
     own lr and keeps the order of the layers.
+
+    A cycle is meant to rise: a scheduler that takes every group above its lr, followed by one that takes them down
+    again, is left alone.
     """
     for scheduler in context.schedulers:
-        if not scheduler.acts:
+        if not scheduler.acts or _rises_for_a_cycle(scheduler, context.schedulers):
             continue
         ratio = scheduler.settings.get("eta_min_ratio")
         if scheduler.family.startswith("Cosine") and isinstance(ratio, (int, float)) and ratio >= 1:
@@ -52,6 +55,15 @@ def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
             )
         if lowest := scheduler.lowest():
             yield from _above(context, scheduler, lowest)
+
+
+def _rises_for_a_cycle(scheduler: Scheduler, others: Iterable[Scheduler]) -> bool:
+    """Whether it raises the lr of every group, and another brings them all below that from where it ends on."""
+    after = [each for each in others if scheduler.end is not None and each.acts and each.begin >= scheduler.end]
+    lrs = [lr for _, lr in trainable_groups(scheduler.groups)]
+    return bool(lrs) and all(
+        scheduler.goal(lr) > lr and any(each.is_annealing and each.goal(lr) <= lr for each in after) for lr in lrs
+    )
 
 
 def _above(context: RuleContext, scheduler: Scheduler, lowest: float) -> Iterator[Fault]:
