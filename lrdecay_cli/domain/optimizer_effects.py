@@ -97,7 +97,8 @@ class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """Step, counted from 1, and how far the group at a tenth of the lr moves in it, over the other's change."""
     refusals: tuple[Refusal, ...] = ()
     halved: float | None = None
-    """How far a step moves after every lr is halved, over what it moves without: 0.5 where schedules act at once."""
+    """How far a step moves after every lr is halved, over what it moves without: 0.5 where schedules act at once,
+    or within a hundred steps."""
     rewrites_lr: bool = False
     """Whether it assigns ``group['lr']`` in a step."""
     options: Mapping[str, Any] = {}

@@ -82,7 +82,10 @@ NovoGrad PID QHAdam QHM RAdam Ranger RangerQH RangerVA SGDP SGDW SWATS Shampoo Y
 
 ALWAYS = {
     "torch": [*_torch()],
-    "mmpretrain": _listed("mmpretrain", "mmpretrain.engine", "Adan Lamb LARS"),
+    "mmpretrain": [
+        *_listed("mmpretrain", "mmpretrain.engine", "Adan Lamb LARS"),
+        *_listed("mmpretrain", "mmpretrain.engine", "LARS", momentum=0.9),
+    ],
     "timm": [
         *_listed("timm", "timm.optim", _TIMM),
         *_listed("timm", "timm.optim", "AdamWLegacy NAdamW LaProp Lion", caution=True),

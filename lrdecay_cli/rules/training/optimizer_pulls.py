@@ -113,7 +113,8 @@ def schedule_not_followed(context: RuleContext) -> Iterator[Fault]:
 
     Schedule-free optimizers average over steps and need no schedule. MADGRAD sums up gradients with the lrs that they
     came with. Rprop has step sizes of its own. It is measured: after ten steps every lr is halved, and the second step
-    behind that is compared with the one of a run without; 0.5 is a schedule that acts at once.
+    behind that is compared with the one of a run without; 0.5 is a schedule that acts at once. An optimizer that gets
+    there within a hundred steps is left alone: LARS has the lr within its momentum.
     """
     if not context.schedulers:
         return
