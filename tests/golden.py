@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import TextIO
 
 Row = tuple[str, ...]
 
@@ -53,7 +54,15 @@ class Table:
                 by_key.get(row[0], []).append(row)
             by_key[key] = list(found)
             file.truncate()
-            csv.writer(file, lineterminator="\n").writerows([self.columns, *chain.from_iterable(by_key.values())])
+            self._put(file, chain.from_iterable(by_key.values()))
+
+    def write_all(self, rows: Iterable[Row]) -> None:
+        """Write the whole table, in place of one that is there."""
+        with self.path.open("w", encoding="utf-8", newline="") as file:
+            self._put(file, rows)
+
+    def _put(self, file: TextIO, rows: Iterable[Row]) -> None:
+        csv.writer(file, lineterminator="\n").writerows([self.columns, *rows])
 
 
 @dataclass(frozen=True)

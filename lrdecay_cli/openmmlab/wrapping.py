@@ -13,6 +13,7 @@ import copy
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,6 +29,7 @@ from lrdecay_cli.domain.training import WrappedGroup, Wrapping
 from lrdecay_cli.openmmlab.building import BuiltOptimizer, build_optimizer, training_scope
 from lrdecay_cli.openmmlab.config_values import find_registered, number, type_name
 from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import execute
+from lrdecay_cli.openmmlab.patching import patched
 from lrdecay_cli.openmmlab.world import world_of
 from lrdecay_cli.text.printing import said_by
 
@@ -133,7 +135,7 @@ def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus
         # All is one unit, however large the tensors are; pieces of it would take as much memory as the model.
         for parameter in model.parameters():
             parameter.data = torch.zeros([min(size, 2) for size in parameter.shape], dtype=parameter.dtype)
-    with world_of(world, given=False), warnings.catch_warnings():
+    with world_of(world, given=False), warnings.catch_warnings(), _sync_batch_norm_on_cpu():
         warnings.simplefilter("ignore")
         try:
             wrapped: nn.Module = kind(module=model, **settings)
@@ -161,6 +163,14 @@ def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus
 def _refused(facts: Wrapping, failure: str) -> Wrapped:
     facts = msgspec.structs.replace(facts, refused="wrapper", failure=" ".join(failure.split()))
     return Wrapped(nn.Module(), {}, None, facts)
+
+
+def _sync_batch_norm_on_cpu() -> AbstractContextManager[None]:
+    """Let DistributedDataParallel take a model with SyncBatchNorm on the CPU, as it does on GPUs.
+
+    Source: torch 2.13, ``nn/parallel/distributed.py``: it raises there and does nothing else.
+    """
+    return patched(nn.parallel.DistributedDataParallel, _passing_sync_batchnorm_handle=lambda *_: None)
 
 
 def _places(model: nn.Module) -> Iterator[tuple[tuple[int, str], str]]:

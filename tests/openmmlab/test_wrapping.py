@@ -21,7 +21,7 @@ from lrdecay_cli.domain.training import Launch
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules import RULES
 from lrdecay_cli.rules.running import findings_of
-from tests.dry_run.trainings import ADAMW, BASE, KEYS, LAYERS
+from tests.dry_run.trainings import ADAMW, BASE, KEYS, LAYERS, DryToy
 
 FSDP = dict(type="MMFullyShardedDataParallel")
 WHOLE = dict(FSDP, sharding_strategy="NO_SHARD")
@@ -50,6 +50,15 @@ class InTurns(DefaultOptimWrapperConstructor):  # type: ignore[misc]
         return OptimWrapperDict(slow=slow, fast=super().__call__(model))
 
 
+@MODELS.register_module(force=True)
+class Synced(DryToy):
+    """With a layer of which DistributedDataParallel wants that it is on a GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.SyncBatchNorm(2)
+
+
 DDP = dict(find_unused_parameters=True)
 UNSCOPED = dict(LAYERS, constructor="LearningRateDecayOptimizerConstructor")
 BY_BATCH = dict(constructor="WrappedByBatch", optimizer=ADAMW)
@@ -70,6 +79,7 @@ BY_BATCH = dict(constructor="WrappedByBatch", optimizer=ADAMW)
         (dict(model_wrapper_cfg=WHOLE, optim_wrapper=BY_BATCH), 4, set()),
         (dict(model_wrapper_cfg=dict(type="MMDistributedDataParallel"), optim_wrapper=LAYERS), 4, set()),
         (dict(model_wrapper_cfg=dict(find_unused_parameters=True)), 4, set()),
+        (dict(model_wrapper_cfg=DDP, model=dict(type="Synced")), 4, set()),
         (dict(model_wrapper_cfg=DDP, default_scope="mmdet", optim_wrapper=UNSCOPED), None, set()),
         (dict(model_wrapper_cfg=DDP, optim_wrapper=dict(constructor="InTurns", optimizer=ADAMW)), None, set()),
         (dict(model_wrapper_cfg=dict(type="NoSuchWrapper")), None, {"LRD822"}),

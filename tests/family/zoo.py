@@ -1,0 +1,234 @@
+"""Zoos of the sibling packages as tables: what lrdecay makes of each config, held against a plain build of mmengine.
+
+``python -m tests.family.zoo PACKAGE`` writes ``zoo/<package>.csv`` where the package is installed (CONTRIBUTING.md says
+how), each config in a fork of its own. ``--first 60`` takes a part of the sample, and leaves the other rows as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import hashlib
+import json
+import os
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.finding import SEVERITIES
+from lrdecay_cli.domain.group_map import GroupedParameter, GroupMap, ParameterGroup
+from tests.golden import Table
+
+FOLDER = Path(__file__).parent / "zoo"
+SAMPLES = {"mmseg": 150, "mmpose": 150, "mmaction": 150, "mmagic": 150, "mmrazor": 150}
+"""How many configs of a zoo are recorded; of the others all are."""
+PACKAGES = ("mmseg", "mmpose", "mmaction", "mmyolo", "mmselfsup", "mmrotate", "mmdet3d", "mmocr", "mmagic", "mmrazor")
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A config and what came of it; numbers are empty where there is no map."""
+
+    config: str
+    status: str
+    """``map``, or of what kind the failure is."""
+    groups: str = ""
+    tensors: str = ""
+    """In groups."""
+    digest: str = ""
+    """Of the groups: lr, weight decay and names of each."""
+    plain: str = ""
+    """``equal`` if plain mmengine builds the same groups, else what it does."""
+    unexplained: str = ""
+    """Tensors whose numbers no formula gives bit for bit."""
+    errors: str = ""
+    warnings: str = ""
+    infos: str = ""
+    """Codes of the findings of ``check``, with how many there are of each: ``LRD301 LRD404*2``."""
+    problem: str = ""
+    """The line that refuses the config, or why plain mmengine builds no such groups."""
+
+
+def table_of(package: str) -> Table:
+    """The golden table; its keys are those of the configs that are in it."""
+    table = Table(FOLDER / f"{package}.csv", Row.__struct_fields__, lambda: [row[0] for row in table.rows()])
+    return table
+
+
+def rows_of(package: str) -> list[Row]:
+    return [Row(*row) for row in table_of(package).rows()]
+
+
+def sampled(package: str) -> list[str]:
+    """The configs of a package that are recorded, in an order that the seed gives: so that the first are a sample too."""
+    spec = find_spec(package)
+    assert spec is not None, package
+    assert spec.origin is not None, package
+    root = Path(spec.origin).parent / ".mim" / "configs"
+    paths = [path.relative_to(root) for path in root.rglob("*.py")]
+    # mmocr's bases lie beside the configs.
+    names = sorted(p.as_posix() for p in paths if not any(part.startswith("_base_") for part in p.parts))
+    random.Random(package).shuffle(names)
+    return names[: SAMPLES.get(package)]
+
+
+def outcome(package: str, config: str, *, details: bool = False) -> tuple[Row, dict[str, Any]]:
+    """The row of a config, and where asked for, the findings, what plain mmengine says and what is not explained."""
+    from lrdecay_cli.openmmlab.audit import audit
+    from lrdecay_cli.rules import RULES
+    from lrdecay_cli.rules.running import findings_of
+
+    where = f"{package}::{config}"
+    try:
+        group_map = audit(where)
+    except LrdecayError as error:
+        return Row(config, error.status, problem=error.replaced(where="").line()), {}
+    found = findings_of(group_map, RULES)
+    codes = {severity: Counter(f.code for f in found if f.severity == severity) for severity in SEVERITIES}
+    unexplained = [parameter.name for group, parameter in group_map.grouped() if not is_explained(group, parameter)]
+    groups = [
+        (group.lr, group.weight_decay, [parameter.name for parameter in group.parameters]) for group in group_map.groups
+    ]
+    plain, difference = _plain(where, groups)
+    row = Row(
+        config,
+        "map",
+        str(len(group_map.groups)),
+        str(group_map.model.totals.grouped_tensors),
+        hashlib.sha256(json.dumps(groups).encode()).hexdigest()[:12],
+        plain,
+        str(len(unexplained)),
+        *(_counted(codes[severity]) for severity in ("error", "warning", "info")),
+        "" if plain == "equal" else difference,
+    )
+    said = {
+        "constructor": [group_map.constructor.type, group_map.constructor.module],
+        "findings": [(f.code, f.severity, f.message, list(f.patterns), f.option, f.remedy) for f in found],
+        "unexplained": unexplained[:5],
+        "plain": difference,
+    }
+    return row, said if details else {}
+
+
+def is_explained(group: ParameterGroup, parameter: GroupedParameter) -> bool:
+    """Whether formulas give the numbers of a parameter's group bit for bit, none of them merely observed."""
+    known = parameter.provenance
+    if known is None:
+        return False
+    numbers = ((known.layer_id, group.layer_id), (known.lr_scale, group.lr_scale), (known.lr, group.lr))
+    steps = [(step, real) for step, real in (*numbers, (known.weight_decay, group.weight_decay)) if step is not None]
+    return all(
+        step.basis != "observed" and eval(step.formula, {"__builtins__": {}}) == step.result == real
+        for step, real in steps
+    )
+
+
+def _counted(codes: Counter[str]) -> str:
+    return " ".join(code if number == 1 else f"{code}*{number}" for code, number in sorted(codes.items()))
+
+
+def _plain(where: str, groups: list[Any]) -> tuple[str, str]:
+    """Whether plain mmengine builds ``groups``, and what differs first."""
+    import torch
+    from mmengine.logging import MMLogger
+    from mmengine.optim import build_optim_wrapper
+    from mmengine.registry import DefaultScope
+    from mmengine.runner import Runner
+
+    from lrdecay_cli.files.config_path import find_config, zoo_folders
+    from tests.openmmlab.plain import plain_config, plain_model
+
+    # As from the root of the package's sources: some configs name others by paths from there.
+    os.chdir(zoo_folders(where.partition("::")[0], given=where)[0].parent)
+
+    # What random numbers weights begin with has no say in the groups.
+    for name in ("normal_", "uniform_", "erfinv_"):
+        setattr(torch.Tensor, name, lambda tensor, *_, **__: tensor)
+    try:
+        config = plain_config(str(find_config(where)))
+        model = plain_model(config)
+        with DefaultScope.overwrite_default_scope(config.get("default_scope", "mmengine")):
+            wrapper = build_optim_wrapper(model, copy.deepcopy(config.optim_wrapper))
+        logger = MMLogger.get_current_instance()
+        runner = SimpleNamespace(_train_dataloader=config.get("train_dataloader"), world_size=1, logger=logger)
+        Runner.scale_lr(runner, wrapper, config.get("auto_scale_lr"))
+    except Exception as error:
+        return "fails", f"{type(error).__name__}: {str(error)[:300]}"
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    optimizers = [each.optimizer for each in (wrapper.values() if hasattr(wrapper, "optim_wrappers") else [wrapper])]
+    real = [
+        (group["lr"], group["weight_decay"], [names[id(tensor)] for tensor in group["params"]])
+        for optimizer in optimizers
+        for group in optimizer.param_groups
+    ]
+    if real == groups:
+        return "equal", ""
+    pairs = enumerate(zip(real, groups, strict=False))
+    return "differs", f"{len(real)} groups, {next((pair for pair in pairs if pair[1][0] != pair[1][1]), '')}"[:600]
+
+
+def recorded(package: str, configs: list[str]) -> Iterator[tuple[Row, dict[str, Any]]]:
+    """The outcome of each config, each in a fork of this process, which has the package imported."""
+    from lrdecay_cli.openmmlab.preloading import preload_stack
+    from lrdecay_cli.processes.children import in_children
+
+    preload_stack(["mmdet", "mmpretrain"])
+    import_package(package)
+
+    def work(config: str) -> bytes:
+        try:
+            return msgspec.json.encode(outcome(package, config, details=True))
+        except Exception as error:
+            return msgspec.json.encode((Row(config, "internal error", problem=repr(error)[:300]), {}))
+
+    for child in in_children(configs, work, jobs=1, timeout=300, memory=8 << 30):
+        if child.answer:
+            yield msgspec.json.decode(child.answer, type=tuple[Row, dict[str, Any]])
+        else:
+            yield Row(child.name, child.lost, problem=child.reason), {}
+
+
+def import_package(package: str) -> None:
+    """Import what it registers, as far as that can be imported."""
+    import gc
+    import importlib
+    from contextlib import suppress
+
+    from lrdecay_cli.openmmlab.build_context import quiet_stack
+
+    for module in (f"{package}.models", f"{package}.engine", f"{package}.datasets"):
+        with suppress(Exception), quiet_stack(verbose=False):
+            importlib.import_module(module)
+    gc.collect()
+    gc.freeze()
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("package", choices=PACKAGES)
+    parser.add_argument("--first", type=int, help="record only the first of the sample")
+    parser.add_argument("--configs", nargs="+", help="record these")
+    parser.add_argument("--details", type=Path, help="write findings and differences here, a JSON line each")
+    options = parser.parse_args()
+    everything = sampled(options.package)
+    table = table_of(options.package)
+    rows = {row.config: row for row in rows_of(options.package)} if table.path.is_file() else {}
+    for row, said in recorded(options.package, options.configs or everything[: options.first]):
+        rows[row.config] = row
+        kept = [msgspec.structs.astuple(rows[name]) for name in sorted(everything) if name in rows]
+        table.write_all(kept)
+        sys.stderr.write(f"{row.status} {row.plain} {row.unexplained} {row.errors} {row.config} {row.problem[:100]}\n")
+        if options.details:
+            with options.details.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"config": row.config, **said}) + "\n")
+
+
+if __name__ == "__main__":
+    _main()
