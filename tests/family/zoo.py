@@ -1,7 +1,7 @@
 """Zoos of the sibling packages as tables: what lrdecay makes of each config, held against a plain build of mmengine.
 
 ``python -m tests.family.zoo PACKAGE`` writes ``zoo/<package>.csv`` where the package is installed (CONTRIBUTING.md says
-how), each config in a fork of its own. ``--first 60`` takes a part of the sample, and leaves the other rows as they are.
+how), each config in a fork. ``--first 60`` records a part of the sample, and leaves the other rows as they are.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import SEVERITIES
-from lrdecay_cli.domain.group_map import GroupedParameter, GroupMap, ParameterGroup
+from lrdecay_cli.domain.group_map import GroupedParameter, ParameterGroup
 from tests.golden import Table
 
 FOLDER = Path(__file__).parent / "zoo"
@@ -67,16 +67,20 @@ def rows_of(package: str) -> list[Row]:
 
 
 def sampled(package: str) -> list[str]:
-    """The configs of a package that are recorded, in an order that the seed gives: so that the first are a sample too."""
-    spec = find_spec(package)
-    assert spec is not None, package
-    assert spec.origin is not None, package
-    root = Path(spec.origin).parent / ".mim" / "configs"
+    """The configs of a package that are recorded, in an order that the seed gives: the first are a sample too."""
+    root = _folder(package) / ".mim" / "configs"
     paths = [path.relative_to(root) for path in root.rglob("*.py")]
     # mmocr's bases lie beside the configs.
     names = sorted(p.as_posix() for p in paths if not any(part.startswith("_base_") for part in p.parts))
     random.Random(package).shuffle(names)
     return names[: SAMPLES.get(package)]
+
+
+def _folder(package: str) -> Path:
+    spec = find_spec(package)
+    assert spec is not None, package
+    assert spec.origin is not None, package
+    return Path(spec.origin).parent
 
 
 def outcome(package: str, config: str, *, details: bool = False) -> tuple[Row, dict[str, Any]]:
@@ -89,7 +93,8 @@ def outcome(package: str, config: str, *, details: bool = False) -> tuple[Row, d
     try:
         group_map = audit(where)
     except LrdecayError as error:
-        return Row(config, error.status, problem=error.replaced(where="").line()), {}
+        problem = error.replaced(where="").line().replace(f"{_folder(package).parent}/", "")
+        return Row(config, error.status, problem=problem), {}
     found = findings_of(group_map, RULES)
     codes = {severity: Counter(f.code for f in found if f.severity == severity) for severity in SEVERITIES}
     unexplained = [parameter.name for group, parameter in group_map.grouped() if not is_explained(group, parameter)]
@@ -142,11 +147,11 @@ def _plain(where: str, groups: list[Any]) -> tuple[str, str]:
     from mmengine.registry import DefaultScope
     from mmengine.runner import Runner
 
-    from lrdecay_cli.files.config_path import find_config, zoo_folders
+    from lrdecay_cli.files.config_path import find_config
     from tests.openmmlab.plain import plain_config, plain_model
 
     # As from the root of the package's sources: some configs name others by paths from there.
-    os.chdir(zoo_folders(where.partition("::")[0], given=where)[0].parent)
+    os.chdir(_folder(where.partition("::")[0]) / ".mim")
 
     # What random numbers weights begin with has no say in the groups.
     for name in ("normal_", "uniform_", "erfinv_"):

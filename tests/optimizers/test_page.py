@@ -26,7 +26,8 @@ How it is measured: two groups of equal weights and equal gradients, one at a te
 - **weight decay**: what pulls a weight toward zero. *In the adaptive gradient* is an L2 penalty whose size a
   normalisation takes away.
 - **lr 0**: what a group at lr 0 does beside one at another lr.
-- **lr halved**: how far a step goes after a scheduler halves every lr; 0.5 where schedules act at once, or within 100 steps.
+- **lr halved**: how far a step goes after a scheduler halves every lr; 0.5 where schedules act at once, or within 100
+  steps.
 - **needs**: what the optimizer raises without, at construction or at the first step.
 - **!** marks what differs from PyTorch's per-parameter options, or from the optimizer's own documentation.
 """
