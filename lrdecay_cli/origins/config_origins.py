@@ -1,0 +1,200 @@
+"""The options of a merged config, each with the place that sets it and the values that it overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.origins import Option, Origin, Place, Via, option_path
+from lrdecay_cli.files.config_path import find_config
+from lrdecay_cli.origins.command_line import merged_options
+from lrdecay_cli.origins.nodes import MAPPINGS, SEQUENCES, Handing, Node, Slot, Unknowable, as_plain
+from lrdecay_cli.origins.reading import ConfigReader
+from lrdecay_cli.origins.sources import Span
+from lrdecay_cli.text.python_source import finite_or_name
+
+Keys = tuple[str | int, ...]
+
+
+class ConfigOrigins:
+    """Where the options of one config are set.
+
+    Attributes:
+        config: its name, as it was given.
+        files: the config and its bases by the names that places have, in the order in which they are first met.
+        raised: places that raise an exception when the config is run, and the exceptions.
+    """
+
+    def __init__(
+        self, config: str, root: Node, files: Mapping[str, Path], raised: Sequence[tuple[Place, str]] = ()
+    ) -> None:
+        self.config = config
+        self.raised = tuple(raised)
+        self.files = files
+        self._root = root
+
+    def options(self, keys: Keys = ()) -> Iterator[Option]:
+        """The options below a path, all by default, in the order of the merged config."""
+        slots = self._slots(keys)
+        if slots is not None:
+            yield from self._below(keys, slots)
+
+    def find(self, keys: Keys) -> Option | None:
+        """What is set at a path, be it a dict or a list as a whole; None if nothing is."""
+        slots = self._slots(keys)
+        return _option(keys, slots) if slots else None
+
+    def keys_of(self, option: str) -> Keys | None:
+        """The keys of an option's path as it is written; a key may have dots itself. None if there is none."""
+        return _resolved(self._root, option, ())
+
+    def at(self, option: str) -> Option | None:
+        """:meth:`find` by an option's path as it is written, as in ``Finding.option``."""
+        keys = self.keys_of(option)
+        return None if keys is None else self.find(keys)
+
+    def children(self, keys: Keys) -> tuple[str | int, ...]:
+        """The keys of the dict, or the positions of the list, at a path."""
+        slots = self._slots(keys)
+        node = slots[-1].node if slots else self._root
+        if slots is None:
+            return ()
+        return (
+            tuple(node.data) if node.kind in MAPPINGS else tuple(range(len(node.data) if node.kind in SEQUENCES else 0))
+        )
+
+    def _slots(self, keys: Keys) -> list[Slot] | None:
+        """The slots on the way to a path; None if it leads nowhere."""
+        return _walked(self._root, keys)
+
+    def _below(self, keys: Keys, slots: list[Slot]) -> Iterator[Option]:
+        node = slots[-1].node if slots else self._root
+        if node.kind in MAPPINGS and node.data:
+            for key, slot in node.data.items():
+                yield from self._below((*keys, key), [*slots, slot])
+        elif node.kind in SEQUENCES and node.data:
+            for position, slot in enumerate(node.data):
+                yield from self._below((*keys, position), [*slots, slot])
+        elif slots:
+            yield _option(keys, slots)
+
+
+def config_origins(config: str, options: Sequence[str] = ()) -> ConfigOrigins:
+    """Where the options of a config are set.
+
+    Args:
+        config: a path, or ``<package>::<path>``.
+        options: of ``--cfg-options``, as ``key=value``.
+
+    Raises LrdecayError for a config, or a base, that mmengine could not load.
+    """
+    path = find_config(config)
+    reader = ConfigReader()
+    try:
+        root = reader.read(config, path)
+        if options:
+            root = merged_options(root, options)
+    except RecursionError as error:
+        raise LrdecayError("cannot be parsed: it nests too deep", where=config, final=True) from error
+    files = {shown: source.path for shown, source in reader.sources.items()}
+    return ConfigOrigins(config, root, files, [(span.place(), error) for span, error in reader.raised])
+
+
+def _walked(node: Node, keys: Keys) -> list[Slot] | None:
+    slots = []
+    for key in keys:
+        is_position = node.kind in SEQUENCES and isinstance(key, int) and 0 <= key < len(node.data)
+        if not is_position and not (node.kind in MAPPINGS and key in node.data):
+            return None
+        slots.append(node.data[key])
+        node = slots[-1].node
+    return slots
+
+
+def _resolved(node: Node, option: str, keys: Keys) -> Keys | None:
+    """The keys that spell ``option``: ``a.b``, ``a['b.c'].d``, ``a.0.b`` and ``a[0].b``; a key may have dots."""
+    if not option:
+        return keys
+    entries: list[tuple[Any, Slot]] = []
+    if node.kind in MAPPINGS:
+        entries = list(node.data.items())
+    elif node.kind in SEQUENCES:
+        entries = list(enumerate(node.data))
+    for key, slot in entries:
+        for spelling in (str(key), f"[{key!r}]", f'["{key}"]'):
+            for form in (f".{spelling}", spelling) if keys else (spelling,):
+                rest = option.removeprefix(form)
+                if rest != option and (not rest or rest[0] in ".["):
+                    found = _resolved(slot.node, rest, (*keys, key))
+                    if found is not None:
+                        return found
+    return None
+
+
+def _option(keys: Keys, slots: list[Slot]) -> Option:
+    spans = [slot.node.span for slot in slots if slot.node.span]
+    # What an operation made has no place of its own: that of what holds it counts.
+    span = spans[-1] if spans else next(slot.key for slot in slots if slot.key)
+    via = tuple(handing for slot in slots for handing in slot.via)
+    origin = _origin(slots[-1], span, via)
+    overridden: list[Origin] = []
+    for old in _replaced(slots, keys):
+        if old.place != origin.place and (not overridden or overridden[-1].place != old.place):
+            overridden.append(old)
+    return Option(option=option_path(keys), keys=keys, origin=origin, overridden=tuple(overridden))
+
+
+def _replaced(slots: list[Slot], keys: Keys) -> Iterator[Origin]:
+    """What stood at a path before, the first first: parts of a whole that was replaced came before its own."""
+    for depth, slot in enumerate(slots):
+        for old in slot.replaced:
+            below = keys[depth + 1 :]
+            walked = [old]
+            for key in below:
+                step = _walked(walked[-1].node, (key,))
+                if step is None:
+                    break
+                walked += step
+            else:
+                yield from _replaced(walked[1:], below)
+            if len(walked) <= len(below) and walked[-1].node.kind in (*MAPPINGS, *SEQUENCES) and walked[-1].node.data:
+                # The option was not there; what else was in the dict is no value of it.
+                continue
+            span = next((each.node.span for each in reversed(walked) if each.node.span), old.key)
+            if span is not None:
+                yield _origin(walked[-1], span, tuple(handing for each in walked for handing in each.via))
+
+
+def _origin(slot: Slot, span: Span, via: tuple[Handing, ...]) -> Origin:
+    value, reason = None, ""
+    if slot.node.kind == "unknown":
+        reason = slot.node.data
+    else:
+        try:
+            value = _json(as_plain(slot.node))
+        except Unknowable as error:
+            value, reason = (slot.node.data, "") if slot.node.kind == "object" else (None, str(error))
+    return Origin(
+        value=value,
+        unknown=reason,
+        place=span.place(),
+        key=slot.key.place() if slot.key else None,
+        text=span.text(),
+        constant=slot.node.constant,
+        mechanism=slot.mechanism,
+        via=tuple(Via(each.kind, each.name, each.span.place()) for each in via),
+    )
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((_json(item) for item in value), key=repr)
+    if isinstance(value, float):
+        return finite_or_name(value)
+    return value if value is None or isinstance(value, (bool, int, str)) else repr(value)

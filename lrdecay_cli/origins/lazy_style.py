@@ -1,0 +1,89 @@
+"""Configs in mmengine's lazy style: bases are imported below ``with read_base():``, and other imports are names.
+
+Source: mmengine 0.10.7, ``Config._is_lazy_import``, ``_parse_lazy_import`` and ``config/utils.py``.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+# Not those of this module's package: mmengine asks for its interpreter's, which is this one.
+_PYTHON_ROOT = os.path.dirname(os.path.dirname(sys.executable))  # noqa: PTH120
+_SYSTEM_PYTHON = "/usr/lib/python"
+
+
+def is_lazy(tree: ast.Module) -> bool:
+    """Whether mmengine reads a config in the lazy style."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Name(id="_base_"), *_]):
+                return False
+            case ast.With():
+                return True
+            case ast.ImportFrom(level=level) if level:
+                return True
+            case ast.ImportFrom(module="mmengine", names=[ast.alias(name="Config")]):
+                continue
+            case ast.ImportFrom(module=str(module)) if not is_builtin(module):
+                return True
+            case ast.Import(names=names) if not all(is_builtin(alias.name) for alias in names):
+                return True
+    return False
+
+
+def is_builtin(module: str) -> bool:
+    """Whether mmengine imports a module of this name itself, as it does with Python's own below its root."""
+    if module.startswith("."):
+        return False
+    if module.startswith("mmengine.config") or module in sys.builtin_module_names:
+        return True
+    try:
+        spec = find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        return False
+    if spec is None or spec.origin is None:
+        return False
+    origin = os.path.abspath(spec.origin)  # noqa: PTH100 (as mmengine does)
+    return (
+        "site-package" not in origin
+        and "dist-package" not in origin
+        and origin.startswith((_PYTHON_ROOT, _SYSTEM_PYTHON))
+    )
+
+
+def base_block(tree: ast.Module) -> tuple[list[ast.ImportFrom], list[ast.stmt]]:
+    """The imports of the first ``with read_base():``, and the statements with them in its place."""
+    for position, statement in enumerate(tree.body):
+        if isinstance(statement, ast.With):
+            imports = [line for line in statement.body if isinstance(line, ast.ImportFrom)]
+            return imports, [*tree.body[:position], *statement.body, *tree.body[position + 1 :]]
+    return [], tree.body
+
+
+def module_of(statement: ast.ImportFrom) -> str:
+    """``..x.y`` of ``from ..x.y import z``."""
+    return "." * statement.level + (statement.module or "")
+
+
+def base_name(module: str) -> str | None:
+    """The path of a base from the folder of the config, ``pkg.configs.x`` as its path below the package's folder."""
+    names = module.lstrip(".")
+    level = len(module) - len(names)
+    path = names.replace(".", "/") + ".py"
+    return "/".join([*[".."] * (level - 1), path]) if level else None
+
+
+def imported_names(statement: ast.stmt) -> Iterator[tuple[str, str, ast.alias]]:
+    """The names that an import makes, what each stands for, and its alias."""
+    match statement:
+        case ast.ImportFrom(names=aliases):
+            for alias in aliases:
+                yield alias.asname or alias.name, f"{module_of(statement)}.{alias.name}", alias
+        case ast.Import(names=aliases):
+            for alias in aliases:
+                package = alias.name.partition(".")[0]
+                yield alias.asname or package, alias.name if alias.asname else package, alias

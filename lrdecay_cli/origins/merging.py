@@ -1,0 +1,111 @@
+"""Merging a config into its bases, and ``--cfg-options`` into a config, as mmengine does.
+
+Source: mmengine 0.10.7, ``Config._file2dict``, ``_merge_a_into_b``, ``_substitute_base_vars``,
+``_dict_to_config_dict`` and ``merge_from_dict``.
+"""
+
+from __future__ import annotations
+
+from lrdecay_cli.origins.nodes import (
+    MAPPINGS,
+    SEQUENCES,
+    Handing,
+    Node,
+    Slot,
+    as_config,
+    rebuilt,
+    unknown,
+)
+from lrdecay_cli.origins.sources import Span
+
+DELETE = "_delete_"
+
+
+class Unmergeable(Exception):  # noqa: N818
+    """mmengine raises for this merge: the path from the merged dict down to the key, and why."""
+
+    def __init__(self, problem: str, slot: Slot) -> None:
+        self.problem, self.slot = problem, slot
+        super().__init__(problem)
+
+
+def merge(child: Node, base: Node, *, list_keys: bool = False) -> Node:
+    """``base`` with the entries of ``child``: dicts are merged, whatever else there is replaces what was.
+
+    Args:
+        child: a dict, of which ``_delete_`` is taken out where it says something.
+        base: a dict; a list too with ``list_keys``.
+        list_keys: whether keys of digits are positions in a list.
+
+    Raises Unmergeable where mmengine does.
+    """
+    merged = rebuilt(base, base.kind, lambda node: node)
+    held = merged.data
+    for key, slot in child.data.items():
+        if list_keys and isinstance(base.data, list):
+            if not key.isdigit() or int(key) >= len(held):
+                raise Unmergeable(f"{key} is no position in a list of {len(held)}", slot)
+            if slot.node.kind not in MAPPINGS:
+                raise Unmergeable("only a dict merges into an entry of a list", slot)
+            old = held[int(key)]
+            if old.node.kind not in (*MAPPINGS, *(SEQUENCES[:1] if list_keys else ())):
+                raise Unmergeable("a dict merges into a dict alone", slot)
+            held[int(key)] = old._replace(node=merge(slot.node, old.node, list_keys=True))
+            continue
+        old = held.get(key)
+        if slot.node.kind not in MAPPINGS:
+            held[key] = slot.over(old)
+            continue
+        if old is not None:
+            deletes = _taken(slot.node)
+            if deletes is None or old.node.kind == "unknown":
+                reason = old.node.data if deletes is not None else f"{DELETE} is unknown"
+                held[key] = Slot(unknown(reason, slot.node.span), slot.mechanism, slot.key, slot.via).over(old)
+                continue
+            if not deletes:
+                if old.node.kind not in (*MAPPINGS, *(("list",) if list_keys else ())):
+                    raise Unmergeable(f"{key} is a dict here and none in the base; {DELETE}=True replaces it", slot)
+                held[key] = old._replace(node=merge(slot.node, old.node, list_keys=list_keys))
+                continue
+        held[key] = slot._replace(node=as_config(slot.node)).over(old)
+    return merged
+
+
+def _taken(node: Node) -> bool | None:
+    """What ``_delete_`` says, which is taken out; None if that is unknown."""
+    slot = node.data.pop(DELETE, None)
+    if slot is None:
+        return False
+    return None if slot.node.kind in ("unknown", "object") else bool(slot.node.data)
+
+
+def in_scope(node: Node, scope: str | None, span: Span | None, *, outermost: bool = True) -> Node:
+    """A copy in which every outermost dict with a ``type`` has ``_scope_``, where there is a scope."""
+    if node.kind in SEQUENCES:
+        return rebuilt(node, node.kind, lambda item: in_scope(item, scope, span, outermost=outermost))
+    if node.kind not in MAPPINGS:
+        return node
+    if outermost and "type" in node.data:
+        outermost = False
+        stated = node.data.get("_scope_")
+        if scope is not None and (stated is None or stated.node.data is None):
+            node.data["_scope_"] = Slot(Node("scalar", scope, span), "scope")
+    return rebuilt(node, "config", lambda item: in_scope(item, scope, span, outermost=outermost))
+
+
+def with_placeholders(node: Node, base: Node) -> Node:
+    """A copy with what the bases hold in place of each ``{{_base_.x}}``. Raises Unmergeable for what they lack."""
+    if node.kind not in (*MAPPINGS, *SEQUENCES):
+        return node
+    copy = rebuilt(node, node.kind, lambda item: with_placeholders(item, base))
+    for key, slot in list(copy.data.items() if isinstance(copy.data, dict) else enumerate(copy.data)):
+        if slot.node.kind == "placeholder":
+            name: str = slot.node.data
+            found: Node | None = base
+            for part in name.split("."):
+                found = found.data[part].node if found and found.kind in MAPPINGS and part in found.data else None
+            if found is None:
+                raise Unmergeable(f"the bases have no {name}", slot)
+            via = (Handing("base-variable", f"_base_.{name}", slot.node.span),) if slot.node.span else ()
+            copy.data[key] = slot._replace(node=found, via=(*slot.via, *via))
+    return copy
