@@ -136,7 +136,8 @@ def _standing(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
 def _lasting(group_map: GroupMap) -> bytes:
     """All of a map but what says where and with what it was made, as the file has it."""
     tool = msgspec.structs.replace(group_map.tool, version="")
-    return msgspec.json.encode(msgspec.structs.replace(group_map, tool=tool, stack={}, device="", stand_ins=()))
+    made = {"stack": {}, "distributions": msgspec.UNSET, "device": "", "stand_ins": ()}
+    return msgspec.json.encode(msgspec.structs.replace(group_map, tool=tool, **made))
 
 
 def _command(given: str, config: str) -> str:

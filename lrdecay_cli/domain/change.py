@@ -9,6 +9,7 @@ import msgspec
 from lrdecay_cli.domain.finding import Skipped
 from lrdecay_cli.domain.group_map import ConfigSource, Tool
 from lrdecay_cli.domain.resuming import Coming
+from lrdecay_cli.domain.stack import Cause, PackageChange
 
 DIFFERENCE_SCHEMA_VERSION = 1
 
@@ -103,6 +104,10 @@ class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     changes: tuple[FoldedChange, ...]
     coming: Coming | None = None
     """What the schedulers will set from a checkpoint on; null where no config or no checkpoint is compared."""
+    packages: tuple[PackageChange, ...] = ()
+    """What differs in the packages that the maps were made with; none where a checkpoint is compared."""
+    cause: Cause | None = None
+    """Why the maps of two configs differ; null where they are identical, and where none of these differs."""
 
 
 BASELINE_SCHEMA_VERSION = 1

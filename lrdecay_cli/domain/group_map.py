@@ -14,6 +14,7 @@ import msgspec
 
 from lrdecay_cli.domain.precision import alike
 from lrdecay_cli.domain.provenance import Provenance
+from lrdecay_cli.domain.stack import Distribution
 from lrdecay_cli.domain.training import (
     Batch,
     Checkpoint,
@@ -30,7 +31,6 @@ SCHEMA_VERSION = 2
 """Beside the texts of schema 1 it has the facts in them as fields: ``foreign``, ``optimizer``, ``named``, ``types``,
 and ``basis``, ``cause`` and ``expression`` of a formula. Maps of schema 1 are lifted as they are read."""
 READABLE = (1, SCHEMA_VERSION)
-
 
 TensorState = Literal["grouped", "frozen_in_group", "frozen", "missing", "duplicate"]
 """Where a tensor is and whether it trains: the one enumeration for the whole project.
@@ -61,8 +61,7 @@ class GroupedParameter(Parameter, frozen=True, forbid_unknown_fields=True):
     """A parameter that the optimizer holds."""
 
     requires_grad: bool
-    """False for a frozen parameter that is in a group all the same: the constructor put it there, or ``train()`` froze
-    it later."""
+    """False for a frozen parameter: the constructor put it in a group, or ``train()`` froze it later."""
     provenance: Provenance | None
     """Why it is in its group by our own rules, to be held against the real group; null where it was observed only."""
     foreign: bool = False
@@ -93,8 +92,7 @@ class ParameterGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     named: bool = True
     """Whether the constructor named it; else its name is its number."""
     precisions: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
-    """By key (``lr``, ``betas``), the precision of each number that the optimizer keeps below Python's: as a tensor or
-    NumPy scalar of ``float32``, ``float16`` or ``bfloat16``. Unset where there is none."""
+    """By key, that of each number kept below Python's: ``float32``, ``float16``, ``bfloat16``. Unset for none."""
 
     def precision(self, key: str) -> str | None:
         """The precision of one of its numbers; None for Python's own."""
@@ -141,7 +139,7 @@ class Tensor(msgspec.Struct, frozen=True):
     module: Module | None
     """The module that registers it; None for a foreign tensor, and for all of a checkpoint that is read alone."""
     position: int
-    """Its place in the order in which the model registers its tensors; one behind the last where no module does."""
+    """Its place in the model's order of tensors; one behind the last where no module registers it."""
     seen: str
     """Its name to mmengine's constructors, which unwrap a model inside ``.module``; empty where they do not meet it."""
     group: ParameterGroup | None = None
@@ -227,6 +225,8 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
     """Where the config names a wrapper for the model; the groups are those of the model without it."""
     batch: Batch | msgspec.UnsetType = msgspec.UNSET
     """Not there where nothing depends on the batch, and in a map of an lrdecay that did not look."""
+    distributions: Mapping[str, Distribution] | msgspec.UnsetType = msgspec.UNSET
+    """That of each package of ``stack``, but for unknown ones. Unset for a checkpoint, or if lrdecay did not look."""
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Every name of the map, each once: grouped ones in the optimizer's order, frozen, missing, duplicates."""
@@ -261,7 +261,7 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
             for own in module.parameters
         }
 
-    # In the instance's ``__dict__``, which neither comparing nor encoding sees: a map of 50,000 tensors is asked often.
+    # Cached in ``__dict__``, which neither comparing nor encoding sees: a map of 50,000 tensors is asked often.
     @cached_property
     def _tensors(self) -> tuple[Tensor, ...]:
         prefix = "module." if self.is_wrapped else ""

@@ -28,7 +28,7 @@ from lrdecay_cli.openmmlab.building import (
 )
 from lrdecay_cli.openmmlab.config_facts import modules_of, training_of
 from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, resolved_sha256
-from lrdecay_cli.openmmlab.config_values import number, plain, stack_versions, type_name
+from lrdecay_cli.openmmlab.config_values import distributions_of_stack, number, plain, stack_versions, type_name
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayConstructor, explain_groups, layer_depth_of, seen_model
 from lrdecay_cli.openmmlab.failures.constructor_failures import clearer_failure
 from lrdecay_cli.openmmlab.failures.translate import READING, explained, naming_upstream_faults
@@ -124,12 +124,13 @@ def group_map_of(
     provenance = explain_groups(config, model, built.constructor)
     with in_train_mode(model) as train_mode:
         read = read_groups(model, built.optimizers, base_lrs, provenance, scheduled=built.scheduled)
+    stack = stack_versions(
+        {*map(type, model.modules()), *map(type, built.optimizers.values()), built.constructor}, "mmcv"
+    )
     group_map = GroupMap(
         schema_version=SCHEMA_VERSION,
         tool=Tool("lrdecay", __version__),
-        stack=stack_versions(
-            {*map(type, model.modules()), *map(type, built.optimizers.values()), built.constructor}, "mmcv"
-        ),
+        stack=stack,
         device=device,
         config=source,
         constructor=Constructor(
@@ -160,6 +161,7 @@ def group_map_of(
         modules=modules_of(model),
         training=training_of(config, built.reads, built.asked, train_mode),
         checkpoint=None,
+        distributions=distributions_of_stack(stack),
     )
     return with_provenance(group_map, layer_depth_of(model))
 

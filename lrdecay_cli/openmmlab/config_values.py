@@ -7,12 +7,15 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy
 import torch
 
 from lrdecay_cli.domain.precision import EPSILON
+from lrdecay_cli.domain.stack import Distribution
+from lrdecay_cli.files.distributions import distribution_behind
 from lrdecay_cli.text.python_source import NOT_FINITE, finite_or_name
 
 if TYPE_CHECKING:
@@ -117,3 +120,10 @@ def stack_versions(kinds: Iterable[type], *packages: str) -> dict[str, str]:
     names = sorted({"mmengine", "torch", *packages, *(kind.__module__.partition(".")[0] for kind in kinds)})
     versions = {name: getattr(sys.modules.get(name), "__version__", None) for name in names}
     return {name: str(version) for name, version in versions.items() if version is not None}
+
+
+def distributions_of_stack(stack: Mapping[str, str]) -> dict[str, Distribution]:
+    """The installed distribution behind each package of :func:`stack_versions`, without those that none installed."""
+    folders = {name: Path(str(getattr(sys.modules[name], "__file__", None) or "")).parent for name in stack}
+    found = {name: distribution_behind(name, folders[name], version) for name, version in stack.items()}
+    return {name: distribution for name, distribution in found.items() if distribution is not None}

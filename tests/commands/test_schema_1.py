@@ -50,9 +50,10 @@ def of_today(name: str) -> GroupMap:
         new,
         tool=old.tool,
         stack=old.stack,
+        distributions=msgspec.UNSET,
         constructor=msgspec.structs.replace(new.constructor, module=""),
         optimizer=msgspec.structs.replace(new.optimizer, effects={}),
-        training=msgspec.structs.replace(new.training, train_mode=msgspec.UNSET),
+        training=msgspec.structs.replace(new.training, train_mode=msgspec.UNSET, unused_parameters=msgspec.UNSET),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import OrderedDict, UserDict
+from importlib import metadata
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import torch
 from mmengine.config import ConfigDict
 from torch import nn
 
-from lrdecay_cli.openmmlab.config_values import number, plain
+from lrdecay_cli.openmmlab.config_values import distributions_of_stack, number, plain, stack_versions
 
 VALUES: dict[str, tuple[Any, Any]] = {
     "mappings": (ConfigDict(a=OrderedDict(b=1), c=UserDict({2: None})), {"a": {"b": 1}, "c": {"2": None}}),
@@ -48,3 +49,12 @@ def test_number(value: Any, expected: float | None) -> None:
 def test_no_number(value: Any) -> None:
     with pytest.raises(TypeError, match="is not a number"):
         number(value)
+
+
+def test_distributions_of_the_stack() -> None:
+    """By the records of this environment, whichever distributions it has."""
+    brought = metadata.packages_distributions()
+    stack = stack_versions((), "mmcv", "mmdet", "mmpretrain")
+    assert {"mmengine", "torch"} <= stack.keys()
+    expected = {name: f"{brought[name][0]} {metadata.version(brought[name][0])}" for name in stack}
+    assert {name: str(found) for name, found in distributions_of_stack(stack).items()} == expected

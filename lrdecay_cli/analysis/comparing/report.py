@@ -10,6 +10,7 @@ from lrdecay_cli.analysis.comparing.changes import check_tolerance, diff, known_
 from lrdecay_cli.analysis.comparing.coming import coming_notes, coming_rows, coming_summary, coming_tables
 from lrdecay_cli.analysis.comparing.folding import fold
 from lrdecay_cli.analysis.comparing.tables import long_table, shown_change, wide_table
+from lrdecay_cli.analysis.stacks import cause_of, package_changes, stack_fact, stack_notes
 from lrdecay_cli.decay.batch_scaling import difference_told, factor_told
 from lrdecay_cli.domain.change import ASPECTS, DIFFERENCE_SCHEMA_VERSION, Aspect, Change, Difference
 from lrdecay_cli.domain.group_map import GroupMap
@@ -49,6 +50,9 @@ def comparison(
         coming: what the schedulers will set on both sides, where one resumes from a checkpoint.
     """
     changes = tuple(diff(before, after, rtol=rtol, only=only))
+    packages = package_changes(before, after)
+    identical = not changes and not (coming and coming.values)
+    cause = None if identical else cause_of(before, after, packages)
     names = (before.names(duplicates=True), after.names(duplicates=True))
     folded = tuple(fold(changes, *names))
     changed_settings = tuple(settings(before, after))
@@ -60,14 +64,24 @@ def comparison(
         if verbose and change.tensors > 1
     ]
     report = Report(
-        facts=(("before", before.config.path), ("after", after.config.path), *changed_facts),
+        facts=(
+            ("before", before.config.path),
+            ("after", after.config.path),
+            *stack_fact(packages),
+            *changed_facts,
+        ),
         tables=(wide_table(changes, folded, (*names[0], *names[1])), *coming_tables(coming)),
-        notes=(*members, *_batch_notes(before, after), *resume_notes(before, after), *coming_notes(coming)),
+        notes=(
+            *members,
+            *stack_notes(cause, after.config.path),
+            *_batch_notes(before, after),
+            *resume_notes(before, after),
+            *coming_notes(coming),
+        ),
         summary=f"{'different' if changes else 'same'}{compared}: {extent_of(changes, before, after)}"
         f"{coming_summary(coming)}",
         rows=long_table(folded, coming_rows(coming)),
     )
-    identical = not changes and not (coming and coming.values)
     document = Difference(
         DIFFERENCE_SCHEMA_VERSION,
         after.tool,
@@ -77,6 +91,8 @@ def comparison(
         changed_settings,
         folded,
         coming,
+        packages,
+        cause,
     )
     return Result(document, report, (before, after))
 

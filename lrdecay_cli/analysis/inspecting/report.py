@@ -9,6 +9,7 @@ from lrdecay_cli.analysis.checkpoints import checkpoint_facts, checkpoint_notes
 from lrdecay_cli.analysis.findings import notes_among
 from lrdecay_cli.analysis.inspecting import views
 from lrdecay_cli.analysis.selection import select
+from lrdecay_cli.analysis.stacks import made_with
 from lrdecay_cli.decay.batch_scaling import batch_facts
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.finding import Finding
@@ -110,8 +111,8 @@ def _facts(group_map: GroupMap, verbose: bool) -> Iterator[tuple[str, str]]:
     if verbose:
         yield "wrapper", optimizer.wrapper
         yield "device", group_map.device
-        versions = [(group_map.tool.name, group_map.tool.version), *group_map.stack.items()]
-        yield "made with", ", ".join(f"{name} {version}" for name, version in versions)
+        tool = f"{group_map.tool.name} {group_map.tool.version}"
+        yield "made with", ", ".join([tool, *map(str, made_with(group_map).values())])
         yield "sha256", group_map.config.sha256
 
 

@@ -1,0 +1,68 @@
+"""The packages that two maps were made with, as the cause of what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.report import Note
+from lrdecay_cli.domain.stack import Cause, Distribution, PackageChange
+from lrdecay_cli.files.config_path import SEPARATOR
+from lrdecay_cli.text.counting import listed
+
+
+def made_with(group_map: GroupMap) -> Mapping[str, Distribution]:
+    """By import name: the distribution of each package, else the package itself with its version."""
+    known = group_map.distributions or {}
+    return {name: known.get(name) or Distribution(name, version) for name, version in group_map.stack.items()}
+
+
+def package_changes(before: GroupMap, after: GroupMap) -> tuple[PackageChange, ...]:
+    """Every package of both maps that comes from another distribution, or in another version.
+
+    None where either map is of a checkpoint. Distributions are compared where both maps name them, else versions.
+    """
+    if before.checkpoint or after.checkpoint:
+        return ()
+    olds, news = made_with(before), made_with(after)
+    named = bool(before.distributions) and bool(after.distributions)
+    return tuple(
+        PackageChange(name, olds[name], news[name])
+        for name in sorted(olds.keys() & news.keys())
+        if (olds[name] != news[name] if named else before.stack[name] != after.stack[name])
+    )
+
+
+def cause_of(before: GroupMap, after: GroupMap, packages: Sequence[PackageChange]) -> Cause | None:
+    """Why two maps that differ do so; None where a checkpoint is compared, and where nothing that is known differs."""
+    if before.checkpoint or after.checkpoint:
+        return None
+    same_text = before.config.sha256 == after.config.sha256
+    if not packages:
+        return None if same_text else "config"
+    if same_text:
+        return "stack"
+    shared = before.config.path == after.config.path and before.config.overrides == after.config.overrides
+    return "zoo" if shared and SEPARATOR in before.config.path else "config or stack"
+
+
+def stack_notes(cause: Cause | None, path: str) -> Iterator[Note]:
+    """Yield a note where packages that differ may be the cause.
+
+    Args:
+        cause: see :func:`cause_of`; None where the maps are the same.
+        path: the config of the second map.
+    """
+    texts = {
+        "stack": "the stack is the cause: the resolved configs are the same",
+        "zoo": f"the stack is the cause: it has another version of {path}",
+        "config or stack": "the cause may be the stack or the config: both differ, with all that the config inherits",
+    }
+    if cause in texts:
+        yield Note(texts[cause])
+
+
+def stack_fact(packages: Sequence[PackageChange]) -> Iterator[tuple[str, str]]:
+    """Yield the line of a report's head on the packages that differ."""
+    if packages:
+        yield "stack", listed(f"{change.before} → {change.after}" for change in packages)

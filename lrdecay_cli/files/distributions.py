@@ -1,0 +1,104 @@
+"""The installed distributions that packages come from, by the records that installers leave beside them.
+
+``importlib.metadata`` would read every record of an environment; only those of the package's own version are read here.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from lrdecay_cli.domain.stack import Distribution
+
+_RECORD = re.compile(r"[^-]+-([^-]+)(?:-py[\d.]+)?\.(?:dist|egg)-info")
+# Of a checkout that setuptools installed in place: its name has no version.
+_IN_PLACE = ".egg-info"
+
+
+def distribution_behind(package: str, folder: Path, version: str) -> Distribution | None:
+    """The distribution that a package was installed by; None for a checkout that no installer knows.
+
+    Where several share the folder, such as mmdet and onedl-mmdetection, the version of the files decides.
+
+    Args:
+        package: its import name: ``mmdet``.
+        folder: where it is: ``…/site-packages/mmdet``.
+        version: what it says of itself, with or without a local label (``2.13.0+cpu``).
+
+    Source: core metadata and direct_url.json as the Python packaging user guide specifies them (2026), ``.egg-info`` as
+    setuptools 80 writes it.
+    """
+    for record in _records(folder.parent, version):
+        if _brings(record, package):
+            return _named(record, version)
+    for path in sys.path:
+        for record in _records(Path(path), version):
+            if _is_editable(record, folder):
+                return _named(record, version)
+    return None
+
+
+def _records(site: Path, version: str) -> list[Path]:
+    """The records of distributions in that version, sorted by name."""
+    try:
+        entries = list(site.iterdir())
+    except OSError:
+        return []
+    return sorted(entry for entry in entries if _has_version(entry.name, version))
+
+
+def _has_version(record: str, version: str) -> bool:
+    if not record.endswith("-info"):
+        return False
+    found = _RECORD.fullmatch(record)
+    return _same(found[1], version) if found else record.endswith(_IN_PLACE)
+
+
+def _brings(record: Path, package: str) -> bool:
+    top = _read(record / "top_level.txt")
+    # Not every build backend writes it.
+    return package in top.split() if top else f"\n{package}/__init__.py," in f"\n{_read(record / 'RECORD')}"
+
+
+def _is_editable(record: Path, folder: Path) -> bool:
+    """Whether it is the record of an editable install of a checkout that has the package."""
+    try:
+        source = msgspec.json.decode(_read(record / "direct_url.json"), type=_Source)
+    except msgspec.DecodeError:
+        return False
+    checkout = Path(unquote(urlsplit(source.url).path)).resolve()
+    return source.dir_info.editable and checkout in folder.resolve().parents
+
+
+def _named(record: Path, version: str) -> Distribution | None:
+    """With the name in its metadata, of which a record's own name is a normalised form."""
+    metadata = _read(record / "METADATA") or _read(record / "PKG-INFO")
+    name, own = (re.search(rf"^{key}: *(\S+)", metadata, re.MULTILINE) for key in ("Name", "Version"))
+    return Distribution(name[1], own[1]) if name and own and _same(own[1], version) else None
+
+
+def _same(version: str, other: str) -> bool:
+    return version.partition("+")[0] == other.partition("+")[0]
+
+
+def _read(file: Path) -> str:
+    """Its text; empty if it cannot be read."""
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+class _DirInfo(msgspec.Struct):
+    editable: bool = False
+
+
+class _Source(msgspec.Struct):
+    """``direct_url.json``."""
+
+    url: str
+    dir_info: _DirInfo = msgspec.field(default_factory=_DirInfo)
