@@ -65,11 +65,11 @@ def resume_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
 
 def _ignored_decays(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
     """The weight decays of the config that a resume replaces with saved ones."""
-    configured = {tensor.name: tensor.group for tensor in config.tensors()}
+    configured = {(group.optimizer, parameter.name): group for group, parameter in config.grouped()}
     differing = []
     for group, parameter in saved.grouped():
         first = group.options.get("initial_weight_decay", group.weight_decay)
-        now = configured.get(parameter.name)
+        now = configured.get((group.optimizer, parameter.name))
         if now is not None and now.weight_decay != first:
             differing.append(parameter.name)
     if differing:
@@ -79,13 +79,13 @@ def _ignored_decays(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
 
 def _beginnings(saved: GroupMap, config: GroupMap) -> Iterator[Note]:
     """Whether training began with the config's lrs, so that the schedule alone has moved them."""
-    configured = {tensor.name: tensor for tensor in config.tensors()}
+    configured = {(group.optimizer, parameter.name): group for group, parameter in config.grouped()}
     held = [(group, parameter.name) for group, parameter in saved.grouped()]
     known = [(group, name) for group, name in held if group.options.get("initial_lr") is not None]
     differing = []
     for group, name in known:
-        other = configured.get(name)
-        if other and other.group and other.group.lr != group.options["initial_lr"]:
+        other = configured.get((group.optimizer, name))
+        if other and other.lr != group.options["initial_lr"]:
             differing.append(name)
     if differing:
         problem = f"it did not begin with the lr that the config has now: {len(differing)} of {len(held)} tensors"

@@ -16,6 +16,8 @@ def select(
 ) -> list[Tensor]:
     """The tensors whose name, module or group matches ``pattern``; all of them for None.
 
+    A tensor is there once for each of the optimizers that take turns with it.
+
     Args:
         group_map: where to look.
         pattern: a parameter, a module (``backbone.stages.2``) or a group, or a glob for any of these.
@@ -25,7 +27,7 @@ def select(
     Raises:
         LrdecayError: nothing matches.
     """
-    everything = [tensor for tensor in group_map.tensors() if duplicates or tensor.state != "duplicate"]
+    everything = [tensor for tensor in group_map.memberships() if duplicates or tensor.state != "duplicate"]
     if pattern is None:
         return everything
     chosen = [tensor for tensor in everything if _matches(tensor, pattern)]

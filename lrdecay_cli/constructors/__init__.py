@@ -21,6 +21,7 @@ from lrdecay_cli.constructors import (
     mmseg_layer_decay,
     mmselfsup_layer_decay,
     mmyolo_kinds,
+    per_optimizer,
 )
 from lrdecay_cli.constructors.spec import ConstructorSpec, UnknownConstructor
 from lrdecay_cli.domain.group_map import GroupMap
@@ -42,6 +43,10 @@ CONSTRUCTORS: tuple[ConstructorSpec, ...] = (
     mmselfsup_layer_decay.SPEC,
     mmyolo_kinds.YOLOV5_SPEC,
     mmyolo_kinds.YOLOV7_SPEC,
+    per_optimizer.MULTI_SPEC,
+    per_optimizer.PGGAN_SPEC,
+    per_optimizer.SINGAN_SPEC,
+    per_optimizer.SEPARATE_SPEC,
 )
 """Of those that read an option, fixes name the first."""
 

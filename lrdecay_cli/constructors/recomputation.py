@@ -36,6 +36,7 @@ def inputs_of(group_map: GroupMap) -> ConstructorInputs:
         default_weight_decay=group_map.base_weight_decay,
         backbone=group_map.model.backbone,
         optimizer=given,
+        wrapper=group_map.training.optim_wrapper,
         modules={path.removeprefix(prefix): module for path, module in group_map.modules.items()},
         gpus=group_map.batch.gpus if group_map.batch else 1,
     )
@@ -96,15 +97,17 @@ def with_provenance(group_map: GroupMap, layer_depth: LayerDepth | None) -> Grou
         return group_map
     if rules is None:
         return group_map
-    told: dict[str, Provenance] = {}
-    for tensor in tensors:
+    told: dict[tuple[str, str], Provenance] = {}
+    for held in (held for tensor in tensors for held in tensor.in_groups()):
         with suppress(DecayError):
-            told[tensor.name] = rules.provenance(tensor)
+            told[held.group.optimizer if held.group else "", held.name] = rules.provenance(held)
 
     def explained(group: ParameterGroup) -> ParameterGroup:
         # What a constructor told of itself stays.
         parameters = (
-            msgspec.structs.replace(parameter, provenance=told.get(parameter.name, parameter.provenance))
+            msgspec.structs.replace(
+                parameter, provenance=told.get((group.optimizer, parameter.name), parameter.provenance)
+            )
             for parameter in group.parameters
         )
         return msgspec.structs.replace(group, parameters=tuple(parameters))

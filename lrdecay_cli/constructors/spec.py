@@ -91,8 +91,9 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
     short: str = ""
     """What a narrow column calls it; empty for the name itself."""
 
-    lr_from: Literal["layers", "custom_keys", "kinds", "unknown"]
-    """What the lr of a group follows from: the depth of its parameters, keys in their names, or their kind."""
+    lr_from: Literal["layers", "custom_keys", "kinds", "optimizers", "unknown"]
+    """What the lr of a group follows from: the depth of its parameters, keys in their names, their kind, or the
+    optimizer that holds them."""
     options: tuple[str, ...] = ()
     """Options of ``paramwise_cfg`` that it reads."""
     options_are_keys: bool = False
@@ -128,6 +129,9 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Names that it means to exempt from weight decay, and compares with the full names of parameters."""
     exempting: str = "give them weight decay 0 in the constructor"
     """How to exempt further parameters, for one without multipliers."""
+
+    turns: Callable[[Mapping[str, Any], Sequence[str]], tuple[tuple[str, ...], ...]] | None = None
+    """Sets of its optimizers that take turns, from ``optim_wrapper`` and their names; None where all step."""
 
     make_rules: Callable[[ConstructorInputs, Sequence[str], LayerDepth | None], ConstructorRules] | None = None
     """Its formulas for ``paramwise_cfg`` with options, from the inputs, all parameter names as the constructor sees
@@ -236,6 +240,8 @@ class ConstructorInputs(msgspec.Struct, frozen=True):
     """Class name of the model's backbone."""
     optimizer: Mapping[str, Any] = {}
     """The config's settings of the optimizer, its lr and weight decay too."""
+    wrapper: Mapping[str, Any] = {}
+    """``optim_wrapper``: the settings of several optimizers are in it by their names."""
     modules: Mapping[str, Module] = {}
     """Every module that registers parameters, by its path as the constructor sees it, in the model's order."""
     gpus: int = 1

@@ -25,6 +25,7 @@ from lrdecay_cli.domain.training import (
     Training,
     Trait,
     Wrapping,
+    takes_turn,
 )
 
 SCHEMA_VERSION = 2
@@ -41,7 +42,7 @@ state            the tensor
 grouped          is in a group and trains
 frozen_in_group  is in a group, but ``requires_grad`` is False
 frozen           is in no group, and ``requires_grad`` is False
-missing          is in no group although it is trainable: it is never updated
+missing          is in no group although it is trainable: no optimizer updates it
 duplicate        is accounted for under another name: this is a further one
 ===============  =====================================================================
 
@@ -150,9 +151,19 @@ class Tensor(msgspec.Struct, frozen=True):
     of: str = ""
     """The first name, of a duplicate."""
     times: int = 1
-    """How often the groups hold it: more than once in one group, or by several optimizers."""
+    """How often the groups hold it at once: more than once in one group, or by several optimizers that all step."""
     by_train: bool = False
     """Whether ``model.train()`` changed its ``requires_grad``, after the optimizer was built."""
+    averaged: bool = False
+    """Whether it is in a module that is a moving average of another one: no optimizer has to hold it."""
+    later: tuple[tuple[ParameterGroup, Provenance | None], ...] = ()
+    """Its groups in optimizers that take turns with the first one's, each with its provenance there."""
+
+    def in_groups(self) -> Iterator[Tensor]:
+        """Itself, and once more with each group that it has in another turn."""
+        yield self
+        for group, provenance in self.later:
+            yield msgspec.structs.replace(self, group=group, provenance=provenance)
 
     @property
     def trainable(self) -> bool:
@@ -198,7 +209,10 @@ class Tensor(msgspec.Struct, frozen=True):
 
 
 class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """What the config's own constructor built, with every model parameter accounted for exactly once."""
+    """What the config's own constructor built, with every model parameter accounted for exactly once.
+
+    A parameter is in one group; of optimizers that take turns (``optimizer.turns``), in one of each.
+    """
 
     schema_version: int
     tool: Tool
@@ -232,12 +246,18 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         """Every name of the map, each once: grouped ones in the optimizer's order, frozen, missing, duplicates."""
         return self._tensors
 
+    def memberships(self) -> tuple[Tensor, ...]:
+        """The same, but a tensor once for each of the optimizers that take turns with it."""
+        if not self.optimizer.turns:
+            return self._tensors
+        return tuple(held for tensor in self._tensors for held in tensor.in_groups())
+
     def names(self, *, duplicates: bool = False) -> list[str]:
         """The name of every parameter, in the order of :meth:`tensors`; further names too if ``duplicates``."""
         return [tensor.name for tensor in self._tensors if duplicates or tensor.state != "duplicate"]
 
     def grouped(self) -> Iterator[tuple[ParameterGroup, GroupedParameter]]:
-        """Every grouped parameter with its group, in the optimizer's order."""
+        """Every grouped parameter with its group, in the optimizer's order; again for each further turn."""
         for group in self.groups:
             for parameter in group.parameters:
                 yield group, parameter
@@ -268,12 +288,19 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         train_mode = self.training.train_mode
         by_train = {*train_mode.freezes, *train_mode.thaws} if train_mode else ()
         positions = {name: position for position, name in enumerate(self.registered)}
+        averages = tuple(f"{path}." for path in self.model.averages or ())
         found: dict[str, Tensor] = {}
         for parameter, state, group in self._states():
             name = parameter.name
+            provenance = parameter.provenance if isinstance(parameter, GroupedParameter) else None
             if name in found:
-                # A tensor that a second group holds is a duplicate of its own name: the first time counts.
-                found[name] = msgspec.structs.replace(found[name], times=found[name].times + 1)
+                first = found[name]
+                holders = [held.optimizer for held in (first.group, *(held for held, _ in first.later)) if held]
+                if group and holders and takes_turn(self.optimizer.turns or (), holders, group.optimizer):
+                    found[name] = msgspec.structs.replace(first, later=(*first.later, (group, provenance)))
+                else:
+                    # A tensor that a second group holds is a duplicate of its own name: the first time counts.
+                    found[name] = msgspec.structs.replace(first, times=first.times + 1)
                 continue
             module = self.registered.get(name)
             found[name] = Tensor(
@@ -285,10 +312,11 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
                 positions.get(name, len(positions)),
                 seen=name[len(prefix) :] if module is not None and name.startswith(prefix) else "",
                 group=group,
-                provenance=parameter.provenance if isinstance(parameter, GroupedParameter) else None,
+                provenance=provenance,
                 foreign=isinstance(parameter, GroupedParameter) and parameter.foreign,
                 of=parameter.of if isinstance(parameter, Duplicate) else "",
                 by_train=name in by_train,
+                averaged=name.startswith(averages),
             )
         return tuple(found.values())
 

@@ -94,7 +94,7 @@ def record_of(config: str, group_map: GroupMap) -> ScanRecord:
         lr_max=max(lrs, default=None),
         lr_scale_min=min(scales, default=None),
         lr_scale_max=max(scales, default=None),
-        frozen=totals.frozen_tensors + sum(not parameter.requires_grad for _, parameter in group_map.grouped()),
+        frozen=totals.frozen_tensors + sum(tensor.state == "frozen_in_group" for tensor in group_map.tensors()),
         missing=totals.missing_tensors,
         sha256=group_map.config.sha256,
         constructor_module=group_map.constructor.module,

@@ -5,7 +5,7 @@ The groups are what was built; this is what it was built from, so that rules and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -55,6 +55,14 @@ class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Class by the optimizer's name; the only optimizer is under the empty string."""
     effects: Mapping[str, OptimizerEffects] = {}
     """What each does with lr and weight decay, likewise by name; one that was not measured is left out."""
+    turns: tuple[tuple[str, ...], ...] | msgspec.UnsetType = msgspec.UNSET
+    """Sets of optimizers that take turns, by their names: of a set one steps at a time, so that a tensor may be in a
+    group of each. Unset where all of them step."""
+
+
+def takes_turn(turns: Sequence[Sequence[str]], holders: Sequence[str], optimizer: str) -> bool:
+    """Whether an optimizer takes turns with all of those that hold a tensor, ``holders``, and is none of them."""
+    return optimizer not in holders and any({optimizer, *holders} <= {*turn} for turn in turns)
 
 
 class Totals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,6 +85,9 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     type: str
     backbone: str | None
     totals: Totals
+    averages: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Paths of modules that are moving averages of others, so that no optimizer has to update them. Unset where there
+    is none."""
 
 
 Trait = Literal["norm", "depthwise", "conv2d", "deformable", "offset"]

@@ -12,6 +12,7 @@ import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import READABLE, SCHEMA_VERSION, GroupMap
+from lrdecay_cli.domain.training import takes_turn
 from lrdecay_cli.files.writing import not_finite
 from lrdecay_cli.text.spelling import did_you_mean
 
@@ -93,7 +94,8 @@ def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
     """Names that stand for two things: two groups, or two parameters that are grouped, frozen or missing."""
     yield from _repeats((f"$.groups[{i}].name", group.name) for i, group in enumerate(group_map.groups))
     held = sum(len(group.parameters) for group in group_map.groups)
-    if len(group_map.names()) < held + len(group_map.frozen) + len(group_map.missing):
+    again = sum(len(tensor.later) for tensor in group_map.tensors())
+    if len(group_map.names()) < held - again + len(group_map.frozen) + len(group_map.missing):
         yield from _repeats(_located(group_map))
 
 
@@ -111,8 +113,14 @@ def _wrong_changes(group_map: GroupMap) -> Iterator[tuple[str, str]]:
 
 
 def _located(group_map: GroupMap) -> Iterator[tuple[str, str]]:
+    holders: dict[str, list[str]] = {}
     for i, group in enumerate(group_map.groups):
         for j, parameter in enumerate(group.parameters):
+            of = holders.setdefault(parameter.name, [])
+            again = bool(of) and takes_turn(group_map.optimizer.turns or (), of, group.optimizer)
+            of.append(group.optimizer)
+            if again:
+                continue
             yield f"$.groups[{i}].parameters[{j}].name", parameter.name
     yield from ((f"$.frozen[{i}].name", frozen.name) for i, frozen in enumerate(group_map.frozen))
     yield from ((f"$.missing[{i}].name", missing.name) for i, missing in enumerate(group_map.missing))

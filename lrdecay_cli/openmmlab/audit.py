@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 from mmengine.config import Config
+from msgspec import UNSET
 from torch import nn
 
 from lrdecay_cli import __version__
-from lrdecay_cli.constructors import DEFAULT
+from lrdecay_cli.constructors import DEFAULT, find_constructor
 from lrdecay_cli.constructors.recomputation import with_provenance
 from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, ConfigSource, GroupMap, StandIn, Tool
@@ -26,7 +27,7 @@ from lrdecay_cli.openmmlab.building import (
     check_trainable,
     training_scope,
 )
-from lrdecay_cli.openmmlab.config_facts import modules_of, training_of
+from lrdecay_cli.openmmlab.config_facts import averages_of, modules_of, training_of
 from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, resolved_sha256
 from lrdecay_cli.openmmlab.config_values import distributions_of_stack, number, plain, stack_versions, type_name
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayConstructor, explain_groups, layer_depth_of, seen_model
@@ -121,9 +122,12 @@ def group_map_of(
         for key in ("lr", "weight_decay")
     )
     types = {name: type(optimizer).__name__ for name, optimizer in built.optimizers.items()}
+    named = type_name(wrapper.get("constructor", DEFAULT.name))
+    spec = find_constructor(named, built.constructor.__module__)
+    turns = spec.turns(wrapper, tuple(types)) if spec and spec.turns else ()
     provenance = explain_groups(config, model, built.constructor)
     with in_train_mode(model) as train_mode:
-        read = read_groups(model, built.optimizers, base_lrs, provenance, scheduled=built.scheduled)
+        read = read_groups(model, built.optimizers, base_lrs, provenance, scheduled=built.scheduled, turns=turns)
     stack = stack_versions(
         {*map(type, model.modules()), *map(type, built.optimizers.values()), built.constructor}, "mmcv"
     )
@@ -133,9 +137,7 @@ def group_map_of(
         stack=stack,
         device=device,
         config=source,
-        constructor=Constructor(
-            type_name(wrapper.get("constructor", DEFAULT.name)), plain(options), built.constructor.__module__
-        ),
+        constructor=Constructor(named, plain(options), built.constructor.__module__),
         optimizer=Optimizer(
             type=", ".join(dict.fromkeys(types.values())),
             wrapper=type_name(wrapper.get("type", PLAIN_WRAPPER)),
@@ -149,10 +151,16 @@ def group_map_of(
                 built.optimizers,
                 {name: _optimizer_settings(wrapper.get(name) if name else wrapper) for name in types},
             ),
+            turns=turns or UNSET,
         ),
         base_lr=common(base_lrs.values()),
         base_weight_decay=common(base_weight_decays.values()),
-        model=Model(type(model).__name__, type(backbone).__name__ if backbone is not None else None, read.totals),
+        model=Model(
+            type(model).__name__,
+            type(backbone).__name__ if backbone is not None else None,
+            read.totals,
+            averages_of(config, model) or UNSET,
+        ),
         groups=read.groups,
         frozen=read.frozen,
         missing=read.missing,

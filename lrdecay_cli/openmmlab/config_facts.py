@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import LOOPS, PARAM_SCHEDULERS
+from mmengine.registry import HOOKS, LOOPS, PARAM_SCHEDULERS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm, _InstanceNorm
 from msgspec import UNSET, UnsetType
@@ -32,6 +32,8 @@ _MISPLACED = ("paramwise_cfg", "constructor", "optimizer", "optimizer_config", "
 _WRAPPER_ONLY = ("paramwise_cfg", "constructor", "clip_grad", "accumulative_counts")
 LOOP_KEYS = ("train_cfg", "val_cfg", "test_cfg")
 # Source: mmengine 0.10, Runner.build_train_loop, build_val_loop and build_test_loop.
+_AVERAGED = (("mmengine.model.averaged_model", "BaseAveragedModel"), ("torch.optim.swa_utils", "AveragedModel"))
+_AVERAGING = "mmagic.engine.hooks.ema"
 _FROM_RUNNER = ("runner", "dataloader", "evaluator")
 
 
@@ -106,6 +108,27 @@ def modules_of(model: nn.Module) -> dict[str, Module]:
         for path, module in model.named_modules(remove_duplicate=False)
         if (own := tuple(name for name, parameter in module._parameters.items() if parameter is not None))
     }
+
+
+def averages_of(config: Config, model: nn.Module) -> tuple[str, ...]:
+    """Paths of the modules that are moving averages of others: averaged models, and what a hook averages.
+
+    Source: mmengine 0.10.7, ``model/averaged_model.py``; torch, ``optim/swa_utils.py``; mmagic 1.2.0,
+    ``engine/hooks/ema.py``, whose ``module_keys`` are names such as ``generator_ema`` in the model.
+    """
+    kinds = {
+        kind
+        for kind in {*map(type, model.modules())}
+        if any((base.__module__, base.__name__) in _AVERAGED for base in kind.__mro__)
+    }
+    modules = dict(model.named_modules())
+    found = [path for path, module in modules.items() if type(module) in kinds]
+    for hook in config.get("custom_hooks") or ():
+        if isinstance(hook, Mapping) and hook.get("module_keys"):
+            keys, kind = hook["module_keys"], find_registered(HOOKS, hook.get("type"))
+            if getattr(kind, "__module__", "") == _AVERAGING:
+                found += [key for key in ([keys] if isinstance(keys, str) else keys) if key in modules]
+    return tuple(dict.fromkeys(found))
 
 
 def _traits(module: nn.Module, deformable: tuple[type, ...], offset: bool) -> Iterator[Trait]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import nn
 from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, Parameter, ParameterGroup
 from lrdecay_cli.domain.precision import rounded
 from lrdecay_cli.domain.provenance import Provenance
-from lrdecay_cli.domain.training import Totals
+from lrdecay_cli.domain.training import Totals, takes_turn
 from lrdecay_cli.openmmlab.config_values import number, plain, precision_of
 
 # What the group map has elsewhere: in the group's own fields or by its parameters.
@@ -39,6 +39,7 @@ def read_groups(
     provenance: Mapping[str, Provenance],
     *,
     scheduled: bool = False,
+    turns: Sequence[Sequence[str]] = (),
 ) -> ReadGroups:
     """Read every group of every optimizer.
 
@@ -47,6 +48,7 @@ def read_groups(
         base_lrs: by the optimizer's name, what a group's lr is divided by where it has no ``lr_scale`` of its own.
         provenance: by parameter name, for those that our own rules explain.
         scheduled: read what the groups started with, before parameter schedulers changed them.
+        turns: sets of optimizers that take turns: each of a set may hold the same tensor.
     """
     first_names: dict[int, str] = {}
     parameters: dict[str, nn.Parameter] = {}
@@ -60,7 +62,8 @@ def read_groups(
             duplicates.append(Duplicate(name, tuple(parameter.shape), parameter.numel(), first))
 
     groups: list[ParameterGroup] = []
-    held: set[int] = set()
+    # By ``id`` of a tensor the optimizers that hold it.
+    held: dict[int, list[str]] = {}
     listed = [
         (name, index, group) for name, each in optimizers.items() for index, group in enumerate(each.param_groups)
     ]
@@ -76,10 +79,11 @@ def read_groups(
             foreign = id(tensor) not in first_names
             name = f"{group_name}[{position}] (not a parameter of the model)" if foreign else first_names[id(tensor)]
             shape = tuple(tensor.shape)
-            if id(tensor) in held:
+            holders = held.setdefault(id(tensor), [])
+            if holders and not takes_turn(turns, holders, optimizer):
                 duplicates.append(Duplicate(name, shape, tensor.numel(), name))
                 continue
-            held.add(id(tensor))
+            holders.append(optimizer)
             why = provenance.get(name)
             members.append(GroupedParameter(name, shape, tensor.numel(), tensor.requires_grad, why, foreign))
         groups.append(read_group(group_name, optimizer, options, base_lrs[optimizer], tuple(members)))

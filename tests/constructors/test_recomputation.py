@@ -88,6 +88,7 @@ def test_settings_tell_what_was_given_from_what_the_optimizer_took(
         default_weight_decay=0.01,
         backbone="ConvNeXt",
         optimizer=optimizer if isinstance(optimizer, dict) else {},
+        wrapper=given_map.training.optim_wrapper,
         modules=given_map.modules,
     )
 

@@ -33,6 +33,11 @@ YOLOV7 = "mmyolo::yolov7/yolov7_tiny_syncbn_fast_8x16b-300e_coco.py"
 TSM = "mmaction::recognition/tsm/tsm_imagenet-pretrained-mobilenetv2_8xb16-1x1x8-100e_kinetics400-rgb.py"
 SELFSUP_BEIT = "mmselfsup::selfsup/beit/classification/vit-base-p16_ft-8xb128-coslr-100e_in1k.py"
 SELFSUP_KEYS = f"{PARAMWISE}.custom_keys"
+PGGAN = "mmagic::pggan/pggan_8xb4-12Mimgs_celeba-cropped-128x128.py"
+DCGAN = "mmagic::dcgan/dcgan_1xb128-5epoches_lsun-bedroom-64x64.py"
+REALESRNET = "mmagic::real_esrgan/realesrnet_c64b23g32_4xb12-lr2e-4-1000k_df2k-ost.py"
+SEARCH = str(Path(__file__).with_name("search_config.py"))
+GENERATOR = "optim_wrapper.generator"
 
 CONFIGS: dict[str, tuple[str, ...]] = {
     "mmseg_convnext_stages": (CONVNEXT,),
@@ -91,6 +96,38 @@ CONFIGS: dict[str, tuple[str, ...]] = {
     ),
     "mmyolo_yolov7": (YOLOV7, f"{PARAMWISE}.base_total_batch_size=48"),
     "mmyolo_yolov7_3gpus": (YOLOV7, "optim_wrapper.optimizer.batch_size_per_gpu=12"),
+    "mmagic_pggan": (PGGAN,),
+    "mmagic_pggan_kept": (
+        PGGAN,
+        "model.nkimgs_per_scale._delete_=True",
+        "model.nkimgs_per_scale.64=600",
+        "model.nkimgs_per_scale.128=1200",
+        "optim_wrapper.reset_optim_for_new_scale=False",
+        f"{GENERATOR}.optimizer.weight_decay=0.01",
+        f"{GENERATOR}.paramwise_cfg.bias_decay_mult=0.0",
+        f"{GENERATOR}.paramwise_cfg.custom_keys.torgb_layers.lr_mult=0.5",
+    ),
+    "mmagic_singan": ("mmagic::singan/singan_fish.py",),
+    "mmagic_dcgan": (DCGAN,),
+    "mmagic_dcgan_options": (
+        DCGAN,
+        f"{GENERATOR}.optimizer.weight_decay=0.01",
+        f"{GENERATOR}.paramwise_cfg.norm_decay_mult=0.0",
+        f"{GENERATOR}.paramwise_cfg.custom_keys.noise2feat.lr_mult=0.1",
+        f"{GENERATOR}.modules=generator",
+        "optim_wrapper.discriminator.modules=['discriminator[.]downsamples[.][13]','discriminator.output_layer']",
+    ),
+    "mmagic_dcgan_modules": (
+        DCGAN,
+        "optim_wrapper._delete_=True",
+        "optim_wrapper.constructor=MultiOptimWrapperConstructor",
+        "optim_wrapper.modules=['discriminator','generator[.]upsampling']",
+        "optim_wrapper.optimizer.type=AdamW",
+        "optim_wrapper.optimizer.lr=0.0002",
+    ),
+    "mmagic_realesrnet": (REALESRNET, "model.generator.num_blocks=1"),
+    "mmagic_realesrnet_unaveraged": (REALESRNET, "model.generator.num_blocks=1", "custom_hooks=[]"),
+    "mmrazor_search": (SEARCH,),
     "mmaction_swin": (SWIN, f"{PARAMWISE}.patch_embed.lr_mult=0.5", f"{PARAMWISE}.patch_embed.decay_mult=0.3"),
 }
 GPUS = {"mmyolo_yolov5_8gpus": 8, "mmyolo_yolov7_3gpus": 3}

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.optim import build_optim_wrapper
+from mmengine.optim import OptimWrapperDict, build_optim_wrapper
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.utils import get_installed_path
 from torch import nn
@@ -45,8 +45,10 @@ def plain_groups(config: Config, model: nn.Module, paramwise_cfg: dict[str, Any]
     if paramwise_cfg is not None:
         wrapper_config["paramwise_cfg"] = paramwise_cfg
     with DefaultScope.overwrite_default_scope(config.get("default_scope", "mmengine")):
-        optimizer = build_optim_wrapper(model, wrapper_config).optimizer
+        wrapper = build_optim_wrapper(model, wrapper_config)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     return [
-        {**group, "names": [names[id(parameter)] for parameter in group["params"]]} for group in optimizer.param_groups
+        {**group, "names": [names[id(parameter)] for parameter in group["params"]]}
+        for each in (wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper])
+        for group in each.optimizer.param_groups
     ]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.model import ExponentialMovingAverage
 from torch import nn
 
+from lrdecay_cli.openmmlab.config_facts import averages_of
 from lrdecay_cli.openmmlab.reading import ReadGroups, read_groups
 
 
@@ -125,3 +130,28 @@ def test_several_optimizers() -> None:
     assert [group.name for group in found.groups] == ["generator.group_0", "critic.group_0"]
     assert [group.lr for group in found.groups] == [0.1, 0.2]
     assert [group.lr_scale for group in found.groups] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("turns", "held", "again"),
+    [
+        ((), ["a"], 2),
+        ((("a", "b"),), ["a", "b"], 1),
+        ((("b", "c"),), ["a"], 2),
+        ((("a", "b", "c"),), ["a", "b", "c"], 0),
+    ],
+)
+def test_optimizers_that_take_turns_each_hold_a_tensor(turns: Any, held: list[str], again: int) -> None:
+    model = Toy()
+    optimizers = {name: torch.optim.SGD([model.lost], lr=0.1) for name in "abc"}
+    found = read_groups(model, optimizers, dict.fromkeys(optimizers, 0.1), {}, turns=turns)
+    assert [group.optimizer for group in found.groups if group.parameters] == held
+    assert [each.of for each in found.duplicates].count("lost") == again
+    assert (found.totals.grouped_tensors, found.totals.grouped_parameters) == (1, 5)
+
+
+def test_moving_averages_are_found_by_their_class() -> None:
+    model = nn.ModuleDict({"plain": nn.Linear(2, 2)})
+    model["torch"] = torch.optim.swa_utils.AveragedModel(model["plain"])
+    model["mmengine"] = ExponentialMovingAverage(model["plain"])
+    assert averages_of(Config(), model) == ("torch", "mmengine")

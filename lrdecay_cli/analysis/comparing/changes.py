@@ -100,7 +100,10 @@ def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]
             yield Change(name, "renamed", name, renamed[name])
         for aspect, was, now in _state_changes(old, new, renamed, built=built):
             yield Change(name, aspect, was, now)
-        if old.group and new.group:
+        if old.later or new.later:
+            for aspect, was, now in _turn_changes(old, new, optimizers, rtol):
+                yield Change(name, aspect, was, now)
+        elif old.group and new.group:
             groups = (id(old.group), id(new.group))
             if groups not in by_groups:
                 by_groups[groups] = list(_group_changes(old.group, new.group, optimizers, rtol))
@@ -115,8 +118,8 @@ def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]
 
 def _traits(tensor: Tensor) -> Hashable:
     """What a renamed parameter must have kept."""
-    group = tensor.group
-    numbers = (_group_label(group), group.layer_id, group.lr_scale, group.lr, group.weight_decay) if group else ()
+    groups = [held.group for held in tensor.in_groups() if held.group]
+    numbers = [(_group_label(group), *(getattr(group, number) for number in NUMBERS)) for group in groups]
     # As text, for NaN is no equal of itself.
     return (tensor.shape, tensor.state, tensor.times, repr(numbers))
 
@@ -162,6 +165,29 @@ def _group_changes(
     if differing:
         was, now = ({key: side[key] for key in differing if key in side} for side in (olds, news))
         yield "options", was, now
+
+
+def _turn_changes(
+    old: Tensor, new: Tensor, optimizers: tuple[str, str], rtol: float
+) -> Iterator[tuple[Aspect, Any, Any]]:
+    """Changes of a tensor that optimizers take turns with: values by the names of those in which they differ."""
+    before, after = (
+        {held.group.optimizer: held.group for held in side.in_groups() if held.group} for side in (old, new)
+    )
+    if before and after:
+        found: dict[Aspect, tuple[dict[str, Any], dict[str, Any]]] = {}
+        for name in {**before, **after}:
+            was, now = before.get(name), after.get(name)
+            if was and now:
+                for aspect, value, other in _group_changes(was, now, ("", ""), rtol):
+                    olds, news = found.setdefault(aspect, ({}, {}))
+                    olds[name], news[name] = value, other
+            elif group := was or now:
+                sides = found.setdefault("group", ({}, {}))
+                sides[was is None][name] = _group_label(group)
+        if optimizers[0] != optimizers[1]:
+            yield "optimizer", *optimizers
+        yield from ((aspect, *found[aspect]) for aspect in ASPECTS if aspect in found)
 
 
 def _options(group: ParameterGroup) -> dict[str, Any]:

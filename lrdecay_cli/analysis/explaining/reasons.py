@@ -110,6 +110,8 @@ class Explainer:
                 yield scaling_trace(self._map.batch)
 
     def _why_missing(self, tensor: Tensor) -> str:
+        if tensor.averaged:
+            return "a moving average of another module: no optimizer has to hold it"
         if tensor.by_train and tensor.trainable:
             return "train() thaws it after the optimizer is built without it: never updated"
         if self._map.is_wrapped and not tensor.name.startswith("module."):
@@ -161,7 +163,7 @@ class Explainer:
         return "lrdecay's rules have no number for it"
 
     def _together(self, members: Sequence[tuple[Tensor, Explanation]]) -> Explanation:
-        names = tuple(tensor.name for tensor, _ in members)
+        names = tuple(dict.fromkeys(tensor.name for tensor, _ in members))
         groups = dict.fromkeys(name for _, one in members for name in one.groups)
         return msgspec.structs.replace(
             members[0][1], patterns=self.patterns(names), parameters=names, groups=tuple(groups)

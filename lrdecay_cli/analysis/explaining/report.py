@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lrdecay_cli.analysis.explaining.reasons import Explainer
@@ -90,11 +90,12 @@ def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Tensor]:
     """What any of the patterns matches, once each, in the map's order. Every pattern has to match something."""
     if not patterns:
         return []
-    names = {
-        tensor.name for pattern in patterns for tensor in select(group_map, pattern, where="PATTERN", duplicates=True)
-    }
-    everything = select(group_map, "*", duplicates=True)
-    return [tensor for tensor in everything if tensor.name in names]
+
+    def key(tensor: Tensor) -> tuple[str, str]:
+        return tensor.name, tensor.group.name if tensor.group else ""
+
+    found = {key(each) for pattern in patterns for each in select(group_map, pattern, where="PATTERN", duplicates=True)}
+    return [tensor for tensor in select(group_map, "*", duplicates=True) if key(tensor) in found]
 
 
 def _facts(group_map: GroupMap) -> Iterator[tuple[str, str]]:
@@ -138,15 +139,19 @@ def _why_unread(group_map: GroupMap, path: str) -> str:
     return inherited
 
 
+def _tensors(explained: Iterable[Explanation | WhyNot]) -> int:
+    return len({name for one in explained for name in one.parameters})
+
+
 def _summary(explanations: Sequence[Explanation], partings: Sequence[WhyNot]) -> str:
     parts = []
     for certainty in ("recomputed", "observed", "disagrees"):
-        tensors = sum(len(one.parameters) for one in explanations if one.certainty == certainty)
+        tensors = _tensors(one for one in explanations if one.certainty == certainty)
         if tensors:
             parts.append(f"{tensors:,} {certainty}")
-    total = sum(len(one.parameters) for one in explanations)
+    total = _tensors(explanations)
     told = [f"{count(total, 'tensor')} explained: {', '.join(parts)}"] if explanations else []
     if partings:
-        tensors = sum(len(one.parameters) for one in partings)
+        tensors = _tensors(partings)
         told.append(f"{count(tensors, 'tensor')} not in {partings[0].not_in}")
     return "; ".join(told)

@@ -170,11 +170,19 @@ def _value(options: Mapping[str, Any], path: str) -> str:
 
 def parameter_rows(group_map: GroupMap, explanations: Sequence[Explanation]) -> Table:
     """A row per parameter, with all numbers and formulas in full."""
-    groups = {parameter.name: group.name for group, parameter in group_map.grouped()}
-    rows = []
+    held: dict[str, list[str | None]] = {}
+    for group, parameter in group_map.grouped():
+        held.setdefault(parameter.name, []).append(group.name)
+    rows: list[tuple[Any, ...]] = []
     for one in explanations:
         numbers = [getattr(one.numbers, part, None) for part in NUMBERS]
         steps = [getattr(one.provenance, part, None) for part in NUMBERS]
         formulas = [step.formula if step else None for step in steps]
-        rows += [(name, one.state, groups.get(name), *numbers, *formulas, one.certainty) for name in one.parameters]
+        told = {*(one.groups or [None])}
+        rows += [
+            (name, one.state, group, *numbers, *formulas, one.certainty)
+            for name in one.parameters
+            # Where optimizers take turns, others of its groups may have other numbers.
+            for group in filter(told.__contains__, held.get(name, [None]))
+        ]
     return Table("", _ROW_COLUMNS, tuple(rows))

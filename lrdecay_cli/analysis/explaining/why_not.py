@@ -31,10 +31,12 @@ def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor],
         LrdecayError: there is no such group, it is empty, or all of the tensors are in it.
     """
     group = _group(group_map, name)
-    others = [tensor for tensor in chosen if tensor.group is None or tensor.group.name != name]
+    held = [tensor for tensor in group_map.memberships() if tensor.group is group]
+    inside = {tensor.name for tensor in held}
+    others = [tensor for tensor in chosen if tensor.name not in inside]
     if not others:
         raise LrdecayError(f"all that match are in {name}", where="--why-not", remedy="leave it out to explain them")
-    members = explainer.explain([tensor for tensor in group_map.tensors() if tensor.group is group])
+    members = explainer.explain(held)
     if not members:
         raise LrdecayError(f"{name} is empty: there is nobody to compare with", where="--group")
     alike: dict[bytes, list[WhyNot]] = {}
@@ -43,7 +45,7 @@ def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor],
         alike.setdefault(msgspec.json.encode((one.nearest, one.partings, one.verdict)), []).append(one)
     together = []
     for several in alike.values():
-        names = tuple(parameter for one in several for parameter in one.parameters)
+        names = tuple(dict.fromkeys(parameter for one in several for parameter in one.parameters))
         groups = tuple(dict.fromkeys(held for one in several for held in one.groups))
         patterns = explainer.patterns(names)
         together.append(msgspec.structs.replace(several[0], patterns=patterns, parameters=names, groups=groups))

@@ -82,8 +82,8 @@ def inspection(
     report = Report(
         facts=tuple(_facts(group_map, verbose)),
         tables=(table if by == "module" else _sorted(table, sort or "layer_id"),),
-        notes=tuple(_notes(group_map, chosen, verbose, findings)),
-        summary=_summary(group_map, chosen if pattern is not None else None),
+        notes=tuple(_notes(group_map, views.each_once(chosen), verbose, findings)),
+        summary=_summary(group_map, views.each_once(chosen) if pattern is not None else None),
     )
     return Result(group_map, report)
 
@@ -100,6 +100,8 @@ def _facts(group_map: GroupMap, verbose: bool) -> Iterator[tuple[str, str]]:
     yield "constructor", group_map.constructor.type
     yield "paramwise_cfg", options_text(group_map.constructor.options) or "none"
     yield "optimizer", f"{optimizer.type} ({options_text(optimizer.options)})" if optimizer.options else optimizer.type
+    if optimizer.turns:
+        yield "take turns", "; ".join(f"{turn[0]} … {turn[-1]} ({len(turn)})" for turn in optimizer.turns)
     yield "base lr", "none" if group_map.base_lr is None else f"{group_map.base_lr:g}"
     yield "base weight decay", "none" if group_map.base_weight_decay is None else f"{group_map.base_weight_decay:g}"
     kept: dict[str, list[str]] = {}
@@ -145,6 +147,10 @@ def _notes(group_map: GroupMap, chosen: Sequence[Tensor], verbose: bool, finding
         ("frozen, but in a group all the same", [tensor for tensor in held if not tensor.by_train]),
         ("frozen by train() after the optimizer is built, so that groups hold them", [t for t in held if t.by_train]),
         ("thawed by train() after the optimizer is built", [t for t in chosen if t.by_train and t.trainable]),
+        (
+            "moving averages of other modules, which no optimizer has to hold",
+            [t for t in chosen if t.averaged and t.state == "missing"],
+        ),
     ):
         if members:
             yield note(text, members)

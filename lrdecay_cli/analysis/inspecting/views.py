@@ -43,7 +43,7 @@ def by_group(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
     merged = _merged(chosen)
     say_where = any(len(groups) > 1 for groups, _ in merged)
     further = (*_frozen_column(chosen), *([WHERE] if say_where else []))
-    universe = [tensor.name for tensor in chosen]
+    universe = [tensor.name for tensor in each_once(chosen)]
     rows = []
     for groups, members in merged:
         first = groups[0]
@@ -61,7 +61,7 @@ def by_group(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
 
 def by_layer(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
     """A row per layer id, and per lr scale within one; weight decays side by side, and where the parameters are."""
-    universe = [tensor.name for tensor in chosen]
+    universe = [tensor.name for tensor in each_once(chosen)]
     rows = []
     frozen = _frozen_column(chosen)
     layers = _collect(chosen, lambda group: (group.layer_id, group.lr_scale, group.lr))
@@ -88,7 +88,13 @@ def by_parameter(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
 
 
 def _where(members: Iterable[Tensor], universe: Sequence[str]) -> str:
-    return ", ".join(pattern for pattern, _ in fold_names([tensor.name for tensor in members], universe))
+    names = [tensor.name for tensor in each_once(members)]
+    return ", ".join(pattern for pattern, _ in fold_names(names, universe))
+
+
+def each_once(chosen: Iterable[Tensor]) -> list[Tensor]:
+    """The tensors, those that optimizers take turns with once too."""
+    return list({tensor.name: tensor for tensor in chosen}.values())
 
 
 def _told_apart(numbers: Sequence[float | None]) -> list[str]:
@@ -129,6 +135,7 @@ def _frozen_column(chosen: Iterable[Tensor]) -> tuple[Column, ...]:
 
 def _sums(group_map: GroupMap, members: Sequence[Tensor], further: Sequence[Column]) -> tuple[int | float, ...]:
     """Tensors, parameters and their share of the model's parameters; how many are frozen if that is a column."""
+    members = each_once(members)
     parameters = sum(tensor.numel for tensor in members)
     frozen = [sum(not tensor.trainable for tensor in members)] if FROZEN in further else []
     return len(members), parameters, parameters / (group_map.model.totals.parameters or 1), *frozen
@@ -175,9 +182,20 @@ def by_module(_: GroupMap, chosen: Sequence[Tensor]) -> Table:
     Neighbours with numbers for names (blocks of a stage) that look the same inside are one row: ``0-2``.
     """
     root = _Node("(model)")
+    held: dict[str, list[Tensor]] = {}
     for tensor in chosen:
-        root.add(tensor.name.split("."), _rates(tensor), tensor.numel)
+        held.setdefault(tensor.name, []).append(tensor)
+    for name, (tensor, *others) in held.items():
+        columns = zip(*map(_rates, (tensor, *others)), strict=True)
+        rates = _rates(tensor) if not others else tuple(map(_side_by_side, columns))
+        root.add(name.split("."), (rates[0], rates[1], rates[2]), tensor.numel)
     return Table("", MODULE_COLUMNS, tuple(_rows(root, guide="", tail="", path="")))
+
+
+def _side_by_side(values: Sequence[Any]) -> Any:
+    """A number of optimizers that take turns: all that there are where it is not the same."""
+    distinct = list(dict.fromkeys(values))
+    return distinct[0] if len(distinct) == 1 else " / ".join(_told_apart(distinct))
 
 
 def _rates(tensor: Tensor) -> _Rates:

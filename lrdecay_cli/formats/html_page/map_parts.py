@@ -105,7 +105,7 @@ def parameters(result: AnyResult) -> dict[str, Any]:
         ("duplicate", "further names of shared tensors", len(group_map.duplicates)),
     )
     return {
-        "names": totals.tensors + len(group_map.duplicates),
+        "names": totals.tensors + len(group_map.duplicates) + sum(len(each.later) for each in group_map.tensors()),
         "kinds": [kind for kind in shown if kind[2]],
         "group_names": [group.name for group in group_map.groups],
     }
@@ -122,10 +122,16 @@ def data(result: AnyResult) -> dict[str, Any]:
     if isinstance(result.document, Difference):
         # And the number of the group that held each name there, -1 for none.
         groups = result.maps[0].groups
-        held = {parameter.name: number for number, group in enumerate(groups) for parameter in group.parameters}
+        held: dict[tuple[str, str], int] = {}
+        for number, group in enumerate(groups):
+            for parameter in group.parameters:
+                held[group.optimizer, parameter.name] = held["", parameter.name] = number
+        # Where optimizers take turns, by the one that the row is of.
+        turns = group_map.optimizer.turns
+        optimizers = [group_map.groups[row[4]].optimizer if turns and row[4] >= 0 else "" for row in rows]
         before = {
             "groups": [_group(group, lowest, {}) for group in groups],
-            "group": [held.get(row[0], -1) for row in rows],
+            "group": [held.get((name, row[0]), -1) for name, row in zip(optimizers, rows, strict=True)],
         }
     return {
         "before": before,
@@ -148,7 +154,7 @@ def data(result: AnyResult) -> dict[str, Any]:
 def _rows(group_map: GroupMap, steps: dict[tuple[Any, ...], int]) -> Iterator[_Row]:
     """A row for each name as the model registers them, what is no parameter of the model last."""
     numbers = {id(group): number for number, group in enumerate(group_map.groups)}
-    for tensor in sorted(group_map.tensors(), key=lambda tensor: tensor.position):
+    for tensor in sorted(group_map.memberships(), key=lambda tensor: tensor.position):
         number = numbers.get(id(tensor.group), -1)
         own = (tensor.name, "×".join(map(str, tensor.shape)) or "scalar", tensor.numel)
         state, status = STATES.index(tensor.label), tensor.status if tensor.by_train else ""

@@ -24,7 +24,7 @@ from lrdecay_cli.domain.group_map import (
     Tool,
 )
 from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
-from lrdecay_cli.domain.training import Checkpoint, Constructor, Model, Optimizer, Totals, Training
+from lrdecay_cli.domain.training import Checkpoint, Constructor, Model, Optimizer, Totals, Training, takes_turn
 from lrdecay_cli.files.config_text import settings_of
 from lrdecay_cli.files.work_dir import dumped_config
 from lrdecay_cli.openmmlab.checkpoints.saved_groups import (
@@ -87,7 +87,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
         bases[name] = _number(_optimizer(wrapper, name).get("lr")) if found is None else found
     base_decays = {group.base_weight_decay for group in saved}
     groups, duplicates = _groups(path, saved, names, shapes, fitting, bases)
-    grouped = [parameter for group in groups for parameter in group.parameters]
+    grouped = list({parameter.name: parameter for group in groups for parameter in group.parameters}.values())
     tensors, parameters = len(grouped), sum(parameter.numel for parameter in grouped)
     # The only optimizer's options, as a config has them; of several, none.
     optimizer = _optimizer(wrapper, "") if len(bases) == 1 else {}
@@ -112,6 +112,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
             options={key: value for key, value in optimizer.items() if key not in ("type", "lr", "weight_decay")},
             types=types,
             effects=known.effects if known else _effects(types, saved),
+            turns=fitting.optimizer.turns if fitting else msgspec.UNSET,
         ),
         base_lr=common(bases.values()),
         base_weight_decay=_number(optimizer.get("weight_decay")) if base_decays == {None} else common(base_decays),
@@ -172,7 +173,8 @@ def _groups(
     bases: Mapping[str, float | None],
 ) -> tuple[tuple[ParameterGroup, ...], tuple[Duplicate, ...]]:
     known = {parameter.name: parameter for _, parameter in config.grouped()} if config else {}
-    seen: set[str] = set()
+    turns = config.optimizer.turns or () if config else ()
+    holders: dict[str, list[str]] = {}
     groups, duplicates = [], []
     for group, members in zip(saved, names, strict=True):
         held = []
@@ -183,10 +185,11 @@ def _groups(
             if shape is None:
                 remedy = "name its parameters with --config CONFIG"
                 raise LrdecayError(f"says nowhere what shape {name!r} has", where=path, remedy=remedy)
-            if name in seen:
+            of = holders.setdefault(name, [])
+            if of and not takes_turn(turns, of, group.optimizer):
                 duplicates.append(Duplicate(name, shape, math.prod(shape), name))
                 continue
-            seen.add(name)
+            of.append(group.optimizer)
             # A checkpoint does not say what takes no gradient.
             held.append(GroupedParameter(name, shape, math.prod(shape), same.requires_grad if same else True, None))
         base = bases[group.optimizer]

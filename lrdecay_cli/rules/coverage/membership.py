@@ -34,14 +34,16 @@ def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
 
     It happens with a constructor that makes groups from a list of names or modules and drops what it does not know.
     Give what is left over a group of its own. What is not to be trained is frozen instead: with ``requires_grad=False``
-    or the module's own option, such as ``frozen_stages``.
+    or the module's own option, such as ``frozen_stages``. Moving averages of other modules are left out: mmengine's
+    averaged models, and the ``module_keys`` of mmagic's ``ExponentialMovingAverageHook``.
     """
-    missing = context.group_map.missing
+    trained = [tensor for tensor in context.group_map.tensors() if tensor.trainable and not tensor.averaged]
+    missing = [tensor for tensor in trained if tensor.state == "missing"]
     if not missing:
         return
     elements = sum(parameter.numel for parameter in missing)
-    thawed = sum(tensor.by_train for tensor in context.group_map.tensors() if tensor.state == "missing")
-    trainable = elements + sum(p.numel for _, p in context.group_map.grouped() if p.requires_grad)
+    thawed = sum(tensor.by_train for tensor in missing)
+    trainable = sum(tensor.numel for tensor in trained)
     share = f" with {100 * elements / trainable:.2g}% of the trainable parameters" if trainable else ""
     yield Fault(
         f"{count(len(missing), 'trainable tensor')}{share} {verb(len(missing), 'is', 'are')} in no parameter group"
@@ -161,12 +163,13 @@ def lr_zero_as_frozen(context: RuleContext) -> Iterator[Fault]:
         return
     # Those are LRD804's.
     moved = {group.name for each in context.optimizers for group in each.groups if each.moves_at_zero(group)}
-    by_key: dict[str | None, list[GroupedParameter]] = {}
+    by_key: dict[str | None, dict[str, GroupedParameter]] = {}
     for group, parameter in trainable:
         if context.starting_lr(group) == 0 and group.name not in moved:
             key, mult = context.custom_lr_mult(parameter.name) or (None, 1)
-            by_key.setdefault(key if mult == 0 else None, []).append(parameter)
-    for key, parameters in by_key.items():
+            by_key.setdefault(key if mult == 0 else None, {})[parameter.name] = parameter
+    for key, by_name in by_key.items():
+        parameters = by_name.values()
         modules = {parameter.name.rpartition(".")[0] for parameter in parameters}
         owners = [module for path, module in context.group_map.modules.items() if path in modules]
         norms = sum("norm" in owner.traits and "BatchNorm" in owner.type for owner in owners)

@@ -52,7 +52,7 @@ def _meant(assertion: Assertion, context: RuleContext) -> list[Tensor]:
 
 def _faults(assertion: Assertion, aspect: str, wanted: Any, meant: list[Tensor]) -> Iterator[Fault]:
     failing: dict[str, Any] = {}
-    for tensor in meant:
+    for tensor in (held for each in meant for held in each.in_groups()):
         if aspect == "frozen":
             if tensor.trainable is wanted:
                 failing[tensor.name] = not tensor.trainable
@@ -60,7 +60,7 @@ def _faults(assertion: Assertion, aspect: str, wanted: Any, meant: list[Tensor])
             value = tensor.group.name if aspect == "group" else getattr(tensor.group, aspect)
             if not _holds(assertion, aspect, wanted, value, tensor.group.precision(aspect)):
                 failing[tensor.name] = value
-        elif tensor.state == "missing":
+        elif tensor.state == "missing" and not tensor.averaged:
             failing[tensor.name] = "in no group"
     if failing:
         condition = (

@@ -128,17 +128,24 @@ def wrapped_model_refused(context: RuleContext) -> Iterator[Fault]:
 
 def _changed(context: RuleContext, wrapping: Wrapping) -> dict[str, dict[str, tuple[float | None, float | None]]]:
     """Return by tensor the numbers that differ in the wrapped model: before and after."""
-    # Of several optimizers that hold a tensor the first counts, as in the map.
-    after = {name: group for group in reversed(wrapping.groups) for name in group.parameters}
+    groups = context.group_map.groups
+    # Of optimizers that hold a tensor at once the first counts, as in the map; of those that take turns each by itself.
+    by_turn = bool(context.group_map.optimizer.turns) and len(groups) == len(wrapping.groups)
+    after = {
+        (number if by_turn else 0, name): group
+        for number, group in reversed([*enumerate(wrapping.groups)])
+        for name in group.parameters
+    }
     changed = {}
-    for group, parameter in context.group_map.grouped():
-        wrapped = after.get(parameter.name)
+    held = [(number, group, each.name) for number, group in enumerate(groups) for each in group.parameters]
+    for number, group, name in held:
+        wrapped = after.get((number if by_turn else 0, name))
         if wrapped is None:
             continue
         numbers = {"lr": (group.lr, wrapped.lr), "weight_decay": (group.weight_decay, wrapped.weight_decay)}
         differing = {key: pair for key, pair in numbers.items() if not _same(*pair)}
         if differing:
-            changed[parameter.name] = differing
+            changed[name] = differing
     return changed
 
 

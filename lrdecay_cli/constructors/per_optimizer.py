@@ -1,0 +1,175 @@
+"""Constructors that make an optimizer for each part of a model, by mmengine's default constructor.
+
+Source: mmagic 1.2.0, ``mmagic/engine/optimizers/multi_optimizer_constructor.py``, ``pggan_optimizer_constructor.py``,
+``singan_optimizer_constructor.py`` and, for who steps, ``train_step`` in ``mmagic/models/editors/pggan/pggan.py``;
+mmrazor 1.0.0, ``mmrazor/engine/optimizers/optimizer_constructor.py``. ``optim_wrapper`` has the settings of each
+optimizer by its name, with its own ``paramwise_cfg``; mmengine's constructor sees the names within the part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from lrdecay_cli.constructors import mmengine_default
+from lrdecay_cli.constructors.precedence import own_step
+from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorRules, ConstructorSpec
+from lrdecay_cli.decay.options import DecayError, finite_number
+from lrdecay_cli.decay.rules import read_base
+from lrdecay_cli.domain.explanation import RuleTrace
+from lrdecay_cli.domain.group_map import Tensor
+from lrdecay_cli.domain.provenance import Formula, Provenance
+
+_RESET, _SCHEDULE = "reset_optim_for_new_scale", "lr_schedule"
+
+
+class _Part(NamedTuple):
+    """An optimizer's part of the model."""
+
+    key: str
+    """Where ``optim_wrapper`` has its settings; empty for ``optim_wrapper`` itself."""
+    prefix: str = ""
+    """What stands before the names that mmengine's constructor sees."""
+    scale: str = ""
+    """The resolution that it is for, where ``lr_schedule`` may have another lr."""
+
+
+_Parts = Callable[[Mapping[str, Any], str], _Part]
+"""From ``optim_wrapper`` and an optimizer's name to its part. Raises DecayError if there is none."""
+
+
+def _part_by_name(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
+    return _Part(optimizer, f"{optimizer}.")
+
+
+def _numbered(wrapper: Mapping[str, Any], optimizer: str) -> tuple[str, str]:
+    """Key and number of ``generator_128``."""
+    key, _, number = optimizer.rpartition("_")
+    if not isinstance(wrapper.get(key), Mapping):
+        raise DecayError(f"optim_wrapper has no settings of optimizer {optimizer!r}")
+    return key, number
+
+
+def _part_of_block(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
+    key, number = _numbered(wrapper, optimizer)
+    return _Part(key, f"{key}.blocks.{number}.")
+
+
+def _part_of_scale(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
+    key, scale = _numbered(wrapper, optimizer)
+    return _Part(key, f"{key}.", scale if wrapper.get(_RESET, True) else "")
+
+
+def _turns_of_scales(wrapper: Mapping[str, Any], optimizers: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The optimizers of each part: mmagic's models step the one of the present scale alone."""
+    of: dict[str, list[str]] = {}
+    for optimizer in optimizers:
+        of.setdefault(_numbered(wrapper, optimizer)[0], []).append(optimizer)
+    return tuple(map(tuple, of.values()))
+
+
+class _Rules(ConstructorRules):
+    def __init__(self, inputs: ConstructorInputs, parts: _Parts) -> None:
+        self._inputs, self._parts = inputs, parts
+        self._known: dict[
+            tuple[str, float | None, float | None], tuple[_Part, ConstructorRules | None, Provenance]
+        ] = {}
+
+    def provenance(self, tensor: Tensor) -> Provenance:
+        part, rules, own = self._of(tensor)
+        if rules is not None:
+            return rules.provenance(_within(tensor, part))
+        return own
+
+    def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
+        part, rules, _ = self._of(tensor)
+        if rules is not None:
+            return rules.considered(_within(tensor, part), provenance)
+        if not part.scale:
+            return ()
+        if part.scale in self._schedule(part):
+            return (RuleTrace(("lr",), _scheduled(part), "applies"),)
+        # Alike for all scales without an lr of their own, so that these are told together.
+        return (RuleTrace(("lr",), f"{_SCHEDULE}[{part.key!r}]", "no match", "it has no lr for the scale"),)
+
+    def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
+        part, rules, _ = self._of(tensor)
+        return () if rules is None else rules.remarks(_within(tensor, part), provenance)
+
+    def _of(self, tensor: Tensor) -> tuple[_Part, ConstructorRules | None, Provenance]:
+        """The part of its optimizer, the rules for the part's ``paramwise_cfg``, and the numbers without one."""
+        group = tensor.group
+        if group is None:
+            raise DecayError("no optimizer holds it", where=tensor.name)
+        key = (group.optimizer, group.lr, group.weight_decay)
+        if key not in self._known:
+            part = self._parts(self._inputs.wrapper, group.optimizer)
+            settings = self._inputs.wrapper.get(part.key) if part.key else self._inputs.wrapper
+            settings = settings if isinstance(settings, Mapping) else {}
+            optimizer, options = settings.get("optimizer") or {}, settings.get("paramwise_cfg") or {}
+            inputs = replace(
+                self._inputs,
+                spec=mmengine_default.SPEC,
+                options=options,
+                optimizer=optimizer,
+                base_lr=read_base(optimizer.get("lr"), "lr"),
+                base_weight_decay=read_base(optimizer.get("weight_decay"), "weight_decay"),
+                default_lr=group.lr,
+                default_weight_decay=group.weight_decay,
+            )
+            make = mmengine_default.SPEC.make_rules
+            rules = make(inputs, [], None) if make and options else None
+            lr = own_step("base_lr", inputs.base_lr, inputs.default_lr)
+            if part.scale and (scheduled := self._schedule(part).get(part.scale)) is not None:
+                number = finite_number(scheduled, f"optim_wrapper.{_SCHEDULE}.{part.key}.{part.scale}")
+                lr = Formula(_scheduled(part), repr(number), number, {"lr": number}, "given", expression="lr")
+            decay = own_step("base_weight_decay", inputs.base_weight_decay, inputs.default_weight_decay)
+            self._known[key] = part, rules, Provenance(None, None, lr, decay)
+        return self._known[key]
+
+    def _schedule(self, part: _Part) -> Mapping[str, Any]:
+        schedule = self._inputs.wrapper.get(_SCHEDULE) or {}
+        own: Mapping[str, Any] = schedule.get(part.key) or {}
+        return own
+
+
+def _scheduled(part: _Part) -> str:
+    return f"{_SCHEDULE}[{part.key!r}][{part.scale!r}]"
+
+
+def _within(tensor: Tensor, part: _Part) -> Tensor:
+    """The tensor as mmengine's constructor meets it, which goes through the part alone."""
+    if not tensor.seen.startswith(part.prefix):
+        raise DecayError("it is shared, and has another name in the part of its optimizer", where=tensor.name)
+    return replace(tensor, seen=tensor.seen.removeprefix(part.prefix))
+
+
+def _part_of_modules(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
+    """Of several modules, and of those that a regular expression matches, there is no ``paramwise_cfg``."""
+    named = wrapper.get(optimizer)
+    module = named.get("modules") if isinstance(named, Mapping) else None
+    return _Part(optimizer, f"{module if isinstance(module, str) else optimizer}." if optimizer else "")
+
+
+def _spec(name: str, project: str, parts: _Parts, short: str) -> ConstructorSpec:
+    return ConstructorSpec(
+        name=name,
+        project=project,
+        package=project,
+        scope=project,
+        short=short,
+        lr_from="optimizers",
+        makes_groups_without_options=True,
+        exempting="set norm_decay_mult=0.0 or bias_decay_mult=0.0 in the paramwise_cfg of its optimizer",
+        make_rules=lambda inputs, _names, _depth: _Rules(inputs, parts),
+    )
+
+
+MULTI_SPEC = _spec("MultiOptimWrapperConstructor", "mmagic", _part_of_modules, "mmagic multi")
+SINGAN_SPEC = _spec("SinGANOptimWrapperConstructor", "mmagic", _part_of_block, "mmagic SinGAN")
+PGGAN_SPEC = replace(
+    _spec("PGGANOptimWrapperConstructor", "mmagic", _part_of_scale, "mmagic PGGAN"), turns=_turns_of_scales
+)
+SEPARATE_SPEC = _spec("SeparateOptimWrapperConstructor", "mmrazor", _part_by_name, "mmrazor separate")
