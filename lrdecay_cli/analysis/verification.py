@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
-from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
+import msgspec
+
+from lrdecay_cli.constructors import constructor_of, originals_of
+from lrdecay_cli.constructors.recomputation import rules_of, tensors_met, with_provenance
+from lrdecay_cli.constructors.spec import ConstructorRules
+from lrdecay_cli.decay.options import DecayError
+from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.precision import rounded
 from lrdecay_cli.domain.provenance import Formula, Provenance
 
@@ -54,6 +61,30 @@ def _rounded_results(step: Formula, precision: str | None) -> tuple[float | None
     operands = (rounded(float(value), precision) for value in step.inputs.values())
     of_result = rounded(float(step.result), precision)
     return (of_result, rounded(math.prod(operands), precision)) if product else (of_result,)
+
+
+def with_original(group_map: GroupMap) -> GroupMap:
+    """The map with the original of a constructor that a user's own module defines, where there is one.
+
+    The class name suggests originals; the one counts whose rules give every number of every group, bit for bit. Without
+    one the map is returned as it is.
+    """
+    built_by = group_map.constructor
+    if not built_by.module or constructor_of(group_map).known:
+        return group_map
+    for spec in originals_of(built_by.type, built_by.module, group_map.model.backbone):
+        copy = msgspec.structs.replace(built_by, copy_of=spec.short)
+        tried = msgspec.structs.replace(group_map, constructor=copy)
+        with suppress(DecayError):
+            rules = rules_of(tried, tensors_met(tried))
+            if rules and not any(_differs(tensor, rules) for tensor in tried.tensors() if tensor.group):
+                return with_provenance(tried, None)
+    return group_map
+
+
+def _differs(tensor: Tensor, rules: ConstructorRules) -> bool:
+    assert tensor.group is not None
+    return any(differing_numbers(tensor.group, rules.provenance(tensor)))
 
 
 def missing_lr(groups: Sequence[ParameterGroup], reader: str) -> tuple[str, str] | None:

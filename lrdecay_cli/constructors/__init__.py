@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from lrdecay_cli.constructors import (
+    beit_layer_decay,
     forced_default,
+    internimage_layer_decay,
     lrdecay_layer_decay,
     mmaction_layer_decay,
     mmaction_swin,
@@ -22,6 +26,8 @@ from lrdecay_cli.constructors import (
     mmselfsup_layer_decay,
     mmyolo_kinds,
     per_optimizer,
+    unireplknet_layer_decay,
+    vitdet_layer_decay,
 )
 from lrdecay_cli.constructors.spec import ConstructorSpec, UnknownConstructor
 from lrdecay_cli.domain.group_map import GroupMap
@@ -50,6 +56,14 @@ CONSTRUCTORS: tuple[ConstructorSpec, ...] = (
 )
 """Of those that read an option, fixes name the first."""
 
+PUBLISHED: tuple[ConstructorSpec, ...] = (
+    vitdet_layer_decay.SPEC,
+    *beit_layer_decay.SPECS,
+    *internimage_layer_decay.SPECS,
+    unireplknet_layer_decay.SPEC,
+)
+"""Those of projects that are no packages: users copy the file, and the class is of whatever module they put it in."""
+
 DEFAULT = mmengine_default.SPEC
 """What mmengine takes where a config names none."""
 
@@ -57,15 +71,21 @@ OURS = lrdecay_layer_decay.SPEC
 """In fixes: it serves more backbones than the others, and puts everything in them where it belongs."""
 
 
-def find_constructor(written: str, module: str = "") -> ConstructorSpec | None:
+def find_constructor(written: str, module: str = "", copy_of: str = "") -> ConstructorSpec | None:
     """The spec of a constructor; None for one that lrdecay has no file for.
 
     Args:
         written: the class name, with a scope in front or without.
         module: the module that defines the class, which decides. Where it is not known, as in maps of schema 1 and for
             classes that nobody can load, the scope does; without a scope that has one, the first of that name counts.
+        copy_of: what :attr:`Constructor.copy_of` holds.
     """
     scope, _, name = written.rpartition(".")
+    if copy_of:
+        original = next(
+            (spec for spec in (*PUBLISHED, *CONSTRUCTORS) if spec.short == copy_of and spec.name in name), None
+        )
+        return original and msgspec.structs.replace(original, name=name, scope="", package=module.partition(".")[0])
     named = [spec for spec in CONSTRUCTORS if spec.name == name]
     if module:
         package = module.partition(".")[0]
@@ -79,11 +99,23 @@ def short_name(written: str, module: str = "") -> str:
     return (spec and spec.short) or written
 
 
+def originals_of(written: str, module: str, backbone: str | None) -> list[ConstructorSpec]:
+    """The constructors that a class of a module that lrdecay does not know may be a copy of: their name is in its own.
+
+    Those first that the names of the module and of the backbone speak for.
+    """
+    name, about = written.rpartition(".")[2], f"{module} {backbone}".lower()
+    found = [
+        spec for spec in (*PUBLISHED, *CONSTRUCTORS) if spec.lr_from == "layers" and spec.short and spec.name in name
+    ]
+    return sorted(found, key=lambda spec: (spec.name != name, not any(mark in about for mark in spec.marks)))
+
+
 def constructor_of(group_map: GroupMap) -> ConstructorSpec:
     """The spec of the constructor that built a map, an :class:`UnknownConstructor` where lrdecay has no file for it."""
-    written, options = group_map.constructor.type, group_map.constructor.options
-    return find_constructor(written, group_map.constructor.module) or UnknownConstructor.seen(
-        written.rpartition(".")[2], options, group_map.training.reads
+    built_by = group_map.constructor
+    return find_constructor(built_by.type, built_by.module, built_by.copy_of) or UnknownConstructor.seen(
+        built_by.type.rpartition(".")[2], built_by.options, group_map.training.reads
     )
 
 
@@ -106,9 +138,11 @@ __all__ = [
     "CONSTRUCTORS",
     "DEFAULT",
     "OURS",
+    "PUBLISHED",
     "ConstructorSpec",
     "constructor_of",
     "find_constructor",
+    "originals_of",
     "ours_beside",
     "rate_given",
 ]

@@ -6,7 +6,8 @@ batch norms, and exempts no token from weight decay.
 
 from __future__ import annotations
 
-from lrdecay_cli.constructors.named_layers import BIAS, FLAT, NamedDecay, row_of_blocks
+from lrdecay_cli.constructors.layer_names import row_of_blocks
+from lrdecay_cli.constructors.named_layers import BIAS, FLAT, NamedDecay
 from lrdecay_cli.constructors.spec import ConstructorSpec
 from lrdecay_cli.decay.families import ClassNames
 

@@ -8,15 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.constructors.named_layers import (
-    BIAS,
-    FLAT,
-    TOKENS_PATTERN,
-    Exempt,
-    LayerNames,
-    NamedDecay,
-    describe_top,
-)
+from lrdecay_cli.constructors.layer_names import TOKENS_PATTERN, LayerNames, describe_top
+from lrdecay_cli.constructors.named_layers import BIAS, FLAT, Exempt, NamedDecay
 from lrdecay_cli.constructors.spec import ConstructorSpec
 from lrdecay_cli.decay.families import convnext
 from lrdecay_cli.decay.options import DecayOptions

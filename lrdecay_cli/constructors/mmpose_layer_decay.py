@@ -7,16 +7,14 @@ which its configs set. It is registered in mmengine's own registry, so that ``mm
 
 from __future__ import annotations
 
-from lrdecay_cli.constructors.named_layers import BIAS, FLAT, Exempt, NamedDecay, row_of_blocks
+from lrdecay_cli.constructors.layer_names import row_of_blocks
+from lrdecay_cli.constructors.named_layers import BIAS, FLAT, NamedDecay, naming
 from lrdecay_cli.constructors.spec import ConstructorSpec
 from lrdecay_cli.decay.families import ClassNames
 
-_POSITIONS = Exempt(
-    "name contains 'pos_embed'", lambda name, shape: "pos_embed" in name, "have 'pos_embed' in its name"
-)
 _DECAY = NamedDecay(
     layers=(row_of_blocks("layers", ClassNames(("",), within=True)),),
-    exempt=(FLAT, BIAS, _POSITIONS),
+    exempt=(FLAT, BIAS, naming("pos_embed")),
     rate_option="layer_decay_rate",
 )
 

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import msgspec
 
+from lrdecay_cli.constructors.layer_names import row_of_blocks
 from lrdecay_cli.constructors.mmdet_layer_decay import CONVNEXT, EXEMPT
-from lrdecay_cli.constructors.named_layers import NamedDecay, row_of_blocks
+from lrdecay_cli.constructors.named_layers import NamedDecay
 from lrdecay_cli.constructors.spec import ConstructorSpec
 from lrdecay_cli.decay.families import ClassNames
 from lrdecay_cli.decay.parameter_kinds import UNDECAYED_NAMES, mmdet_exemption

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from lrdecay_cli.constructors.named_layers import TOKENS
+from lrdecay_cli.constructors.layer_names import TOKENS
 from lrdecay_cli.constructors.precedence import OptionPrecedence, layer_trace
 from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorSpec, CustomKeys
 from lrdecay_cli.decay.families import BACKBONE_PREFIX

@@ -8,38 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 
 from lrdecay_cli.constructors import mmengine_default
+from lrdecay_cli.constructors.layer_names import LayerNames
 from lrdecay_cli.constructors.multipliers import dimensions_text
 from lrdecay_cli.constructors.precedence import layer_trace
 from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorRules, LayerDepth
-from lrdecay_cli.decay.families import BACKBONE_PREFIX, ClassNames, Family, find_family
-from lrdecay_cli.decay.families.interface import depths_by, index_part, with_the_head
-from lrdecay_cli.decay.options import DecayOptions, DecayType, finite_number, options_given
+from lrdecay_cli.decay.families import BACKBONE_PREFIX, Family, find_family
+from lrdecay_cli.decay.options import DecayError, DecayOptions, finite_number, options_given
 from lrdecay_cli.decay.rules import DecayRules, TrainingParameter, sorted_into_groups
 from lrdecay_cli.domain.explanation import Outcome, RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
-from lrdecay_cli.domain.provenance import FALLBACK, Formula, Provenance, by_name
+from lrdecay_cli.domain.provenance import Provenance, computed
 from lrdecay_cli.domain.training import Module
 
-TOKENS = ("cls_token", "mask_token", "pos_embed")
-"""Parameters of the backbone itself that all of them put beside the stem."""
-TOKENS_PATTERN = (f"{BACKBONE_PREFIX}{{{','.join(TOKENS)}}}", "0")
 
+class Factor(NamedTuple):
+    """What a constructor multiplies the lr scale of some parameters by."""
 
-class LayerNames(NamedTuple):
-    """The rules for the layer ids of one family, in the order in which a constructor asks them."""
-
-    family: Family
-    heads: tuple[str, ...]
-    """How the names within the backbone begin that have a rule of their own, behind the tokens."""
-    patterns: Mapping[DecayType, tuple[tuple[str, str], ...]]
-    """Pattern and expression of the tokens, of each head, and of everything else."""
-    describe_layers: Callable[[DecayOptions, tuple[int, ...], int], Iterator[str]]
-    """What is odd about a block's layer id, from options and depths; a sentence each."""
+    symbol: str
+    """The option, or a literal that the constructor holds."""
+    value: int | float
+    reason: str
+    """Why it multiplies."""
 
 
 class Exempt(NamedTuple):
@@ -57,6 +52,11 @@ FLAT = Exempt("1-D tensor", lambda name, shape: len(shape) == 1, "be a 1-D tenso
 BIAS = Exempt("name ends in '.bias'", lambda name, shape: name.endswith(".bias"), "have a name that ends in '.bias'")
 
 
+def naming(part: str) -> Exempt:
+    """What has ``part`` anywhere in its full name."""
+    return Exempt(f"name contains {part!r}", lambda name, shape: part in name, f"have {part!r} in its name")
+
+
 @dataclass(frozen=True, slots=True)
 class NamedDecay:
     """A constructor's decay: which names are which layer, and what has no weight decay."""
@@ -67,6 +67,12 @@ class NamedDecay:
     exemption: Callable[[str, tuple[int, ...], Module | None], str | None] | None = None
     """Gives the cause of an exemption; None for that of :attr:`exempt`."""
     rate_option: str = "decay_rate"
+    factors: Callable[[str, int, int | float, DecayOptions, Mapping[str, Any]], Iterable[Factor]] | None = None
+    """What the lr scale is multiplied by, in this order: from full name, layer id, the scale so far, and options."""
+    depths_option: str = ""
+    """The option from which the depths are read; empty where the names tell them."""
+    describe: Callable[[str, Mapping[str, Any]], Iterator[str]] | None = None
+    """What is odd about a parameter, from full name and options; a sentence each."""
 
     @property
     def families(self) -> tuple[Family, ...]:
@@ -86,6 +92,8 @@ class NamedDecay:
     def decay_rules(self, inputs: ConstructorInputs, names: Iterable[str]) -> DecayRules:
         """The decay of one model."""
         options = dict(options_given(inputs.options))
+        if "decay_type" not in inputs.spec.options:
+            options.pop("decay_type", None)
         if self.rate_option != "decay_rate":
             options["decay_rate"] = finite_number(options.get(self.rate_option), f"paramwise_cfg.{self.rate_option}")
         rules = DecayRules.of_model(
@@ -96,6 +104,10 @@ class NamedDecay:
             base_weight_decay=inputs.base_weight_decay,
             families=self.families,
         )
+        if self.depths_option:
+            depths = _depths_given(inputs.options.get(self.depths_option), f"paramwise_cfg.{self.depths_option}")
+            rule = self.layers[0].family.rules[rules.options.decay_type]
+            rules = replace(rules, layer_id=partial(rule, num_layers=rules.options.num_layers, depths=depths))
         return replace(rules, exemption=self.exemption or self._cause_of)
 
     def _cause_of(self, name: str, shape: tuple[int, ...], _module: Module | None) -> str | None:
@@ -113,13 +125,35 @@ class _Rules(ConstructorRules):
         self._depths = self._layers.family.depths(names, BACKBONE_PREFIX)
 
     def provenance(self, tensor: Tensor) -> Provenance:
-        return self._rules.explain(tensor.seen, tensor.shape)
+        provenance = self._rules.explain(tensor.seen, tensor.shape)
+        factors = tuple(self._factors(tensor.seen, provenance))
+        return _multiplied(provenance, factors, self._rules.base_lr) if factors else provenance
+
+    def _factors(self, name: str, provenance: Provenance) -> Iterable[Factor]:
+        layer_id, scale = provenance.layer_id, provenance.lr_scale
+        if self._decay.factors is None or layer_id is None or scale is None or scale.result is None:
+            return ()
+        return self._decay.factors(name, int(layer_id.result or 0), scale.result, self._options, self._inputs.options)
 
     def considered(self, tensor: Tensor, provenance: Provenance | None) -> tuple[RuleTrace, ...]:
-        return (*self._layer_rules(tensor), *self._exemptions(tensor), *self._never_read(tensor))
+        return (
+            *self._layer_rules(tensor),
+            *self._scaling(tensor),
+            *self._exemptions(tensor),
+            *self._never_read(tensor),
+        )
 
     def remarks(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
+        return (*self._of_layers(tensor, provenance), *self._of_name(tensor.seen))
+
+    def _of_name(self, name: str) -> Iterator[str]:
+        if self._decay.describe is not None:
+            yield from self._decay.describe(name, self._inputs.options)
+
+    def _of_layers(self, tensor: Tensor, provenance: Provenance) -> tuple[str, ...]:
         layer_id = provenance.layer_id.result if provenance.layer_id else None
+        if layer_id == 0 and not tensor.seen.startswith(BACKBONE_PREFIX):
+            return ("it is not the backbone's, but has the layer id of the stem: the smallest lr of all",)
         blocks = tuple(f"{BACKBONE_PREFIX}{head}" for head in self._layers.heads)
         if not isinstance(layer_id, int) or not tensor.seen.startswith(blocks):
             return ()
@@ -128,7 +162,7 @@ class _Rules(ConstructorRules):
     def _layer_rules(self, tensor: Tensor) -> Iterator[RuleTrace]:
         order = self._layers.patterns[self._options.decay_type]
         own = tensor.seen.removeprefix(BACKBONE_PREFIX) if tensor.seen.startswith(BACKBONE_PREFIX) else ""
-        matching = [own in TOKENS, *(own.startswith(head) for head in self._layers.heads), True].index(True)
+        matching = self._layers.position(tensor.seen)
         for pattern, expression in order[:matching]:
             rule, condition = f"{pattern} -> {expression}", f"have a name like {pattern}"
             yield RuleTrace(("layer_id",), rule, "no match", "another name", condition, basis="name", cause=pattern)
@@ -142,9 +176,17 @@ class _Rules(ConstructorRules):
             trace = msgspec.structs.replace(trace, reason=reason)
         yield trace
 
+    def _scaling(self, tensor: Tensor) -> Iterator[RuleTrace]:
+        for symbol, value, reason in self._factors(tensor.seen, self._rules.explain(tensor.seen, tensor.shape)):
+            rule = f"lr_scale * {symbol}" if symbol == repr(value) else f"lr_scale * {symbol}={value!r}"
+            yield RuleTrace(("lr_scale",), rule, "applies", reason, basis="option", cause=symbol)
+
     def _exemptions(self, tensor: Tensor) -> Iterator[RuleTrace]:
-        for cause, applies, condition, reason in self._decay.exempt:
+        for known_cause, applies, condition, reason in self._decay.exempt:
             fits = applies(tensor.seen, tensor.shape)
+            # mmdet's tells which of the names it is.
+            told = self._rules.exemption(tensor.seen, tensor.shape, None) if fits else None
+            cause = told or known_cause
             outcome: Outcome = "applies" if fits else "no match"
             text = reason(tensor)
             rule = f"{cause} -> 0"
@@ -167,63 +209,32 @@ class _Rules(ConstructorRules):
                 yield _unread(rule, f"{fit.reason}, but only mmengine's default constructor asks")
 
 
-def _unread(rule: str, reason: str) -> RuleTrace:
-    return RuleTrace(("options",), rule, "never read", reason, basis="option", cause=rule)
-
-
-def row_of_blocks(row: str, classes: ClassNames) -> LayerNames:
-    """Layer ids of a vision transformer by mmseg, mmpose and mmaction: the stem 0, every block one, all else the head.
-
-    Args:
-        row: the list of the blocks in the backbone: ``layers``.
-        classes: the backbones that are served so.
-    """
-    block_pattern = f"{BACKBONE_PREFIX}{row}.<block>"
-
-    def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
-        own = name.removeprefix(prefix) if name.startswith(prefix) else ""
-        if own in TOKENS:
-            return by_name(name, "0", "0", 0)
-        if own.startswith("patch_embed"):
-            return by_name(f"{prefix}patch_embed", "0", "0", 0)
-        if own.startswith(row):
-            block = index_part(name, own.split("."), 1, "block")
-            return by_name(f"{prefix}{row}.<block>", "block + 1", f"{block} + 1", block + 1, {"block": block})
-        return with_the_head(num_layers)
-
-    order = (TOKENS_PATTERN, (f"{BACKBONE_PREFIX}patch_embed", "0"), (block_pattern, "block + 1"))
-    return LayerNames(
-        family=Family(
-            name="vit",
-            classes=classes,
-            rules={"layer_wise": layer_wise},
-            depths=depths_by(rf"{row}\.(\d+)\."),
-            fitting_num_layers=sum,
-            must_fit=False,
-        ),
-        heads=("patch_embed", row),
-        patterns={"layer_wise": (*order, (FALLBACK, "num_layers + 1"))},
-        describe_layers=_describe_blocks,
+def _multiplied(provenance: Provenance, factors: Sequence[Factor], base_lr: int | float) -> Provenance:
+    step = provenance.lr_scale
+    assert step is not None
+    assert step.result is not None
+    expression, formula, scale, inputs = step.expression, step.formula, step.result, dict(step.inputs)
+    for symbol, value, _ in factors:
+        expression, formula, scale = f"{expression} * {symbol}", f"{formula} * {value!r}", scale * value
+        if symbol != repr(value):
+            inputs[symbol] = value
+    lr_inputs = {"lr_scale": scale, "base_lr": base_lr}
+    return msgspec.structs.replace(
+        provenance,
+        lr_scale=computed(expression, formula, scale, inputs),
+        lr=computed("lr_scale * base_lr", f"{scale!r} * {base_lr!r}", scale * base_lr, lr_inputs),
     )
 
 
-def _describe_blocks(options: DecayOptions, depths: tuple[int, ...], layer_id: int) -> Iterator[str]:
-    fitting, num_layers = sum(depths), options.num_layers
-    yield from describe_top(num_layers, fitting, depths, layer_id)
-    if layer_id == fitting < num_layers:
-        yield (
-            f"there is a gap: the last block lies {num_layers + 1 - fitting} layers below the head;"
-            f" num_layers={fitting} fits {fitting} blocks"
+def _depths_given(given: object, where: str) -> tuple[int, ...]:
+    if given is None:
+        return ()
+    if not isinstance(given, Sequence) or not all(type(depth) is int for depth in given):
+        raise DecayError(
+            f"{given!r} is not a list of blocks per stage", where=where, remedy="list the backbone's depths"
         )
+    return tuple(given)
 
 
-def describe_top(num_layers: int, fitting: int, depths: tuple[int, ...], layer_id: int) -> Iterator[str]:
-    """Describe in a sentence a block's layer id at the height of the head or above it."""
-    head, fits = num_layers + 1, f"num_layers={fitting} fits depths {depths}"
-    if layer_id > head:
-        yield (
-            f"layer id {layer_id} lies above the head's, num_layers + 1 = {head}: the exponent is negative, and decay"
-            f" turns into growth; {fits}"
-        )
-    elif layer_id == head:
-        yield f"a block at the height of the head: num_layers={num_layers} is too small; {fits}"
+def _unread(rule: str, reason: str) -> RuleTrace:
+    return RuleTrace(("options",), rule, "never read", reason, basis="option", cause=rule)

@@ -90,6 +90,8 @@ class ConstructorSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Modules that a config has to name in ``custom_imports``."""
     short: str = ""
     """What a narrow column calls it; empty for the name itself."""
+    marks: tuple[str, ...] = ()
+    """Parts of module and backbone names, in lower case, by which a copy of it is told from copies of its kin."""
 
     lr_from: Literal["layers", "custom_keys", "kinds", "optimizers", "unknown"]
     """What the lr of a group follows from: the depth of its parameters, keys in their names, their kind, or the

@@ -41,6 +41,9 @@ class Constructor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Its ``paramwise_cfg``."""
     module: str = ""
     """The module that defines the class; empty where nobody loaded it, and in maps of schema 1."""
+    copy_of: str = ""
+    """The constructor whose rules recompute every number of the map, where the class is of a module that lrdecay does
+    not know and carries that constructor's name; empty where there is none."""
 
 
 class Optimizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

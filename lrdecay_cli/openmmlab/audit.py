@@ -11,6 +11,7 @@ from msgspec import UNSET
 from torch import nn
 
 from lrdecay_cli import __version__
+from lrdecay_cli.analysis.verification import with_original
 from lrdecay_cli.constructors import DEFAULT, find_constructor
 from lrdecay_cli.constructors.recomputation import with_provenance
 from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
@@ -171,7 +172,7 @@ def group_map_of(
         checkpoint=None,
         distributions=distributions_of_stack(stack),
     )
-    return with_provenance(group_map, layer_depth_of(model))
+    return with_original(with_provenance(group_map, layer_depth_of(model)))
 
 
 def _optimizer_settings(wrapper: Any) -> Mapping[str, Any]:

@@ -135,7 +135,7 @@ def read_group(
     lr, recorded = number(options.get("lr")), options.get("lr_scale")
     scale = ratio(lr if first_lr is None else first_lr, base_lr, precisions.get("lr"))
     # As the constructor recorded it: mmpretrain's in the group, mmdet's in the group's name.
-    layer_id, in_name = options.get("layer_id"), re.search(r"(?:^|\.)layer_(-?\d+)_(?:no_)?decay$", name)
+    layer_id, in_name = options.get("layer_id"), re.search(r"(?:^|\.)layer_(-?\d+)_(?:no_)?decay(?:_[\w.]+)?$", name)
     return ParameterGroup(
         name=name,
         layer_id=layer_id if isinstance(layer_id, int) else int(in_name[1]) if in_name else None,

@@ -61,10 +61,11 @@ THE_REST = (
 FLAT, BIAS, NAMED = (
     ("weight_decay", "1-D tensor -> 0", "applies", "be a 1-D tensor"),
     ("weight_decay", "name ends in '.bias' -> 0", "applies", "have a name that ends in '.bias'"),
-    ("weight_decay", "name is 'pos_embed' or 'cls_token' -> 0", "applies", "be named just 'pos_embed' or 'cls_token'"),
+    ("weight_decay", "name is 'pos_embed' -> 0", "applies", "be named just 'pos_embed' or 'cls_token'"),
 )
 NOT_FLAT, NO_BIAS, NOT_NAMED = (
-    (about, rule, "no match", condition) for about, rule, _, condition in (FLAT, BIAS, NAMED)
+    (about, rule.replace("'pos_embed' ->", "'pos_embed' or 'cls_token' ->"), "no match", condition)
+    for about, rule, _, condition in (FLAT, BIAS, NAMED)
 )
 
 BY_MMDET: dict[str, tuple[str, tuple[int, ...], list[Sequence[str]]]] = {

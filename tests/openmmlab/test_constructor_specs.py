@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +14,14 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
 import tests.openmmlab.plain  # noqa: F401  (silences mmengine's log)
-from lrdecay_cli.constructors import CONSTRUCTORS, OURS, ConstructorSpec
+from lrdecay_cli.analysis.explaining.reasons import Explainer
+from lrdecay_cli.analysis.selection import select
+from lrdecay_cli.constructors import CONSTRUCTORS, OURS, ConstructorSpec, constructor_of
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.option_reads import OptionReads
+from lrdecay_cli.rules.registry import BASE
+from tests.constructors.names import MMDET_LAYER_DECAY
 from tests.openmmlab.constructing import OPTIMIZER, Reporting
 
 # Those of the sibling packages are held against recorded groups: tests/family.
@@ -164,3 +171,24 @@ def test_names_that_are_not_known(spec: ConstructorSpec) -> None:
     numbers = numbers_of(spec, options_of(spec) or {"norm_decay_mult": 0.0})
     same = numbers["backbone.norm.weight"][0] == numbers["head.weight"][0]
     assert not spec.rest_is_head or same
+
+
+@pytest.mark.parametrize(("change", "copy_of"), [(1, "mmdet layer decay"), (2, "")], ids=["copied", "changed"])
+def test_a_copy_in_a_module_of_ones_own(
+    change: int, copy_of: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is explained by the rules of the original as long as it makes the same numbers, and else by observation."""
+    name, module = f"Own{MMDET_LAYER_DECAY}{change}", f"own_decay_{change}"
+    source = inspect.getsource(import_module("mmdet.engine.optimizers.layer_decay_optimizer_constructor"))
+    source = source.replace(f"class {MMDET_LAYER_DECAY}", f"class {name}")
+    (tmp_path / f"{module}.py").write_text(source.replace("scale * self.base_lr", f"scale * self.base_lr * {change}"))
+    config = tmp_path / "config.py"
+    config.write_text(
+        f"{BASE}custom_imports = dict(imports={module!r})\noptim_wrapper.update(constructor='mmdet.{name}')"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    built = audit(str(config))
+    assert (built.constructor.module, built.constructor.copy_of) == (module, copy_of)
+    spec, explained = constructor_of(built), Explainer(built).explain(select(built, "backbone.stages.2.*"))
+    assert (spec.known, spec.name) == (bool(copy_of), name)
+    assert {each.certainty for each in explained} == {"recomputed" if copy_of else "observed"}

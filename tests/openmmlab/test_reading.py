@@ -97,6 +97,8 @@ def test_lr_scale(group: dict, base_lr: float | None, expected: float | None) ->
     [
         (dict(group_name="layer_12_no_decay"), "layer_12_no_decay", 12),
         (dict(group_name="layer_3_decay"), "layer_3_decay", 3),
+        (dict(group_name="layer_0_no_decay_pos_embed"), "layer_0_no_decay_pos_embed", 0),  # ViTDet's
+        (dict(group_name="layer_3_no_decay_0.1x"), "layer_3_no_decay_0.1x", 3),  # InternImage's
         (dict(layer_id=4, group_name="blocks"), "blocks", 4),
         (dict(group_name="player_3_decay"), "player_3_decay", None),
         ({}, "group_0", None),

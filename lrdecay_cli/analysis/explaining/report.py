@@ -100,7 +100,9 @@ def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Tensor]:
 
 def _facts(group_map: GroupMap) -> Iterator[tuple[str, str]]:
     yield "config", group_map.config.path
-    yield "constructor", group_map.constructor.type
+    constructor = group_map.constructor
+    copied = f" (recomputed by the rules of {constructor.copy_of})" if constructor.copy_of else ""
+    yield "constructor", f"{constructor.type}{copied}"
     yield "base lr", "none" if group_map.base_lr is None else repr(group_map.base_lr)
     yield "base weight decay", "none" if group_map.base_weight_decay is None else repr(group_map.base_weight_decay)
     yield from batch_facts(group_map.batch)

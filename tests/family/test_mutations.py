@@ -1,0 +1,206 @@
+"""Our formulas against what the real decay constructors made of many options, and against the constructors."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lrdecay_cli.analysis.explaining.reasons import Explainer
+from lrdecay_cli.analysis.selection import select
+from lrdecay_cli.analysis.verification import with_original
+from lrdecay_cli.constructors import CONSTRUCTORS, PUBLISHED, constructor_of
+from lrdecay_cli.constructors.recomputation import rules_of, tensors_met, with_provenance
+from lrdecay_cli.decay.options import DecayError
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.training import Constructor, Model, Totals, Training
+from tests.family.mutations import LR, MODELS, RECORDED, SUBJECTS, WEIGHT_DECAY, Shapes, load, run
+from tests.group_maps import group_map
+from tests.recomputing import assert_explained, assert_recomputes
+
+ROWS: dict[str, list[dict[str, Any]]] = json.loads(RECORDED.read_text())
+KEYS = pytest.mark.parametrize("key", SUBJECTS)
+MINE = "mine.optimizers.copied"
+
+
+def map_of(key: str, backbone: str, shapes: Shapes, options: Mapping[str, Any], made: Any, module: str) -> GroupMap:
+    """The map of such groups; of one without groups where the constructor refused."""
+    names, groups = list(shapes), {}
+    for name, lr, lr_scale, weight_decay, places in made if isinstance(made, list) else []:
+        layer = re.fullmatch(r"layer_(-?\d+)_(?:no_)?decay(?:_[\w.]+)?", name)
+        groups[name] = {
+            "layer_id": int(layer[1]) if layer else None,
+            "lr": lr,
+            "lr_scale": lr_scale,
+            "weight_decay": weight_decay,
+            "parameters": {names[place]: shapes[names[place]] for place in places},
+        }
+    optimizer = {"type": "AdamW", "lr": LR, "weight_decay": WEIGHT_DECAY, **SUBJECTS[key].optimizer}
+    return group_map(
+        groups,
+        missing={} if groups else shapes,
+        base_lr=LR,
+        base_weight_decay=WEIGHT_DECAY,
+        constructor=Constructor(SUBJECTS[key].source.rpartition(":")[2], options, module),
+        model=Model("Detector", backbone, Totals(0, 0, 0, 0, 0, 0, 0, 0, 0)),
+        training=Training({"optimizer": optimizer}, (), {}, {}, None, ()),
+    )
+
+
+def recorded(key: str, row: dict[str, Any], module: str) -> GroupMap:
+    backbone, shapes = MODELS[row["model"]]
+    return map_of(key, backbone, shapes, row["options"], row["made"], module)
+
+
+def module_of(key: str) -> str:
+    return SUBJECTS[key].source.partition(":")[0] or MINE
+
+
+def original(key: str) -> GroupMap:
+    """A map of the constructor that is known to be that of the subject, with no groups that could show it."""
+    found = recorded(key, {**ROWS[key][0], "made": ""}, module_of(key))
+    return msgspec.structs.replace(
+        found, constructor=msgspec.structs.replace(found.constructor, copy_of=SUBJECTS[key].spec)
+    )
+
+
+def refuses(group_map: GroupMap) -> bool:
+    """Whether our rules have no numbers for some tensor of the map, or for the whole of it."""
+    tensors = tensors_met(group_map)
+    try:
+        rules = rules_of(group_map, tensors)
+        assert rules is not None
+        for tensor in tensors:
+            rules.provenance(tensor)
+    except DecayError:
+        return True
+    return False
+
+
+def test_every_decay_constructor_of_the_family_is_tried() -> None:
+    decaying = {spec.short for spec in (*PUBLISHED, *CONSTRUCTORS) if spec.lr_from == "layers" and spec.short}
+    # mmpretrain's asks the model, which has to be a real one: tests/constructors and tests/decay.
+    assert {subject.spec for subject in SUBJECTS.values()} == decaying - {"mmpretrain layer decay"}
+    assert {*ROWS} == {*SUBJECTS}
+
+
+@KEYS
+def test_each_mutation_is_recomputed(key: str) -> None:
+    """A constructor of a package is known by its class; a published one by what it makes, wherever its file is."""
+    for row in ROWS[key]:
+        read = recorded(key, row, module_of(key))
+        if isinstance(row["made"], str):
+            assert refuses(
+                msgspec.structs.replace(
+                    read, constructor=msgspec.structs.replace(read.constructor, copy_of=SUBJECTS[key].spec)
+                )
+            ), row["options"]
+            continue
+        told = with_original(with_provenance(read, None))
+        assert constructor_of(told).short == SUBJECTS[key].spec, row["options"]
+        assert_recomputes(told)
+        assert_explained(told)
+
+
+@KEYS
+def test_a_copy_is_known_until_a_number_differs(key: str) -> None:
+    for row in ROWS[key]:
+        if isinstance(row["made"], str):
+            continue
+        copied = with_original(recorded(key, row, MINE))
+        assert (constructor_of(copied).known, constructor_of(copied).package) == (True, "mine")
+        changed = json.loads(json.dumps(row))
+        changed["made"][-1][1] += 1e-12
+        edited = recorded(key, changed, MINE)
+        assert with_original(edited) is edited
+        assert not constructor_of(edited).known
+
+
+def test_another_name_is_not_tried() -> None:
+    found = recorded("vitdet", ROWS["vitdet"][0], MINE)
+    other = msgspec.structs.replace(found, constructor=Constructor("Decay", found.constructor.options, MINE))
+    assert with_original(other) is other
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "expected"),
+    [
+        ("internimage_detection", "backbone.levels.1.blocks.1.dcn.offset.weight", ("offset_lr_scale does not count",)),
+        ("internimage_detection", "bbox_head.encoder.0.attn.sampling_offsets.weight", ()),
+        ("internimage_segmentation", "decode_head.query_feat.weight", ("it is not the backbone's, but",)),
+        ("eva_01", "decode_head.query_feat.weight", ("it is not the backbone's, but",)),
+        ("eva_02", "decode_head.query_feat.weight", ()),
+    ],
+)
+def test_traps_are_told(key: str, name: str, expected: tuple[str, ...]) -> None:
+    told = with_original(recorded(key, ROWS[key][0], MINE))
+    (found,) = Explainer(told).explain(select(told, name))
+    assert len(found.remarks) == len(expected)
+    assert all(map(str.startswith, found.remarks, expected))
+
+
+# Against the constructors themselves, where they are installed.
+INSTALLED = [key for key in SUBJECTS if load(key)]
+PARTS = (
+    *("backbone", "decode_head", "neck", "layers", "blocks", "levels", "stages", "downsample_layers", "downsample"),
+    *("norm", "norm3", "patch_embed", "pos_embed", "cls_token", "level_embeds", "query_feat", "sampling_offsets"),
+    *("visual_embed", "reduction", "dwconv", "weight", "bias", "0", "1", "2", "3", "7"),
+)
+# Names as they are, with a part in another place.
+NAMES = st.one_of(
+    st.sampled_from(sorted({name for _, shapes in MODELS.values() for name in shapes})),
+    st.lists(st.sampled_from(PARTS), min_size=1, max_size=6).map(".".join),
+    st.lists(st.sampled_from(PARTS), min_size=1, max_size=5).map(lambda parts: ".".join(("backbone", *parts))),
+)
+RATE = st.one_of(st.floats(0.05, 1.5), st.sampled_from([0, 1, 2]))
+OPTIONS = st.fixed_dictionaries(
+    {"num_layers": st.integers(0, 30)},
+    optional={
+        "decay_rate": RATE,
+        "layer_decay_rate": RATE,
+        "decay_type": st.sampled_from(["layer_wise", "stage_wise"]),
+        "depths": st.lists(st.integers(1, 6), min_size=4, max_size=4),
+        "offset_lr_scale": RATE,
+        "dw_scale": RATE,
+        "dino_head": st.booleans(),
+        "backbone_small_lr": st.booleans(),
+        "custom_keys": st.dictionaries(
+            st.sampled_from(PARTS), st.fixed_dictionaries({}, optional={"decay_mult": RATE}), max_size=3
+        ),
+    },
+)
+
+
+@st.composite
+def tensors(draw: st.DrawFn) -> Shapes:
+    """Names of which none is a module of another, with their shapes."""
+    names = draw(st.lists(NAMES, min_size=1, max_size=12, unique=True))
+    kept = [name for name in names if name != "backbone" and not any(each.startswith(f"{name}.") for each in names)]
+    return {name: draw(st.sampled_from([(2,), (2, 3), (1, 2, 2)])) for name in kept}
+
+
+@pytest.mark.parametrize("key", INSTALLED)
+@settings(max_examples=25)
+@given(data=st.data(), shapes=tensors(), options=OPTIONS)
+def test_the_real_constructor_makes_what_the_rules_say(
+    key: str, data: st.DataObject, shapes: Shapes, options: dict[str, Any]
+) -> None:
+    backbone = MODELS[data.draw(st.sampled_from(SUBJECTS[key].models))][0]
+    constructor = load(key)
+    assert constructor is not None
+    made = run(constructor, backbone, shapes, options, SUBJECTS[key].optimizer)
+    # The model's own order, which modules decide.
+    found = map_of(key, backbone, shapes, options, made, module_of(key))
+    known = msgspec.structs.replace(
+        found, constructor=msgspec.structs.replace(found.constructor, copy_of=SUBJECTS[key].spec)
+    )
+    if isinstance(made, str):
+        assert refuses(known) or not shapes, made
+        return
+    assert_recomputes(with_provenance(known, None))
