@@ -12,7 +12,10 @@ from lrdecay_cli.origins.nodes import (
     Handing,
     Node,
     Slot,
+    Unknowable,
     as_config,
+    deep_copy,
+    hooked,
     rebuilt,
     unknown,
 )
@@ -69,6 +72,37 @@ def merge(child: Node, base: Node, *, list_keys: bool = False) -> Node:
                 continue
         held[key] = slot._replace(node=as_config(slot.node)).over(old)
     return merged
+
+
+def update_config(config: Node, other: Node) -> None:
+    """``config.merge(other)``, in place. Source: mmengine 0.10.7, ``ConfigDict.merge``."""
+    merged = _deep_merged(Slot(deep_copy(other)), Slot(deep_copy(config)))
+    config.data.clear()
+    for key, slot in merged.node.data.items():
+        config.data[key] = slot._replace(node=hooked(slot.node))
+
+
+def _deep_merged(child: Slot, base: Slot) -> Slot:
+    if child.node.kind not in MAPPINGS:
+        return child.over(base)
+    if base.node.kind not in MAPPINGS:
+        child.node.data.pop(DELETE, None)
+        return child.over(base)
+    deletes = _taken(child.node)
+    if deletes is None:
+        raise Unknowable(f"{DELETE} is unknown")
+    old = base.node.data
+    if deletes:
+        return child.over(base)
+    merged = {key: slot for key, slot in old.items() if key != DELETE}
+    for key, slot in child.node.data.items():
+        if key in old:
+            merged[key] = _deep_merged(slot, old[key])
+        else:
+            if slot.node.kind in MAPPINGS:
+                slot.node.data.pop(DELETE, None)
+            merged[key] = slot
+    return base._replace(node=Node("dict", merged, base.node.span))
 
 
 def _taken(node: Node) -> bool | None:

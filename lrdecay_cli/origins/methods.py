@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lrdecay_cli.domain.origins import Mechanism
+from lrdecay_cli.origins.merging import update_config
 from lrdecay_cli.origins.nodes import MAPPINGS, SEQUENCES, Node, Slot, Unknowable, as_plain, put, rebuilt
 from lrdecay_cli.origins.operations import Value, iterated, unpack
 from lrdecay_cli.origins.sources import Span
@@ -72,6 +73,14 @@ def _put_all(node: Node, given: Node) -> None:
             _put_all(held.node, slot.node) if held.node.kind == "config" else held.node.data.update(slot.node.data)
         else:
             put(node, key, slot)
+
+
+def _merge(evaluator: Evaluator, node: Node, expression: ast.Call, span: Span) -> Node:
+    (value,) = arguments(evaluator, expression)
+    if value.node.kind not in MAPPINGS:
+        raise Unknowable(value.node.data if value.node.kind == "unknown" else "it merges no dict")
+    update_config(node, rebuilt(value.node, value.node.kind, lambda same: same))
+    return Node("scalar", None, span)
 
 
 def _pop(evaluator: Evaluator, node: Node, expression: ast.Call, span: Span) -> Node:
@@ -176,6 +185,8 @@ def _index(evaluator: Evaluator, node: Node, expression: ast.Call, span: Span) -
 
 def method_of(node: Node, name: str) -> Callable[[Evaluator, Node, ast.Call, Span], Node] | None:
     """The method of a dict or list that is followed; None for one that has to be run."""
+    if name == "merge":
+        return _merge if node.kind == "config" else None
     return _METHODS.get((_TYPES.get(node.kind, ""), name))
 
 
