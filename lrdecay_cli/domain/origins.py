@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.text.python_source import as_python
 
 ORIGINS_SCHEMA_VERSION = 1
@@ -34,7 +35,11 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end_column: int
 
     def __str__(self) -> str:
-        return f"{self.file} {self.line}" if self.file == COMMAND_LINE else f"{self.file}:{self.line}"
+        return self.file if self.file == COMMAND_LINE else f"{self.file}:{self.line}"
+
+    def exact(self) -> str:
+        """``file:line:column``, as editors open it."""
+        return self.file if self.file == COMMAND_LINE else f"{self.file}:{self.line}:{self.column}"
 
 
 class Via(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,6 +84,16 @@ class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     origin: Origin
     overridden: tuple[Origin, ...] = ()
     """The values that it replaces, the first set first."""
+
+
+class Origins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where options of a config are set."""
+
+    schema_version: int
+    tool: Tool
+    config: str
+    options: tuple[Option, ...]
+    """In the order of the merged config."""
 
 
 def option_path(keys: Iterable[str | int]) -> str:

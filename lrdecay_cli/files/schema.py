@@ -12,6 +12,7 @@ from lrdecay_cli.domain.dry_run import DRY_RUN_SCHEMA_VERSION, DryRun
 from lrdecay_cli.domain.explanation import EXPLANATION_SCHEMA_VERSION, Explanations
 from lrdecay_cli.domain.finding import CHECK_SCHEMA_VERSION, RULES_SCHEMA_VERSION, CheckResult, RulePages
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
+from lrdecay_cli.domain.origins import ORIGINS_SCHEMA_VERSION, Origins
 from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan
 from lrdecay_cli.domain.schedule import SCHEDULE_SCHEMA_VERSION, Schedule
 from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Suggestion
@@ -21,6 +22,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 DOCUMENTS: dict[str, tuple[type, int]] = {
     "map": (GroupMap, SCHEMA_VERSION),
     "explain": (Explanations, EXPLANATION_SCHEMA_VERSION),
+    "where": (Origins, ORIGINS_SCHEMA_VERSION),
     "diff": (Difference, DIFFERENCE_SCHEMA_VERSION),
     "check": (CheckResult, CHECK_SCHEMA_VERSION),
     "schedule": (Schedule, SCHEDULE_SCHEMA_VERSION),

@@ -55,6 +55,35 @@ class ConfigOrigins:
         keys = self.keys_of(option)
         return None if keys is None else self.find(keys)
 
+    def paths(self) -> Iterator[str]:
+        """The paths of all options, and of the dicts and lists that hold them."""
+        seen: dict[Keys, None] = {}
+        for option in self.options():
+            seen.update(dict.fromkeys(option.keys[: length + 1] for length in range(len(option.keys))))
+        yield from map(option_path, seen)
+
+    def dropped(self, option: str) -> tuple[Origin, Option] | None:
+        """What a path that nothing sets held before, and what was replaced as a whole; None if it held nothing."""
+        return self._dropped(self._root, option, (), [])
+
+    def _dropped(self, node: Node, option: str, keys: Keys, slots: list[Slot]) -> tuple[Origin, Option] | None:
+        if node.kind not in (*MAPPINGS, *SEQUENCES):
+            return None
+        entries = node.data.items() if node.kind in MAPPINGS else enumerate(node.data)
+        for key, slot in entries:
+            for rest in _rests(option, key, first=not keys):
+                below = [*slots, slot]
+                for old in reversed(slot.replaced):
+                    found = _resolved(old.node, rest, (*keys, key)) if rest else None
+                    walked = _walked(old.node, found[len(keys) + 1 :]) if found else None
+                    if walked:
+                        span = walked[-1].node.span or old.node.span or old.key
+                        if span is not None:
+                            return _origin(walked[-1], span, walked[-1].via), _option((*keys, key), below)
+                if deeper := self._dropped(slot.node, rest, (*keys, key), below):
+                    return deeper
+        return None
+
     def children(self, keys: Keys) -> tuple[str | int, ...]:
         """The keys of the dict, or the positions of the list, at a path."""
         slots = self._slots(keys)
@@ -123,14 +152,19 @@ def _resolved(node: Node, option: str, keys: Keys) -> Keys | None:
     elif node.kind in SEQUENCES:
         entries = list(enumerate(node.data))
     for key, slot in entries:
-        for spelling in (str(key), f"[{key!r}]", f'["{key}"]'):
-            for form in (f".{spelling}", spelling) if keys else (spelling,):
-                rest = option.removeprefix(form)
-                if rest != option and (not rest or rest[0] in ".["):
-                    found = _resolved(slot.node, rest, (*keys, key))
-                    if found is not None:
-                        return found
+        for rest in _rests(option, key, first=not keys):
+            found = _resolved(slot.node, rest, (*keys, key))
+            if found is not None:
+                return found
     return None
+
+
+def _rests(option: str, key: str | int, *, first: bool) -> Iterator[str]:
+    """What follows a key with which a path begins: nothing, or the spelling of further keys."""
+    for spelling in (str(key) if first else f".{key}", f"[{key!r}]", f'["{key}"]'):
+        rest = option.removeprefix(spelling)
+        if rest != option and (not rest or rest[0] in ".["):
+            yield rest
 
 
 def _option(keys: Keys, slots: list[Slot]) -> Option:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from lrdecay_cli.origins.calls import call
@@ -282,18 +283,22 @@ class Evaluator:
             scope: dict[str, Slot] = {}
             self.locals.append(scope)
             try:
-                bind(first.target, slot, scope.__setitem__)
+                bind(first.target, slot, partial(_hold, scope))
                 if all(self.truth(condition) for condition in first.ifs):
                     yield from self._rounds(rest)
             finally:
                 self.locals.pop()
 
 
-def bind(target: ast.expr, slot: Slot, assign: Callable[[str, Slot], None]) -> None:
+def _hold(scope: dict[str, Slot], target: ast.Name, slot: Slot) -> None:
+    scope[target.id] = slot
+
+
+def bind(target: ast.expr, slot: Slot, assign: Callable[[ast.Name, Slot], None]) -> None:
     """Assign to a name or a tuple of names. Raises Unknowable for any other target."""
     match target:
-        case ast.Name(id=name):
-            assign(name, slot)
+        case ast.Name():
+            assign(target, slot)
         case ast.Tuple(elts=parts) | ast.List(elts=parts) if not any(isinstance(each, ast.Starred) for each in parts):
             for part, each in zip(parts, iterated(slot.node), strict=True):
                 bind(part, each._replace(via=(*slot.via, *each.via)), assign)

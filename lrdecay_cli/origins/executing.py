@@ -94,9 +94,7 @@ class Executor(Evaluator):
             case ast.Name():
                 self._set(target.id, Slot(value.node, mechanism or "assignment", self.source.span(target), value.via))
             case ast.Tuple() | ast.List():
-                bind(
-                    target, Slot(value.node, mechanism or "assignment", self.source.span(target), value.via), self._set
-                )
+                bind(target, Slot(value.node, via=value.via), self._bind)
             case ast.Attribute(value=holder, attr=name):
                 self._put(self.value(holder).node, name, value, self.source.span(target), attribute=True)
             case ast.Subscript(value=holder, slice=ast.Slice()):
@@ -110,8 +108,14 @@ class Executor(Evaluator):
             case _:
                 raise Unknowable("its target has to be run")
 
+    def _bind(self, target: ast.Name, slot: Slot) -> None:
+        span = self.source.span(target)
+        # What a loop counts has no place of its own.
+        node = slot.node if slot.node.span else Node(slot.node.kind, slot.node.data, span)
+        self._set(target.id, Slot(node, "assignment", span, slot.via))
+
     def _set(self, name: str, slot: Slot) -> None:
-        if name.startswith("_base_") and name == "_base_":
+        if name == "_base_":
             raise Unknowable("_base_ is assigned again")
         old = self.names.get(name)
         self.names[name] = slot.over(old if old and old.node.kind not in ("object", "function") else None)
@@ -182,7 +186,7 @@ class Executor(Evaluator):
             self.rounds += 1
             if self.rounds > _MOST_ROUNDS:
                 raise Unknowable("it takes too long to tell")
-            bind(statement.target, slot, self._set)
+            bind(statement.target, slot, self._bind)
             try:
                 self.run_inside(statement.body)
             except _ContinueLoop:

@@ -20,6 +20,7 @@ WITH_FORMATS = [name for name, command in commands().items() if any("--format" i
 CALLS = {
     "inspect": ["map.json"],
     "explain": ["map.json", "*"],
+    "where": ["config.py"],
     "diff": ["map.json", "map.json"],
     "check": ["map.json", "--exit-zero"],
     "baseline": ["map.json", "-o", "golden"],
@@ -35,6 +36,7 @@ SCAN = """{"schema_version": 1, "tool": {"name": "lrdecay", "version": "0"}, "de
 def project(tmp_path: Path, here: Run) -> Run:
     (tmp_path / "map.json").write_text(to_json(decay_map(config="config.py")))
     (tmp_path / "scan.json").write_text(SCAN)
+    (tmp_path / "config.py").write_text("optim_wrapper = dict(optimizer=dict(lr=0.1))\n")
     return here
 
 
@@ -62,8 +64,7 @@ def test_what_is_refused_is_told_with_what_is_taken(command: str, format_name: s
     if format_name in formats_of(command):
         check_format(format_name, command=command)
         return
-    target = [] if command == "doctor" else ["map.json"]
-    result = project(command, *CALLS.get(command, target), "--format", format_name)
+    result = project(command, *CALLS.get(command, ["map.json"]), "--format", format_name)
     assert (result.code, result.out) == (2, "")
     assert result.err.rstrip().endswith(f" {', '.join(formats_of(command))}"), result.err
     assert result.err.startswith("lrdecay: --format: ")

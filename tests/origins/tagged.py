@@ -116,10 +116,9 @@ def _bare(value: Any) -> Any:
 def differences(config: str, options: Sequence[str] = ()) -> tuple[list[str], list[str]]:
     """What is wrong with the origins of a config, and the options whose origins are unknown."""
     with tagging():
-        merged = Config.fromfile(config)
-    parser = ArgumentParser()
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={})
-    merged.merge_from_dict(parser.parse_args(["--cfg-options", *options] if options else []).cfg_options)
+        # What custom_imports names has no part in what a config says, and may be missing.
+        merged = Config.fromfile(config, import_custom_modules=False)
+    merged.merge_from_dict(parsed(options))
     origins = config_origins(config, options)
     said = {option.keys: option for option in origins.options()}
     unknown = [keys for keys, option in said.items() if option.origin.unknown]
@@ -137,12 +136,20 @@ def differences(config: str, options: Sequence[str] = ()) -> tuple[list[str], li
         elif tag is not None:
             place = option.origin.place
             file = origins.files[place.file]
-            if (file.resolve(), place.line, place.column) != (Path(tag[0]).resolve(), tag[1], _characters(tag)):
+            column = _column(tag)
+            if (file.resolve(), place.line, column and place.column) != (Path(tag[0]).resolve(), tag[1], column):
                 wrong.append(f"{keys}: {place}:{place.column}, not {tag}")
-            elif not option.origin.constant:
+            elif column and not option.origin.constant:
                 wrong.append(f"{keys}: the literal at {place} is no constant")
     wrong += [f"{keys}: is not there" for keys in said if keys not in truth and keys not in unknown]
     return wrong, [said[keys].option for keys in unknown]
+
+
+def parsed(options: Sequence[str]) -> dict[str, Any]:
+    """``--cfg-options`` as mmengine reads them."""
+    parser = ArgumentParser()
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={})
+    return dict(parser.parse_args(["--cfg-options", *options] if options else []).cfg_options)
 
 
 def _json(value: Any) -> Any:
@@ -156,7 +163,7 @@ def _json(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, str, dict, list)) else repr(value)
 
 
-def _characters(tag: Tag) -> int:
-    """The column of a tag in characters, from 1: ast counts bytes, in the text that mmengine parses."""
+def _column(tag: Tag) -> int | None:
+    """The column of a tag in characters, from 1; None where mmengine parses another text than the file has."""
     line = Path(tag[0]).read_text(encoding="utf-8").split("\n")[tag[1] - 1]
-    return len(line.encode()[: tag[2]].decode()) + 1
+    return None if "{{" in line else len(line.encode()[: tag[2]].decode()) + 1

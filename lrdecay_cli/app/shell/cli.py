@@ -11,8 +11,8 @@ import typer
 from lrdecay_cli import __version__
 
 COMMANDS = (
-    *("inspect", "explain", "diff", "check", "baseline", "rule", "suggest", "schedule", "dry-run", "run"),
-    *("scan", "merge", "doctor", "schema", "cache"),
+    *("inspect", "explain", "where", "diff", "check", "baseline", "rule", "suggest", "schedule", "dry-run"),
+    *("run", "scan", "merge", "doctor", "schema", "cache"),
 )
 """In the order of ``--help``: a function or an app of that name, in a module of that name or in one of ``_MODULES``."""
 _MODULES = {"merge": "scan"}

@@ -102,6 +102,20 @@ def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
     return _beginning(sorted(found), incomplete)
 
 
+def options_of_config(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Options of the config that is named before, one level of their paths at a time."""
+    from lrdecay_cli.domain.origins import option_path
+    from lrdecay_cli.origins import config_origins
+
+    try:
+        origins = config_origins(str(ctx.params.get("config") or ""))
+    except LrdecayError:
+        return []
+    above = incomplete.rpartition(".")[0]
+    keys = origins.keys_of(above)
+    return [] if keys is None else _beginning([option_path((*keys, key)) for key in origins.children(keys)], incomplete)
+
+
 def folders(incomplete: str) -> list[str]:
     """Folders that begin so."""
     return _files(incomplete, ())

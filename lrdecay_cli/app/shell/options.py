@@ -52,6 +52,7 @@ FailOn = Annotated[
     str,
     option("--fail-on", "SEVERITY", "Exit with 1 from error, warning or info up.", complete=completion.severities),
 ]
+CfgOptions = Annotated[Texts, option("--cfg-options", "KEY=VALUE", "Override the config, as in mmengine: a=1 b.c=2.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Versions, stubs and the stack's warnings too.")]
 
 
@@ -65,9 +66,7 @@ class BuildOptions(msgspec.Struct, frozen=True):
             "--config", "CONFIG", "Config or map that names a checkpoint's parameters.", complete=completion.configs
         ),
     ] = None
-    cfg_options: Annotated[
-        Texts, option("--cfg-options", "KEY=VALUE", "Override the config, as in mmengine: a=1 b.c=2.")
-    ] = None
+    cfg_options: CfgOptions = None
     device: Annotated[
         str,
         option("--device", "DEVICE", "Where to build: cpu, meta, cuda, cuda:N or mps.", complete=completion.devices),

@@ -1,0 +1,103 @@
+"""Where options of a config are set, as a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from lrdecay_cli import __version__
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import Tool
+from lrdecay_cli.domain.origins import ORIGINS_SCHEMA_VERSION, Option, Origin, Origins
+from lrdecay_cli.domain.report import Column, Report, Result, Table
+from lrdecay_cli.files.mmcv1 import KEYS as MMCV_KEYS
+from lrdecay_cli.origins import ConfigOrigins
+from lrdecay_cli.text.counting import count
+from lrdecay_cli.text.spelling import did_you_mean
+
+EVERYTHING = "*"
+"""Stands for all options."""
+_TRAINING = (
+    *("optim_wrapper", "param_scheduler", "auto_scale_lr", "train_cfg", "custom_hooks", "custom_imports"),
+    *("paramwise_cfg", "constructor", *MMCV_KEYS),
+)
+"""What decides how parameters are trained, or looks as if it did."""
+
+_COLUMNS = (
+    Column("option", "option", "name", vital=True),
+    Column("value", "value", vital=True),
+    Column("set_at", "set at", vital=True),
+    Column("through", "through"),
+    Column("overrides", "overrides, first to last"),
+)
+
+
+def where(origins: ConfigOrigins, wanted: Sequence[str]) -> Result[Origins]:
+    """Where options are set.
+
+    Args:
+        origins: those of a config.
+        wanted: paths of options, or of what holds them; ``*`` for all, none for what decides the training.
+
+    Raises LrdecayError, with the nearest paths, for one that nothing sets, and for a config that cannot run.
+    """
+    for place, error in origins.raised:
+        raise LrdecayError(f"running the config raises {error}", where=str(place), final=True)
+    options = tuple(dict.fromkeys(option for path in wanted or _training(origins) for option in _set(origins, path)))
+    unknown = sum(bool(option.origin.unknown) for option in options)
+    replacing = sum(bool(option.overridden) for option in options)
+    report = Report(
+        facts=(("config", origins.config),),
+        tables=(Table("", _COLUMNS, tuple(map(_row, options))),),
+        notes=(),
+        summary=", ".join(
+            filter(
+                None,
+                (
+                    f"{count(len(options), 'option')}",
+                    f"{replacing} overriding another value" if replacing else "",
+                    f"{unknown} that only running the config can tell" if unknown else "",
+                ),
+            )
+        ),
+    )
+    return Result(Origins(ORIGINS_SCHEMA_VERSION, Tool("lrdecay", __version__), origins.config, options), report)
+
+
+def _training(origins: ConfigOrigins) -> Iterable[str]:
+    top = [str(key) for key in origins.children(())]
+    return [key for key in top if key in _TRAINING] or [EVERYTHING]
+
+
+def _set(origins: ConfigOrigins, path: str) -> Iterator[Option]:
+    if path == EVERYTHING:
+        yield from origins.options()
+        return
+    keys = origins.keys_of(path)
+    if keys is None:
+        if found := origins.dropped(path):
+            old, by = found
+            raise LrdecayError(
+                f"nothing sets {path}: {by.origin.key or by.origin.place} replaces {by.option},"
+                f" which had {old.shown()} there ({old.place})",
+                where=origins.config,
+            )
+        remedy = did_you_mean(path, origins.paths()) or f"lrdecay where {origins.config} '*' lists all"
+        raise LrdecayError(f"nothing sets {path}", where=origins.config, remedy=remedy)
+    yield from origins.options(keys)
+
+
+def _row(option: Option) -> tuple[str, str, str, str, str]:
+    origin = option.origin
+    names = dict.fromkeys(via.name for via in origin.via)
+    through = [*names, *([] if origin.constant or origin.unknown else [f"{origin.text}"])]
+    return (
+        option.option,
+        _value(origin),
+        origin.place.exact(),
+        ", ".join(through),
+        "; ".join(f"{_value(old)} ({old.place})" for old in option.overridden),
+    )
+
+
+def _value(origin: Origin) -> str:
+    return f"unknown: {origin.unknown}" if origin.unknown else origin.shown()

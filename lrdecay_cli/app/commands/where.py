@@ -1,0 +1,39 @@
+"""``lrdecay where``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from lrdecay_cli.app.shell import completion
+from lrdecay_cli.app.shell.options import CfgOptions, OutputOptions, Texts, TrainingConfig, argument, expanded
+
+
+@expanded()
+def where(
+    config: TrainingConfig,
+    options: Annotated[
+        Texts,
+        argument(
+            "[OPTION]...",
+            "Options, as optim_wrapper.paramwise_cfg; '*' for all. [default: what trains parameters]",
+            completion.options_of_config,
+        ),
+    ] = None,
+    *,
+    cfg_options: CfgOptions = None,
+    output: OutputOptions,
+) -> None:
+    """Print where a config sets its options, and what they override.
+
+    File, line and column of each value, through bases, _delete_, variables, {{_base_.x}}, read_base and --cfg-options.
+    The config is read and not run; torch is not needed. What only running it can tell is reported as unknown.
+
+    \b
+    lrdecay where config.py optim_wrapper.paramwise_cfg
+    lrdecay where config.py optim_wrapper.optimizer.lr --format json
+    """
+    from lrdecay_cli.analysis.where import where as found
+    from lrdecay_cli.origins import config_origins
+
+    destinations = output.destinations()
+    destinations.write(found(config_origins(config, cfg_options or ()), options or ()))
