@@ -58,8 +58,10 @@ def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) 
 
 def _folded(table: Table) -> tuple[tuple[tuple[str, str], ...], Table]:
     """A table without the columns in which all rows say the same, and what they say."""
+    if len(table.rows) < 2:
+        return (), table
     values = [{*cells} for cells in zip(*table.rows, strict=True)]
-    same = [len(table.rows) > 1 and len(each) == 1 for each in values]
+    same = [len(each) == 1 for each in values]
     alike = [
         f"{column.title} {value}"
         for column, each, folded in zip(table.columns, values, same, strict=True)
