@@ -8,8 +8,9 @@ from typing import get_args
 
 from lrdecay_cli.domain.change import BaselineResult, State
 from lrdecay_cli.domain.errors import not_one_of
-from lrdecay_cli.domain.finding import SEVERITIES, CheckResult, Finding, Severity, Skipped
+from lrdecay_cli.domain.finding import SEVERITIES, Cause, CheckResult, Finding, Severity, Skipped
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.origins import COMMAND_LINE
 from lrdecay_cli.domain.report import Column, Item, Note, Report, Result, Section, Table
 from lrdecay_cli.text.counting import count
 
@@ -25,6 +26,7 @@ FINDING_COLUMNS = (
     Column("suppressed", "suppressed"),
     Column("fingerprint", "fingerprint"),
 )
+_CONFIGS_SHOWN = 4
 STATISTICS_COLUMNS = (
     Column("code", "code", vital=True),
     Column("name", "name", vital=True),
@@ -88,17 +90,36 @@ def check_severity(name: str, where: str = "--fail-on") -> Severity:
 
 
 def sections_of(result: CheckResult, verbose: bool) -> tuple[Section, ...]:
-    """The findings by config, the suppressed ones where everything is told."""
-    by_config: dict[str, list[Item]] = {}
-    for finding in result.findings if verbose else result.counting():
-        by_config.setdefault(finding.config, []).append(_item(finding, verbose))
-    return tuple(Section(config, tuple(items)) for config, items in by_config.items())
+    """The causes by the file in which they stand, the suppressed ones where everything is told; each why once."""
+    by_file: dict[str, list[Item]] = {}
+    explained: set[str] = set()
+    for cause in result.causes():
+        finding = cause.finding
+        if finding.suppressed and not verbose:
+            continue
+        item = _item(cause, verbose, explain=finding.code not in explained)
+        explained.add(finding.code)
+        by_file.setdefault(title_of(cause), []).append(item)
+    return tuple(Section(file, tuple(items)) for file, items in by_file.items())
 
 
-def _item(finding: Finding, verbose: bool) -> Item:
-    facts = [("why", finding.why), ("remedy", finding.remedy)]
+def title_of(cause: Cause) -> str:
+    """The file that a cause is told under: where its option is set; the config, where nobody knows."""
+    place = cause.finding.place
+    return place.file if place and place.file != COMMAND_LINE else cause.finding.config
+
+
+def _item(cause: Cause, verbose: bool, *, explain: bool) -> Item:
+    finding = cause.finding
+    facts = [("why", finding.why)] if explain else []
+    facts.append(("remedy", finding.remedy))
     if finding.option:
-        facts.insert(0, ("option", finding.option))
+        replaced = f", in place of {finding.replaces[-1]}" if finding.replaces else ""
+        set_at = f", set at {finding.place}{replaced}" if finding.place else ""
+        facts.insert(0, ("option", f"{finding.option}{set_at}"))
+    if cause.configs != (title_of(cause),):
+        own = "" if cause.alike else ", each with numbers of its own: those here are the first's"
+        facts.insert(0, ("configs", f"{_configs_told(cause.configs, verbose)}{own}"))
     if finding.suppressed:
         until = f", until {finding.suppressed.until}" if finding.suppressed.until else ""
         facts.append(("suppressed", f"{finding.suppressed.reason} ({finding.suppressed.source}{until})"))
@@ -111,6 +132,12 @@ def _item(finding: Finding, verbose: bool) -> Item:
     )
 
 
+def _configs_told(configs: Sequence[str], verbose: bool) -> str:
+    if verbose or len(configs) <= _CONFIGS_SHOWN:
+        return ", ".join(configs)
+    return f"{', '.join(configs[: _CONFIGS_SHOWN - 1])} and {len(configs) - _CONFIGS_SHOWN + 1} more"
+
+
 def _unjudged_notes(unjudged: Sequence[Skipped]) -> tuple[Note, ...]:
     """A note on what could not be judged, if there is any."""
     told = tuple(f"{skipped.config}: {skipped.status}: {skipped.problem}" for skipped in unjudged)
@@ -118,10 +145,11 @@ def _unjudged_notes(unjudged: Sequence[Skipped]) -> tuple[Note, ...]:
 
 
 def summary_of(result: CheckResult) -> str:
-    """One line: how many findings there are in how many configs."""
-    counting = result.counting()
+    """One line: how many findings there are in how many configs; one that several inherit counts once."""
+    causes = [cause.finding for cause in result.causes()]
+    counting = [finding for finding in causes if finding.suppressed is None]
     checked = count(len(result.checked), "config")
-    suppressed = len(result.findings) - len(counting)
+    suppressed = len(causes) - len(counting)
     tail = f" ({suppressed} suppressed)" if suppressed else ""
     if not counting:
         return f"no findings in {checked}{tail}"

@@ -89,6 +89,28 @@ class SettingChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     before: Any
     after: Any
 
+    @property
+    def option(self) -> str:
+        """Its path in the config: ``optim_wrapper.paramwise_cfg.decay_rate``."""
+        for prefix, path in _OPTIONS.items():
+            if self.name == prefix or (prefix.endswith(".") and self.name.startswith(prefix)):
+                return path + self.name.removeprefix(prefix)
+        return self.name
+
+
+_OPTIONS = {
+    "constructor.options.": "optim_wrapper.paramwise_cfg.",
+    "constructor.type": "optim_wrapper.constructor",
+    "optimizer.options.": "optim_wrapper.optimizer.",
+    "optimizer.type": "optim_wrapper.optimizer.type",
+    "optimizer.wrapper": "optim_wrapper.type",
+    "base_lr": "optim_wrapper.optimizer.lr",
+    "base_weight_decay": "optim_wrapper.optimizer.weight_decay",
+    "batch.lr_factor": "auto_scale_lr",
+    "batch.gpus": "auto_scale_lr",
+    "model.backbone": "model.backbone.type",
+}
+
 
 class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that differs between two maps, as ``diff --format json`` writes it."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from hashlib import sha256
 from typing import Literal, get_args
 
 import msgspec
 
 from lrdecay_cli.domain.group_map import Tool
+from lrdecay_cli.domain.origins import Place
 
 CHECK_SCHEMA_VERSION = 1
 
@@ -54,6 +57,30 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     fingerprint: str
     """The same as long as rule, config, option and parameters are; no line number goes in."""
     suppressed: Suppression | None = None
+    place: Place | msgspec.UnsetType = msgspec.UNSET
+    """Where the option gets its value; not there where there is no such option, or only running the config tells."""
+    replaces: tuple[Place, ...] = ()
+    """Where the option gets the values that are replaced there, the first set first."""
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """The findings of one cause: what several configs inherit from one place, or say in the same words."""
+
+    finding: Finding
+    """The first of them, which stands for all."""
+    configs: tuple[str, ...]
+    """Those that have it, in the order of the findings."""
+    alike: bool
+    """Whether the others say the same word for word; else their numbers are their own."""
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the finding; of several, what stays the same when a config joins them or leaves."""
+        place = self.finding.place
+        if len(self.configs) == 1 or not place:
+            return self.finding.fingerprint
+        text = "\0".join((self.finding.code, place.file, self.finding.option))
+        return sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 class CheckedMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,6 +114,8 @@ class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unjudged: tuple[Skipped, ...]
     findings: tuple[Finding, ...]
     """By config in the order given, then by severity, code and place."""
+    rules_url: str = ""
+    """Address of the page with all rules, for formats that link to it; empty if nobody says."""
 
     def counting(self) -> tuple[Finding, ...]:
         """The findings that are not suppressed."""
@@ -99,6 +128,31 @@ class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def failing(self) -> tuple[Finding, ...]:
         """The findings at or above ``fail_on`` that are not suppressed."""
         return tuple(filter(self.fails, self.findings))
+
+    def causes(self) -> tuple[Cause, ...]:
+        """The findings folded by cause, in the order of the first of each; suppressed ones are not mixed with others.
+
+        Findings of several configs have one cause if the same rule finds the same option wrong and the option is set
+        at the same place; where no place is known, if they say the same.
+        """
+        found: dict[tuple[object, ...], list[Finding]] = {}
+        times: Counter[tuple[object, ...]] = Counter()
+        for finding in self.findings:
+            known = (finding.place.file, finding.place.line, finding.place.column) if finding.place else ()
+            said = () if known else (finding.message, finding.remedy, finding.patterns)
+            key = (finding.code, finding.severity, finding.option, finding.suppressed, *known, *said)
+            # Of one config each finding is another one.
+            in_config = (finding.config, *key)
+            times[in_config] += 1
+            found.setdefault((times[in_config], *key), []).append(finding)
+        return tuple(
+            Cause(
+                having[0],
+                tuple(finding.config for finding in having),
+                all((each.message, each.remedy) == (having[0].message, having[0].remedy) for each in having),
+            )
+            for having in found.values()
+        )
 
     @property
     def records(self) -> tuple[Finding | Skipped, ...]:

@@ -78,6 +78,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     exit_zero: bool | None = None
     statistics: bool | None = None
     baseline: str | None = None
+    rules_url: str | None = None
     jobs: Annotated[int, msgspec.Meta(ge=1)] | None = None
     device: str | None = None
     format: str | None = None

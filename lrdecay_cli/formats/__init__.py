@@ -57,6 +57,7 @@ FORMATS = {
         ("schedule", "run"),
         ("matplotlib", "matplotlib", 'pip install "lrdecay-cli[plot]", or use svg'),
     ),
+    "concise": Format("ci_reports:concise_text", "document", ("check",)),
     "github": Format("ci_reports:github_annotations", "document", ("check",)),
     "sarif": Format("sarif_log:render", "document", ("check",)),
     "junit": Format("ci_reports:junit_xml", "document", ("check",)),

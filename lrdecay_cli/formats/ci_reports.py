@@ -1,8 +1,8 @@
-"""Findings as continuous integration shows them: annotations of GitHub Actions, and JUnit XML.
+"""Findings as continuous integration shows them: annotations of GitHub Actions, JUnit XML, and a line each.
 
 GitHub: the form of a workflow command and what is escaped in it are those of ``actions/toolkit``,
-``packages/core/src/command.ts``. JUnit XML, as Jenkins, GitLab and others show it: a suite for each config, a test case
-for each finding; one below ``--fail-on`` fails no test, a suppressed one is skipped, with its reason. No times, so that
+``packages/core/src/command.ts``. JUnit XML, as Jenkins, GitLab and others show it: a suite for each file, a test case
+for each cause; one below ``--fail-on`` fails no test, a suppressed one is skipped, with its reason. No times, so that
 a report is the same on every run.
 """
 
@@ -13,48 +13,81 @@ from xml.etree import ElementTree
 
 import msgspec
 
-from lrdecay_cli.checking.reporting import summary_of
-from lrdecay_cli.domain.finding import CheckResult, Finding, Skipped
+from lrdecay_cli.checking.reporting import summary_of, title_of
+from lrdecay_cli.domain.finding import Cause, CheckResult, Skipped
 from lrdecay_cli.formats.places import check_result, place_of, worst_first
 from lrdecay_cli.formats.values import printable
 
 MOST = 10
-"""GitHub shows no more annotations of one kind for a step."""
+"""GitHub shows no more annotations of one severity for a step. Source: actions/toolkit, ``docs/problem-matchers.md``,
+Limitations: 10 warnings and 10 errors per step, 50 annotations per job."""
 _KINDS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
 def github_annotations(document: msgspec.Struct) -> str:
-    """At most ten annotations, the worst; the rest as lines of the log. Raises LrdecayError for other documents."""
+    """An annotation for each cause, ten of each severity; the rest as lines of the log. Raises LrdecayError for other
+    documents."""
     result = check_result(document, "github")
-    ranked: list[Finding | Skipped] = [*result.unjudged, *worst_first(result)]
-    lines = [_annotation(result, one) for one in ranked[:MOST]]
-    if len(ranked) > MOST:
-        lines.append(f"and {len(ranked) - MOST} more, which GitHub would not show as annotations:")
-    for one in ranked[MOST:]:
-        if isinstance(one, Skipped):
-            told = f"error: {one.config}: {one.status}: {one.problem}"
+    left = dict.fromkeys(_KINDS.values(), MOST)
+    lines: list[str] = []
+    more: list[str] = []
+    ranked: list[Cause | Skipped] = [*result.unjudged, *worst_first(result)]
+    for each in ranked:
+        kind = "error" if isinstance(each, Skipped) else _KINDS[each.finding.severity]
+        left[kind] -= 1
+        if left[kind] >= 0:
+            lines.append(_annotation(result, each, kind))
+        elif isinstance(each, Skipped):
+            more.append(f"error: {each.config}: {each.status}: {each.problem}")
         else:
-            told = f"{one.severity}: {one.config}: {one.code} {one.name}: {one.message}; {one.remedy}"
-        lines.append(_inert(told))
-    return "\n".join([*lines, _inert(summary_of(result))]) + "\n"
+            more.append(f"{each.finding.severity}: {concise_line(each)}; {each.finding.remedy}")
+    if more:
+        lines.append(f"and {len(more)} more, which GitHub would not show as annotations:")
+    return "\n".join([*lines, *map(_inert, more), _inert(summary_of(result))]) + "\n"
 
 
-def _annotation(result: CheckResult, one: Finding | Skipped) -> str:
-    if isinstance(one, Skipped):
-        kind, title, message, option = "error", "could not be judged", printable(f"{one.status}: {one.problem}"), ""
+def _annotation(result: CheckResult, told: Cause | Skipped, kind: str) -> str:
+    if isinstance(told, Skipped):
+        title, message, place = "could not be judged", f"{told.status}: {told.problem}", place_of(result, told.config)
+        message, config = printable(message), told.config
     else:
-        kind, title, option = _KINDS[one.severity], f"{one.code} {one.name}", one.option
-        lines = (one.message, *one.patterns, f"Why: {one.why}", f"Remedy: {one.remedy}")
+        finding, config = told.finding, told.finding.config
+        title, place = f"{finding.code} {finding.name}", place_of(result, finding)
+        concerned = [f"Configs: {', '.join(told.configs)}"] if place is None or len(told.configs) > 1 else []
+        lines = (finding.message, *finding.patterns, *concerned, f"Why: {finding.why}", f"Remedy: {finding.remedy}")
         message = "\n".join(map(printable, lines))
-    place = place_of(result, one.config, option)
     properties = {"title": title}
     if place is not None:
-        properties = {"file": place.file, "line": str(place.line), **properties}
+        stretch = place.stretch
+        columns = {} if stretch is None else {"col": str(stretch.column), "endLine": str(stretch.end_line)}
+        if stretch is not None and stretch.end_line == stretch.line:
+            # The last column is part of what is marked.
+            columns["endColumn"] = str(max(stretch.column, stretch.end_column - 1))
+        properties = {"file": place.file, "line": str(place.line), **columns, **properties}
     else:
-        message = f"{printable(one.config)}: {message}"
+        message = f"{printable(config)}: {message}"
     escaped = (_data(printable(value)).replace(":", "%3A").replace(",", "%2C") for value in properties.values())
     listed = ",".join(map("=".join, zip(properties, escaped, strict=True)))
     return f"::{kind} {listed}::{_data(message)}"
+
+
+def concise_text(document: msgspec.Struct) -> str:
+    """A line for each cause, as editors and ``grep`` take it: ``path:line:column: LRD203 message``, then the summary.
+
+    Raises LrdecayError for other documents.
+    """
+    result = check_result(document, "concise")
+    lines = [f"{each.config}:1:1: {each.status}: {each.problem}" for each in result.unjudged]
+    lines += [concise_line(cause) for cause in result.causes() if cause.finding.suppressed is None]
+    return "\n".join(map(printable, [*lines, summary_of(result)])) + "\n"
+
+
+def concise_line(cause: Cause) -> str:
+    """One cause, as :func:`concise_text` writes it."""
+    finding, place = cause.finding, cause.finding.place
+    at = f"{place.file}:{place.line}:{place.column}" if place else f"{finding.config}:1:1"
+    several = f" ({len(cause.configs)} configs)" if len(cause.configs) > 1 else ""
+    return f"{at}: {finding.code} {finding.message}{several}"
 
 
 def _inert(line: str) -> str:
@@ -67,13 +100,20 @@ def _data(text: str) -> str:
 
 
 def junit_xml(document: msgspec.Struct) -> str:
-    """The findings as test cases. Raises LrdecayError for other documents."""
+    """The causes as test cases. Raises LrdecayError for other documents."""
     result = check_result(document, "junit")
-    by_config: dict[str, list[Finding | Skipped]] = {checked.config: [] for checked in result.checked}
-    for one in result.records:
-        by_config.setdefault(one.config, []).append(one)
+    causes = result.causes()
+    # A suite for each file in which something stands, and for each config in which nothing does.
+    concerned = {config for cause in causes for config in cause.configs}
+    by_file: dict[str, list[Cause | Skipped]] = {
+        checked.config: [] for checked in result.checked if checked.config not in concerned
+    }
+    for cause in causes:
+        by_file.setdefault(title_of(cause), []).append(cause)
+    for skipped in result.unjudged:
+        by_file.setdefault(skipped.config, []).append(skipped)
     root = ElementTree.Element("testsuites", name="lrdecay check")
-    counts = [_add_suite(root, result, config, found) for config, found in by_config.items()]
+    counts = [_add_suite(root, result, file, found) for file, found in by_file.items()]
     for name, numbers in zip(("tests", "failures", "errors"), zip(*counts, strict=True), strict=False):
         root.set(name, str(sum(numbers)))
     ElementTree.indent(root)
@@ -81,37 +121,43 @@ def junit_xml(document: msgspec.Struct) -> str:
 
 
 def _add_suite(
-    root: ElementTree.Element, result: CheckResult, config: str, found: Sequence[Finding | Skipped]
+    root: ElementTree.Element, result: CheckResult, file: str, found: Sequence[Cause | Skipped]
 ) -> tuple[int, int, int]:
-    """Add the suite of a config, and tell its tests, failures and errors."""
-    cases: Sequence[Finding | Skipped | None] = found or [None]
-    failures = sum(isinstance(one, Finding) and result.fails(one) for one in found)
-    errors = sum(isinstance(one, Skipped) for one in found)
-    skipped = sum(isinstance(one, Finding) and one.suppressed is not None for one in found)
+    """Add the suite of a file, and tell its tests, failures and errors."""
+    cases: Sequence[Cause | Skipped | None] = found or [None]
+    findings = [each.finding for each in found if isinstance(each, Cause)]
+    failures, errors = sum(map(result.fails, findings)), len(found) - len(findings)
+    skipped = sum(finding.suppressed is not None for finding in findings)
     numbers = {"tests": len(cases), "failures": failures, "errors": errors, "skipped": skipped}
-    place = place_of(result, config)
+    place = place_of(result, file)
     suite = ElementTree.SubElement(
         root,
         "testsuite",
-        {"name": printable(config), **{name: str(number) for name, number in numbers.items()}},
+        {"name": printable(file), **{name: str(number) for name, number in numbers.items()}},
         **({"file": place.file} if place else {}),
     )
-    for one in cases:
-        _add_case(suite, result, config, one)
+    for each in cases:
+        _add_case(suite, result, file, each)
     return len(cases), failures, errors
 
 
-def _add_case(suite: ElementTree.Element, result: CheckResult, config: str, one: Finding | Skipped | None) -> None:
-    name = f"{one.code} {one.name}" if isinstance(one, Finding) else "could not be judged" if one else "no findings"
-    case = ElementTree.SubElement(suite, "testcase", name=name, classname=printable(config))
-    if isinstance(one, Skipped):
-        message = f"{one.status}: {one.problem}"
-        ElementTree.SubElement(case, "error", type=one.status, message=printable(message)).text = printable(message)
-    elif one is not None:
-        text = "\n".join(map(printable, (one.message, *one.patterns, f"why: {one.why}", f"remedy: {one.remedy}")))
-        if one.suppressed is not None:
-            ElementTree.SubElement(case, "skipped", message=printable(one.suppressed.reason)).text = text
-        elif result.fails(one):
-            ElementTree.SubElement(case, "failure", type=one.code, message=printable(one.message)).text = text
+def _add_case(suite: ElementTree.Element, result: CheckResult, file: str, told: Cause | Skipped | None) -> None:
+    name = "could not be judged" if told else "no findings"
+    if isinstance(told, Cause):
+        name = f"{told.finding.code} {told.finding.name}"
+    case = ElementTree.SubElement(suite, "testcase", name=name, classname=printable(file))
+    if isinstance(told, Skipped):
+        message = f"{told.status}: {told.problem}"
+        ElementTree.SubElement(case, "error", type=told.status, message=printable(message)).text = printable(message)
+    elif told is not None:
+        finding = told.finding
+        place = [f"set at: {finding.place}"] if finding.place else []
+        lines = [finding.message, *finding.patterns, *place, f"configs: {', '.join(told.configs)}"]
+        text = "\n".join(map(printable, (*lines, f"why: {finding.why}", f"remedy: {finding.remedy}")))
+        if finding.suppressed is not None:
+            ElementTree.SubElement(case, "skipped", message=printable(finding.suppressed.reason)).text = text
+        elif result.fails(finding):
+            message = printable(finding.message)
+            ElementTree.SubElement(case, "failure", type=finding.code, message=message).text = text
         else:
-            ElementTree.SubElement(case, "system-out").text = f"{one.severity}: {text}"
+            ElementTree.SubElement(case, "system-out").text = f"{finding.severity}: {text}"

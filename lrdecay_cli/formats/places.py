@@ -10,19 +10,19 @@ from pathlib import Path
 import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.finding import CheckResult, Finding
+from lrdecay_cli.domain.finding import Cause, CheckResult, Finding
+from lrdecay_cli.domain.origins import Place
 from lrdecay_cli.files.config_path import repository_root
 
-# custom_keys['backbone.norm']: a key that is no word.
-_QUOTED_KEY = re.compile(r"\[['\"](.+)['\"]\]$")
 
-
-class Place(msgspec.Struct, frozen=True):
-    """A line of a file."""
+class FilePlace(msgspec.Struct, frozen=True):
+    """A stretch of a file of the repository, or a line of it."""
 
     file: str
     """Relative to the root of the repository, with forward slashes."""
     line: int
+    stretch: Place | None = None
+    """With columns; None where only the line is known."""
 
 
 def check_result(document: msgspec.Struct, format_name: str) -> CheckResult:
@@ -32,22 +32,34 @@ def check_result(document: msgspec.Struct, format_name: str) -> CheckResult:
     return document
 
 
-def place_of(result: CheckResult, config: str, option: str = "") -> Place | None:
-    """The place of a config, at the line that names the option if that is found; else that of its exported map.
+def place_of(result: CheckResult, told: Finding | str) -> FilePlace | None:
+    """Where a finding, or a config of this name, is shown.
 
-    None if neither is a file below the root of the repository.
+    That is where the finding's option is set, if a file of the repository sets it; else the config, at the line of the
+    settings or the comment that the finding is about; else the config's exported map. None if no such file is below the
+    root of the repository.
     """
+    config, option = (told, "") if isinstance(told, str) else (told.config, told.option)
+    if isinstance(told, Finding) and told.place and (path := _file(told.place.file)):
+        return FilePlace(path[1], told.place.line, told.place)
     path = _file(config)
     if path is not None:
-        return Place(path[1], _line(path[0], option))
+        return FilePlace(path[1], _line(path[0], option))
     sources = (_file(checked.source) for checked in result.checked if checked.config == config)
-    return next((Place(source[1], 1) for source in sources if source), None)
+    return next((FilePlace(source[1], 1) for source in sources if source), None)
 
 
-def worst_first(result: CheckResult) -> list[Finding]:
-    """The findings that count: those that fail the run in front, each as it comes."""
+def file_places(result: CheckResult, finding: Finding) -> list[FilePlace]:
+    """Where the values stand that the finding's option replaces, as far as files of the repository set them."""
+    files = ((place, _file(place.file)) for place in finding.replaces)
+    return [FilePlace(path[1], place.line, place) for place, path in files if path]
+
+
+def worst_first(result: CheckResult) -> list[Cause]:
+    """The causes that count: those that fail the run in front, each as it comes."""
     order = ("error", "warning", "info")
-    return sorted(result.counting(), key=lambda finding: order.index(finding.severity))
+    counting = (cause for cause in result.causes() if cause.finding.suppressed is None)
+    return sorted(counting, key=lambda cause: order.index(cause.finding.severity))
 
 
 def _file(config: str) -> tuple[Path, str] | None:
@@ -63,19 +75,19 @@ def _file(config: str) -> tuple[Path, str] | None:
 
 
 def _line(path: Path, option: str) -> int:
+    """The line of a comment of a config, or of a table or key of the settings: of those that have no origin."""
     word = option.rpartition(".")[2]
-    if word and path.suffix in (".py", ".toml"):
-        # A table of the settings is found by its number among those of its name.
-        table = re.fullmatch(r"(\w+)\[(\d+)\]", word)
+    # A table of the settings is found by its number among those of its name.
+    table = re.fullmatch(r"(\w+)\[(\d+)\]", word)
+    if option.startswith("#"):
+        pattern = re.escape(option)
+    elif word and path.suffix == ".toml":
         pattern = rf"^\s*\[\[[\w.]*\b{table[1]}\]\]" if table else rf"\b{re.escape(word.partition('[')[0])}\b"
-        if option.startswith("#"):
-            pattern = re.escape(option)
-        elif key := _QUOTED_KEY.search(option):
-            pattern = rf"['\"]{re.escape(key[1])}['\"]"
-        lines: list[str] = []
-        with suppress(OSError):
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        found = [number for number, text in enumerate(lines, 1) if re.search(pattern, text)]
-        wanted = int(table[2]) if table else 0
-        return found[wanted] if wanted < len(found) else 1
-    return 1
+    else:
+        return 1
+    lines: list[str] = []
+    with suppress(OSError):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    found = [number for number, text in enumerate(lines, 1) if re.search(pattern, text)]
+    wanted = int(table[2]) if table else 0
+    return found[wanted] if wanted < len(found) else 1

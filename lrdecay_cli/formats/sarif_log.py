@@ -11,12 +11,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from lrdecay_cli.domain.finding import CheckResult, Finding
+from lrdecay_cli.domain.finding import Cause, CheckResult, Finding
 from lrdecay_cli.domain.report import Page, Report
 from lrdecay_cli.files.writing import to_json
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.markdown_page import render as markdown
-from lrdecay_cli.formats.places import Place, check_result, place_of
+from lrdecay_cli.formats.places import FilePlace, check_result, file_places, place_of
 from lrdecay_cli.formats.plain_text import render as plain
 from lrdecay_cli.rules import find_rule
 from lrdecay_cli.rules.pages import blocks_of, page_of
@@ -29,28 +29,34 @@ def render(document: msgspec.Struct) -> str:
     """The result of check as a SARIF log with one run. Raises LrdecayError for other documents."""
     result = check_result(document, "sarif")
     codes = sorted({finding.code for finding in result.findings})
-    driver = {"name": "lrdecay", "version": result.tool.version, "rules": [_rule(code) for code in codes]}
+    driver = {
+        "name": "lrdecay",
+        "version": result.tool.version,
+        "rules": [_rule(code, result.rules_url) for code in codes],
+    }
     invocation: dict[str, Any] = {"executionSuccessful": not result.unjudged}
     if result.unjudged:
         invocation["toolExecutionNotifications"] = [
             {
                 "level": "error",
-                "message": {"text": f"{one.config} could not be judged: {one.status}: {one.problem}"},
-                "locations": [_location(result, one.config, "", ())],
+                "message": {"text": f"{each.config} could not be judged: {each.status}: {each.problem}"},
+                "locations": [_location(result, each.config)],
             }
-            for one in result.unjudged
+            for each in result.unjudged
         ]
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "invocations": [invocation],
-        "results": [_result(result, finding, codes.index(finding.code)) for finding in result.findings],
+        "results": [_result(result, cause, codes.index(cause.finding.code)) for cause in result.causes()],
     }
     return to_json({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
-def _rule(code: str) -> dict[str, Any]:
+def _rule(code: str, address: str) -> dict[str, Any]:
     rule = find_rule(code)
+    # As GitHub and others make an anchor of the heading.
+    link = {"helpUri": f"{address}#{rule.code.lower()}-{rule.name}"} if address else {}
     page = Report((), (), (), "", pages=(Page(f"{rule.code} {rule.name}", tuple(blocks_of(page_of(rule)))),))
     return {
         "id": rule.code,
@@ -59,11 +65,15 @@ def _rule(code: str) -> dict[str, Any]:
         "fullDescription": {"text": rule.why},
         "help": {"text": plain(page, Canvas()).strip(), "markdown": markdown(page, Canvas()).rstrip("*\n ")},
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
+        **link,
     }
 
 
-def _result(result: CheckResult, finding: Finding, rule_index: int) -> dict[str, Any]:
+def _result(result: CheckResult, cause: Cause, rule_index: int) -> dict[str, Any]:
+    finding = cause.finding
     lines = [f"{finding.message}.", f"Why: {finding.why}", f"Remedy: {finding.remedy}."]
+    if len(cause.configs) > 1:
+        lines.insert(1, f"Configs: {', '.join(cause.configs)}")
     if finding.patterns:
         lines.insert(1, f"Parameters: {', '.join(finding.patterns)}")
     suppressions: list[dict[str, Any]] = []
@@ -72,31 +82,51 @@ def _result(result: CheckResult, finding: Finding, rule_index: int) -> dict[str,
         suppressions = [{"kind": kind, "status": "accepted", "justification": finding.suppressed.reason}]
         if finding.suppressed.until:
             suppressions[0]["properties"] = {"until": finding.suppressed.until}
+    # The chain: what the option replaces, then the configs that have it from there.
+    related = [(place, "replaces the value here") for place in file_places(result, finding)]
+    inheriting = [place_of(result, config) for config in cause.configs]
+    shown = place_of(result, finding)
+    related += [(place, "inherits it") for place in inheriting if place and (shown is None or place.file != shown.file)]
     return {
         "ruleId": finding.code,
         "ruleIndex": rule_index,
         "level": _LEVELS[finding.severity],
         "message": {"text": "\n".join(lines)},
-        "locations": [_location(result, finding.config, finding.option, finding.patterns)],
-        "partialFingerprints": {"lrdecayFinding/v1": finding.fingerprint},
-        "properties": {"config": finding.config, "option": finding.option, "parameters": list(finding.parameters)},
+        "locations": [_location(result, finding)],
+        "relatedLocations": [
+            {"id": number, "physicalLocation": _physical(place), "message": {"text": text}}
+            for number, (place, text) in enumerate(related)
+        ],
+        "partialFingerprints": {"lrdecayFinding/v1": cause.fingerprint},
+        "properties": {
+            "config": finding.config,
+            "configs": list(cause.configs),
+            "option": finding.option,
+            "parameters": list(finding.parameters),
+        },
         # Once a run tells suppressions of any result, it tells those of all: an empty list is "not suppressed"
         # (§3.27.23).
         "suppressions": suppressions,
     }
 
 
-def _location(result: CheckResult, config: str, option: str, patterns: tuple[str, ...]) -> dict[str, Any]:
+def _location(result: CheckResult, told: Finding | str) -> dict[str, Any]:
+    config, option, patterns = (told, "", ()) if isinstance(told, str) else (told.config, told.option, told.patterns)
     names = [("parameter", pattern) for pattern in patterns] or [("option", option or config)]
     # Code scanning takes no result without a file; one that is not in the repository is shown by its name alone.
-    place = place_of(result, config, option)
+    place = place_of(result, told)
     if place is None:
         parts = PurePosixPath(config.replace("::", "/").replace("\\", "/")).parts
-        place = Place("/".join(part for part in parts if part not in ("/", "..", ".")) or "config", 1)
+        place = FilePlace("/".join(part for part in parts if part not in ("/", "..", ".")) or "config", 1)
     return {
-        "physicalLocation": {
-            "artifactLocation": {"uri": quote(place.file), "uriBaseId": "%SRCROOT%"},
-            "region": {"startLine": place.line},
-        },
+        "physicalLocation": _physical(place),
         "logicalLocations": [{"kind": kind, "fullyQualifiedName": name} for kind, name in names],
     }
+
+
+def _physical(place: FilePlace) -> dict[str, Any]:
+    region = {"startLine": place.line}
+    if stretch := place.stretch:
+        # Source: §3.30.5 to §3.30.8, lines and columns count from 1, and the end column is behind the last character.
+        region |= {"startColumn": stretch.column, "endLine": stretch.end_line, "endColumn": stretch.end_column}
+    return {"artifactLocation": {"uri": quote(place.file), "uriBaseId": "%SRCROOT%"}, "region": region}

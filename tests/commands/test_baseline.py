@@ -104,7 +104,7 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
     assert (finding["code"], finding["config"]) == ("LRD701", "configs/a.py")
     assert len(finding["parameters"]) == 5
     assert finding["message"] == (
-        "5 tensors: lr 0.049 → 0.098, 0.07 → 0.14, 0.1 → 0.2, against the baseline; settings: base_lr 0.1 → 0.2"
+        "base_lr 0.1 → 0.2 since the baseline: lr of 5 tensors 0.049 → 0.098, 0.07 → 0.14, 0.1 → 0.2"
     )
     assert "lrdecay diff golden/configs/a.json configs/a.py" in finding["remedy"]
     one = here("check", "--select", "LRD7", "maps/a.json", "--baseline", "golden/configs/b.json")
@@ -197,4 +197,4 @@ def test_real_configs(tmp_path: Path) -> None:
     # By its whole path it is the same config.
     changed = lrdecay("check", config, "--baseline", "golden", "--select", "LRD7", cwd=tmp_path)
     assert changed.code == 1
-    assert "constructor.options.num_layers 6 → 7" in changed.out
+    assert "num_layers 6 → 7 since the baseline" in changed.out

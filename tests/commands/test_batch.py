@@ -74,7 +74,7 @@ def test_maps_carry_the_factor_on(config: str, tmp_path: Path, capsys: pytest.Ca
     assert said(capsys, "check", config, "--baseline", folder, "--select", "LRD701", *SCALING)[0] == 0
     code, out, _ = said(capsys, "check", config, "--baseline", folder, "--select", "LRD701")
     assert code == 1
-    assert "settings: batch.lr_factor 0.25 → –" in out
+    assert "lr_factor 0.25 → –, gpus 8 → – since the baseline: lr of" in out
 
 
 @pytest.mark.parametrize("option", [("--gpus", "2"), ("--batch-size", "4"), ("--auto-scale-lr",)])

@@ -15,6 +15,7 @@ from lrdecay_cli.checking.reporting import report_of
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckedMap, CheckResult, Finding, Skipped, Suppression
 from lrdecay_cli.domain.group_map import Tool
+from lrdecay_cli.domain.origins import Place
 from lrdecay_cli.domain.report import Report, Result
 from lrdecay_cli.formats import Canvas, render
 
@@ -49,8 +50,10 @@ def rendered(name: str, found: CheckResult) -> str:
     return render(name, report_of(found), Canvas())
 
 
+SET = Place("configs/a.py", 4, 5, 4, 17)
+BASE = Place("configs/base.py", 1, 1, 1, 6)
 HARD = result(
-    finding(),
+    finding(place=SET, replaces=(BASE, Place("mmdet::convnext/b.py", 88, 9, 88, 21))),
     finding("warning", code="LRD901", name="suppression-matches-nothing", config="lrdecay.toml", option="suppress[1]"),
     finding("info", config="mmdet::convnext/a.py", parameters=(), patterns=()),
     finding(suppressed=Suppression("known", "lrdecay.toml: suppress[0]", "2027-01-31")),
@@ -71,6 +74,8 @@ def _repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sub/configs/a.py").write_text(
         "x = 1\n# num_layerss\noptim_wrapper = dict(\n    num_layers=6)\n# {'neck.*': 1}\n"
     )
+    (tmp_path / "sub/configs/base.py").write_text("x = 6\n")
+    (tmp_path / "sub/configs/c.py").write_text("_base_ = 'a.py'\n")
     (tmp_path / "sub/lrdecay.toml").write_text('[[suppress]]\nrule = "LRD301"\n\n[[suppress]]\nrule = "LRD302"\n')
     monkeypatch.chdir(tmp_path / "sub")
 
@@ -95,11 +100,24 @@ def test_sarif_says_where_and_why() -> None:
     ]
     assert places[:3] == [("sub/configs/a.py", 4), ("sub/lrdecay.toml", 4), ("mmdet/convnext/a.py", 1)]
     assert [found["level"] for found in run["results"][:3]] == ["error", "warning", "note"]
+    region = {"startLine": 4, "startColumn": 5, "endLine": 4, "endColumn": 17}
+    assert run["results"][0]["locations"][0]["physicalLocation"]["region"] == region
+    related = [(at["physicalLocation"], at["message"]["text"]) for at in run["results"][0]["relatedLocations"]]
+    assert [(at["artifactLocation"]["uri"], at["region"]["startLine"], text) for at, text in related] == [
+        ("sub/configs/base.py", 1, "replaces the value here")
+    ]
     assert {found["partialFingerprints"]["lrdecayFinding/v1"] for found in run["results"]} == {"0123456789abcdef"}
     rules = run["tool"]["driver"]["rules"]
     assert [rule["id"] for rule in rules] == ["LRD301", "LRD901"]
     assert all(rules[found["ruleIndex"]]["id"] == found["ruleId"] for found in run["results"])
     assert "num_layers=12" in rules[0]["help"]["markdown"]
+    assert "helpUri" not in rules[0]
+    linked = json.loads(rendered("sarif", result(finding(), rules_url="https://example.org/docs/rules.md")))
+    address = linked["runs"][0]["tool"]["driver"]["rules"][0]["helpUri"]
+    page, _, anchor = address.partition("#")
+    assert page == "https://example.org/docs/rules.md"
+    headings = re.findall(r"^## (.+)$", Path(__file__, "../../../docs/rules.md").resolve().read_text(), re.MULTILINE)
+    assert anchor in [heading.lower().replace(" ", "-") for heading in headings]
     suppressions = [found["suppressions"] for found in run["results"]]
     assert [bool(one) for one in suppressions] == [False, False, False, True, True, False]
     assert [one[0]["kind"] for one in suppressions if one] == ["external", "inSource"]
@@ -158,7 +176,9 @@ def test_github_annotations_are_read_back() -> None:
     # Two that could not be judged, two errors, a warning, a note; the suppressed ones do not count.
     commands = [undone(line) for line in lines if line.startswith("::")]
     assert [kind for kind, _, _ in commands] == ["error"] * 4 + ["warning", "notice"]
-    assert commands[2][1] == {"file": "sub/configs/a.py", "line": "4", "title": "LRD301 scale-above-one"}
+    title = {"title": "LRD301 scale-above-one"}
+    place = {"file": "sub/configs/a.py", "line": "4", "col": "5", "endLine": "4", "endColumn": "16"}
+    assert commands[2][1] == {**place, **title}
     assert commands[2][2] == "8 groups train faster\nbackbone.*\nWhy: It matters.\nRemedy: num_layers=12 fits"
     assert commands[4][1]["line"] == "4"
     assert "file" not in commands[5][1]
@@ -167,20 +187,63 @@ def test_github_annotations_are_read_back() -> None:
     assert lines[-1] == "could not judge" or "2 errors" in lines[-1]
 
 
-def test_a_key_that_is_no_word_has_its_line() -> None:
-    option = "optim_wrapper.paramwise_cfg.custom_keys['neck.*']"
-    (line, _) = rendered("github", result(finding(option=option))).splitlines()
-    assert line.startswith("::error file=sub/configs/a.py,line=5,")
+def test_github_shows_ten_of_each_severity_and_tells_the_rest() -> None:
+    many = [finding(severity, message=f"{severity}{n}") for severity in ("info", "error") for n in range(12)]
+    lines = rendered("github", result(*many)).splitlines()
+    assert [line.partition(" ")[0] for line in lines[:20]] == ["::error"] * 10 + ["::notice"] * 10
+    assert lines[20] == "and 4 more, which GitHub would not show as annotations:"
+    assert lines[21:25] == [
+        f"{severity}: configs/a.py:1:1: LRD301 {severity}{n}; num_layers=12 fits"
+        for severity in ("error", "info")
+        for n in (10, 11)
+    ]
+    assert len(lines) == 26
 
 
-def test_github_shows_ten_and_tells_the_rest() -> None:
-    many = result(*(finding("info", message=f"m{n}") for n in range(9)), *(finding(message=f"e{n}") for n in range(9)))
-    lines = rendered("github", many).splitlines()
-    assert [line.startswith("::error") for line in lines[:10]] == [True] * 9 + [False]
-    assert lines[9].startswith("::notice")
-    assert lines[10] == "and 8 more, which GitHub would not show as annotations:"
-    assert len(lines) == 20
-    assert all(f": m{n}; num_layers=12 fits" in lines[10 + n] for n in range(1, 9))
+def test_what_configs_inherit_is_one_cause() -> None:
+    known = Suppression("known", "lrdecay.toml: suppress[0]")
+    found = result(
+        finding(place=SET),
+        finding(place=SET, config="configs/c.py", message="9 groups train faster"),
+        finding(place=BASE, config="configs/d.py"),
+        # At the same place another option is wrong; of the same config this is another finding.
+        finding(place=SET, option="optim_wrapper.paramwise_cfg.decay_rate"),
+        finding(place=SET),
+        finding(place=SET, config="configs/d.py", suppressed=known),
+        # Where nobody knows the place, what says the same is one.
+        finding(config="configs/d.py"),
+        finding(config="configs/c.py"),
+        finding(config="configs/e.py", remedy="num_layers=13 fits"),
+    )
+    causes = found.causes()
+    assert [cause.configs for cause in causes] == [
+        ("configs/a.py", "configs/c.py"),
+        ("configs/d.py",),
+        ("configs/a.py",),
+        ("configs/a.py",),
+        ("configs/d.py",),
+        ("configs/d.py", "configs/c.py"),
+        ("configs/e.py",),
+    ]
+    assert [cause.alike for cause in causes][:2] == [False, True]
+    # A config more changes nothing by which code scanning knows a cause again.
+    more = result(*found.findings, finding(place=SET, config="configs/0.py")).causes()
+    assert more[0].fingerprint == causes[0].fingerprint != causes[2].fingerprint
+    (first, *_) = json.loads(rendered("sarif", found))["runs"][0]["results"]
+    assert first["properties"]["configs"] == ["configs/a.py", "configs/c.py"]
+    related = [
+        (at["physicalLocation"]["artifactLocation"]["uri"], at["message"]["text"]) for at in first["relatedLocations"]
+    ]
+    assert related == [("sub/configs/c.py", "inherits it")]
+    assert rendered("concise", found).splitlines() == [
+        "configs/a.py:4:5: LRD301 8 groups train faster (2 configs)",
+        "configs/base.py:1:1: LRD301 8 groups train faster",
+        "configs/a.py:4:5: LRD301 8 groups train faster",
+        "configs/a.py:4:5: LRD301 8 groups train faster",
+        "configs/d.py:1:1: LRD301 8 groups train faster (2 configs)",
+        "configs/e.py:1:1: LRD301 8 groups train faster",
+        "6 errors in 2 configs (1 suppressed)",
+    ]
 
 
 def test_github_tells_of_all_that_could_not_be_judged() -> None:
@@ -199,7 +262,7 @@ def test_nothing_in_a_github_log_is_a_command_but_ours() -> None:
     assert "\x1b" not in "\n".join(lines)
 
 
-@pytest.mark.parametrize("name", ["sarif", "junit", "github", "ndjson"])
+@pytest.mark.parametrize("name", ["sarif", "junit", "github", "concise", "ndjson"])
 def test_other_reports_are_refused_in_one_line(name: str) -> None:
     with pytest.raises(LrdecayError, match=rf"{name} is for .*check: this report .*; use json"):
         render(name, Result(None, Report((), (), (), "")), Canvas())

@@ -53,6 +53,9 @@ def check(
         Text,
         option("--baseline", "PATH", "Hold against this map, or directory of maps.", complete=completion.json_files),
     ] = None,
+    rules_url: Annotated[
+        Text, option("--rules-url", "URL", "Where docs/rules.md is read: SARIF links each rule to it.")
+    ] = None,
     *,
     build: BuildOptions,
     output: OutputOptions,
@@ -75,7 +78,7 @@ def check(
 
     destinations = output.destinations()
     rules = chosen_rules(_split(select), _split(ignore))
-    demands = Demands(rules, check_severity(fail_on), baseline, settings_of(context))
+    demands = Demands(rules, check_severity(fail_on), baseline, settings_of(context), rules_url or "")
     result, maps = run_check(targets, build.request(), demands, jobs=build.workers)
     destinations.write(report_of(result, statistics=statistics, verbose=build.verbose, maps=maps))
     if result.unjudged:

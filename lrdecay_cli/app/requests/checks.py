@@ -36,6 +36,8 @@ class Demands(msgspec.Struct, frozen=True):
     fail_on: Severity
     baseline: str | None
     settings: Settings
+    rules_url: str = ""
+    """Where the page of rules is, for SARIF."""
 
 
 class Gathered(msgspec.Struct, frozen=True):
@@ -57,6 +59,7 @@ def run_check(
     """
     # The rules are not imported for baselines.
     from lrdecay_cli.checking.checking import check_assertions, check_maps
+    from lrdecay_cli.checking.placing import placed
 
     given = os.environ.get(TODAY)
     try:
@@ -83,7 +86,8 @@ def run_check(
         fail_on=demands.fail_on,
         today=today,
     )
-    return result, gathered.maps
+    result = msgspec.structs.replace(result, rules_url=demands.rules_url)
+    return placed(result, {*configs}, request.cfg_options or ()), gathered.maps
 
 
 def gather(names: Sequence[str], request: Request, *, jobs: int) -> Gathered:

@@ -9,6 +9,7 @@ from lrdecay_cli.app.requests.scheduling import check_is_config
 from lrdecay_cli.app.requests.sources import Request
 from lrdecay_cli.app.speed import fast_start
 from lrdecay_cli.checking.checking import check_maps
+from lrdecay_cli.checking.placing import placed
 from lrdecay_cli.domain.dry_run import DryRun
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckResult, Severity
@@ -70,4 +71,4 @@ def dry_run_of(config: str, request: Request, options: RunOptions, fail_on: Seve
         dry_runs={config: training.record},
         fail_on=fail_on,
     )
-    return training.record, result
+    return training.record, placed(result, (config,), request.cfg_options)

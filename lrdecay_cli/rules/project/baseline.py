@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lrdecay_cli.analysis.comparing.changes import diff, settings
 from lrdecay_cli.analysis.comparing.tables import drop_implied, shown_change
 from lrdecay_cli.domain.change import ASPECTS
+from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.precision import CLOSE
 from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rule
 
@@ -30,8 +31,8 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
     training.
 
     It fires where ``--baseline`` or ``baseline`` in the settings names a map, or a directory of maps as ``lrdecay
-    baseline`` writes it. Rates that differ by less than a billionth are the same. Parameters that changed in the same
-    respects are one finding. If the difference is meant, write the baseline again.
+    baseline`` writes it. Rates that differ by less than a billionth are the same. The settings that changed are named
+    first, then groups, then what became of the tensors. If the difference is meant, write the baseline again.
     """
     baseline = context.policy.baseline
     if baseline is None:
@@ -39,33 +40,41 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
     profiles: dict[str, dict[str, tuple[Any, Any]]] = {}
     for change in diff(baseline.group_map, context.group_map, rtol=CLOSE):
         profiles.setdefault(change.parameter, {})[change.aspect] = (change.before, change.after)
-    alike: dict[tuple[str, ...], dict[str, Mapping[str, tuple[Any, Any]]]] = {}
-    for name, profile in profiles.items():
-        # In the map that is judged.
-        now = profile["renamed"][1] if "renamed" in profile else name
+    if not profiles:
+        return
+    # By their names in the map that is judged.
+    named = {profile["renamed"][1] if "renamed" in profile else name: profile for name, profile in profiles.items()}
+    for profile in named.values():
         drop_implied(profile)
-        alike.setdefault(tuple(sorted(profile, key=_ORDER.index)), {})[now] = profile
     changed = settings(baseline.group_map, context.group_map)
-    since = ", ".join(f"{setting.name} {shown_change(setting.before, setting.after)}" for setting in changed[:_SHOWN])
-    for aspects, members in alike.items():
-        yield Fault(
-            f"{_told(aspects, members)}, against the baseline" + (f"; settings: {since}" if since else ""),
-            f"lrdecay diff {baseline.path} {context.group_map.config.path} shows all; "
-            "if it is meant, lrdecay baseline writes it again",
-            parameters=members,
-            about=" ".join(aspects),
-        )
+    told = "; ".join(_told(baseline.group_map, context.group_map, named))
+    since = _listed([f"{each.name.rpartition('.')[2]} {shown_change(each.before, each.after)}" for each in changed])
+    yield Fault(
+        f"{since} since the baseline: {told}" if changed else f"{told}, against the baseline",
+        f"lrdecay diff {baseline.path} {context.group_map.config.path} shows all; "
+        "if it is meant, lrdecay baseline writes it again",
+        parameters=named,
+        option=changed[0].option if changed else "",
+    )
 
 
-def _told(aspects: tuple[str, ...], members: Mapping[str, Mapping[str, tuple[Any, Any]]]) -> str:
-    tensors = count(len(members), "tensor")
-    if aspects == ("added",):
-        return f"{tensors} more"
-    if aspects == ("removed",):
-        return f"{tensors} gone"
-    parts = []
-    for aspect in aspects:
-        pairs = list(dict.fromkeys(shown_change(*profile[aspect]) for profile in members.values()))
-        more = f" and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else ""
-        parts.append(f"{aspect.replace('_', ' ')} {', '.join(pairs[:_SHOWN])}{more}")
-    return f"{tensors}: {'; '.join(parts)}"
+def _told(before: GroupMap, after: GroupMap, profiles: Mapping[str, dict[str, tuple[Any, Any]]]) -> Iterator[str]:
+    """Groups, then tensors: the changes of each aspect once, however many tensors have them."""
+    if len(before.groups) != len(after.groups):
+        yield f"{len(before.groups)} → {count(len(after.groups), 'group')}"
+    for aspect, words in (("added", "more"), ("removed", "gone")):
+        if number := sum(aspect in profile for profile in profiles.values()):
+            yield f"{count(number, 'tensor')} {words}"
+    by_aspect: dict[str, list[str]] = {}
+    for profile in profiles.values():
+        for aspect, pair in profile.items():
+            if aspect not in ("added", "removed"):
+                by_aspect.setdefault(aspect, []).append(shown_change(*pair))
+    for aspect in sorted(by_aspect, key=_ORDER.index):
+        changes = by_aspect[aspect]
+        yield f"{aspect.replace('_', ' ')} of {count(len(changes), 'tensor')} {_listed([*dict.fromkeys(changes)])}"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return f"{', '.join(texts[:_SHOWN])}{more}"

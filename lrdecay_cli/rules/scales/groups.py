@@ -258,4 +258,5 @@ def log_shows_one_lr(context: RuleContext) -> Iterator[Fault]:
         if scaled
         else "read base_lr in the log, or see every group with lrdecay inspect",
         parameters=[parameter.name for parameter in groups[0].parameters],
+        option="optim_wrapper.paramwise_cfg",
     )

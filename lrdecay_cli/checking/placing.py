@@ -1,0 +1,53 @@
+"""Where in its config, or in what that inherits from, a finding stands: the place that sets its option."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+import msgspec
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.finding import CheckResult, Finding
+from lrdecay_cli.domain.origins import Option
+from lrdecay_cli.origins import ConfigOrigins, config_origins
+
+
+def placed(result: CheckResult, configs: Container[str], overrides: Sequence[str] = ()) -> CheckResult:
+    """The result with the place of each finding about an option of one of ``configs``.
+
+    Args:
+        result: what was found.
+        configs: what was built; the other things were read, and have no text that sets options.
+        overrides: ``--cfg-options`` of all of them.
+    """
+    known: dict[str, ConfigOrigins | None] = {}
+
+    def origins_of(config: str) -> ConfigOrigins | None:
+        if config not in known:
+            try:
+                known[config] = config_origins(config, overrides)
+            except LrdecayError:
+                # It was built; what its text cannot tell is unknown.
+                known[config] = None
+        return known[config]
+
+    def found(finding: Finding) -> Finding:
+        if not finding.option or finding.config not in configs:
+            return finding
+        origins = origins_of(finding.config)
+        option = _nearest(origins, finding.option) if origins else None
+        if option is None or option.origin.unknown:
+            return finding
+        where = [origin.key or origin.place for origin in (*option.overridden, option.origin)]
+        return msgspec.structs.replace(finding, place=where[-1], replaces=tuple(where[:-1]))
+
+    return msgspec.structs.replace(result, findings=tuple(map(found, result.findings)))
+
+
+def _nearest(origins: ConfigOrigins, path: str) -> Option | None:
+    """What sets an option; of one that is not set the innermost dict in which it could be."""
+    while path:
+        if option := origins.at(path):
+            return option
+        path = path.rpartition(".")[0]
+    return None
