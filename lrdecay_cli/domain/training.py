@@ -156,6 +156,20 @@ class UnusedParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Its value."""
 
 
+class PositionedLr(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An lr that a hook gives one group by its position among the groups, whatever the group holds."""
+
+    hook: str
+    """Its class name."""
+    option: str
+    """Path of its settings in the config."""
+    position: int
+    lr: float
+    """In the first iteration, whatever the group's own lr is."""
+    argument: str = ""
+    """The setting of the hook that has this value; empty where none has, or several have."""
+
+
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The config's own words on how the model is trained, in plain values."""
 
@@ -180,6 +194,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By ``train_cfg``, ``val_cfg`` and ``test_cfg``, where the config has them; likewise."""
     train_mode: TrainMode | msgspec.UnsetType = msgspec.UNSET
     """What ``model.train()`` changes; likewise, and of a checkpoint that is read alone."""
+    positioned_lrs: tuple[PositionedLr, ...] | msgspec.UnsetType = msgspec.UNSET
+    """What hooks of the config give single groups by position; unset where none does."""
     unused_parameters: UnusedParameters | msgspec.UnsetType = msgspec.UNSET
     """Whether DistributedDataParallel looks for parameters without a gradient; likewise."""
 

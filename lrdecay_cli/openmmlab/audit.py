@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 from msgspec import UNSET
+from msgspec.structs import replace
 from torch import nn
 
 from lrdecay_cli import __version__
@@ -36,6 +37,7 @@ from lrdecay_cli.openmmlab.failures.constructor_failures import clearer_failure
 from lrdecay_cli.openmmlab.failures.translate import READING, explained, naming_upstream_faults
 from lrdecay_cli.openmmlab.optimizer_effects import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
+from lrdecay_cli.openmmlab.schedulers.lr_hooks import positioned_lrs
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 from lrdecay_cli.openmmlab.train_mode import in_train_mode
 from lrdecay_cli.openmmlab.world import world_of
@@ -168,7 +170,10 @@ def group_map_of(
         duplicates=read.duplicates,
         stand_ins=tuple(dict.fromkeys(stubs)),
         modules=modules_of(model),
-        training=training_of(config, built.reads, built.asked, train_mode),
+        training=replace(
+            training_of(config, built.reads, built.asked, train_mode),
+            positioned_lrs=positioned_lrs(config, len(read.groups)) if len(types) == 1 else UNSET,
+        ),
         checkpoint=None,
         distributions=distributions_of_stack(stack),
     )

@@ -128,6 +128,15 @@ CONFIGS: dict[str, tuple[str, ...]] = {
     "mmagic_realesrnet": (REALESRNET, "model.generator.num_blocks=1"),
     "mmagic_realesrnet_unaveraged": (REALESRNET, "model.generator.num_blocks=1", "custom_hooks=[]"),
     "mmrazor_search": (SEARCH,),
+    "mmengine_yolov5": (
+        YOLOV5,
+        "optim_wrapper.constructor=DefaultOptimWrapperConstructor",
+        f"{PARAMWISE}.norm_decay_mult=0.0",
+        "optim_wrapper.optimizer._delete_=True",
+        "optim_wrapper.optimizer.type=AdamW",
+        "optim_wrapper.optimizer.lr=0.001",
+        "optim_wrapper.optimizer.weight_decay=0.05",
+    ),
     "mmaction_swin": (SWIN, f"{PARAMWISE}.patch_embed.lr_mult=0.5", f"{PARAMWISE}.patch_embed.decay_mult=0.3"),
 }
 GPUS = {"mmyolo_yolov5_8gpus": 8, "mmyolo_yolov7_3gpus": 3}

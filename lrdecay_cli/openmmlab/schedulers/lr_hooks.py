@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from types import CodeType
+from contextlib import suppress
+from types import CodeType, SimpleNamespace
+from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook, ParamSchedulerHook
+from mmengine.optim import OptimWrapper
 from mmengine.registry import HOOKS
+from msgspec import UNSET, UnsetType
 
+from lrdecay_cli.domain.training import PositionedLr
 from lrdecay_cli.openmmlab.building import training_scope
-from lrdecay_cli.openmmlab.config_values import find_registered, type_name
+from lrdecay_cli.openmmlab.config_values import find_registered, number, type_name
 
 LEFT_OUT = {
     "CheckpointHook": "it writes checkpoints",
@@ -25,6 +34,9 @@ LEFT_OUT = {
 _KNOWN = ("mmengine", "mmdet", "mmpretrain", "lrdecay_cli")
 # What code has to name to reach an lr.
 _REACHES = {"optim_wrapper", "optimizer", "param_groups", "param_schedulers"}
+# Of two groups that differ nobody can tell which one is the exception.
+_FEWEST = 3
+_ITERATIONS = 1000
 _FREEZES = {"requires_grad", "requires_grad_"}
 
 
@@ -49,6 +61,65 @@ def lr_hooks(config: Config) -> list[str]:
     if config.get("param_scheduler") and steppers != 1:
         found.append("ParamSchedulerHook")
     return found
+
+
+def positioned_lrs(config: Config, groups: int) -> tuple[PositionedLr, ...] | UnsetType:
+    """What hooks of a config give single groups in the first iteration, by position; unset where none does.
+
+    A hook whose code names ``param_groups`` acts on so many groups that are all alike: what it makes of one and not of
+    the others it makes by position. So does mmyolo's ``YOLOv5ParamSchedulerHook`` (mmyolo 0.6.0,
+    ``engine/hooks/yolov5_param_scheduler_hook.py``: the third group), which is made for the biases.
+    """
+    if groups < _FEWEST:
+        return UNSET
+    found: list[PositionedLr] = []
+    for option, hook in _hooks(config):
+        named = hook.get("type") if isinstance(hook, Mapping) else type(hook)
+        if hook is None or named in (None, "ParamSchedulerHook"):
+            continue
+        with training_scope(config), suppress(Exception):
+            kind = find_registered(HOOKS, named)
+            own = [base for base in kind.__mro__ if not base.__module__.startswith("mmengine.")]
+            if any("param_groups" in _names(code) for base in own for code in _codes(base)):
+                first, second = (_first_lrs(hook, groups, lr) for lr in (1.0, 2.0))
+                usual, _ = Counter(first).most_common(1)[0]
+                for position, (lr, other) in enumerate(zip(first, second, strict=True)):
+                    if lr not in (usual, None) and lr == other:
+                        argument = _argument_with(kind, hook, lr)
+                        found.append(PositionedLr(kind.__name__, option, position, lr, argument))
+    return tuple(found) or UNSET
+
+
+def _hooks(config: Config) -> Iterator[tuple[str, Any]]:
+    """Every hook of a config with the path of its settings."""
+    for name, hook in (config.get("default_hooks") or {}).items():
+        yield f"default_hooks.{name}", hook
+    for index, hook in enumerate(config.get("custom_hooks") or ()):
+        yield f"custom_hooks[{index}]", hook
+
+
+def _first_lrs(hook: Any, groups: int, lr: float) -> list[float | None]:
+    """What a hook makes of groups that all have ``lr`` before the first iteration of a training."""
+    settings = copy.deepcopy(hook)
+    if isinstance(settings, Mapping):
+        settings = HOOKS.build({key: value for key, value in settings.items() if key != "priority"})
+    tensors = [torch.nn.Parameter(torch.zeros(())) for _ in range(groups)]
+    optimizer = torch.optim.SGD([{"params": [tensor]} for tensor in tensors], lr=lr, momentum=0.9)
+    runner: Any = SimpleNamespace(
+        optim_wrapper=OptimWrapper(optimizer), iter=0, epoch=0, train_dataloader=range(_ITERATIONS)
+    )
+    settings.before_train(runner)
+    settings.before_train_epoch(runner)
+    settings.before_train_iter(runner, 0)
+    return [number(group["lr"]) for group in optimizer.param_groups]
+
+
+def _argument_with(kind: Any, hook: Any, lr: float) -> str:
+    """The argument of a hook's class that has this value in the config, or by default."""
+    given = hook if isinstance(hook, Mapping) else {}
+    arguments = inspect.signature(kind).parameters.items()
+    fitting = [name for name, argument in arguments if given.get(name, argument.default) == lr]
+    return fitting[0] if len(fitting) == 1 else ""
 
 
 def is_inert(kind: type) -> bool:

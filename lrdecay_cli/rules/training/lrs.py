@@ -1,11 +1,11 @@
-"""Groups without an lr, which mmengine takes in every training."""
+"""Groups that the training gives another lr than the constructor, or that have none to give."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from lrdecay_cli.analysis.verification import missing_lr
-from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, rate, rule
 
 _ADAFACTOR = "optim_wrapper = dict(_delete_=True, optimizer=dict(type='Adafactor'{}))\n"
 _WARM_UP = "param_scheduler = [dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=2)]"
@@ -41,3 +41,75 @@ def group_without_lr(context: RuleContext) -> Iterator[Fault]:
                 option="optim_wrapper.optimizer.lr",
             )
             return
+
+
+_WARM_UP_OF_BIASES = """\
+from mmengine.hooks import ParamSchedulerHook
+from mmengine.registry import HOOKS
+$CONSTRUCTOR
+class ByKind($DEFAULT):
+    def add_params(self, params, module, **kwargs):
+        kinds = {True: [], False: []}
+        for name, parameter in module.named_parameters():
+            kinds[name.endswith('bias')].append(parameter)
+        vectors = [parameter for parameter in kinds[False] if parameter.ndim == 1]
+        others = [parameter for parameter in kinds[False] if parameter.ndim != 1]
+        params.extend(dict(params=each) for each in (others, vectors, kinds[True]))
+
+@HOOKS.register_module()
+class WarmUp(ParamSchedulerHook):
+    def __init__(self, bias_lr=0.1):
+        self.bias_lr = bias_lr
+    def before_train(self, runner):
+        self.lrs = [group['lr'] for group in runner.optim_wrapper.optimizer.param_groups]
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        done = min(runner.iter / 8, 1)
+        for position, group in enumerate(runner.optim_wrapper.optimizer.param_groups):
+            start = self.bias_lr if position == 2 else 0
+            group['lr'] = start + done * (self.lrs[position] - start)
+"""
+_HOOK = "default_hooks = dict(param_scheduler=dict(type='WarmUp'))\n"
+
+
+@rule(
+    "LRD829",
+    "lr-by-position",
+    severity="error",
+    bad=Example(_HOOK, _WARM_UP_OF_BIASES),
+    good=Example(
+        f"{_HOOK}optim_wrapper = dict(constructor='ByKind', paramwise_cfg=dict(_delete_=True, by='kind'))",
+        _WARM_UP_OF_BIASES,
+    ),
+)
+def lr_by_position(context: RuleContext) -> Iterator[Fault]:
+    """A hook sets the lr of a group by its position, and the group is not the one that the hook is made for.
+
+    The group starts at the lr that is meant for the biases, which may be a hundred times its own.
+
+    mmyolo's ``YOLOv5ParamSchedulerHook`` warms the third group up from ``warmup_bias_lr`` (0.1), and all others from 0:
+    mmyolo's YOLOv5 and YOLOv7 constructors have the biases there. Another constructor has other tensors in its third
+    group, such as ``layer_1_decay``. Set the option to 0, or use ``ParamSchedulerHook`` and schedulers. lrdecay runs
+    the hook on groups that are all alike to see which it treats by position; a group that holds all biases, and nothing
+    else, is the right one.
+    """
+    groups = context.group_map.groups
+    for each in context.group_map.training.positioned_lrs or ():
+        if each.position >= len(groups):
+            continue
+        group = groups[each.position]
+        lr = context.starting_lr(group)
+        names = [parameter.name for parameter in group.parameters if parameter.requires_grad]
+        biases = [name for name in context.trained if name.rpartition(".")[2] == "bias"]
+        if lr is None or each.lr <= lr or not names or {*names} == {*biases}:
+            continue
+        factor = each.lr / lr if lr else 0
+        times = f", {factor:,.{0 if factor >= 10 else 1}f} times its lr {rate(lr)}" if lr else ""
+        yield Fault(
+            f"{each.hook} gives {group.name}, the group at position {each.position}, lr {rate(each.lr)}{times}",
+            f"set {each.option}.{each.argument}=0.0"
+            if each.argument
+            else f"set {each.option}.type='ParamSchedulerHook', or use the constructor that {each.hook} is made for",
+            parameters=names,
+            option=f"{each.option}.{each.argument}" if each.argument else each.option,
+            about=str(each.position),
+        )
