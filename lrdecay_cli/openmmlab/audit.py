@@ -38,6 +38,7 @@ from lrdecay_cli.openmmlab.failures.translate import READING, explained, naming_
 from lrdecay_cli.openmmlab.optimizer_effects import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
 from lrdecay_cli.openmmlab.schedulers.lr_hooks import positioned_lrs
+from lrdecay_cli.openmmlab.stubs.import_needs import import_needs, needs_of
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 from lrdecay_cli.openmmlab.train_mode import in_train_mode
 from lrdecay_cli.openmmlab.world import world_of
@@ -71,7 +72,7 @@ def audit(
     """
     check_device(device)
     overrides = parse_overrides(cfg_options)
-    with quiet_stack(verbose), naming_upstream_faults(config, cfg_options, device):
+    with quiet_stack(verbose), import_needs(), naming_upstream_faults(config, cfg_options, device):
         stubs = install_stubs()
         with world_of(launch.world_size, given=launch.gpus is not None) as questions:
             loaded = load_config(config, overrides)
@@ -168,7 +169,7 @@ def group_map_of(
         frozen=read.frozen,
         missing=read.missing,
         duplicates=read.duplicates,
-        stand_ins=tuple(dict.fromkeys(stubs)),
+        stand_ins=tuple(dict.fromkeys((*stubs, *needs_of(model, config.get("default_scope") or "mmengine")))),
         modules=modules_of(model),
         training=replace(
             training_of(config, built.reads, built.asked, train_mode),

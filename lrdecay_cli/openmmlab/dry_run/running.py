@@ -32,6 +32,7 @@ from lrdecay_cli.openmmlab.failures.constructor_failures import clearer_failure
 from lrdecay_cli.openmmlab.failures.translate import explained
 from lrdecay_cli.openmmlab.schedulers.building import check_lrs
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig, scheduler_configs
+from lrdecay_cli.openmmlab.stubs.import_needs import import_needs
 from lrdecay_cli.openmmlab.world import process_group, world_of
 from lrdecay_cli.openmmlab.wrapping import wrap, wrapper_of
 
@@ -80,6 +81,7 @@ def dry_run(
     config, where = planned.config, planned.plan.where
     with (
         quiet_stack(verbose),
+        import_needs(),
         own_managers(),
         training_scope(config),
         no_network(),

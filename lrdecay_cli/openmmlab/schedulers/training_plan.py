@@ -22,6 +22,7 @@ from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides
 from lrdecay_cli.openmmlab.config_values import plain, type_name
 from lrdecay_cli.openmmlab.failures.translate import explained
 from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
+from lrdecay_cli.openmmlab.stubs.import_needs import import_needs
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 from lrdecay_cli.openmmlab.world import world_of
 
@@ -49,7 +50,7 @@ def load_plan(
 
     Raises LrdecayError if it does not load, is no training config, or does not say how long it trains.
     """
-    with quiet_stack(verbose):
+    with quiet_stack(verbose), import_needs():
         install_stubs()
         overrides = parse_overrides(cfg_options)
         with world_of(launch.world_size, given=launch.gpus is not None) as questions:

@@ -1,0 +1,231 @@
+"""Stubs for packages that MMDetection's siblings import with themselves and that their models do not need.
+
+One that is not installed would refuse every config of the sibling: mmseg imports ftfy for the text of CLIP alone. A
+stub is made where such an import fails, is reported with the maps of that sibling, and refuses when it is called.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.abc
+import importlib.util
+import sys
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from torch import nn
+
+from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.files.packages import distribution_of
+from lrdecay_cli.openmmlab.patching import NotHereError
+
+# Found by importing the models of mmsegmentation 1.2.2, mmpose 1.3.2, mmdet3d 1.4.0, mmocr 1.0.1, mmselfsup 1.0.0 and
+# mmyolo 0.6.0 without them. What guards an import by itself (``except ImportError``) is not asked for here.
+IMPORT_NEEDS: Mapping[str, Mapping[str, str]] = {
+    "mmseg": {
+        "ftfy": "its tokenizer of CLIP's text uses it",
+        "regex": "its tokenizer of CLIP's text uses it",
+        "prettytable": "its metrics use it",
+    },
+    "mmpose": {
+        "xtcocotools": "its datasets and metrics use it",
+        "munkres": "its decoding of keypoints uses it",
+        "json_tricks": "its files of results use it",
+        "chumpy": "its files of body models use it",
+    },
+    "mmdet3d": {
+        "numba": "its boxes and metrics are computed with it",
+        "lyft_dataset_sdk": "its datasets and metrics use it",
+        "nuscenes": "its datasets and metrics use it",
+        "pyquaternion": "its datasets and metrics use it",
+        "trimesh": "its drawings use it",
+        "plyfile": "its files of points use it",
+        "open3d": "its drawings use it",
+    },
+    "mmocr": {
+        "rapidfuzz": "its metrics use it",
+        "lmdb": "its datasets use it",
+        "imgaug": "its transforms use it",
+        "pyclipper": "its polygons are computed with it",
+    },
+    "mmselfsup": {"sklearn": "its clustering uses it"},
+    "mmyolo": {"prettytable": "its reports use it"},
+}
+"""By package, what it imports, and for what."""
+
+_COMPILED = {"xtcocotools._mask": "mmpose"}
+"""Compiled modules of these, which do not load on a numpy of another generation, and who imports them."""
+
+
+class ImportNeeds(importlib.abc.MetaPathFinder):
+    """Finds modules of a table that no other finder has, for an import that nothing guards, of the package that asks.
+
+    Args:
+        table: see :data:`IMPORT_NEEDS`.
+    """
+
+    def __init__(self, table: Mapping[str, Mapping[str, str]]) -> None:
+        self.table = table
+        self.made: dict[str, types.ModuleType] = {}
+        """Stubs by name of the module."""
+        self.used: dict[str, dict[str, StandIn]] = {}
+        """By package, the stubs that it holds."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """A spec of a stub; None for any other module, and for whoever asks without importing."""
+        need = name.partition(".")[0]
+        asking = _importer()
+        if need in self.made:
+            return self._stub(name)
+        package = asking.f_globals.get("__name__", "").partition(".")[0] if asking else ""
+        if asking is None or need not in self.table.get(package, ()) or _is_guarded(asking):
+            return None
+        self.add(package, need, "not installed")
+        return self._stub(name)
+
+    def add(self, package: str, need: str, state: str) -> None:
+        """Note that a package holds a stub."""
+        stub = StandIn(distribution_of(need), f"{state}: {package} imports it, and {self.table[package][need]}")
+        self.used.setdefault(package, {})[need] = stub
+
+    def _stub(self, name: str) -> ModuleSpec:
+        spec = ModuleSpec(name, _StubLoader(self), is_package=True)
+        spec.submodule_search_locations = []
+        return spec
+
+
+class _StubLoader(importlib.abc.Loader):
+    def __init__(self, finder: ImportNeeds) -> None:
+        self.finder = finder
+
+    def create_module(self, spec: ModuleSpec) -> types.ModuleType:
+        return self.finder.made.setdefault(spec.name, stub_module(spec.name))
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Nothing to execute."""
+
+
+class _CompiledNeeds(importlib.abc.MetaPathFinder):
+    """Finds a stub for a compiled module that is installed and does not load. Put it first in ``sys.meta_path``."""
+
+    def __init__(self, stubs: ImportNeeds) -> None:
+        self.stubs = stubs
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> ModuleSpec | None:
+        package = _COMPILED.get(name)
+        spec = PathFinder.find_spec(name, path) if package else None
+        if package is None or spec is None or spec.loader is None:
+            return None
+        try:
+            spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        except Exception:
+            self.stubs.add(package, name.partition(".")[0], "compiled for another numpy")
+            return ModuleSpec(name, _StubLoader(self.stubs))
+        return None
+
+
+_needs = ImportNeeds(IMPORT_NEEDS)
+
+
+@contextmanager
+def import_needs() -> Iterator[None]:
+    """Let imports of the table succeed in here. Afterwards stubs stay with the modules that took them alone."""
+    finders = (_CompiledNeeds(_needs), _needs)
+    if _needs in sys.meta_path:
+        yield
+        return
+    sys.meta_path.insert(0, finders[0])
+    sys.meta_path.append(finders[1])
+    try:
+        yield
+    finally:
+        for finder in finders:
+            sys.meta_path.remove(finder)
+        for name, module in _needs.made.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+
+
+def needs_of(model: nn.Module, scope: str) -> tuple[StandIn, ...]:
+    """The stubs that are held by packages of which a model is made, and by that of its registry scope."""
+    packages = {scope, *(type(module).__module__.partition(".")[0] for module in model.modules())}
+    return tuple(stub for package in packages for stub in _needs.used.get(package, {}).values())
+
+
+def stub_module(name: str) -> types.ModuleType:
+    """A module in which every name is a class that refuses to be called, except while a module is imported."""
+    module = types.ModuleType(name)
+
+    def attribute(asked: str) -> Any:
+        if asked.startswith("__"):
+            raise AttributeError(asked)
+        return _refusing(f"{name}.{asked}")
+
+    module.__dict__["__getattr__"] = attribute
+    return module
+
+
+class _Refusing(type):
+    """What a stub gives for a name: to subclass, to annotate with, to catch and to decorate with, not to compute."""
+
+    __path__: str
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if not _is_importing():
+            need = distribution_of(cls.__path__.partition(".")[0])
+            raise NotHereError(f"it uses {cls.__path__}, and {need} is not installed", need, f"pip install {need}")
+        # ``@jit`` and ``@jit(nopython=True)``, a compiled pattern.
+        only = args[0] if len(args) == 1 and not kwargs else None
+        return only if isinstance(only, types.FunctionType) else cls
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__") or "__path__" not in cls.__dict__:
+            raise AttributeError(name)
+        return _refusing(f"{cls.__path__}.{name}")
+
+    def __getitem__(cls, _item: Any) -> Any:
+        return cls
+
+
+def _refusing(path: str) -> Any:
+    name = path.rpartition(".")[2]
+    base = Warning if name.endswith("Warning") else Exception if name.endswith(("Error", "Exception")) else object
+    return _Refusing(name, (base,), {"__path__": path, "__module__": path.rpartition(".")[0]})
+
+
+def _importer() -> FrameType | None:
+    """The frame of the import statement that asks, at the level of a module; None if something else asks."""
+    frame: FrameType | None = sys._getframe(2)
+    importing = False
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(("importlib", "_frozen_importlib")):
+        importing |= frame.f_code.co_name == "_find_and_load"
+        frame = frame.f_back
+    return frame if frame is not None and importing and frame.f_code.co_name == "<module>" else None
+
+
+def _is_guarded(frame: FrameType) -> bool:
+    """Whether the statement that a frame executes stands in a ``try``."""
+    with suppress(OSError, SyntaxError, ValueError):
+        tree = ast.parse(Path(frame.f_code.co_filename).read_text(encoding="utf-8"))
+        tried = [statement for node in ast.walk(tree) if isinstance(node, ast.Try) for statement in node.body]
+        return any(each.lineno <= frame.f_lineno <= (each.end_lineno or each.lineno) for each in tried)
+    return False
+
+
+def _is_importing() -> bool:
+    """Whether a module of a package of the table is being imported."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__", "").partition(".")[0] in _needs.table:
+            return True
+        frame = frame.f_back
+    return False
