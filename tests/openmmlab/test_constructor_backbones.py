@@ -232,6 +232,10 @@ def test_swin_of_mmdet() -> None:
 TIMM: dict[str, dict[str, Any]] = {
     "vit_tiny_patch16_224": {"depth": 3, "embed_dim": 12, "num_heads": 2, "reg_tokens": 2, "init_values": 0.1},
     "vit_base_patch16_clip_224": {"depth": 3, "embed_dim": 12, "num_heads": 2, "pre_norm": True},
+    "eva02_tiny_patch14_224": {"depth": 3, "embed_dim": 16, "num_heads": 2, "global_pool": "token"},
+    "beit_base_patch16_224": {"depth": 3, "embed_dim": 12, "num_heads": 2, "global_pool": "token"},
+    "deit_tiny_distilled_patch16_224": {"depth": 3, "embed_dim": 12, "num_heads": 2},
+    "hiera_tiny_224": {"embed_dim": 8, "num_heads": 1, "stages": (1, 1, 2, 1)},
     "swin_tiny_patch4_window7_224": {"depths": (1, 2, 3, 1), "embed_dim": 8, "num_heads": (1, 1, 2, 2)},
     "swinv2_tiny_window8_256": {"depths": (1, 2, 3, 1), "embed_dim": 8, "num_heads": (1, 1, 2, 2)},
 }

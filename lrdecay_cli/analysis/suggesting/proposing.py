@@ -32,6 +32,9 @@ _RATES = {
     "vit": UsualRate(0.65, "MMPretrain's fine-tuning of MAE and BEiT on ViT-B"),
     "vit-deep": UsualRate(0.75, "MMPretrain's fine-tuning of MAE on ViT-L and -H"),
     "swin": UsualRate(0.9, "MMPretrain's fine-tuning of SimMIM on Swin-B"),
+    "mvit": UsualRate(0.75, "MMAction2's fine-tuning of MaskFeat on MViT-S"),
+    "internimage": UsualRate(0.94, "InternImage's Cascade Mask R-CNN on InternImage-L and -XL"),
+    "unireplknet": UsualRate(0.8, "UniRepLKNet's Cascade Mask R-CNN on UniRepLKNet-T"),
     "resnet": UsualRate(0.7, "MMPretrain's fine-tuning of SparK on ResNet-50"),
 }
 _SLOWEST, _GENTLER = 5e-5, (0.8, 0.85, 0.9, 0.95)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lrdecay_cli.decay.families import convnext, resnet, swin, vit
+from lrdecay_cli.decay.families import convnext, internimage, resnet, swin, vit
 from lrdecay_cli.decay.families.interface import BACKBONE_PREFIX, ClassNames, Family
 
 MMDET_FAMILIES: tuple[Family, ...] = (convnext.FAMILY,)
@@ -12,10 +12,15 @@ MMDET_FAMILIES: tuple[Family, ...] = (convnext.FAMILY,)
 
 ALL_FAMILIES: tuple[Family, ...] = (
     convnext.FAMILY,
+    convnext.UNIREPLKNET_FAMILY,
     vit.FAMILY,
+    vit.MVIT_FAMILY,
+    vit.ADAPTER_FAMILY,
     swin.FAMILY,
     swin.V2_FAMILY,
     swin.TIMM_FAMILY,
+    swin.VIDEO_FAMILY,
+    internimage.FAMILY,
     resnet.FAMILY,
 )
 """What lrdecay's own constructor serves. The first family whose class names match is taken."""

@@ -7,6 +7,7 @@ gives it, odd names included; where mmdet's functions die, these raise a :class:
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from lrdecay_cli.decay.families.interface import (
     BACKBONE_PREFIX,
@@ -107,3 +108,6 @@ FAMILY = Family(
     placement=placement,
     stages=STAGES,
 )
+
+UNIREPLKNET_FAMILY = replace(FAMILY, name="unireplknet", classes=ClassNames(("UniRepLKNet", "UniRepLKNetBackbone")))
+"""Source: UniRepLKNet (AILab-CVC/UniRepLKNet, 2025-08), whose constructor has mmdet's layer ids."""

@@ -3,7 +3,7 @@
 Source: mmpretrain 1.2.0, ``SwinTransformer.get_layer_depth``. For V2 there is no source: its stages begin with the
 downsampling instead of ending with it, so there the downsampling goes with the blocks before it, as it does in V1.
 timm (1.0.31, ``SwinTransformer.group_matcher``) calls the stages ``layers``, and the downsampling that they begin with
-goes with the first block behind it.
+goes with the first block behind it. The video Swin of mmaction2 1.2.0 has V1's layers under timm's names.
 """
 
 from __future__ import annotations
@@ -112,4 +112,11 @@ TIMM_FAMILY = replace(
     classes=ClassNames(("timm.SwinTransformer", "timm.SwinTransformerV2")),
     rules={"layer_wise": layer_wise_timm},
     depths=depths_by(r"layers\.(\d+)\.blocks\.(\d+)\."),
+)
+
+VIDEO_FAMILY = replace(
+    TIMM_FAMILY,
+    name="swin-3d",
+    classes=ClassNames(("SwinTransformer3D",)),
+    rules={"layer_wise": partial(layer_wise, stages="layers")},
 )

@@ -2,10 +2,18 @@
 
 Source: mmpretrain 1.2.0, ``VisionTransformer.get_layer_depth``. Beyond it, blocks may be called ``blocks``
 (timm, ViTDet, HiViT) as well as ``layers``. For HiViT this differs from mmpretrain, whose function looks for ``layers``
-where HiViT has ``blocks`` and so decays nothing but the stem.
+where HiViT has ``blocks`` and so decays nothing but the stem. The backbones of timm 1.0.31 in the list have the layers
+of their ``group_matcher``. MViT has those of mmaction2 1.2.0's decay constructor, and the norm behind each stage beside
+it; ViT-Adapter's backbones those of its own constructor, where what it adds to the transformer trains with the head.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
 
 from lrdecay_cli.decay.families.interface import (
     BACKBONE_PREFIX,
@@ -51,11 +59,25 @@ CLASSES = ClassNames(
         "ViT",
         "BEiT",
         "MAE",
+        # EVA-02's for segmentation, then timm
+        "EVA2",
+        "Eva",
+        "Beit",
+        "Hiera",
+        "VisionTransformerDistilled",
+        "VisionTransformerRelPos",
     )
 )
 
 
-def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix: str = BACKBONE_PREFIX) -> Formula:
+def layer_wise(
+    name: str,
+    num_layers: int,
+    depths: tuple[int, ...] = (),
+    prefix: str = BACKBONE_PREFIX,
+    *,
+    tokens: tuple[str, ...] = TOKENS,
+) -> Formula:
     """Layer id by block, one each. What is neither stem nor block, such as a mask token, goes with the head.
 
     Raises:
@@ -63,7 +85,7 @@ def layer_wise(name: str, num_layers: int, depths: tuple[int, ...] = (), prefix:
     """
     own = name.removeprefix(prefix) if name.startswith(prefix) else ""
     parts = own.split(".")
-    if own in TOKENS:
+    if own in tokens:
         return by_name(name, "0", "0", 0)
     if own.startswith("patch_embed"):
         return by_name(f"{prefix}patch_embed*", "0", "0", 0)
@@ -87,11 +109,54 @@ def placement(
     return with_the_stem(name, prefix)
 
 
+def _mvit_depths(names: Iterable[str], prefix: str) -> tuple[int, ...]:
+    """Blocks per stage: one that widens its input, and so has a projection beside its attention, begins a stage."""
+    listed = tuple(names)
+    blocks = sum(_ROW(listed, prefix))
+    matcher = re.compile(rf"{re.escape(prefix)}blocks\.(\d+)\.proj\.", re.ASCII)
+    widening = {int(found[1]) for name in listed if (found := matcher.match(name))}
+    ends = [0, *sorted(widening - {0}), blocks]
+    return tuple(end - start for start, end in pairwise(ends)) if blocks else ()
+
+
+def mvit_placement(
+    name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
+) -> Formula | None:
+    """``norm<i>`` goes with the last block of stage i, tokens and positions with the stem."""
+    found = re.match(rf"{re.escape(prefix)}norm(\d+)\.", name, re.ASCII)
+    if found is None:
+        return with_the_stem(name, prefix)
+    ending = depths[: int(found[1]) + 1]
+    symbols = " + ".join(map(str, ending)) or "0"
+    return by_name(f"{prefix}norm<stage>", "blocks_so_far", symbols, sum(ending), {"blocks_so_far": sum(ending)})
+
+
+def adapter_placement(
+    name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
+) -> Formula | None:
+    """As :func:`placement`, but the level embedding of the adapter is as new as the rest of it."""
+    if name == f"{prefix}level_embed":
+        return with_the_head(num_layers)
+    return placement(name, decay_type, num_layers, depths, prefix)
+
+
+_ROW = depths_by(rf"(?:{'|'.join(ROWS)})\.(\d+)\.")
+
 FAMILY = Family(
     name="vit",
     classes=CLASSES,
     rules={"layer_wise": layer_wise},
-    depths=depths_by(rf"(?:{'|'.join(ROWS)})\.(\d+)\."),
+    depths=_ROW,
     fitting_num_layers=sum,
     placement=placement,
+)
+
+MVIT_FAMILY = replace(FAMILY, name="mvit", classes=ClassNames(("MViT",)), depths=_mvit_depths, placement=mvit_placement)
+
+ADAPTER_FAMILY = replace(
+    FAMILY,
+    name="vit-adapter",
+    classes=ClassNames(("ViTAdapter", "BEiTAdapter", "UniPerceiverAdapter")),
+    rules={"layer_wise": partial(layer_wise, tokens=(*TOKENS, "mask_token", "visual_embed"))},
+    placement=adapter_placement,
 )
