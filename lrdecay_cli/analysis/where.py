@@ -47,7 +47,7 @@ def where(origins: ConfigOrigins, wanted: Sequence[str]) -> Result[Origins]:
     replacing = sum(bool(option.overridden) for option in options)
     report = Report(
         facts=(("config", origins.config),),
-        tables=(Table("", _COLUMNS, tuple(map(_row, options))),),
+        tables=(options_table(options),),
         notes=(),
         summary=", ".join(
             filter(
@@ -61,6 +61,11 @@ def where(origins: ConfigOrigins, wanted: Sequence[str]) -> Result[Origins]:
         ),
     )
     return Result(Origins(ORIGINS_SCHEMA_VERSION, Tool("lrdecay", __version__), origins.config, options), report)
+
+
+def options_table(options: Iterable[Option], title: str = "") -> Table:
+    """A row for each option: its value, where it is set, the names between, and what it overrides."""
+    return Table(title, _COLUMNS, tuple(map(_row, options)))
 
 
 def _training(origins: ConfigOrigins) -> Iterable[str]:

@@ -8,6 +8,7 @@ import msgspec
 
 from lrdecay_cli.domain.finding import Skipped
 from lrdecay_cli.domain.group_map import ConfigSource, Tool
+from lrdecay_cli.domain.origins import Option
 from lrdecay_cli.domain.resuming import Coming
 from lrdecay_cli.domain.stack import Cause, PackageChange
 
@@ -88,6 +89,10 @@ class SettingChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Its path in the map: ``base_lr``, ``constructor.options.decay_rate``."""
     before: Any
     after: Any
+    before_option: Option | msgspec.UnsetType = msgspec.UNSET
+    """The option of the first config behind it, of a dict the first entry that differs. Unset where none is known."""
+    after_option: Option | msgspec.UnsetType = msgspec.UNSET
+    """That of the second config."""
 
     @property
     def option(self) -> str:

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from lrdecay_cli.domain.group_map import ConfigSource, Tool
+from lrdecay_cli.domain.origins import Option
 from lrdecay_cli.domain.provenance import Basis, Provenance
 from lrdecay_cli.domain.training import Constructor
 
@@ -128,3 +129,5 @@ class Explanations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Options that the config sets and the constructor does not read."""
     explanations: tuple[Explanation, ...]
     why_not: tuple[WhyNot, ...]
+    options: tuple[Option, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Options of the config that have a say in what is explained, and where they are set; unset for a map."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from lrdecay_cli.analysis.comparing.folding import find_renames
 from lrdecay_cli.domain.change import ASPECTS, Aspect, Change, SettingChange
@@ -14,6 +14,8 @@ from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.precision import alike
 from lrdecay_cli.domain.provenance import NUMBERS
+from lrdecay_cli.origins import ConfigOrigins
+from lrdecay_cli.origins.of_maps import changed_option, keys_of_setting
 
 # Options that say which group it is, or repeat what other aspects tell.
 _IDENTITY = frozenset({"param_name", "param_names", "group_name", "layer_id", "lr_scale", "initial_lr"})
@@ -63,6 +65,16 @@ def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:
     olds, news = dict(_settings(before)), dict(_settings(after))
     pairs = ((name, olds.get(name), news.get(name)) for name in {**olds, **news})
     return [SettingChange(name, old, new) for name, old, new in pairs if not _equal(old, new)]
+
+
+def with_options(setting: SettingChange, before: ConfigOrigins | None, after: ConfigOrigins | None) -> SettingChange:
+    """The same with the options behind it, on each side whose config is known."""
+    keys = keys_of_setting(setting.name)
+    if keys is None:
+        return setting
+    old = changed_option(keys, setting.before, setting.after, before) if before else None
+    new = changed_option(keys, setting.after, setting.before, after) if after else None
+    return structs.replace(setting, before_option=old or UNSET, after_option=new or UNSET)
 
 
 def _settings(group_map: GroupMap) -> Iterator[tuple[str, Any]]:

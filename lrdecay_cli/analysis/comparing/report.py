@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.analysis.checkpoints import resume_notes
-from lrdecay_cli.analysis.comparing.changes import check_tolerance, diff, known_aspects, settings
+from lrdecay_cli.analysis.comparing.changes import check_tolerance, diff, known_aspects, settings, with_options
 from lrdecay_cli.analysis.comparing.coming import coming_notes, coming_rows, coming_summary, coming_tables
 from lrdecay_cli.analysis.comparing.folding import fold
 from lrdecay_cli.analysis.comparing.tables import long_table, shown_change, wide_table
 from lrdecay_cli.analysis.stacks import cause_of, package_changes, stack_fact, stack_notes
 from lrdecay_cli.decay.batch_scaling import difference_told, factor_told
-from lrdecay_cli.domain.change import ASPECTS, DIFFERENCE_SCHEMA_VERSION, Aspect, Change, Difference
+from lrdecay_cli.domain.change import ASPECTS, DIFFERENCE_SCHEMA_VERSION, Aspect, Change, Difference, SettingChange
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report, Result
 from lrdecay_cli.domain.resuming import Coming
+from lrdecay_cli.origins import ConfigOrigins
 from lrdecay_cli.text.spelling import as_key
 
 
@@ -38,6 +39,7 @@ def comparison(
     only: frozenset[Aspect] | None = None,
     verbose: bool = False,
     coming: Coming | None = None,
+    origins: tuple[ConfigOrigins | None, ConfigOrigins | None] = (None, None),
 ) -> Result[Difference]:
     """Compare two maps.
 
@@ -48,6 +50,7 @@ def comparison(
         only: aspects to compare, see :func:`check_aspects`; None for all.
         verbose: name every parameter behind a pattern.
         coming: what the schedulers will set on both sides, where one resumes from a checkpoint.
+        origins: where the options of both sides are set, of those that are configs.
     """
     changes = tuple(diff(before, after, rtol=rtol, only=only))
     packages = package_changes(before, after)
@@ -55,9 +58,9 @@ def comparison(
     cause = None if identical else cause_of(before, after, packages)
     names = (before.names(duplicates=True), after.names(duplicates=True))
     folded = tuple(fold(changes, *names))
-    changed_settings = tuple(settings(before, after))
+    changed_settings = tuple(with_options(setting, *origins) for setting in settings(before, after))
     compared = f" in {', '.join(sorted(only)).replace('_', ' ')}" if only else ""
-    changed_facts = ((setting.name, shown_change(setting.before, setting.after)) for setting in changed_settings)
+    changed_facts = ((setting.name, _told(setting)) for setting in changed_settings)
     members = [
         Note(f"{change.pattern}: {change.aspect.replace('_', ' ')}", "info", change.parameters)
         for change in folded
@@ -95,6 +98,12 @@ def comparison(
         cause,
     )
     return Result(document, report, (before, after))
+
+
+def _told(setting: SettingChange) -> str:
+    """``6 → 7, configs/_base_/convnext.py:2``."""
+    places = [f", {option.origin.place}" for option in (setting.after_option, setting.before_option) if option]
+    return f"{shown_change(setting.before, setting.after)}{''.join(places[:1])}"
 
 
 def _batch_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:

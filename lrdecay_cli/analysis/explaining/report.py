@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from msgspec import UNSET
+
 from lrdecay_cli.analysis.explaining.reasons import Explainer
 from lrdecay_cli.analysis.explaining.tables import explanation_table, observed_options, parameter_rows, why_not_table
 from lrdecay_cli.analysis.explaining.why_not import why_not
 from lrdecay_cli.analysis.selection import select
+from lrdecay_cli.analysis.where import options_table
 from lrdecay_cli.constructors import constructor_of
 from lrdecay_cli.constructors.recomputation import custom_key_matches
 from lrdecay_cli.decay.batch_scaling import batch_facts
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.explanation import EXPLANATION_SCHEMA_VERSION, Explanation, Explanations, WhyNot
 from lrdecay_cli.domain.group_map import GroupMap, Tensor
+from lrdecay_cli.domain.origins import Option
 from lrdecay_cli.domain.report import Note, Report, Result
+from lrdecay_cli.origins import ConfigOrigins
+from lrdecay_cli.origins.of_maps import OPTIMIZER, PARAMWISE, WRAPPER
 from lrdecay_cli.text.counting import count
 
 
@@ -35,6 +41,7 @@ def explanation(
     unlike: str | None = None,
     group: str | None = None,
     verbose: bool = False,
+    origins: ConfigOrigins | None = None,
 ) -> Result[Explanations]:
     """Explain the parameters that match.
 
@@ -44,6 +51,7 @@ def explanation(
         unlike: a pattern of parameters to tell why they are not in ``group``; None to tell of none.
         group: name of a group.
         verbose: explain each parameter by itself, and name every key.
+        origins: where the config's options are set; None for a map.
 
     Raises:
         LrdecayError: nothing matches a pattern, or there is no such group.
@@ -58,12 +66,14 @@ def explanation(
         partings = tuple(why_not(group_map, explainer, others, group))
     reads = group_map.training.reads
     never_read = () if reads is None else tuple(_unread(group_map.constructor.options, frozenset(reads), ""))
+    options = tuple(_options(origins, explanations, everything=verbose or unlike is not None)) if origins else UNSET
     report = Report(
         facts=tuple(_facts(group_map)),
         tables=(
             *(explanation_table(one, verbose=verbose) for one in explanations),
             *(why_not_table(one) for one in partings if one.partings),
             *observed_options(group_map),
+            *([options_table(options, "Where its options are set")] if options else []),
         ),
         notes=tuple(_notes(group_map, never_read, partings)),
         summary=_summary(explanations, partings),
@@ -82,6 +92,7 @@ def explanation(
         never_read=never_read,
         explanations=explanations,
         why_not=partings,
+        options=options,
     )
     return Result(document, report)
 
@@ -96,6 +107,17 @@ def _chosen(group_map: GroupMap, patterns: Sequence[str]) -> list[Tensor]:
 
     found = {key(each) for pattern in patterns for each in select(group_map, pattern, where="PATTERN", duplicates=True)}
     return [tensor for tensor in select(group_map, "*", duplicates=True) if key(tensor) in found]
+
+
+def _options(origins: ConfigOrigins, explanations: Sequence[Explanation], *, everything: bool) -> Iterator[Option]:
+    """What has a say: lr, weight decay, constructor and its options; of its keys, those in a name that is explained."""
+    for keys in ((*OPTIMIZER, "lr"), (*OPTIMIZER, "weight_decay"), (*WRAPPER, "constructor")):
+        yield from origins.options(keys)
+    matching = {rule.rule for each in explanations for rule in each.considered if rule.outcome != "no match"}
+    for option in origins.options(PARAMWISE):
+        key = option.keys[3:4] if option.keys[2:3] == ("custom_keys",) else ()
+        if everything or not key or f"custom_keys[{key[0]!r}]" in matching:
+            yield option
 
 
 def _facts(group_map: GroupMap) -> Iterator[tuple[str, str]]:

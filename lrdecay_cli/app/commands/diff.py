@@ -42,7 +42,7 @@ def diff(
     """
     from lrdecay_cli.analysis.comparing.report import check_aspects, comparison
     from lrdecay_cli.app.requests.resuming import coming_of
-    from lrdecay_cli.app.requests.sources import compared_maps
+    from lrdecay_cli.app.requests.sources import compared_maps, origins_of
     from lrdecay_cli.app.shell import CLEAN, DIFFERENT
 
     destinations = output.destinations()
@@ -50,6 +50,7 @@ def diff(
     request = build.request()
     maps = compared_maps(before, after, request)
     coming = coming_of((before, after), maps, request, iterations_per_epoch=iters_per_epoch, rtol=rtol)
-    result = comparison(*maps, rtol=rtol, only=aspects, verbose=build.verbose, coming=coming)
+    origins = (origins_of(before, request), origins_of(after, request))
+    result = comparison(*maps, rtol=rtol, only=aspects, verbose=build.verbose, coming=coming, origins=origins)
     destinations.write(result)
     raise typer.Exit(CLEAN if result.document.identical else DIFFERENT)

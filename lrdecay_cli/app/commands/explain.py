@@ -40,9 +40,13 @@ def explain(
     lrdecay explain config.py --why-not backbone.norm3 --group layer_6_no_decay
     """
     from lrdecay_cli.analysis.explaining.report import check_question, explanation
-    from lrdecay_cli.app.requests.sources import group_maps_of
+    from lrdecay_cli.app.requests.sources import group_maps_of, origins_of
 
     destinations = output.destinations()
     check_question(patterns or (), why_not, group)
-    (group_map,) = group_maps_of((config,), build.request())
-    destinations.write(explanation(group_map, patterns or (), unlike=why_not, group=group, verbose=verbose))
+    request = build.request()
+    (group_map,) = group_maps_of((config,), request)
+    origins = origins_of(config, request)
+    destinations.write(
+        explanation(group_map, patterns or (), unlike=why_not, group=group, verbose=verbose, origins=origins)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,6 +20,9 @@ from lrdecay_cli.files.work_dir import dumped_config, is_work_dir, last_checkpoi
 from lrdecay_cli.openmmlab.availability import check_config, check_stack
 from lrdecay_cli.processes.build_many import build_many, isolation
 from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec
+
+if TYPE_CHECKING:
+    from lrdecay_cli.origins import ConfigOrigins
 
 # What tells an mmengine config in JSON from a group map.
 _CONFIG_KEYS = ("model", "optim_wrapper", "optimizer", "_base_", "custom_imports", "default_scope")
@@ -141,6 +144,15 @@ def compared_maps(before: str, after: str, request: Request) -> list[GroupMap]:
         named_by = dumped_config(source) if is_work_dir(source) else None
         found += group_maps_of((each,), msgspec.structs.replace(request, named_by=named_by))
     return found
+
+
+def origins_of(source: str, request: Request) -> ConfigOrigins | None:
+    """Where the options of a source are set; None for what is no config."""
+    from lrdecay_cli.origins import known_origins
+
+    if is_work_dir(source) or is_checkpoint(source) or is_map(source):
+        return None
+    return known_origins(source, request.cfg_options)
 
 
 def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request) -> str | None:

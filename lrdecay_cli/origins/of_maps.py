@@ -1,0 +1,66 @@
+"""The config options behind the settings of a group map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.origins import Option
+from lrdecay_cli.origins.config_origins import ConfigOrigins, Keys, config_origins
+
+WRAPPER = ("optim_wrapper",)
+OPTIMIZER = (*WRAPPER, "optimizer")
+PARAMWISE = (*WRAPPER, "paramwise_cfg")
+
+_OPTIONS: Mapping[str, Keys] = {
+    "model.type": ("model", "type"),
+    "model.backbone": ("model", "backbone", "type"),
+    "base_lr": (*OPTIMIZER, "lr"),
+    "base_weight_decay": (*OPTIMIZER, "weight_decay"),
+    "optimizer.type": (*OPTIMIZER, "type"),
+    "optimizer.wrapper": (*WRAPPER, "type"),
+    "constructor.type": (*WRAPPER, "constructor"),
+}
+_HOLDERS: Mapping[str, Keys] = {"optimizer.options.": OPTIMIZER, "constructor.options.": PARAMWISE}
+
+
+def known_origins(source: str, options: Sequence[str] = ()) -> ConfigOrigins | None:
+    """The origins of a config that was built; None where its text does not tell, and for what is no config."""
+    with suppress(LrdecayError):
+        origins = config_origins(source, options)
+        return None if origins.raised else origins
+    return None
+
+
+def keys_of_setting(name: str) -> Keys | None:
+    """The option behind a setting of a map, ``constructor.options.num_layers``; None if there is none."""
+    for prefix, holder in _HOLDERS.items():
+        if name.startswith(prefix):
+            return (*holder, name.removeprefix(prefix))
+    return _OPTIONS.get(name)
+
+
+def changed_option(keys: Keys, value: Any, other: Any, origins: ConfigOrigins) -> Option | None:
+    """What of an option makes ``value`` differ from ``other``: the first entry that does, where both are dicts."""
+    for below in _differing(value, other):
+        option = origins.find((*keys, *below))
+        if option is not None and not option.origin.unknown and (below or _is_same(option.origin.value, value)):
+            return option
+    return None
+
+
+def _is_same(said: Any, value: Any) -> bool:
+    """Whether a config's value is the map's, which has the bare names of types."""
+    if isinstance(said, str) and isinstance(value, str):
+        return said.rpartition(".")[2] == value.rpartition(".")[2]
+    return bool(said == value)
+
+
+def _differing(value: Any, other: Any) -> Iterator[Keys]:
+    if isinstance(value, Mapping) and isinstance(other, Mapping):
+        for key, item in value.items():
+            if key not in other or item != other[key]:
+                yield from ((key, *below) for below in _differing(item, other.get(key)))
+    yield ()
