@@ -26,6 +26,7 @@ from lrdecay_cli.openmmlab.failures.missing_packages import (
     own_remedy,
     submodule_remedy,
 )
+from lrdecay_cli.openmmlab.failures.places import failing_place
 from lrdecay_cli.openmmlab.failures.refused_options import unknown_option
 from lrdecay_cli.openmmlab.failures.unknown_types import key_of_type, unknown_type
 from lrdecay_cli.openmmlab.patching import NotHereError
@@ -50,7 +51,9 @@ def explained(stage: str, where: str, config: Any = None) -> Iterator[None]:
         raise
     # SystemExit too: a config that calls sys.exit must not end lrdecay with the config's own code.
     except BaseException as error:
-        raise _as_line(error, stage, where, config) from error
+        line = _as_line(error, stage, where, config)
+        place = failing_place(error, where) if stage == LOADING and line.where == where else None
+        raise (line.at(place) if place else line) from error
 
 
 def _as_line(error: BaseException, stage: str, where: str, config: Any) -> LrdecayError:

@@ -1,0 +1,51 @@
+"""The line of a config, or of one of its bases, at which loading it fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from traceback import walk_tb
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.files.config_path import find_config
+from lrdecay_cli.origins import config_origins
+
+_READERS = ("_file2dict", "_parse_lazy_import")
+
+
+def failing_place(error: BaseException, config: str) -> str | None:
+    """``file:line`` for what mmengine raised; None where neither the traceback nor the text of the config tells.
+
+    Args:
+        error: from mmengine's ``Config.fromfile``.
+        config: as the user gave it.
+    """
+    shown: dict[Path, str] = {}
+    place = None
+    try:
+        shown[find_config(config).resolve()] = config
+        origins = config_origins(config)
+        shown.update({path.resolve(): name for name, path in origins.files.items()})
+        imports = origins.at("custom_imports.imports") if isinstance(error, ImportError) else None
+        place = str(imports.origin.place) if imports else None
+    except LrdecayError as told:
+        # What the text rules out, such as two bases that set the same name: mmengine's error has no line.
+        place = told.where if told.where.rpartition(":")[2].isdigit() else None
+    if ran := _line_of_config(error):
+        file, line = ran
+        return f"{shown.get(file.resolve(), _from_here(file))}:{line}"
+    return place
+
+
+def _line_of_config(error: BaseException) -> tuple[Path, int] | None:
+    """The innermost line of a config's own that mmengine was running."""
+    found, reader = None, ""
+    for frame, line in walk_tb(error.__traceback__):
+        if reader in _READERS and frame.f_code.co_name == "<module>":
+            found = Path(frame.f_code.co_filename), line
+        reader = frame.f_code.co_name
+    return found
+
+
+def _from_here(file: Path) -> str:
+    here = Path.cwd()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)
