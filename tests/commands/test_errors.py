@@ -37,7 +37,7 @@ def decay(options: str) -> str:
 CONFIGS = {
     "syntax error": ("model = dict(\n", r"config\.py:\d+: Python syntax error"),
     "syntax error in base": ('_base_ = "broken.py"\n', r"broken\.py:2: Python syntax error"),
-    "missing base": ('_base_ = "nowhere.py"\n', r"config\.py: missing file \S*nowhere\.py; check _base_"),
+    "missing base": ('_base_ = "nowhere.py"\n', r"config\.py:1: missing file \S*nowhere\.py; check _base_"),
     "no model": ("lr = 1\n", r"config has no 'model'"),
     "no optim_wrapper": (CONV, r"config has no 'optim_wrapper'"),
     "old style optimizer": (CONV + "optimizer = dict(type='SGD', lr=1)\n", r"'optimizer' is the mmcv 1 style"),
@@ -135,8 +135,11 @@ CONFIGS = {
         CONV.replace('arch="atto"', "depht=3") + ADAMW.format(""),
         r"model\.backbone\.depht is not an option of ConvNeXt; leave it out",
     ),
-    "raises when loaded": ("raise RuntimeError('by design')\n", r"config does not load: RuntimeError: by design"),
-    "raises a syntax error": ("raise SyntaxError('by design')\n", r"config\.py: Python syntax error: by design"),
+    "raises when loaded": (
+        "raise RuntimeError('by design')\n",
+        r"config\.py:1: config does not load: RuntimeError: by design",
+    ),
+    "raises a syntax error": ("raise SyntaxError('by design')\n", r"config\.py:1: Python syntax error: by design"),
     "calls what it imports": (
         "from torch import nn\nmodel = nn.Linear(2, 2)\n",
         r"config does not load: an import makes it a lazy config, .*; call it by __import__, or in a module",

@@ -15,10 +15,8 @@ from tests.openmmlab.zoo import zoo_configs
 from tests.origins.tagged import differences
 
 STEP = 60
-# They change a test_pipeline that their bases do not have.
-RAISING = ("swinv2-base-w12_8xb128_in21k-192px.py", "swinv2-large-w12_8xb128_in21k-192px.py")
-# Their bases import a package outside of the lazy style, and mmengine refuses them.
-REFUSED = "replknet"
+# Scripts that stand among the configs; what is unknown of them are their functions.
+SCRIPTS = "odinw/override_category.py"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -29,17 +27,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_each_option_stands_where_it_is_said_to(zoo_config: str) -> None:
-    if REFUSED in zoo_config:
-        with pytest.raises(RuntimeError, match="must match"):
-            Config.fromfile(find_config(zoo_config))
-        with pytest.raises(LrdecayError, match="is in the lazy style"):
-            config_origins(zoo_config)
+    file = str(find_config(zoo_config))
+    try:
+        Config.fromfile(file, import_custom_modules=False)
+    except (FileNotFoundError, KeyError, RuntimeError):
+        # Some bases are not there, in the lazy style or without what their children change.
+        assert refused(file)
         return
-    if zoo_config.endswith(RAISING):
-        with pytest.raises(KeyError, match="test_pipeline"):
-            Config.fromfile(find_config(zoo_config))
-        assert [error for _, error in config_origins(zoo_config).raised] == ["KeyError: 'test_pipeline'"] * 2
-        return
-    wrong, unknown = differences(str(find_config(zoo_config)))
+    wrong, unknown = differences(file)
     assert not wrong
-    assert not unknown
+    assert unknown == (["parse_args", "main"] if zoo_config.endswith(SCRIPTS) else [])
+
+
+def refused(config: str) -> bool:
+    try:
+        return bool(config_origins(config).raised)
+    except LrdecayError:
+        return True
