@@ -20,6 +20,8 @@ from lrdecay_cli.constructors.recomputation import rules_of, tensors_met, with_p
 from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Constructor, Model, Totals, Training
+from lrdecay_cli.rules import RULES
+from lrdecay_cli.rules.running import findings_of
 from tests.family.mutations import LR, MODELS, RECORDED, SUBJECTS, WEIGHT_DECAY, Shapes, load, run
 from tests.group_maps import group_map
 from tests.recomputing import assert_explained, assert_recomputes
@@ -143,6 +145,16 @@ def test_traps_are_told(key: str, name: str, expected: tuple[str, ...]) -> None:
     (found,) = Explainer(told).explain(select(told, name))
     assert len(found.remarks) == len(expected)
     assert all(map(str.startswith, found.remarks, expected))
+
+
+def test_what_an_adapter_adds_is_meant_to_train_with_the_head() -> None:
+    told = with_original(recorded("vit_adapter_detection", ROWS["vit_adapter_detection"][0], MINE))
+    rules = [rule for rule in RULES if rule.code == "LRD201"]
+    (found,) = findings_of(told, rules)
+    assert found.parameters == ("backbone.norm.weight",)
+    plain = msgspec.structs.replace(told, model=msgspec.structs.replace(told.model, backbone="ViT"))
+    (found,) = findings_of(plain, rules)
+    assert {"backbone.level_embed", "backbone.spm.stem.0.weight"} < {*found.parameters}
 
 
 # Against the constructors themselves, where they are installed.

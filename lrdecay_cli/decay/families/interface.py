@@ -76,6 +76,8 @@ class Family:
     """Asked before the rules, unless the config wants mmdet's and mmpretrain's own ids."""
     stages: int | None = None
     """How many stages the rules are made for; None if any number will do."""
+    added: tuple[str, ...] = ()
+    """Modules and parameters of the backbone that are no part of what was pretrained: they train with the head."""
 
     def fitting(self, decay_type: DecayType, depths: tuple[int, ...]) -> int:
         """The ``num_layers`` without a gap or an overlap: by layer, or one id for each stage."""

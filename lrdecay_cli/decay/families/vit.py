@@ -134,8 +134,8 @@ def mvit_placement(
 def adapter_placement(
     name: str, decay_type: DecayType, num_layers: int, depths: tuple[int, ...], prefix: str
 ) -> Formula | None:
-    """As :func:`placement`, but the level embedding of the adapter is as new as the rest of it."""
-    if name == f"{prefix}level_embed":
+    """As :func:`placement`, but what the adapter adds trains with the head."""
+    if name.startswith(prefix) and name.removeprefix(prefix).partition(".")[0] in _ADDED:
         return with_the_head(num_layers)
     return placement(name, decay_type, num_layers, depths, prefix)
 
@@ -153,10 +153,13 @@ FAMILY = Family(
 
 MVIT_FAMILY = replace(FAMILY, name="mvit", classes=ClassNames(("MViT",)), depths=_mvit_depths, placement=mvit_placement)
 
+_ADDED = ("level_embed", "spm", "interactions", "up", "norm1", "norm2", "norm3", "norm4")
+
 ADAPTER_FAMILY = replace(
     FAMILY,
     name="vit-adapter",
     classes=ClassNames(("ViTAdapter", "BEiTAdapter", "UniPerceiverAdapter")),
     rules={"layer_wise": partial(layer_wise, tokens=(*TOKENS, "mask_token", "visual_embed"))},
     placement=adapter_placement,
+    added=_ADDED,
 )

@@ -84,6 +84,8 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
         if backbone.at_head(held)
         and not backbone.in_row(held)
         and (held.name not in behind or kinds[held.name] == "norm")
+        and held.name.removeprefix(context.prefix).partition(".")[0]
+        not in (context.family.added if context.family else ())
         # BEiT and mmpretrain train the table that all blocks share with the head.
         and kinds[held.name] != "relative-position"
     ]
