@@ -42,6 +42,8 @@ class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Of the config's resolved text."""
     constructor_module: str = ""
     """The module that defines the constructor's class."""
+    digest: str | None = None
+    """SHA-256 of all that ``diff`` compares: equal for equal groups. Null in a scan of an older lrdecay too."""
 
     settings: Mapping[str, str] = {}
     """Of the backbone, or of a model without one: what tells whether another config has the same. ``layer ids``,

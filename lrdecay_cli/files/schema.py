@@ -15,6 +15,7 @@ from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
 from lrdecay_cli.domain.origins import ORIGINS_SCHEMA_VERSION, Origins
 from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan
 from lrdecay_cli.domain.schedule import SCHEDULE_SCHEMA_VERSION, Schedule
+from lrdecay_cli.domain.stacks import STACKS_SCHEMA_VERSION, StackDifference
 from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Suggestion
 from lrdecay_cli.domain.training_run import TRAINING_RUN_SCHEMA_VERSION, TrainingRun
 
@@ -24,6 +25,7 @@ DOCUMENTS: dict[str, tuple[type, int]] = {
     "explain": (Explanations, EXPLANATION_SCHEMA_VERSION),
     "where": (Origins, ORIGINS_SCHEMA_VERSION),
     "diff": (Difference, DIFFERENCE_SCHEMA_VERSION),
+    "diff-stacks": (StackDifference, STACKS_SCHEMA_VERSION),
     "check": (CheckResult, CHECK_SCHEMA_VERSION),
     "schedule": (Schedule, SCHEDULE_SCHEMA_VERSION),
     "dry-run": (DryRun, DRY_RUN_SCHEMA_VERSION),

@@ -11,12 +11,12 @@ import hashlib
 import json
 import sys
 from argparse import ArgumentError, ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config, ConfigDict, DictAction
 
 from lrdecay_cli.cache.recording import probed
 from lrdecay_cli.domain.errors import LrdecayError
@@ -99,9 +99,38 @@ def parse_overrides(options: Sequence[str]) -> dict[str, Any]:
 
 def resolved_sha256(config: Config) -> str:
     """SHA-256 (hex) of the config with bases merged and overrides applied; the same on every run."""
-    resolved = config.to_dict() if hasattr(config, "to_dict") else config._cfg_dict.to_dict()
-    text = json.dumps(plain(resolved), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(resolved_values(config), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def resolved_values(config: Config) -> Any:
+    """The config with bases merged and overrides applied, in plain values."""
+    return plain(config.to_dict() if hasattr(config, "to_dict") else config._cfg_dict.to_dict())
+
+
+def set_options(config: Config, settings: Iterable[tuple[Sequence[str | int], Any, bool]]) -> None:
+    """Set options of a loaded config.
+
+    Args:
+        config: is changed.
+        settings: keys of mappings and places in lists; the value; and whether the option is removed instead.
+
+    Raises:
+        LrdecayError: the config has no place for an option.
+    """
+    for path, value, absent in settings:
+        place: Any = config._cfg_dict
+        try:
+            for key in path[:-1]:
+                # mmengine's own access would import what a lazy config names.
+                place = dict.__getitem__(place, key) if isinstance(place, dict) else place[key]
+            if absent:
+                del place[path[-1]]
+            else:
+                # As mmengine reads it: mappings within lists too.
+                place[path[-1]] = ConfigDict(value=value)["value"]
+        except (LookupError, TypeError) as error:
+            raise LrdecayError("the config has no place for it", where=".".join(map(str, path))) from error
 
 
 def is_helper(file: str | None, name: str) -> bool:

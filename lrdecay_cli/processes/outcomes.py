@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -109,6 +109,8 @@ class BuildOutcome(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     files: dict[str, str] = {}
     """Hash by path of every file that the map rests on, where that was asked for: :mod:`.sources`."""
+    values: Any = None
+    """The config's merged values, where these were asked for."""
 
     @property
     def status(self) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 
 from lrdecay_cli import __version__
+from lrdecay_cli.analysis.comparing.changes import digest_of
 from lrdecay_cli.domain.errors import Interrupted, LrdecayError
-from lrdecay_cli.domain.group_map import Tool
+from lrdecay_cli.domain.group_map import GroupMap, Tool
 from lrdecay_cli.domain.scan import OK, SCAN_SCHEMA_VERSION, Scan, ScanRecord, record_of
 from lrdecay_cli.files import read_bytes, to_json, write_text
 from lrdecay_cli.files.writing import map_path
@@ -96,7 +97,7 @@ def document_of(records: Iterable[ScanRecord], device: str, overrides: Sequence[
 def _record(outcome: BuildOutcome, maps: Path | None) -> ScanRecord:
     if outcome.group_map is None:
         return ScanRecord(config=outcome.config, status=outcome.status, problem=outcome.problem)
-    record = record_of(outcome.config, outcome.group_map)
+    record = full_record(outcome.config, outcome.group_map)
     if maps is not None:
         try:
             write_text(map_path(maps, outcome.config), to_json(outcome.group_map), make_folders=True)
@@ -106,7 +107,12 @@ def _record(outcome: BuildOutcome, maps: Path | None) -> ScanRecord:
     return record
 
 
-def _read_scan(path: str) -> Scan:
+def full_record(config: str, group_map: GroupMap) -> ScanRecord:
+    """The record of a config that gave a map, with its digest."""
+    return msgspec.structs.replace(record_of(config, group_map), digest=digest_of(group_map))
+
+
+def read_scan(path: str) -> Scan:
     """Read what ``scan --format json`` wrote. LrdecayError tells what is wrong with it, and where."""
     try:
         scan = msgspec.json.decode(read_bytes(path), type=Scan)
@@ -132,7 +138,7 @@ def merge(paths: Sequence[str]) -> Scan:
     Raises:
         LrdecayError: they were made with other versions or options, a config is in two of them, or a shard is missing.
     """
-    scans = [(path, _read_scan(path)) for path in paths]
+    scans = [(path, read_scan(path)) for path in paths]
     (first_path, first), *others = scans
     for path, scan in others:
         for what in ("tool", "device", "overrides"):

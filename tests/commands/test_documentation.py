@@ -23,7 +23,7 @@ ROOT = Path(__file__, "../../..").resolve()
 PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
 HELP = " --help"
 # They take a whole zoo, a cluster or another repository, and are run by tests of their own; here they are parsed.
-ELSEWHERE = re.compile(r"mmdet::|--dask|doctor --full|git worktree|\.\./main|--shard|^lrdecay merge")
+ELSEWHERE = re.compile(r"mmdet::|--dask|doctor --full|git worktree|--stacks|\.\./main|--shard|^lrdecay merge")
 # A third stage for which the base's num_layers is wrong: there is something to find and to suggest.
 CONFIG = f"""{BASE.replace("[3, 3, 9, 3]", "[3, 3, 27, 3]")}
 param_scheduler = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -58,6 +59,20 @@ def diff(
     check_tolerance(rtol)
     told = frozenset(ASPECTS) if only is None else known_aspects(only)
     return (change for change in _changes(before, after, rtol) if change.aspect in told)
+
+
+def digest_of(group_map: GroupMap) -> str:
+    """SHA-256 (hex) of all that :func:`diff` compares: maps of equal digests do not differ, in order or otherwise."""
+    kinds = {id(None): ""}
+    for group in group_map.groups:
+        options = {key: value for key, value in _options(group).items() if key not in _IDENTITY}
+        numbers = [getattr(group, name) for name in NUMBERS]
+        kinds[id(group)] = repr((_group_label(group), numbers, sorted(options.items()), group_map.optimizer.type))
+    rows = sorted(
+        (tensor.name, tensor.shape, _state(tensor), tensor.of, tensor.trainable, kinds[id(tensor.group)])
+        for tensor in group_map.tensors()
+    )
+    return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
 def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:

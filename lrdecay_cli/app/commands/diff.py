@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from lrdecay_cli.app.shell import completion
 from lrdecay_cli.app.shell.options import BuildOptions, ItersPerEpoch, OutputOptions, Texts, argument, expanded, option
 
+if TYPE_CHECKING:
+    from lrdecay_cli.app.requests.sources import Request
+    from lrdecay_cli.app.shell.console import Destinations
+    from lrdecay_cli.domain.change import Aspect
+
 _HELP = (
     "A config, an exported map (.json), a checkpoint (.pth) or a work_dir (its last checkpoint); - is a map on stdin."
 )
+_TARGETS_HELP = "With --stacks: configs, directories, globs, or mmdet::DIR, built in both environments."
+_STACKS_HELP = "A and B are environments (folder or python), scans (.json) or their folders of maps."
 
 
-@expanded(without=("jobs",))
+@expanded(first=("before", "after", "targets", "stacks"))
 def diff(
     before: Annotated[str, argument("A", _HELP, completion.configs_and_checkpoints)],
     after: Annotated[str, argument("B", _HELP, completion.configs_and_checkpoints)],
+    targets: Annotated[Texts, argument("[TARGET...]", _TARGETS_HELP, completion.configs)] = None,
+    stacks: Annotated[bool, typer.Option("--stacks", help=_STACKS_HELP)] = False,
     rtol: Annotated[float, option("--rtol", "R", "Relative tolerance for lr, lr scale and weight decay.")] = 0.0,
     only: Annotated[
         Texts,
@@ -36,21 +46,58 @@ def diff(
     maps are compared without torch. A config and a checkpoint are also compared by the lrs that are to come where the
     training resumes.
 
+    With --stacks, every config is built by the Python of each environment, and those whose groups differ are listed by
+    cause. Nothing is installed or written there. A config with a map on one side only is a difference.
+
     \b
     lrdecay diff baseline.json config.py
     lrdecay diff baseline.json map.json --only lr,weight_decay --rtol 1e-6
+    lrdecay diff --stacks venv-old/ venv-new/ mmdet::
     """
     from lrdecay_cli.analysis.comparing.report import check_aspects, comparison
     from lrdecay_cli.app.requests.resuming import coming_of
     from lrdecay_cli.app.requests.sources import compared_maps, origins_of
     from lrdecay_cli.app.shell import CLEAN, DIFFERENT
+    from lrdecay_cli.domain.errors import LrdecayError
 
     destinations = output.destinations()
     aspects = check_aspects(only, rtol)
     request = build.request()
+    if stacks:
+        _compare_stacks((before, after), targets or (), request, build, destinations, rtol, aspects, iters_per_epoch)
+    if targets:
+        raise LrdecayError("is a third side", where=targets[0], remedy="with --stacks, it is what is built in both")
+    if build.jobs:
+        raise LrdecayError("is for --stacks", where="--jobs", remedy="leave it out")
     maps = compared_maps(before, after, request)
     coming = coming_of((before, after), maps, request, iterations_per_epoch=iters_per_epoch, rtol=rtol)
     origins = (origins_of(before, request), origins_of(after, request))
     result = comparison(*maps, rtol=rtol, only=aspects, verbose=build.verbose, coming=coming, origins=origins)
     destinations.write(result)
     raise typer.Exit(CLEAN if result.document.identical else DIFFERENT)
+
+
+def _compare_stacks(
+    places: tuple[str, str],
+    targets: Sequence[str],
+    request: Request,
+    build: BuildOptions,
+    destinations: Destinations,
+    rtol: float,
+    only: frozenset[Aspect] | None,
+    iters_per_epoch: int | None,
+) -> NoReturn:
+    from lrdecay_cli.analysis.comparing.stack_report import stack_report
+    from lrdecay_cli.app.requests.stacks import stack_difference
+    from lrdecay_cli.app.shell import CLEAN, DIFFERENT
+    from lrdecay_cli.domain.errors import LrdecayError
+
+    for name, given in (("--config", build.named_by), ("--iters-per-epoch", iters_per_epoch)):
+        if given is not None:
+            raise LrdecayError("is for checkpoints, which --stacks does not compare", where=name, remedy="leave it out")
+    document = stack_difference(places, targets, request, jobs=build.workers, rtol=rtol, only=only)
+    if not document.compared and not (document.groups or document.only_before or document.only_after):
+        told = document.unbuilt[0]
+        raise LrdecayError("no config has a map on either side", where=told.config, remedy=told.problem)
+    destinations.write(stack_report(document, verbose=build.verbose))
+    raise typer.Exit(CLEAN if document.identical else DIFFERENT)

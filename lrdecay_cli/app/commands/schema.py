@@ -16,8 +16,8 @@ def schema(
         str,
         argument(
             "[DOCUMENT]",
-            "map (what inspect writes), explain, diff, check, schedule, dry-run, run, baseline, rules, scan, suggest or"
-            " doctor.",
+            "map (what inspect writes), explain, diff, diff-stacks, check, schedule, dry-run, run, baseline, rules,"
+            " scan, suggest or doctor.",
             completion.documents,
         ),
     ] = "map",

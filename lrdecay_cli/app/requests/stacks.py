@@ -1,0 +1,112 @@
+"""The two sides of ``diff --stacks``: environments are asked to build, scans and maps are read."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from lrdecay_cli.app.requests.sources import MEMORY, TIMEOUT, Request
+from lrdecay_cli.app.shell.console import progress
+from lrdecay_cli.domain.change import Aspect
+from lrdecay_cli.domain.errors import Interrupted, LrdecayError
+from lrdecay_cli.domain.scan import NOT_FOR_TRAINING, OK
+from lrdecay_cli.domain.stacks import StackDifference
+from lrdecay_cli.processes.outcomes import BuildOutcome
+from lrdecay_cli.scanning.environments import Environment, environment_meant, python_of
+from lrdecay_cli.scanning.sides import Built, Mapped, Recorded, Side
+from lrdecay_cli.scanning.stacks import Build, compare_stacks
+from lrdecay_cli.scanning.worker import Start, Task
+
+
+def stack_difference(
+    places: tuple[str, str],
+    targets: Sequence[str],
+    request: Request,
+    *,
+    jobs: int,
+    rtol: float = 0.0,
+    only: frozenset[Aspect] | None = None,
+) -> StackDifference:
+    """Compare the groups of every config between two environments.
+
+    Args:
+        places: an environment's folder or its Python, a scan's JSON file, or the folder of its maps.
+        targets: configs, folders or zoos, built in each environment; none where both sides are scans.
+        request: how configs are built.
+        jobs: how many configs are built at a time.
+        rtol: relative tolerance for lr, lr scale and weight decay.
+        only: aspects to compare; None for all.
+
+    Raises:
+        LrdecayError: a place is none of these, an environment cannot build, or there is nothing to compare.
+        Interrupted: Ctrl-C.
+    """
+    pythons = [None if place.endswith(".json") else python_of(place) for place in places]
+    if any(pythons) and not targets:
+        raise LrdecayError("name what to build there", where="--stacks", remedy="for example mmdet::, or configs/")
+    if targets and not any(pythons):
+        problem = "neither side is an environment, so that nothing can be built"
+        raise LrdecayError(problem, where=targets[0], remedy=environment_meant(places[0]))
+    # Before anything is built.
+    read = [None if python else _read(place) for place, python in zip(places, pythons, strict=True)]
+    options = msgspec.structs.replace(request.build_spec(), timeout=TIMEOUT, memory=MEMORY, finite=False)
+    start = Start(tuple(targets), options, jobs, request.isolated)
+    with ExitStack() as stack:
+        try:
+            sides: list[Side] = []
+            build: Build | None = None
+            for index, (place, python) in enumerate(zip(places, pythons, strict=True)):
+                if python is None:
+                    sides.append(read[index])  # type: ignore[arg-type]
+                    continue
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lrdecay-"))
+                with ExitStack() as here:
+                    environment = here.enter_context(Environment(place, python, start))
+                    sides.append(_built(environment, Path(folder)))
+                    if index:
+                        # Causes are tried in it.
+                        stack.enter_context(here.pop_all())
+                        build = _shown(environment.build, "trying causes")
+            before, after = sides
+            if not ({*before.configs()} | {*after.configs()}):
+                raise LrdecayError("no config there", where=" ".join(targets) or places[0], remedy="check the path")
+            return compare_stacks(before, after, build, rtol=rtol, only=only)
+        except KeyboardInterrupt as error:
+            raise Interrupted(
+                "interrupted", remedy="two scans can be resumed: scan --maps DIR --resume FILE"
+            ) from error
+
+
+def _read(place: str) -> Side:
+    if place.endswith(".json"):
+        return Recorded(place)
+    maps = Mapped(place) if Path(place).is_dir() else None
+    if maps is None or not maps.configs():
+        problem = "no environment, no scan and no maps there"
+        raise LrdecayError(problem, where=place, remedy=environment_meant(place))
+    return maps
+
+
+def _built(environment: Environment, folder: Path) -> Built:
+    ready = environment.ready
+    side = Built(environment.place, ready.packages, folder)
+    tasks = [Task(config, config) for config in ready.configs]
+    for outcome in _shown(environment.build, f"scanning in {environment.place}")(tasks):
+        side.add(outcome)
+    return side
+
+
+def _shown(build: Build, what: str) -> Build:
+    """``build`` with a progress bar."""
+
+    def shown(tasks: Sequence[Task]) -> Iterator[BuildOutcome]:
+        with progress(len(tasks), what) as advance:
+            for outcome in build(tasks):
+                advance(outcome.status not in (OK, *NOT_FOR_TRAINING))
+                yield outcome
+
+    return shown

@@ -1,0 +1,164 @@
+"""Another Python environment, where this lrdecay builds configs: nothing is installed there or written to it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+import lrdecay_cli
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.processes.children import Outcome
+from lrdecay_cli.processes.outcomes import BuildOutcome, outcome_of
+from lrdecay_cli.scanning import start_elsewhere
+from lrdecay_cli.scanning.worker import Ready, Refused, Start, Task, read_frame, write_frame
+
+_PYTHONS = ("bin/python", "bin/python3", "Scripts/python.exe", "python.exe")
+_USUAL = (".venv", "venv", "env")
+# What would bring packages of this environment into the other one.
+_OWN_TO_THIS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONSAFEPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+# All that the worker needs beside the environment's own stack.
+_NEEDED = ("msgspec", "packaging", "tomli")
+_PATIENCE = 5
+"""Seconds that a worker has to end by itself."""
+
+
+def python_of(place: str) -> str | None:
+    """The Python of an environment, named by its folder or by the Python itself; None if there is none.
+
+    A link is not followed: where it lies tells Python which environment it belongs to.
+    """
+    path = Path(place).expanduser()
+    if path.is_dir():
+        return next((str(path.absolute() / name) for name in _PYTHONS if (path / name).is_file()), None)
+    return str(path.absolute()) if path.is_file() and os.access(path, os.X_OK) else None
+
+
+def environment_meant(place: str) -> str:
+    """What may be meant by a folder that is no environment, or what to give at all."""
+    for name in _USUAL:
+        if python_of(os.path.join(place, name)):  # noqa: PTH118 (as the user wrote it)
+            return f"did you mean {Path(place, name)}?"
+    return "give a virtual environment's folder or its python, a scan's JSON file, or its folder of maps"
+
+
+class Environment:
+    """A process in another environment, which builds configs until it is left.
+
+    Args:
+        place: as the user names the environment, for messages.
+        python: its Python.
+        start: what is built, and how.
+
+    Raises:
+        LrdecayError: it has no torch or no mmengine, or a package whose zoo is named; its Python is too old or cannot
+            be run.
+    """
+
+    def __init__(self, place: str, python: str, start: Start) -> None:
+        self.place, self._python = place, python
+        # Of its stderr the last line is told, should it end without an answer.
+        self._said = None if start.options.verbose else tempfile.TemporaryFile()  # noqa: SIM115 (closed on leaving)
+        environment = {name: value for name, value in os.environ.items() if name not in _OWN_TO_THIS}
+        roots = [str(Path(str(lrdecay_cli.__file__)).parents[1])]
+        for name in _NEEDED:
+            with suppress(ImportError):
+                roots += [name, str(Path(str(__import__(name).__file__)).parents[1])]
+        command = [python, "-B", str(start_elsewhere.__file__), *roots]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
+            )
+        except OSError as error:
+            self._close()
+            raise LrdecayError(f"its Python cannot be run: {error.strerror or error}", where=place) from error
+        self._start = start
+
+    def __enter__(self) -> Environment:
+        try:
+            self.ready = self._ready()
+        except BaseException:
+            self._end()
+            raise
+        if self.ready.told:
+            sys.stderr.write(self.ready.told)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def build(self, tasks: Sequence[Task]) -> Iterator[BuildOutcome]:
+        """The outcome of each task, by its name, as they come. LrdecayError if the process ends before."""
+        assert self._process.stdout
+        self._send(msgspec.msgpack.encode(list(tasks)))
+        for _ in tasks:
+            frame = read_frame(self._process.stdout)
+            if frame is None:
+                raise self._ended()
+            yield outcome_of(msgspec.msgpack.decode(frame, type=Outcome), finite=False)
+
+    def _ready(self) -> Ready:
+        assert self._process.stdout
+        self._send(msgspec.msgpack.encode(self._start))
+        frame = read_frame(self._process.stdout)
+        if frame is None:
+            raise self._ended()
+        if frame.startswith(b"{"):
+            # It could not even import what speaks MessagePack.
+            said = msgspec.json.decode(frame, type=dict[str, str])
+            raise LrdecayError(said["problem"], where=self.place, remedy=said["remedy"])
+        answer = msgspec.msgpack.decode(frame, type=Ready | Refused)
+        if isinstance(answer, Ready):
+            return answer
+        error = answer.failure.error()
+        where = f"{self.place}: {error.where}" if error.where else self.place
+        raise error.replaced(where=where, remedy="" if error.remedy.startswith("pip ") else error.remedy)
+
+    def _send(self, data: bytes) -> None:
+        assert self._process.stdin
+        try:
+            write_frame(self._process.stdin, data)
+        except BrokenPipeError as error:
+            # What it refuses it may say before it has read what it is to do.
+            if self._process.stdout is None or self._process.stdout.peek(1) == b"":  # type: ignore[attr-defined]
+                raise self._ended() from error
+
+    def _ended(self) -> LrdecayError:
+        """Why the process ended: the last line that it wrote."""
+        code = self._process.wait()
+        lines: list[str] = []
+        if self._said:
+            self._said.seek(0)
+            lines = self._said.read().decode(errors="replace").strip().splitlines()
+        said = lines[-1] if lines else f"exit code {code}"
+        remedy = f"try {self._python} -c 'import torch, mmengine'"
+        return LrdecayError(f"lrdecay cannot run there: {said}", where=self.place, remedy=remedy)
+
+    def _end(self) -> None:
+        for stream in (self._process.stdin, self._process.stdout):
+            with suppress(OSError):
+                if stream:
+                    stream.close()
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._close()
+
+    def _close(self) -> None:
+        if self._said:
+            self._said.close()

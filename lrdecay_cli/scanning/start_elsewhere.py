@@ -1,0 +1,59 @@
+"""Starts lrdecay's worker with the Python of another environment, which need not have lrdecay installed.
+
+It is run as a file, by a Python that may be too old for lrdecay: the syntax is that of Python 3.6. Arguments: the
+folder that holds ``lrdecay_cli``, and for each package that lrdecay needs its name and the folder that holds it.
+"""
+
+import json
+import sys
+from importlib.machinery import PathFinder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from typing import NoReturn
+
+_OLDEST = (3, 10)
+
+
+class _From:
+    """Finds some top-level packages in folders that are not on the search path, so that they bring nothing else."""
+
+    def __init__(self, folders: "dict[str, str]") -> None:
+        self._folders = folders
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> "ModuleSpec | None":
+        """The spec of one of the packages, None for any other."""
+        return PathFinder.find_spec(name, [self._folders[name]]) if name in self._folders else None
+
+
+def _refuse(problem: str, remedy: str) -> "NoReturn":
+    data = json.dumps({"problem": problem, "remedy": remedy}).encode()
+    sys.stdout.buffer.write(len(data).to_bytes(8, "little") + data)
+    sys.stdout.flush()
+    sys.exit(2)
+
+
+def main(root: str, needed: "dict[str, str]") -> None:
+    """Serve as :func:`lrdecay_cli.scanning.worker.main`; on stdout is one frame with the problem if that cannot be."""
+    here = "Python %d.%d" % sys.version_info[:2]  # noqa: UP031
+    if sys.version_info < _OLDEST:
+        _refuse(here + " is too old", "lrdecay needs Python 3.10 or newer in both environments")
+    # The folder of this file, where modules of lrdecay lie by their bare names.
+    del sys.path[0]
+    # This lrdecay before any other; what it needs from the environment itself, if it is there.
+    sys.meta_path.insert(0, _From({"lrdecay_cli": root}))
+    sys.meta_path.append(_From(needed))
+    try:
+        import msgspec  # noqa: F401
+        import packaging  # noqa: F401
+    except ImportError as error:
+        remedy = "%s -m pip install msgspec packaging" % sys.executable  # noqa: UP031
+        _refuse("lrdecay's own msgspec cannot be imported by %s (%s)" % (here, error), remedy)  # noqa: UP031
+    from lrdecay_cli.scanning.worker import main as serve
+
+    serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2])))  # noqa: B905

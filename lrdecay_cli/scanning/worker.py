@@ -1,0 +1,163 @@
+"""Builds configs for a command that runs in another environment.
+
+Frames of MessagePack go over stdin and stdout: 8 bytes of length, then the data. First comes a :class:`Start`, answered
+by :class:`Ready` or :class:`Refused`; then lists of :class:`Task`, each task answered by an
+:class:`~lrdecay_cli.processes.children.Outcome`, as they come.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stderr
+from typing import IO, Any
+
+import msgspec
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.files.config_path import SEPARATOR, zoo_folders
+from lrdecay_cli.files.packages import installed_packages
+from lrdecay_cli.processes.building import audited, build, needed_packages
+from lrdecay_cli.processes.children import LONGEST_ANSWER
+from lrdecay_cli.processes.outcomes import BuildSpec, Failure
+from lrdecay_cli.scanning.targets import configs_of
+
+_LENGTH = 8
+_LONGEST = 2 * LONGEST_ANSWER
+
+
+class Start(msgspec.Struct, frozen=True):
+    """What is to be built, and how."""
+
+    targets: tuple[str, ...]
+    options: BuildSpec
+    jobs: int
+    isolated: bool
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """What there is in this environment."""
+
+    configs: tuple[str, ...]
+    packages: dict[str, str]
+    """``distribution version`` by import name."""
+    told: str = ""
+    """What is to be passed on to the user."""
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """Why nothing can be built here."""
+
+    failure: Failure
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """An option to set before a config is built."""
+
+    path: tuple[str | int, ...]
+    """Keys of mappings and places in lists."""
+    value: Any
+    absent: bool = False
+    """Whether the option is to be removed."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """A build."""
+
+    name: str
+    """Unlike that of every other task of its list."""
+    config: str
+    settings: tuple[Setting, ...] = ()
+
+
+def write_frame(stream: IO[bytes], data: bytes) -> None:
+    """Write one frame."""
+    stream.write(len(data).to_bytes(_LENGTH, "little") + data)
+    stream.flush()
+
+
+def read_frame(stream: IO[bytes]) -> bytes | None:
+    """The next frame; None if the stream ends before all of it is there."""
+    head = stream.read(_LENGTH)
+    length = int.from_bytes(head, "little")
+    # What is no frame at all may begin with any length.
+    data = stream.read(length) if len(head) == _LENGTH and length <= _LONGEST else b""
+    return data if data and len(data) == length else None
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    answers = os.fdopen(os.dup(1), "wb")
+    # What is printed by anybody else must not get between the answers.
+    os.dup2(2, 1)
+    first = read_frame(sys.stdin.buffer)
+    if first is None:
+        return
+    start = msgspec.msgpack.decode(first, type=Start)
+    try:
+        configs = _configs(start.targets)
+        _serve(start, configs, answers)
+    except LrdecayError as error:
+        write_frame(answers, msgspec.msgpack.encode(Refused(Failure.of("", error))))
+
+
+def _configs(targets: Sequence[str]) -> tuple[str, ...]:
+    """The configs that are here; of a zoo whose package is installed there may be none."""
+    from lrdecay_cli.openmmlab.availability import check_stack
+
+    check_stack("")
+    found: list[str] = []
+    for target in targets:
+        if SEPARATOR in target:
+            zoo_folders(target.partition(SEPARATOR)[0], given=target)
+        try:
+            found += configs_of([target])
+        except LrdecayError:
+            if SEPARATOR not in target:
+                raise
+    return tuple(sorted(dict.fromkeys(found)))
+
+
+def _serve(start: Start, configs: tuple[str, ...], answers: IO[bytes]) -> None:
+    from lrdecay_cli.openmmlab.preloading import preload_stack
+    from lrdecay_cli.processes.build_many import isolation
+    from lrdecay_cli.processes.children import in_children
+
+    zoos = [target.partition(SEPARATOR)[0] for target in start.targets if SEPARATOR in target]
+    packages = {"python": platform.python_version(), **installed_packages(zoos)}
+    preload_stack(needed_packages(configs))
+    with redirect_stderr(io.StringIO()) as told:
+        bounds = isolation(start.options) if start.isolated else nullcontext(start.options)
+        options = bounds.__enter__()
+    try:
+        write_frame(answers, msgspec.msgpack.encode(Ready(configs, packages, told.getvalue())))
+        while (frame := read_frame(sys.stdin.buffer)) is not None:
+            tasks = {task.name: task for task in msgspec.msgpack.decode(frame, type=list[Task])}
+            limits: dict[str, Any] = {"timeout": options.timeout, "memory": options.memory, "verbose": options.verbose}
+
+            def work(name: str, tasks: dict[str, Task] = tasks) -> bytes:
+                return _built(tasks[name], options)
+
+            for outcome in in_children([*tasks], work, jobs=start.jobs, **limits):
+                write_frame(answers, msgspec.msgpack.encode(outcome))
+    finally:
+        bounds.__exit__(None, None, None)
+
+
+def _built(task: Task, options: BuildSpec) -> bytes:
+    """Build a config with settings of its own; the outcome has the task's name, and the values that were built."""
+    values: list[Any] = []
+
+    def change(config: Any) -> None:
+        from lrdecay_cli.openmmlab.config_file import resolved_values, set_options
+
+        set_options(config, [(each.path, each.value, each.absent) for each in task.settings])
+        values.append(resolved_values(config))
+
+    by: Callable[[], Any] = lambda: audited(task.config, options, change)  # noqa: E731
+    outcome = build(task.config, options, by)
+    kept = msgspec.structs.replace(outcome, config=task.name, values=values[0] if values else None)
+    return kept.encoded(finite=options.finite)
