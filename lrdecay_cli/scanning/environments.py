@@ -125,7 +125,7 @@ class Environment:
             return answer
         error = answer.failure.error()
         where = f"{self.place}: {error.where}" if error.where else self.place
-        raise error.replaced(where=where, remedy="" if error.remedy.startswith("pip ") else error.remedy)
+        raise error.at(where)
 
     def _send(self, data: bytes) -> None:
         assert self._process.stdin

@@ -108,17 +108,25 @@ def _configs(targets: Sequence[str]) -> tuple[str, ...]:
     """The configs that are here; of a zoo whose package is installed there may be none."""
     from lrdecay_cli.openmmlab.availability import check_stack
 
-    check_stack("")
-    found: list[str] = []
-    for target in targets:
-        if SEPARATOR in target:
-            zoo_folders(target.partition(SEPARATOR)[0], given=target)
-        try:
-            found += configs_of([target])
-        except LrdecayError:
-            if SEPARATOR not in target:
-                raise
+    try:
+        check_stack("")
+        for target in targets:
+            if SEPARATOR in target:
+                zoo_folders(target.partition(SEPARATOR)[0], given=target)
+    except LrdecayError as error:
+        # To install it where lrdecay runs would not help.
+        raise error.replaced(remedy="name an environment that has it") from error
+    found = (config for target in targets for config in _configs_of(target))
     return tuple(sorted(dict.fromkeys(found)))
+
+
+def _configs_of(target: str) -> list[str]:
+    try:
+        return configs_of([target])
+    except LrdecayError:
+        if SEPARATOR not in target:
+            raise
+        return []
 
 
 def _serve(start: Start, configs: tuple[str, ...], answers: IO[bytes]) -> None:

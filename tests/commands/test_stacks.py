@@ -286,7 +286,7 @@ def test_a_digest_sees_what_no_number_of_the_record_tells(scans: Path) -> None:
         (["a.json", "b.json", "--config", "a.py"], "--config: is for checkpoints, which --stacks does not compare"),
         (
             ["project/.venv", "a.json", "mmdet::"],
-            "project/.venv: a config needs torch and mmengine, not installed here",
+            "project/.venv: a config needs torch and mmengine, not installed here; name an environment that has it",
         ),
         (["false", "a.json", "mmdet::"], "false: lrdecay cannot run there: exit code 1; try "),
         (["a.json", "maps-a/same.json"], "maps-a/same.json: is no scan: object contains unknown field"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -51,6 +53,9 @@ def stack_difference(
     if targets and not any(pythons):
         problem = "neither side is an environment, so that nothing can be built"
         raise LrdecayError(problem, where=targets[0], remedy=environment_meant(places[0]))
+    if any(pythons) and not hasattr(os, "fork"):
+        remedy = "compare two scans, or their folders of maps"
+        raise LrdecayError(f"{sys.platform} cannot fork, which builds in an environment need", remedy=remedy)
     # Before anything is built.
     read = [None if python else _read(place) for place, python in zip(places, pythons, strict=True)]
     options = msgspec.structs.replace(request.build_spec(), timeout=TIMEOUT, memory=MEMORY, finite=False)
