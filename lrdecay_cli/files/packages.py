@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 ZOOS = (
     *("mmdet", "mmpretrain", "mmseg", "mmpose", "mmyolo", "mmrotate", "mmdet3d", "mmocr", "mmaction"),
@@ -42,32 +41,6 @@ def distributions_of(package: str) -> tuple[str, ...]:
 def distribution_of(package: str) -> str:
     """The distribution to install for a package of that import name."""
     return distributions_of(package)[0]
-
-
-_OF_STACK = (*ZOOS, "mmengine", "mmcv", "torch", "torchvision", "timm", "transformers", "numpy")
-
-
-def installed_packages(further: Iterable[str] = ()) -> dict[str, str]:
-    """``distribution version`` by import name of the stack and ``further`` packages; nothing is imported.
-
-    Two distributions that bring the same folder are joined by ``+``.
-    """
-    # It takes longer to import than most commands that name a package.
-    from importlib import metadata
-
-    by_content = metadata.packages_distributions()
-    versions = {_normal(each.metadata["Name"] or ""): each.version for each in metadata.distributions()}
-    found = {}
-    for name in dict.fromkeys([*_OF_STACK, *further]):
-        bringing = dict.fromkeys(map(_normal, (*by_content.get(name, ()), *distributions_of(name))))
-        if brought := [f"{each} {versions[each]}" for each in bringing if each in versions]:
-            found[name] = " + ".join(brought)
-    return found
-
-
-def _normal(distribution: str) -> str:
-    """Its name as PEP 503 writes it."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 MMCV_RANGE = ">=2.0.0rc4,<2.2.0"

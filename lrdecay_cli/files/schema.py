@@ -15,7 +15,7 @@ from lrdecay_cli.domain.group_map import SCHEMA_VERSION, GroupMap
 from lrdecay_cli.domain.origins import ORIGINS_SCHEMA_VERSION, Origins
 from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan
 from lrdecay_cli.domain.schedule import SCHEDULE_SCHEMA_VERSION, Schedule
-from lrdecay_cli.domain.stacks import STACKS_SCHEMA_VERSION, StackDifference
+from lrdecay_cli.domain.stack_difference import STACKS_SCHEMA_VERSION, StackDifference
 from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Suggestion
 from lrdecay_cli.domain.training_run import TRAINING_RUN_SCHEMA_VERSION, TrainingRun
 

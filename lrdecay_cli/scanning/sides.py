@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,8 +15,6 @@ from lrdecay_cli.domain.scan import OK, ScanRecord
 from lrdecay_cli.files import means_to_be_map, read_bytes, read_map
 from lrdecay_cli.processes.outcomes import BuildOutcome
 from lrdecay_cli.scanning.scan import read_scan
-
-_RECORDED = ("model.type", "optim_wrapper", "param_scheduler", "train_cfg")
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -36,8 +34,6 @@ class Side(Protocol):
 
     source: str
     """As the user names it."""
-    packages: Mapping[str, str]
-    """By import name, as ``distribution version``."""
 
     def configs(self) -> Iterable[str]:
         """The names of all configs."""
@@ -51,12 +47,11 @@ class Built:
 
     Args:
         source: as the user names the environment.
-        packages: what is installed there.
         folder: an empty folder, which the caller removes.
     """
 
-    def __init__(self, source: str, packages: Mapping[str, str], folder: Path) -> None:
-        self.source, self.packages = source, packages
+    def __init__(self, source: str, folder: Path) -> None:
+        self.source = source
         self._folder = folder
         self._files: dict[str, Path] = {}
 
@@ -81,7 +76,6 @@ class Recorded:
 
     def __init__(self, path: str) -> None:
         self.source = path
-        self.packages: Mapping[str, str] = {}
         self._records = {record.config: record for record in read_scan(path).records}
 
     def configs(self) -> Iterable[str]:
@@ -104,7 +98,6 @@ class Mapped:
     def __init__(self, folder: str) -> None:
         self.source = folder
         self._files: dict[str, str] = {}
-        packages: dict[str, str] = {}
         for path in map(str, sorted(Path(folder).rglob("*.json"))):
             if not means_to_be_map(read_bytes(path)):
                 continue
@@ -112,8 +105,6 @@ class Mapped:
             other = self._files.setdefault(group_map.config.path, path)
             if other != path:
                 raise LrdecayError(f"is a map of {group_map.config.path}, as {other} is", where=path)
-            packages.update({name: f"{name} {version}" for name, version in group_map.stack.items()})
-        self.packages: Mapping[str, str] = packages
 
     def configs(self) -> Iterable[str]:
         """The names of all configs."""

@@ -19,18 +19,19 @@ from lrdecay_cli.analysis.comparing.stack_causes import (
     record_causes,
     training_values,
 )
+from lrdecay_cli.analysis.stacks import package_changes
 from lrdecay_cli.domain.change import ASPECTS, Aspect, Change
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap, Tool
 from lrdecay_cli.domain.scan import OK
-from lrdecay_cli.domain.stacks import (
+from lrdecay_cli.domain.stack import PackageChange
+from lrdecay_cli.domain.stack_difference import (
     STACKS_SCHEMA_VERSION,
     Cause,
     CauseGroup,
     ChangedConfig,
     OptionGroup,
     StackDifference,
-    StackPackage,
     Unbuilt,
 )
 from lrdecay_cli.processes.outcomes import BuildOutcome
@@ -76,6 +77,7 @@ class _Comparing:
         self._groups: dict[str, tuple[tuple[Cause, ...], list[ChangedConfig]]] = {}
         self._others: dict[str, tuple[tuple[Cause, ...], list[str]]] = {}
         self._unbuilt: list[Unbuilt] = []
+        self._packages: dict[str, PackageChange] = {}
         self._to_try: dict[str, list[Option]] = {}
 
     def document(self) -> StackDifference:
@@ -94,20 +96,13 @@ class _Comparing:
             after=self._after.source,
             identical=not groups and names == others,
             compared=self._compared,
-            packages=tuple(self._packages()),
+            packages=tuple(self._packages[name] for name in sorted(self._packages)),
             groups=tuple(sorted(groups, key=lambda group: (-len(group.configs), group.configs[0].config))),
             only_before=tuple(sorted(names - others)),
             only_after=tuple(sorted(others - names)),
             other_options=tuple(sorted(options, key=lambda group: (-len(group.configs), group.configs[0]))),
             unbuilt=tuple(self._unbuilt),
         )
-
-    def _packages(self) -> Iterator[StackPackage]:
-        olds, news = self._before.packages, self._after.packages
-        # A side that tells of no package is a scan.
-        for name in {**olds, **news} if olds and news else ():
-            if olds.get(name) != news.get(name):
-                yield StackPackage(name, olds.get(name), news.get(name))
 
     def _compare(self, config: str, old: Entry, new: Entry) -> None:
         if OK not in (old.status, new.status):
@@ -117,6 +112,7 @@ class _Comparing:
             self._differ(ChangedConfig(config, None, None, {}), (Cause("build", "", was, now, proven=True),))
         elif old.group_map and new.group_map:
             self._compared += 1
+            self._packages.update({each.package: each for each in package_changes(old.group_map, new.group_map)})
             changes = self._changes(old.group_map, new.group_map)
             if changes:
                 self._explain(config, changes, old, new)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import os
-import platform
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stderr
@@ -19,7 +18,6 @@ import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files.config_path import SEPARATOR, zoo_folders
-from lrdecay_cli.files.packages import installed_packages
 from lrdecay_cli.processes.building import audited, build, needed_packages
 from lrdecay_cli.processes.children import LONGEST_ANSWER
 from lrdecay_cli.processes.outcomes import BuildSpec, Failure
@@ -42,8 +40,6 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """What there is in this environment."""
 
     configs: tuple[str, ...]
-    packages: dict[str, str]
-    """``distribution version`` by import name."""
     told: str = ""
     """What is to be passed on to the user."""
 
@@ -134,14 +130,12 @@ def _serve(start: Start, configs: tuple[str, ...], answers: IO[bytes]) -> None:
     from lrdecay_cli.processes.build_many import isolation
     from lrdecay_cli.processes.children import in_children
 
-    zoos = [target.partition(SEPARATOR)[0] for target in start.targets if SEPARATOR in target]
-    packages = {"python": platform.python_version(), **installed_packages(zoos)}
     preload_stack(needed_packages(configs))
     with redirect_stderr(io.StringIO()) as told:
         bounds = isolation(start.options) if start.isolated else nullcontext(start.options)
         options = bounds.__enter__()
     try:
-        write_frame(answers, msgspec.msgpack.encode(Ready(configs, packages, told.getvalue())))
+        write_frame(answers, msgspec.msgpack.encode(Ready(configs, told.getvalue())))
         while (frame := read_frame(sys.stdin.buffer)) is not None:
             tasks = {task.name: task for task in msgspec.msgpack.decode(frame, type=list[Task])}
             limits: dict[str, Any] = {"timeout": options.timeout, "memory": options.memory, "verbose": options.verbose}

@@ -23,6 +23,7 @@ from tests.commands.running import Result, lrdecay
 # What an environment must not need: lrdecay itself and its own MessagePack; and what takes long to import.
 _LEFT_OUT = ("lrdecay", "msgspec", "mmdet", "mmpretrain", "__editable__", "__pycache__")
 PACKAGE = """
+__version__ = "{number}"
 from mmengine.model import BaseModel
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
@@ -133,11 +134,11 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         (site / "stack.pth").write_text(f"{stack}\n")
         zoo = site / "tinyzoo/.mim/configs"
         zoo.mkdir(parents=True)
-        text = PACKAGE
-        for name, value in version.items():
-            text = text.replace(f"{{{name}}}", str(value))
-        (site / "tinyzoo/__init__.py").write_text(text)
         name, _, number = distribution.partition(" ")
+        text = PACKAGE.replace("{number}", number)
+        for place, value in version.items():
+            text = text.replace(f"{{{place}}}", str(value))
+        (site / "tinyzoo/__init__.py").write_text(text)
         record = site / f"{name.replace('-', '_')}-{number}.dist-info"
         record.mkdir()
         (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {number}\n")
@@ -195,9 +196,9 @@ def test_every_difference_has_its_causes(reports: tuple[Result, Path], environme
     assert [(each["name"], each["before"], each["after"]) for each in others["options"]] == [
         ("param_scheduler[0].milestones", [8, 11], [8, 12])
     ]
-    assert {each["name"]: (each["before"], each["after"]) for each in document["packages"]} == {
-        "tinyzoo": tuple(DISTRIBUTIONS)
-    }
+    (package,) = document["packages"]
+    assert package["package"] == "tinyzoo"
+    assert [f"{package[side]['name']} {package[side]['version']}" for side in ("before", "after")] == DISTRIBUTIONS
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from lrdecay_cli.analysis.comparing.folding import fold
 from lrdecay_cli.domain.change import Aspect, Change
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.scan import ScanRecord
-from lrdecay_cli.domain.stacks import Cause
+from lrdecay_cli.domain.stack_difference import Cause
 
 DECIDING = ("model", "optim_wrapper", "auto_scale_lr", "default_scope")
 """Top-level options that decide about the groups."""

@@ -8,7 +8,7 @@ from typing import Any
 from lrdecay_cli.analysis.comparing.tables import shown, shown_change
 from lrdecay_cli.domain.report import Column, Item, Note, Report, Result, Section, Table
 from lrdecay_cli.domain.scan import NOT_FOR_TRAINING
-from lrdecay_cli.domain.stacks import Cause, CauseGroup, ChangedConfig, StackDifference
+from lrdecay_cli.domain.stack_difference import Cause, CauseGroup, ChangedConfig, StackDifference
 from lrdecay_cli.text.counting import count, listed
 
 _SHOWN = 8
@@ -37,7 +37,7 @@ def stack_report(document: StackDifference, *, verbose: bool = False) -> Result[
         facts=(
             ("before", document.before),
             ("after", document.after),
-            *((each.name, shown_change(each.before, each.after)) for each in document.packages),
+            *((each.package, f"{each.before} → {each.after}") for each in document.packages),
         ),
         tables=(),
         notes=tuple(_notes(document, verbose)),

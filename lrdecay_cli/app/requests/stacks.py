@@ -16,7 +16,7 @@ from lrdecay_cli.app.shell.console import progress
 from lrdecay_cli.domain.change import Aspect
 from lrdecay_cli.domain.errors import Interrupted, LrdecayError
 from lrdecay_cli.domain.scan import NOT_FOR_TRAINING, OK
-from lrdecay_cli.domain.stacks import StackDifference
+from lrdecay_cli.domain.stack_difference import StackDifference
 from lrdecay_cli.processes.outcomes import BuildOutcome
 from lrdecay_cli.scanning.environments import Environment, environment_meant, python_of
 from lrdecay_cli.scanning.sides import Built, Mapped, Recorded, Side
@@ -97,9 +97,8 @@ def _read(place: str) -> Side:
 
 
 def _built(environment: Environment, folder: Path) -> Built:
-    ready = environment.ready
-    side = Built(environment.place, ready.packages, folder)
-    tasks = [Task(config, config) for config in ready.configs]
+    side = Built(environment.place, folder)
+    tasks = [Task(config, config) for config in environment.ready.configs]
     for outcome in _shown(environment.build, f"scanning in {environment.place}")(tasks):
         side.add(outcome)
     return side

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from lrdecay_cli.domain.group_map import Tool
+from lrdecay_cli.domain.stack import PackageChange
 
 STACKS_SCHEMA_VERSION = 1
 
@@ -38,15 +39,6 @@ class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What differs of a parameter, as in :data:`lrdecay_cli.domain.change.Aspect`; empty for other kinds."""
     proven: bool = False
     """Whether a build shows it: the second environment with the first config's options."""
-
-
-class StackPackage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A package that differs, as ``distribution version``; null where it is not installed."""
-
-    name: str
-    """Its import name, or ``python``."""
-    before: str | None
-    after: str | None
 
 
 class ChangedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,7 +90,8 @@ class StackDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether both sides have the same configs, and the same groups of each."""
     compared: int
     """Configs with a map on both sides."""
-    packages: tuple[StackPackage, ...]
+    packages: tuple[PackageChange, ...]
+    """Of those that maps of both sides were made with."""
     groups: tuple[CauseGroup, ...]
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
