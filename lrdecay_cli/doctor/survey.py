@@ -14,13 +14,12 @@ from pathlib import Path
 import msgspec
 
 from lrdecay_cli.domain.diagnosis import Package
+from lrdecay_cli.files.packages import operator_libraries
 
 _VERSION_LINE = re.compile(r"^__version__\s*(?::\s*\w+\s*)?=\s*['\"]([^'\"]+)['\"]", re.MULTILINE)
 # Forks ask for their version by the name of their distribution.
 _VERSION_ASKED = re.compile(r"^__version__\s*=.*\bversion\(['\"]([\w.-]+)['\"]\)", re.MULTILINE)
 _RECORDED_PACKAGE = re.compile(r"^(\w+)/__init__\.py,", re.MULTILINE)
-# Packages with compiled operators that may be absent, and the module that holds them.
-_OPERATORS = {"mmcv": "_ext", "torchvision": "_C"}
 
 
 class Survey(msgspec.Struct, frozen=True):
@@ -102,13 +101,8 @@ def _package(name: str, spec: ModuleSpec, recorded: tuple[str, ...]) -> Package:
     folders = list(spec.submodule_search_locations or [])
     location = folders[0] if folders else str(spec.origin)
     version = _version(_read(Path(location, "version.py")), recorded)
-    operators = None
-    if name in _OPERATORS:
-        operators = PathFinder.find_spec(f"{name}.{_OPERATORS[name]}", folders) is not None or any(
-            Path(folder, f"{_OPERATORS[name]}{suffix}").exists()
-            for folder in folders
-            for suffix in (".so", ".pyd", ".dylib")
-        )
+    libraries = [operator_libraries(name, Path(folder)) for folder in folders]
+    operators = any(libraries) if libraries and libraries[0] is not None else None
     return Package(name, version, recorded, location, label(version), operators)
 
 

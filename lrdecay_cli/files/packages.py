@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 ZOOS = (
     *("mmdet", "mmpretrain", "mmseg", "mmpose", "mmyolo", "mmrotate", "mmdet3d", "mmocr", "mmaction"),
@@ -41,6 +42,21 @@ def distributions_of(package: str) -> tuple[str, ...]:
 def distribution_of(package: str) -> str:
     """The distribution to install for a package of that import name."""
     return distributions_of(package)[0]
+
+
+_OPERATORS = {"mmcv": "_ext", "torchvision": "_C"}
+_LIBRARY_SUFFIXES = (".so", ".pyd", ".dylib")
+
+
+def operator_libraries(package: str, folder: Path) -> list[Path] | None:
+    """The libraries of compiled operators in a package's folder; None for a package that has none in any build.
+
+    Source: mmcv 2.1.0, ``mmcv._ext``; torchvision 0.28.0 and 0.29.1, ``extension.py``: ``_C``, from 0.29 on
+    ``_C_stable``.
+    """
+    if package not in _OPERATORS:
+        return None
+    return sorted(file for file in folder.glob(f"{_OPERATORS[package]}*") if file.suffix in _LIBRARY_SUFFIXES)
 
 
 MMCV_RANGE = ">=2.0.0rc4,<2.2.0"

@@ -62,7 +62,7 @@ GOOD: dict[str, Installed | str] = {
     "torchvision": Installed("0.16.2+cu121", requires=("numpy", "torch (==2.1.2)"), files=("_C.so",)),
     "numpy": "1.26.4",
     "mmengine": "0.10.7",
-    "mmcv": Installed("2.1.0", files=("_ext.py",)),
+    "mmcv": Installed("2.1.0", files=("_ext.so",)),
     "mmdet": Installed("3.3.0", code=LIMITS),
     "mmpretrain": Installed("1.2.0", code=LIMITS.replace("2.2.0", "2.4.0").replace("0.7.1", "0.8.3")),
     "pkg_resources": "80.10.2",

@@ -24,7 +24,7 @@ PINS = '"torch==2.1.2" "numpy==1.26.4"'
 # name: (packages beside or instead of the good ones; None takes one away), (severity, package, problem, command)
 CASES: dict[str, tuple[dict[str, Installed | str | None], tuple[str, str, str, str | None]]] = {
     "mmcv too new": (
-        {"mmcv": Installed("2.2.0", files=("_ext.py",))},
+        {"mmcv": Installed("2.2.0", files=("_ext.so",))},
         (
             "error",
             "mmcv",
@@ -301,7 +301,7 @@ def test_two_mmcv_in_one_folder(tmp_path: Path) -> None:
         "pip uninstall -y mmcv mmcv-lite && pip install --no-deps "
         '-f https://download.openmmlab.com/mmcv/dist/cu121/torch2.1/index.html "mmcv==2.1.0"'
     )
-    (tmp_path / "mmcv" / "_ext.py").unlink()
+    (tmp_path / "mmcv" / "_ext.so").unlink()
     assert 'pip install --no-deps "mmcv-lite==2.1.0"' in [str(one.command)[-40:] for one in diagnose(path).issues]
 
 

@@ -56,12 +56,16 @@ def test_what_is_imported_already_is_left_alone(monkeypatch: pytest.MonkeyPatch)
     assert sys.modules["mmcv._ext"] is extension
 
 
-def test_operators_of_torchvision_that_load_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+# Names of torchvision 0.28 and 0.29.
+@pytest.mark.parametrize("library", ["_C.so", "_C_stable.so"])
+def test_operators_of_torchvision_that_load_are_used(
+    library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Any library that loads is one for torch; which of its operators there are, torchvision finds out."""
     install_stubs()
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").touch()
-    (tmp_path / "torchvision" / "_C.so").symlink_to(str(msgspec._core.__file__))
+    (tmp_path / "torchvision" / library).symlink_to(str(msgspec._core.__file__))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)
     monkeypatch.setattr(stand_ins, "_installed", [])

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.files.packages import operator_libraries
 from lrdecay_cli.openmmlab.patching import NotHereError, patched
 from lrdecay_cli.text.printing import said_by
 
@@ -80,9 +81,7 @@ def _torchvision_ops_missing() -> bool:
         return False
     import torch
 
-    suffixes = (*importlib.machinery.EXTENSION_SUFFIXES, ".so", ".pyd", ".dylib")
-    libraries = [Path(folder, f"_C{suffix}") for folder in folders for suffix in suffixes]
-    for library in filter(Path.is_file, libraries):
+    for library in [file for folder in folders for file in operator_libraries("torchvision", Path(folder)) or ()]:
         try:
             # What torchvision/extension.py does a moment later; loading a library twice is harmless.
             torch.ops.load_library(str(library))
