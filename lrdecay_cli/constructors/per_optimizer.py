@@ -17,7 +17,7 @@ from lrdecay_cli.constructors import mmengine_default
 from lrdecay_cli.constructors.precedence import own_step
 from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorRules, ConstructorSpec
 from lrdecay_cli.decay.options import DecayError, finite_number
-from lrdecay_cli.decay.rules import read_base
+from lrdecay_cli.decay.rules import TrainingParameter, read_base
 from lrdecay_cli.domain.explanation import RuleTrace
 from lrdecay_cli.domain.group_map import Tensor
 from lrdecay_cli.domain.provenance import Formula, Provenance
@@ -153,6 +153,39 @@ def _part_of_modules(wrapper: Mapping[str, Any], optimizer: str) -> _Part:
     return _Part(optimizer, f"{module if isinstance(module, str) else optimizer}." if optimizer else "")
 
 
+def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParameter]) -> None:
+    """Raise DecayError for settings of which the constructors only say that a key or an argument is wrong."""
+    wrapper, name = inputs.wrapper, inputs.spec.name
+    own = {key: each for key, each in wrapper.items() if isinstance(each, Mapping) and key != _SCHEDULE}
+    modules = {parameter.name.partition(".")[0] for parameter in parameters}
+    for key, settings in own.items():
+        options = settings.get("paramwise_cfg") or {}
+        place = f"optim_wrapper.{key}"
+        if options and (settings.get("optimizer") or {}).get("weight_decay") is None:
+            named = [option for option in options if option.endswith("_decay_mult")]
+            if named:
+                raise DecayError(
+                    f"{', '.join(named)} has no weight decay to multiply",
+                    where=f"{place}.paramwise_cfg",
+                    remedy=f"set {place}.optimizer.weight_decay",
+                )
+        if inputs.spec is MULTI_SPEC:
+            if "modules" not in settings and any("modules" in each for each in own.values()):
+                problem = "the optimizer names no modules, and others do"
+                raise DecayError(problem, where=place, remedy=f"set {place}.modules={key!r}")
+            continue
+        if key not in modules:
+            problem = f"the model has no module {key!r} with parameters for this optimizer"
+            raise DecayError(problem, where=place, remedy=f"name one of {', '.join(sorted(modules))}")
+        if inputs.spec is PGGAN_SPEC and wrapper.get(_RESET, True):
+            if options:
+                problem = f"{name} passes it to the optimizer wrapper too, which refuses it"
+                raise DecayError(problem, where=f"{place}.paramwise_cfg", remedy=f"set optim_wrapper.{_RESET}=False")
+            if key not in (wrapper.get(_SCHEDULE) or {}):
+                problem = f"{name} needs an entry for {key!r}, if an empty one"
+                raise DecayError(problem, where=f"optim_wrapper.{_SCHEDULE}", remedy=f"add {key}=dict()")
+
+
 def _spec(name: str, project: str, parts: _Parts, short: str) -> ConstructorSpec:
     return ConstructorSpec(
         name=name,
@@ -164,6 +197,7 @@ def _spec(name: str, project: str, parts: _Parts, short: str) -> ConstructorSpec
         makes_groups_without_options=True,
         exempting="set norm_decay_mult=0.0 or bias_decay_mult=0.0 in the paramwise_cfg of its optimizer",
         make_rules=lambda inputs, _names, _depth: _Rules(inputs, parts),
+        raise_cause=_raise_cause,
     )
 
 

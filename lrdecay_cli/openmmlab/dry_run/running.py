@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import NamedTuple
@@ -175,12 +176,16 @@ def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLen
     if (more := len(watch.groups) - runner.moments.followed) > 0:
         problem = f"a hook adds parameter groups during the training ({more}), which a dry run does not follow"
         raise LrdecayError(problem, where=group_map.config.path, remedy="add them before the training")
-    for index, (_, group) in enumerate(watch.groups):
+    counted: Counter[str] = Counter()
+    for index, (optimizer, group) in enumerate(watch.groups):
+        own = str(group.get("group_name") or f"group_{counted[optimizer]}")
+        counted[optimizer] += 1
         first, after_warm_up, peak, last = runner.moments.of_group(index)
         held = tuple(name for tensor in group["params"] for name in names.get(id(tensor), ["?"]))
         groups.append(
             GroupRun(
-                name=str(group.get("group_name") or f"group_{index}") if wrapped else group_map.groups[index].name,
+                # A wrapped model may have other groups than the map shows.
+                name=f"{optimizer}.{own}".removeprefix(".") if wrapped else group_map.groups[index].name,
                 named=bool(group.get("group_name")),
                 parameters=held,
                 built_lr=watch.built[index][0],

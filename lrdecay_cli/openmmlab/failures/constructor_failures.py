@@ -71,6 +71,7 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
             default_lr=None,
             default_weight_decay=None,
             backbone=None if backbone is None else type(backbone).__name__,
+            wrapper=plain(config.optim_wrapper),
         )
         parameters = [
             TrainingParameter(name, tuple(tensor.shape), tensor.requires_grad)
