@@ -9,14 +9,14 @@ from contextlib import suppress
 
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import import_torch
 
-# The modules in which a package registers what configs name.
-_REGISTERING = {"mmdet": ("mmdet.models", "mmdet.engine"), "mmpretrain": ("mmpretrain.models", "mmpretrain.engine")}
+# The modules in which a package registers what configs name, where it has them.
+_REGISTERING = ("models", "engine")
 # Half a second, which mmengine would spend in each process that looks up a package.
 _LOOKED_UP_WITH = "pkg_resources"
 
 
 def preload_stack(packages: Iterable[str]) -> None:
-    """Import torch, mmengine and what ``packages`` (of mmdet and mmpretrain) register, and make ready for forks."""
+    """Import torch, mmengine and what ``packages`` register, and make ready for forks."""
     import_torch()
     import torch
 
@@ -25,7 +25,7 @@ def preload_stack(packages: Iterable[str]) -> None:
     from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 
     install_stubs()
-    for module in (_LOOKED_UP_WITH, *(module for package in packages for module in _REGISTERING[package])):
+    for module in (_LOOKED_UP_WITH, *(f"{package}.{name}" for package in packages for name in _REGISTERING)):
         # Whoever needs it runs into the same, and says so in words of its own.
         with suppress(Exception), quiet_stack(verbose=False):
             importlib.import_module(module)

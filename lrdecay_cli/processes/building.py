@@ -12,7 +12,8 @@ import msgspec
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.files.config_path import config_path
+from lrdecay_cli.files.config_path import SEPARATOR, config_path
+from lrdecay_cli.files.packages import ZOOS
 from lrdecay_cli.isolation import Confinement, confine, confinement_for
 from lrdecay_cli.processes.children import Outcome, in_children
 from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, Failure, MapCache
@@ -87,10 +88,10 @@ def audited(config: str, options: BuildSpec, change: Callable[[Any], None] | Non
 
 
 def needed_packages(configs: Iterable[str]) -> list[str]:
-    """mmdet, and mmpretrain where a config's path or text names it; only what is installed.
+    """mmdet, mmpretrain where a config names it, and the package whose zoo has all configs; only what is installed.
 
-    To have a package registered changes no answer: its names are looked up under its own scope alone, and mmengine
-    imports it for whoever names that scope.
+    To have mmdet or mmpretrain registered changes no answer: their names are looked up under their own scopes alone,
+    and mmengine imports them for whoever names these. mmpose registers a constructor for all scopes.
     """
 
     def names_mmpretrain(config: str) -> bool:
@@ -98,7 +99,9 @@ def needed_packages(configs: Iterable[str]) -> list[str]:
         text = file.read_text(encoding="utf-8", errors="replace") if file else ""
         return "mmpretrain" in config or "mmpretrain" in text
 
+    configs = list(configs)
     needed = ["mmdet"] if find_spec("mmdet") else []
     if find_spec("mmpretrain") and any(map(names_mmpretrain, configs)):
         needed.append("mmpretrain")
-    return needed
+    zoos = {config.partition(SEPARATOR)[0] for config in configs}
+    return needed + [zoo for zoo in zoos if len(zoos) == 1 and zoo in ZOOS and zoo not in needed and find_spec(zoo)]
