@@ -33,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole-zoo", action="store_true", help="every config of the zoos, not a sample: minutes")
     parser.addoption("--update-golden", action="store_true", help="write what is found into the golden files")
     parser.addoption("--optimizer-packages", action="store_true", help="measure those of tests/optimizers too")
+    parser.addoption("--family", default="", help="build samples of these installed packages too: mmseg,mmpose")
     parser.addoption("--mutations", type=int, default=300, help="damaged files for each command that reads them")
     parser.addoption("--config-mutations", type=int, default=40, help="damaged configs of the zoos")
     parser.addoption("--moments", type=int, default=4, help="at which a command of each kind is interrupted")

@@ -58,6 +58,7 @@ class Table:
 
     def write_all(self, rows: Iterable[Row]) -> None:
         """Write the whole table, in place of one that is there."""
+        self.path.parent.mkdir(exist_ok=True)
         with self.path.open("w", encoding="utf-8", newline="") as file:
             self._put(file, rows)
 

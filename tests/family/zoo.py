@@ -15,6 +15,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,12 +26,25 @@ import msgspec
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import SEVERITIES
 from lrdecay_cli.domain.group_map import GroupedParameter, ParameterGroup
+from lrdecay_cli.files.packages import distribution_of
 from tests.golden import Table
 
 FOLDER = Path(__file__).parent / "zoo"
-SAMPLES = {"mmseg": 150, "mmpose": 150, "mmaction": 150, "mmagic": 150, "mmrazor": 150}
+SAMPLES = {"mmseg": 60, "mmpose": 60, "mmaction": 60, "mmselfsup": 60, "mmagic": 60, "mmrazor": 60}
 """How many configs of a zoo are recorded; of the others all are."""
-PACKAGES = ("mmseg", "mmpose", "mmaction", "mmyolo", "mmselfsup", "mmrotate", "mmdet3d", "mmocr", "mmagic", "mmrazor")
+PACKAGES = {
+    "mmseg": "1.2.2",
+    "mmpose": "1.3.2",
+    "mmaction": "1.2.0",
+    "mmyolo": "0.6.0",
+    "mmselfsup": "1.0.0",
+    "mmrotate": "1.0.1",
+    "mmdet3d": "1.4.0",
+    "mmocr": "1.0.1",
+    "mmagic": "1.2.0",
+    "mmrazor": "1.0.0",
+}
+"""Each with the version that is recorded."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -141,7 +155,6 @@ def _counted(codes: Counter[str]) -> str:
 
 def _plain(where: str, groups: list[Any]) -> tuple[str, str]:
     """Whether plain mmengine builds ``groups``, and what differs first."""
-    import torch
     from mmengine.logging import MMLogger
     from mmengine.optim import build_optim_wrapper
     from mmengine.registry import DefaultScope
@@ -153,16 +166,16 @@ def _plain(where: str, groups: list[Any]) -> tuple[str, str]:
     # As from the root of the package's sources: some configs name others by paths from there.
     os.chdir(_folder(where.partition("::")[0]) / ".mim")
 
-    # What random numbers weights begin with has no say in the groups.
-    for name in ("normal_", "uniform_", "erfinv_"):
-        setattr(torch.Tensor, name, lambda tensor, *_, **__: tensor)
+    _without_weights()
     try:
         config = plain_config(str(find_config(where)))
         model = plain_model(config)
         with DefaultScope.overwrite_default_scope(config.get("default_scope", "mmengine")):
             wrapper = build_optim_wrapper(model, copy.deepcopy(config.optim_wrapper))
         logger = MMLogger.get_current_instance()
-        runner = SimpleNamespace(_train_dataloader=config.get("train_dataloader"), world_size=1, logger=logger)
+        runner = SimpleNamespace(
+            _train_dataloader=config.get("train_dataloader"), world_size=1, logger=logger, param_schedulers=None
+        )
         Runner.scale_lr(runner, wrapper, config.get("auto_scale_lr"))
     except Exception as error:
         return "fails", f"{type(error).__name__}: {str(error)[:300]}"
@@ -179,13 +192,32 @@ def _plain(where: str, groups: list[Any]) -> tuple[str, str]:
     return "differs", f"{len(real)} groups, {next((pair for pair in pairs if pair[1][0] != pair[1][1]), '')}"[:600]
 
 
+def _without_weights() -> None:
+    """Leave out random numbers and downloads: the values of weights have no say in the groups."""
+    import torch
+    import torchvision.models._api
+    from mmengine.runner import CheckpointLoader, checkpoint
+
+    for name in ("normal_", "uniform_", "erfinv_"):
+        setattr(torch.Tensor, name, lambda tensor, *_, **__: tensor)
+    CheckpointLoader.load_checkpoint = lambda *_, **__: {"state_dict": {}}
+    checkpoint.load_state_dict = lambda *_, **__: None
+    torchvision.models._api.WeightsEnum.get_state_dict = lambda *_, **__: {}
+    torch.nn.Module.load_state_dict = lambda *_, **__: None
+
+
 def recorded(package: str, configs: list[str]) -> Iterator[tuple[Row, dict[str, Any]]]:
-    """The outcome of each config, each in a fork of this process, which has the package imported."""
+    """The outcome of each config, each in a fork of this process, which has the package imported.
+
+    Raises AssertionError for another version than the one that the tables are of.
+    """
+    installed = version(distribution_of(package))
+    assert installed == PACKAGES[package], f"{package} {installed}"
     from lrdecay_cli.openmmlab.preloading import preload_stack
+    from lrdecay_cli.processes.building import needed_packages
     from lrdecay_cli.processes.children import in_children
 
-    preload_stack(["mmdet", "mmpretrain"])
-    import_package(package)
+    preload_stack(needed_packages([f"{package}::{config}" for config in configs]))
 
     def work(config: str) -> bytes:
         try:
@@ -200,32 +232,24 @@ def recorded(package: str, configs: list[str]) -> Iterator[tuple[Row, dict[str, 
             yield Row(child.name, child.lost, problem=child.reason), {}
 
 
-def import_package(package: str) -> None:
-    """Import what it registers, as far as that can be imported."""
-    import gc
-    import importlib
-    from contextlib import suppress
-
-    from lrdecay_cli.openmmlab.build_context import quiet_stack
-
-    for module in (f"{package}.models", f"{package}.engine", f"{package}.datasets"):
-        with suppress(Exception), quiet_stack(verbose=False):
-            importlib.import_module(module)
-    gc.collect()
-    gc.freeze()
-
-
 def _main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("package", choices=PACKAGES)
     parser.add_argument("--first", type=int, help="record only the first of the sample")
     parser.add_argument("--configs", nargs="+", help="record these")
+    parser.add_argument("--missing", action="store_true", help="go on: record what is not in the table")
+    parser.add_argument("--refused", action="store_true", help="record again what is refused in the table")
     parser.add_argument("--details", type=Path, help="write findings and differences here, a JSON line each")
     options = parser.parse_args()
     everything = sampled(options.package)
     table = table_of(options.package)
     rows = {row.config: row for row in rows_of(options.package)} if table.path.is_file() else {}
-    for row, said in recorded(options.package, options.configs or everything[: options.first]):
+    chosen = options.configs or everything[: options.first]
+    if options.missing:
+        chosen = [config for config in chosen if config not in rows]
+    if options.refused:
+        chosen = [config for config in chosen if config in rows and rows[config].status != "map"]
+    for row, said in recorded(options.package, chosen):
         rows[row.config] = row
         kept = [msgspec.structs.astuple(rows[name]) for name in sorted(everything) if name in rows]
         table.write_all(kept)

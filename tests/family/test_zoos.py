@@ -1,0 +1,103 @@
+"""The zoos of the sibling packages: what their tables hold was looked at, and is found again where they are installed.
+
+Tables are read without torch. ``pytest tests/family --family mmseg,mmpose`` builds a sample of each package anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from msgspec.structs import astuple
+
+from tests.family.zoo import PACKAGES, Row, recorded, rows_of, table_of
+from tests.golden import Golden
+
+EVERY = pytest.mark.parametrize("package", PACKAGES)
+PAGE = Path(__file__, "../../../docs/compatibility.md").resolve()
+BEGIN, END = "<!-- zoos -->\n", "<!-- /zoos -->"
+STEP = 25
+# Errors that are mistakes of the configs or of the package, by package and code. Of others there is none.
+MISTAKES = {
+    ("mmpose", "LRD501"): "mmpose's layer decay constructor never reads the custom_keys of its own ViTPose configs",
+    ("mmyolo", "LRD101"): "YOLOv5OptimizerConstructor leaves the alpha of YOLOv6 m and l out of all groups",
+}
+
+
+def codes_of(codes: str) -> list[str]:
+    """``LRD301 LRD404*2`` as codes."""
+    return [each.partition("*")[0] for each in codes.split()]
+
+
+@EVERY
+def test_table_is_complete(package: str) -> None:
+    rows = rows_of(package)
+    assert [row.config for row in rows] == sorted({row.config for row in rows})
+    assert len(rows) >= 50
+    for row in rows:
+        is_map = row.status == "map"
+        assert is_map == bool(row.groups and row.tensors and row.digest and row.plain and row.unexplained), row
+        assert is_map or row.problem, row
+        assert re.fullmatch(r"map|no-model|no-optim-wrapper|needs .+|broken upstream|error", row.status), row
+
+
+@EVERY
+def test_every_error_is_a_mistake_of_the_config(package: str) -> None:
+    found = {(package, code) for row in rows_of(package) for code in codes_of(row.errors)}
+    assert found == {key for key in MISTAKES if key[0] == package}
+
+
+@EVERY
+def test_every_map_is_what_plain_mmengine_builds(package: str) -> None:
+    other = [row for row in rows_of(package) if row.status == "map" and row.plain != "equal"]
+    # What lrdecay does not do: a plain build downloads the weights that some backbones begin with.
+    assert [row for row in other if row.plain != "fails" or "URLError" not in row.problem] == []
+
+
+@EVERY
+def test_maps_are_explained_bit_for_bit(package: str) -> None:
+    maps = [row for row in rows_of(package) if row.status == "map"]
+    assert sum(row.unexplained == "0" for row in maps) >= 0.95 * len(maps)
+
+
+def test_page_has_the_tables(golden: Golden) -> None:
+    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    assert (begin, end) == (BEGIN, END)
+    golden.check_text(PAGE, before + begin + "\n".join(summary()) + "\n\n" + end + after)
+
+
+def summary() -> list[str]:
+    """The lines of the page's table."""
+    head = ("package", "configs", "maps", "equal to plain", "explained bit for bit", "failures by kind")
+    lines = ["", f"| {' | '.join(head)} |", "|---|---|---|---|---|---|"]
+    for package, version in PACKAGES.items():
+        rows = rows_of(package)
+        maps = [row for row in rows if row.status == "map"]
+        equal, explained = (sum(map(is_so, maps)) for is_so in (_is_equal, _is_explained))
+        kinds = Counter(row.status for row in rows if row.status != "map").most_common()
+        failures = ", ".join(f"{kind} {number}" for kind, number in kinds) or "–"
+        cells = (f"{package} {version}", len(rows), len(maps), equal, explained, failures)
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return lines
+
+
+def _is_equal(row: Row) -> bool:
+    return row.plain == "equal"
+
+
+def _is_explained(row: Row) -> bool:
+    return row.unexplained == "0"
+
+
+@EVERY
+def test_sample_is_found_again(package: str, golden: Golden) -> None:
+    """Run for the packages that ``--family`` names, else deselected."""
+    table = table_of(package)
+    rows = rows_of(package)
+    first = {row.status: row for row in reversed(rows)}
+    chosen = dict.fromkeys(row.config for row in [*rows[::STEP], *first.values()])
+    for row, _ in recorded(package, [*chosen]):
+        golden.check_rows(table, row.config, [astuple(row)])
