@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.constructors import DEFAULT
 from lrdecay_cli.domain.training import Module
 from lrdecay_cli.rules import find_rule
 from lrdecay_cli.rules.running import findings_of
@@ -52,6 +53,12 @@ def test_the_share_of_what_is_in_no_group_is_of_all_that_trains(missing: dict[st
     held = {"head.weight": (4, 2), "head.still": (100,)}
     found = group_map({"group": {"parameters": held, "no_grad": ("head.still",)}}, missing=missing)
     assert message(found, "LRD101") == f"{told} in no parameter group"
+
+
+def test_without_an_optimizer_no_constructor_is_told_to_take_tensors() -> None:
+    """As of mmagic's guided_diffusion: their ``optim_wrapper`` names a constructor and no optimizer."""
+    found = group_map(missing={"head.weight": (2, 2)})
+    assert message(found, "LRD101") == f"{DEFAULT.name} makes no optimizer: 1 trainable tensor never changes"
 
 
 @pytest.mark.parametrize(("times", "told"), [(1, "twice"), (2, "up to 3 times")])

@@ -44,7 +44,15 @@ def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
     elements = sum(parameter.numel for parameter in missing)
     thawed = sum(tensor.by_train for tensor in missing)
     trainable = sum(tensor.numel for tensor in trained)
-    share = f" with {100 * elements / trainable:.2g}% of the trainable parameters" if trainable else ""
+    share = f" with {100 * elements / trainable:.2g}% of the trainable parameters" if trainable > elements else ""
+    if not context.group_map.groups:
+        yield Fault(
+            f"{context.constructor_told} makes no optimizer: {count(len(missing), 'trainable tensor')} never"
+            f" {verb(len(missing), 'changes', 'change')}",
+            "give optim_wrapper an optimizer for each part of the model",
+            parameters=[parameter.name for parameter in missing],
+        )
+        return
     yield Fault(
         f"{count(len(missing), 'trainable tensor')}{share} {verb(len(missing), 'is', 'are')} in no parameter group"
         + (f": train() thaws {thawed} of them after the optimizer is built" if thawed else ""),
