@@ -17,5 +17,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         and item.callspec.params["package"] not in wanted
     ]
     if dropped:
-        config.hook.pytest_deselected(dropped)
+        config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if item not in dropped]

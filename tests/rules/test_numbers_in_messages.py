@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.constructors import DEFAULT
+from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Module
 from lrdecay_cli.rules import find_rule
 from lrdecay_cli.rules.running import findings_of
