@@ -71,7 +71,7 @@ def test_page_has_the_tables(golden: Golden) -> None:
 
 def summary() -> list[str]:
     """The lines of the page's table."""
-    head = ("package", "configs", "maps", "equal to plain", "explained bit for bit", "failures by kind")
+    head = ("package", "configs", "maps", "equal to plain", "explained bit for bit", "without a map, by kind")
     lines = ["", f"| {' | '.join(head)} |", "|---|---|---|---|---|---|"]
     for package, version in PACKAGES.items():
         rows = rows_of(package)
