@@ -34,6 +34,7 @@ from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, reso
 from lrdecay_cli.openmmlab.config_values import distributions_of_stack, number, plain, stack_versions, type_name
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayConstructor, explain_groups, layer_depth_of, seen_model
 from lrdecay_cli.openmmlab.failures.constructor_failures import clearer_failure
+from lrdecay_cli.openmmlab.failures.places import naming_places
 from lrdecay_cli.openmmlab.failures.translate import READING, explained, naming_upstream_faults
 from lrdecay_cli.openmmlab.optimizer_effects import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
@@ -72,7 +73,12 @@ def audit(
     """
     check_device(device)
     overrides = parse_overrides(cfg_options)
-    with quiet_stack(verbose), import_needs(), naming_upstream_faults(config, cfg_options, device):
+    with (
+        quiet_stack(verbose),
+        import_needs(),
+        naming_upstream_faults(config, cfg_options, device),
+        naming_places(config, cfg_options),
+    ):
         stubs = install_stubs()
         with world_of(launch.world_size, given=launch.gpus is not None) as questions:
             loaded = load_config(config, overrides)

@@ -1,13 +1,15 @@
-"""The line of a config, or of one of its bases, at which loading it fails."""
+"""The line of a config, or of one of its bases, that an error comes from."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from traceback import walk_tb
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files.config_path import find_config
-from lrdecay_cli.origins import config_origins
+from lrdecay_cli.origins import config_origins, known_origins
 
 _READERS = ("_file2dict", "_parse_lazy_import")
 
@@ -49,3 +51,24 @@ def _line_of_config(error: BaseException) -> tuple[Path, int] | None:
 def _from_here(file: Path) -> str:
     here = Path.cwd()
     return str(file.relative_to(here) if file.is_relative_to(here) else file)
+
+
+@contextmanager
+def naming_places(config: str, cfg_options: Sequence[str]) -> Iterator[None]:
+    """In a LrdecayError about a key of the config, name the place that sets it: ``config.py:5: paramwise_cfg.x``."""
+    try:
+        yield
+    except LrdecayError as error:
+        place = _place_of_key(error.key, config, cfg_options) if error.key else None
+        if place is None or not error.where.startswith(config):
+            raise
+        raise error.at(f"{place}{error.where.removeprefix(config)}") from error.__cause__
+
+
+def _place_of_key(key: str, config: str, cfg_options: Sequence[str]) -> str | None:
+    origins = known_origins(config, cfg_options)
+    option = next(filter(None, (origins.at(path) for path in (key, f"optim_wrapper.{key}"))), None) if origins else None
+    if option is None:
+        return None
+    whole = option.origin.value == {} or isinstance(option.origin.value, (dict, list))
+    return str(option.origin.key if whole and option.origin.key else option.origin.place)

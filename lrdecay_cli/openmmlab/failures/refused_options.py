@@ -79,7 +79,7 @@ def misplaced_options(error: LrdecayError, config: Config, where: str) -> Lrdeca
         problem, remedy = f"{wrong} is in the wrong place", f"move it to {right}"
     else:
         problem, remedy = f"{', '.join(misplaced)} are in the wrong place", f"move {remedy}"
-    return LrdecayError(problem, where=where, remedy=remedy, final=True)
+    return LrdecayError(problem, where=where, remedy=remedy, final=True, key=next(iter(misplaced)))
 
 
 def _misplaced(
@@ -179,7 +179,7 @@ def unknown_option(error: BaseException, kind: object, config: Any, where: str, 
         it, it_is = ("it", "it is") if len(unknown) == 1 else ("them", "they are")
         anew = f"write {inner}=dict(_delete_=True, type={kind.__name__!r}, ...)"
         remedy = f"leave {it} out; where {it_is} a base's, {anew}"
-    return LrdecayError(f"{listed} {said} of {of}", where=where, remedy=remedy, final=final)
+    return LrdecayError(f"{listed} {said} of {of}", where=where, remedy=remedy, final=final, key=f"{key}.{unknown[0]}")
 
 
 def _at(config: Any, key: str) -> Any:

@@ -67,12 +67,14 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
             remedy=f"pip install {distribution}",
             status=f"needs {distribution}",
             final=True,
+            key=place,
         )
     return UnknownTypeError(
         f"unknown {registry} {name!r}{at} (registry scope {scope})",
         where=where,
         remedy=remedy,
         final=_all_registered(name, scope, registry, config, near=here is not None),
+        key=place,
     )
 
 
