@@ -120,8 +120,12 @@ def _read(name: str, request: Request) -> GroupMap | Skipped:
     try:
         return group_maps_of([name], request)[0]
     except LrdecayError as error:
-        inside = "" if error.where == name else error.where.removeprefix(f"{name}: ")
-        return Skipped(name, error.status, error.at(inside).line())
+        return Skipped(name, error.status, _without_name(name, error))
+
+
+def _without_name(name: str, error: LrdecayError) -> str:
+    """An error's line, without the name of the config that it is about; a line of the config is named with it."""
+    return error.at("" if error.where == name else error.where.removeprefix(f"{name}: ")).line()
 
 
 def is_config(name: str) -> bool:
@@ -176,7 +180,9 @@ def _built(configs: Sequence[str], request: Request, jobs: int) -> dict[str, Gro
     bounds = isolation(options) if request.isolated else nullcontext(options)
     with bounds as bounded, progress(len(configs), "building") as advance:
         for outcome in build_many(configs, bounded, jobs=jobs, cache=None if request.isolated else request.caching):
-            failure = Skipped(outcome.config, outcome.status, outcome.problem)
+            known = outcome.failure.error() if outcome.failure else None
+            problem = _without_name(outcome.config, known) if known else outcome.problem
+            failure = Skipped(outcome.config, outcome.status, problem)
             unfit = outcome.status in NOT_FOR_TRAINING
             found[outcome.config] = outcome.group_map or (None if unfit else failure)
             advance(isinstance(found[outcome.config], Skipped))
