@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,14 @@ class ConfigOrigins:
         """:meth:`find` by an option's path as it is written, as in ``Finding.option``."""
         keys = self.keys_of(option)
         return None if keys is None else self.find(keys)
+
+    def nearest(self, option: str) -> Option | None:
+        """:meth:`at`; of an option that nothing sets, what is set of the nearest dict or list that would hold it."""
+        while option:
+            if found := self.at(option):
+                return found
+            option = re.match(r"(.*?)(\.?[^.\[\]]*|\[[^\]]*\])$", option)[1]  # type: ignore[index]
+        return None
 
     def paths(self) -> Iterator[str]:
         """The paths of all options, and of the dicts and lists that hold them."""

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from lrdecay_cli.domain.origins import Origins
+from lrdecay_cli.origins import config_origins
 from tests.commands.running import Run
 
 BASE = """optim_wrapper = dict(
@@ -99,6 +100,22 @@ def test_a_path_that_nothing_sets(path: str, said: str, project: Run) -> None:
     result = project("where", "config.py", path)
     assert (result.code, result.out) == (2, "")
     assert result.err.rstrip().endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("optim_wrapper.paramwise_cfg.num_layers", "config.py:5"),
+        ("optim_wrapper.paramwise_cfg.decay_rate", "base.py:3"),
+        ("optim_wrapper.paramwise_cfg.custom_keys['head'].lr_mult", "base.py:3"),
+        ("optim_wrapper.paramwise_cfg.custom_keys['norm.weight']", "base.py:3"),
+        ("optim_wrapper.constructor", "base.py:1"),
+        ("param_scheduler[0].end", None),
+    ],
+)
+def test_the_nearest_of_what_is_set(path: str, place: str | None, project: Run) -> None:
+    found = config_origins("config.py").nearest(path)
+    assert (str(found.origin.place) if found else None) == place
 
 
 HOSTILE = {
