@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from mmengine.logging import MMLogger
 
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
-from tests.family.named_tensors import DEPTHS, model_of
+from tests.family.named_tensors import DEPTHS, layer_shapes, model_of
 
 RECORDED = Path(__file__).with_name("mutations.json")
 Shapes = Mapping[str, tuple[int, ...]]
@@ -114,6 +114,10 @@ _SWIN: Shapes = {
     "backbone.norm3.weight": (2,),
     **_HEAD,
 }
+_LAYERS: Shapes = layer_shapes(
+    *(f"backbone.{stage}.{layer}" for stage in ("stem", "stages.0", "stages.1") for layer in ("conv2d", "bn2d")),
+    *("backbone.stages.1.gn", "neck.attn.linear", "neck.attn.ln", "neck.norm.bn2d", "head.conv2d", "head.linear"),
+)
 MODELS: dict[str, tuple[str, Shapes]] = {
     "ViT": ("ViT", _transformer("blocks")),
     "EVA2": ("EVA2", _transformer("blocks")),
@@ -127,6 +131,8 @@ MODELS: dict[str, tuple[str, Shapes]] = {
     "UniRepLKNet": ("UniRepLKNetBackbone", _CONVNEXT),
     "InternImage": ("InternImage", _INTERN),
     "SwinTransformer": ("SwinTransformer", _SWIN),
+    "layers": ("CSPNet", _LAYERS),
+    "layers without LayerNorm": ("CSPNet", {name: shape for name, shape in _LAYERS.items() if ".ln." not in name}),
 }
 
 _DEPTH = ({"num_layers": 2}, {"num_layers": 24}, {"num_layers": 0}, {"num_layers": None})
@@ -142,6 +148,7 @@ _INTERN_MUTATIONS = (
     *(*_BASE, *_LAYER_RATES, {"depths": [5, 5, 22, 5]}, {"depths": None}, {"offset_lr_scale": None}),
     *({"backbone_small_lr": True}, {"dino_head": True}, {"dino_head": True, "backbone_small_lr": True}),
 )
+_FORCED_KEYS = {"backbone": {"lr_mult": 0.1, "decay_mult": 3}, "neck.attn": {"lr_mult": 0.5}}
 _SELFSUP = ({"custom_keys": {"norm": {"decay_mult": 0.0}, "attn": {"decay_mult": 0.5}}}, {"custom_keys": {"bias": {}}})
 
 SUBJECTS: dict[str, Subject] = {
@@ -199,6 +206,51 @@ SUBJECTS: dict[str, Subject] = {
         *(("UniRepLKNet",), {**_NEW, "num_layers": 6}),
         (*_BASE, *_RATES, *_BY_STAGE, {"dw_scale": 0.1}, {"dw_scale": 2, "decay_type": "stage_wise"}),
     ),
+    **{
+        f"mmyolo_{name[:6].lower()}": Subject(
+            f"mmyolo.engine.optimizers:{name}",
+            f"mmyolo {name[:6]}",
+            ("layers",),
+            {"base_total_batch_size": 64},
+            ({"base_total_batch_size": 48}, {"base_total_batch_size": None}, {"base_total_batch_size": 8, **_KEYS}),
+            {"type": "SGD", "momentum": 0.9, "batch_size_per_gpu": 16},
+        )
+        for name in ("YOLOv5OptimizerConstructor", "YOLOv7OptimWrapperConstructor")
+    },
+    "mmaction_swin": Subject(
+        "mmaction.engine.optimizers:SwinOptimWrapperConstructor",
+        *("mmaction Swin", ("layers", "SwinTransformer")),
+        {"backbone": {"lr_mult": 0.1}},
+        (
+            {"backbone": None},
+            {"norm": {"decay_mult": 0.0}, "bias": {"decay_mult": 0.3, "lr_mult": 2}},
+            {"base.backbone.s": {"lr_mult": 0.3}, "stages": {"lr_mult": 0.7}, "1": {"decay_mult": 3}},
+        ),
+    ),
+    "mmaction_tsm": Subject(
+        "mmaction.engine.optimizers:TSMOptimWrapperConstructor",
+        *("mmaction TSM", ("layers without LayerNorm",), {"fc_lr5": True}, ({"fc_lr5": False}, {"fc_lr5": None})),
+    ),
+    "mmengine": Subject(
+        "mmengine.optim:DefaultOptimWrapperConstructor",
+        *("default", ("layers",), {"norm_decay_mult": 0, "bias_decay_mult": 0.5, "custom_keys": _FORCED_KEYS}),
+        ({"bias_lr_mult": 2.0}, {"custom_keys": None, "flat_decay_mult": 0.5}, {"norm_decay_mult": None}),
+    ),
+    **{
+        f"{package}_forced": Subject(
+            f"{package}.engine.{module}:ForceDefaultOptimWrapperConstructor",
+            "forced default",
+            ("layers",),
+            {"norm_decay_mult": 0, "bias_decay_mult": 0, "force_default_settings": True, "custom_keys": _FORCED_KEYS},
+            (
+                {"force_default_settings": False},
+                {"bias_lr_mult": 2.0, "norm_decay_mult": None},
+                {"custom_keys": None, "flat_decay_mult": 0.5},
+                {"custom_keys": {"stages": {"lr_mult": 0.3}, "stages.1.bn2d": {"decay_mult": 2}}},
+            ),
+        )
+        for package, module in (("mmpose", "optim_wrappers"), ("mmseg", "optimizers"))
+    },
 }
 """By key, which is also the name of the module of a published project."""
 
@@ -210,14 +262,14 @@ def options_of(subject: Subject) -> Iterator[dict[str, Any]]:
 
 
 def load(key: str) -> type | None:
-    """The real constructor; None where it is not installed."""
+    """The real constructor; None where it is not installed beside what it wants."""
     module, _, name = SUBJECTS[key].source.partition(":")
     published = os.environ.get("LRDECAY_PUBLISHED")
     if not module and published and published not in sys.path:
         sys.path.insert(0, published)
     try:
         found: type = getattr(importlib.import_module(module or key), name)
-    except ModuleNotFoundError:
+    except (ImportError, AssertionError):  # mmyolo asserts the version of mmcv
         return None
     return found
 

@@ -1,14 +1,24 @@
-"""Models that are nothing but named tensors: constructors that decay by name look at no more."""
+"""Models that are nothing but named tensors, for constructors that decay by name, and real layers for the others."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
 
 DEPTHS = (2, 1, 3, 2)
 """Of the Swin Transformer: mmselfsup's constructor asks the backbone."""
+
+
+LAYERS: Mapping[str, Callable[[], nn.Module]] = {
+    "conv2d": lambda: nn.Conv2d(2, 2, 1),
+    "linear": lambda: nn.Linear(2, 2),
+    "bn2d": lambda: nn.BatchNorm2d(2),
+    "gn": lambda: nn.GroupNorm(1, 2),
+    "ln": lambda: nn.LayerNorm(2),
+}
+"""By the last module in a name: it is real then, and has both its parameters."""
 
 
 class _Named(nn.Module):
@@ -20,6 +30,15 @@ class _Named(nn.Module):
         return True
 
 
+def layer_shapes(*paths: str) -> dict[str, tuple[int, ...]]:
+    """The parameters of the layers at these paths, which end in a key of :data:`LAYERS`."""
+    return {
+        f"{path}.{name}": tuple(parameter.shape)
+        for path in paths
+        for name, parameter in LAYERS[path.rpartition(".")[2]]().named_parameters()
+    }
+
+
 def model_of(backbone: str, shapes: Mapping[str, tuple[int, ...]]) -> nn.Module:
     """A model with these parameters, whose ``backbone`` is of a class of that name."""
     model = _Named()
@@ -29,7 +48,8 @@ def model_of(backbone: str, shapes: Mapping[str, tuple[int, ...]]) -> nn.Module:
         place = model
         for part in path:
             if not hasattr(place, part):
-                place.add_module(part, _Named())
+                place.add_module(part, LAYERS[part]() if part in LAYERS else _Named())
             place = getattr(place, part)
-        place.register_parameter(own, nn.Parameter(torch.zeros(shape)))
+        if isinstance(place, _Named):
+            place.register_parameter(own, nn.Parameter(torch.zeros(shape)))
     return model
