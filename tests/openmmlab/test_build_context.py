@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import torch
 from mmengine.logging import MMLogger, print_log
+from mmengine.runner.checkpoint import _load_checkpoint
 from torch import nn
 
 from lrdecay_cli.files import to_json
@@ -123,3 +124,14 @@ def test_prints_and_logs(
     assert "printed\n" in captured.err
     assert ("logged" in captured.err) == verbose
     assert ("printed by a constructor" in captured.err) == verbose
+
+
+def test_a_weight_that_is_taken_by_its_name_has_no_shape_to_fit(tmp_path: Path) -> None:
+    """mmaction2's ResNet compares the shape of each, and mmengine's own loader finds none."""
+    with constructing("cpu"):
+        state = _load_checkpoint(str(tmp_path / "none.pth"))["state_dict"]
+        conv = nn.Conv2d(3, 4, 1)
+        before = conv.weight.shape
+        conv.weight.data.copy_(state["conv1.weight"])
+    assert (state["conv1.weight"].shape, dict(state), "conv1.weight" in state) == ((), {}, False)
+    assert conv.weight.shape == before

@@ -181,3 +181,12 @@ def test_everything_is_put_back() -> None:
     with constructing("cpu"):
         assert PreTrainedModel.from_pretrained != before[1]
     assert [AutoConfig.from_pretrained, PreTrainedModel.from_pretrained, AutoTokenizer.from_pretrained] == before
+
+
+def test_a_name_is_taken_by_the_keyword_of_the_library() -> None:
+    """A config names it so for mmaction2's VindLUTokenizer, which is registered as its from_pretrained."""
+    by_keyword = {"pretrained_model_name_or_path": "bert-base-uncased"}
+    with constructing("cpu"):
+        assert len(AutoTokenizer.from_pretrained(**by_keyword)) == 30522
+        assert BertConfig.from_pretrained(**by_keyword).hidden_size == 768
+        assert BertModel.from_pretrained(**by_keyword, num_hidden_layers=1).config.num_hidden_layers == 1

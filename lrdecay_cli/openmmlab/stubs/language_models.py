@@ -65,7 +65,10 @@ def language_models_from_facts(report: _Report) -> Iterator[None]:
 def _configurations(module: types.ModuleType) -> Any:
     original = module.PretrainedConfig.get_config_dict.__func__
 
-    def get_config_dict(cls: Any, /, name: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    def get_config_dict(
+        cls: Any, /, pretrained_model_name_or_path: Any, **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        name = pretrained_model_name_or_path
         try:
             found: tuple[dict[str, Any], dict[str, Any]] = original(cls, name, **{**kwargs, "local_files_only": True})
             return found
@@ -84,7 +87,10 @@ def _configurations(module: types.ModuleType) -> Any:
 
 
 def _models(module: types.ModuleType, report: _Report) -> Any:
-    def from_pretrained(cls: Any, /, name: Any = None, *args: Any, config: Any = None, **kwargs: Any) -> Any:
+    def from_pretrained(
+        cls: Any, /, pretrained_model_name_or_path: Any = None, *args: Any, config: Any = None, **kwargs: Any
+    ) -> Any:
+        name = pretrained_model_name_or_path
         if any(kwargs.pop(key, None) for key in _QUANTISING):
             problem = f"the model loads {str(name)!r} quantised, which takes its weights"
             raise NotHereError(problem, needs="quantised weights")
@@ -122,7 +128,9 @@ def _from_cache_alone(load: Callable[..., Any]) -> Callable[..., Any]:
 def _tokenizers(owner: Any) -> Any:
     original = owner.from_pretrained.__func__
 
-    def from_pretrained(cls: Any, /, name: Any, *args: Any, **kwargs: Any) -> Any:
+    # By the name that the library gives it: a config has it so (mmaction2's VindLU).
+    def from_pretrained(cls: Any, /, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+        name = pretrained_model_name_or_path
         try:
             return original(cls, name, *args, **{**kwargs, "local_files_only": True})
         except Exception:

@@ -32,7 +32,7 @@ def no_weights(report: Callable[[StandIn], None]) -> Iterator[None]:
         if shapes := clip_shapes(str(filename)):
             report(StandIn(str(filename).rpartition("/")[2], "not read: the published sizes of CLIP ViT-B/16 are used"))
             return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-        return {"state_dict": {}, "meta": {}}
+        return {"state_dict": _NoWeights(), "meta": {}}
 
     def unchanged(_module: nn.Module, *_args: Any, **_kwargs: Any) -> Any:
         return torch.nn.modules.module._IncompatibleKeys([], [])
@@ -60,6 +60,13 @@ def no_weights(report: Callable[[StandIn], None]) -> Iterator[None]:
         patched_on_import(timm),
     ):
         yield
+
+
+class _NoWeights(dict[str, torch.Tensor]):
+    """Holds no weights; whoever takes one by its name (mmaction2's ResNet) gets a number, which has no shape to fit."""
+
+    def __missing__(self, name: str) -> torch.Tensor:
+        return torch.zeros(())
 
 
 def _nothing(*_args: Any, **_kwargs: Any) -> dict[str, Any]:
