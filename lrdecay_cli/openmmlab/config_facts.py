@@ -172,8 +172,14 @@ def loops_of(config: Config) -> dict[str, Loop]:
 
 
 def loop_class(given: Mapping[str, Any]) -> Any:
-    """What a loop's ``type`` names, in its own ``_scope_`` or the default one; None if nothing is registered so."""
-    return find_registered(LOOPS, given["type"], given.get("_scope_"))
+    """What a loop's ``type`` names, in its own ``_scope_`` or the default one; None if nothing is registered so.
+
+    The wheel of mmselfsup 1.0.0 lacks the module from which its registry takes loops: then mmengine's own counts.
+    """
+    try:
+        return find_registered(LOOPS, given["type"], given.get("_scope_"))
+    except ImportError:
+        return LOOPS.module_dict.get(given["type"])
 
 
 def _loop(key: str, given: Mapping[str, Any]) -> Loop:

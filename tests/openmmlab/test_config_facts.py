@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.registry import LOOPS, DefaultScope, Registry
 from torch import nn
 
-from lrdecay_cli.openmmlab.config_facts import modules_of, training_of
+from lrdecay_cli.openmmlab.config_facts import loops_of, modules_of, training_of
 
 BASE = """
 optim_wrapper = dict(
@@ -181,3 +182,17 @@ def test_the_zoo_s_own_variable_under_a_child_that_changes_a_key(tmp_path: Path)
     config = Config.fromfile(str(tmp_path / "config.py"))
     assert "custom_keys" in config
     assert training_of(config, None).misplaced == {}
+
+
+def test_a_loop_counts_as_mmengines_where_its_scope_cannot_look_loops_up() -> None:
+    """The wheel of mmselfsup 1.0.0 lacks the module that its registry of loops imports."""
+    scope = "scope_without_loops"
+    Registry("loop", parent=LOOPS, scope=scope, locations=[f"{__name__}.no_such_module"])
+    try:
+        config = Config({"default_scope": scope, "train_cfg": {"type": "EpochBasedTrainLoop", "max_epochs": 2}})
+        with DefaultScope.overwrite_default_scope(scope), pytest.raises(ImportError):
+            LOOPS.build({"type": "EpochBasedTrainLoop"})
+        loop = loops_of(config)["train_cfg"]
+        assert (loop.type, loop.needs) == ("EpochBasedTrainLoop", ("max_epochs",))
+    finally:
+        del LOOPS.children[scope]
