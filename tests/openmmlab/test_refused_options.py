@@ -32,6 +32,11 @@ WRITE_OPTIMIZER = "write optimizer=dict(type=..., lr=...)"
     ("wrapper", "problem", "remedy"),
     [
         (
+            "optimizer=dict(betas=(0, 0.99))",
+            "optim_wrapper.optimizer.betas is (0, 0.99), an int and a float, which torch refuses from 2.6 on",
+            "write betas=(0.0, 0.99), or train with torch<2.6",
+        ),
+        (
             "optimizer=dict(paramwise_cfg=dict(norm_decay_mult=0.0))",
             "optim_wrapper.optimizer.paramwise_cfg is in the wrong place",
             "move it to optim_wrapper.paramwise_cfg",

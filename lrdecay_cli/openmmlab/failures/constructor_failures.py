@@ -7,7 +7,7 @@ dict.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -34,6 +34,7 @@ _PARAMWISE = "optim_wrapper.paramwise_cfg"
 _KEYS = f"{_PARAMWISE}.custom_keys"
 _NUMBERS = ("lr", "weight_decay", "momentum", "eps")
 _SCIENTIFIC = re.compile(r"([-+]?[\d.]+)[eE]([-+]?)(\d+)$")
+_MIXED_BETAS = "betas must be either both floats or both Tensors"
 _KINDS = (TypeError, AttributeError, ValueError, KeyError)
 
 
@@ -52,6 +53,13 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         return misplaced
     if isinstance(error, DecayError):
         return error.replaced(where=f"{where}: {error.where}", key=error.where, final=True)
+    if _MIXED_BETAS in str(error) and (found := _mixed_betas(config)):
+        path, betas = found
+        written = tuple(map(float, betas))
+        problem = f"{path}.betas is {tuple(betas)}, an int and a float, which torch refuses from 2.6 on"
+        # Until then the package's own config is right.
+        remedy = f"write betas={written}, or train with torch<2.6"
+        return LrdecayError(problem, where=where, remedy=remedy, status="needs torch<2.6", final=True)
     if isinstance(error.__cause__, _KINDS) and (fault := next(_faults(config), None)):
         problem, remedy = fault
         return LrdecayError(problem, where=where, remedy=remedy)
@@ -95,6 +103,20 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         problem = f"{spec.project}'s constructor asks for get_layer_depth, which {type(asked).__name__} does not have"
         return LrdecayError(problem, where=where, remedy=remedy, final=True)
     return refused_option(error, config, where) or _refused_by_optimizer(error, where) or error
+
+
+def _mixed_betas(config: Config) -> tuple[str, Sequence[float]] | None:
+    """Path and betas of the first optimizer whose betas are an int and a float.
+
+    Source: torch 2.6.0, ``torch/optim/adam.py``, which lets betas be tensors and checks for them.
+    """
+    wrapper: Mapping[str, Any] = config.optim_wrapper
+    several = {f"optim_wrapper.{name}.optimizer": each for name, each in wrapper.items() if isinstance(each, Mapping)}
+    for path, settings in {_OPTIMIZER: wrapper, **several}.items():
+        betas = (settings.get("optimizer") or {}).get("betas")
+        if isinstance(betas, (list, tuple)) and {*map(type, betas)} == {int, float}:
+            return path, betas
+    return None
 
 
 def _refused_by_optimizer(error: LrdecayError, where: str) -> LrdecayError | None:
