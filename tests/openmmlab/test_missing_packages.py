@@ -44,7 +44,34 @@ MESSAGES = {
         "needs numpy<2",
         'pip install "numpy<2"',
     ),
-    "No module named 'mmcls'": ("needs mmcls", 'pip install "mmcls>=1.0.0rc0"'),
+    "No module named 'mmcls'": (
+        "needs mmcls",
+        'pip install --no-deps "mmcls>=1.0.0rc0" "mmcv-lite>=2.0.0rc4,<2.1.0"',
+    ),
+    # mmengine, for a config of mmrazor
+    "mmcls is not installed, please install mmcls manually": (
+        "needs mmcls",
+        'pip install --no-deps "mmcls>=1.0.0rc0" "mmcv-lite>=2.0.0rc4,<2.1.0"',
+    ),
+    # mmdet3d, MinkResNet and MinkUNetBackboneV2
+    "Please follow `get_started.md` to install MinkowskiEngine.`": (
+        "needs MinkowskiEngine",
+        "no wheel of it exists: build it from https://github.com/NVIDIA/MinkowskiEngine",
+    ),
+    "Please follow `get_started.md` to install Torchsparse.`": (
+        "needs torchsparse",
+        "no wheel of it exists: build it from https://github.com/mit-han-lab/torchsparse",
+    ),
+    # mmrazor 1.0.0, the placeholder of its quantizers
+    "`torch>=1.13` is not installed properly, plz check.": (
+        "needs torch>=1.13,<2",
+        'in an environment of its own: pip install "torch>=1.13,<2"',
+    ),
+    # diffusers 0.28, beside a newer hub
+    "cannot import name 'cached_download' from 'huggingface_hub' (/site-packages/huggingface_hub/__init__.py)": (
+        "needs huggingface_hub<0.26",
+        'pip install "huggingface_hub<0.26"',
+    ),
     "No module named 'skimage'": ("needs scikit-image", "pip install scikit-image"),
     # mmdet, PAAHead
     "Please run pip install sklearn to install sklearn first.": ("needs scikit-learn", "pip install scikit-learn"),
@@ -77,6 +104,59 @@ def test_message(text: str, kind: type[Exception], monkeypatch: pytest.MonkeyPat
     assert raised.value.status == status
     assert raised.value.remedy == remedy
     assert "\n" not in raised.value.line()
+
+
+# text, as asserted by a package: (status, remedy) beside mmcv-lite 2.1.0 and mmdet 3.3.0
+ASSERTIONS = {
+    # mmyolo 0.6.0, and mmcls 1.0.0rc6
+    "MMCV==2.1.0 is used but incompatible. Please install mmcv>=2.0.0rc4, <2.1.0.": (
+        "needs mmcv>=2.0.0rc4,<2.1.0",
+        'pip install --no-deps "mmcv-lite>=2.0.0rc4,<2.1.0"',
+    ),
+    "MMEngine==0.10.7 is used but incompatible. Please install mmengine>=0.7.0, <0.10.0.": (
+        "needs mmengine>=0.7.0,<0.10.0",
+        'pip install --no-deps "mmengine>=0.7.0,<0.10.0"',
+    ),
+    # mmocr 1.0.1; mmdet 3.1 wants an older mmcv too
+    "MMDetection 3.3.0 is incompatible with MMOCR 1.0.1. Please use MMDetection >= 3.0.0rc5, < 3.2.0 instead.": (
+        "needs mmdet>=3.0.0rc5,<3.2.0",
+        'pip install --no-deps "mmdet>=3.0.0rc5,<3.2.0" "mmcv-lite>=2.0.0rc4,<2.1.0"',
+    ),
+    # mmyolo 0.6.0
+    "MMDetection==3.3.0 is used but incompatible. Please install mmdet>=3.0.0, <3.2.0.": (
+        "needs mmdet>=3.0.0,<3.2.0",
+        'pip install --no-deps "mmdet>=3.0.0,<3.2.0" "mmcv-lite>=2.0.0rc4,<2.1.0"',
+    ),
+}
+
+
+@pytest.mark.parametrize("text", ASSERTIONS)
+def test_a_version_that_a_package_refuses_is_named_with_the_one_that_it_takes(text: str) -> None:
+    with pytest.raises(LrdecayError) as raised, explained(BUILDING, "config.py"):
+        raise AssertionError(text)
+    assert (raised.value.status, raised.value.remedy) == ASSERTIONS[text]
+
+
+def test_a_fork_goes_before_what_brings_its_folder_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        importlib.metadata, "packages_distributions", lambda: {"mmcv": ["onedl-mmcv"], "mmdet": ["mmdet"]}
+    )
+    monkeypatch.setattr(missing_packages, "_version", {"onedl-mmcv": "2.3.6", "mmdet": "3.3.0"}.get)
+    need = needed_package(AssertionError(next(iter(ASSERTIONS))))
+    assert need is not None
+    assert need.remedy == 'pip uninstall -y onedl-mmcv && pip install --no-deps "mmcv-lite>=2.0.0rc4,<2.1.0"'
+
+
+def test_an_assertion_without_a_message_is_named_by_what_it_asserts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In a file that pytest does not rewrite, as mmcls's ResNet has it.
+    (tmp_path / "asserting.py").write_text("def build(out_indices):\n    assert max(out_indices) < 4\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    build = importlib.import_module("asserting").build
+    with pytest.raises(LrdecayError) as raised, explained(BUILDING, "config.py"):
+        build((3, 4))
+    assert raised.value.problem == "model does not build: AssertionError: assert max(out_indices) < 4"
 
 
 def _hide(package: str, monkeypatch: pytest.MonkeyPatch) -> None:

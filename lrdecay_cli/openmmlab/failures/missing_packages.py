@@ -15,7 +15,7 @@ from pathlib import Path
 from traceback import walk_tb
 
 from lrdecay_cli.files.config_path import config_path
-from lrdecay_cli.files.packages import MMCV_RANGE, ZOOS, distribution_of, fitting_torchvision
+from lrdecay_cli.files.packages import MMCV_RANGE, ZOOS, distribution_of, distributions_of, fitting_torchvision
 from lrdecay_cli.text.printing import said_by
 from lrdecay_cli.text.spelling import nearest
 
@@ -24,6 +24,8 @@ _KNOWN_VERSIONS = {
     "transformers": (">=4.40", "<4.46"),
     "setuptools": ("", "<81"),
     "numpy": ("", "<2"),
+    # 0.26 dropped cached_download, which diffusers below 0.29 imports.
+    "huggingface_hub": ("", "<0.26"),
     # mmdet 3.0's own configs import it; without a bound pip takes one that is built on mmcv 1.
     "mmcls": (">=1.0.0rc0", ""),
 }
@@ -32,6 +34,16 @@ _MULTIMODAL = ("transformers", "pycocotools")
 
 # A package of another name, or a build that pip would not choose.
 _REQUIREMENTS = {"mmcv": f"mmcv-lite{MMCV_RANGE}"}
+# No wheel of these is to be had, and pip alone does not build them.
+_BUILT_BY_HAND = {
+    "MinkowskiEngine": "https://github.com/NVIDIA/MinkowskiEngine",
+    "torchsparse": "https://github.com/mit-han-lab/torchsparse",
+}
+# What mmcls 1.0.0rc6 and mmdet 3.0 and 3.1 assert of mmcv in their turn.
+_OLDER_MMCV = ">=2.0.0rc4,<2.1.0"
+
+# Many modules import these, and few need the older one: the error has to name them.
+_NAMED_ALONE = ("numpy", "huggingface_hub")
 
 _SOURCE = re.compile(r"pip install [\"'`]*(git\+https://\S+?/([\w.-]+?)(?:\.git)?)(?=[\s\"'`)]|\.?$)")
 """An address of sources, and the name of the package."""
@@ -39,12 +51,22 @@ _ASKS = (
     re.compile(r"requires the (\w+) library but it was not found"),
     re.compile(r"(?:pip|mim) install (?:-U |--upgrade )?[\"'`]*([A-Za-z][\w.-]*\w(?:\[\w+\])?)"),
     re.compile(r"[Pp]lease install (\w+) first"),
+    re.compile(r"[Pp]lease follow \S+ to install (\w+)"),
+    re.compile(r"^(\w+) is not installed, please install"),
 )
 _FAILED_IMPORTS = (
     re.compile(r"[Nn]o module named '(\w+)"),
     re.compile(r"import of (\w+)\S* halted"),
     re.compile(r"cannot import name '\w+' from (?:partially initialized module )?'(\w+)"),
 )
+# What packages of OpenMMLab assert of each other as they are imported.
+_INCOMPATIBLE = re.compile(
+    r"^(?P<name>\w+)(?:==| )\S+ is (?:used but )?incompatible\b"
+    r".*\bPlease (?:install|use) \w+ ?(?P<range>[<>=].*?)(?: instead)?\.?$"
+)
+_ASSERTED_AS = {"mmdetection": "mmdet", "mmclassification": "mmcls"}
+# Of mmrazor 1.0.0, where importing names of torch.ao failed.
+_RAZOR = "`torch>=1.13` is not installed properly"
 _NUMPY_2 = re.compile(
     r"removed in the NumPy 2|NumPy 1\.x cannot be run in|numpy\.dtype size changed|numpy\.core\.multiarray"
 )
@@ -59,16 +81,22 @@ class Need:
     """The version that is there."""
     source: str = ""
     """Where it is installed from; empty for the package index."""
+    within: str = ""
+    """The versions that the package in need asserts; empty where only what is known counts."""
+    cause: str = ""
+    """What is wrong, where that is known better than that the stack does not work with it."""
 
     @property
     def name(self) -> str:
         """The package, with the bound that it has to keep where it is there and does not work."""
-        bound = _KNOWN_VERSIONS.get(self.package, ("", ""))[1]
+        bound = self.within or _KNOWN_VERSIONS.get(self.package, ("", ""))[1]
         return f"{self.package}{bound}" if self.installed or self.package == "setuptools" else self.package
 
     @property
     def problem(self) -> str:
         """What is wrong, as the end of a sentence."""
+        if self.cause:
+            return self.cause
         if self.installed:
             return f"{self.package} {self.installed} is installed, and the stack does not work with it"
         return f"{self.package} is not installed"
@@ -76,6 +104,14 @@ class Need:
     @property
     def remedy(self) -> str:
         """The command that installs what works."""
+        if self.package in _BUILT_BY_HAND:
+            return f"no wheel of it exists: build it from {_BUILT_BY_HAND[self.package]}"
+        if self.package == "torch":
+            return f'in an environment of its own: pip install "torch{self.within}"'
+        if self.within:
+            return _exchange(self.package, self.within)
+        if self.package == "mmcls":
+            return _exchange("mmcls", _KNOWN_VERSIONS["mmcls"][0])
         bounds = ",".join(filter(None, _KNOWN_VERSIONS.get(self.package, ())))
         wanted = self.source or _SOURCES.get(self.package) or _REQUIREMENTS.get(self.package, f"{self.package}{bounds}")
         if self.package == "torchvision" and (torch := _version("torch")):
@@ -90,6 +126,15 @@ def needed_package(error: BaseException) -> Need | None:
         text = said_by(cause)
         if (source := _SOURCE.search(text)) and not _importable(source.group(2).lower()):
             return Need(source.group(2), None, source=source.group(1))
+        if (asserted := _INCOMPATIBLE.search(text)) and isinstance(cause, AssertionError):
+            name = asserted["name"].lower()
+            package = _ASSERTED_AS.get(name, name)
+            return Need(package, _version_of(package), within=asserted["range"].replace(" ", ""))
+        if _RAZOR in text and (torch := _version("torch")):
+            lacking = "torch.ao.quantization.fuser_method_mappings.reverse2"
+            return Need(
+                "torch", torch, within=">=1.13,<2", cause=f"torch {torch} lacks {lacking}, which mmrazor imports"
+            )
         if _NUMPY_2.search(text) and (installed := _version("numpy")):
             return Need("numpy", installed)
         for pattern in (*_ASKS, *_FAILED_IMPORTS):
@@ -106,7 +151,7 @@ def _need(asked: str, *, certain: bool) -> Need | None:
         asked = next((package for package in _MULTIMODAL if _version(package) is None), "transformers")
     asked = asked.partition("[")[0]
     # Some are named as in a sentence: SentencePiece, Detectron2.
-    asked = asked if _importable(asked) else asked.lower()
+    asked = asked if _importable(asked) or asked in _BUILT_BY_HAND else asked.lower()
     package = distribution_of(asked)
     installed, importable = _version(package), _importable(asked)
     dropped = package != asked and not importable
@@ -124,15 +169,59 @@ def _fails_to_import(error: BaseException) -> Need | None:
     source = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     for package in _KNOWN_VERSIONS:
         imported = re.search(rf"^\s*(?:import|from) {package}\b", source, re.M)
-        if imported and (installed := _version(package)) and package != "numpy" and _too_new(package, installed):
+        if (
+            imported
+            and (installed := _version(package))
+            and package not in _NAMED_ALONE
+            and _too_new(package, installed)
+        ):
             return Need(package, installed)
     return None
 
 
 def _too_new(package: str, installed: str) -> bool:
+    return not _fits(installed, _KNOWN_VERSIONS[package][1])
+
+
+def _fits(version: str, within: str) -> bool:
     from packaging.specifiers import SpecifierSet
 
-    return not SpecifierSet(_KNOWN_VERSIONS[package][1]).contains(installed, prereleases=True)
+    return SpecifierSet(within).contains(version, prereleases=True)
+
+
+def _exchange(package: str, within: str) -> str:
+    """Exchanges the version of a package and leaves what it requires alone.
+
+    Two distributions in one folder overwrite each other, so that a fork goes first.
+    """
+    gone, wanted = [], []
+    for name, bounds in [(package, within), *([("mmcv", _OLDER_MMCV)] if _takes_older_mmcv(package, within) else [])]:
+        there, known = distribution_in_use(name), distributions_of(name)
+        # mmcv itself would be compiled.
+        keep = "mmcv-lite" if name == "mmcv" and there != "mmcv" else there if there in known else known[0]
+        gone += [there] if there not in ("", keep) else []
+        wanted.append(f'"{keep}{bounds}"')
+    step = f"pip install --no-deps {' '.join(wanted)}"
+    return f"pip uninstall -y {' '.join(gone)} && {step}" if gone else step
+
+
+def _takes_older_mmcv(package: str, within: str) -> bool:
+    """Whether the versions of a package want an mmcv that is older than the one that is here."""
+    older = package == "mmcls" or (package == "mmdet" and not _fits("3.2.0", within))
+    mmcv = _version_of("mmcv")
+    return older and mmcv is not None and not _fits(mmcv, _OLDER_MMCV)
+
+
+def distribution_in_use(package: str) -> str:
+    """The distribution that brings a package of that import name here; empty if none does."""
+    names = importlib.metadata.packages_distributions().get(package, ())
+    return next((name for name in distributions_of(package) if name in names), next(iter(names), ""))
+
+
+def _version_of(package: str) -> str | None:
+    """Version of the distribution that brings a package of that import name."""
+    name = distribution_in_use(package)
+    return _version(name) if name else None
 
 
 def _version(package: str) -> str | None:

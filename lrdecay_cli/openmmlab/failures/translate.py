@@ -6,6 +6,7 @@ Or whose fault it is: a config that an installed package ships, untouched, and t
 from __future__ import annotations
 
 import importlib.metadata
+import linecache
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -111,7 +112,11 @@ def _first_line(error: BaseException) -> str:
     # str() of a KeyError is the repr of its message.
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else said_by(error)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0] if lines else "no message"
+    if not lines and isinstance(error, AssertionError) and error.__traceback__:
+        # What was asserted says more than that it has no message.
+        *_, (frame, number) = walk_tb(error.__traceback__)
+        lines = [linecache.getline(frame.f_code.co_filename, number).strip()]
+    return lines[0] if lines and lines[0] else "no message"
 
 
 def _syntax_error(error: BaseException, where: str) -> LrdecayError:
