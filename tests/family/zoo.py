@@ -97,8 +97,8 @@ def _folder(package: str) -> Path:
     return Path(spec.origin).parent
 
 
-def outcome(package: str, config: str, *, details: bool = False) -> tuple[Row, dict[str, Any]]:
-    """The row of a config, and where asked for, the findings, what plain mmengine says and what is not explained."""
+def outcome(package: str, config: str) -> tuple[Row, dict[str, Any]]:
+    """The row of a config, and its findings, how plain mmengine's groups differ and what is not explained."""
     from lrdecay_cli.openmmlab.audit import audit
     from lrdecay_cli.rules import RULES
     from lrdecay_cli.rules.running import findings_of
@@ -133,7 +133,7 @@ def outcome(package: str, config: str, *, details: bool = False) -> tuple[Row, d
         "unexplained": unexplained[:5],
         "plain": difference,
     }
-    return row, said if details else {}
+    return row, said
 
 
 def is_explained(group: ParameterGroup, parameter: GroupedParameter) -> bool:
@@ -165,7 +165,6 @@ def _plain(where: str, groups: list[Any]) -> tuple[str, str]:
 
     # As from the root of the package's sources: some configs name others by paths from there.
     os.chdir(_folder(where.partition("::")[0]) / ".mim")
-
     _without_weights()
     try:
         config = plain_config(str(find_config(where)))
@@ -221,7 +220,7 @@ def recorded(package: str, configs: list[str]) -> Iterator[tuple[Row, dict[str, 
 
     def work(config: str) -> bytes:
         try:
-            return msgspec.json.encode(outcome(package, config, details=True))
+            return msgspec.json.encode(outcome(package, config))
         except Exception as error:
             return msgspec.json.encode((Row(config, "internal error", problem=repr(error)[:300]), {}))
 
