@@ -18,5 +18,14 @@ What this cannot see, for which ``--no-cache`` is there: code of a config or plu
 or a file's size or time without opening it, on the clock, on random numbers, on ``sys.argv``, on the hardware beyond
 the presence of a GPU; files that are opened by C code or relative to a folder's descriptor, and variables that C code
 reads (``getenv``). Whoever adds such a question to lrdecay itself tells it with
-:func:`lrdecay_cli.cache.recording.probed`.
+:func:`probed`.
 """
+
+import sys
+
+
+def probed(*paths: str) -> None:
+    """Tell that an answer depends on whether these paths are there, and on what is in them. For our own code."""
+    # Nothing is loaded for it where nothing is recorded.
+    if recording := sys.modules.get("lrdecay_cli.cache.recording"):
+        recording.note_probed(paths)

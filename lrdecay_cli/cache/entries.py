@@ -1,9 +1,12 @@
-"""One answer with its evidence in one file: a checksum, the evidence and the answer, a line each; quickly read."""
+"""One answer with its evidence in one file: a checksum and the evidence, a line each, then the answer.
+
+The stamps of installed files are most of the evidence and the same for many answers: they have a file of their own.
+"""
 
 from __future__ import annotations
 
 from lrdecay_cli.cache import folder
-from lrdecay_cli.cache.evidence import digest, first_change
+from lrdecay_cli.cache.evidence import Checked, digest, first_change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,38 +15,73 @@ if TYPE_CHECKING:
     from lrdecay_cli.cache.evidence import Evidence
 
 
-def find(kind: str, key: str) -> tuple[bytes, Evidence] | str:
-    """The answer (one line of JSON) that is kept under ``key``, and its evidence; why there is none, if there is none.
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+_FILES = "files"
 
-    A damaged entry is like no entry.
+
+def find(kind: str, key: str, checked: Checked | None = None) -> tuple[bytes, Evidence] | str:
+    """The answer that is kept under ``key``, and its evidence; why there is none, if there is none.
+
+    A damaged entry is like no entry. ``checked`` is what this command has compared already.
     """
+    checked = checked or Checked()
+    try:
+        entry = _entry(kind, key, checked)
+        if isinstance(entry, str):
+            return entry
+        answer, evidence = entry
+        changed = first_change(evidence, checked)
+    except _DAMAGED:
+        return "the entry is damaged"
+    if changed is not None:
+        return f"changed: {changed}"
+    folder.used(folder.cache_folder(), f"{kind}-{key}")
+    return answer, evidence
+
+
+def evidence_of(kind: str, key: str, checked: Checked) -> Evidence | None:
+    """The evidence of an entry that was made a moment ago, as it is there; None if there is no such entry."""
+    try:
+        entry = _entry(kind, key, checked)
+    except _DAMAGED:
+        return None
+    return None if isinstance(entry, str) else entry[1]
+
+
+def _entry(kind: str, key: str, checked: Checked) -> tuple[bytes, Evidence] | str:
     place = folder.cache_folder()
-    name = f"{kind}-{key}"
-    data = folder.read(place, name)
+    data = folder.read(place, f"{kind}-{key}")
     if data is None:
         return "not in the cache"
     checksum, _, rest = data.partition(b"\n")
     if checksum != digest(rest).encode():
         return "the entry is damaged"
-    try:
-        line, answer, end = rest.split(b"\n")
-        evidence = loads(line.decode())
-        changed = first_change(evidence)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return "the entry is damaged"
-    if changed is not None or end:
-        return f"changed: {changed}"
-    folder.used(place, name)
+    line, _, answer = rest.partition(b"\n")
+    evidence = loads(line.decode())
+    name = evidence["installed"]
+    if name not in checked.files:
+        files = folder.read(place, f"{_FILES}-{name}")
+        if files is None or digest(files) != name:
+            return "not in the cache"
+        checked.files[name] = loads(files.decode())
+        folder.used(place, f"{_FILES}-{name}")
+    evidence["installed"] = checked.files[name]
     return answer, evidence
 
 
 def keep(kind: str, key: str, answer: bytes, evidence: Evidence) -> bool:
-    """Keep an answer (one line of JSON) under ``key``; False if that cannot be done."""
+    """Keep an answer under ``key``; False if that cannot be done."""
     import json
 
-    text = json.dumps(evidence, separators=(",", ":"), ensure_ascii=True)
-    rest = b"\n".join([text.encode(), answer, b""])
-    return folder.write(folder.cache_folder(), f"{kind}-{key}", digest(rest).encode() + b"\n" + rest)
+    def encoded(value: object) -> bytes:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode()
+
+    place, files = folder.cache_folder(), encoded(evidence["installed"])
+    name = digest(files)
+    if folder.read(place, f"{_FILES}-{name}") != files and not folder.write(place, f"{_FILES}-{name}", files):
+        return False
+    rest = encoded({**evidence, "installed": name}) + b"\n" + answer
+    return folder.write(place, f"{kind}-{key}", digest(rest).encode() + b"\n" + rest)
 
 
 class _Settings:

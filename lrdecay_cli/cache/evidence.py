@@ -45,12 +45,32 @@ if TYPE_CHECKING:
         """By path outside installed packages: content and real path."""
 
 
-def first_change(evidence: Evidence) -> str | None:
+class Checked:
+    """What one command has looked at: the evidence of several answers names the same files."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, dict[str, dict[str, list[int] | None]]] = {}
+        """Stamps of installed files as an entry has them, by the name of the entry."""
+        self.as_they_were: set[int] = set()
+        """The identity of those of them that are still so."""
+        self.contents: dict[str, list[str] | None] = {}
+        # Now, since to read all variables while they are watched would be evidence.
+        self.environment = dict(os.environ)
+
+    def content(self, path: str) -> list[str] | None:
+        """As :func:`content`, which is asked once for each path."""
+        if path not in self.contents:
+            self.contents[path] = content(path)
+        return self.contents[path]
+
+
+def first_change(evidence: Evidence, checked: Checked | None = None) -> str | None:
     """What is no longer as it was, in words; None if all of it is. The quickest to check comes first.
 
     Raises KeyError, TypeError or the like if ``evidence`` has not the right form.
     """
-    environment = dict(os.environ)
+    checked = checked or Checked()
+    environment = checked.environment
     for name, value in evidence["variables"].items():
         if variable(environment, name) != value:
             return f"environment variable {name}"
@@ -66,9 +86,12 @@ def first_change(evidence: Evidence) -> str | None:
     for folder, names in evidence["listed"].items():
         if names_in(folder) != names:
             return f"what is in {folder}"
-    if changed := _changed_stamp(evidence["installed"]):
-        return changed
-    return next((path for path, known in evidence["own"].items() if content(path) != known), None)
+    installed = evidence["installed"]
+    if id(installed) not in checked.as_they_were:
+        if changed := _changed_stamp(installed):
+            return changed
+        checked.as_they_were.add(id(installed))
+    return next((path for path, known in evidence["own"].items() if checked.content(path) != known), None)
 
 
 def _changed_stamp(installed: dict[str, dict[str, list[int] | None]]) -> str | None:
@@ -136,9 +159,14 @@ def names_in(folder: str, stems: frozenset[str] | None = None) -> list[str] | No
         names = os.listdir(folder)
     except OSError:
         return None
-    if stems is not None:
-        names = [name for name in names if name.partition(".")[0] in stems or name.endswith(_DISTRIBUTIONS)]
-    return sorted(names)
+    return names_among(names, stems)
+
+
+def names_among(names: list[str] | None, stems: frozenset[str] | None) -> list[str] | None:
+    """Those of ``names``, sorted, that :func:`names_in` gives for ``stems``."""
+    if names is None or stems is None:
+        return names if names is None else sorted(names)
+    return sorted(name for name in names if name.partition(".")[0] in stems or name.endswith(_DISTRIBUTIONS))
 
 
 def distribution_files(folder: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from importlib.util import cache_from_source, source_from_cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from lrdecay_cli.cache.evidence import (
     content,
     distribution_files,
     is_installed,
+    names_among,
     names_in,
     stamp,
     variable,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _COMPILED = os.path.basename(cache_from_source("x.py"))[1:]
 _WHOLE_SECOND = 1_000_000_000
+# Stamps of installed files that this process has taken, after it read them: children that are forked go on with them.
+_stamps: dict[str, list[int]] = {}
 
 
 class Gathered:
@@ -46,6 +49,23 @@ class Gathered:
         self.compiled: set[str] = set()
         """Compiled modules that were opened."""
         self.libraries: set[str] = set()
+
+    def add(self, other: Gathered) -> None:
+        """Add what another one saw before."""
+        for mine, others in (
+            (self.stems, other.stems),
+            (self.search, other.search),
+            (self.listed, other.listed),
+            (self.written, other.written),
+            (self.compiled, other.compiled),
+            (self.libraries, other.libraries),
+        ):
+            mine |= others
+        for folder, names in other.packages.items():
+            self.packages.setdefault(folder, set()).update(names)
+        # The first time counts.
+        self.opened.update(other.opened)
+        self.temporary += other.temporary
 
 
 class UnsettledError(Exception):
@@ -93,6 +113,54 @@ def with_modules(evidence: Evidence, before: int) -> Evidence | str:
     except UnsettledError as error:
         return f"{error} changed while it was read"
     return wider
+
+
+def merged(parts: Sequence[Evidence], before: int) -> Evidence | str:
+    """The evidence of an answer that was made of several; why there is none, if they do not go together.
+
+    ``before`` is when the first of them was begun or checked.
+    """
+    every: Evidence = {
+        "variables": {},
+        "environment": None,
+        "stems": sorted({stem for part in parts for stem in part["stems"]}),
+        "search": {},
+        "packages": {},
+        "listed": {},
+        "installed": {},
+        "own": {},
+    }
+    # Most of them share this.
+    installed = {id(part["installed"]): part["installed"] for part in parts}.values()
+    try:
+        for part in parts:
+            _add(every["variables"], part["variables"])
+            _add(every["listed"], part["listed"])
+            _add(every["own"], part["own"])
+            if part["environment"] is not None:
+                every["environment"] = every["environment"] or part["environment"]
+        for files in installed:
+            for folder, stamps in files.items():
+                _add(every["installed"].setdefault(folder, {}), stamps, f"{folder}{os.sep}")
+        stems = frozenset(every["stems"])
+        for folder in {folder: None for part in parts for folder in part["search"]}:
+            every["search"][folder] = _settled_names(folder, stems, before)
+        for part in parts:
+            for folder, names in part["search"].items():
+                if names_among(every["search"][folder], frozenset(part["stems"])) != names:
+                    raise UnsettledError(folder)
+        for folder in {folder: None for part in parts for folder in part["packages"]}:
+            looked_for = {name for part in parts for name in part["packages"].get(folder, ((), None))[0]}
+            every["packages"][folder] = (sorted(looked_for), _settled_names(folder, frozenset(looked_for), before))
+    except UnsettledError as error:
+        return f"{error} changed while it was read"
+    return every
+
+
+def _add(known: dict[str, Any], more: dict[str, Any], start: str = "") -> None:
+    for name, value in more.items():
+        if known.setdefault(name, value) != value:
+            raise UnsettledError(f"{start}{name}")
 
 
 def _module_files(modules: Iterable[Any]) -> Iterator[str]:
@@ -147,11 +215,13 @@ def _add_files(evidence: Evidence, paths: Iterable[str], before: int, *, by_stam
         folder, name = os.path.split(path)
         if name in evidence["installed"].get(folder, ()) or path in evidence["own"]:
             continue
-        found = stamp(path)
+        found = _stamps.get(path) or stamp(path)
         if found is not None and not _settled(found, before):
             raise UnsettledError(path)
         if by_stamp or is_installed(path):
             evidence["installed"].setdefault(folder, {})[name] = found
+            if found is not None and not by_stamp:
+                _stamps[path] = found
         else:
             evidence["own"][path] = content(path)
         if name.endswith(".py") and found and (compiled := _doubtful_compiled(folder, name, found[1])):

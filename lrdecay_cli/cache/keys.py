@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from lrdecay_cli import __version__
 from lrdecay_cli.cache.evidence import digest
 
-FORMAT = 1
+FORMAT = 2
 """Goes up whenever entries or their evidence change their form or their meaning."""
 
 # How text is decoded, and which devices a config can find.
@@ -50,7 +51,10 @@ def report_key(arguments: list[str], settings: list[bytes]) -> str:
     # Not shutil's: importing that takes 5 ms.
     size = tuple(os.get_terminal_size(out.fileno())) if terminal else None
     looks = [terminal, size, out.encoding, out.errors, [os.environ.get(name) for name in _TERMINAL_VARIABLES]]
-    return digest(repr(["report", arguments, settings, looks, _process()]).encode(errors="surrogatepass"))
+    # A suppression ends with a day.
+    today = [os.environ.get("LRDECAY_TODAY"), time.strftime("%Y-%m-%d")] if arguments[:1] == ["check"] else []
+    question = ["report", arguments, settings, looks, today, _process()]
+    return digest(repr(question).encode(errors="surrogatepass"))
 
 
 def _process() -> list[object]:

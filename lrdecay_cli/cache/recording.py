@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lrdecay_cli.cache.environment import EnvironmentReads, asked_by_importlib, asked_by_user
@@ -40,6 +40,7 @@ class Recording:
         self.seen = Gathered()
         self.environment = EnvironmentReads()
         self.obstacles: list[str] = []
+        self._earlier: list[tuple[Gathered, set[str]]] = []
         self.answers = 0
         self._alive = self._paused = False
         # What the cache itself opens and lists is no evidence.
@@ -68,6 +69,18 @@ class Recording:
             return
         for folder in path:
             self.seen.packages.setdefault(folder, set()).add(name.rpartition(".")[2])
+
+    def begin_part(self) -> None:
+        """Set aside what was seen so far: it belongs to the whole answer, and not to the map that is built now."""
+        self._earlier.append((self.seen, self.environment.names))
+        self.seen, self.environment.names = Gathered(), set()
+
+    def end_parts(self) -> None:
+        """Count what was set aside in again."""
+        for seen, names in self._earlier:
+            self.seen.add(seen)
+            self.environment.names |= names
+        self._earlier.clear()
 
     def evidence(self) -> Evidence | str:
         """Evidence of all that was seen so far, files as they were when they were read; why there can be none."""
@@ -158,7 +171,8 @@ def record() -> Recording:
     return _recording
 
 
-def probed(path: str) -> None:
-    """Tell that an answer depends on whether ``path`` is there, and on what is in it. For our own code."""
+def note_probed(paths: Iterable[str]) -> None:
+    """Note what :func:`lrdecay_cli.cache.probed` tells."""
     if _recording is not None:
-        _recording.seen.opened.setdefault(os.path.abspath(path), stamp(path))
+        for path in paths:
+            _recording.seen.opened.setdefault(os.path.abspath(path), stamp(path))

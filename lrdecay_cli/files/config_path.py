@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+from lrdecay_cli.cache import probed
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files.packages import ZOOS, distribution_of
 from lrdecay_cli.text.spelling import did_you_mean, meant
@@ -154,7 +155,9 @@ def in_project(config: str) -> str | None:
 
 
 def _holds_any(folder: Path, *names: str) -> bool:
-    return any((folder / name).exists() for name in names)
+    places = [folder / name for name in names]
+    probed(*map(str, places))
+    return any(place.exists() for place in places)
 
 
 def _is_project(folder: Path) -> bool:

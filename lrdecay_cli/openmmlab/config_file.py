@@ -18,7 +18,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict, DictAction
 
-from lrdecay_cli.cache.recording import probed
+from lrdecay_cli.cache import probed
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files.config_path import config_places, find_config
 from lrdecay_cli.openmmlab.config_values import plain

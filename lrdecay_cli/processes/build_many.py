@@ -12,10 +12,10 @@ import msgspec
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.availability import check_stack
-from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, MapCache, outcome_of
+from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, Failure, MapCache, outcome_of
 
-KEPT_AT_MOST = 16
-"""Configs. To gather what a map depends on takes longer than to build it beside many, and the cache is small."""
+KEPT_AT_MOST = 256
+"""Configs. The maps of a whole zoo would push everything else out of the cache."""
 
 
 def build_many(
@@ -43,11 +43,13 @@ def build_many(
     """
     missing = []
     for config in configs:
-        group_map = cache.kept(config) if cache else None
-        if group_map is None:
+        kept = cache.kept(config) if cache else None
+        if kept is None:
             missing.append(config)
+        elif isinstance(kept, Failure):
+            yield BuildOutcome(config, failure=kept)
         else:
-            yield BuildOutcome(config, group_map)
+            yield BuildOutcome(config, kept)
     if not missing:
         return
     if here and len(missing) == 1:
@@ -74,6 +76,8 @@ def build_many(
         load(missing)
     else:
         preload_stack(packages)
+    if keeping:
+        keeping.loaded()
     # Closed with this generator: its children must not outlive it.
     with closing(in_forks(missing, options, jobs=jobs, cache=keeping)) as children:
         for child in children:

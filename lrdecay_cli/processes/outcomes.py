@@ -44,11 +44,14 @@ class BuildSpec(msgspec.Struct, frozen=True):
 class MapCache(Protocol):
     """Group maps that are kept from one command to the next."""
 
-    def kept(self, config: str) -> GroupMap | None:
-        """The map of a config that still holds."""
+    def kept(self, config: str) -> GroupMap | Failure | None:
+        """The map of a config that still holds, or that it is not for training."""
 
     def begin(self) -> None:
         """Begin to record what maps depend on, before the stack is imported."""
+
+    def loaded(self) -> None:
+        """Note that the stack is imported, before this process is forked."""
 
     def built(self, config: str, build: Callable[[], GroupMap]) -> GroupMap:
         """What ``build`` makes, which is kept."""

@@ -268,7 +268,7 @@ def test_what_a_first_answer_needed_counts_for_the_next_one_too(tmp_path: Path) 
 def test_our_own_questions_for_a_file_are_evidence(tmp_path: Path) -> None:
     project = make(tmp_path)
     project.file("config.py").write_text(
-        "import os\nfrom lrdecay_cli.cache.recording import probed\n"
+        "import os\nfrom lrdecay_cli.cache import probed\n"
         "probed('perhaps.txt')\nanswer = os.path.exists('perhaps.txt')\n"
     )
     project.ask()

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lrdecay_cli.cache import entries, folder, front
-from lrdecay_cli.cache.evidence import content, first_change, stamp
-from lrdecay_cli.cache.gathering import source_of, with_modules
+from lrdecay_cli.cache.evidence import Checked, content, first_change, stamp
+from lrdecay_cli.cache.gathering import merged, source_of, with_modules
 
 if TYPE_CHECKING:
     from lrdecay_cli.cache.evidence import Evidence
@@ -134,6 +134,46 @@ def test_loads_reads_what_json_reads(scanner: bool, monkeypatch: pytest.MonkeyPa
             entries.loads(text)
 
 
+def test_installed_files_are_kept_once_for_all_entries(cache: Path, tmp_path: Path) -> None:
+    """Without them an entry is a miss, and so is a damaged file of them."""
+    (tmp_path / "a.py").touch()
+    kept = evidence(installed={str(tmp_path): {"a.py": stamp(str(tmp_path / "a.py"))}})
+    for key in ("1", "2"):
+        assert entries.keep("map", key, b"an answer\nof two lines", kept)
+        assert entries.find("map", key) == (b"an answer\nof two lines", kept)
+    (files,) = cache.glob("files-*")
+    sound = files.read_bytes()
+    for damaged in (b"", sound[:-1], sound.replace(b"a.py", b"b.py")):
+        files.write_bytes(damaged)
+        assert entries.find("map", "1") == "not in the cache"
+    files.write_bytes(sound)
+    (tmp_path / "a.py").write_text("changed")
+    checked = Checked()
+    assert {entries.find("map", key, checked) for key in ("1", "2")} == {f"changed: {tmp_path / 'a.py'}"}
+
+
+def test_evidence_of_several_answers_goes_together_or_not(tmp_path: Path) -> None:
+    long_ago = 10**19
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.py").touch()
+    place = str(tmp_path)
+    first = evidence(stems=["a"], search={place: ["a.py"]}, own={"x": ["1", "x"]}, variables={"V": None})
+    second = evidence(stems=["b"], search={place: ["b.py"]}, packages={place: (["b"], ["b.py"])}, environment="e")
+    whole = merged([first, second], long_ago)
+    assert whole == {
+        **evidence(stems=["a", "b"], own={"x": ["1", "x"]}, variables={"V": None}, environment="e"),
+        "search": {place: ["a.py", "b.py"]},
+        "packages": {place: (["b"], ["b.py"])},
+    }
+    for part, said in (
+        (evidence(own={"x": ["2", "x"]}), "x"),
+        (evidence(variables={"V": "1"}), "V"),
+        (evidence(stems=["a"], search={place: []}), place),
+    ):
+        assert merged([first, part], long_ago) == f"{said} changed while it was read"
+    assert str(merged([first, second], 0)).startswith(str(tmp_path))
+
+
 def test_an_entry_that_is_a_folder_is_a_miss(tmp_path: Path) -> None:
     place = tmp_path / "cache"
     assert folder.write(str(place), "map-1", b"1")
@@ -156,19 +196,19 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_report_is_kept_for_the_command_line_that_asked(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert not front.answered(["inspect", "a.py"], [])
+    assert front.answered(["inspect", "a.py"], []) is None
     front.keep_report("the report of a.py\n", evidence())
-    assert front.answered(["inspect", "a.py"], [])
+    assert front.answered(["inspect", "a.py"], []) == 0
     assert capsys.readouterr().out == "the report of a.py\n"
     for arguments in (["inspect", "b.py"], ["check", "a.py"], ["inspect", "a.py", "--no-cache"]):
-        assert not front.answered(arguments, [])
-    assert not front.answered(["inspect", "a.py"], [b"[tool.lrdecay]"])
+        assert front.answered(arguments, []) is None
+    assert front.answered(["inspect", "a.py"], [b"[tool.lrdecay]"]) is None
     assert capsys.readouterr().out == ""
 
 
 def test_nothing_is_kept_that_was_not_asked_for(cache: Path) -> None:
-    for arguments in (["check", "a.py"], ["inspect", "a.py", "--settings=b.toml"]):
-        assert not front.answered(arguments, [])
+    for arguments in ([], ["baseline", "a.py"], ["inspect", "a.py", "--settings=b.toml"]):
+        assert front.answered(arguments, []) is None
         front.keep_report("a report", evidence())
     assert not cache.exists()
 
@@ -177,9 +217,9 @@ def test_a_report_of_another_form_is_a_miss(cache: Path, capsys: pytest.CaptureF
     """As another lrdecay may have kept it, with a checksum that is right."""
     front.answered(["inspect", "a.py"], [])
     assert front._asked
-    for answer in (b"not JSON", b"", b"\xff"):
+    for answer in (b"not JSON", b"", b"\xff", b'"a text"', b'["0","a text"]', b"[0,1,2]"):
         assert entries.keep(front.KIND, front._asked, answer, evidence())
-        assert not front.answered(["inspect", "a.py"], [])
+        assert front.answered(["inspect", "a.py"], []) is None
     assert capsys.readouterr().out == ""
 
 
@@ -189,5 +229,5 @@ def test_without_a_working_directory_the_command_itself_says_so(
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    assert not front.answered(["inspect", "a.py"], [])
+    assert front.answered(["inspect", "a.py"], []) is None
     assert not cache.exists()

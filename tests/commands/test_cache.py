@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Project:
         (project.root / "work" / name).write_text(text)
     cold = project.run("inspect", "config.py")
     assert (cold.code, cold.said, cold.built) == (0, "", True)
-    assert project.entries() == ["map", "report"]
+    assert sorted({*project.entries()}) == ["files", "map", "report"]
     (project.root / "cold.txt").write_text(cold.out)
     return project
 
@@ -124,6 +125,31 @@ def test_of_several_configs_each_is_kept(warm: Project) -> None:
         assert (answered.code, answered.built) == (0, False)
     # What is confined is neither asked for nor kept.
     assert warm.run("scan", "second.py", "--isolate").built
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [("check",), ("schedule", "--iters-per-epoch=10"), ("suggest",)])
+def test_reports_of_other_commands_are_kept(command: tuple[str, ...], warm: Project) -> None:
+    """And made anew when a base of the config changes."""
+    name, *options = command
+    (warm.root / f"work/{name}_base.py").write_text(BASE)
+    (warm.root / f"work/{name}.py").write_text(CONFIG.replace("base.py", f"{name}_base.py"))
+    ask = partial(warm.run, name, f"{name}.py", *options)
+    made, kept = ask(), ask(COVERAGE_PROCESS_START="")
+    assert (made.built, "typer" in kept.imported, "msgspec" in kept.imported) == (True, False, False)
+    assert (kept.code, kept.out, kept.said) == (made.code, made.out, "")
+    (warm.root / f"work/{name}_base.py").write_text(BASE.replace("atto", "nano"))
+    assert ask().built
+
+
+def test_that_a_config_is_not_for_training_is_kept(warm: Project) -> None:
+    """Of a folder in which there are some, the others are judged."""
+    (warm.root / "work/mixed").mkdir()
+    (warm.root / "work/mixed/data.py").write_text("train_dataloader = dict(batch_size=2)\n")
+    (warm.root / "work/mixed/config.py").write_text(CONFIG.replace("base.py", "../base.py"))
+    made, kept, again = (warm.run("check", "mixed", *more) for more in ((), (), ("--format=json",)))
+    assert [ran.built for ran in (made, kept, again)] == [True, False, False]
+    assert (kept.out, kept.code) == (made.out, made.code)
 
 
 def test_a_page_is_made_anew_of_the_kept_map(warm: Project) -> None:

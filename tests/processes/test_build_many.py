@@ -68,6 +68,9 @@ class Kept:
     def begin(self) -> None:
         self.calls.append("begin")
 
+    def loaded(self) -> None:
+        self.calls.append("loaded")
+
     def built(self, config: str, build: Callable[[], GroupMap]) -> GroupMap:
         Path(f"{config}.kept").touch()
         return build()
@@ -78,7 +81,7 @@ def test_the_cache_is_asked_for_every_config_and_keeps_what_is_built() -> None:
     cache, loaded = Kept(), []
     options = BuildSpec(finite=False)
     outcomes = list(build_many(NAMES, options, jobs=2, cache=cache, load=lambda missing: loaded.append(list(missing))))
-    assert cache.calls == [*(f"kept {name}" for name in NAMES), "begin"]
+    assert cache.calls == [*(f"kept {name}" for name in NAMES), "begin", "loaded"]
     assert loaded == [["a.py", "refused.py", "lost.py", "broken.py"]]
     assert Path("a.py.kept").exists()
     assert outcomes[0].config == "b.py"
@@ -92,7 +95,8 @@ def test_the_cache_is_asked_for_every_config_and_keeps_what_is_built() -> None:
 
 
 @pytest.mark.usefixtures("built")
-def test_of_many_nothing_is_kept() -> None:
+def test_of_many_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrdecay_cli.processes.build_many.KEPT_AT_MOST", 16)
     names, cache = [f"{number}.py" for number in range(17)], Kept()
     outcomes = list(build_many(names, BuildSpec(finite=False), jobs=2, cache=cache, load=lambda _: None))
     assert {outcome.status for outcome in outcomes} == {"ok"}

@@ -79,11 +79,16 @@ def check(
     destinations = output.destinations()
     rules = chosen_rules(_split(select), _split(ignore))
     demands = Demands(rules, check_severity(fail_on), baseline, settings_of(context), rules_url or "")
-    result, maps = run_check(targets, build.request(), demands, jobs=build.workers)
-    destinations.write(report_of(result, statistics=statistics, verbose=build.verbose, maps=maps))
+    request = build.request()
+    if destinations.repeatable and not build.verbose:
+        request.caching.begin_answer()
+    result, maps = run_check(targets, request, demands, jobs=build.workers)
+    text = destinations.write(report_of(result, statistics=statistics, verbose=build.verbose, maps=maps))
     if result.unjudged:
         raise typer.Exit(CANNOT_JUDGE)
-    raise typer.Exit(DIFFERENT if result.failing() and not exit_zero else CLEAN)
+    code = DIFFERENT if result.failing() and not exit_zero else CLEAN
+    request.caching.keep_answer(text, code)
+    raise typer.Exit(code)
 
 
 def _split(given: list[str] | None) -> list[str]:

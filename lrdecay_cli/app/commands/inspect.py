@@ -65,7 +65,6 @@ def inspect(
     findings = inspected_findings(group_map)
     report = inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=build.verbose, findings=findings)
     text = destinations.write(report)
-    # Templates and scripts of a page leave no trace in what the cache looks at.
-    # Nor does which file of a directory was meant.
-    if source == config and not output.output and not build.verbose and "html" not in destinations.formats:
+    # Which file of a directory was meant leaves no trace in what the cache looks at.
+    if source == config and destinations.repeatable and not build.verbose:
         request.caching.keep_report(text)

@@ -42,7 +42,11 @@ def schedule(
     from lrdecay_cli.app.requests.scheduling import scheduled
 
     destinations = output.destinations()
+    request = build.request()
+    if destinations.repeatable and not build.verbose:
+        request.caching.begin_answer()
     found, plan, findings = scheduled(
-        config, build.request(), iterations_per_epoch=iters_per_epoch, dataset_size=dataset_size, every=every
+        config, request, iterations_per_epoch=iters_per_epoch, dataset_size=dataset_size, every=every
     )
-    destinations.write(schedule_report(found, plan, verbose=build.verbose, findings=findings))
+    text = destinations.write(schedule_report(found, plan, verbose=build.verbose, findings=findings))
+    request.caching.keep_answer(text, 0)

@@ -40,6 +40,8 @@ def suggest(
     if is_map(config) or is_checkpoint(config):
         raise LrdecayError("a suggestion is for a config, which can be built with it", where=config)
     request = build.request()
+    if destinations.repeatable and not build.verbose:
+        request.caching.begin_answer()
     refused = ""
     try:
         (before,) = group_maps_of((config,), request)
@@ -50,7 +52,6 @@ def suggest(
             before = ungrouped_map(config, request)
         except LrdecayError:
             raise refusal from None
-    request.caching.forget()
     proposal, findings = proposal_for(before, refused)
     unread = [finding for finding in findings if finding.code == UNREAD]
     if refused and set(destinations.formats) == {"python"}:
@@ -58,8 +59,12 @@ def suggest(
     if proposal.fits:
         # The stack is asked only where somebody reads the answer: the map may be from the cache.
         lazy = "python" in destinations.formats and in_lazy_style(config, request)
-        destinations.write(suggestion_report(before, before, proposal, "", lazy=lazy, findings=unread))
+        text = destinations.write(suggestion_report(before, before, proposal, "", lazy=lazy, findings=unread))
+        request.caching.keep_answer(text, 0)
         return
     proposal, after, snippet, lazy, left = build_suggestion(config, before, proposal, findings, request)
     serious = [finding for finding in left if finding.severity != "info"]
-    destinations.write(suggestion_report(before, after, proposal, snippet, lazy=lazy, findings=unread, left=serious))
+    text = destinations.write(
+        suggestion_report(before, after, proposal, snippet, lazy=lazy, findings=unread, left=serious)
+    )
+    request.caching.keep_answer(text, 0)

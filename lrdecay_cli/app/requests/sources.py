@@ -100,6 +100,8 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
         raise LrdecayError(problem, where=request.launch.told[0], remedy="give a config")
     if [*plain, request.named_by].count("-") > 1:
         raise LrdecayError("stdin can be read only once", where="-")
+    if "-" in maps:
+        request.caching.forget()
     if request.exact:
         fast_start.forgo()
     for checkpoint in checkpoints:

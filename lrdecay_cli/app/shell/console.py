@@ -58,6 +58,14 @@ class Destinations:
         """Every format that is going to be written."""
         return tuple(name for name, _ in self._places)
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether all that is going to be written is text on stdout that the cache may keep.
+
+        Templates and scripts of a page, and the fonts of a picture, leave no trace in what it looks at.
+        """
+        return len(self._places) == 1 and self._places[0][1] == STDOUT and self._places[0][0] not in ("html", "png")
+
     def write(self, result: AnyResult) -> str:
         """Write the result everywhere and return what stdout got. All is rendered before anything is written."""
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None

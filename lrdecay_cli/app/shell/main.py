@@ -89,8 +89,8 @@ def _run(arguments: Sequence[str], console: bool) -> int:
     except OSError:
         # The command itself says so.
         settings = None
-    if settings is not None and answered(list(arguments), settings):
-        return CLEAN
+    if settings is not None and (code := answered(list(arguments), settings)) is not None:
+        return code
     from lrdecay_cli.app.shell.cli import spread_cfg_options
     from lrdecay_cli.app.speed import fast_start
 

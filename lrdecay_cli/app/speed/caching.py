@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -11,9 +12,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from lrdecay_cli.cache import entries, front
+from lrdecay_cli.cache.evidence import Checked
 from lrdecay_cli.cache.folder import cache_folder, refusal, switched_off
 from lrdecay_cli.cache.keys import map_key
+from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.scan import NOT_FOR_TRAINING
+from lrdecay_cli.processes.outcomes import Failure
 
 if TYPE_CHECKING:
     from lrdecay_cli.cache.evidence import Evidence
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 KIND = "map"
 # On other devices a model may fail to build for reasons that no file shows.
 _DEVICES = ("cpu", "meta")
+# A map has a tenth of its size then, in less time than it takes to write the rest.
+_COMPRESSION = 1
 
 
 class Caching:
@@ -42,13 +49,16 @@ class Caching:
         self._began = time.time_ns()
         self._evidence: Evidence | None = None
         self._keys: dict[str, str | None] = {}
+        self._checked = Checked()
+        self._answering = False
+        self._building = False
 
-    def kept(self, config: str) -> GroupMap | None:
-        """The group map that is kept for a config, if it still holds."""
+    def kept(self, config: str) -> GroupMap | Failure | None:
+        """What is kept for a config, if it still holds: its map, or that it is not for training."""
         key = self._key(config)
         if not key:
             return None
-        found = entries.find(KIND, key)
+        found = entries.find(KIND, key, self._checked)
         if isinstance(found, str):
             self._tell(f"{config}: {found}")
             return None
@@ -59,7 +69,10 @@ class Caching:
         return kept
 
     def built(self, config: str, build: Callable[[], GroupMap]) -> GroupMap:
-        """What ``build`` makes of a config, which is kept. Raises what ``build`` does."""
+        """What ``build`` makes of a config, which is kept. Raises what ``build`` does.
+
+        Of failures, that a config is not for training is kept, for that is what its text says.
+        """
         # Before the build: it may change the working directory, sys.path or the environment.
         key = self._key(config)
         if not key:
@@ -67,28 +80,76 @@ class Caching:
         from lrdecay_cli.cache.recording import record
 
         recording = record()
+        if not self._building:
+            recording.begin_part()
         first = not recording.answers
-        built = build()
+        built: GroupMap | Failure
+        try:
+            built = build()
+        except LrdecayError as error:
+            if error.status in NOT_FOR_TRAINING:
+                self._keep(key, Failure(**error.fields()), first=first)
+            raise
+        self._keep(key, built, first=first)
+        return built
+
+    def _keep(self, key: str, built: GroupMap | Failure, *, first: bool) -> None:
+        from lrdecay_cli.cache.recording import record
+
+        recording = record()
         recording.answers += 1
         evidence = recording.evidence()
         # A config that was loaded before in this process may have left something behind, which is of no concern to
         # this command, but must not be kept as the answer to this question alone.
         reason = evidence if isinstance(evidence, str) else None if first else "not the first config of this command"
-        raw = msgspec.json.encode(built)
+        raw = zlib.compress(msgspec.json.encode(built), _COMPRESSION)
         if reason is None and _decoded(raw) != built:
             reason = "it holds a number that JSON cannot"
         if isinstance(evidence, str) or reason is not None:
             self._tell(f"not kept in the cache: {reason}")
         elif entries.keep(KIND, key, raw, evidence):
             self._evidence = evidence
-        return built
 
     def begin(self) -> None:
         """Begin to record what answers depend on, for those that are built by processes forked from this one."""
         if self._wanted:
             from lrdecay_cli.cache.recording import record
 
+            record().begin_part()
+            self._building = True
+
+    def loaded(self) -> None:
+        """Gather what is loaded now: children that are forked from here on need not do it again."""
+        if self._wanted:
+            from lrdecay_cli.cache.recording import record
+
+            record().evidence()
+
+    def begin_answer(self) -> None:
+        """Begin to record what the report of this command depends on, beside the maps; before anything is read."""
+        self._answering = self._wanted and self._device in _DEVICES and front.was_asked()
+        if self._answering:
+            from lrdecay_cli.cache.recording import record
+
             record()
+
+    def keep_answer(self, text: str, code: int) -> None:
+        """Keep what the command wrote to stdout, if all that went in since :meth:`begin_answer` was seen."""
+        if not self._answering:
+            return
+        from lrdecay_cli.cache.gathering import merged
+        from lrdecay_cli.cache.recording import record
+
+        recording = record()
+        recording.end_parts()
+        seen = recording.evidence()
+        parts = [seen, *(entries.evidence_of(KIND, key, self._checked) if key else None for key in self._keys.values())]
+        known = [part for part in parts if part is not None and not isinstance(part, str)]
+        if len(known) < len(parts):
+            return
+        whole = merged(known, before=self._began)
+        if not isinstance(whole, str):
+            front.keep_report(text, whole, code)
 
     def _key(self, config: str) -> str | None:
         self._evidence = None
@@ -117,8 +178,9 @@ class Caching:
             front.keep_report(text, wider)
 
     def forget(self) -> None:
-        """Keep no report: more went into it than the evidence of its maps tells of (a checkpoint)."""
+        """Keep no report: more goes into it than can be seen (a checkpoint, stdin)."""
         self._evidence = None
+        self._answering = False
 
     def _tell(self, line: str) -> None:
         if self._verbose:
@@ -128,8 +190,11 @@ class Caching:
         print(f"lrdecay: {line}", file=sys.stderr)  # noqa: T201
 
 
-def _decoded(raw: bytes) -> GroupMap | None:
+def _decoded(raw: bytes) -> GroupMap | Failure | None:
     try:
-        return msgspec.json.decode(raw, type=GroupMap)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        plain = zlib.decompress(raw)
+        if plain.startswith(b'{"problem"'):
+            return msgspec.json.decode(plain, type=Failure)
+        return msgspec.json.decode(plain, type=GroupMap)
+    except (msgspec.DecodeError, UnicodeDecodeError, zlib.error):
         return None

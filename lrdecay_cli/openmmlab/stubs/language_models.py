@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from lrdecay_cli.cache.recording import probed
+from lrdecay_cli.cache import probed
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.patching import NotHereError, patched, patched_on_import
 from lrdecay_cli.openmmlab.stubs.known_architectures import language_model, vocabulary

@@ -16,7 +16,7 @@ from mmengine.config import Config
 from mmengine.fileio import HTTPBackend
 from torch import nn
 
-from lrdecay_cli.cache.recording import probed
+from lrdecay_cli.cache import probed
 from lrdecay_cli.domain.group_map import StandIn
 from lrdecay_cli.openmmlab.patching import NotHereError, copied, patched, patched_functions, patched_on_import
 from lrdecay_cli.openmmlab.stubs.known_architectures import clip_shapes
