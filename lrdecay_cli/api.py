@@ -77,6 +77,7 @@ def check(
     Raises:
         LrdecayError: a map or the settings cannot be read, a rule or severity is unknown.
     """
+    from lrdecay_cli.checking.baselines import read_baseline
     from lrdecay_cli.checking.checking import check_maps
     from lrdecay_cli.checking.reporting import check_severity
     from lrdecay_cli.domain.settings import Settings
@@ -99,7 +100,7 @@ def check(
     if isinstance(baseline, GroupMap):
         baselines[config] = Baseline(baseline.config.path, baseline)
     elif baseline is not None:
-        baselines[config] = Baseline(str(Path(baseline)), read_map(os.fspath(baseline)))
+        baselines[config] = read_baseline(str(Path(baseline)), judged)
     return check_maps(
         [judged],
         chosen_rules(select, ignore),

@@ -1,37 +1,63 @@
-"""Golden maps: finding the one of each config, and writing them."""
+"""Baselines: finding the one of each config, reading them over its map, and writing them, as text or as whole maps."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 import msgspec
 
 from lrdecay_cli.analysis.comparing.changes import diff, settings
+from lrdecay_cli.cache import probed
+from lrdecay_cli.checking.baseline_reading import lay_over
+from lrdecay_cli.checking.baseline_text import HEAD, parse_text, to_text
 from lrdecay_cli.domain.change import BaselineRecord, State
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Skipped
-from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.group_map import GroupMap, Parameter
 from lrdecay_cli.domain.precision import CLOSE
-from lrdecay_cli.files import read_bytes, read_map, to_json, top_level_keys, write_text
+from lrdecay_cli.files import means_to_be_map, read_bytes, read_map, to_json, top_level_keys, write_text
 from lrdecay_cli.files.config_path import SEPARATOR, file_meant, in_project
 from lrdecay_cli.files.writing import map_path
 from lrdecay_cli.rules.context.policy import Baseline
 
-_SUFFIX = ".json"
+Form = Literal["text", "json"]
+FORMS: tuple[Form, ...] = get_args(Form)
+"""``text`` is for review, ``json`` the whole map."""
+SUFFIXES: Mapping[Form, str] = {"text": ".txt", "json": ".json"}
+_SUFFIXES = tuple(SUFFIXES.values())
 
 
-def baseline_path(given: str, config: str) -> Path:
-    """The baseline of a config: ``given`` itself if that is a map, else below it, as ``lrdecay baseline`` lays it.
+def baseline_path(given: str, config: str, form: Form | None = None) -> Path:
+    """The baseline of a config: ``given`` itself if that is one, else below it, as ``lrdecay baseline`` lays it.
+
+    Without ``form`` it is the one that is there, and where there is none, a text. Raises LrdecayError if there are two.
 
     It is named by the config's path from the folder of its project, wherever the command is run. What belongs to no
     project goes by its path from the folder that the baselines are in; what is not below that, is no file here, or is
     of a package's zoo, by what the config is called.
     """
-    if given.endswith(_SUFFIX) and not Path(given).is_dir():
+    if given.endswith(_SUFFIXES) and not Path(given).is_dir():
         return Path(given)
+    whole = _whole_path(given, config)
+    paths = {each: whole.with_suffix(suffix) for each, suffix in SUFFIXES.items()}
+    if form is not None:
+        return paths[form]
+    probed(*map(str, paths.values()))
+    there = [path for path in paths.values() if path.is_file()]
+    if len(there) > 1:
+        remedy = "remove one of them"
+        raise LrdecayError(f"has two baselines, {there[0]} and {there[1].name}", where=config, remedy=remedy)
+    return there[0] if there else paths["text"]
+
+
+def _whole_path(given: str, config: str) -> Path:
+    """Where the whole map of a config goes below the folder ``given``."""
     if (own := in_project(config)) is not None:
         return map_path(Path(given), own)
     file = Path(os.path.abspath(config))  # noqa: PTH100 (a link counts where it lies)
@@ -54,12 +80,14 @@ def missing_baselines(given: str, configs: Sequence[str]) -> tuple[Skipped, ...]
     if not configs:
         return ()
     path, make = baseline_path(given, configs[0]), f"make it with: {_command(given, configs[0])}"
-    if not given.endswith(_SUFFIX) and not Path(given).is_dir():
-        remedy = file_meant(given, (_SUFFIX,), folders=True) or make
+    if not given.endswith(_SUFFIXES) and not Path(given).is_dir():
+        remedy = file_meant(given, _SUFFIXES, folders=True) or make
         raise LrdecayError(f"no directory {given}", where="--baseline", remedy=remedy)
     if len(configs) > 1 and path == baseline_path(given, configs[1]) == Path(given):
         raise LrdecayError(
-            f"one map for {len(configs)} configs", where="--baseline", remedy="give a directory, see lrdecay baseline"
+            f"one baseline for {len(configs)} configs",
+            where="--baseline",
+            remedy="give a directory, see lrdecay baseline",
         )
     if len(configs) == 1 and not path.is_file():
         raise LrdecayError(f"no baseline {path}", where=configs[0], remedy=make)
@@ -70,47 +98,81 @@ def missing_baselines(given: str, configs: Sequence[str]) -> tuple[Skipped, ...]
     )
 
 
-def read_baselines(given: str, configs: Iterable[str]) -> dict[str, Baseline]:
-    """The baseline of each config that has one. Raises LrdecayError, with its place, for one that is no map."""
-    paths = {config: baseline_path(given, config) for config in configs}
-    return {config: Baseline(str(path), read_map(str(path))) for config, path in paths.items() if path.is_file()}
+def read_baselines(given: str, maps: Iterable[GroupMap]) -> dict[str, Baseline]:
+    """The baseline of each config that has one. Raises LrdecayError, with its place, for one that cannot be read."""
+    found = {}
+    for group_map in maps:
+        config = group_map.config.path
+        path = baseline_path(given, config)
+        if path.is_file():
+            found[config] = read_baseline(str(path), group_map, command=_command(given, config))
+    return found
+
+
+def read_baseline(path: str, now: GroupMap, *, command: str = "") -> Baseline:
+    """The baseline in the file ``path``, to hold ``now`` against. Raises LrdecayError if it cannot be read."""
+    if not path.endswith(SUFFIXES["text"]):
+        return Baseline(path, read_map(path), command=command)
+    laid = lay_over(parse_text(read_bytes(path), path), now)
+    return Baseline(path, laid.group_map, True, laid.others, command)
+
+
+def compared_baseline(path: str, other: GroupMap) -> GroupMap:
+    """The map of a text baseline, for ``diff``: a line that does not fit is a parameter that ``other`` has not."""
+    baseline = read_baseline(path, other)
+    lines = tuple(Parameter(f"line {other.line}: other tensors", (), 0) for other in baseline.others)
+    group_map = baseline.group_map
+    config = msgspec.structs.replace(group_map.config, path=path)
+    return msgspec.structs.replace(group_map, config=config, frozen=(*group_map.frozen, *lines))
 
 
 def check_folder(given: str | None, configs: Iterable[str]) -> str:
-    """The directory that baselines go to. Before anything is built.
+    """The directory that baselines go to, or the text file of a single one. Before anything is built.
 
     Raises:
         LrdecayError: none is given, it is a file, or two configs would have one and the same baseline.
     """
     if not given:
         raise LrdecayError("no directory for baselines", where="--output", remedy="give one: -o baselines/")
-    if Path(given).is_file() or given.endswith(_SUFFIX):
+    configs = list(configs)
+    if given.endswith(SUFFIXES["text"]) and len(configs) == 1 and not Path(given).is_dir():
+        return given
+    if Path(given).is_file() or given.endswith(_SUFFIXES):
         raise LrdecayError(f"{given} is no directory", where="--output", remedy="give one: -o baselines/")
     taken: dict[Path, str] = {}
     for config in configs:
-        other = taken.setdefault(baseline_path(given, config), config)
+        other = taken.setdefault(_whole_path(given, config), config)
         if other != config:
             raise LrdecayError(f"the baselines of {other} and {config} would be one file", where="--output")
     return given
 
 
-def write_baselines(folder: str, maps: Iterable[GroupMap], *, write: bool = True) -> Iterator[BaselineRecord]:
-    """Write the map of each config below ``folder``; one that says the same already is left as it is.
+def write_baselines(
+    folder: str, maps: Iterable[GroupMap], *, form: Form | None = None, write: bool = True
+) -> Iterator[BaselineRecord]:
+    """Write the baseline of each config below ``folder``; one that says the same already is left as it is.
 
     Args:
         folder: where they go; it is made if need be.
         maps: what is to be the baseline.
+        form: of all; None for the one that each has, and text for what is new.
         write: whether to; without, what would be done is told.
 
     Raises:
         LrdecayError: a file cannot be written, or is there and is no map.
     """
     for group_map in maps:
-        path = baseline_path(folder, group_map.config.path)
+        path = baseline_path(folder, group_map.config.path, form)
         state, changes = _standing(path, group_map)
         if write and state != "unchanged":
-            write_text(path, to_json(group_map), make_folders=True)
+            text = to_text(group_map) if path.suffix == SUFFIXES["text"] else to_json(group_map)
+            write_text(path, text, make_folders=True)
             state = "written" if state == "missing" else "updated"
+        if write and form is not None:
+            # A config has one baseline: the other form gives way.
+            for other in FORMS:
+                if other != form:
+                    baseline_path(folder, group_map.config.path, other).unlink(missing_ok=True)
         yield BaselineRecord(group_map.config.path, path.as_posix(), state, changes)
 
 
@@ -118,6 +180,8 @@ def _standing(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
     """How the file stands to the map, and how many parameters differ."""
     if not path.exists():
         return "missing", None
+    if path.suffix == SUFFIXES["text"]:
+        return _text_standing(path, group_map)
     keys = top_level_keys(read_bytes(str(path))) or frozenset()
     if not {"schema_version", "groups"} <= keys:
         raise LrdecayError(
@@ -133,6 +197,53 @@ def _standing(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
     return ("unchanged" if same else "outdated"), changes
 
 
+def _text_standing(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
+    raw = read_bytes(str(path))
+    if raw == to_text(group_map).encode():
+        return "unchanged", 0
+    try:
+        old = read_baseline(str(path), group_map)
+    except LrdecayError as error:
+        if HEAD.encode() not in raw:
+            remedy = "move it away, or use another -o"
+            raise LrdecayError("is no baseline, and is not written over", where=str(path), remedy=remedy) from error
+        # Of another version, or damaged.
+        return "outdated", None
+    changed = {change.parameter for change in diff(old.group_map, group_map, rtol=CLOSE)}
+    return "outdated", len(changed.union(*(other.parameters for other in old.others)))
+
+
+def kept_configs(folder: str) -> Iterator[tuple[str, str]]:
+    """Every baseline below ``folder``, and the config that it is of, as a path from here, in the order of the files.
+
+    Raises:
+        LrdecayError: there is no folder, or a file in it is no baseline.
+    """
+    if not Path(folder).is_dir():
+        raise LrdecayError(f"no directory {folder}", where="--output", remedy="make one: lrdecay baseline CONFIGS")
+    for path in sorted(path for path in Path(folder).rglob("*") if path.suffix in _SUFFIXES and path.is_file()):
+        raw = read_bytes(str(path))
+        if path.suffix == SUFFIXES["json"]:
+            if means_to_be_map(raw):
+                yield str(path), _from_here(read_map(str(path)).config.path, folder)
+        elif HEAD.encode() in raw:
+            named = re.search(rb'^config = (".*")\s*$', raw, re.MULTILINE)
+            try:
+                config = json.loads(named[1]) if named else None
+            except ValueError:
+                config = None
+            if not isinstance(config, str):
+                remedy = f"write it again: lrdecay baseline CONFIG -o {shlex.quote(folder)}"
+                raise LrdecayError("does not name its config", where=str(path), remedy=remedy)
+            yield str(path), _from_here(config, folder)
+
+
+def _from_here(config: str, folder: str) -> str:
+    """A config as it was named when its baseline was made: from here, else from the folder that holds ``folder``."""
+    beside = Path(folder).parent / config
+    return str(beside) if SEPARATOR not in config and not Path(config).is_file() and beside.is_file() else config
+
+
 def _lasting(group_map: GroupMap) -> bytes:
     """All of a map but what says where and with what it was made, as the file has it."""
     tool = msgspec.structs.replace(group_map.tool, version="")
@@ -141,6 +252,6 @@ def _lasting(group_map: GroupMap) -> bytes:
 
 
 def _command(given: str, config: str) -> str:
-    if baseline_path(given, config) == Path(given):
+    if given.endswith(SUFFIXES["json"]) and baseline_path(given, config) == Path(given):
         return f"lrdecay inspect {shlex.quote(config)} --output {shlex.quote(f'json={given}')}"
     return f"lrdecay baseline {shlex.quote(config)} -o {shlex.quote(given)}"

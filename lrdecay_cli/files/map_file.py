@@ -18,6 +18,8 @@ from lrdecay_cli.text.spelling import did_you_mean
 
 _MAP_KEYS = frozenset(GroupMap.__struct_fields__)
 _FIRST_KEYS = GroupMap.__struct_fields__[:6]
+TEXT_BASELINE = b"# lrdecay baseline"
+"""How a baseline in its text form begins."""
 LARGEST = 1 << 28
 """Bytes. A map of 50,000 groups of a tensor each has a tenth of that."""
 
@@ -142,6 +144,9 @@ def refusal(raw: bytes, path: str) -> LrdecayError:
     """The error to raise for ``raw``, the bytes of the file ``path``, that did not decode as a group map."""
     import json
 
+    if raw.startswith(TEXT_BASELINE):
+        remedy = "give its config, or the whole map: lrdecay baseline CONFIG --form json"
+        return LrdecayError("is a text baseline, which is no whole map", where=path, remedy=remedy)
     if not raw.strip():
         if path == "-":
             return LrdecayError("nothing came on stdin", remedy=f"pipe a map into it, {_MADE_BY}")

@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lrdecay_cli.checking.baselines import baseline_path
+from lrdecay_cli.checking.baseline_text import to_text
+from lrdecay_cli.checking.baselines import SUFFIXES, baseline_path, kept_configs
 from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.domain.training import Constructor
+from lrdecay_cli.files import read_map
 from tests.checking.maps import decay_map, write
 from tests.commands.running import SAMPLES, Run, lrdecay
 
@@ -27,15 +29,22 @@ def states(out: str) -> dict[str, tuple[str, int | None]]:
     return {one["config"]: (one["state"], one["changes"]) for one in json.loads(out)["baselines"]}
 
 
-def test_written_unchanged_and_updated(maps: Path, here: Run) -> None:
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_written_unchanged_and_updated(form: str, maps: Path, here: Run) -> None:
+    """Each in its form, which is said once."""
+
     def baseline(*options: str) -> dict[str, tuple[str, int | None]]:
         return states(here("baseline", "maps", "-o", "golden", "--format", "json", *options).out)
 
-    golden = maps.parent / "golden/configs/a.json"
+    def written() -> str:
+        return to_text(read_map(str(maps / "a.json"))) if form == "text" else (maps / "a.json").read_text()
+
+    golden = maps.parent / f"golden/configs/a{SUFFIXES[form]}"
+    form_option = [] if form == "text" else ["--form", form]
     assert baseline("--check") == {"configs/a.py": ("missing", None), "configs/b.py": ("missing", None)}
     assert not golden.exists()
-    assert baseline() == {"configs/a.py": ("written", None), "configs/b.py": ("written", None)}
-    assert golden.read_bytes() == (maps / "a.json").read_bytes()
+    assert baseline(*form_option) == {"configs/a.py": ("written", None), "configs/b.py": ("written", None)}
+    assert golden.read_text() == written()
     os.utime(golden, (0, 0))
     assert baseline() == {"configs/a.py": ("unchanged", 0), "configs/b.py": ("unchanged", 0)}
     # With other versions, but with the same groups: there is nothing to bring up to date.
@@ -46,11 +55,50 @@ def test_written_unchanged_and_updated(maps: Path, here: Run) -> None:
     assert baseline("--check")["configs/a.py"] == ("outdated", 5)
     assert golden.stat().st_mtime == 0
     assert baseline()["configs/a.py"] == ("updated", 5)
-    assert golden.read_bytes() == (maps / "a.json").read_bytes()
+    assert golden.read_text() == written()
     # An option that changes no parameter is the config's all the same.
     options = Constructor("LearningRateDecayOptimizerConstructor", {"decay_rate": 0.7, "num_layers": 2})
     write(maps / "a.json", msgspec.structs.replace(decay_map(lr=0.2), constructor=options))
     assert baseline()["configs/a.py"] == ("updated", 0)
+    # In the other form it is another file, and the only one.
+    other = "json" if form == "text" else "text"
+    assert baseline("--form", other)["configs/a.py"] == ("written", None)
+    assert sorted(path.name for path in golden.parent.iterdir()) == [f"{name}{SUFFIXES[other]}" for name in "ab"]
+
+
+def test_update_renews_what_is_there(maps: Path, here: Run) -> None:
+    """From anywhere, each in its form; the config of a map is the map's own."""
+    here("baseline", "maps/a.json", "-o", "golden")
+    here("baseline", "maps/b.json", "-o", "golden", "--form", "json")
+    for name in "ab":
+        (maps.parent / f"configs/{name}.py").parent.mkdir(exist_ok=True)
+        (maps.parent / f"configs/{name}.py").touch()
+    assert [*kept_configs("golden")] == [
+        (f"golden/configs/{name}", f"configs/{name[0]}.py") for name in ("a.txt", "b.json")
+    ]
+    os.chdir(maps)
+    found = [("../golden/configs/a.txt", "../configs/a.py"), ("../golden/configs/b.json", "../configs/b.py")]
+    assert [*kept_configs("../golden")] == found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--update", "maps"], "--update: renews all that is there; leave out --update or the configs"),
+        (["--update", "-o", "none"], "--output: no directory none; make one: lrdecay baseline CONFIGS"),
+        (["--update", "-o", "empty"], "empty: no baseline there; make them: lrdecay baseline CONFIGS -o empty"),
+        ([], "baseline: no configs; name configs, or renew those that are there with --update"),
+        (["maps", "-o", "golden", "--form", "yaml"], "--form: unknown form 'yaml'; one of text, json"),
+        (["maps/a.json", "-o", "both"], "configs/a.py: has two baselines, both/configs/a.txt and a.json; remove one"),
+    ],
+)
+def test_what_update_and_forms_refuse(arguments: list[str], said: str, maps: Path, here: Run) -> None:
+    (maps.parent / "empty").mkdir()
+    for form in ("txt", "json"):
+        (maps.parent / "both/configs").mkdir(parents=True, exist_ok=True)
+        (maps.parent / f"both/configs/a.{form}").touch()
+    result = here("baseline", *arguments)
+    assert (result.code, result.err.startswith(f"lrdecay: {said}")) == (2, True), result.err
 
 
 def test_exit_codes(maps: Path, here: Run) -> None:
@@ -69,14 +117,17 @@ def test_exit_codes(maps: Path, here: Run) -> None:
         (["maps"], "--output: no directory for baselines; give one: -o baselines/"),
         (["maps", "-o", "maps/a.json"], "--output: maps/a.json is no directory; give one: -o baselines/"),
         (["maps", "maps2", "-o", "golden"], "--output: the baselines of configs/a.py and "),
+        (["maps", "-o", "text"], "text/configs/a.txt: is no baseline, and is not written over; move it away"),
         (["maps", "-o", "taken"], "taken/configs/a.json: is no group map, and is not written over; move it away"),
-        (["maps", "-o", "blocked"], "blocked/configs/a.json: cannot write: "),
+        (["maps", "-o", "blocked"], "blocked/configs/a.txt: cannot write: "),
     ],
 )
 def test_what_is_refused(arguments: list[str], said: str, maps: Path, here: Run) -> None:
     write(maps.parent / "maps2/a.json", decay_map(config="./configs/a.py"))
     (maps.parent / "taken/configs").mkdir(parents=True)
     (maps.parent / "taken/configs/a.json").write_text('{"model": {}}')
+    (maps.parent / "text/configs").mkdir(parents=True)
+    (maps.parent / "text/configs/a.txt").write_text("notes of somebody")
     (maps.parent / "blocked").mkdir()
     (maps.parent / "blocked/configs").write_text("a file")
     result = here("baseline", *arguments)
@@ -106,8 +157,11 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
     assert finding["message"] == (
         "base_lr 0.1 → 0.2 since the baseline: lr of 5 tensors 0.049 → 0.098, 0.07 → 0.14, 0.1 → 0.2"
     )
-    assert "lrdecay diff golden/configs/a.json configs/a.py" in finding["remedy"]
-    one = here("check", "--select", "LRD7", "maps/a.json", "--baseline", "golden/configs/b.json")
+    assert (
+        finding["remedy"] == "lrdecay diff golden/configs/a.txt configs/a.py shows all; "
+        "if it is meant: lrdecay baseline configs/a.py -o golden"
+    )
+    one = here("check", "--select", "LRD7", "maps/a.json", "--baseline", "golden/configs/b.txt")
     assert "LRD701" in one.out
 
 
@@ -118,7 +172,7 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
         (["maps/a.json", "--baseline", "g.json"], "make it with: lrdecay inspect configs/a.py --output json=g.json"),
         (["maps", "--baseline", "nowhere"], "--baseline: no directory nowhere; make it with: lrdecay baseline"),
         (["maps", "--baseline", "map"], "--baseline: no directory map; did you mean maps?"),
-        (["maps", "--baseline", "maps/a.json"], "--baseline: one map for 2 configs; give a directory"),
+        (["maps", "--baseline", "maps/a.json"], "--baseline: one baseline for 2 configs; give a directory"),
     ],
 )
 def test_a_missing_baseline_says_how_to_make_it(
@@ -141,7 +195,7 @@ def test_of_several_one_without_baseline_does_not_keep_the_others_from_being_jud
     result = here("check", "--select", "LRD7", "maps", "--baseline", "golden")
     assert result.code == 2
     assert "LRD701" in result.out
-    assert "configs/b.py: no baseline: there is no golden/configs/b.json; make it with: lrdecay baseline" in result.out
+    assert "configs/b.py: no baseline: there is no golden/configs/b.txt; make it with: lrdecay baseline" in result.out
 
 
 @pytest.mark.parametrize(
@@ -169,7 +223,7 @@ def test_a_config_has_the_same_baseline_from_everywhere(
         folder = os.path.relpath(project / "golden")
         for config, key in zip(("configs/a.py", "tool/b.py"), keys, strict=True):
             for given in (os.path.relpath(project / config), str(project / config)):
-                assert baseline_path(folder, given) == Path(folder, f"{key}.json")
+                assert baseline_path(folder, given) == Path(folder, f"{key}.txt")
 
 
 def test_a_map_of_a_config_that_is_not_here_goes_by_its_name(here: Run, maps: Path) -> None:
@@ -178,7 +232,7 @@ def test_a_map_of_a_config_that_is_not_here_goes_by_its_name(here: Run, maps: Pa
     write(maps / "inner/a.json", decay_map(lr=0.2))
     os.chdir(maps / "inner")
     assert here("check", "a.json", "--baseline", "../../golden", "--select", "LRD7").code == 1
-    assert baseline_path("golden", "mmdet::convnext/a.py") == Path("golden/mmdet/convnext/a.json")
+    assert baseline_path("golden", "mmdet::convnext/a.py") == Path("golden/mmdet/convnext/a.txt")
 
 
 def test_real_configs(tmp_path: Path) -> None:

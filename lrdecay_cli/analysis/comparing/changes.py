@@ -65,9 +65,9 @@ def digest_of(group_map: GroupMap) -> str:
     """SHA-256 (hex) of all that :func:`diff` compares: maps of equal digests do not differ, in order or otherwise."""
     kinds = {id(None): ""}
     for group in group_map.groups:
-        options = {key: value for key, value in _options(group).items() if key not in _IDENTITY}
+        options = group_options(group)
         numbers = [getattr(group, name) for name in NUMBERS]
-        kinds[id(group)] = repr((_group_label(group), numbers, sorted(options.items()), group_map.optimizer.type))
+        kinds[id(group)] = repr((group_label(group), numbers, sorted(options.items()), group_map.optimizer.type))
     rows = sorted(
         (tensor.name, tensor.shape, _state(tensor), tensor.of, tensor.trainable, kinds[id(tensor.group)])
         for tensor in group_map.tensors()
@@ -77,7 +77,7 @@ def digest_of(group_map: GroupMap) -> str:
 
 def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:
     """What differs in the settings of the whole run, options one by one; not where and with what the maps were made."""
-    olds, news = dict(_settings(before)), dict(_settings(after))
+    olds, news = dict(run_settings(before)), dict(run_settings(after))
     pairs = ((name, olds.get(name), news.get(name)) for name in {**olds, **news})
     return [SettingChange(name, old, new) for name, old, new in pairs if not _equal(old, new)]
 
@@ -92,7 +92,8 @@ def with_options(setting: SettingChange, before: ConfigOrigins | None, after: Co
     return structs.replace(setting, before_option=old or UNSET, after_option=new or UNSET)
 
 
-def _settings(group_map: GroupMap) -> Iterator[tuple[str, Any]]:
+def run_settings(group_map: GroupMap) -> Iterator[tuple[str, Any]]:
+    """Path in the map and value of every setting that :func:`settings` compares."""
     yield "model.type", group_map.model.type
     yield "model.backbone", group_map.model.backbone
     yield "base_lr", group_map.base_lr
@@ -146,7 +147,7 @@ def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]
 def _traits(tensor: Tensor) -> Hashable:
     """What a renamed parameter must have kept."""
     groups = [held.group for held in tensor.in_groups() if held.group]
-    numbers = [(_group_label(group), *(getattr(group, number) for number in NUMBERS)) for group in groups]
+    numbers = [(group_label(group), *(getattr(group, number) for number in NUMBERS)) for group in groups]
     # As text, for NaN is no equal of itself.
     return (tensor.shape, tensor.state, tensor.times, repr(numbers))
 
@@ -175,15 +176,15 @@ def _state_changes(
 def _group_changes(
     old: ParameterGroup, new: ParameterGroup, optimizers: tuple[str, str], rtol: float
 ) -> Iterator[tuple[Aspect, Any, Any]]:
-    if _group_label(old) != _group_label(new):
-        yield "group", _group_label(old), _group_label(new)
+    if group_label(old) != group_label(new):
+        yield "group", group_label(old), group_label(new)
     for aspect in NUMBERS:
         was, now = getattr(old, aspect), getattr(new, aspect)
         if not _unchanged(old, new, aspect, was, now, rtol):
             yield aspect, was, now
     if optimizers[0] != optimizers[1]:
         yield "optimizer", *optimizers
-    olds, news = _options(old), _options(new)
+    olds, news = _all_options(old), _all_options(new)
     differing = [
         key
         for key in sorted((olds.keys() | news.keys()) - _IDENTITY)
@@ -211,13 +212,18 @@ def _turn_changes(
                     olds[name], news[name] = value, other
             elif group := was or now:
                 sides = found.setdefault("group", ({}, {}))
-                sides[was is None][name] = _group_label(group)
+                sides[was is None][name] = group_label(group)
         if optimizers[0] != optimizers[1]:
             yield "optimizer", *optimizers
         yield from ((aspect, *found[aspect]) for aspect in ASPECTS if aspect in found)
 
 
-def _options(group: ParameterGroup) -> dict[str, Any]:
+def group_options(group: ParameterGroup) -> dict[str, Any]:
+    """The options of a group that are compared, with their precisions under ``<key> precision``."""
+    return {key: value for key, value in _all_options(group).items() if key not in _IDENTITY}
+
+
+def _all_options(group: ParameterGroup) -> dict[str, Any]:
     """Every other option of the group, with the precision of those that it keeps below Python's: ``lr precision``."""
     precisions = group.precisions or {}
     return {**group.options, **{f"{key} precision": precision for key, precision in precisions.items()}}
@@ -231,7 +237,7 @@ def _unchanged(old: ParameterGroup, new: ParameterGroup, key: str, was: Any, now
     return _equal(was, now, rtol, precisions if precisions[0] != precisions[1] else ())
 
 
-def _group_label(group: ParameterGroup) -> str:
+def group_label(group: ParameterGroup) -> str:
     """Its name; of one that is named by its number, that says nothing: a parameter more in front of it changes it."""
     return group.name if group.named else f"{group.optimizer}.group_*".removeprefix(".")
 

@@ -7,17 +7,29 @@ from typing import Annotated
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Text, argument, expanded, option
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Text, Texts, argument, expanded, option
 
 
 @expanded(without=("output", "isolate"))
 def baseline(
     context: typer.Context,
     targets: Annotated[
-        list[str],
-        argument("TARGET...", "Configs, exported maps (.json), directories, or mmdet::DIR.", completion.configs),
-    ],
+        Texts,
+        argument("[TARGET...]", "Configs, exported maps (.json), directories, or mmdet::DIR.", completion.configs),
+    ] = None,
     folder: Annotated[Text, option("--output", "-o", "DIR", "Where to. [default: baseline in the settings]")] = None,
+    update: Annotated[bool, typer.Option("--update", help="Renew the baselines that are there, each in its form.")] = (
+        False
+    ),
+    form: Annotated[
+        Text,
+        option(
+            "--form",
+            "FORM",
+            "text, for review, or json, the whole map. [default: what is there, else text]",
+            complete=completion.forms,
+        ),
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit with 1 if a file is missing or outdated.")
     ] = False,
@@ -25,30 +37,49 @@ def baseline(
     build: BuildOptions,
     output: OutputOptions,
 ) -> None:
-    """Write the maps that check --baseline holds configs against.
+    """Write the baselines that check --baseline compares configs with.
 
     Those that are there are brought up to date; a file that says the same already is left untouched. Exit code 0, or
     2 if something could not be built or written.
 
     \b
     lrdecay baseline configs/ -o baselines/
+    lrdecay baseline --update
     lrdecay check configs/ --baseline baselines/
     """
     from lrdecay_cli import __version__
     from lrdecay_cli.app.requests.checks import gather, is_config, named_by
     from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN, DIFFERENT
     from lrdecay_cli.app.shell.settings import baseline_of
-    from lrdecay_cli.checking.baselines import check_folder, write_baselines
+    from lrdecay_cli.checking.baselines import FORMS, check_folder, kept_configs, write_baselines
     from lrdecay_cli.checking.reporting import baseline_report
     from lrdecay_cli.domain.change import BASELINE_SCHEMA_VERSION, BaselineResult
+    from lrdecay_cli.domain.errors import LrdecayError, not_one_of
     from lrdecay_cli.domain.group_map import Tool
 
     destinations = output.destinations()
-    names = named_by(targets)
-    place = check_folder(folder or baseline_of(context), [name for name in names if is_config(name)])
+    known = next((each for each in FORMS if each == form), None)
+    if form is not None and known is None:
+        raise not_one_of(f"unknown form {form!r}", form, FORMS, where="--form")
+    if update and targets:
+        raise LrdecayError("renews all that is there", where="--update", remedy="leave out --update or the configs")
+    given = folder or baseline_of(context)
+    if not update:
+        if not targets:
+            remedy = "name configs, or renew those that are there with --update"
+            raise LrdecayError("no configs", where="baseline", remedy=remedy)
+        names = named_by(targets)
+        place = check_folder(given, [name for name in names if is_config(name)])
+    else:
+        place = check_folder(given, ())
+        names = list(dict.fromkeys(config for _, config in kept_configs(place)))
+        if not names:
+            raise LrdecayError(
+                "no baseline there", where=place, remedy=f"make them: lrdecay baseline CONFIGS -o {place}"
+            )
     gathered = gather(names, build.request(), jobs=build.workers)
     check_folder(place, [group_map.config.path for group_map in gathered.maps])
-    records = tuple(write_baselines(place, gathered.maps, write=not check))
+    records = tuple(write_baselines(place, gathered.maps, form=known, write=not check))
     result = BaselineResult(BASELINE_SCHEMA_VERSION, Tool("lrdecay", __version__), records, gathered.unjudged)
     destinations.write(baseline_report(result))
     if gathered.unjudged:

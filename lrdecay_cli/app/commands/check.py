@@ -51,7 +51,12 @@ def check(
     ] = False,
     baseline: Annotated[
         Text,
-        option("--baseline", "PATH", "Hold against this map, or directory of maps.", complete=completion.json_files),
+        option(
+            "--baseline",
+            "PATH",
+            "Compare with this baseline or map, or a directory of them.",
+            complete=completion.baselines,
+        ),
     ] = None,
     rules_url: Annotated[
         Text, option("--rules-url", "URL", "Where docs/rules.md is read: SARIF links each rule to it.")

@@ -81,7 +81,7 @@ def run_check(
         sources=gathered.sources,
         unjudged=(*gathered.unjudged, *lacking),
         settings=demands.settings,
-        baselines=read_baselines(demands.baseline, named) if demands.baseline else {},
+        baselines=read_baselines(demands.baseline, gathered.maps) if demands.baseline else {},
         comments={config: comment_suppressions(config) for config in configs},
         fail_on=demands.fail_on,
         today=today,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +17,7 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import PLAIN_LAUNCH, Launch
 from lrdecay_cli.files import means_to_be_map, read_bytes, read_map, top_level_keys
 from lrdecay_cli.files.config_path import is_checkpoint
+from lrdecay_cli.files.map_file import TEXT_BASELINE
 from lrdecay_cli.files.work_dir import dumped_config, is_work_dir, last_checkpoint
 from lrdecay_cli.openmmlab.availability import check_config, check_stack
 from lrdecay_cli.processes.build_many import build_many, isolation
@@ -131,6 +133,14 @@ def compared_maps(before: str, after: str, request: Request) -> list[GroupMap]:
     is a checkpoint too, its parameters are named by the config that the training dumped.
     """
     sources = (before, after)
+    texts = [source for source in sources if is_text_baseline(source)]
+    if len(texts) == 1:
+        from lrdecay_cli.checking.baselines import compared_baseline
+
+        named = after if before in texts else before
+        other = compared_maps(named, named, request)[0]
+        baseline = compared_baseline(texts[0], other)
+        return [baseline, other] if before in texts else [other, baseline]
     if not any(map(is_work_dir, sources)):
         return group_maps_of(sources, request)
     meant = [last_checkpoint(source) if is_work_dir(source) else source for source in sources]
@@ -155,6 +165,11 @@ def origins_of(source: str, request: Request) -> ConfigOrigins | None:
     if is_work_dir(source) or is_checkpoint(source) or is_map(source):
         return None
     return known_origins(source, request.cfg_options)
+
+
+def is_text_baseline(source: str) -> bool:
+    """Whether ``source`` is a file that begins as a baseline in its text form."""
+    return source.endswith(".txt") and Path(source).is_file() and read_bytes(source).startswith(TEXT_BASELINE)
 
 
 def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request) -> str | None:
@@ -217,7 +232,7 @@ def _map(outcome: BuildOutcome, request: Request) -> GroupMap:
 
 def is_map(source: str) -> bool:
     """Whether ``source`` is to be read as a group map: stdin, or a .json file that is no mmengine config."""
-    if source == "-":
+    if source == "-" or is_text_baseline(source):
         return True
     if not source.endswith(".json") or "::" in source:
         return False

@@ -126,6 +126,16 @@ def json_files(incomplete: str) -> list[str]:
     return _files(incomplete, (".json",))
 
 
+def baselines(incomplete: str) -> list[str]:
+    """Baselines, as text or JSON, and folders that begin so."""
+    return _files(incomplete, (".txt", ".json"))
+
+
+def forms(incomplete: str) -> list[str]:
+    """Forms of baselines that begin so."""
+    return [form for form in ("text", "json") if form.startswith(incomplete)]
+
+
 def settings_files(incomplete: str) -> list[str]:
     """TOML files and folders that begin so."""
     return _files(incomplete, (".toml",))

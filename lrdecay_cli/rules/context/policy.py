@@ -8,11 +8,27 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.settings import Assertion, StatedSuppression
 
 
+class OtherTensors(msgspec.Struct, frozen=True):
+    """A line of a text baseline whose tensors are not those of the map, by name or shape."""
+
+    line: int
+    problem: str
+    """What differs."""
+    parameters: tuple[str, ...]
+    """The names of the map that its pattern fits."""
+
+
 class Baseline(msgspec.Struct, frozen=True):
     """The map that a config is held against."""
 
     path: str
     group_map: GroupMap
+    is_text: bool = False
+    """Whether it is a text, laid over the map that is judged."""
+    others: tuple[OtherTensors, ...] = ()
+    """Lines of a text baseline that stand for other tensors now."""
+    command: str = ""
+    """What writes it again."""
 
 
 class JudgedSuppression(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -30,8 +31,8 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
     The baseline is the map that somebody looked at and found right; a difference that nobody meant changes the
     training.
 
-    It fires where ``--baseline`` or ``baseline`` in the settings names a map, or a directory of maps as ``lrdecay
-    baseline`` writes it. Rates that differ by less than a billionth are the same. The settings that changed are named
+    It fires where ``--baseline`` or ``baseline`` in the settings names a baseline or a map, or a directory of them as
+    ``lrdecay baseline`` writes it. Rates that differ by less than a billionth are the same. The settings that changed are named
     first, then groups, then what became of the tensors. If the difference is meant, write the baseline again.
     """
     baseline = context.policy.baseline
@@ -40,20 +41,24 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
     profiles: dict[str, dict[str, tuple[Any, Any]]] = {}
     for change in diff(baseline.group_map, context.group_map, rtol=CLOSE):
         profiles.setdefault(change.parameter, {})[change.aspect] = (change.before, change.after)
-    if not profiles:
+    if not profiles and not baseline.others:
         return
     # By their names in the map that is judged.
     named = {profile["renamed"][1] if "renamed" in profile else name: profile for name, profile in profiles.items()}
     for profile in named.values():
         drop_implied(profile)
     changed = settings(baseline.group_map, context.group_map)
-    told = "; ".join(_told(baseline.group_map, context.group_map, named))
+    before = baseline.group_map
+    # A text tells groups apart by name alone.
+    counted = not baseline.is_text or all(group.named for group in (*before.groups, *context.group_map.groups))
+    told = [*_told(before if counted else context.group_map, context.group_map, named)]
+    told += [_listed([other.problem for other in baseline.others])] if baseline.others else []
     since = _listed([f"{each.name.rpartition('.')[2]} {shown_change(each.before, each.after)}" for each in changed])
     yield Fault(
-        f"{since} since the baseline: {told}" if changed else f"{told}, against the baseline",
-        f"lrdecay diff {baseline.path} {context.group_map.config.path} shows all; "
-        "if it is meant, lrdecay baseline writes it again",
-        parameters=named,
+        f"{since} since the baseline: {'; '.join(told)}" if changed else f"{'; '.join(told)}, against the baseline",
+        f"lrdecay diff {shlex.quote(baseline.path)} {shlex.quote(context.group_map.config.path)} shows all; "
+        f"if it is meant: {baseline.command or 'lrdecay baseline --update'}",
+        parameters=dict.fromkeys([*named, *(name for other in baseline.others for name in other.parameters)]),
         option=changed[0].option if changed else "",
     )
 

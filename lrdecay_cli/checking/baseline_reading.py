@@ -1,0 +1,160 @@
+"""A text baseline laid over the map that is held against it, so that the two can be compared as two maps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from lrdecay_cli.checking.baseline_text import Row, TextBaseline, computed_lr, digest_of
+from lrdecay_cli.domain.group_map import (
+    Duplicate,
+    GroupedParameter,
+    GroupMap,
+    Parameter,
+    ParameterGroup,
+    Tensor,
+)
+from lrdecay_cli.domain.training import Batch
+from lrdecay_cli.rules.context.policy import OtherTensors
+from lrdecay_cli.text.counting import count
+from lrdecay_cli.text.name_patterns import literal, matches
+
+
+class LaidOver(NamedTuple):
+    """What a text baseline says of the tensors of a map."""
+
+    group_map: GroupMap
+    """The map with the groups, numbers and settings of the baseline."""
+    others: tuple[OtherTensors, ...]
+
+
+def lay_over(baseline: TextBaseline, now: GroupMap) -> LaidOver:
+    """The map that ``baseline`` was made of, as far as ``now`` has its tensors; and the lines that do not fit.
+
+    A tensor belongs to the first line whose pattern fits its name.
+    """
+    before = _with_settings(now, baseline.settings)
+    groups: dict[tuple[Any, ...], ParameterGroup] = {}
+    loose: dict[str, list[Any]] = {"frozen": [], "missing": [], "duplicate": []}
+    others = []
+    for row, tensors in _members(baseline.rows, now):
+        if len(tensors) != row.tensors or digest_of(tensors) != row.digest:
+            others.append(OtherTensors(row.line, _told(row, len(tensors)), tuple(tensor.name for tensor in tensors)))
+        if row.group is None:
+            kind = Duplicate if row.state == "duplicate" else Parameter
+            for tensor in tensors:
+                more = {"of": tensor.of} if kind is Duplicate else {}
+                loose[row.state] += [kind(tensor.name, tensor.shape, tensor.numel, **more)] * row.times
+        else:
+            group = _group(row, tensors, baseline.options[row.options], before)
+            key = (row.group, row.layer_id, row.lr_scale, row.lr, row.weight_decay, row.options)
+            # Lines of one group, whose tensors have several patterns.
+            held = groups[key].parameters if key in groups else ()
+            groups[key] = msgspec.structs.replace(group, parameters=(*held, *group.parameters))
+    return LaidOver(
+        msgspec.structs.replace(
+            before,
+            groups=tuple(groups.values()),
+            frozen=tuple(loose["frozen"]),
+            missing=tuple(loose["missing"]),
+            duplicates=tuple(loose["duplicate"]),
+        ),
+        tuple(others),
+    )
+
+
+def _members(rows: Sequence[Row], now: GroupMap) -> Iterator[tuple[Row, list[Tensor]]]:
+    every = {tensor.name: tensor for tensor in now.tensors()}
+    by_pattern = {literal(name): name for name in every}
+    # A tensor is in one group, or in one of each of the optimizers that take turns with it.
+    unclaimed: dict[str, dict[str, Tensor]] = {}
+    for row in rows:
+        turn = (row.group or "").partition(".")[0] if now.optimizer.turns else ""
+        left = unclaimed[turn] if turn in unclaimed else unclaimed.setdefault(turn, {**every})
+        # Most rows of a model with a group for each tensor are names: those are found at once.
+        if row.pattern in by_pattern:
+            names = [by_pattern[row.pattern]] if by_pattern[row.pattern] in left else []
+        else:
+            names = [name for name in left if matches(row.pattern, name)]
+        yield row, [left.pop(name) for name in names]
+
+
+def _told(row: Row, found: int) -> str:
+    if not found:
+        return f"{count(row.tensors, 'tensor')} gone: {row.pattern}"
+    if found != row.tensors:
+        return f"{row.pattern} has {count(found, 'tensor')} in place of {row.tensors}"
+    return f"{row.pattern} has {count(found, 'tensor')} of other names or shapes"
+
+
+def _group(row: Row, tensors: Sequence[Tensor], options: Mapping[str, Any], before: GroupMap) -> ParameterGroup:
+    label = row.group or ""
+    named = not (label == "group_*" or label.endswith(".group_*"))
+    parameters = tuple(
+        GroupedParameter(
+            tensor.name,
+            tensor.shape,
+            tensor.numel,
+            requires_grad=row.state != "frozen",
+            provenance=None,
+            foreign=tensor.foreign,
+        )
+        for tensor in tensors
+        for _ in range(row.times)
+    )
+    suffix = " precision"
+    precisions = {key.removesuffix(suffix): value for key, value in options.items() if key.endswith(suffix)}
+    return ParameterGroup(
+        name=label,
+        layer_id=row.layer_id,
+        lr_scale=_exact(row.lr_scale, "lr_scale", tensors),
+        lr=_exact(row.lr if not isinstance(row.lr, str) else computed_lr(before, row.lr_scale), "lr", tensors),
+        weight_decay=_exact(row.weight_decay, "weight_decay", tensors),
+        options={key: value for key, value in options.items() if not key.endswith(suffix)},
+        parameters=parameters,
+        optimizer="" if named else label.removesuffix("group_*").removesuffix("."),
+        named=named,
+        precisions=precisions or msgspec.UNSET,
+    )
+
+
+def _exact(value: float | None, aspect: str, tensors: Sequence[Tensor]) -> float | None:
+    """A number of a line, which has 12 digits, as the map has it where it is the same number."""
+    if value is None:
+        return None
+    numbers = [getattr(tensor.group, aspect) for tensor in tensors if tensor.group is not None]
+    return next(
+        (number for number in numbers if number is not None and math.isclose(number, value, rel_tol=1e-11)), value
+    )
+
+
+def _with_settings(now: GroupMap, settings: Mapping[str, Any]) -> GroupMap:
+    """``now`` with the settings of the whole run that a baseline has."""
+    replace = msgspec.structs.replace
+
+    def options(of: str) -> dict[str, Any]:
+        start = f"{of}.options."
+        return {name.removeprefix(start): value for name, value in settings.items() if name.startswith(start)}
+
+    batch: Batch | msgspec.UnsetType = msgspec.UNSET
+    if "batch.gpus" in settings:
+        # Of the baseline: the factor is in every lr that follows from an lr scale.
+        gpus, factor = settings["batch.gpus"], settings.get("batch.lr_factor")
+        batch = Batch(gpus, gpus_given=bool(now.batch and now.batch.gpus_given), size=None, lr_factor=factor)
+    return replace(
+        now,
+        model=replace(now.model, type=settings.get("model.type"), backbone=settings.get("model.backbone")),
+        base_lr=settings.get("base_lr"),
+        base_weight_decay=settings.get("base_weight_decay"),
+        optimizer=replace(
+            now.optimizer,
+            type=settings.get("optimizer.type"),
+            wrapper=settings.get("optimizer.wrapper"),
+            options=options("optimizer"),
+        ),
+        constructor=replace(now.constructor, type=settings.get("constructor.type"), options=options("constructor")),
+        batch=batch,
+    )
