@@ -133,11 +133,14 @@ def test_reports_of_other_commands_are_kept(command: tuple[str, ...], warm: Proj
     """And made anew when a base of the config changes."""
     name, *options = command
     (warm.root / f"work/{name}_base.py").write_text(BASE)
-    (warm.root / f"work/{name}.py").write_text(CONFIG.replace("base.py", f"{name}_base.py"))
+    (warm.root / f"work/{name}.py").write_text(
+        CONFIG.replace("base.py", f"{name}_base.py") + "train_cfg = dict(by_epoch=True, max_epochs=2)\n"
+    )
     ask = partial(warm.run, name, f"{name}.py", *options)
     made, kept = ask(), ask(COVERAGE_PROCESS_START="")
     assert (made.built, "typer" in kept.imported, "msgspec" in kept.imported) == (True, False, False)
     assert (kept.code, kept.out, kept.said) == (made.code, made.out, "")
+    assert made.code == 0
     (warm.root / f"work/{name}_base.py").write_text(BASE.replace("atto", "nano"))
     assert ask().built
 
