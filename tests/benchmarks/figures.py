@@ -32,7 +32,7 @@ class Figure:
     a: Sequence[str]
     b: Sequence[str]
     measure: str = "wall"
-    """``wall`` or ``peak`` of the runs."""
+    """``wall``, ``cpu`` or ``peak`` of the runs."""
     reach: float | None = None
     beyond: float | None = None
     codes: tuple[int, int] = (0, 0)
@@ -64,7 +64,23 @@ def _cached(folder: Path) -> list[Figure]:
     return [
         Figure("cold, cache written / plain", ("sh", "-c", emptied), plain, "wall", 0.35, 0.30, environment=kept),
         Figure("warm / plain script", _inspect(CONVNEXT), plain, "wall", 0.02, 0.01, environment=kept),
+        *_checked(folder, kept),
         Figure("warm, another view / plain", _inspect(CONVNEXT, "--by", "layer", "-v"), plain, environment=kept),
+    ]
+
+
+def _checked(folder: str | Path, kept: Mapping[str, str]) -> list[Figure]:
+    """Twelve configs over one base that did not change, beside the same built anew; and beside one of them."""
+    configs = Path(folder) / "configs"
+    configs.mkdir()
+    for number in range(12):
+        (configs / f"{number}.py").write_text(f"_base_ = {CONVNEXT!r}\nrandomness = dict(seed={number})\n", "utf-8")
+    check = (*LRDECAY, "check", str(configs), "--exit-zero", "--no-settings")
+    anew = ("env", "LRDECAY_NO_CACHE=1", *check)
+    alone = (*LRDECAY, "inspect", CONVNEXT)
+    return [
+        Figure("check of 12, unchanged / built", check, anew, "cpu", 1 / 20, 1 / 50, environment=kept, at_most=3),
+        Figure("check of 12, unchanged / inspect", check, alone, "cpu", environment=kept, at_most=5),
     ]
 
 

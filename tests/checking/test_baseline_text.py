@@ -176,9 +176,11 @@ def test_check_names_what_differs_from_a_text(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(GOOD)
     said = lrdecay("check", "a.json", "--baseline", "a.txt", "--select", "LRD7", "--format", "json", cwd=tmp_path)
     assert said.code == 1
-    numbers, tensors = json.loads(said.out)["findings"]
-    assert numbers["message"].startswith("5 tensors: lr 0.049 → 0.098, 0.07 → 0.14, 0.1 → 0.2, against the baseline")
-    assert tensors["message"] == "head.weight has 1 tensor of other names or shapes, against the baseline"
+    (finding,) = json.loads(said.out)["findings"]
+    assert finding["message"] == (
+        "base_lr 0.1 → 0.2 since the baseline: lr of 5 tensors 0.049 → 0.098, 0.07 → 0.14, 0.1 → 0.2; "
+        "head.weight has 1 tensor of other names or shapes"
+    )
     shown = lrdecay("diff", "a.txt", "a.json", cwd=tmp_path)
     assert (shown.code, "line 17: other tensors" in shown.out) == (1, True), shown.out
     assert lrdecay("diff", "a.json", "a.json", cwd=tmp_path).code == 0

@@ -32,8 +32,8 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
     training.
 
     It fires where ``--baseline`` or ``baseline`` in the settings names a baseline or a map, or a directory of them as
-    ``lrdecay baseline`` writes it. Rates that differ by less than a billionth are the same. The settings that changed are named
-    first, then groups, then what became of the tensors. If the difference is meant, write the baseline again.
+    ``lrdecay baseline`` writes it. Rates that differ by less than a billionth are the same. The settings that changed
+    are named first, then groups, then what became of the tensors. If the difference is meant, write the baseline again.
     """
     baseline = context.policy.baseline
     if baseline is None:
