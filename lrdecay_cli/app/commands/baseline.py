@@ -47,6 +47,8 @@ def baseline(
     lrdecay baseline --update
     lrdecay check configs/ --baseline baselines/
     """
+    from pathlib import Path
+
     from lrdecay_cli import __version__
     from lrdecay_cli.app.requests.checks import gather, is_config, named_by
     from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN, DIFFERENT
@@ -63,7 +65,9 @@ def baseline(
         raise not_one_of(f"unknown form {form!r}", form, FORMS, where="--form")
     if update and targets:
         raise LrdecayError("renews all that is there", where="--update", remedy="leave out --update or the configs")
-    given = folder or baseline_of(context)
+    # What the documentation calls it, where neither an option nor a settings file says.
+    usual = "baselines" if update and Path("baselines").is_dir() else None
+    given = folder or baseline_of(context) or usual
     if not update:
         if not targets:
             remedy = "name configs, or renew those that are there with --update"
