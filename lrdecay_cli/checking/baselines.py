@@ -105,7 +105,10 @@ def read_baselines(given: str, maps: Iterable[GroupMap]) -> dict[str, Baseline]:
         config = group_map.config.path
         path = baseline_path(given, config)
         if path.is_file():
-            found[config] = read_baseline(str(path), group_map, command=_command(given, config))
+            single = path == Path(given)
+            # A cause may concern many configs: the command renews them all, each in its form.
+            renew = _command(given, config) if single else f"lrdecay baseline --update -o {shlex.quote(given)}"
+            found[config] = read_baseline(str(path), group_map, command=renew)
     return found
 
 

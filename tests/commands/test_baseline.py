@@ -159,7 +159,7 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
     )
     assert (
         finding["remedy"] == "lrdecay diff golden/configs/a.txt configs/a.py shows all; "
-        "if it is meant: lrdecay baseline configs/a.py -o golden"
+        "if it is meant: lrdecay baseline --update -o golden"
     )
     one = here("check", "--select", "LRD7", "maps/a.json", "--baseline", "golden/configs/b.txt")
     assert "LRD701" in one.out
