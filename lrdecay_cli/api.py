@@ -61,7 +61,7 @@ def check(
     ::
 
         def test_parameter_groups():
-            result = lrdecay_cli.check(lrdecay_cli.audit("configs/mine.py"), baseline="baselines/mine.json")
+            result = lrdecay_cli.check(lrdecay_cli.audit("configs/mine.py"), baseline="baselines/mine.txt")
             assert not result.failing()
 
     Args:

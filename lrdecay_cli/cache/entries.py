@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-_FILES = "files"
 
 
 def find(kind: str, key: str, checked: Checked | None = None) -> tuple[bytes, Evidence] | str:
@@ -60,11 +59,11 @@ def _entry(kind: str, key: str, checked: Checked) -> tuple[bytes, Evidence] | st
     evidence = loads(line.decode())
     name = evidence["installed"]
     if name not in checked.files:
-        files = folder.read(place, f"{_FILES}-{name}")
+        files = folder.read(place, f"{folder.FILES}-{name}")
         if files is None or digest(files) != name:
             return "not in the cache"
         checked.files[name] = loads(files.decode())
-        folder.used(place, f"{_FILES}-{name}")
+        folder.used(place, f"{folder.FILES}-{name}")
     evidence["installed"] = checked.files[name]
     return answer, evidence
 
@@ -74,11 +73,14 @@ def keep(kind: str, key: str, answer: bytes, evidence: Evidence) -> bool:
     import json
 
     def encoded(value: object) -> bytes:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode()
+        # In one order: another process that saw the same files keeps them under the same name.
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=True, sort_keys=True).encode()
 
     place, files = folder.cache_folder(), encoded(evidence["installed"])
     name = digest(files)
-    if folder.read(place, f"{_FILES}-{name}") != files and not folder.write(place, f"{_FILES}-{name}", files):
+    if folder.read(place, f"{folder.FILES}-{name}") != files and not folder.write(
+        place, f"{folder.FILES}-{name}", files
+    ):
         return False
     rest = encoded({**evidence, "installed": name}) + b"\n" + answer
     return folder.write(place, f"{kind}-{key}", digest(rest).encode() + b"\n" + rest)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 LIMIT = 64 * 1024 * 1024
 """Bytes that all entries together may take; above it those that were not used for longest go."""
 SUFFIX = ".json"
+FILES = "files"
+"""How names begin of what is no answer, but a part of the evidence of several."""
 _PART = ".part"
 _ABANDONED = 3600.0
 
@@ -109,10 +111,10 @@ def entries(folder: str) -> list[tuple[str, int, float]]:
 
 
 def clear(folder: str) -> int:
-    """Remove all entries and return how many there were. Nothing else in the folder is touched."""
-    removed = [_remove(os.path.join(folder, name)) for name, _, _ in entries(folder)]
+    """Remove all entries and return how many answers there were. Nothing else in the folder is touched."""
+    removed = [name for name, _, _ in entries(folder) if _remove(os.path.join(folder, name))]
     _remove_abandoned(folder)
-    return sum(removed)
+    return sum(not name.startswith(f"{FILES}-") for name in removed)
 
 
 def _files(folder: str) -> Iterator[tuple[str, int, float]]:

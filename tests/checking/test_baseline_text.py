@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lrdecay_cli
 from lrdecay_cli.analysis.comparing.changes import diff
 from lrdecay_cli.analysis.comparing.changes import settings as settings_changed
 from lrdecay_cli.checking.baseline_reading import lay_over
@@ -181,6 +182,8 @@ def test_check_names_what_differs_from_a_text(tmp_path: Path) -> None:
         "base_lr 0.1 → 0.2 since the baseline: lr of 5 tensors 0.049 → 0.098, 0.07 → 0.14, 0.1 → 0.2; "
         "head.weight has 1 tensor of other names or shapes"
     )
+    in_python = lrdecay_cli.check(tmp_path / "a.json", baseline=tmp_path / "a.txt", select=["LRD7"])
+    assert [found.message for found in in_python.findings] == [finding["message"]]
     shown = lrdecay("diff", "a.txt", "a.json", cwd=tmp_path)
     assert (shown.code, "line 17: other tensors" in shown.out) == (1, True), shown.out
     assert lrdecay("diff", "a.json", "a.json", cwd=tmp_path).code == 0

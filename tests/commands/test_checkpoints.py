@@ -92,7 +92,21 @@ def test_explain_takes_a_checkpoint(unnamed: Run, tmp_path: Path) -> None:
 
 
 def test_baseline_takes_a_checkpoint(unnamed: Run, tmp_path: Path) -> None:
-    assert run(["baseline", str(unnamed.checkpoint), "-o", f"{tmp_path}/golden", "--config", str(unnamed.config)]) == 0
+    assert (
+        run(
+            [
+                "baseline",
+                str(unnamed.checkpoint),
+                "-o",
+                f"{tmp_path}/golden",
+                "--config",
+                str(unnamed.config),
+                "--form",
+                "json",
+            ]
+        )
+        == 0
+    )
     (written,) = (tmp_path / "golden").rglob("*.json")
     assert read_map(str(written)).checkpoint
 

@@ -131,7 +131,7 @@ def test_a_baseline_lies_beside_its_settings(
 ) -> None:
     (tmp_path / "lrdecay.toml").write_text("baseline = 'golden'\nselect = ['LRD7']")
     assert here("baseline", "a.json").code == 0
-    assert (tmp_path / "golden/configs/a.json").is_file()
+    assert (tmp_path / "golden/configs/a.txt").is_file()
     (tmp_path / "sub").mkdir()
     monkeypatch.chdir(tmp_path / "sub")
     assert here("check", "../a.json").code == 0
