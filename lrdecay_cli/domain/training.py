@@ -196,6 +196,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What ``model.train()`` changes; likewise, and of a checkpoint that is read alone."""
     positioned_lrs: tuple[PositionedLr, ...] | msgspec.UnsetType = msgspec.UNSET
     """What hooks of the config give single groups by position; unset where none does."""
+    unwritable: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Paths in the config of values for which mmengine cannot write the config as text; unset where it can."""
     unused_parameters: UnusedParameters | msgspec.UnsetType = msgspec.UNSET
     """Whether DistributedDataParallel looks for parameters without a gradient; likewise."""
 

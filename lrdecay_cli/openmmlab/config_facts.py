@@ -5,6 +5,7 @@ Loops are looked up and not built.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.config.lazy import LazyAttr, LazyObject
 from mmengine.registry import HOOKS, LOOPS, PARAM_SCHEDULERS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
 from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm, _InstanceNorm
@@ -31,6 +33,7 @@ NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
 _MISPLACED = ("paramwise_cfg", "constructor", "optimizer", "optimizer_config", "lr_config", "custom_keys", "clip_grad")
 _WRAPPER_ONLY = ("paramwise_cfg", "constructor", "clip_grad", "accumulative_counts")
 LOOP_KEYS = ("train_cfg", "val_cfg", "test_cfg")
+_WRITTEN = (str, int, float, type(None), LazyObject, LazyAttr)
 # Source: mmengine 0.10, Runner.build_train_loop, build_val_loop and build_test_loop.
 _AVERAGED = (("mmengine.model.averaged_model", "BaseAveragedModel"), ("torch.optim.swa_utils", "AveragedModel"))
 _AVERAGING = "mmagic.engine.hooks.ema"
@@ -67,8 +70,43 @@ def training_of(
         from_bases=tuple(key for key in RUNNER_KEYS if key in config and from_base(key)),
         loops=loops_of(config),
         train_mode=train_mode,
+        unwritable=_unwritable(config) or UNSET,
         unused_parameters=_unused_parameters(config),
     )
+
+
+def _unwritable(config: Config) -> tuple[str, ...]:
+    """Paths of values that mmengine cannot write; only those are tried that are no Python as text."""
+    found: list[str] = []
+    pending: list[tuple[str, Any]] = [("", config._cfg_dict)]
+    entered: set[int] = set()
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, (dict, list, tuple)):
+            if id(value) not in entered:
+                entered.add(id(value))
+                # mmengine's items() would import what a lazy config names.
+                items = dict.items(value) if isinstance(value, dict) else enumerate(value)
+                pending += [(f"{path}.{key}".lstrip("."), item) for key, item in items]
+        elif not (isinstance(value, _WRITTEN) or _is_python(str(value)) or _is_written(value)):
+            found.append(path)
+    return tuple(sorted(found))
+
+
+def _is_python(text: str) -> bool:
+    try:
+        ast.parse(text, mode="eval")
+    except SyntaxError:
+        return False
+    return True
+
+
+def _is_written(value: Any) -> bool:
+    """Whether mmengine writes a config of that value alone."""
+    try:
+        return bool(Config({"value": value}).pretty_text)
+    except SyntaxError:
+        return False
 
 
 def _unused_parameters(config: Config) -> UnusedParameters:

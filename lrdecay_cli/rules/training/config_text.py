@@ -1,0 +1,33 @@
+"""Configs that mmengine loads and cannot write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule
+from lrdecay_cli.text.counting import listed
+
+
+@rule(
+    "LRD815",
+    "config-that-cannot-be-written",
+    severity="error",
+    bad=Example("logged = dict(scale=lambda lr: lr * 10)"),
+    good=Example("logged = dict(scale='lambda lr: lr * 10')"),
+)
+def config_that_cannot_be_written(context: RuleContext) -> Iterator[Fault]:
+    """The Runner raises SyntaxError before the training begins, as it writes the config into its log.
+
+    The config loads, and its groups are right; only the Runner fails, without a word about the value.
+
+    mmengine's ``Runner`` logs and dumps the config as Python text. A function, a ``lambda`` or an object in it has no
+    such text. A lazy config keeps every function that it defines or imports; another config drops those at its top
+    level and keeps those in dicts and lists. Move the function into a module of the project, and name it there as a
+    string or by ``custom_imports``. lrdecay asks mmengine for the text, and does not run the config's functions.
+    """
+    if paths := context.group_map.training.unwritable or ():
+        yield Fault(
+            f"{listed(paths)}: mmengine cannot write the config as text",
+            "move the function into a module, and give its name as a string",
+            option=paths[0],
+        )
