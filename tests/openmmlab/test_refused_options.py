@@ -158,7 +158,7 @@ def test_refused(tmp_path: Path, wrapper: str, problem: str, remedy: str) -> Non
         ),
         (
             "dict(type='ResNet', depth=18)",
-            "base.py:4: model.backbone.arch is not an option of ResNet; leave it out;"
+            "base.py:4): model.backbone.arch is not an option of ResNet; leave it out;"
             " where it is a base's, write backbone=dict(_delete_=True, type='ResNet', ...)",
         ),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 from traceback import walk_tb
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.origins import Place
 from lrdecay_cli.files.config_path import find_config
 from lrdecay_cli.origins import config_origins, known_origins
 
@@ -62,13 +63,16 @@ def naming_places(config: str, cfg_options: Sequence[str]) -> Iterator[None]:
         place = _place_of_key(error.key, config, cfg_options) if error.key else None
         if place is None or not error.where.startswith(config):
             raise
-        raise error.at(f"{place}{error.where.removeprefix(config)}") from error.__cause__
+        key = error.where.removeprefix(config)
+        # The config that the user named stays in front of a base that sets the option.
+        where = f"{place}{key}" if place.file == config else f"{config}{key} (set at {place})"
+        raise error.at(where) from error.__cause__
 
 
-def _place_of_key(key: str, config: str, cfg_options: Sequence[str]) -> str | None:
+def _place_of_key(key: str, config: str, cfg_options: Sequence[str]) -> Place | None:
     origins = known_origins(config, cfg_options)
     option = next(filter(None, (origins.at(path) for path in (key, f"optim_wrapper.{key}"))), None) if origins else None
     if option is None:
         return None
     whole = option.origin.value == {} or isinstance(option.origin.value, (dict, list))
-    return str(option.origin.key if whole and option.origin.key else option.origin.place)
+    return option.origin.key if whole and option.origin.key else option.origin.place
