@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from lrdecay_cli.checking.baseline_text import Row, TextBaseline, computed_lr, digest_of
+from lrdecay_cli.checking.baseline_text import Group, Row, TextBaseline, computed_lr, digest_of
 from lrdecay_cli.domain.group_map import (
     Duplicate,
     GroupedParameter,
@@ -37,23 +37,22 @@ def lay_over(baseline: TextBaseline, now: GroupMap) -> LaidOver:
     A tensor belongs to the first line whose pattern fits its name.
     """
     before = _with_settings(now, baseline.settings)
-    groups: dict[tuple[Any, ...], ParameterGroup] = {}
+    groups: dict[Group, ParameterGroup] = {}
     loose: dict[str, list[Any]] = {"frozen": [], "missing": [], "duplicate": []}
     others = []
     for row, tensors in _members(baseline.rows, now):
         if len(tensors) != row.tensors or digest_of(tensors) != row.digest:
             others.append(OtherTensors(row.line, _told(row, len(tensors)), tuple(tensor.name for tensor in tensors)))
-        if row.group is None:
+        if row.group.name is None:
             kind = Duplicate if row.state == "duplicate" else Parameter
             for tensor in tensors:
                 more = {"of": tensor.of} if kind is Duplicate else {}
                 loose[row.state] += [kind(tensor.name, tensor.shape, tensor.numel, **more)] * row.times
         else:
-            group = _group(row, tensors, baseline.options[row.options], before)
-            key = (row.group, row.layer_id, row.lr_scale, row.lr, row.weight_decay, row.options)
+            group = _group(row, tensors, baseline.options[row.group.options], before)
             # Lines of one group, whose tensors have several patterns.
-            held = groups[key].parameters if key in groups else ()
-            groups[key] = msgspec.structs.replace(group, parameters=(*held, *group.parameters))
+            held = groups[row.group].parameters if row.group in groups else ()
+            groups[row.group] = msgspec.structs.replace(group, parameters=(*held, *group.parameters))
     return LaidOver(
         msgspec.structs.replace(
             before,
@@ -72,7 +71,7 @@ def _members(rows: Sequence[Row], now: GroupMap) -> Iterator[tuple[Row, list[Ten
     # A tensor is in one group, or in one of each of the optimizers that take turns with it.
     unclaimed: dict[str, dict[str, Tensor]] = {}
     for row in rows:
-        turn = (row.group or "").partition(".")[0] if now.optimizer.turns else ""
+        turn = (row.group.name or "").partition(".")[0] if now.optimizer.turns else ""
         left = unclaimed[turn] if turn in unclaimed else unclaimed.setdefault(turn, {**every})
         # Most rows of a model with a group for each tensor are names: those are found at once.
         if row.pattern in by_pattern:
@@ -91,7 +90,8 @@ def _told(row: Row, found: int) -> str:
 
 
 def _group(row: Row, tensors: Sequence[Tensor], options: Mapping[str, Any], before: GroupMap) -> ParameterGroup:
-    label = row.group or ""
+    told = row.group
+    label = told.name or ""
     named = not (label == "group_*" or label.endswith(".group_*"))
     parameters = tuple(
         GroupedParameter(
@@ -109,10 +109,10 @@ def _group(row: Row, tensors: Sequence[Tensor], options: Mapping[str, Any], befo
     precisions = {key.removesuffix(suffix): value for key, value in options.items() if key.endswith(suffix)}
     return ParameterGroup(
         name=label,
-        layer_id=row.layer_id,
-        lr_scale=_exact(row.lr_scale, "lr_scale", tensors),
-        lr=_exact(row.lr if not isinstance(row.lr, str) else computed_lr(before, row.lr_scale), "lr", tensors),
-        weight_decay=_exact(row.weight_decay, "weight_decay", tensors),
+        layer_id=told.layer_id,
+        lr_scale=_exact(told.lr_scale, "lr_scale", tensors),
+        lr=_exact(computed_lr(before, told.lr_scale) if told.follows else told.lr, "lr", tensors),
+        weight_decay=_exact(told.weight_decay, "weight_decay", tensors),
         options={key: value for key, value in options.items() if not key.endswith(suffix)},
         parameters=parameters,
         optimizer="" if named else label.removesuffix("group_*").removesuffix("."),

@@ -1,9 +1,10 @@
-"""The text form of a baseline: what a reviewer reads of a group map, a line for each pattern of tensors.
+"""The text form of a baseline: what a reviewer reads of a group map, a line for each group and each pattern of tensors.
 
-A line changes only where its meaning does: lrs are lr scales of the base lr, which has a line of its own; columns are
-not aligned; what most groups have in common is written once. The digest of a line tells its tensors, by name and
-shape, from any others, so that a map differs from the text wherever it differs from the whole map. Numbers have 12
-digits; rates that differ by less than a billionth are the same in both forms. docs/commands.md describes the form.
+A line changes only where its meaning does: the numbers of a group are on its line and not on those of its tensors; lrs
+are lr scales of the base lr, which has a line of its own; columns are not aligned; what most groups have in common is
+written once. The digest of a line tells its tensors, by name and shape, from any others, so that a map differs from the
+text wherever it differs from the whole map. Numbers have 12 digits; rates that differ by less than a billionth are the
+same in both forms. docs/commands.md describes the form.
 """
 
 from __future__ import annotations
@@ -25,11 +26,15 @@ from lrdecay_cli.text.name_patterns import Universe
 
 VERSION = 1
 HEAD = "# lrdecay baseline, version "
-_ADVICE = "# Renewed by: lrdecay baseline --update. An lr of = is base_lr x lr_scale."
-_COLUMNS = ("layer", "lr_scale", "lr", "decay", "group", "tensors", "digest", "parameters")
+_ADVICE = "# renew: lrdecay baseline --update"
+_COLUMNS = ("tensors", "digest", "parameters")
+_HEADING = f"# group (lr=x0.5 is half of base_lr), then its patterns: {' '.join(_COLUMNS)}"
+_FIELDS = ("layer", "lr_scale", "lr", "decay", "options")
+_MULTIPLE = "x"
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
 _PLAIN = re.compile(r"[!$%&(-~][!#-~]*")
 _SETTING = re.compile(r'("(?:[^"\\]|\\.)*"|\S+) = (.*)')
+_FIELD = re.compile(f"({'|'.join(_FIELDS)})=(.+)")
 _DIGEST = re.compile("[0-9a-f]{8}")
 _TIMES = re.compile(r"x([1-9]\d{0,8})")
 # Ranges and stars of a pattern that nobody folded may take for ever to match.
@@ -39,24 +44,31 @@ _MOST_STARS = 2
 _STATES = ("frozen", "missing", "duplicate")
 
 
-class Row(NamedTuple):
-    """A line: tensors that a pattern stands for, and what they have in common."""
+class Group(NamedTuple):
+    """A line: the group of the tensors below it."""
 
-    layer_id: int | None
-    lr_scale: float | None
-    lr: float | str | None
-    """``=`` where it follows from the lr scale."""
-    weight_decay: float | None
-    group: str | None
+    name: str | None
     """None for tensors in no group."""
+    layer_id: int | None = None
+    lr_scale: float | None = None
+    lr: float | None = None
+    follows: bool = False
+    """Whether the lr is base lr times lr scale."""
+    weight_decay: float | None = None
+    options: str = ""
+    """Name of the group's further options; empty for those that most groups have."""
+
+
+class Row(NamedTuple):
+    """A line: tensors that a pattern stands for."""
+
+    group: Group
     tensors: int
     digest: str
     pattern: str
     state: str
     """``frozen`` (in a group or in none), ``missing``, ``duplicate``; empty for what trains."""
     times: int
-    options: str
-    """Name of the group's further options; empty for those that most groups have."""
     line: int
 
 
@@ -82,38 +94,44 @@ def to_text(group_map: GroupMap) -> str:
     """The text form of a map: equal for two maps if and only if all that a baseline holds of them is equal."""
     lines = [f"{HEAD}{VERSION}", _ADVICE, f"config = {_json(group_map.config.path)}"]
     lines += [f"{_word(name)} = {_json(value)}" for name, value in run_settings(group_map) if value is not None]
-    alike: dict[tuple[str, ...], list[Tensor]] = {}
+    alike: dict[tuple[str, ...], dict[tuple[str, ...], list[Tensor]]] = {}
     for tensor in group_map.memberships():
-        alike.setdefault(_profile(tensor, group_map), []).append(tensor)
-    groups = Counter(profile[-1] for profile in alike if profile[-1])
+        group, marks = _profile(tensor, group_map)
+        alike.setdefault(group, {}).setdefault(marks, []).append(tensor)
+    groups = Counter(options for *_, options in alike if options)
     usual = min(groups, key=lambda options: (-groups[options], options), default="")
     lines += [f"options = {usual}"] if usual else []
-    lines += [f"{_name(options)} = {options}" for options in sorted(groups) if options != usual]
-    lines += ["", f"# {' '.join(_COLUMNS)}"]
+    lines += [f"options-{_name(options)} = {options}" for options in sorted(groups) if options != usual]
+    lines += ["", _HEADING]
     universe = Universe(group_map.names(duplicates=True))
-    for (*numbers, group, state, times, options), tensors in sorted(alike.items(), key=_layer):
-        by_name = {tensor.name: tensor for tensor in tensors}
-        marks = (state, times, "" if options in ("", usual) else _name(options))
-        for pattern, names in universe.fold(by_name):
-            members = [by_name[name] for name in names]
-            what = " ".join(filter(None, (_word(pattern), *marks)))
-            lines.append(" ".join((*numbers, group, str(len(names)), digest_of(members), what)))
+    for (_, *words, options), rows in sorted(alike.items(), key=_layer):
+        words += [] if options in ("", usual) else [f"options={_name(options)}"]
+        lines.append(" ".join(filter(None, words)))
+        for marks, tensors in rows.items():
+            by_name = {tensor.name: tensor for tensor in tensors}
+            for pattern, names in universe.fold(by_name):
+                members = [by_name[name] for name in names]
+                told = (str(len(names)), digest_of(members), _word(pattern), *filter(None, marks))
+                lines.append(f"  {' '.join(told)}")
     return "\n".join(lines) + "\n"
 
 
-def _profile(tensor: Tensor, group_map: GroupMap) -> tuple[str, ...]:
-    """All that a line tells of a tensor but its name and shape; its options last, as JSON."""
+def _profile(tensor: Tensor, group_map: GroupMap) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """All that a text has of a tensor but its name and shape: its layer and the words of its group's line, of which
+    the last are its options as JSON; and the marks on its own line."""
     state = "" if tensor.state == "grouped" else tensor.label
-    times = f"x{tensor.times}" if tensor.times > 1 else ""
+    marks = (state, f"x{tensor.times}" if tensor.times > 1 else "")
     group = tensor.group
     if group is None:
-        return ("-", "-", "-", "-", "-", state, times, "")
-    scale = None if group.lr_scale is None else float(_number(group.lr_scale))
-    computed = computed_lr(group_map, scale)
-    follows = computed is not None and group.lr is not None and math.isclose(computed, group.lr, rel_tol=1e-11)
-    lr = "=" if follows else _number(group.lr)
-    numbers = (_number(group.layer_id), _number(group.lr_scale), lr, _number(group.weight_decay))
-    return (*numbers, _word(group_label(group)), state, times, _json(group_options(group)))
+        return ("", "-", ""), marks
+    layer, scale = _number(group.layer_id), _number(group.lr_scale)
+    computed = computed_lr(group_map, float(scale) if scale else None)
+    if computed is not None and group.lr is not None and math.isclose(computed, group.lr, rel_tol=1e-11):
+        rates = [_field("lr", f"{_MULTIPLE}{scale}")]
+    else:
+        rates = [_field("lr_scale", scale), _field("lr", _number(group.lr))]
+    words = (_word(group_label(group)), _field("layer", layer), *rates, _field("decay", _number(group.weight_decay)))
+    return (layer, *words, _json(group_options(group))), marks
 
 
 def computed_lr(group_map: GroupMap, scale: float | None) -> float | None:
@@ -124,7 +142,11 @@ def computed_lr(group_map: GroupMap, scale: float | None) -> float | None:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.12g}"
+    return "" if value is None else f"{value:.12g}"
+
+
+def _field(name: str, value: str) -> str:
+    return value and f"{name}={value}"
 
 
 def _json(value: Any) -> str:
@@ -137,13 +159,13 @@ def _word(text: str) -> str:
 
 
 def _name(options: str) -> str:
-    return f"options-{hashlib.sha256(options.encode()).hexdigest()[:6]}"
+    return f"{hashlib.sha256(options.encode()).hexdigest()[:6]}"
 
 
 def _layer(item: tuple[tuple[str, ...], Any]) -> tuple[bool, int]:
     """Layers in their order; what has none comes last, as the optimizer has it."""
     layer = item[0][0]
-    return layer == "-", 0 if layer == "-" else int(layer)
+    return not layer, int(layer or 0)
 
 
 def parse_text(raw: bytes, path: str) -> TextBaseline:
@@ -168,15 +190,22 @@ def parse_text(raw: bytes, path: str) -> TextBaseline:
     settings: dict[str, Any] = {}
     options: dict[str, Mapping[str, Any]] = {}
     rows: list[Row] = []
+    group: Group | None = None
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         try:
             if _is_conflict(line):
                 raise ValueError("holds a merge conflict")
+            if line[0].isspace():
+                rows.append(_row(line, group, number))
+                continue
             setting = _SETTING.fullmatch(line)
             if setting is None:
-                rows.append(_row(line, number))
+                group = _group(line)
+                if group.name is not None and group.options not in options:
+                    missing = f"options-{group.options}" if group.options else "options"
+                    raise ValueError(f"there is no line {missing!r} above")
                 continue
             name, value = _unquoted(setting[1]), json.loads(setting[2])
             table, key = (options, name[7:].lstrip("-")) if name.startswith("options") else (settings, name)
@@ -191,10 +220,6 @@ def parse_text(raw: bytes, path: str) -> TextBaseline:
     config = settings.pop("config", None)
     if not isinstance(config, str):
         raise LrdecayError("does not name its config", where=path, remedy=_RENEW)
-    for row in rows:
-        if row.group is not None and row.options not in options:
-            missing = f"options-{row.options}" if row.options else "options"
-            raise LrdecayError(f"there is no line {missing!r}", where=f"{path}:{row.line}", remedy=_RENEW)
     return TextBaseline(path, config, settings, options, tuple(rows))
 
 
@@ -215,49 +240,65 @@ def _unquoted(word: str) -> str:
     return text
 
 
-def _row(line: str, number: int) -> Row:
+def _group(line: str) -> Group:
+    name, *fields = _TOKEN.findall(line)
+    told: dict[str, str] = {}
+    for field in fields:
+        found = _FIELD.fullmatch(field)
+        if not found:
+            raise ValueError(f"{field!r} is not one of {', '.join(f'{known}=' for known in _FIELDS)}")
+        if found[1] in told:
+            raise ValueError(f"{found[1]} is there twice")
+        told[found[1]] = found[2]
+    if name == "-":
+        return Group(None)
+    lr = told.get("lr", "")
+    follows = lr.startswith(_MULTIPLE)
+    if follows:
+        told["lr_scale"] = lr.removeprefix(_MULTIPLE)
+        del told["lr"]
+    return Group(
+        _unquoted(name),
+        _parsed(int, told, "layer"),
+        _parsed(float, told, "lr_scale"),
+        _parsed(float, told, "lr"),
+        follows,
+        _parsed(float, told, "decay"),
+        told.get("options", ""),
+    )
+
+
+def _row(line: str, group: Group | None, number: int) -> Row:
     words = _TOKEN.findall(line)
     if len(words) < len(_COLUMNS):
         raise ValueError(f"has {len(words)} of the {len(_COLUMNS)} columns {' '.join(_COLUMNS)}")
-    layer, scale, lr, decay, group, tensors, digest, pattern, *marks = words
+    if group is None:
+        raise ValueError("tensors without the line of their group above them")
+    tensors, digest, pattern, *marks = words
     if not _DIGEST.fullmatch(digest):
         raise ValueError(f"{digest!r} is not a digest of 8 hex digits")
-    state, times, options = "", 1, ""
+    state, times = "", 1
     for mark in marks:
         if mark in _STATES:
             state = mark
         elif found := _TIMES.fullmatch(mark):
             times = int(found[1])
-        elif mark.startswith("options-"):
-            options = mark.removeprefix("options-")
         else:
             raise ValueError(f"unknown mark {mark!r} behind the parameters")
-    in_no_group = group == "-"
-    if in_no_group and state not in _STATES:
+    if group.name is None and state not in _STATES:
         raise ValueError("tensors in no group are frozen, missing or duplicate")
     pattern = _unquoted(pattern)
     _check_pattern(pattern)
-    return Row(
-        _parsed(int, layer, "layer"),
-        _parsed(float, scale, "lr_scale"),
-        lr if lr == "=" else _parsed(float, lr, "lr"),
-        _parsed(float, decay, "decay"),
-        None if in_no_group else _unquoted(group),
-        _parsed(int, tensors, "tensors") or 0,
-        digest,
-        pattern,
-        state,
-        times,
-        options,
-        number,
-    )
+    return Row(group, _parsed(int, {"tensors": tensors}, "tensors"), digest, pattern, state, times, number)
 
 
-def _parsed(kind: Any, word: str, column: str) -> Any:
+def _parsed(kind: Any, told: Mapping[str, str], field: str) -> Any:
+    if field not in told:
+        return None
     try:
-        return None if word == "-" else kind(word)
+        return kind(told[field])
     except ValueError as error:
-        raise ValueError(f"{column} is {word!r}, not a number") from error
+        raise ValueError(f"{field} is {told[field]!r}, not a number") from error
 
 
 def _check_pattern(pattern: str) -> None:
