@@ -170,6 +170,17 @@ class PositionedLr(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The setting of the hook that has this value; empty where none has, or several have."""
 
 
+class RefusedScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A scheduler that mmengine's Runner does not build, or that raises when it is stepped."""
+
+    option: str
+    """Path in the config: of the scheduler, of what it cannot have, or ``param_scheduler``."""
+    problem: str
+    """What mmengine raises, or what is wrong in words."""
+    remedy: str
+    """What to do; empty where only ``problem`` says it."""
+
+
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The config's own words on how the model is trained, in plain values."""
 
@@ -196,6 +207,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What ``model.train()`` changes; likewise, and of a checkpoint that is read alone."""
     positioned_lrs: tuple[PositionedLr, ...] | msgspec.UnsetType = msgspec.UNSET
     """What hooks of the config give single groups by position; unset where none does."""
+    refused_schedulers: tuple[RefusedScheduler, ...] | msgspec.UnsetType = msgspec.UNSET
+    """What mmengine refuses of ``param_scheduler``; unset where it takes all of it."""
     unwritable: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     """Paths in the config of values for which mmengine cannot write the config as text; unset where it can."""
     unused_parameters: UnusedParameters | msgspec.UnsetType = msgspec.UNSET

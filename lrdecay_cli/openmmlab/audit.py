@@ -39,6 +39,7 @@ from lrdecay_cli.openmmlab.failures.translate import READING, explained, naming_
 from lrdecay_cli.openmmlab.optimizer_effects import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
 from lrdecay_cli.openmmlab.schedulers.lr_hooks import positioned_lrs
+from lrdecay_cli.openmmlab.schedulers.refusals import refused_schedulers
 from lrdecay_cli.openmmlab.stubs.import_needs import import_needs, needs_of
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 from lrdecay_cli.openmmlab.train_mode import in_train_mode
@@ -184,6 +185,8 @@ def group_map_of(
         checkpoint=None,
         distributions=distributions_of_stack(stack),
     )
+    if refused := refused_schedulers(config, group_map):
+        group_map = replace(group_map, training=replace(group_map.training, refused_schedulers=refused))
     return with_original(with_provenance(group_map, layer_depth_of(model)))
 
 

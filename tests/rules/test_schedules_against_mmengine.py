@@ -10,12 +10,15 @@ from typing import Any
 import msgspec
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper
 from mmengine.optim import scheduler as mmengine_schedulers
 from mmengine.registry import PARAM_SCHEDULERS
 from torch import nn
 
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.domain.training import Training
+from lrdecay_cli.domain.training import RefusedScheduler, Training
+from lrdecay_cli.openmmlab.schedulers.refusals import refused_schedulers
 from lrdecay_cli.rules import RULES, find_rule
 from lrdecay_cli.rules.running import findings_of
 from lrdecay_cli.rules.schedules.arguments import CLASSES, COMMON, REQUIRED, SETTINGS
@@ -37,7 +40,9 @@ def described(schedulers: list[dict[str, Any]], *, by_epoch: bool = True) -> Gro
         name: {"lr": lr, "lr_scale": lr / LRS[1], "parameters": {f"{name}.weight": (2, 2)}}
         for name, lr in zip(("stem", "head"), LRS, strict=True)
     }
-    return group_map(groups, base_lr=LRS[1], training=training)
+    found = group_map(groups, base_lr=LRS[1], training=training)
+    with_momentum = tuple(msgspec.structs.replace(group, options={"momentum": 0.9}) for group in found.groups)
+    return msgspec.structs.replace(found, groups=with_momentum)
 
 
 def trained(schedulers: list[dict[str, Any]], *, by_epoch: bool = True, what: str = "lr") -> Trace:
@@ -45,10 +50,12 @@ def trained(schedulers: list[dict[str, Any]], *, by_epoch: bool = True, what: st
     optimizer = torch.optim.SGD(
         [{"params": nn.Linear(2, 2).parameters(), "lr": lr} for lr in LRS], lr=LRS[1], momentum=0.9
     )
+    # Which the Runner gives to schedulers: of several groups it has a further one, for the base lr.
+    wrapper = OptimWrapper(optimizer)
     built = []
     for settings in schedulers:
         end = EPOCHS if settings.get("by_epoch", True) else EPOCHS * ITERATIONS
-        defaults = {"optimizer": optimizer, "epoch_length": ITERATIONS}
+        defaults = {"optimizer": wrapper, "epoch_length": ITERATIONS}
         of_type = {"end": end, **settings, "type": getattr(mmengine_schedulers, settings["type"])}
         built.append(PARAM_SCHEDULERS.build(of_type, default_args=defaults))
     trace = []
@@ -79,6 +86,9 @@ STEPS = {"type": "MultiStepLR", "milestones": [8, 11]}
 LINEAR = {"type": "LinearLR", "start_factor": 0.01}
 UP = {"type": "CosineAnnealingLR", "T_max": 5, "begin": 0, "end": 5}
 DOWN = {"type": "CosineAnnealingLR", "T_max": 7, "begin": 5, "end": 12}
+
+PLATEAU = {"type": "ReduceOnPlateauLR", "monitor": "acc"}
+ONE_CYCLE = {"type": "OneCycleLR", "eta_max": [*LRS, LRS[1]]}
 
 Case = tuple[list[dict[str, Any]], set[str], Callable[[Trace], bool]]
 CASES: dict[str, Case] = {
@@ -167,7 +177,7 @@ CASES: dict[str, Case] = {
     ),
     "one cycle": ([{"type": "OneCycleLR", "eta_max": 0.01}], {"LRD607"}, lambda t: all(a == b for a, b in t)),
     "one cycle for each": (
-        [{"type": "OneCycleLR", "eta_max": [1e-4, 1e-2]}],
+        [ONE_CYCLE],
         set(),
         lambda t: all(a < b for a, b in t),
     ),
@@ -348,6 +358,71 @@ def test_training_of_iterations(
             AssertionError,
             id="two minima",
         ),
+        pytest.param({**COSINE, "eta_min": "1e-6"}, "LRD604", "eta_min", TypeError, id="number in quotes"),
+        pytest.param({**COSINE, "begin": "1"}, "LRD604", "begin", TypeError, id="begin in quotes"),
+        pytest.param({**COSINE, "end": None}, "LRD604", "end", TypeError, id="end of None"),
+        pytest.param({**COSINE, "last_step": 3}, "LRD604", "last_step", KeyError, id="last_step"),
+        pytest.param({**PLATEAU, "by_epoch": False}, "LRD604", "by_epoch", AssertionError, id="plateau by iteration"),
+        pytest.param({**PLATEAU, "factor": 1.0}, "LRD604", "factor", ValueError, id="plateau factor"),
+        pytest.param({**PLATEAU, "rule": "max"}, "LRD604", "rule", ValueError, id="plateau rule"),
+        pytest.param({**PLATEAU, "threshold": -1}, "LRD604", "threshold", ValueError, id="plateau threshold"),
+        pytest.param({**PLATEAU, "min_value": [1e-6] * 3}, "LRD604", "min_value", ValueError, id="plateau minima"),
+        pytest.param(
+            {**PLATEAU, "convert_to_iter_based": True},
+            "LRD604",
+            "convert_to_iter_based",
+            AttributeError,
+            id="plateau converted",
+        ),
+        pytest.param({**ONE_CYCLE, "pct_start": 2}, "LRD604", "pct_start", ValueError, id="pct_start"),
+        pytest.param({**ONE_CYCLE, "pct_start": 1}, "LRD604", "pct_start", ValueError, id="pct_start an int"),
+        pytest.param({**ONE_CYCLE, "total_steps": 0}, "LRD604", "total_steps", ValueError, id="no steps"),
+        pytest.param({**ONE_CYCLE, "total_steps": 5}, "LRD604", "total_steps", ValueError, id="too few steps"),
+        pytest.param({**ONE_CYCLE, "eta_max": [*LRS]}, "LRD604", "eta_max", ValueError, id="eta_max of others"),
+        pytest.param(
+            {**ONE_CYCLE, "anneal_strategy": "cosine"}, "LRD604", "anneal_strategy", ValueError, id="anneal_strategy"
+        ),
+        pytest.param(
+            {"type": "CosineRestartLR", "periods": [12]},
+            "LRD604",
+            "eta_min",
+            AssertionError,
+            id="restart without minimum",
+        ),
+        pytest.param(
+            {"type": "CosineRestartLR", "periods": [6, 6], "eta_min": 0},
+            "LRD604",
+            "restart_weights",
+            AssertionError,
+            id="restart weights",
+        ),
+        pytest.param({"type": "StepLR", "step_size": 0}, "LRD604", "step_size", ZeroDivisionError, id="step_size 0"),
+        pytest.param({"type": "MultiStepLR", "milestones": 8}, "LRD604", "milestones", TypeError, id="one milestone"),
+        # Momentum as the lr.
+        pytest.param(
+            {"type": "LinearMomentum", "start_factor": 2, "end": 3}, "LRD602", "start_factor", ValueError, id="momentum"
+        ),
+        pytest.param(
+            {"type": "CosineAnnealingMomentum", "begin": 4, "end": 4}, "LRD604", "end", ValueError, id="momentum: empty"
+        ),
+        pytest.param({"type": "StepMomentum"}, "LRD604", "step_size", TypeError, id="momentum: no step_size"),
+        pytest.param(
+            {"type": "CosineAnnealingMomentum", "eta_min": 0.8, "eta_min_ratio": 0.9},
+            "LRD604",
+            "eta_min_ratio",
+            AssertionError,
+            id="momentum: two minima",
+        ),
+        pytest.param(
+            {"type": "StepParamScheduler", "step_size": 2}, "LRD604", "param_name", TypeError, id="no param_name"
+        ),
+        pytest.param(
+            {"type": "StepParamScheduler", "step_size": 2, "param_name": "momentun"},
+            "LRD604",
+            "param_name",
+            KeyError,
+            id="param_name of none",
+        ),
         pytest.param({**COSINE, "min_lr": 1e-6}, "LRD604", "min_lr", TypeError, id="min_lr"),
         pytest.param({"type": "MultiStepLR", "step": [8, 11]}, "LRD604", "step", TypeError, id="step"),
         pytest.param({"type": "StepLR", "gamma": 0.5}, "LRD604", "step_size", TypeError, id="no step_size"),
@@ -360,6 +435,69 @@ def test_refused(scheduler: dict[str, Any], code: str, option: str, error: type[
     assert (finding.code, finding.severity, finding.option) == (code, "error", f"param_scheduler[0].{option}")
     with pytest.raises(error):
         trained([scheduler])
+
+
+@pytest.mark.parametrize("monitor", [None, "loss", "loss_cls", "train/loss"])
+def test_a_loss_of_the_training_is_no_metric_of_a_validation(monitor: str | None) -> None:
+    named = {} if monitor is None else {"monitor": monitor}
+    (finding,) = findings_of(described([{"type": "ReduceOnPlateauLR", **named}]), [find_rule("LRD604")])
+    assert (finding.severity, finding.option) == ("error", "param_scheduler[0]" + (".monitor" if monitor else ""))
+    optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1)
+    with pytest.raises(KeyError, match="is not in dict"):
+        mmengine_schedulers.ReduceOnPlateauLR(optimizer, **named).step({"coco/bbox_mAP": 0.4})
+
+
+def refused(config: dict[str, Any], options: dict[str, Any]) -> tuple[RefusedScheduler, ...]:
+    """What mmengine refuses of a config's schedulers on the two groups."""
+    found = described([])
+    groups = tuple(msgspec.structs.replace(group, options=options) for group in found.groups)
+    wrapper = {"optimizer": {"type": "SGD", "lr": LRS[1]}}
+    train_cfg = {"by_epoch": True, "max_epochs": EPOCHS}
+    loaded = Config({"optim_wrapper": wrapper, "train_cfg": train_cfg, **config})
+    return refused_schedulers(loaded, msgspec.structs.replace(found, groups=groups))
+
+
+@pytest.mark.parametrize(
+    ("schedulers", "told"),
+    [
+        pytest.param([COSINE, {**LINEAR, "by_epoch": False, "end": 500}], [], id="none"),
+        pytest.param(
+            [LINEAR, {**COSINE, "T_max": [12]}, {**STEPS, "milestones": [None]}],
+            [("param_scheduler[1]", "TypeError")],
+            id="by its type",
+        ),
+        pytest.param([STEPS, {"type": "OtherLR"}], [("param_scheduler[1].type", "unknown")], id="a class of nobody"),
+        pytest.param([{"milestones": [8]}], [("param_scheduler", "no 'type'")], id="without a type"),
+        pytest.param("CosineAnnealingLR", [("param_scheduler", "not a dict")], id="a name"),
+        pytest.param({"head": [COSINE]}, [("param_scheduler", "only one optimizer")], id="by names"),
+        pytest.param(
+            [{"type": "CosineAnnealingMomentum"}], [("param_scheduler[0]", "must support momentum")], id="no momentum"
+        ),
+        pytest.param([{**PLATEAU, "factor": 2}, COSINE], [("param_scheduler[0]", "Factor")], id="one of two"),
+        pytest.param([{**ONE_CYCLE, "total_steps": 5}], [("param_scheduler[0]", "Tried to step")], id="its last step"),
+    ],
+)
+def test_what_mmengine_refuses_is_recorded(schedulers: Any, told: list[tuple[str, str]]) -> None:
+    found = refused({"param_scheduler": schedulers}, {"nesterov": False})
+    assert [one.option for one in found] == [option for option, _ in told], found
+    assert all(words in one.problem for one, (_, words) in zip(found, told, strict=True)), found
+
+
+def test_what_is_recorded_is_found_unless_the_settings_tell_it() -> None:
+    schedulers = [{**COSINE, "T_max": [12]}, {**COSINE, "end": 0}, {"type": "OtherLR"}]
+    recorded = refused({"param_scheduler": schedulers}, {"momentum": 0.9})
+    assert len(recorded) == 3
+    found = described(schedulers)
+    training = msgspec.structs.replace(found.training, refused_schedulers=recorded)
+    findings = findings_of(msgspec.structs.replace(found, training=training), [find_rule("LRD604")])
+    assert [one.option.removeprefix("param_scheduler") for one in findings] == ["[1].end", "[0]", "[2].type"]
+
+
+def test_a_scheduler_of_an_optimizer_that_is_none() -> None:
+    found = described([{"backbone": [COSINE], "head": [STEPS], "neck": [STEPS]}])
+    named = msgspec.structs.replace(found.optimizer, types={"backbone": "SGD", "head": "SGD"})
+    (finding,) = findings_of(msgspec.structs.replace(found, optimizer=named), [find_rule("LRD610")])
+    assert (finding.severity, finding.option) == ("warning", "param_scheduler.neck")
 
 
 def test_classes_are_those_that_are_registered() -> None:

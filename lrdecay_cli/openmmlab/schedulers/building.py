@@ -26,6 +26,7 @@ from lrdecay_cli.openmmlab.failures.translate import explained
 from lrdecay_cli.openmmlab.failures.unknown_types import check_registered
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import spare_compiler
 from lrdecay_cli.openmmlab.schedulers.training_plan import SCHEDULING, PlannedConfig, SchedulerConfig, scheduler_configs
+from lrdecay_cli.text.spelling import nearest
 
 # A list of one value for each group: these schedulers need every group.
 _PER_GROUP = ("eta_max", "min_value")
@@ -171,6 +172,25 @@ def build_schedulers(
     return optimizers, built
 
 
+def built_alone(
+    given: SchedulerConfig, planned: PlannedConfig, group_map: GroupMap, length: RunLength
+) -> _ParamScheduler | None:
+    """One of the config's schedulers on the stub of its optimizer, of several the first; None if that is not there.
+
+    Raises what mmengine raises, and LrdecayError where the type is not registered.
+    """
+    of_all = {"param_scheduler": planned.config.param_scheduler}
+    check_registered(PARAM_SCHEDULERS, given.settings, planned.plan.where, of_all)
+    optimizers = stub_optimizers(planned.config, group_map, None, stacked=False)
+    optimizer = next((each for name, each in optimizers.items() if given.optimizer in (None, name)), None)
+    if optimizer is None:
+        return None
+    training = _Training(planned, optimizers, length)
+    (scheduler,) = training._build_param_scheduler(given.settings, optimizer.wrapper)
+    optimizer.wrapper._global_step = 0
+    return scheduler
+
+
 def check_lrs(listed: Sequence[SchedulerConfig], group_map: GroupMap, where: str) -> None:
     """Raise LrdecayError where a group has no lr for one of the schedulers."""
     for path, optimizer, settings in listed:
@@ -193,7 +213,12 @@ def _build(
             problem = f"param_scheduler has {names} and no 'type', and there is only one optimizer"
             raise LrdecayError(problem, where=where, remedy="give a scheduler or a list of them")
         if lacking := [name for name in optimizers if name not in given_by_name]:
-            raise LrdecayError(f"param_scheduler has nothing for the optimizer {lacking[0]!r}", where=where)
+            others = [str(name) for name in given_by_name if name not in optimizers]
+            like = nearest(lacking[0], others, likeness=0.6)
+            remedy = f"rename {like} to {lacking[0]}" if like else f"add {lacking[0]}=[...]"
+            raise LrdecayError(
+                f"param_scheduler has nothing for the optimizer {lacking[0]!r}", where=where, remedy=remedy
+            )
     with explained(SCHEDULING, planned.plan.where, planned.config):
         built = _Training(planned, optimizers, length).built_schedulers()
     for optimizer in optimizers.values():

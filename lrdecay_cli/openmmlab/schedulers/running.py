@@ -198,15 +198,16 @@ class Stepper:
         self.scheduler = scheduler
         self.step: Callable[[], None] = scheduler.step
         self._waits = isinstance(scheduler, ReduceOnPlateauParamScheduler)
-        self._understood = type(scheduler).step in _UNDERSTOOD
-        self._idle_within = _IDLE.get(type(scheduler)._get_value) if self._understood else None
+        self.understood = type(scheduler).step in _UNDERSTOOD
+        """Whether its steps count and compute as mmengine's do."""
+        self._idle_within = _IDLE.get(type(scheduler)._get_value) if self.understood else None
 
     def idle(self) -> int:
         """How many of the next steps change nothing for sure."""
         if self._waits:
             # Without a metric it only counts.
             return NEVER
-        if not self._understood:
+        if not self.understood:
             return 0
         scheduler = self.scheduler
         following = scheduler._global_step + 1
@@ -218,7 +219,7 @@ class Stepper:
 
     def busy(self) -> int:
         """How many of the next steps may change something, where the next one may."""
-        if not self._understood:
+        if not self.understood:
             return NEVER
         return 1 if self._idle_within is not None else self.scheduler.end - self.scheduler._global_step - 1
 

@@ -58,7 +58,7 @@ def load_plan(
         check_trainable(loaded, config)
         reload = partial(load_config, config, overrides) if questions.asked else None
         with training_scope(loaded), explained("config cannot be read", config, loaded):
-            plan = _plan(loaded, config)
+            plan = plan_of(loaded, config)
             if launch.batch_size is not None:
                 plan = msgspec.structs.replace(plan, batch_size=launch.batch_size)
             return PlannedConfig(loaded, plan, plain(overrides), reload)
@@ -105,7 +105,11 @@ def validates(config: Mapping[str, Any]) -> bool:
     return config.get("val_cfg") is not None and config.get("val_dataloader") is not None
 
 
-def _plan(config: Config, where: str) -> TrainingPlan:
+def plan_of(config: Config, where: str) -> TrainingPlan:
+    """What a loaded config says about its run.
+
+    Raises LrdecayError if it does not say how long it trains.
+    """
     by_epoch, loop, length = _loop(config, where)
     loader: Mapping[str, Any] = config.get("train_dataloader") or {}
     batch_sampler: Mapping[str, Any] = loader.get("batch_sampler") or {}

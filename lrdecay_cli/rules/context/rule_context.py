@@ -21,7 +21,7 @@ from lrdecay_cli.domain.precision import alike
 from lrdecay_cli.rules.context.backbone import Backbone, backbone_prefix, block_of
 from lrdecay_cli.rules.context.optimizers import MeasuredOptimizer, measured_optimizers
 from lrdecay_cli.rules.context.policy import Policy
-from lrdecay_cli.rules.context.schedulers import Scheduler, schedulers_of
+from lrdecay_cli.rules.context.schedulers import Scheduler, all_schedulers_of
 from lrdecay_cli.text.counting import integers, verb
 from lrdecay_cli.text.name_patterns import Universe
 
@@ -285,7 +285,12 @@ class RuleContext:
     @cached_property
     def schedulers(self) -> tuple[Scheduler, ...]:
         """The config's schedulers of the lr."""
-        return tuple(schedulers_of(self.group_map))
+        return tuple(scheduler for scheduler in self.all_schedulers if scheduler.parameter == "lr")
+
+    @cached_property
+    def all_schedulers(self) -> tuple[Scheduler, ...]:
+        """Those of the momentum and of any other option too."""
+        return tuple(all_schedulers_of(self.group_map))
 
 
 def ids_told(ids: Sequence[int]) -> str:

@@ -18,8 +18,8 @@ WARMING = ("Linear", "Constant", "QuadraticWarmup")
 """Families that may be a warm-up."""
 ANNEALING = ("CosineAnnealing", "CosineRestart", "Poly")
 """Families that go down to an ``eta_min``."""
-_SUFFIXES = {"lr": "LR", "momentum": "Momentum"}
-"""How the classes end that act on a value."""
+_SUFFIXES = {"lr": "LR", "momentum": "Momentum", "betas": "Betas", "weight_decay": "WeightDecay"}
+"""How the classes end that act on a value; mmpretrain has the last two."""
 
 
 class Scheduler(NamedTuple):
@@ -27,6 +27,8 @@ class Scheduler(NamedTuple):
 
     path: str
     """Where it stands in the config: ``param_scheduler[1]``."""
+    parameter: str
+    """What it acts on: ``lr``, ``momentum`` (of Adam and its kin the first of betas) or another option of groups."""
     family: str
     """Its class without ``LR`` or ``ParamScheduler``: ``CosineAnnealing``."""
     settings: Mapping[str, Any]
@@ -48,6 +50,11 @@ class Scheduler(NamedTuple):
     def name(self) -> str:
         """Its class, for people."""
         return str(self.settings.get("type", self.family)).rpartition(".")[2]
+
+    @property
+    def what(self) -> str:
+        """What it acts on, in words."""
+        return self.parameter.replace("_", " ")
 
     @property
     def last(self) -> float | None:
@@ -135,11 +142,20 @@ def training_length(train_cfg: Mapping[str, Any], unit: Unit) -> float | None:
 
 
 def schedulers_of(group_map: GroupMap, parameter: str = "lr") -> Iterator[Scheduler]:
-    """Every scheduler of the lr, or of the momentum, in the config's order."""
+    """Every scheduler of the lr, or of another value, in the config's order."""
+    return (scheduler for scheduler in all_schedulers_of(group_map) if scheduler.parameter == parameter)
+
+
+def all_schedulers_of(group_map: GroupMap) -> Iterator[Scheduler]:
+    """Every scheduler whose class is called as one of mmengine's, whatever it acts on, in the config's order."""
     for path, settings, groups in _listed(group_map):
         kind = str(settings.get("type", "")).rpartition(".")[2]
-        family = kind.removesuffix(_SUFFIXES[parameter]).removesuffix("ParamScheduler")
-        if family == kind or (kind.endswith("ParamScheduler") and settings.get("param_name") != parameter):
+        own = next(((name, end) for name, end in _SUFFIXES.items() if kind.endswith(end)), None)
+        if own:
+            parameter, family = own[0], kind.removesuffix(own[1])
+        elif kind.endswith("ParamScheduler"):
+            parameter, family = str(settings.get("param_name", "")), kind.removesuffix("ParamScheduler")
+        else:
             continue
         by_epoch = settings.get("by_epoch", True) is not False
         unit: Unit = "epochs" if by_epoch else "iterations"
@@ -147,6 +163,7 @@ def schedulers_of(group_map: GroupMap, parameter: str = "lr") -> Iterator[Schedu
         end = number_or_none(settings.get("end"))
         yield Scheduler(
             path=path,
+            parameter=parameter,
             family=family,
             settings=settings,
             groups=groups,

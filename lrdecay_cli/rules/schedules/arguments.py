@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
-from lrdecay_cli.rules.api import Example, Fault, RuleContext, Scheduler, nearest, rule, scheduler_types
+from lrdecay_cli.rules.api import (
+    Example,
+    Fault,
+    RuleContext,
+    Scheduler,
+    count,
+    nearest,
+    number_or_none,
+    rule,
+    scheduler_types,
+)
+from lrdecay_cli.rules.schedules.warm_ups import refuses_factor
 
 COMMON = ("type", "_scope_", "param_name", "convert_to_iter_based", "begin", "end", "last_step", "by_epoch", "verbose")
 """What every scheduler of mmengine takes, or the registry that builds it."""
@@ -62,38 +74,231 @@ def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
     A setting that the scheduler does not know is refused (what MMCV 1 called ``min_lr`` is ``eta_min`` here, and
     ``step`` is ``milestones``), and so is a scheduler without a setting that has no default. ``end`` must be above
     ``begin``; without one it is where the training ends. ``convert_to_iter_based`` wants ``by_epoch=True``. ``eta_min``
-    and ``eta_min_ratio`` exclude each other.
+    and ``eta_min_ratio`` exclude each other. ``ReduceOnPlateauLR`` goes by a metric of the validation, and a loss of
+    the training is none.
+
+    The schedulers are built and stepped when the groups are made, so that whatever else mmengine refuses is told in its
+    own words.
     """
+    misspelt = set()
     for place, given in scheduler_types(context.group_map):
         kind = given.rpartition(".")[2]
         like = nearest(kind, CLASSES, likeness=0.9)
         # Any other name may be of a class of the project's own, and so may MyMultiStepLR.
         if like and not kind.endswith(like):
+            misspelt.add(place)
             yield Fault(f"there is no scheduler {kind}", f"did you mean {like}?", option=f"{place}.type")
-    for scheduler in context.schedulers:
-        yield from _unknown(scheduler)
-        settings, name = scheduler.settings, scheduler.name
-        if scheduler.end is not None and scheduler.end <= scheduler.begin:
-            own = "end" in settings
-            yield Fault(
-                f"{name} begins at {scheduler.begin:g} and ends at {scheduler.end:g} {scheduler.unit}"
-                f"{'' if own else ', with training'}",
-                f"{scheduler.path}.end above {scheduler.begin:g}" if own else f"a begin below {scheduler.end:g}",
-                option=f"{scheduler.path}.{'end' if own else 'begin'}",
-            )
-        if settings.get("convert_to_iter_based") is True and scheduler.unit == "iterations":
-            yield Fault(
-                f"{name} has convert_to_iter_based=True and by_epoch=False: there is nothing to convert",
-                f"{scheduler.path}.by_epoch=True, and begin and end in epochs",
-                option=f"{scheduler.path}.convert_to_iter_based",
-            )
-        lowest, ratio = settings.get("eta_min"), settings.get("eta_min_ratio")
-        if scheduler.family.startswith("Cosine") and lowest is not None and ratio is not None:
-            yield Fault(
-                f"{name} has both eta_min={lowest!r} and eta_min_ratio={ratio!r}",
-                "keep eta_min_ratio alone",
-                option=f"{scheduler.path}.eta_min_ratio",
-            )
+    told = set(misspelt)
+    for scheduler in context.all_schedulers:
+        faults = [] if scheduler.path in misspelt else list(_faults(context, scheduler))
+        yield from faults
+        if faults or refuses_factor(scheduler):
+            told.add(scheduler.path)
+    yield from _recorded(context, told)
+
+
+def _faults(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
+    """What can be said of one scheduler from its settings."""
+    yield from _unknown(scheduler)
+    settings, name = scheduler.settings, scheduler.name
+    if scheduler.end is not None and scheduler.end <= scheduler.begin:
+        own = "end" in settings
+        yield Fault(
+            f"{name} begins at {scheduler.begin:g} and ends at {scheduler.end:g} {scheduler.unit}"
+            f"{'' if own else ', with training'}",
+            f"{scheduler.path}.end above {scheduler.begin:g}" if own else f"a begin below {scheduler.end:g}",
+            option=f"{scheduler.path}.{'end' if own else 'begin'}",
+        )
+    if settings.get("convert_to_iter_based") is True and scheduler.unit == "iterations":
+        yield Fault(
+            f"{name} has convert_to_iter_based=True and by_epoch=False: there is nothing to convert",
+            f"{scheduler.path}.by_epoch=True, and begin and end in epochs",
+            option=f"{scheduler.path}.convert_to_iter_based",
+        )
+    lowest, ratio = settings.get("eta_min"), settings.get("eta_min_ratio")
+    if scheduler.family.startswith("Cosine") and lowest is not None and ratio is not None:
+        yield Fault(
+            f"{name} has both eta_min={lowest!r} and eta_min_ratio={ratio!r}",
+            "keep eta_min_ratio alone",
+            option=f"{scheduler.path}.eta_min_ratio",
+        )
+    for setting, problem, remedy in (*_no_numbers(scheduler), *_values(scheduler)):
+        yield Fault(f"{name} {problem}", remedy, option=f"{scheduler.path}.{setting}")
+    if scheduler.family == "ReduceOnPlateau":
+        yield from _monitor(context, scheduler)
+    if settings.get("type", "").endswith("ParamScheduler"):
+        yield from _parameter(scheduler)
+    elif scheduler.parameter == "momentum" and not any(
+        group.options.get(option) is not None for group in scheduler.groups for option in ("momentum", "betas")
+    ):
+        yield Fault(
+            f"{name} schedules the momentum, and {context.group_map.optimizer.type} has none",
+            f"remove {scheduler.path}",
+            option=scheduler.path,
+        )
+
+
+_WORDS = ("type", "_scope_", "param_name", "monitor", "rule", "threshold_rule", "anneal_strategy")
+
+
+def _no_numbers(scheduler: Scheduler) -> Iterator[tuple[str, str, str]]:
+    """What is no number, or a step to go on from: mmengine computes with it as it is."""
+    known = (*SETTINGS.get(scheduler.family, ()), *COMMON)
+    for setting, value in scheduler.settings.items():
+        if setting in known and setting not in _WORDS and isinstance(value, str):
+            try:
+                float(value)
+            except ValueError:
+                remedy = f"give {scheduler.path}.{setting} a number"
+            else:
+                remedy = f"set {scheduler.path}.{setting}={value.strip()}, without quotes"
+            yield setting, f"has {setting}={value!r}, a str and not a number", remedy
+        elif setting in ("begin", "end") and value is None:
+            yield setting, f"has {setting}=None, which is no number", f"remove {scheduler.path}.{setting}"
+    if (last := scheduler.settings.get("last_step", -1)) != -1:
+        what = f"has last_step={last!r}, with which only a resumed run can build it"
+        yield "last_step", what, f"remove {scheduler.path}.last_step"
+
+
+def _values(scheduler: Scheduler) -> Iterator[tuple[str, str, str]]:
+    """Setting, what is wrong with it, and what to do.
+
+    Source: mmengine 0.10.7, the constructors in ``mmengine/optim/scheduler/param_scheduler.py``.
+    """
+    settings, path, groups = scheduler.settings, scheduler.path, len(scheduler.groups)
+    given = {name: value for name, value in settings.items() if value is not None and not isinstance(value, str)}
+    if scheduler.family == "ReduceOnPlateau":
+        if settings.get("by_epoch", True) is False:
+            yield "by_epoch", "has by_epoch=False, and acts after validations alone", f"set {path}.by_epoch=True"
+        if settings.get("convert_to_iter_based"):
+            what = "has convert_to_iter_based=True, and acts after validations alone"
+            yield "convert_to_iter_based", what, f"remove {path}.convert_to_iter_based"
+        if (factor := number_or_none(given.get("factor"))) is not None and factor >= 1:
+            yield "factor", f"has factor={factor:g}, which has to be below 1", f"set {path}.factor=0.1"
+        if (least := number_or_none(given.get("threshold"))) is not None and least < 0:
+            yield "threshold", f"has threshold={least:g}, which has to be 0 or more", f"set {path}.threshold={-least:g}"
+        yield from _per_group("min_value", given.get("min_value"), groups, path)
+    if scheduler.family == "Step" and number_or_none(given.get("step_size")) == 0:
+        yield "step_size", "has step_size=0, by which it divides", f"set {path}.step_size to the epochs of a step"
+    if scheduler.family == "MultiStep" and isinstance(settings.get("milestones"), (int, float)):
+        steps = settings["milestones"]
+        yield "milestones", f"has milestones={steps!r}, which has to be a list", f"set {path}.milestones=[{steps!r}]"
+    if scheduler.family == "OneCycle":
+        if (start := given.get("pct_start")) is not None and not (isinstance(start, float) and 0 <= start <= 1):
+            right = float(start) if start in (0, 1) else 0.3
+            yield "pct_start", f"has pct_start={start!r}, no float from 0 to 1", f"set {path}.pct_start={right}"
+        # The base lr that the log shows is a further one, where there are several groups.
+        yield from _per_group("eta_max", given.get("eta_max"), values_for_all(groups), path)
+        yield from _total_steps(scheduler, given.get("total_steps"))
+    if scheduler.family == "CosineRestart":
+        if settings.get("eta_min") is None and settings.get("eta_min_ratio") is None:
+            yield "eta_min", "needs eta_min or eta_min_ratio", f"set {path}.eta_min=0"
+        periods, weights = settings.get("periods"), settings.get("restart_weights", (1,))
+        if isinstance(periods, (list, tuple)) and isinstance(weights, (list, tuple)) and len(periods) != len(weights):
+            filled = [*weights[: len(periods)], *weights[-1:] * (len(periods) - len(weights))]
+            what = f"has {count(len(periods), 'period')} and {count(len(weights), 'restart weight')}"
+            yield "restart_weights", what, f"set {path}.restart_weights={filled}"
+    for setting, (family, words) in _CHOICES.items():
+        word = settings.get(setting)
+        if scheduler.family == family and word is not None and word not in words:
+            meant = _MEANT.get(str(word).lower()) or nearest(str(word), words, likeness=0.5) or words[0]
+            what = f"has {setting}={word!r}, and takes {' or '.join(map(repr, words))}"
+            yield setting, what, f"set {path}.{setting}={meant!r}"
+
+
+_CHOICES = {
+    "rule": ("ReduceOnPlateau", ("less", "greater")),
+    "threshold_rule": ("ReduceOnPlateau", ("rel", "abs")),
+    "anneal_strategy": ("OneCycle", ("cos", "linear")),
+}
+_MEANT = {"min": "less", "max": "greater", "cosine": "cos", "relative": "rel", "absolute": "abs"}
+"""What torch and others call them."""
+
+
+def values_for_all(groups: int) -> int:
+    """How many values ``OneCycleLR`` takes for so many groups: mmengine's ``OptimWrapper`` keeps the base lr as one."""
+    return groups + (groups > 1)
+
+
+def _per_group(setting: str, value: object, wanted: int, path: str) -> Iterator[tuple[str, str, str]]:
+    if isinstance(value, (list, tuple)) and len(value) != wanted:
+        what = f"has {count(len(value), 'value')} in {setting}, and needs {wanted}"
+        number = f"give {path}.{setting} {wanted}, or a single number for all groups"
+        same = value and len({*map(repr, value)}) == 1
+        yield setting, what, f"set {path}.{setting}={value[0]!r}" if same else number
+
+
+def _total_steps(scheduler: Scheduler, total: object) -> Iterator[tuple[str, str, str]]:
+    path, last = scheduler.path, scheduler.last
+    if total is None:
+        return
+    if not isinstance(total, int) or isinstance(total, bool) or total <= 0:
+        yield "total_steps", f"has total_steps={total!r}, no whole number above 0", f"remove {path}.total_steps"
+    elif last is not None and last - scheduler.begin > total:
+        what = f"is stepped {last - scheduler.begin:g} times, and raises after total_steps={total}"
+        yield "total_steps", what, f"set {path}.total_steps={last - scheduler.begin:g}"
+
+
+_OF_TRAINING = re.compile(r"(?i)(?:train/?)?(?:loss|.*[_/]loss|loss[_/.].*|grad_norm|lr)")
+_OF_VALIDATION = re.compile(r"(?i)val|test")
+
+
+def _monitor(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
+    """A value that only the training's log has.
+
+    Source: mmengine 0.10.7, ``ReduceOnPlateauParamScheduler.step`` raises KeyError where the metrics of a validation
+    lack it; ``ValLoop.run`` adds losses to them where the model gives a ``loss`` in validation, and calls their sum
+    ``val_loss``.
+    """
+    monitor = scheduler.settings.get("monitor", "loss")
+    loops = context.group_map.training.loops or {}
+    if not isinstance(monitor, str) or not _OF_TRAINING.fullmatch(monitor) or _OF_VALIDATION.search(monitor):
+        return
+    told = "" if "monitor" in scheduler.settings else ", its default"
+    if "val_cfg" in loops and loops["val_cfg"].type.rpartition(".")[2] != "ValLoop":
+        return  # A loop of another kind may have other metrics.
+    raises = "which no validation measures: it raises after the first one"
+    yield Fault(
+        f"{scheduler.name} follows monitor={monitor!r}{told}, a value of the training, {raises}",
+        f"set {scheduler.path}.monitor to a metric of val_evaluator, such as 'coco/bbox_mAP', and rule='greater' if"
+        " more is better",
+        option=f"{scheduler.path}.monitor" if "monitor" in scheduler.settings else scheduler.path,
+    )
+
+
+def _parameter(scheduler: Scheduler) -> Iterator[Fault]:
+    name = scheduler.settings.get("param_name")
+    if name is None:
+        option = f"{scheduler.path}.param_name"
+        yield Fault(f"{scheduler.name} needs param_name", f"set {option}='lr', or what it is to change", option=option)
+        return
+    known = {"lr", "weight_decay", *(option for group in scheduler.groups for option in group.options)}
+    if isinstance(name, str) and scheduler.groups and name not in known:
+        like = "betas" in known and name == "momentum"
+        kind = f"{scheduler.family}Momentum"
+        remedy = f"set {scheduler.path}.type={kind!r} and remove param_name" if like and kind in CLASSES else ""
+        close = nearest(name, known)
+        remedy = remedy or (f"set {scheduler.path}.param_name={close!r}" if close else f"remove {scheduler.path}")
+        yield Fault(
+            f"{scheduler.name} changes {name!r}, which no group has", remedy, option=f"{scheduler.path}.param_name"
+        )
+
+
+def _recorded(context: RuleContext, told: set[str]) -> Iterator[Fault]:
+    """What mmengine was seen to refuse, where the settings alone do not tell it."""
+    for refused in context.group_map.training.refused_schedulers or ():
+        if any(refused.option == path or refused.option.startswith(f"{path}.") for path in told):
+            continue
+        if refused.remedy:
+            yield Fault(refused.problem, refused.remedy, option=refused.option)
+            continue
+        scheduler = next((each for each in context.all_schedulers if each.path == refused.option), None)
+        name = scheduler.name if scheduler else refused.option
+        yield Fault(
+            f"{name} is refused by mmengine: {refused.problem}",
+            f"see the settings of {refused.option}: {', '.join(scheduler.settings) if scheduler else 'its type'}",
+            option=refused.option,
+        )
 
 
 def _unknown(scheduler: Scheduler) -> Iterator[Fault]:

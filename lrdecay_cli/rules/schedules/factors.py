@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from lrdecay_cli.domain.finding import Severity
 from lrdecay_cli.rules.api import (
@@ -12,12 +12,14 @@ from lrdecay_cli.rules.api import (
     RuleContext,
     Scheduler,
     count,
+    listed,
     number_or_none,
     rate,
     rule,
     schedulers_of,
     trainable_groups,
     trainable_names,
+    verb,
 )
 
 _NOTABLE = 0.01
@@ -109,8 +111,9 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
     Groups that ``lr_mult`` or layer decay set apart end with the same lr, or have it from the first step on.
 
     ``OneCycleLR`` with one ``eta_max`` writes it over the lr of every group; it takes a list with one value for each
-    group. ``eta_min`` is one lr for all groups: close to the lowest of them, it leaves that one as it is and brings all
-    others down to it. ``eta_min_ratio`` is relative to each group.
+    group and one more, for mmengine keeps the base lr as if it were a group. ``eta_min`` is one lr for all groups:
+    close to the lowest of them, it leaves that one as it is and brings all others down to it. ``eta_min_ratio`` is
+    relative to each group.
     """
     for scheduler in context.schedulers:
         groups = [(group, lr) for group, lr in trainable_groups(scheduler.groups) if lr > 0]
@@ -120,9 +123,11 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
         span = f"{lrs[0]:g} to {lrs[-1]:g}"
         eta_max = number_or_none(scheduler.settings.get("eta_max"))
         if scheduler.family == "OneCycle" and eta_max is not None:
+            number = len(scheduler.groups)
             yield Fault(
                 f"eta_max={eta_max:g} of {scheduler.name} is written over the lr of all {len(groups)} groups ({span})",
-                f"eta_max as a list with one lr for each of the {len(scheduler.groups)} groups",
+                f"eta_max as a list of {number + 1} lrs: one for each of the {number} groups, in their order, and last"
+                " the base lr's",
                 parameters=trainable_names([group for group, _ in groups]),
                 option=f"{scheduler.path}.eta_max",
                 severity="error",
@@ -156,7 +161,7 @@ def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
 
     ``T_max`` counts from ``begin`` and is ``end - begin`` where it is left out. It is often kept when ``end`` changes.
     """
-    for scheduler in context.schedulers:
+    for scheduler in context.all_schedulers:
         half = scheduler.value("T_max", 0)
         if scheduler.family != "CosineAnnealing" or half <= 0 or scheduler.last is None:
             continue
@@ -166,8 +171,8 @@ def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
         if steps > half + 1 and back > 0.01:
             top = 1.0 if steps >= 2 * half else back
             yield Fault(
-                f"T_max={half:g} is shorter than the {steps:g} {scheduler.unit} of {scheduler.name}: the lr rises "
-                f"again to {top:.0%}",
+                f"T_max={half:g} is shorter than the {steps:g} {scheduler.unit} of {scheduler.name}: the "
+                f"{scheduler.what} rises again to {top:.0%}",
                 f"{scheduler.path}.T_max={steps:g}",
                 option=f"{scheduler.path}.T_max",
             )
@@ -185,16 +190,46 @@ def scheduler_never_acts(context: RuleContext) -> Iterator[Fault]:
 
     The lr stays as it is although the config has a scheduler for it.
 
-    It has a ``gamma`` of 1, both factors of 1, a ``power`` of 0, or no milestones.
+    It has a ``gamma`` of 1, both factors of 1, a ``power`` of 0, or no milestones. ``ReduceOnPlateauLR`` acts after
+    validations alone. Where there are several optimizers, schedulers under a name that none of them has are for nobody.
     """
+    training = context.group_map.training
     # One fault for each scheduler; ConstantLR with a factor of 1 holds the place of an lr that is to stay.
-    for scheduler in context.schedulers:
+    for scheduler in context.all_schedulers:
         setting = _idle(scheduler)
         if setting:
             yield Fault(
                 f"{scheduler.name} with {setting}={scheduler.settings.get(setting)!r} changes nothing",
                 f"remove {scheduler.path}, or give {setting} the value that you mean",
                 option=f"{scheduler.path}.{setting}",
+            )
+        elif scheduler.family == "ReduceOnPlateau" and "val_cfg" not in (training.loops or {"val_cfg"}):
+            yield Fault(
+                f"{scheduler.name} waits for validations, and the config has none (val_cfg): it never acts",
+                f"set val_cfg, val_dataloader and val_evaluator, or remove {scheduler.path}",
+                option=scheduler.path,
+                severity="warning",
+            )
+    yield from _of_no_optimizer(context)
+
+
+def _of_no_optimizer(context: RuleContext) -> Iterator[Fault]:
+    """Schedulers by the name of an optimizer that is none: mmengine asks for those that there are."""
+    optimizers = [name for name in context.group_map.optimizer.types if name]
+    given = context.group_map.training.param_scheduler
+    if not optimizers or len(given) != 1 or not isinstance(given[0], Mapping) or "type" in given[0]:
+        return
+    # What lacks, mmengine refuses, which LRD604 tells.
+    if any(name not in given[0] for name in optimizers):
+        return
+    for name in given[0]:
+        if name not in optimizers:
+            yield Fault(
+                f"param_scheduler.{name} is of no optimizer: there {verb(len(optimizers), 'is', 'are')}"
+                f" {listed(optimizers)}",
+                f"remove param_scheduler.{name}",
+                option=f"param_scheduler.{name}",
+                severity="warning",
             )
 
 

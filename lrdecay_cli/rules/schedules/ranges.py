@@ -45,7 +45,7 @@ def schedule_past_the_end(context: RuleContext) -> Iterator[Fault]:
     from the scheduler's ``begin``, and those at or behind its ``end`` never act: whoever moves them has to move ``end``
     too.
     """
-    for scheduler in context.schedulers:
+    for scheduler in context.all_schedulers:
         if scheduler.end is not None and scheduler.end <= scheduler.begin:
             continue
         if not scheduler.acts:
@@ -127,21 +127,24 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
     # One fault for each pair, and one for each that ends too early.
     lowering = [
         scheduler
-        for scheduler in context.schedulers
+        for scheduler in context.all_schedulers
         if scheduler.acts and not scheduler.is_warm_up and scheduler.family != "Constant"
     ]
     for first, second in combinations(lowering, 2):
         ends = [last for last in (first.last, second.last) if last is not None]
         begin, end = max(first.begin, second.begin), min(ends, default=0)
-        if first.unit == second.unit and first.groups == second.groups and len(ends) == 2 and begin < end:
+        same = (first.unit, first.parameter) == (second.unit, second.parameter)
+        if same and first.groups == second.groups and len(ends) == 2 and begin < end:
             yield Fault(
-                f"{first.name} and {second.name} both lower the lr from {begin:g} to {end:g} {first.unit}",
+                f"{first.name} and {second.name} both lower the {first.what} from {begin:g} to {end:g} {first.unit}",
                 f"{first.path}.end={second.begin:g}"
                 if second.begin > first.begin
                 else f"remove {first.path} or {second.path}",
                 option=f"{second.path}.begin",
             )
     for scheduler in lowering:
+        if scheduler.parameter != "lr":
+            continue
         # A warm-up goes up to the lr that there is, and no further.
         others = [other for other in context.schedulers if other is not scheduler and not other.is_warm_up]
         # Whatever comes later may raise it again, or go on lowering it.
@@ -232,14 +235,14 @@ def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
     train_cfg = context.group_map.training.train_cfg
     unit = training_unit(train_cfg)
     epochs = training_length(train_cfg, "epochs")
-    for scheduler in context.schedulers:
+    for scheduler in context.all_schedulers:
         if unit == "iterations" and scheduler.unit == "epochs" and not scheduler.converted:
             told = "" if "by_epoch" in scheduler.settings else ", its default"
             factor = scheduler.value("factor" if scheduler.family == "Constant" else "start_factor", 1 / 3)
             stuck = scheduler.is_warm_up and scheduler.begin == 0 and factor != 1
             yield Fault(
                 f"{scheduler.name} counts epochs (by_epoch=True{told}) in a training of iterations: it never steps"
-                + (f", and the lr stays at {factor:.3g} of what it is" if stuck else ""),
+                + (f", and the {scheduler.what} stays at {factor:.3g} of what it is" if stuck else ""),
                 f"{scheduler.path}.by_epoch=False, with begin, end and milestones in iterations",
                 option=f"{scheduler.path}.by_epoch",
             )

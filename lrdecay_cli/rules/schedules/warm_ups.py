@@ -24,13 +24,14 @@ def warm_up_never_done(context: RuleContext) -> Iterator[Fault]:
     ``ConstantLR`` has a factor of 1/3 unless told otherwise, and gives the lr back at its ``end`` alone. mmpose has one
     of its own, which takes any factor.
     """
-    for scheduler in context.schedulers:
+    for scheduler in context.all_schedulers:
         if scheduler.family not in WARMING:
             continue
-        factors = {name: scheduler.value(name, 1.0) for name in ("start_factor", "end_factor", "factor")}
-        refused = {name: value for name, value in factors.items() if not 0 <= value <= 1}
+        refused = _refused_factors(scheduler)
         for factor, value in refused.items() if scheduler.of_mmengine else ():
-            what = "begins above the lr of every group and " if factor != "end_factor" and value > 1 else ""
+            what = (
+                f"begins above the {scheduler.what} of every group and " if factor != "end_factor" and value > 1 else ""
+            )
             yield Fault(
                 f"{scheduler.name} with {factor}={value:g} {what}is refused by mmengine when the run starts",
                 f"{factor}=0.001, or any factor up to 1" if factor == "start_factor" else f"{factor}=1",
@@ -38,6 +39,17 @@ def warm_up_never_done(context: RuleContext) -> Iterator[Fault]:
             )
         if not refused:
             yield from _left(scheduler)
+
+
+def _refused_factors(scheduler: Scheduler) -> dict[str, float]:
+    factors = {name: scheduler.value(name, 1.0) for name in ("start_factor", "end_factor", "factor")}
+    return {name: value for name, value in factors.items() if not 0 <= value <= 1}
+
+
+def refuses_factor(scheduler: Scheduler) -> bool:
+    """Whether LRD602 says that a factor of a warm-up makes mmengine raise."""
+    divides = scheduler.family == "Linear" and scheduler.value("start_factor", 1.0) == 0
+    return scheduler.family in WARMING and (divides or bool(_refused_factors(scheduler)))
 
 
 def _left(scheduler: Scheduler) -> Iterator[Fault]:
@@ -49,7 +61,8 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
     steps = None if scheduler.end is None or scheduler.converted else scheduler.end - scheduler.begin
     if steps == 1 and scheduler.is_warm_up:
         yield Fault(
-            f"{scheduler.name} has a single step ({scheduler.unit}), and leaves the lr at {start:.3g} of what it is",
+            f"{scheduler.name} has a single step ({scheduler.unit}), and leaves the {scheduler.what} at {start:.3g} of "
+            "what it is",
             f"{scheduler.path}.end={scheduler.begin + 2:g} or more, or no warm-up",
             option=f"{scheduler.path}.end",
         )
@@ -57,7 +70,8 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
         # Its last step gives the lr back, and is the one before its end.
         held = min((scheduler.end or 0) - 1, length) - scheduler.begin
         yield Fault(
-            f"{scheduler.name} holds the lr at {start:.3g} of what it is for {held:g} of {length:g} {scheduler.unit}",
+            f"{scheduler.name} holds the {scheduler.what} at {start:.3g} of what it is for {held:g} of {length:g} "
+            f"{scheduler.unit}",
             f"an end before {length:g}, or factor=1",
             option=f"{scheduler.path}.end" if "end" in scheduler.settings else f"{scheduler.path}.factor",
             severity="warning",
@@ -72,7 +86,7 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
         reached = scheduler.value("end_factor", 1.0)
         if reached < 1:
             yield Fault(
-                f"the warm-up of {scheduler.name} ends at {reached:g} of the lr and leaves it there",
+                f"the warm-up of {scheduler.name} ends at {reached:g} of the {scheduler.what} and leaves it there",
                 "end_factor=1",
                 option=f"{scheduler.path}.end_factor",
                 severity="warning",
@@ -97,7 +111,7 @@ def warm_up_too_long(context: RuleContext) -> Iterator[Fault]:
     A warm-up of hundreds of epochs is most often one of iterations that lacks ``by_epoch=False``: schedulers count
     epochs unless told otherwise. ``LinearLR`` without an ``end`` takes the whole training.
     """
-    for scheduler in context.schedulers:
+    for scheduler in context.all_schedulers:
         if not scheduler.is_warm_up or scheduler.family == "Constant" or not scheduler.acts:
             continue
         begin, end, length = scheduler.begin, scheduler.end, scheduler.length
@@ -111,7 +125,7 @@ def warm_up_too_long(context: RuleContext) -> Iterator[Fault]:
             remedy = f"{scheduler.path}.by_epoch=False, if {end:g} iterations are meant"
         message = f"the warm-up takes {end - begin:g} {scheduler.unit} of a training of {length:g}"
         if end > length:
-            message += f", which ends at {reached:.0%} of the lr"
+            message += f", which ends at {reached:.0%} of the {scheduler.what}"
         elif not own:
             message += ", for it has no end"
         yield Fault(

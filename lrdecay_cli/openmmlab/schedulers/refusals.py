@@ -1,0 +1,106 @@
+"""Whether mmengine's Runner builds and steps the config's schedulers: known when the groups are, long before a run.
+
+They are built as :mod:`lrdecay_cli.openmmlab.schedulers.building` does it, all at once; where that fails, one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmengine.config import Config
+from mmengine.optim.scheduler.param_scheduler import ReduceOnPlateauParamScheduler, _ParamScheduler
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.schedule import RunLength, TrainingPlan
+from lrdecay_cli.domain.training import RefusedScheduler
+from lrdecay_cli.openmmlab.building import training_scope
+from lrdecay_cli.openmmlab.schedulers.building import build_schedulers, built_alone
+from lrdecay_cli.openmmlab.schedulers.running import Stepper
+from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig, SchedulerConfig, plan_of, scheduler_configs
+from lrdecay_cli.text.printing import said_by
+
+_ITERATIONS = 1000
+"""Of an epoch, where the config does not say: what a scheduler refuses does not depend on it."""
+
+
+def refused_schedulers(config: Config, group_map: GroupMap) -> tuple[RefusedScheduler, ...]:
+    """What mmengine refuses of ``param_scheduler``, when the run starts or steps; empty if it takes all of it.
+
+    Empty too where the length of the training is not known: the train loop is what is refused then.
+    """
+    if not config.get("param_scheduler"):
+        return ()
+    where = group_map.config.path
+    with training_scope(config):
+        try:
+            scheduler_configs(config, where)
+        except LrdecayError as error:
+            return (RefusedScheduler("param_scheduler", error.problem, error.remedy),)
+        try:
+            plan = plan_of(config, where)
+        except LrdecayError:
+            return ()
+        return tuple(_refused(PlannedConfig(config, plan, {}), group_map, _length(plan)))
+
+
+def _length(plan: TrainingPlan) -> RunLength:
+    epoch = plan.batches_per_epoch or _ITERATIONS
+    if plan.by_epoch:
+        return RunLength("iteration", plan.length * epoch, epoch, plan.length, "")
+    return RunLength("iteration", plan.length, None, None, "")
+
+
+def _refused(planned: PlannedConfig, group_map: GroupMap, length: RunLength) -> Iterator[RefusedScheduler]:
+    try:
+        _, built = build_schedulers(planned, group_map, length)
+    except LrdecayError as error:
+        alone = list(_each_alone(planned, group_map, length))
+        yield from alone or [RefusedScheduler("param_scheduler", error.problem, error.remedy)]
+        return
+    for each in built:
+        if problem := _step_refused(each.scheduler, length):
+            yield RefusedScheduler(each.path, problem, "")
+
+
+def _each_alone(planned: PlannedConfig, group_map: GroupMap, length: RunLength) -> Iterator[RefusedScheduler]:
+    for given in scheduler_configs(planned.config, planned.plan.where):
+        if refused := _alone(given, planned, group_map, length):
+            yield refused
+
+
+def _alone(
+    given: SchedulerConfig, planned: PlannedConfig, group_map: GroupMap, length: RunLength
+) -> RefusedScheduler | None:
+    try:
+        scheduler = built_alone(given, planned, group_map, length)
+    except LrdecayError as error:
+        # What is of a type, and not of its settings, says so.
+        return RefusedScheduler(error.key or given.path, error.problem, error.remedy)
+    except Exception as error:
+        return RefusedScheduler(given.path, _told(error), "")
+    problem = "" if scheduler is None else _step_refused(scheduler, length)
+    return RefusedScheduler(given.path, problem, "") if problem else None
+
+
+def _step_refused(scheduler: _ParamScheduler, length: RunLength) -> str:
+    """What its first steps or its last one raise; empty for nothing. The values in between need no step."""
+    if isinstance(scheduler, ReduceOnPlateauParamScheduler):
+        return ""
+    stepper = Stepper(scheduler)
+    steps = (length.epochs or 1) if scheduler.by_epoch else length.steps
+    last = int(min(steps, scheduler.end)) - 1
+    try:
+        for _ in range(min(3, steps - 1)):
+            scheduler.step()
+        if stepper.understood and last - scheduler._global_step > 1:
+            stepper.skip(last - 1 - scheduler._global_step)
+            scheduler.step()
+    except Exception as error:
+        return _told(error)
+    return ""
+
+
+def _told(error: Exception) -> str:
+    text = " ".join(said_by(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
