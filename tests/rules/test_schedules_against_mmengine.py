@@ -123,8 +123,23 @@ CASES: dict[str, Case] = {
     ),
     "a cycle up and down": (
         [{**UP, "eta_min": 0.1, "convert_to_iter_based": True}, {**DOWN, "eta_min": 1e-6}],
-        set(),
+        {"LRD601"},
         lambda t: max(stem(t)) > 900 * LRS[0] and head(t)[-1] < LRS[1],
+    ),
+    "up by a ratio, down by steps": (
+        [{**UP, "eta_min_ratio": 10}, {"type": "ExponentialLR", "gamma": 0.5, "begin": 5, "end": 12}],
+        set(),
+        lambda t: max(stem(t)) > 8 * LRS[0] and stem(t)[-1] < LRS[0],
+    ),
+    "up by a ratio, down by a line": (
+        [{**UP, "eta_min_ratio": 10}, {**LINEAR, "start_factor": 1.0, "end_factor": 0.01, "begin": 5, "end": 12}],
+        set(),
+        lambda t: max(stem(t)) > 8 * LRS[0] and stem(t)[-1] < LRS[0],
+    ),
+    "up by a ratio, and not far enough down": (
+        [{**UP, "eta_min_ratio": 10}, {**DOWN, "eta_min_ratio": 2}],
+        {"LRD601"},
+        lambda t: stem(t)[-1] > 1.9 * LRS[0],
     ),
     "a cycle by ratios": (
         [{**UP, "eta_min_ratio": 10}, {**DOWN, "eta_min_ratio": 1e-4}],
@@ -251,6 +266,25 @@ def test_found_is_what_happens(
 ) -> None:
     assert codes(described(schedulers)) == expected
     assert happens(trained(schedulers))
+
+
+@pytest.mark.parametrize(
+    ("schedulers", "severity", "remedy"),
+    [
+        pytest.param([{**UP, "eta_min": 0.1}, {**DOWN, "eta_min": 1e-6}], "info", "eta_min_ratio=10 ", id="a cycle"),
+        pytest.param([{**UP, "eta_min": 1e-3}, {**DOWN, "eta_min": 1e-6}], "warning", "eta_min_ratio=0.1 ", id="stem"),
+        pytest.param([{**UP, "eta_min": 0.1}], "error", "eta_min_ratio=0.1 ", id="for good"),
+    ],
+)
+def test_a_rise_is_kept_where_it_is_taken_back(schedulers: list[dict[str, Any]], severity: str, remedy: str) -> None:
+    (finding,) = findings_of(described(schedulers), [find_rule("LRD601")])
+    assert (finding.severity, finding.remedy.startswith(remedy)) == (severity, True)
+    # What is offered keeps the groups apart by the factor that they had, and the height where that is meant.
+    first = {key: value for key, value in schedulers[0].items() if key != "eta_min"}
+    trace = trained([{**first, "eta_min_ratio": float(remedy.split("=")[1])}, *schedulers[1:]])
+    middle = trace[5 * ITERATIONS - 1]
+    assert middle[1] / middle[0] == pytest.approx(LRS[1] / LRS[0], rel=1e-6)
+    assert (max(head(trace)) > LRS[1]) == (severity == "info")
 
 
 @pytest.mark.parametrize(

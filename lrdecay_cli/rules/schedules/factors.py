@@ -42,55 +42,85 @@ def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
     ``eta_min`` is one absolute lr for all groups, while their own differ. ``eta_min_ratio`` is relative to each group's
     own lr and keeps the order of the layers.
 
-    A cycle is meant to rise: a scheduler that takes every group above its lr, followed by one that takes them down
-    again, is left alone.
+    A cycle is meant to rise: where a later scheduler takes the lr down again, a rise of all groups is left alone, or an
+    info where it brings their different lrs to one.
     """
     for scheduler in context.schedulers:
-        if not scheduler.acts or _rises_for_a_cycle(scheduler, context.schedulers):
+        if not scheduler.acts:
             continue
+        taken_back = _taken_back(scheduler, context.schedulers)
         ratio = scheduler.settings.get("eta_min_ratio")
-        if scheduler.family.startswith("Cosine") and isinstance(ratio, (int, float)) and ratio >= 1:
+        if scheduler.family.startswith("Cosine") and isinstance(ratio, (int, float)) and ratio >= 1 and not taken_back:
             yield Fault(
                 f"eta_min_ratio={ratio:g} lets {scheduler.name} end at {ratio:g} times the lr",
                 "eta_min_ratio=0.01, or any ratio below 1",
                 option=f"{scheduler.path}.eta_min_ratio",
             )
-        if lowest := scheduler.lowest():
-            yield from _above(context, scheduler, lowest)
+        if (lowest := scheduler.lowest()) and not (taken_back and _raises_alike(scheduler)):
+            yield from _above(context, scheduler, lowest, taken_back=taken_back)
 
 
-def _rises_for_a_cycle(scheduler: Scheduler, others: Iterable[Scheduler]) -> bool:
-    """Whether it raises the lr of every group, and another brings them all below that from where it ends on."""
-    after = [each for each in others if scheduler.end is not None and each.acts and each.begin >= scheduler.end]
-    lrs = [lr for _, lr in trainable_groups(scheduler.groups)]
-    return bool(lrs) and all(
-        scheduler.goal(lr) > lr and any(each.is_annealing and each.goal(lr) <= lr for each in after) for lr in lrs
-    )
+def _taken_back(scheduler: Scheduler, others: Iterable[Scheduler]) -> bool:
+    """Whether later schedulers bring every group that it raises down to the lr that it had, or below."""
+    raised = [(scheduler.goal(lr), lr) for _, lr in trainable_groups(scheduler.groups) if scheduler.goal(lr) > lr]
+    after = [each for each in others if each.acts and _is_later(each, scheduler)]
+    return bool(raised) and all(any(_comes_to(each, high, lr) <= lr for each in after) for high, lr in raised)
 
 
-def _above(context: RuleContext, scheduler: Scheduler, lowest: float) -> Iterator[Fault]:
-    groups = [(group, lr) for group, lr in trainable_groups(scheduler.groups) if lr <= lowest]
+def _is_later(each: Scheduler, scheduler: Scheduler) -> bool:
+    same_unit = each.unit == scheduler.unit and scheduler.end is not None
+    return each is not scheduler and (each.begin >= scheduler.end if same_unit and scheduler.end else each.begin > 0)
+
+
+def _comes_to(scheduler: Scheduler, high: float, lr: float) -> float:
+    """Where a scheduler takes a group that is at ``high`` and began with ``lr``."""
+    if scheduler.is_annealing:
+        return scheduler.goal(lr)
+    if scheduler.family == "Linear":
+        return high * scheduler.value("end_factor", 1.0)
+    gamma = scheduler.value("gamma", 0.1)
+    return high * gamma ** min(scheduler.times_stepped() or 1, 1000) if scheduler.family in _BY_GAMMA else high
+
+
+def _raises_alike(scheduler: Scheduler) -> bool:
+    """Whether it raises every group, and all by the same factor."""
+    factors = [scheduler.goal(lr) / lr for _, lr in trainable_groups(scheduler.groups) if lr > 0]
+    return bool(factors) and factors[0] > 1 and all(math.isclose(factor, factors[0]) for factor in factors)
+
+
+def _above(context: RuleContext, scheduler: Scheduler, lowest: float, *, taken_back: bool) -> Iterator[Fault]:
+    everything = trainable_groups(scheduler.groups)
+    groups = [(group, lr) for group, lr in everything if lr <= lowest]
     if not groups:
         return
     parameters = trainable_names([group for group, _ in groups])
-    least = min(lr for _, lr in groups)
+    least, highest = min(lr for _, lr in groups), max(lr for _, lr in everything)
     raised = "keeps it where it is" if least == lowest else "raises it"
     if 0 < least < lowest:
         raised += f" up to {lowest / least:.3g} times"
     elif least == 0 and lowest > 0:
         raised += " from 0, so they do train"
     base = context.starting_base_lr
-    highest = max(lr for _, lr in trainable_groups(scheduler.groups))
-    remedy = f"eta_min_ratio={min(lowest / base, 0.1) if base else 0.01:.3g} in place of eta_min keeps the groups apart"
+    ratio = lowest / base if base else 0.01
+    # A rise of all that another takes back is meant, and keeps its height; any other is undone.
+    cycle = taken_back and lowest > highest
+    if taken_back:
+        raised += ", before another scheduler takes it down again"
+    remedy = f"eta_min_ratio={ratio if cycle else min(ratio, 0.1):.3g} in place of eta_min keeps the groups apart"
     if scheduler.family == "Poly":
         remedy = f"{scheduler.path}.eta_min=0, or any lr below {least:g}"
+    severity: Severity | None = None
+    if taken_back:
+        severity = "info" if cycle else "warning"
+    elif least != 0 and (least == lowest or lowest < _NOTABLE * highest):
+        severity = "warning"
     yield Fault(
         f"eta_min={lowest:g} of {scheduler.name} is not below the lr of {count(len(parameters), 'tensor')} "
         f"(from {least:g}): annealing {raised}",
         remedy,
         parameters=parameters,
         option=f"{scheduler.path}.eta_min",
-        severity=None if least == 0 or (least < lowest and lowest >= _NOTABLE * highest) else "warning",
+        severity=severity,
     )
 
 
