@@ -1,21 +1,26 @@
 """What MMCV 1 took at the top of a config (``optimizer``, ``lr_config``, ``runner``, …) in the words of mmengine.
 
-Source: mmcv 1.7, ``mmcv/runner/hooks/lr_updater.py`` and ``optimizer.py``; mmengine 0.10, "Migrate from MMCV".
+Source: mmcv 1.7, ``mmcv/runner/hooks/lr_updater.py``, ``momentum_updater.py`` and ``optimizer.py``; mmengine 0.10,
+"Migrate from MMCV". There ``by_epoch=False`` means a step after each iteration. What a policy spreads over the run it
+then still spreads over all of it, while the numbers of the others (``step``, ``periods``) count iterations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 OPTIMIZER_KEYS = ("optimizer", "optimizer_config", "fp16")
 """What becomes ``optim_wrapper``."""
-KEYS = (*OPTIMIZER_KEYS, "lr_config", "runner")
+SCHEDULE_KEYS = ("lr_config", "momentum_config")
+"""What becomes ``param_scheduler``."""
+KEYS = (*OPTIMIZER_KEYS, *SCHEDULE_KEYS, "runner")
 """What MMCV 1 read."""
 
 _NEEDED = {
     "optimizer": ("type",),
     "lr_config": ("policy",),
+    "momentum_config": ("policy",),
     "runner": ("max_epochs", "max_iters"),
     "fp16": ("loss_scale",),
 }
@@ -35,30 +40,58 @@ def mmcv_style_keys(config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(
         key
         for key, value in present.items()
-        if is_mmcv_style(key, value) and (key == "lr_config" or as_mmengine({key: value}))
+        if is_mmcv_style(key, value) and (key in SCHEDULE_KEYS or as_mmengine({key: value}))
     )
 
 
-def as_mmengine(given: Mapping[str, Any], *, length: float | None = None) -> dict[str, Any]:
+def as_mmengine(
+    given: Mapping[str, Any], *, length: float | None = None, in_epochs: bool | None = None
+) -> dict[str, Any]:
     """``optim_wrapper``, ``param_scheduler`` and ``train_cfg`` for what MMCV 1 read; without what is not given.
 
     Args:
         given: those of ``KEYS`` that there are.
         length: epochs or iterations of the training, where no ``runner`` says so.
+        in_epochs: which of them it is; None where nobody says so, which is taken for epochs.
     """
     found: dict[str, Any] = {}
     wrapper = _wrapper({key: given[key] for key in OPTIMIZER_KEYS if is_mmcv_style(key, given.get(key))})
     if wrapper:
         found["optim_wrapper"] = wrapper
     runner = given["runner"] if is_mmcv_style("runner", given.get("runner")) else {}
-    if is_mmcv_style("lr_config", given.get("lr_config")):
-        schedulers = _schedulers(given["lr_config"], runner.get("max_epochs", runner.get("max_iters", length)))
-        if schedulers is not None:
-            found["param_scheduler"] = schedulers
+    key = "max_epochs" if "max_epochs" in runner else "max_iters"
+    run = _Run(length, in_epochs is not False)
     if runner:
-        key = "max_epochs" if "max_epochs" in runner else "max_iters"
-        found["train_cfg"] = {"by_epoch": key == "max_epochs", key: runner[key]}
+        run = _Run(runner[key] if isinstance(runner[key], (int, float)) else None, key == "max_epochs")
+    wanted = [name for name in SCHEDULE_KEYS if is_mmcv_style(name, given.get(name))]
+    schedulers = [_schedulers(given[name], run, "LR" if name == "lr_config" else "Momentum") for name in wanted]
+    if wanted and None not in schedulers:
+        found["param_scheduler"] = [each for several in schedulers for each in several or ()]
+    if runner:
+        found["train_cfg"] = {"by_epoch": run.in_epochs, key: runner[key]}
     return found
+
+
+class _Run(NamedTuple):
+    """The training."""
+
+    length: float | None
+    in_epochs: bool
+
+    def over_all(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The range of a scheduler that is spread over it."""
+        counted = self.range(0, self.length)
+        by_iteration = self.in_epochs and given.get("by_epoch", True) is False
+        return {**counted, "convert_to_iter_based": True} if by_iteration else counted
+
+    def range(self, begin: float, end: float | None) -> dict[str, Any]:
+        """A range in its own unit."""
+        ended = {} if end is None else {"end": _whole(end)}
+        return {"begin": _whole(begin), "by_epoch": self.in_epochs, **ended}
+
+
+def _whole(number: float) -> float:
+    return int(number) if number == int(number) else number
 
 
 def _wrapper(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,52 +114,121 @@ def _wrapper(given: Mapping[str, Any]) -> dict[str, Any]:
     return wrapper
 
 
-def _schedulers(given: Mapping[str, Any], length: float | None) -> list[dict[str, Any]] | None:
+def _schedulers(given: Mapping[str, Any], run: _Run, what: str) -> list[dict[str, Any]] | None:
     """The warm-up and what comes after it; None for a policy that mmengine has nothing for."""
-    policy = _SCHEDULERS.get(str(given["policy"]).lower())
-    if policy is None:
+    policy = _POLICIES.get(str(given["policy"]).lower())
+    steps_by = 0.1 if what == "LR" else 0.5
+    known = {**given, "min_lr": _least(given, ""), "ratio": _least(given, "_ratio"), "steps_by": steps_by}
+    own = None if policy is None else policy(known, run)
+    # mmengine has no OneCycleMomentum.
+    if own is None or (what == "Momentum" and any(each["type"] == "OneCycle" for each in own)):
         return None
-    own = _settings(policy, given)
-    schedulers: list[dict[str, Any]] = []
-    if given.get("warmup"):
-        schedulers.append(_warm_up(given))
-    if own is not None:
-        kind = "StepLR" if "step_size" in own else policy
-        end = {"end": length} if isinstance(length, (int, float)) else {}
-        by_epoch = given.get("by_epoch", True) is not False
-        schedulers.append({"type": kind, **own, "begin": 0, "by_epoch": by_epoch, **end})
-    return schedulers
+    warm_up = [_warm_up(given)] if given.get("warmup") else []
+    return [{**each, "type": f"{each['type']}{what}"} for each in (*warm_up, *own)]
 
 
-_SCHEDULERS = {
-    "fixed": "",
-    "step": "MultiStepLR",
-    "exp": "ExponentialLR",
-    "poly": "PolyLR",
-    "cosineannealing": "CosineAnnealingLR",
-    "cosinerestart": "CosineRestartLR",
+def _least(given: Mapping[str, Any], suffix: str) -> Any:
+    return given.get(f"min_lr{suffix}", given.get(f"min_momentum{suffix}"))
+
+
+def _lowest(given: Mapping[str, Any]) -> dict[str, Any]:
+    ratio, least = given["ratio"], given["min_lr"]
+    return {"eta_min_ratio": ratio} if ratio is not None else {} if least is None else {"eta_min": least}
+
+
+def _at_steps(kind: str, settings: Mapping[str, Any], given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
+    """A scheduler whose own numbers count epochs or iterations: an ``end`` in the other unit would be another one."""
+    by_epoch = given.get("by_epoch", True) is not False
+    ended = {"end": run.length} if by_epoch is run.in_epochs and run.length is not None else {}
+    return [{"type": kind, **settings, "begin": 0, "by_epoch": by_epoch, **ended}]
+
+
+def _step(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
+    step, gamma = given.get("step", []), {"gamma": given.get("gamma", given["steps_by"])}
+    if isinstance(step, int):
+        return _at_steps("Step", {"step_size": step, **gamma}, given, run)
+    return _at_steps("MultiStep", {"milestones": list(step), **gamma}, given, run)
+
+
+def _exp(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
+    return _at_steps("Exponential", {"gamma": given["gamma"]} if "gamma" in given else {}, given, run)
+
+
+def _poly(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
+    least = {} if given["min_lr"] is None else {"eta_min": given["min_lr"]}
+    return [{"type": "Poly", "power": given.get("power", 1.0), **least, **run.over_all(given)}]
+
+
+def _cosine(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
+    return [{"type": "CosineAnnealing", **_lowest(given), **run.over_all(given)}]
+
+
+def _flat_cosine(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]] | None:
+    if run.length is None:
+        return None
+    begin = run.length * given.get("start_percent", 0.75)
+    by_epoch = given.get("by_epoch", True) is not False
+    begin = round(begin) if by_epoch is run.in_epochs else begin
+    return [{"type": "CosineAnnealing", **_lowest(given), **run.over_all(given), "begin": _whole(begin)}]
+
+
+def _linear(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
+    if given["ratio"] is not None:
+        return [{"type": "Linear", "start_factor": 1.0, "end_factor": given["ratio"], **run.over_all(given)}]
+    return _poly({**given, "power": 1.0}, run)
+
+
+def _restart(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
+    kept = {key: given[key] for key in ("periods", "restart_weights") if given.get(key) is not None}
+    return _at_steps("CosineRestart", {**kept, **_lowest(given)}, given, run)
+
+
+def _cyclic(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]] | None:
+    """Up to the first of ``target_ratio`` and down to the second, by cosines, once: whatever ``by_epoch`` says."""
+    target, times = given.get("target_ratio", (10, 1e-4)), given.get("cyclic_times", 1)
+    target = target if isinstance(target, (list, tuple)) else (target,)
+    if run.length is None or times != 1 or given.get("anneal_strategy", "cos") != "cos" or not target:
+        return None
+    high, low = target if len(target) == 2 else (target[0], target[0] / 1e5)
+    top = run.length * given.get("step_ratio_up", 0.4)
+    converted = {"convert_to_iter_based": True} if run.in_epochs else {}
+    return [
+        {"type": "CosineAnnealing", "eta_min_ratio": high, **run.range(0, top), **converted},
+        {"type": "CosineAnnealing", "eta_min_ratio": low, **run.range(top, run.length), **converted},
+    ]
+
+
+def _one_cycle(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]] | None:
+    highest, total = given.get("max_lr"), given.get("total_steps")
+    if not isinstance(highest, (int, float)):
+        return None
+    names = ("pct_start", "anneal_strategy", "div_factor", "final_div_factor", "three_phase")
+    settings = {"eta_max": highest, **{name: given[name] for name in names if name in given}}
+    if total is not None:
+        return [{"type": "OneCycle", **settings, "total_steps": total, "begin": 0, "by_epoch": False, "end": total}]
+    return [{"type": "OneCycle", **settings, **run.over_all({"by_epoch": False})}]
+
+
+_POLICIES: Mapping[str, Callable[[Mapping[str, Any], _Run], list[dict[str, Any]] | None]] = {
+    "fixed": lambda given, run: [],
+    "step": _step,
+    "exp": _exp,
+    "poly": _poly,
+    "cosineannealing": _cosine,
+    "flatcosineannealing": _flat_cosine,
+    "linearannealing": _linear,
+    "cosinerestart": _restart,
+    "cyclic": _cyclic,
+    "onecycle": _one_cycle,
 }
-"""By policy, in lower case."""
-
-
-def _settings(kind: str, given: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The scheduler's own settings, with MMCV's defaults where mmengine has others; None for a fixed lr."""
-    if not kind:
-        return None
-    if kind == "MultiStepLR":
-        step = given.get("step", [])
-        steps = {"step_size": step} if isinstance(step, int) else {"milestones": list(step)}
-        return {**steps, "gamma": given.get("gamma", 0.1)}
-    renamed = {"min_lr": "eta_min", "min_lr_ratio": "eta_min_ratio"}
-    kept = ("gamma", "power", "min_lr", "min_lr_ratio", "periods", "restart_weights")
-    return {renamed.get(key, key): given[key] for key in kept if given.get(key) is not None}
+"""By policy, in lower case: schedulers of mmengine, without the end of their classes' names."""
 
 
 def _warm_up(given: Mapping[str, Any]) -> dict[str, Any]:
     ratio, constant = given.get("warmup_ratio", 0.1), given["warmup"] == "constant"
     by_epoch = given.get("warmup_by_epoch") is True
     settings = {
-        "type": "ConstantLR" if constant else "LinearLR",
+        "type": "Constant" if constant else "Linear",
         "factor" if constant else "start_factor": ratio,
         "by_epoch": by_epoch,
         "begin": 0,

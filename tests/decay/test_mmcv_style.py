@@ -18,19 +18,22 @@ from lrdecay_cli.text.python_source import assignments
 EPOCHS, PER_EPOCH = 12, 10
 
 
-def lrs(schedulers: list[dict[str, Any]]) -> list[float]:
-    """The lr of each iteration, from 1, as mmengine's hook steps it."""
-    optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=1.0)
+def lrs(schedulers: list[dict[str, Any]], what: str = "lr", *, in_epochs: bool = True) -> list[float]:
+    """The lr of each iteration, from 1, as mmengine's hook steps it; or the momentum."""
+    optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=1.0, momentum=0.9)
     built = [
-        PARAM_SCHEDULERS.build({**one}, default_args={"optimizer": optimizer, "epoch_length": PER_EPOCH})
+        PARAM_SCHEDULERS.build(
+            {"end": EPOCHS if one.get("by_epoch", True) else EPOCHS * PER_EPOCH, **one},
+            default_args={"optimizer": optimizer, "epoch_length": PER_EPOCH},
+        )
         for one in schedulers
     ]
     found = []
     for iteration in range(1, EPOCHS * PER_EPOCH + 1):
-        found.append(optimizer.param_groups[0]["lr"])
+        found.append(optimizer.param_groups[0][what])
         optimizer.step()
         for scheduler in built:
-            if not scheduler.by_epoch or iteration % PER_EPOCH == 0:
+            if not scheduler.by_epoch or (in_epochs and iteration % PER_EPOCH == 0):
                 scheduler.step()
     return found
 
@@ -60,6 +63,124 @@ def test_policies(lr_config: dict[str, Any], of_epoch: Any) -> None:
     assert found[::PER_EPOCH] == pytest.approx([of_epoch(epoch) for epoch in range(EPOCHS)])
 
 
+def cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def up_and_down(high: float, low: float, share: float, top: float = 0.4) -> float:
+    """mmcv 1.7, CyclicLrUpdaterHook, of one cycle."""
+    return cosine(1, high, share / top) if share < top else cosine(high, low, (share - top) / (1 - top))
+
+
+ITERATIONS = EPOCHS * PER_EPOCH
+# The lr of an iteration where mmcv 1.7 steps after each: progress is runner.iter, of max_iters.
+BY_ITERATION: dict[str, tuple[dict[str, Any], Any]] = {
+    "cosine": (
+        {"policy": "CosineAnnealing", "min_lr_ratio": 0.01, "by_epoch": False},
+        lambda i: cosine(1, 0.01, i / ITERATIONS),
+    ),
+    "poly": (
+        {"policy": "poly", "power": 0.9, "min_lr": 1e-4, "by_epoch": False},
+        lambda i: (1 - 1e-4) * (1 - i / (ITERATIONS - 1)) ** 0.9 + 1e-4,
+    ),
+    "linear annealing": (
+        {"policy": "LinearAnnealing", "min_lr_ratio": 0.1, "by_epoch": False},
+        lambda i: 1 - 0.9 * i / (ITERATIONS - 1),
+    ),
+    "linear annealing to an lr": (
+        {"policy": "LinearAnnealing", "min_lr": 0.1, "by_epoch": False},
+        lambda i: 1 - 0.9 * i / (ITERATIONS - 1),
+    ),
+    "step": (
+        {"policy": "step", "step": [40, 90], "by_epoch": False},
+        lambda i: 0.1 ** ((i >= 40) + (i >= 90)),
+    ),
+    "exp": ({"policy": "exp", "gamma": 0.99, "by_epoch": False}, lambda i: 0.99**i),
+    "restarts": (
+        {"policy": "CosineRestart", "periods": [60, 60], "restart_weights": [1, 0.5], "min_lr": 0, "by_epoch": False},
+        lambda i: (1 if i < 60 else 0.5) * cosine(1, 0, i % 60 / 60),
+    ),
+    "flat cosine": (
+        {"policy": "FlatCosineAnnealing", "start_percent": 0.5, "min_lr": 0.1, "by_epoch": False},
+        lambda i: 1.0 if i < 60 else cosine(1, 0.1, (i - 60) / 60),
+    ),
+    "cyclic": (
+        {"policy": "cyclic", "target_ratio": (10, 1e-4), "cyclic_times": 1, "step_ratio_up": 0.4},
+        lambda i: up_and_down(10, 1e-4, i / ITERATIONS),
+    ),
+    "cyclic by one ratio": (
+        {"policy": "cyclic", "target_ratio": 5, "step_ratio_up": 0.25},
+        lambda i: up_and_down(5, 5e-5, i / ITERATIONS, 0.25),
+    ),
+}
+
+
+@pytest.mark.parametrize("in_epochs", [True, False], ids=["epochs", "iterations"])
+@pytest.mark.parametrize(("lr_config", "of_iteration"), BY_ITERATION.values(), ids=BY_ITERATION)
+def test_policies_by_iteration(lr_config: dict[str, Any], of_iteration: Any, in_epochs: bool) -> None:
+    length = EPOCHS if in_epochs else ITERATIONS
+    schedulers = as_mmengine({"lr_config": lr_config}, length=length, in_epochs=in_epochs)["param_scheduler"]
+    found = lrs(schedulers, in_epochs=in_epochs)
+    # mmengine's rise stops a step before its top.
+    near = 3e-3 * max(found) if lr_config["policy"] == "cyclic" else 1e-6
+    assert found == pytest.approx([of_iteration(i) for i in range(ITERATIONS)], rel=1e-6, abs=near)
+
+
+def test_a_cosine_by_iteration_lasts_as_long_as_the_training() -> None:
+    lr_config = {"policy": "CosineAnnealing", "min_lr_ratio": 0.01, "by_epoch": False}
+    assert as_mmengine({"lr_config": lr_config}, length=12)["param_scheduler"] == [
+        {
+            "type": "CosineAnnealingLR",
+            "eta_min_ratio": 0.01,
+            "begin": 0,
+            "by_epoch": True,
+            "end": 12,
+            "convert_to_iter_based": True,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("momentum_config", "of_iteration"),
+    [
+        pytest.param(
+            {"policy": "cyclic", "target_ratio": (0.85 / 0.95, 1), "step_ratio_up": 0.4},
+            lambda i: 0.9 * up_and_down(0.85 / 0.95, 1, i / ITERATIONS),
+            id="cyclic",
+        ),
+        pytest.param(
+            {"policy": "CosineAnnealing", "min_momentum_ratio": 0.5, "by_epoch": False},
+            lambda i: 0.9 * cosine(1, 0.5, i / ITERATIONS),
+            id="cosine",
+        ),
+        pytest.param({"policy": "step", "step": [8]}, lambda i: 0.9 if i < 80 else 0.45, id="step"),
+    ],
+)
+def test_momentum(momentum_config: dict[str, Any], of_iteration: Any) -> None:
+    schedulers = as_mmengine({"momentum_config": momentum_config}, length=EPOCHS)["param_scheduler"]
+    assert lrs(schedulers, "momentum") == pytest.approx([of_iteration(i) for i in range(ITERATIONS)], rel=1e-3)
+    lr_config = {"policy": "fixed"}
+    both = as_mmengine({"lr_config": lr_config, "momentum_config": momentum_config}, length=EPOCHS)
+    assert both == {"param_scheduler": schedulers}
+
+
+def test_one_cycle() -> None:
+    """mmcv's hook was made after torch's own scheduler."""
+    lr_config = {"policy": "OneCycle", "max_lr": 0.5, "pct_start": 0.25, "div_factor": 10}
+    optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=1.0, momentum=0.9)
+    torchs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 0.5, ITERATIONS, pct_start=0.25, div_factor=10, cycle_momentum=False
+    )
+    expected = []
+    for _ in range(ITERATIONS):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        torchs.step()
+    for total in ({}, {"total_steps": ITERATIONS}):
+        schedulers = as_mmengine({"lr_config": {**lr_config, **total}}, length=EPOCHS)["param_scheduler"]
+        assert lrs(schedulers) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("kind", ["linear", "constant"])
 def test_warm_up(kind: str) -> None:
     lr_config = {"policy": "step", "step": [8, 11], "warmup": kind, "warmup_iters": 6, "warmup_ratio": 0.1}
@@ -73,8 +194,16 @@ def test_warm_up(kind: str) -> None:
         assert found[6] == pytest.approx(1.0)
 
 
-def test_a_policy_that_mmengine_has_nothing_for() -> None:
-    assert as_mmengine({"lr_config": {"policy": "inv", "gamma": 0.1}}) == {}
+@pytest.mark.parametrize(
+    "lr_config",
+    [
+        {"policy": "inv", "gamma": 0.1},
+        {"policy": "cyclic", "target_ratio": (10, 1e-4), "cyclic_times": 3},
+        {"policy": "OneCycle", "max_lr": {"backbone": 0.1}},
+    ],
+)
+def test_a_policy_that_mmengine_has_nothing_for(lr_config: dict[str, Any]) -> None:
+    assert as_mmengine({"lr_config": lr_config}, length=EPOCHS) == {}
 
 
 def test_what_is_pasted_is_built() -> None:

@@ -7,8 +7,19 @@ from typing import Any
 
 from lrdecay_cli.constructors import find_constructor
 from lrdecay_cli.domain.training import RUNNER_KEYS, Training
-from lrdecay_cli.files.mmcv1 import OPTIMIZER_KEYS, as_mmengine, is_mmcv_style
-from lrdecay_cli.rules.api import OURS, Example, Fault, RuleContext, nearest, number_or_none, our_settings, rule
+from lrdecay_cli.files.mmcv1 import OPTIMIZER_KEYS, SCHEDULE_KEYS, as_mmengine, is_mmcv_style
+from lrdecay_cli.rules.api import (
+    OURS,
+    Example,
+    Fault,
+    RuleContext,
+    listed,
+    nearest,
+    our_settings,
+    rule,
+    training_length,
+    training_unit,
+)
 from lrdecay_cli.text.python_source import assignments
 
 _PLACES = {
@@ -18,8 +29,13 @@ _PLACES = {
     "custom_keys": "optim_wrapper.paramwise_cfg.custom_keys",
     "clip_grad": "optim_wrapper.clip_grad",
     "accumulative_counts": "optim_wrapper.accumulative_counts",
+    "grad_clip": "optim_wrapper.clip_grad",
     "optimizer_config": "optim_wrapper",
     "lr_config": "param_scheduler",
+    "momentum_config": "param_scheduler",
+    "max_epochs": "train_cfg.max_epochs",
+    "total_epochs": "train_cfg.max_epochs",
+    "max_iters": "train_cfg.max_iters",
 }
 _CHANGES_GROUPS = ("paramwise_cfg", "constructor", "custom_keys")
 
@@ -38,10 +54,11 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
     ``train_cfg`` for the length of the training; any other name may stand in a config without a complaint.
 
     ``paramwise_cfg`` at the top of a config is the common one, and what MMCV 1 read is another: ``optimizer``,
-    ``optimizer_config``, ``fp16``, ``lr_config`` and ``runner``. For these the remedy is what to write instead,
-    computed from their values. A top-level name that is almost one of mmengine's (``optim_wraper``,
+    ``optimizer_config``, ``fp16``, ``lr_config``, ``momentum_config`` and ``runner``. For these the remedy is what to
+    write instead, computed from their values. A top-level name that is almost one of mmengine's (``optim_wraper``,
     ``param_schedulers``) is taken for a misspelt one. A variable that the config, or the base that it is from, uses in
-    its other settings is no mistake and not reported.
+    its other settings is no mistake and not reported; ``max_epochs`` that is set in place of ``train_cfg.max_epochs``
+    is one.
     """
     training = context.group_map.training
     old = {key: value for key, value in training.misplaced.items() if is_mmcv_style(key, value)}
@@ -54,9 +71,10 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
             yield Fault(f"{path} is read by nothing", f"did you mean {like}?", option=path, severity="error")
             continue
         place = _PLACES.get(name, f"optim_wrapper.{name}")
-        if value in (None, {}, []) or _holds(_at(training.optim_wrapper, place), value):
+        says = _at({"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}, place)
+        if value in (None, {}, []) or _holds(says, value):
             continue
-        beside = _at(training.optim_wrapper, place) is not None
+        beside = says is not None
         yield Fault(
             f"{path} is read by nothing{f'; {place} is, and says otherwise' if beside else ''}",
             f"move it to {place}",
@@ -68,20 +86,29 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
 def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator[Fault]:
     """What MMCV 1 read, with what to write for mmengine; all that belongs into ``optim_wrapper`` together."""
     training = context.group_map.training
-    present: dict[str, Any] = {"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}
-    length = number_or_none(training.train_cfg.get("max_epochs", training.train_cfg.get("max_iters")))
-    own = as_mmengine({key: old[key]}, length=length)
-    if not own and key != "lr_config":
+    present: dict[str, Any] = {
+        "optim_wrapper": training.optim_wrapper,
+        "train_cfg": training.train_cfg,
+        "param_scheduler": [*training.param_scheduler],
+    }
+    unit = training_unit(training.train_cfg)
+    length = training_length(training.train_cfg, unit) if unit else None
+    in_epochs = unit != "iterations"
+    own = as_mmengine({key: old[key]}, length=length, in_epochs=in_epochs)
+    if not own and key not in SCHEDULE_KEYS:
         return  # optimizer_config=dict(grad_clip=None)
     place = next(iter(own), "param_scheduler")
     if own and _holds(present.get(place), own[place]):
         return
-    told = as_mmengine(old, length=length).get(place)
-    first = next(name for name in old if name in (OPTIMIZER_KEYS if place == "optim_wrapper" else (key,)))
+    told = as_mmengine(old, length=length, in_epochs=in_epochs).get(place)
+    together = next((keys for keys in (OPTIMIZER_KEYS, SCHEDULE_KEYS) if key in keys), (key,))
+    first = next(name for name in old if name in together)
     unfit = find_constructor(str(told.get("constructor", ""))) if isinstance(told, Mapping) else None
-    if told is None:
-        remedy = f"write {place} anew: mmengine has no policy {old[key].get('policy')!r}"
-    elif key != first and place == "optim_wrapper":
+    if told is None and own:
+        remedy = f"write {place} anew: {assignments(own)}, and more for {listed(set(old) & {*SCHEDULE_KEYS} - {key})}"
+    elif told is None:
+        remedy = f"write {place} anew: mmengine has no such policy {old[key].get('policy')!r}"
+    elif key != first:
         remedy = f"it is in what to write for {first}"
     elif unfit and not unfit.serves(context.group_map.model.backbone):
         kept = {key: told[key] for key in told if key not in ("constructor", "paramwise_cfg")}
@@ -109,8 +136,7 @@ def _over_base(training: Training, place: str, settings: Any) -> Any:
     return settings
 
 
-def _at(optim_wrapper: Mapping[str, Any], place: str) -> Any:
-    found: Any = {"optim_wrapper": optim_wrapper}
+def _at(found: Any, place: str) -> Any:
     for key in place.split("."):
         found = found.get(key) if isinstance(found, Mapping) else None
     return found
