@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from lrdecay_cli.analysis.comparing.changes import group_label, group_options, run_settings
+from lrdecay_cli.analysis.comparing.changes import group_label, group_options
+from lrdecay_cli.analysis.comparing.settings import run_settings
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap, Tensor
 from lrdecay_cli.text.name_patterns import Universe

@@ -12,7 +12,8 @@ from typing import Literal, get_args
 
 import msgspec
 
-from lrdecay_cli.analysis.comparing.changes import diff, settings
+from lrdecay_cli.analysis.comparing.changes import diff
+from lrdecay_cli.analysis.comparing.settings import settings
 from lrdecay_cli.cache import probed
 from lrdecay_cli.checking.baseline_reading import lay_over
 from lrdecay_cli.checking.baseline_text import HEAD, parse_text, to_text

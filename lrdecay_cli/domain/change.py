@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -53,6 +54,12 @@ options       the group's other options that differ
 """
 
 ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
+IN_GROUPS: tuple[Aspect, ...] = ("group", "layer_id", "lr_scale", "lr", "weight_decay", "optimizer", "options")
+"""What only a tensor in a group has."""
+
+Unset = Literal["absent", "not recorded"]
+"""Why a side has no value of a setting: its config does not set it (``absent``), or the map or checkpoint does not hold
+what its config set (``not recorded``)."""
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,6 +82,8 @@ class FoldedChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after: Any
     """As in the changes; of a rename the new pattern."""
     parameters: tuple[str, ...]
+    factor: float | None = None
+    """Of a changed lr, the second over the first; null for other aspects, and where the first is 0 or no number."""
 
     @property
     def tensors(self) -> int:
@@ -93,6 +102,10 @@ class SettingChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The option of the first config behind it, of a dict the first entry that differs. Unset where none is known."""
     after_option: Option | msgspec.UnsetType = msgspec.UNSET
     """That of the second config."""
+    before_unset: Unset | msgspec.UnsetType = msgspec.UNSET
+    """Why ``before`` is null although no null is set; unset where there is a value."""
+    after_unset: Unset | msgspec.UnsetType = msgspec.UNSET
+    """The same of ``after``."""
 
     @property
     def option(self) -> str:
@@ -117,6 +130,41 @@ _OPTIONS = {
 }
 
 
+Grouping = Literal["parameter", "layer", "module"]
+"""What a row of a difference stands for."""
+
+
+class ChangedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A layer or a module with all that differs in it, as ``diff --by`` groups changes.
+
+    Both lrs are means over the parameters (elements) of the tensors that train in a group on both sides; null where no
+    tensor does, or where one has no lr.
+    """
+
+    name: str
+    """The module's path; of a layer its id, ``3 → 4`` where that differs."""
+    tensors: int
+    """How many there are on either side."""
+    parameters: int
+    """Elements of these."""
+    changed: int
+    """Tensors that differ in any compared aspect, those of one side included."""
+    only_before: int
+    """Tensors that the first side alone has, or has in a group."""
+    only_after: int
+    """The same of the second side."""
+    aspects: Mapping[str, int]
+    """Tensors by the aspect in which they differ."""
+    lr_before: float | None
+    lr_after: float | None
+    factor: float | None
+    """``lr_after`` over ``lr_before``."""
+    lowest_factor: float | None
+    """The lowest factor of a single tensor."""
+    highest_factor: float | None
+    """The highest."""
+
+
 class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that differs between two maps, as ``diff --format json`` writes it."""
 
@@ -135,6 +183,19 @@ class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What differs in the packages that the maps were made with; none where a checkpoint is compared."""
     cause: Cause | None = None
     """Why the maps of two configs differ; null where they are identical, and where none of these differs."""
+    before_source: str = ""
+    """The first side as the user named it: ``before.path`` of an exported map is the config that it was made of."""
+    after_source: str = ""
+    """The second side."""
+    summary: tuple[str, ...] = ()
+    """What changed, what is on one side only, and why: up to three sentences."""
+    only_before: int = 0
+    """Tensors that the first side alone has, or has in a group; with ``--only`` those that lack a compared value."""
+    only_after: int = 0
+    """The same of the second side."""
+    by: Grouping = "parameter"
+    parts: tuple[ChangedPart, ...] = ()
+    """Layers or modules with differences, in the model's order; none for ``parameter``."""
 
 
 BASELINE_SCHEMA_VERSION = 1

@@ -8,9 +8,9 @@ import msgspec
 
 from lrdecay_cli.domain.group_map import GroupMap
 
-Kind = Literal["name", "text", "integer", "rate", "scale", "share", "tree"]
+Kind = Literal["name", "text", "integer", "rate", "scale", "share", "factor", "tree"]
 """How a column is written: ``rate`` is a learning rate or weight decay, ``scale`` an lr scale (with a bar where there
-is room), ``share`` a fraction of 1, ``tree`` a :class:`Branch`."""
+is room), ``share`` a fraction of 1, ``factor`` one number over another (``×0.12``), ``tree`` a :class:`Branch`."""
 
 Level = Literal["info", "warning", "error"]
 
@@ -137,6 +137,8 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Told after the tables."""
     chart: Chart | None = None
     """What formats that can draw put above the tables."""
+    lead: tuple[str, ...] = ()
+    """Up to three sentences to begin with: the result in words."""
 
 
 Document = TypeVar("Document", bound=msgspec.Struct, covariant=True)

@@ -10,12 +10,13 @@ from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.values import cell_text, printable
 
 _MARKS = {"info": "", "warning": "⚠️ ", "error": "❌ "}
-_RIGHT = ("integer", "rate", "scale", "share")
+_RIGHT = ("integer", "rate", "scale", "share", "factor")
 
 
 def render(report: Report, canvas: Canvas) -> str:
     """The report as GitHub-flavoured Markdown; ``canvas`` changes nothing."""
-    lines = [f"- **{_escape(label)}**: {_escape(value)}" for label, value in report.facts]
+    lines = [line for sentence in report.lead for line in (_escape(sentence), "")]
+    lines += [f"- **{_escape(label)}**: {_escape(value)}" for label, value in report.facts]
     for section in report.sections:
         lines += ["", f"### {_code(section.title)}", ""]
         for item in section.items:

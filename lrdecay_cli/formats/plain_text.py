@@ -15,7 +15,7 @@ _LINE = 100
 
 def render(report: Report, canvas: Canvas) -> str:
     """The report as plain text; ``canvas`` changes nothing."""
-    blocks = ["\n".join(_aligned(report.facts))]
+    blocks = ["\n".join(map(printable, report.lead)), "\n".join(_aligned(report.facts))]
     blocks += ["\n".join(_section(section)) for section in report.sections]
     blocks += ["\n".join(_table(table)) for table in report.tables if table.rows]
     blocks += ["\n\n".join(_page(page)) for page in report.pages]

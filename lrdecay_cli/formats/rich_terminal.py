@@ -35,6 +35,10 @@ def render(report: Report, canvas: Canvas) -> str:
         markup=False,
     )
     styled = ink(colored=console.color_system is not None)
+    for sentence in report.lead:
+        _print_lines(out, folded(printable(sentence), console.width), "bold", styled)
+    if report.lead and report.facts:
+        console.print()
     _print_facts(console, report.facts, 0)
     for section in report.sections:
         console.print()

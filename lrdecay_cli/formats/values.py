@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
 from lrdecay_cli.domain.report import Branch, Kind
+from lrdecay_cli.text.counting import factor_text
 from lrdecay_cli.text.printing import printable as printable
 
 NOTHING = "–"
@@ -36,6 +37,8 @@ def cell_text(value: Any, kind: Kind) -> str:
         return f"{value:.4g}"
     if kind == "share":
         return f"{value:.1%}"
+    if kind == "factor":
+        return factor_text(value)
     return printable(str(value))
 
 

@@ -48,6 +48,17 @@ def span(values: Iterable[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def factor_text(value: float) -> str:
+    """A ratio in three digits: ``×0.12``, ``×1.25``."""
+    return f"×{value:.3g}"
+
+
+def factor_span(values: Iterable[float]) -> str:
+    """``×0.12``, or ``×0.12 to ×0.5`` where there are several."""
+    several = sorted(values)
+    return " to ".join(dict.fromkeys((factor_text(several[0]), factor_text(several[-1]))))
+
+
 def integers(values: Iterable[int], separator: str = ", ", to: str = " to ") -> str:
     """``5``, ``6 to 11``, ``5, 7`` for whole numbers in order; three or more in a row as a range."""
     runs: list[list[int]] = []

@@ -36,7 +36,7 @@ def held(group: str = "decay", name: str = "w", **spec: Any) -> GroupMap:
 NO_GRAD = held(no_grad=("w",))
 OUTSIDE = group_map(frozen={"w": (4, 4)})
 # Two maps, the columns between the name and the number of tensors, and what stands in them.
-COLUMNS: dict[str, tuple[GroupMap, GroupMap, dict[str, str]]] = {
+COLUMNS: dict[str, tuple[GroupMap, GroupMap, dict[str, Any]]] = {
     "a group named for its layer id": (
         *(held("layer_3_decay", layer_id=3), held("layer_4_decay", layer_id=4)),
         {"layer_id": "3 → 4"},
@@ -58,7 +58,12 @@ COLUMNS: dict[str, tuple[GroupMap, GroupMap, dict[str, str]]] = {
         *(held("layer_3_decay", layer_id=3), held("slow", layer_id=4)),
         {"group": "layer_3_decay → slow", "layer_id": "3 → 4"},
     ),
-    "numbers in full where they look alike": (held(lr=0.1), held(lr=0.1 + 1e-9), {"lr": "0.1 → 0.100000001"}),
+    "numbers in full where they look alike": (
+        *(held(lr=0.1), held(lr=0.1 + 1e-9)),
+        {"lr": "0.1 → 0.100000001", "factor": pytest.approx(1 + 1e-8)},
+    ),
+    "an lr scale that no base lr tells": (held(lr_scale=0.5), held(lr_scale=None), {"lr_scale": "0.5 → not recorded"}),
+    "a layer id that one side lacks": (held(layer_id=3), held(layer_id=None), {"layer_id": "3 → –"}),
     "frozen in its group": (held(), NO_GRAD, {"frozen": "no → yes"}),
     "frozen out of its group": (held(), OUTSIDE, {"state": "grouped → frozen"}),
     "trained, but in no group": (
@@ -74,7 +79,7 @@ COLUMNS: dict[str, tuple[GroupMap, GroupMap, dict[str, str]]] = {
 
 @pytest.mark.parametrize(("before", "after", "expected"), COLUMNS.values(), ids=COLUMNS)
 def test_a_column_for_what_changed_and_is_not_told_beside_it(
-    before: GroupMap, after: GroupMap, expected: dict[str, str]
+    before: GroupMap, after: GroupMap, expected: dict[str, Any]
 ) -> None:
     (table,) = comparison(before, after).report.tables
     keys = [column.key for column in table.columns]
@@ -100,13 +105,14 @@ def test_a_row_for_what_changed_alike() -> None:
         ("group", "group", False),
         ("lr_scale", "lr scale", True),
         ("lr", "lr", True),
+        ("factor", "factor", True),
         ("weight_decay", "weight decay", True),
         ("tensors", "tensors", False),
     ]
     assert table.rows == (
-        ("blocks.*", "group → slow", "1 → 0.5", "0.1 → 0.05", "", 3),
-        ("head.bias", "", "", "", "0.05 → 0", 1),
-        ("head.weight", "group → fast", "1 → 2", "0.1 → 0.2", "", 1),
+        ("blocks.*", "group → slow", "1 → 0.5", "0.1 → 0.05", 0.5, "", 3),
+        ("head.bias", "", "", "", "", "0.05 → 0", 1),
+        ("head.weight", "group → fast", "1 → 2", "0.1 → 0.2", 2.0, "", 1),
     )
 
 
@@ -115,12 +121,12 @@ def test_machines_get_a_row_for_each_aspect_and_plain_values() -> None:
     after = group_map({"group": {"parameters": {"w": (8, 4), "v": ()}, "lr": 0.2, "options": {"betas": (0.9, 0.95)}}})
     rows = comparison(before, after).report.rows
     assert rows is not None
-    assert [column.key for column in rows.columns] == ["parameters", "aspect", "before", "after", "tensors"]
+    assert [column.key for column in rows.columns] == ["parameters", "aspect", "before", "after", "tensors", "factor"]
     assert rows.rows == (
-        ("w", "shape", "4×4", "8×4", 1),
-        ("*", "lr", 0.1, 0.2, 2),
-        ("*", "options", {}, {"betas": (0.9, 0.95)}, 2),
+        ("w", "shape", "4×4", "8×4", 1, None),
+        ("*", "lr", 0.1, 0.2, 2, 2.0),
+        ("*", "options", {}, {"betas": (0.9, 0.95)}, 2, None),
     )
     renamed = comparison(held(name="old.w"), held(name="new.w")).report.rows
     assert renamed is not None
-    assert renamed.rows == (("old.w", "renamed", "old.w", "new.w", 1),)
+    assert renamed.rows == (("old.w", "renamed", "old.w", "new.w", 1, None),)

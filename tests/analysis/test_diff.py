@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lrdecay_cli.analysis.comparing.changes import diff, known_aspects, settings
+from lrdecay_cli.analysis.comparing.changes import diff, known_aspects
+from lrdecay_cli.analysis.comparing.settings import settings
 from lrdecay_cli.domain.change import ASPECTS, Change, SettingChange
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import ConfigSource, GroupMap, Tool
@@ -227,9 +228,9 @@ def test_settings_are_told_apart_from_the_changes() -> None:
         config=ConfigSource("other.py", "1" * 64, {}),
     )
     assert settings(before, after) == [
-        SettingChange("base_weight_decay", 0.05, None),
+        SettingChange("base_weight_decay", 0.05, None, after_unset="absent"),
         SettingChange("optimizer.type", "AdamW", "SGD"),
         SettingChange("constructor.options.decay_rate", 0.7, 0.8),
-        SettingChange("optimizer.options.momentum", None, 0.9),
+        SettingChange("optimizer.options.momentum", None, 0.9, before_unset="absent"),
     ]
     assert settings(before, before) == []

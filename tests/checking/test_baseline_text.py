@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import lrdecay_cli
 from lrdecay_cli.analysis.comparing.changes import diff
-from lrdecay_cli.analysis.comparing.changes import settings as settings_changed
+from lrdecay_cli.analysis.comparing.settings import settings as settings_changed
 from lrdecay_cli.checking.baseline_reading import lay_over
 from lrdecay_cli.checking.baseline_text import parse_text, to_text
 from lrdecay_cli.domain.errors import LrdecayError

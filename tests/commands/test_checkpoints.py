@@ -66,7 +66,7 @@ def test_a_map_names_a_checkpoint_as_its_config_does(unnamed: Run, tmp_path: Pat
 
 def test_diff_tells_what_a_resume_uses(unnamed: Run, tmp_path: Path) -> None:
     told = text_of(tmp_path, "diff", unnamed.config, unnamed.checkpoint, code=1)
-    assert re.search(r"^head\.\* +0\.01 → 0\.001 +2$", told, re.M)
+    assert re.search(r"^head\.\* +0\.01 → 0\.001 +×0\.1 +2$", told, re.M)
     assert f"a run that resumes goes on with the numbers of {unnamed.checkpoint}" in told
     assert "it began with the config's lr: what differs in lr is the schedule" in told
     assert run(["diff", str(unnamed.config), str(unnamed.checkpoint), "--only", "lr_scale,weight_decay"]) == 0

@@ -49,12 +49,18 @@ def test_a_person_can_read_it(maps: dict[str, Path]) -> None:
     out = lrdecay("diff", maps["layer"], maps["stage"]).out
     assert re.search(r"^constructor\.options\.decay_rate +0\.95 → 0\.9$", out, re.M)
     assert re.search(
-        r"^backbone\.stages\.2\.\{3-5\}\.\* +4 → 3 +0\.8574 → 0\.6561 +8\.574e-05 → 6\.561e-05 +27$", out, re.M
+        r"^backbone\.stages\.2\.\{3-5\}\.\* +4 → 3 +0\.8574 → 0\.6561 +8\.574e-05 → 6\.561e-05 +×0\.765 +27$", out, re.M
     )
     # The new group names say no more than the new layer ids.
     assert "layer_4_no_decay" not in out
     assert out.splitlines()[-1] == "different: 178 of 228 tensors (group 93, layer id 93, lr scale 178, lr 178)"
-    assert len(out.splitlines()) < 20
+    assert len(out.splitlines()) < 22
+    # The result in words comes first, then both sides as they were given: the configs in the maps may be the same.
+    summary, cause, _, before, after = out.splitlines()[:5]
+    assert summary.startswith("lr differs in 178 of 228 tensors, all lower: ×0.503 to ×0.806 (×0.752 on average")
+    assert cause == "Cause: decay_rate 0.95 → 0.9 and decay_type layer_wise → stage_wise"
+    assert before.split(maxsplit=1)[1].startswith(f"{maps['layer']} (map of ")
+    assert after.split(maxsplit=1)[1].startswith(f"{maps['stage']} (map of ")
     shown = lrdecay_in_terminal("diff", maps["layer"], maps["stage"])
     assert "\x1b[" in shown.out
     assert shown.code == 1
@@ -101,6 +107,39 @@ def test_only_and_tolerance(maps: dict[str, Path], tmp_path: Path) -> None:
     nudged = edited(maps["layer"], tmp_path / "nudged.json", nudge)
     assert lrdecay("diff", maps["layer"], nudged).code == 1
     assert lrdecay("diff", maps["layer"], nudged, "--rtol", "1e-6").code == 0
+
+
+def test_what_is_on_one_side_only_is_a_difference_in_lr(maps: dict[str, Path]) -> None:
+    """ConvNeXt-S has 18 blocks more in its third stage; a block has nine tensors."""
+    result = lrdecay("diff", maps["layer"], maps["small"], "--only", "lr")
+    assert result.code == 1
+    assert result.out.splitlines()[1] == "162 tensors only after: their lr cannot be compared"
+
+
+@pytest.mark.parametrize("by", ["layer", "module"])
+def test_every_format_has_the_changes_by_layer_and_module(maps: dict[str, Path], by: str, tmp_path: Path) -> None:
+    names = ("text", "rich", "json", "markdown", "csv", "html")
+    outputs = [argument for name in names for argument in ("-o", f"{name}={tmp_path}/{name}")]
+    assert lrdecay("diff", maps["layer"], maps["stage"], "--by", by, *outputs).code == 1
+    texts = {name: (tmp_path / name).read_text() for name in names}
+    document = json.loads(texts["json"])
+    Draft202012Validator(json.loads(lrdecay("schema", "diff").out)).validate(document)
+    assert (document["before_source"], document["after_source"]) == (str(maps["layer"]), str(maps["stage"]))
+    rows = list(csv.DictReader(StringIO(texts["csv"])))
+    assert [(row[by], row["factor"]) for row in rows] == [
+        (part["name"], repr(part["factor"])) for part in document["parts"]
+    ]
+    for name in ("text", "rich", "markdown", "html"):
+        for part in document["parts"]:
+            factor = f"×{part['factor']:.3g}"
+            row = rf"{re.escape(part['name'])}\b.*{factor}"
+            if name == "html":
+                row = rf"{re.escape(part['name'].replace('→', '&#8594;'))}<(?s:.)*?{factor.replace('×', '&#215;')}"
+                texts[name] = texts[name].replace("<wbr>", "")
+            assert re.search(row, texts[name]), (name, part)
+    refused = lrdecay("diff", maps["layer"], maps["stage"], "--by", "modul")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "did you mean module?" in refused.err
 
 
 def test_what_does_not_change_training_is_no_difference(maps: dict[str, Path], tmp_path: Path) -> None:

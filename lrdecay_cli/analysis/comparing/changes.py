@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any, Literal
 
-from msgspec import UNSET, structs
+from msgspec import UNSET
 
 from lrdecay_cli.analysis.comparing.folding import find_renames
-from lrdecay_cli.domain.change import ASPECTS, Aspect, Change, SettingChange
+from lrdecay_cli.domain.change import ASPECTS, IN_GROUPS, Aspect, Change
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup, Tensor
 from lrdecay_cli.domain.precision import alike
 from lrdecay_cli.domain.provenance import NUMBERS
-from lrdecay_cli.origins import ConfigOrigins
-from lrdecay_cli.origins.of_maps import changed_option, keys_of_setting
 
 # Options that say which group it is, or repeat what other aspects tell.
 _IDENTITY = frozenset({"param_name", "param_names", "group_name", "layer_id", "lr_scale", "initial_lr"})
+
+
+SIDES: tuple[Literal["before", "after"], ...] = ("before", "after")
 
 
 def known_aspects(names: Iterable[str]) -> frozenset[Aspect]:
@@ -44,8 +45,9 @@ def diff(
 ) -> Iterator[Change]:
     """Every change from one map to the other, in the order of the first map, then what was added in its own order.
 
-    A parameter's group, numbers and options are compared where both maps hold it in a group; otherwise ``state`` says
-    what became of it.
+    A parameter's group, numbers and options are compared where both maps hold it in a group; otherwise ``added``,
+    ``removed`` or ``state`` tells on which side it is. With ``only`` these count as well where one side alone has a
+    compared value.
 
     Args:
         before: the first map.
@@ -58,7 +60,27 @@ def diff(
     """
     check_tolerance(rtol)
     told = frozenset(ASPECTS) if only is None else known_aspects(only)
-    return (change for change in _changes(before, after, rtol) if change.aspect in told)
+    return (change for change in _changes(before, after, rtol) if change.aspect in told or _one_sided(change, told))
+
+
+def _one_sided(change: Change, compared: Set[Aspect]) -> bool:
+    """Whether one side alone has a value that is compared: of a tensor that is not there, or in no group."""
+    if change.aspect in ("added", "removed") and not compared.isdisjoint(("frozen", "shape")):
+        return True
+    has_values = change.aspect == "state" or str(change.before or change.after).startswith("grouped")
+    return has_values and one_side(change) is not None and not compared.isdisjoint(IN_GROUPS)
+
+
+def one_side(change: Change) -> Literal["before", "after"] | None:
+    """The only side that has the tensor, or has it in a group; None for any other change."""
+    if change.aspect in ("added", "removed"):
+        return "after" if change.aspect == "added" else "before"
+    states = (str(change.before), str(change.after))
+    # The numbers of a duplicate are those of its first name.
+    if change.aspect != "state" or any("duplicate" in state for state in states):
+        return None
+    was, now = (state.startswith("grouped") for state in states)
+    return None if was == now else "before" if was else "after"
 
 
 def digest_of(group_map: GroupMap) -> str:
@@ -75,44 +97,9 @@ def digest_of(group_map: GroupMap) -> str:
     return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
-def settings(before: GroupMap, after: GroupMap) -> list[SettingChange]:
-    """What differs in the settings of the whole run, options one by one; not where and with what the maps were made."""
-    olds, news = dict(run_settings(before)), dict(run_settings(after))
-    pairs = ((name, olds.get(name), news.get(name)) for name in {**olds, **news})
-    return [SettingChange(name, old, new) for name, old, new in pairs if not _equal(old, new)]
-
-
-def with_options(setting: SettingChange, before: ConfigOrigins | None, after: ConfigOrigins | None) -> SettingChange:
-    """The same with the options behind it, on each side whose config is known."""
-    keys = keys_of_setting(setting.name)
-    if keys is None:
-        return setting
-    old = changed_option(keys, setting.before, setting.after, before) if before else None
-    new = changed_option(keys, setting.after, setting.before, after) if after else None
-    return structs.replace(setting, before_option=old or UNSET, after_option=new or UNSET)
-
-
-def run_settings(group_map: GroupMap) -> Iterator[tuple[str, Any]]:
-    """Path in the map and value of every setting that :func:`settings` compares."""
-    yield "model.type", group_map.model.type
-    yield "model.backbone", group_map.model.backbone
-    yield "base_lr", group_map.base_lr
-    yield "base_weight_decay", group_map.base_weight_decay
-    if batch := group_map.batch:
-        yield "batch.lr_factor", batch.lr_factor
-        yield "batch.gpus", batch.gpus
-    yield "optimizer.type", group_map.optimizer.type
-    yield "optimizer.wrapper", group_map.optimizer.wrapper
-    for key, value in group_map.optimizer.options.items():
-        yield f"optimizer.options.{key}", value
-    yield "constructor.type", group_map.constructor.type
-    for key, value in group_map.constructor.options.items():
-        yield f"constructor.options.{key}", value
-
-
 def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]:
     olds, news = ({tensor.name: tensor for tensor in side.tensors()} for side in (before, after))
-    renamed = find_renames(*({name: _traits(tensor) for name, tensor in side.items()} for side in (olds, news)))
+    renamed = renames(before, after)
     optimizers = (before.optimizer.type, after.optimizer.type)
     # A map that does not know what train() changes is compared by what required a gradient before.
     built = any(side.training.train_mode is UNSET for side in (before, after))
@@ -142,6 +129,11 @@ def _changes(before: GroupMap, after: GroupMap, rtol: float) -> Iterator[Change]
     for name, new in news.items():
         if name not in olds and name not in arrived:
             yield Change(name, "added", None, _state(new))
+
+
+def renames(before: GroupMap, after: GroupMap) -> dict[str, str]:
+    """New name by old name of the parameters of modules that were renamed, and changed in nothing else."""
+    return find_renames(*({tensor.name: _traits(tensor) for tensor in side.tensors()} for side in (before, after)))
 
 
 def _traits(tensor: Tensor) -> Hashable:
@@ -234,7 +226,7 @@ def _unchanged(old: ParameterGroup, new: ParameterGroup, key: str, was: Any, now
     # A lr scale that nobody recorded follows from the lr.
     kept = "lr" if key == "lr_scale" else key
     precisions = old.precision(kept), new.precision(kept)
-    return _equal(was, now, rtol, precisions if precisions[0] != precisions[1] else ())
+    return equal(was, now, rtol, precisions if precisions[0] != precisions[1] else ())
 
 
 def group_label(group: ParameterGroup) -> str:
@@ -242,7 +234,7 @@ def group_label(group: ParameterGroup) -> str:
     return group.name if group.named else f"{group.optimizer}.group_*".removeprefix(".")
 
 
-def _equal(old: Any, new: Any, rtol: float = 0.0, precisions: Sequence[str | None] = ()) -> bool:
+def equal(old: Any, new: Any, rtol: float = 0.0, precisions: Sequence[str | None] = ()) -> bool:
     """Whether two values are the same: numbers within ``rtol`` of the larger one, and NaN as NaN is no change.
 
     Numbers of two ``precisions`` are the same if they differ by rounding alone.
@@ -251,5 +243,5 @@ def _equal(old: Any, new: Any, rtol: float = 0.0, precisions: Sequence[str | Non
         same = math.isclose(old, new, rel_tol=rtol) or (math.isnan(old) and math.isnan(new))
         return same or (bool(precisions) and alike(old, new, *precisions))
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        return all(_equal(was, now, rtol, precisions) for was, now in zip(old, new, strict=True))
+        return all(equal(was, now, rtol, precisions) for was, now in zip(old, new, strict=True))
     return bool(old == new)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
+from lrdecay_cli.analysis.lr_factors import factor_of
 from lrdecay_cli.domain.change import Change, FoldedChange
 from lrdecay_cli.text.name_patterns import NameTree, Path, Universe, literal
 
@@ -53,7 +54,8 @@ def fold(changes: Iterable[Change], names_before: Sequence[str], names_after: Se
         if (universe, names) not in known:
             known[universe, names] = universe.fold(names)
         for pattern, matched in known[universe, names]:
-            folded.append(FoldedChange(pattern, first.aspect, first.before, first.after, tuple(matched)))
+            factor = factor_of(first.before, first.after) if first.aspect == "lr" else None
+            folded.append(FoldedChange(pattern, first.aspect, first.before, first.after, tuple(matched), factor))
     return sorted(folded, key=lambda change: order[change.aspect, change.parameters[0]])
 
 

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lrdecay_cli.analysis.checkpoints import resume_notes
-from lrdecay_cli.analysis.comparing.changes import check_tolerance, diff, known_aspects, settings, with_options
-from lrdecay_cli.analysis.comparing.coming import coming_notes, coming_rows, coming_summary, coming_tables
+from lrdecay_cli.analysis.comparing.changes import check_tolerance, diff, known_aspects, one_side, renames
+from lrdecay_cli.analysis.comparing.coming import coming_notes, coming_rows, coming_summary, coming_tables, when
 from lrdecay_cli.analysis.comparing.folding import fold
-from lrdecay_cli.analysis.comparing.tables import long_table, shown_change, wide_table
+from lrdecay_cli.analysis.comparing.parts import changed_parts, parts_table
+from lrdecay_cli.analysis.comparing.settings import settings, with_options
+from lrdecay_cli.analysis.comparing.summary import cause_sentence, extent_sentence, presence_sentence
+from lrdecay_cli.analysis.comparing.tables import long_table, shown_setting, wide_table
+from lrdecay_cli.analysis.lr_factors import LrPair, lr_pairs
 from lrdecay_cli.analysis.stacks import cause_of, package_changes, stack_fact, stack_notes
 from lrdecay_cli.decay.batch_scaling import difference_told, factor_told
-from lrdecay_cli.domain.change import ASPECTS, DIFFERENCE_SCHEMA_VERSION, Aspect, Change, Difference, SettingChange
+from lrdecay_cli.domain.change import (
+    ASPECTS,
+    DIFFERENCE_SCHEMA_VERSION,
+    Aspect,
+    Change,
+    Difference,
+    Grouping,
+    SettingChange,
+)
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report, Result
 from lrdecay_cli.domain.resuming import Coming
+from lrdecay_cli.domain.stack import Cause, PackageChange
 from lrdecay_cli.origins import ConfigOrigins
 from lrdecay_cli.text.spelling import as_key
 
@@ -40,6 +53,8 @@ def comparison(
     verbose: bool = False,
     coming: Coming | None = None,
     origins: tuple[ConfigOrigins | None, ConfigOrigins | None] = (None, None),
+    by: Grouping = "parameter",
+    sources: tuple[str, str] = ("", ""),
 ) -> Result[Difference]:
     """Compare two maps.
 
@@ -51,6 +66,8 @@ def comparison(
         verbose: name every parameter behind a pattern.
         coming: what the schedulers will set on both sides, where one resumes from a checkpoint.
         origins: where the options of both sides are set, of those that are configs.
+        by: what a row stands for.
+        sources: both sides as the user named them; empty for the paths in the maps.
     """
     changes = tuple(diff(before, after, rtol=rtol, only=only))
     packages = package_changes(before, after)
@@ -61,6 +78,13 @@ def comparison(
     changed_settings = tuple(with_options(setting, *origins) for setting in settings(before, after))
     compared = f" in {', '.join(sorted(only)).replace('_', ' ')}" if only else ""
     changed_facts = ((setting.name, _told(setting)) for setting in changed_settings)
+    before_source, after_source = (
+        source or side.config.path for source, side in zip(sources, (before, after), strict=True)
+    )
+    pairs = lr_pairs(before, after)
+    parts = changed_parts(by, changes, before, after, renames(before, after), pairs) if by != "parameter" else ()
+    lead = _lead(changes, len({*names[0], *names[1]}), pairs, only, changed_settings, origins, cause, packages, coming)
+    sides = Counter(side for change in changes if (side := one_side(change)))
     members = [
         Note(f"{change.pattern}: {change.aspect.replace('_', ' ')}", "info", change.parameters)
         for change in folded
@@ -68,12 +92,15 @@ def comparison(
     ]
     report = Report(
         facts=(
-            ("before", before.config.path),
-            ("after", after.config.path),
+            ("before", _side(before_source, before)),
+            ("after", _side(after_source, after)),
             *stack_fact(packages),
             *changed_facts,
         ),
-        tables=(wide_table(changes, folded, (*names[0], *names[1])), *coming_tables(coming)),
+        tables=(
+            wide_table(changes, folded, (*names[0], *names[1])) if by == "parameter" else parts_table(by, parts),
+            *coming_tables(coming),
+        ),
         notes=(
             *members,
             *stack_notes(cause, after.config.path),
@@ -83,7 +110,8 @@ def comparison(
         ),
         summary=f"{'different' if changes else 'same'}{compared}: {extent_of(changes, before, after)}"
         f"{coming_summary(coming)}",
-        rows=long_table(folded, coming_rows(coming)),
+        rows=long_table(folded, coming_rows(coming)) if by == "parameter" else parts_table(by, parts, whole=True),
+        lead=lead,
     )
     document = Difference(
         DIFFERENCE_SCHEMA_VERSION,
@@ -96,6 +124,13 @@ def comparison(
         coming,
         packages,
         cause,
+        before_source,
+        after_source,
+        lead,
+        sides["before"],
+        sides["after"],
+        by,
+        parts,
     )
     return Result(document, report, (before, after))
 
@@ -103,7 +138,34 @@ def comparison(
 def _told(setting: SettingChange) -> str:
     """``6 → 7, configs/_base_/convnext.py:2``."""
     places = [f", {option.origin.place}" for option in (setting.after_option, setting.before_option) if option]
-    return f"{shown_change(setting.before, setting.after)}{''.join(places[:1])}"
+    return f"{shown_setting(setting)}{''.join(places[:1])}"
+
+
+def _side(source: str, group_map: GroupMap) -> str:
+    """A side as the user named it, with the config of an exported map, or the checkpoint of a work directory."""
+    path = group_map.config.path
+    if source == path:
+        return source
+    given = "stdin" if source == "-" else source
+    return f"{given} ({'' if group_map.checkpoint else 'map of '}{path})"
+
+
+def _lead(
+    changes: Sequence[Change],
+    total: int,
+    pairs: Mapping[str, LrPair],
+    only: frozenset[Aspect] | None,
+    changed_settings: Sequence[SettingChange],
+    origins: tuple[ConfigOrigins | None, ConfigOrigins | None],
+    cause: Cause | None,
+    packages: Sequence[PackageChange],
+    coming: Coming | None,
+) -> tuple[str, ...]:
+    extent = extent_sentence(changes, total, pairs, only)
+    if coming and coming.values:
+        extent += f"; the lrs to come differ from {when(coming.first, coming)} on"
+    presence = presence_sentence(changes, only)
+    return tuple(filter(None, (extent, presence, cause_sentence(changes, changed_settings, origins, cause, packages))))
 
 
 def _batch_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:

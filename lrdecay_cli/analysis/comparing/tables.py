@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from lrdecay_cli.domain.change import ASPECTS, Change, FoldedChange
+from msgspec import UnsetType
+
+from lrdecay_cli.analysis.lr_factors import factor_of
+from lrdecay_cli.domain.change import ASPECTS, Change, FoldedChange, SettingChange, Unset
 from lrdecay_cli.domain.report import Column, Table
 from lrdecay_cli.text.name_patterns import Universe
 from lrdecay_cli.text.printing import natural
@@ -17,7 +20,17 @@ _Profile = dict[str, tuple[Any, Any]]
 _PARAMETERS = Column("parameters", "parameters", "name", vital=True)
 _TENSORS = Column("tensors", "tensors", "integer")
 _WHAT_BECAME = Column("state", "what became of it", vital=True)
-LONG_COLUMNS = (_PARAMETERS, Column("aspect", "what"), Column("before", "before"), Column("after", "after"), _TENSORS)
+_FACTOR = Column("factor", "factor", "factor", vital=True)
+LONG_COLUMNS = (
+    _PARAMETERS,
+    Column("aspect", "what"),
+    Column("before", "before"),
+    Column("after", "after"),
+    _TENSORS,
+    _FACTOR,
+)
+_NOT_RECORDED = ("lr_scale",)
+"""Aspects that have a value in every group: where there is none, the map lacks what it is computed from."""
 
 # What an engineer looks for first.
 _VITAL = ("lr_scale", "lr", "weight_decay")
@@ -62,20 +75,26 @@ def wide_table(changes: Iterable[Change], folded: Iterable[FoldedChange], names:
     rows.sort(key=lambda row: (natural(row[2][0]), order[row[2][0]], len(row[2])))
     aspects = [aspect for aspect in ASPECTS if aspect not in _PRESENCE and any(aspect in row[0] for row in rows)]
     presence = [_WHAT_BECAME] if any(row[0].keys() & _PRESENCE.keys() for row in rows) else []
-    columns = (
-        _PARAMETERS,
-        *presence,
-        *(Column(aspect, aspect.replace("_", " "), vital=aspect in _VITAL) for aspect in aspects),
-        _TENSORS,
-    )
+    columns = [_PARAMETERS, *presence]
+    for aspect in aspects:
+        columns.append(Column(aspect, aspect.replace("_", " "), vital=aspect in _VITAL))
+        columns += [_FACTOR] if aspect == "lr" else []
     return Table(
         "",
-        columns,
+        (*columns, _TENSORS),
         tuple(
-            (pattern, *([_became(profile)] if presence else []), *(_pair(profile, a) for a in aspects), len(members))
+            (pattern, *([_became(profile)] if presence else []), *_values(profile, aspects), len(members))
             for profile, pattern, members in rows
         ),
     )
+
+
+def _values(profile: _Profile, aspects: Iterable[str]) -> Iterator[Any]:
+    for aspect in aspects:
+        yield _pair(profile, aspect)
+        if aspect == "lr":
+            factor = factor_of(*profile["lr"]) if "lr" in profile else None
+            yield "" if factor is None else factor
 
 
 def long_table(folded: Iterable[FoldedChange], further: Iterable[tuple[Any, ...]] = ()) -> Table:
@@ -85,12 +104,29 @@ def long_table(folded: Iterable[FoldedChange], further: Iterable[tuple[Any, ...]
         LONG_COLUMNS,
         (
             *(
-                (change.pattern, change.aspect, _raw(change.before), _raw(change.after), change.tensors)
+                (
+                    *(change.pattern, change.aspect, _raw(change.before), _raw(change.after)),
+                    *(change.tensors, change.factor),
+                )
                 for change in folded
             ),
-            *further,
+            *((*row, None) for row in further),
         ),
     )
+
+
+def shown_setting(setting: SettingChange) -> str:
+    """``0.95 → 0.9``, ``– → 0.05`` for a setting that the first side lacks, ``not recorded → 0.05``."""
+    sides = ((setting.before, setting.before_unset), (setting.after, setting.after_unset))
+    if setting.before_unset or setting.after_unset or None in (setting.before, setting.after):
+        return " → ".join(_setting_side(value, unset) for value, unset in sides)
+    return shown_change(setting.before, setting.after)
+
+
+def _setting_side(value: Any, unset: Unset | UnsetType) -> str:
+    if unset:
+        return "–" if unset == "absent" else unset
+    return "None" if value is None else shown(value)
 
 
 def shown_change(before: Any, after: Any) -> str:
@@ -133,7 +169,11 @@ def _became(profile: _Profile) -> str:
 
 
 def _pair(profile: _Profile, aspect: str) -> str:
-    return shown_change(*profile[aspect]) if aspect in profile else ""
+    if aspect not in profile:
+        return ""
+    if aspect in _NOT_RECORDED and None in profile[aspect]:
+        return " → ".join("not recorded" if value is None else shown(value) for value in profile[aspect])
+    return shown_change(*profile[aspect])
 
 
 def _raw(value: Any) -> Any:

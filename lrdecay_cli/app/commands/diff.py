@@ -35,6 +35,15 @@ def diff(
             "--only", "ASPECT,...", "Compare only lr, lr_scale, weight_decay, group, ...", complete=completion.aspects
         ),
     ] = None,
+    by: Annotated[
+        str,
+        option(
+            "--by",
+            "ROWS",
+            "A row for parameters that changed alike, a layer or a module.",
+            complete=completion.groupings,
+        ),
+    ] = "parameter",
     iters_per_epoch: ItersPerEpoch = None,
     *,
     build: BuildOptions,
@@ -54,6 +63,7 @@ def diff(
     lrdecay diff baseline.json map.json --only lr,weight_decay --rtol 1e-6
     lrdecay diff --stacks venv-old/ venv-new/ mmdet::
     """
+    from lrdecay_cli.analysis.comparing.parts import check_grouping
     from lrdecay_cli.analysis.comparing.report import check_aspects, comparison
     from lrdecay_cli.app.requests.resuming import coming_of
     from lrdecay_cli.app.requests.sources import compared_maps, origins_of
@@ -62,8 +72,11 @@ def diff(
 
     destinations = output.destinations()
     aspects = check_aspects(only, rtol)
+    grouping = check_grouping(by)
     request = build.request()
     if stacks:
+        if grouping != "parameter":
+            raise LrdecayError("is for two sides, not for --stacks", where="--by", remedy="leave it out")
         _compare_stacks((before, after), targets or (), request, build, destinations, rtol, aspects, iters_per_epoch)
     if targets:
         raise LrdecayError("is a third side", where=targets[0], remedy="with --stacks, it is what is built in both")
@@ -72,7 +85,16 @@ def diff(
     maps = compared_maps(before, after, request)
     coming = coming_of((before, after), maps, request, iterations_per_epoch=iters_per_epoch, rtol=rtol)
     origins = (origins_of(before, request), origins_of(after, request))
-    result = comparison(*maps, rtol=rtol, only=aspects, verbose=build.verbose, coming=coming, origins=origins)
+    result = comparison(
+        *maps,
+        rtol=rtol,
+        only=aspects,
+        verbose=build.verbose,
+        coming=coming,
+        origins=origins,
+        by=grouping,
+        sources=(before, after),
+    )
     destinations.write(result)
     raise typer.Exit(CLEAN if result.document.identical else DIFFERENT)
 

@@ -184,6 +184,7 @@ colors = _words("app.shell.console", "COLOR_CHOICES")
 views = _words("analysis.inspecting.report", "VIEWS")
 severities = _words("domain.finding", "SEVERITIES")
 documents = _words("files.schema", "DOCUMENTS")
+groupings = _words("analysis.comparing.parts", "GROUPINGS")
 aspects = _words("domain.change", "ASPECTS", several=True)
 
 

@@ -93,7 +93,7 @@ def page_of(result: AnyResult) -> Page:
     if isinstance(document, GroupMap):
         return Page("Parameter groups", document.config.path, _with_content((TILES, FACTS, NOTES, *MAP), report))
     if isinstance(document, Difference):
-        title = f"{document.before.path} \u2192 {document.after.path}"
+        title = f"{document.before_source} \u2192 {document.after_source}"
         maps = (PICTURE, PARAMETERS._replace(title="Parameters after")) if result.maps else ()
         return Page("Difference", title, _with_content((CHANGES, COMING, SETTINGS, NOTES, *maps), report))
     if isinstance(document, CheckResult):

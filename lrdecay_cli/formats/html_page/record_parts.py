@@ -65,16 +65,25 @@ def settings(result: AnyResult) -> dict[str, Any]:
     """Where both sides came from, then each setting that differs."""
     difference = _document(result, Difference)
     before, after = difference.before, difference.after
-    rows = [("config", before.path, after.path), ("sha256", before.sha256, after.sha256)]
+    rows = [("side", difference.before_source, difference.after_source)]
+    rows += [("config", before.path, after.path), ("sha256", before.sha256, after.sha256)]
     if before.overrides or after.overrides:
         rows.append(("overrides", full(before.overrides), full(after.overrides)))
-    rows += [(setting.name, full(setting.before), full(setting.after)) for setting in difference.settings]
+    rows += [
+        (
+            setting.name,
+            setting.before_unset if setting.before_unset == "not recorded" else full(setting.before),
+            setting.after_unset if setting.after_unset == "not recorded" else full(setting.after),
+        )
+        for setting in difference.settings
+    ]
     return {"table": Table("", _SETTINGS, tuple(rows))}
 
 
 def changes(result: AnyResult) -> dict[str, Any]:
-    """The table of what changed alike."""
-    return {"table": next((table for table in result.report.tables[:1] if table.rows), None)}
+    """The table of what changed alike, or of layers or modules."""
+    table = next((table for table in result.report.tables[:1] if table.rows), None)
+    return {"table": table, "by": _document(result, Difference).by}
 
 
 def coming(result: AnyResult) -> dict[str, Any]:
@@ -99,7 +108,9 @@ def changes_data(result: AnyResult) -> dict[str, Any]:
             }
             for change in difference.changes
         ],
-        "patterns": [row[0] for table in result.report.tables[:1] for row in table.rows],
+        "patterns": [
+            row[0] for table in result.report.tables[:1] for row in table.rows if difference.by == "parameter"
+        ],
         "raw_names": list(numbers),
         "names": [printable(name) for name in numbers],
     }

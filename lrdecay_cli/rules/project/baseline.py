@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lrdecay_cli.analysis.comparing.changes import diff, settings
-from lrdecay_cli.analysis.comparing.tables import drop_implied, shown_change
+from lrdecay_cli.analysis.comparing.changes import diff
+from lrdecay_cli.analysis.comparing.settings import settings
+from lrdecay_cli.analysis.comparing.tables import drop_implied, shown_change, shown_setting
 from lrdecay_cli.domain.change import ASPECTS
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.precision import CLOSE
@@ -53,7 +54,7 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
     counted = not baseline.is_text or all(group.named for group in (*before.groups, *context.group_map.groups))
     told = [*_told(before if counted else context.group_map, context.group_map, named)]
     told += [_listed([other.problem for other in baseline.others])] if baseline.others else []
-    since = _listed([f"{each.name.rpartition('.')[2]} {shown_change(each.before, each.after)}" for each in changed])
+    since = _listed([f"{each.name.rpartition('.')[2]} {shown_setting(each)}" for each in changed])
     yield Fault(
         f"{since} since the baseline: {'; '.join(told)}" if changed else f"{'; '.join(told)}, against the baseline",
         f"lrdecay diff {shlex.quote(baseline.path)} {shlex.quote(context.group_map.config.path)} shows all; "

@@ -1,0 +1,111 @@
+"""By how much the lrs of one map are those of another, tensor by tensor and as means over parameters."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from lrdecay_cli.domain.group_map import GroupMap, Tensor
+from lrdecay_cli.text.printing import natural
+
+_BACKBONE = re.compile(r"(?:[^.]+\.)*?backbone\.")
+
+
+class LrPair(NamedTuple):
+    """The lr of a tensor in two maps."""
+
+    numel: int
+    before: float
+    after: float
+
+    @property
+    def factor(self) -> float | None:
+        """The second lr over the first; None where that is no number."""
+        return ratio(self.before, self.after)
+
+
+def lr_pairs(before: GroupMap, after: GroupMap, renamed: Mapping[str, str] | None = None) -> dict[str, LrPair]:
+    """By its first name: each tensor that trains in one group on both sides, with an lr on both."""
+    olds, news = (_training(side) for side in (before, after))
+    pairs: dict[str, LrPair] = {}
+    for name, (_, lr) in olds.items():
+        if (found := news.get((renamed or {}).get(name, name))) is not None:
+            pairs[name] = LrPair(found[0].numel, lr, found[1])
+    return pairs
+
+
+def ratio(before: float | None, after: float | None) -> float | None:
+    """The second number over the first; None where that is no finite number."""
+    if before is None or after is None or not before or not math.isfinite(before) or not math.isfinite(after):
+        return None
+    found = after / before
+    return found if math.isfinite(found) else None
+
+
+def factor_of(before: Any, after: Any) -> float | None:
+    """The second lr of a change over the first; None where either is no number, and where the first is 0."""
+    if not isinstance(before, float) or not isinstance(after, float):
+        return None
+    return ratio(before, after)
+
+
+def mean_lrs(pairs: Iterable[LrPair]) -> tuple[float | None, float | None]:
+    """Both lrs as means over parameters (elements); None for no parameters."""
+    several = list(pairs)
+    weight = sum(pair.numel for pair in several)
+    if not weight:
+        return None, None
+    before, after = (sum(getattr(pair, side) * pair.numel for pair in several) for side in ("before", "after"))
+    return before / weight, after / weight
+
+
+def backbone_root(names: Iterable[str]) -> str:
+    """What the names of the backbone's parameters start with: ``backbone.``; empty where no module is called so."""
+    return next((found[0] for name in names if (found := _BACKBONE.match(name))), "")
+
+
+def modules_of(names: Sequence[str], root: str) -> dict[str, str]:
+    """The module that each parameter is counted in: a child of the backbone or of the model, of a list one entry.
+
+    Args:
+        names: of the parameters.
+        root: see :func:`backbone_root`. A single module that holds all of the backbone is passed through.
+    """
+    inside = [name for name in names if root and name.startswith(root)]
+    inner = _inner(inside, root)
+    return {name: _module(name, inner if root and name.startswith(inner) else "") for name in names}
+
+
+def in_model_order(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """As the model registers them; those of a checkpoint alone by name."""
+    return sorted(tensors, key=lambda tensor: (tensor.position, natural(tensor.name)))
+
+
+def _inner(names: Sequence[str], root: str) -> str:
+    while names:
+        children = {name[len(root) :].partition(".")[:2] for name in names}
+        child, dot = next(iter(children))
+        if len(children) != 1 or not dot or child.isdecimal():
+            return root
+        # One module that holds all, as MMPretrain's TIMMBackbone has it; of one list the entries are told apart.
+        if all(name[len(root) + len(child) + 1 :].partition(".")[0].isdecimal() for name in names):
+            return root
+        root += f"{child}."
+    return root
+
+
+def _module(name: str, root: str) -> str:
+    child, *rest = name[len(root) :].split(".")
+    if not rest:
+        return name
+    return f"{root}{child}.{rest[0]}" if len(rest) > 1 and rest[0].isdecimal() else f"{root}{child}"
+
+
+def _training(group_map: GroupMap) -> dict[str, tuple[Tensor, float]]:
+    return {
+        tensor.name: (tensor, tensor.group.lr)
+        for tensor in group_map.tensors()
+        if tensor.state == "grouped" and tensor.group and not tensor.later and tensor.group.lr is not None
+    }
