@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lrdecay_cli.openmmlab.failures.unknown_types import suggest_constructor, unknown_type
@@ -24,6 +26,10 @@ MMDET, MMPRETRAIN = "LearningRateDecayOptimizerConstructor", "LearningRateDecayO
         ("LearningRateDecayOptimzerConstructor", "mmengine", f"did you mean mmdet.{MMDET}?"),
         ("DefaultOptimWraperConstructor", "mmdet", "did you mean DefaultOptimWrapperConstructor?"),
         ("Layerwise", "mmdet", ""),
+        # Another class, and not one that is misspelt.
+        ("CustomLayerDecayOptimizerConstructor", "mmdet", ""),
+        ("ViTLearningRateDecayOptimizerConstructor", "mmdet", ""),
+        ("LayerDecayOptimizerConstructorBackboneFixed", "mmseg", ""),
     ],
 )
 def test_meant(name: str, scope: str, meant: str) -> None:
@@ -44,3 +50,63 @@ def test_a_type_of_a_package_that_is_not_installed(name: str, distribution: str)
     error = unknown_type(name, "mmdet", "model", where="config.py", config=None)
     assert (error.status, error.remedy) == (f"needs {distribution}", f"pip install {distribution}")
     assert "which is not installed" in error.problem
+
+
+CONSTRUCTOR = """
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module({})
+class {}:
+    pass
+"""
+NOWHERE = "no installed package registers it{}: import the module that does with custom_imports=dict(imports=[...])"
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "text", "config", "remedy"),
+    [
+        pytest.param(
+            "OwnConstructor",
+            "mmcv_custom/decay.py",
+            ("", "OwnConstructor"),
+            None,
+            "mmcv_custom/decay.py registers it: set custom_imports=dict(imports=['mmcv_custom.decay'])",
+            id="by its class",
+        ),
+        pytest.param(
+            "OwnConstructor",
+            "src/own/__init__.py",
+            ("name='OwnConstructor'", "Other"),
+            {"custom_imports": {"imports": ["own.models"]}},
+            "src/own/__init__.py registers it: add 'own' to custom_imports.imports, with src on PYTHONPATH",
+            id="by its name in the registry, beside other imports",
+        ),
+        pytest.param("OwnConstructor", "own.py", ("", "OwnConstructor2"), None, NOWHERE.format(""), id="by nothing"),
+        pytest.param(
+            "CustomLayerDecayOptimizerConstructor",
+            "own.py",
+            ("", "Other"),
+            None,
+            NOWHERE.format(" (InternImage has one of that name)"),
+            id="of a published project",
+        ),
+    ],
+)
+def test_the_module_that_registers_a_constructor(
+    name: str,
+    file: str,
+    text: tuple[str, str],
+    config: dict[str, object] | None,
+    remedy: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path) if not file.startswith("src") else str(tmp_path / "elsewhere"))
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/config.py").write_text("")
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text(CONSTRUCTOR.format(*text))
+    registry = "optimizer wrapper constructor"
+    assert unknown_type(name, "mmdet", registry, where="configs/config.py", config=config).remedy == remedy

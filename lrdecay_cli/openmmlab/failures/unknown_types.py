@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from mmengine.registry import Registry, root
 
-from lrdecay_cli.constructors import CONSTRUCTORS, OURS
+from lrdecay_cli.constructors import CONSTRUCTORS, OURS, PUBLISHED
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files.packages import ZOOS, distribution_of
 from lrdecay_cli.openmmlab.config_values import find_registered
+from lrdecay_cli.openmmlab.failures.project_modules import import_that_registers
 from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import is_deferred
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import REGISTERING
 from lrdecay_cli.text.spelling import nearest
@@ -45,8 +47,12 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
     there = _registered(registry, (now,))
     renamed = nearest(bare, there, likeness=0.8) if there else bare
     is_constructor = registry in REGISTRIES
-    if is_constructor and (suggested := suggest_constructor(name, scope, known)):
-        remedy = suggested
+    imports = getattr(config, "get", lambda _: None)("custom_imports")
+    beside = isinstance(imports, Mapping) and bool(imports.get("imports"))
+    if bare not in known and (imported := import_that_registers(bare, where, beside=beside)):
+        remedy = imported
+    elif is_constructor:
+        remedy = suggest_constructor(name, scope, known) or _registered_nowhere(bare)
     elif bare in known and bare == name:
         remedy = f"{known[bare]} has one: set default_scope={known[bare]!r}, or write {known[bare]}.{bare}"
     elif now and renamed:
@@ -156,8 +162,24 @@ def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) ->
     # What is mmengine's is found from everywhere.
     here = [known for known, package in packages.items() if package in (scope, "mmengine")]
     like = nearest(bare, here, likeness=0.8) or nearest(bare, packages, likeness=0.6)
-    if like is None:
+    if like is None or _has_words_of_its_own(bare, like):
         return ""
     if like == OURS.name:
         return f"did you mean {OURS.name}, with {_IMPORT_OURS}?"
     return f"did you mean {like if like in here else f'{packages[like]}.{like}'}?"
+
+
+def _has_words_of_its_own(name: str, like: str) -> bool:
+    """Whether a name has a word that the other has nothing like: it is another class's, and not misspelt."""
+    words, others = _CAMEL.findall(name), _CAMEL.findall(like)
+    return not all(nearest(word, others, likeness=0.7) for word in words)
+
+
+_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+")
+
+
+def _registered_nowhere(bare: str) -> str:
+    """For the constructor of another repository."""
+    known = next((spec.project for spec in PUBLISHED if spec.name == bare), "")
+    of = f" ({known} has one of that name)" if known else ""
+    return f"no installed package registers it{of}: import the module that does with custom_imports=dict(imports=[...])"

@@ -1,0 +1,86 @@
+"""The module of a project's own that registers a class: found in the text of its files, of which none is run."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from lrdecay_cli.files.config_path import SEPARATOR, config_path
+
+_ROOT_HAS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
+_LEFT_OUT = {"node_modules", "site-packages", "work_dirs", "data", "datasets", "venv", "env", "build", "dist"}
+_FILES, _BYTES, _DEPTH = 2000, 400_000, 8
+"""Of more, the search would take longer than a look at the project."""
+
+
+def import_that_registers(name: str, config: str, *, beside: bool = False) -> str:
+    """How to import the module that registers ``name``: a remedy; empty where the project has none.
+
+    Args:
+        name: of a class, without its scope.
+        config: as the user gave it.
+        beside: whether the config imports other modules.
+    """
+    root = _root(config)
+    if root is None or not name.isidentifier():
+        return ""
+    wanted = re.compile(
+        rf"^class {name}\b|register_module\([^)]*name\s*=\s*(?:\[[^\]]*)?['\"]{name}['\"]".encode(), re.MULTILINE
+    )
+    for file in _sources(root):
+        try:
+            if file.stat().st_size > _BYTES:
+                continue
+            text = file.read_bytes()
+        except OSError:
+            continue
+        if b"register_module" in text and wanted.search(text):
+            start = _start(file, root)
+            module = ".".join(file.relative_to(start).with_suffix("").parts).removesuffix(".__init__")
+            told = os.path.relpath(file)
+            reachable = str(start.resolve()) in {str(Path(place or ".").resolve()) for place in sys.path}
+            with_path = "" if reachable else f", with {os.path.relpath(start)} on PYTHONPATH"
+            do = (
+                f"add {module!r} to custom_imports.imports"
+                if beside
+                else f"set custom_imports=dict(imports=[{module!r}])"
+            )
+            return f"{told} registers it: {do}{with_path}"
+    return ""
+
+
+def _root(config: str) -> Path | None:
+    """The folder of the project that a config is of; None for one of an installed package."""
+    file = config_path(config)
+    if file is None or SEPARATOR in config or "site-packages" in file.absolute().parts:
+        return None
+    folder, here = file.absolute().parent, Path.cwd()
+    above = [each for each in (folder, *folder.parents)[:_DEPTH] if each not in (Path(each.anchor), Path.home())]
+    marked = next((each for each in above if any((each / mark).exists() for mark in _ROOT_HAS)), None)
+    return marked or (here if here in above else folder)
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    left = _FILES
+    for folder, folders, files in os.walk(root):
+        place = Path(folder)
+        deep = len(place.relative_to(root).parts) >= _DEPTH
+        folders[:] = [] if deep else sorted(each for each in folders if each[0] != "." and each not in _LEFT_OUT)
+        for name in sorted(files):
+            if name.endswith(".py"):
+                yield place / name
+                left -= 1
+                if not left:
+                    return
+
+
+def _start(file: Path, root: Path) -> Path:
+    """What an import name counts from: the nearest folder above the file that Python searches, else the project's."""
+    searched = {str(Path(place or ".").resolve()) for place in sys.path}
+    above = [each for each in file.parents if each.is_relative_to(root)]
+    source = root / "src"
+    otherwise = source if file.is_relative_to(source) else root
+    return next((each for each in above if str(each.resolve()) in searched), otherwise)
