@@ -31,12 +31,31 @@ _OTHERWISE_NAMED = {
     "json_tricks": ("json-tricks",),
     "face_alignment": ("face-alignment",),
     "controlnet_aux": ("controlnet-aux",),
+    "attr": ("attrs",),
+    "bs4": ("beautifulsoup4",),
+    "dateutil": ("python-dateutil",),
+    "flash_attn": ("flash-attn",),
+    "git": ("gitpython",),
+    "mamba_ssm": ("mamba-ssm",),
+    "causal_conv1d": ("causal-conv1d",),
+    "nuscenes": ("nuscenes-devkit",),
+    "open_clip": ("open-clip-torch",),
+    "ot": ("pot",),
+    "Polygon": ("polygon3",),
+    "pytorch_lightning": ("pytorch-lightning",),
+    "torch_scatter": ("torch-scatter",),
+    "torch_geometric": ("torch-geometric",),
 }
 
 
 def distributions_of(package: str) -> tuple[str, ...]:
     """The distributions that bring a package of that import name, the one to install first."""
     return _OTHERWISE_NAMED.get(package, (package,))
+
+
+def is_otherwise_named(package: str) -> bool:
+    """Whether the distribution of a package is known by its import name, and has another or several."""
+    return package in _OTHERWISE_NAMED
 
 
 def distribution_of(package: str) -> str:

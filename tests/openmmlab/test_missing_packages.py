@@ -88,6 +88,16 @@ MESSAGES = {
     "No module named 'mmseg'": ("needs mmsegmentation", "pip install mmsegmentation"),
     "No module named 'mmaction.models'": ("needs mmaction2", "pip install mmaction2"),
     "No module named 'mmrotate'": ("needs mmrotate-dev", "pip install mmrotate-dev"),
+    "mmsegmentation is required: mim install mmseg": ("needs mmsegmentation", "pip install mmsegmentation"),
+    "Please install mmaction first": ("needs mmaction2", "pip install mmaction2"),
+    "No module named 'open_clip'": ("needs open-clip-torch", "pip install open-clip-torch"),
+    "No module named 'Polygon'": ("needs polygon3", "pip install polygon3"),
+    # PyPI's apex is another package, and DCNv3 is in no index.
+    "No module named 'apex'": ("needs apex", "no wheel of it exists: build it from https://github.com/NVIDIA/apex"),
+    "No module named 'DCNv3'": (
+        "needs DCNv3",
+        "no wheel of it exists: build it from https://github.com/OpenGVLab/InternImage (ops_dcnv3)",
+    ),
     "No module named 'mmcv'": ("needs mmcv", 'pip install "mmcv-lite>=2.0.0rc4,<2.2.0"'),
     "No module named 'torchvision'": ("needs torchvision", "pip install torchvision==0.28.* torch==2.13.0"),
 }

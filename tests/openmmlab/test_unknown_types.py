@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,16 @@ MMDET, MMPRETRAIN = "LearningRateDecayOptimizerConstructor", "LearningRateDecayO
 )
 def test_meant(name: str, scope: str, meant: str) -> None:
     assert suggest_constructor(name, scope, {"DefaultOptimWrapperConstructor": "mmengine"}) == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "distribution"),
+    [("SwinOptimWrapperConstructor", "mmaction2"), ("mmyolo.YOLOv7OptimWrapperConstructor", "mmyolo")],
+)
+def test_a_constructor_of_a_package_that_is_not_installed(name: str, distribution: str) -> None:
+    if importlib.util.find_spec("mmaction") or importlib.util.find_spec("mmyolo"):
+        pytest.skip("they are installed here")
+    assert suggest_constructor(name, "mmengine", {}).endswith(f"which is not installed: pip install {distribution}")
 
 
 def test_a_package_that_is_not_installed_is_not_advised() -> None:

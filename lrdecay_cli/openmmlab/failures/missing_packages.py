@@ -15,7 +15,14 @@ from pathlib import Path
 from traceback import walk_tb
 
 from lrdecay_cli.files.config_path import config_path
-from lrdecay_cli.files.packages import MMCV_RANGE, ZOOS, distribution_of, distributions_of, fitting_torchvision
+from lrdecay_cli.files.packages import (
+    MMCV_RANGE,
+    ZOOS,
+    distribution_of,
+    distributions_of,
+    fitting_torchvision,
+    is_otherwise_named,
+)
 from lrdecay_cli.text.printing import said_by
 from lrdecay_cli.text.spelling import nearest
 
@@ -29,7 +36,11 @@ _KNOWN_VERSIONS = {
     # mmdet 3.0's own configs import it; without a bound pip takes one that is built on mmcv 1.
     "mmcls": (">=1.0.0rc0", ""),
 }
-_SOURCES = {"detectron2": "git+https://github.com/facebookresearch/detectron2.git"}
+_SOURCES = {
+    "detectron2": "git+https://github.com/facebookresearch/detectron2.git",
+    "clip": "git+https://github.com/openai/CLIP.git",
+    "panopticapi": "git+https://github.com/cocodataset/panopticapi.git",
+}
 _MULTIMODAL = ("transformers", "pycocotools")
 
 # A package of another name, or a build that pip would not choose.
@@ -38,6 +49,11 @@ _REQUIREMENTS = {"mmcv": f"mmcv-lite{MMCV_RANGE}"}
 _BUILT_BY_HAND = {
     "MinkowskiEngine": "https://github.com/NVIDIA/MinkowskiEngine",
     "torchsparse": "https://github.com/mit-han-lab/torchsparse",
+    # PyPI has another package of that name.
+    "apex": "https://github.com/NVIDIA/apex",
+    "DCNv3": "https://github.com/OpenGVLab/InternImage (ops_dcnv3)",
+    "DCNv4": "https://github.com/OpenGVLab/DCNv4",
+    "MultiScaleDeformableAttention": "https://github.com/fundamentalvision/Deformable-DETR (models/ops)",
 }
 # What mmcls 1.0.0rc6 and mmdet 3.0 and 3.1 assert of mmcv in their turn.
 _OLDER_MMCV = ">=2.0.0rc4,<2.1.0"
@@ -151,7 +167,8 @@ def _need(asked: str, *, certain: bool) -> Need | None:
         asked = next((package for package in _MULTIMODAL if _version(package) is None), "transformers")
     asked = asked.partition("[")[0]
     # Some are named as in a sentence: SentencePiece, Detectron2.
-    asked = asked if _importable(asked) or asked in _BUILT_BY_HAND else asked.lower()
+    as_written = _importable(asked) or asked in _BUILT_BY_HAND or is_otherwise_named(asked)
+    asked = asked if as_written else asked.lower()
     package = distribution_of(asked)
     installed, importable = _version(package), _importable(asked)
     dropped = package != asked and not importable
@@ -254,7 +271,8 @@ def is_own(module: str, listed: Sequence[str]) -> bool:
 
     Nobody is advised to install whatever name stands in a config.
     """
-    return module not in _PACKAGES and any(name.partition(".")[0] == module for name in listed)
+    known = module in _PACKAGES or module in _BUILT_BY_HAND or module in _SOURCES
+    return not known and any(name.partition(".")[0] == module for name in listed)
 
 
 def own_remedy(module: str, config: str) -> str:

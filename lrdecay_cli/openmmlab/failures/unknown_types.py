@@ -155,7 +155,8 @@ def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) ->
         package = packages[bare]
         there = f"{package}.{bare}"
         if importlib.util.find_spec(package) is None:
-            whose, or_there, remedy = f"it is {package}'s, which is not installed", "", ""
+            whose, or_there = f"it is {package}'s, which is not installed", ""
+            remedy = f": pip install {distribution_of(package)}" if package in ZOOS else ""
         else:
             whose, or_there, remedy = f"it is {package}'s", f", or {there}", f": write {there}"
         return f"{whose}: did you mean {own}, which is {scope}'s{or_there}?" if own else f"{whose}{remedy}"
