@@ -6,7 +6,7 @@ What is imported here is for rules to import; mypy and ruff know (pyproject.toml
 from lrdecay_cli.constructors import OURS
 from lrdecay_cli.decay.options import number_or_none
 from lrdecay_cli.decay.parameter_kinds import Kind, kind_of
-from lrdecay_cli.rules.context.backbone import Backbone, BackboneTensor, out_of_order
+from lrdecay_cli.rules.context.backbone import Backbone, BackboneTensor, block_of, out_of_order
 from lrdecay_cli.rules.context.optimizers import MeasuredOptimizer, trained_names
 from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext, ids_told
 from lrdecay_cli.rules.context.schedulers import (
