@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lrdecay_cli.domain.group_map import GroupMap, Tensor
+from lrdecay_cli.domain.suggestion import Effect
 from lrdecay_cli.text.printing import natural
 
 _BACKBONE = re.compile(r"(?:[^.]+\.)*?backbone\.")
@@ -59,6 +60,17 @@ def mean_lrs(pairs: Iterable[LrPair]) -> tuple[float | None, float | None]:
         return None, None
     before, after = (sum(getattr(pair, side) * pair.numel for pair in several) for side in ("before", "after"))
     return before / weight, after / weight
+
+
+def effect_of(name: str, pairs: Collection[LrPair]) -> Effect | None:
+    """The lrs of a module on both sides; None where it has no parameter that trains."""
+    before, after = mean_lrs(pairs)
+    if before is None or after is None:
+        return None
+    factors = [pair.factor for pair in pairs if pair.factor is not None]
+    parameters = sum(pair.numel for pair in pairs)
+    lowest, highest = min(factors, default=None), max(factors, default=None)
+    return Effect(name, len(pairs), parameters, before, after, ratio(before, after), lowest, highest)
 
 
 def backbone_root(names: Iterable[str]) -> str:

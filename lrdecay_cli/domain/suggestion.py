@@ -36,6 +36,39 @@ class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The same for the rest of the model."""
 
 
+class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The lr of a module as it is and with the suggestion, over its tensors that train.
+
+    Means are weighted by parameters (elements): a tensor of a million counts a thousand times one of a thousand.
+    """
+
+    name: str
+    """The module's path; ``backbone`` as a whole, or a child of it, of a list one entry."""
+    tensors: int
+    parameters: int
+    lr_before: float
+    """Mean lr as the config is."""
+    lr_after: float
+    """Mean lr with the suggestion."""
+    factor: float | None
+    """``lr_after`` over ``lr_before``; null where that is 0."""
+    lowest_factor: float | None
+    """The lowest factor of a single tensor."""
+    highest_factor: float | None
+    """The highest."""
+
+
+class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The suggestion without the custom keys of the backbone that it keeps."""
+
+    without: tuple[str, ...]
+    """``custom_keys['backbone']``."""
+    backbone: Effect
+    """What it makes of the backbone."""
+    snippet: str
+    """As :class:`Suggestion` has it."""
+
+
 class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A constructor and its options, before they have been tried."""
 
@@ -55,6 +88,8 @@ class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What of it does not."""
     refused: str = ""
     """Why the config's own constructor makes no groups; empty if it does."""
+    covering: tuple[str, ...] = ()
+    """Custom keys among the kept that hold an ``lr_mult`` for the whole backbone."""
 
 
 class Suggestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,3 +118,9 @@ class Suggestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Empty if the config does not build as it is."""
     after: tuple[Layer, ...]
     """As it was built with the snippet; as before if it fits."""
+    effect: tuple[Effect, ...] = ()
+    """By module, in the model's order; empty if it fits, and if the config does not build as it is."""
+    backbone_effect: Effect | None = None
+    """The same for the backbone as a whole."""
+    variant: Variant | None = None
+    """Null where no custom key of the backbone is kept."""

@@ -6,7 +6,9 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -73,6 +75,94 @@ def test_the_snippet_works_as_it_is_printed(name: str, tmp_path: Path) -> None:
     assert {name.split(".")[1][:4] for name in at_top} <= ({"norm"} if constructor == MMDET else {"ln1", "ln2"})
     told = {(layer["layer_id"], layer["lr_scale"], layer["lr"]) for layer in document["after"]}
     assert told == {(group.layer_id, group.lr_scale, group.lr) for group in built.groups}
+    the_effect_is_that_of(audit(str(config)), built, document)
+
+
+def the_effect_is_that_of(before: GroupMap, after: GroupMap, document: dict[str, Any]) -> None:
+    """The numbers of a suggestion against two real optimizers, averaged by numpy."""
+    olds, news = ({p.name: (group.lr, p) for group, p in side.grouped() if p.requires_grad} for side in (before, after))
+    inside = [effect for effect in document["effect"] if effect["name"].startswith("backbone")]
+    assert 3 <= len(inside) < len(document["effect"])
+    assert sum(effect["parameters"] for effect in document["effect"]) == sum(p.numel for _, p in news.values())
+    for effect in [*document["effect"], document["backbone_effect"]]:
+        names = [name for name in news if f"{name}.".startswith(f"{effect['name']}.")]
+        sizes = [news[name][1].numel for name in names]
+        lrs = [[side[name][0] for name in names] for side in (olds, news)]
+        means = [float(np.average(side, weights=sizes)) for side in lrs]
+        assert [effect["lr_before"], effect["lr_after"]] == pytest.approx(means)
+        assert effect["factor"] == pytest.approx(means[1] / means[0])
+        factors = np.divide(lrs[1], lrs[0])
+        assert [effect["lowest_factor"], effect["highest_factor"]] == pytest.approx([factors.min(), factors.max()])
+
+
+BEIT = (
+    "_base_ = 'mmpretrain::beit/benchmarks/beit-base-p16_8xb128-coslr-100e_in1k.py'\n"
+    "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg={})\n"
+)
+# A config, the factors of its backbone's mean and highest lr with the suggestion, and without the key that it keeps.
+EFFECTS = {
+    "DINO Swin-L": (
+        "_base_ = 'mmdet::dino/dino-5scale_swin-l_8xb2-12e_coco.py'\n",
+        (0.495, 0.9),
+        (4.95, 9.0),
+    ),
+    "BEiT": (BEIT, (0.153, 0.65), None),
+    "a ResNet at a tenth": (
+        "_base_ = 'mmdet::detr/detr_r50_8xb2-150e_coco.py'\n",
+        (0.586, 0.7),
+        (5.86, 7.0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_the_effect_on_the_backbone_is_told(name: str, tmp_path: Path) -> None:
+    """And without the key that is kept: both variants are pasted and built."""
+    text, (mean, highest), other = EFFECTS[name]
+    config = tmp_path / "config.py"
+    config.write_text(text)
+    outputs = [f"--output={kind}={tmp_path}/{kind}" for kind in ("json", "text", "markdown", "html", "python")]
+    assert run(["suggest", str(config), "--device", "meta", *outputs]) == 0
+    document = json.loads((tmp_path / "json").read_text())
+    Draft202012Validator(document_schema("suggest")).validate(document)
+    before = audit(str(config), device="meta")
+    (tmp_path / "pasted.py").write_text(document["snippet"])
+    the_effect_is_that_of(before, audit(str(tmp_path / "pasted.py"), device="meta"), document)
+    effect = document["backbone_effect"]
+    assert [effect["factor"], effect["highest_factor"]] == pytest.approx([mean, highest], rel=1e-2)
+    shown = (tmp_path / "text").read_text()
+    assert shown.startswith(f"backbone: lr ×{effect['factor']:.3g} of now on average, weighted by parameters (×")
+    assert (document["variant"] is None) is (other is None)
+    if other:
+        variant = document["variant"]["backbone"]
+        assert [variant["factor"], variant["highest_factor"]] == pytest.approx(other, rel=1e-2)
+        (tmp_path / "pasted.py").write_text(document["variant"]["snippet"])
+        decayed = audit(str(tmp_path / "pasted.py"), device="meta")
+        lrs = {p.name: (p.numel, group.lr) for group, p in decayed.grouped() if p.name.startswith("backbone.")}
+        trained = {p.name for _, p in before.grouped() if p.requires_grad}
+        sizes, rates = zip(*(lrs[name] for name in lrs if name in trained), strict=True)
+        assert variant["lr_after"] == pytest.approx(np.average(rates, weights=sizes))
+        told = f"without it: backbone lr ×{variant['factor']:.3g} of now on average, at most ×{other[1]:g}"
+        for kind in ("text", "markdown", "html"):
+            page = (tmp_path / kind).read_text().replace("&#215;", "×")
+            assert told in page, kind
+        assert f"warning: custom_keys['backbone'] stays beside the decay; {told}" in shown
+
+
+def test_a_backbone_that_would_train_faster_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No key is of the whole backbone: what slowed it down gives way to the decay."""
+    (tmp_path / "config.py").write_text(
+        f"{SWIN}keys = {{'backbone.stages': dict(lr_mult=0.1), 'backbone.patch': dict(lr_mult=0.1)}}\n"
+        "optim_wrapper = dict(paramwise_cfg=dict(_delete_=True, custom_keys=keys))\n"
+    )
+    outputs = [f"--output={kind}={tmp_path}/{kind}" for kind in ("json", "text")]
+    assert run(["suggest", str(tmp_path / "config.py"), "--device", "meta", *outputs]) == 0
+    effect = json.loads((tmp_path / "json").read_text())["backbone_effect"]
+    assert effect["factor"] > 1.5
+    told = f"backbone would train faster than now: lr ×{effect['factor']:.3g} on average, at most ×9"
+    assert f"\nwarning: {told}\n" in (tmp_path / "text").read_text()
+    assert run(["suggest", str(tmp_path / "config.py"), "--device", "meta", "--format", "python"]) == 0
+    assert told in capsys.readouterr().err
 
 
 def test_a_decay_that_fits_is_left_alone(tmp_path: Path) -> None:
@@ -290,8 +380,8 @@ def test_own_options_are_told_to_be_kept_or_left_out(tmp_path: Path) -> None:
     base = SAMPLES / "convnext-t_layer-wise.py"
     (tmp_path / "config.py").write_text(
         f"_base_ = {str(base)!r}\n"
-        "keys = {'roi_head': dict(lr_mult=2.0), 'backbone': dict(lr_mult=0.1), 'nowhere': dict(lr_mult=3.0),\n"
-        "    'norm': dict(decay_mult=0.0), 'conv': dict(lr_mult=0.5)}\n"
+        "keys = {'roi_head': dict(lr_mult=2.0), 'backbone': dict(lr_mult=0.1, decay_mult=1.0),\n"
+        "    'nowhere': dict(lr_mult=3.0), 'norm': dict(decay_mult=0.0), 'conv': dict(lr_mult=0.5)}\n"
         "optim_wrapper = dict(constructor='DefaultOptimWrapperConstructor',\n"
         "    paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0, custom_keys=keys))\n"
     )
@@ -299,7 +389,10 @@ def test_own_options_are_told_to_be_kept_or_left_out(tmp_path: Path) -> None:
     assert run(["suggest", str(tmp_path / "config.py"), *outputs, "-o", f"python={tmp_path}/snippet.py"]) == 0
     document = json.loads((tmp_path / "report.json").read_text())
     assert document["suggested"]["type"] == OURS
-    assert [one["name"] for one in document["kept"]] == ["custom_keys['roi_head']"]
+    # The lr_mult of the whole backbone stays beside the decay, as far as it is about the lr.
+    kept = {one["name"]: one["value"] for one in document["kept"]}
+    assert kept == {"custom_keys['roi_head']": {"lr_mult": 2.0}, "custom_keys['backbone']": {"lr_mult": 0.1}}
+    assert {one["name"]: one["value"] for one in document["left_out"]}["custom_keys['backbone']"] == {"decay_mult": 1.0}
     assert {one["name"] for one in document["left_out"]} == {
         *("norm_decay_mult", "custom_keys['backbone']", "custom_keys['norm']", "custom_keys['conv']"),
         "custom_keys['nowhere']",
@@ -312,6 +405,7 @@ def test_own_options_are_told_to_be_kept_or_left_out(tmp_path: Path) -> None:
     built = audit(str(tmp_path / "snippet.py"))
     scales = {one.name: group.lr_scale for group, one in built.grouped()}
     assert {scale for name, scale in scales.items() if name.startswith("roi_head.")} == {2.0}
+    assert max(scale or 0 for name, scale in scales.items() if name.startswith("backbone.")) == pytest.approx(0.1 * 0.7)
     # A head that is meant to be faster is no fault of the suggestion.
     assert "faster than the head" not in shown
     assert propose(built, findings_among(built, JUDGED), mmdet=True).fits
@@ -341,8 +435,9 @@ def test_long_custom_keys_have_a_line_each(tmp_path: Path) -> None:
     config = "mmdet::mask2former/mask2former_swin-t-p4-w7-224_8xb2-lsj-50e_coco-panoptic.py"
     assert run(["suggest", config, "--device", "meta", "-o", f"python={tmp_path}/snippet.py"]) == 0
     lines = (tmp_path / "snippet.py").read_text().splitlines()
-    assert lines[-4:] == [
+    assert lines[-5:] == [
         "        custom_keys={",
+        "            'backbone': {'lr_mult': 0.1},",
         "            'query_embed': {'lr_mult': 1.0, 'decay_mult': 0.0},",
         "            'query_feat': {'lr_mult': 1.0, 'decay_mult': 0.0},",
         "            'level_embed': {'lr_mult': 1.0, 'decay_mult': 0.0}}))",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from msgspec import structs
 
 from lrdecay_cli.constructors import CONSTRUCTORS, OURS, constructor_of
 from lrdecay_cli.decay.families import BACKBONE_PREFIX
@@ -33,13 +35,23 @@ def backbone_prefix(group_map: GroupMap) -> str:
     )
 
 
-def present_options(
-    group_map: GroupMap, names: Sequence[str], prefix: str, *, refused: bool
-) -> tuple[dict[str, Any], tuple[Option, ...], tuple[Option, ...]]:
+class PresentOptions(NamedTuple):
+    """The options that a config has beside its decay, and what becomes of them."""
+
+    carried: dict[str, Any]
+    """What lrdecay's own constructor takes over."""
+    kept: tuple[Option, ...]
+    left_out: tuple[Option, ...]
+    covering: tuple[str, ...]
+    """Custom keys among the kept that hold an ``lr_mult`` for the whole backbone."""
+
+
+def present_options(group_map: GroupMap, names: Sequence[str], prefix: str, *, refused: bool) -> PresentOptions:
     """Of the present options those that lrdecay's own constructor can take over, what was kept, and what was not.
 
-    Custom keys of the head alone are kept, and so is what lrdecay's constructor has already. In the backbone the decay
-    takes the place of custom keys.
+    Custom keys of the head alone are kept, and so is what lrdecay's constructor has already. An ``lr_mult`` of the
+    whole backbone stays beside the decay, which it multiplies: without it the backbone would train faster than it does.
+    Of other custom keys in the backbone the decay takes the place.
 
     Args:
         group_map: of the config as it is.
@@ -52,11 +64,20 @@ def present_options(
     carried: dict[str, Any] = {}
     kept: list[Option] = []
     left_out: list[Option] = []
+    covering: list[str] = []
+    inside = sum(name.startswith(prefix) for name in names)
     for option, value in group_map.constructor.options.items():
         if option == "custom_keys" and isinstance(value, dict):
             for key, settings in value.items():
                 one = _custom_key(key, settings, names, prefix)
-                if _stays(one, ours=ours) and (refused or not spec.never_reads("custom_keys")):
+                taken = not spec.never_reads("custom_keys") or refused
+                if taken and not ours and one.backbone == inside and _slows(settings):
+                    lr_mult, rest = _split(settings)
+                    carried.setdefault("custom_keys", {})[key] = lr_mult
+                    kept.append(structs.replace(one, value=lr_mult))
+                    left_out += [structs.replace(one, value=rest)] if rest else []
+                    covering.append(key)
+                elif _stays(one, ours=ours) and taken:
                     carried.setdefault("custom_keys", {})[key] = settings
                     kept.append(one)
                 else:
@@ -66,7 +87,7 @@ def present_options(
             kept.append(Option(option, value, None, None))
         elif option not in _DECAY and not (ours and option == "backbone"):
             left_out.append(Option(option, value, None, None))
-    return carried, tuple(kept), tuple(left_out)
+    return PresentOptions(carried, tuple(kept), tuple(left_out), tuple(covering))
 
 
 def told_options(options: Sequence[Option]) -> Iterator[str]:
@@ -91,6 +112,19 @@ def _custom_key(key: Any, settings: Any, names: Sequence[str], prefix: str) -> O
 
 def _stays(key: Option, *, ours: bool) -> bool:
     return bool(key.elsewhere or (ours and key.backbone)) and (ours or not key.backbone)
+
+
+def _slows(settings: Any) -> bool:
+    """Whether a custom key has an ``lr_mult`` that changes something."""
+    lr_mult = settings.get("lr_mult", 1) if isinstance(settings, Mapping) else 1
+    return isinstance(lr_mult, (int, float)) and lr_mult != 1
+
+
+def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What stays of a key of the whole backbone, and what does not: a ``decay_mult`` would decay norm layers, too."""
+    kept = {"lr_mult", *(("decay_mult",) if settings.get("decay_mult") == 0 else ())}
+    stays = {name: value for name, value in settings.items() if name in kept}
+    return stays, {name: value for name, value in settings.items() if name not in stays}
 
 
 _NUMBERED = r"(\d+)"

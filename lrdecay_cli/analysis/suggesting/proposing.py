@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from lrdecay_cli.analysis.suggesting.options import backbone_prefix, present_options
 from lrdecay_cli.constructors import CONSTRUCTORS, OURS, ConstructorSpec, constructor_of, ours_beside
@@ -70,7 +71,7 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
     if judged and not faults:
         return Proposal(group_map.constructor.type, group_map.constructor.options, (), (), (), fits=True)
     decay_type = group_map.constructor.options.get("decay_type", "layer_wise")
-    carried, kept, left_out = present_options(group_map, names, prefix, refused=bool(refused))
+    carried, kept, left_out, covering = present_options(group_map, names, prefix, refused=bool(refused))
     # A constructor that is made for just this family, and has nothing to be told but its depth.
     own = next((spec for spec in (current, *CONSTRUCTORS) if spec.families and family in spec.families), None)
     own = own if (mmdet or own is current) and len(depths) == 4 and prefix == BACKBONE_PREFIX else None
@@ -113,6 +114,18 @@ def propose(group_map: GroupMap, findings: Sequence[Finding] = (), *, mmdet: boo
         kept=kept,
         left_out=left_out,
         refused=refused,
+        covering=covering,
+    )
+
+
+def without_covering(proposal: Proposal) -> Proposal | None:
+    """The proposal without the custom keys of the whole backbone; None where it keeps none."""
+    if not proposal.covering:
+        return None
+    keys = {key: value for key, value in proposal.options["custom_keys"].items() if key not in proposal.covering}
+    options = {**proposal.options, "custom_keys": keys}
+    return structs.replace(
+        proposal, options=options if keys else {k: v for k, v in options.items() if k != "custom_keys"}
     )
 
 

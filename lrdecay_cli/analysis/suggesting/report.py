@@ -8,13 +8,14 @@ from lrdecay_cli.analysis.comparing.changes import diff
 from lrdecay_cli.analysis.comparing.report import extent_of
 from lrdecay_cli.analysis.findings import finding_notes, headline
 from lrdecay_cli.analysis.inspecting.report import inspection
+from lrdecay_cli.analysis.suggesting.effects import effect_lead, effect_table, effects, faster_note, variant_note
 from lrdecay_cli.analysis.suggesting.options import backbone_prefix, told_options
 from lrdecay_cli.constructors import constructor_of
 from lrdecay_cli.decay.batch_scaling import batch_facts
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.report import Note, Report, Result, Table
-from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Layer, Proposal, Suggestion
+from lrdecay_cli.domain.suggestion import SUGGESTION_SCHEMA_VERSION, Layer, Proposal, Suggestion, Variant
 from lrdecay_cli.text.name_patterns import fold_names
 
 
@@ -27,6 +28,7 @@ def suggestion_report(
     lazy: bool,
     findings: Sequence[Finding] = (),
     left: Sequence[Finding] = (),
+    variant: Variant | None = None,
 ) -> Result[Suggestion]:
     """The report.
 
@@ -38,8 +40,12 @@ def suggestion_report(
         lazy: whether it is for the end of a config in the lazy style.
         findings: what rules find in the config as it is, beside the faults of the proposal.
         left: what they find with the snippet.
+        variant: the suggestion without the custom keys of the backbone that it keeps.
     """
-    tables = [] if proposal.refused else [_layers("before" if snippet else "", before)]
+    known = bool(snippet) and not proposal.refused
+    by_module, backbone = effects(before, after) if known else ((), None)
+    tables = [effect_table(by_module)] if known else []
+    tables += [] if proposal.refused else [_layers("before" if snippet else "", before)]
     if snippet:
         tables.append(_layers("after", after))
     document = Suggestion(
@@ -58,14 +64,22 @@ def suggestion_report(
         snippet,
         () if proposal.refused else tuple(_document_layers(before)),
         tuple(_document_layers(after)),
+        by_module,
+        backbone,
+        variant,
     )
     report = Report(
         facts=tuple(_facts(before, after, snippet)),
         tables=tuple(tables),
-        notes=tuple(_notes(before, after, proposal, snippet, lazy, findings, left)),
+        notes=(
+            *faster_note(backbone),
+            *variant_note(variant),
+            *_notes(before, after, proposal, snippet, lazy, findings, left),
+        ),
         summary=_summary(before, after, proposal, snippet),
         code=snippet,
         based_on="" if lazy else before.config.path,
+        lead=tuple(effect_lead(by_module, backbone)),
     )
     return Result(document, report)
 

@@ -29,6 +29,7 @@ def suggest(
     """
     import sys
 
+    from lrdecay_cli.analysis.suggesting.effects import faster_note
     from lrdecay_cli.analysis.suggesting.report import refusal_of, suggestion_report
     from lrdecay_cli.app.requests.sources import group_maps_of, is_map
     from lrdecay_cli.app.requests.suggesting import UNREAD, build_suggestion, in_lazy_style, proposal_for, ungrouped_map
@@ -62,9 +63,13 @@ def suggest(
         text = destinations.write(suggestion_report(before, before, proposal, "", lazy=lazy, findings=unread))
         request.caching.keep_answer(text, 0)
         return
-    proposal, after, snippet, lazy, left = build_suggestion(config, before, proposal, findings, request)
+    proposal, after, snippet, lazy, left, variant = build_suggestion(config, before, proposal, findings, request)
     serious = [finding for finding in left if finding.severity != "info"]
-    text = destinations.write(
-        suggestion_report(before, after, proposal, snippet, lazy=lazy, findings=unread, left=serious)
+    result = suggestion_report(
+        before, after, proposal, snippet, lazy=lazy, findings=unread, left=serious, variant=variant
     )
+    if set(destinations.formats) == {"python"}:
+        for note in faster_note(result.document.backbone_effect):
+            print(f"lrdecay: {config}: {printable(note.text)}", file=sys.stderr)  # noqa: T201
+    text = destinations.write(result)
     request.caching.keep_answer(text, 0)

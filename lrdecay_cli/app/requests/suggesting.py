@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from lrdecay_cli.analysis.suggesting.proposing import propose
+from lrdecay_cli.analysis.suggesting.effects import variant_of
+from lrdecay_cli.analysis.suggesting.proposing import propose, without_covering
 from lrdecay_cli.app.requests.sources import Request
 from lrdecay_cli.app.speed import fast_start
 from lrdecay_cli.checking.shown import findings_among
@@ -17,7 +18,7 @@ from lrdecay_cli.constructors import OURS
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.domain.suggestion import Proposal
+from lrdecay_cli.domain.suggestion import Proposal, Variant
 
 JUDGED = ("LRD1", "LRD2", "LRD3", "LRD4")
 """Findings about groups, which a decay makes anew."""
@@ -43,6 +44,8 @@ class Suggested(NamedTuple):
     """Whether the snippet is for the end of a config in the lazy style."""
     left: tuple[Finding, ...]
     """What rules find in the groups that it makes."""
+    variant: Variant | None
+    """It without the custom keys of the backbone that it keeps; None where it keeps none."""
 
 
 def proposal_for(before: GroupMap, refused: str) -> tuple[Proposal, tuple[Finding, ...]]:
@@ -82,7 +85,9 @@ def _built(config: str, before: GroupMap, proposal: Proposal, request: Request) 
         def tried(chosen: Proposal) -> Suggested:
             after = built_with(config, chosen, before, request.audited)
             snippet = snippet_for(config, chosen, before)
-            return Suggested(proposal, after, snippet, is_lazy(config), findings_among(after, JUDGED))
+            other = without_covering(chosen)
+            variant = variant_of(before, after, chosen, snippet_for(config, other, before)) if other else None
+            return Suggested(proposal, after, snippet, is_lazy(config), findings_among(after, JUDGED), variant)
 
         try:
             return tried(proposal)

@@ -1,0 +1,140 @@
+"""What a suggestion does to the lrs, by module and for the backbone as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from lrdecay_cli.analysis.lr_factors import LrPair, effect_of, in_model_order, lr_pairs, modules_of
+from lrdecay_cli.analysis.suggesting.options import backbone_prefix
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.report import Column, Note, Table
+from lrdecay_cli.domain.suggestion import Effect, Proposal, Variant
+from lrdecay_cli.text.counting import factor_text, listed, verb
+
+FASTER = 1.5
+"""A backbone whose mean lr grows by more than this is a warning."""
+_COLUMNS = (
+    Column("module", "module", "name", vital=True),
+    Column("parameters", "parameters", "integer"),
+    Column("lr_before", "mean lr before", "rate", vital=True),
+    Column("lr_after", "mean lr after", "rate", vital=True),
+    Column("factor", "factor", "factor", vital=True),
+    Column("lowest_factor", "lowest", "factor"),
+    Column("highest_factor", "highest", "factor"),
+)
+
+
+def effects(before: GroupMap, after: GroupMap) -> tuple[tuple[Effect, ...], Effect | None]:
+    """The effect on each module in the model's order, and on the backbone as a whole."""
+    pairs = lr_pairs(before, after)
+    prefix = backbone_prefix(after)
+    names = [tensor.name for tensor in in_model_order(after.tensors()) if tensor.name in pairs]
+    modules = modules_of(names, prefix)
+    by_module: dict[str, list[LrPair]] = {}
+    for name in names:
+        by_module.setdefault(modules[name], []).append(pairs[name])
+    found = (effect_of(module, several) for module, several in by_module.items())
+    return tuple(filter(None, found)), effect_of(prefix[:-1], _inside(pairs, prefix))
+
+
+def variant_of(before: GroupMap, after: GroupMap, proposal: Proposal, snippet: str) -> Variant | None:
+    """The suggestion without the ``lr_mult`` of the whole backbone; None where it keeps none, or one of 0.
+
+    A custom key multiplies the lr that the decay gives, so that the lrs without it follow from those with it.
+    """
+    keys = proposal.options.get("custom_keys") or {}
+    mults = {key: keys[key]["lr_mult"] for key in proposal.covering}
+    prefix = backbone_prefix(after)
+    pairs = []
+    for name, pair in lr_pairs(before, after).items():
+        if name.startswith(prefix):
+            # Of the keys that a name contains the longest counts alone.
+            key = max((key for key in keys if key in name), key=lambda key: (len(key), key), default="")
+            mult = mults.get(key, 1.0)
+            if not mult:
+                return None
+            pairs.append(pair._replace(after=pair.after / mult))
+    backbone = effect_of(prefix[:-1], pairs)
+    return Variant(tuple(f"custom_keys[{key!r}]" for key in mults), backbone, snippet) if mults and backbone else None
+
+
+def effect_table(by_module: Sequence[Effect]) -> Table:
+    """A row for each module."""
+    rows = (
+        (
+            *(effect.name, effect.parameters, effect.lr_before, effect.lr_after),
+            *(effect.factor, effect.lowest_factor, effect.highest_factor),
+        )
+        for effect in by_module
+    )
+    return Table("effect by module, means weighted by parameters", _COLUMNS, tuple(rows))
+
+
+def effect_lead(by_module: Sequence[Effect], backbone: Effect | None) -> Iterator[str]:
+    """The effect in words: the backbone's mean factor with its span, then what happens to the rest of the model."""
+    if backbone is None:
+        return
+    spans = [text for text in (_where(min, by_module, backbone), _where(max, by_module, backbone)) if text]
+    said = f" ({' to '.join(dict.fromkeys(spans))})" if spans else ""
+    yield f"{backbone.name}: {_times(backbone)} on average, weighted by parameters{said}"
+    rest = [effect for effect in by_module if not _is_in(effect, backbone)]
+    changed = [effect for effect in rest if effect.lr_before != effect.lr_after]
+    if changed:
+        told = listed(f"{effect.name} {_times(effect)}" for effect in changed[:3])
+        yield f"outside it: {told}{f' and {len(changed) - 3} more' if len(changed) > 3 else ''}"
+    elif rest:
+        yield "outside it every lr stays as it is"
+
+
+def faster_note(backbone: Effect | None) -> Iterator[Note]:
+    """A warning where the backbone would train at more than :data:`FASTER` times its present lr."""
+    if backbone is not None and backbone.factor is not None and backbone.factor > FASTER:
+        highest = f", at most {factor_text(backbone.highest_factor)}" if backbone.highest_factor else ""
+        yield Note(
+            f"{backbone.name} would train faster than now: lr {factor_text(backbone.factor)} on average{highest}",
+            "warning",
+            ("to keep its mean lr, lower decay_rate, or set an lr_mult for it in custom_keys",),
+        )
+
+
+def variant_note(variant: Variant | None) -> Iterator[Note]:
+    """What the suggestion would do without the custom keys of the backbone that it keeps."""
+    if variant is None:
+        return
+    factor, highest = variant.backbone.factor, variant.backbone.highest_factor
+    at_most = f", at most {factor_text(highest)}" if highest else ""
+    stays = f"{listed(variant.without)} {verb(len(variant.without), 'stays', 'stay')} beside the decay"
+    yield Note(
+        f"{stays}; without it: {variant.backbone.name} lr {factor_text(factor)} of now on average{at_most}"
+        if factor is not None
+        else stays,
+        "warning" if factor is not None and factor > FASTER else "info",
+        ("for the decay alone, leave it out of custom_keys below",),
+    )
+
+
+def _times(effect: Effect) -> str:
+    return f"lr {factor_text(effect.factor)} of now" if effect.factor is not None else "lr from 0"
+
+
+def _where(pick: object, by_module: Sequence[Effect], backbone: Effect) -> str:
+    """The lowest or highest factor in the backbone, with the module that has it."""
+    lowest = pick is min
+    known = {
+        effect.name: factor
+        for effect in by_module
+        if _is_in(effect, backbone)
+        and (factor := effect.lowest_factor if lowest else effect.highest_factor) is not None
+    }
+    if not known:
+        return ""
+    name = (min if lowest else max)(known, key=known.__getitem__)
+    return f"{factor_text(known[name])} in {name}"
+
+
+def _is_in(effect: Effect, backbone: Effect) -> bool:
+    return effect.name == backbone.name or effect.name.startswith(f"{backbone.name}.")
+
+
+def _inside(pairs: Mapping[str, LrPair], prefix: str) -> list[LrPair]:
+    return [pair for name, pair in pairs.items() if name.startswith(prefix)]
