@@ -36,10 +36,11 @@ def placed(result: CheckResult, configs: Container[str], overrides: Sequence[str
             return finding
         origins = origins_of(finding.config)
         option = _nearest(origins, finding.option) if origins else None
-        if option is None or option.origin.unknown:
+        if origins is None or option is None or option.origin.unknown:
             return finding
         where = [origin.key or origin.place for origin in (*option.overridden, option.origin)]
-        return msgspec.structs.replace(finding, place=where[-1], replaces=tuple(where[:-1]))
+        bases = origins.bases_to(where[-1].file)
+        return msgspec.structs.replace(finding, place=where[-1], replaces=tuple(where[:-1]), bases=bases)
 
     return msgspec.structs.replace(result, findings=tuple(map(found, result.findings)))
 

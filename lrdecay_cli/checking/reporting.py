@@ -109,14 +109,18 @@ def title_of(cause: Cause) -> str:
     return place.file if place and place.file != COMMAND_LINE else cause.finding.config
 
 
+def option_told(finding: Finding) -> str:
+    """The option that a finding is about, where it is set, and which value it replaces there."""
+    replaced = f", in place of {finding.replaces[-1]}" if finding.replaces else ""
+    return f"{finding.option}, set at {finding.place}{replaced}" if finding.place else finding.option
+
+
 def _item(cause: Cause, verbose: bool, *, explain: bool) -> Item:
     finding = cause.finding
     facts = [("why", finding.why)] if explain else []
     facts.append(("remedy", finding.remedy))
     if finding.option:
-        replaced = f", in place of {finding.replaces[-1]}" if finding.replaces else ""
-        set_at = f", set at {finding.place}{replaced}" if finding.place else ""
-        facts.insert(0, ("option", f"{finding.option}{set_at}"))
+        facts.insert(0, ("option", option_told(finding)))
     if cause.configs != (title_of(cause),):
         own = "" if cause.alike else ", each with numbers of its own: those here are the first's"
         facts.insert(0, ("configs", f"{_configs_told(cause.configs, verbose)}{own}"))

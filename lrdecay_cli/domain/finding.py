@@ -61,25 +61,41 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Where the option gets its value; not there where there is no such option, or only running the config tells."""
     replaces: tuple[Place, ...] = ()
     """Where the option gets the values that are replaced there, the first set first."""
+    bases: tuple[Place, ...] = ()
+    """Where the file of ``place`` is named as a base, then where the file that names it is, and so on to the config."""
+    changed: str = ""
+    """The settings that changed since the baseline, with their values; empty for what has another cause."""
 
 
 class Cause(msgspec.Struct, frozen=True):
     """The findings of one cause: what several configs inherit from one place, or say in the same words."""
 
-    finding: Finding
-    """The first of them, which stands for all."""
-    configs: tuple[str, ...]
-    """Those that have it, in the order of the findings."""
-    alike: bool
-    """Whether the others say the same word for word; else their numbers are their own."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def finding(self) -> Finding:
+        """The first of them, which stands for all."""
+        return self.findings[0]
+
+    @property
+    def configs(self) -> tuple[str, ...]:
+        """Those that have it, in the order of the findings."""
+        return tuple(finding.config for finding in self.findings)
+
+    @property
+    def alike(self) -> bool:
+        """Whether the others say the same word for word; else their numbers are their own."""
+        said = (self.finding.message, self.finding.remedy)
+        return all((finding.message, finding.remedy) == said for finding in self.findings)
 
     @property
     def fingerprint(self) -> str:
         """That of the finding; of several, what stays the same when a config joins them or leaves."""
         place = self.finding.place
-        if len(self.configs) == 1 or not place:
+        if len(self.findings) == 1 or not place:
             return self.finding.fingerprint
-        text = "\0".join((self.finding.code, place.file, self.finding.option))
+        changed = (self.finding.changed,) if self.finding.changed else ()
+        text = "\0".join((self.finding.code, place.file, self.finding.option, *changed))
         return sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
@@ -132,27 +148,20 @@ class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def causes(self) -> tuple[Cause, ...]:
         """The findings folded by cause, in the order of the first of each; suppressed ones are not mixed with others.
 
-        Findings of several configs have one cause if the same rule finds the same option wrong and the option is set
-        at the same place; where no place is known, if they say the same.
+        Findings of several configs have one cause if the same rule finds the same option wrong, the option is set at
+        the same place, and the same settings changed; where no place is known, if they say the same.
         """
         found: dict[tuple[object, ...], list[Finding]] = {}
         times: Counter[tuple[object, ...]] = Counter()
         for finding in self.findings:
             known = (finding.place.file, finding.place.line, finding.place.column) if finding.place else ()
             said = () if known else (finding.message, finding.remedy, finding.patterns)
-            key = (finding.code, finding.severity, finding.option, finding.suppressed, *known, *said)
+            key = (finding.code, finding.severity, finding.option, finding.changed, finding.suppressed, *known, *said)
             # Of one config each finding is another one.
             in_config = (finding.config, *key)
             times[in_config] += 1
             found.setdefault((times[in_config], *key), []).append(finding)
-        return tuple(
-            Cause(
-                having[0],
-                tuple(finding.config for finding in having),
-                all((each.message, each.remedy) == (having[0].message, having[0].remedy) for each in having),
-            )
-            for having in found.values()
-        )
+        return tuple(Cause(tuple(having)) for having in found.values())
 
     @property
     def records(self) -> tuple[Finding | Skipped, ...]:

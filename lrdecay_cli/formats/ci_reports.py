@@ -9,12 +9,14 @@ a report is the same on every run.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from xml.etree import ElementTree
 
 import msgspec
 
-from lrdecay_cli.checking.reporting import summary_of, title_of
+from lrdecay_cli.checking.reporting import option_told, summary_of, title_of
 from lrdecay_cli.domain.finding import Cause, CheckResult, Skipped
+from lrdecay_cli.domain.origins import COMMAND_LINE
 from lrdecay_cli.formats.places import check_result, place_of, worst_first
 from lrdecay_cli.formats.values import printable
 
@@ -54,7 +56,9 @@ def _annotation(result: CheckResult, told: Cause | Skipped, kind: str) -> str:
         finding, config = told.finding, told.finding.config
         title, place = f"{finding.code} {finding.name}", place_of(result, finding)
         concerned = [f"Configs: {', '.join(told.configs)}"] if place is None or len(told.configs) > 1 else []
-        lines = (finding.message, *finding.patterns, *concerned, f"Why: {finding.why}", f"Remedy: {finding.remedy}")
+        option = [f"Option: {option_told(finding)}"] if finding.option else []
+        reasons = (f"Why: {finding.why}", f"Remedy: {finding.remedy}")
+        lines = (finding.message, *finding.patterns, *option, *concerned, *reasons)
         message = "\n".join(map(printable, lines))
     properties = {"title": title}
     if place is not None:
@@ -83,11 +87,15 @@ def concise_text(document: msgspec.Struct) -> str:
 
 
 def concise_line(cause: Cause) -> str:
-    """One cause, as :func:`concise_text` writes it."""
+    """One cause, as :func:`concise_text` writes it: at a file that editors can open, if there is one."""
     finding, place = cause.finding, cause.finding.place
-    at = f"{place.file}:{place.line}:{place.column}" if place else f"{finding.config}:1:1"
-    several = f" ({len(cause.configs)} configs)" if len(cause.configs) > 1 else ""
-    return f"{at}: {finding.code} {finding.message}{several}"
+    at, more = f"{finding.config}:1:1", [f"{len(cause.configs)} configs"] if len(cause.configs) > 1 else []
+    if place:
+        shown = next((each for each in (place, *finding.bases) if Path(each.file).is_file()), place)
+        at = f"{shown.file}:{shown.line}:{shown.column}" if shown.file != COMMAND_LINE else at
+        more += [f"set at {place}"] if not at.startswith(f"{place}:") else []
+    told = f" ({', '.join(more)})" if more else ""
+    return f"{at}: {finding.code} {finding.message}{told}"
 
 
 def _inert(line: str) -> str:
@@ -151,8 +159,8 @@ def _add_case(suite: ElementTree.Element, result: CheckResult, file: str, told: 
         ElementTree.SubElement(case, "error", type=told.status, message=printable(message)).text = printable(message)
     elif told is not None:
         finding = told.finding
-        place = [f"set at: {finding.place}"] if finding.place else []
-        lines = [finding.message, *finding.patterns, *place, f"configs: {', '.join(told.configs)}"]
+        option = [f"option: {option_told(finding)}"] if finding.option else []
+        lines = [finding.message, *finding.patterns, *option, f"configs: {', '.join(told.configs)}"]
         text = "\n".join(map(printable, (*lines, f"why: {finding.why}", f"remedy: {finding.remedy}")))
         if finding.suppressed is not None:
             ElementTree.SubElement(case, "skipped", message=printable(finding.suppressed.reason)).text = text

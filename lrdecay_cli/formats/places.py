@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,13 +36,14 @@ def check_result(document: msgspec.Struct, format_name: str) -> CheckResult:
 def place_of(result: CheckResult, told: Finding | str) -> FilePlace | None:
     """Where a finding, or a config of this name, is shown.
 
-    That is where the finding's option is set, if a file of the repository sets it; else the config, at the line of the
-    settings or the comment that the finding is about; else the config's exported map. None if no such file is below the
-    root of the repository.
+    That is where the finding's option is set, if a file of the repository sets it; else where such a file names the
+    base that does; else the config, at the line of the settings or the comment that the finding is about; else the
+    config's exported map. None if no such file is below the root of the repository.
     """
     config, option = (told, "") if isinstance(told, str) else (told.config, told.option)
-    if isinstance(told, Finding) and told.place and (path := _file(told.place.file)):
-        return FilePlace(path[1], told.place.line, told.place)
+    if isinstance(told, Finding) and told.place:
+        for place in file_places((told.place, *told.bases)):
+            return place
     path = _file(config)
     if path is not None:
         return FilePlace(path[1], _line(path[0], option))
@@ -49,10 +51,11 @@ def place_of(result: CheckResult, told: Finding | str) -> FilePlace | None:
     return next((FilePlace(source[1], 1) for source in sources if source), None)
 
 
-def file_places(result: CheckResult, finding: Finding) -> list[FilePlace]:
-    """Where the values stand that the finding's option replaces, as far as files of the repository set them."""
-    files = ((place, _file(place.file)) for place in finding.replaces)
-    return [FilePlace(path[1], place.line, place) for place, path in files if path]
+def file_places(places: Iterable[Place]) -> Iterator[FilePlace]:
+    """Those of ``places`` that are in files of the repository."""
+    for place in places:
+        if path := _file(place.file):
+            yield FilePlace(path[1], place.line, place)
 
 
 def worst_first(result: CheckResult) -> list[Cause]:

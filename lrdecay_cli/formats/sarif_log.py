@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from lrdecay_cli.checking.reporting import option_told
 from lrdecay_cli.domain.finding import Cause, CheckResult, Finding
 from lrdecay_cli.domain.report import Page, Report
 from lrdecay_cli.files.writing import to_json
@@ -71,7 +72,8 @@ def _rule(code: str, address: str) -> dict[str, Any]:
 
 def _result(result: CheckResult, cause: Cause, rule_index: int) -> dict[str, Any]:
     finding = cause.finding
-    lines = [f"{finding.message}.", f"Why: {finding.why}", f"Remedy: {finding.remedy}."]
+    option = [f"Option: {option_told(finding)}"] if finding.option else []
+    lines = [f"{finding.message}.", *option, f"Why: {finding.why}", f"Remedy: {finding.remedy}."]
     if len(cause.configs) > 1:
         lines.insert(1, f"Configs: {', '.join(cause.configs)}")
     if finding.patterns:
@@ -82,11 +84,16 @@ def _result(result: CheckResult, cause: Cause, rule_index: int) -> dict[str, Any
         suppressions = [{"kind": kind, "status": "accepted", "justification": finding.suppressed.reason}]
         if finding.suppressed.until:
             suppressions[0]["properties"] = {"until": finding.suppressed.until}
-    # The chain: what the option replaces, then the configs that have it from there.
-    related = [(place, "replaces the value here") for place in file_places(result, finding)]
-    inheriting = [place_of(result, config) for config in cause.configs]
+    # The chain: what the option replaces, then the lines by which the configs have it from there.
+    related = [(place, "replaces the value here") for place in file_places(finding.replaces)]
     shown = place_of(result, finding)
-    related += [(place, "inherits it") for place in inheriting if place and (shown is None or place.file != shown.file)]
+    inheriting = [
+        place
+        for each in cause.findings
+        for place in [*file_places(each.bases)] or [place_of(result, each.config)]
+        if place is not None and (shown is None or place.file != shown.file)
+    ]
+    related += [(place, "inherits it") for place in dict.fromkeys(inheriting)]
     return {
         "ruleId": finding.code,
         "ruleIndex": rule_index,

@@ -29,9 +29,15 @@ class ConfigOrigins:
     """
 
     def __init__(
-        self, config: str, root: Node, files: Mapping[str, Path], raised: Sequence[tuple[Place, str]] = ()
+        self,
+        config: str,
+        root: Node,
+        files: Mapping[str, Path],
+        raised: Sequence[tuple[Place, str]] = (),
+        named: Mapping[str, Place] | None = None,
     ) -> None:
         self.config = config
+        self._named = named or {}
         self.raised = tuple(raised)
         self.files = files
         self._root = root
@@ -63,6 +69,14 @@ class ConfigOrigins:
                 return found
             option = re.match(r"(.*?)(\.?[^.\[\]]*|\[[^\]]*\])$", option)[1]  # type: ignore[index]
         return None
+
+    def bases_to(self, file: str) -> tuple[Place, ...]:
+        """Where a file is named as a base, then where the file that names it is, and so on to the config."""
+        places: list[Place] = []
+        while file in self._named and len(places) <= len(self._named):
+            places.append(self._named[file])
+            file = places[-1].file
+        return tuple(places)
 
     def paths(self) -> Iterator[str]:
         """The paths of all options, and of the dicts and lists that hold them."""
@@ -137,7 +151,8 @@ def config_origins(config: str, options: Sequence[str] = ()) -> ConfigOrigins:
     except RecursionError as error:
         raise LrdecayError("cannot be parsed: it nests too deep", where=config, final=True) from error
     files = {shown: source.path for shown, source in reader.sources.items()}
-    return ConfigOrigins(config, root, files, [(span.place(), error) for span, error in reader.raised])
+    raised = [(span.place(), error) for span, error in reader.raised]
+    return ConfigOrigins(config, root, files, raised, {base: span.place() for base, span in reader.named.items()})
 
 
 def _walked(node: Node, keys: Keys) -> list[Slot] | None:

@@ -32,11 +32,13 @@ class ConfigReader:
     Attributes:
         sources: the files that were read, by their names in messages, in the order in which they are first met.
         raised: expressions that raise an exception when the config is run, and the exceptions.
+        named: by the name of a base, where it is first named.
     """
 
     def __init__(self) -> None:
         self.sources: dict[str, Source] = {}
         self.raised: list[tuple[Span, str]] = []
+        self.named: dict[str, Span] = {}
         self._open: list[Path] = []
         self._count = 0
 
@@ -116,6 +118,7 @@ class ConfigReader:
         merged = Node("config", {})
         for name, span in bases:
             base_shown, base = self._found(name, shown, path, span)
+            self.named.setdefault(base_shown, span)
             scope = name.partition(SEPARATOR)[0] if SEPARATOR in name else None
             held = in_scope(self._plain(base_shown, base, span), scope, span)
             for key, slot in held.data.items():
@@ -166,6 +169,7 @@ class ConfigReader:
             span = source.span(statement)
             module = lazy_style.module_of(statement)
             base_shown, base = self._lazy_found(module, shown, path, span)
+            self.named.setdefault(base_shown, span)
             bases[module], more = self._lazy(base_shown, base, span)
             imported |= more
         own: list[ast.stmt] = []

@@ -60,6 +60,8 @@ class Fault:
     """Where it is another than the rule's."""
     about: str = ""
     """What tells it from another fault of the same rule with the same option and parameters."""
+    changed: str = ""
+    """The settings that changed since the baseline, with their values."""
     covers: tuple[str, ...] = ()
     """Codes of rules that would tell the same mistake again, and are silent for it."""
 

@@ -62,6 +62,7 @@ def _finding(context: RuleContext, rule: Rule, fault: Fault) -> Finding:
         option=fault.option,
         why=rule.why,
         remedy=fault.remedy,
+        changed=fault.changed,
         fingerprint=fingerprint(rule.code, context.place, fault.option, parameters, fault.about),
     )
 

@@ -199,6 +199,7 @@ def test_check_names_what_differs_from_a_text(tmp_path: Path) -> None:
         "base_lr 0.1 → 0.2 since the baseline: lr of 5 tensors 0.049 → 0.098, 0.07 → 0.14, 0.1 → 0.2; "
         "head.weight has 1 tensor of other names or shapes"
     )
+    assert finding["changed"] == "base_lr 0.1 → 0.2"
     in_python = lrdecay_cli.check(tmp_path / "a.json", baseline=tmp_path / "a.txt", select=["LRD7"])
     assert [found.message for found in in_python.findings] == [finding["message"]]
     shown = lrdecay("diff", "a.txt", "a.json", cwd=tmp_path)

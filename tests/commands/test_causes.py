@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from lxml import etree
+from lxml import etree, html
 
 from lrdecay_cli.app.shell.main import run
 
@@ -40,7 +40,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         assert run(["baseline", "configs", "-o", "baselines", "--device", "meta"]) == 0
         base.write_text(BASE.format(rate=0.8, layers=7))
-        outputs = [f"--output={name}=out.{name}" for name in ("text", "json", "github", "sarif", "junit", "concise")]
+        outputs = [
+            f"--output={name}=out.{name}"
+            for name in ("text", "json", "github", "sarif", "junit", "concise", "html", "markdown")
+        ]
         command = ["check", "configs", "--baseline", "baselines", "--device", "meta", *outputs]
         assert run(command) == 1
     return folder
@@ -80,6 +83,15 @@ def test_each_format_has_one_finding_for_the_cause(project: Path) -> None:
     assert (physical["artifactLocation"]["uri"], physical["region"]["startLine"]) == ("configs/_base_/convnext.py", 7)
     related = [each["physicalLocation"]["artifactLocation"]["uri"] for each in cause["relatedLocations"]]
     assert related == LEAVES
+
+    page = html.fromstring((project / "out.html").read_text())
+    assert page.find(".//div[@class='of-config']/h3").text_content() == "configs/_base_/convnext.py"
+    (article,) = (each for each in page.iter("article") if "LRD701" in each.text_content())
+    told = article.text_content()
+    assert CAUSE in told
+    assert "set at configs/_base_/convnext.py:7" in told
+    assert all(leaf in told for leaf in LEAVES)
+    assert (project / "out.markdown").read_text().count("**LRD701 ") == 1
 
     junit = etree.fromstring((project / "out.junit").read_bytes())
     (suite,) = (each for each in junit if each.get("name") == "configs/_base_/convnext.py")

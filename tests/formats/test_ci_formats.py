@@ -52,8 +52,11 @@ def rendered(name: str, found: CheckResult) -> str:
 
 SET = Place("configs/a.py", 4, 5, 4, 17)
 BASE = Place("configs/base.py", 1, 1, 1, 6)
+ZOO = Place("mmdet::convnext/b.py", 88, 9, 88, 21)
+NAMED = Place("configs/base.py", 2, 10, 2, 32)
+FROM_ZOO = finding(place=ZOO, bases=(NAMED, Place("configs/c.py", 1, 11, 1, 20)), config="configs/c.py")
 HARD = result(
-    finding(place=SET, replaces=(BASE, Place("mmdet::convnext/b.py", 88, 9, 88, 21))),
+    finding(place=SET, replaces=(BASE, ZOO)),
     finding("warning", code="LRD901", name="suppression-matches-nothing", config="lrdecay.toml", option="suppress[1]"),
     finding("info", config="mmdet::convnext/a.py", parameters=(), patterns=()),
     finding(suppressed=Suppression("known", "lrdecay.toml: suppress[0]", "2027-01-31")),
@@ -179,12 +182,47 @@ def test_github_annotations_are_read_back() -> None:
     title = {"title": "LRD301 scale-above-one"}
     place = {"file": "sub/configs/a.py", "line": "4", "col": "5", "endLine": "4", "endColumn": "16"}
     assert commands[2][1] == {**place, **title}
-    assert commands[2][2] == "8 groups train faster\nbackbone.*\nWhy: It matters.\nRemedy: num_layers=12 fits"
+    assert commands[2][2].splitlines() == [
+        "8 groups train faster",
+        "backbone.*",
+        "Option: optim_wrapper.paramwise_cfg.num_layers, set at configs/a.py:4, in place of mmdet::convnext/b.py:88",
+        "Why: It matters.",
+        "Remedy: num_layers=12 fits",
+    ]
     assert commands[4][1]["line"] == "4"
     assert "file" not in commands[5][1]
     assert commands[5][2].startswith("mmdet::convnext/a.py: 8 groups")
     assert len(lines) == len(commands) + 1
     assert lines[-1] == "could not judge" or "2 errors" in lines[-1]
+
+
+def test_what_a_package_sets_stands_where_the_repository_names_it() -> None:
+    """The option is in site-packages: annotations and editors need a file of the repository."""
+    found = result(FROM_ZOO)
+    option = "Option: optim_wrapper.paramwise_cfg.num_layers, set at mmdet::convnext/b.py:88"
+    (github, *_) = rendered("github", found).splitlines()
+    assert github.startswith("::error file=sub/configs/base.py,line=2,col=10,endLine=2,endColumn=31,")
+    assert option in github
+    (sarif,) = json.loads(rendered("sarif", found))["runs"][0]["results"]
+    places = [each["physicalLocation"] for each in (*sarif["locations"], *sarif["relatedLocations"])]
+    assert [(at["artifactLocation"]["uri"], at["region"]["startLine"]) for at in places] == [
+        ("sub/configs/base.py", 2),
+        ("sub/configs/c.py", 1),
+    ]
+    assert option in sarif["message"]["text"]
+    assert option.lower() in rendered("junit", found).lower()
+    (concise, _) = rendered("concise", found).splitlines()
+    assert concise == "configs/base.py:2:10: LRD301 8 groups train faster (set at mmdet::convnext/b.py:88)"
+    given = result(finding(place=Place("--cfg-options", 1, 1, 1, 5)))
+    assert rendered("concise", given).startswith("configs/a.py:1:1: LRD301 8 groups train faster (set at --cfg-opt")
+
+
+def test_what_changed_tells_causes_at_one_place_apart() -> None:
+    """Of two options on one line of a base, some configs override one: theirs is another cause."""
+    changes = ("decay_rate 0.7 → 0.8", "decay_rate 0.7 → 0.8, num_layers 6 → 7", "decay_rate 0.7 → 0.8")
+    found = result(*(finding(place=SET, changed=each, config=f"{n}.py") for n, each in enumerate(changes)))
+    assert [cause.configs for cause in found.causes()] == [("0.py", "2.py"), ("1.py",)]
+    assert len({cause.fingerprint for cause in found.causes()}) == 2
 
 
 def test_github_shows_ten_of_each_severity_and_tells_the_rest() -> None:

@@ -36,6 +36,32 @@ def with_options(config: str, **options: object) -> GroupMap:
     return replace(given, constructor=replace(given.constructor, options=options))
 
 
+def test_bases_lead_from_a_file_to_the_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each place holds the name of the file before, in either style and in a zoo."""
+    files = {
+        "config.py": "_base_ = [\n    'base/two.py']\n",
+        "base/two.py": "_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'\n",
+        "lazy.py": "from mmengine.config import read_base\nwith read_base():\n    from .one import *\n",
+        "one.py": "from mmengine.config import read_base\nwith read_base():\n    from .other import x\n",
+        "other.py": "x = 1\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    for config, file, bases in (
+        ("config.py", "base/two.py", ["config.py:2:5"]),
+        ("config.py", "config.py", []),
+        ("lazy.py", "other.py", ["one.py:3:5", "lazy.py:3:5"]),
+        (
+            "config.py",
+            "mmdet::_base_/schedules/schedule_1x.py",
+            ["mmdet::retinanet/retinanet_r50_fpn_1x_coco.py:4:5", "base/two.py:1:10", "config.py:2:5"],
+        ),
+    ):
+        assert [place.exact() for place in config_origins(config).bases_to(file)] == bases
+
+
 NORM = {"bn": {"lr_mult": 0.1}, "head": {"lr_mult": 2.0}}
 
 

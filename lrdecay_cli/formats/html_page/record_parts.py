@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from lrdecay_cli.checking.reporting import option_told, title_of
 from lrdecay_cli.domain.change import Difference
-from lrdecay_cli.domain.finding import CheckResult, Finding
+from lrdecay_cli.domain.finding import Cause, CheckResult
 from lrdecay_cli.domain.report import AnyResult, Column, Table
 from lrdecay_cli.formats.values import full, is_number, lowest_scale, printable, ramp
 
@@ -24,17 +25,19 @@ _Document = TypeVar("_Document", CheckResult, Difference)
 
 
 def findings(result: AnyResult) -> dict[str, Any]:
-    """The findings by config, suppressed ones last; numbers as in :func:`findings_data`."""
+    """The causes by the file in which they stand, suppressed ones last; numbers as in :func:`findings_data`."""
     checked = _document(result, CheckResult)
-    by_config: dict[str, list[tuple[int, Finding]]] = {}
-    for number, finding in enumerate(checked.findings):
-        by_config.setdefault(finding.config, []).append((number, finding))
-    several = len(checked.checked) + len(checked.unjudged) > 1
+    by_file: dict[str, list[tuple[int, Cause, str]]] = {}
+    for number, cause in enumerate(checked.causes()):
+        option = option_told(cause.finding) if cause.finding.option else ""
+        by_file.setdefault(title_of(cause), []).append((number, cause, option))
+    judged = [*(each.config for each in checked.checked), *(each.config for each in checked.unjudged)]
     return {
-        "by_config": [
-            (config if several else "", sorted(found, key=lambda item: item[1].suppressed is not None))
-            for config, found in by_config.items()
-        ]
+        "by_file": [
+            (file if [file] != judged else "", sorted(found, key=lambda item: item[1].finding.suppressed is not None))
+            for file, found in by_file.items()
+        ],
+        "several": len(judged) > 1,
     }
 
 
@@ -53,11 +56,11 @@ def configs(result: AnyResult) -> dict[str, Any]:
 
 
 def findings_data(result: AnyResult) -> Any:
-    """The parameters of each finding, as the list of names shows them."""
-    checked = _document(result, CheckResult)
+    """The parameters of each cause, as the list of names shows them."""
+    findings = [cause.finding for cause in _document(result, CheckResult).causes()]
     return [
         {"code": finding.code, "name": finding.name, "parameters": [printable(name) for name in finding.parameters]}
-        for finding in checked.findings
+        for finding in findings
     ]
 
 

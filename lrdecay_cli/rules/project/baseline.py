@@ -61,6 +61,7 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
         f"if it is meant: {baseline.command or 'lrdecay baseline --update'}",
         parameters=dict.fromkeys([*named, *(name for other in baseline.others for name in other.parameters)]),
         option=changed[0].option if changed else "",
+        changed=", ".join(f"{each.name} {shown_change(each.before, each.after)}" for each in changed),
     )
 
 
