@@ -21,8 +21,11 @@ from lrdecay_cli.formats.places import check_result, place_of, worst_first
 from lrdecay_cli.formats.values import printable
 
 MOST = 10
-"""GitHub shows no more annotations of one severity for a step. Source: actions/toolkit, ``docs/problem-matchers.md``,
-Limitations: 10 warnings and 10 errors per step, 50 annotations per job."""
+"""GitHub shows no more annotations of one severity for a step.
+
+Source: GitHub REST API, check runs (2022-11-28): 10 warnings and 10 errors per step; actions/toolkit,
+``docs/problem-matchers.md``, Limitations: the same for notices, and 50 annotations per job.
+"""
 _KINDS = {"error": "error", "warning": "warning", "info": "notice"}
 
 

@@ -14,6 +14,7 @@ import msgspec
 from lrdecay_cli.checking.reporting import option_told
 from lrdecay_cli.domain.finding import Cause, CheckResult, Finding
 from lrdecay_cli.domain.report import Page, Report
+from lrdecay_cli.files.rules_page import rules_page
 from lrdecay_cli.files.writing import to_json
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.markdown_page import render as markdown
@@ -29,11 +30,12 @@ _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 def render(document: msgspec.Struct) -> str:
     """The result of check as a SARIF log with one run. Raises LrdecayError for other documents."""
     result = check_result(document, "sarif")
+    address = result.rules_url or rules_page()
     codes = sorted({finding.code for finding in result.findings})
     driver = {
         "name": "lrdecay",
         "version": result.tool.version,
-        "rules": [_rule(code, result.rules_url) for code in codes],
+        "rules": [_rule(code, address) for code in codes],
     }
     invocation: dict[str, Any] = {"executionSuccessful": not result.unjudged}
     if result.unjudged:
@@ -90,7 +92,7 @@ def _result(result: CheckResult, cause: Cause, rule_index: int) -> dict[str, Any
     inheriting = [
         place
         for each in cause.findings
-        for place in [*file_places(each.bases)] or [place_of(result, each.config)]
+        for place in (*file_places(each.bases),) or (place_of(result, each.config),)
         if place is not None and (shown is None or place.file != shown.file)
     ]
     related += [(place, "inherits it") for place in dict.fromkeys(inheriting)]

@@ -70,16 +70,23 @@ def _cached(folder: Path) -> list[Figure]:
 
 
 def _checked(folder: str | Path, kept: Mapping[str, str]) -> list[Figure]:
-    """Twelve configs over one base that did not change, beside the same built anew; and beside one of them."""
-    configs = Path(folder) / "configs"
-    configs.mkdir()
-    for number in range(12):
-        (configs / f"{number}.py").write_text(f"_base_ = {CONVNEXT!r}\nrandomness = dict(seed={number})\n", "utf-8")
-    check = (*LRDECAY, "check", str(configs), "--exit-zero", "--no-settings")
+    """Twelve configs over one base that did not change, beside the same built anew; a hundred beside one of them."""
+    for count in (12, 100):
+        configs = Path(folder) / f"configs_{count}"
+        configs.mkdir()
+        for number in range(count):
+            text = f"_base_ = {CONVNEXT!r}\nrandomness = dict(seed={number})\n"
+            (configs / f"{number}.py").write_text(text, "utf-8")
+    check, of_100, of_one = (
+        (*LRDECAY, "check", f"{folder}/{configs}", "--exit-zero", "--no-settings")
+        for configs in ("configs_12", "configs_100", "configs_100/0.py")
+    )
     anew = ("env", "LRDECAY_NO_CACHE=1", *check)
+    of_one = ("env", *(f"{name}={value}" for name, value in kept.items()), *of_one)
     alone = (*LRDECAY, "inspect", CONVNEXT)
     return [
         Figure("check of 12, unchanged / built", check, anew, "cpu", 1 / 20, 1 / 50, environment=kept, at_most=3),
+        Figure("check of 100, unchanged / of one", of_100, of_one, "cpu", 3, 2, environment=kept, at_most=5),
         Figure("check of 12, unchanged / inspect", check, alone, "cpu", environment=kept, at_most=5),
     ]
 

@@ -94,7 +94,7 @@ def test_sarif_is_valid(found: CheckResult) -> None:
     assert not jsonschema.Draft4Validator(schema).is_valid(document)
 
 
-def test_sarif_says_where_and_why() -> None:
+def test_sarif_says_where_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
     (run,) = json.loads(rendered("sarif", HARD))["runs"]
     places = [
         (place["artifactLocation"]["uri"], place["region"]["startLine"])
@@ -121,6 +121,10 @@ def test_sarif_says_where_and_why() -> None:
     assert page == "https://example.org/docs/rules.md"
     headings = re.findall(r"^## (.+)$", Path(__file__, "../../../docs/rules.md").resolve().read_text(), re.MULTILINE)
     assert anchor in [heading.lower().replace(" ", "-") for heading in headings]
+    # Nobody says where the page is: it is where lrdecay was installed from.
+    monkeypatch.setattr("lrdecay_cli.formats.sarif_log.rules_page", lambda: "https://example.org/rules.md")
+    (run,) = json.loads(rendered("sarif", HARD))["runs"]
+    assert run["tool"]["driver"]["rules"][0]["helpUri"].startswith("https://example.org/rules.md#lrd301-")
     suppressions = [found["suppressions"] for found in run["results"]]
     assert [bool(one) for one in suppressions] == [False, False, False, True, True, False]
     assert [one[0]["kind"] for one in suppressions if one] == ["external", "inSource"]

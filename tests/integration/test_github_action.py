@@ -43,10 +43,12 @@ def step(tmp_path: Path) -> Step:
     (tmp_path / "bin/python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     (tmp_path / "bin/python").chmod(0o755)
 
-    def run(name: str, *, code: str = "", **inputs: str) -> tuple[int, str]:
+    def run(name: str, *, code: str = "", repository: str = "", **inputs: str) -> tuple[int, str]:
         values = {f"inputs.{key}": declared.get("default", "") for key, declared in ACTION["inputs"].items()}
         values |= {f"inputs.{key.replace('_', '-')}": value for key, value in inputs.items()}
         values |= {"github.action_path": str(ROOT), "steps.check.outputs.exit-code": code}
+        values |= {"github.server_url": "https://example.org", "github.action_ref": "v1"}
+        values["github.action_repository"] = repository
         given = {
             key: re.sub(r"\$\{\{ ([\w.-]+) \}\}", lambda match: values[match[1]], value)
             for key, value in STEPS[name]["env"].items()
@@ -101,6 +103,15 @@ def test_the_check_and_its_verdict(wrong: bool, inputs: dict[str, str], code: st
     assert ("LRD301" in summary) is wrong
     (run,) = json.loads((tmp_path / "lrdecay.sarif").read_text())["runs"]
     assert bool(run["results"]) is wrong
+
+
+def test_rules_link_to_the_repository_of_the_action(tmp_path: Path, step: Step) -> None:
+    write(tmp_path / "maps/a.json", decay_map(wrong=True))
+    for repository, page in (("team/lrdecay", "https://example.org/team/lrdecay/blob/v1/docs/rules.md"), ("", None)):
+        step("Check", targets="maps", repository=repository)
+        (run,) = json.loads((tmp_path / "lrdecay.sarif").read_text())["runs"]
+        addresses = {rule.get("helpUri", "#").partition("#")[0] or None for rule in run["tool"]["driver"]["rules"]}
+        assert addresses == {page}
 
 
 def test_the_installation(tmp_path: Path, step: Step) -> None:

@@ -1,0 +1,36 @@
+"""The address of docs/rules.md in the repository that lrdecay was installed from."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distribution
+from urllib.parse import urlsplit
+
+SOURCE = "LRDECAY_SOURCE"
+"""Environment variable with the address of the repository's files, as the GitHub action sets it."""
+_DISTRIBUTION = "lrdecay-cli"
+
+
+def rules_page() -> str:
+    """The page's address; empty where nothing tells, as in an installation from a folder.
+
+    Source: direct_url.json as the Python packaging user guide specifies it (PEP 610); GitHub and GitLab show a file at a
+    commit below ``/blob/<commit>/``.
+    """
+    source = os.environ.get(SOURCE) or _installed_from()
+    return f"{source}/docs/rules.md" if source else ""
+
+
+def _installed_from() -> str:
+    with suppress(PackageNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        direct = json.loads(distribution(_DISTRIBUTION).read_text("direct_url.json") or "{}")
+        commit = direct["vcs_info"]["commit_id"]
+        parts = urlsplit(direct["url"])
+        if parts.scheme in ("http", "https") and direct["vcs_info"]["vcs"] == "git" and parts.hostname:
+            # Without a user's name and password.
+            host = parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}"
+            path = parts.path.rstrip("/").removesuffix(".git")
+            return f"{parts.scheme}://{host}{path}/blob/{commit}"
+    return ""
