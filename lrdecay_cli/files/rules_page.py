@@ -16,8 +16,8 @@ _DISTRIBUTION = "lrdecay-cli"
 def rules_page() -> str:
     """The page's address; empty where nothing tells, as in an installation from a folder.
 
-    Source: direct_url.json as the Python packaging user guide specifies it (PEP 610); GitHub and GitLab show a file at a
-    commit below ``/blob/<commit>/``.
+    Source: direct_url.json as the Python packaging user guide specifies it (PEP 610). GitHub and GitLab show a file at
+    a commit below ``/blob/<commit>/``.
     """
     source = os.environ.get(SOURCE) or _installed_from()
     return f"{source}/docs/rules.md" if source else ""

@@ -114,13 +114,30 @@ def test_another_view_and_diff_are_made_of_the_kept_map(warm: Project) -> None:
 
 @pytest.mark.slow
 def test_of_several_configs_each_is_kept(warm: Project) -> None:
-    """By whichever command it was built, in a child of its own."""
-    for name in ("second.py", "third.py"):
-        (warm.root / "work" / name).write_text(CONFIG.replace("0.5", "0.25"))
-    cold, hit = (warm.run("check", "config.py", "second.py", "third.py", "--format", "json") for _ in range(2))
+    """By whichever command it was built, in a child of its own; of one that changes, that one alone is built."""
+    names = ["first.py", "second.py", "third.py"]
+    # What nobody reads is found where it stands.
+    (warm.root / "work/flat_base.py").write_text(BASE + "optimizer = dict(type='SGD', lr=2.0)\n")
+    for name in names:
+        (warm.root / "work" / name).write_text(CONFIG.replace("base.py", "flat_base.py"))
+    check = ("check", *names, "--format", "json")
+    cold, hit = warm.run(*check), warm.run(*check)
     assert (cold.built, hit.built) == (True, False)
     assert (hit.code, hit.out) == (cold.code, cold.out)
-    for command in (("scan", "second.py", "third.py"), ("diff", "second.py", "third.py"), ("inspect", "second.py")):
+    found = json.loads(cold.out)["findings"]
+    assert [(each["config"], each["place"]["file"], each["place"]["line"]) for each in found] == [
+        (name, "flat_base.py", 5) for name in names
+    ]
+    # A config by itself is judged as it is among others.
+    assert json.loads(warm.run("check", "second.py", "--format", "json").out)["findings"] == [found[1]]
+    (warm.root / "work/third.py").write_text(CONFIG.replace("base.py", "flat_base.py").replace("0.5", "0.125"))
+    changed = warm.run(*check, "--verbose")
+    assert changed.built
+    told = [line.partition(";")[0] for line in changed.said.splitlines() if line.startswith("lrdecay: ")]
+    kept = [f"lrdecay: {name}: from the cache" for name in names[:2]]
+    assert [line for line in told if "from the cache" in line] == kept
+    assert [line.partition(": changed: ")[0] for line in told if ": changed: " in line] == ["lrdecay: third.py"]
+    for command in (("scan", "second.py", "third.py"), ("diff", "first.py", "second.py"), ("inspect", "second.py")):
         answered = warm.run(*command)
         assert (answered.code, answered.built) == (0, False)
     # What is confined is neither asked for nor kept.
