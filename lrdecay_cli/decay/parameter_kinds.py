@@ -109,6 +109,21 @@ def _is_norm(label: str, own: str, type_name: str) -> bool:
     return own.lower() in _NORM_OWN and bool(_NORM_TYPE.search(type_name) or _NORM_LABEL.match(label))
 
 
+_NEW = re.compile(
+    r"(?i)(?:^|_)(?:adapters?|prompts?|prompt_?tokens?|lora|spm|interactions?|injectors?|extractors?|fpn|side|ladder"
+    r"|query|queries|level_embeds?)(?:_|\d|$)|^up\d*$"
+)
+
+
+def is_new_beside(own: str) -> bool:
+    """Whether a part of a backbone is one that is added to a pretrained one, by its name within the backbone.
+
+    Adapters (ViT-Adapter's ``spm``, ``interactions``, ``up`` and ``level_embed``), prompts, low-rank updates, pyramids
+    and queries begin from nothing, and are meant to train with the head.
+    """
+    return bool(_NEW.search(own.partition(".")[0]))
+
+
 Exemption = Callable[[str, tuple[int, ...], "Module | None"], "str | None"]
 """From name, shape and the module that registers the parameter to the reason; None if there is none."""
 

@@ -176,8 +176,10 @@ def test_what_an_adapter_adds_is_meant_to_train_with_the_head() -> None:
     (found,) = findings_of(told, rules)
     assert found.parameters == ("backbone.norm.weight",)
     plain = msgspec.structs.replace(told, model=msgspec.structs.replace(told.model, backbone="ViT"))
-    (found,) = findings_of(plain, rules)
-    assert {"backbone.level_embed", "backbone.spm.stem.0.weight"} < {*found.parameters}
+    # Of a backbone of any other name too.
+    assert not any(
+        "spm" in name or "level_embed" in name for one in findings_of(plain, rules) for name in one.parameters
+    )
 
 
 # Against the constructors themselves, where they are installed.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
+from lrdecay_cli.analysis.suggesting.options import layers_to_list
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules import RULES
@@ -69,3 +71,65 @@ def test_depths_of_another_model(config: str, severity: str, remedy: str, tmp_pa
     for told in remedy.removeprefix("set ").split(" and "):
         config = f"{config}optim_wrapper['paramwise_cfg'].update(dict({told}))\n"
     assert [one.code for one in found(config, tmp_path) if one.code[3] in "23" and one.severity != "info"] == []
+
+
+def adapted(new: tuple[str, ...], **wrapper: object) -> str:
+    return (
+        f"model = dict(backbone=dict(type='ToyAdapted', new={new}))\n"
+        "optim_wrapper = dict(constructor='ToyRowDecay', paramwise_cfg=dict(layer_decay_rate=0.8, num_layers=4))\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        # ViT-Adapter
+        ("level_embed", "spm", "interactions", "up"),
+        ("prompt_tokens",),
+        ("adapter_query", "side_adapter"),
+        ("simple_fpn", "lora_a"),
+    ],
+)
+def test_what_is_added_to_a_pretrained_backbone_is_new(new: tuple[str, ...], tmp_path: Path) -> None:
+    assert found(adapted(new), tmp_path, "LRD201") == []
+
+
+@pytest.mark.parametrize("pretrained", ["cls_token", "register_tokens"])
+def test_what_is_pretrained_is_found_beside_what_is_new(pretrained: str, tmp_path: Path) -> None:
+    (finding,) = found(adapted(("spm", pretrained)), tmp_path, "LRD201")
+    assert finding.severity == "warning"
+    assert {name.split(".")[1] for name in finding.parameters} == {pretrained}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "listed"),
+    [
+        (
+            "type='ToyAdapted'",
+            ["(?:pos_embed|patch_embed)", r"blocks\.(\d+)", r"(?:level_embed|spm|interactions\.(?:\d+)|up)"],
+        ),
+        ("type='ToyStages', depths=(1, 2)", ["patch_embed", r"levels\.(\d+)"]),
+    ],
+)
+def test_the_list_of_layers_keeps_the_order_of_blocks(backbone: str, listed: list[str], tmp_path: Path) -> None:
+    found(f"model = dict(backbone=dict({backbone}))\n", tmp_path)
+    group_map = audit(str(tmp_path / "config.py"))
+    remedy = layers_to_list(group_map)
+    assert ast.literal_eval(remedy.partition("layers=")[2]) == listed
+    # With the list each block is one rate below the next.
+    ours = (
+        "custom_imports = dict(imports=['tests.rules.wild_toys', 'lrdecay_cli.training'])\n"
+        f"model = dict(backbone=dict({backbone}))\n"
+        "optim_wrapper = dict(constructor='LayerDecayOptimWrapperConstructor',\n"
+        f"    paramwise_cfg=dict(decay_rate=0.5, layers={listed!r}))\n"
+    )
+    assert found(ours, tmp_path, "LRD2") == []
+    decayed = audit(str(tmp_path / "config.py"))
+    blocks = {
+        tensor.name.partition(".norm1")[0]: tensor.group.lr_scale
+        for tensor in decayed.tensors()
+        if tensor.group and tensor.name.endswith("norm1.weight")
+    }
+    scales = list(dict.fromkeys(blocks.values()))
+    assert scales == sorted(scales)
+    assert scales[-1] == (0.25 if "Adapted" in backbone else 0.5)

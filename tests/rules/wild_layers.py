@@ -139,19 +139,19 @@ LAYERS: dict[str, Pair] = {
         convnext([1, 1, 9, 1], **ALL_STAGES),
         convnext([1, 1, 9, 1]),
         "LRD201",
-        ["backbone.{norm0,norm1,norm2,norm3}.*"],
+        ["backbone.{norm0,norm1,norm2}.*"],
     ),
     "norms-at-head-rate-overflow": Pair(
         convnext([1, 1, 27, 1], **ALL_STAGES),
         convnext([1, 1, 27, 1], 12),
         "LRD201",
-        ["backbone.{norm0,norm1,norm2,norm3}.*"],
+        ["backbone.{norm0,norm1,norm2}.*"],
     ),
     "norms-at-head-rate-stage-wise": Pair(
         convnext([1, 1, 3, 1], 4, kind="stage_wise", **ALL_STAGES),
         convnext([1, 1, 3, 1], 4, kind="stage_wise"),
         "LRD201",
-        ["backbone.{norm0,norm1,norm2,norm3}.*"],
+        ["backbone.{norm0,norm1,norm2}.*"],
     ),
     "norms-at-head-rate-two": Pair(
         convnext([1, 1, 9, 1], out_indices=(1, 2), gap_before_final_norm=False),
@@ -169,7 +169,7 @@ LAYERS: dict[str, Pair] = {
         mmpretrain(type="SwinTransformer", use_abs_pos_embed=True, out_indices=(0, 1, 2, 3), **SWIN),
         mmpretrain(type="SwinTransformer", **SWIN),
         "LRD201",
-        ["backbone.absolute_pos_embed", "backbone.{norm0,norm1,norm2,norm3}.*"],
+        ["backbone.absolute_pos_embed", "backbone.{norm0,norm1,norm2}.*"],
     ),
     "custom-forgets-tokens": Pair(
         plain_decay(unknown=["cls_token"]),

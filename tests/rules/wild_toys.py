@@ -41,7 +41,7 @@ class ToyAdapted(ToyRow):
     def __init__(self, depth: int = 4, new: tuple[str, ...] = ("level_embed", "spm", "interactions", "up")) -> None:
         super().__init__(depth)
         for name in new:
-            if name in ("level_embed", "adapter_query", "prompt_tokens"):
+            if name.endswith(("embed", "query", "token", "tokens")):
                 setattr(self, name, nn.Parameter(torch.zeros(3, DIM)))
             elif name == "interactions":
                 self.interactions = nn.ModuleList(nn.Linear(DIM, DIM) for _ in range(4))

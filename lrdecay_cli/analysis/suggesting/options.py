@@ -10,6 +10,7 @@ from msgspec import structs
 
 from lrdecay_cli.constructors import CONSTRUCTORS, OURS, constructor_of
 from lrdecay_cli.decay.families import BACKBONE_PREFIX
+from lrdecay_cli.decay.parameter_kinds import is_new_beside, kind_of
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Option
@@ -135,9 +136,22 @@ _FEWEST = 3
 def layers_to_list(group_map: GroupMap) -> str:
     """What to do where nothing tells how the layers of a model's backbone follow each other, as a remedy.
 
-    Whether modules run in the order of their registration is for the reader to say.
+    Whether modules run in the order of their registration is for the reader to say. Tokens and positions of the
+    backbone itself go with its first layer. What is added to a pretrained backbone is one layer, the last, so that the
+    blocks keep their places.
     """
-    layers = dict.fromkeys(_layers(group_map, backbone_prefix(group_map)))
+    patterns: dict[str, str] = {}
+    for pattern, own in _layers(group_map, backbone_prefix(group_map)):
+        patterns.setdefault(pattern, own)
+    new = [pattern for pattern, own in patterns.items() if is_new_beside(own)]
+    tokens = [
+        pattern
+        for pattern, own in patterns.items()
+        if pattern not in new and "." not in own and kind_of(own, None, ()) in ("token", "position")
+    ]
+    rows = [pattern for pattern in patterns if pattern not in (*new, *tokens)]
+    layers = [*map(_python, [_either([*tokens, *rows[:1]]), *rows[1:]] if rows else tokens)]
+    layers += [_python(_either([pattern.replace("(", "(?:") for pattern in new]))] if new else []
     remedy = f"list them from the stem up in paramwise_cfg of {OURS.label}"
     if len(layers) < _FEWEST and not any(_NUMBERED in layer for layer in layers):
         return remedy
@@ -168,8 +182,8 @@ def _inner_prefix(names: Sequence[str], prefix: str) -> str:
         prefix += only
 
 
-def _layers(group_map: GroupMap, prefix: str) -> Iterator[str]:
-    """For each parameter a regular expression, as Python: its child of the backbone, by number where that is a list."""
+def _layers(group_map: GroupMap, prefix: str) -> Iterator[tuple[str, str]]:
+    """For each parameter a regular expression and its name: its child of the backbone, by number where it is a list."""
     names = _names(group_map, prefix)
     inner = _inner_prefix(names, prefix)
     above = re.escape(inner.removeprefix(prefix))
@@ -182,4 +196,12 @@ def _layers(group_map: GroupMap, prefix: str) -> Iterator[str]:
         elif any(other != child and other.startswith(child) for other in children):
             # Patterns are matched from the start of a name: stages_1 is not stages_10.
             pattern += r"\." if rest else "$"
-        yield f"r'{pattern}'" if "\\" in pattern else repr(pattern)
+        yield pattern, name.removeprefix(inner)
+
+
+def _either(patterns: Sequence[str]) -> str:
+    return patterns[0] if len(patterns) == 1 else f"(?:{'|'.join(patterns)})"
+
+
+def _python(pattern: str) -> str:
+    return f"r'{pattern}'" if "\\" in pattern else repr(pattern)

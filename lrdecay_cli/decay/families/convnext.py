@@ -107,6 +107,7 @@ FAMILY = Family(
     must_fit=False,
     placement=placement,
     stages=STAGES,
+    output_norms=True,
 )
 
 UNIREPLKNET_FAMILY = replace(FAMILY, name="unireplknet", classes=ClassNames(("UniRepLKNet", "UniRepLKNetBackbone")))

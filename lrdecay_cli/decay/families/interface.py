@@ -78,6 +78,9 @@ class Family:
     """How many stages the rules are made for; None if any number will do."""
     added: tuple[str, ...] = ()
     """Modules and parameters of the backbone that are no part of what was pretrained: they train with the head."""
+    output_norms: bool = False
+    """Whether ``norm<i>`` stands behind each stage that is given out: a classifier, with which backbones are
+    pretrained, gives out the last stage alone."""
 
     def fitting(self, decay_type: DecayType, depths: tuple[int, ...]) -> int:
         """The ``num_layers`` without a gap or an overlap: by layer, or one id for each stage."""

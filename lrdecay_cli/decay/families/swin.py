@@ -100,6 +100,7 @@ FAMILY = Family(
     depths=depths_by(r"stages\.(\d+)\.blocks\.(\d+)\."),
     fitting_num_layers=sum,
     placement=placement,
+    output_norms=True,
 )
 
 V2_FAMILY = replace(

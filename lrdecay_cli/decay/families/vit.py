@@ -151,7 +151,14 @@ FAMILY = Family(
     placement=placement,
 )
 
-MVIT_FAMILY = replace(FAMILY, name="mvit", classes=ClassNames(("MViT",)), depths=_mvit_depths, placement=mvit_placement)
+MVIT_FAMILY = replace(
+    FAMILY,
+    name="mvit",
+    classes=ClassNames(("MViT",)),
+    depths=_mvit_depths,
+    placement=mvit_placement,
+    output_norms=True,
+)
 
 _ADDED = ("level_embed", "spm", "interactions", "up", "norm1", "norm2", "norm3", "norm4")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from lrdecay_cli.decay.families import BACKBONE_PREFIX
+from lrdecay_cli.decay.parameter_kinds import is_new_beside
 from lrdecay_cli.rules.api import (
     OURS,
     BackboneTensor,
@@ -14,6 +16,7 @@ from lrdecay_cli.rules.api import (
     count,
     in_its_place,
     kind_of,
+    part_with,
     rate,
     rule,
     span,
@@ -34,35 +37,38 @@ class BlockDecay($DEFAULT):
 
     def layer(self, name):
         parts = name.split('.')
-        if parts[0] != 'backbone' or parts[1].startswith('norm') and not self.paramwise_cfg['with_norms']:
+        if parts[0] != 'backbone' or parts[1].startswith('norm'):
             return 5
-        return int(parts[1][4:] or parts[2]) + 1 if parts[1].startswith('norm') else int(parts[2]) + 1
+        return 0 if parts[1] == 'register_tokens' else int(parts[2]) + 1
 """
+_REGISTERS = part_with(
+    "ConvNeXtRegisters", "ConvNeXt", "self.pos_embed = nn.Parameter(nn.Linear(4, 4).weight.detach())"
+)
+_WITH_REGISTERS = "model = dict(backbone=dict(type='ConvNeXtRegisters'))\n"
 
 
 @rule(
     "LRD201",
     "backbone-at-head-rate",
     severity="warning",
-    bad=Example("model = dict(backbone=dict(out_indices=(0, 1, 2, 3), gap_before_final_norm=False))"),
-    good=Example(
-        "model = dict(backbone=dict(out_indices=(0, 1, 2, 3), gap_before_final_norm=False))\n"
-        "optim_wrapper = dict(constructor='BlockDecay', paramwise_cfg=dict(with_norms=True))",
-        _DECAY,
-    ),
+    bad=Example(_WITH_REGISTERS, _REGISTERS),
+    good=Example(f"{_WITH_REGISTERS}optim_wrapper = dict(constructor='BlockDecay')", f"{_REGISTERS}\n{_DECAY}"),
     yields_to=("LRD207", "LRD208", "LRD303", "LRD305"),
 )
 def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     """Parameters of the backbone train at the head's rate, while the rest of the backbone decays.
 
-    They are pretrained and meant to move slowly, but their names are none that the constructor knows, and what it does
-    not know it takes for the head: tokens, position embeddings, the norms behind the stages. They move up to a hundred
-    times faster than the layers around them.
+    The constructor does not know their names, and takes what it does not know for the head. What is pretrained is meant
+    to move slowly, and moves up to a hundred times faster than the layers around it.
 
-    MMDetection's constructor does so to ``backbone.norm0`` to ``norm3`` of ConvNeXt, mmpretrain's to register and mask
-    tokens. Only another constructor puts them with their stage. A single norm behind the last block is left alone:
-    everybody trains that one with the head.
+    Tokens, position embeddings and stems are pretrained: mmpretrain's constructor leaves register and mask tokens with
+    the head. Only another constructor puts them with their stage. A norm behind the last block is left alone: everybody
+    trains that one with the head. MMDetection's constructor does so to all of ``backbone.norm0`` to ``norm3`` of
+    ConvNeXt; the first three are new in a detector, for a classifier has ``norm3`` alone, and that is an info. What an
+    adapter adds to a pretrained backbone (``spm``, ``interactions``, ``level_embed``, prompts, queries) is new too, and
+    not reported.
     """
+    # A fault each for what is pretrained, and for norms that a detector adds.
     backbone = context.backbone
     head = backbone.head_scale
     blocks = [held for row in backbone.blocks.values() for held in row]
@@ -86,8 +92,9 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
         and (held.name not in behind or kinds[held.name] == "norm")
         and held.name.removeprefix(context.prefix).partition(".")[0]
         not in (context.family.added if context.family else ())
+        and not is_new_beside(held.name.removeprefix(context.prefix))
         # BEiT and mmpretrain train the table that all blocks share with the head.
-        and kinds[held.name] != "relative-position"
+        and kinds[held.name] not in ("relative-position", "query")
     ]
     # A final norm has no number, or that of the last stage; in a row without stages, ``ln1`` means no stage.
     deepest = max(backbone.blocks)
@@ -96,15 +103,41 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
         _series(held) for held in fallen if held.name not in behind or (held.block and held.block.place[0] < stages)
     }
     fallen = [held for held in fallen if _series(held) in named]
-    if not fallen:
-        return
-    yield Fault(
-        f"{count(len(fallen), 'tensor')} of the backbone {verb(len(fallen), 'trains', 'train')} at the head's rate,"
-        f" lr scale {rate(head)}; its blocks have {span(held.scale for held in slow)}",
-        _remedy(context, fallen),
-        parameters=[held.name for held in fallen],
-        option=context.spec.lr_place,
-    )
+    outputs = [held for held in fallen if _stage_given_out(context, held) is not None]
+    pretrained = [held for held in fallen if held not in outputs]
+    new = [held for held in outputs if (_stage_given_out(context, held) or 0) < stages]
+    blocks_have = f"its blocks have {span(held.scale for held in slow)}"
+    if pretrained:
+        yield Fault(
+            f"{_at_head(pretrained, head)}; {blocks_have}",
+            _remedy(context, pretrained),
+            parameters=[held.name for held in pretrained],
+            option=context.spec.lr_place,
+        )
+    if new:
+        yield Fault(
+            f"{_at_head(new, head)}; {blocks_have}: they are new in a detector, where a classifier has norm{stages}",
+            f"nothing, where they are new; where the checkpoint has them, {_remedy(context, new)}",
+            parameters=[held.name for held in new],
+            option=context.spec.lr_place,
+            severity="info",
+        )
+
+
+def _at_head(fallen: Sequence[BackboneTensor], head: float) -> str:
+    trains = verb(len(fallen), "trains", "train")
+    return f"{count(len(fallen), 'tensor')} of the backbone {trains} at the head's rate, lr scale {rate(head)}"
+
+
+_OUTPUT_NORM = re.compile(r"norm(\d+)\.", re.ASCII)
+
+
+def _stage_given_out(context: RuleContext, held: BackboneTensor) -> int | None:
+    """The stage of the norm behind it, of families that have one behind each stage that is given out."""
+    if context.family is None or not context.family.output_norms:
+        return None
+    found = _OUTPUT_NORM.match(held.name.removeprefix(context.prefix))
+    return int(found[1]) if found else None
 
 
 def _series(held: BackboneTensor) -> str:
