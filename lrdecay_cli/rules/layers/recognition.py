@@ -42,7 +42,7 @@ class BlockDecay($DEFAULT):
         return 0 if parts[1] == 'register_tokens' else int(parts[2]) + 1
 """
 _REGISTERS = part_with(
-    "ConvNeXtRegisters", "ConvNeXt", "self.pos_embed = nn.Parameter(nn.Linear(4, 4).weight.detach())"
+    "ConvNeXtRegisters", "ConvNeXt", "self.register_tokens = nn.Parameter(nn.Linear(4, 4).weight.detach())"
 )
 _WITH_REGISTERS = "model = dict(backbone=dict(type='ConvNeXtRegisters'))\n"
 
