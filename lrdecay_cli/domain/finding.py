@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 import msgspec
 
+from lrdecay_cli.domain.fix import Fix
 from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.domain.origins import Place
 
@@ -54,6 +55,8 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Why it matters."""
     remedy: str
     """What to do, with the value to set where there is one."""
+    fix: tuple[Fix, ...] = ()
+    """The same as edits of the config, the best alternative first; empty where no edit of an option does it."""
     fingerprint: str
     """The same as long as rule, config, option and parameters are; no line number goes in."""
     suppressed: Suppression | None = None

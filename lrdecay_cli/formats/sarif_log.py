@@ -112,6 +112,7 @@ def _result(result: CheckResult, cause: Cause, rule_index: int) -> dict[str, Any
             "configs": list(cause.configs),
             "option": finding.option,
             "parameters": list(finding.parameters),
+            "fix": msgspec.to_builtins(finding.fix),
         },
         # Once a run tells suppressions of any result, it tells those of all: an empty list is "not suppressed"
         # (§3.27.23).

@@ -17,6 +17,8 @@ from lrdecay_cli.origins.sources import Span
 from lrdecay_cli.text.python_source import finite_or_name
 
 Keys = tuple[str | int, ...]
+UNKNOWN = type("Unknown", (), {"__repr__": lambda _: "UNKNOWN"})()
+"""What :meth:`ConfigOrigins.merged` has for a value that is not known."""
 
 
 class ConfigOrigins:
@@ -107,6 +109,11 @@ class ConfigOrigins:
                     return deeper
         return None
 
+    def merged(self) -> dict[str, Any]:
+        """The merged config as plain data, with :data:`UNKNOWN` for what only running it can tell."""
+        whole = _plain(self._root)
+        return whole if isinstance(whole, dict) else {}
+
     def children(self, keys: Keys) -> tuple[str | int, ...]:
         """The keys of the dict, or the positions of the list, at a path."""
         slots = self._slots(keys)
@@ -133,17 +140,18 @@ class ConfigOrigins:
             yield _option(keys, slots)
 
 
-def config_origins(config: str, options: Sequence[str] = ()) -> ConfigOrigins:
+def config_origins(config: str, options: Sequence[str] = (), texts: Mapping[Path, str] | None = None) -> ConfigOrigins:
     """Where the options of a config are set.
 
     Args:
         config: a path, or ``<package>::<path>``.
         options: of ``--cfg-options``, as ``key=value``.
+        texts: what to read in place of files, by their real paths, with line ends as Python reads them.
 
     Raises LrdecayError for a config, or a base, that mmengine could not load.
     """
     path = find_config(config)
-    reader = ConfigReader()
+    reader = ConfigReader(texts)
     try:
         root = reader.read(config, path)
         if options:
@@ -153,6 +161,16 @@ def config_origins(config: str, options: Sequence[str] = ()) -> ConfigOrigins:
     files = {shown: source.path for shown, source in reader.sources.items()}
     raised = [(span.place(), error) for span, error in reader.raised]
     return ConfigOrigins(config, root, files, raised, {base: span.place() for base, span in reader.named.items()})
+
+
+def _plain(node: Node) -> Any:
+    if node.kind in MAPPINGS:
+        return {key: _plain(slot.node) for key, slot in node.data.items() if slot.node.kind != "function"}
+    if node.kind in SEQUENCES:
+        return [_plain(slot.node) for slot in node.data]
+    if node.kind in ("scalar", "object"):
+        return node.data
+    return UNKNOWN
 
 
 def _walked(node: Node, keys: Keys) -> list[Slot] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import os
 import posixpath
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,13 +30,17 @@ _BASE = "_base_"
 class ConfigReader:
     """Reads a config with its bases.
 
+    Args:
+        texts: what to read in place of files, by their real paths.
+
     Attributes:
         sources: the files that were read, by their names in messages, in the order in which they are first met.
         raised: expressions that raise an exception when the config is run, and the exceptions.
         named: by the name of a base, where it is first named.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, texts: Mapping[Path, str] | None = None) -> None:
+        self._texts = texts or {}
         self.sources: dict[str, Source] = {}
         self.raised: list[tuple[Span, str]] = []
         self.named: dict[str, Span] = {}
@@ -54,11 +59,15 @@ class ConfigReader:
         self._count += 1
         if self._count > _MOST_FILES:
             raise LrdecayError(f"has more than {_MOST_FILES} bases", where=next(iter(self.sources)))
-        source = read_source(shown, path)
+        source = self._read(shown, path)
         return self.sources.setdefault(shown, source)
 
+    def _read(self, shown: str, path: Path) -> Source:
+        text = self._texts.get(Path(os.path.realpath(path))) if self._texts else None
+        return read_source(shown, path) if text is None else Source(shown, path, text)
+
     def _tree(self, shown: str, path: Path, source: Source | None = None) -> tuple[Source, ast.Module]:
-        source = source or read_source(shown, path)
+        source = source or self._read(shown, path)
         try:
             return source, ast.parse(source.text)
         except SyntaxError as error:

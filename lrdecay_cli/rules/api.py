@@ -6,6 +6,7 @@ What is imported here is for rules to import; mypy and ruff know (pyproject.toml
 from lrdecay_cli.constructors import OURS
 from lrdecay_cli.decay.options import number_or_none
 from lrdecay_cli.decay.parameter_kinds import Kind, kind_of
+from lrdecay_cli.domain.fix import Edit, Fix, append_to, delete_option, move_option, rename_option, set_option
 from lrdecay_cli.rules.context.backbone import Backbone, BackboneTensor, block_of, out_of_order
 from lrdecay_cli.rules.context.optimizers import MeasuredOptimizer, trained_names
 from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext, ids_told
@@ -26,8 +27,11 @@ from lrdecay_cli.rules.remedies import (
     exempt_in_ours,
     in_its_place,
     key_option,
+    keys_fix,
     keys_told,
+    our_fix,
     our_settings,
+    plain_number,
     without_the_bases,
 )
 from lrdecay_cli.text.counting import count, integers, listed, rate, span, verb

@@ -7,7 +7,7 @@ line says what is found, the paragraph behind it why that matters, the rest how 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import cleandoc
@@ -15,6 +15,7 @@ from typing import Literal
 
 from lrdecay_cli.constructors import DEFAULT, mmdet_layer_decay
 from lrdecay_cli.domain.finding import Severity
+from lrdecay_cli.domain.fix import Edit, Fix
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules.context.rule_context import RuleContext
 
@@ -62,8 +63,15 @@ class Fault:
     """What tells it from another fault of the same rule with the same option and parameters."""
     changed: str = ""
     """The settings that changed since the baseline, with their values."""
+    fix: Sequence[Edit | Fix] = ()
+    """The remedy as edits of the config, in the form of one alternative, or of several; empty where it is none."""
     covers: tuple[str, ...] = ()
     """Codes of rules that would tell the same mistake again, and are silent for it."""
+
+    def fixes(self) -> tuple[Fix, ...]:
+        """The alternatives of :attr:`fix`."""
+        edits = tuple(each for each in self.fix if isinstance(each, Edit))
+        return (*([Fix(edits=edits)] if edits else []), *(each for each in self.fix if isinstance(each, Fix)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from lrdecay_cli.constructors import OURS, ours_beside, rate_given
 from lrdecay_cli.decay.families import BACKBONE_PREFIX
+from lrdecay_cli.domain.fix import Edit, Fix, append_to, delete_option, set_option
 from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext
 from lrdecay_cli.text.counting import listed
 from lrdecay_cli.text.python_source import as_python, assignments
@@ -43,8 +44,13 @@ def keys_told(
         else_do: what can be done where that takes too many keys.
         verb: what to do with the keys.
     """
+    return _keys_told(names, covering_keys(names, model, key), key, settings, else_do=else_do, verb=verb)
+
+
+def _keys_told(
+    names: Sequence[str], keys: Sequence[str], key: str, settings: Mapping[str, Any], *, else_do: str, verb: str
+) -> str:
     beside = f"; or {else_do}" if else_do else ""
-    keys = covering_keys(names, model, key)
     if not keys:
         path = names[0].rpartition(".")[0]
         longer = path if len(path) > len(key) else names[0]
@@ -56,6 +62,35 @@ def keys_told(
         number = f"{len(keys)}" if len(keys) < _MOST else f"{_MOST} or more"
         return f"{verb} {number} keys longer than {key!r} ({several}, …), each with {as_python(settings)}{beside}"
     return f"{verb} {listed(map(repr, keys))}, each with {as_python(settings)}"
+
+
+def keys_fix(
+    names: Sequence[str],
+    model: Iterable[str],
+    key: str,
+    settings: Mapping[str, Any],
+    *,
+    else_do: str = "",
+    verb: str = "add",
+    replaced: str = "",
+) -> tuple[str, list[Edit]]:
+    """:func:`keys_told`, and the same as edits; none where the keys are too many or cannot be found.
+
+    Args:
+        names: of parameters.
+        model: every name that there is.
+        key: the key that they go by, or a name for it to be longer than.
+        settings: what they should have.
+        else_do: what can be done where that takes too many keys.
+        verb: what to do with the keys.
+        replaced: the key that they take the place of.
+    """
+    keys = covering_keys(names, model, key)
+    told = _keys_told(names, keys, key, settings, else_do=else_do, verb=verb)
+    if not keys or len(keys) > _LISTED:
+        return told, []
+    edits = [delete_option(key_option(replaced))] if replaced else []
+    return told, [*edits, *(set_option(key_option(each), settings) for each in keys)]
 
 
 def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[str]:
@@ -120,6 +155,21 @@ def in_its_place(context: RuleContext) -> str:
     return f"{OURS.label}: {our_settings(context, context.options)}"
 
 
+def our_fix(context: RuleContext, given: Mapping[str, Any]) -> list[Fix]:
+    """:func:`our_settings` as edits, for a user to decide about; none where the layers have to be told."""
+    if not context.family or not context.depths:
+        return []
+    options = {key: value for key, value in _our_options(context, given).items() if key != "_delete_"}
+    imports = [append_to("custom_imports.imports", each) for each in OURS.imports]
+    constructor = set_option("optim_wrapper.constructor", ours_beside(context.group_map.constructor))
+    return [Fix(edits=(*imports, constructor, set_option(PARAMWISE, options)), automatic=False)]
+
+
+def plain_number(value: float) -> int | float:
+    """A number as configs write it: 12 for 12.0."""
+    return int(value) if value == int(value) else float(f"{value:g}")
+
+
 def our_settings(context: RuleContext, given: Mapping[str, Any], *, beside: Mapping[str, Any] | None = None) -> str:
     """``custom_imports`` and ``optim_wrapper`` on one line.
 
@@ -129,14 +179,19 @@ def our_settings(context: RuleContext, given: Mapping[str, Any], *, beside: Mapp
         beside: what else there is to say in ``optim_wrapper``.
     """
     training = context.group_map.training
+    options = _our_options(context, given)
+    wrapper = {**(beside or {}), "constructor": ours_beside(context.group_map.constructor), "paramwise_cfg": options}
+    further = "; keep what custom_imports has besides" if "custom_imports" in (training.from_bases or ()) else ""
+    # Of a backbone that it does not know, the names of its layers have to be told.
+    layers = "" if context.family else "; layers=[...] if it asks for them: lrdecay suggest"
+    return assignments({"custom_imports": {"imports": [*OURS.imports]}, "optim_wrapper": wrapper}) + further + layers
+
+
+def _our_options(context: RuleContext, given: Mapping[str, Any]) -> dict[str, Any]:
     options = {**without_the_bases(context)}
     rate = rate_given(given)
     options["decay_rate"] = USUAL_RATE if rate is None else rate
     options |= {key: given[key] for key in ("decay_type", "custom_keys") if given.get(key) not in (None, "layer_wise")}
     if context.prefix != BACKBONE_PREFIX:
         options["backbone"] = context.prefix.rstrip(".")
-    wrapper = {**(beside or {}), "constructor": ours_beside(context.group_map.constructor), "paramwise_cfg": options}
-    further = "; keep what custom_imports has besides" if "custom_imports" in (training.from_bases or ()) else ""
-    # Of a backbone that it does not know, the names of its layers have to be told.
-    layers = "" if context.family else "; layers=[...] if it asks for them: lrdecay suggest"
-    return assignments({"custom_imports": {"imports": [*OURS.imports]}, "optim_wrapper": wrapper}) + further + layers
+    return options

@@ -63,6 +63,7 @@ def _finding(context: RuleContext, rule: Rule, fault: Fault) -> Finding:
         why=rule.why,
         remedy=fault.remedy,
         changed=fault.changed,
+        fix=fault.fixes(),
         fingerprint=fingerprint(rule.code, context.place, fault.option, parameters, fault.about),
     )
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from lrdecay_cli.analysis.scheduling.run_length import run_length
 from lrdecay_cli.checking.checking import check_maps
@@ -25,6 +26,7 @@ from lrdecay_cli.rules.registry import BASE
 from tests.golden import Row, Table
 from tests.registries import forget
 
+PLUGIN = "custom_imports = dict(imports=['plugin'])\n"
 FOUND = Table(
     Path(__file__).with_name("example_findings.csv"),
     ("code", "severity", "option", "patterns"),
@@ -39,6 +41,22 @@ def rows_of(findings: Iterable[Finding]) -> list[Row]:
 
 def found_by(rule: Rule, example: Example, folder: Path) -> tuple[Finding, ...]:
     """What ``rule`` finds in an example, with the settings, comments and baseline that it has."""
+    return judged(rule, example, folder).own
+
+
+class Judged(NamedTuple):
+    own: tuple[Finding, ...]
+    """What the rule finds by itself."""
+    others: tuple[Finding, ...]
+    """What the other rules do."""
+    group_map: GroupMap
+
+
+def judged(rule: Rule, example: Example, folder: Path) -> Judged:
+    """What an example is found to be.
+
+    The files of an example that are there already are built as they are.
+    """
     baselines = {}
     config = str(folder / "config.py")
     if example.baseline is not None:
@@ -50,16 +68,21 @@ def found_by(rule: Rule, example: Example, folder: Path) -> tuple[Finding, ...]:
         dry_runs[config], group_map = dry_run_of(example, folder)
     else:
         group_map = map_of(example, folder)
-    result = check_maps(
-        [group_map],
+    found = [
+        check_maps(
+            [group_map],
+            rules,
+            settings=parse_settings(example.settings.encode(), "lrdecay.toml") or Settings(),
+            comments={config: comment_suppressions(config)},
+            baselines=baselines,
+            dry_runs=dry_runs,
+        ).findings
         # A rule about suppressions needs something to suppress.
-        RULES if rule.scope == "project" else [rule],
-        settings=parse_settings(example.settings.encode(), "lrdecay.toml") or Settings(),
-        comments={config: comment_suppressions(config)},
-        baselines=baselines,
-        dry_runs=dry_runs,
-    )
-    return tuple(finding for finding in result.findings if finding.code == rule.code)
+        for rules in (RULES if rule.scope == "project" else [rule], [each for each in RULES if each is not rule])
+    ]
+    own = tuple(one for one in found[0] if one.code == rule.code)
+    others = tuple(one for one in found[1] if one.code != rule.code)
+    return Judged(own, others, group_map)
 
 
 def map_of(example: Example, folder: Path) -> GroupMap:
@@ -82,13 +105,11 @@ def dry_run_of(example: Example, folder: Path) -> tuple[DryRun, GroupMap]:
 
 @contextmanager
 def written(example: Example, folder: Path) -> Iterator[str]:
-    """The path of an example's config, which can be built in here."""
-    (folder / "base.py").write_text(BASE, encoding="utf-8")
-    text = "_base_ = 'base.py'\n"
-    if example.plugin:
-        (folder / "plugin.py").write_text(example.plugin, encoding="utf-8")
-        text += "custom_imports = dict(imports=['plugin'])\n"
-    (folder / "config.py").write_text(f"{text}{example.config}\n", encoding="utf-8")
+    """The path of an example's config, which can be built in here; files that are there stay as they are."""
+    text = f"_base_ = 'base.py'\n{PLUGIN if example.plugin else ''}{example.config}\n"
+    for name, content in (("base.py", BASE), ("plugin.py", example.plugin), ("config.py", text)):
+        if content and not (folder / name).exists():
+            (folder / name).write_text(content, encoding="utf-8")
     sys.path.insert(0, str(folder))
     try:
         yield str(folder / "config.py")

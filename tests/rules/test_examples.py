@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lrdecay_cli.rules import RULES, Rule, find_rule
 from tests.golden import Golden
-from tests.rules.examples import FOUND, found_by, rows_of
+from tests.rules.examples import FOUND, found_by, judged, rows_of
+from tests.rules.fixes import NO_EDIT, objections, strays, unsaid, write_fix
 
 by_code = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 
 
 @by_code
-def test_fires_on_the_bad_example_alone(rule: Rule, tmp_path: Path, golden: Golden) -> None:
-    for kind in ("bad", "good"):
-        folder = tmp_path / kind
-        folder.mkdir()
-        found = found_by(rule, getattr(rule, kind), folder)
-        assert bool(found) == (kind == "bad"), found
-        for finding in found:
-            assert finding.message
-            assert not finding.message.endswith(".")
-            assert finding.remedy
-            assert finding.parameters or finding.option
-            assert len(set(finding.parameters)) == len(finding.parameters)
-        if kind == "bad":
-            golden.check_rows(FOUND, rule.code, rows_of(found))
+def test_fires_on_the_bad_example_and_its_fixes_work(
+    rule: Rule, tmp_path: Path, golden: Golden, record_property: Callable[[str, object], None]
+) -> None:
+    (tmp_path / "bad").mkdir()
+    bad = judged(rule, rule.bad, tmp_path / "bad")
+    assert bad.own
+    for finding in bad.own:
+        assert finding.message
+        assert not finding.message.endswith(".")
+        assert finding.remedy
+        assert finding.parameters or finding.option
+        assert len(set(finding.parameters)) == len(finding.parameters)
+        assert unsaid(finding) == []
+    golden.check_rows(FOUND, rule.code, rows_of(bad.own))
+    fixes = [(finding, fix) for finding in bad.own for fix in finding.fix]
+    assert (rule.code in NO_EDIT) == (not fixes)
+    for number, (finding, fix) in enumerate(fixes):
+        folder = tmp_path / str(number)
+        shutil.copytree(tmp_path / "bad", folder)
+        assert write_fix(str(folder / "config.py"), fix)
+        fixed = judged(rule, rule.bad, folder)
+        assert objections(finding, fix, bad, fixed) == []
+        assert strays(finding, fix, bad.group_map, fixed.group_map) == set()
+    record_property("fixes", len(fixes))
+
+
+@by_code
+def test_silent_on_the_good_example(rule: Rule, tmp_path: Path) -> None:
+    assert found_by(rule, rule.good, tmp_path) == ()
 
 
 @by_code

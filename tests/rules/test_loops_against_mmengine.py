@@ -102,7 +102,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], type[Except
     "two choices": (
         "train_cfg",
         {"type": "EpochBasedTrainLoop", **EPOCHS},
-        [("by_epoch", "keep one of them; train_cfg=dict(_delete_=True, ...) drops what a base says")],
+        [("by_epoch", "remove train_cfg.by_epoch or type; train_cfg=dict(_delete_=True, ...) drops what a base says")],
         RuntimeError,
     ),
     "no such class": (

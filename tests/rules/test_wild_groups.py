@@ -118,7 +118,9 @@ def test_our_own_constructor_has_nothing_but_notes(example: Example) -> None:
         pytest.param(convnext([2, 2, 6, 2]), "num_layers=5 fits depths 2,2,6,2", id="gap of one"),
         pytest.param(convnext([3, 3, 9, 3], 6, 0.9, "stage_wise"), "num_layers=4 fits 4 stages", id="stage-wise"),
         pytest.param(convnext([3, 3, 9]), "num_layers=5 leaves no gap", id="three stages"),
-        pytest.param(plain_decay(decay_rate=1.25), "a rate between 0 and 1: 0.8 is its inverse", id="rate above 1"),
+        pytest.param(
+            plain_decay(decay_rate=1.25), "set decay_rate between 0 and 1: 0.8 is its inverse", id="rate above 1"
+        ),
     ],
 )
 def test_remedies_have_their_value(example: Example, remedy: str) -> None:

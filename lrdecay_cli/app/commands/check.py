@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -58,6 +59,12 @@ def check(
             complete=completion.baselines,
         ),
     ] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Apply fixes to the configs' files, show the diff, and check again.")
+    ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Show what --fix would change and write nothing; exit with 1 if it would.")
+    ] = False,
     rules_url: Annotated[
         Text, option("--rules-url", "URL", "Where docs/rules.md is read: SARIF links each rule to it.")
     ] = None,
@@ -74,9 +81,11 @@ def check(
     lrdecay check config.py
     lrdecay check maps/ --select LRD2,LRD3 --fail-on warning
     lrdecay check configs/ --format github --output sarif=lrdecay.sarif
+    lrdecay check config.py --diff
     """
     from lrdecay_cli.app.requests.checks import Demands, run_check
     from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN, DIFFERENT
+    from lrdecay_cli.app.shell.console import write_stdout
     from lrdecay_cli.app.shell.settings import settings_of
     from lrdecay_cli.checking.reporting import check_severity, report_of
     from lrdecay_cli.rules import chosen_rules
@@ -85,9 +94,24 @@ def check(
     rules = chosen_rules(_split(select), _split(ignore))
     demands = Demands(rules, check_severity(fail_on), baseline, settings_of(context), rules_url or "")
     request = build.request()
-    if destinations.repeatable and not build.verbose:
+    if fix or diff:
+        request.caching.forget()
+    elif destinations.repeatable and not build.verbose:
         request.caching.begin_answer()
     result, maps = run_check(targets, request, demands, jobs=build.workers)
+    if fix or diff:
+        from lrdecay_cli.app.requests.fixes import plan_fixes, tell, write_plan
+
+        plan = plan_fixes(result, request, demands)
+        if diff:
+            write_stdout(plan.diff())
+            tell(plan.told(written=False))
+            raise typer.Exit(CANNOT_JUDGE if result.unjudged else DIFFERENT if plan.after else CLEAN)
+        if plan.after:
+            sys.stderr.write(plan.diff())
+            write_plan(plan)
+            result, maps = run_check(targets, request, demands, jobs=build.workers)
+        tell(plan.told(written=True))
     text = destinations.write(report_of(result, statistics=statistics, verbose=build.verbose, maps=maps))
     if result.unjudged:
         raise typer.Exit(CANNOT_JUDGE)

@@ -20,6 +20,7 @@ from lrdecay_cli.rules.api import (
     integers,
     rate,
     rule,
+    set_option,
     verb,
 )
 
@@ -67,7 +68,8 @@ def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
         if wrong:
             ids = ids_told(sorted({layer for _, layer in wrong}))
             names = [parameter.name for group, _ in wrong for parameter in group.parameters]
-            yield Fault(f"{ids} {where}", remedy, names, option)
+            edits = [set_option(option, fitting)] if fits else []
+            yield Fault(f"{ids} {where}", remedy, names, option, fix=edits)
 
 
 @rule(
@@ -106,6 +108,7 @@ def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
         f"num_layers={fitting} fits depths {context.depths_in_words}",
         parameters=[tensor.name for tensor in wrong],
         option=f"{PARAMWISE}.num_layers",
+        fix=[set_option(f"{PARAMWISE}.num_layers", fitting)],
     )
 
 
@@ -169,6 +172,7 @@ def stage_wise_num_layers(context: RuleContext) -> Iterator[Fault]:
         f"num_layers={stages} fits {stages} stages",
         parameters=[tensor.name for tensor, layer in layers if layer <= stages and (given > stages or layer > given)],
         option=f"{PARAMWISE}.num_layers",
+        fix=[set_option(f"{PARAMWISE}.num_layers", stages)],
     )
 
 

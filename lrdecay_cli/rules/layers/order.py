@@ -15,9 +15,12 @@ from lrdecay_cli.rules.api import (
     RuleContext,
     count,
     integers,
+    key_option,
     out_of_order,
     rate,
+    rename_option,
     rule,
+    set_option,
     span,
     verb,
 )
@@ -77,16 +80,18 @@ def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) 
         if math.isclose(low, high, rel_tol=1e-9):
             continue
         missing = integers(range(below + 1, above))
+        fits = above - 1 == context.num_layers
         yield Fault(
             f"no parameter has layer id {missing}: lr scale jumps from {rate(low)} in layer {below} to {rate(high)} in"
             f" layer {above}",
-            f"num_layers={below} leaves no gap" if above - 1 == context.num_layers else _REMEDY,
+            f"num_layers={below} leaves no gap" if fits else _REMEDY,
             parameters=[
                 held.name
                 for held in context.backbone.held
                 if held.group.layer_id is not None and held.group.layer_id <= below
             ],
             option=f"{PARAMWISE}.num_layers" if context.num_layers is not None else "",
+            fix=[set_option(f"{PARAMWISE}.num_layers", below)] if fits else (),
         )
 
 
@@ -167,6 +172,7 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
             _remedy(context, wrong),
             names,
             option,
+            fix=[rename_option(key_option(key), f"{key}.") for key in _numbered(context, wrong)[:1]],
         )
         return
     blocks = [held for row in backbone.blocks.values() for held in row]
@@ -202,9 +208,13 @@ def _rows(context: RuleContext) -> Iterator[list[BackboneTensor]]:
 
 def _remedy(context: RuleContext, wrong: Sequence[BackboneTensor]) -> str:
     keys = {found[0] for held in wrong if (found := context.custom_lr_mult(held.name))}
-    numbered = sorted(key for key in keys if key[-1:].isdecimal())
-    if numbered:
+    if numbered := _numbered(context, wrong):
         return f"write {numbered[0] + '.'!r} for {numbered[0]!r}, which is also in names with more digits"
     if keys:
         return f"see which parameters {', '.join(map(repr, sorted(keys)))} should reach"
     return f"let {context.constructor_told} give deeper blocks higher layer ids"
+
+
+def _numbered(context: RuleContext, wrong: Sequence[BackboneTensor]) -> list[str]:
+    keys = {found[0] for held in wrong if (found := context.custom_lr_mult(held.name))}
+    return sorted(key for key in keys if key[-1:].isdecimal())

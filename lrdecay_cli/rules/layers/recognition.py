@@ -16,6 +16,7 @@ from lrdecay_cli.rules.api import (
     count,
     in_its_place,
     kind_of,
+    our_fix,
     part_with,
     rate,
     rule,
@@ -113,6 +114,7 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
             _remedy(context, pretrained),
             parameters=[held.name for held in pretrained],
             option=context.spec.lr_place,
+            fix=() if context.spec.lr_from == "custom_keys" else our_fix(context, context.options),
         )
     if new:
         yield Fault(
@@ -215,6 +217,7 @@ def names_hidden_by_wrapper(context: RuleContext) -> Iterator[Fault]:
         f"use a constructor that can be told so, such as {OURS.label} with backbone={context.prefix.rstrip('.')!r}",
         parameters=[one.name for one in held],
         option="optim_wrapper.constructor",
+        fix=our_fix(context, context.options),
     )
 
 
@@ -259,6 +262,7 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
             parameters=[held.name for held in blocks],
             option="optim_wrapper.constructor",
             severity="warning",
+            fix=our_fix(context, context.options),
         )
     if context.prefix != BACKBONE_PREFIX or not context.decay_reaches_no_block:
         return
@@ -272,4 +276,5 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
         f"use a constructor that knows them, such as {OURS.label}",
         parameters=[held.name for held in blocks or backbone.held],
         option="optim_wrapper.constructor",
+        fix=our_fix(context, context.options),
     )

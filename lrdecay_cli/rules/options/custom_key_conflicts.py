@@ -8,18 +8,22 @@ from typing import Any
 from lrdecay_cli.constructors.recomputation import KeyMatches
 from lrdecay_cli.rules.api import (
     EXEMPTING,
+    Edit,
     Example,
     Fault,
     RuleContext,
     as_python,
     count,
     default_with,
+    delete_option,
     exempt_in_ours,
     key_option,
-    keys_told,
+    keys_fix,
     nearest,
     part_with,
+    rename_option,
     rule,
+    set_option,
     verb,
 )
 from lrdecay_cli.rules.options.custom_keys import known_settings
@@ -59,12 +63,14 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
         share = "all" if not matches.wins and len(names) == len(matches.loses) else f"{len(names):,} of"
         settings = ", ".join(f"{setting}={value!r}" for setting, value in dropped.items())
         length = "longer" if len(winner) > len(key) else "shorter" if len(winner) < len(key) else "earlier"
+        remedy, edits = _remedy(context, key, winner, names, dropped)
         yield Fault(
             f"custom key {key!r} loses {share} its {count(len(matches.wins) + len(matches.loses), 'tensor')} "
             f"to the {length} {winner!r}, and with them {settings}",
-            _remedy(context, key, winner, names, dropped),
+            remedy,
             parameters=names,
             option=key_option(key),
+            fix=edits,
         )
     for key, matches in context.custom_keys.items():
         known = known_settings(context, key)
@@ -76,6 +82,7 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
                 parameters=matches.loses,
                 option=key_option(key),
                 severity="info",
+                fix=[delete_option(key_option(key))],
             )
 
 
@@ -105,28 +112,33 @@ def _dropped(context: RuleContext, loser: KeyMatches, winner: KeyMatches) -> dic
     return dropped
 
 
-def _remedy(context: RuleContext, key: str, winner: str, names: list[str], dropped: dict[str, Any]) -> str:
+def _remedy(
+    context: RuleContext, key: str, winner: str, names: list[str], dropped: dict[str, Any]
+) -> tuple[str, list[Edit]]:
     # What the winner sets, with names that are misspelt put right and what nobody knows left out.
     known, given = known_settings(context, winner), context.custom_keys[winner].settings
     meant = {name: name if name in known else nearest(name, known) for name in given}
     settings = {right: given[name] for name, right in meant.items() if right and (right == name or right not in meant)}
     settings |= dropped
     if {*names} == {*context.custom_keys[winner].wins}:
-        return f"write {winner!r}: {as_python(settings)}"
+        return f"write {winner!r}: {as_python(settings)}", [set_option(key_option(winner), settings)]
     reads = context.spec.custom_keys
     if reads and reads.shortest_counts:
-        return f"{context.spec.name} goes by the shortest key: name what {winner!r} is for by more letters than {key!r}"
+        more = f"name what {winner!r} is for by more letters than {key!r}"
+        return f"{context.spec.name} goes by the shortest key: {more}", []
     matches = context.custom_keys[key]
     # A key that has nothing left would be told next.
     left = {*matches.wins, *matches.loses} - {*names}
     verb = "add" if left else f"replace {key!r} by"
     joined = f"{winner.rstrip('.')}.{key.lstrip('.')}"
     if all(joined in name for name in names):
-        return f"{verb} {joined!r}: {as_python(settings)}"
+        edit = set_option(key_option(joined), settings)
+        return f"{verb} {joined!r}: {as_python(settings)}", [*([] if left else [delete_option(key_option(key))]), edit]
     otherwise = f"write {winner!r}: {as_python(settings)}, for all that it reaches"
     if dropped == {"decay_mult": 0} and exempt_in_ours(context, names):
         otherwise = EXEMPTING
-    return keys_told(names, context.trained, winner, settings, else_do=otherwise, verb=verb)
+    replaced = "" if left else key
+    return keys_fix(names, context.trained, winner, settings, else_do=otherwise, verb=verb, replaced=replaced)
 
 
 @rule(
@@ -164,20 +176,23 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
                 value = context.options[multiplier.option]
                 if names and own is not None and own != value != 1 and not meant and counts:
                     amount = f"decayed at {context.weight_decays.get(names[0], 0):g}"
+                    exempts = alternatives is decays and exempt_in_ours(context, names)
+                    remedy, edits = keys_fix(
+                        names,
+                        context.trained,
+                        key,
+                        {**matches.settings, field: value},
+                        else_do=EXEMPTING if exempts else "",
+                    )
                     yield Fault(
                         f"{count(len(names), 'tensor')} {verb(len(names), 'goes', 'go')} by custom key {key!r} and not"
                         f" by {multiplier.option}={value!r}: "
                         + (amount if alternatives is decays else f"trained at lr_mult {own}"),
-                        keys_told(
-                            names,
-                            context.trained,
-                            key,
-                            {**matches.settings, field: value},
-                            else_do=EXEMPTING if alternatives is decays and exempt_in_ours(context, names) else "",
-                        ),
+                        remedy,
                         parameters=names,
                         option=key_option(key),
                         severity=None if alternatives is decays else "info",
+                        fix=edits,
                     )
 
 
@@ -223,4 +238,5 @@ def shared_parameter_by_other_key(context: RuleContext) -> Iterator[Fault]:
                 f"name it as {first[missed[0]]!r}",
                 parameters=missed,
                 option=key_option(key),
+                fix=[rename_option(key_option(key), first[missed[0]])] if not reached and len(missed) == 1 else (),
             )

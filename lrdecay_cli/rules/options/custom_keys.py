@@ -8,16 +8,20 @@ from fnmatch import fnmatchcase
 
 from lrdecay_cli.constructors.recomputation import KeyMatches
 from lrdecay_cli.rules.api import (
+    Edit,
     Example,
     Fault,
     RuleContext,
     count,
     default_with,
+    delete_option,
     key_option,
-    keys_told,
+    keys_fix,
     nearest,
     part_with,
+    rename_option,
     rule,
+    set_option,
 )
 
 _TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
@@ -51,6 +55,11 @@ def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
                 parameters=matches.wins,
                 option=key_option(key, setting),
                 severity=None if name else "warning",
+                fix=[
+                    rename_option(key_option(key, setting), name)
+                    if name and name not in matches.settings
+                    else delete_option(key_option(key, setting))
+                ],
             )
 
 
@@ -97,10 +106,12 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
         elsewhere = not meant and f"custom_keys.{key}" in inherited
         if harmless and elsewhere:
             continue
+        edits = [delete_option(key_option(key))]
         if globbed:
-            remedy = keys_told(globbed, context.tensors, "", matches.settings)
+            remedy, edits = keys_fix(globbed, context.tensors, "", matches.settings, replaced=key)
         elif better:
             remedy = f"did you mean {better!r}?"
+            edits = [rename_option(key_option(key), better)]
         else:
             remedy = "remove it, or give a part of a parameter's name: lrdecay inspect --by parameter lists them"
         wrong = meant and matches.settings.get("lr_mult", 1) != 1
@@ -109,6 +120,7 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
             remedy,
             option=key_option(key),
             severity="info" if harmless or elsewhere else "error" if wrong else None,
+            fix=edits,
         )
 
 
@@ -176,12 +188,14 @@ def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
             right = "as a word"
         if not astray or len(astray) == len(matches.wins):
             continue
+        remedy, edits = _remedy(key, matches, astray, context.tensors)
         yield Fault(
             f"custom key {key!r} reaches {count(len(matches.wins) - len(astray), 'tensor')} {right}, "
             f"and {len(astray):,} more such as {astray[0]!r}",
-            _remedy(key, matches, astray, context.tensors),
+            remedy,
             parameters=astray,
             option=key_option(key),
+            fix=edits,
         )
 
 
@@ -194,14 +208,16 @@ def _is_word(key: str, name: str) -> bool:
     return False
 
 
-def _remedy(key: str, matches: KeyMatches, astray: list[str], model: Iterable[str]) -> str:
+def _remedy(key: str, matches: KeyMatches, astray: list[str], model: Iterable[str]) -> tuple[str, list[Edit]]:
     right = [name for name in matches.wins if name not in {*astray}]
     for longer in (f"{key}.", f".{key}.", f".{key}"):
         if all(longer in name for name in right) and not any(longer in name for name in astray):
-            return f"write {longer!r}"
+            return f"write {longer!r}", [rename_option(key_option(key), longer)]
     # What is astray has the key as a word too: only a longer key can take it away again.
     common = _common(astray, key)
-    return f"add {common!r}: dict(lr_mult=1.0)" if common else keys_told(astray, model, key, {"lr_mult": 1.0})
+    if common:
+        return f"add {common!r}: dict(lr_mult=1.0)", [set_option(key_option(common), {"lr_mult": 1.0})]
+    return keys_fix(astray, model, key, {"lr_mult": 1.0})
 
 
 def _common(names: list[str], key: str) -> str:

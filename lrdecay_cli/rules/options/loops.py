@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lrdecay_cli.domain.training import Loop
-from lrdecay_cli.rules.api import Example, Fault, RuleContext, nearest, rule
+from lrdecay_cli.rules.api import (
+    Example,
+    Fault,
+    RuleContext,
+    delete_option,
+    nearest,
+    rename_option,
+    rule,
+    set_option,
+)
 
 _LENGTHS = {"max_epochs": "by_epoch=True", "max_iters": "by_epoch=False"}
 """How long the training is, and what chooses the loop that counts so."""
@@ -48,14 +57,16 @@ def _faults(path: str, loop: Loop) -> Iterator[Fault]:
             f"no loop is registered as {loop.type}",
             f"did you mean {known[like]}?" if like else "import its module by custom_imports",
             option=f"{path}.type",
+            fix=[set_option(f"{path}.type", known[like])] if like else (),
         )
         return
     chooses = ("by_epoch",) if path == "train_cfg" else ()
     if chooses and {"type", "by_epoch"} <= {*settings}:
         yield Fault(
             f"{path} has both type and by_epoch",
-            f"keep one of them; {_DROPS.format(path)}",
+            f"remove {path}.by_epoch or type; {_DROPS.format(path)}",
             option=f"{path}.by_epoch",
+            fix=[delete_option(f"{path}.by_epoch")],
         )
     lacking = [name for name in loop.needs if name not in settings]
     # First what says which loop it is: nothing more can be said of one that is another.
@@ -65,11 +76,15 @@ def _faults(path: str, loop: Loop) -> Iterator[Fault]:
         like = nearest(setting, lacking) or nearest(setting, (*loop.takes, *chooses))
         if loop.takes_more and like is None:
             continue
+        edit = delete_option(f"{path}.{setting}")
         if like:
             remedy = f"did you mean {path}.{like}={value!r}?"
+            if like not in settings:
+                edit = rename_option(f"{path}.{setting}", like)
         elif setting in _LENGTHS and lacking and "type" not in settings:
             remedy = f"{path}.{_LENGTHS[setting]}, for a training that is as long as {setting} says"
             like = lacking[0]
+            edit = set_option(f"{path}.by_epoch", setting == "max_epochs")
         elif setting in _LENGTHS:
             remedy = f"remove {setting}; {_DROPS.format(path)}"
         else:
@@ -79,6 +94,7 @@ def _faults(path: str, loop: Loop) -> Iterator[Fault]:
             remedy,
             option=f"{path}.{setting}",
             severity="warning" if loop.takes_more else None,
+            fix=[edit],
         )
         if like == "by_epoch":
             return

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lrdecay_cli.constructors import find_constructor
+from lrdecay_cli.domain.fix import keys_of_path
 from lrdecay_cli.domain.training import RUNNER_KEYS, Training
 from lrdecay_cli.files.mmcv1 import OPTIMIZER_KEYS, SCHEDULE_KEYS, as_mmengine, is_mmcv_style
 from lrdecay_cli.rules.api import (
     OURS,
+    PARAMWISE,
+    Edit,
     Example,
     Fault,
+    Fix,
     RuleContext,
+    delete_option,
     listed,
+    move_option,
     nearest,
     our_settings,
+    rename_option,
     rule,
+    set_option,
     training_length,
     training_unit,
 )
@@ -68,19 +76,44 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
             yield from _of_mmcv(context, old, path)
             continue
         if (like := nearest(path, RUNNER_KEYS)) and path not in _PLACES:
-            yield Fault(f"{path} is read by nothing", f"did you mean {like}?", option=path, severity="error")
+            edits = [rename_option(path, like)]
+            yield Fault(f"{path} is read by nothing", f"did you mean {like}?", option=path, severity="error", fix=edits)
             continue
         place = _PLACES.get(name, f"optim_wrapper.{name}")
         says = _at({"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}, place)
         if value in (None, {}, []) or _holds(says, value):
             continue
         beside = says is not None
+        unread = _unread(context, place, value)
         yield Fault(
             f"{path} is read by nothing{f'; {place} is, and says otherwise' if beside else ''}",
-            f"move it to {place}",
+            f"remove it, or move it to {place} for a constructor that reads {listed(unread)}"
+            if unread
+            else f"move it to {place}",
             option=path,
             severity="error" if name in _CHANGES_GROUPS else None,
+            fix=[delete_option(path)] if unread else _moved(context, path, place, value),
         )
+
+
+def _unread(context: RuleContext, place: str, value: Any) -> list[str]:
+    """The options among what is to be moved that the constructor never reads."""
+    if not context.spec.known or not place.startswith(PARAMWISE):
+        return []
+    options = ["custom_keys"] if place != PARAMWISE else value if isinstance(value, Mapping) else []
+    return [option for option in options if option not in context.spec.options]
+
+
+def _moved(context: RuleContext, path: str, place: str, value: Any) -> list[Edit]:
+    """A setting in its place; entries of a dict one by one where there is another dict, which has none of them."""
+    training = context.group_map.training
+    present = _at({"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}, place)
+    if present is None:
+        return [move_option(path, place)]
+    if not isinstance(present, Mapping) or not isinstance(value, Mapping) or {*present} & {*value}:
+        return []
+    keys = keys_of_path(path), keys_of_path(place)
+    return [*(move_option((*keys[0], key), (*keys[1], key)) for key in value), delete_option(path)]
 
 
 def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator[Fault]:
@@ -101,6 +134,7 @@ def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator
     if own and _holds(present.get(place), own[place]):
         return
     told = as_mmengine(old, length=length, in_epochs=in_epochs).get(place)
+    edits: list[Edit] = []
     together = next((keys for keys in (OPTIMIZER_KEYS, SCHEDULE_KEYS) if key in keys), (key,))
     first = next(name for name in old if name in together)
     unfit = find_constructor(str(told.get("constructor", ""))) if isinstance(told, Mapping) else None
@@ -118,8 +152,19 @@ def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator
     else:
         settings = _over_base(training, place, told)
         remedy = f"{'in its place' if len(old) == 1 else 'in place of it'}: {assignments({place: settings})}"
+        edits = _translated([name for name in old if name in together], place, told)
     says = "; optim_wrapper.optimizer is, and says otherwise" if key == "optimizer" else ""
-    yield Fault(f"{key} is read by nothing{says}", remedy, option=key)
+    # The schedule and the optimizer of another training: a user has to look at it.
+    fix = [Fix(edits=tuple(edits), automatic=False)] if edits else ()
+    yield Fault(f"{key} is read by nothing{says}", remedy, option=key, fix=fix)
+
+
+def _translated(replaced: Iterable[str], place: str, told: Any) -> list[Edit]:
+    """What is written for mmengine, in place of all that it is made of."""
+    removed = [delete_option((name,)) for name in replaced]
+    if place == "optim_wrapper" and isinstance(told, Mapping):
+        return [*(set_option((place, name), value) for name, value in told.items()), *removed]
+    return [set_option((place,), told), *removed]
 
 
 def _over_base(training: Training, place: str, settings: Any) -> Any:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.constructors.recomputation import tensors_met
-from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, count, default_with, key_option, rule, verb
+from lrdecay_cli.rules.api import (
+    PARAMWISE,
+    Example,
+    Fault,
+    RuleContext,
+    count,
+    default_with,
+    delete_option,
+    key_option,
+    rule,
+    set_option,
+    verb,
+)
 
 _MULTIPLIERS = ("lr_mult", "decay_mult")
 
@@ -57,6 +69,7 @@ def _nothing_to_multiply(context: RuleContext) -> Iterator[Fault]:
         return
     default, kind = context.group_map.base_weight_decay, context.group_map.optimizer.type
     reason, fix = "the optimizer is given weight_decay=0", "optim_wrapper.optimizer.weight_decay=0.05, or remove them"
+    edits = [] if context.without_weight_decay else [set_option("optim_wrapper.optimizer.weight_decay", 0.05)]
     if context.without_weight_decay:
         reason, fix = f"{kind} has no weight decay", "remove them, or use an optimizer with weight decay, such as AdamW"
     elif given is None:
@@ -66,6 +79,7 @@ def _nothing_to_multiply(context: RuleContext) -> Iterator[Fault]:
         fix,
         option=f"{PARAMWISE}.{options[0]}",
         severity="warning" if given is None else "info",
+        fix=edits,
     )
 
 
@@ -83,6 +97,7 @@ def _ignored_lr(context: RuleContext) -> Iterator[Fault]:
                     parameters=matches.wins,
                     option=key_option(key, setting),
                     severity="error",
+                    fix=[delete_option(key_option(key, setting))],
                 )
 
 
@@ -102,6 +117,7 @@ def _fits_nothing(context: RuleContext) -> Iterator[Fault]:
             parameters=missed,
             option=f"{PARAMWISE}.{multiplier.option}",
             severity=None if missed else "info",
+            fix=() if missed else [delete_option(f"{PARAMWISE}.{multiplier.option}")],
         )
 
 
@@ -113,6 +129,7 @@ def _ones(context: RuleContext) -> Iterator[Fault]:
                 f"remove {multiplier.option}, or give it the value that you mean",
                 option=f"{PARAMWISE}.{multiplier.option}",
                 severity="info",
+                fix=[delete_option(f"{PARAMWISE}.{multiplier.option}")],
             )
     takes = {winner for matches in context.custom_keys.values() for winner in matches.loses.values()}
     for key, matches in context.custom_keys.items():
@@ -126,6 +143,7 @@ def _ones(context: RuleContext) -> Iterator[Fault]:
                 parameters=matches.frozen,
                 option=path,
                 severity="info",
+                fix=[delete_option(path)],
             )
         elif (
             matches.wins
@@ -139,4 +157,5 @@ def _ones(context: RuleContext) -> Iterator[Fault]:
                 parameters=matches.wins,
                 option=path,
                 severity="info",
+                fix=[delete_option(path)],
             )

@@ -12,14 +12,19 @@ from lrdecay_cli.constructors import CONSTRUCTORS, ConstructorSpec, rate_given
 from lrdecay_cli.constructors.recomputation import tensors_met
 from lrdecay_cli.rules.api import (
     PARAMWISE,
+    Edit,
     Example,
     Fault,
+    Fix,
     RuleContext,
     count,
     default_with,
+    delete_option,
     in_its_place,
     nearest,
     number_or_none,
+    our_fix,
+    rename_option,
     rule,
     verb,
 )
@@ -70,14 +75,46 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
             parameters=parameters or (),
             option=f"{PARAMWISE}.{option}",
             severity="info" if dead else "error" if known else "warning",
+            fix=_fix(context, together, known),
         )
 
 
-def _remedy(context: RuleContext, options: list[str], known: list[ConstructorSpec]) -> str:
-    spec, option = context.spec, options[0]
-    here = spec.rate_option
+def _fix(context: RuleContext, options: list[str], known: list[ConstructorSpec]) -> list[Edit | Fix]:
+    if here := _rate_here(context, options[0]):
+        return [rename_option(_keys(context, options[0]), here)]
+    removed: list[Edit | Fix] = [delete_option(_keys(context, option)) for option in options]
+    if known and (context.decay_rate is not None or not known[0].serves(context.group_map.model.backbone)):
+        return [*removed, *our_fix(context, context.options)]
+    return removed
+
+
+def _keys(context: RuleContext, option: str) -> tuple[str | int, ...]:
+    """The keys of an option in ``paramwise_cfg``, which may have dots themselves."""
+
+    def below(options: Mapping[str, Any], path: str) -> tuple[str, ...] | None:
+        if path in options:
+            return (path,)
+        for key, value in options.items():
+            if isinstance(value, Mapping) and path.startswith(f"{key}."):
+                rest = below(value, path.removeprefix(f"{key}."))
+                if rest:
+                    return (key, *rest)
+        return None
+
+    return (*PARAMWISE.split("."), *(below(context.options, option) or (option,)))
+
+
+def _rate_here(context: RuleContext, option: str) -> str:
+    """What the constructor calls the decay rate, where the option is that of another."""
+    here = context.spec.rate_option
     is_rate = any(option == known.rate_option for known in CONSTRUCTORS)
-    if spec.known and is_rate and here and here != option and here not in context.options:
+    known = context.spec.known and is_rate and here and here != option and here not in context.options
+    return str(here) if known else ""
+
+
+def _remedy(context: RuleContext, options: list[str], known: list[ConstructorSpec]) -> str:
+    option = options[0]
+    if here := _rate_here(context, option):
         return f"{context.constructor} calls it {here}: {PARAMWISE}.{here}={context.options[option]!r}"
     remove = f"remove {' and '.join(options)}"
     # Another constructor must not lose the layer decay that this one makes, and has to serve the backbone.
@@ -121,6 +158,7 @@ def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
         parameters=parameters,
         option=f"{PARAMWISE}.{options[0]}" if len(options) == 1 else PARAMWISE,
         severity="info" if dead else None,
+        fix=[delete_option(_keys(context, option)) for option in options],
     )
 
 
@@ -146,13 +184,17 @@ def option_misspelt(context: RuleContext) -> Iterator[Fault]:
         value = _value_of(context.options, option)
         parameters = _parameters_changed_by(context, name, value) or ()
         meant = f"{PARAMWISE}.{name}" if isinstance(value, dict) else f"{PARAMWISE}.{name}={value!r}"
+        keys = _keys(context, option)
+        edit = rename_option(keys, name.rpartition(".")[2])
         if name in context.options:
             meant = f"{name}, which is set to {context.options[name]!r} besides"
+            edit = delete_option(keys)
         yield Fault(
             f"{context.constructor} has no option {option}",
             f"did you mean {meant}?",
             parameters=parameters,
             option=f"{PARAMWISE}.{option}",
+            fix=[edit],
         )
 
 

@@ -10,13 +10,16 @@ from lrdecay_cli.rules.api import (
     USUAL_RATE,
     Example,
     Fault,
+    Fix,
     RuleContext,
     as_python,
     count,
     ids_told,
     in_its_place,
+    our_fix,
     rate,
     rule,
+    set_option,
     verb,
     without_the_bases,
 )
@@ -62,14 +65,16 @@ def scale_above_one(context: RuleContext) -> Iterator[Fault]:
     above = [layer for layer in ids if context.head_id is not None and layer > context.head_id]
     cause = f": {ids_told(above)} above {context.head_id_told}" if above else ""
     fitting = context.fitting_num_layers
+    fits = fitting is not None and context.num_layers is not None and fitting != context.num_layers
     yield Fault(
         f"{which} {verb(len(groups), 'trains', 'train')} faster than the base lr, up to {rate(highest)} times, with a"
         f" decay rate of {decay:g}{cause}",
         f"num_layers={fitting} fits depths {context.depths_in_words}"
-        if fitting is not None and context.num_layers is not None and fitting != context.num_layers
+        if fits
         else "keep every layer id at or below the head's",
         parameters=[parameter.name for _, parameter in fast],
         option=f"{PARAMWISE}.num_layers" if context.num_layers is not None else "",
+        fix=[set_option(f"{PARAMWISE}.num_layers", fitting)] if fits else (),
     )
 
 
@@ -103,12 +108,17 @@ def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
     else:
         wrong = [tensor for tensor in held if tensor.scale <= 0]
         told = ", so that what is below the head does not train" if decay == 0 else ", so that lrs are negative"
+    option = f"{PARAMWISE}.{context.decay_option}"
+    meant = float(rate(1 / decay)) if decay > 1 else 0.9
+    such = f": {meant:g} is its inverse" if decay > 1 else f", such as {meant}"
     yield Fault(
         f"{context.decay_option}={decay:g} is {'above 1' if decay > 1 else 'not above 0'}{told}",
-        f"a rate between 0 and 1{f': {rate(1 / decay)} is its inverse' if decay > 1 else ', such as 0.9'}",
+        f"set {context.decay_option} between 0 and 1{such}",
         parameters=[tensor.name for tensor in wrong],
-        option=f"{PARAMWISE}.{context.decay_option}",
+        option=option,
         severity=None if decay > 1 else "error",
+        # Which rate is meant is not known.
+        fix=[Fix(edits=(set_option(option, meant),), automatic=False)],
     )
 
 
@@ -147,11 +157,9 @@ def no_decay(context: RuleContext) -> Iterator[Fault]:
 def _without_options(context: RuleContext) -> Fault:
     fitting, spec = context.fitting_num_layers, context.spec
     options = {**without_the_bases(context), str(spec.rate_option): USUAL_RATE, "num_layers": fitting}
-    remedy = (
-        f"{PARAMWISE}={as_python(options)}"
-        if fitting and spec.num_layers == "family" and spec.serves(context.group_map.model.backbone)
-        else f"to decay the layers use {in_its_place(context)}"
-    )
+    serves = bool(fitting) and spec.num_layers == "family" and spec.serves(context.group_map.model.backbone)
+    remedy = f"{PARAMWISE}={as_python(options)}" if serves else f"to decay the layers use {in_its_place(context)}"
+    own = set_option(PARAMWISE, {key: value for key, value in options.items() if key != "_delete_"})
     decayed = [name for name, weight_decay in context.weight_decays.items() if weight_decay]
     exempts = f" and nothing is exempt from weight decay ({count(len(decayed), 'tensor')})" if decayed else ""
     return Fault(
@@ -159,5 +167,6 @@ def _without_options(context: RuleContext) -> Fault:
         f"{remedy}; if none is meant, constructor='{DEFAULT.name}'",
         option=PARAMWISE,
         severity="warning",
+        fix=[Fix(edits=(own,), automatic=False)] if serves else our_fix(context, context.options),
         covers=("LRD401", "LRD402", "LRD403", "LRD404", "LRD405"),
     )

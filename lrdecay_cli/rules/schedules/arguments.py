@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from lrdecay_cli.rules.api import (
+    Edit,
     Example,
     Fault,
     RuleContext,
     Scheduler,
     count,
+    delete_option,
     nearest,
     number_or_none,
+    plain_number,
+    rename_option,
     rule,
     scheduler_types,
+    set_option,
 )
 from lrdecay_cli.rules.schedules.warm_ups import refuses_factor
 
@@ -87,7 +93,9 @@ def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
         # Any other name may be of a class of the project's own, and so may MyMultiStepLR.
         if like and not kind.endswith(like):
             misspelt.add(place)
-            yield Fault(f"there is no scheduler {kind}", f"did you mean {like}?", option=f"{place}.type")
+            option = f"{place}.type"
+            edits = [set_option(option, f"{given[: -len(kind)]}{like}")]
+            yield Fault(f"there is no scheduler {kind}", f"did you mean {like}?", option=option, fix=edits)
     told = set(misspelt)
     for scheduler in context.all_schedulers:
         faults = [] if scheduler.path in misspelt else list(_faults(context, scheduler))
@@ -119,11 +127,13 @@ def _faults(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
     if scheduler.family.startswith("Cosine") and lowest is not None and ratio is not None:
         yield Fault(
             f"{name} has both eta_min={lowest!r} and eta_min_ratio={ratio!r}",
-            "keep eta_min_ratio alone",
+            "remove eta_min and keep eta_min_ratio alone",
             option=f"{scheduler.path}.eta_min_ratio",
+            fix=[delete_option(f"{scheduler.path}.eta_min")],
         )
-    for setting, problem, remedy in (*_no_numbers(scheduler), *_values(scheduler)):
-        yield Fault(f"{name} {problem}", remedy, option=f"{scheduler.path}.{setting}")
+    for setting, problem, advice in (*_no_numbers(scheduler), *_values(scheduler)):
+        option = f"{scheduler.path}.{setting}"
+        yield Fault(f"{name} {problem}", str(advice), option=option, fix=[advice] if isinstance(advice, Edit) else ())
     if scheduler.family == "ReduceOnPlateau":
         yield from _monitor(context, scheduler)
     if settings.get("type", "").endswith("ParamScheduler"):
@@ -135,32 +145,41 @@ def _faults(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
             f"{name} schedules the momentum, and {context.group_map.optimizer.type} has none",
             f"remove {scheduler.path}",
             option=scheduler.path,
+            fix=[delete_option(scheduler.path)],
         )
 
 
 _WORDS = ("type", "_scope_", "param_name", "monitor", "rule", "threshold_rule", "anneal_strategy")
 
 
-def _no_numbers(scheduler: Scheduler) -> Iterator[tuple[str, str, str]]:
+_Advised = tuple[str, str, "Edit | str"]
+"""A setting, what is wrong with it, and what to do: in words where no edit does it."""
+
+
+def _no_numbers(scheduler: Scheduler) -> Iterator[_Advised]:
     """What is no number, or a step to go on from: mmengine computes with it as it is."""
     known = (*SETTINGS.get(scheduler.family, ()), *COMMON)
     for setting, value in scheduler.settings.items():
         if setting in known and setting not in _WORDS and isinstance(value, str):
-            try:
-                float(value)
-            except ValueError:
-                remedy = f"give {scheduler.path}.{setting} a number"
-            else:
-                remedy = f"set {scheduler.path}.{setting}={value.strip()}, without quotes"
-            yield setting, f"has {setting}={value!r}, a str and not a number", remedy
+            number = _number_in(value)
+            path = f"{scheduler.path}.{setting}"
+            advice = f"give {path} a number" if number is None else set_option(path, number)
+            yield setting, f"has {setting}={value!r}, a str and not a number", advice
         elif setting in ("begin", "end") and value is None:
-            yield setting, f"has {setting}=None, which is no number", f"remove {scheduler.path}.{setting}"
+            yield setting, f"has {setting}=None, which is no number", delete_option(f"{scheduler.path}.{setting}")
     if (last := scheduler.settings.get("last_step", -1)) != -1:
         what = f"has last_step={last!r}, with which only a resumed run can build it"
-        yield "last_step", what, f"remove {scheduler.path}.last_step"
+        yield "last_step", what, delete_option(f"{scheduler.path}.last_step")
 
 
-def _values(scheduler: Scheduler) -> Iterator[tuple[str, str, str]]:
+def _number_in(text: str) -> int | float | None:
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return None
+
+
+def _values(scheduler: Scheduler) -> Iterator[_Advised]:
     """Setting, what is wrong with it, and what to do.
 
     Source: mmengine 0.10.7, the constructors in ``mmengine/optim/scheduler/param_scheduler.py``.
@@ -169,41 +188,53 @@ def _values(scheduler: Scheduler) -> Iterator[tuple[str, str, str]]:
     given = {name: value for name, value in settings.items() if value is not None and not isinstance(value, str)}
     if scheduler.family == "ReduceOnPlateau":
         if settings.get("by_epoch", True) is False:
-            yield "by_epoch", "has by_epoch=False, and acts after validations alone", f"set {path}.by_epoch=True"
+            yield (
+                "by_epoch",
+                "has by_epoch=False, and acts after validations alone",
+                set_option(f"{path}.by_epoch", True),
+            )
         if settings.get("convert_to_iter_based"):
             what = "has convert_to_iter_based=True, and acts after validations alone"
-            yield "convert_to_iter_based", what, f"remove {path}.convert_to_iter_based"
+            yield "convert_to_iter_based", what, delete_option(f"{path}.convert_to_iter_based")
         if (factor := number_or_none(given.get("factor"))) is not None and factor >= 1:
-            yield "factor", f"has factor={factor:g}, which has to be below 1", f"set {path}.factor=0.1"
+            yield "factor", f"has factor={factor:g}, which has to be below 1", set_option(f"{path}.factor", 0.1)
         if (least := number_or_none(given.get("threshold"))) is not None and least < 0:
-            yield "threshold", f"has threshold={least:g}, which has to be 0 or more", f"set {path}.threshold={-least:g}"
+            yield (
+                "threshold",
+                f"has threshold={least:g}, which has to be 0 or more",
+                set_option(f"{path}.threshold", -least),
+            )
         yield from _per_group("min_value", given.get("min_value"), groups, path)
     if scheduler.family == "Step" and number_or_none(given.get("step_size")) == 0:
         yield "step_size", "has step_size=0, by which it divides", f"set {path}.step_size to the epochs of a step"
     if scheduler.family == "MultiStep" and isinstance(settings.get("milestones"), (int, float)):
         steps = settings["milestones"]
-        yield "milestones", f"has milestones={steps!r}, which has to be a list", f"set {path}.milestones=[{steps!r}]"
+        yield (
+            "milestones",
+            f"has milestones={steps!r}, which has to be a list",
+            set_option(f"{path}.milestones", [steps]),
+        )
     if scheduler.family == "OneCycle":
         if (start := given.get("pct_start")) is not None and not (isinstance(start, float) and 0 <= start <= 1):
             right = float(start) if start in (0, 1) else 0.3
-            yield "pct_start", f"has pct_start={start!r}, no float from 0 to 1", f"set {path}.pct_start={right}"
+            yield "pct_start", f"has pct_start={start!r}, no float from 0 to 1", set_option(f"{path}.pct_start", right)
         # The base lr that the log shows is a further one, where there are several groups.
         yield from _per_group("eta_max", given.get("eta_max"), values_for_all(groups), path)
         yield from _total_steps(scheduler, given.get("total_steps"))
     if scheduler.family == "CosineRestart":
         if settings.get("eta_min") is None and settings.get("eta_min_ratio") is None:
-            yield "eta_min", "needs eta_min or eta_min_ratio", f"set {path}.eta_min=0"
+            yield "eta_min", "needs eta_min or eta_min_ratio", set_option(f"{path}.eta_min", 0)
         periods, weights = settings.get("periods"), settings.get("restart_weights", (1,))
         if isinstance(periods, (list, tuple)) and isinstance(weights, (list, tuple)) and len(periods) != len(weights):
             filled = [*weights[: len(periods)], *weights[-1:] * (len(periods) - len(weights))]
             what = f"has {count(len(periods), 'period')} and {count(len(weights), 'restart weight')}"
-            yield "restart_weights", what, f"set {path}.restart_weights={filled}"
+            yield "restart_weights", what, set_option(f"{path}.restart_weights", filled)
     for setting, (family, words) in _CHOICES.items():
         word = settings.get(setting)
         if scheduler.family == family and word is not None and word not in words:
             meant = _MEANT.get(str(word).lower()) or nearest(str(word), words, likeness=0.5) or words[0]
             what = f"has {setting}={word!r}, and takes {' or '.join(map(repr, words))}"
-            yield setting, what, f"set {path}.{setting}={meant!r}"
+            yield setting, what, set_option(f"{path}.{setting}", meant)
 
 
 _CHOICES = {
@@ -220,23 +251,23 @@ def values_for_all(groups: int) -> int:
     return groups + (groups > 1)
 
 
-def _per_group(setting: str, value: object, wanted: int, path: str) -> Iterator[tuple[str, str, str]]:
+def _per_group(setting: str, value: object, wanted: int, path: str) -> Iterator[_Advised]:
     if isinstance(value, (list, tuple)) and len(value) != wanted:
         what = f"has {count(len(value), 'value')} in {setting}, and needs {wanted}"
         number = f"give {path}.{setting} {wanted}, or a single number for all groups"
         same = value and len({*map(repr, value)}) == 1
-        yield setting, what, f"set {path}.{setting}={value[0]!r}" if same else number
+        yield setting, what, set_option(f"{path}.{setting}", value[0]) if same else number
 
 
-def _total_steps(scheduler: Scheduler, total: object) -> Iterator[tuple[str, str, str]]:
+def _total_steps(scheduler: Scheduler, total: object) -> Iterator[_Advised]:
     path, last = scheduler.path, scheduler.last
     if total is None:
         return
     if not isinstance(total, int) or isinstance(total, bool) or total <= 0:
-        yield "total_steps", f"has total_steps={total!r}, no whole number above 0", f"remove {path}.total_steps"
+        yield "total_steps", f"has total_steps={total!r}, no whole number above 0", delete_option(f"{path}.total_steps")
     elif last is not None and last - scheduler.begin > total:
         what = f"is stepped {last - scheduler.begin:g} times, and raises after total_steps={total}"
-        yield "total_steps", what, f"set {path}.total_steps={last - scheduler.begin:g}"
+        yield "total_steps", what, set_option(f"{path}.total_steps", plain_number(last - scheduler.begin))
 
 
 _OF_TRAINING = re.compile(r"(?i)(?:train/?)?(?:loss|.*[_/]loss|loss[_/.].*|grad_norm|lr)")
@@ -276,12 +307,12 @@ def _parameter(scheduler: Scheduler) -> Iterator[Fault]:
     if isinstance(name, str) and scheduler.groups and name not in known:
         like = "betas" in known and name == "momentum"
         kind = f"{scheduler.family}Momentum"
-        remedy = f"set {scheduler.path}.type={kind!r} and remove param_name" if like and kind in CLASSES else ""
-        close = nearest(name, known)
-        remedy = remedy or (f"set {scheduler.path}.param_name={close!r}" if close else f"remove {scheduler.path}")
-        yield Fault(
-            f"{scheduler.name} changes {name!r}, which no group has", remedy, option=f"{scheduler.path}.param_name"
-        )
+        option, close = f"{scheduler.path}.param_name", nearest(name, known)
+        edits = [set_option(option, close)] if close else [delete_option(scheduler.path)]
+        if like and kind in CLASSES:
+            edits = [set_option(f"{scheduler.path}.type", kind), delete_option(option)]
+        remedy = " and ".join(map(str, edits))
+        yield Fault(f"{scheduler.name} changes {name!r}, which no group has", remedy, option=option, fix=edits)
 
 
 def _recorded(context: RuleContext, told: set[str]) -> Iterator[Fault]:
@@ -315,6 +346,11 @@ def _unknown(scheduler: Scheduler) -> Iterator[Fault]:
             f"{scheduler.name} has no setting {setting}",
             f"did you mean {like}={value!r}?" if like else f"remove {setting}; it has {', '.join(known) or 'none'}",
             option=f"{scheduler.path}.{setting}",
+            fix=[
+                rename_option(f"{scheduler.path}.{setting}", like)
+                if like and like not in scheduler.settings
+                else delete_option(f"{scheduler.path}.{setting}")
+            ],
         )
         lacking = [name for name in lacking if name != like]
     for setting in lacking:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations
+from typing import Any
 
 from lrdecay_cli.rules.api import (
     Example,
@@ -12,8 +13,10 @@ from lrdecay_cli.rules.api import (
     RuleContext,
     Scheduler,
     number_or_none,
+    plain_number,
     rate,
     rule,
+    set_option,
     trainable_groups,
     training_length,
     training_unit,
@@ -72,14 +75,16 @@ def _milestones(scheduler: Scheduler) -> Iterator[Fault]:
     every = len(late) == len(scheduler.milestones)
     of_all = "all of them" if every else f"{len(late)} of {len(scheduler.milestones)}"
     are = "s {} are" if len(late) > 1 else " {} is"
+    ends_early = length is not None and begin + max(late) < length
     yield Fault(
         f"milestone{are.format(listed)} never reached{from_begin}, for {whose} ends at {last:g} {scheduler.unit}: "
         f"{of_all}",
         f"{scheduler.path}.end={length:g}"
-        if length is not None and begin + max(late) < length
+        if ends_early
         else f"milestones below {last - begin:g}, or a longer training and a later end of the scheduler",
         option=f"{scheduler.path}.milestones",
         severity="error" if every else None,
+        fix=[set_option(f"{scheduler.path}.end", plain_number(length or 0))] if ends_early else (),
     )
 
 
@@ -103,6 +108,9 @@ def _cut_off(scheduler: Scheduler) -> Iterator[Fault]:
             f"{left:.0%} of the way still to go",
             f"{option}={steps if option != 'end' else scheduler.length:g}",
             option=f"{scheduler.path}.{option}",
+            fix=[
+                set_option(f"{scheduler.path}.{option}", plain_number(steps if option != "end" else scheduler.length))
+            ],
         )
 
 
@@ -141,6 +149,7 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
                 if second.begin > first.begin
                 else f"remove {first.path} or {second.path}",
                 option=f"{second.path}.begin",
+                fix=[set_option(f"{first.path}.end", plain_number(second.begin))] if second.begin > first.begin else (),
             )
     for scheduler in lowering:
         if scheduler.parameter != "lr":
@@ -166,11 +175,14 @@ def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
     rest = f"at {rate(gamma ** min(count, 1000))} of the lr"
     if length - end >= _LONG * length:
         spread = length / (end - scheduler.begin)
-        later = f"milestones={[round(step * spread) for step in given]} and " if given and not scheduler.begin else ""
+        spread_out = [round(step * spread) for step in given] if given and not scheduler.begin else []
+        later = f"milestones={spread_out} and " if spread_out else ""
+        edits = [set_option(f"{scheduler.path}.milestones", spread_out)] if spread_out else []
         yield Fault(
             f"{scheduler.name} ends at {end:g} {scheduler.unit}, and training goes on for {length - end:g} more {rest}",
             f"{later}end={length:g} spreads it over the training" if later else f"{scheduler.path}.end={length:g}",
             option=f"{scheduler.path}.end",
+            fix=[*edits, set_option(f"{scheduler.path}.end", plain_number(length))],
         )
     elif given and scheduler.begin + max(given) <= _EARLY * length:
         last = scheduler.begin + max(given)
@@ -199,6 +211,9 @@ def _used_up(scheduler: Scheduler) -> Iterator[Fault]:
     )
     reached = lowest + (highest - lowest) * share
     if reached < _USED_UP * highest:
+        edits = [set_option(f"{scheduler.path}.end", plain_number(scheduler.length))]
+        if "T_max" in scheduler.settings:
+            edits.append(set_option(f"{scheduler.path}.T_max", plain_number(scheduler.length - scheduler.begin)))
         yield Fault(
             f"{scheduler.name} is down to {reached / highest:.1%} of the lr at {scheduler.end:g} {scheduler.unit}, and "
             f"training goes on for {left:g} more",
@@ -206,6 +221,7 @@ def _used_up(scheduler: Scheduler) -> Iterator[Fault]:
             + (f" and T_max={scheduler.length - scheduler.begin:g}" if "T_max" in scheduler.settings else "")
             + ", or an eta_min to go on with",
             option=f"{scheduler.path}.end",
+            fix=edits,
         )
 
 
@@ -245,9 +261,24 @@ def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
                 + (f", and the {scheduler.what} stays at {factor:.3g} of what it is" if stuck else ""),
                 f"{scheduler.path}.by_epoch=False, with begin, end and milestones in iterations",
                 option=f"{scheduler.path}.by_epoch",
+                fix=[set_option(f"{scheduler.path}.by_epoch", False)] if _in_iterations(scheduler, train_cfg) else (),
             )
         elif unit == "epochs" and scheduler.unit == "iterations" and epochs is not None:
             yield from _over_at_once(scheduler, epochs)
+
+
+def _in_iterations(scheduler: Scheduler, train_cfg: Mapping[str, Any]) -> bool:
+    """Whether what a scheduler counts is already of the size of iterations, not of epochs."""
+    whole = number_or_none(train_cfg.get("max_iters"))
+    given = [number_or_none(scheduler.settings.get(name)) for name in ("end", "T_max", "step_size", "begin")]
+    numbers = [*scheduler.milestones, *(number for number in given if number)]
+    return whole is not None and (not numbers or max(numbers) >= min(_ITERATIONS * whole, _FEW))
+
+
+_ITERATIONS = 0.01
+_FEW = 500
+"""From so many on, or from that share of the training, a number is one of iterations: no config has 500 epochs of a
+training that is counted in iterations."""
 
 
 def _over_at_once(scheduler: Scheduler, epochs: float) -> Iterator[Fault]:
@@ -263,4 +294,5 @@ def _over_at_once(scheduler: Scheduler, epochs: float) -> Iterator[Fault]:
         f"{scheduler.path}.by_epoch=True, if epochs are meant; convert_to_iter_based=True steps it each iteration",
         option=f"{scheduler.path}.{option}",
         severity="warning" if scheduler.is_warm_up else None,
+        fix=[set_option(f"{scheduler.path}.by_epoch", True)],
     )

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from lrdecay_cli.decay.batch_scaling import difference_told
-from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule
+from lrdecay_cli.rules.api import (
+    Example,
+    Fault,
+    RuleContext,
+    rule,
+    set_option,
+)
 
 _CONSTRUCTOR = """\
 from mmengine.dist import get_world_size
@@ -76,4 +82,5 @@ def two_batch_sizes(context: RuleContext) -> Iterator[Fault]:
             f"optimizer.batch_size_per_gpu is {given}, and a batch of one GPU has {batch.size} samples",
             f"set optim_wrapper.optimizer.batch_size_per_gpu={batch.size}",
             option="optim_wrapper.optimizer.batch_size_per_gpu",
+            fix=[set_option("optim_wrapper.optimizer.batch_size_per_gpu", batch.size)],
         )

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, listed, rate, rule
+from lrdecay_cli.rules.api import (
+    Example,
+    Fault,
+    Fix,
+    RuleContext,
+    count,
+    listed,
+    rate,
+    rule,
+    set_option,
+)
 
 _HOOK = """\
 from mmengine.hooks import Hook
@@ -73,6 +83,7 @@ def lr_scaled_by_batch(context: RuleContext) -> Iterator[Fault]:
             f" {count(run.gpus, 'GPU')}",
             "set auto_scale_lr.enable=False where the config's lrs are meant for this batch",
             option="auto_scale_lr",
+            fix=[Fix(edits=(set_option("auto_scale_lr.enable", False),), automatic=False)],
         )
 
 
@@ -135,4 +146,5 @@ def schedulers_never_stepped(context: RuleContext) -> Iterator[Fault]:
             f"no hook steps {kinds}: every lr stays what it is at the first iteration",
             "set default_hooks.param_scheduler=dict(type='ParamSchedulerHook')",
             option="default_hooks.param_scheduler",
+            fix=[set_option("default_hooks.param_scheduler", {"type": "ParamSchedulerHook"})],
         )

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lrdecay_cli.analysis.verification import missing_lr
-from lrdecay_cli.rules.api import Example, Fault, RuleContext, rate, rule
+from lrdecay_cli.rules.api import (
+    Example,
+    Fault,
+    RuleContext,
+    rate,
+    rule,
+    set_option,
+)
 
 _ADAFACTOR = "optim_wrapper = dict(_delete_=True, optimizer=dict(type='Adafactor'{}))\n"
 _WARM_UP = "param_scheduler = [dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=2)]"
@@ -112,4 +119,5 @@ def lr_by_position(context: RuleContext) -> Iterator[Fault]:
             parameters=names,
             option=f"{each.option}.{each.argument}" if each.argument else each.option,
             about=str(each.position),
+            fix=[set_option(f"{each.option}.{each.argument}", 0.0)] if each.argument else (),
         )

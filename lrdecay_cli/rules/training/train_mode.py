@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rule
+from lrdecay_cli.rules.api import (
+    Example,
+    Fault,
+    RuleContext,
+    count,
+    rule,
+    set_option,
+)
 
 _HEAD = """\
 from mmpretrain.models import LinearClsHead
@@ -80,4 +87,5 @@ def frozen_under_ddp(context: RuleContext) -> Iterator[Fault]:
             f"set {unused.option}=True",
             parameters=frozen,
             option=unused.option,
+            fix=[set_option(unused.option, True)],
         )

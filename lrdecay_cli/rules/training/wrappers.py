@@ -6,8 +6,18 @@ from collections.abc import Iterator
 from math import isclose
 
 from lrdecay_cli.domain.training import Wrapping
-from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, listed, rate, rule
+from lrdecay_cli.rules.api import (
+    Example,
+    Fault,
+    RuleContext,
+    count,
+    listed,
+    rate,
+    rule,
+    set_option,
+)
 
+_WHOLE = "sharding_strategy='NO_SHARD'"
 _FSDP = "model_wrapper_cfg = dict(type='MMFullyShardedDataParallel', {})"
 _UNWRAPPED = """\
 $CONSTRUCTOR
@@ -45,13 +55,19 @@ def flat_parameters(context: RuleContext) -> Iterator[Fault]:
     changed = [name for name in _changed(context, wrapping) if name in flat]
     if changed:
         lrs = {group.lr for group in wrapping.groups if flat & {*group.parameters}}
+        # FSDP cuts what is not flat into pieces of one dimension, which such constructors exempt: LRD821.
+        by_dimension = context.spec.decays_layers or "flat_decay_mult" in context.options
         planned = {group.lr for group, parameter in context.group_map.grouped() if parameter.name in flat}
         yield Fault(
             f"{wrapping.type} joins {count(len(flat), 'tensor')} of {count(len(planned), 'lr')} into flat parameters:"
             f" all train at {listed(rate(lr) for lr in sorted(lr for lr in lrs if lr is not None))}",
-            f"set {wrapping.option}.use_orig_params=True",
+            f"set {wrapping.option}.use_orig_params=True{' and ' + _WHOLE if by_dimension else ''}",
             parameters=changed,
             option=f"{wrapping.option}.use_orig_params",
+            fix=[
+                set_option(f"{wrapping.option}.use_orig_params", True),
+                *([set_option(f"{wrapping.option}.sharding_strategy", "NO_SHARD")] if by_dimension else []),
+            ],
         )
 
 
@@ -90,6 +106,9 @@ def groups_changed_by_wrapper(context: RuleContext) -> Iterator[Fault]:
                 parameters=names,
                 option=wrapping.option,
                 about=number,
+                fix=[set_option(f"{wrapping.option}.sharding_strategy", "NO_SHARD")]
+                if "Sharded" in wrapping.type
+                else (),
             )
 
 
@@ -123,6 +142,7 @@ def wrapped_model_refused(context: RuleContext) -> Iterator[Fault]:
             f"set {wrapping.option}.use_orig_params=True" if flat else f"change or remove {wrapping.option}",
             parameters=context.group_map.names(),
             option=wrapping.option,
+            fix=[set_option(f"{wrapping.option}.use_orig_params", True)] if flat else (),
         )
 
 

@@ -7,7 +7,19 @@ from collections.abc import Iterable, Iterator
 
 from lrdecay_cli.decay.parameter_kinds import Kind
 from lrdecay_cli.domain.finding import Severity
-from lrdecay_cli.rules.api import PARAMWISE, Fault, RuleContext, count, default_with, part_with, rule, verb
+from lrdecay_cli.rules.api import (
+    PARAMWISE,
+    Edit,
+    Fault,
+    RuleContext,
+    count,
+    default_with,
+    key_option,
+    part_with,
+    rule,
+    set_option,
+    verb,
+)
 from lrdecay_cli.rules.weight_decay.exemptions import all_vainly_exempt
 
 _STRONG = 0.01
@@ -193,20 +205,22 @@ def _decayed_faults(
         message += f", while {len(alike)} {verb(len(alike), 'is', 'are')} exempt"
     elif not is_strong:
         message += ", while parameters of other kinds are exempt"
+    remedy, edits = _exempting_setting(context, kind, named)
     yield Fault(
         message,
-        _exempting_setting(context, kind, named),
+        remedy,
         parameters=named,
+        fix=edits,
         severity=strong if is_strong and not alike else "warning",
     )
 
 
-def _exempting_setting(context: RuleContext, kind: Kind, names: list[str]) -> str:
-    """What exempts these parameters from weight decay: an option, or custom keys."""
+def _exempting_setting(context: RuleContext, kind: Kind, names: list[str]) -> tuple[str, list[Edit]]:
+    """What exempts these parameters from weight decay: an option, or custom keys; and the same as edits."""
     if context.without_options:
-        return f"give {context.spec.name} a decay rate: without options it makes one group and exempts nothing"
+        return f"give {context.spec.name} a decay rate: without options it makes one group and exempts nothing", []
     if not context.spec.multipliers:
-        return context.spec.exempting
+        return context.spec.exempting, []
     tensors = [context.tensors[name] for name in names]
     if kind == "norm" and all("norm" in tensor.traits for tensor in tensors):
         option = "norm_decay_mult"
@@ -218,10 +232,11 @@ def _exempting_setting(context: RuleContext, kind: Kind, names: list[str]) -> st
         keys = sorted({_key(name) for name in names}, key=len)
         keys = [key for key in keys if not any(other != key and other in key for other in keys)]
         listed = ", ".join(f"{key!r}: dict(decay_mult=0)" for key in keys[:3])
-        return f"custom_keys={{{listed}{', …' if len(keys) > 3 else ''}}}"
+        edits = [set_option(key_option(key), {"decay_mult": 0}) for key in keys]
+        return f"custom_keys={{{listed}{', …' if len(keys) > 3 else ''}}}", edits
     keyed = [key for key, matches in context.custom_keys.items() if not {*names}.isdisjoint(matches.wins)]
     beyond = f", and keys longer than {keyed[0]!r} for those that it has" if keyed else ""
-    return f"{PARAMWISE}.{option}=0{beyond}"
+    return f"{PARAMWISE}.{option}=0{beyond}", [] if keyed else [set_option(f"{PARAMWISE}.{option}", 0)]
 
 
 def _key(name: str) -> str:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, key_option, part_with, rule, verb
+from lrdecay_cli.rules.api import (
+    PARAMWISE,
+    Example,
+    Fault,
+    RuleContext,
+    key_option,
+    part_with,
+    rule,
+    set_option,
+    verb,
+)
 
 _LISTED = re.compile(
     r"(?i)^(?:no|skip|without|exclude|exempt|ignore).*(?:decay|wd)|(?:decay|wd).*(?:skip|exclude|exempt|ignore)"
@@ -53,10 +63,14 @@ def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
                 f"list the full name: {decayed[0]!r}",
                 parameters=decayed,
                 option=path,
+                fix=[set_option(path, [decayed[0] if each == item else each for each in context.options[option]])]
+                if len(decayed) == 1
+                else (),
             )
         elif not any(item in name for name in context.tensors):
             message = f"{item!r} is in no parameter's name and exempts nothing"
-            yield Fault(message, f"remove {item!r} from the list", option=path)
+            left = [each for each in context.options[option] if each != item]
+            yield Fault(message, f"remove {item!r} from the list", option=path, fix=[set_option(path, left)])
 
 
 def _listed_names(context: RuleContext) -> Iterator[tuple[str, str]]:
@@ -182,4 +196,5 @@ def weight_decay_missing(context: RuleContext) -> Iterator[Fault]:
         f"{_OPTION}=0.05, or 0 for no weight decay",
         parameters=[parameter.name for group in empty for parameter in group.parameters],
         option=_OPTION,
+        fix=[set_option(_OPTION, 0.05)],
     )

@@ -1,0 +1,194 @@
+"""``check --fix`` and ``--diff``: the fixes of findings tried, written as new texts, shown and put into the files."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lrdecay_cli.app.requests.checks import Demands, is_config
+from lrdecay_cli.app.requests.sources import Request
+from lrdecay_cli.checking.checking import check_maps
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.finding import SEVERITIES, CheckResult, Finding
+from lrdecay_cli.domain.fix import Edit, EditError, Fix, apply_edits
+from lrdecay_cli.files.config_text import comment_suppressions
+from lrdecay_cli.files.writing import write_text
+from lrdecay_cli.fixing.planning import Planner, Refused
+from lrdecay_cli.fixing.project import Project
+from lrdecay_cli.text.counting import count
+
+_PROJECT_RULES = ("LRD7", "LRD9")
+"""What the project says of itself; a baseline differs from every config that is mended."""
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """A finding that is fixed, and how."""
+
+    finding: Finding
+    fix: Fix
+
+
+class Left(msgspec.Struct, frozen=True):
+    """A finding whose fix is not applied, and why."""
+
+    finding: Finding
+    reason: str
+
+
+class FixPlan(msgspec.Struct, frozen=True):
+    """What is to be written."""
+
+    applied: tuple[Applied, ...]
+    left: tuple[Left, ...]
+    before: Mapping[Path, str]
+    after: Mapping[Path, str]
+    """New texts by the real paths of the files."""
+
+    def diff(self) -> str:
+        """A unified diff of all files, by their paths from the working directory."""
+        return "".join(line for path in sorted(self.after) for line in self._diff(path))
+
+    def _diff(self, path: Path) -> Iterator[str]:
+        name = os.path.relpath(path)
+        old, new = (texts[path].splitlines(keepends=True) for texts in (self.before, self.after))
+        for line in difflib.unified_diff(old, new, name, name):
+            yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+    def told(self, *, written: bool) -> list[str]:
+        """Lines for people: what is fixed, what is not and why."""
+        done = "fixed" if written else "would fix"
+        lines = [f"{done} {each.finding.code} of {each.finding.config}: {each.fix}" for each in self.applied]
+        lines += [f"not fixed: {each.finding.code} of {each.finding.config}: {each.reason}" for each in self.left]
+        findings = count(len(self.applied), "finding")
+        return [*lines, f"{done} {findings} in {count(len(self.after), 'file')}"]
+
+
+def plan_fixes(result: CheckResult, request: Request, demands: Demands) -> FixPlan:
+    """How the findings of a result are fixed. Nothing is written.
+
+    Each fix is first tried on the loaded config, which is built again: the finding has to be gone, and no other above
+    info may have come. With ``--isolate`` configs are not built outside of their confinement, and the check after the
+    fix tells.
+    """
+    wanted: dict[str, list[Finding]] = {}
+    left: list[Left] = []
+    for finding in result.findings:
+        if finding.suppressed is None and any(fix.automatic for fix in finding.fix):
+            if is_config(finding.config) and Path(finding.config.partition("::")[0]).suffix:
+                wanted.setdefault(finding.config, []).append(finding)
+            else:
+                left.append(Left(finding, "only the text of a config is changed"))
+    chosen: dict[str, list[Applied]] = {}
+    for config, findings in wanted.items():
+        if request.isolated:
+            chosen[config] = [Applied(finding, _automatic(finding)[0]) for finding in findings]
+            continue
+        chosen[config], failed = _Trial(config, result, request, demands).chosen(findings)
+        left += failed
+    planner = Planner(
+        {config: [each.fix for each in several] for config, several in chosen.items()}
+        | {checked.config: [] for checked in result.checked if checked.config not in chosen},
+        Project(),
+        request.cfg_options,
+    )
+    applied: list[Applied] = []
+    for several in chosen.values():
+        for each in several:
+            if reason := _refusal(planner, each):
+                left.append(Left(each.finding, reason))
+            else:
+                applied.append(each)
+    changed = planner.changed
+    return FixPlan(tuple(applied), tuple(left), {path: planner.before[path] for path in changed}, changed)
+
+
+def write_plan(plan: FixPlan) -> None:
+    """Write the new texts, each file whole or not at all. LrdecayError where one was changed meanwhile."""
+    for path, text in sorted(plan.after.items()):
+        try:
+            unchanged = path.read_bytes() == plan.before[path].encode()
+        except OSError as error:
+            raise LrdecayError(f"cannot read: {error.strerror or error}", where=str(path)) from error
+        if not unchanged:
+            raise LrdecayError("was changed while it was checked", where=os.path.relpath(path), remedy="check again")
+        write_text(path, text.encode())
+
+
+def tell(lines: Sequence[str]) -> None:
+    """Lines on stderr."""
+    for line in lines:
+        print(f"lrdecay: {line}", file=sys.stderr)  # noqa: T201
+
+
+def _refusal(planner: Planner, wanted: Applied) -> str:
+    try:
+        planner.fix(wanted.finding.config, wanted.fix)
+    except Refused as error:
+        return str(error)
+    return ""
+
+
+def _automatic(finding: Finding) -> list[Fix]:
+    return [fix for fix in finding.fix if fix.automatic]
+
+
+class _Trial:
+    """Fixes of one config tried on what is loaded of it, before its text is touched."""
+
+    def __init__(self, config: str, result: CheckResult, request: Request, demands: Demands) -> None:
+        self.config, self.request, self.demands = config, request, demands
+        self.before = [finding for finding in result.findings if finding.config == config]
+
+    def chosen(self, findings: Sequence[Finding]) -> tuple[list[Applied], list[Left]]:
+        """A fix for each finding with which it is gone and no other comes; and the findings that have none."""
+        firsts = [Applied(finding, _automatic(finding)[0]) for finding in findings]
+        if not self._objection(firsts, firsts):
+            return firsts, []
+        kept: list[Applied] = []
+        left: list[Left] = []
+        for finding in findings:
+            reasons = []
+            for fix in _automatic(finding):
+                each = Applied(finding, fix)
+                reason = self._objection([*kept, each], [*kept, each])
+                if not reason:
+                    kept.append(each)
+                    break
+                reasons.append(reason)
+            else:
+                left.append(Left(finding, reasons[0]))
+        return kept, left
+
+    def _objection(self, applied: Sequence[Applied], aims: Sequence[Applied]) -> str:
+        """What speaks against these fixes together; empty if nothing does."""
+        # Several findings may ask for the same edit.
+        edits = {str(edit): edit for each in applied for edit in each.fix.edits}
+        change = partial(_changed, edits=[*edits.values()])
+        try:
+            group_map = self.request.audited(self.config, change)
+        except EditError as error:
+            return str(error)
+        except LrdecayError as error:
+            return f"with it the config does not build: {error.line()}"
+        comments = {self.config: comment_suppressions(self.config)}
+        rules = [rule for rule in self.demands.rules if not rule.code.startswith(_PROJECT_RULES)]
+        result = check_maps([group_map], rules, settings=self.demands.settings, comments=comments)
+        after = [finding for finding in result.findings if not finding.code.startswith(_PROJECT_RULES)]
+        known = {finding.fingerprint for finding in self.before}
+        remaining = {finding.fingerprint for finding in after}
+        for each in aims:
+            if each.finding.fingerprint in remaining:
+                return f"the finding would remain after: {each.fix}"
+        new = next((f for f in after if f.fingerprint not in known and SEVERITIES.index(f.severity) > 0), None)
+        return f"it would bring {new.code}: {new.message}" if new else ""
+
+
+def _changed(loaded: Any, edits: Sequence[Edit]) -> None:
+    apply_edits(loaded._cfg_dict, edits)

@@ -1,0 +1,206 @@
+"""A fix of a finding as edits of the merged config, and what they make of a config."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from lrdecay_cli.text.python_source import as_python
+
+Keys = tuple[str | int, ...]
+Action = Literal["set", "delete", "rename", "move", "append"]
+"""``set`` an option to a value, with the dicts that hold it where they are missing; ``delete`` it; ``rename`` its last
+key; ``move`` it to another dict; ``append`` a value to a list, which is made where it is missing."""
+
+
+class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One change of the merged config."""
+
+    action: Action
+    option: str
+    """Path of the option in the config: ``optim_wrapper.paramwise_cfg.custom_keys['norm.weight'].lr_mult``."""
+    keys: Keys
+    """The same as keys of dicts and positions in lists."""
+    value: Any = msgspec.UNSET
+    """Of ``set`` and ``append``, as JSON holds it."""
+    to: Keys | msgspec.UnsetType = msgspec.UNSET
+    """Of ``rename`` and ``move``: the new keys."""
+
+    def __hash__(self) -> int:
+        # The value may be a dict.
+        return hash((self.action, self.keys))
+
+    def __str__(self) -> str:
+        match self.action:
+            case "set":
+                return f"set {self.option}={as_python(self.value)}"
+            case "append":
+                return f"append {as_python(self.value)} to {self.option}"
+            case "delete":
+                return f"remove {self.option}"
+        new = path_of(self.to) if self.to else ""
+        return f"rename {self.option} to {new}" if self.action == "rename" else f"move {self.option} to {new}"
+
+
+class Fix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Edits that together remove the cause of a finding."""
+
+    edits: tuple[Edit, ...]
+    automatic: bool = True
+    """Whether ``check --fix`` applies it; else it also changes what a user has to decide about: which constructor,
+    optimizer or rate trains."""
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.edits))
+
+
+class EditError(ValueError):
+    """A config that an edit does not fit: the option is not there, or something else is."""
+
+
+def keys_of_path(path: str) -> Keys:
+    """The keys that :func:`path_of` spelt as ``path``.
+
+    Raises:
+        ValueError: it is no such path.
+    """
+    keys: list[str | int] = []
+    rest = path
+    while rest:
+        match = _STEP.match(rest)
+        if not match or (keys == []) != (rest[0] not in ".["):
+            raise ValueError(f"{path!r} is no path of an option")
+        word, literal = match.groups()
+        keys.append(word if word is not None else ast.literal_eval(literal))
+        rest = rest[match.end() :]
+    return tuple(keys)
+
+
+_STEP = re.compile(r"""\.?([^\W\d]\w*|\d+(?=[.\[]|$))|\[('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\d+)\]""")
+
+
+def _edit(action: Action, option: str | Keys, **more: Any) -> Edit:
+    keys = keys_of_path(option) if isinstance(option, str) else option
+    return Edit(action=action, option=path_of(keys), keys=keys, **more)
+
+
+def path_of(keys: Keys) -> str:
+    """As findings spell it: ``param_scheduler[0].eta_min``."""
+    words = (f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]" for key in keys)
+    return "".join(words).removeprefix(".")
+
+
+def set_option(option: str | Keys, value: Any) -> Edit:
+    """Set an option to ``value``, in place of what it holds."""
+    return _edit("set", option, value=msgspec.to_builtins(value))
+
+
+def append_to(option: str | Keys, value: Any) -> Edit:
+    """Append ``value`` to a list."""
+    return _edit("append", option, value=msgspec.to_builtins(value))
+
+
+def delete_option(option: str | Keys) -> Edit:
+    """Remove an option."""
+    return _edit("delete", option)
+
+
+def rename_option(option: str | Keys, name: str) -> Edit:
+    """Give an option another last key."""
+    keys = keys_of_path(option) if isinstance(option, str) else option
+    return _edit("rename", keys, to=(*keys[:-1], name))
+
+
+def move_option(option: str | Keys, to: str | Keys) -> Edit:
+    """Move an option to where it is read; the last key may be another."""
+    return _edit("move", option, to=keys_of_path(to) if isinstance(to, str) else to)
+
+
+def fitting(config: Mapping[str, Any], edit: Edit) -> Edit:
+    """The edit of ``param_scheduler[0]`` for a config in which the only scheduler is not in a list."""
+    head = edit.keys[:2]
+    if head == ("param_scheduler", 0) and isinstance(config.get("param_scheduler"), Mapping) and len(edit.keys) > 2:
+        to = (head[0], *edit.to[2:]) if edit.to and edit.to[:2] == head else edit.to
+        return _edit(edit.action, (head[0], *edit.keys[2:]), value=edit.value, to=to)
+    return edit
+
+
+def apply_edits(config: MutableMapping[str, Any], edits: Sequence[Edit]) -> None:
+    """Change a config in place. EditError where an edit does not fit it, which may leave some of the edits done."""
+    for edit in edits:
+        _apply(config, fitting(config, edit))
+
+
+def _apply(config: MutableMapping[str, Any], edit: Edit) -> None:
+    match edit.action:
+        case "set":
+            _put(config, edit.keys, edit.value)
+        case "append":
+            holder, last = _holder(config, edit.keys, make=True)
+            present = holder.get(last) if isinstance(holder, Mapping) else holder[last]
+            if present is not None and not isinstance(present, (list, tuple)):
+                raise EditError(f"{edit.option} is no list")
+            holder[last] = [*(present or ()), edit.value]
+        case "delete":
+            holder, last = _existing(config, edit.keys)
+            del holder[last]
+        case "rename" | "move":
+            holder, last = _existing(config, edit.keys)
+            to = tuple(edit.to or ())
+            if _held(config, to):
+                raise EditError(f"{path_of(to)} is set besides")
+            if edit.action == "rename" and isinstance(holder, MutableMapping):
+                items = [(to[-1] if key == last else key, value) for key, value in holder.items()]
+                holder.clear()
+                for key, value in items:
+                    holder[key] = value
+            else:
+                value = holder[last]
+                del holder[last]
+                _put(config, to, value)
+
+
+def _put(config: MutableMapping[str, Any], keys: Keys, value: Any) -> None:
+    holder, last = _holder(config, keys, make=True)
+    holder[last] = value
+
+
+def _existing(config: Any, keys: Keys) -> tuple[Any, Any]:
+    holder, last = _holder(config, keys, make=False)
+    if (last not in holder) if isinstance(holder, Mapping) else not (isinstance(last, int) and last < len(holder)):
+        raise EditError(f"{path_of(keys)} is not set")
+    return holder, last
+
+
+def _held(config: Any, keys: Keys) -> bool:
+    try:
+        _existing(config, keys)
+    except EditError:
+        return False
+    return True
+
+
+def _holder(config: Any, keys: Keys, *, make: bool) -> tuple[Any, Any]:
+    """The dict or list that holds the last of the keys, and that key."""
+    node = config
+    for index, key in enumerate(keys):
+        path = path_of(keys[:index]) or "the config"
+        if isinstance(node, MutableMapping):
+            if index == len(keys) - 1:
+                return node, key
+            if node.get(key) is None:
+                if not make:
+                    raise EditError(f"{path_of(keys[: index + 1])} is not set")
+                node[key] = {}
+            node = node[key]
+        elif isinstance(node, MutableSequence) and isinstance(key, int) and key < len(node):
+            if index == len(keys) - 1:
+                return node, key
+            node = node[key]
+        else:
+            raise EditError(f"{path} holds no {key!r}")
+    raise EditError("the config itself is no option")

@@ -1,0 +1,122 @@
+"""``lrdecay check --fix`` and ``--diff`` on a small config: what is written, shown and said."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli.app.requests.fixes import FixPlan, write_plan
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.rules.registry import BASE
+from tests.commands.running import lrdecay
+
+WRONG = "_base_ = 'base.py'\noptim_wrapper = dict(paramwise_cfg=dict(num_layers=12))  # of ConvNeXt-S\n"
+RIGHT = WRONG.replace("12", "6")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "base.py").write_text(BASE)
+    (tmp_path / "config.py").write_text(WRONG)
+    return tmp_path
+
+
+DIFF = """\
+--- config.py
++++ config.py
+@@ -1,2 +1,2 @@
+ _base_ = 'base.py'
+-optim_wrapper = dict(paramwise_cfg=dict(num_layers=12))  # of ConvNeXt-S
++optim_wrapper = dict(paramwise_cfg=dict(num_layers=6))  # of ConvNeXt-S
+"""
+
+
+def test_diff_shows_and_writes_nothing(project: Path) -> None:
+    done = lrdecay("check", "config.py", "--diff", cwd=project)
+    assert (done.code, done.out) == (1, DIFF)
+    assert "would fix LRD203 of config.py: set optim_wrapper.paramwise_cfg.num_layers=6" in done.err
+    assert (project / "config.py").read_text() == WRONG
+    patched = subprocess.run(["git", "apply", "-"], cwd=project, input=done.out.encode(), check=False)
+    assert (patched.returncode, (project / "config.py").read_text()) == (0, RIGHT)
+    again = lrdecay("check", "config.py", "--diff", cwd=project)
+    assert (again.code, again.out) == (0, "")
+
+
+def test_fix_writes_and_checks_again(project: Path) -> None:
+    (project / "config.py").chmod(0o640)
+    (project / "link.py").symlink_to("config.py")
+    done = lrdecay("check", "link.py", "--fix", "--format", "json", "--fail-on", "warning", cwd=project)
+    assert done.code == 0
+    assert [finding for finding in json.loads(done.out)["findings"] if finding["severity"] != "info"] == []
+    assert DIFF in done.err
+    assert "fixed 1 finding in 1 file" in done.err
+    assert (project / "config.py").read_text() == RIGHT
+    assert (project / "config.py").stat().st_mode & 0o777 == 0o640
+    assert (project / "link.py").is_symlink()
+
+
+def test_what_cannot_be_fixed_is_told_and_stays(project: Path) -> None:
+    (project / "other").mkdir()
+    done = lrdecay("check", "../config.py", "--fix", "--fail-on", "warning", cwd=project / "other")
+    assert done.code == 1
+    assert "not fixed: LRD203 of ../config.py: " in done.err
+    assert "is outside of the project" in done.err
+    assert (project / "config.py").read_text() == WRONG
+
+
+def test_the_document_has_the_edits(project: Path) -> None:
+    done = lrdecay("check", "config.py", "--format", "json", cwd=project)
+    (finding,) = (each for each in json.loads(done.out)["findings"] if each["code"] == "LRD203")
+    option = "optim_wrapper.paramwise_cfg.num_layers"
+    edit = {"action": "set", "option": option, "keys": option.split("."), "value": 6}
+    assert finding["fix"] == [{"edits": [edit], "automatic": True}]
+
+
+def plan(file: Path) -> FixPlan:
+    return FixPlan((), (), {file: WRONG}, {file: RIGHT})
+
+
+def test_a_file_that_was_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "config.py"
+    file.write_text("other = 1\n")
+    with pytest.raises(LrdecayError, match="was changed while it was checked"):
+        write_plan(plan(file))
+    assert file.read_text() == "other = 1\n"
+
+
+KILLED = """\
+import os, signal, sys
+from pathlib import Path
+from tests.commands.test_check_fix import plan
+from lrdecay_cli.app.requests.fixes import write_plan
+
+kind, when = sys.argv[2:]
+real = Path.replace
+def replace(self, target):
+    if when == "after":
+        real(self, target)
+    os.kill(os.getpid(), getattr(signal, kind))
+    return real(self, target)
+Path.replace = replace
+write_plan(plan(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize("kind", ["SIGKILL", "SIGINT"])
+@pytest.mark.parametrize(("when", "text"), [("before", WRONG), ("after", RIGHT)])
+def test_an_interrupted_write_leaves_the_old_or_the_new_file(kind: str, when: str, text: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.py"
+    file.write_text(WRONG)
+    root = Path(__file__, "../../..").resolve()
+    command = [sys.executable, "-c", KILLED, str(file), kind, when]
+    ended = subprocess.run(
+        command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, check=False, capture_output=True
+    )
+    assert ended.returncode == -getattr(signal, kind)
+    assert file.read_text() == text

@@ -1,0 +1,125 @@
+"""Fixes of findings applied to the text of an example, built again and judged again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lrdecay_cli.domain.finding import Finding
+from lrdecay_cli.domain.fix import Edit, Fix
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.fixing.planning import Planner
+from lrdecay_cli.fixing.project import Project
+from lrdecay_cli.text.python_source import as_python
+from tests.rules.examples import Judged
+
+NO_EDIT: Mapping[str, str] = {
+    "LRD101": "the constructor's code",
+    "LRD102": "the constructor's code",
+    "LRD103": "nothing to do where it is meant",
+    "LRD104": "how a model freezes is its own",
+    "LRD105": "the map was edited",
+    "LRD106": "the constructor's code",
+    "LRD204": "the constructor's code",
+    "LRD207": "a constructor that can be told the layers' names",
+    "LRD208": "a constructor that can be told the layers' names",
+    "LRD209": "the map was edited",
+    "LRD210": "the model or its constructor is the one that is meant",
+    "LRD303": "the rate is the user's choice",
+    "LRD304": "the constructor's code",
+    "LRD305": "the constructor's code",
+    "LRD306": "the lr is the user's choice",
+    "LRD307": "the rate is the user's choice",
+    "LRD308": "another constructor",
+    "LRD309": "what the log shows",
+    "LRD406": "the constructor's code",
+    "LRD407": "the constructor's code",
+    "LRD603": "the milestones are the user's choice",
+    "LRD604": "the end is the user's choice",
+    "LRD607": "an lr for each group is the user's choice",
+    "LRD701": "the config or its baseline is right",
+    "LRD702": "the config or the assertion is right",
+    "LRD703": "an assertion of the settings file",
+    "LRD801": "another optimizer",
+    "LRD802": "another optimizer",
+    "LRD803": "another optimizer",
+    "LRD804": "how a model freezes is its own",
+    "LRD805": "another optimizer",
+    "LRD806": "nothing to do where it is meant",
+    "LRD807": "another optimizer, or none of the schedule",
+    "LRD811": "the hook may be meant",
+    "LRD813": "the hook may be meant",
+    "LRD815": "the config's code",
+    "LRD818": "the model's code",
+    "LRD822": "the constructor's code",
+    "LRD823": "an option of the command line",
+    "LRD825": "the lr is the user's choice",
+    "LRD901": "a comment",
+    "LRD902": "a comment",
+    "LRD903": "the settings file",
+    "LRD904": "a comment",
+}
+"""The rules whose bad example no edit of an option mends, with what would."""
+
+_NO_GROUPS = ("param_scheduler", "train_cfg", "default_hooks", "model_wrapper_cfg", "auto_scale_lr")
+_OF_LAYERS = ("LRD2", "LRD3")
+_OF_THE_OPTIMIZER = ("LRD509", "LRD824")
+
+
+def write_fix(config: str, fix: Fix) -> list[Path]:
+    """Write a fix into the files of a config, which is the only one that asks for it, and return those."""
+    planner = Planner({config: [fix]}, Project(Path(config).parent))
+    planner.fix(config, fix)
+    for path, text in planner.changed.items():
+        path.write_bytes(text.encode())
+    return [*planner.changed]
+
+
+def objections(finding: Finding, fix: Fix, before: Judged, after: Judged) -> list[str]:
+    """What a fix that was applied left or brought: the finding, or another above info."""
+    known = {(one.code, one.option) for one in (*before.own, *before.others)}
+    left = [one for one in after.own if one.option == finding.option]
+    found = (*after.own, *after.others)
+    new = [one for one in found if one.severity != "info" and (one.code, one.option) not in known]
+    return [f"{fix}: {one.code} {one.severity}: {one.message}" for one in (*left, *new)]
+
+
+def strays(finding: Finding, fix: Fix, before: GroupMap, after: GroupMap) -> set[str]:
+    """The tensors that a fix gives another lr or weight decay, and that it is not about."""
+    numbers = [
+        {tensor.name: (tensor.group.lr, tensor.group.weight_decay) for tensor in each.tensors() if tensor.group}
+        for each in (before, after)
+    ]
+    changed = {name for name, number in numbers[0].items() if numbers[1].get(name) != number}
+    if all(edit.option.startswith(_NO_GROUPS) for edit in fix.edits):
+        return changed
+    if not fix.automatic or finding.code in _OF_THE_OPTIMIZER:
+        return set()
+    if finding.code.startswith(_OF_LAYERS):
+        return {name for name in changed if not name.startswith("backbone.")}
+    keys = [str(edit.to[-1]) for edit in fix.edits if edit.to]
+    return {name for name in changed - {*finding.parameters} if not any(key in name for key in keys)}
+
+
+def unsaid(finding: Finding) -> list[str]:
+    """The edits of the first fix that the remedy does not say."""
+    fix = next(iter(finding.fix), None)
+    shown = list(fix.edits) if fix else []
+    # Of many keys it shows three.
+    if "…" in finding.remedy:
+        shown = shown[:3]
+    return [str(edit) for edit in shown if not _says(finding.remedy, edit)]
+
+
+def _says(remedy: str, edit: Edit) -> bool:
+    last = str(edit.keys[-1])
+    match edit.action:
+        case "set" | "append":
+            values = edit.value.values() if isinstance(edit.value, dict) else [edit.value]
+            return (last in remedy or edit.action == "append") and all(
+                as_python(value) in remedy or str(value) in remedy for value in values
+            )
+        case "delete":
+            removes = ("remove", "drops", "replace", "in place", "besides", "in its place")
+            return any(word in remedy for word in removes)
+    return bool(edit.to) and str(edit.to[-1] if edit.to else "") in remedy
