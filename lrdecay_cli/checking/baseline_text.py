@@ -169,24 +169,25 @@ def _layer(item: tuple[tuple[str, ...], Any]) -> tuple[bool, int]:
     return not layer, int(layer or 0)
 
 
-def parse_text(raw: bytes, path: str) -> TextBaseline:
-    """A baseline from the bytes of its file ``path``.
+def parse_text(raw: bytes, path: str, *, renew: str = "lrdecay baseline --update") -> TextBaseline:
+    """A baseline from the bytes of its file ``path``; ``renew`` is the command that writes it again.
 
     Raises:
         LrdecayError: about the line that is wrong, with what is wrong in it and how it is fixed.
     """
+    remedy = f"renew it: {renew}"
     try:
         lines = raw.decode().split("\n")
     except UnicodeDecodeError as error:
-        raise LrdecayError("is not UTF-8 text", where=path, remedy=_RENEW) from error
+        raise LrdecayError("is not UTF-8 text", where=path, remedy=remedy) from error
     lines = [line.rstrip("\r") for line in lines]
     version = lines[0].removeprefix(HEAD)
     if version == lines[0]:
         marker = _is_conflict(lines[0])
         problem = "holds a merge conflict" if marker else f"does not begin with {HEAD.strip()!r}"
-        raise LrdecayError(problem, where=f"{path}:1", remedy=_RENEW)
+        raise LrdecayError(problem, where=f"{path}:1", remedy=remedy)
     if version != str(VERSION):
-        remedy = f"use a newer lrdecay, or renew it: {_COMMAND}"
+        remedy = f"use a newer lrdecay, or {remedy}"
         raise LrdecayError(f"version {version!r}, and this lrdecay reads {VERSION}", where=f"{path}:1", remedy=remedy)
     settings: dict[str, Any] = {}
     options: dict[str, Mapping[str, Any]] = {}
@@ -217,15 +218,11 @@ def parse_text(raw: bytes, path: str) -> TextBaseline:
             table[key] = value
         except (ValueError, RecursionError) as error:
             problem = f"not JSON: {error}" if isinstance(error, json.JSONDecodeError) else str(error)
-            raise LrdecayError(problem, where=f"{path}:{number}", remedy=_RENEW) from error
+            raise LrdecayError(problem, where=f"{path}:{number}", remedy=remedy) from error
     config = settings.pop("config", None)
     if not isinstance(config, str):
-        raise LrdecayError("does not name its config", where=path, remedy=_RENEW)
+        raise LrdecayError("does not name its config", where=path, remedy=remedy)
     return TextBaseline(path, config, settings, options, tuple(rows))
-
-
-_COMMAND = "lrdecay baseline --update"
-_RENEW = f"renew it: {_COMMAND}"
 
 
 def _is_conflict(line: str) -> bool:

@@ -71,54 +71,98 @@ def _whole_path(given: str, config: str) -> Path:
     return map_path(Path(given), config.removeprefix(here) if config.startswith(here) else config)
 
 
-def missing_baselines(given: str, configs: Sequence[str]) -> tuple[Skipped, ...]:
+def missing_baselines(
+    given: str, configs: Mapping[str, str], *, targets: Sequence[str] = (), options: Sequence[str] = ()
+) -> tuple[Skipped, ...]:
     """Those of ``configs`` that have no baseline, each with the command that makes it.
+
+    Args:
+        given: what ``--baseline`` says.
+        configs: by their names, what each is read or built from.
+        targets: what was named on the command line, if that is something else.
+        options: those of the command line with which configs are built.
 
     Raises:
         LrdecayError: it is the only config, or several are to be held against one map.
     """
-    configs = list(dict.fromkeys(configs))
     if not configs:
         return ()
-    path, make = baseline_path(given, configs[0]), f"make it with: {_command(given, configs[0])}"
+    first, *others = configs
+    named = targets or [*configs.values()]
+    path, make = baseline_path(given, first), f"make it with: {_command(given, named, options)}"
     if not given.endswith(_SUFFIXES) and not Path(given).is_dir():
         remedy = file_meant(given, _SUFFIXES, folders=True) or make
         raise LrdecayError(f"no directory {given}", where="--baseline", remedy=remedy)
-    if len(configs) > 1 and path == baseline_path(given, configs[1]) == Path(given):
+    if others and path == baseline_path(given, others[0]) == Path(given):
         raise LrdecayError(
             f"one baseline for {len(configs)} configs",
             where="--baseline",
-            remedy="give a directory, see lrdecay baseline",
+            remedy=f"give a directory: {_command('baselines/', named, options)}",
         )
-    if len(configs) == 1 and not path.is_file():
-        raise LrdecayError(f"no baseline {path}", where=configs[0], remedy=make)
+    if not others and not path.is_file():
+        raise LrdecayError(f"no baseline {path}", where=first, remedy=make)
     return tuple(
-        Skipped(config, "no baseline", f"there is no {path}; make it with: {_command(given, config)}")
-        for config in configs
+        Skipped(config, "no baseline", f"there is no {path}; make it with: {_command(given, [source], options)}")
+        for config, source in configs.items()
         if not (path := baseline_path(given, config)).is_file()
     )
 
 
-def read_baselines(given: str, maps: Iterable[GroupMap]) -> dict[str, Baseline]:
-    """The baseline of each config that has one. Raises LrdecayError, with its place, for one that cannot be read."""
+def read_baselines(
+    given: str, maps: Mapping[str, GroupMap], *, targets: Sequence[str] = (), options: Sequence[str] = ()
+) -> dict[str, Baseline]:
+    """The baseline of each config that has one.
+
+    Args:
+        given: what ``--baseline`` says.
+        maps: what is to be compared with them, by what it was read or built from.
+        targets: what was named on the command line, if that is something else.
+        options: those of the command line with which configs are built.
+
+    Raises:
+        LrdecayError: with its place, about one that cannot be read.
+    """
     found = {}
-    for group_map in maps:
+    # A cause may concern many configs: the command renews them all, each in its form.
+    update = " ".join(("lrdecay baseline --update -o", shlex.quote(given), *options))
+    for source, group_map in maps.items():
         config = group_map.config.path
         path = baseline_path(given, config)
         if path.is_file():
-            single = path == Path(given)
-            # A cause may concern many configs: the command renews them all, each in its form.
-            renew = _command(given, config) if single else f"lrdecay baseline --update -o {shlex.quote(given)}"
-            found[config] = read_baseline(str(path), group_map, command=renew)
+            # Of maps the configs may not be here, or not build here.
+            command = update if source == config else _command(given, targets or [*maps])
+            if path == Path(given):
+                command = ""
+            found[config] = read_baseline(str(path), group_map, command=command, source=source, options=options)
     return found
 
 
-def read_baseline(path: str, now: GroupMap, *, command: str = "") -> Baseline:
-    """The baseline in the file ``path``, to hold ``now`` against. Raises LrdecayError if it cannot be read."""
+def read_baseline(
+    path: str, now: GroupMap, *, command: str = "", source: str = "", options: Sequence[str] = ()
+) -> Baseline:
+    """The baseline in the file ``path``, to hold ``now`` against.
+
+    Args:
+        path: the file.
+        now: a map.
+        command: what writes it again; by default what writes this one.
+        source: what the map was read or built from; by default its config.
+        options: those of the command line with which that was built.
+
+    Raises:
+        LrdecayError: it cannot be read.
+    """
+    target = source or now.config.path
+    options = options if target == now.config.path else ()
+    alone = _command(path, [target], options)
+    shows = " ".join(("lrdecay diff", shlex.quote(path), shlex.quote(target), *options))
     if not path.endswith(SUFFIXES["text"]):
-        return Baseline(path, read_map(path), command=command)
-    laid = lay_over(parse_text(read_bytes(path), path), now)
-    return Baseline(path, laid.group_map, True, laid.others, command)
+        try:
+            return Baseline(path, read_map(path), command=command or alone, shows=shows)
+        except LrdecayError as error:
+            raise error.replaced(remedy=error.remedy or f"renew it: {alone}") from error
+    laid = lay_over(parse_text(read_bytes(path), path, renew=alone), now)
+    return Baseline(path, laid.group_map, True, laid.others, command or alone, shows)
 
 
 def compared_baseline(path: str, other: GroupMap) -> GroupMap:
@@ -130,8 +174,13 @@ def compared_baseline(path: str, other: GroupMap) -> GroupMap:
     return msgspec.structs.replace(group_map, config=config, frozen=(*group_map.frozen, *lines))
 
 
-def check_folder(given: str | None, configs: Iterable[str]) -> str:
+def check_folder(given: str | None, configs: Iterable[str], *, maps: int = 0) -> str:
     """The directory that baselines go to, or the text file of a single one. Before anything is built.
+
+    Args:
+        given: what ``--output`` says.
+        configs: what is to have a baseline.
+        maps: how many maps besides, whose configs are not known yet.
 
     Raises:
         LrdecayError: none is given, it is a file, or two configs would have one and the same baseline.
@@ -139,7 +188,7 @@ def check_folder(given: str | None, configs: Iterable[str]) -> str:
     if not given:
         raise LrdecayError("no directory for baselines", where="--output", remedy="give one: -o baselines/")
     configs = list(configs)
-    if given.endswith(SUFFIXES["text"]) and len(configs) == 1 and not Path(given).is_dir():
+    if given.endswith(SUFFIXES["text"]) and len(configs) + maps == 1 and not Path(given).is_dir():
         return given
     if Path(given).is_file() or given.endswith(_SUFFIXES):
         raise LrdecayError(f"{given} is no directory", where="--output", remedy="give one: -o baselines/")
@@ -224,7 +273,11 @@ def kept_configs(folder: str) -> Iterator[tuple[str, str]]:
         LrdecayError: there is no folder, or a file in it is no baseline.
     """
     if not Path(folder).is_dir():
-        raise LrdecayError(f"no directory {folder}", where="--output", remedy="make one: lrdecay baseline CONFIGS")
+        raise LrdecayError(
+            f"no directory {folder}",
+            where="--output",
+            remedy=f"make one: lrdecay baseline CONFIGS -o {shlex.quote(folder)}",
+        )
     for path in sorted(path for path in Path(folder).rglob("*") if path.suffix in _SUFFIXES and path.is_file()):
         raw = read_bytes(str(path))
         if path.suffix == SUFFIXES["json"]:
@@ -255,7 +308,8 @@ def _lasting(group_map: GroupMap) -> bytes:
     return msgspec.json.encode(msgspec.structs.replace(group_map, tool=tool, **made))
 
 
-def _command(given: str, config: str) -> str:
-    if given.endswith(SUFFIXES["json"]) and baseline_path(given, config) == Path(given):
-        return f"lrdecay inspect {shlex.quote(config)} --output {shlex.quote(f'json={given}')}"
-    return f"lrdecay baseline {shlex.quote(config)} -o {shlex.quote(given)}"
+def _command(given: str, targets: Sequence[str], options: Sequence[str] = ()) -> str:
+    named = " ".join(map(shlex.quote, targets))
+    if given.endswith(SUFFIXES["json"]) and len(targets) == 1 and not Path(given).is_dir():
+        return " ".join(("lrdecay inspect", named, "--output", shlex.quote(f"json={given}"), *options))
+    return " ".join(("lrdecay baseline", named, "-o", shlex.quote(given), *options))

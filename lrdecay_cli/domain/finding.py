@@ -67,7 +67,8 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     bases: tuple[Place, ...] = ()
     """Where the file of ``place`` is named as a base, then where the file that names it is, and so on to the config."""
     changed: str = ""
-    """The settings that changed since the baseline, with their values; empty for what has another cause."""
+    """What changed since the baseline: the settings, with their values, or else what is told of the tensors; empty for
+    what has no baseline."""
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -87,9 +88,12 @@ class Cause(msgspec.Struct, frozen=True):
 
     @property
     def alike(self) -> bool:
-        """Whether the others say the same word for word; else their numbers are their own."""
-        said = (self.finding.message, self.finding.remedy)
-        return all((finding.message, finding.remedy) == said for finding in self.findings)
+        """Whether the others say the same word for word; else their numbers are their own.
+
+        What changed since the baseline has a command for each config as its remedy.
+        """
+        said = {(finding.message, "" if finding.changed else finding.remedy) for finding in self.findings}
+        return len(said) == 1
 
     @property
     def fingerprint(self) -> str:
@@ -158,7 +162,7 @@ class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         times: Counter[tuple[object, ...]] = Counter()
         for finding in self.findings:
             known = (finding.place.file, finding.place.line, finding.place.column) if finding.place else ()
-            said = () if known else (finding.message, finding.remedy, finding.patterns)
+            said = () if known else (finding.message, "" if finding.changed else finding.remedy, finding.patterns)
             key = (finding.code, finding.severity, finding.option, finding.changed, finding.suppressed, *known, *said)
             # Of one config each finding is another one.
             in_config = (finding.config, *key)

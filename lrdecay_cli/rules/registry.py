@@ -62,7 +62,7 @@ class Fault:
     about: str = ""
     """What tells it from another fault of the same rule with the same option and parameters."""
     changed: str = ""
-    """The settings that changed since the baseline, with their values."""
+    """What changed since the baseline: the settings, with their values, or else what is told of the tensors."""
     fix: Sequence[Edit | Fix] = ()
     """The remedy as edits of the config, in the form of one alternative, or of several; empty where it is none."""
     covers: tuple[str, ...] = ()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -158,8 +161,8 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
         "base_lr 0.1 → 0.2 since the baseline: lr of 5 tensors 0.049 → 0.098, 0.07 → 0.14, 0.1 → 0.2"
     )
     assert (
-        finding["remedy"] == "lrdecay diff golden/configs/a.txt configs/a.py shows all; "
-        "if it is meant: lrdecay baseline --update -o golden"
+        finding["remedy"] == "lrdecay diff golden/configs/a.txt maps/a.json shows all; "
+        "if it is meant: lrdecay baseline maps -o golden"
     )
     one = here("check", "--select", "LRD7", "maps/a.json", "--baseline", "golden/configs/b.txt")
     assert "LRD701" in one.out
@@ -168,9 +171,9 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["maps/a.json", "--baseline", "golden"], "make it with: lrdecay baseline configs/a.py -o golden"),
-        (["maps/a.json", "--baseline", "g.json"], "make it with: lrdecay inspect configs/a.py --output json=g.json"),
-        (["maps", "--baseline", "nowhere"], "--baseline: no directory nowhere; make it with: lrdecay baseline"),
+        (["maps/a.json", "--baseline", "golden"], "make it with: lrdecay baseline maps/a.json -o golden"),
+        (["maps/a.json", "--baseline", "g.json"], "make it with: lrdecay inspect maps/a.json --output json=g.json"),
+        (["maps", "--baseline", "nowhere"], "--baseline: no directory nowhere; make it with: lrdecay baseline maps -o"),
         (["maps", "--baseline", "map"], "--baseline: no directory map; did you mean maps?"),
         (["maps", "--baseline", "maps/a.json"], "--baseline: one baseline for 2 configs; give a directory"),
     ],
@@ -184,6 +187,65 @@ def test_a_missing_baseline_says_how_to_make_it(
     result = here("check", "--select", "LRD7", *arguments)
     assert (result.code, result.out) == (2, "")
     assert said in result.err
+
+
+def conflict(path: Path) -> None:
+    path.write_text(f"<<<<<<< ours\n{path.read_text()}")
+
+
+BROKEN: dict[str, tuple[str, list[str], Callable[[Path], None]]] = {
+    "no folder": ("maps", ["baseline", "maps", "-o", "of others"], lambda _: None),
+    "none of one": ("maps", ["baseline", "maps", "-o", "gold en"], lambda folder: (folder / "b.txt").unlink()),
+    "none of the only one": ("maps/b.json", ["baseline", "maps/a.json", "-o", "gold en"], lambda _: None),
+    "no text": ("maps/a.json --baseline a.txt", ["baseline", "maps", "-o", "gold en"], lambda _: None),
+    "no map": ("maps/a.json --baseline a.json", ["baseline", "maps", "-o", "gold en"], lambda _: None),
+    "a conflict": ("maps/a.json", ["baseline", "maps", "-o", "gold en"], lambda folder: conflict(folder / "a.txt")),
+    "no config": (
+        "maps/a.json",
+        ["baseline", "maps", "-o", "gold en"],
+        lambda folder: (folder / "a.txt").write_text("# lrdecay baseline, version 1\n") and None,
+    ),
+    "another version": (
+        "maps/a.json",
+        ["baseline", "maps", "-o", "gold en"],
+        lambda folder: (folder / "a.txt").write_text("# lrdecay baseline, version 2\n") and None,
+    ),
+    "a difference": ("maps", ["baseline", "maps", "-o", "gold en"], lambda folder: changed(folder)),
+    "of one": ("maps/a.json", ["baseline", "maps", "-o", "gold en"], lambda folder: changed(folder)),
+    "of a map": (
+        "maps/a.json --baseline maps/b.json",
+        ["baseline", "maps", "-o", "gold en"],
+        lambda folder: write(folder.parents[1] / "maps/b.json", decay_map(lr=0.3)),
+    ),
+    "a damaged map": (
+        "maps/a.json",
+        ["baseline", "maps", "-o", "gold en", "--form", "json"],
+        lambda folder: (folder / "a.json").write_text('{"schema_version": 2, "groups": 3}') and None,
+    ),
+}
+
+
+def changed(folder: Path) -> None:
+    for name in "ab":
+        write(folder.parents[1] / f"maps/{name}.json", decay_map(config=f"configs/{name}.py", lr=0.2))
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_command_of_a_remedy_mends_it(name: str, maps: Path, here: Run) -> None:
+    """As it stands, also with a space in the name of the folder."""
+    given, before, damage = BROKEN[name]
+    assert here(*before).code == 0
+    damage(maps.parent / "gold en/configs")
+    check = ["check", "--select", "LRD7", *given.split()]
+    check += [] if "--baseline" in check else ["--baseline", "gold en"]
+    said = here(*check)
+    assert said.code != 0
+    command = re.search(r"lrdecay ((?:baseline|inspect) .*?)$", f"{said.out}\n{said.err}", re.MULTILINE)
+    assert command, said
+    assert here(*shlex.split(command[1])).code == 0
+    assert here(*check).code == 0
+    if shown := re.search(r"lrdecay (diff .*?) shows all", said.out):
+        assert here(*shlex.split(shown[1])).code == 0
 
 
 def test_of_several_one_without_baseline_does_not_keep_the_others_from_being_judged(

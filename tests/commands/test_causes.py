@@ -44,7 +44,18 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f"--output={name}=out.{name}"
             for name in ("text", "json", "github", "sarif", "junit", "concise", "html", "markdown")
         ]
-        command = ["check", "configs", "--baseline", "baselines", "--device", "meta", *outputs]
+        # An option that changes nothing here; who renews the baselines gives it again.
+        command = [
+            "check",
+            "configs",
+            "--baseline",
+            "baselines",
+            "--device",
+            "meta",
+            "--cfg-options",
+            "a=b c",
+            *outputs,
+        ]
         assert run(command) == 1
     return folder
 
@@ -65,6 +76,10 @@ def test_each_format_has_one_finding_for_the_cause(project: Path) -> None:
     findings = json.loads((project / "out.json").read_text())["findings"]
     differing = [finding for finding in findings if finding["code"] == "LRD701"]
     assert [finding["config"] for finding in differing] == LEAVES
+    assert differing[0]["remedy"] == (
+        f"lrdecay diff baselines/{LEAVES[0].replace('.py', '.txt')} {LEAVES[0]} --cfg-options 'a=b c' shows all; "
+        "if it is meant: lrdecay baseline --update -o baselines --cfg-options 'a=b c'"
+    )
     assert {finding["place"]["line"] for finding in differing} == {7}
 
     column = BASE.splitlines()[6].index("decay_rate") + 1

@@ -101,7 +101,7 @@ def test_which_file_counts(
         (
             "baseline = 'golden'",
             {},
-            "lrdecay.toml: baseline: no directory golden; make it with: lrdecay baseline configs/a.py -o golden",
+            "lrdecay.toml: baseline: no directory golden; make it with: lrdecay baseline a.json -o golden",
         ),
     ],
 )

@@ -73,7 +73,8 @@ def baseline(
             remedy = "name configs, or renew those that are there with --update"
             raise LrdecayError("no configs", where="baseline", remedy=remedy)
         names = named_by(targets)
-        place = check_folder(given, [name for name in names if is_config(name)])
+        configs = [name for name in names if is_config(name)]
+        place = check_folder(given, configs, maps=len(names) - len(configs))
     else:
         place = check_folder(given, ())
         names = list(dict.fromkeys(config for _, config in kept_configs(place)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
@@ -24,6 +25,7 @@ from lrdecay_cli.files.config_text import comment_suppressions
 
 if TYPE_CHECKING:
     from lrdecay_cli.rules import Rule
+    from lrdecay_cli.rules.context.policy import Baseline
 
 TODAY = "LRDECAY_TODAY"
 """Environment variable with the day on which suppressions are judged, in place of the present one."""
@@ -69,19 +71,34 @@ def run_check(
     check_assertions(demands.settings.assertions)
     names = named_by(targets)
     configs = [name for name in names if is_config(name)]
+    # What commands in remedies say again.
+    options = (*(f"--cfg-options {shlex.quote(each)}" for each in request.cfg_options), *request.launch.told)
     if demands.baseline and len(names) == len(configs):
         # Before anything is built.
-        missing_baselines(demands.baseline, configs)
+        missing_baselines(demands.baseline, {name: name for name in names}, targets=targets, options=options)
     gathered = gather(names, request, jobs=jobs)
-    named = [group_map.config.path for group_map in gathered.maps]
-    lacking = missing_baselines(demands.baseline, named) if demands.baseline and named else ()
+    # What a command can name: stdin was read.
+    sources = [
+        group_map.config.path if source == "-" else source
+        for group_map, source in zip(gathered.maps, gathered.sources, strict=True)
+    ]
+    named = {group_map.config.path: source for group_map, source in zip(gathered.maps, sources, strict=True)}
+    lacking = (
+        missing_baselines(demands.baseline, named, targets=targets, options=options)
+        if demands.baseline and named
+        else ()
+    )
+    baselines: dict[str, Baseline] = {}
+    if demands.baseline:
+        by_source = dict(zip(sources, gathered.maps, strict=True))
+        baselines = read_baselines(demands.baseline, by_source, targets=targets, options=options)
     result = check_maps(
         gathered.maps,
         demands.rules,
         sources=gathered.sources,
         unjudged=(*gathered.unjudged, *lacking),
         settings=demands.settings,
-        baselines=read_baselines(demands.baseline, gathered.maps) if demands.baseline else {},
+        baselines=baselines,
         comments={config: comment_suppressions(config) for config in configs},
         fail_on=demands.fail_on,
         today=today,

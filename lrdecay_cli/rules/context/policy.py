@@ -29,6 +29,8 @@ class Baseline(msgspec.Struct, frozen=True):
     """Lines of a text baseline that stand for other tensors now."""
     command: str = ""
     """What writes it again."""
+    shows: str = ""
+    """The command that shows every difference; empty where there is no file."""
 
 
 class JudgedSuppression(msgspec.Struct, frozen=True):

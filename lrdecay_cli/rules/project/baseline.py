@@ -55,13 +55,14 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
     told = [*_told(before if counted else context.group_map, context.group_map, named)]
     told += [_listed([other.problem for other in baseline.others])] if baseline.others else []
     since = _listed([f"{each.name.rpartition('.')[2]} {shown_setting(each)}" for each in changed])
+    shows = baseline.shows or f"lrdecay diff {shlex.quote(baseline.path)} {shlex.quote(context.group_map.config.path)}"
     yield Fault(
         f"{since} since the baseline: {'; '.join(told)}" if changed else f"{'; '.join(told)}, against the baseline",
-        f"lrdecay diff {shlex.quote(baseline.path)} {shlex.quote(context.group_map.config.path)} shows all; "
-        f"if it is meant: {baseline.command or 'lrdecay baseline --update'}",
+        f"{shows} shows all; if it is meant: {baseline.command or 'lrdecay baseline --update'}",
         parameters=dict.fromkeys([*named, *(name for other in baseline.others for name in other.parameters)]),
         option=changed[0].option if changed else "",
-        changed=", ".join(f"{each.name} {shown_change(each.before, each.after)}" for each in changed),
+        changed=", ".join(f"{each.name} {shown_change(each.before, each.after)}" for each in changed)
+        or "; ".join(told),
     )
 
 
