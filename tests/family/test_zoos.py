@@ -22,6 +22,15 @@ STEP = 25
 ERRORS = Table(Path(__file__).with_name("errors.csv"), ("config", "code", "reason"), lambda: ())
 """Every error of ``check`` over the tables, with the mistake of the config or its package that it reports."""
 
+WANT_WEIGHTS = (
+    "mmaction::recognition/tanet/tanet_imagenet-pretrained-r50_8xb6-1x1x16-50e_sthv1-rgb.py",
+    "mmaction::recognition/tsn/custom_backbones/"
+    "tsn_imagenet-pretrained-swin-transformer_8xb32-1x1x3-100e_kinetics400-rgb.py",
+    "mmselfsup::selfsup/eva/eva-mae-style_vit-base-p16_16xb256-coslr-400e_in1k.py",
+    "mmselfsup::selfsup/milan/milan_vit-base-p16_16xb256-amp-coslr-400e_in1k.py",
+)
+"""Nothing to compare with: what plain mmengine builds reads weights that it downloads first."""
+
 
 def codes_of(codes: str) -> list[str]:
     """``LRD301 LRD404*2`` as codes."""
@@ -53,7 +62,10 @@ def test_every_error_is_a_mistake_of_the_config() -> None:
 
 @EVERY
 def test_every_map_is_what_plain_mmengine_builds(package: str) -> None:
-    assert [row for row in rows_of(package) if row.status == "map" and not is_equal(row)] == []
+    others = {
+        f"{package}::{row.config}": row.plain for row in rows_of(package) if row.status == "map" and not is_equal(row)
+    }
+    assert others == {config: "fails" for config in WANT_WEIGHTS if config.startswith(f"{package}::")}
 
 
 @EVERY

@@ -30,7 +30,7 @@ from lrdecay_cli.files.packages import distribution_of
 from tests.golden import Table
 
 FOLDER = Path(__file__).parent / "zoo"
-SAMPLES = {"mmseg": 150, "mmpose": 150, "mmaction": 60, "mmselfsup": 60, "mmagic": 60, "mmrazor": 60}
+SAMPLES = {"mmseg": 150, "mmpose": 150, "mmaction": 150, "mmagic": 150}
 """How many configs of a zoo are recorded; of the others all are."""
 PACKAGES = {
     "mmseg": "1.2.2",

@@ -43,3 +43,44 @@ def test_what_to_do(
         del sys.modules[name]
     assert said in refused.value.line()
     assert f"custom_imports ['{imported}']: " in refused.value.line()
+
+
+READER = """
+from mmengine.registry import MODELS
+from mmengine.model import BaseModel
+
+
+@MODELS.register_module(force=True)
+class Reader(BaseModel):
+    def __init__(self, features):
+        super().__init__()
+        {read}
+
+    def forward(self, inputs):
+        return inputs
+"""
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        "open(features['path'])",
+        # mmaction2 1.2.0, LFB
+        "raise ValueError(f'lfb prefix path {features[\"path\"]} does not exist!')",
+    ],
+)
+def test_data_that_a_model_reads_is_needed(read: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not broken, whoever ships the config."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    name = f"reader_{abs(hash(read))}"
+    Path(f"{name}.py").write_text(READER.format(read=read))
+    Path("config.py").write_text(
+        f"custom_imports = dict(imports=['{name}'])\n"
+        "model = dict(type='Reader', features=dict(path='data/features.lmdb'))\n"
+        "optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))\n"
+    )
+    with pytest.raises(LrdecayError) as refused:
+        audit("config.py")
+    assert refused.value.status == "needs data/features.lmdb"
+    assert "model.features.path='data/features.lmdb' is not there" in refused.value.line()

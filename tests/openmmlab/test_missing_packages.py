@@ -44,6 +44,16 @@ MESSAGES = {
         "needs numpy<2",
         'pip install "numpy<2"',
     ),
+    # mmseg 1.2.2, VPD
+    "To use VPD model, please install required packages via `pip install -r requirements/optional.txt`.": (
+        "needs latent-diffusion",
+        "pip install git+https://github.com/CompVis/stable-diffusion.git",
+    ),
+    # pandas 3.0, beside the NumPy 1 that another package asked for
+    "Please upgrade numpy to >= 99.0.2 to use this pandas version.": (
+        "needs numpy>=99.0.2",
+        'pip install --no-deps "numpy>=99.0.2"',
+    ),
     "No module named 'mmcls'": (
         "needs mmcls",
         'pip install --no-deps "mmcls>=1.0.0rc0" "mmcv-lite>=2.0.0rc4,<2.1.0"',
@@ -55,6 +65,11 @@ MESSAGES = {
     ),
     # mmdet3d, MinkResNet and MinkUNetBackboneV2
     "Please follow `get_started.md` to install MinkowskiEngine.`": (
+        "needs MinkowskiEngine",
+        "no wheel of it exists: build it from https://github.com/NVIDIA/MinkowskiEngine",
+    ),
+    # mmdet3d, MinkUNetBackbone
+    "Please follow `getting_started.md` to install Minkowski Engine.`": (
         "needs MinkowskiEngine",
         "no wheel of it exists: build it from https://github.com/NVIDIA/MinkowskiEngine",
     ),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.failures.unknown_types import suggest_constructor, unknown_type
 
 MMDET, MMPRETRAIN = "LearningRateDecayOptimizerConstructor", "LearningRateDecayOptimWrapperConstructor"
@@ -121,3 +123,25 @@ def test_the_module_that_registers_a_constructor(
     (tmp_path / file).write_text(CONSTRUCTOR.format(*text))
     registry = "optimizer wrapper constructor"
     assert unknown_type(name, "mmdet", registry, where="configs/config.py", config=config).remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("config", "of"),
+    [
+        # mmyolo 0.6.0, rtmdet/distillation
+        ("model = dict(_scope_='mmrazor', type='FpnTeacherDistill')", "model.type is of mmrazor"),
+        (
+            "model = dict(_scope_='mmrazor', type='mmpretrain.ImageClassifier', backbone=dict(type='Searchable'))",
+            "model.backbone.type is of mmrazor",
+        ),
+        ("default_scope = 'mmrazor'\nmodel = dict(type='FpnTeacherDistill')", "model.type is of mmrazor"),
+        ("default_scope = 'mmrazor'\nmodel = dict(_scope_='mmpretrain', type='Nothing')", ""),
+    ],
+)
+def test_the_scope_that_a_type_is_looked_up_in(config: str, of: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.py"
+    path.write_text(f"{config}\noptim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))\n")
+    with pytest.raises(LrdecayError) as raised:
+        audit(str(path))
+    assert of in raised.value.problem
+    assert raised.value.status == ("needs mmrazor" if of else "error")

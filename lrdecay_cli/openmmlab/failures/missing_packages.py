@@ -40,6 +40,7 @@ _SOURCES = {
     "detectron2": "git+https://github.com/facebookresearch/detectron2.git",
     "clip": "git+https://github.com/openai/CLIP.git",
     "panopticapi": "git+https://github.com/cocodataset/panopticapi.git",
+    "latent-diffusion": "git+https://github.com/CompVis/stable-diffusion.git",
 }
 _MULTIMODAL = ("transformers", "pycocotools")
 
@@ -67,9 +68,11 @@ _ASKS = (
     re.compile(r"requires the (\w+) library but it was not found"),
     re.compile(r"(?:pip|mim) install (?:-U |--upgrade )?[\"'`]*([A-Za-z][\w.-]*\w(?:\[\w+\])?)"),
     re.compile(r"[Pp]lease install (\w+) first"),
-    re.compile(r"[Pp]lease follow \S+ to install (\w+)"),
+    re.compile(r"[Pp]lease follow \S+ to install (\w+(?: Engine)?)"),
     re.compile(r"^(\w+) is not installed, please install"),
 )
+# Of mmseg 1.2.2, whose requirements/optional.txt the wheel does not have: it lists what VPD imports as ldm.
+_VPD = re.compile(r"To use (?:VPD model|UNetWrapper), please install required")
 _FAILED_IMPORTS = (
     re.compile(r"[Nn]o module named '(\w+)"),
     re.compile(r"import of (\w+)\S* halted"),
@@ -83,6 +86,8 @@ _INCOMPATIBLE = re.compile(
 _ASSERTED_AS = {"mmdetection": "mmdet", "mmclassification": "mmcls"}
 # Of mmrazor 1.0.0, where importing names of torch.ao failed.
 _RAZOR = "`torch>=1.13` is not installed properly"
+# Of pandas 3, which may be there beside the older NumPy that something else asked for.
+_TOO_OLD = re.compile(r"Please upgrade (?P<name>\w+) to >= (?P<version>[\d.]+\d) to use this (?P<by>\w+) version")
 _NUMPY_2 = re.compile(
     r"removed in the NumPy 2|NumPy 1\.x cannot be run in|numpy\.dtype size changed|numpy\.core\.multiarray"
 )
@@ -151,6 +156,12 @@ def needed_package(error: BaseException) -> Need | None:
             return Need(
                 "torch", torch, within=">=1.13,<2", cause=f"torch {torch} lacks {lacking}, which mmrazor imports"
             )
+        if (old := _TOO_OLD.search(text)) and (installed := _version(old["name"])):
+            by = f"{old['by']} {_version(old['by']) or ''}".strip()
+            problem = f"{old['name']} {installed} is installed, and {by} needs a newer one"
+            return Need(old["name"], installed, within=f">={old['version']}", cause=problem)
+        if _VPD.search(text) and not _importable("ldm"):
+            return Need("latent-diffusion", None)
         if _NUMPY_2.search(text) and (installed := _version("numpy")):
             return Need("numpy", installed)
         for pattern in (*_ASKS, *_FAILED_IMPORTS):
@@ -165,7 +176,7 @@ def _need(asked: str, *, certain: bool) -> Need | None:
     """What a message asks for; unless that is ``certain``, it may be about a module that the package never had."""
     if asked == "mmpretrain[multimodal]":
         asked = next((package for package in _MULTIMODAL if _version(package) is None), "transformers")
-    asked = asked.partition("[")[0]
+    asked = asked.partition("[")[0].replace(" ", "")
     # Some are named as in a sentence: SentencePiece, Detectron2.
     as_written = _importable(asked) or asked in _BUILT_BY_HAND or is_otherwise_named(asked)
     asked = asked if as_written else asked.lower()

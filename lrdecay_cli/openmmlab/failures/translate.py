@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import linecache
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from traceback import walk_tb
@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.origins import option_path
 from lrdecay_cli.files.config_path import find_config
 from lrdecay_cli.files.packages import distributions_of
 from lrdecay_cli.openmmlab.config_values import type_name
@@ -86,6 +87,14 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
         return _import_error(error, failing, where, need)
     if need is not None:
         return LrdecayError(f"{failing}: {need.problem}", where=where, remedy=need.remedy, status=f"needs {need.name}")
+    if stage == BUILDING and (asked := _missing_data(error, config)):
+        key, path = asked
+        problem = f"{failing}: {key}={path!r} is not there, and the model reads it while it is built"
+        remedy = "run lrdecay in the folder that has it, or change the path"
+        return LrdecayError(problem, where=where, remedy=remedy, status=f"needs {path}", key=key)
+    if isinstance(error, OSError) and "huggingface.co" in said_by(error):
+        problem = f"{failing}: the model wants files of huggingface.co, and lrdecay downloads nothing"
+        return LrdecayError(problem, where=where, status="needs network access")
     if isinstance(error, FileNotFoundError):
         missing = re.search(r'(?<=")[^"]+(?=")|[\w./\\~-]+\.(?:py|json|ya?ml)', text)
         remedy = "check _base_" if stage == LOADING else "check the path in the config"
@@ -96,6 +105,29 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
         return LrdecayError(f"{failing}: {problem}", where=where, remedy="call it by __import__, or in a module")
     problem = f"{failing}: {type(error).__name__}: {text}"
     return LrdecayError(problem, where=where, final=_of_arguments(error))
+
+
+def _missing_data(error: BaseException, config: Any) -> tuple[str, str] | None:
+    """The option of a config and the path that it gives, where an error says that this does not exist."""
+    text = said_by(error)
+    if not (
+        isinstance(error, FileNotFoundError) or re.search(r"(?:does|do) not exist|not found|[Nn]o such file", text)
+    ):
+        return None
+    # A lazy config imports what is looked at: an error in there must not take the place of the one that is reported.
+    with suppress(Exception):
+        for option, value in _strings(config["model"], ("model",)):
+            if "/" in value and value in text and not Path(value).exists():
+                return option, value
+    return None
+
+
+def _strings(value: Any, keys: tuple[str | int, ...]) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield option_path(keys), value
+    elif isinstance(value, (Mapping, list, tuple)):
+        for key, inner in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _strings(inner, (*keys, key))
 
 
 def _of_arguments(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ from lrdecay_cli.constructors import CONSTRUCTORS, OURS, PUBLISHED
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files.packages import ZOOS, distribution_of
 from lrdecay_cli.openmmlab.config_values import find_registered
+from lrdecay_cli.openmmlab.failures.missing_packages import Need
 from lrdecay_cli.openmmlab.failures.project_modules import import_that_registers
 from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import is_deferred
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import REGISTERING
@@ -65,13 +66,14 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
         remedy = "is it spelled right, and is its module in custom_imports?"
     place = "optim_wrapper.constructor" if is_constructor else f"{key}.type" if key else ""
     at = f" at {place}" if place else ""
+    package = package or _scope_at(config, key)
     if package in ZOOS and importlib.util.find_spec(package) is None and not now:
-        distribution = distribution_of(package)
+        need = Need(distribution_of(package), None)
         return UnknownTypeError(
             f"{registry} {name!r}{at} is of {package}, which is not installed",
             where=where,
-            remedy=f"pip install {distribution}",
-            status=f"needs {distribution}",
+            remedy=need.remedy,
+            status=f"needs {need.name}",
             final=True,
             key=place,
         )
@@ -130,6 +132,20 @@ def _path_of_type(config: Any, name: str, holding: str, path: str = "") -> str:
     else:
         return ""
     return next((found for key, value in items if (found := _path_of_type(value, name, holding, key))), "")
+
+
+def _scope_at(config: Any, path: str) -> str:
+    """The registry scope that holds at a path of the config: the innermost ``_scope_``, else ``default_scope``.
+
+    Source: mmengine 0.10.7, ``registry/build_functions.py``: what is built inside a dict with a ``_scope_`` has it too.
+    """
+    place = getattr(config, "_cfg_dict", config)
+    scope = place.get("default_scope") if isinstance(place, Mapping) else None
+    for name in re.findall(r"[^.\[\]]+", path):
+        with suppress(Exception):
+            place = place[int(name)] if isinstance(place, (list, tuple)) else place[name]
+        scope = place.get("_scope_", scope) if isinstance(place, Mapping) else scope
+    return scope or ""
 
 
 REGISTRIES = ("optimizer wrapper constructor", "optimizer constructor")

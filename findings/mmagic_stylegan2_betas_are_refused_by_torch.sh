@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# mmagic 1.2.0 with torch 2.13.0: the optimizer of the StyleGAN2 configs is refused, for one beta is an int.
+#
+# Source: mmagic/.mim/configs/styleganv2/stylegan2_c2_8xb4-800kiters_ffhq-256x256.py gives betas=(0, 0.99 ** ratio), as
+# the paper writes it. torch/optim/adam.py of 2.13.0 takes two floats or two tensors; 2.5 took any two numbers. The
+# optimizer's settings are read from the config as it is installed.
+#
+# Output seen: betas (0, 0.9919919678228657): ValueError: betas must be either both floats or both Tensors
+set -euo pipefail
+work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
+pip install -q torch==2.13.0 mmengine==0.10.7 "setuptools<81" "numpy<3"
+pip install -q --no-deps mmagic==1.2.0
+cat > "$work/run.py" <<'P'
+import importlib.util
+
+import torch
+from mmengine.config import Config
+
+folder = importlib.util.find_spec("mmagic").submodule_search_locations[0]
+path = f"{folder}/.mim/configs/styleganv2/stylegan2_c2_8xb4-800kiters_ffhq-256x256.py"
+settings = Config.fromfile(path, import_custom_modules=False).optim_wrapper.generator.optimizer
+kind, betas = settings.pop("type"), tuple(settings.betas)
+try:
+    getattr(torch.optim, kind)([torch.nn.Parameter(torch.ones(2))], lr=settings.lr, betas=betas)
+except ValueError as error:
+    print(f"betas {betas}: ValueError: {error}")
+    assert str(error) == "betas must be either both floats or both Tensors", error
+else:
+    raise SystemExit("torch takes an int and a float now")
+torch.optim.Adam([torch.nn.Parameter(torch.ones(2))], betas=(0.0, betas[1]))
+P
+python "$work/run.py"
