@@ -10,12 +10,16 @@ from typing import Any
 
 import hypothesis
 import pytest
+import torch
 from mmengine.logging import MMLogger
 
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 from tests.golden import Golden
 
 install_stubs()
+# The models are small, and several processes of tests run side by side: threads would only wait for each other, busily.
+# Commands in processes of their own have as many as ever.
+torch.set_num_threads(1)
 # Once, before there are several processes: what one compiles while another keeps an answer would change that answer.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     for name in ("lrdecay_cli", "tests/cache"):

@@ -153,7 +153,8 @@ dist.destroy_process_group()
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What training in two processes gives: the first and last lrs, the groups of every sharded model, and the log."""
     folder = tmp_path_factory.mktemp("two")
-    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}
+    # One thread in each, as torchrun sets it.
+    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     workers = [
         subprocess.Popen([sys.executable, "-c", WORKER, str(folder), str(rank)], env=environment) for rank in (0, 1)
     ]

@@ -18,8 +18,8 @@ from lrdecay_cli.files.writing import to_json
 from tests.group_maps import group_map
 from tests.work import growth
 
-TENSORS = 50_000
-MOST_MEMORY = 500 * 2**20
+TENSORS = 20_000
+MOST_MEMORY = 230 * 2**20
 
 COMMANDS = [
     ["inspect", "few.json", "--by", "layer"],
