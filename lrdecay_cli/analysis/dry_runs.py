@@ -149,9 +149,15 @@ def _notes(run: DryRun) -> Iterator[Note]:
     if run.in_validation:
         acting = tuple(f"{each.name}: {each.reason}" for each in run.in_validation)
         yield Note("validation is not run, in which these act", "warning", acting)
-    if run.left_out:
+    for failed in (True, False):
         by_reason: dict[str, list[str]] = {}
         for left in run.left_out:
-            by_reason.setdefault(left.reason, []).append(left.name)
+            if left.failed is failed:
+                by_reason.setdefault(left.reason, []).append(left.name)
         reasons = tuple(f"{listed(names)}: {reason}" for reason, names in by_reason.items())
-        yield Note(f"left out: {count(len(run.left_out), 'hook')}", "info", reasons)
+        number = sum(map(len, by_reason.values()))
+        if failed and reasons:
+            yield Note("could not run here, so that what they change is not known", "warning", reasons)
+        elif reasons:
+            yield Note(f"left out: {count(number, 'hook')}", "info", reasons)
+    yield Note("forward, loss and backward are not run: what they set or freeze is not seen")

@@ -82,7 +82,7 @@ def check_maps(
         CHECK_SCHEMA_VERSION,
         Tool("lrdecay", __version__),
         fail_on,
-        tuple(_checked(context.group_map, source) for context, source in zip_longest(contexts, sources)),
+        tuple(_checked(context.group_map, source, comments) for context, source in zip_longest(contexts, sources)),
         tuple(unjudged),
         tuple(findings),
     )
@@ -105,6 +105,8 @@ def _idle(assertions: Iterable[Assertion], contexts: Sequence[RuleContext]) -> I
             yield assertion, meant[0]
 
 
-def _checked(group_map: GroupMap, source: str | None) -> CheckedMap:
+def _checked(group_map: GroupMap, source: str | None, configs: Mapping[str, object] | None) -> CheckedMap:
     config, totals = group_map.config, group_map.model.totals
-    return CheckedMap(config.path, source or config.path, config.sha256, totals.tensors, len(group_map.groups))
+    given = source or config.path
+    read = configs is not None and given not in configs
+    return CheckedMap(config.path, given, config.sha256, totals.tensors, len(group_map.groups), read)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import get_args
 
+from lrdecay_cli.analysis.unrun import unrun_notes
 from lrdecay_cli.domain.change import BaselineResult, State
 from lrdecay_cli.domain.errors import not_one_of
 from lrdecay_cli.domain.finding import SEVERITIES, Cause, CheckResult, Finding, Severity, Skipped
@@ -73,12 +74,21 @@ def report_of(
     report = Report(
         facts=(),
         tables=(by_rule,) if statistics else (),
-        notes=_unjudged_notes(result.unjudged),
+        notes=(*_unknown_notes(result, maps), *_unjudged_notes(result.unjudged)),
         summary=summary_of(result),
         rows=by_rule if statistics else _rows(result.findings),
         sections=() if statistics else sections_of(result, verbose),
     )
     return Result(result, report, tuple(maps))
+
+
+def _unknown_notes(result: CheckResult, maps: Sequence[GroupMap]) -> Iterator[Note]:
+    """What a check of these maps cannot know."""
+    read = [each.source for each in result.checked if each.read]
+    if read and result.findings:
+        named = read[0] if len(read) == 1 else f"{len(read):,} maps"
+        yield Note(f"{named}: read without a config, so no places in files, and no suppressions of its comments")
+    yield from unrun_notes(maps)
 
 
 def check_severity(name: str, where: str = "--fail-on") -> Severity:

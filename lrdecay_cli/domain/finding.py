@@ -115,6 +115,9 @@ class CheckedMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
     tensors: int
     groups: int
+    read: bool = False
+    """Whether an exported map or a checkpoint was read in place of its config, whose text is then not known: findings
+    have no places, and suppressions in its comments do not count."""
 
 
 class Skipped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

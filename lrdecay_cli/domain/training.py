@@ -181,6 +181,18 @@ class RefusedScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to do; empty where only ``problem`` says it."""
 
 
+class UnrunCode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Code that the config names and that acts in the training alone: no group map shows what it does."""
+
+    name: str
+    """Its class."""
+    option: str
+    """Path of its settings in the config."""
+    may: tuple[Literal["lr", "freezing", "groups"], ...]
+    """What it changes, as far as its code names it: the lr of groups, what requires a gradient, the groups themselves.
+    Empty if unknown."""
+
+
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The config's own words on how the model is trained, in plain values."""
 
@@ -211,6 +223,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What mmengine refuses of ``param_scheduler``; unset where it takes all of it."""
     unwritable: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     """Paths in the config of values for which mmengine cannot write the config as text; unset where it can."""
+    unrun: tuple[UnrunCode, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Hooks, training loops and strategies that may change what trains, and at which lr; unset where there is none."""
     unused_parameters: UnusedParameters | msgspec.UnsetType = msgspec.UNSET
     """Whether DistributedDataParallel looks for parameters without a gradient; likewise."""
 

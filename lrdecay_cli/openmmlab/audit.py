@@ -43,6 +43,7 @@ from lrdecay_cli.openmmlab.schedulers.refusals import refused_schedulers
 from lrdecay_cli.openmmlab.stubs.import_needs import import_needs, needs_of
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 from lrdecay_cli.openmmlab.train_mode import in_train_mode
+from lrdecay_cli.openmmlab.unrun_code import unrun_code
 from lrdecay_cli.openmmlab.world import world_of
 from lrdecay_cli.openmmlab.wrapping import with_wrapping
 
@@ -181,6 +182,7 @@ def group_map_of(
         training=replace(
             training_of(config, built.reads, built.asked, train_mode),
             positioned_lrs=positioned_lrs(config, len(read.groups)) if len(types) == 1 else UNSET,
+            unrun=unrun_code(config),
         ),
         checkpoint=None,
         distributions=distributions_of_stack(stack),

@@ -10,6 +10,7 @@ from lrdecay_cli.analysis.findings import notes_among
 from lrdecay_cli.analysis.inspecting import views
 from lrdecay_cli.analysis.selection import select
 from lrdecay_cli.analysis.stacks import made_with
+from lrdecay_cli.analysis.unrun import unrun_notes
 from lrdecay_cli.decay.batch_scaling import batch_facts
 from lrdecay_cli.domain.errors import LrdecayError, not_one_of
 from lrdecay_cli.domain.finding import Finding
@@ -160,6 +161,7 @@ def _notes(group_map: GroupMap, chosen: Sequence[Tensor], verbose: bool, finding
         details = shared if verbose or len(shared) <= 8 else (*shared[:8], f"… {len(shared) - 8} more with -v")
         yield Note(f"duplicates: {count(len(shared), 'further name')} of shared tensors, counted once", "info", details)
     yield from checkpoint_notes(group_map)
+    yield from unrun_notes((group_map,))
     if verbose and group_map.stand_ins:
         told = tuple(f"{stand_in.name}: {stand_in.reason}" for stand_in in group_map.stand_ins)
         yield Note("stood in for", "info", told)

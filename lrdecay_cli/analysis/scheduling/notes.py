@@ -79,9 +79,7 @@ def _rehearsed(rehearsal: Rehearsal, unit: str) -> Iterator[Note]:
         yield Note(f"{change.cause.name} {what} {tensors} at {when}; dry-run names them")
     failed = tuple(f"{left.name}: {left.reason}" for left in rehearsal.left_out if left.failed)
     if failed:
-        yield Note(
-            f"{count(len(failed), 'hook')} could not run here: lrs that they set are not shown", "warning", failed
-        )
+        yield Note("could not run here, so that the lrs that they set are not shown", "warning", failed)
     if rehearsal.in_validation:
         acting = tuple(f"{each.name}: {each.reason}" for each in rehearsal.in_validation)
         yield Note("validation is not run, in which these act", "warning", acting)

@@ -33,6 +33,7 @@ from lrdecay_cli.openmmlab.from_runner import lr_factor
 from lrdecay_cli.openmmlab.schedulers.lr_hooks import LEFT_OUT
 from lrdecay_cli.openmmlab.schedulers.running import Stepper, settings_of_scheduler
 from lrdecay_cli.openmmlab.train_mode import describe_error
+from lrdecay_cli.openmmlab.unrun_code import freezing_in_forward, has_own_run
 
 _numbers = itertools.count()
 
@@ -294,5 +295,9 @@ class DryRunner(Runner):  # type: ignore[misc]
     def build_train_loop(self, loop: Any) -> Any:
         """Build the config's own loop, which is then run here."""
         built = super().build_train_loop(loop)
+        if has_own_run(type(built)):
+            reason = "it runs iterations in a way of its own, and mmengine's way was taken"
+            self.left_out.append(LeftOut(type(built).__name__, reason, failed=True))
+        self.left_out += freezing_in_forward(self.model)
         built.run = Drive(self, built).run
         return built

@@ -73,14 +73,14 @@ def positioned_lrs(config: Config, groups: int) -> tuple[PositionedLr, ...] | Un
     if groups < _FEWEST:
         return UNSET
     found: list[PositionedLr] = []
-    for option, hook in _hooks(config):
+    for option, hook in hooks_of(config):
         named = hook.get("type") if isinstance(hook, Mapping) else type(hook)
         if hook is None or named in (None, "ParamSchedulerHook"):
             continue
         with training_scope(config), suppress(Exception):
             kind = find_registered(HOOKS, named)
             own = [base for base in kind.__mro__ if not base.__module__.startswith("mmengine.")]
-            if any("param_groups" in _names(code) for base in own for code in _codes(base)):
+            if any("param_groups" in names_of(code) for base in own for code in _codes(base)):
                 first, second = (_first_lrs(hook, groups, lr) for lr in (1.0, 2.0))
                 usual, _ = Counter(first).most_common(1)[0]
                 for position, (lr, other) in enumerate(zip(first, second, strict=True)):
@@ -90,7 +90,7 @@ def positioned_lrs(config: Config, groups: int) -> tuple[PositionedLr, ...] | Un
     return tuple(found) or UNSET
 
 
-def _hooks(config: Config) -> Iterator[tuple[str, Any]]:
+def hooks_of(config: Config) -> Iterator[tuple[str, Any]]:
     """Every hook of a config with the path of its settings."""
     for name, hook in (config.get("default_hooks") or {}).items():
         yield f"default_hooks.{name}", hook
@@ -124,31 +124,52 @@ def _argument_with(kind: Any, hook: Any, lr: float) -> str:
 
 def is_inert(kind: type) -> bool:
     """Whether a hook of the stack changes neither an lr nor what requires a gradient, by what its code names."""
-    return _never_names(kind, _REACHES | _FREEZES)
+    return _nevernames_of(kind, _REACHES | _FREEZES)
 
 
 def _is_harmless(kind: type) -> bool:
     """Whether a hook sets no lr for sure."""
     left_out = kind.__name__ in LEFT_OUT and kind.__module__.startswith("mmengine.")
-    return _never_names(kind, set() if left_out else _REACHES)
+    return _nevernames_of(kind, set() if left_out else _REACHES)
 
 
-def _never_names(kind: type, words: set[str]) -> bool:
+def _nevernames_of(kind: type, words: set[str]) -> bool:
     """Whether a class and its bases are of known packages, and their code has none of the words."""
     own = [base for base in kind.__mro__ if base not in (Hook, object)]
     known = all(base.__module__.partition(".")[0] in _KNOWN for base in own)
-    return known and not any(_names(code) & words for base in own for code in _codes(base))
+    return known and not any(names_of(code) & words for base in own for code in _codes(base))
+
+
+def reaches_lr(kind: type) -> bool:
+    """Whether the code of a hook, or of a base of its own, names what leads to an lr."""
+    return _names_any(kind, _REACHES)
+
+
+def freezes(kind: type) -> bool:
+    """Whether the code of a hook, or of a base of its own, names ``requires_grad``."""
+    return _names_any(kind, _FREEZES)
+
+
+def _names_any(kind: type, words: set[str]) -> bool:
+    own = [base for base in kind.__mro__ if base not in (Hook, object)]
+    return any(names_of(code) & words for base in own for code in _codes(base))
 
 
 def _codes(kind: type) -> Iterator[CodeType]:
     for member in vars(kind).values():
-        function = getattr(member, "__func__", member)
-        function = getattr(function, "__wrapped__", function)
-        if isinstance(code := getattr(function, "__code__", None), CodeType):
-            yield code
+        yield from codes_of(member)
 
 
-def _names(code: CodeType) -> set[str]:
+def codes_of(member: Any) -> Iterator[CodeType]:
+    """The code of a method; nothing for any other member of a class."""
+    function = getattr(member, "__func__", member)
+    function = getattr(function, "__wrapped__", function)
+    if isinstance(code := getattr(function, "__code__", None), CodeType):
+        yield code
+
+
+def names_of(code: CodeType) -> set[str]:
+    """Names and texts in code and the functions within it."""
     inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
     texts = {constant for constant in code.co_consts if isinstance(constant, str)}
-    return {*code.co_names, *texts}.union(*map(_names, inner))
+    return {*code.co_names, *texts}.union(*map(names_of, inner))
