@@ -87,7 +87,7 @@ def _unknown_notes(result: CheckResult, maps: Sequence[GroupMap]) -> Iterator[No
     read = [each.source for each in result.checked if each.read]
     if read and result.findings:
         named = read[0] if len(read) == 1 else f"{len(read):,} maps"
-        yield Note(f"{named}: read without a config, so no places in files, and no suppressions of its comments")
+        yield Note(f"{named}: read without a config: no places in files, no suppressions in comments")
     yield from unrun_notes(maps)
 
 

@@ -131,7 +131,7 @@ def test_inspect_and_check_name_it(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run(["check", str(exported), "--format", "text", "-o", f"json={tmp_path}/check.json"]) == 0
     out = capsys.readouterr().out
     assert said in out
-    assert f"{exported}: read without a config, so no places in files, and no suppressions of its comments\n" in out
+    assert f"{exported}: read without a config: no places in files, no suppressions in comments\n" in out
     document = json.loads((tmp_path / "check.json").read_text())
     Draft202012Validator(document_schema("check")).validate(document)
     assert [each["read"] for each in document["checked"]] == [True]
