@@ -143,6 +143,8 @@ def test_a_person_can_read_it(maps: Path, here: Run) -> None:
         "lost in the first epochs.\n"
         "      remedy  keep every layer id at or below the head's\n"
         "\n"
+        "2 maps: read without a config: no places in files, no suppressions in comments\n"
+        "\n"
         "1 error in 2 configs\n"
     )
 
