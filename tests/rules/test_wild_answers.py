@@ -9,6 +9,8 @@ import pytest
 
 from lrdecay_cli.analysis.suggesting.options import layers_to_list
 from lrdecay_cli.domain.finding import Finding
+from lrdecay_cli.domain.fix import apply_edits
+from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules import RULES
 from lrdecay_cli.rules.running import findings_of
@@ -27,6 +29,12 @@ def found(config: str, folder: Path, codes: str = "LRD") -> list[Finding]:
     (folder / "base.py").write_text(BASE, encoding="utf-8")
     (folder / "config.py").write_text(f"_base_ = './base.py'\n{config}", encoding="utf-8")
     return [one for one in findings_of(audit(str(folder / "config.py")), RULES) if one.code.startswith(codes)]
+
+
+def mended(finding: Finding, folder: Path) -> tuple[GroupMap, list[Finding]]:
+    """The map of the config of :func:`found` with the first fix of a finding, and what is found in it."""
+    fixed = audit(str(folder / "config.py"), change=lambda config: apply_edits(config._cfg_dict, finding.fix[0].edits))
+    return fixed, list(findings_of(fixed, RULES))
 
 
 def depths_of(depths: list[int], num_layers: int, told: str) -> str:
@@ -133,3 +141,36 @@ def test_the_list_of_layers_keeps_the_order_of_blocks(backbone: str, listed: lis
     scales = list(dict.fromkeys(blocks.values()))
     assert scales == sorted(scales)
     assert scales[-1] == (0.25 if "Adapted" in backbone else 0.5)
+
+
+NO_WEIGHT_DECAY = "optim_wrapper = dict(optimizer=dict(_delete_=True, type='{}', lr=1e-4){})\n"
+SLOW_BACKBONE = ", paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1)})"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "wrapper", "first"),
+    [
+        # yolov5 pull 8592
+        pytest.param("AdamW", "", "set optim_wrapper.optimizer.weight_decay=0.01, then ", id="AdamW's own"),
+        pytest.param("AdamW", SLOW_BACKBONE, "set optim_wrapper.optimizer.weight_decay=0.01, then ", id="beside a key"),
+        pytest.param("NAdam", "", None, id="one that has none"),
+        pytest.param(
+            "AdamW", ", paramwise_cfg=dict(bypass_duplicate=True)", "set optim_wrapper.", id="beside an option"
+        ),
+    ],
+)
+def test_a_multiplier_needs_a_weight_decay(optimizer: str, wrapper: str, first: str | None, tmp_path: Path) -> None:
+    findings = found(NO_WEIGHT_DECAY.format(optimizer, wrapper), tmp_path, "LRD4")
+    assert {one.code for one in findings} == ({"LRD401", "LRD402", "LRD403"} if first else set())
+    blamed = {name for one in findings for name in one.parameters}
+    for one in findings:
+        assert one.remedy.startswith(str(first))
+        before = audit(str(tmp_path / "config.py"))
+        after, left = mended(one, tmp_path)
+        assert one.code not in {other.code for other in left}
+        # Nothing but the weight decay of what was found is another: bias_decay_mult reaches the biases of norms too.
+        old, new = ({t.name: t.group for t in each.tensors() if t.group} for each in (before, after))
+        changed = {name for name in old if new[name].weight_decay != old[name].weight_decay}
+        assert {*one.parameters} <= changed <= blamed
+        assert {new[name].weight_decay for name in changed} == {0}
+        assert {name: group.lr for name, group in old.items()} == {name: group.lr for name, group in new.items()}

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from lrdecay_cli.decay.parameter_kinds import Kind
 from lrdecay_cli.domain.finding import Severity
 from lrdecay_cli.rules.api import (
+    EXEMPTING,
     PARAMWISE,
     Edit,
     Fault,
     RuleContext,
     count,
     default_with,
+    exempt_in_ours,
     key_option,
+    keys_fix,
     part_with,
+    plain_number,
     rule,
     set_option,
     verb,
@@ -221,6 +225,46 @@ def _exempting_setting(context: RuleContext, kind: Kind, names: list[str]) -> tu
         return f"give {context.spec.name} a decay rate: without options it makes one group and exempts nothing", []
     if not context.spec.multipliers:
         return context.spec.exempting, []
+    given, edits = _weight_decay_given(context)
+    told = []
+    by_key = {key: [name for name in names if name in matches.wins] for key, matches in context.custom_keys.items()}
+    keyed = {name for several in by_key.values() for name in several}
+    if free := [name for name in names if name not in keyed]:
+        remedy, more = _exempting_option(context, kind, free, beside_keys=bool(keyed))
+        told.append(remedy)
+        edits += more
+    complete = True
+    for key, several in by_key.items():
+        if several:
+            # A longer key takes the settings of this one away, so that they have to be in it.
+            settings = {**context.custom_keys[key].settings, "decay_mult": 0}
+            else_do = EXEMPTING if exempt_in_ours(context, several) else ""
+            remedy, more = keys_fix(several, context.trained, key, settings, else_do=else_do)
+            told.append(remedy)
+            edits += more
+            complete = complete and bool(more)
+    return f"{given}{', and '.join(told)}", edits if complete else []
+
+
+def _weight_decay_given(context: RuleContext) -> tuple[str, list[Edit]]:
+    """What has to be set first: multipliers multiply what the config gives the optimizer, and not its default.
+
+    Source: mmengine 0.10.7, ``_validate_cfg`` of its default constructor, which refuses them without.
+    """
+    optimizer = context.group_map.training.optim_wrapper.get("optimizer")
+    base = context.group_map.base_weight_decay
+    if not isinstance(optimizer, Mapping) or optimizer.get("weight_decay") is not None or base is None:
+        return "", []
+    return f"set {_WEIGHT_DECAY}={plain_number(base)}, then ", [set_option(_WEIGHT_DECAY, plain_number(base))]
+
+
+_WEIGHT_DECAY = "optim_wrapper.optimizer.weight_decay"
+
+
+def _exempting_option(
+    context: RuleContext, kind: Kind, names: list[str], *, beside_keys: bool
+) -> tuple[str, list[Edit]]:
+    """What exempts parameters that go by no custom key."""
     tensors = [context.tensors[name] for name in names]
     if kind == "norm" and all("norm" in tensor.traits for tensor in tensors):
         option = "norm_decay_mult"
@@ -228,15 +272,15 @@ def _exempting_setting(context: RuleContext, kind: Kind, names: list[str]) -> tu
         option = "bias_decay_mult"
     elif all(len(tensor.shape) == 1 for tensor in tensors):
         option = "flat_decay_mult"
+    elif beside_keys:
+        return keys_fix(names, context.trained, "", {"decay_mult": 0})
     else:
         keys = sorted({_key(name) for name in names}, key=len)
         keys = [key for key in keys if not any(other != key and other in key for other in keys)]
         listed = ", ".join(f"{key!r}: dict(decay_mult=0)" for key in keys[:3])
         edits = [set_option(key_option(key), {"decay_mult": 0}) for key in keys]
         return f"custom_keys={{{listed}{', …' if len(keys) > 3 else ''}}}", edits
-    keyed = [key for key, matches in context.custom_keys.items() if not {*names}.isdisjoint(matches.wins)]
-    beyond = f", and keys longer than {keyed[0]!r} for those that it has" if keyed else ""
-    return f"{PARAMWISE}.{option}=0{beyond}", [] if keyed else [set_option(f"{PARAMWISE}.{option}", 0)]
+    return f"{PARAMWISE}.{option}=0", [set_option(f"{PARAMWISE}.{option}", 0)]
 
 
 def _key(name: str) -> str:
