@@ -48,6 +48,7 @@ def where(origins: ConfigOrigins, wanted: Sequence[str]) -> Result[Origins]:
     report = Report(
         facts=(("config", origins.config),),
         tables=(options_table(options),),
+        rows=Table("", _COLUMNS, tuple(map(_row, options))),
         notes=(),
         summary=", ".join(
             filter(
@@ -64,8 +65,12 @@ def where(origins: ConfigOrigins, wanted: Sequence[str]) -> Result[Origins]:
 
 
 def options_table(options: Iterable[Option], title: str = "") -> Table:
-    """A row for each option: its value, where it is set, the names between, and what it overrides."""
-    return Table(title, _COLUMNS, tuple(map(_row, options)))
+    """A row for each option: its value, where it is set, and where there are any, the names between and what it
+    overrides."""
+    rows = [*map(_row, options)]
+    told = [place for place, column in enumerate(_COLUMNS) if column.vital or any(row[place] for row in rows)]
+    columns = tuple(_COLUMNS[place] for place in told)
+    return Table(title, columns, tuple(tuple(row[place] for place in told) for row in rows))
 
 
 def _training(origins: ConfigOrigins) -> Iterable[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -182,6 +183,20 @@ def test_damaged_bytes_are_told_or_read() -> None:
             raw[chance.randrange(len(raw))] = chance.randrange(256)
         with suppress(LrdecayError):
             lay_over(parse_text(bytes(raw), "a.txt"), decay_map())
+
+
+@pytest.mark.parametrize(("base_lr", "told"), [(0.1, ["lr scale"]), (0.3, ["lr", "lr scale"])])
+def test_lrs_that_follow_from_lr_scales_are_not_told_again(base_lr: float, told: list[str], tmp_path: Path) -> None:
+    """Configs with other base lrs say the same of a rate that they inherit."""
+    before, replace = decay_map(), msgspec.structs.replace
+    slower = tuple(
+        replace(group, lr=group.lr_scale * 0.5 * base_lr, lr_scale=group.lr_scale * 0.5) for group in before.groups
+    )
+    write(tmp_path / "a.json", replace(before, groups=slower, base_lr=base_lr))
+    (tmp_path / "a.txt").write_text(GOOD)
+    said = lrdecay("check", "a.json", "--baseline", "a.txt", "--select", "LRD7", "--format", "json", cwd=tmp_path)
+    (finding,) = json.loads(said.out)["findings"]
+    assert re.findall(r"(lr(?: scale)?) of 5 tensors", finding["message"]) == told
 
 
 def test_check_names_what_differs_from_a_text(tmp_path: Path) -> None:

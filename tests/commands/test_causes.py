@@ -22,7 +22,7 @@ optim_wrapper = dict(
     constructor='mmdet.LearningRateDecayOptimizerConstructor',
     paramwise_cfg=dict(decay_rate={rate}, decay_type='layer_wise', num_layers={layers}))
 """
-CAUSE = "decay_rate 0.7 → 0.8, num_layers 6 → 7 since the baseline: lr of "
+CAUSE = "decay_rate 0.7 → 0.8, num_layers 6 → 7 since the baseline: lr scale of "
 
 
 @pytest.fixture(scope="module")

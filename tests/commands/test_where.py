@@ -34,6 +34,27 @@ def project(tmp_path: Path, here: Run) -> Run:
     return here
 
 
+def test_a_column_without_a_value_is_left_out(project: Run) -> None:
+    """On a terminal; what reads CSV finds the same columns in every file."""
+    lines = project("where", "config.py", "train_cfg").out.splitlines()
+    assert lines[2:4] == ["option                value  set at", "train_cfg.max_epochs  36     config.py:6:29"]
+    head = project("where", "config.py", "train_cfg", "--format", "csv").out.splitlines()[0]
+    assert head.split(",") == ["option", "value", "set_at", "through", "overrides"]
+
+
+def test_what_only_running_tells_is_unknown(project: Run, tmp_path: Path) -> None:
+    """It has a place, and no value that could be wrong."""
+    (tmp_path / "running.py").write_text("import os\nn = len(os.listdir('.'))\nx = dict(lr=0.1 * n, known=3)\n")
+    found = json.loads(project("where", "running.py", "*", "--format", "json").out)["options"]
+    assert [(each["option"], each["origin"]["value"], bool(each["origin"]["unknown"])) for each in found] == [
+        ("n", None, True),
+        ("x.lr", None, True),
+        ("x.known", 3, False),
+    ]
+    assert {each["origin"]["place"]["line"] for each in found[1:]} == {3}
+    assert "2 that only running the config can tell" in project("where", "running.py", "*").out
+
+
 def test_each_option_is_a_row(project: Run) -> None:
     lines = project("where", "config.py").out.splitlines()
     assert lines[0] == "config  config.py"

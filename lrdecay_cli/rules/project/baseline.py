@@ -52,6 +52,11 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
     before = baseline.group_map
     # A text tells groups apart by name alone.
     counted = not baseline.is_text or all(group.named for group in (*before.groups, *context.group_map.groups))
+    same_base = (before.base_lr, before.lr_factor) == (context.group_map.base_lr, context.group_map.lr_factor)
+    # Configs that inherit from one place have the same lr scales, however many base lrs they have.
+    implied = same_base and all("lr_scale" in profile for profile in named.values() if "lr" in profile)
+    for profile in named.values() if implied else ():
+        profile.pop("lr", None)
     told = [*_told(before if counted else context.group_map, context.group_map, named)]
     told += [_listed([other.problem for other in baseline.others])] if baseline.others else []
     since = _listed([f"{each.name.rpartition('.')[2]} {shown_setting(each)}" for each in changed])
