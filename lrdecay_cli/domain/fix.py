@@ -14,7 +14,8 @@ from lrdecay_cli.text.python_source import as_python
 Keys = tuple[str | int, ...]
 Action = Literal["set", "delete", "rename", "move", "append"]
 """``set`` an option to a value, with the dicts that hold it where they are missing; ``delete`` it; ``rename`` its last
-key; ``move`` it to another dict; ``append`` a value to a list, which is made where it is missing."""
+key, at the top level also to that of another dict, with which it is merged; ``move`` it to another dict; ``append`` a
+value to a list, which is made where it is missing."""
 
 
 class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -152,7 +153,13 @@ def _apply(config: MutableMapping[str, Any], edit: Edit) -> None:
             holder, last = _existing(config, edit.keys)
             to = tuple(edit.to or ())
             if _held(config, to):
-                raise EditError(f"{path_of(to)} is set besides")
+                present, value = _value(config, to), holder[last]
+                if len(to) > 1 or not isinstance(present, MutableMapping) or not isinstance(value, Mapping):
+                    raise EditError(f"{path_of(to)} is set besides")
+                # As a base's and a config's of one name.
+                del holder[last]
+                _merge(present, value)
+                return
             if edit.action == "rename" and isinstance(holder, MutableMapping):
                 items = [(to[-1] if key == last else key, value) for key, value in holder.items()]
                 holder.clear()
@@ -162,6 +169,19 @@ def _apply(config: MutableMapping[str, Any], edit: Edit) -> None:
                 value = holder[last]
                 del holder[last]
                 _put(config, to, value)
+
+
+def _value(config: Any, keys: Keys) -> Any:
+    holder, last = _existing(config, keys)
+    return holder[last]
+
+
+def _merge(present: MutableMapping[str, Any], further: Mapping[str, Any]) -> None:
+    for key, value in further.items():
+        if isinstance(value, Mapping) and isinstance(present.get(key), MutableMapping):
+            _merge(present[key], value)
+        else:
+            present[key] = value
 
 
 def _put(config: MutableMapping[str, Any], keys: Keys, value: Any) -> None:

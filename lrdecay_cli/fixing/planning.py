@@ -397,9 +397,13 @@ class _Ways:
                     )
                 continue
             found = script.find(edit.keys)
-            if found is None or found.depth < len(edit.keys) or found.display is None or found.entry is None:
+            if found is None or found.depth < len(edit.keys):
                 continue
-            if splice := script.renamed(found.display, found.entry, name):
+            if found.display is not None and found.entry is not None:
+                splice = script.renamed(found.display, found.entry, name)
+            else:
+                splice = script.renamed_statement(found.statement, name) if found.statement else None
+            if splice:
                 taken.append((script.path, splice, found.variables))
         for path, splice, variables in taken:
             yield {path: [splice]}, variables

@@ -370,6 +370,13 @@ class Script:
             return None
         return Splice(line_start, min(line_end + 1, len(self.text)), "")
 
+    def renamed_statement(self, statement: ast.stmt, name: str) -> Splice | None:
+        """Another name for what a statement at the top level assigns."""
+        match statement:
+            case ast.Assign(targets=[ast.Name() as target]) if name.isidentifier():
+                return Splice(*self.span(target), name)
+        return None
+
     def statement_at(self, offset: int) -> ast.stmt | None:
         """The statement at the top level that an offset is in."""
         return next((each for each in self._tree.body if self.span(each)[0] <= offset < self.span(each)[1]), None)

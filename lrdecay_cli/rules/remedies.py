@@ -87,7 +87,7 @@ def keys_fix(
     """
     keys = covering_keys(names, model, key)
     told = _keys_told(names, keys, key, settings, else_do=else_do, verb=verb)
-    if not keys or len(keys) > _LISTED:
+    if not keys or len(keys) >= _MOST:
         return told, []
     edits = [delete_option(key_option(replaced))] if replaced else []
     return told, [*edits, *(set_option(key_option(each), settings) for each in keys)]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.fix import Edit, Fix
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.fixing.planning import Planner
+from lrdecay_cli.fixing.planning import Planner, Refused
 from lrdecay_cli.fixing.project import Project
+from lrdecay_cli.rules import RULES, Example
+from lrdecay_cli.rules.running import findings_of
 from lrdecay_cli.text.python_source import as_python
-from tests.rules.examples import Judged
+from tests.rules.examples import Judged, map_of
 
 NO_EDIT: Mapping[str, str] = {
     "LRD101": "the constructor's code",
@@ -61,6 +63,7 @@ NO_EDIT: Mapping[str, str] = {
 }
 """The rules whose bad example no edit of an option mends, with what would."""
 
+ABOUT_MAPS = [rule for rule in RULES if rule.scope == "config"]
 _NO_GROUPS = ("param_scheduler", "train_cfg", "default_hooks", "model_wrapper_cfg", "auto_scale_lr")
 _OF_LAYERS = ("LRD2", "LRD3")
 _OF_THE_OPTIMIZER = ("LRD509", "LRD824")
@@ -75,10 +78,38 @@ def write_fix(config: str, fix: Fix) -> list[Path]:
     return [*planner.changed]
 
 
+def fixed(example: Example, folder: Path, finding: Finding, fix: Fix, before: Sequence[Finding]) -> str:
+    """Apply a fix to an example's files, and the fixes of what comes with it; empty if nothing is left to object to."""
+    known = {(one.code, one.option) for one in before}
+    wanted, done = [fix], []
+    for _ in range(3):
+        for each in wanted:
+            if refused := _refusal(folder, each):
+                return refused
+        done += wanted
+        found = [one for one in findings_of(map_of(example, folder), ABOUT_MAPS) if one.severity != "info"]
+        left = [one for one in found if (one.code, one.option) == (finding.code, finding.option)]
+        new = [one for one in found if (one.code, one.option) not in known]
+        if not left and not new:
+            return ""
+        wanted = [one.fix[0] for one in new if one.fix and one.fix[0].automatic]
+        if left or not wanted:
+            break
+    return f"{'; '.join(map(str, done))}: {', '.join(f'{one.code} {one.message}' for one in (*left, *new))}"
+
+
+def _refusal(folder: Path, fix: Fix) -> str:
+    try:
+        write_fix(str(folder / "config.py"), fix)
+    except Refused as error:
+        return f"{fix}: {error}"
+    return ""
+
+
 def objections(finding: Finding, fix: Fix, before: Judged, after: Judged) -> list[str]:
     """What a fix that was applied left or brought: the finding, or another above info."""
     known = {(one.code, one.option) for one in (*before.own, *before.others)}
-    left = [one for one in after.own if one.option == finding.option]
+    left = [one for one in after.own if one.option == finding.option and one.severity == finding.severity]
     found = (*after.own, *after.others)
     new = [one for one in found if one.severity != "info" and (one.code, one.option) not in known]
     return [f"{fix}: {one.code} {one.severity}: {one.message}" for one in (*left, *new)]
@@ -93,7 +124,9 @@ def strays(finding: Finding, fix: Fix, before: GroupMap, after: GroupMap) -> set
     changed = {name for name, number in numbers[0].items() if numbers[1].get(name) != number}
     if all(edit.option.startswith(_NO_GROUPS) for edit in fix.edits):
         return changed
-    if not fix.automatic or finding.code in _OF_THE_OPTIMIZER:
+    if all(edit.action == "delete" for edit in fix.edits):
+        return changed
+    if not fix.automatic or not finding.parameters or finding.code in _OF_THE_OPTIMIZER:
         return set()
     if finding.code.startswith(_OF_LAYERS):
         return {name for name in changed if not name.startswith("backbone.")}
@@ -115,11 +148,14 @@ def _says(remedy: str, edit: Edit) -> bool:
     last = str(edit.keys[-1])
     match edit.action:
         case "set" | "append":
+            if isinstance(edit.value, list) and as_python(edit.value) not in remedy:
+                return any(as_python(value) in remedy for value in edit.value)
             values = edit.value.values() if isinstance(edit.value, dict) else [edit.value]
-            return (last in remedy or edit.action == "append") and all(
+            return (last in remedy or last == "type" or edit.action == "append") and all(
                 as_python(value) in remedy or str(value) in remedy for value in values
             )
         case "delete":
-            removes = ("remove", "drops", "replace", "in place", "besides", "in its place")
+            # "did you mean" another option, which is set as well.
+            removes = ("remove", "drops", "replace", "in place", "besides", "in its place", "did you mean")
             return any(word in remedy for word in removes)
     return bool(edit.to) and str(edit.to[-1] if edit.to else "") in remedy

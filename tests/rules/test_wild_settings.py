@@ -7,6 +7,8 @@ the codes that are expected come up, and nothing else shouts about the same caus
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules import RULES, Example
 from lrdecay_cli.rules.running import findings_of
 from tests.rules.examples import map_of
+from tests.rules.fixes import ABOUT_MAPS, fixed, unsaid
 from tests.rules.wild_configs import Wild
 from tests.rules.wild_options import OPTIONS
 from tests.rules.wild_schedules import SCHEDULES
@@ -23,6 +26,8 @@ from tests.rules.wild_weight_decay import WEIGHT_DECAY
 
 RULES_HERE = [rule for rule in RULES if rule.code[3] in "456"]
 WILD = {**WEIGHT_DECAY, **OPTIONS, **SCHEDULES}
+# Their fixes bring what only the user can decide: ``check --fix`` does not apply them.
+REFUSED = {"equal length goes by alphabet": "stages.0 to 2 are at the head's rate then, which LRD205 reports"}
 
 
 def judged(config: str, plugin: str, folder: Path) -> tuple[GroupMap, tuple[Finding, ...]]:
@@ -44,3 +49,21 @@ def test_found_and_repaired(wild: Wild, tmp_path: Path) -> None:
         }, finding
         assert wild.severity in ("", finding.severity)
     assert judged(wild.repaired, wild.plugin, tmp_path / "repaired")[1] == ()
+
+
+@pytest.mark.parametrize("name", WILD)
+def test_fixes(name: str, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    """Each fix, with those of what it brings, leaves nothing above info."""
+    example = Example(WILD[name].wrong, WILD[name].plugin)
+    (tmp_path / "wrong").mkdir()
+    before = findings_of(map_of(example, tmp_path / "wrong"), ABOUT_MAPS)
+    tried, objections = 0, []
+    for finding in before:
+        assert unsaid(finding) == []
+        for fix in finding.fix if finding.code[3] in "456" else ():
+            tried += 1
+            folder = tmp_path / str(tried)
+            shutil.copytree(tmp_path / "wrong", folder)
+            objections.append(fixed(example, folder, finding, fix, before))
+    record_property("fixes", tried)
+    assert any(objections) == (name in REFUSED), objections

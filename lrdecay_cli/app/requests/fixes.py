@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -139,6 +139,18 @@ def _automatic(finding: Finding) -> list[Fix]:
     return [fix for fix in finding.fix if fix.automatic]
 
 
+_MOST_ROUNDS = 3
+
+
+class _Verdict(NamedTuple):
+    """What is found with some fixes applied."""
+
+    objection: str
+    """Why they are no good; empty if they are."""
+    new: tuple[Finding, ...] = ()
+    """Findings above info that come with them."""
+
+
 class _Trial:
     """Fixes of one config tried on what is loaded of it, before its text is touched."""
 
@@ -149,45 +161,58 @@ class _Trial:
     def chosen(self, findings: Sequence[Finding]) -> tuple[list[Applied], list[Left]]:
         """A fix for each finding with which it is gone and no other comes; and the findings that have none."""
         firsts = [Applied(finding, _automatic(finding)[0]) for finding in findings]
-        if not self._objection(firsts, firsts):
-            return firsts, []
+        together = self._accepted(firsts)
+        if not isinstance(together, str):
+            return together, []
         kept: list[Applied] = []
         left: list[Left] = []
         for finding in findings:
             reasons = []
             for fix in _automatic(finding):
-                each = Applied(finding, fix)
-                reason = self._objection([*kept, each], [*kept, each])
-                if not reason:
-                    kept.append(each)
+                accepted = self._accepted([*kept, Applied(finding, fix)])
+                if not isinstance(accepted, str):
+                    kept = accepted
                     break
-                reasons.append(reason)
+                reasons.append(accepted)
             else:
                 left.append(Left(finding, reasons[0]))
         return kept, left
 
-    def _objection(self, applied: Sequence[Applied], aims: Sequence[Applied]) -> str:
-        """What speaks against these fixes together; empty if nothing does."""
+    def _accepted(self, applied: Sequence[Applied]) -> list[Applied] | str:
+        """These fixes and those of what comes with them; or why they are no good."""
+        wanted = [*applied]
+        for _ in range(_MOST_ROUNDS):
+            verdict = self._verdict(wanted)
+            if not verdict.objection:
+                return wanted
+            further = [Applied(new, fixes[0]) for new in verdict.new if (fixes := _automatic(new))]
+            if not further:
+                break
+            # What comes of a fix: a key that is spelt right now takes what longer keys should leave to it.
+            wanted += further
+        return verdict.objection
+
+    def _verdict(self, applied: Sequence[Applied]) -> _Verdict:
         # Several findings may ask for the same edit.
         edits = {str(edit): edit for each in applied for edit in each.fix.edits}
         change = partial(_changed, edits=[*edits.values()])
         try:
             group_map = self.request.audited(self.config, change)
         except EditError as error:
-            return str(error)
+            return _Verdict(str(error))
         except LrdecayError as error:
-            return f"with it the config does not build: {error.line()}"
+            return _Verdict(f"with it the config does not build: {error.line()}")
         comments = {self.config: comment_suppressions(self.config)}
         rules = [rule for rule in self.demands.rules if not rule.code.startswith(_PROJECT_RULES)]
         result = check_maps([group_map], rules, settings=self.demands.settings, comments=comments)
         after = [finding for finding in result.findings if not finding.code.startswith(_PROJECT_RULES)]
         known = {finding.fingerprint for finding in self.before}
         remaining = {finding.fingerprint for finding in after}
-        for each in aims:
+        for each in applied:
             if each.finding.fingerprint in remaining:
-                return f"the finding would remain after: {each.fix}"
-        new = next((f for f in after if f.fingerprint not in known and SEVERITIES.index(f.severity) > 0), None)
-        return f"it would bring {new.code}: {new.message}" if new else ""
+                return _Verdict(f"the finding would remain after: {each.fix}")
+        new = tuple(f for f in after if f.fingerprint not in known and SEVERITIES.index(f.severity) > 0)
+        return _Verdict(f"it would bring {new[0].code}: {new[0].message}" if new else "", new)
 
 
 def _changed(loaded: Any, edits: Sequence[Edit]) -> None:

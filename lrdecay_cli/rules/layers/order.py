@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
@@ -216,5 +217,6 @@ def _remedy(context: RuleContext, wrong: Sequence[BackboneTensor]) -> str:
 
 
 def _numbered(context: RuleContext, wrong: Sequence[BackboneTensor]) -> list[str]:
-    keys = {found[0] for held in wrong if (found := context.custom_lr_mult(held.name))}
-    return sorted(key for key in keys if key[-1:].isdecimal())
+    """The custom keys that end in a number and are in names with more digits."""
+    found = [(held.name, match[0]) for held in wrong if (match := context.custom_lr_mult(held.name))]
+    return sorted({key for name, key in found if re.search(rf"{re.escape(key)}(?<=\d)\d", name)})

@@ -120,15 +120,18 @@ def _remedy(
     meant = {name: name if name in known else nearest(name, known) for name in given}
     settings = {right: given[name] for name, right in meant.items() if right and (right == name or right not in meant)}
     settings |= dropped
+    matches = context.custom_keys[key]
+    # A key that has nothing left would be told next.
+    left = {*matches.wins, *matches.loses} - {*names}
     if {*names} == {*context.custom_keys[winner].wins}:
-        return f"write {winner!r}: {as_python(settings)}", [set_option(key_option(winner), settings)]
+        further = "" if left else f", and remove {key!r}"
+        removed = [] if left else [delete_option(key_option(key))]
+        edits = [set_option(key_option(winner), settings), *removed]
+        return f"write {winner!r}: {as_python(settings)}{further}", edits
     reads = context.spec.custom_keys
     if reads and reads.shortest_counts:
         more = f"name what {winner!r} is for by more letters than {key!r}"
         return f"{context.spec.name} goes by the shortest key: {more}", []
-    matches = context.custom_keys[key]
-    # A key that has nothing left would be told next.
-    left = {*matches.wins, *matches.loses} - {*names}
     verb = "add" if left else f"replace {key!r} by"
     joined = f"{winner.rstrip('.')}.{key.lstrip('.')}"
     if all(joined in name for name in names):

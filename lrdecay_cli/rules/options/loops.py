@@ -76,15 +76,17 @@ def _faults(path: str, loop: Loop) -> Iterator[Fault]:
         like = nearest(setting, lacking) or nearest(setting, (*loop.takes, *chooses))
         if loop.takes_more and like is None:
             continue
-        edit = delete_option(f"{path}.{setting}")
+        edits = [delete_option(f"{path}.{setting}")]
         if like:
             remedy = f"did you mean {path}.{like}={value!r}?"
             if like not in settings:
-                edit = rename_option(f"{path}.{setting}", like)
+                edits = [rename_option(f"{path}.{setting}", like)]
+            else:
+                edits.append(set_option(f"{path}.{like}", value))
         elif setting in _LENGTHS and lacking and "type" not in settings:
             remedy = f"{path}.{_LENGTHS[setting]}, for a training that is as long as {setting} says"
             like = lacking[0]
-            edit = set_option(f"{path}.by_epoch", setting == "max_epochs")
+            edits = [set_option(f"{path}.by_epoch", setting == "max_epochs")]
         elif setting in _LENGTHS:
             remedy = f"remove {setting}; {_DROPS.format(path)}"
         else:
@@ -94,7 +96,7 @@ def _faults(path: str, loop: Loop) -> Iterator[Fault]:
             remedy,
             option=f"{path}.{setting}",
             severity="warning" if loop.takes_more else None,
-            fix=[edit],
+            fix=edits,
         )
         if like == "by_epoch":
             return

@@ -134,6 +134,8 @@ def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator
     if own and _holds(present.get(place), own[place]):
         return
     told = as_mmengine(old, length=length, in_epochs=in_epochs).get(place)
+    if place == "optim_wrapper" and isinstance(told, Mapping):
+        told = _with_weight_decay(context, told)
     edits: list[Edit] = []
     together = next((keys for keys in (OPTIMIZER_KEYS, SCHEDULE_KEYS) if key in keys), (key,))
     first = next(name for name in old if name in together)
@@ -157,6 +159,15 @@ def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator
     # The schedule and the optimizer of another training: a user has to look at it.
     fix = [Fix(edits=tuple(edits), automatic=False)] if edits else ()
     yield Fault(f"{key} is read by nothing{says}", remedy, option=key, fix=fix)
+
+
+def _with_weight_decay(context: RuleContext, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With torch's default of a weight decay that MMCV 1 left out, where the constructor copies it: LRD408."""
+    optimizer = told.get("optimizer")
+    if not context.spec.decays_layers or not isinstance(optimizer, Mapping) or "weight_decay" in optimizer:
+        return told
+    default = 0.01 if str(optimizer.get("type")).endswith("AdamW") else 0.0
+    return {**told, "optimizer": {**optimizer, "weight_decay": default}}
 
 
 def _translated(replaced: Iterable[str], place: str, told: Any) -> list[Edit]:

@@ -332,6 +332,15 @@ def _recorded(context: RuleContext, told: set[str]) -> Iterator[Fault]:
         )
 
 
+def _renamed(scheduler: Scheduler, setting: str, value: object, like: str | None) -> list[Edit]:
+    option = f"{scheduler.path}.{setting}"
+    if not like:
+        return [delete_option(option)]
+    if like in scheduler.settings:
+        return [delete_option(option), set_option(f"{scheduler.path}.{like}", value)]
+    return [rename_option(option, like)]
+
+
 def _unknown(scheduler: Scheduler) -> Iterator[Fault]:
     known = SETTINGS.get(scheduler.family)
     if known is None:
@@ -346,11 +355,7 @@ def _unknown(scheduler: Scheduler) -> Iterator[Fault]:
             f"{scheduler.name} has no setting {setting}",
             f"did you mean {like}={value!r}?" if like else f"remove {setting}; it has {', '.join(known) or 'none'}",
             option=f"{scheduler.path}.{setting}",
-            fix=[
-                rename_option(f"{scheduler.path}.{setting}", like)
-                if like and like not in scheduler.settings
-                else delete_option(f"{scheduler.path}.{setting}")
-            ],
+            fix=_renamed(scheduler, setting, value, like),
         )
         lacking = [name for name in lacking if name != like]
     for setting in lacking:
