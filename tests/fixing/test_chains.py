@@ -22,7 +22,7 @@ from tests.origins.chains import CHAINS, Chain
 REFUSED: dict[str, set[str]] = {
     "set": {"a dict with two names", "update, append and +=", "+= of a number"},
     "delete": {"a dict with two names", "+= of a number", "fileBasenameNoExtension"},
-    "rename": {"a dict with two names", "+= of a number", "fileBasenameNoExtension"},
+    "rename": {"a dict with two names", "+= of a number"},
 }
 # Renamed, a module would have to be there.
 LEFT_OUT = ("custom_imports",)
