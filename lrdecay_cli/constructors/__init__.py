@@ -130,8 +130,15 @@ def ours_beside(constructor: Constructor) -> str:
 
 def rate_given(options: Mapping[str, Any]) -> Any:
     """The decay rate in ``paramwise_cfg``, by whatever name a known constructor reads it; None if there is none."""
-    rates = (options.get(spec.rate_option) for spec in CONSTRUCTORS if spec.rate_option)
+    rates = (options.get(name) for name in (*(spec.rate_option for spec in CONSTRUCTORS), *RATE_ELSEWHERE) if name)
     return next((rate for rate in rates if rate is not None), None)
+
+
+RATE_ELSEWHERE = (
+    *("layer_decay", "layer_lr_decay", "lr_layer_decay", "lr_decay_rate", "layerwise_decay", "layer_wise_decay"),
+    *("llrd", "llrd_rate", "lr_decay"),
+)
+"""What the decay rate is called outside of OpenMMLab: by timm, MAE, BEiT and EVA, detectron2 and others."""
 
 
 __all__ = [
@@ -139,6 +146,7 @@ __all__ = [
     "DEFAULT",
     "OURS",
     "PUBLISHED",
+    "RATE_ELSEWHERE",
     "ConstructorSpec",
     "constructor_of",
     "find_constructor",

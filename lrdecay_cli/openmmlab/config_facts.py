@@ -31,8 +31,9 @@ from lrdecay_cli.text.spelling import nearest
 NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
 # Where people put what belongs into optim_wrapper, mmcv 1 style among it, and where nothing of mmengine looks.
 _MISPLACED = (
-    *("paramwise_cfg", "constructor", "optimizer", "optimizer_config", "lr_config", "momentum_config", "custom_keys"),
-    *("clip_grad", "grad_clip", "accumulative_counts", "max_epochs", "total_epochs", "max_iters"),
+    *("paramwise_cfg", "paramwise_options", "constructor", "optimizer", "optimizer_config", "lr_config"),
+    *("momentum_config", "custom_keys", "clip_grad", "grad_clip", "accumulative_counts"),
+    *("max_epochs", "total_epochs", "max_iters"),
 )
 _WRAPPER_ONLY = ("paramwise_cfg", "constructor", "clip_grad", "accumulative_counts")
 LOOP_KEYS = ("train_cfg", "val_cfg", "test_cfg")

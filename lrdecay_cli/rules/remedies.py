@@ -116,7 +116,8 @@ def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[
                     if len(longer) > len(key):
                         pieces.setdefault(longer, set()).add(index)
     likeliest = sorted(pieces, key=lambda piece: (-len(pieces[piece]), len(piece), piece))[:_TRIED]
-    fitting = [piece for piece in likeliest if piece not in others]
+    # A number alone says nothing to a reader, and may be in whatever the model gets next.
+    fitting = [piece for piece in likeliest if piece not in others and any(map(str.isalpha, piece))]
     found: list[str] = []
     left = {*range(len(names))}
     while left and len(found) < _MOST:

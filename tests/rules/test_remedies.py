@@ -90,10 +90,16 @@ def added(remedy: str) -> dict[str, Any]:
             id="loser replaced",
         ),
         pytest.param(
-            NOTHING, {"stages.*.norm": dict(decay_mult=0.0)}, "add '0.norm': dict(decay_mult=0.0)", id="a star"
+            NOTHING,
+            {"stages.*.norm": dict(decay_mult=0.0)},
+            "replace 'stages.*.norm' by '0.norm': dict(decay_mult=0.0)",
+            id="a star",
         ),
         pytest.param(
-            NOTHING, {"backbone.*.bias": dict(lr_mult=2.0)}, "add 'bias': dict(lr_mult=2.0)", id="a star before a bias"
+            NOTHING,
+            {"backbone.*.bias": dict(lr_mult=2.0)},
+            "replace 'backbone.*.bias' by 'bias': dict(lr_mult=2.0)",
+            id="a star before a bias",
         ),
     ],
 )

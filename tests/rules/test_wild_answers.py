@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 from lrdecay_cli.analysis.suggesting.options import layers_to_list
+from lrdecay_cli.constructors import PUBLISHED
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.fix import apply_edits
 from lrdecay_cli.domain.group_map import GroupMap
@@ -174,3 +176,138 @@ def test_a_multiplier_needs_a_weight_decay(optimizer: str, wrapper: str, first: 
         assert {*one.parameters} <= changed <= blamed
         assert {new[name].weight_decay for name in changed} == {0}
         assert {name: group.lr for name, group in old.items()} == {name: group.lr for name, group in new.items()}
+
+
+def keys(given: str, optimizer: str = "") -> str:
+    return f"optim_wrapper = dict({optimizer}paramwise_cfg=dict({given}))\n"
+
+
+def numbers(group_map: GroupMap) -> dict[str, tuple[float | None, float | None]]:
+    return {t.name: (t.group.lr, t.group.weight_decay) for t in group_map.tensors() if t.group}
+
+
+@pytest.mark.parametrize(
+    ("outside", "remedy", "inside"),
+    [
+        # As mmaction2's SwinOptimWrapperConstructor takes them, which gives a tensor the settings of all keys.
+        pytest.param(
+            "pos_embed=dict(decay_mult=0.), norm=dict(decay_mult=0.), backbone=dict(lr_mult=0.1)",
+            "move backbone, norm, pos_embed into custom_keys, and write 'pos_embed': dict(lr_mult=0.1, decay_mult=0.0)",
+            "custom_keys={'backbone': dict(lr_mult=0.1), '.norm1.weight': dict(lr_mult=0.1, decay_mult=0.),"
+            " '.norm1.bias': dict(lr_mult=0.1, decay_mult=0.), 'backbone.pos_embed': dict(lr_mult=0.1, decay_mult=0.)}",
+            id="all of them",
+        ),
+        pytest.param(
+            "custom_keys=dict(head=dict(lr_mult=2.)), neck=dict(lr_mult=5.)",
+            "move neck into custom_keys",
+            "custom_keys=dict(head=dict(lr_mult=2.), neck=dict(lr_mult=5.))",
+            id="one beside",
+        ),
+        pytest.param(
+            "**{'blocks.0': dict(lr_mult=0.1)}",
+            "move blocks.0 into custom_keys",
+            "custom_keys={'blocks.0': dict(lr_mult=0.1)}",
+            id="with a dot",
+        ),
+    ],
+)
+def test_keys_outside_custom_keys(outside: str, remedy: str, inside: str, tmp_path: Path) -> None:
+    (finding,) = found(keys(outside), tmp_path, "LRD501")
+    assert (finding.severity, finding.remedy.startswith(remedy)) == ("error", True)
+    fixed, left = mended(finding, tmp_path)
+    assert [one.code for one in left if one.code[3] == "5" and one.severity != "info"] == []
+    (tmp_path / "config.py").write_text(f"_base_ = './base.py'\n{keys(inside)}")
+    assert numbers(fixed) == numbers(audit(str(tmp_path / "config.py")))
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("blocks.[0-2]", r"blocks\.[012]\."),
+        ("backbone.blocks.[0,1].", r"blocks\.[01]\."),
+        ("blocks.{0,11}", r"blocks\.(0|11)\."),
+        (r"blocks\.(1|3)\.mlp", r"blocks\.[13]\.mlp"),
+        ("backbone.blocks.*.mlp", r"blocks\.\d+\.mlp"),
+        ("^(?!backbone)", r"^(?!backbone)"),
+        (r"mlp\.weight$", r"mlp\.weight$"),
+    ],
+)
+def test_patterns_are_expanded_as_they_are_meant(key: str, meant: str, tmp_path: Path) -> None:
+    config = f"model = dict(backbone=dict(depth=12))\n{keys(f'custom_keys={{{key!r}: dict(lr_mult=0.5)}}')}"
+    (finding,) = found(config, tmp_path, "LRD505")
+    fixed, left = mended(finding, tmp_path)
+    assert "LRD505" not in {one.code for one in left}
+    assert {name for name, (lr, _) in numbers(fixed).items() if lr == 1e-4} == {
+        name for name in numbers(fixed) if re.search(meant, name)
+    }
+    replaced = fixed.constructor.options["custom_keys"]
+    assert key not in replaced
+    assert all(re.search("[a-z]", new) for new in replaced)
+
+
+@pytest.mark.parametrize(
+    ("config", "code", "severity", "remedy"),
+    [
+        pytest.param(
+            keys("layer_decay=0.8"), "LRD501", "error", "paramwise_cfg=dict(decay_rate=0.8)", id="timm's rate"
+        ),
+        pytest.param(keys("lr_mult=0.1"), "LRD501", "warning", "'backbone': dict(lr_mult=0.1)", id="of no key"),
+        pytest.param(
+            keys("custom_keys=dict(norm_decay_mult=0.)"),
+            "LRD505",
+            "warning",
+            "move it to optim_wrapper.paramwise_cfg.norm_decay_mult",
+            id="an option among keys",
+        ),
+        pytest.param(
+            "paramwise_options = dict(norm_decay_mult=0.)\n",
+            "LRD510",
+            "error",
+            "move it to optim_wrapper.paramwise_cfg",
+            id="of early MMCV",
+        ),
+        pytest.param("max_epochs = 36\n", "LRD510", "warning", "move it to train_cfg.max_epochs", id="a length"),
+        pytest.param(
+            "train_cfg = dict(_delete_=True, by_epoch=True, total_epochs=12)\n",
+            "LRD512",
+            "error",
+            "did you mean train_cfg.max_epochs=12?",
+            id="total_epochs",
+        ),
+        pytest.param(
+            "optim_wrapper = dict(clip_grad=dict(_delete_=True, max_norm=1.))\n",
+            "LRD513",
+            "error",
+            "remove optim_wrapper.clip_grad._delete_",
+            id="clip_grad of no base",
+        ),
+        pytest.param(
+            keys("_delete_=True, norm_decay_mult=0."),
+            "LRD513",
+            "info",
+            "remove optim_wrapper.paramwise_cfg._delete_",
+            id="options of no base",
+        ),
+        pytest.param(
+            "param_scheduler = [dict(_delete_=True, type='CosineAnnealingLR', T_max=12)]\n",
+            "LRD513",
+            "error",
+            "remove param_scheduler[0]._delete_",
+            id="in a list",
+        ),
+    ],
+)
+def test_options_in_their_place(config: str, code: str, severity: str, remedy: str, tmp_path: Path) -> None:
+    (finding,) = [one for one in found(config, tmp_path) if one.code[3] in "56"]
+    assert (finding.code, finding.severity) == (code, severity)
+    assert remedy in finding.remedy
+    if finding.fix:
+        assert [one.code for one in mended(finding, tmp_path)[1] if one.code[3] in "56"] == []
+
+
+def test_options_of_forks_are_not_misspelt(tmp_path: Path) -> None:
+    """InternImage's ``offset_lr_scale`` and ``backbone_small_lr``."""
+    forks = [option for spec in PUBLISHED for option in spec.options]
+    assert "backbone_small_lr" in forks
+    options = ", ".join(f"{option}=1" for option in dict.fromkeys(forks))
+    assert "LRD503" not in {one.code for one in found(keys(options), tmp_path)}

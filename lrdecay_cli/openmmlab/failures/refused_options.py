@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
@@ -98,8 +98,8 @@ def _misplaced(
     for option in optimizer:
         if option in of_optimizer.names:
             continue
-        if option in WRAPPER_OPTIONS:
-            yield f"optim_wrapper.optimizer.{option}", f"optim_wrapper.{option}"
+        if option in (*WRAPPER_OPTIONS, *_RENAMED):
+            yield f"optim_wrapper.optimizer.{option}", f"optim_wrapper.{_RENAMED.get(option, option)}"
         elif _is_paramwise(option):
             yield f"optim_wrapper.optimizer.{option}", f"{_PARAMWISE}.{option}"
 
@@ -166,12 +166,15 @@ def unknown_option(error: BaseException, kind: object, config: Any, where: str, 
     if not isinstance(given, Mapping) or option in names:
         return None
     unknown = [given_option for given_option in given if given_option not in names] if taken.all else [option]
-    near = [meant(str(each), sorted(names - {*_OF_REGISTRY}))[:1] for each in unknown]
+    near = [_renamed(str(each), names) or meant(str(each), sorted(names - {*_OF_REGISTRY}))[:1] for each in unknown]
     listed = ", ".join(f"{key}.{each}" for each in unknown)
     # A class that passes on what it is given wraps another, which is the one that refuses.
     refusing = _REFUSING.match(str(error))
     of = kind.__name__ if taken.all or not refusing else refusing["name"]
     said = "is not an option" if len(unknown) == 1 else "are not options"
+    if unknown == ["_delete_"]:
+        remedy = f"remove it: no base has {key}, and mmengine leaves it among the options"
+        return LrdecayError(f"{listed} deletes nothing", where=where, remedy=remedy, final=final, key=f"{key}._delete_")
     if all(near):
         remedy = f"did you mean {' and '.join(name for (name,) in near)}?"
     else:
@@ -180,6 +183,18 @@ def unknown_option(error: BaseException, kind: object, config: Any, where: str, 
         anew = f"write {inner}=dict(_delete_=True, type={kind.__name__!r}, ...)"
         remedy = f"leave {it} out; where {it_is} a base's, {anew}"
     return LrdecayError(f"{listed} {said} of {of}", where=where, remedy=remedy, final=final, key=f"{key}.{unknown[0]}")
+
+
+_RENAMED = {
+    "grad_clip": "clip_grad",
+    "cumulative_iters": "accumulative_counts",
+    "paramwise_options": "paramwise_cfg",
+}
+"""What MMCV 1 called them, and the versions before it."""
+
+
+def _renamed(option: str, names: Set[str]) -> list[str]:
+    return [name for name in (_RENAMED.get(option),) if name is not None and name in names]
 
 
 def _at(config: Any, key: str) -> Any:

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
+from lrdecay_cli.constructors import CONSTRUCTORS
 from lrdecay_cli.constructors.recomputation import KeyMatches
 from lrdecay_cli.rules.api import (
+    PARAMWISE,
     Edit,
     Example,
     Fault,
@@ -17,6 +19,7 @@ from lrdecay_cli.rules.api import (
     delete_option,
     key_option,
     keys_fix,
+    move_option,
     nearest,
     part_with,
     rename_option,
@@ -46,7 +49,7 @@ def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
     for key, matches in context.custom_keys.items():
         known = known_settings(context, key)
         for setting, value in matches.settings.items():
-            if setting in known:
+            if setting in known or setting == "_delete_":
                 continue
             name = nearest(setting, known)
             yield Fault(
@@ -75,6 +78,8 @@ def known_settings(context: RuleContext, key: str) -> set[str]:
     return {"lr_mult", "decay_mult", "lr", "weight_decay", *given, *(common or _TORCH_OPTIONS)}
 
 
+_MULTIPLIERS = {option for spec in CONSTRUCTORS for option in spec.options if option.endswith("_mult")}
+"""Options that belong beside ``custom_keys``."""
 _PATTERN = re.compile(r"[*^$\\|?+]|\[.*\]")
 _HINT = ": it is searched for as it stands, and is no glob and no regular expression"
 
@@ -97,7 +102,15 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     """
     inherited = {*context.group_map.training.inherited}
     for key, matches in context.custom_keys.items():
-        if not matches.matches_nothing:
+        if not matches.matches_nothing or key == "_delete_":
+            continue
+        if key in _MULTIPLIERS:
+            yield Fault(
+                f"{key} stands in custom_keys, where it is a key like any other and part of no parameter's name",
+                f"move it to {PARAMWISE}.{key}",
+                option=key_option(key),
+                fix=[] if key in context.options else [move_option(key_option(key), f"{PARAMWISE}.{key}")],
+            )
             continue
         better, globbed = _better(context, key), _globbed(context, key)
         meant = better or globbed
@@ -108,7 +121,8 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
             continue
         edits = [delete_option(key_option(key))]
         if globbed:
-            remedy, edits = keys_fix(globbed, context.tensors, "", matches.settings, replaced=key)
+            settings, by = matches.settings, f"replace {key!r} by"
+            remedy, edits = keys_fix(globbed, context.tensors, "", settings, verb=by, replaced=key)
         elif better:
             remedy = f"did you mean {better!r}?"
             edits = [rename_option(key_option(key), better)]
@@ -116,7 +130,7 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
             remedy = "remove it, or give a part of a parameter's name: lrdecay inspect --by parameter lists them"
         wrong = meant and matches.settings.get("lr_mult", 1) != 1
         yield Fault(
-            f"custom key {key!r} is part of no parameter's name{_HINT if _PATTERN.search(key) else ''}",
+            f"custom key {key!r} is part of no parameter's name{_HINT if _is_pattern(key) else ''}",
             remedy,
             option=key_option(key),
             severity="info" if harmless or elsewhere else "error" if wrong else None,
@@ -125,11 +139,37 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
 
 
 def _globbed(context: RuleContext, key: str) -> list[str]:
-    """The names that the key would reach as a glob, if it has a ``*`` between other things."""
+    """The names that the key would reach as a glob, or as a regular expression; none where it is neither."""
     inner = key.strip("*.")
-    if "*" not in inner:
+    if not _is_pattern(inner):
         return []
-    return [name for name in context.tensors if fnmatchcase(f".{name}.", f"*.{inner.replace('.*.', '.*')}*")]
+    for patterns in () if _OF_REGEX.search(inner) else _globs(inner):
+        if found := [name for name in context.tensors if any(fnmatchcase(f".{name}.", each) for each in patterns)]:
+            return found
+    try:
+        pattern = re.compile(key)
+    except re.error:
+        return []
+    found = [name for name in context.tensors if pattern.search(name)]
+    return [] if len(found) == len(context.tensors) else found
+
+
+def _is_pattern(key: str) -> bool:
+    return bool(_PATTERN.search(key) or _BRACES.search(key))
+
+
+def _globs(inner: str) -> Iterator[list[str]]:
+    """Of whole labels first, for ``[0-2]`` means none of ``layers.10``; then of parts of labels."""
+    choices = _BRACES.search(inner)
+    each = choices[1].split(",") if choices else [""]
+    globs = [f"{inner[: choices.start()]}{one}{inner[choices.end() :]}" for one in each] if choices else [inner]
+    yield [f"*.{glob}.*" for glob in globs]
+    yield [f"*.{glob.replace('.*.', '.*')}*" for glob in globs if "*" in glob]
+
+
+_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
+_OF_REGEX = re.compile(r"[\\^$|+?()]|\.\*\w|\w\.\*")
+"""What stands in no glob of names."""
 
 
 def _better(context: RuleContext, key: str) -> str | None:

@@ -47,6 +47,19 @@ def loop_refused(context: RuleContext) -> Iterator[Fault]:
             yield replace(fault, severity="warning") if path == "test_cfg" else fault
 
 
+_RENAMED = {
+    **dict.fromkeys(("total_epochs", "epochs", "num_epochs", "n_epochs"), "max_epochs"),
+    **dict.fromkeys(("total_iters", "iters", "num_iters", "max_iterations", "max_steps"), "max_iters"),
+    **dict.fromkeys(("interval", "eval_interval", "evaluation_interval"), "val_interval"),
+}
+"""What earlier versions and others call them."""
+
+
+def _renamed(setting: str, loop: Loop) -> str | None:
+    name = _RENAMED.get(setting)
+    return name if name in (loop.takes or ()) and name not in loop.settings else None
+
+
 def _faults(path: str, loop: Loop) -> Iterator[Fault]:
     settings = loop.settings
     if loop.takes is None:
@@ -71,9 +84,9 @@ def _faults(path: str, loop: Loop) -> Iterator[Fault]:
     lacking = [name for name in loop.needs if name not in settings]
     # First what says which loop it is: nothing more can be said of one that is another.
     for setting, value in sorted(settings.items(), key=lambda item: nearest(item[0], chooses) is None):
-        if setting in (*loop.takes, *chooses, "type", "_scope_"):
+        if setting in (*loop.takes, *chooses, "type", "_scope_", "_delete_"):
             continue
-        like = nearest(setting, lacking) or nearest(setting, (*loop.takes, *chooses))
+        like = _renamed(setting, loop) or nearest(setting, lacking) or nearest(setting, (*loop.takes, *chooses))
         if loop.takes_more and like is None:
             continue
         edits = [delete_option(f"{path}.{setting}")]

@@ -32,6 +32,7 @@ from lrdecay_cli.text.python_source import assignments
 
 _PLACES = {
     "paramwise_cfg": "optim_wrapper.paramwise_cfg",
+    "paramwise_options": "optim_wrapper.paramwise_cfg",
     "constructor": "optim_wrapper.constructor",
     "optimizer": "optim_wrapper.optimizer",
     "custom_keys": "optim_wrapper.paramwise_cfg.custom_keys",
@@ -45,7 +46,7 @@ _PLACES = {
     "total_epochs": "train_cfg.max_epochs",
     "max_iters": "train_cfg.max_iters",
 }
-_CHANGES_GROUPS = ("paramwise_cfg", "constructor", "custom_keys")
+_CHANGES_GROUPS = ("paramwise_cfg", "paramwise_options", "constructor", "custom_keys")
 
 
 @rule(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from lrdecay_cli.constructors import CONSTRUCTORS, ConstructorSpec, rate_given
+from lrdecay_cli.constructors import CONSTRUCTORS, PUBLISHED, RATE_ELSEWHERE, ConstructorSpec, rate_given
 from lrdecay_cli.constructors.recomputation import tensors_met
 from lrdecay_cli.rules.api import (
     PARAMWISE,
@@ -17,15 +17,19 @@ from lrdecay_cli.rules.api import (
     Fault,
     Fix,
     RuleContext,
+    as_python,
     count,
     default_with,
     delete_option,
     in_its_place,
+    keys_fix,
+    move_option,
     nearest,
     number_or_none,
     our_fix,
     rename_option,
     rule,
+    set_option,
     verb,
 )
 
@@ -46,15 +50,23 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
     ``decay_rate`` and ``decay_type`` alone, and ignores ``custom_keys`` and every ``*_mult`` beside them; the default
     constructor knows no decay rate. Where the groups are as the option asks all the same, this is an info. Options that
     come from a base config are LRD502's, those that are mis-spelt LRD503's.
+
+    Keys that stand in ``paramwise_cfg`` itself are none of ``custom_keys``: mmaction2's constructor for Swin takes them
+    so, and no other does.
     """
-    # One fault for each option, one for those of layer decay together.
+    # One fault for each option, one for those of layer decay together, one for keys that are outside custom_keys.
     inherited = {*context.group_map.training.inherited}
     options = [
         option
         for option in _unread_options(context)
         if option not in inherited and _option_meant(context, option) is None
     ]
+    bare = [option for option in options if _is_bare_key(context, option)]
+    if bare:
+        yield _keys_outside(context, bare)
     for option in options:
+        if option in bare:
+            continue
         # The options that set the decay belong together.
         decay = next((spec.decay_options for spec in CONSTRUCTORS if option in spec.decay_options), ())
         together = [other for other in decay if other in options] or [option]
@@ -62,7 +74,8 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
             continue
         value = _value_of(context.options, option)
         parameters = _parameters_changed_by(context, option, value)
-        known = _readers(option)
+        # OURS has an option backbone, a path.
+        known = [] if isinstance(value, Mapping) and option != "custom_keys" else _readers(option)
         dead = parameters == ()
         message = f"{context.constructor} never reads {' and '.join(together)}"
         if dead:
@@ -79,9 +92,61 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
         )
 
 
+def _is_bare_key(context: RuleContext, option: str) -> bool:
+    """Whether an option is what ``custom_keys`` should hold: part of a name, with settings of a group."""
+    value = context.options.get(option)
+    is_key = isinstance(value, Mapping) and bool(value) and {*value} <= {"lr_mult", "decay_mult", "lr", "weight_decay"}
+    reads_keys = context.spec.custom_keys is not None and option != "custom_keys"
+    return is_key and reads_keys and any(option in name for name in context.tensors)
+
+
+def _keys_outside(context: RuleContext, options: list[str]) -> Fault:
+    """The keys, moved to where they are read, so that each tensor has what all keys in its name ask for."""
+    given: Mapping[str, Any] = context.options.get("custom_keys") or {}
+    moved = {option: dict(context.options[option]) for option in sorted(options)}
+    keys = {**given, **moved}
+    order = sorted(sorted(keys), key=len, reverse=True)
+    edits = [move_option((*PARAMWISE.split("."), option), (*_CUSTOM_KEYS, option)) for option in moved]
+    lacking: dict[str, tuple[str, dict[str, Any], list[str]]] = {}
+    reached = []
+    for name in context.trained:
+        matching = [key for key in order if key in name]
+        if not any(key in moved for key in matching):
+            continue
+        reached.append(name)
+        wanted = {setting: value for key in reversed(matching) for setting, value in keys[key].items()}
+        if wanted != dict(keys[matching[0]]):
+            lacking.setdefault(repr((matching[0], wanted)), (matching[0], wanted, []))[2].append(name)
+    told = [f"move {', '.join(moved)} into custom_keys"]
+    complete = True
+    for winner, wanted, names in lacking.values():
+        whole = {name for name in context.trained if next((key for key in order if key in name), None) == winner}
+        if winner in moved and whole == {*names}:
+            told.append(f"write {winner!r}: {as_python(wanted)}")
+            edits.append(set_option((*_CUSTOM_KEYS, winner), wanted))
+            continue
+        remedy, more = keys_fix(names, context.trained, winner, wanted)
+        told.append(remedy)
+        edits += more
+        complete = complete and bool(more)
+    return Fault(
+        f"{context.constructor} never reads {', '.join(moved)}, which {verb(len(moved), 'stands', 'stand')} beside"
+        f" custom_keys and {verb(len(moved), 'is', 'are')} meant for {count(len(reached), 'tensor')}",
+        ", and ".join(told),
+        parameters=reached,
+        option=f"{PARAMWISE}.{next(iter(moved))}",
+        fix=edits if complete else (),
+    )
+
+
+_CUSTOM_KEYS = (*PARAMWISE.split("."), "custom_keys")
+
+
 def _fix(context: RuleContext, options: list[str], known: list[ConstructorSpec]) -> list[Edit | Fix]:
     if here := _rate_here(context, options[0]):
         return [rename_option(_keys(context, options[0]), here)]
+    if options[0] in _OF_KEYS and context.spec.custom_keys is not None:
+        return []
     removed: list[Edit | Fix] = [delete_option(_keys(context, option)) for option in options]
     if known and (context.decay_rate is not None or not known[0].serves(context.group_map.model.backbone)):
         return [*removed, *our_fix(context, context.options)]
@@ -107,7 +172,7 @@ def _keys(context: RuleContext, option: str) -> tuple[str | int, ...]:
 def _rate_here(context: RuleContext, option: str) -> str:
     """What the constructor calls the decay rate, where the option is that of another."""
     here = context.spec.rate_option
-    is_rate = any(option == known.rate_option for known in CONSTRUCTORS)
+    is_rate = option in RATE_ELSEWHERE or any(option == known.rate_option for known in CONSTRUCTORS)
     known = context.spec.known and is_rate and here and here != option and here not in context.options
     return str(here) if known else ""
 
@@ -116,6 +181,10 @@ def _remedy(context: RuleContext, options: list[str], known: list[ConstructorSpe
     option = options[0]
     if here := _rate_here(context, option):
         return f"{context.constructor} calls it {here}: {PARAMWISE}.{here}={context.options[option]!r}"
+    if option in _OF_KEYS and context.spec.custom_keys is not None:
+        return (
+            f"write custom_keys={{'backbone': dict({option}={context.options[option]!r})}}, with what it is meant for"
+        )
     remove = f"remove {' and '.join(options)}"
     # Another constructor must not lose the layer decay that this one makes, and has to serve the backbone.
     if known and (context.decay_rate is not None or not known[0].serves(context.group_map.model.backbone)):
@@ -212,14 +281,21 @@ def _unread_options(context: RuleContext) -> Iterator[str]:
 def _unread(options: Mapping[str, Any], path: str, reads: set[str], *, below: bool) -> Iterator[str]:
     for key, value in options.items():
         inner = f"{path}{key}"
+        if key == "_delete_":
+            continue  # LRD513's
         if inner not in reads:
             yield inner
         elif below and isinstance(value, Mapping):
             yield from _unread(value, f"{inner}.", reads, below=True)
 
 
+_OF_KEYS = ("lr_mult", "decay_mult", "lr", "weight_decay")
+
+
 def _readers(option: str) -> list[ConstructorSpec]:
-    """The known constructors that read an option."""
+    """The known constructors that read an option, or what they call the decay rate that it is."""
+    if option in RATE_ELSEWHERE:
+        return [spec for spec in CONSTRUCTORS if spec.rate_option]
     return [spec for spec in CONSTRUCTORS if option in spec.options]
 
 
@@ -229,7 +305,9 @@ def _option_meant(context: RuleContext, option: str) -> str | None:
     Of a constructor that lrdecay does not know, what it asked for in vain in the same place: ``custom_keys.head.lr``.
     """
     if context.spec.known:
-        return None if _readers(option) else nearest(option, context.spec.options)
+        # Of a project that is no package, or of a custom key.
+        elsewhere = any(option in spec.options for spec in PUBLISHED) or option in _OF_KEYS
+        return None if elsewhere or _readers(option) else nearest(option, context.spec.options)
     training = context.group_map.training
     place, dot, name = option.rpartition(".")
     # What it asked for and did not get is likelier than what it got.

@@ -91,7 +91,8 @@ def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
         kind = given.rpartition(".")[2]
         like = nearest(kind, CLASSES, likeness=0.9)
         # Any other name may be of a class of the project's own, and so may MyMultiStepLR.
-        if like and not kind.endswith(like):
+        registered = given in context.group_map.training.scheduler_modules
+        if like and not kind.endswith(like) and not registered:
             misspelt.add(place)
             option = f"{place}.type"
             edits = [set_option(option, f"{given[: -len(kind)]}{like}")]
@@ -106,8 +107,9 @@ def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
 
 
 def _faults(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
-    """What can be said of one scheduler from its settings."""
-    yield from _unknown(scheduler)
+    """What can be said of one scheduler from its settings; of another package's class, from few of them."""
+    if scheduler.of_mmengine:
+        yield from _unknown(scheduler)
     settings, name = scheduler.settings, scheduler.name
     if scheduler.end is not None and scheduler.end <= scheduler.begin:
         own = "end" in settings
@@ -131,6 +133,8 @@ def _faults(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
             option=f"{scheduler.path}.eta_min_ratio",
             fix=[delete_option(f"{scheduler.path}.eta_min")],
         )
+    if not scheduler.of_mmengine:
+        return
     for setting, problem, advice in (*_no_numbers(scheduler), *_values(scheduler)):
         option = f"{scheduler.path}.{setting}"
         yield Fault(f"{name} {problem}", str(advice), option=option, fix=[advice] if isinstance(advice, Edit) else ())
@@ -318,6 +322,8 @@ def _parameter(scheduler: Scheduler) -> Iterator[Fault]:
 def _recorded(context: RuleContext, told: set[str]) -> Iterator[Fault]:
     """What mmengine was seen to refuse, where the settings alone do not tell it."""
     for refused in context.group_map.training.refused_schedulers or ():
+        if "'_delete_'" in refused.problem:
+            continue  # LRD513's
         if any(refused.option == path or refused.option.startswith(f"{path}.") for path in told):
             continue
         if refused.remedy:
@@ -347,7 +353,7 @@ def _unknown(scheduler: Scheduler) -> Iterator[Fault]:
         return
     lacking = [name for name in REQUIRED.get(scheduler.family, ()) if name not in scheduler.settings]
     for setting, value in scheduler.settings.items():
-        if setting in (*known, *COMMON):
+        if setting in (*known, *COMMON, "_delete_"):
             continue
         meant = _MMCV.get(setting, setting)
         like = lacking[0] if meant in lacking else nearest(meant, known)

@@ -1,0 +1,59 @@
+"""``_delete_`` where no base has anything to delete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lrdecay_cli.domain.fix import path_of
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, delete_option, rule
+
+_HARMLESS = "paramwise_cfg"
+
+
+@rule(
+    "LRD513",
+    "delete-deletes-nothing",
+    severity="error",
+    bad=Example("optim_wrapper = dict(clip_grad=dict(_delete_=True, max_norm=1.0))"),
+    good=Example("optim_wrapper = dict(clip_grad=dict(max_norm=1.0))"),
+)
+def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
+    """``_delete_`` stands in a dict that no base config has, and stays among its options.
+
+    mmengine takes it out only where it merges the dict into a base's. What is left is handed to the class, the loop or
+    the function that the dict is for, and these refuse it: when the run starts, or in its first step.
+
+    It comes with a dict that is copied from another config, or whose base was changed. Constructors do not ask for it,
+    so that in ``paramwise_cfg`` it is an info.
+    """
+    # One fault for each.
+    training = context.group_map.training
+    loops = {path: loop.settings for path, loop in (training.loops or {}).items()}
+    config: dict[str, Any] = {
+        "optim_wrapper": training.optim_wrapper,
+        "param_scheduler": training.param_scheduler,
+        "train_cfg": training.train_cfg,
+        **loops,
+    }
+    for keys in _left(config, ()):
+        place = path_of(keys[:-1])
+        yield Fault(
+            f"_delete_ in {place} deletes nothing: no base has {place}, and mmengine leaves it among the options",
+            f"remove {path_of(keys)}",
+            option=path_of(keys),
+            severity="info" if _HARMLESS in keys else "warning" if keys[0] == "test_cfg" else None,
+            fix=[delete_option(keys)],
+        )
+
+
+def _left(value: Any, keys: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key == "_delete_":
+                yield (*keys, key)
+            else:
+                yield from _left(inner, (*keys, key))
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            yield from _left(inner, (*keys, index))
