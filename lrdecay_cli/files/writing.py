@@ -63,9 +63,19 @@ def to_json(document: Any) -> str:
     import json
 
     data = msgspec.to_builtins(document)
-    for path, value in not_finite(data):
-        raise LrdecayError(f"is {value}, which JSON cannot hold", where=path, remedy="mend the config that makes it so")
-    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        # With indent=2, json encodes in Python, several times as slowly; msgspec only puts white space between.
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        for path, value in not_finite(data):
+            why = f"is {value}, which JSON cannot hold"
+            raise LrdecayError(why, where=path, remedy="mend the config that makes it so") from None
+        raise
+    try:
+        text = msgspec.json.format(text, indent=2)
+    except UnicodeEncodeError:
+        # Half a character, of a file name that is no UTF-8.
+        text = json.dumps(data, indent=2, ensure_ascii=False)
     return _NUMBER_LIST.sub(lambda match: f"[{', '.join(match[1].split())}]".replace(",,", ","), text) + "\n"
 
 
