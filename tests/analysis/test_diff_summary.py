@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from lrdecay_cli.analysis.comparing.report import comparison
+from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.domain.change import ASPECTS, Aspect, Grouping
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Checkpoint, Constructor, Optimizer
@@ -130,3 +132,24 @@ def test_not_recorded_is_not_absent() -> None:
     assert unknown["constructor.options.decay_rate"] == "0.7 → not recorded"
     assert unknown["base_lr"] == "0.1 → not recorded"
     assert unknown["optimizer.type"] == "AdamW → not recorded"
+
+
+def test_a_cause_has_the_place_that_sets_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the constructor's options and of the model's; one place of several options is told once."""
+    text = (
+        "custom_imports = dict(imports=['tests.dry_run.trainings', 'mmdet.engine.optimizers'])\n"
+        "model = dict(type='DryToy', frozen={frozen})\n"
+        "optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),\n"
+        "    constructor='mmdet.LearningRateDecayOptimizerConstructor',\n"
+        "    paramwise_cfg=dict(decay_rate={rate}, decay_type='layer_wise', num_layers={layers}))\n"
+    )
+    for name, values in (("a", dict(frozen=0, rate=0.7, layers=6)), ("b", dict(frozen=2, rate=0.8, layers=7))):
+        (tmp_path / f"{name}.py").write_text(text.format(**values))
+    sides = [str(tmp_path / f"{name}.py") for name in "ab"]
+    assert run(["diff", *sides, "--device", "meta"]) == 1
+    extent, presence, cause = capsys.readouterr().out.splitlines()[:3]
+    assert extent.startswith("lr differs in 16 of 20 tensors, all higher")
+    assert presence == "4 tensors frozen only after"
+    assert cause == (
+        f"Cause: decay_rate 0.7 → 0.8, num_layers 6 → 7 ({sides[1]}:5) and model.frozen 0 → 2 ({sides[1]}:2)"
+    )

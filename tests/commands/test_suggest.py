@@ -131,7 +131,7 @@ def test_the_effect_on_the_backbone_is_told(name: str, tmp_path: Path) -> None:
     effect = document["backbone_effect"]
     assert [effect["factor"], effect["highest_factor"]] == pytest.approx([mean, highest], rel=1e-2)
     shown = (tmp_path / "text").read_text()
-    assert shown.startswith(f"backbone: lr ×{effect['factor']:.3g} of now on average, weighted by parameters (×")
+    assert shown.startswith(f"backbone: mean lr ×{effect['factor']:.3g}, weighted by parameters, from ×")
     assert (document["variant"] is None) is (other is None)
     if other:
         variant = document["variant"]["backbone"]
@@ -142,7 +142,7 @@ def test_the_effect_on_the_backbone_is_told(name: str, tmp_path: Path) -> None:
         trained = {p.name for _, p in before.grouped() if p.requires_grad}
         sizes, rates = zip(*(lrs[name] for name in lrs if name in trained), strict=True)
         assert variant["lr_after"] == pytest.approx(np.average(rates, weights=sizes))
-        told = f"without it: backbone lr ×{variant['factor']:.3g} of now on average, at most ×{other[1]:g}"
+        told = f"without it: backbone mean lr ×{variant['factor']:.3g}, at most ×{other[1]:g}"
         for kind in ("text", "markdown", "html"):
             page = (tmp_path / kind).read_text().replace("&#215;", "×")
             assert told in page, kind
@@ -159,7 +159,7 @@ def test_a_backbone_that_would_train_faster_is_a_warning(tmp_path: Path, capsys:
     assert run(["suggest", str(tmp_path / "config.py"), "--device", "meta", *outputs]) == 0
     effect = json.loads((tmp_path / "json").read_text())["backbone_effect"]
     assert effect["factor"] > 1.5
-    told = f"backbone would train faster than now: lr ×{effect['factor']:.3g} on average, at most ×9"
+    told = f"backbone would train faster than now: mean lr ×{effect['factor']:.3g}, at most ×9"
     assert f"\nwarning: {told}\n" in (tmp_path / "text").read_text()
     assert run(["suggest", str(tmp_path / "config.py"), "--device", "meta", "--format", "python"]) == 0
     assert told in capsys.readouterr().err

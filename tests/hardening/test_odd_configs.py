@@ -32,9 +32,8 @@ def statuses(folder: Path) -> dict[str, str]:
 
 def without_config(document: dict[str, Any]) -> dict[str, Any]:
     """A document without what tells the config that it is about from others."""
-    kept = {
-        key: value for key, value in document.items() if key not in ("config", "training", "before", "after", "checked")
-    }
+    own = ("config", "training", "before", "after", "before_source", "after_source", "checked")
+    kept = {key: value for key, value in document.items() if key not in own}
     if "findings" in kept:
         kept["findings"] = sorted({(one["code"], one["message"]) for one in kept["findings"]})
     return kept

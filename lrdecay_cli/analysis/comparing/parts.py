@@ -88,7 +88,7 @@ def parts_table(by: Grouping, parts: Sequence[ChangedPart], *, whole: bool = Fal
         (Column("factor", "factor", "factor", vital=True), lambda part: part.factor),
         (Column("lowest_factor", "lowest", "factor"), lambda part: part.lowest_factor),
         (Column("highest_factor", "highest", "factor"), lambda part: part.highest_factor),
-        (Column("aspects", "what changed"), lambda part: aspects_text(part.aspects)),
+        (Column("aspects", "changes"), lambda part: aspects_text(part.aspects)),
     ]
     uniform = all(part.lowest_factor == part.highest_factor for part in parts)
     used = [

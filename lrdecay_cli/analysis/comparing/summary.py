@@ -92,7 +92,7 @@ def cause_sentence(
     behind: set[str] = set()
     for aspect in {change.aspect for change in changes}:
         behind.update(_BEHIND.get(aspect, ("model.",)))
-    several = [
+    several: list[tuple[str, str]] = [
         _setting(each)
         for each in settings
         if each.name.startswith(tuple(behind)) and "not recorded" not in (each.before_unset, each.after_unset)
@@ -101,11 +101,18 @@ def cause_sentence(
     if "model." in behind and not of_model and all(origins):
         several += _model_options(*origins)
     if cause in ("stack", "zoo"):
-        several = [f"{change.package} {change.before} → {change.after}" for change in packages]
+        several = [(f"{change.package} {change.before} → {change.after}", "") for change in packages]
     if not several:
         return ""
+    named = several[:_NAMED]
+    # A place once, behind the last of those that it sets in turn.
+    following = [*(place for _, place in named[1:]), ""]
+    told = [
+        f"{text} ({place})" if place and place != after else text
+        for (text, place), after in zip(named, following, strict=True)
+    ]
     more = [f"{len(several) - _NAMED} more"] if len(several) > _NAMED else []
-    return f"Cause: {listed([*several[:_NAMED], *more])}"
+    return f"Cause: {listed([*told, *more])}"
 
 
 def _lr_change(changes: Sequence[Change], pairs: Mapping[str, LrPair]) -> str:
@@ -131,14 +138,14 @@ def _values(aspect: Aspect, changes: Sequence[Change]) -> str:
     return f": {pairs.pop()}" if aspect in ("weight_decay", "optimizer") and len(pairs) == 1 else ""
 
 
-def _setting(setting: SettingChange) -> str:
+def _setting(setting: SettingChange) -> tuple[str, str]:
+    """What differs, and the place that sets it; empty where no text tells it."""
     option = setting.after_option or setting.before_option or None
     name = setting.name.rpartition(".options.")[2]
     values = shown_setting(setting)
     if isinstance(setting.before, Mapping) or isinstance(setting.after, Mapping):
         name, values = _entry(setting, name)
-    place = f" ({option.origin.place})" if option else ""
-    return f"{name} {values}{place}"
+    return f"{name} {values}", str(option.origin.place) if option else ""
 
 
 def _entry(setting: SettingChange, name: str) -> tuple[str, str]:
@@ -152,7 +159,7 @@ def _entry(setting: SettingChange, name: str) -> tuple[str, str]:
     return entry, f"{was} → {now}"
 
 
-def _model_options(before: ConfigOrigins | None, after: ConfigOrigins | None) -> Iterator[str]:
+def _model_options(before: ConfigOrigins | None, after: ConfigOrigins | None) -> Iterator[tuple[str, str]]:
     """The options of the model whose values differ; none where a text does not tell its values."""
     olds, news = (
         {option.keys: option for option in origins.options(("model",))} if origins else {}
@@ -161,7 +168,7 @@ def _model_options(before: ConfigOrigins | None, after: ConfigOrigins | None) ->
     for keys in dict.fromkeys((*olds, *news)):
         old, new = olds.get(keys), news.get(keys)
         if _told(old) != _told(new) and (known := new or old):
-            yield f"{known.option} {_told(old)} → {_told(new)} ({known.origin.place})"
+            yield f"{known.option} {_told(old)} → {_told(new)}", str(known.origin.place)
 
 
 def _told(option: Option | None) -> str:

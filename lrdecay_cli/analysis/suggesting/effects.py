@@ -75,15 +75,15 @@ def effect_lead(by_module: Sequence[Effect], backbone: Effect | None) -> Iterato
     if backbone is None:
         return
     spans = [text for text in (_where(min, by_module, backbone), _where(max, by_module, backbone)) if text]
-    said = f" ({' to '.join(dict.fromkeys(spans))})" if spans else ""
-    yield f"{backbone.name}: {_times(backbone)} on average, weighted by parameters{said}"
+    said = f", from {' to '.join(spans)}" if len({*spans}) > 1 else ""
+    yield f"{backbone.name}: {_times(backbone)}, weighted by parameters{said}"
     rest = [effect for effect in by_module if not _is_in(effect, backbone)]
     changed = [effect for effect in rest if effect.lr_before != effect.lr_after]
     if changed:
         told = listed(f"{effect.name} {_times(effect)}" for effect in changed[:3])
-        yield f"outside it: {told}{f' and {len(changed) - 3} more' if len(changed) > 3 else ''}"
+        yield f"outside {backbone.name}: {told}{f' and {len(changed) - 3} more' if len(changed) > 3 else ''}"
     elif rest:
-        yield "outside it every lr stays as it is"
+        yield f"outside {backbone.name} no lr changes"
 
 
 def faster_note(backbone: Effect | None) -> Iterator[Note]:
@@ -91,7 +91,7 @@ def faster_note(backbone: Effect | None) -> Iterator[Note]:
     if backbone is not None and backbone.factor is not None and backbone.factor > FASTER:
         highest = f", at most {factor_text(backbone.highest_factor)}" if backbone.highest_factor else ""
         yield Note(
-            f"{backbone.name} would train faster than now: lr {factor_text(backbone.factor)} on average{highest}",
+            f"{backbone.name} would train faster than now: mean lr {factor_text(backbone.factor)}{highest}",
             "warning",
             ("to keep its mean lr, lower decay_rate, or set an lr_mult for it in custom_keys",),
         )
@@ -105,7 +105,7 @@ def variant_note(variant: Variant | None) -> Iterator[Note]:
     at_most = f", at most {factor_text(highest)}" if highest else ""
     stays = f"{listed(variant.without)} {verb(len(variant.without), 'stays', 'stay')} beside the decay"
     yield Note(
-        f"{stays}; without it: {variant.backbone.name} lr {factor_text(factor)} of now on average{at_most}"
+        f"{stays}; without it: {variant.backbone.name} mean lr {factor_text(factor)}{at_most}"
         if factor is not None
         else stays,
         "warning" if factor is not None and factor > FASTER else "info",
@@ -114,7 +114,7 @@ def variant_note(variant: Variant | None) -> Iterator[Note]:
 
 
 def _times(effect: Effect) -> str:
-    return f"lr {factor_text(effect.factor)} of now" if effect.factor is not None else "lr from 0"
+    return f"mean lr {factor_text(effect.factor)}" if effect.factor is not None else "mean lr from 0"
 
 
 def _where(pick: object, by_module: Sequence[Effect], backbone: Effect) -> str:
