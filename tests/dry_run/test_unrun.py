@@ -132,6 +132,16 @@ def test_inspect_and_check_name_it(tmp_path: Path, capsys: pytest.CaptureFixture
     out = capsys.readouterr().out
     assert said in out
     assert f"{exported}: read without a config: no places in files, no suppressions in comments\n" in out
+    other = tmp_path / "other.json"
+    other.write_text(exported.read_text().replace('"freezing"', '"lr"'))
+    assert run(["diff", str(exported), str(other)]) == 0
+    out = capsys.readouterr().out
+    assert (
+        "after: not in the group map, because it acts in the training alone\n  DryFreezeHook (custom_hooks[0]) may set"
+        in out
+    )
+    assert run(["diff", str(exported), str(exported)]) == 0
+    assert "not in the group map" not in capsys.readouterr().out
     document = json.loads((tmp_path / "check.json").read_text())
     Draft202012Validator(document_schema("check")).validate(document)
     assert [each["read"] for each in document["checked"]] == [True]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from msgspec import structs
+
 from lrdecay_cli.analysis.checkpoints import resume_notes
 from lrdecay_cli.analysis.comparing.changes import check_tolerance, diff, known_aspects, one_side, renames
 from lrdecay_cli.analysis.comparing.coming import coming_notes, coming_rows, coming_summary, coming_tables, when
@@ -15,6 +17,7 @@ from lrdecay_cli.analysis.comparing.summary import cause_sentence, extent_senten
 from lrdecay_cli.analysis.comparing.tables import long_table, shown_setting, wide_table
 from lrdecay_cli.analysis.lr_factors import LrPair, lr_pairs
 from lrdecay_cli.analysis.stacks import cause_of, package_changes, stack_fact, stack_notes
+from lrdecay_cli.analysis.unrun import unrun_notes
 from lrdecay_cli.decay.batch_scaling import difference_told, factor_told
 from lrdecay_cli.domain.change import (
     ASPECTS,
@@ -105,6 +108,7 @@ def comparison(
             *members,
             *stack_notes(cause, after.config.path),
             *_batch_notes(before, after),
+            *_unrun_notes(before, after),
             *resume_notes(before, after),
             *coming_notes(coming),
         ),
@@ -166,6 +170,15 @@ def _lead(
         extent += f"; the lrs to come differ from {when(coming.first, coming)} on"
     presence = presence_sentence(changes, only)
     return tuple(filter(None, (extent, presence, cause_sentence(changes, changed_settings, origins, cause, packages))))
+
+
+def _unrun_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
+    """What acts in the training of one side alone, which the maps do not show."""
+    olds, news = ({(each.name, each.may) for each in side.training.unrun or ()} for side in (before, after))
+    if before.checkpoint or after.checkpoint or olds == news:
+        return
+    for name, side in (("before", before), ("after", after)):
+        yield from (structs.replace(note, text=f"{name}: {note.text}") for note in unrun_notes((side,)))
 
 
 def _batch_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
