@@ -100,15 +100,21 @@ def check_severity(name: str, where: str = "--fail-on") -> Severity:
 
 
 def sections_of(result: CheckResult, verbose: bool) -> tuple[Section, ...]:
-    """The causes by the file in which they stand, the suppressed ones where everything is told; each why once."""
+    """The causes by the file in which they stand, the suppressed ones only if ``verbose``; each why once.
+
+    Of several configs, an info is shown by its message and fix alone, so that errors and warnings stand out.
+    """
+    several = len(result.checked) > 1
     by_file: dict[str, list[Item]] = {}
     explained: set[str] = set()
     for cause in result.causes():
         finding = cause.finding
         if finding.suppressed and not verbose:
             continue
-        item = _item(cause, verbose, explain=finding.code not in explained)
-        explained.add(finding.code)
+        short = several and finding.severity == "info" and not verbose
+        item = _item(cause, verbose, explain=finding.code not in explained, short=short)
+        if not short:
+            explained.add(finding.code)
         by_file.setdefault(title_of(cause), []).append(item)
     return tuple(Section(file, tuple(items)) for file, items in by_file.items())
 
@@ -125,11 +131,11 @@ def option_told(finding: Finding) -> str:
     return f"{finding.option}, set at {finding.place}{replaced}" if finding.place else finding.option
 
 
-def _item(cause: Cause, verbose: bool, *, explain: bool) -> Item:
+def _item(cause: Cause, verbose: bool, *, explain: bool, short: bool) -> Item:
     finding = cause.finding
-    facts = [("why", finding.why)] if explain else []
+    facts = [("why", finding.why)] if explain and not short else []
     facts.append(("remedy", finding.remedy))
-    if finding.option:
+    if finding.option and not short:
         facts.insert(0, ("option", option_told(finding)))
     if cause.configs != (title_of(cause),):
         own = "" if cause.alike else ", each with numbers of its own: those here are the first's"
@@ -141,7 +147,7 @@ def _item(cause: Cause, verbose: bool, *, explain: bool) -> Item:
         finding.severity,
         f"{finding.code} {finding.name}",
         finding.message,
-        finding.parameters if verbose else finding.patterns,
+        finding.parameters if verbose else () if short else finding.patterns,
         tuple(facts),
     )
 
