@@ -74,7 +74,7 @@ FATAL = {
     "os_exit": ("import os\nos._exit(0)", "crashed"),
     "os_exit_in_fork": ("import os\nos.fork()\nos._exit(0)", "crashed"),
     "kills_itself": ("import os\nos.kill(os.getpid(), 9)", "crashed"),
-    "loops": ("while True:\n    pass", "timeout"),
+    "loops": ("import time\nwhile True:\n    time.sleep(0.01)", "timeout"),
     "sleeps_ignoring_signals": (
         "import signal as s, time as t\n[s.signal(n, s.SIG_IGN) for n in (2, 15)]\nt.sleep(600)", "timeout",
     ),
