@@ -130,7 +130,7 @@ def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[
 
 
 USUAL_RATE = 0.7
-"""Where the config gives none: MMDetection's on ConvNeXt."""
+"""Where neither the config nor the groups tell one: MMDetection's on ConvNeXt."""
 
 EXEMPTING = f"use {OURS.label}, which exempts norms, biases and 1-D tensors without a key"
 
@@ -190,7 +190,10 @@ def our_settings(context: RuleContext, given: Mapping[str, Any], *, beside: Mapp
 
 def _our_options(context: RuleContext, given: Mapping[str, Any]) -> dict[str, Any]:
     options = {**without_the_bases(context)}
+    # A checkpoint does not tell the options, nor an option of another name the rate: then the groups do.
     rate = rate_given(given)
+    if rate is None and context.observed_rate is not None:
+        rate = float(f"{context.observed_rate:.6g}")
     options["decay_rate"] = USUAL_RATE if rate is None else rate
     options |= {key: given[key] for key in ("decay_type", "custom_keys") if given.get(key) not in (None, "layer_wise")}
     if context.prefix != BACKBONE_PREFIX:

@@ -6,6 +6,7 @@ import ast
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lrdecay_cli.analysis.suggesting.options import layers_to_list
@@ -13,8 +14,9 @@ from lrdecay_cli.constructors import PUBLISHED
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.fix import apply_edits
 from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.training import Constructor
 from lrdecay_cli.openmmlab.audit import audit
-from lrdecay_cli.rules import RULES
+from lrdecay_cli.rules import RULES, find_rule
 from lrdecay_cli.rules.running import findings_of
 
 BASE = """\
@@ -311,3 +313,16 @@ def test_options_of_forks_are_not_misspelt(tmp_path: Path) -> None:
     assert "backbone_small_lr" in forks
     options = ", ".join(f"{option}=1" for option in dict.fromkeys(forks))
     assert "LRD503" not in {one.code for one in found(keys(options), tmp_path)}
+
+
+@pytest.mark.parametrize("rate", [0.95, 0.8])
+def test_a_fix_names_the_rate_of_the_groups(rate: float, tmp_path: Path) -> None:
+    """Of a checkpoint, which does not have the options, or of a constructor that calls the rate otherwise."""
+    config = adapted(("cls_token",)).replace("0.8", str(rate))
+    (finding,) = found(config, tmp_path, "LRD201")
+    known = audit(str(tmp_path / "config.py"))
+    for constructor in (Constructor("unknown", {}), Constructor("Own", {"speed": rate, "num_layers": 4})):
+        one = msgspec.structs.replace(known, constructor=constructor)
+        (other,) = findings_of(one, [find_rule("LRD201")])
+        for each in (finding, other):
+            assert f"decay_rate={rate}" in each.remedy
