@@ -84,6 +84,10 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
         says = _at({"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}, place)
         if value in (None, {}, []) or _holds(says, value):
             continue
+        # A training that counts otherwise has another length: a variable that nobody uses any more.
+        is_length = place.startswith("train_cfg.")
+        if is_length and says is None:
+            continue
         beside = says is not None
         unread = _unread(context, place, value)
         yield Fault(
@@ -94,6 +98,8 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
             option=path,
             severity="error" if name in _CHANGES_GROUPS else None,
             fix=[delete_option(path)] if unread else _moved(context, path, place, value),
+            # What is wrong with the schedule for the other length.
+            covers=("LRD603", "LRD606") if is_length else (),
         )
 
 
@@ -105,12 +111,15 @@ def _unread(context: RuleContext, place: str, value: Any) -> list[str]:
     return [option for option in options if option not in context.spec.options]
 
 
-def _moved(context: RuleContext, path: str, place: str, value: Any) -> list[Edit]:
+def _moved(context: RuleContext, path: str, place: str, value: Any) -> list[Edit | Fix]:
     """A setting in its place; entries of a dict one by one where there is another dict, which has none of them."""
     training = context.group_map.training
     present = _at({"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}, place)
     if present is None:
         return [move_option(path, place)]
+    if place.startswith("train_cfg."):
+        # Which of the two lengths is meant is for the user to say.
+        return [Fix(edits=(set_option(place, value), delete_option(path)), automatic=False)]
     if not isinstance(present, Mapping) or not isinstance(value, Mapping) or {*present} & {*value}:
         return []
     keys = keys_of_path(path), keys_of_path(place)
