@@ -322,14 +322,14 @@ def _parameter(scheduler: Scheduler) -> Iterator[Fault]:
 def _recorded(context: RuleContext, told: set[str]) -> Iterator[Fault]:
     """What mmengine was seen to refuse, where the settings alone do not tell it."""
     for refused in context.group_map.training.refused_schedulers or ():
-        if "'_delete_'" in refused.problem:
-            continue  # LRD513's
         if any(refused.option == path or refused.option.startswith(f"{path}.") for path in told):
             continue
         if refused.remedy:
             yield Fault(refused.problem, refused.remedy, option=refused.option)
             continue
         scheduler = next((each for each in context.all_schedulers if each.path == refused.option), None)
+        if scheduler and "_delete_" in scheduler.settings:
+            continue  # LRD513's
         name = scheduler.name if scheduler else refused.option
         yield Fault(
             f"{name} is refused by mmengine: {refused.problem}",
