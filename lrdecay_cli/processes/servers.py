@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -37,10 +38,14 @@ def on_dask(options: BuildSpec, address: str, configs: Sequence[str]) -> Generat
     """Build on the workers of the Dask cluster at ``address``. Work of a worker that dies is done by another."""
     try:
         from distributed import Client
+        from distributed.comm.addressing import get_address_host_port
     except ImportError as error:
         remedy = 'pip install "lrdecay-cli[dask]"'
         raise LrdecayError("--dask needs distributed, not installed here", remedy=remedy) from error
     try:
+        if address.startswith(("tcp://", "tls://")):
+            # Dask asks again for ten seconds where nobody listens.
+            socket.create_connection(get_address_host_port(address), timeout=10).close()
         client = Client(address, timeout=10)
     except (OSError, ValueError) as error:
         said = " ".join(str(error).split())
