@@ -112,11 +112,12 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
                 fix=[] if key in context.options else [move_option(key_option(key), f"{PARAMWISE}.{key}")],
             )
             continue
-        better, globbed = _better(context, key), _globbed(context, key)
+        from_base = f"custom_keys.{key}" in inherited
+        better, globbed = _better(context, key, spelled=not from_base), _globbed(context, key)
         meant = better or globbed
         harmless = not meant and matches.settings.get("decay_mult") == 0
         # A base names what only some of its models have.
-        elsewhere = not meant and f"custom_keys.{key}" in inherited
+        elsewhere = not meant and from_base
         if harmless and elsewhere:
             continue
         edits = [delete_option(key_option(key))]
@@ -172,11 +173,13 @@ _OF_REGEX = re.compile(r"[\\^$|+?()]|\.\*\w|\w\.\*")
 """What stands in no glob of names."""
 
 
-def _better(context: RuleContext, key: str) -> str | None:
-    """The part of a name that was meant."""
+def _better(context: RuleContext, key: str, *, spelled: bool) -> str | None:
+    """The part of a name that was meant; ``spelled`` where it may be misspelt: that of a base is in other models."""
     for plain in (key.strip("."), re.sub(r"\.?\*+|[\^$\\]|\.\*", "", key).strip("."), key.replace("/", ".")):
         if plain and plain != key and any(plain in name for name in context.tensors):
             return plain
+    if not spelled:
+        return None
     paths: set[str] = set()
     for name in context.tensors:
         parts = name.split(".")

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrdecay_cli.domain.fix import path_of
-from lrdecay_cli.rules.api import Example, Fault, RuleContext, delete_option, rule
+from lrdecay_cli.rules.api import Example, Fault, Fix, RuleContext, delete_option, rename_option, rule
 
 _HARMLESS = "paramwise_cfg"
+"""Nobody asks for it there; any other place refuses what it does not know."""
+MISSPELT = ("_delete", "delete_", "__delete__", "_delete__", "delete", "_deleted_", "_del_")
 
 
 @rule(
@@ -25,7 +27,7 @@ def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
     the function that the dict is for, and these refuse it: when the run starts, or in its first step.
 
     It comes with a dict that is copied from another config, or whose base was changed. Constructors do not ask for it,
-    so that in ``paramwise_cfg`` it is an info.
+    so that in ``paramwise_cfg`` it is an info. A name that is almost ``_delete_`` deletes nothing either.
     """
     # One fault for each.
     training = context.group_map.training
@@ -38,6 +40,15 @@ def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
     }
     for keys in _left(config, ()):
         place = path_of(keys[:-1])
+        if keys[-1] != "_delete_":
+            yield Fault(
+                f"{keys[-1]} in {place} is no option, and deletes nothing of a base",
+                "did you mean _delete_? It drops what a base says",
+                option=path_of(keys),
+                severity="warning",
+                fix=[Fix(edits=(rename_option(keys, "_delete_"),), automatic=False)],
+            )
+            continue
         yield Fault(
             f"_delete_ in {place} deletes nothing: no base has {place}, and mmengine leaves it among the options",
             f"remove {path_of(keys)}",
@@ -50,7 +61,7 @@ def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
 def _left(value: Any, keys: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            if key == "_delete_":
+            if key == "_delete_" or (key in MISSPELT and _HARMLESS in keys):
                 yield (*keys, key)
             else:
                 yield from _left(inner, (*keys, key))

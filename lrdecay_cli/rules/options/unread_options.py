@@ -32,6 +32,7 @@ from lrdecay_cli.rules.api import (
     set_option,
     verb,
 )
+from lrdecay_cli.rules.options.deleting import MISSPELT
 
 
 @rule(
@@ -281,7 +282,7 @@ def _unread_options(context: RuleContext) -> Iterator[str]:
 def _unread(options: Mapping[str, Any], path: str, reads: set[str], *, below: bool) -> Iterator[str]:
     for key, value in options.items():
         inner = f"{path}{key}"
-        if key == "_delete_":
+        if key in ("_delete_", *MISSPELT):
             continue  # LRD513's
         if inner not in reads:
             yield inner
