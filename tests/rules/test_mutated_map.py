@@ -157,6 +157,7 @@ MUTATIONS: dict[str, tuple[Mutation, set[str]]] = {
         training(loops={"train_cfg": Loop("ValLoop", {"fp_16": True}, ("fp16",), (), False)}),
         {"LRD512"},
     ),
+    "idle _delete_": (scheduler(1, _delete_=True), {"LRD513"}),
     "minimum above": (scheduler(1, eta_min=2e-4), {"LRD601"}),
     "warm-up of one": (scheduler(0, end=1), {"LRD602"}),
     "cut off": (scheduler(1, T_max=30, end=32), {"LRD603"}),
