@@ -23,6 +23,16 @@ from lrdecay_cli.fixing.script import Script, Splice
 from lrdecay_cli.origins import UNKNOWN, ConfigOrigins, config_origins
 
 _DELETE = "_delete_"
+_READ = frozenset(
+    (
+        *("model", "work_dir", "train_dataloader", "val_dataloader", "test_dataloader", "train_cfg", "val_cfg"),
+        *("test_cfg", "auto_scale_lr", "optim_wrapper", "param_scheduler", "val_evaluator", "test_evaluator"),
+        *("default_hooks", "custom_hooks", "data_preprocessor", "load_from", "resume", "launcher", "env_cfg"),
+        *("log_processor", "log_level", "visualizer", "default_scope", "randomness", "experiment_name"),
+        *("model_wrapper_cfg", "custom_imports", "tta_model"),
+    )
+)
+"""What is read of a config. Source: mmengine 0.10.7, ``Runner.from_cfg``, and its tools; other names hand values on."""
 Texts = Mapping[Path, str]
 Splices = dict[Path, list[Splice]]
 
@@ -183,18 +193,30 @@ class Planner:
             return set()
 
     def _writable(self, config: str, edit: Edit, origins: ConfigOrigins) -> list[Path]:
-        """The files that may hold an edit: bases whose heirs all ask for it, and the config itself."""
+        """The config itself, and the bases that set the option, if they are no configs and all heirs ask for it."""
         leaf = self._leaf(config)
-        chain = {Path(os.path.realpath(path)) for path in origins.files.values()}
+        files = {shown: Path(os.path.realpath(path)) for shown, path in origins.files.items()}
         asking = {self._leaf(other) for other, edits in self._wishes.items() if edit in edits}
-        bases = []
-        for base in chain - {leaf}:
-            if self._project.objection(base):
-                continue
-            heirs = self._project.heirs(base)
-            if heirs is not None and heirs <= asking | chain:
-                bases.append(base)
-        return [*([] if self._project.objection(leaf) else [leaf]), *sorted(bases)]
+        option = origins.find(edit.keys)
+        setting = [*option.overridden, option.origin] if option else []
+        places = {place.file for origin in setting for place in (origin.place, origin.key) if place}
+        bases = {files[shown] for shown in places if shown in files} - {leaf}
+        own = [
+            base
+            for base in sorted(bases)
+            if not self._project.objection(base)
+            and (base in asking or not self._is_trained(base))
+            and not self._project.is_shared(base, {*asking, *files.values()})
+        ]
+        return [*([] if self._project.objection(leaf) else [leaf]), *own]
+
+    def _is_trained(self, base: Path) -> bool:
+        """Whether a base is a config by itself, which may be right as it is."""
+        try:
+            merged = config_origins(str(base), (), self._normal).merged()
+        except LrdecayError:
+            return True
+        return {"model", "optim_wrapper", "train_cfg"} <= merged.keys()
 
     def _candidates(
         self, config: str, given: Edit, edit: Edit, origins: ConfigOrigins, expected: dict[str, Any]
@@ -248,7 +270,20 @@ class _Ways:
         for script in self.scripts:
             if not script.is_yaml:
                 yield from self._entered(script, keys, value)
+        yield from self._unshared(keys)
         yield from self._stated(keys, value)
+
+    def _unshared(self, keys: Keys) -> Iterator[tuple[Splices, frozenset[str]]]:
+        """With a dict of its own in place of a name that stands for it elsewhere too."""
+        for length in range(len(keys) - 1, 1, -1):
+            holder = self.origins.find(keys[:length])
+            names = [via for via in holder.origin.via if via.kind == "variable"] if holder else []
+            for script in self.scripts:
+                for via in names:
+                    if via.place.file == self.files.get(script.path):
+                        splice = script.replaced_at(script.offsets(via.place), _value_at(self.expected, keys[:length]))
+                        if splice:
+                            yield {script.path: [splice]}, frozenset()
 
     def _in_place(self, option: Option, value: Any) -> Iterator[tuple[Splices, frozenset[str]]]:
         origin = option.origin
@@ -486,7 +521,7 @@ def _expected(before: dict[str, Any], edit: Edit) -> dict[str, Any]:
 
 def _compare(found: Mapping[str, Any], expected: Mapping[str, Any], edit: Edit, variables: frozenset[str]) -> None:
     """Raise Refused unless a config is as expected, but for names at the top level that only hand a value on."""
-    for key in {*found, *expected} - (variables - {edit.keys[0]}):
+    for key in {*found, *expected} - (variables - _READ - {edit.keys[0]}):
         if key not in found or key not in expected or not _same(found[key], expected[key]):
             raise Refused(f"the new text would change {key} otherwise than by: {edit}")
 
@@ -494,7 +529,7 @@ def _compare(found: Mapping[str, Any], expected: Mapping[str, Any], edit: Edit, 
 def _same(first: Any, second: Any) -> bool:
     if isinstance(first, Mapping) and isinstance(second, Mapping):
         return first.keys() == second.keys() and all(_same(value, second[key]) for key, value in first.items())
-    if isinstance(first, (list, tuple)) and isinstance(second, (list, tuple)):
+    if isinstance(first, (list, tuple)) and type(first) is type(second):
         return len(first) == len(second) and all(map(_same, first, second))
     # 1 is not True here, and no number differs from itself.
     return first is second or (type(first) is type(second) and repr(first) == repr(second))

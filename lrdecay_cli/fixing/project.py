@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError
@@ -23,7 +23,8 @@ class Project:
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = Path(os.path.realpath(root or _root(Path.cwd())))
-        self._heirs: dict[Path, frozenset[Path] | None] = {}
+        self._contents: dict[Path, bytes] = {}
+        self._listed: list[Path] | None = None
 
     def objection(self, path: Path) -> str:
         """Why a file is not to be changed; empty for one of the project. ``path`` is a real one."""
@@ -34,41 +35,37 @@ class Project:
             return f"{path} is installed, not of the project {self.root}"
         return ""
 
-    def heirs(self, base: Path) -> frozenset[Path] | None:
-        """The configs of the project that inherit from a file, read from their text; None where they are too many."""
-        if base not in self._heirs:
-            self._heirs[base] = self._found(base)
-        return self._heirs[base]
-
-    def _found(self, base: Path) -> frozenset[Path] | None:
-        named: list[Path] = []
-        word = base.stem.encode()
-        for count, path in enumerate(self._files()):
-            if count >= _MOST_FILES:
-                return None
-            # Bases of bases do not name it.
-            if word in _bytes(path):
-                named.append(path)
-        heirs: set[Path] = set()
-        pending = [path for path in named if path != base]
-        seen = {base, *pending}
+    def is_shared(self, base: Path, among: Collection[Path]) -> bool:
+        """Whether a config of the project beside ``among`` inherits from a file, or too many may to find out."""
+        pending, seen, read = [base], {base}, 0
         while pending:
-            path = pending.pop()
-            if len(seen) > _MOST_READ:
-                return None
-            if base not in _files_of(path):
-                continue
-            heirs.add(path)
-            stem = path.stem.encode()
-            further = [each for each in self._files() if each not in seen and stem in _bytes(each)]
-            seen.update(further)
-            pending += further
-        return frozenset(heirs)
+            word = pending.pop().stem.encode()
+            for count, path in enumerate(self._files()):
+                # A base of a base is not named by its heirs.
+                if path in seen or word not in self._content(path):
+                    continue
+                seen.add(path)
+                read += 1
+                if read > _MOST_READ or count > _MOST_FILES:
+                    return True
+                if base in _files_of(path):
+                    if path not in among:
+                        return True
+                    pending.append(path)
+        return False
 
-    def _files(self) -> Iterator[Path]:
-        for folder, folders, files in os.walk(self.root):
-            folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _INSTALLED)
-            yield from (Path(folder, name) for name in sorted(files) if name.endswith(".py"))
+    def _files(self) -> list[Path]:
+        if self._listed is None:
+            self._listed = []
+            for folder, folders, files in os.walk(self.root):
+                folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _INSTALLED)
+                self._listed += (Path(folder, name) for name in sorted(files) if name.endswith(".py"))
+        return self._listed
+
+    def _content(self, path: Path) -> bytes:
+        if path not in self._contents:
+            self._contents[path] = _bytes(path)
+        return self._contents[path]
 
 
 def _root(folder: Path) -> Path:

@@ -239,13 +239,13 @@ class Script:
         """A value as this file writes it: on one line where it fits."""
         if not self.is_python:
             return json.dumps(value, ensure_ascii=False)
-        line = as_python(value)
-        if column + len(line) <= _WIDTH or not isinstance(value, (Mapping, list)) or not value:
+        line = _one_line(value)
+        if column + len(line) <= _WIDTH or not isinstance(value, (Mapping, list, tuple)) or not value:
             return line
         inner = f"{indent}    "
-        if isinstance(value, list):
+        if isinstance(value, (list, tuple)):
             items = [self.value_text(each, indent=inner, column=len(inner)) for each in value]
-            opening, closing = "[", "]"
+            opening, closing = "[]" if isinstance(value, list) else "()"
         else:
             words = all(isinstance(key, str) and _is_word(key) for key in value)
             opening, closing = ("dict(", ")") if words else ("{", "}")
@@ -393,6 +393,21 @@ class Script:
         end = len(self.text)
         gap = "" if not self.text or self.text.endswith("\n") else "\n"
         return Splice(end, end, f"{gap}{statement}\n")
+
+
+def _one_line(value: Any) -> str:
+    """:func:`as_python`, with tuples as they are."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_one_line, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_one_line, value))}]"
+    if isinstance(value, Mapping):
+        words = all(isinstance(key, str) and _is_word(key) for key in value)
+        entries = (
+            f"{key}={_one_line(item)}" if words else f"{key!r}: {_one_line(item)}" for key, item in value.items()
+        )
+        return f"dict({', '.join(entries)})" if words else f"{{{', '.join(entries)}}}"
+    return as_python(value)
 
 
 def _is_word(key: Any) -> bool:

@@ -167,7 +167,8 @@ def _plain(node: Node) -> Any:
     if node.kind in MAPPINGS:
         return {key: _plain(slot.node) for key, slot in node.data.items() if slot.node.kind != "function"}
     if node.kind in SEQUENCES:
-        return [_plain(slot.node) for slot in node.data]
+        items = [_plain(slot.node) for slot in node.data]
+        return items if node.kind == "list" else tuple(items)
     if node.kind in ("scalar", "object"):
         return node.data
     return UNKNOWN

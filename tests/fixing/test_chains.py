@@ -20,9 +20,9 @@ from tests.origins.chains import CHAINS, Chain
 
 # What no text of the project's own can say without running it, or with no entry to change.
 REFUSED: dict[str, set[str]] = {
-    "set": {"a dict with two names", "update, append and +=", "+= of a number"},
+    "set": {"update, append and +=", "+= of a number"},
     "delete": {"a dict with two names", "+= of a number", "fileBasenameNoExtension"},
-    "rename": {"a dict with two names", "+= of a number"},
+    "rename": {"+= of a number"},
 }
 # Renamed, a module would have to be there.
 LEFT_OUT = ("custom_imports",)

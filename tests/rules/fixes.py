@@ -26,7 +26,6 @@ NO_EDIT: Mapping[str, str] = {
     "LRD207": "a constructor that can be told the layers' names",
     "LRD208": "a constructor that can be told the layers' names",
     "LRD209": "the map was edited",
-    "LRD210": "the model or its constructor is the one that is meant",
     "LRD303": "the rate is the user's choice",
     "LRD304": "the constructor's code",
     "LRD305": "the constructor's code",

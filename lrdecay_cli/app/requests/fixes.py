@@ -80,7 +80,9 @@ def plan_fixes(result: CheckResult, request: Request, demands: Demands) -> FixPl
     wanted: dict[str, list[Finding]] = {}
     left: list[Left] = []
     for finding in result.findings:
-        if finding.suppressed is None and any(fix.automatic for fix in finding.fix):
+        # An info is no mistake, and may be a habit.
+        counts = finding.severity != "info" or demands.fail_on == "info"
+        if counts and finding.suppressed is None and _automatic(finding):
             if is_config(finding.config) and Path(finding.config.partition("::")[0]).suffix:
                 wanted.setdefault(finding.config, []).append(finding)
             else:

@@ -7,7 +7,15 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from lrdecay_cli.rules.api import PARAMWISE, Example, Fault, RuleContext, block_of, rule
+from lrdecay_cli.rules.api import (
+    PARAMWISE,
+    Example,
+    Fault,
+    RuleContext,
+    block_of,
+    rule,
+    set_option,
+)
 
 _LIST = re.compile(r"(?i)(?:^|_)(?:depths?|(?:num|n)_blocks|stage_blocks|blocks_per_stage|layers_per_stage)$")
 _NUMBER = re.compile(r"(?i)^(?:depth|(?:num|n)_blocks|(?:backbone|vit|model)_depth)$")
@@ -83,6 +91,7 @@ def depths_of_another_model(context: RuleContext) -> Iterator[Fault]:
         parameters=[held.name for held in blocks],
         option=f"{PARAMWISE}.{found.option}",
         severity="error" if passes else None,
+        fix=[set_option(f"{PARAMWISE}.{option}", value) for option, value in told.items()],
         covers=("LRD202", "LRD203", "LRD204", "LRD205", "LRD301"),
     )
 
