@@ -333,6 +333,7 @@ def test_inspect_and_diff_take_a_work_dir(short: Path, tmp_path: Path, capsys: p
     # The last checkpoint, whose groups the config names.
     _, saved = as_json(capsys, "diff", config, short / "epoch_4.pth")
     code, difference = as_json(capsys, "diff", config, short)
+    assert (saved.pop("after_source"), difference.pop("after_source")) == (str(short / "epoch_4.pth"), str(short))
     assert (code, difference) == (1, saved)
     assert {change["aspect"] for change in difference["changes"]} == {"lr"}
     # A config that has other groups cannot name them: the dumped one does.
