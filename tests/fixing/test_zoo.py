@@ -31,8 +31,10 @@ MUTATED = 200
 SAMPLE = 8
 EDITED = ("optim_wrapper", "param_scheduler", "train_cfg", "auto_scale_lr", "default_hooks", "model_wrapper_cfg")
 """What the fixes of rules are about."""
-FIXED = ("LRD401", "LRD403", "LRD505", "LRD506", "LRD507", "LRD510", "LRD512", "LRD606")
+FIXED = ("LRD401", "LRD403", "LRD505", "LRD506", "LRD507", "LRD512", "LRD606")
 """Rules with fixes that find something above info in the zoo."""
+REFUSED = {("maskformer/maskformer_swin-l-p4-w12_64xb1-ms-300e_coco.py", "LRD506")}
+"""The norms of its stages would have the head's rate by the key that exempts them, which LRD201 reports."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -191,4 +193,5 @@ def test_what_the_rules_find_in_the_zoo_is_fixed(found: tuple[str, str], restore
     config, code = found
     result, said = checked(config, "--fix")
     assert result in (0, 1), said
-    assert f"fixed {code} of {config}: " in said.replace("not fixed", "NOT")
+    fixed = f"fixed {code} of {config}: " in said.replace("not fixed", "refused")
+    assert fixed != (found in REFUSED), said
