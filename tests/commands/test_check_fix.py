@@ -61,6 +61,14 @@ def test_fix_writes_and_checks_again(project: Path) -> None:
     assert (project / "link.py").is_symlink()
 
 
+def test_the_check_afterwards_is_of_the_new_files(project: Path) -> None:
+    """The map of the old ones is in the cache."""
+    cache = {"LRDECAY_NO_CACHE": "", "LRDECAY_CACHE_DIR": str(project / "cache")}
+    for words, code in (((), 1), (("--fix",), 0), ((), 0)):
+        done = lrdecay("check", "config.py", "--fail-on", "warning", *words, cwd=project, **cache)
+        assert done.code == code, done.err
+
+
 def test_what_cannot_be_fixed_is_told_and_stays(project: Path) -> None:
     (project / "other").mkdir()
     done = lrdecay("check", "../config.py", "--fix", "--fail-on", "warning", cwd=project / "other")

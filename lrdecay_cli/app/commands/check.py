@@ -110,7 +110,7 @@ def check(
         if plan.after:
             sys.stderr.write(plan.diff())
             write_plan(plan)
-            result, maps = run_check(targets, request, demands, jobs=build.workers)
+            result, maps = run_check(targets, request.anew(), demands, jobs=build.workers)
         tell(plan.told(written=True))
     text = destinations.write(report_of(result, statistics=statistics, verbose=build.verbose, maps=maps))
     if result.unjudged:

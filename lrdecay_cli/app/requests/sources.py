@@ -70,6 +70,11 @@ class Request(msgspec.Struct, frozen=True):
         caching = Caching((*overrides, *launch.told), device, wanted=wanted, verbose=verbose)
         return cls(overrides, device, verbose, exact, caching, isolated, named_by, launch)
 
+    def anew(self) -> Request:
+        """The same without the cache, which has looked at files that were changed since."""
+        caching = Caching((*self.cfg_options, *self.launch.told), self.device, wanted=False, verbose=self.verbose)
+        return msgspec.structs.replace(self, caching=caching)
+
     def build_spec(self) -> BuildSpec:
         """How one config is built."""
         timeout, memory = (TIMEOUT, MEMORY) if self.isolated else (None, None)
