@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from mmengine.model import BaseModel
 from mmengine.optim import DefaultOptimWrapperConstructor
-from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from torch import nn
 
 DIM = 4
@@ -130,3 +130,19 @@ class ToyDepthsDecay(_Layers):
             return int(parts[4]) + 1 + sum(depths[: int(parts[2])])
 
         return of
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class ToyKindsDecay(DefaultOptimWrapperConstructor):  # type: ignore[misc]
+    """Gives weights the config's weight decay, and takes it from the optimizer, as mmyolo's for YOLOv5 does."""
+
+    def __call__(self, model: nn.Module) -> Any:
+        """Build the wrapper."""
+        optimizer = dict(self.optimizer_cfg)
+        weight_decay = optimizer.pop("weight_decay")
+        weights = [tensor for tensor in model.parameters() if tensor.ndim > 1]
+        flat = [tensor for tensor in model.parameters() if tensor.ndim == 1]
+        params = [dict(params=weights, weight_decay=weight_decay), dict(params=flat)]
+        return OPTIM_WRAPPERS.build(
+            dict(self.optim_wrapper_cfg, optimizer=OPTIMIZERS.build(dict(optimizer, params=params)))
+        )

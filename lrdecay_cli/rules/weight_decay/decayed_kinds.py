@@ -18,6 +18,7 @@ from lrdecay_cli.rules.api import (
     exempt_in_ours,
     key_option,
     keys_fix,
+    number_or_none,
     part_with,
     plain_number,
     rule,
@@ -205,6 +206,13 @@ def _decayed_faults(
     values = sorted({of_kind[name] for name in named})
     amount = f"{values[0]:g}" if len(values) == 1 else f"{values[0]:g} to {values[-1]:g}"
     message = f"{count(len(named), _NOUNS[kind])} {verb(len(named), 'is', 'are')} decayed at {amount}"
+    given = _given(context)
+    if values == [_OWN.get(context.group_map.optimizer.type)] and given not in (None, values[0]):
+        # The constructor took the config's away, and the class has one of its own.
+        message += (
+            f", {context.group_map.optimizer.type}'s own, for {context.constructor} does not give it the config's"
+        )
+        message += f" {given:g}"
     if alike:
         message += f", while {len(alike)} {verb(len(alike), 'is', 'are')} exempt"
     elif not is_strong:
@@ -217,6 +225,15 @@ def _decayed_faults(
         fix=edits,
         severity=strong if is_strong and not alike else "warning",
     )
+
+
+_OWN = {"AdamW": 0.01}
+"""Of torch's optimizers the only one whose weight decay is not 0 by default."""
+
+
+def _given(context: RuleContext) -> float | None:
+    optimizer = context.group_map.training.optim_wrapper.get("optimizer")
+    return number_or_none(optimizer.get("weight_decay")) if isinstance(optimizer, Mapping) else None
 
 
 def _exempting_setting(context: RuleContext, kind: Kind, names: list[str]) -> tuple[str, list[Edit]]:
