@@ -12,7 +12,7 @@ import difflib
 import io
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -159,7 +159,9 @@ def checked(*arguments: str) -> tuple[int, str]:
     return code, said.getvalue()
 
 
-def test_a_fault_of_a_zoo_config_is_fixed(fault: int, restored: Path) -> None:
+def test_a_fault_of_a_zoo_config_is_fixed(
+    fault: int, restored: Path, record_property: Callable[[str, object], None]
+) -> None:
     """The file has again what it had, but for the entry that is right now."""
     draw = random.Random(fault)
     code, edit = FAULTS[fault % len(FAULTS)]
@@ -181,6 +183,7 @@ def test_a_fault_of_a_zoo_config_is_fixed(fault: int, restored: Path) -> None:
     if "not fixed: " in said or f"fixed {code}" not in said:
         # Another constructor, or a key that a config of this kind may not have.
         assert fixed == wrong
+        record_property("left", said)
         return
     assert (result, "Traceback" in said) == (0, False), said
     ast.parse(fixed)
