@@ -80,9 +80,14 @@ def depths_of(depths: list[int], num_layers: int, told: str) -> str:
 def test_depths_of_another_model(config: str, severity: str, remedy: str, tmp_path: Path) -> None:
     findings = [one for one in found(config, tmp_path) if one.code[3] in "23" and one.severity != "info"]
     assert [(one.code, one.severity, one.remedy) for one in findings] == [("LRD210", severity, remedy)]
-    for told in remedy.removeprefix("set ").split(" and "):
-        config = f"{config}optim_wrapper['paramwise_cfg'].update(dict({told}))\n"
-    assert [one.code for one in found(config, tmp_path) if one.code[3] in "23" and one.severity != "info"] == []
+    fixed, left = mended(findings[0], tmp_path)
+    assert [one.code for one in left if one.code[3] in "23" and one.severity != "info"] == []
+    options = ", ".join(
+        f"{option}={fixed.constructor.options[option]!r}"
+        for option in ("depths", "depth", "num_layers")
+        if f"{option}=" in remedy
+    )
+    assert remedy.removeprefix("set ").replace(" and ", ", ") == options
 
 
 def adapted(new: tuple[str, ...], **wrapper: object) -> str:
