@@ -8,9 +8,12 @@ import select
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
+from lrdecay_cli.app.shell.main import run
 from tests.commands import preloaded
 
 ROOT = Path(__file__, "../../..").resolve()
@@ -51,6 +54,19 @@ def lrdecay(*arguments: str | Path, cwd: Path | None = None, stdin: str = "", **
     if "--exact" in words or any(name.startswith("PYTHON") for name in environment):
         return lrdecay_cold(*words, cwd=cwd, stdin=stdin, **environment)
     return Result(*preloaded.run(words, str(cwd or Path.cwd()), _environment(**environment), stdin))
+
+
+def lrdecay_here(*arguments: str | Path, cwd: Path | None = None) -> Result:
+    """Run ``lrdecay`` in this process, whose lines coverage counts; for commands that build nothing in it."""
+    out, err = StringIO(), StringIO()
+    before = Path.cwd()
+    os.chdir(cwd or before)
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            code = run([*map(str, arguments)])
+    finally:
+        os.chdir(before)
+    return Result(code, out.getvalue(), err.getvalue())
 
 
 def lrdecay_cold(*arguments: str | Path, cwd: Path | None = None, stdin: str = "", **environment: str) -> Result:

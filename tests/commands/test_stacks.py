@@ -18,7 +18,7 @@ import pytest
 import torch
 from jsonschema import Draft202012Validator
 
-from tests.commands.running import Result, lrdecay
+from tests.commands.running import Result, lrdecay_here, measured
 
 # What an environment must not need: lrdecay itself and its own MessagePack; and what takes long to import.
 _LEFT_OUT = ("lrdecay", "msgspec", "mmdet", "mmpretrain", "__editable__", "__pycache__")
@@ -131,7 +131,9 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         folder = root / f"environment {index}"
         venv.create(folder, with_pip=False, symlinks=True)
         (site,) = folder.glob("lib/python*/site-packages")
-        (site / "stack.pth").write_text(f"{stack}\n")
+        (site / "stack.pth").write_text(
+            f"{stack}\n" + ("import coverage; coverage.process_startup()\n" if measured() else "")
+        )
         zoo = site / "tinyzoo/.mim/configs"
         zoo.mkdir(parents=True)
         name, _, number = distribution.partition(" ")
@@ -166,7 +168,10 @@ def reports(environments: list[Path], tmp_path_factory: pytest.TempPathFactory) 
     before = [set(files(folder)) for folder in environments]
     outputs = [f"--output={name}={out}/{name}" for name in ("json", "csv", "markdown", "rich", "html")]
     first, second = environments
-    result = lrdecay("diff", "--stacks", first, second / "bin/python", "tinyzoo::", *outputs, cwd=out)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in measured().items():
+            patch.setenv(name, value)
+        result = lrdecay_here("diff", "--stacks", first, second / "bin/python", "tinyzoo::", *outputs, cwd=out)
     assert [set(files(folder)) for folder in environments] == before
     return result, out
 
@@ -176,7 +181,7 @@ def test_every_difference_has_its_causes(reports: tuple[Result, Path], environme
     result, out = reports
     assert (result.code, result.err) == (1, "")
     document = json.loads((out / "json").read_text())
-    Draft202012Validator(json.loads(lrdecay("schema", "diff-stacks").out)).validate(document)
+    Draft202012Validator(json.loads(lrdecay_here("schema", "diff-stacks").out)).validate(document)
     causes = {
         each["config"].removeprefix("tinyzoo::").removesuffix(".py"): [
             (cause["kind"], cause["name"], cause["aspect"], cause["before"], cause["after"])
@@ -235,7 +240,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for config_name, of_it in (("same", 0.1), ("other", lr)):
             start = 'custom_imports = dict(imports=["toys"])\n'
             (root / name / f"{config_name}.py").write_text(start + text.format(lr=of_it, momentum=momentum))
-        done = lrdecay(
+        done = lrdecay_here(
             *("scan", "same.py", "other.py", "--maps", f"../maps-{name}", "--output", f"json=../{name}.json"),
             cwd=root / name,
         )
@@ -246,7 +251,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("kind", ["{}.json", "maps-{}"])
 def test_scans_and_maps_are_compared_without_torch(scans: Path, kind: str) -> None:
     sides = [kind.format(name) for name in "ab"]
-    result = lrdecay("diff", "--stacks", *sides, "--format", "json", cwd=scans)
+    result = lrdecay_here("diff", "--stacks", *sides, "--format", "json", cwd=scans)
     assert (result.code, result.err) == (1, "")
     (group,) = json.loads(result.out)["groups"]
     assert [each["config"] for each in group["configs"]] == ["other.py"]
@@ -255,9 +260,9 @@ def test_scans_and_maps_are_compared_without_torch(scans: Path, kind: str) -> No
         assert causes == {("config", "optim_wrapper.optimizer.lr", 0.1, 0.2)}
     else:
         assert ("unknown", "lr_max", 0.1, 0.2) in causes
-    assert lrdecay("diff", "--stacks", sides[0], sides[0], cwd=scans).code == 0
+    assert lrdecay_here("diff", "--stacks", sides[0], sides[0], cwd=scans).code == 0
     # Numbers of a scan's record may be equal where the groups are not.
-    mixed = lrdecay("diff", "--stacks", "a.json", "maps-b", cwd=scans)
+    mixed = lrdecay_here("diff", "--stacks", "a.json", "maps-b", cwd=scans)
     assert mixed.out.splitlines()[-1] == "different: 1 of 2 configs with other groups"
 
 
@@ -266,7 +271,7 @@ def test_a_digest_sees_what_no_number_of_the_record_tells(scans: Path) -> None:
     for record in scan["records"]:
         record["digest"] = "0" * 64
     (scans / "edited.json").write_text(json.dumps(scan))
-    result = lrdecay("diff", "--stacks", "a.json", "edited.json", cwd=scans)
+    result = lrdecay_here("diff", "--stacks", "a.json", "edited.json", cwd=scans)
     assert result.out.splitlines()[-1] == "different: 2 of 2 configs with other groups"
 
 
@@ -298,7 +303,7 @@ def test_what_cannot_be_compared_is_one_line(scans: Path, arguments: list[str], 
         venv.create(scans / "project/.venv", with_pip=False, symlinks=True)
         (scans / "false").write_text("#!/bin/sh\nexit 1\n")
         (scans / "false").chmod(0o755)
-    result = lrdecay("diff", "--stacks", *arguments, cwd=scans)
+    result = lrdecay_here("diff", "--stacks", *arguments, cwd=scans)
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith(f"lrdecay: {said}")
     assert result.err.count("\n") == 1
@@ -306,8 +311,8 @@ def test_what_cannot_be_compared_is_one_line(scans: Path, arguments: list[str], 
 
 def test_what_is_for_stacks_alone_is_refused_without(scans: Path) -> None:
     sides = ("maps-a/same.json", "maps-b/same.json")
-    assert "mmdet:: is a third side; with --stacks" in lrdecay("diff", *sides, "mmdet::", cwd=scans).err
-    assert "--jobs: is for --stacks" in lrdecay("diff", *sides, "--jobs", "2", cwd=scans).err
+    assert "mmdet:: is a third side; with --stacks" in lrdecay_here("diff", *sides, "mmdet::", cwd=scans).err
+    assert "--jobs: is for --stacks" in lrdecay_here("diff", *sides, "--jobs", "2", cwd=scans).err
 
 
 def test_a_python_that_cannot_load_lrdecays_packages_is_one_line(scans: Path, tmp_path: Path) -> None:
