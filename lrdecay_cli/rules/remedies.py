@@ -126,6 +126,13 @@ def covering_keys(names: Sequence[str], model: Iterable[str], key: str) -> list[
             return []
         found.append(best)
         left -= {index for index in left if best in names[index]}
+    if left:
+        return found
+    for key in [*found]:
+        others_found = [other for other in found if other != key]
+        # What the longer keys have taken meanwhile would never count.
+        if all(any(other in names[index] for other in others_found) for index in pieces[key]):
+            found.remove(key)
     return found
 
 

@@ -69,6 +69,19 @@ def test_the_check_afterwards_is_of_the_new_files(project: Path) -> None:
         assert done.code == code, done.err
 
 
+def test_what_an_earlier_fix_removes_needs_none_of_its_own(project: Path) -> None:
+    """With the keys where they are read, the norms that they name are not decayed any more."""
+    config = project / "config.py"
+    head = "_base_ = 'base.py'\noptim_wrapper = dict(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=dict("
+    config.write_text(f"{head}_delete_=True, norm=dict(decay_mult=0.0), downsample_layers=dict(decay_mult=0.0)))\n")
+    found = lrdecay("check", "config.py", "--format", "concise", cwd=project).out
+    assert {"LRD401", "LRD501"} <= {line.split()[1] for line in found.splitlines()}
+    done = lrdecay("check", "config.py", "--fix", "--format", "concise", "--fail-on", "warning", cwd=project)
+    assert done.code == 0, done.err
+    assert "fixed LRD501" in done.err
+    assert "fixed LRD401" not in done.err
+
+
 def test_what_cannot_be_fixed_is_told_and_stays(project: Path) -> None:
     (project / "other").mkdir()
     done = lrdecay("check", "../config.py", "--fix", "--fail-on", "warning", cwd=project / "other")

@@ -163,6 +163,16 @@ def test_keys_of_a_large_model_are_not_searched_for() -> None:
     assert covering_keys(names, names, "") == []
 
 
+def test_no_key_is_left_that_others_have_made_needless() -> None:
+    """``.1.weight`` reaches most at first, and all that it reaches goes by the keys that the biases need."""
+    norms = [f"backbone.blocks.{block}.1.{kind}" for block in range(4) for kind in ("weight", "bias")]
+    keys = covering_keys(norms, [*norms, "neck.1.bias", *(name.replace(".1.", ".0.") for name in norms)], "backbone")
+    assert keys
+    for key in keys:
+        others = [other for other in keys if other != key]
+        assert [name for name in norms if key in name and not any(other in name for other in others)]
+
+
 def test_where_no_key_can_tell_them_apart() -> None:
     assert covering_keys(["neck"], ["neck", "bottleneck"], "") == []
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -151,6 +152,8 @@ class _Verdict(NamedTuple):
     """Why they are no good; empty if they are."""
     new: tuple[Finding, ...] = ()
     """Findings above info that come with them."""
+    remaining: Mapping[str, Finding] = MappingProxyType({})
+    """All that is found then, by fingerprint."""
 
 
 class _Trial:
@@ -161,38 +164,46 @@ class _Trial:
         self.before = [finding for finding in result.findings if finding.config == config]
 
     def chosen(self, findings: Sequence[Finding]) -> tuple[list[Applied], list[Left]]:
-        """A fix for each finding with which it is gone and no other comes; and the findings that have none."""
-        firsts = [Applied(finding, _automatic(finding)[0]) for finding in findings]
-        together = self._accepted(firsts)
-        if not isinstance(together, str):
-            return together, []
+        """A fix for each finding with which it is gone and no other comes; and the findings that have none.
+
+        One after another: a finding that is gone with an earlier fix needs none of its own.
+        """
         kept: list[Applied] = []
         left: list[Left] = []
-        for finding in findings:
+        remaining: Mapping[str, Finding] = {finding.fingerprint: finding for finding in findings}
+        for fingerprint in [*remaining]:
+            if fingerprint not in remaining:
+                continue
+            # As it is with the fixes so far, which may have changed its numbers and its fix.
+            finding = remaining[fingerprint]
             reasons = []
             for fix in _automatic(finding):
-                accepted = self._accepted([*kept, Applied(finding, fix)])
-                if not isinstance(accepted, str):
-                    kept = accepted
+                accepted, verdict = self._accepted([*kept, Applied(finding, fix)])
+                if not verdict.objection:
+                    kept, remaining = accepted, verdict.remaining
                     break
-                reasons.append(accepted)
+                reasons.append(verdict.objection)
             else:
-                left.append(Left(finding, reasons[0]))
+                left.append(Left(finding, reasons[0] if reasons else "it has no fix any more"))
+        # What was in the way of a fix may be gone with a later one.
+        for each in [*left]:
+            if each.finding.fingerprint not in remaining:
+                left.remove(each)
         return kept, left
 
-    def _accepted(self, applied: Sequence[Applied]) -> list[Applied] | str:
-        """These fixes and those of what comes with them; or why they are no good."""
+    def _accepted(self, applied: Sequence[Applied]) -> tuple[list[Applied], _Verdict]:
+        """These fixes and those of what comes with them, with what is found then."""
         wanted = [*applied]
         for _ in range(_MOST_ROUNDS):
             verdict = self._verdict(wanted)
             if not verdict.objection:
-                return wanted
+                break
             further = [Applied(new, fixes[0]) for new in verdict.new if (fixes := _automatic(new))]
             if not further:
                 break
             # What comes of a fix: a key that is spelt right now takes what longer keys should leave to it.
             wanted += further
-        return verdict.objection
+        return wanted, verdict
 
     def _verdict(self, applied: Sequence[Applied]) -> _Verdict:
         # Several findings may ask for the same edit.
@@ -209,12 +220,12 @@ class _Trial:
         result = check_maps([group_map], rules, settings=self.demands.settings, comments=comments)
         after = [finding for finding in result.findings if not finding.code.startswith(_PROJECT_RULES)]
         known = {finding.fingerprint for finding in self.before}
-        remaining = {finding.fingerprint for finding in after}
+        remaining = {finding.fingerprint: finding for finding in after}
         for each in applied:
             if each.finding.fingerprint in remaining:
                 return _Verdict(f"the finding would remain after: {each.fix}")
         new = tuple(f for f in after if f.fingerprint not in known and SEVERITIES.index(f.severity) > 0)
-        return _Verdict(f"it would bring {new[0].code}: {new[0].message}" if new else "", new)
+        return _Verdict(f"it would bring {new[0].code}: {new[0].message}" if new else "", new, remaining)
 
 
 def _changed(loaded: Any, edits: Sequence[Edit]) -> None:
