@@ -11,6 +11,7 @@ from lrdecay_cli.domain.fix import Edit, Fix, append_to, delete_option, set_opti
 from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext
 from lrdecay_cli.text.counting import listed
 from lrdecay_cli.text.python_source import as_python, assignments
+from lrdecay_cli.text.spelling import nearest
 
 _LISTED = 12
 """So many keys are read; of more, a few are shown."""
@@ -195,6 +196,13 @@ def our_settings(context: RuleContext, given: Mapping[str, Any], *, beside: Mapp
     return assignments({"custom_imports": {"imports": [*OURS.imports]}, "optim_wrapper": wrapper}) + further + layers
 
 
+def _spelt_right(settings: Any) -> Any:
+    if not isinstance(settings, Mapping):
+        return settings
+    known = ("lr_mult", "decay_mult")
+    return {nearest(str(name), known, likeness=0.8) or name: value for name, value in settings.items()}
+
+
 def _our_options(context: RuleContext, given: Mapping[str, Any]) -> dict[str, Any]:
     options = {**without_the_bases(context)}
     # A checkpoint does not tell the options, nor an option of another name the rate: then the groups do.
@@ -203,6 +211,9 @@ def _our_options(context: RuleContext, given: Mapping[str, Any]) -> dict[str, An
         rate = float(f"{context.observed_rate:.6g}")
     options["decay_rate"] = USUAL_RATE if rate is None else rate
     options |= {key: given[key] for key in ("decay_type", "custom_keys") if given.get(key) not in (None, "layer_wise")}
+    if isinstance(options.get("custom_keys"), Mapping):
+        # Nothing read them so far: ours would refuse or ignore what is misspelt.
+        options["custom_keys"] = {key: _spelt_right(settings) for key, settings in options["custom_keys"].items()}
     if context.prefix != BACKBONE_PREFIX:
         options["backbone"] = context.prefix.rstrip(".")
     return options

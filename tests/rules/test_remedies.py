@@ -214,3 +214,11 @@ def test_a_config_of_mmcv_alone_is_told_what_to_write(tmp_path: Path) -> None:
     exec(remedy.partition("for mmengine: ")[2], names)
     assert names["optim_wrapper"]["optimizer"]["type"] == "SGD"
     assert {"optim_wrapper", "param_scheduler", "train_cfg"} <= {*names}
+
+
+def test_a_misspelt_setting_is_not_handed_on(tmp_path: Path) -> None:
+    """mmpose's ViTPose configs write ``decay_multi`` in keys that their constructor never reads (LRD501)."""
+    keys = "dict(head=dict(decay_multi=0.0), neck=dict(lr_mult=2.0, momentum=0.9))"
+    example = Example(f"optim_wrapper = dict(paramwise_cfg=dict(custom_keys={keys}))")
+    (finding,) = (each for each in findings_of(map_of(example, tmp_path), RULES) if each.code == "LRD501")
+    assert "custom_keys=dict(head=dict(decay_mult=0.0), neck=dict(lr_mult=2.0, momentum=0.9))" in finding.remedy
