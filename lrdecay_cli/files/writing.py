@@ -22,8 +22,6 @@ def write_text(path: Path, content: str | bytes, *, make_folders: bool = False) 
     With ``make_folders``, the folders that it is to be in are made too. A symbolic link stays one: the file that it
     points to is replaced. A file that was there keeps its permissions.
     """
-    import tempfile
-
     # As on stdout: half a character, of a file name that is no UTF-8, is written as an escape.
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     temporary: Path | None = None
@@ -35,8 +33,9 @@ def write_text(path: Path, content: str | bytes, *, make_folders: bool = False) 
             return
         if make_folders:
             target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.", suffix=".part")
-        temporary = Path(name)
+        # The name comes first: an interrupt between making the file and learning its name would leave it behind.
+        temporary = target.parent / f".{target.name[:40]}.{os.urandom(8).hex()}.part"
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         mask = os.umask(0)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -10,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.files.writing import to_json
+from lrdecay_cli.files.writing import to_json, write_text
 
 # Half characters among them, as names of files have them.
 TEXTS = st.text(st.characters(exclude_categories=[]))
@@ -37,3 +42,38 @@ def test_numbers_stand_on_one_line(numbers: list[float]) -> None:
 def test_a_number_that_json_cannot_hold_is_named(number: float) -> None:
     with pytest.raises(LrdecayError, match=rf"^\$\.groups\[1\]\.lr: is {number}, which JSON cannot hold"):
         to_json({"groups": [{"lr": 1.0}, {"lr": number}]})
+
+
+def test_an_interrupt_at_any_line_leaves_the_old_or_the_new_file(tmp_path: Path) -> None:
+    """Ctrl-C raises between any two lines, of what is called as well."""
+    target = tmp_path / "map.json"
+
+    def interrupted(moment: int) -> bool:
+        left = iter(range(moment))
+        raised = False
+
+        def trace(frame: FrameType, event: str, argument: Any) -> Any:
+            nonlocal raised
+            if event == "line" and not raised and next(left, None) is None:
+                raised = True
+                raise KeyboardInterrupt
+            return trace
+
+        target.write_text("old")
+        sys.settrace(trace)
+        try:
+            write_text(target, "new")
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        return raised
+
+    moments: Iterator[int] = iter(range(10_000))
+    # In a thread of its own, for whoever traces this one.
+    with ThreadPoolExecutor(1) as thread:
+        while thread.submit(interrupted, moment := next(moments)).result():
+            assert target.read_text() in ("old", "new")
+            assert [*tmp_path.iterdir()] == [target]
+    assert moment > 10
+    assert target.read_text() == "new"
