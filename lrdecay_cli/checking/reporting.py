@@ -112,7 +112,7 @@ def sections_of(result: CheckResult, verbose: bool) -> tuple[Section, ...]:
         if finding.suppressed and not verbose:
             continue
         short = several and finding.severity == "info" and not verbose
-        item = _item(cause, verbose, explain=finding.code not in explained, short=short)
+        item = _item(cause, verbose, explain=not short and finding.code not in explained, short=short)
         if not short:
             explained.add(finding.code)
         by_file.setdefault(title_of(cause), []).append(item)
@@ -133,7 +133,7 @@ def option_told(finding: Finding) -> str:
 
 def _item(cause: Cause, verbose: bool, *, explain: bool, short: bool) -> Item:
     finding = cause.finding
-    facts = [("why", finding.why)] if explain and not short else []
+    facts = [("why", finding.why)] if explain else []
     facts.append(("remedy", finding.remedy))
     if finding.option and not short:
         facts.insert(0, ("option", option_told(finding)))

@@ -368,10 +368,7 @@ class _Ways:
                 splice = script.without_statement(found.statement) if found.statement else None
             if splice:
                 taken.append((script.path, splice, found.variables))
-        for path, splice, variables in taken:
-            yield {path: [splice]}, variables
-        if len(taken) > 1:
-            yield {path: [splice] for path, splice, _ in taken}, frozenset().union(*(names for _, _, names in taken))
+        yield from _each_and_all(taken)
         option = self.origins.find(keys)
         for script in self.scripts:
             # a.b = 1
@@ -440,10 +437,7 @@ class _Ways:
                 splice = script.renamed_statement(found.statement, name) if found.statement else None
             if splice:
                 taken.append((script.path, splice, found.variables))
-        for path, splice, variables in taken:
-            yield {path: [splice]}, variables
-        if len(taken) > 1:
-            yield {path: [splice] for path, splice, _ in taken}, frozenset().union(*(names for _, _, names in taken))
+        yield from _each_and_all(taken)
 
     def _moved(self) -> Iterator[tuple[Splices, frozenset[str]]]:
         """Taken out where it is, and set where it is to be."""
@@ -457,6 +451,14 @@ class _Ways:
                 both: Splices = {path: [*taken.get(path, []), *added.get(path, [])] for path in {*taken, *added}}
                 if not any(_overlap(splices) for splices in both.values()):
                     yield both, names | more
+
+
+def _each_and_all(taken: Sequence[tuple[Path, Splice, frozenset[str]]]) -> Iterator[tuple[Splices, frozenset[str]]]:
+    """The same change in one file or another, and at last in all of them at once."""
+    for path, splice, variables in taken:
+        yield {path: [splice]}, variables
+    if len(taken) > 1:
+        yield {path: [splice] for path, splice, _ in taken}, frozenset().union(*(names for _, _, names in taken))
 
 
 def _target(keys: Keys) -> str:

@@ -186,10 +186,7 @@ class _Trial:
             else:
                 left.append(Left(finding, reasons[0] if reasons else "it has no fix any more"))
         # What was in the way of a fix may be gone with a later one.
-        for each in [*left]:
-            if each.finding.fingerprint not in remaining:
-                left.remove(each)
-        return kept, left
+        return kept, [each for each in left if each.finding.fingerprint in remaining]
 
     def _accepted(self, applied: Sequence[Applied]) -> tuple[list[Applied], _Verdict]:
         """These fixes and those of what comes with them, with what is found then."""
