@@ -28,7 +28,6 @@ from lrdecay_cli.rules.remedies import (
     in_its_place,
     key_option,
     keys_fix,
-    keys_told,
     our_fix,
     our_settings,
     plain_number,

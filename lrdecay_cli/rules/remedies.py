@@ -26,28 +26,6 @@ def key_option(key: str, setting: str = "") -> str:
     return f"{path}.{setting}" if setting else path
 
 
-def keys_told(
-    names: Sequence[str],
-    model: Iterable[str],
-    key: str,
-    settings: Mapping[str, Any],
-    *,
-    else_do: str = "",
-    verb: str = "add",
-) -> str:
-    """What to add to ``custom_keys`` so that ``names``, which go by ``key``, get these settings: a remedy.
-
-    Args:
-        names: of parameters.
-        model: every name that there is.
-        key: the key that they go by, or a name for it to be longer than.
-        settings: what they should have.
-        else_do: what can be done where that takes too many keys.
-        verb: what to do with the keys.
-    """
-    return _keys_told(names, covering_keys(names, model, key), key, settings, else_do=else_do, verb=verb)
-
-
 def _keys_told(
     names: Sequence[str], keys: Sequence[str], key: str, settings: Mapping[str, Any], *, else_do: str, verb: str
 ) -> str:
@@ -75,7 +53,9 @@ def keys_fix(
     verb: str = "add",
     replaced: str = "",
 ) -> tuple[str, list[Edit]]:
-    """:func:`keys_told`, and the same as edits; none where the keys are too many or cannot be found.
+    """What to add to ``custom_keys`` so that ``names``, which go by ``key``, get these settings.
+
+    A remedy, and the same as edits; no edits where the keys are too many or cannot be found.
 
     Args:
         names: of parameters.
