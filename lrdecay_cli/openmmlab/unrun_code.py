@@ -21,15 +21,13 @@ from torch import nn
 
 from lrdecay_cli.domain.dry_run import LeftOut
 from lrdecay_cli.domain.training import UnrunCode
+from lrdecay_cli.files.packages import ZOOS
 from lrdecay_cli.openmmlab.building import training_scope
 from lrdecay_cli.openmmlab.config_facts import loop_class
 from lrdecay_cli.openmmlab.config_values import find_registered, type_name
 from lrdecay_cli.openmmlab.schedulers.lr_hooks import LEFT_OUT, codes_of, freezes, hooks_of, names_of, reaches_lr
 
-_PACKAGES = (
-    *("mmengine", "mmdet", "mmpretrain", "mmseg", "mmpose", "mmaction", "mmyolo", "mmrotate", "mmdet3d", "mmocr"),
-    *("mmagic", "mmselfsup", "mmrazor"),
-)
+_PACKAGES = ("mmengine", *ZOOS)
 # mmengine's own that act as every map and schedule takes it.
 _ORDINARY = {*LEFT_OUT, "ParamSchedulerHook", "EarlyStoppingHook"}
 _LOOPS = (EpochBasedTrainLoop, IterBasedTrainLoop)

@@ -124,20 +124,19 @@ def _argument_with(kind: Any, hook: Any, lr: float) -> str:
 
 def is_inert(kind: type) -> bool:
     """Whether a hook of the stack changes neither an lr nor what requires a gradient, by what its code names."""
-    return _nevernames_of(kind, _REACHES | _FREEZES)
+    return _never_names(kind, _REACHES | _FREEZES)
 
 
 def _is_harmless(kind: type) -> bool:
     """Whether a hook sets no lr for sure."""
     left_out = kind.__name__ in LEFT_OUT and kind.__module__.startswith("mmengine.")
-    return _nevernames_of(kind, set() if left_out else _REACHES)
+    return _never_names(kind, set() if left_out else _REACHES)
 
 
-def _nevernames_of(kind: type, words: set[str]) -> bool:
+def _never_names(kind: type, words: set[str]) -> bool:
     """Whether a class and its bases are of known packages, and their code has none of the words."""
-    own = [base for base in kind.__mro__ if base not in (Hook, object)]
-    known = all(base.__module__.partition(".")[0] in _KNOWN for base in own)
-    return known and not any(names_of(code) & words for base in own for code in _codes(base))
+    known = all(base.__module__.partition(".")[0] in _KNOWN for base in _own_bases(kind))
+    return known and not _names_any(kind, words)
 
 
 def reaches_lr(kind: type) -> bool:
@@ -151,8 +150,12 @@ def freezes(kind: type) -> bool:
 
 
 def _names_any(kind: type, words: set[str]) -> bool:
-    own = [base for base in kind.__mro__ if base not in (Hook, object)]
-    return any(names_of(code) & words for base in own for code in _codes(base))
+    return any(names_of(code) & words for base in _own_bases(kind) for code in _codes(base))
+
+
+def _own_bases(kind: type) -> list[type]:
+    """A hook's class and its bases, without mmengine's Hook."""
+    return [base for base in kind.__mro__ if base not in (Hook, object)]
 
 
 def _codes(kind: type) -> Iterator[CodeType]:
