@@ -6,15 +6,19 @@ For Python programs: :func:`lrdecay_cli.audit` builds the group map of a config,
 # Importing typing for its name takes longer than an answer from the cache.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lrdecay_cli.api import audit, check
+    from lrdecay_cli.api import CheckFailed, CheckResult, GroupMap, LrdecayError, audit, check
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "audit", "check"]
+__all__ = ["CheckFailed", "CheckResult", "GroupMap", "LrdecayError", "__version__", "audit", "check"]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> object:
     # Imported when asked for: the command line has no use for them.
-    if name in ("audit", "check"):
+    if name in __all__:
         from lrdecay_cli import api
 
         return getattr(api, name)

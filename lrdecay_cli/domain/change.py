@@ -7,11 +7,13 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from lrdecay_cli.domain.display import Displayed
 from lrdecay_cli.domain.finding import Skipped
 from lrdecay_cli.domain.group_map import ConfigSource, Tool
 from lrdecay_cli.domain.origins import Option
 from lrdecay_cli.domain.resuming import Coming
 from lrdecay_cli.domain.stack import Cause, PackageChange
+from lrdecay_cli.text.counting import count
 
 DIFFERENCE_SCHEMA_VERSION = 1
 
@@ -165,7 +167,7 @@ class ChangedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The highest."""
 
 
-class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Difference(Displayed, frozen=True, forbid_unknown_fields=True):
     """Everything that differs between two maps, as ``diff --format json`` writes it."""
 
     schema_version: int
@@ -196,6 +198,15 @@ class Difference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: Grouping = "parameter"
     parts: tuple[ChangedPart, ...] = ()
     """Layers or modules with differences, in the model's order; none for ``parameter``."""
+
+    def headline(self) -> str:
+        """Both sides, and how many tensors differ in which aspect."""
+        sides = f"{self.before_source or self.before.path} → {self.after_source or self.after.path}"
+        if self.identical:
+            return f"{sides}: identical"
+        names = {name for change in self.changes for name in change.parameters}
+        aspects = ", ".join(dict.fromkeys(change.aspect for change in self.changes))
+        return f"{sides}: {count(len(names), 'tensor')} differ{f' ({aspects})' if aspects else ''}"
 
 
 BASELINE_SCHEMA_VERSION = 1

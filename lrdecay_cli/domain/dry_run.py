@@ -10,9 +10,11 @@ from typing import Literal
 
 import msgspec
 
+from lrdecay_cli.domain.display import Displayed
 from lrdecay_cli.domain.group_map import ConfigSource, Tool
 from lrdecay_cli.domain.optimizer_effects import DecayUse, OptimizerEffects
 from lrdecay_cli.domain.provenance import Formula
+from lrdecay_cli.text.counting import count
 
 DRY_RUN_SCHEMA_VERSION = 1
 TOLERANCE = 0.01
@@ -125,7 +127,7 @@ class LogLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By its names in the log: ``base_lr``, and ``lr``, which is the first group's."""
 
 
-class DryRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
     """Everything that a dry run observed."""
 
     schema_version: int
@@ -171,3 +173,9 @@ class DryRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Each class once, with the distribution and version that were measured: ``AdamW (torch 2.13.0)``."""
         labels = (self.effects[name].label if name in self.effects else kind for name, kind in self.optimizers.items())
         return tuple(dict.fromkeys(labels))
+
+    def headline(self) -> str:
+        """How long the run is, and what stopped it."""
+        stopped = [f"stops: {self.step_error}"] if self.step_error else []
+        parts = (count(self.iterations, "iteration"), count(len(self.groups), "group"), *stopped)
+        return f"{self.config.path}: {', '.join(parts)}"

@@ -6,10 +6,12 @@ from typing import Literal
 
 import msgspec
 
+from lrdecay_cli.domain.display import Displayed
 from lrdecay_cli.domain.group_map import ConfigSource, Tool
 from lrdecay_cli.domain.origins import Option
 from lrdecay_cli.domain.provenance import Basis, Provenance
 from lrdecay_cli.domain.training import Constructor
+from lrdecay_cli.text.counting import count
 
 EXPLANATION_SCHEMA_VERSION = 2
 
@@ -110,7 +112,7 @@ class WhyNot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verdict: str
 
 
-class Explanations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Explanations(Displayed, frozen=True, forbid_unknown_fields=True):
     """Everything that one run of ``explain`` found out."""
 
     schema_version: int
@@ -131,3 +133,9 @@ class Explanations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why_not: tuple[WhyNot, ...]
     options: tuple[Option, ...] | msgspec.UnsetType = msgspec.UNSET
     """Options of the config that have a say in what is explained, and where they are set; unset for a map."""
+
+    def headline(self) -> str:
+        """What was asked, and how many tensors are explained."""
+        names = {name for each in self.explanations for name in each.parameters}
+        names |= {name for each in self.why_not for name in each.parameters}
+        return f"{self.config.path}: {', '.join(self.asked) or 'why not'}: {count(len(names), 'tensor')} explained"

@@ -8,9 +8,11 @@ from typing import Literal, get_args
 
 import msgspec
 
+from lrdecay_cli.domain.display import Brief, Displayed
 from lrdecay_cli.domain.fix import Fix
 from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.domain.origins import Place
+from lrdecay_cli.text.counting import count
 
 CHECK_SCHEMA_VERSION = 1
 
@@ -33,7 +35,7 @@ class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """That of the config, where it is a comment; not there for a settings file."""
 
 
-class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One mistake, with everything that one cause does to a config."""
 
     code: str
@@ -70,11 +72,20 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """What changed since the baseline: the settings, with their values, or else what is told of the tensors; empty for
     what has no baseline."""
 
+    def headline(self) -> str:
+        """Rule, severity and message."""
+        ignored = " (suppressed)" if self.suppressed else ""
+        return f"{self.code} {self.name} {self.severity}{ignored}: {self.message}"
 
-class Cause(msgspec.Struct, frozen=True):
+
+class Cause(Brief, frozen=True):
     """The findings of one cause: what several configs inherit from one place, or say in the same words."""
 
     findings: tuple[Finding, ...]
+
+    def headline(self) -> str:
+        """The first finding, and how many configs have it."""
+        return f"{self.finding.headline()} ({count(len(self.findings), 'config')})"
 
     @property
     def finding(self) -> Finding:
@@ -129,7 +140,23 @@ class Skipped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     problem: str
 
 
-class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CheckFailed(AssertionError):  # noqa: N818
+    """A check has findings that fail it. The message is the report of ``lrdecay check``."""
+
+    def __init__(self, result: CheckResult) -> None:
+        self.result = result
+        super().__init__(f"{result.headline()}\n\n{result}")
+
+    def __reduce__(self) -> tuple[type[CheckFailed], tuple[CheckResult]]:
+        """By its result: workers of pytest-xdist send exceptions."""
+        return type(self), (self.result,)
+
+
+# As users import it, and as pytest names it.
+CheckFailed.__module__ = "lrdecay_cli"
+
+
+class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
     """Everything that one run of ``check`` has to say."""
 
     schema_version: int
@@ -142,6 +169,25 @@ class CheckResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By config in the order given, then by severity, code and place."""
     rules_url: str = ""
     """Address of the page with all rules, for formats that link to it; empty if nobody says."""
+
+    def headline(self) -> str:
+        """Whether it fails, and how many findings of each severity it has in how many configs."""
+        numbers = Counter(finding.severity for finding in self.counting())
+        told = ", ".join(f"{numbers[each]} {each}" for each in reversed(SEVERITIES) if numbers[each]) or "no findings"
+        verdict = "fails" if self.failing() else "passes"
+        return f"{verdict}: {told} in {count(len(self.checked), 'config')}"
+
+    def raise_on_failure(self) -> CheckResult:
+        """Return the result itself, or raise if a finding fails it: ``check(group_map).raise_on_failure()`` in a test.
+
+        Raises:
+            CheckFailed: there is a finding of ``fail_on`` or above. Its message is the report, which pytest shows.
+        """
+        # pytest leaves this frame out of the traceback.
+        __tracebackhide__ = True
+        if self.failing():
+            raise CheckFailed(self)
+        return self
 
     def counting(self) -> tuple[Finding, ...]:
         """The findings that are not suppressed."""

@@ -6,12 +6,14 @@ Learning rates are absolute, per step, as the optimizer starts with them; ``lr_s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from lrdecay_cli.domain.display import Displayed, render
+from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.stack import Distribution
 from lrdecay_cli.domain.tensors import Duplicate, GroupedParameter, Parameter, ParameterGroup, Tensor, TensorState
 from lrdecay_cli.domain.training import (
@@ -25,6 +27,10 @@ from lrdecay_cli.domain.training import (
     Wrapping,
     takes_turn,
 )
+from lrdecay_cli.text.counting import count
+
+if TYPE_CHECKING:
+    import os
 
 SCHEMA_VERSION = 2
 """Beside the texts of schema 1 it has the facts in them as fields: ``foreign``, ``optimizer``, ``named``, ``types``,
@@ -44,6 +50,7 @@ __all__ = [
     "Tensor",
     "TensorState",
     "Tool",
+    "UnknownName",
 ]
 
 
@@ -73,10 +80,21 @@ class StandIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str
 
 
-class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+class UnknownName(LrdecayError, KeyError):  # noqa: N818
+    """A parameter or a group that the map does not have."""
+
+    # KeyError shows its message as repr.
+    def __str__(self) -> str:
+        return self.line()
+
+
+class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
     """What the config's own constructor built, with every model parameter accounted for exactly once.
 
     A parameter is in one group; of optimizers that take turns (``optimizer.turns``), in one of each.
+
+    ``group_map["backbone.norm3.weight"]`` is a :class:`Tensor`, ``in`` and ``for`` go over the names. ``print`` shows
+    what ``lrdecay inspect`` prints.
     """
 
     schema_version: int
@@ -127,6 +145,63 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
             for parameter in group.parameters:
                 yield group, parameter
 
+    def headline(self) -> str:
+        """Config, optimizer, and how many groups and tensors there are at which lrs."""
+        totals = self.model.totals
+        lrs = sorted(group.lr for group in self.groups if group.lr is not None)
+        span = [f"lr {span_of(lrs)}"] if lrs else []
+        missing = [f"{totals.missing_tensors:,} missing"] if totals.missing_tensors else []
+        held = (
+            f"{count(len(self.groups), 'group')} with {totals.grouped_tensors:,} of {count(totals.tensors, 'tensor')}"
+        )
+        return f"{self.config.path}: {', '.join([self.model.type, self.optimizer.type, held, *span, *missing])}"
+
+    def __getitem__(self, name: str) -> Tensor:
+        """The tensor of this name, of a shared one any of its names. KeyError with likely names if there is none."""
+        found = self._by_name.get(name)
+        if found is None:
+            raise _unknown("parameter", name, self._by_name, self.config.path)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def group(self, name: str) -> ParameterGroup:
+        """The group of this name, as ``layer_3_decay``. KeyError with likely names if there is none."""
+        found = {group.name: group for group in self.groups}
+        if name not in found:
+            raise _unknown("group", name, found, self.config.path)
+        return found[name]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A dict for each parameter in the model's order, for ``pandas.DataFrame(group_map.rows())`` and polars.
+
+        A tensor in the groups of several optimizers that take turns has a row for each. ``numel`` counts elements.
+        """
+        return [tensor.row() for tensor in sorted(self.memberships(), key=lambda tensor: tensor.position)]
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the lr of every group, and return the matplotlib axes.
+
+        Args:
+            ax: axes to draw on; a new figure if None.
+
+        Raises:
+            LrdecayError: matplotlib is not installed.
+        """
+        return render("plot", self, ax)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the map as JSON, whole or not at all: what ``lrdecay inspect --format json`` writes.
+
+        Raises:
+            LrdecayError: the file cannot be written, or the map has a number that JSON cannot hold.
+        """
+        render("save", self, path)
+
     @property
     def lr_factor(self) -> float:
         """What ``auto_scale_lr`` multiplied every lr by: lr = base lr × lr scale × this. 1 where it is off."""
@@ -145,6 +220,10 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
             for path, module in self.modules.items()
             for own in module.parameters
         }
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Tensor]:
+        return {tensor.name: tensor for tensor in self._tensors}
 
     # Cached in ``__dict__``, which neither comparing nor encoding sees: a map of 50,000 tensors is asked often.
     @cached_property
@@ -191,3 +270,16 @@ class GroupMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=Tru
         yield from ((parameter, "frozen", None) for parameter in self.frozen)
         yield from ((parameter, "missing", None) for parameter in self.missing)
         yield from ((parameter, "duplicate", None) for parameter in self.duplicates)
+
+
+def span_of(values: Sequence[float]) -> str:
+    """The lowest to the highest of ascending numbers in three digits; one number where they are the same."""
+    ends = [f"{value:.3g}" for value in (values[0], values[-1])]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _unknown(what: str, name: object, names: Iterable[str], where: str) -> UnknownName:
+    # Regular expressions take a good part of a fast answer.
+    from lrdecay_cli.text.spelling import did_you_mean
+
+    return UnknownName(f"no {what} {name!r}", where=where, remedy=did_you_mean(str(name), names))

@@ -13,9 +13,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from lrdecay_cli.domain.display import Displayed
 from lrdecay_cli.domain.dry_run import Cause, LeftOut, StateChange
 from lrdecay_cli.domain.group_map import ConfigSource, Tool
 from lrdecay_cli.domain.training import Batch
+from lrdecay_cli.text.counting import count
 
 SCHEDULE_SCHEMA_VERSION = 1
 
@@ -191,7 +193,7 @@ class Rehearsal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Iterations an epoch was given, one run each, where the config does not say and all gave the same; else empty."""
 
 
-class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Schedule(Displayed, frozen=True, forbid_unknown_fields=True):
     """Every scheduled value of every group over a run, as mmengine's schedulers set them."""
 
     schema_version: int
@@ -215,6 +217,12 @@ class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the lrs start from, as in the group map."""
     rehearsal: Rehearsal | None = None
     """Null where mmengine's ParamSchedulerHook alone sets values, and the schedulers were run by themselves."""
+
+    def headline(self) -> str:
+        """How long the run is, and how many schedulers and curves it has."""
+        length = f"{count(self.length.steps, self.length.unit)}"
+        parts = (length, count(len(self.schedulers), "scheduler"), count(len(self.curves), "curve"))
+        return f"{self.config.path}: {', '.join(parts)}"
 
 
 class Track(msgspec.Struct, frozen=True):

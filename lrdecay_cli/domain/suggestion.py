@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from lrdecay_cli.domain.display import Displayed
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import ConfigSource, Tool
 from lrdecay_cli.domain.training import Constructor
@@ -92,7 +93,7 @@ class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Custom keys among the kept that hold an ``lr_mult`` for the whole backbone."""
 
 
-class Suggestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Suggestion(Displayed, frozen=True, forbid_unknown_fields=True):
     """The settings, and what they make of the model."""
 
     schema_version: int
@@ -124,3 +125,9 @@ class Suggestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The same for the backbone as a whole."""
     variant: Variant | None = None
     """Null where no custom key of the backbone is kept."""
+
+    def headline(self) -> str:
+        """Whether the config's own decay fits, or what is suggested in its place."""
+        options = ", ".join(f"{key}={value!r}" for key, value in self.suggested.options.items())
+        verdict = "the decay fits" if self.fits else f"{self.suggested.type}({options})"
+        return f"{self.config.path}: {verdict}"

@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from lrdecay_cli.domain.display import Brief
 from lrdecay_cli.domain.precision import alike
 from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.domain.training import Module, Trait
+from lrdecay_cli.text.counting import count
 
 TensorState = Literal["grouped", "frozen_in_group", "frozen", "missing", "duplicate"]
 """Where a tensor is and whether it trains: the one enumeration for the whole project.
@@ -57,7 +59,7 @@ class Duplicate(Parameter, frozen=True, forbid_unknown_fields=True):
     """The first name."""
 
 
-class ParameterGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
     """One entry of ``optimizer.param_groups``, in the optimizer's order."""
 
     name: str
@@ -76,6 +78,16 @@ class ParameterGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     precisions: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
     """By key, that of each number kept below Python's: ``float32``, ``float16``, ``bfloat16``. Unset for none."""
 
+    def headline(self) -> str:
+        """Its name, how many tensors it holds, and their numbers."""
+        numbers = (("layer", self.layer_id), ("lr scale", self.lr_scale), ("lr", self.lr))
+        told = [
+            f"{label} {value:.4g}"
+            for label, value in (*numbers, ("weight decay", self.weight_decay))
+            if value is not None
+        ]
+        return f"{self.name}: {', '.join([count(len(self.parameters), 'tensor'), *told])}"
+
     def precision(self, key: str) -> str | None:
         """The precision of one of its numbers; None for Python's own."""
         return self.precisions.get(key) if self.precisions else None
@@ -85,7 +97,7 @@ class ParameterGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.lr is not None and alike(self.lr, lr, self.precision("lr"))
 
 
-class Tensor(msgspec.Struct, frozen=True):
+class Tensor(Brief, frozen=True):
     """A name of a tensor with all that the map knows of it: a row of :meth:`GroupMap.tensors`."""
 
     name: str
@@ -113,6 +125,51 @@ class Tensor(msgspec.Struct, frozen=True):
     """Whether it is in a module that is a moving average of another one: no optimizer has to hold it."""
     later: tuple[tuple[ParameterGroup, Provenance | None], ...] = ()
     """Its groups in optimizers that take turns with the first one's, each with its provenance there."""
+
+    @property
+    def lr(self) -> float | None:
+        """That of its group; None in no group."""
+        return self.group.lr if self.group else None
+
+    @property
+    def lr_scale(self) -> float | None:
+        """That of its group; None in no group."""
+        return self.group.lr_scale if self.group else None
+
+    @property
+    def weight_decay(self) -> float | None:
+        """That of its group; None in no group."""
+        return self.group.weight_decay if self.group else None
+
+    @property
+    def layer_id(self) -> int | None:
+        """That of its group; None in no group."""
+        return self.group.layer_id if self.group else None
+
+    def headline(self) -> str:
+        """Its name and shape, its state, and the group with its numbers."""
+        shape = "×".join(map(str, self.shape)) or "scalar"
+        further = f" of {self.of}" if self.of else ""
+        group = f" in {self.group.headline()}" if self.group else ""
+        return f"{self.name} ({shape}): {self.status}{further}{group}"
+
+    def row(self) -> dict[str, Any]:
+        """Its values as a row of a data frame: numbers, strings, and the shape as a list."""
+        return {
+            "name": self.name,
+            "state": self.state,
+            "group": self.group.name if self.group else None,
+            "layer_id": self.layer_id,
+            "lr_scale": self.lr_scale,
+            "lr": self.lr,
+            "weight_decay": self.weight_decay,
+            "shape": list(self.shape),
+            "numel": self.numel,
+            "module": self.name.rpartition(".")[0],
+            "module_type": self.module_type or None,
+            "optimizer": self.group.optimizer or None if self.group else None,
+            "duplicate_of": self.of or None,
+        }
 
     def in_groups(self) -> Iterator[Tensor]:
         """Itself, and once more with each group that it has in another turn."""

@@ -20,6 +20,7 @@ from mmengine.config import Config, ConfigDict, DictAction
 
 from lrdecay_cli.cache import probed
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.overrides import TypedOverride
 from lrdecay_cli.files.config_path import config_places, find_config
 from lrdecay_cli.openmmlab.config_values import plain
 from lrdecay_cli.openmmlab.failures.translate import LOADING, explained
@@ -84,7 +85,12 @@ def _is_long(value: int) -> bool:
 
 
 def parse_overrides(options: Sequence[str]) -> dict[str, Any]:
-    """``["a.b=1", "c=[1,2]"]`` as mmengine's DictAction reads it. Raises LrdecayError for what is not ``key=value``."""
+    """``["a.b=1", "c=[1,2]"]`` as mmengine's DictAction reads it, and the values of :class:`TypedOverride`.
+
+    Raises LrdecayError for what is not ``key=value``.
+    """
+    typed = {option.key: option.value for option in options if isinstance(option, TypedOverride)}
+    options = [option for option in options if not isinstance(option, TypedOverride)]
     for option in options:
         if "=" not in option.lstrip("="):
             raise LrdecayError(f"{option!r} is not key=value", where="--cfg-options")
@@ -94,7 +100,7 @@ def parse_overrides(options: Sequence[str]) -> dict[str, Any]:
         parsed = parser.parse_args(["--cfg-options", *options] if options else [])
     except (ArgumentError, AssertionError, ValueError, SyntaxError, RecursionError) as error:
         raise LrdecayError(f"cannot read {' '.join(options)!r} ({error})", where="--cfg-options") from error
-    return dict(parsed.cfg_options)
+    return {**parsed.cfg_options, **typed}
 
 
 def resolved_sha256(config: Config) -> str:

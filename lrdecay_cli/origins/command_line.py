@@ -12,6 +12,7 @@ from typing import Any
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.origins import COMMAND_LINE
+from lrdecay_cli.domain.overrides import TypedOverride
 from lrdecay_cli.origins.merging import Unmergeable, merge
 from lrdecay_cli.origins.nodes import Node, Slot
 from lrdecay_cli.origins.sources import Source, Span
@@ -66,11 +67,12 @@ def merged_options(config: Node, options: Sequence[str]) -> Node:
     tree = Node("config", {})
     start = 0
     for option in options:
-        key, _, text = option.partition("=")
+        key, _, text = (option.key, "", "") if isinstance(option, TypedOverride) else option.partition("=")
         span = Span(source, start, start + len(option))
         start += len(option) + 1
         try:
-            value = _placed(parsed_option(text), span._replace(start=span.start + len(key) + 1))
+            read = option.value if isinstance(option, TypedOverride) else parsed_option(text)
+            value = _placed(read, span._replace(start=span.start + len(key) + 1))
         except ValueError as error:
             raise LrdecayError(f"cannot read {option!r} ({error})", where=COMMAND_LINE) from error
         holder = tree

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
+from lrdecay_cli.api.overrides import CfgOptions, overrides_of
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckResult, Severity
 from lrdecay_cli.domain.group_map import GroupMap
@@ -16,7 +17,7 @@ from lrdecay_cli.domain.training import Launch
 def audit(
     config: str | os.PathLike[str],
     *,
-    cfg_options: Sequence[str] = (),
+    cfg_options: CfgOptions | None = None,
     device: str = "cpu",
     gpus: int | None = None,
     batch_size: int | None = None,
@@ -28,7 +29,8 @@ def audit(
 
     Args:
         config: path of a config, or ``mmdet::<path>`` for the zoo of an installed package.
-        cfg_options: overrides, each ``key=value`` as for mmengine's ``--cfg-options``.
+        cfg_options: overrides: a dict, ``{"optim_wrapper.optimizer.lr": 1e-3}`` or nested as for mmengine's
+            ``merge_from_dict``; or a list of ``key=value`` as for ``--cfg-options``.
         device: ``cpu``, ``meta``, ``mps``, ``cuda`` or ``cuda:<n>``; the map is the same.
         gpus: how many train; 1 is assumed where it is not given.
         batch_size: samples in a batch of one GPU; the config's where it is not given.
@@ -43,7 +45,7 @@ def audit(
     from lrdecay_cli.openmmlab.audit import audit as build
 
     launch = Launch(gpus, batch_size, auto_scale_lr)
-    return build(os.fspath(config), cfg_options=tuple(cfg_options), device=device, launch=launch)
+    return build(os.fspath(config), cfg_options=overrides_of(cfg_options), device=device, launch=launch)
 
 
 def check(
@@ -62,7 +64,7 @@ def check(
 
         def test_parameter_groups():
             result = lrdecay_cli.check(lrdecay_cli.audit("configs/mine.py"), baseline="baselines/mine.txt")
-            assert not result.failing()
+            result.raise_on_failure()
 
     Args:
         group_map: what :func:`audit` gives, or the path of an exported map (.json).

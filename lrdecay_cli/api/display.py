@@ -1,0 +1,95 @@
+"""Rendering records for Python programs: ``domain/display.py`` looks the functions of this module up by name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lrdecay_cli.domain.display import Displayed
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.finding import CheckResult
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.report import AnyResult, Report
+
+# Where an answer keeps its report: beside its fields, so that comparing and encoding do not see it.
+_REPORT = "_report"
+
+
+def with_report(result: AnyResult) -> Any:
+    """The document of a command's result, which shows the report of that command from here on."""
+    vars(result.document)[_REPORT] = result.report
+    return result.document
+
+
+def report_of(record: Displayed) -> Report | None:
+    """The report of the command that makes such a record; None where only that command knows it."""
+    if isinstance(record, GroupMap):
+        from lrdecay_cli.analysis.inspecting.report import inspection
+        from lrdecay_cli.checking.shown import inspected_findings
+
+        return inspection(record, findings=inspected_findings(record)).report
+    if isinstance(record, CheckResult):
+        from lrdecay_cli.checking.reporting import report_of as check_report
+
+        return check_report(record).report
+    return vars(record).get(_REPORT)
+
+
+def text(record: Displayed) -> str:
+    """Plain text, nothing cut."""
+    from lrdecay_cli.formats import Canvas
+    from lrdecay_cli.formats.plain_text import render
+
+    report = report_of(record)
+    return render(report, Canvas()) if report else repr(record)
+
+
+def fragment(record: Displayed) -> str:
+    """HTML for a notebook."""
+    from html import escape
+
+    from lrdecay_cli.formats.notebook import render
+
+    report = report_of(record)
+    return render(report) if report else f"<code>{escape(repr(record))}</code>"
+
+
+class _Terminal:
+    """A report as rich prints it, for the width and the colours of the console that asks."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def __rich_console__(self, console: Any, options: Any) -> Any:
+        from rich.text import Text
+
+        from lrdecay_cli.formats import Canvas
+        from lrdecay_cli.formats.rich_terminal import render
+
+        canvas = Canvas(options.max_width, color=console.color_system is not None)
+        yield Text.from_ansi(render(self.report, canvas).rstrip("\n"))
+
+
+def terminal(record: Displayed) -> Any:
+    """What rich prints."""
+    report = report_of(record)
+    return _Terminal(report) if report else repr(record)
+
+
+def plot(group_map: GroupMap, ax: Any = None) -> Any:
+    """Draw the lr of every group as a bar, from the first layer to the head."""
+    from lrdecay_cli.formats.group_plot import draw
+
+    return draw(group_map, ax)
+
+
+def save(group_map: GroupMap, path: str | os.PathLike[str]) -> None:
+    """Write a map as JSON."""
+    from lrdecay_cli.files.writing import to_json, write_text
+
+    place = Path(path)
+    try:
+        write_text(place, to_json(group_map))
+    except LrdecayError as error:
+        raise error.at(error.where if error.where.startswith(str(place)) else f"{place}: {error.where}") from None

@@ -1,0 +1,48 @@
+"""``cfg_options`` of Python programs: a dict with typed values, or the strings of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.overrides import TypedOverride
+
+CfgOptions = Mapping[str, Any] | Sequence[str]
+"""``{"optim_wrapper.optimizer.lr": 1e-3}``, nested dicts as mmengine's ``Config.merge_from_dict`` takes them, or
+``["optim_wrapper.optimizer.lr=0.001"]``."""
+
+
+def overrides_of(cfg_options: CfgOptions | None) -> tuple[str, ...]:
+    """The overrides in order, each as the command line writes it where that has the same value."""
+    if isinstance(cfg_options, str):
+        raise LrdecayError(
+            f"{cfg_options!r} is one string", where="cfg_options", remedy="give a dict, or a list of key=value"
+        )
+    if isinstance(cfg_options, Mapping):
+        return tuple(each for key, value in cfg_options.items() for each in _flat(str(key), value))
+    return tuple(cfg_options or ())
+
+
+def _flat(key: str, value: Any) -> Iterator[str]:
+    # Below the first level a dot is part of a key, as in custom_keys.
+    if isinstance(value, Mapping) and value and all(isinstance(inner, str) and "." not in inner for inner in value):
+        for inner, below in value.items():
+            yield from _flat(f"{key}.{inner}", below)
+        return
+    text = f"{key}={value}"
+    yield text if _is_read_as(text, value) else TypedOverride(key, value)
+
+
+def _is_read_as(option: str, value: Any) -> bool:
+    """Whether mmengine reads ``key=text`` as exactly this value."""
+    from lrdecay_cli.origins.command_line import parsed_option
+
+    if not isinstance(value, (bool, int, float, str, list, tuple, type(None))) or "\n" in option:
+        return False
+    try:
+        read = parsed_option(option.partition("=")[2])
+    except ValueError:
+        return False
+    # 1 is no True, and 1.0 is no 1.
+    return repr(read) == repr(value)

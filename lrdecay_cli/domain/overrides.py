@@ -1,0 +1,21 @@
+"""Overrides of config options from Python values: what ``--cfg-options`` writes as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TypedOverride(str):
+    """An override whose value cannot be written as ``key=text``: a string with commas, a dict, an empty list.
+
+    As a string it is a text that no command line has, so that a cache key tells it from ``key=text``.
+    """
+
+    key: str
+    value: Any
+
+    def __new__(cls, key: str, value: Any) -> TypedOverride:
+        """The override of the option ``key``, a path with dots, by ``value``."""
+        made = super().__new__(cls, f"python: {key}={value!r}")
+        made.key, made.value = key, value
+        return made
