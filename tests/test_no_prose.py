@@ -11,7 +11,7 @@ import lrdecay_cli
 
 PACKAGE = Path(lrdecay_cli.__file__).parent
 SENTENCES = frozenset(
-    {"rule", "problem", "remedy", "summary", "message", "reason", "title", "verdict", "needed", "condition", "source"}
+    {"rule", "problem", "fix", "summary", "message", "reason", "title", "verdict", "needed", "condition", "source"}
 )
 """Attributes of our records that hold text for people."""
 READING = frozenset(
@@ -65,7 +65,7 @@ def test_no_sentence_is_read() -> None:
         *(("step.rule.endswith(' -> 0')", True), ("step.rule.partition(' -> ')[0]", True)),
         *(("'unknown' in error.problem", True), ("PATTERN.search(error.problem)", True)),
         *(("report.summary.partition(': ')[2]", True), ("step.rule == 'everything else'", True)),
-        *(("error.line().removeprefix(name)", True), ("known.remedy.replace('add ', '')", True)),
+        *(("error.line().removeprefix(name)", True), ("known.fix.replace('add ', '')", True)),
         *(("step.basis == 'fallback'", False), ("name.endswith('.bias')", False), ("fault.message or ''", False)),
         *(("rule.summary.replace('``', '')", False), ("step.rule == other.rule", False)),
     ],

@@ -55,7 +55,7 @@ def parse_condition(condition: Condition, where: str) -> tuple[Comparison, ...]:
         except OverflowError as error:
             # Its digits may be more than Python writes.
             raise LrdecayError(
-                "the number is too large", where=where, remedy="give one that a float holds: at most 1.8e308"
+                "the number is too large", where=where, fix="give one that a float holds: at most 1.8e308"
             ) from error
     found: list[Comparison] = []
     for part in condition.split(","):
@@ -66,7 +66,7 @@ def parse_condition(condition: Condition, where: str) -> tuple[Comparison, ...]:
             found.append(Comparison("==" if match[1] in ("", "=") else match[1], float(match[2])))
         else:
             raise LrdecayError(
-                f"{condition!r} is no condition", where=where, remedy='for example "<= 1", "> 0, < 1" or "0.1..1"'
+                f"{condition!r} is no condition", where=where, fix='for example "<= 1", "> 0, < 1" or "0.1..1"'
             )
     return tuple(found)
 

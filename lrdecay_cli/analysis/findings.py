@@ -13,7 +13,7 @@ from lrdecay_cli.text.name_patterns import fold_names
 def finding_notes(findings: Iterable[Finding]) -> Iterator[Note]:
     """A note for each: code, name and message, with the parameters as patterns and what to do."""
     for finding in findings:
-        yield Note(headline(finding), finding.severity, (*finding.patterns, f"remedy: {finding.remedy}"))
+        yield Note(headline(finding), finding.severity, (*finding.patterns, f"fix: {finding.fix}"))
 
 
 def notes_among(findings: Iterable[Finding], chosen: Sequence[str], universe: Sequence[str]) -> Iterator[Note]:
@@ -29,7 +29,7 @@ def notes_among(findings: Iterable[Finding], chosen: Sequence[str], universe: Se
         yield Note(
             headline(finding) + (here if len(shown) < len(finding.parameters) else ""),
             finding.severity,
-            (*patterns, f"remedy: {finding.remedy}"),
+            (*patterns, f"fix: {finding.fix}"),
         )
 
 

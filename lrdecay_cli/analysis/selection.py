@@ -34,11 +34,11 @@ def select(
     if not chosen:
         groups = [group.name for group in group_map.groups]
         like = f", or a group such as {groups[0]}" if groups else ""
-        remedy = module_meant(pattern, [tensor.name for tensor in everything], groups)
+        fix = module_meant(pattern, [tensor.name for tensor in everything], groups)
         raise LrdecayError(
             f"no parameter or group matches {pattern!r}",
             where=where,
-            remedy=remedy or f"give a glob such as 'backbone.*', a module such as backbone{like}",
+            fix=fix or f"give a glob such as 'backbone.*', a module such as backbone{like}",
         )
     return chosen
 

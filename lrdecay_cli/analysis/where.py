@@ -91,8 +91,8 @@ def _set(origins: ConfigOrigins, path: str) -> Iterator[Option]:
                 f" which had {old.shown()} there ({old.place})",
                 where=origins.config,
             )
-        remedy = did_you_mean(path, origins.paths()) or f"lrdecay where {origins.config} '*' lists all"
-        raise LrdecayError(f"nothing sets {path}", where=origins.config, remedy=remedy)
+        fix = did_you_mean(path, origins.paths()) or f"lrdecay where {origins.config} '*' lists all"
+        raise LrdecayError(f"nothing sets {path}", where=origins.config, fix=fix)
     yield from origins.options(keys)
 
 

@@ -175,20 +175,20 @@ def parse_text(raw: bytes, path: str, *, renew: str = "lrdecay baseline --update
     Raises:
         LrdecayError: about the line that is wrong, with what is wrong in it and how it is fixed.
     """
-    remedy = f"renew it: {renew}"
+    fix = f"renew it: {renew}"
     try:
         lines = raw.decode().split("\n")
     except UnicodeDecodeError as error:
-        raise LrdecayError("is not UTF-8 text", where=path, remedy=remedy) from error
+        raise LrdecayError("is not UTF-8 text", where=path, fix=fix) from error
     lines = [line.rstrip("\r") for line in lines]
     version = lines[0].removeprefix(HEAD)
     if version == lines[0]:
         marker = _is_conflict(lines[0])
         problem = "holds a merge conflict" if marker else f"does not begin with {HEAD.strip()!r}"
-        raise LrdecayError(problem, where=f"{path}:1", remedy=remedy)
+        raise LrdecayError(problem, where=f"{path}:1", fix=fix)
     if version != str(VERSION):
-        remedy = f"use a newer lrdecay, or {remedy}"
-        raise LrdecayError(f"version {version!r}, and this lrdecay reads {VERSION}", where=f"{path}:1", remedy=remedy)
+        fix = f"use a newer lrdecay, or {fix}"
+        raise LrdecayError(f"version {version!r}, and this lrdecay reads {VERSION}", where=f"{path}:1", fix=fix)
     settings: dict[str, Any] = {}
     options: dict[str, Mapping[str, Any]] = {}
     rows: list[Row] = []
@@ -218,10 +218,10 @@ def parse_text(raw: bytes, path: str, *, renew: str = "lrdecay baseline --update
             table[key] = value
         except (ValueError, RecursionError) as error:
             problem = f"not JSON: {error}" if isinstance(error, json.JSONDecodeError) else str(error)
-            raise LrdecayError(problem, where=f"{path}:{number}", remedy=remedy) from error
+            raise LrdecayError(problem, where=f"{path}:{number}", fix=fix) from error
     config = settings.pop("config", None)
     if not isinstance(config, str):
-        raise LrdecayError("does not name its config", where=path, remedy=remedy)
+        raise LrdecayError("does not name its config", where=path, fix=fix)
     return TextBaseline(path, config, settings, options, tuple(rows))
 
 

@@ -52,8 +52,8 @@ def baseline_path(given: str, config: str, form: Form | None = None) -> Path:
     probed(*map(str, paths.values()))
     there = [path for path in paths.values() if path.is_file()]
     if len(there) > 1:
-        remedy = "remove one of them"
-        raise LrdecayError(f"has two baselines, {there[0]} and {there[1].name}", where=config, remedy=remedy)
+        fix = "remove one of them"
+        raise LrdecayError(f"has two baselines, {there[0]} and {there[1].name}", where=config, fix=fix)
     return there[0] if there else paths["text"]
 
 
@@ -91,16 +91,16 @@ def missing_baselines(
     named = targets or [*configs.values()]
     path, make = baseline_path(given, first), f"make it with: {_command(given, named, options)}"
     if not given.endswith(_SUFFIXES) and not Path(given).is_dir():
-        remedy = file_meant(given, _SUFFIXES, folders=True) or make
-        raise LrdecayError(f"no directory {given}", where="--baseline", remedy=remedy)
+        fix = file_meant(given, _SUFFIXES, folders=True) or make
+        raise LrdecayError(f"no directory {given}", where="--baseline", fix=fix)
     if others and path == baseline_path(given, others[0]) == Path(given):
         raise LrdecayError(
             f"one baseline for {len(configs)} configs",
             where="--baseline",
-            remedy=f"give a directory: {_command('baselines/', named, options)}",
+            fix=f"give a directory: {_command('baselines/', named, options)}",
         )
     if not others and not path.is_file():
-        raise LrdecayError(f"no baseline {path}", where=first, remedy=make)
+        raise LrdecayError(f"no baseline {path}", where=first, fix=make)
     return tuple(
         Skipped(config, "no baseline", f"there is no {path}; make it with: {_command(given, [source], options)}")
         for config, source in configs.items()
@@ -160,7 +160,7 @@ def read_baseline(
         try:
             return Baseline(path, read_map(path), command=command or alone, shows=shows)
         except LrdecayError as error:
-            raise error.replaced(remedy=error.remedy or f"renew it: {alone}") from error
+            raise error.replaced(fix=error.fix or f"renew it: {alone}") from error
     laid = lay_over(parse_text(read_bytes(path), path, renew=alone), now)
     return Baseline(path, laid.group_map, True, laid.others, command or alone, shows)
 
@@ -186,12 +186,12 @@ def check_folder(given: str | None, configs: Iterable[str], *, maps: int = 0) ->
         LrdecayError: none is given, it is a file, or two configs would have one and the same baseline.
     """
     if not given:
-        raise LrdecayError("no directory for baselines", where="--output", remedy="give one: -o baselines/")
+        raise LrdecayError("no directory for baselines", where="--output", fix="give one: -o baselines/")
     configs = list(configs)
     if given.endswith(SUFFIXES["text"]) and len(configs) + maps == 1 and not Path(given).is_dir():
         return given
     if Path(given).is_file() or given.endswith(_SUFFIXES):
-        raise LrdecayError(f"{given} is no directory", where="--output", remedy="give one: -o baselines/")
+        raise LrdecayError(f"{given} is no directory", where="--output", fix="give one: -o baselines/")
     taken: dict[Path, str] = {}
     for config in configs:
         other = taken.setdefault(_whole_path(given, config), config)
@@ -238,7 +238,7 @@ def _standing(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
     keys = top_level_keys(read_bytes(str(path))) or frozenset()
     if not {"schema_version", "groups"} <= keys:
         raise LrdecayError(
-            "is no group map, and is not written over", where=str(path), remedy="move it away, or use another -o"
+            "is no group map, and is not written over", where=str(path), fix="move it away, or use another -o"
         )
     try:
         old = read_map(str(path))
@@ -258,8 +258,8 @@ def _text_standing(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
         old = read_baseline(str(path), group_map)
     except LrdecayError as error:
         if HEAD.encode() not in raw:
-            remedy = "move it away, or use another -o"
-            raise LrdecayError("is no baseline, and is not written over", where=str(path), remedy=remedy) from error
+            fix = "move it away, or use another -o"
+            raise LrdecayError("is no baseline, and is not written over", where=str(path), fix=fix) from error
         # Of another version, or damaged.
         return "outdated", None
     changed = {change.parameter for change in diff(old.group_map, group_map, rtol=CLOSE)}
@@ -276,7 +276,7 @@ def kept_configs(folder: str) -> Iterator[tuple[str, str]]:
         raise LrdecayError(
             f"no directory {folder}",
             where="--output",
-            remedy=f"make one: lrdecay baseline CONFIGS -o {shlex.quote(folder)}",
+            fix=f"make one: lrdecay baseline CONFIGS -o {shlex.quote(folder)}",
         )
     for path in sorted(path for path in Path(folder).rglob("*") if path.suffix in _SUFFIXES and path.is_file()):
         raw = read_bytes(str(path))
@@ -290,8 +290,8 @@ def kept_configs(folder: str) -> Iterator[tuple[str, str]]:
             except ValueError:
                 config = None
             if not isinstance(config, str):
-                remedy = f"write it again: lrdecay baseline CONFIG -o {shlex.quote(folder)}"
-                raise LrdecayError("does not name its config", where=str(path), remedy=remedy)
+                fix = f"write it again: lrdecay baseline CONFIG -o {shlex.quote(folder)}"
+                raise LrdecayError("does not name its config", where=str(path), fix=fix)
             yield str(path), _from_here(config, folder)
 
 

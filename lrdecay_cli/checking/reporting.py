@@ -23,7 +23,7 @@ FINDING_COLUMNS = (
     Column("message", "message", vital=True),
     Column("option", "option"),
     Column("parameters", "parameters", "name"),
-    Column("remedy", "remedy"),
+    Column("fix", "fix"),
     Column("suppressed", "suppressed"),
     Column("fingerprint", "fingerprint"),
 )
@@ -134,7 +134,7 @@ def option_told(finding: Finding) -> str:
 def _item(cause: Cause, verbose: bool, *, explain: bool, short: bool) -> Item:
     finding = cause.finding
     facts = [("why", finding.why)] if explain else []
-    facts.append(("remedy", finding.remedy))
+    facts.append(("fix", finding.fix))
     if finding.option and not short:
         facts.insert(0, ("option", option_told(finding)))
     if cause.configs != (title_of(cause),):
@@ -203,7 +203,7 @@ def _rows(findings: Sequence[Finding]) -> Table:
                 finding.message,
                 finding.option,
                 " ".join(finding.patterns),
-                finding.remedy,
+                finding.fix,
                 finding.suppressed.reason if finding.suppressed else None,
                 finding.fingerprint,
             )

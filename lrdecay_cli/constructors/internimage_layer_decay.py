@@ -39,8 +39,8 @@ def _layer_id(name: str, depths: tuple[int, ...]) -> Formula:
     stages_before = stage if stage in (0, 1, 2) else 3
     counted = min(stages_before + between, 3)
     if len(depths) < counted:
-        remedy = f"set it to the {_STAGES} depths of the backbone"
-        raise DecayError(f"it has no depth for stage {counted - 1}", where="paramwise_cfg.depths", remedy=remedy)
+        fix = f"set it to the {_STAGES} depths of the backbone"
+        raise DecayError(f"it has no depth for stage {counted - 1}", where="paramwise_cfg.depths", fix=fix)
     summed, total = depths[:counted], sum(depths[:counted])
     stage_pattern = f"{BACKBONE_PREFIX}{parts[1]}.<stage>"
     if between:

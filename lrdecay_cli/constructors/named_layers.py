@@ -230,9 +230,7 @@ def _depths_given(given: object, where: str) -> tuple[int, ...]:
     if given is None:
         return ()
     if not isinstance(given, Sequence) or not all(type(depth) is int for depth in given):
-        raise DecayError(
-            f"{given!r} is not a list of blocks per stage", where=where, remedy="list the backbone's depths"
-        )
+        raise DecayError(f"{given!r} is not a list of blocks per stage", where=where, fix="list the backbone's depths")
     return tuple(given)
 
 

@@ -167,23 +167,23 @@ def _raise_cause(inputs: ConstructorInputs, parameters: Sequence[TrainingParamet
                 raise DecayError(
                     f"{', '.join(named)} has no weight decay to multiply",
                     where=f"{place}.paramwise_cfg",
-                    remedy=f"set {place}.optimizer.weight_decay",
+                    fix=f"set {place}.optimizer.weight_decay",
                 )
         if inputs.spec is MULTI_SPEC:
             if "modules" not in settings and any("modules" in each for each in own.values()):
                 problem = "the optimizer names no modules, and others do"
-                raise DecayError(problem, where=place, remedy=f"set {place}.modules={key!r}")
+                raise DecayError(problem, where=place, fix=f"set {place}.modules={key!r}")
             continue
         if key not in modules:
             problem = f"the model has no module {key!r} with parameters for this optimizer"
-            raise DecayError(problem, where=place, remedy=f"name one of {', '.join(sorted(modules))}")
+            raise DecayError(problem, where=place, fix=f"name one of {', '.join(sorted(modules))}")
         if inputs.spec is PGGAN_SPEC and wrapper.get(_RESET, True):
             if options:
                 problem = f"{name} passes it to the optimizer wrapper too, which refuses it"
-                raise DecayError(problem, where=f"{place}.paramwise_cfg", remedy=f"set optim_wrapper.{_RESET}=False")
+                raise DecayError(problem, where=f"{place}.paramwise_cfg", fix=f"set optim_wrapper.{_RESET}=False")
             if key not in (wrapper.get(_SCHEDULE) or {}):
                 problem = f"{name} needs an entry for {key!r}, if an empty one"
-                raise DecayError(problem, where=f"optim_wrapper.{_SCHEDULE}", remedy=f"add {key}=dict()")
+                raise DecayError(problem, where=f"optim_wrapper.{_SCHEDULE}", fix=f"add {key}=dict()")
 
 
 def _spec(name: str, project: str, parts: _Parts, short: str) -> ConstructorSpec:

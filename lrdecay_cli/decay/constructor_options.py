@@ -57,7 +57,7 @@ def read_custom_keys(given: object) -> tuple[CustomKey, ...]:
         raise not_a("a dict", given, where, "write custom_keys={'bbox_head': dict(lr_mult=2.0)}")
     for key in given:
         if not isinstance(key, str) or not key:
-            raise DecayError(f"the key {key!r} is not a part of a name", where=where, remedy="give a string")
+            raise DecayError(f"the key {key!r} is not a part of a name", where=where, fix="give a string")
     return tuple(_read(key, given[key]) for key in sorted(sorted(given), key=len, reverse=True))
 
 
@@ -148,7 +148,7 @@ def _unread(given: Mapping[str, Any], strict: bool) -> Iterator[str]:
             yield key
         elif key in ELSEWHERE:
             problem = f"{key!r} is an option of mmengine's default constructor, not of this one"
-            raise DecayError(problem, where=SECTION, remedy=ELSEWHERE[key])
+            raise DecayError(problem, where=SECTION, fix=ELSEWHERE[key])
         elif key not in OPTIONS:
             raise unknown("option", key, OPTIONS, SECTION)
 
@@ -162,6 +162,6 @@ def _path(value: object) -> str:
 
 def _patterns(value: object) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not value or not all(isinstance(pattern, str) for pattern in value):
-        remedy = r"write layers=['patch_embed', r'blocks\.(\d+)', 'norm'], from the stem up"
-        raise not_a("a list of regular expressions", value, f"{SECTION}.layers", remedy)
+        fix = r"write layers=['patch_embed', r'blocks\.(\d+)', 'norm'], from the stem up"
+        raise not_a("a list of regular expressions", value, f"{SECTION}.layers", fix)
     return tuple(value)

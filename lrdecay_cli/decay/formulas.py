@@ -29,13 +29,13 @@ def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: Custo
             f"decay_rate {rate!r} to the power {exponent} is a division by zero: layer id {layer_id} lies above"
             f" num_layers + 1 = {layers - 1}",
             where=name,
-            remedy="raise num_layers to fit the backbone, or give another decay_rate",
+            fix="raise num_layers to fit the backbone, or give another decay_rate",
         ) from None
     except OverflowError:
         raise DecayError(
             f"decay_rate {rate!r} to the power {exponent} is too large for a float",
             where=name,
-            remedy="give a decay_rate nearer to 1, and the num_layers that fits the backbone",
+            fix="give a decay_rate nearer to 1, and the num_layers that fits the backbone",
         ) from None
     expression = "decay_rate ** (num_layers + 2 - layer_id - 1)"
     formula = f"{power_text(rate)} ** ({layers} - {layer_id} - 1)"
@@ -47,7 +47,7 @@ def lr_scale_step(name: str, layer_id: int, options: DecayOptions, custom: Custo
         raise DecayError(
             f"{scale!r} times lr_mult {lr_mult!r} is too large for a float",
             where=name,
-            remedy=f"give {custom.where} a smaller lr_mult",
+            fix=f"give {custom.where} a smaller lr_mult",
         )
     inputs["lr_mult"] = lr_mult
     return arrow("custom_key", custom.key, f"{expression} * lr_mult", f"{formula} * {lr_mult!r}", result, inputs)
@@ -71,7 +71,7 @@ def weight_decay_step(base: int | float | None, exemption: str | None, custom: C
             raise DecayError(
                 "decay_mult has no weight decay to multiply",
                 where=custom.where,
-                remedy="give the optimizer a weight_decay",
+                fix="give the optimizer a weight_decay",
             )
         return arrow(
             "custom_key",

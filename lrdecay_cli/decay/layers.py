@@ -41,7 +41,7 @@ def pattern_layers(
     if unmatched:
         more = f" and {len(unmatched) - _SHOWN} more" if len(unmatched) > _SHOWN else ""
         raise DecayError(
-            f"no pattern matches {', '.join(unmatched[:_SHOWN])}{more}", where=_WHERE, remedy="add one for each layer"
+            f"no pattern matches {', '.join(unmatched[:_SHOWN])}{more}", where=_WHERE, fix="add one for each layer"
         )
     found = sorted({place for place in places.values() if place is not None})
     for position, matcher in enumerate(compiled):
@@ -49,7 +49,7 @@ def pattern_layers(
             raise DecayError(
                 f"{matcher.pattern!r} matches no parameter of the backbone",
                 where=f"{_WHERE}[{position}]",
-                remedy=f"names are matched from their start, without {prefix!r}",
+                fix=f"names are matched from their start, without {prefix!r}",
             )
     ids = {place: layer_id for layer_id, place in enumerate(found)}
 
@@ -68,7 +68,7 @@ def _compiled(pattern: str, position: int) -> re.Pattern[str]:
         return re.compile(pattern)
     except re.error as error:
         raise DecayError(
-            f"{pattern!r} is not a regular expression ({error})", where=f"{_WHERE}[{position}]", remedy="mend it"
+            f"{pattern!r} is not a regular expression ({error})", where=f"{_WHERE}[{position}]", fix="mend it"
         ) from None
 
 
@@ -83,7 +83,7 @@ def _place(name: str, patterns: list[re.Pattern[str]], prefix: str) -> tuple[int
                 raise DecayError(
                     f"a group of {pattern.pattern!r} matches no whole number in {name}",
                     where=f"{_WHERE}[{position}]",
-                    remedy=r"group numbers only, as (\d+), and write (?:…) for the rest",
+                    fix=r"group numbers only, as (\d+), and write (?:…) for the rest",
                 ) from None
     return None
 
@@ -108,7 +108,7 @@ def reported_layers(
         raise DecayError(
             f"{options.decay_type!r} is not defined for {class_name}, which reports layers only",
             where=f"{SECTION}.decay_type",
-            remedy="allowed: 'layer_wise'",
+            fix="allowed: 'layer_wise'",
         )
     reported = {name: _reported(layer_depth, what, name, options.prefix) for name in names}
     counts = {count: name for name, (_, count) in reported.items()}
@@ -117,7 +117,7 @@ def reported_layers(
         raise DecayError(
             f"{what} does not return one number of layers, but {told}",
             where=f"{SECTION}.backbone",
-            remedy=_USE_PATTERNS,
+            fix=_USE_PATTERNS,
         )
 
     def rule(name: str, num_layers: int) -> Formula:
@@ -133,4 +133,4 @@ def _reported(layer_depth: LayerDepth, what: str, name: str, prefix: str) -> tup
         return int(layer_id), int(count)
     except Exception as error:
         problem = f"{what} fails for {name} ({type(error).__name__}: {error})"
-        raise DecayError(problem, where=f"{SECTION}.backbone", remedy=_USE_PATTERNS) from error
+        raise DecayError(problem, where=f"{SECTION}.backbone", fix=_USE_PATTERNS) from error

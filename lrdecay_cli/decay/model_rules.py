@@ -82,7 +82,7 @@ def plan_of_model(
             raise DecayError(
                 f"{num_layers} does not fit this backbone, which has {fitting} layers above its stem",
                 where=f"{SECTION}.num_layers",
-                remedy=f"set it to {fitting}, or to {AUTO!r}",
+                fix=f"set it to {fitting}, or to {AUTO!r}",
             )
         if not options.strict_compat:
             warnings.append(f"{SECTION}.num_layers: {num_layers} does not fit; {fitting} ({AUTO!r}) does")
@@ -119,7 +119,7 @@ def _layers(options: ConstructorOptions, names: list[str], backbone: BackboneCla
     raise DecayError(
         f"nothing tells how the layers of {backbone.name} follow each other",
         where=f"{SECTION}.layers",
-        remedy=f"list them as regular expressions, from the stem up, or give the class a get_layer_depth;"
+        fix=f"list them as regular expressions, from the stem up, or give the class a get_layer_depth;"
         f" known without: {served}",
     )
 
@@ -133,14 +133,14 @@ def _family_layers(
         raise DecayError(
             f"no parameter of this {class_name} is named like a block of the family {family.name}",
             where=f"{SECTION}.backbone",
-            remedy="list its layers in paramwise_cfg.layers as regular expressions, from the stem up",
+            fix="list its layers in paramwise_cfg.layers as regular expressions, from the stem up",
         )
     if family.stages is not None and len(depths) not in (0, family.stages) and not options.strict_compat:
         raise DecayError(
             f"this {class_name} has {len(depths)} stages, and the rules of the family {family.name} are made for"
             f" {family.stages}",
             where=f"{SECTION}.layers",
-            remedy=r"list its layers: layers=[r'downsample_layers\.0', r'stages\.0\.(\d+)', …], from the stem up",
+            fix=r"list its layers: layers=[r'downsample_layers\.0', r'stages\.0\.(\d+)', …], from the stem up",
         )
     rule = family.rules[options.decay_type]
     placement = None if options.strict_compat else family.placement

@@ -20,9 +20,9 @@ class ServedByOurs(DecayError):  # noqa: N818
     """A constructor does not serve the backbone, and lrdecay's own constructor does."""
 
 
-def not_a(what: str, value: object, where: str, remedy: str) -> DecayError:
+def not_a(what: str, value: object, where: str, fix: str) -> DecayError:
     """The error for a value of the wrong type: ``'x' is not a number``."""
-    return DecayError(f"{value!r} is not {what}", where=where, remedy=remedy)
+    return DecayError(f"{value!r} is not {what}", where=where, fix=fix)
 
 
 def finite_number(value: object, where: str) -> int | float:
@@ -31,17 +31,17 @@ def finite_number(value: object, where: str) -> int | float:
     Raises:
         DecayError: it is no number, or not finite. A bool is no number here, whatever Python says.
     """
-    remedy = "give a finite number such as 0.7"
+    fix = "give a finite number such as 0.7"
     if isinstance(value, str):
         value = NOT_FINITE.get(value, value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise not_a("a number", value, where, remedy)
+        raise not_a("a number", value, where, fix)
     try:
         finite = math.isfinite(value)
     except OverflowError:  # an int that no float can hold
         finite = False
     if not finite:
-        raise DecayError("the number is not finite", where=where, remedy=remedy)
+        raise DecayError("the number is not finite", where=where, fix=fix)
     # A subclass such as numpy.float64 has a repr that is no Python literal.
     return int(value) if isinstance(value, int) else float(value)
 
@@ -95,7 +95,7 @@ def options_given(paramwise_cfg: object) -> Mapping[str, Any]:
     """The options in a ``paramwise_cfg``, none if it is empty. Raises DecayError for what is no dict."""
     given = paramwise_cfg or {}
     if not isinstance(given, Mapping):
-        raise DecayError(f"it is a {type(given).__name__}, not a dict", where=SECTION, remedy="write dict(...)")
+        raise DecayError(f"it is a {type(given).__name__}, not a dict", where=SECTION, fix="write dict(...)")
     return given
 
 
@@ -108,25 +108,25 @@ def _required(given: Mapping[str, Any], key: str) -> Any:
     if given.get(key) is not None:
         return given[key]
     if key in given:
-        raise DecayError("it is None", where=f"{SECTION}.{key}", remedy="give it a number")
+        raise DecayError("it is None", where=f"{SECTION}.{key}", fix="give it a number")
     misspelt = nearest(key, (str(other) for other in given if other not in OPTIONS), likeness=LIKENESS)
     raise DecayError(
-        f"{key} is missing", where=SECTION, remedy=f"rename {misspelt!r} to {key}" if misspelt else f"add {key}"
+        f"{key} is missing", where=SECTION, fix=f"rename {misspelt!r} to {key}" if misspelt else f"add {key}"
     )
 
 
 def unknown(what: str, name: object, allowed: Sequence[str], where: str) -> DecayError:
     """The error for a name that is none of ``allowed``: with the one that it may stand for, else with all of them."""
     meant = nearest(str(name), allowed, likeness=LIKENESS)
-    remedy = f"did you mean {meant!r}?" if meant else f"allowed: {', '.join(allowed)}"
-    return DecayError(f"unknown {what} {name!r}", where=where, remedy=remedy)
+    fix = f"did you mean {meant!r}?" if meant else f"allowed: {', '.join(allowed)}"
+    return DecayError(f"unknown {what} {name!r}", where=where, fix=fix)
 
 
 def read_num_layers(value: object, or_else: str = "") -> int:
     """``num_layers`` as it stands in a config. Raises DecayError for what is no integer; ``or_else`` would do too."""
     if isinstance(value, bool) or not isinstance(value, int):
-        remedy = "give a whole number such as 12" + (f", or {or_else}" if or_else else "")
-        raise not_a("an integer", value, f"{SECTION}.num_layers", remedy)
+        fix = "give a whole number such as 12" + (f", or {or_else}" if or_else else "")
+        raise not_a("an integer", value, f"{SECTION}.num_layers", fix)
     return int(value)
 
 
@@ -143,4 +143,4 @@ def read_decay_type(value: object) -> DecayType:
         return "stage_wise"
     meant = nearest(value, DECAY_TYPES, likeness=LIKENESS)
     question = f"did you mean {meant!r}? " if meant else ""
-    raise DecayError(f"unknown decay type {value!r}", where=where, remedy=f"{question}allowed: {allowed}")
+    raise DecayError(f"unknown decay type {value!r}", where=where, fix=f"{question}allowed: {allowed}")

@@ -169,7 +169,7 @@ def read_base_lr(base_lr: object) -> int | float:
     number = read_base(base_lr, "lr")
     if number is None:
         raise DecayError(
-            "there is no base learning rate to scale", where=f"{OPTIMIZER}.lr", remedy="give the optimizer an lr"
+            "there is no base learning rate to scale", where=f"{OPTIMIZER}.lr", fix="give the optimizer an lr"
         )
     return number
 
@@ -185,7 +185,7 @@ def check_decay_type(family: Family, decay_type: DecayType, backbone_class: str 
         raise DecayError(
             f"{decay_type!r} is not defined for {backbone_class}",
             where=f"{SECTION}.decay_type",
-            remedy=f"allowed: {', '.join(map(repr, family.rules))}",
+            fix=f"allowed: {', '.join(map(repr, family.rules))}",
         )
 
 
@@ -194,7 +194,7 @@ def _serving(backbone_class: str | None, families: tuple[Family, ...]) -> Family
         raise DecayError(
             "the model has no backbone, whose layers the decay goes by",
             where="model.backbone",
-            remedy="use another optimizer wrapper constructor",
+            fix="use another optimizer wrapper constructor",
         )
     if family := find_family(backbone_class, families):
         return family
@@ -204,7 +204,7 @@ def _serving(backbone_class: str | None, families: tuple[Family, ...]) -> Family
     raise (ServedByOurs if ours else DecayError)(
         f"{whose} cannot decay a {backbone_class}",
         where="model.backbone",
-        remedy=f"it serves {served}" + (f"; lrdecay's own constructor serves {backbone_class}" if ours else ""),
+        fix=f"it serves {served}" + (f"; lrdecay's own constructor serves {backbone_class}" if ours else ""),
     )
 
 
@@ -218,13 +218,13 @@ def _fitting_depths(
         raise DecayError(
             f"no parameter of this {backbone_class} is named like a block of the family {family.name}",
             where="model.backbone",
-            remedy="its layers cannot be told apart; use another optimizer wrapper constructor",
+            fix="its layers cannot be told apart; use another optimizer wrapper constructor",
         )
     fitting = family.fitting_num_layers(depths)
     if num_layers != fitting:
         raise DecayError(
             f"{num_layers} does not fit this {backbone_class}, which has {fitting} blocks",
             where=f"{SECTION}.num_layers",
-            remedy=f"set it to {fitting}",
+            fix=f"set it to {fitting}",
         )
     return depths

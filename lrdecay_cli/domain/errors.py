@@ -20,7 +20,7 @@ class LrdecayError(Exception):
     Args:
         problem: what is wrong, as a sentence without a full stop.
         where: the file, config key or parameter it is about, empty if the problem says so itself.
-        remedy: what the user can do, empty if nothing is known to help.
+        fix: what the user can do, empty if nothing is known to help.
         status: what a table of many configs says in one word: ``no-model``, ``no-optim-wrapper``, ``needs <package>``,
             ``broken upstream`` (a config of an installed package that fails by its own fault), else ``error``.
         final: whether it comes from what the config says, so that no other way of building it would end otherwise.
@@ -32,14 +32,14 @@ class LrdecayError(Exception):
         problem: str,
         *,
         where: str = "",
-        remedy: str = "",
+        fix: str = "",
         status: str = "error",
         final: bool = False,
         key: str = "",
     ) -> None:
         self.problem = problem
         self.where = where
-        self.remedy = remedy
+        self.fix = fix
         self.status = status
         self.final = final
         self.key = key
@@ -47,7 +47,7 @@ class LrdecayError(Exception):
 
     def fields(self) -> dict[str, Any]:
         """The arguments that make this error again."""
-        return {name: getattr(self, name) for name in ("problem", "where", "remedy", "status", "final", "key")}
+        return {name: getattr(self, name) for name in ("problem", "where", "fix", "status", "final", "key")}
 
     def at(self, where: str) -> Self:
         """The same error, of the same class and with the same cause, at another place."""
@@ -60,10 +60,10 @@ class LrdecayError(Exception):
         return error
 
     def line(self) -> str:
-        """The message as one line: ``where: problem; remedy``, control characters as escapes."""
+        """The message as one line: ``where: problem; fix``, control characters as escapes."""
         # ``mmdet::`` ends in colons of its own.
         head = f"{self.where}{'' if self.where.endswith(':') else ':'} {self.problem}" if self.where else self.problem
-        text = f"{head}; {self.remedy}" if self.remedy else head
+        text = f"{head}; {self.fix}" if self.fix else head
         return printable(" ".join(text.split()))
 
 
@@ -81,5 +81,5 @@ def not_one_of(problem: str, word: str, names: Iterable[str], *, where: str) -> 
     from lrdecay_cli.text.spelling import did_you_mean
 
     names = list(names)
-    remedy = " ".join(filter(None, (did_you_mean(word, names), f"one of {', '.join(names)}")))
-    return LrdecayError(problem, where=where, remedy=remedy)
+    fix = " ".join(filter(None, (did_you_mean(word, names), f"one of {', '.join(names)}")))
+    return LrdecayError(problem, where=where, fix=fix)

@@ -14,7 +14,7 @@ from lrdecay_cli.domain.group_map import Tool
 from lrdecay_cli.domain.origins import Place
 from lrdecay_cli.text.counting import count
 
-CHECK_SCHEMA_VERSION = 1
+CHECK_SCHEMA_VERSION = 2
 
 Severity = Literal["info", "warning", "error"]
 """An ``error`` ruins or wastes a run, a ``warning`` most likely is not what was meant, an ``info`` is worth knowing."""
@@ -55,9 +55,9 @@ class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Path of the option in the config that it is about, empty if none is."""
     why: str
     """Why it matters."""
-    remedy: str
+    fix: str
     """What to do, with the value to set where there is one."""
-    fix: tuple[Fix, ...] = ()
+    fixes: tuple[Fix, ...] = ()
     """The same as edits of the config, the best alternative first; empty where no edit of an option does it."""
     fingerprint: str
     """The same as long as rule, config, option and parameters are; no line number goes in."""
@@ -101,9 +101,9 @@ class Cause(Brief, frozen=True):
     def alike(self) -> bool:
         """Whether the others say the same word for word; else their numbers are their own.
 
-        What changed since the baseline has a command for each config as its remedy.
+        What changed since the baseline has a command for each config as its fix.
         """
-        said = {(finding.message, "" if finding.changed else finding.remedy) for finding in self.findings}
+        said = {(finding.message, "" if finding.changed else finding.fix) for finding in self.findings}
         return len(said) == 1
 
     @property
@@ -211,7 +211,7 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
         times: Counter[tuple[object, ...]] = Counter()
         for finding in self.findings:
             known = (finding.place.file, finding.place.line, finding.place.column) if finding.place else ()
-            said = () if known else (finding.message, "" if finding.changed else finding.remedy, finding.patterns)
+            said = () if known else (finding.message, "" if finding.changed else finding.fix, finding.patterns)
             key = (finding.code, finding.severity, finding.option, finding.changed, finding.suppressed, *known, *said)
             # Of one config each finding is another one.
             in_config = (finding.config, *key)

@@ -77,5 +77,5 @@ class Coming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether a checkpoint is of the end of the config's training, so that nothing is to come."""
     unjudged: str | None = None
     """Why nothing was compared; null where it was."""
-    remedy: str | None = None
+    fix: str | None = None
     """How it could be."""

@@ -177,7 +177,7 @@ class RefusedScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Path in the config: of the scheduler, of what it cannot have, or ``param_scheduler``."""
     problem: str
     """What mmengine raises, or what is wrong in words."""
-    remedy: str
+    fix: str
     """What to do; empty where only ``problem`` says it."""
 
 

@@ -65,10 +65,10 @@ def read_pickle(path: str) -> bytes:
             _check_form(file, path)
             pickled = _pickle_of(zipfile.ZipFile(_Bounded(file)), os.fstat(file.fileno()).st_size, path)
     except FileNotFoundError as error:
-        remedy = file_meant(path, CHECKPOINT_SUFFIXES) or "check the path"
-        raise LrdecayError("no such file", where=path, remedy=remedy) from error
+        fix = file_meant(path, CHECKPOINT_SUFFIXES) or "check the path"
+        raise LrdecayError("no such file", where=path, fix=fix) from error
     except IsADirectoryError as error:
-        raise LrdecayError("is a directory, not a checkpoint", where=path, remedy="give a .pth file") from error
+        raise LrdecayError("is a directory, not a checkpoint", where=path, fix="give a .pth file") from error
     except OSError as error:
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=path) from error
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
@@ -78,7 +78,7 @@ def read_pickle(path: str) -> bytes:
             raise LrdecayError(
                 f"names {name!r}, which a checkpoint of parameters and numbers has no use for",
                 where=path,
-                remedy="it may be hostile; nothing of it was run",
+                fix="it may be hostile; nothing of it was run",
             )
     return pickled
 
@@ -92,7 +92,7 @@ def _check_form(file: BinaryIO, path: str) -> None:
         raise LrdecayError(
             f"is a {form}, the form of torch before 1.6, which cannot be read without running it",
             where=path,
-            remedy="if you trust it, load it and save it again with a newer torch",
+            fix="if you trust it, load it and save it again with a newer torch",
         )
     if not head.startswith(_ZIP):
         raise _refused("is not a checkpoint", path)
@@ -147,4 +147,4 @@ class _Bounded:
 
 
 def _refused(problem: str, path: str) -> LrdecayError:
-    return LrdecayError(problem, where=path, remedy="give a .pth that mmengine or torch.save wrote")
+    return LrdecayError(problem, where=path, fix="give a .pth that mmengine or torch.save wrote")

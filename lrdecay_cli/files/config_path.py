@@ -33,7 +33,7 @@ def find_config(given: str) -> Path:
         found = next(filter(Path.exists, config_places(given)), None)
         if found is None:
             problem = f"not in the config zoo of {given.partition(SEPARATOR)[0]}"
-            raise LrdecayError(problem, where=given, remedy=in_zoo_meant(given))
+            raise LrdecayError(problem, where=given, fix=in_zoo_meant(given))
         path = found
     try:
         path.stat()
@@ -42,15 +42,15 @@ def find_config(given: str) -> Path:
     except OSError as error:
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=given) from error
     if path.is_dir():
-        raise LrdecayError("is a directory, not a config", where=given, remedy="give one config file")
+        raise LrdecayError("is a directory, not a config", where=given, fix="give one config file")
     if not path.exists():
         package, colon, in_zoo = given.partition(":")
         if not colon:
             package, _, in_zoo = given.partition("/")
-        remedy = file_meant(given, SUFFIXES) or "check the path"
+        fix = file_meant(given, SUFFIXES) or "check the path"
         if package in ZOOS and in_zoo:
-            remedy = f"one of {package}'s own is {package}{SEPARATOR}{in_zoo.lstrip(':')}"
-        raise LrdecayError("no such config", where=given, remedy=remedy)
+            fix = f"one of {package}'s own is {package}{SEPARATOR}{in_zoo.lstrip(':')}"
+        raise LrdecayError("no such config", where=given, fix=fix)
     if not path.is_file():
         raise LrdecayError("is no regular file", where=given)
     if path.suffix not in SUFFIXES:
@@ -74,8 +74,8 @@ def zoo_folders(package: str, *, given: str) -> list[Path]:
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         # Never advise to install whatever was typed.
-        remedy = f"pip install {distribution_of(package)}" if package in ZOOS else did_you_mean(package, ZOOS)
-        raise LrdecayError(f"package {package!r} is not installed", where=given, remedy=remedy or "check the name")
+        fix = f"pip install {distribution_of(package)}" if package in ZOOS else did_you_mean(package, ZOOS)
+        raise LrdecayError(f"package {package!r} is not installed", where=given, fix=fix or "check the name")
     root = Path(spec.submodule_search_locations[0])
     # .mim/configs holds the zoo of a wheel; configs the new-style one, and that of an editable install.
     return [root / ".mim" / "configs", root / "configs", root.parent / "configs"]

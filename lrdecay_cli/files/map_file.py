@@ -62,8 +62,8 @@ def read_bytes(path: str) -> bytes:
     except FileNotFoundError as error:
         from lrdecay_cli.files.config_path import file_meant
 
-        remedy = file_meant(path, (Path(path).suffix,)) or "check the path"
-        raise LrdecayError("no such file", where=path, remedy=remedy) from error
+        fix = file_meant(path, (Path(path).suffix,)) or "check the path"
+        raise LrdecayError("no such file", where=path, fix=fix) from error
     except OSError as error:
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=path) from error
     if len(raw) > LARGEST:
@@ -145,17 +145,17 @@ def refusal(raw: bytes, path: str) -> LrdecayError:
     import json
 
     if raw.startswith(TEXT_BASELINE):
-        remedy = "give its config, or the whole map: lrdecay baseline CONFIG --form json"
-        return LrdecayError("is a text baseline, which is no whole map", where=path, remedy=remedy)
+        fix = "give its config, or the whole map: lrdecay baseline CONFIG --form json"
+        return LrdecayError("is a text baseline, which is no whole map", where=path, fix=fix)
     if not raw.strip():
         if path == "-":
-            return LrdecayError("nothing came on stdin", remedy=f"pipe a map into it, {_MADE_BY}")
-        return LrdecayError("is empty", where=path, remedy=f"make a map, {_MADE_BY}")
+            return LrdecayError("nothing came on stdin", fix=f"pipe a map into it, {_MADE_BY}")
+        return LrdecayError("is empty", where=path, fix=f"make a map, {_MADE_BY}")
     try:
         # Python's parser and not msgspec's: it tells repeated keys, and takes NaN, which is then told with its path.
         data = json.loads(raw.decode(), object_pairs_hook=_without_repeats)
     except UnicodeDecodeError:
-        return LrdecayError("is not UTF-8 text", where=path, remedy="give a map that lrdecay wrote")
+        return LrdecayError("is not UTF-8 text", where=path, fix="give a map that lrdecay wrote")
     except json.JSONDecodeError as error:
         return LrdecayError(f"not valid JSON: {error.msg}", where=f"{path}:{error.lineno}:{error.colno}")
     except (ValueError, RecursionError) as error:
@@ -178,15 +178,15 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _wrong_version(data: Any, path: str) -> LrdecayError | None:
     if not isinstance(data, dict) or "schema_version" not in data:
-        remedy = "make one with inspect --format json"
-        return LrdecayError("is not a group map: no schema_version", where=path, remedy=remedy)
+        fix = "make one with inspect --format json"
+        return LrdecayError("is not a group map: no schema_version", where=path, fix=fix)
     version = data["schema_version"]
     if version in READABLE and not isinstance(version, bool):
         return None
     return LrdecayError(
         f"schema_version is {version!r}, this lrdecay reads {' and '.join(map(str, READABLE))}",
         where=f"{path}: $.schema_version",
-        remedy="make the map again with this lrdecay, or use the lrdecay that made it",
+        fix="make the map again with this lrdecay, or use the lrdecay that made it",
     )
 
 

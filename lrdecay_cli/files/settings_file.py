@@ -71,7 +71,7 @@ def _own_table(document: dict[str, Any], path: str) -> tuple[Any, str]:
             raise LrdecayError(
                 "settings stand at the top and in [tool.lrdecay]",
                 where=f"{path}: {beside[0]}",
-                remedy="use one of them",
+                fix="use one of them",
             )
         if not isinstance(tool["lrdecay"], Mapping):
             raise LrdecayError("expected a table", where=f"{path}: tool.lrdecay")
@@ -81,7 +81,7 @@ def _own_table(document: dict[str, Any], path: str) -> tuple[Any, str]:
 
 def _entries(given: Any, key: str, path: str, prefix: str) -> Any:
     if not isinstance(given, list):
-        raise LrdecayError("expected an array of tables", where=f"{path}: {prefix}{key}", remedy=f"[[{prefix}{key}]]")
+        raise LrdecayError("expected an array of tables", where=f"{path}: {prefix}{key}", fix=f"[[{prefix}{key}]]")
     kind = _TABLES[key]
     known = [field.name for field in msgspec.structs.fields(kind) if field.name not in _HIDDEN]
     found = []
@@ -94,7 +94,7 @@ def _entries(given: Any, key: str, path: str, prefix: str) -> Any:
             values["rule"] = [values["rule"]]
         decoded = _converted(values, kind, f"{where}.")
         if kind is Assertion and all(getattr(decoded, name) is None for name in _ASSERTED):
-            raise LrdecayError("asserts nothing", where=where, remedy=f"say one of {', '.join(_ASSERTED)}")
+            raise LrdecayError("asserts nothing", where=where, fix=f"say one of {', '.join(_ASSERTED)}")
         table = f"{prefix}{key}"
         located = {"table": table, "number": index + 1} if kind is Assertion else {"key": f"{table}[{index}]"}
         found.append(msgspec.structs.replace(decoded, source=where, place=path, **located))
@@ -137,4 +137,4 @@ def _refusal(error: msgspec.ValidationError, kind: type[Any], key: str, where: s
         return not_one_of(f"unknown choice {unknown[1]!r}", unknown[1], words, where=where)
     problem = str(error).partition(" - at ")[0].replace("`", "").replace(" | null", "")
     problem = problem[:1].lower() + problem[1:]
-    return LrdecayError(problem, where=where, remedy=f"one of {', '.join(words)}" if words else "")
+    return LrdecayError(problem, where=where, fix=f"one of {', '.join(words)}" if words else "")

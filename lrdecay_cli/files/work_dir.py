@@ -70,7 +70,7 @@ def read_stamps(work_dir: str) -> list[Stamp]:
     try:
         if not root.is_dir():
             problem = "is not a directory" if root.exists() else "no such directory"
-            raise LrdecayError(problem, where=work_dir, remedy="give the work_dir of a training")
+            raise LrdecayError(problem, where=work_dir, fix="give the work_dir of a training")
         folders = sorted(folder for folder in root.iterdir() if (folder / "vis_data").is_dir())
         found = list(filter(None, (_stamp(root, folder) for folder in folders)))
     except OSError as error:
@@ -78,11 +78,11 @@ def read_stamps(work_dir: str) -> list[Stamp]:
     if not found:
         if not folders:
             problem = "has no <time stamp>/vis_data folder, where mmengine's LocalVisBackend logs"
-            remedy = "give the work_dir of a training, and keep LocalVisBackend among its vis_backends"
+            fix = "give the work_dir of a training, and keep LocalVisBackend among its vis_backends"
         else:
             problem = f"has no lr in the logs of {folders[-1].name}: it ended before its first log line"
-            remedy = "wait for LoggerHook's first line, or set its interval lower"
-        raise LrdecayError(problem, where=work_dir, remedy=remedy)
+            fix = "wait for LoggerHook's first line, or set its interval lower"
+        raise LrdecayError(problem, where=work_dir, fix=fix)
     return found
 
 
@@ -101,8 +101,8 @@ def dumped_config(work_dir: str) -> str:
         return str(stamped[-1])
     if beside:
         names = ", ".join(Path(path).name for path in beside[:4])
-        raise LrdecayError(f"has several configs: {names}", where=work_dir, remedy="name one of them")
-    raise LrdecayError("has no dumped config", where=work_dir, remedy="give the config that it was trained with")
+        raise LrdecayError(f"has several configs: {names}", where=work_dir, fix="name one of them")
+    raise LrdecayError("has no dumped config", where=work_dir, fix="give the config that it was trained with")
 
 
 def checkpoints(work_dir: str) -> list[str]:
@@ -130,8 +130,8 @@ def last_checkpoint(work_dir: str) -> str:
     # A best one is older than the last of the others.
     plain = [path for path in found if not Path(path).name.startswith("best_")] or found
     if not plain:
-        remedy = "give a .pth, or train with CheckpointHook"
-        raise LrdecayError("has no checkpoint", where=work_dir, remedy=remedy)
+        fix = "give a .pth, or train with CheckpointHook"
+        raise LrdecayError("has no checkpoint", where=work_dir, fix=fix)
     return plain[0]
 
 

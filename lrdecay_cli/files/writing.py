@@ -68,7 +68,7 @@ def to_json(document: Any) -> str:
     except ValueError:
         for path, value in not_finite(data):
             why = f"is {value}, which JSON cannot hold"
-            raise LrdecayError(why, where=path, remedy="mend the config that makes it so") from None
+            raise LrdecayError(why, where=path, fix="mend the config that makes it so") from None
         raise
     try:
         text = msgspec.json.format(text, indent=2)
@@ -102,5 +102,5 @@ def map_path(folder: Path, config: str) -> Path:
     parts = PurePosixPath(config.replace(SEPARATOR, "/").replace("\\", "/")).parts
     safe = [part.replace(":", "_") for part in parts if part not in ("/", "..", ".")]
     if not safe or not config.isprintable():
-        raise LrdecayError(f"no name for a map: {config!r}", remedy="rename the config")
+        raise LrdecayError(f"no name for a map: {config!r}", fix="rename the config")
     return folder.joinpath(*safe[:-1], f"{safe[-1].removesuffix('.py')}.json")

@@ -96,8 +96,8 @@ def check_format(name: str, *, where: str = "--format", command: str | None = No
     if name not in FORMATS:
         raise not_one_of(f"unknown format {name!r}", name, allowed, where=where)
     if name not in allowed:
-        remedy = f"{command} writes {', '.join(allowed)}"
-        raise LrdecayError(f"{name} is for {listed(FORMATS[name].commands)}", where=where, remedy=remedy)
+        fix = f"{command} writes {', '.join(allowed)}"
+        raise LrdecayError(f"{name} is for {listed(FORMATS[name].commands)}", where=where, fix=fix)
     needs = FORMATS[name].needs
     if needs is not None and find_spec(needs[0]) is None:
-        raise LrdecayError(f"{name} needs {needs[1]}", where=where, remedy=needs[2])
+        raise LrdecayError(f"{name} needs {needs[1]}", where=where, fix=needs[2])

@@ -45,7 +45,7 @@ def github_annotations(document: msgspec.Struct) -> str:
         elif isinstance(each, Skipped):
             more.append(f"error: {each.config}: {each.status}: {each.problem}")
         else:
-            more.append(f"{each.finding.severity}: {concise_line(each)}; {each.finding.remedy}")
+            more.append(f"{each.finding.severity}: {concise_line(each)}; {each.finding.fix}")
     if more:
         lines.append(f"and {len(more)} more, which GitHub would not show as annotations:")
     return "\n".join([*lines, *map(_inert, more), _inert(summary_of(result))]) + "\n"
@@ -60,7 +60,7 @@ def _annotation(result: CheckResult, told: Cause | Skipped, kind: str) -> str:
         title, place = f"{finding.code} {finding.name}", place_of(result, finding)
         concerned = [f"Configs: {', '.join(told.configs)}"] if place is None or len(told.configs) > 1 else []
         option = [f"Option: {option_told(finding)}"] if finding.option else []
-        reasons = (f"Why: {finding.why}", f"Remedy: {finding.remedy}")
+        reasons = (f"Why: {finding.why}", f"Fix: {finding.fix}")
         lines = (finding.message, *finding.patterns, *option, *concerned, *reasons)
         message = "\n".join(map(printable, lines))
     properties = {"title": title}
@@ -164,7 +164,7 @@ def _add_case(suite: ElementTree.Element, result: CheckResult, file: str, told: 
         finding = told.finding
         option = [f"option: {option_told(finding)}"] if finding.option else []
         lines = [finding.message, *finding.patterns, *option, f"configs: {', '.join(told.configs)}"]
-        text = "\n".join(map(printable, (*lines, f"why: {finding.why}", f"remedy: {finding.remedy}")))
+        text = "\n".join(map(printable, (*lines, f"why: {finding.why}", f"fix: {finding.fix}")))
         if finding.suppressed is not None:
             ElementTree.SubElement(case, "skipped", message=printable(finding.suppressed.reason)).text = text
         elif result.fails(finding):

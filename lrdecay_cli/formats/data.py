@@ -26,7 +26,7 @@ def json_text(document: msgspec.Struct) -> str:
 def ndjson_lines(document: msgspec.Struct) -> str:
     """The records of the document. Raises LrdecayError if it is not made of records."""
     if not isinstance(document, (CheckResult, Scan)):
-        raise LrdecayError("ndjson is for scan and check: this report is one document", remedy="use json")
+        raise LrdecayError("ndjson is for scan and check: this report is one document", fix="use json")
     return "".join(msgspec.json.encode(record).decode() + "\n" for record in document.records)
 
 

@@ -108,7 +108,7 @@ def _text(text: str) -> str:
 
 def _chart_of(report: Report, name: str) -> Chart:
     if report.chart is None:
-        raise LrdecayError("this report has no chart", remedy=f"{name} is for schedule")
+        raise LrdecayError("this report has no chart", fix=f"{name} is for schedule")
     return report.chart
 
 

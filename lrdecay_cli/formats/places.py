@@ -29,7 +29,7 @@ class FilePlace(msgspec.Struct, frozen=True):
 def check_result(document: msgspec.Struct, format_name: str) -> CheckResult:
     """The document, which must be the result of ``check``. Raises LrdecayError for any other."""
     if not isinstance(document, CheckResult):
-        raise LrdecayError(f"{format_name} is for check: this report has no findings", remedy="use json")
+        raise LrdecayError(f"{format_name} is for check: this report has no findings", fix="use json")
     return document
 
 

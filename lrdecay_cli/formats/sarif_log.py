@@ -75,7 +75,7 @@ def _rule(code: str, address: str) -> dict[str, Any]:
 def _result(result: CheckResult, cause: Cause, rule_index: int) -> dict[str, Any]:
     finding = cause.finding
     option = [f"Option: {option_told(finding)}"] if finding.option else []
-    lines = [f"{finding.message}.", *option, f"Why: {finding.why}", f"Remedy: {finding.remedy}."]
+    lines = [f"{finding.message}.", *option, f"Why: {finding.why}", f"Fix: {finding.fix}."]
     if len(cause.configs) > 1:
         lines.insert(1, f"Configs: {', '.join(cause.configs)}")
     if finding.patterns:
@@ -112,7 +112,7 @@ def _result(result: CheckResult, cause: Cause, rule_index: int) -> dict[str, Any
             "configs": list(cause.configs),
             "option": finding.option,
             "parameters": list(finding.parameters),
-            "fix": msgspec.to_builtins(finding.fix),
+            "fixes": msgspec.to_builtins(finding.fixes),
         },
         # Once a run tells suppressions of any result, it tells those of all: an empty list is "not suppressed"
         # (§3.27.23).

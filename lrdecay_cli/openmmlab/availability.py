@@ -22,12 +22,12 @@ def check_stack(config: str, *, what: str = "config", needed: Sequence[str] = ("
         Path.cwd()
     except OSError as error:
         # Intel's library, which torch loads, would end the process without a word.
-        remedy = "change to one that is there"
-        raise LrdecayError("the working directory is gone", where=config, remedy=remedy) from error
+        fix = "change to one that is there"
+        raise LrdecayError("the working directory is gone", where=config, fix=fix) from error
     missing = [package for package in needed if importlib.util.find_spec(package) is None]
     if missing:
-        remedy = 'pip install "lrdecay-cli[stack]" for a complete stack, "lrdecay-cli[mmdet]" beside your own'
-        raise LrdecayError(f"a {what} needs {' and '.join(missing)}, not installed here", where=config, remedy=remedy)
+        fix = 'pip install "lrdecay-cli[stack]" for a complete stack, "lrdecay-cli[mmdet]" beside your own'
+        raise LrdecayError(f"a {what} needs {' and '.join(missing)}, not installed here", where=config, fix=fix)
 
 
 def available_devices() -> list[str]:
@@ -52,4 +52,4 @@ def check_device(device: str) -> str:
         problem, available = f"no device {device!r} on this machine", "available"
     else:
         problem, available = f"unknown device {device!r}", "available here"
-    raise LrdecayError(problem, where="--device", remedy=f"{available}: {', '.join(present)}")
+    raise LrdecayError(problem, where="--device", fix=f"{available}: {', '.join(present)}")

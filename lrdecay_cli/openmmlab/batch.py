@@ -51,21 +51,21 @@ def batch_of(config: Config, launch: Launch, where: str) -> Batch:
     leave = "leave out --auto-scale-lr" if launch.auto_scale_lr else f"set {OPTION}.enable=False"
     base = scaling.get("base_batch_size")
     if base is None:
-        problem, remedy = "the config has no auto_scale_lr.base_batch_size", "add auto_scale_lr = "
-        remedy += f"dict(base_batch_size=16), with the batch that the lr is meant for, or {leave}"
-        raise LrdecayError(problem, where=where, remedy=remedy, final=True)
+        problem, fix = "the config has no auto_scale_lr.base_batch_size", "add auto_scale_lr = "
+        fix += f"dict(base_batch_size=16), with the batch that the lr is meant for, or {leave}"
+        raise LrdecayError(problem, where=where, fix=fix, final=True)
     if not isinstance(base, (int, float)) or isinstance(base, bool) or not base > 0:
         problem = f"auto_scale_lr.base_batch_size is {base!r}, not a number of samples"
-        raise LrdecayError(problem, where=where, remedy=f"give it one above 0, or {leave}", final=True)
+        raise LrdecayError(problem, where=where, fix=f"give it one above 0, or {leave}", final=True)
     if number_or_none(base) is None:
-        problem, remedy = "auto_scale_lr.base_batch_size is not finite", "give the batch that the lr is meant for"
-        raise LrdecayError(problem, where=where, remedy=f"{remedy}, or {leave}", final=True)
+        problem, fix = "auto_scale_lr.base_batch_size is not finite", "give the batch that the lr is meant for"
+        raise LrdecayError(problem, where=where, fix=f"{fix}, or {leave}", final=True)
     if size is None:
         problem = "the config has no train_dataloader.batch_size"
-        raise LrdecayError(problem, where=where, remedy="give --batch-size N", final=True)
+        raise LrdecayError(problem, where=where, fix="give --batch-size N", final=True)
     if number_or_none(batch.gpus * size) is None:
         raise LrdecayError(
-            "train_dataloader.batch_size is not finite", where=where, remedy="give --batch-size N", final=True
+            "train_dataloader.batch_size is not finite", where=where, fix="give --batch-size N", final=True
         )
     if launch.auto_scale_lr:
         scaling["enable"] = True  # type: ignore[index]

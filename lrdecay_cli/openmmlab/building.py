@@ -69,18 +69,18 @@ def training_scope(config: Config) -> Iterator[None]:
 def check_trainable(config: Config, where: str) -> None:
     """Raise LrdecayError unless the config has a model and an optimizer wrapper, before either is built."""
 
-    def refused(problem: str, remedy: str = "", status: str = "error") -> LrdecayError:
-        return LrdecayError(problem, where=where, remedy=remedy, status=status, final=True)
+    def refused(problem: str, fix: str = "", status: str = "error") -> LrdecayError:
+        return LrdecayError(problem, where=where, fix=fix, status=status, final=True)
 
     if not config.get("model"):
         raise refused("config has no 'model'", "give a training config, not a base of one", "no-model")
     wrapper = config.get("optim_wrapper")
     if not wrapper:
         mmcv_style = {key: config[key] for key in KEYS if config.get(key)}
-        remedy = "give a training config"
+        fix = "give a training config"
         if mmcv_style.get("optimizer"):
-            remedy = f"'optimizer' is the mmcv 1 style; for mmengine: {assignments(as_mmengine(plain(mmcv_style)))}"
-        raise refused("config has no 'optim_wrapper'", remedy, "no-optim-wrapper")
+            fix = f"'optimizer' is the mmcv 1 style; for mmengine: {assignments(as_mmengine(plain(mmcv_style)))}"
+        raise refused("config has no 'optim_wrapper'", fix, "no-optim-wrapper")
     if not isinstance(wrapper, Mapping):
         raise refused(f"optim_wrapper is a {type_name(type(wrapper))}, not a dict")
     optimizer = wrapper.get("optimizer")
@@ -119,7 +119,7 @@ def check_shapes(model: nn.Module, where: str) -> None:
     for name, parameter in model.named_parameters():
         if isinstance(parameter, torch.nn.parameter.UninitializedParameter):
             problem = f"{name} has no shape before the model is run: it is of a lazy module"
-            raise LrdecayError(problem, where=where, remedy="give the module its input size")
+            raise LrdecayError(problem, where=where, fix="give the module its input size")
 
 
 def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimizer:
@@ -132,8 +132,8 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
         # lrdecay itself has its own registered, so that the config would build here and nowhere else.
         if spec and not all(module in sys.modules for module in spec.imports):
             place = f"{where}: optim_wrapper.constructor"
-            remedy = f"add custom_imports = dict(imports={[*spec.imports]})"
-            raise LrdecayError(f"{named} is not imported", where=place, remedy=remedy, final=True)
+            fix = f"add custom_imports = dict(imports={[*spec.imports]})"
+            raise LrdecayError(f"{named} is not imported", where=place, fix=fix, final=True)
         spare_compiler()
         # mmengine's ZeroRedundancyOptimizer asks for a process group.
         on_demand: list[StandIn] = []

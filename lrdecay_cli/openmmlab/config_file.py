@@ -62,7 +62,7 @@ def _refuse_long_integers(config: Any, where: str) -> None:
                 raise LrdecayError(
                     "the integer has more digits than Python writes",
                     where=": ".join(filter(None, (where, ".".join(place)))),
-                    remedy="give a shorter one",
+                    fix="give a shorter one",
                     final=True,
                 )
         elif isinstance(value, (dict, list, tuple, set, frozenset)) and id(value) not in entered:

@@ -141,7 +141,7 @@ def _backbone(model: nn.Module, path: str) -> BackboneClasses:
         raise DecayError(
             f"the model has no module {path!r}",
             where="paramwise_cfg.backbone",
-            remedy=f"did you mean {others[0]!r}?" if others else "give the path of the backbone in the model",
+            fix=f"did you mean {others[0]!r}?" if others else "give the path of the backbone in the model",
         )
     backbone = modules[path]
     bases = type(backbone).__mro__

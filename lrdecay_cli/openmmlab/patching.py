@@ -134,11 +134,11 @@ class _Finder(importlib.abc.MetaPathFinder):
 class NotHereError(RuntimeError):
     """Something that is not on this machine and that lrdecay will not fetch. It passes through code of the stack.
 
-    ``needs`` is its name, for a table of many configs; ``remedy`` is what makes it available.
+    ``needs`` is its name, for a table of many configs; ``fix`` is what makes it available.
     """
 
     # All but the first have defaults: code of the stack may raise it anew with the message alone.
-    def __init__(self, message: str, needs: str = "", remedy: str = "") -> None:
+    def __init__(self, message: str, needs: str = "", fix: str = "") -> None:
         super().__init__(message)
         self.needs = needs
-        self.remedy = remedy
+        self.fix = fix

@@ -109,7 +109,7 @@ def _read_yaml(source: Source) -> Node:
     try:
         import yaml
     except ImportError as error:
-        raise LrdecayError("is YAML", where=source.shown, remedy="pip install pyyaml") from error
+        raise LrdecayError("is YAML", where=source.shown, fix="pip install pyyaml") from error
     try:
         root = yaml.compose(source.text, Loader=yaml.SafeLoader)
         loader = yaml.SafeLoader("")

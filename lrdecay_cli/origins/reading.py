@@ -83,7 +83,7 @@ class ConfigReader:
             raise LrdecayError(
                 f"{shown} is a base of itself" if circle else f"more than {_DEEPEST} bases upon bases",
                 where=where,
-                remedy="take it out of _base_" if circle else "",
+                fix="take it out of _base_" if circle else "",
                 final=True,
             )
         self._open.append(path)
@@ -150,8 +150,8 @@ class ConfigReader:
                 package, _, in_zoo = shown.partition(SEPARATOR)
                 beside = package + SEPARATOR + posixpath.normpath(posixpath.join(posixpath.dirname(in_zoo), name))
         if found is None or not found.is_file() or found.suffix not in (".py", ".json", ".yaml", ".yml"):
-            remedy = file_meant(str(found), (".py",)) if found else ""
-            raise LrdecayError(f"there is no base {name}", where=str(span.place()), remedy=remedy)
+            fix = file_meant(str(found), (".py",)) if found else ""
+            raise LrdecayError(f"there is no base {name}", where=str(span.place()), fix=fix)
         return beside, found
 
     def _run(self, tree: ast.Module, source: Source, base: Node) -> Node:

@@ -147,7 +147,7 @@ def _variable(source: Source, match: re.Match[str]) -> str:
     value = os.environ.get(match[1], match[2])
     if not value:
         place = source.place(*source.in_file(*match.span()))
-        raise LrdecayError(f"{match[1]} is not in the environment", where=str(place), remedy=f"set {match[1]}")
+        raise LrdecayError(f"{match[1]} is not in the environment", where=str(place), fix=f"set {match[1]}")
     return value
 
 

@@ -98,7 +98,7 @@ def isolation(options: BuildSpec) -> Iterator[BuildSpec]:
 
     if not hasattr(os, "fork"):
         raise LrdecayError(
-            f"{sys.platform} offers nothing to isolate a process with", where="--isolate", remedy="use Linux"
+            f"{sys.platform} offers nothing to isolate a process with", where="--isolate", fix="use Linux"
         )
     scratch = tempfile.mkdtemp(prefix="lrdecay-")
     try:

@@ -66,7 +66,7 @@ class Failure(msgspec.Struct, frozen=True):
 
     problem: str
     where: str = ""
-    remedy: str = ""
+    fix: str = ""
     status: str = "error"
     final: bool = False
     key: str = ""
@@ -127,7 +127,7 @@ class BuildOutcome(msgspec.Struct, frozen=True):
         """Why there is no map, in one line that does not name the config; empty if there is one."""
         if self.failure is None:
             return self.reason
-        return " ".join("; ".join(filter(None, (self.failure.problem, self.failure.remedy))).split())
+        return " ".join("; ".join(filter(None, (self.failure.problem, self.failure.fix))).split())
 
     def encoded(self, *, finite: bool = True) -> bytes:
         """This outcome as bytes, which :func:`outcome_of` reads.
@@ -141,8 +141,8 @@ class BuildOutcome(msgspec.Struct, frozen=True):
         if not finite:
             return msgspec.msgpack.encode(self)
         path, value = odd
-        remedy = "mend the config that makes it so"
-        failure = Failure(f"{path} is {value}, which JSON cannot hold", self.config, remedy)
+        fix = "mend the config that makes it so"
+        failure = Failure(f"{path} is {value}, which JSON cannot hold", self.config, fix)
         return msgspec.json.encode(msgspec.structs.replace(self, group_map=None, failure=failure, files={}))
 
 

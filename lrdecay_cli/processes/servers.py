@@ -40,8 +40,8 @@ def on_dask(options: BuildSpec, address: str, configs: Sequence[str]) -> Generat
         from distributed import Client
         from distributed.comm.addressing import get_address_host_port
     except ImportError as error:
-        remedy = 'pip install "lrdecay-cli[dask]"'
-        raise LrdecayError("--dask needs distributed, not installed here", remedy=remedy) from error
+        fix = 'pip install "lrdecay-cli[dask]"'
+        raise LrdecayError("--dask needs distributed, not installed here", fix=fix) from error
     try:
         if address.startswith(("tcp://", "tls://")):
             # Dask asks again for ten seconds where nobody listens.
@@ -49,7 +49,7 @@ def on_dask(options: BuildSpec, address: str, configs: Sequence[str]) -> Generat
         client = Client(address, timeout=10)
     except (OSError, ValueError) as error:
         said = " ".join(str(error).split())
-        raise LrdecayError(f"no Dask scheduler answers ({said})", where=address, remedy="check the address") from error
+        raise LrdecayError(f"no Dask scheduler answers ({said})", where=address, fix="check the address") from error
     here = msgspec.structs.replace(options, folder=str(Path.cwd()))
     with client:
         yield from submitted(client.get_executor(retries=3, pure=False), here, configs)

@@ -72,7 +72,7 @@ def rules_meant(given: str) -> str:
 
 
 def _unknown(given: str, where: str) -> LrdecayError:
-    return LrdecayError(f"no rule {given!r}", where=where, remedy=rules_meant(given) or "lrdecay rule --all lists them")
+    return LrdecayError(f"no rule {given!r}", where=where, fix=rules_meant(given) or "lrdecay rule --all lists them")
 
 
 __all__ = [

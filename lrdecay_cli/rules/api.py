@@ -20,8 +20,7 @@ from lrdecay_cli.rules.context.schedulers import (
     training_length,
     training_unit,
 )
-from lrdecay_cli.rules.registry import Example, Fault, default_with, part_with, rule
-from lrdecay_cli.rules.remedies import (
+from lrdecay_cli.rules.fixes import (
     EXEMPTING,
     USUAL_RATE,
     exempt_in_ours,
@@ -33,6 +32,7 @@ from lrdecay_cli.rules.remedies import (
     plain_number,
     without_the_bases,
 )
+from lrdecay_cli.rules.registry import Example, Fault, default_with, part_with, rule
 from lrdecay_cli.text.counting import count, integers, listed, rate, span, verb
 from lrdecay_cli.text.python_source import as_python
 from lrdecay_cli.text.spelling import nearest

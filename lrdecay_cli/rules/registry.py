@@ -51,7 +51,7 @@ class Fault:
 
     message: str
     """What is wrong, with its numbers, as a sentence without a full stop."""
-    remedy: str
+    fix: str
     """What to do, with the value to set where there is one."""
     parameters: Iterable[str] = ()
     """The parameters that it is about, in any order."""
@@ -63,15 +63,15 @@ class Fault:
     """What tells it from another fault of the same rule with the same option and parameters."""
     changed: str = ""
     """What changed since the baseline: the settings, with their values, or else what is told of the tensors."""
-    fix: Sequence[Edit | Fix] = ()
-    """The remedy as edits of the config, in the form of one alternative, or of several; empty where it is none."""
+    edits: Sequence[Edit | Fix] = ()
+    """The fix as edits of the config, in the form of one alternative, or of several; empty where it is none."""
     covers: tuple[str, ...] = ()
     """Codes of rules that would tell the same mistake again, and are silent for it."""
 
     def fixes(self) -> tuple[Fix, ...]:
-        """The alternatives of :attr:`fix`."""
-        edits = tuple(each for each in self.fix if isinstance(each, Edit))
-        return (*([Fix(edits=edits)] if edits else []), *(each for each in self.fix if isinstance(each, Fix)))
+        """The alternatives of :attr:`edits`."""
+        edits = tuple(each for each in self.edits if isinstance(each, Edit))
+        return (*([Fix(edits=edits)] if edits else []), *(each for each in self.edits if isinstance(each, Fix)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,9 +61,9 @@ def _finding(context: RuleContext, rule: Rule, fault: Fault) -> Finding:
         patterns=_folded(context, parameters),
         option=fault.option,
         why=rule.why,
-        remedy=fault.remedy,
+        fix=fault.fix,
         changed=fault.changed,
-        fix=fault.fixes(),
+        fixes=fault.fixes(),
         fingerprint=fingerprint(rule.code, context.place, fault.option, parameters, fault.about),
     )
 

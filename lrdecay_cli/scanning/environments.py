@@ -119,7 +119,7 @@ class Environment:
         if frame.startswith(b"{"):
             # It could not even import what speaks MessagePack.
             said = msgspec.json.decode(frame, type=dict[str, str])
-            raise LrdecayError(said["problem"], where=self.place, remedy=said["remedy"])
+            raise LrdecayError(said["problem"], where=self.place, fix=said["fix"])
         answer = msgspec.msgpack.decode(frame, type=Ready | Refused)
         if isinstance(answer, Ready):
             return answer
@@ -144,8 +144,8 @@ class Environment:
             self._said.seek(0)
             lines = self._said.read().decode(errors="replace").strip().splitlines()
         said = lines[-1] if lines else f"exit code {code}"
-        remedy = f"try {self._python} -c 'import torch, mmengine'"
-        return LrdecayError(f"lrdecay cannot run there: {said}", where=self.place, remedy=remedy)
+        fix = f"try {self._python} -c 'import torch, mmengine'"
+        return LrdecayError(f"lrdecay cannot run there: {said}", where=self.place, fix=fix)
 
     def _end(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):

@@ -107,15 +107,15 @@ class Journal:
         """Take every whole line, and return how many bytes they are."""
         raw = path.read_bytes() if path.exists() else b""
         whole = raw[: raw.rfind(b"\n") + 1]
-        problem, remedy = "is no journal of a scan", "give a new file, or delete this one"
+        problem, fix = "is no journal of a scan", "give a new file, or delete this one"
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 done = msgspec.json.decode(line, type=Done)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise LrdecayError(problem, where=f"{path}:{number}", remedy=remedy) from error
+                raise LrdecayError(problem, where=f"{path}:{number}", fix=fix) from error
             self._done[done.key] = done
         if raw and not whole:
-            raise LrdecayError(problem, where=str(path), remedy=remedy)
+            raise LrdecayError(problem, where=str(path), fix=fix)
         return len(whole)
 
     def _unchanged(self, files: Mapping[str, str]) -> bool:

@@ -40,7 +40,7 @@ def check_maps(folder: Path, configs: Iterable[str]) -> None:
             raise LrdecayError(
                 f"the maps of {other} and {config} would be one file",
                 where="--maps",
-                remedy="scan them apart, or from a directory above both",
+                fix="scan them apart, or from a directory above both",
             )
 
 
@@ -84,8 +84,8 @@ def scan(
                 found[config] = Timed(record, outcome.seconds)
                 tell(found[config])
     except KeyboardInterrupt as error:
-        remedy = f"go on with --resume {journal.path}" if journal.path else "with --resume FILE they would be kept"
-        raise Interrupted(f"interrupted: {len(found)} of {len(configs)} configs done", remedy=remedy) from error
+        fix = f"go on with --resume {journal.path}" if journal.path else "with --resume FILE they would be kept"
+        raise Interrupted(f"interrupted: {len(found)} of {len(configs)} configs done", fix=fix) from error
     return [found[config] for config in configs]
 
 
@@ -122,7 +122,7 @@ def read_scan(path: str) -> Scan:
         raise LrdecayError(
             f"is no scan: {problem if problem.startswith('JSON') else problem[:1].lower() + problem[1:]}",
             where=f"{path}: {place}" if place else path,
-            remedy="make it with lrdecay scan --format json",
+            fix="make it with lrdecay scan --format json",
         ) from error
     if scan.schema_version != SCAN_SCHEMA_VERSION:
         raise LrdecayError(
@@ -151,7 +151,7 @@ def merge(paths: Sequence[str]) -> Scan:
                 raise LrdecayError(
                     f"{record.config} is in {origin[record.config]} too",
                     where=f"{path}: $.records[{index}]",
-                    remedy="give each shard once",
+                    fix="give each shard once",
                 )
             origin[record.config] = path
     shards = {scan.shard: path for path, scan in scans if scan.shard is not None}
@@ -159,6 +159,6 @@ def merge(paths: Sequence[str]) -> Scan:
         if missing := [shard for n in range(int(count)) if (shard := f"{n + 1}/{count}") not in shards]:
             where = next(path for shard, path in shards.items() if shard.endswith(f"/{count}"))
             problem = f"shard {', '.join(missing)} is missing"
-            raise LrdecayError(problem, where=where, remedy="give the scans of all shards")
+            raise LrdecayError(problem, where=where, fix="give the scans of all shards")
     records = sorted((record for _, scan in scans for record in scan.records), key=lambda record: record.config)
     return msgspec.structs.replace(first, records=tuple(records), shard=None)

@@ -122,8 +122,8 @@ class _Comparing:
             self._compared += 1
             if self._rtol or self._only:
                 where = "--only" if self._only else "--rtol"
-                remedy = "give environments, or the folders of scan --maps"
-                raise LrdecayError("a scan's JSON has no groups to compare so", where=where, remedy=remedy)
+                fix = "give environments, or the folders of scan --maps"
+                raise LrdecayError("a scan's JSON has no groups to compare so", where=where, fix=fix)
             if causes := record_causes(*(_record(each, config) for each in (old, new))):
                 self._differ(ChangedConfig(config, None, None, {}), causes)
 

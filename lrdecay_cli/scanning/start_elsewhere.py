@@ -27,8 +27,8 @@ class _From:
         return PathFinder.find_spec(name, [self._folders[name]]) if name in self._folders else None
 
 
-def _refuse(problem: str, remedy: str) -> "NoReturn":
-    data = json.dumps({"problem": problem, "remedy": remedy}).encode()
+def _refuse(problem: str, fix: str) -> "NoReturn":
+    data = json.dumps({"problem": problem, "fix": fix}).encode()
     sys.stdout.buffer.write(len(data).to_bytes(8, "little") + data)
     sys.stdout.flush()
     sys.exit(2)
@@ -48,8 +48,8 @@ def main(root: str, needed: "dict[str, str]") -> None:
         import msgspec  # noqa: F401
         import packaging  # noqa: F401
     except ImportError as error:
-        remedy = "%s -m pip install msgspec packaging" % sys.executable  # noqa: UP031
-        _refuse("lrdecay's own msgspec cannot be imported by %s (%s)" % (here, error), remedy)  # noqa: UP031
+        fix = "%s -m pip install msgspec packaging" % sys.executable  # noqa: UP031
+        _refuse("lrdecay's own msgspec cannot be imported by %s (%s)" % (here, error), fix)  # noqa: UP031
     from lrdecay_cli.scanning.worker import main as serve
 
     serve()

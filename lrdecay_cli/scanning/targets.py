@@ -33,12 +33,12 @@ def configs_of(targets: Iterable[str]) -> list[str]:
                 meant = in_zoo_meant(target)
             elif not os.path.exists(target):  # noqa: PTH110
                 meant = file_meant(target, SUFFIXES, folders=True)
-            remedy = meant or "give a config, a directory, a glob or mmdet::DIR"
-            raise LrdecayError("no config there", where=target, remedy=remedy)
+            fix = meant or "give a config, a directory, a glob or mmdet::DIR"
+            raise LrdecayError("no config there", where=target, fix=fix)
         for config in configs:
             if not config.isprintable():
                 # JSON, or one line of a table, cannot hold it.
-                raise LrdecayError(f"no name for a config: {config!r}", where=ascii(target), remedy="rename the file")
+                raise LrdecayError(f"no name for a config: {config!r}", where=ascii(target), fix="rename the file")
             # By the file: configs/a.py and ./configs/a.py are one. A link is another config: its bases may be.
             found.setdefault(config if SEPARATOR in config else os.path.abspath(config), config)  # noqa: PTH100
     return sorted(found.values())
@@ -50,7 +50,7 @@ def shard_of(configs: Sequence[str], shard: str | None) -> list[str]:
         return list(configs)
     index, slash, count = shard.partition("/")
     if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-        raise LrdecayError(f"{shard!r} is no shard", where="--shard", remedy="give i/n, 1/4 to 4/4 for four machines")
+        raise LrdecayError(f"{shard!r} is no shard", where="--shard", fix="give i/n, 1/4 to 4/4 for four machines")
     return list(configs)[int(index) - 1 :: int(count)]
 
 

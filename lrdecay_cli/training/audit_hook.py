@@ -89,8 +89,8 @@ class ParamGroupAuditHook(LiveGroupsHook):
             logger.warning(f"Parameter groups, rules:\n{_text(report)}")
         if self.fail_on is not None and checked.failing():
             place = f"{_NAME}(fail_on={self.fail_on!r})"
-            remedy = "the log names them, and what to do"
-            raise LrdecayError(f"the rules find {report.summary}", where=place, remedy=remedy)
+            fix = "the log names them, and what to do"
+            raise LrdecayError(f"the rules find {report.summary}", where=place, fix=fix)
         if self.audited is None:
             return
         audited = with_factor_of(self.audited, group_map)
@@ -104,7 +104,7 @@ class ParamGroupAuditHook(LiveGroupsHook):
         raise LrdecayError(
             f"the parameter groups are not the audited ones ({result.report.summary})",
             where=f"{_NAME}(baseline={self.baseline!r})",
-            remedy=f"see: lrdecay diff {self.baseline} {written}",
+            fix=f"see: lrdecay diff {self.baseline} {written}",
         )
 
 

@@ -53,7 +53,7 @@ def test_further_names_are_chosen_if_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "remedy"),
+    ("pattern", "fix"),
     [
         ("backbone.steam.*", "did you mean backbone.stem?"),
         ("backbone.stem.wieght", "did you mean backbone.stem.weight?"),
@@ -61,7 +61,7 @@ def test_further_names_are_chosen_if_asked_for() -> None:
         ("zzz", "give a glob such as 'backbone.*', a module such as backbone, or a group such as layer_0_decay"),
     ],
 )
-def test_what_is_near_to_a_pattern_that_matches_nothing(pattern: str, remedy: str) -> None:
+def test_what_is_near_to_a_pattern_that_matches_nothing(pattern: str, fix: str) -> None:
     with pytest.raises(LrdecayError) as caught:
         select(SOME, pattern, where="PATTERN")
-    assert str(caught.value) == f"PATTERN: no parameter or group matches {pattern!r}; {remedy}"
+    assert str(caught.value) == f"PATTERN: no parameter or group matches {pattern!r}; {fix}"

@@ -69,7 +69,7 @@ def test_what_a_failure_says() -> None:
     (finding,) = found("parameters = 'backbone.*'\nlr_scale = '<= 1'\nmessage = 'slow'\nseverity = 'warning'")
     assert finding.severity == "warning"
     assert finding.message == "slow: asserted lr_scale <= 1 for 'backbone.*', but it is 2"
-    assert finding.remedy == "change the config, or the assertion: lrdecay.toml, [[assert]] number 1"
+    assert finding.fix == "change the config, or the assertion: lrdecay.toml, [[assert]] number 1"
 
 
 @pytest.mark.parametrize(("path", "table"), [("lrdecay.toml", "assert"), ("pyproject.toml", "tool.lrdecay.assert")])
@@ -78,7 +78,7 @@ def test_the_assertion_is_named_as_its_file_has_it(path: str, table: str) -> Non
     settings = parse_settings(text.encode(), path)
     assert settings is not None
     (finding,) = check_maps([decay_map()], RULES, settings=settings).findings
-    assert finding.remedy.endswith(f"{path}, [[{table}]] number 2")
+    assert finding.fix.endswith(f"{path}, [[{table}]] number 2")
     assert "tool.lrdecay" not in finding.why
 
 

@@ -104,13 +104,13 @@ def test_a_comment_holds_for_its_config_and_is_told_there() -> None:
     assert codes(checked("", comments=(reasoned,))) == []
     (idle,) = checked("", comments=(reasoned,), wrong=False).findings
     assert (idle.code, idle.config, idle.option) == ("LRD901", "configs/a.py", "# lrdecay: ignore[LRD301]")
-    assert idle.remedy == "take it out of configs/a.py:3"
+    assert idle.fix == "take it out of configs/a.py:3"
 
 
 def test_one_that_has_expired_and_has_nothing_left_is_told_once() -> None:
     (told,) = checked(suppress(rule="LRD301", reason="known", until="2027-01-30"), wrong=False).findings
     assert told.code == "LRD903"
-    assert told.remedy == "take it out of lrdecay.toml: suppress[0], for there is nothing left to suppress"
+    assert told.fix == "take it out of lrdecay.toml: suppress[0], for there is nothing left to suppress"
 
 
 @pytest.mark.parametrize(
@@ -123,11 +123,11 @@ def test_one_that_has_expired_and_has_nothing_left_is_told_once() -> None:
 )
 def test_an_unknown_rule_is_told_with_its_place(rule: str, hint: str) -> None:
     *_, told = checked(suppress(rule=rule, reason="known")).findings
-    assert (told.code, told.remedy) == ("LRD904", f"name a rule in lrdecay.toml: suppress[0] ({hint})")
+    assert (told.code, told.fix) == ("LRD904", f"name a rule in lrdecay.toml: suppress[0] ({hint})")
 
 
 @pytest.mark.parametrize(
-    ("comment", "remedy"),
+    ("comment", "fix"),
     [
         ("# lrdecay: ignore LRD301", "write # lrdecay: ignore[LRD301], and behind it why, in configs/a.py:1"),
         ("# lrdecay: ignore LRD301: it is known", "write # lrdecay: ignore[LRD301] it is known, in configs/a.py:1"),
@@ -141,11 +141,11 @@ def test_an_unknown_rule_is_told_with_its_place(rule: str, hint: str) -> None:
         ("# lrdecay: ignore", "write # lrdecay: ignore[LRD301], and behind it why, in configs/a.py:1"),
     ],
 )
-def test_a_comment_without_brackets_is_told_once_how_to_write_it(comment: str, remedy: str) -> None:
+def test_a_comment_without_brackets_is_told_once_how_to_write_it(comment: str, fix: str) -> None:
     stated = StatedSuppression(rule=(), source="configs/a.py:1", place="configs/a.py", line=1, comment=comment)
     result = checked("", comments=(stated,))
     assert codes(result) == ["LRD301", "LRD904"]
-    assert (result.findings[1].remedy, result.findings[1].option) == (remedy, comment)
+    assert (result.findings[1].fix, result.findings[1].option) == (fix, comment)
 
 
 def test_nothing_is_said_of_rules_that_were_not_run() -> None:

@@ -161,7 +161,7 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
         "base_lr 0.1 → 0.2 since the baseline: lr of 5 tensors 0.049 → 0.098, 0.07 → 0.14, 0.1 → 0.2"
     )
     assert (
-        finding["remedy"] == "lrdecay diff golden/configs/a.txt maps/a.json shows all; "
+        finding["fix"] == "lrdecay diff golden/configs/a.txt maps/a.json shows all; "
         "if it is meant: lrdecay baseline maps -o golden"
     )
     one = here("check", "--select", "LRD7", "maps/a.json", "--baseline", "golden/configs/b.txt")
@@ -231,7 +231,7 @@ def changed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_the_command_of_a_remedy_mends_it(name: str, maps: Path, here: Run) -> None:
+def test_the_command_of_a_fix_works(name: str, maps: Path, here: Run) -> None:
     """As it stands, also with a space in the name of the folder."""
     given, before, damage = BROKEN[name]
     assert here(*before).code == 0

@@ -74,14 +74,14 @@ def test_on_a_terminal_it_is_read_at_once(project: Path) -> None:
     )
     # Of an info the message and the fix are enough beside errors; -v shows all of it.
     info = next(index for index, line in enumerate(lines) if line.startswith("  info: "))
-    assert [line.split()[0] for line in lines[info + 1 : info + 3]] == ["configs", "remedy"]
+    assert [line.split()[0] for line in lines[info + 1 : info + 3]] == ["configs", "fix"]
 
 
 def test_each_format_has_one_finding_for_the_cause(project: Path) -> None:
     findings = json.loads((project / "out.json").read_text())["findings"]
     differing = [finding for finding in findings if finding["code"] == "LRD701"]
     assert [finding["config"] for finding in differing] == LEAVES
-    assert differing[0]["remedy"] == (
+    assert differing[0]["fix"] == (
         f"lrdecay diff baselines/{LEAVES[0].replace('.py', '.txt')} {LEAVES[0]} --cfg-options 'a=b c' shows all; "
         "if it is meant: lrdecay baseline --update -o baselines --cfg-options 'a=b c'"
     )

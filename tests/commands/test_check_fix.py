@@ -96,7 +96,7 @@ def test_the_document_has_the_edits(project: Path) -> None:
     (finding,) = (each for each in json.loads(done.out)["findings"] if each["code"] == "LRD203")
     option = "optim_wrapper.paramwise_cfg.num_layers"
     edit = {"action": "set", "option": option, "keys": option.split("."), "value": 6}
-    assert finding["fix"] == [{"edits": [edit], "automatic": True}]
+    assert finding["fixes"] == [{"edits": [edit], "automatic": True}]
 
 
 def plan(file: Path) -> FixPlan:

@@ -27,4 +27,4 @@ def test_what_mmcv_1_read_is_told(
     # In the words of lrdecay check, with what to write instead.
     for warning in ("optimizer is read by nothing; optim_wrapper.optimizer is", "lr_config is read by nothing\n"):
         assert (f"warning: LRD510 option-misplaced: {warning}" in out) is bool(text)
-    assert ("remedy: in place of it: param_scheduler=[dict(type='MultiStepLR', milestones=[8, 11]" in out) is bool(text)
+    assert ("fix: in place of it: param_scheduler=[dict(type='MultiStepLR', milestones=[8, 11]" in out) is bool(text)

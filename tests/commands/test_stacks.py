@@ -330,4 +330,4 @@ def test_a_python_that_cannot_load_lrdecays_packages_is_one_line(scans: Path, tm
     )
     told = json.loads(done.stdout[8:])
     assert told["problem"].startswith("lrdecay's own msgspec cannot be imported by Python 3.")
-    assert told["remedy"] == f"{sys.executable} -m pip install msgspec packaging"
+    assert told["fix"] == f"{sys.executable} -m pip install msgspec packaging"

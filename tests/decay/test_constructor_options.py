@@ -53,11 +53,11 @@ def test_a_backbone_is_a_path(backbone: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "remedy"),
+    ("setting", "fix"),
     [("decay_multi", "did you mean 'decay_mult'?"), ("zzz", "allowed: lr_mult, decay_mult")],
 )
-def test_a_key_sets_multipliers_alone(setting: str, remedy: str) -> None:
+def test_a_key_sets_multipliers_alone(setting: str, fix: str) -> None:
     with pytest.raises(DecayError) as caught:
         ConstructorOptions.from_paramwise_cfg({"decay_rate": 0.7, "custom_keys": {"norm": {setting: 1}}})
     problem = f"unknown setting {setting!r}"
-    assert str(caught.value) == f"paramwise_cfg.custom_keys['norm']: {problem}; {remedy}"
+    assert str(caught.value) == f"paramwise_cfg.custom_keys['norm']: {problem}; {fix}"

@@ -21,7 +21,7 @@ VIT, SWIN = {"backbone": "VisionTransformer"}, {"backbone": "SwinTransformer"}
 RESNET = {"backbone": "ResNet"}
 SERVED_BY_MMDET = "it serves *ConvNeXt*"
 
-# What is given in place of settings that work: where, the problem and the remedy.
+# What is given in place of settings that work: where, the problem and the fix.
 REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
     # options
     "no paramwise_cfg": ({"paramwise_cfg": None}, "paramwise_cfg", "num_layers is missing", "add num_layers"),
@@ -178,13 +178,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("given", "where", "problem", "remedy"), REFUSED.values(), ids=REFUSED)
-def test_what_is_refused(given: dict[str, Any], where: str, problem: str, remedy: str) -> None:
+@pytest.mark.parametrize(("given", "where", "problem", "fix"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused(given: dict[str, Any], where: str, problem: str, fix: str) -> None:
     with pytest.raises(DecayError) as caught:
         explained(**given)
     error = caught.value
-    assert (error.where, error.problem, error.remedy) == (where or given["name"], problem, remedy)
-    assert str(error) == f"{error.where.replace(chr(10), ' ')}: {problem}; {remedy}"
+    assert (error.where, error.problem, error.fix) == (where or given["name"], problem, fix)
+    assert str(error) == f"{error.where.replace(chr(10), ' ')}: {problem}; {fix}"
     assert len(str(error).splitlines()) == 1
 
 
@@ -194,4 +194,4 @@ def test_a_backbone_that_nobody_serves_hears_who_is_served() -> None:
     ) as caught:
         explained(backbone="LeViT")
     for served in ("*ConvNeXt*", "VisionTransformer", "BEiT", "SwinTransformer", "SwinTransformerV2"):
-        assert served in caught.value.remedy.removeprefix("it serves ").split(", ")
+        assert served in caught.value.fix.removeprefix("it serves ").split(", ")

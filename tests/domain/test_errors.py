@@ -10,7 +10,7 @@ from lrdecay_cli.domain.errors import ConstructorRefused, Interrupted, LrdecayEr
 
 @pytest.mark.parametrize("kind", [LrdecayError, ConstructorRefused, DecayError, Interrupted])
 def test_at_another_place_it_is_the_same_error(kind: type[LrdecayError]) -> None:
-    error = kind("is odd", where="here", remedy="mend it", status="no-model", final=True)
+    error = kind("is odd", where="here", fix="mend it", status="no-model", final=True)
     error.__cause__ = KeyError("origin")
     moved = error.at("there")
     assert type(moved) is kind
@@ -20,5 +20,5 @@ def test_at_another_place_it_is_the_same_error(kind: type[LrdecayError]) -> None
 
 
 def test_fields_are_all_that_an_error_is_made_of() -> None:
-    error = LrdecayError("is odd", where="here", remedy="mend it", status="no-model", final=True)
+    error = LrdecayError("is odd", where="here", fix="mend it", status="no-model", final=True)
     assert vars(ConstructorRefused(**error.fields())) == vars(error)

@@ -66,9 +66,9 @@ def test_a_group_without_lr(
     (finding,) = found
     told = f"group_0 has no lr, and {reader} takes it: the training ends before its first step"
     assert finding.message == told
-    assert ("relative_step=False" in finding.remedy) is (optimizer["type"] == "Adafactor")
+    assert ("relative_step=False" in finding.fix) is (optimizer["type"] == "Adafactor")
     assert run(["dry-run", str(path), "--iters-per-epoch", "5"]) == 2
-    assert capsys.readouterr().err == f"lrdecay: {path}: {told}; {finding.remedy}\n"
+    assert capsys.readouterr().err == f"lrdecay: {path}: {told}; {finding.fix}\n"
     if schedulers:
         assert run(["schedule", str(path), "--iters-per-epoch", "5"]) == 2
         assert told in capsys.readouterr().err

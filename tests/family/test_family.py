@@ -60,6 +60,6 @@ def test_group_goes_by_the_weight_decay_of_its_first_parameter() -> None:
 
 def test_no_longer_key_is_advised_where_the_shortest_counts() -> None:
     group_map = with_provenance(read_map(str(Path(__file__).parent / "maps" / "mmselfsup_keys.json")), None)
-    remedies = [found.remedy for found in findings_of(group_map, RULES) if found.code == "LRD506"]
-    assert len(remedies) == 4
-    assert all("goes by the shortest key" in remedy for remedy in remedies)
+    fixes = [found.fix for found in findings_of(group_map, RULES) if found.code == "LRD506"]
+    assert len(fixes) == 4
+    assert all("goes by the shortest key" in fix for fix in fixes)

@@ -129,7 +129,7 @@ def outcome(package: str, config: str) -> tuple[Row, dict[str, Any]]:
     )
     said = {
         "constructor": [group_map.constructor.type, group_map.constructor.module],
-        "findings": [(f.code, f.severity, f.message, list(f.patterns), f.option, f.remedy) for f in found],
+        "findings": [(f.code, f.severity, f.message, list(f.patterns), f.option, f.fix) for f in found],
         "unexplained": unexplained[:5],
         "plain": difference,
     }

@@ -34,7 +34,7 @@ def finding(severity: Any = "error", **fields: Any) -> Finding:
         "patterns": ("backbone.*",),
         "option": "optim_wrapper.paramwise_cfg.num_layers",
         "why": "It matters.",
-        "remedy": "num_layers=12 fits",
+        "fix": "num_layers=12 fits",
         "fingerprint": "0123456789abcdef",
     }
     return Finding(**{**usual, **fields})
@@ -191,7 +191,7 @@ def test_github_annotations_are_read_back() -> None:
         "backbone.*",
         "Option: optim_wrapper.paramwise_cfg.num_layers, set at configs/a.py:4, in place of mmdet::convnext/b.py:88",
         "Why: It matters.",
-        "Remedy: num_layers=12 fits",
+        "Fix: num_layers=12 fits",
     ]
     assert commands[4][1]["line"] == "4"
     assert "file" not in commands[5][1]
@@ -255,7 +255,7 @@ def test_what_configs_inherit_is_one_cause() -> None:
         # Where nobody knows the place, what says the same is one.
         finding(config="configs/d.py"),
         finding(config="configs/c.py"),
-        finding(config="configs/e.py", remedy="num_layers=13 fits"),
+        finding(config="configs/e.py", fix="num_layers=13 fits"),
     )
     causes = found.causes()
     assert [cause.configs for cause in causes] == [
@@ -297,7 +297,7 @@ def test_github_tells_of_all_that_could_not_be_judged() -> None:
 
 
 def test_nothing_in_a_github_log_is_a_command_but_ours() -> None:
-    evil = result(*(finding("info", config=EVIL, message=EVIL, remedy=EVIL) for _ in range(12)))
+    evil = result(*(finding("info", config=EVIL, message=EVIL, fix=EVIL) for _ in range(12)))
     lines = rendered("github", evil).split("\n")
     assert len([line for line in lines if line.lstrip().startswith("::")]) == 10
     assert "##[" not in "\n".join(lines)

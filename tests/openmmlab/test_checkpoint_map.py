@@ -314,7 +314,7 @@ def test_a_torch_that_may_run_what_is_hostile_reads_no_checkpoint(
         with pytest.raises(LrdecayError) as refused:
             load_checkpoint(path)
         assert f"torch {version} may run what a hostile checkpoint holds" in refused.value.line()
-        assert refused.value.remedy.startswith("read it where torch is 2.10 or newer")
+        assert refused.value.fix.startswith("read it where torch is 2.10 or newer")
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_an_import_that_nothing_guards_gets_a_stub_that_refuses_to_compute() -> 
     for call in (lambda: needy.tokenizer.find("a"), lambda: needy.one.compile("a"), needy.Annotations):
         with pytest.raises(NotHereError) as raised:
             call()
-        assert (raised.value.needs, raised.value.remedy) == ("absent_one", "pip install absent_one")
+        assert (raised.value.needs, raised.value.fix) == ("absent_one", "pip install absent_one")
 
     stub = needs_of(needy.Model(1, 1), "mmengine")
     assert [(each.name, each.reason) for each in stub] == [

@@ -109,24 +109,24 @@ def test_the_local_hub_cache_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("name", "status", "remedy"),
+    ("name", "status", "fix"),
     [
         ("somebody/unheard-of", "needs somebody/unheard-of", "huggingface-cli download"),
         ("YOUR_PATH_TO_BERT", "needs YOUR_PATH_TO_BERT", "path of the model's folder"),
         ("/no/such/folder", "needs /no/such/folder", "path of the model's folder"),
     ],
 )
-def test_an_unknown_model_is_named(name: str, status: str, remedy: str, tmp_path: Path) -> None:
+def test_an_unknown_model_is_named(name: str, status: str, fix: str, tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text(CONFIG.format(name=name))
     with pytest.raises(LrdecayError) as raised, network_refused() as attempts:
         audit(str(tmp_path / "config.py"))
     assert raised.value.status == status
-    assert remedy in raised.value.remedy
+    assert fix in raised.value.fix
     assert attempts == []
 
 
 @pytest.mark.parametrize(
-    ("mapped", "place", "remedy"),
+    ("mapped", "place", "fix"),
     [
         ("somebody/code--modeling.Net", "somebody/code", "huggingface-cli download somebody/code modeling.py"),
         ("modeling.Net", "{folder}", "put it into {folder}"),
@@ -134,7 +134,7 @@ def test_an_unknown_model_is_named(name: str, status: str, remedy: str, tmp_path
 )
 @pytest.mark.parametrize(("auto", "kind"), [(AutoModel, "bert"), (AutoConfig, "unheard-of")])
 def test_code_that_is_not_here_is_named(
-    auto: type, kind: str, mapped: str, place: str, remedy: str, tmp_path: Path
+    auto: type, kind: str, mapped: str, place: str, fix: str, tmp_path: Path
 ) -> None:
     """And not fetched: a model's configuration may name a repository that holds its class."""
     settings = {**TINY, "model_type": kind, "auto_map": {auto.__name__: mapped}}
@@ -143,7 +143,7 @@ def test_code_that_is_not_here_is_named(
         auto.from_pretrained(str(tmp_path), trust_remote_code=True)
     place = place.format(folder=tmp_path)
     assert str(refused.value) == f"modeling.py of {place!r} is not here, and lrdecay downloads nothing"
-    assert (refused.value.needs, refused.value.remedy) == (place, remedy.format(folder=tmp_path))
+    assert (refused.value.needs, refused.value.fix) == (place, fix.format(folder=tmp_path))
     assert attempts == []
 
 

@@ -19,7 +19,7 @@ from lrdecay_cli.openmmlab.failures.translate import BUILDING, explained
 from tests.commands.running import SAMPLES
 
 TRANSFORMERS = 'pip install "transformers>=4.40,<4.46"'
-# text, as raised by the package in brackets: (status, remedy) where neither is installed here
+# text, as raised by the package in brackets: (status, fix) where neither is installed here
 MESSAGES = {
     # mmpretrain, TIMMBackbone
     'TIMMBackbone requires timm, please install it by `pip install "timm"`.': ("needs timm", "pip install timm"),
@@ -125,13 +125,13 @@ def test_message(text: str, kind: type[Exception], monkeypatch: pytest.MonkeyPat
         _hide(package, monkeypatch)
     with pytest.raises(LrdecayError) as raised, explained(BUILDING, "config.py"):
         raise kind(text)
-    status, remedy = MESSAGES[text]
+    status, fix = MESSAGES[text]
     assert raised.value.status == status
-    assert raised.value.remedy == remedy
+    assert raised.value.fix == fix
     assert "\n" not in raised.value.line()
 
 
-# text, as asserted by a package: (status, remedy) beside mmcv-lite 2.1.0 and mmdet 3.3.0
+# text, as asserted by a package: (status, fix) beside mmcv-lite 2.1.0 and mmdet 3.3.0
 ASSERTIONS = {
     # mmyolo 0.6.0, and mmcls 1.0.0rc6
     "MMCV==2.1.0 is used but incompatible. Please install mmcv>=2.0.0rc4, <2.1.0.": (
@@ -159,7 +159,7 @@ ASSERTIONS = {
 def test_a_version_that_a_package_refuses_is_named_with_the_one_that_it_takes(text: str) -> None:
     with pytest.raises(LrdecayError) as raised, explained(BUILDING, "config.py"):
         raise AssertionError(text)
-    assert (raised.value.status, raised.value.remedy) == ASSERTIONS[text]
+    assert (raised.value.status, raised.value.fix) == ASSERTIONS[text]
 
 
 def test_a_fork_goes_before_what_brings_its_folder_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ def test_a_fork_goes_before_what_brings_its_folder_comes(monkeypatch: pytest.Mon
     monkeypatch.setattr(missing_packages, "_version", {"onedl-mmcv": "2.3.6", "mmdet": "3.3.0"}.get)
     need = needed_package(AssertionError(next(iter(ASSERTIONS))))
     assert need is not None
-    assert need.remedy == 'pip uninstall -y onedl-mmcv && pip install --no-deps "mmcv-lite>=2.0.0rc4,<2.1.0"'
+    assert need.fix == 'pip uninstall -y onedl-mmcv && pip install --no-deps "mmcv-lite>=2.0.0rc4,<2.1.0"'
 
 
 def test_an_assertion_without_a_message_is_named_by_what_it_asserts(
@@ -200,7 +200,7 @@ def test_the_cause_counts_where_it_is_wrapped() -> None:
     except ValueError as error:
         need = needed_package(error)
     assert need is not None
-    assert (need.package, need.installed, need.remedy) == ("no_such_package", None, "pip install no_such_package")
+    assert (need.package, need.installed, need.fix) == ("no_such_package", None, "pip install no_such_package")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_module_that_was_made_by_hand_is_no_package(monkeypatch: pytest.Monkey
         importlib.import_module("made_by_hand.inner")
     need = needed_package(raised.value)
     assert need is not None
-    assert (need.problem, need.remedy) == ("made_by_hand is not installed", "pip install made_by_hand")
+    assert (need.problem, need.fix) == ("made_by_hand is not installed", "pip install made_by_hand")
 
 
 @pytest.mark.parametrize(("version", "blamed"), [("4.45.2", None), ("5.0.0", "transformers"), (None, None)])
@@ -324,7 +324,7 @@ def test_a_fault_of_the_package_is_told_from_one_of_the_user(tmp_path: Path) -> 
     with pytest.raises(LrdecayError) as raised:
         audit(BROKEN)
     assert raised.value.status == "broken upstream"
-    assert raised.value.remedy == f"broken as mmdet {importlib.metadata.version('mmdet')} ships it"
+    assert raised.value.fix == f"broken as mmdet {importlib.metadata.version('mmdet')} ships it"
     assert raised.value.problem == "model.neck.force_grad_on_level is not an option of FPN"
 
     (tmp_path / "config.py").write_text(USER.format(base=BROKEN))
@@ -350,7 +350,7 @@ def test_a_zoo_that_nobody_installed_is_the_users_own(tmp_path: Path) -> None:
     config.touch()
     with pytest.raises(LrdecayError) as raised, naming_upstream_faults(str(config), (), "cpu"):
         raise LrdecayError("model does not build", where=str(config))
-    assert (raised.value.status, raised.value.remedy) == ("error", "")
+    assert (raised.value.status, raised.value.fix) == ("error", "")
 
 
 def test_a_fork_is_named_as_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,7 +368,7 @@ def test_a_fork_is_named_as_it_is_installed(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.syspath_prepend(str(site))
     with pytest.raises(LrdecayError) as raised, naming_upstream_faults(str(config), (), "cpu"):
         raise LrdecayError("model does not build", where=str(config))
-    assert raised.value.remedy == "broken as onedl-forked-zoo 1.2 ships it"
+    assert raised.value.fix == "broken as onedl-forked-zoo 1.2 ships it"
 
 
 def test_a_machine_without_memory_is_not_upstreams_fault() -> None:

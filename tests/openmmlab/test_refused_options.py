@@ -29,7 +29,7 @@ WRITE_OPTIMIZER = "write optimizer=dict(type=..., lr=...)"
 
 
 @pytest.mark.parametrize(
-    ("wrapper", "problem", "remedy"),
+    ("wrapper", "problem", "fix"),
     [
         (
             "optimizer=dict(betas=(0, 0.99))",
@@ -136,12 +136,12 @@ WRITE_OPTIMIZER = "write optimizer=dict(type=..., lr=...)"
         ),
     ],
 )
-def test_refused(tmp_path: Path, wrapper: str, problem: str, remedy: str) -> None:
+def test_refused(tmp_path: Path, wrapper: str, problem: str, fix: str) -> None:
     (tmp_path / "base.py").write_text(BASE)
     (tmp_path / "config.py").write_text(f"_base_ = 'base.py'\noptim_wrapper = dict({wrapper})\n")
     with pytest.raises(LrdecayError) as error:
         audit(str(tmp_path / "config.py"))
-    assert (error.value.problem, error.value.remedy) == (problem, remedy)
+    assert (error.value.problem, error.value.fix) == (problem, fix)
 
 
 @pytest.mark.parametrize(

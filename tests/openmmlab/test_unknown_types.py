@@ -61,7 +61,7 @@ def test_a_package_that_is_not_installed_is_not_advised() -> None:
 def test_a_type_of_a_package_that_is_not_installed(name: str, distribution: str) -> None:
     """Nothing is broken upstream where a config asks for a package that is not there."""
     error = unknown_type(name, "mmdet", "model", where="config.py", config=None)
-    assert (error.status, error.remedy) == (f"needs {distribution}", f"pip install {distribution}")
+    assert (error.status, error.fix) == (f"needs {distribution}", f"pip install {distribution}")
     assert "which is not installed" in error.problem
 
 
@@ -76,7 +76,7 @@ NOWHERE = "no installed package registers it{}: import the module that does with
 
 
 @pytest.mark.parametrize(
-    ("name", "file", "text", "config", "remedy"),
+    ("name", "file", "text", "config", "fix"),
     [
         pytest.param(
             "OwnConstructor",
@@ -110,7 +110,7 @@ def test_the_module_that_registers_a_constructor(
     file: str,
     text: tuple[str, str],
     config: dict[str, object] | None,
-    remedy: str,
+    fix: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -122,7 +122,7 @@ def test_the_module_that_registers_a_constructor(
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_text(CONSTRUCTOR.format(*text))
     registry = "optimizer wrapper constructor"
-    assert unknown_type(name, "mmdet", registry, where="configs/config.py", config=config).remedy == remedy
+    assert unknown_type(name, "mmdet", registry, where="configs/config.py", config=config).fix == fix
 
 
 @pytest.mark.parametrize(

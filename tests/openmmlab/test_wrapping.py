@@ -147,7 +147,7 @@ def test_what_train_freezes_fails_in_the_second_iteration_of_ddp(
     settings = {**BASE, "model": dict(type="FrozenByTrain"), "optim_wrapper": dict(optimizer=ADAMW), **config}
     Config(settings).dump(path)
     findings = findings_of(audit(str(path), launch=Launch(gpus=2)), RULES)
-    assert [finding.remedy for finding in findings if finding.code == "LRD819"] == (
+    assert [finding.fix for finding in findings if finding.code == "LRD819"] == (
         [f"set {option}=True"] if option else []
     )
     if "runner_type" in config or config.get("model_wrapper_cfg") == FSDP:

@@ -24,7 +24,7 @@ NAMES = ("a.py", "b.py", "refused.py", "lost.py", "broken.py")
 def build(config: str, *_: object) -> GroupMap:
     """As configs of these names do."""
     if config == "refused.py":
-        raise LrdecayError("is odd", where="refused.py: model", remedy="mend it", status="no-model", final=True)
+        raise LrdecayError("is odd", where="refused.py: model", fix="mend it", status="no-model", final=True)
     if config == "broken.py":
         raise ArithmeticError("by\ndesign")
     if config == "lost.py":

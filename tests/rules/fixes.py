@@ -91,7 +91,7 @@ def fixed(example: Example, folder: Path, finding: Finding, fix: Fix, before: Se
         new = [one for one in found if (one.code, one.option) not in known]
         if not left and not new:
             return ""
-        wanted = [one.fix[0] for one in new if one.fix and one.fix[0].automatic]
+        wanted = [one.fixes[0] for one in new if one.fixes and one.fixes[0].automatic]
         if left or not wanted:
             break
     return f"{'; '.join(map(str, done))}: {', '.join(f'{one.code} {one.message}' for one in (*left, *new))}"
@@ -134,27 +134,27 @@ def strays(finding: Finding, fix: Fix, before: GroupMap, after: GroupMap) -> set
 
 
 def unsaid(finding: Finding) -> list[str]:
-    """The edits of the first fix that the remedy does not say."""
-    fix = next(iter(finding.fix), None)
+    """The edits of the first fix that the fix does not say."""
+    fix = next(iter(finding.fixes), None)
     shown = list(fix.edits) if fix else []
     # Of many keys it shows three.
-    if "…" in finding.remedy:
+    if "…" in finding.fix:
         shown = shown[:3]
-    return [str(edit) for edit in shown if not _says(finding.remedy, edit)]
+    return [str(edit) for edit in shown if not _says(finding.fix, edit)]
 
 
-def _says(remedy: str, edit: Edit) -> bool:
+def _says(fix: str, edit: Edit) -> bool:
     last = str(edit.keys[-1])
     match edit.action:
         case "set" | "append":
-            if isinstance(edit.value, list) and as_python(edit.value) not in remedy:
-                return any(as_python(value) in remedy for value in edit.value)
+            if isinstance(edit.value, list) and as_python(edit.value) not in fix:
+                return any(as_python(value) in fix for value in edit.value)
             values = edit.value.values() if isinstance(edit.value, dict) else [edit.value]
-            return (last in remedy or last == "type" or edit.action == "append") and all(
-                as_python(value) in remedy or str(value) in remedy for value in values
+            return (last in fix or last == "type" or edit.action == "append") and all(
+                as_python(value) in fix or str(value) in fix for value in values
             )
         case "delete":
             # "did you mean" another option, which is set as well.
             removes = ("remove", "drops", "replace", "in place", "besides", "in its place", "did you mean")
-            return any(word in remedy for word in removes)
-    return bool(edit.to) and str(edit.to[-1] if edit.to else "") in remedy
+            return any(word in fix for word in removes)
+    return bool(edit.to) and str(edit.to[-1] if edit.to else "") in fix

@@ -27,12 +27,12 @@ def test_fires_on_the_bad_example_and_its_fixes_work(
     for finding in bad.own:
         assert finding.message
         assert not finding.message.endswith(".")
-        assert finding.remedy
+        assert finding.fix
         assert finding.parameters or finding.option
         assert len(set(finding.parameters)) == len(finding.parameters)
         assert unsaid(finding) == []
     golden.check_rows(FOUND, rule.code, rows_of(bad.own))
-    fixes = [(finding, fix) for finding in bad.own for fix in finding.fix]
+    fixes = [(finding, fix) for finding in bad.own for fix in finding.fixes]
     assert (rule.code in NO_EDIT) == (not fixes)
     for number, (finding, fix) in enumerate(fixes):
         folder = tmp_path / str(number)

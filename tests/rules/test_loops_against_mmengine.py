@@ -136,8 +136,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], type[Except
 @pytest.mark.parametrize(("key", "settings", "expected", "error"), REFUSED.values(), ids=REFUSED)
 def test_refused(key: str, settings: dict[str, Any], expected: list[tuple[str, str]], error: type[Exception]) -> None:
     findings = found(key, settings)
-    assert [(finding.option, finding.remedy) for finding in findings] == [
-        (f"{key}.{option}", remedy) for option, remedy in expected
+    assert [(finding.option, finding.fix) for finding in findings] == [
+        (f"{key}.{option}", fix) for option, fix in expected
     ]
     unsure = key == "test_cfg" or settings.get("type") == "Recording"
     assert {finding.severity for finding in findings} == {"warning" if unsure else "error"}

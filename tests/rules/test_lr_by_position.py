@@ -33,7 +33,7 @@ def test_a_dry_run_observes_that_lr_and_the_rule_names_it(tmp_path: Path) -> Non
     times = f"{0.1 / of.built_lr:,.0f} times its lr 1.68e-05"
     assert found.message == f"WarmUp gives {of.name}, the group at position 2, lr 0.1, {times}"
     assert of.name == "layer_2_no_decay"
-    assert found.remedy == "set default_hooks.param_scheduler.bias_lr=0.0"
+    assert found.fix == "set default_hooks.param_scheduler.bias_lr=0.0"
 
 
 @HOOKS.register_module()

@@ -1,4 +1,4 @@
-"""What a remedy says to write can be pasted into the config: it builds, and what was found is gone."""
+"""What a fix says to write can be pasted into the config: it builds, and what was found is gone."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def built(config: str, folder: Path) -> GroupMap:
 )
 def test_pasted(code: str, config: str, constructor: str, options: dict[str, float], tmp_path: Path) -> None:
     findings = findings_of(built(config, tmp_path / "wrong"), RULES)
-    remedy = next(one.remedy for one in findings if one.code == code)
-    (pasted,) = PASTED.findall(remedy)
+    fix = next(one.fix for one in findings if one.code == code)
+    (pasted,) = PASTED.findall(fix)
     if pasted.startswith("paramwise_cfg"):
         pasted = f"optim_wrapper=dict({pasted})"
     repaired = built(f"{config.replace('optimizer = ', 'unused = ')}\n{pasted}\n", tmp_path / "pasted")
@@ -95,6 +95,6 @@ def test_a_constructor_without_options_is_told_once(options: str, tmp_path: Path
     group_map = built(f"optim_wrapper = dict(paramwise_cfg={options})", tmp_path / "config")
     assert [(one.code, one.severity) for one in findings_of(group_map, RULES)] == [("LRD303", "warning")]
     weight_decay = [rule for rule in RULES if rule.code.startswith("LRD4")]
-    remedies = {one.remedy for one in findings_of(group_map, weight_decay)}
-    (remedy,) = remedies
-    assert "without options it makes one group and exempts nothing" in remedy
+    fixes = {one.fix for one in findings_of(group_map, weight_decay)}
+    (fix,) = fixes
+    assert "without options it makes one group and exempts nothing" in fix

@@ -40,7 +40,7 @@ def test_rules_import_what_they_share_from_the_api() -> None:
     for path in ROOT.glob("*/*.py"):
         folder = path.parent.name
         shared = set(re.findall(r"^from lrdecay_cli\.rules\.([\w.]+) import", path.read_text(encoding="utf-8"), re.M))
-        if folder not in ("context", "remedies"):
+        if folder not in ("context", "fixes"):
             assert {name for name in shared if not name.startswith(f"{folder}.")} <= {"api"}, path
 
 

@@ -269,19 +269,19 @@ def test_found_is_what_happens(
 
 
 @pytest.mark.parametrize(
-    ("schedulers", "severity", "remedy"),
+    ("schedulers", "severity", "fix"),
     [
         pytest.param([{**UP, "eta_min": 0.1}, {**DOWN, "eta_min": 1e-6}], "info", "eta_min_ratio=10 ", id="a cycle"),
         pytest.param([{**UP, "eta_min": 1e-3}, {**DOWN, "eta_min": 1e-6}], "warning", "eta_min_ratio=0.1 ", id="stem"),
         pytest.param([{**UP, "eta_min": 0.1}], "error", "eta_min_ratio=0.1 ", id="for good"),
     ],
 )
-def test_a_rise_is_kept_where_it_is_taken_back(schedulers: list[dict[str, Any]], severity: str, remedy: str) -> None:
+def test_a_rise_is_kept_where_it_is_taken_back(schedulers: list[dict[str, Any]], severity: str, fix: str) -> None:
     (finding,) = findings_of(described(schedulers), [find_rule("LRD601")])
-    assert (finding.severity, finding.remedy.startswith(remedy)) == (severity, True)
+    assert (finding.severity, finding.fix.startswith(fix)) == (severity, True)
     # What is offered keeps the groups apart by the factor that they had, and the height where that is meant.
     first = {key: value for key, value in schedulers[0].items() if key != "eta_min"}
-    trace = trained([{**first, "eta_min_ratio": float(remedy.split("=")[1])}, *schedulers[1:]])
+    trace = trained([{**first, "eta_min_ratio": float(fix.split("=")[1])}, *schedulers[1:]])
     middle = trace[5 * ITERATIONS - 1]
     assert middle[1] / middle[0] == pytest.approx(LRS[1] / LRS[0], rel=1e-6)
     assert (max(head(trace)) > LRS[1]) == (severity == "info")

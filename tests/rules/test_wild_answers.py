@@ -37,7 +37,9 @@ def found(config: str, folder: Path, codes: str = "LRD") -> list[Finding]:
 
 def mended(finding: Finding, folder: Path) -> tuple[GroupMap, list[Finding]]:
     """The map of the config of :func:`found` with the first fix of a finding, and what is found in it."""
-    fixed = audit(str(folder / "config.py"), change=lambda config: apply_edits(config._cfg_dict, finding.fix[0].edits))
+    fixed = audit(
+        str(folder / "config.py"), change=lambda config: apply_edits(config._cfg_dict, finding.fixes[0].edits)
+    )
     return fixed, list(findings_of(fixed, RULES))
 
 
@@ -50,7 +52,7 @@ def depths_of(depths: list[int], num_layers: int, told: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("config", "severity", "remedy"),
+    ("config", "severity", "fix"),
     [
         # InternImage issue 223, mmdetection issue 10773
         pytest.param(
@@ -77,17 +79,17 @@ def depths_of(depths: list[int], num_layers: int, told: str) -> str:
         ),
     ],
 )
-def test_depths_of_another_model(config: str, severity: str, remedy: str, tmp_path: Path) -> None:
+def test_depths_of_another_model(config: str, severity: str, fix: str, tmp_path: Path) -> None:
     findings = [one for one in found(config, tmp_path) if one.code[3] in "23" and one.severity != "info"]
-    assert [(one.code, one.severity, one.remedy) for one in findings] == [("LRD210", severity, remedy)]
+    assert [(one.code, one.severity, one.fix) for one in findings] == [("LRD210", severity, fix)]
     fixed, left = mended(findings[0], tmp_path)
     assert [one.code for one in left if one.code[3] in "23" and one.severity != "info"] == []
     options = ", ".join(
         f"{option}={fixed.constructor.options[option]!r}"
         for option in ("depths", "depth", "num_layers")
-        if f"{option}=" in remedy
+        if f"{option}=" in fix
     )
-    assert remedy.removeprefix("set ").replace(" and ", ", ") == options
+    assert fix.removeprefix("set ").replace(" and ", ", ") == options
 
 
 def adapted(new: tuple[str, ...], **wrapper: object) -> str:
@@ -131,8 +133,8 @@ def test_what_is_pretrained_is_found_beside_what_is_new(pretrained: str, tmp_pat
 def test_the_list_of_layers_keeps_the_order_of_blocks(backbone: str, listed: list[str], tmp_path: Path) -> None:
     found(f"model = dict(backbone=dict({backbone}))\n", tmp_path)
     group_map = audit(str(tmp_path / "config.py"))
-    remedy = layers_to_list(group_map)
-    assert ast.literal_eval(remedy.partition("layers=")[2]) == listed
+    fix = layers_to_list(group_map)
+    assert ast.literal_eval(fix.partition("layers=")[2]) == listed
     # With the list each block is one rate below the next.
     ours = (
         "custom_imports = dict(imports=['tests.rules.wild_toys', 'lrdecay_cli.training'])\n"
@@ -173,7 +175,7 @@ def test_a_multiplier_needs_a_weight_decay(optimizer: str, wrapper: str, first: 
     assert {one.code for one in findings} == ({"LRD401", "LRD402", "LRD403"} if first else set())
     blamed = {name for one in findings for name in one.parameters}
     for one in findings:
-        assert one.remedy.startswith(str(first))
+        assert one.fix.startswith(str(first))
         before = audit(str(tmp_path / "config.py"))
         after, left = mended(one, tmp_path)
         assert one.code not in {other.code for other in left}
@@ -194,7 +196,7 @@ def numbers(group_map: GroupMap) -> dict[str, tuple[float | None, float | None]]
 
 
 @pytest.mark.parametrize(
-    ("outside", "remedy", "inside"),
+    ("outside", "fix", "inside"),
     [
         # As mmaction2's SwinOptimWrapperConstructor takes them, which gives a tensor the settings of all keys.
         pytest.param(
@@ -218,9 +220,9 @@ def numbers(group_map: GroupMap) -> dict[str, tuple[float | None, float | None]]
         ),
     ],
 )
-def test_keys_outside_custom_keys(outside: str, remedy: str, inside: str, tmp_path: Path) -> None:
+def test_keys_outside_custom_keys(outside: str, fix: str, inside: str, tmp_path: Path) -> None:
     (finding,) = found(keys(outside), tmp_path, "LRD501")
-    assert (finding.severity, finding.remedy.startswith(remedy)) == ("error", True)
+    assert (finding.severity, finding.fix.startswith(fix)) == ("error", True)
     fixed, left = mended(finding, tmp_path)
     assert [one.code for one in left if one.code[3] == "5" and one.severity != "info"] == []
     (tmp_path / "config.py").write_text(f"_base_ = './base.py'\n{keys(inside)}")
@@ -253,7 +255,7 @@ def test_patterns_are_expanded_as_they_are_meant(key: str, meant: str, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("config", "code", "severity", "remedy"),
+    ("config", "code", "severity", "fix"),
     [
         pytest.param(
             keys("layer_decay=0.8"), "LRD501", "error", "paramwise_cfg=dict(decay_rate=0.8)", id="timm's rate"
@@ -308,11 +310,11 @@ def test_patterns_are_expanded_as_they_are_meant(key: str, meant: str, tmp_path:
         ),
     ],
 )
-def test_options_in_their_place(config: str, code: str, severity: str, remedy: str, tmp_path: Path) -> None:
+def test_options_in_their_place(config: str, code: str, severity: str, fix: str, tmp_path: Path) -> None:
     (finding,) = [one for one in found(config, tmp_path) if one.code[3] in "56"]
     assert (finding.code, finding.severity) == (code, severity)
-    assert remedy in finding.remedy
-    if finding.fix and "did you mean _delete_" not in remedy:
+    assert fix in finding.fix
+    if finding.fixes and "did you mean _delete_" not in fix:
         assert [one.code for one in mended(finding, tmp_path)[1] if one.code[3] in "56"] == []
 
 
@@ -334,7 +336,7 @@ def test_a_fix_names_the_rate_of_the_groups(rate: float, tmp_path: Path) -> None
         one = msgspec.structs.replace(known, constructor=constructor)
         (other,) = findings_of(one, [find_rule("LRD201")])
         for each in (finding, other):
-            assert f"decay_rate={rate}" in each.remedy
+            assert f"decay_rate={rate}" in each.fix
 
 
 def test_a_weight_decay_of_the_optimizers_own_is_told(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_our_own_constructor_has_nothing_but_notes(example: Example) -> None:
 
 
 @pytest.mark.parametrize(
-    ("example", "remedy"),
+    ("example", "fix"),
     [
         pytest.param(convnext([3, 3, 27, 3]), "num_layers=12 fits depths 3,3,27,3", id="overflow"),
         pytest.param(convnext([3, 3, 9, 3], 12), "num_layers=6 fits depths 3,3,9,3", id="gap"),
@@ -123,5 +123,5 @@ def test_our_own_constructor_has_nothing_but_notes(example: Example) -> None:
         ),
     ],
 )
-def test_remedies_have_their_value(example: Example, remedy: str) -> None:
-    assert remedy in [finding.remedy for finding in findings_in(example)]
+def test_fixes_have_their_value(example: Example, fix: str) -> None:
+    assert fix in [finding.fix for finding in findings_in(example)]

@@ -60,7 +60,7 @@ def test_fixes(name: str, tmp_path: Path, record_property: Callable[[str, object
     tried, objections = 0, []
     for finding in before:
         assert unsaid(finding) == []
-        for fix in finding.fix if finding.code[3] in "456" else ():
+        for fix in finding.fixes if finding.code[3] in "456" else ():
             tried += 1
             folder = tmp_path / str(tried)
             shutil.copytree(tmp_path / "wrong", folder)

@@ -61,7 +61,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def told(group_map: GroupMap) -> dict[str, str]:
-    return {finding.code: f"{finding.message}; {finding.remedy}" for finding in findings_of(group_map, RULES)}
+    return {finding.code: f"{finding.message}; {finding.fix}" for finding in findings_of(group_map, RULES)}
 
 
 @pytest.mark.parametrize(
@@ -99,16 +99,16 @@ def test_no_rule_speaks_of_a_weight_decay_that_is_ignored(build) -> None:
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "remedy"),
+    ("optimizer", "fix"),
     [
         ("type='Rprop', lr=1e-2", "remove it: Rprop has no weight decay"),
         ("type='AdamW', lr=1e-2", "set optim_wrapper.optimizer.weight_decay"),
     ],
 )
-def test_a_multiplier_of_a_weight_decay_that_is_not_there(build, optimizer: str, remedy: str) -> None:
+def test_a_multiplier_of_a_weight_decay_that_is_not_there(build, optimizer: str, fix: str) -> None:
     with pytest.raises(LrdecayError) as error:
         build(optimizer, FROZEN.format("dict(decay_mult=0.0)"))
-    assert error.value.remedy == remedy
+    assert error.value.fix == fix
 
 
 @pytest.mark.parametrize(

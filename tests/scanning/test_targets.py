@@ -56,7 +56,7 @@ def test_nothing_there_is_refused(folder: Path, target: str) -> None:
     with pytest.raises(LrdecayError) as caught:
         configs_of([target])
     assert caught.value.where == target
-    assert caught.value.remedy
+    assert caught.value.fix
 
 
 def test_the_zoo_of_a_package() -> None:

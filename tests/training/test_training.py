@@ -93,7 +93,7 @@ def test_a_training_that_is_not_the_audited_one_does_not_begin(tmp_path: Path) -
     written = tmp_path / "work/param_groups.json"
     assert caught.value.problem.startswith("the parameter groups are not the audited ones (different: ")
     assert "85 of 112 tensors (lr scale 85, lr 85)" in caught.value.problem
-    assert caught.value.remedy == f"see: lrdecay diff {baseline} {written}"
+    assert caught.value.fix == f"see: lrdecay diff {baseline} {written}"
     assert runner.iter == 0
     assert not list(tmp_path.glob("work/*.pth"))
     assert read_map(str(written)).groups

@@ -37,7 +37,7 @@ def known_aspects(names: Iterable[str]) -> frozenset[Aspect]:
 def check_tolerance(rtol: float) -> None:
     """Raise LrdecayError unless ``rtol`` is a number from 0 up."""
     if not rtol >= 0:
-        raise LrdecayError(f"the tolerance is {rtol}", where="--rtol", remedy="give a number from 0 up, such as 1e-6")
+        raise LrdecayError(f"the tolerance is {rtol}", where="--rtol", fix="give a number from 0 up, such as 1e-6")
 
 
 def diff(

@@ -71,8 +71,8 @@ def coming_notes(coming: Coming | None) -> Iterator[Note]:
     if coming is None:
         return
     if coming.unjudged:
-        remedy = (coming.remedy,) if coming.remedy else ()
-        yield Note(f"the lrs to come are not compared: {coming.unjudged}", "warning", remedy)
+        fix = (coming.fix,) if coming.fix else ()
+        yield Note(f"the lrs to come are not compared: {coming.unjudged}", "warning", fix)
         return
     if coming.finished:
         yield Note(f"the training ends at iteration {coming.first:,}, where the checkpoint was saved: no lr is to come")

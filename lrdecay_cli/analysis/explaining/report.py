@@ -29,9 +29,9 @@ def check_question(patterns: Sequence[str], unlike: str | None, group: str | Non
     """Raise LrdecayError unless something is asked, before a model is built for it."""
     if (unlike is None) != (group is None):
         missing = "--group" if group is None else "--why-not"
-        raise LrdecayError("--why-not and --group go together", where=missing, remedy=f"give {missing} too")
+        raise LrdecayError("--why-not and --group go together", where=missing, fix=f"give {missing} too")
     if not patterns and unlike is None:
-        raise LrdecayError("nothing to explain", where="PATTERN", remedy="name a parameter, or give '*' for all")
+        raise LrdecayError("nothing to explain", where="PATTERN", fix="name a parameter, or give '*' for all")
 
 
 def explanation(

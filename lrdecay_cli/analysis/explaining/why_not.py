@@ -35,7 +35,7 @@ def why_not(group_map: GroupMap, explainer: Explainer, chosen: Sequence[Tensor],
     inside = {tensor.name for tensor in held}
     others = [tensor for tensor in chosen if tensor.name not in inside]
     if not others:
-        raise LrdecayError(f"all that match are in {name}", where="--why-not", remedy="leave it out to explain them")
+        raise LrdecayError(f"all that match are in {name}", where="--why-not", fix="leave it out to explain them")
     members = explainer.explain(held)
     if not members:
         raise LrdecayError(f"{name} is empty: there is nobody to compare with", where="--group")
@@ -58,7 +58,7 @@ def _group(group_map: GroupMap, name: str) -> ParameterGroup:
             return group
     names = [group.name for group in group_map.groups]
     there = f"there are {names[0]} … {names[-1]}" if len(names) > 1 else f"there is {' '.join(names) or 'none'}"
-    raise LrdecayError(f"no group {name!r}", where="--group", remedy=did_you_mean(name, names) or there)
+    raise LrdecayError(f"no group {name!r}", where="--group", fix=did_you_mean(name, names) or there)
 
 
 def _against(here: Explanation, members: Sequence[Explanation], group: ParameterGroup) -> WhyNot:

@@ -37,7 +37,7 @@ def check_view(by: str, sort: str | None) -> None:
     if sort is None:
         return
     if by == "module":
-        raise LrdecayError("a module tree has an order of its own", where="--sort", remedy="use --by parameter to sort")
+        raise LrdecayError("a module tree has an order of its own", where="--sort", fix="use --by parameter to sort")
     _column(VIEWS[by][0], sort)
 
 

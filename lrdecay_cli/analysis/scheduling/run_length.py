@@ -40,7 +40,7 @@ def run_length(
     if known is None and (reason := _needs_iterations(plan)):
         dataset = next((known for name, known in _KNOWN.items() if (plan.annotations or "").endswith(name)), None)
         hint = f" ({dataset[0]}: {dataset[1]})" if dataset else " of training samples"
-        raise LrdecayError(reason, where=plan.where, remedy=f"give --iters-per-epoch N, or --dataset-size N{hint}")
+        raise LrdecayError(reason, where=plan.where, fix=f"give --iters-per-epoch N, or --dataset-size N{hint}")
     if not plan.by_epoch:
         return RunLength("iteration", plan.length, known, None, told)
     if known is None:
@@ -52,7 +52,7 @@ def _iterations_per_epoch(
     plan: TrainingPlan, given: int | None, dataset_size: int | None, gpus: int
 ) -> tuple[int | None, str]:
     if given is not None and dataset_size is not None:
-        raise LrdecayError("--iters-per-epoch and --dataset-size say the same", remedy="give one of them")
+        raise LrdecayError("--iters-per-epoch and --dataset-size say the same", fix="give one of them")
     if given is not None:
         return given, "--iters-per-epoch"
     if plan.batches_per_epoch:
@@ -63,7 +63,7 @@ def _iterations_per_epoch(
         raise LrdecayError(
             "train_dataloader has no batch_size to divide --dataset-size by",
             where=plan.where,
-            remedy="give --iters-per-epoch N",
+            fix="give --iters-per-epoch N",
         )
     samples = dataset_size * plan.repeats
     # mmengine's DefaultSampler gives each GPU as many as the others; InfiniteSampler counts all of them for each.

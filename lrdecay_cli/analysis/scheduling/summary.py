@@ -46,7 +46,7 @@ def sampled(series: Series, marks: Iterable[int], every: int | None = None) -> t
     if every is not None:
         count = last // every + 1
         if count * len(series.tracks) > _MOST:
-            raise LrdecayError(f"{count:,} samples are too many", where="--every", remedy="give a larger number")
+            raise LrdecayError(f"{count:,} samples are too many", where="--every", fix="give a larger number")
         return tuple(dict.fromkeys([*range(0, last + 1, every), last])), every == 1
     rests = [index for index in range(1, len(series)) if series.steps[index] - series.steps[index - 1] > 1]
     if len(series) <= FEW:

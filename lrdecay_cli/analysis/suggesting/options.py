@@ -134,7 +134,7 @@ _FEWEST = 3
 
 
 def layers_to_list(group_map: GroupMap) -> str:
-    """What to do where nothing tells how the layers of a model's backbone follow each other, as a remedy.
+    """What to do where nothing tells how the layers of a model's backbone follow each other, as a fix.
 
     Whether modules run in the order of their registration is for the reader to say. Tokens and positions of the
     backbone itself go with its first layer. What is added to a pretrained backbone is one layer, the last, so that the
@@ -152,10 +152,10 @@ def layers_to_list(group_map: GroupMap) -> str:
     rows = [pattern for pattern in patterns if pattern not in (*new, *tokens)]
     layers = [*map(_python, [_either([*tokens, *rows[:1]]), *rows[1:]] if rows else tokens)]
     layers += [_python(_either([pattern.replace("(", "(?:") for pattern in new]))] if new else []
-    remedy = f"list them from the stem up in paramwise_cfg of {OURS.label}"
+    fix = f"list them from the stem up in paramwise_cfg of {OURS.label}"
     if len(layers) < _FEWEST and not any(_NUMBERED in layer for layer in layers):
-        return remedy
-    return f"{remedy}; as they are registered: layers=[{', '.join(layers)}]"
+        return fix
+    return f"{fix}; as they are registered: layers=[{', '.join(layers)}]"
 
 
 def inner_backbone(group_map: GroupMap) -> str:

@@ -64,14 +64,14 @@ def baseline(
     if form is not None and known is None:
         raise not_one_of(f"unknown form {form!r}", form, FORMS, where="--form")
     if update and targets:
-        raise LrdecayError("renews all that is there", where="--update", remedy="leave out --update or the configs")
+        raise LrdecayError("renews all that is there", where="--update", fix="leave out --update or the configs")
     # What the documentation calls it, where neither an option nor a settings file says.
     usual = "baselines" if update and Path("baselines").is_dir() else None
     given = folder or baseline_of(context) or usual
     if not update:
         if not targets:
-            remedy = "name configs, or renew those that are there with --update"
-            raise LrdecayError("no configs", where="baseline", remedy=remedy)
+            fix = "name configs, or renew those that are there with --update"
+            raise LrdecayError("no configs", where="baseline", fix=fix)
         names = named_by(targets)
         configs = [name for name in names if is_config(name)]
         place = check_folder(given, configs, maps=len(names) - len(configs))
@@ -79,9 +79,7 @@ def baseline(
         place = check_folder(given, ())
         names = list(dict.fromkeys(config for _, config in kept_configs(place)))
         if not names:
-            raise LrdecayError(
-                "no baseline there", where=place, remedy=f"make them: lrdecay baseline CONFIGS -o {place}"
-            )
+            raise LrdecayError("no baseline there", where=place, fix=f"make them: lrdecay baseline CONFIGS -o {place}")
     gathered = gather(names, build.request(), jobs=build.workers)
     check_folder(place, [group_map.config.path for group_map in gathered.maps])
     records = tuple(write_baselines(place, gathered.maps, form=known, write=not check))

@@ -40,6 +40,6 @@ def clear() -> None:
 
     place = folder.cache_folder()
     if reason := folder.refusal(place):
-        raise LrdecayError(f"nothing was removed: {reason}", where=place, remedy="look at it yourself")
+        raise LrdecayError(f"nothing was removed: {reason}", where=place, fix="look at it yourself")
     removed = folder.clear(place)
     write_stdout(f"removed {removed} {'entry' if removed == 1 else 'entries'} from {place}\n")

@@ -76,12 +76,12 @@ def diff(
     request = build.request()
     if stacks:
         if grouping != "parameter":
-            raise LrdecayError("is for two sides, not for --stacks", where="--by", remedy="leave it out")
+            raise LrdecayError("is for two sides, not for --stacks", where="--by", fix="leave it out")
         _compare_stacks((before, after), targets or (), request, build, destinations, rtol, aspects, iters_per_epoch)
     if targets:
-        raise LrdecayError("is a third side", where=targets[0], remedy="with --stacks, it is what is built in both")
+        raise LrdecayError("is a third side", where=targets[0], fix="with --stacks, it is what is built in both")
     if build.jobs:
-        raise LrdecayError("is for --stacks", where="--jobs", remedy="leave it out")
+        raise LrdecayError("is for --stacks", where="--jobs", fix="leave it out")
     maps = compared_maps(before, after, request)
     coming = coming_of((before, after), maps, request, iterations_per_epoch=iters_per_epoch, rtol=rtol)
     origins = (origins_of(before, request), origins_of(after, request))
@@ -116,10 +116,10 @@ def _compare_stacks(
 
     for name, given in (("--config", build.named_by), ("--iters-per-epoch", iters_per_epoch)):
         if given is not None:
-            raise LrdecayError("is for checkpoints, which --stacks does not compare", where=name, remedy="leave it out")
+            raise LrdecayError("is for checkpoints, which --stacks does not compare", where=name, fix="leave it out")
     document = stack_difference(places, targets, request, jobs=build.workers, rtol=rtol, only=only)
     if not document.compared and not (document.groups or document.only_before or document.only_after):
         told = document.unbuilt[0]
-        raise LrdecayError("no config has a map on either side", where=told.config, remedy=told.problem)
+        raise LrdecayError("no config has a map on either side", where=told.config, fix=told.problem)
     destinations.write(stack_report(document, verbose=build.verbose))
     raise typer.Exit(CLEAN if document.identical else DIFFERENT)

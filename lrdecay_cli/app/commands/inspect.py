@@ -50,14 +50,14 @@ def inspect(
     check_view(by, sort)
     if set(destinations.formats) == {"json"} and (pattern or sort or by != "group"):
         raise LrdecayError(
-            "a JSON map is always whole", where="--format json", remedy="leave out --by, --filter and --sort"
+            "a JSON map is always whole", where="--format json", fix="leave out --by, --filter and --sort"
         )
     # Its notes are those of the report, which a filter narrows.
     if "html" in destinations.formats and (pattern or sort or by != "group"):
         raise LrdecayError(
             "a page shows every view of the whole map, and filters and sorts itself",
             where="--format html",
-            remedy="leave out --by, --filter and --sort",
+            fix="leave out --by, --filter and --sort",
         )
     request = build.request()
     source = dumped_config(config) if is_work_dir(config) else config

@@ -38,7 +38,7 @@ def rule(
     from lrdecay_cli.rules.pages import list_of, report_on
 
     if (code is None) is not everything:
-        raise LrdecayError("give a rule's code, or --all for every rule", where="rule", remedy="lrdecay rule LRD301")
+        raise LrdecayError("give a rule's code, or --all for every rule", where="rule", fix="lrdecay rule LRD301")
     destinations = output.destinations()
     if code is None:
         destinations.write(report_on(RULES, whole=True))

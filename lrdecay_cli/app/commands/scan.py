@@ -58,10 +58,10 @@ def scan(
     destinations = output.destinations()
     for name, number in (("--jobs", 1 if jobs is None else jobs), ("--timeout", timeout + 1), ("--memory", memory + 1)):
         if number < 1:
-            raise LrdecayError("is too small", where=name, remedy="leave it out for the default")
+            raise LrdecayError("is too small", where=name, fix="leave it out for the default")
     if not memory < 2**33:
         # More bytes than the limit of a process can say.
-        raise LrdecayError("is too large", where="--memory", remedy="give GiB; 0 for no limit")
+        raise LrdecayError("is too large", where="--memory", fix="give GiB; 0 for no limit")
     everything = configs_of(targets)
     if maps:
         check_maps(Path(maps), everything)
@@ -75,7 +75,7 @@ def scan(
     # What the cache keeps tells nothing of the files that a journal goes by.
     caching = None if build.isolate or resume else Caching((*overrides, *told), build.device)
     if build.isolate and dask:
-        raise LrdecayError("is for processes of this machine", where="--isolate", remedy="leave out --dask")
+        raise LrdecayError("is for processes of this machine", where="--isolate", fix="leave out --dask")
     bounds = isolation(plain) if build.isolate else nullcontext(plain)
     journal = Journal(Path(resume) if resume else None, (build.device, *overrides, *told))
     with bounds as options, journal, progress(len(configs), "scanning") as advance:

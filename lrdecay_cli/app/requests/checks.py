@@ -67,11 +67,11 @@ def run_check(
     try:
         today = date.fromisoformat(given) if given else None
     except ValueError as error:
-        raise LrdecayError(f"{given!r} is no date", where=TODAY, remedy="write it as 2027-01-31") from error
+        raise LrdecayError(f"{given!r} is no date", where=TODAY, fix="write it as 2027-01-31") from error
     check_assertions(demands.settings.assertions)
     names = named_by(targets)
     configs = [name for name in names if is_config(name)]
-    # What commands in remedies say again.
+    # What commands in fixes say again.
     options = (*(f"--cfg-options {shlex.quote(each)}" for each in request.cfg_options), *request.launch.told)
     if demands.baseline and len(names) == len(configs):
         # Before anything is built.

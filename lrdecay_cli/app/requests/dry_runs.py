@@ -46,9 +46,7 @@ def dry_run_of(config: str, request: Request, options: RunOptions, fail_on: Seve
         launch = request.launch
         planned = load_plan(config, cfg_options=request.cfg_options, verbose=request.verbose, launch=launch)
         if planned.plan.batch_size is None:
-            raise LrdecayError(
-                "the config has no train_dataloader.batch_size", where=config, remedy="give --batch-size N"
-            )
+            raise LrdecayError("the config has no train_dataloader.batch_size", where=config, fix="give --batch-size N")
         length = run_length(
             planned.plan,
             iterations_per_epoch=options.iterations_per_epoch,

@@ -120,7 +120,7 @@ def write_plan(plan: FixPlan) -> None:
         except OSError as error:
             raise LrdecayError(f"cannot read: {error.strerror or error}", where=str(path)) from error
         if not unchanged:
-            raise LrdecayError("was changed while it was checked", where=os.path.relpath(path), remedy="check again")
+            raise LrdecayError("was changed while it was checked", where=os.path.relpath(path), fix="check again")
         write_text(path, text.encode())
 
 
@@ -139,7 +139,7 @@ def _refusal(planner: Planner, wanted: Applied) -> str:
 
 
 def _automatic(finding: Finding) -> list[Fix]:
-    return [fix for fix in finding.fix if fix.automatic]
+    return [fix for fix in finding.fixes if fix.automatic]
 
 
 _MOST_ROUNDS = 3

@@ -37,7 +37,7 @@ def coming_of(
     if not any(map(is_checkpoint, sources)) or config is None or is_map(config):
         if iterations_per_epoch is not None:
             problem = "is for the lrs to come of a config and a checkpoint"
-            raise LrdecayError(problem, where="--iters-per-epoch", remedy="leave it out")
+            raise LrdecayError(problem, where="--iters-per-epoch", fix="leave it out")
         return None
     if request.isolated:
         return _unjudged("a dry run is not isolated", "leave out --isolate if you trust the config")
@@ -45,7 +45,7 @@ def coming_of(
         return _compared(sources, maps, config, request, iterations_per_epoch, rtol)
     except LrdecayError as error:
         where = f"{error.where}: " if error.where and error.where != config else ""
-        return _unjudged(f"{where}{error.problem}", error.remedy)
+        return _unjudged(f"{where}{error.problem}", error.fix)
 
 
 def _compared(
@@ -61,7 +61,7 @@ def _compared(
         if given is None and plan.by_epoch and not plan.batches_per_epoch:
             given = next((saved.iterations_per_epoch for saved in sides if saved), None)
             if given is None:
-                raise LrdecayError("the iterations of an epoch are not known", remedy="give --iters-per-epoch N")
+                raise LrdecayError("the iterations of an epoch are not known", fix="give --iters-per-epoch N")
         length = run_length(plan, iterations_per_epoch=given)
         named = dict(zip(sources, maps, strict=True)).get(config) or _map_of(config, request)
         return coming_values(
@@ -81,5 +81,5 @@ def _map_of(config: str, request: Request) -> GroupMap:
     return found
 
 
-def _unjudged(reason: str, remedy: str | None) -> Coming:
-    return Coming(0, 0, None, 0, 0, (None, None), (), (), unjudged=reason, remedy=remedy or None)
+def _unjudged(reason: str, fix: str | None) -> Coming:
+    return Coming(0, 0, None, 0, 0, (None, None), (), (), unjudged=reason, fix=fix or None)

@@ -118,7 +118,7 @@ class Plans:
                 observed, told = lines[-1].iteration + 1, "at least, by the log of the first epoch"
             if observed is None and plan.by_epoch:
                 problem = "the log does not say how many iterations an epoch has"
-                raise LrdecayError(problem, where=self._work_dir, remedy="give --iters-per-epoch N")
+                raise LrdecayError(problem, where=self._work_dir, fix="give --iters-per-epoch N")
             length = run_length(plan, iterations_per_epoch=observed)
             length = msgspec.structs.replace(length, told=told or length.told)
         if (path, length) not in self._plans:
@@ -156,7 +156,7 @@ class Plans:
         left = tuple(line for line in lines if line.lrs)
         if not left:
             problem = f"log_processor.custom_cfg of {stamp.config} logs a statistic of lr in the place of lr"
-            raise LrdecayError(problem, where=self._work_dir, remedy="give the statistic a log_name of its own")
+            raise LrdecayError(problem, where=self._work_dir, fix="give the statistic a log_name of its own")
         return stamp._replace(lines=left)
 
     def is_resumed(self, stamp: Stamp) -> bool:

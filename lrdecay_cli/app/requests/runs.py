@@ -53,7 +53,7 @@ def training_run(work_dir: str, config: str | None, request: Request, options: P
     if config is not None:
         check_is_config(config, "a run is compared with a config")
     elif request.cfg_options:
-        raise LrdecayError("only a config has options to set", where="--cfg-options", remedy="give WORK_DIR and CONFIG")
+        raise LrdecayError("only a config has options to set", where="--cfg-options", fix="give WORK_DIR and CONFIG")
     comparing = _Comparing(work_dir, config, request, options)
     segments = tuple(comparing.segment(index, stamps) for index in range(len(stamps)))
     return TrainingRun(
@@ -77,8 +77,8 @@ class _Comparing:
         stamp = stamps[index] = self._plans.without_statistics(stamps[index])
         path = self._config or stamp.config
         if path is None:
-            remedy = f"name the config: lrdecay run {self._work_dir} CONFIG"
-            raise LrdecayError(f"has no dumped config of {stamp.name}", where=self._work_dir, remedy=remedy)
+            fix = f"name the config: lrdecay run {self._work_dir} CONFIG"
+            raise LrdecayError(f"has no dumped config of {stamp.name}", where=self._work_dir, fix=fix)
         observed, told = self._plans.observed(stamp, path)
         plan = self._plans.of(path, stamp.lines, observed, told, self._plans.options)
         lrs = plan.lrs()
@@ -86,9 +86,7 @@ class _Comparing:
         if not curves:
             logged = ", ".join(sorted({key for line in stamp.lines for key in line.lrs}))
             problem = f"logs {logged}, and {path} would log {', '.join(lrs.groups)}"
-            raise LrdecayError(
-                problem, where=f"{self._work_dir}/{stamp.log}", remedy="give the config of this training"
-            )
+            raise LrdecayError(problem, where=f"{self._work_dir}/{stamp.log}", fix="give the config of this training")
         partings = [curve.parts_at for curve in curves if curve.parts_at is not None]
         return Segment(
             name=stamp.name,

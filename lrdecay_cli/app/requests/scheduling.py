@@ -19,7 +19,7 @@ def check_is_config(source: str, reason: str) -> None:
     """Raise LrdecayError for a checkpoint or a group map, with the reason why it will not do."""
     if is_map(source) or is_checkpoint(source):
         what = "checkpoint" if is_checkpoint(source) else "group map"
-        raise LrdecayError(f"is a {what}, and {reason}", where=source, remedy="give the config")
+        raise LrdecayError(f"is a {what}, and {reason}", where=source, fix="give the config")
 
 
 def scheduled(

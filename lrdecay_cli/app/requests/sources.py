@@ -101,10 +101,10 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     wanted = list(dict.fromkeys([*plain, *filter(None, [naming])]))
     maps = [source for source in wanted if is_map(source)]
     if request.cfg_options and set(maps) == set(wanted):
-        raise LrdecayError("only a config has options to set", where="--cfg-options", remedy="give a config")
+        raise LrdecayError("only a config has options to set", where="--cfg-options", fix="give a config")
     if request.launch.told and set(maps) == set(wanted):
         problem = "only a config is built for a batch; a map and a checkpoint are what they are"
-        raise LrdecayError(problem, where=request.launch.told[0], remedy="give a config")
+        raise LrdecayError(problem, where=request.launch.told[0], fix="give a config")
     if [*plain, request.named_by].count("-") > 1:
         raise LrdecayError("stdin can be read only once", where="-")
     if "-" in maps:
@@ -182,9 +182,9 @@ def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request)
     if request.named_by is None:
         return others[0] if checkpoints and len(set(others)) == 1 else None
     if not checkpoints:
-        raise LrdecayError("there is no checkpoint to name", where="--config", remedy="leave it out, or give a .pth")
+        raise LrdecayError("there is no checkpoint to name", where="--config", fix="leave it out, or give a .pth")
     if is_checkpoint(request.named_by):
-        raise LrdecayError("a checkpoint names no other", where="--config", remedy="give a config or an exported map")
+        raise LrdecayError("a checkpoint names no other", where="--config", fix="give a config or an exported map")
     return request.named_by
 
 

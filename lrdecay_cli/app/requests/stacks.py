@@ -49,13 +49,13 @@ def stack_difference(
     """
     pythons = [None if place.endswith(".json") else python_of(place) for place in places]
     if any(pythons) and not targets:
-        raise LrdecayError("name what to build there", where="--stacks", remedy="for example mmdet::, or configs/")
+        raise LrdecayError("name what to build there", where="--stacks", fix="for example mmdet::, or configs/")
     if targets and not any(pythons):
         problem = "neither side is an environment, so that nothing can be built"
-        raise LrdecayError(problem, where=targets[0], remedy=environment_meant(places[0]))
+        raise LrdecayError(problem, where=targets[0], fix=environment_meant(places[0]))
     if any(pythons) and not hasattr(os, "fork"):
-        remedy = "compare two scans, or their folders of maps"
-        raise LrdecayError(f"{sys.platform} cannot fork, which builds in an environment need", remedy=remedy)
+        fix = "compare two scans, or their folders of maps"
+        raise LrdecayError(f"{sys.platform} cannot fork, which builds in an environment need", fix=fix)
     # Before anything is built.
     read = [None if python else _read(place) for place, python in zip(places, pythons, strict=True)]
     options = msgspec.structs.replace(request.build_spec(), timeout=TIMEOUT, memory=MEMORY, finite=False)
@@ -78,12 +78,10 @@ def stack_difference(
                         build = _shown(environment.build, "trying causes")
             before, after = sides
             if not ({*before.configs()} | {*after.configs()}):
-                raise LrdecayError("no config there", where=" ".join(targets) or places[0], remedy="check the path")
+                raise LrdecayError("no config there", where=" ".join(targets) or places[0], fix="check the path")
             return compare_stacks(before, after, build, rtol=rtol, only=only)
         except KeyboardInterrupt as error:
-            raise Interrupted(
-                "interrupted", remedy="two scans can be resumed: scan --maps DIR --resume FILE"
-            ) from error
+            raise Interrupted("interrupted", fix="two scans can be resumed: scan --maps DIR --resume FILE") from error
 
 
 def _read(place: str) -> Side:
@@ -92,7 +90,7 @@ def _read(place: str) -> Side:
     maps = Mapped(place) if Path(place).is_dir() else None
     if maps is None or not maps.configs():
         problem = "no environment, no scan and no maps there"
-        raise LrdecayError(problem, where=place, remedy=environment_meant(place))
+        raise LrdecayError(problem, where=place, fix=environment_meant(place))
     return maps
 
 

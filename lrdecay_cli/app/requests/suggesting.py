@@ -104,7 +104,7 @@ def _built(config: str, before: GroupMap, proposal: Proposal, request: Request) 
             raise error.replaced(
                 problem=f"no decay is known to fit: {error.problem}",
                 where=config,
-                remedy=layers_to_list(before) if unknown else error.remedy,
+                fix=layers_to_list(before) if unknown else error.fix,
             ) from error
 
 

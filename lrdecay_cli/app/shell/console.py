@@ -40,14 +40,14 @@ class Destinations:
         for output in outputs or ():
             name, separator, path = output.partition("=")
             if not separator or not path:
-                remedy = "for example json=map.json"
-                raise LrdecayError(f"{output!r} is not FORMAT=PATH", where="--output", remedy=remedy)
+                fix = "for example json=map.json"
+                raise LrdecayError(f"{output!r} is not FORMAT=PATH", where="--output", fix=fix)
             check_format(name, where="--output", command=command)
             self._places.append((name, path))
         paths = [path for _, path in self._places]
         if repeated := [path for index, path in enumerate(paths) if path in paths[:index]]:
-            remedy = "give each report its own file"
-            raise LrdecayError(f"{repeated[0]} is given twice", where="--output", remedy=remedy)
+            fix = "give each report its own file"
+            raise LrdecayError(f"{repeated[0]} is given twice", where="--output", fix=fix)
         if stdout_format is not None:
             check_format(stdout_format, command=command)
         if stdout_format is not None or STDOUT not in paths:
@@ -95,9 +95,7 @@ def write_stdout(text: str | bytes) -> None:
     Raises LrdecayError if that fails or if a terminal would get bytes, BrokenPipeError if the reader has gone.
     """
     if isinstance(text, bytes) and sys.stdout.isatty():
-        raise LrdecayError(
-            "a terminal cannot show this picture", where="stdout", remedy="--output png=PATH writes a file"
-        )
+        raise LrdecayError("a terminal cannot show this picture", where="stdout", fix="--output png=PATH writes a file")
     encoding = sys.stdout.encoding or "utf-8"
     try:
         if isinstance(text, bytes):

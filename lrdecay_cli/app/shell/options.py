@@ -101,7 +101,7 @@ class BuildOptions(msgspec.Struct, frozen=True):
 
         for name, number, most in (("--gpus", self.gpus, 10**6), ("--batch-size", self.batch_size, 10**9)):
             if number is not None and number > most:
-                raise LrdecayError("is too large", where=name, remedy=f"give at most {most:,}")
+                raise LrdecayError("is too large", where=name, fix=f"give at most {most:,}")
         return Launch(self.gpus, self.batch_size, self.auto_scale_lr)
 
     def request(self) -> "Request":

@@ -82,7 +82,7 @@ def told_where(error: LrdecayError, arguments: Sequence[str]) -> LrdecayError:
 
 def _check_alone(unwanted: bool, path: str | None) -> None:
     if unwanted and path is not None:
-        raise LrdecayError("reads no settings file, and one is given", where="--no-settings", remedy="leave one out")
+        raise LrdecayError("reads no settings file, and one is given", where="--no-settings", fix="leave one out")
 
 
 def _files(path: str | None) -> list[tuple[str, bytes]]:

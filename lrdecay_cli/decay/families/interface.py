@@ -133,16 +133,16 @@ def index_part(name: str, parts: list[str], position: int, what: str) -> int:
     """
     after = ".".join(parts[:position])
     if position >= len(parts):
-        raise DecayError(f"the name ends where a {what} index belongs, after {after!r}", where=name, remedy=_RENAME)
+        raise DecayError(f"the name ends where a {what} index belongs, after {after!r}", where=name, fix=_RENAME)
     try:
         return int(parts[position])
     except ValueError:
         raise DecayError(
-            f"{parts[position]!r} after {after!r} is not a {what} index", where=name, remedy=_RENAME
+            f"{parts[position]!r} after {after!r} is not a {what} index", where=name, fix=_RENAME
         ) from None
 
 
 def outside(name: str, what: str, index: int, count: int, first: int = 0) -> DecayError:
     """The error for an index that is none of ``count`` from ``first`` on."""
     allowed = f"allowed: {what} {first} to {first + count - 1}"
-    return DecayError(f"{what} {index} has no layer id", where=name, remedy=allowed)
+    return DecayError(f"{what} {index} has no layer id", where=name, fix=allowed)

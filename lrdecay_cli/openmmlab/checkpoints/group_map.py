@@ -70,12 +70,12 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     if not recorded and config is None:
         size = sum(len(group.shapes) for group in saved)
         problem = f"its constructor recorded no names, so that its {size} parameters are known by their position alone"
-        remedy = f"name them by the config it was trained with: --config {_config_beside(path)}"
-        raise LrdecayError(problem, where=path, remedy=remedy)
+        fix = f"name them by the config it was trained with: --config {_config_beside(path)}"
+        raise LrdecayError(problem, where=path, fix=fix)
     if not recorded and config and wrong:
         its_text = " (its text is in the checkpoint: meta['cfg'])" if settings else ""
-        remedy = f"give the config that it was trained with{its_text}"
-        raise LrdecayError(f"does not fit {config.config.path}: {wrong}", where=path, remedy=remedy)
+        fix = f"give the config that it was trained with{its_text}"
+        raise LrdecayError(f"does not fit {config.config.path}: {wrong}", where=path, fix=fix)
     fitting = None if wrong else config
     names = [group.names or () for group in saved]
     if config and not recorded:
@@ -183,8 +183,8 @@ def _groups(
             found = (shapes.get(name), state, same.shape if same else None)
             shape = next((shape for shape in found if shape is not None), None)
             if shape is None:
-                remedy = "name its parameters with --config CONFIG"
-                raise LrdecayError(f"says nowhere what shape {name!r} has", where=path, remedy=remedy)
+                fix = "name its parameters with --config CONFIG"
+                raise LrdecayError(f"says nowhere what shape {name!r} has", where=path, fix=fix)
             of = holders.setdefault(name, [])
             if of and not takes_turn(turns, of, group.optimizer):
                 duplicates.append(Duplicate(name, shape, math.prod(shape), name))

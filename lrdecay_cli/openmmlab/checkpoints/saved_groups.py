@@ -82,8 +82,8 @@ def load_checkpoint(path: str) -> tuple[Mapping[str, Any], bytes]:
     pickled = read_pickle(path)
     if tuple(int(part) for part in torch.__version__.split(".")[:2]) < _SAFE_TORCH:
         problem = "may run what a hostile checkpoint holds, weights_only or not (CVE-2026-24747)"
-        remedy = 'read it where torch is 2.10 or newer: pip install "lrdecay-cli[stack]"'
-        raise LrdecayError(f"torch {torch.__version__} {problem}", where=path, remedy=remedy)
+        fix = 'read it where torch is 2.10 or newer: pip install "lrdecay-cli[stack]"'
+        raise LrdecayError(f"torch {torch.__version__} {problem}", where=path, fix=fix)
     try:
         # Two readers of zip files may see two different archives in one file.
         if torch.PyTorchFileReader(path).get_record("data.pkl") != pickled:
@@ -137,7 +137,7 @@ def saved_groups(checkpoint: Mapping[str, Any], path: str) -> list[SavedGroup]:
     """
     optimizer = checkpoint.get("optimizer")
     if not isinstance(optimizer, Mapping) or not optimizer:
-        raise LrdecayError("holds no optimizer", where=path, remedy=_NO_OPTIMIZER)
+        raise LrdecayError("holds no optimizer", where=path, fix=_NO_OPTIMIZER)
     if "param_groups" in optimizer:
         several: dict[str, Any] = {"": optimizer}
     else:
@@ -146,7 +146,7 @@ def saved_groups(checkpoint: Mapping[str, Any], path: str) -> list[SavedGroup]:
     for prefix, own in several.items():
         groups = own.get("param_groups") if isinstance(own, Mapping) else None
         if not isinstance(groups, list) or not groups:
-            raise LrdecayError(f"optimizer {prefix!r} has no param_groups", where=path, remedy=_NO_OPTIMIZER)
+            raise LrdecayError(f"optimizer {prefix!r} has no param_groups", where=path, fix=_NO_OPTIMIZER)
         for index, group in enumerate(groups):
             place = f"param_groups[{index}] of optimizer {prefix!r}" if prefix else f"param_groups[{index}]"
             try:

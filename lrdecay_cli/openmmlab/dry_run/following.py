@@ -56,7 +56,7 @@ def follow_training(
         raise LrdecayError(
             f"{hooks}: the lr depends on the iterations of an epoch, and how many there are is not known",
             where=planned.plan.where,
-            remedy="give --iters-per-epoch N, or --dataset-size N of training samples",
+            fix="give --iters-per-epoch N, or --dataset-size N of training samples",
         )
     return first
 

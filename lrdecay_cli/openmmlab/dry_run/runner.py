@@ -46,7 +46,7 @@ def saved_place(checkpoint: Mapping[str, Any], path: str) -> tuple[int, int]:
         raise LrdecayError(
             "does not say which epoch and iteration it was saved in, and a training resumes there",
             where=path,
-            remedy="give a checkpoint that mmengine's CheckpointHook wrote",
+            fix="give a checkpoint that mmengine's CheckpointHook wrote",
         )
     return epoch, iteration
 

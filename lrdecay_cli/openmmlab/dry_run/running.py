@@ -151,16 +151,16 @@ def _check_lrs(planned: PlannedConfig, group_map: GroupMap) -> None:
     listed = scheduler_configs(planned.config, where)
     check_lrs(listed, group_map, where)
     if not listed and (found := missing_lr(group_map.groups[:1], "mmengine's RuntimeInfoHook")):
-        problem, remedy = found
-        raise LrdecayError(problem, where=where, remedy=remedy, final=True)
+        problem, fix = found
+        raise LrdecayError(problem, where=where, fix=fix, final=True)
 
 
 def _not_begun(wrapping: Wrapping, where: str) -> LrdecayError:
     if wrapping.refused == "constructor":
         problem = f"{_RUNNING}: the constructor raises for the model inside {wrapping.type}: {wrapping.failure}"
-        return LrdecayError(problem, where=where, remedy="let it take model.module where the model is wrapped")
+        return LrdecayError(problem, where=where, fix="let it take model.module where the model is wrapped")
     problem = f"{_RUNNING}: {wrapping.type} refuses the model: {wrapping.failure}"
-    return LrdecayError(problem, where=where, remedy=f"change {wrapping.option}")
+    return LrdecayError(problem, where=where, fix=f"change {wrapping.option}")
 
 
 def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLength, batch_size: int) -> DryRun:
@@ -175,7 +175,7 @@ def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLen
     formulas = {parameter.name: formulas_with_gpus(in_map) for in_map, parameter in group_map.grouped()}
     if (more := len(watch.groups) - runner.moments.followed) > 0:
         problem = f"a hook adds parameter groups during the training ({more}), which a dry run does not follow"
-        raise LrdecayError(problem, where=group_map.config.path, remedy="add them before the training")
+        raise LrdecayError(problem, where=group_map.config.path, fix="add them before the training")
     counted: Counter[str] = Counter()
     for index, (optimizer, group) in enumerate(watch.groups):
         own = str(group.get("group_name") or f"group_{counted[optimizer]}")

@@ -45,8 +45,8 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         for name, parameter in model.named_parameters(remove_duplicate=False):
             names.setdefault(id(parameter), []).append(name)
         first, second = next(pair for pair in names.values() if len(pair) > 1)[:2]
-        remedy = f"modules are shared: set {_PARAMWISE}.bypass_duplicate=True"
-        return LrdecayError(f"{_SHARED}: {first} is {second}", where=where, remedy=remedy, final=True)
+        fix = f"modules are shared: set {_PARAMWISE}.bypass_duplicate=True"
+        return LrdecayError(f"{_SHARED}: {first} is {second}", where=where, fix=fix, final=True)
     if isinstance(error, UnknownTypeError):
         return error
     if misplaced := misplaced_options(error, config, where):
@@ -58,15 +58,15 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
         written = tuple(map(float, betas))
         problem = f"{path}.betas is {tuple(betas)}, an int and a float, which torch refuses from 2.6 on"
         # Until then the package's own config is right.
-        remedy = f"write betas={written}, or train with torch<2.6"
-        return LrdecayError(problem, where=where, remedy=remedy, status="needs torch<2.6", final=True)
+        fix = f"write betas={written}, or train with torch<2.6"
+        return LrdecayError(problem, where=where, fix=fix, status="needs torch<2.6", final=True)
     if isinstance(error.__cause__, _KINDS) and (fault := next(_faults(config), None)):
-        problem, remedy = fault
-        return LrdecayError(problem, where=where, remedy=remedy)
+        problem, fix = fault
+        return LrdecayError(problem, where=where, fix=fix)
     seen = seen_model(model)
     if isinstance(error.__cause__, TypeError) and (unscaled := _without_base_lr(config, seen)):
-        remedy = f"set {_OPTIMIZER}.lr"
-        return LrdecayError(f"no base learning rate for {unscaled} to multiply", where=where, remedy=remedy, final=True)
+        fix = f"set {_OPTIMIZER}.lr"
+        return LrdecayError(f"no base learning rate for {unscaled} to multiply", where=where, fix=fix, final=True)
     spec = known_constructor(config.optim_wrapper)
     if spec and spec.raise_cause:
         optimizer: Mapping[str, Any] = config.optim_wrapper.get("optimizer") or {}
@@ -89,19 +89,19 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
             spec.raise_cause(inputs, parameters)
         except DecayError as known:
             suggested = f": lrdecay suggest {where}" if isinstance(known, ServedByOurs) else ""
-            remedy = f"{known.remedy}{suggested}"
-            return known.replaced(where=f"{where}: {known.where}", key=known.where, remedy=remedy, final=True)
+            fix = f"{known.fix}{suggested}"
+            return known.replaced(where=f"{where}: {known.where}", key=known.where, fix=fix, final=True)
     if spec and spec.asks_model and isinstance(error.__cause__, NotImplementedError):
         # Source: mmpretrain 1.2, add_params of its decay constructor, and get_layer_depth of its classifiers and
         # self-supervised models, which ask their backbone.
         owner = getattr(seen, "backbone", seen)
         asked, backbone = owner if hasattr(seen, "get_layer_depth") else seen, type(owner).__name__
         if find_family(backbone):
-            remedy = f"{OURS.label} serves {backbone}: lrdecay suggest {where}"
+            fix = f"{OURS.label} serves {backbone}: lrdecay suggest {where}"
         else:
-            remedy = f"use {OURS.label} with layers, or custom_keys and mmengine's default constructor"
+            fix = f"use {OURS.label} with layers, or custom_keys and mmengine's default constructor"
         problem = f"{spec.project}'s constructor asks for get_layer_depth, which {type(asked).__name__} does not have"
-        return LrdecayError(problem, where=where, remedy=remedy, final=True)
+        return LrdecayError(problem, where=where, fix=fix, final=True)
     return refused_option(error, config, where) or _refused_by_optimizer(error, where) or error
 
 
@@ -129,12 +129,12 @@ def _refused_by_optimizer(error: LrdecayError, where: str) -> LrdecayError | Non
     accepted = next((other for other in table() if _is_accepted(other, row)), None)
     if accepted:
         given = ", ".join(f"{name}={value!r}" for name, value in accepted.options.items())
-        remedy = f"set {given} in {_OPTIMIZER}"
+        fix = f"set {given} in {_OPTIMIZER}"
     elif any(refusal.when == "first step" for refusal in row.refusals):
-        remedy = "use an optimizer that mmengine can step with these groups, for example AdamW"
+        fix = "use an optimizer that mmengine can step with these groups, for example AdamW"
     else:
         return None
-    return LrdecayError(error.problem, where=where, remedy=remedy, final=True)
+    return LrdecayError(error.problem, where=where, fix=fix, final=True)
 
 
 def _is_accepted(row: OptimizerEffects, refusing: OptimizerEffects) -> bool:
@@ -160,7 +160,7 @@ def _without_base_lr(config: Config, model: nn.Module) -> str | None:
 
 
 def _faults(config: Config) -> Iterator[tuple[str, str]]:
-    """Problem and remedy of each value of the wrong kind.
+    """Problem and fix of each value of the wrong kind.
 
     Source: mmengine's default constructor, which multiplies and takes from a dict without asking.
     """
@@ -208,13 +208,13 @@ def _not_a_number(path: str, value: Any) -> tuple[str, str]:
     if not isinstance(value, str) or not _is_number(value):
         return problem, "give it a number"
     text = value.strip()
-    remedy = f"write {text} without quotes"
+    fix = f"write {text} without quotes"
     if found := _SCIENTIFIC.match(text):
         mantissa, sign, exponent = found.groups()
         # YAML 1.1 wants both a dot and a sign.
         mantissa = mantissa if "." in mantissa else f"{mantissa}.0"
-        remedy = f"{remedy}, in YAML {mantissa}e{sign or '+'}{exponent}"
-    return problem, remedy
+        fix = f"{fix}, in YAML {mantissa}e{sign or '+'}{exponent}"
+    return problem, fix
 
 
 def _is_number(text: str) -> bool:

@@ -123,7 +123,7 @@ class Need:
         return f"{self.package} is not installed"
 
     @property
-    def remedy(self) -> str:
+    def fix(self) -> str:
         """The command that installs what works."""
         if self.package in _BUILT_BY_HAND:
             return f"no wheel of it exists: build it from {_BUILT_BY_HAND[self.package]}"
@@ -286,7 +286,7 @@ def is_own(module: str, listed: Sequence[str]) -> bool:
     return not known and any(name.partition(".")[0] == module for name in listed)
 
 
-def own_remedy(module: str, config: str) -> str:
+def own_fix(module: str, config: str) -> str:
     """How to make code of one's own importable: with its folder, where that is found above the config or from here."""
     file = config_path(config)
     above = file.absolute().parents if file is not None else ()
@@ -298,7 +298,7 @@ def own_remedy(module: str, config: str) -> str:
     return f"run lrdecay in the folder that holds {module}, put that on PYTHONPATH, or install it if it is a package"
 
 
-def submodule_remedy(missing: str) -> str:
+def submodule_fix(missing: str) -> str:
     """What may be meant by ``package.module``, whose package is there and has no such module; empty for any other."""
     package, _, name = missing.rpartition(".")
     spec = importlib.util.find_spec(package) if package and _importable(package) else None

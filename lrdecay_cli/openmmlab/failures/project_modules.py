@@ -17,7 +17,7 @@ _FILES, _BYTES, _DEPTH = 2000, 400_000, 8
 
 
 def import_that_registers(name: str, config: str, *, beside: bool = False) -> str:
-    """How to import the module that registers ``name``: a remedy; empty where the project has none.
+    """How to import the module that registers ``name``: a fix; empty where the project has none.
 
     Args:
         name: of a class, without its scope.

@@ -39,15 +39,15 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
         ]
         problem = f"{', '.join(multipliers)} has no weight decay to multiply"
         optimizer: Mapping[str, Any] = config.optim_wrapper.get("optimizer") or {}
-        taken, remedy = _taken(OPTIMIZERS, optimizer), "set optim_wrapper.optimizer.weight_decay"
+        taken, fix = _taken(OPTIMIZERS, optimizer), "set optim_wrapper.optimizer.weight_decay"
         if taken and taken.all and "weight_decay" not in taken.names:
             kind = type_name(optimizer["type"]).rpartition(".")[2]
-            remedy = f"remove {'it' if len(multipliers) == 1 else 'them'}: {kind} has no weight decay"
-        return LrdecayError(problem, where=where, remedy=remedy, final=True)
+            fix = f"remove {'it' if len(multipliers) == 1 else 'them'}: {kind} has no weight decay"
+        return LrdecayError(problem, where=where, fix=fix, final=True)
     lacking = str(cause.args[0]) if isinstance(cause, KeyError) and cause.args else ""
     if lacking.isidentifier() and (like := nearest(lacking, map(str, given))):
         problem = f"the constructor needs {_PARAMWISE}.{lacking}"
-        return LrdecayError(problem, where=where, remedy=f"did you mean that by {like}?")
+        return LrdecayError(problem, where=where, fix=f"did you mean that by {like}?")
     return None
 
 
@@ -73,13 +73,13 @@ def misplaced_options(error: LrdecayError, config: Config, where: str) -> Lrdeca
     for right in misplaced.values():
         place, _, option = right.rpartition(".")
         moves.setdefault(place, {})[option] = None
-    remedy = ", and ".join(f"{', '.join(options)} to {place}" for place, options in moves.items())
+    fix = ", and ".join(f"{', '.join(options)} to {place}" for place, options in moves.items())
     if len(misplaced) == 1:
         ((wrong, right),) = misplaced.items()
-        problem, remedy = f"{wrong} is in the wrong place", f"move it to {right}"
+        problem, fix = f"{wrong} is in the wrong place", f"move it to {right}"
     else:
-        problem, remedy = f"{', '.join(misplaced)} are in the wrong place", f"move {remedy}"
-    return LrdecayError(problem, where=where, remedy=remedy, final=True, key=next(iter(misplaced)))
+        problem, fix = f"{', '.join(misplaced)} are in the wrong place", f"move {fix}"
+    return LrdecayError(problem, where=where, fix=fix, final=True, key=next(iter(misplaced)))
 
 
 def _misplaced(
@@ -173,16 +173,16 @@ def unknown_option(error: BaseException, kind: object, config: Any, where: str, 
     of = kind.__name__ if taken.all or not refusing else refusing["name"]
     said = "is not an option" if len(unknown) == 1 else "are not options"
     if unknown == ["_delete_"]:
-        remedy = f"remove it: no base has {key}, and mmengine leaves it among the options"
-        return LrdecayError(f"{listed} deletes nothing", where=where, remedy=remedy, final=final, key=f"{key}._delete_")
+        fix = f"remove it: no base has {key}, and mmengine leaves it among the options"
+        return LrdecayError(f"{listed} deletes nothing", where=where, fix=fix, final=final, key=f"{key}._delete_")
     if all(near):
-        remedy = f"did you mean {' and '.join(name for (name,) in near)}?"
+        fix = f"did you mean {' and '.join(name for (name,) in near)}?"
     else:
         inner = key.rpartition(".")[2]
         it, it_is = ("it", "it is") if len(unknown) == 1 else ("them", "they are")
         anew = f"write {inner}=dict(_delete_=True, type={kind.__name__!r}, ...)"
-        remedy = f"leave {it} out; where {it_is} a base's, {anew}"
-    return LrdecayError(f"{listed} {said} of {of}", where=where, remedy=remedy, final=final, key=f"{key}.{unknown[0]}")
+        fix = f"leave {it} out; where {it_is} a base's, {anew}"
+    return LrdecayError(f"{listed} {said} of {of}", where=where, fix=fix, final=final, key=f"{key}.{unknown[0]}")
 
 
 _RENAMED = {

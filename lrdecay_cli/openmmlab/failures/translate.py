@@ -25,8 +25,8 @@ from lrdecay_cli.openmmlab.failures.missing_packages import (
     chain,
     is_own,
     needed_package,
-    own_remedy,
-    submodule_remedy,
+    own_fix,
+    submodule_fix,
 )
 from lrdecay_cli.openmmlab.failures.places import failing_place
 from lrdecay_cli.openmmlab.failures.refused_options import unknown_option
@@ -81,28 +81,28 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
         failing = f"{stage} at {key} ({place})" if key else f"{stage} in {place}"
     if refused := next((cause for cause in chain(error) if isinstance(cause, NotHereError)), None):
         status = f"needs {refused.needs}" if refused.needs else "error"
-        return LrdecayError(f"{failing}: {refused}", where=where, remedy=refused.remedy, status=status)
+        return LrdecayError(f"{failing}: {refused}", where=where, fix=refused.fix, status=status)
     need = needed_package(error)
     if isinstance(error, ImportError) and (need is None or need.installed is None):
         return _import_error(error, failing, where, need)
     if need is not None:
-        return LrdecayError(f"{failing}: {need.problem}", where=where, remedy=need.remedy, status=f"needs {need.name}")
+        return LrdecayError(f"{failing}: {need.problem}", where=where, fix=need.fix, status=f"needs {need.name}")
     if stage == BUILDING and (asked := _missing_data(error, config)):
         key, path = asked
         problem = f"{failing}: {key}={path!r} is not there, and the model reads it while it is built"
-        remedy = "run lrdecay in the folder that has it, or change the path"
-        return LrdecayError(problem, where=where, remedy=remedy, status=f"needs {path}", key=key)
+        fix = "run lrdecay in the folder that has it, or change the path"
+        return LrdecayError(problem, where=where, fix=fix, status=f"needs {path}", key=key)
     if isinstance(error, OSError) and "huggingface.co" in said_by(error):
         problem = f"{failing}: the model wants files of huggingface.co, and lrdecay downloads nothing"
         return LrdecayError(problem, where=where, status="needs network access")
     if isinstance(error, FileNotFoundError):
         missing = re.search(r'(?<=")[^"]+(?=")|[\w./\\~-]+\.(?:py|json|ya?ml)', text)
-        remedy = "check _base_" if stage == LOADING else "check the path in the config"
-        return LrdecayError(f"missing file {missing.group() if missing else text}", where=where, remedy=remedy)
+        fix = "check _base_" if stage == LOADING else "check the path in the config"
+        return LrdecayError(f"missing file {missing.group() if missing else text}", where=where, fix=fix)
     # mmengine's placeholder of something imported was called, which raises an error without a word.
     if stage == LOADING and isinstance(error, RuntimeError) and not error.args and _raised_in(error)[0] == _LAZY:
         problem = "an import makes it a lazy config, in which nothing that is imported can be called"
-        return LrdecayError(f"{failing}: {problem}", where=where, remedy="call it by __import__, or in a module")
+        return LrdecayError(f"{failing}: {problem}", where=where, fix="call it by __import__, or in a module")
     problem = f"{failing}: {type(error).__name__}: {text}"
     return LrdecayError(problem, where=where, final=_of_arguments(error))
 
@@ -168,16 +168,16 @@ def _import_error(error: ImportError, failing: str, where: str, need: Need | Non
     listed = re.search(r"'imports': (\[[^\]]*\])", str(error))
     source = f"custom_imports {listed.group(1)}" if listed else failing
     if need is None:
-        remedy = submodule_remedy(root.name) if isinstance(root, ModuleNotFoundError) and root.name else ""
-        return LrdecayError(f"{source}: {_first_line(root)}", where=where, remedy=remedy)
+        fix = submodule_fix(root.name) if isinstance(root, ModuleNotFoundError) and root.name else ""
+        return LrdecayError(f"{source}: {_first_line(root)}", where=where, fix=fix)
     if listed and is_own(need.package, re.findall(r"'([^']*)'", listed.group(1))):
         # Of the listed module itself, which nobody else has tried to import.
-        problem, remedy, final = _first_line(root), own_remedy(need.package, where), True
+        problem, fix, final = _first_line(root), own_fix(need.package, where), True
     elif isinstance(root, ModuleNotFoundError):
-        problem, remedy, final = _first_line(root), f"{need.remedy}, or put it on PYTHONPATH", False
+        problem, fix, final = _first_line(root), f"{need.fix}, or put it on PYTHONPATH", False
     else:
-        problem, remedy, final = need.problem, need.remedy, False
-    return LrdecayError(f"{source}: {problem}", where=where, remedy=remedy, status=f"needs {need.name}", final=final)
+        problem, fix, final = need.problem, need.fix, False
+    return LrdecayError(f"{source}: {problem}", where=where, fix=fix, status=f"needs {need.name}", final=final)
 
 
 def _local(trace: TracebackType | None, variable: str, fits: Callable[[Any], bool], function: str | None = None) -> Any:
@@ -211,7 +211,7 @@ def naming_upstream_faults(config: str, cfg_options: Sequence[str], device: str)
         package = None if error.status != "error" or blameless else _shipping_package(config)
         if package is None:
             raise
-        told = error.replaced(remedy=f"broken as {package} ships it", status="broken upstream")
+        told = error.replaced(fix=f"broken as {package} ships it", status="broken upstream")
         raise told from cause
 
 

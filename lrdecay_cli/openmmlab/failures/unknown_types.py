@@ -51,19 +51,19 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
     imports = getattr(config, "get", lambda _: None)("custom_imports")
     beside = isinstance(imports, Mapping) and bool(imports.get("imports"))
     if bare not in known and (imported := import_that_registers(bare, where, beside=beside)):
-        remedy = imported
+        fix = imported
     elif is_constructor:
-        remedy = suggest_constructor(name, scope, known) or _registered_nowhere(bare)
+        fix = suggest_constructor(name, scope, known) or _registered_nowhere(bare)
     elif bare in known and bare == name:
-        remedy = f"{known[bare]} has one: set default_scope={known[bare]!r}, or write {known[bare]}.{bare}"
+        fix = f"{known[bare]} has one: set default_scope={known[bare]!r}, or write {known[bare]}.{bare}"
     elif now and renamed:
-        remedy = f"{package} is {now} now: write {now}.{renamed}"
+        fix = f"{package} is {now} now: write {now}.{renamed}"
     elif like:
         # As it can be written: what is in another package needs the name of that.
         bare_is_enough = here and "." not in name
-        remedy = f"did you mean {like if bare_is_enough else f'{known[like]}.{like}'}?"
+        fix = f"did you mean {like if bare_is_enough else f'{known[like]}.{like}'}?"
     else:
-        remedy = "is it spelled right, and is its module in custom_imports?"
+        fix = "is it spelled right, and is its module in custom_imports?"
     place = "optim_wrapper.constructor" if is_constructor else f"{key}.type" if key else ""
     at = f" at {place}" if place else ""
     package = package or _scope_at(config, key)
@@ -72,7 +72,7 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
         return UnknownTypeError(
             f"{registry} {name!r}{at} is of {package}, which is not installed",
             where=where,
-            remedy=need.remedy,
+            fix=need.fix,
             status=f"needs {need.name}",
             final=True,
             key=place,
@@ -80,7 +80,7 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
     return UnknownTypeError(
         f"unknown {registry} {name!r}{at} (registry scope {scope})",
         where=where,
-        remedy=remedy,
+        fix=fix,
         final=_all_registered(name, scope, registry, config, near=here is not None),
         key=place,
     )
@@ -172,10 +172,10 @@ def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) ->
         there = f"{package}.{bare}"
         if importlib.util.find_spec(package) is None:
             whose, or_there = f"it is {package}'s, which is not installed", ""
-            remedy = f": pip install {distribution_of(package)}" if package in ZOOS else ""
+            fix = f": pip install {distribution_of(package)}" if package in ZOOS else ""
         else:
-            whose, or_there, remedy = f"it is {package}'s", f", or {there}", f": write {there}"
-        return f"{whose}: did you mean {own}, which is {scope}'s{or_there}?" if own else f"{whose}{remedy}"
+            whose, or_there, fix = f"it is {package}'s", f", or {there}", f": write {there}"
+        return f"{whose}: did you mean {own}, which is {scope}'s{or_there}?" if own else f"{whose}{fix}"
     # What is mmengine's is found from everywhere.
     here = [known for known, package in packages.items() if package in (scope, "mmengine")]
     like = nearest(bare, here, likeness=0.8) or nearest(bare, packages, likeness=0.6)

@@ -168,7 +168,7 @@ def build_schedulers(
     for each in built:
         if length.unit == "epoch" and not each.scheduler.by_epoch:
             problem = f"{each.settings['type']} at {each.path} counts iterations, and the run is counted in epochs"
-            raise LrdecayError(problem, where=where, remedy="give --iters-per-epoch N")
+            raise LrdecayError(problem, where=where, fix="give --iters-per-epoch N")
     return optimizers, built
 
 
@@ -199,8 +199,8 @@ def check_lrs(listed: Sequence[SchedulerConfig], group_map: GroupMap, where: str
             continue
         groups = [group for group in group_map.groups if optimizer in (None, group.optimizer)]
         if found := missing_lr(groups, f"{named.rpartition('.')[2]} at {path}"):
-            problem, remedy = found
-            raise LrdecayError(problem, where=where, remedy=remedy, final=True)
+            problem, fix = found
+            raise LrdecayError(problem, where=where, fix=fix, final=True)
 
 
 def _build(
@@ -211,14 +211,12 @@ def _build(
         where, names = planned.plan.where, ", ".join(map(repr, given_by_name))
         if len(optimizers) == 1:
             problem = f"param_scheduler has {names} and no 'type', and there is only one optimizer"
-            raise LrdecayError(problem, where=where, remedy="give a scheduler or a list of them")
+            raise LrdecayError(problem, where=where, fix="give a scheduler or a list of them")
         if lacking := [name for name in optimizers if name not in given_by_name]:
             others = [str(name) for name in given_by_name if name not in optimizers]
             like = nearest(lacking[0], others, likeness=0.6)
-            remedy = f"rename {like} to {lacking[0]}" if like else f"add {lacking[0]}=[...]"
-            raise LrdecayError(
-                f"param_scheduler has nothing for the optimizer {lacking[0]!r}", where=where, remedy=remedy
-            )
+            fix = f"rename {like} to {lacking[0]}" if like else f"add {lacking[0]}=[...]"
+            raise LrdecayError(f"param_scheduler has nothing for the optimizer {lacking[0]!r}", where=where, fix=fix)
     with explained(SCHEDULING, planned.plan.where, planned.config):
         built = _Training(planned, optimizers, length).built_schedulers()
     for optimizer in optimizers.values():

@@ -36,7 +36,7 @@ def refused_schedulers(config: Config, group_map: GroupMap) -> tuple[RefusedSche
         try:
             scheduler_configs(config, where)
         except LrdecayError as error:
-            return (RefusedScheduler("param_scheduler", error.problem, error.remedy),)
+            return (RefusedScheduler("param_scheduler", error.problem, error.fix),)
         try:
             plan = plan_of(config, where)
         except LrdecayError:
@@ -56,7 +56,7 @@ def _refused(planned: PlannedConfig, group_map: GroupMap, length: RunLength) -> 
         _, built = build_schedulers(planned, group_map, length)
     except LrdecayError as error:
         alone = list(_each_alone(planned, group_map, length))
-        yield from alone or [RefusedScheduler("param_scheduler", error.problem, error.remedy)]
+        yield from alone or [RefusedScheduler("param_scheduler", error.problem, error.fix)]
         return
     for each in built:
         if problem := _step_refused(each.scheduler, length):
@@ -76,7 +76,7 @@ def _alone(
         scheduler = built_alone(given, planned, group_map, length)
     except LrdecayError as error:
         # What is of a type, and not of its settings, says so.
-        return RefusedScheduler(error.key or given.path, error.problem, error.remedy)
+        return RefusedScheduler(error.key or given.path, error.problem, error.fix)
     except Exception as error:
         return RefusedScheduler(given.path, _told(error), "")
     problem = "" if scheduler is None else _step_refused(scheduler, length)

@@ -94,8 +94,8 @@ def scheduler_configs(config: Config, where: str) -> list[SchedulerConfig]:
             if not isinstance(settings, Mapping):
                 raise LrdecayError(f"{place} is a {type_name(type(settings))}, not a dict", where=where)
             if "type" not in settings:
-                remedy = "name a scheduler, for example CosineAnnealingLR"
-                raise LrdecayError(f"{place} has no 'type'", where=where, remedy=remedy)
+                fix = "name a scheduler, for example CosineAnnealingLR"
+                raise LrdecayError(f"{place} has no 'type'", where=where, fix=fix)
             found.append(SchedulerConfig(place, optimizer, settings))
     return found
 
@@ -142,7 +142,7 @@ def _loop(config: Config, where: str) -> tuple[bool, str, int]:
     if not isinstance(given, Mapping) or not given:
         raise LrdecayError("config has no 'train_cfg', which says how long it trains", where=where)
     if "type" in given and "by_epoch" in given:
-        raise LrdecayError("train_cfg has both 'type' and 'by_epoch'", where=where, remedy="mmengine takes one of them")
+        raise LrdecayError("train_cfg has both 'type' and 'by_epoch'", where=where, fix="mmengine takes one of them")
     if "type" in given:
         kind = loop_class(given)
         if kind is None:
@@ -154,8 +154,8 @@ def _loop(config: Config, where: str) -> tuple[bool, str, int]:
         by_epoch = bool(given["by_epoch"])
         kind = EpochBasedTrainLoop if by_epoch else IterBasedTrainLoop
     else:
-        remedy = "mmengine needs one: by_epoch=True"
-        raise LrdecayError("train_cfg has neither 'type' nor 'by_epoch'", where=where, remedy=remedy)
+        fix = "mmengine needs one: by_epoch=True"
+        raise LrdecayError("train_cfg has neither 'type' nor 'by_epoch'", where=where, fix=fix)
     key = "max_epochs" if by_epoch else "max_iters"
     if key not in given:
         raise LrdecayError(f"train_cfg has no {key!r}, which {kind.__name__} needs", where=where)

@@ -118,9 +118,9 @@ def _from_cache_alone(load: Callable[..., Any]) -> Callable[..., Any]:
             # The code comes with the model's configuration, or from where that says: owner/name--module.Class.
             named, _, thing = reference.rpartition("--")
             place, file = named or str(name), f"{thing.partition('.')[0]}.py"
-            remedy = f"put it into {place}" if Path(place).is_dir() else f"huggingface-cli download {place} {file}"
+            fix = f"put it into {place}" if Path(place).is_dir() else f"huggingface-cli download {place} {file}"
             problem = f"{file} of {place!r} is not here, and lrdecay downloads nothing"
-            raise NotHereError(problem, needs=place, remedy=remedy) from None
+            raise NotHereError(problem, needs=place, fix=fix) from None
 
     return load_cached
 
@@ -144,8 +144,8 @@ def _unknown(name: str) -> NotHereError:
     # A hub name is owner/name at most; a place to fill in is written in capitals (YOUR_PATH_TO_VICUNA).
     if name.startswith(("/", ".", "~")) or name.count("/") > 1 or name.isupper():
         return NotHereError(f"no language model in {name!r}", name, "put the path of the model's folder there")
-    remedy = f"a config.json in the local cache is used: huggingface-cli download {name} config.json"
-    return NotHereError(f"the sizes of {name!r} are not known, and lrdecay downloads nothing", name, remedy)
+    fix = f"a config.json in the local cache is used: huggingface-cli download {name} config.json"
+    return NotHereError(f"the sizes of {name!r} are not known, and lrdecay downloads nothing", name, fix)
 
 
 def _without(names: frozenset[str], options: dict[str, Any]) -> dict[str, Any]:
@@ -163,9 +163,9 @@ class _BareTokenizer:
 
     def __len__(self) -> int:
         if self._tokens is None:
-            name, remedy = self.name_or_path, "its tokenizer in the local cache or in a folder is used"
+            name, fix = self.name_or_path, "its tokenizer in the local cache or in a folder is used"
             problem = f"the model asks for the number of tokens of {name!r}, whose vocabulary is not here"
-            raise NotHereError(problem, name, remedy)
+            raise NotHereError(problem, name, fix)
         return self._tokens + len(self._added)
 
     def __bool__(self) -> bool:

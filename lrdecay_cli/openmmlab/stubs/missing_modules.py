@@ -101,8 +101,8 @@ def _define_torchvision_schemas() -> None:
     _keep_alive.append(library)
 
 
-def refusing_module(name: str, remedy: str) -> types.ModuleType:
-    """A module in which every name is a function that refuses to run, with a remedy for those who need it to."""
+def refusing_module(name: str, fix: str) -> types.ModuleType:
+    """A module in which every name is a function that refuses to run, with a fix for those who need it to."""
     module = types.ModuleType(name, "Stand-in for compiled operators: builds, never computes.")
     # mmengine takes the operators for present, and deformable convolutions for what they are, if there is a loader.
     module.__spec__ = importlib.machinery.ModuleSpec(name, importlib.abc.Loader())
@@ -113,7 +113,7 @@ def refusing_module(name: str, remedy: str) -> types.ModuleType:
 
         def run(*_args: Any, **_kwargs: Any) -> None:
             problem = f"{name}.{operator} is a stand-in that cannot compute"
-            raise NotHereError(problem, name.partition(".")[0], remedy)
+            raise NotHereError(problem, name.partition(".")[0], fix)
 
         return run
 

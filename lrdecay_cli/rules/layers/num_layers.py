@@ -53,7 +53,7 @@ def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
     head, fitting = context.head_id, context.fitting_num_layers
     option = f"{PARAMWISE}.num_layers" if context.num_layers is not None else ""
     fits = f"num_layers={fitting} fits" if option and fitting else ""
-    for wrong, where, remedy in (
+    for wrong, where, fix in (
         (
             [(group, layer) for group, layer in layers if layer < context.spec.stem_id],
             f"below {context.spec.stem_id}, which is the stem's",
@@ -69,7 +69,7 @@ def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
             ids = ids_told(sorted({layer for _, layer in wrong}))
             names = [parameter.name for group, _ in wrong for parameter in group.parameters]
             edits = [set_option(option, fitting)] if fits else []
-            yield Fault(f"{ids} {where}", remedy, names, option, fix=edits)
+            yield Fault(f"{ids} {where}", fix, names, option, edits=edits)
 
 
 @rule(
@@ -108,7 +108,7 @@ def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
         f"num_layers={fitting} fits depths {context.depths_in_words}",
         parameters=[tensor.name for tensor in wrong],
         option=f"{PARAMWISE}.num_layers",
-        fix=[set_option(f"{PARAMWISE}.num_layers", fitting)],
+        edits=[set_option(f"{PARAMWISE}.num_layers", fitting)],
     )
 
 
@@ -172,7 +172,7 @@ def stage_wise_num_layers(context: RuleContext) -> Iterator[Fault]:
         f"num_layers={stages} fits {stages} stages",
         parameters=[tensor.name for tensor, layer in layers if layer <= stages and (given > stages or layer > given)],
         option=f"{PARAMWISE}.num_layers",
-        fix=[set_option(f"{PARAMWISE}.num_layers", stages)],
+        edits=[set_option(f"{PARAMWISE}.num_layers", stages)],
     )
 
 

@@ -85,14 +85,14 @@ def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) 
         yield Fault(
             f"no parameter has layer id {missing}: lr scale jumps from {rate(low)} in layer {below} to {rate(high)} in"
             f" layer {above}",
-            f"num_layers={below} leaves no gap" if fits else _REMEDY,
+            f"num_layers={below} leaves no gap" if fits else _FIX,
             parameters=[
                 held.name
                 for held in context.backbone.held
                 if held.group.layer_id is not None and held.group.layer_id <= below
             ],
             option=f"{PARAMWISE}.num_layers" if context.num_layers is not None else "",
-            fix=[set_option(f"{PARAMWISE}.num_layers", below)] if fits else (),
+            edits=[set_option(f"{PARAMWISE}.num_layers", below)] if fits else (),
         )
 
 
@@ -121,12 +121,12 @@ def _cliffs(context: RuleContext) -> Iterator[Fault]:
             yield Fault(
                 f"lr scale jumps from {rate(scales[place])} in {names[place]} to {rate(scales[place + 1])} in"
                 f" {names[place + 1]}; other blocks differ by a factor of {rate(math.exp(usual))}",
-                _REMEDY,
+                _FIX,
                 parameters=[tensor.name for _, row in rows[: place + 1] for tensor in row],
             )
 
 
-_REMEDY = "number the layers in a row, from the stem to the head, without leaving ids out"
+_FIX = "number the layers in a row, from the stem to the head, without leaving ids out"
 
 
 def _example(second_block: str) -> Example:
@@ -170,10 +170,10 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
             f"{count(len(places), 'block')} of the backbone {verb(len(places), 'breaks', 'break')} the order of rates:"
             f" lr scale {span(held.scale for held in wrong)} among neighbours with"
             f" {span(held.scale for held in others if held.name not in names)}",
-            _remedy(context, wrong),
+            _fix(context, wrong),
             names,
             option,
-            fix=[rename_option(key_option(key), f"{key}.") for key in _numbered(context, wrong)[:1]],
+            edits=[rename_option(key_option(key), f"{key}.") for key in _numbered(context, wrong)[:1]],
         )
         return
     blocks = [held for row in backbone.blocks.values() for held in row]
@@ -207,7 +207,7 @@ def _rows(context: RuleContext) -> Iterator[list[BackboneTensor]]:
         yield sorted(row, key=lambda held: held.block.place if held.block else ())
 
 
-def _remedy(context: RuleContext, wrong: Sequence[BackboneTensor]) -> str:
+def _fix(context: RuleContext, wrong: Sequence[BackboneTensor]) -> str:
     keys = {found[0] for held in wrong if (found := context.custom_lr_mult(held.name))}
     if numbered := _numbered(context, wrong):
         return f"write {numbered[0] + '.'!r} for {numbered[0]!r}, which is also in names with more digits"

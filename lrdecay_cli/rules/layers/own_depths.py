@@ -91,7 +91,7 @@ def depths_of_another_model(context: RuleContext) -> Iterator[Fault]:
         parameters=[held.name for held in blocks],
         option=f"{PARAMWISE}.{found.option}",
         severity="error" if passes else None,
-        fix=[set_option(f"{PARAMWISE}.{option}", value) for option, value in told.items()],
+        edits=[set_option(f"{PARAMWISE}.{option}", value) for option, value in told.items()],
         covers=("LRD202", "LRD203", "LRD204", "LRD205", "LRD301"),
     )
 

@@ -111,15 +111,15 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     if pretrained:
         yield Fault(
             f"{_at_head(pretrained, head)}; {blocks_have}",
-            _remedy(context, pretrained),
+            _fix(context, pretrained),
             parameters=[held.name for held in pretrained],
             option=context.spec.lr_place,
-            fix=() if context.spec.lr_from == "custom_keys" else our_fix(context, context.options),
+            edits=() if context.spec.lr_from == "custom_keys" else our_fix(context, context.options),
         )
     if new:
         yield Fault(
             f"{_at_head(new, head)}; {blocks_have}: they are new in a detector, where a classifier has norm{stages}",
-            f"nothing, where they are new; where the checkpoint has them, {_remedy(context, new)}",
+            f"nothing, where they are new; where the checkpoint has them, {_fix(context, new)}",
             parameters=[held.name for held in new],
             option=context.spec.lr_place,
             severity="info",
@@ -147,7 +147,7 @@ def _series(held: BackboneTensor) -> str:
     return held.block.series if held.block else held.name
 
 
-def _remedy(context: RuleContext, fallen: Sequence[BackboneTensor]) -> str:
+def _fix(context: RuleContext, fallen: Sequence[BackboneTensor]) -> str:
     if context.spec.lr_from == "custom_keys":
         return "give their own custom keys the backbone's lr_mult too"
     modules = list(dict.fromkeys(held.name.removeprefix(context.prefix).partition(".")[0] for held in fallen))
@@ -217,7 +217,7 @@ def names_hidden_by_wrapper(context: RuleContext) -> Iterator[Fault]:
         f"use a constructor that can be told so, such as {OURS.label} with backbone={context.prefix.rstrip('.')!r}",
         parameters=[one.name for one in held],
         option="optim_wrapper.constructor",
-        fix=our_fix(context, context.options),
+        edits=our_fix(context, context.options),
     )
 
 
@@ -262,7 +262,7 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
             parameters=[held.name for held in blocks],
             option="optim_wrapper.constructor",
             severity="warning",
-            fix=our_fix(context, context.options),
+            edits=our_fix(context, context.options),
         )
     if context.prefix != BACKBONE_PREFIX or not context.decay_reaches_no_block:
         return
@@ -276,5 +276,5 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
         f"use a constructor that knows them, such as {OURS.label}",
         parameters=[held.name for held in blocks or backbone.held],
         option="optim_wrapper.constructor",
-        fix=our_fix(context, context.options),
+        edits=our_fix(context, context.options),
     )

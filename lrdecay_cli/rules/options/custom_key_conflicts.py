@@ -63,14 +63,14 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
         share = "all" if not matches.wins and len(names) == len(matches.loses) else f"{len(names):,} of"
         settings = ", ".join(f"{setting}={value!r}" for setting, value in dropped.items())
         length = "longer" if len(winner) > len(key) else "shorter" if len(winner) < len(key) else "earlier"
-        remedy, edits = _remedy(context, key, winner, names, dropped)
+        fix, edits = _fix(context, key, winner, names, dropped)
         yield Fault(
             f"custom key {key!r} loses {share} its {count(len(matches.wins) + len(matches.loses), 'tensor')} "
             f"to the {length} {winner!r}, and with them {settings}",
-            remedy,
+            fix,
             parameters=names,
             option=key_option(key),
-            fix=edits,
+            edits=edits,
         )
     for key, matches in context.custom_keys.items():
         known = known_settings(context, key)
@@ -82,7 +82,7 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
                 parameters=matches.loses,
                 option=key_option(key),
                 severity="info",
-                fix=[delete_option(key_option(key))],
+                edits=[delete_option(key_option(key))],
             )
 
 
@@ -112,7 +112,7 @@ def _dropped(context: RuleContext, loser: KeyMatches, winner: KeyMatches) -> dic
     return dropped
 
 
-def _remedy(
+def _fix(
     context: RuleContext, key: str, winner: str, names: list[str], dropped: dict[str, Any]
 ) -> tuple[str, list[Edit]]:
     # What the winner sets, with names that are misspelt put right and what nobody knows left out.
@@ -180,7 +180,7 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
                 if names and own is not None and own != value != 1 and not meant and counts:
                     amount = f"decayed at {context.weight_decays.get(names[0], 0):g}"
                     exempts = alternatives is decays and exempt_in_ours(context, names)
-                    remedy, edits = keys_fix(
+                    fix, edits = keys_fix(
                         names,
                         context.trained,
                         key,
@@ -191,11 +191,11 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
                         f"{count(len(names), 'tensor')} {verb(len(names), 'goes', 'go')} by custom key {key!r} and not"
                         f" by {multiplier.option}={value!r}: "
                         + (amount if alternatives is decays else f"trained at lr_mult {own}"),
-                        remedy,
+                        fix,
                         parameters=names,
                         option=key_option(key),
                         severity=None if alternatives is decays else "info",
-                        fix=edits,
+                        edits=edits,
                     )
 
 
@@ -241,5 +241,5 @@ def shared_parameter_by_other_key(context: RuleContext) -> Iterator[Fault]:
                 f"name it as {first[missed[0]]!r}",
                 parameters=missed,
                 option=key_option(key),
-                fix=[rename_option(key_option(key), first[missed[0]])] if not reached and len(missed) == 1 else (),
+                edits=[rename_option(key_option(key), first[missed[0]])] if not reached and len(missed) == 1 else (),
             )

@@ -58,7 +58,7 @@ def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
                 parameters=matches.wins,
                 option=key_option(key, setting),
                 severity=None if name else "warning",
-                fix=[
+                edits=[
                     rename_option(key_option(key, setting), name)
                     if name and name not in matches.settings
                     else delete_option(key_option(key, setting))
@@ -109,7 +109,7 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
                 f"{key} stands in custom_keys, where it is a key like any other and part of no parameter's name",
                 f"move it to {PARAMWISE}.{key}",
                 option=key_option(key),
-                fix=[] if key in context.options else [move_option(key_option(key), f"{PARAMWISE}.{key}")],
+                edits=[] if key in context.options else [move_option(key_option(key), f"{PARAMWISE}.{key}")],
             )
             continue
         from_base = f"custom_keys.{key}" in inherited
@@ -123,19 +123,19 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
         edits = [delete_option(key_option(key))]
         if globbed:
             settings, by = matches.settings, f"replace {key!r} by"
-            remedy, edits = keys_fix(globbed, context.tensors, "", settings, verb=by, replaced=key)
+            fix, edits = keys_fix(globbed, context.tensors, "", settings, verb=by, replaced=key)
         elif better:
-            remedy = f"did you mean {better!r}?"
+            fix = f"did you mean {better!r}?"
             edits = [rename_option(key_option(key), better)]
         else:
-            remedy = "remove it, or give a part of a parameter's name: lrdecay inspect --by parameter lists them"
+            fix = "remove it, or give a part of a parameter's name: lrdecay inspect --by parameter lists them"
         wrong = meant and matches.settings.get("lr_mult", 1) != 1
         yield Fault(
             f"custom key {key!r} is part of no parameter's name{_HINT if _is_pattern(key) else ''}",
-            remedy,
+            fix,
             option=key_option(key),
             severity="info" if harmless or elsewhere else "error" if wrong else None,
-            fix=edits,
+            edits=edits,
         )
 
 
@@ -231,14 +231,14 @@ def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
             right = "as a word"
         if not astray or len(astray) == len(matches.wins):
             continue
-        remedy, edits = _remedy(key, matches, astray, context.tensors)
+        fix, edits = _fix(key, matches, astray, context.tensors)
         yield Fault(
             f"custom key {key!r} reaches {count(len(matches.wins) - len(astray), 'tensor')} {right}, "
             f"and {len(astray):,} more such as {astray[0]!r}",
-            remedy,
+            fix,
             parameters=astray,
             option=key_option(key),
-            fix=edits,
+            edits=edits,
         )
 
 
@@ -251,7 +251,7 @@ def _is_word(key: str, name: str) -> bool:
     return False
 
 
-def _remedy(key: str, matches: KeyMatches, astray: list[str], model: Iterable[str]) -> tuple[str, list[Edit]]:
+def _fix(key: str, matches: KeyMatches, astray: list[str], model: Iterable[str]) -> tuple[str, list[Edit]]:
     right = [name for name in matches.wins if name not in {*astray}]
     for longer in (f"{key}.", f".{key}.", f".{key}"):
         if all(longer in name for name in right) and not any(longer in name for name in astray):

@@ -46,7 +46,7 @@ def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
                 "did you mean _delete_? It drops what a base says",
                 option=path_of(keys),
                 severity="warning",
-                fix=[Fix(edits=(rename_option(keys, "_delete_"),), automatic=False)],
+                edits=[Fix(edits=(rename_option(keys, "_delete_"),), automatic=False)],
             )
             continue
         yield Fault(
@@ -54,7 +54,7 @@ def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
             f"remove {path_of(keys)}",
             option=path_of(keys),
             severity="info" if _HARMLESS in keys else "warning" if keys[0] == "test_cfg" else None,
-            fix=[delete_option(keys)],
+            edits=[delete_option(keys)],
         )
 
 

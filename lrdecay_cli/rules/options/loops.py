@@ -70,7 +70,7 @@ def _faults(path: str, loop: Loop) -> Iterator[Fault]:
             f"no loop is registered as {loop.type}",
             f"did you mean {known[like]}?" if like else "import its module by custom_imports",
             option=f"{path}.type",
-            fix=[set_option(f"{path}.type", known[like])] if like else (),
+            edits=[set_option(f"{path}.type", known[like])] if like else (),
         )
         return
     chooses = ("by_epoch",) if path == "train_cfg" else ()
@@ -79,7 +79,7 @@ def _faults(path: str, loop: Loop) -> Iterator[Fault]:
             f"{path} has both type and by_epoch",
             f"remove {path}.by_epoch or type; {_DROPS.format(path)}",
             option=f"{path}.by_epoch",
-            fix=[delete_option(f"{path}.by_epoch")],
+            edits=[delete_option(f"{path}.by_epoch")],
         )
     lacking = [name for name in loop.needs if name not in settings]
     # First what says which loop it is: nothing more can be said of one that is another.
@@ -91,25 +91,25 @@ def _faults(path: str, loop: Loop) -> Iterator[Fault]:
             continue
         edits = [delete_option(f"{path}.{setting}")]
         if like:
-            remedy = f"did you mean {path}.{like}={value!r}?"
+            fix = f"did you mean {path}.{like}={value!r}?"
             if like not in settings:
                 edits = [rename_option(f"{path}.{setting}", like)]
             else:
                 edits.append(set_option(f"{path}.{like}", value))
         elif setting in _LENGTHS and lacking and "type" not in settings:
-            remedy = f"{path}.{_LENGTHS[setting]}, for a training that is as long as {setting} says"
+            fix = f"{path}.{_LENGTHS[setting]}, for a training that is as long as {setting} says"
             like = lacking[0]
             edits = [set_option(f"{path}.by_epoch", setting == "max_epochs")]
         elif setting in _LENGTHS:
-            remedy = f"remove {setting}; {_DROPS.format(path)}"
+            fix = f"remove {setting}; {_DROPS.format(path)}"
         else:
-            remedy = f"remove {setting}; it has {', '.join(loop.takes) or 'none'}"
+            fix = f"remove {setting}; it has {', '.join(loop.takes) or 'none'}"
         yield Fault(
             f"{loop.type} has no setting {setting}",
-            remedy,
+            fix,
             option=f"{path}.{setting}",
             severity="warning" if loop.takes_more else None,
-            fix=edits,
+            edits=edits,
         )
         if like == "by_epoch":
             return

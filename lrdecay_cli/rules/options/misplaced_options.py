@@ -63,7 +63,7 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
     ``train_cfg`` for the length of the training; any other name may stand in a config without a complaint.
 
     ``paramwise_cfg`` at the top of a config is the common one, and what MMCV 1 read is another: ``optimizer``,
-    ``optimizer_config``, ``fp16``, ``lr_config``, ``momentum_config`` and ``runner``. For these the remedy is what to
+    ``optimizer_config``, ``fp16``, ``lr_config``, ``momentum_config`` and ``runner``. For these the fix is what to
     write instead, computed from their values. A top-level name that is almost one of mmengine's (``optim_wraper``,
     ``param_schedulers``) is taken for a misspelt one. A variable that the config, or the base that it is from, uses in
     its other settings is no mistake and not reported; ``max_epochs`` that is set in place of ``train_cfg.max_epochs``
@@ -78,7 +78,9 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
             continue
         if (like := nearest(path, RUNNER_KEYS)) and path not in _PLACES:
             edits = [rename_option(path, like)]
-            yield Fault(f"{path} is read by nothing", f"did you mean {like}?", option=path, severity="error", fix=edits)
+            yield Fault(
+                f"{path} is read by nothing", f"did you mean {like}?", option=path, severity="error", edits=edits
+            )
             continue
         place = _PLACES.get(name, f"optim_wrapper.{name}")
         says = _at({"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}, place)
@@ -97,7 +99,7 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
             else f"move it to {place}",
             option=path,
             severity="error" if name in _CHANGES_GROUPS else None,
-            fix=[delete_option(path)] if unread else _moved(context, path, place, value),
+            edits=[delete_option(path)] if unread else _moved(context, path, place, value),
             # What is wrong with the schedule for the other length.
             covers=("LRD603", "LRD606") if is_length else (),
         )
@@ -151,24 +153,24 @@ def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator
     first = next(name for name in old if name in together)
     unfit = find_constructor(str(told.get("constructor", ""))) if isinstance(told, Mapping) else None
     if told is None and own:
-        remedy = f"write {place} anew: {assignments(own)}, and more for {listed(set(old) & {*SCHEDULE_KEYS} - {key})}"
+        fix = f"write {place} anew: {assignments(own)}, and more for {listed(set(old) & {*SCHEDULE_KEYS} - {key})}"
     elif told is None:
-        remedy = f"write {place} anew: mmengine has no such policy {old[key].get('policy')!r}"
+        fix = f"write {place} anew: mmengine has no such policy {old[key].get('policy')!r}"
     elif key != first:
-        remedy = f"it is in what to write for {first}"
+        fix = f"it is in what to write for {first}"
     elif unfit and not unfit.serves(context.group_map.model.backbone):
         kept = {key: told[key] for key in told if key not in ("constructor", "paramwise_cfg")}
         beside = _over_base(training, place, kept)
         written_so = our_settings(context, told.get("paramwise_cfg") or {}, beside=beside)
-        remedy = f"{unfit.name} does not serve this backbone; in its place, with {OURS.label}: {written_so}"
+        fix = f"{unfit.name} does not serve this backbone; in its place, with {OURS.label}: {written_so}"
     else:
         settings = _over_base(training, place, told)
-        remedy = f"{'in its place' if len(old) == 1 else 'in place of it'}: {assignments({place: settings})}"
+        fix = f"{'in its place' if len(old) == 1 else 'in place of it'}: {assignments({place: settings})}"
         edits = _translated([name for name in old if name in together], place, told)
     says = "; optim_wrapper.optimizer is, and says otherwise" if key == "optimizer" else ""
     # The schedule and the optimizer of another training: a user has to look at it.
-    fix = [Fix(edits=tuple(edits), automatic=False)] if edits else ()
-    yield Fault(f"{key} is read by nothing{says}", remedy, option=key, fix=fix)
+    proposed = [Fix(edits=tuple(edits), automatic=False)] if edits else ()
+    yield Fault(f"{key} is read by nothing{says}", fix, option=key, edits=proposed)
 
 
 def _with_weight_decay(context: RuleContext, told: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -79,7 +79,7 @@ def _nothing_to_multiply(context: RuleContext) -> Iterator[Fault]:
         fix,
         option=f"{PARAMWISE}.{options[0]}",
         severity="warning" if given is None else "info",
-        fix=edits,
+        edits=edits,
     )
 
 
@@ -97,7 +97,7 @@ def _ignored_lr(context: RuleContext) -> Iterator[Fault]:
                     parameters=matches.wins,
                     option=key_option(key, setting),
                     severity="error",
-                    fix=[delete_option(key_option(key, setting))],
+                    edits=[delete_option(key_option(key, setting))],
                 )
 
 
@@ -117,7 +117,7 @@ def _fits_nothing(context: RuleContext) -> Iterator[Fault]:
             parameters=missed,
             option=f"{PARAMWISE}.{multiplier.option}",
             severity=None if missed else "info",
-            fix=() if missed else [delete_option(f"{PARAMWISE}.{multiplier.option}")],
+            edits=() if missed else [delete_option(f"{PARAMWISE}.{multiplier.option}")],
         )
 
 
@@ -129,7 +129,7 @@ def _ones(context: RuleContext) -> Iterator[Fault]:
                 f"remove {multiplier.option}, or give it the value that you mean",
                 option=f"{PARAMWISE}.{multiplier.option}",
                 severity="info",
-                fix=[delete_option(f"{PARAMWISE}.{multiplier.option}")],
+                edits=[delete_option(f"{PARAMWISE}.{multiplier.option}")],
             )
     takes = {winner for matches in context.custom_keys.values() for winner in matches.loses.values()}
     for key, matches in context.custom_keys.items():
@@ -143,7 +143,7 @@ def _ones(context: RuleContext) -> Iterator[Fault]:
                 parameters=matches.frozen,
                 option=path,
                 severity="info",
-                fix=[delete_option(path)],
+                edits=[delete_option(path)],
             )
         elif (
             matches.wins
@@ -157,5 +157,5 @@ def _ones(context: RuleContext) -> Iterator[Fault]:
                 parameters=matches.wins,
                 option=path,
                 severity="info",
-                fix=[delete_option(path)],
+                edits=[delete_option(path)],
             )

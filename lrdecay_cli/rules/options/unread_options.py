@@ -85,11 +85,11 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
             message += f", which is meant for {count(len(parameters), 'tensor')}"
         yield Fault(
             message,
-            _remedy(context, together, known),
+            _fix(context, together, known),
             parameters=parameters or (),
             option=f"{PARAMWISE}.{option}",
             severity="info" if dead else "error" if known else "warning",
-            fix=_fix(context, together, known),
+            edits=_edits(context, together, known),
         )
 
 
@@ -126,8 +126,8 @@ def _keys_outside(context: RuleContext, options: list[str]) -> Fault:
             told.append(f"write {winner!r}: {as_python(wanted)}")
             edits.append(set_option((*_CUSTOM_KEYS, winner), wanted))
             continue
-        remedy, more = keys_fix(names, context.trained, winner, wanted)
-        told.append(remedy)
+        fix, more = keys_fix(names, context.trained, winner, wanted)
+        told.append(fix)
         edits += more
         complete = complete and bool(more)
     return Fault(
@@ -136,14 +136,14 @@ def _keys_outside(context: RuleContext, options: list[str]) -> Fault:
         ", and ".join(told),
         parameters=reached,
         option=f"{PARAMWISE}.{next(iter(moved))}",
-        fix=edits if complete else (),
+        edits=edits if complete else (),
     )
 
 
 _CUSTOM_KEYS = (*PARAMWISE.split("."), "custom_keys")
 
 
-def _fix(context: RuleContext, options: list[str], known: list[ConstructorSpec]) -> list[Edit | Fix]:
+def _edits(context: RuleContext, options: list[str], known: list[ConstructorSpec]) -> list[Edit | Fix]:
     if here := _rate_here(context, options[0]):
         return [rename_option(_keys(context, options[0]), here)]
     if options[0] in _OF_KEYS and context.spec.custom_keys is not None:
@@ -178,7 +178,7 @@ def _rate_here(context: RuleContext, option: str) -> str:
     return str(here) if known else ""
 
 
-def _remedy(context: RuleContext, options: list[str], known: list[ConstructorSpec]) -> str:
+def _fix(context: RuleContext, options: list[str], known: list[ConstructorSpec]) -> str:
     option = options[0]
     if here := _rate_here(context, option):
         return f"{context.constructor} calls it {here}: {PARAMWISE}.{here}={context.options[option]!r}"
@@ -228,7 +228,7 @@ def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
         parameters=parameters,
         option=f"{PARAMWISE}.{options[0]}" if len(options) == 1 else PARAMWISE,
         severity="info" if dead else None,
-        fix=[delete_option(_keys(context, option)) for option in options],
+        edits=[delete_option(_keys(context, option)) for option in options],
     )
 
 
@@ -264,7 +264,7 @@ def option_misspelt(context: RuleContext) -> Iterator[Fault]:
             f"did you mean {meant}?",
             parameters=parameters,
             option=f"{PARAMWISE}.{option}",
-            fix=[edit],
+            edits=[edit],
         )
 
 

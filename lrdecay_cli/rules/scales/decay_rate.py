@@ -74,7 +74,7 @@ def scale_above_one(context: RuleContext) -> Iterator[Fault]:
         else "keep every layer id at or below the head's",
         parameters=[parameter.name for _, parameter in fast],
         option=f"{PARAMWISE}.num_layers" if context.num_layers is not None else "",
-        fix=[set_option(f"{PARAMWISE}.num_layers", fitting)] if fits else (),
+        edits=[set_option(f"{PARAMWISE}.num_layers", fitting)] if fits else (),
     )
 
 
@@ -118,7 +118,7 @@ def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
         option=option,
         severity=None if decay > 1 else "error",
         # Which rate is meant is not known.
-        fix=[Fix(edits=(set_option(option, meant),), automatic=False)],
+        edits=[Fix(edits=(set_option(option, meant),), automatic=False)],
     )
 
 
@@ -158,15 +158,15 @@ def _without_options(context: RuleContext) -> Fault:
     fitting, spec = context.fitting_num_layers, context.spec
     options = {**without_the_bases(context), str(spec.rate_option): USUAL_RATE, "num_layers": fitting}
     serves = bool(fitting) and spec.num_layers == "family" and spec.serves(context.group_map.model.backbone)
-    remedy = f"{PARAMWISE}={as_python(options)}" if serves else f"to decay the layers use {in_its_place(context)}"
+    fix = f"{PARAMWISE}={as_python(options)}" if serves else f"to decay the layers use {in_its_place(context)}"
     own = set_option(PARAMWISE, {key: value for key, value in options.items() if key != "_delete_"})
     decayed = [name for name, weight_decay in context.weight_decays.items() if weight_decay]
     exempts = f" and nothing is exempt from weight decay ({count(len(decayed), 'tensor')})" if decayed else ""
     return Fault(
         f"{context.constructor} has no options: no layer is slower than another{exempts}",
-        f"{remedy}; if none is meant, constructor='{DEFAULT.name}'",
+        f"{fix}; if none is meant, constructor='{DEFAULT.name}'",
         option=PARAMWISE,
         severity="warning",
-        fix=[Fix(edits=(own,), automatic=False)] if serves else our_fix(context, context.options),
+        edits=[Fix(edits=(own,), automatic=False)] if serves else our_fix(context, context.options),
         covers=("LRD401", "LRD402", "LRD403", "LRD404", "LRD405"),
     )

@@ -96,7 +96,7 @@ def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
             misspelt.add(place)
             option = f"{place}.type"
             edits = [set_option(option, f"{given[: -len(kind)]}{like}")]
-            yield Fault(f"there is no scheduler {kind}", f"did you mean {like}?", option=option, fix=edits)
+            yield Fault(f"there is no scheduler {kind}", f"did you mean {like}?", option=option, edits=edits)
     told = set(misspelt)
     for scheduler in context.all_schedulers:
         faults = [] if scheduler.path in misspelt else list(_faults(context, scheduler))
@@ -131,13 +131,13 @@ def _faults(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
             f"{name} has both eta_min={lowest!r} and eta_min_ratio={ratio!r}",
             "remove eta_min and keep eta_min_ratio alone",
             option=f"{scheduler.path}.eta_min_ratio",
-            fix=[delete_option(f"{scheduler.path}.eta_min")],
+            edits=[delete_option(f"{scheduler.path}.eta_min")],
         )
     if not scheduler.of_mmengine:
         return
     for setting, problem, advice in (*_no_numbers(scheduler), *_values(scheduler)):
         option = f"{scheduler.path}.{setting}"
-        yield Fault(f"{name} {problem}", str(advice), option=option, fix=[advice] if isinstance(advice, Edit) else ())
+        yield Fault(f"{name} {problem}", str(advice), option=option, edits=[advice] if isinstance(advice, Edit) else ())
     if scheduler.family == "ReduceOnPlateau":
         yield from _monitor(context, scheduler)
     if settings.get("type", "").endswith("ParamScheduler"):
@@ -149,7 +149,7 @@ def _faults(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
             f"{name} schedules the momentum, and {context.group_map.optimizer.type} has none",
             f"remove {scheduler.path}",
             option=scheduler.path,
-            fix=[delete_option(scheduler.path)],
+            edits=[delete_option(scheduler.path)],
         )
 
 
@@ -315,8 +315,8 @@ def _parameter(scheduler: Scheduler) -> Iterator[Fault]:
         edits = [set_option(option, close)] if close else [delete_option(scheduler.path)]
         if like and kind in CLASSES:
             edits = [set_option(f"{scheduler.path}.type", kind), delete_option(option)]
-        remedy = " and ".join(map(str, edits))
-        yield Fault(f"{scheduler.name} changes {name!r}, which no group has", remedy, option=option, fix=edits)
+        fix = " and ".join(map(str, edits))
+        yield Fault(f"{scheduler.name} changes {name!r}, which no group has", fix, option=option, edits=edits)
 
 
 def _recorded(context: RuleContext, told: set[str]) -> Iterator[Fault]:
@@ -324,8 +324,8 @@ def _recorded(context: RuleContext, told: set[str]) -> Iterator[Fault]:
     for refused in context.group_map.training.refused_schedulers or ():
         if any(refused.option == path or refused.option.startswith(f"{path}.") for path in told):
             continue
-        if refused.remedy:
-            yield Fault(refused.problem, refused.remedy, option=refused.option)
+        if refused.fix:
+            yield Fault(refused.problem, refused.fix, option=refused.option)
             continue
         scheduler = next((each for each in context.all_schedulers if each.path == refused.option), None)
         if scheduler and "_delete_" in scheduler.settings:
@@ -361,7 +361,7 @@ def _unknown(scheduler: Scheduler) -> Iterator[Fault]:
             f"{scheduler.name} has no setting {setting}",
             f"did you mean {like}={value!r}?" if like else f"remove {setting}; it has {', '.join(known) or 'none'}",
             option=f"{scheduler.path}.{setting}",
-            fix=_renamed(scheduler, setting, value, like),
+            edits=_renamed(scheduler, setting, value, like),
         )
         lacking = [name for name in lacking if name != like]
     for setting in lacking:

@@ -61,7 +61,7 @@ def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
                 f"eta_min_ratio={ratio:g} lets {scheduler.name} end at {ratio:g} times the lr",
                 "eta_min_ratio=0.01, or any ratio below 1",
                 option=f"{scheduler.path}.eta_min_ratio",
-                fix=[set_option(f"{scheduler.path}.eta_min_ratio", 0.01)],
+                edits=[set_option(f"{scheduler.path}.eta_min_ratio", 0.01)],
             )
         if (lowest := scheduler.lowest()) and not (taken_back and _raises_alike(scheduler)):
             yield from _above(context, scheduler, lowest, taken_back=taken_back)
@@ -114,9 +114,9 @@ def _above(context: RuleContext, scheduler: Scheduler, lowest: float, *, taken_b
     if taken_back:
         raised += ", before another scheduler takes it down again"
     share = f"{ratio if cycle else min(ratio, 0.1):.3g}"
-    remedy, edits = f"eta_min_ratio={share} in place of eta_min keeps the groups apart", _by_ratio(scheduler, share)
+    fix, edits = f"eta_min_ratio={share} in place of eta_min keeps the groups apart", _by_ratio(scheduler, share)
     if scheduler.family == "Poly":
-        remedy = f"{scheduler.path}.eta_min=0, or any lr below {least:g}"
+        fix = f"{scheduler.path}.eta_min=0, or any lr below {least:g}"
         edits = [set_option(f"{scheduler.path}.eta_min", 0)]
     severity: Severity | None = None
     if taken_back:
@@ -126,11 +126,11 @@ def _above(context: RuleContext, scheduler: Scheduler, lowest: float, *, taken_b
     yield Fault(
         f"eta_min={lowest:g} of {scheduler.name} is not below the lr of {count(len(parameters), 'tensor')} "
         f"(from {least:g}): annealing {raised}",
-        remedy,
+        fix,
         parameters=parameters,
         option=f"{scheduler.path}.eta_min",
         severity=severity,
-        fix=edits,
+        edits=edits,
     )
 
 
@@ -189,7 +189,7 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
                 else f"eta_min_ratio={lowest / base:.3g} in place of eta_min keeps the groups apart",
                 parameters=trainable_names([group for group, _ in groups]),
                 option=f"{scheduler.path}.eta_min",
-                fix=[set_option(f"{scheduler.path}.eta_min", 0)]
+                edits=[set_option(f"{scheduler.path}.eta_min", 0)]
                 if scheduler.family == "Poly"
                 else _by_ratio(scheduler, f"{lowest / base:.3g}"),
             )
@@ -223,7 +223,7 @@ def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
                 f"{scheduler.what} rises again to {top:.0%}",
                 f"{scheduler.path}.T_max={steps:g}",
                 option=f"{scheduler.path}.T_max",
-                fix=[set_option(f"{scheduler.path}.T_max", plain_number(steps))],
+                edits=[set_option(f"{scheduler.path}.T_max", plain_number(steps))],
             )
 
 
@@ -251,7 +251,7 @@ def scheduler_never_acts(context: RuleContext) -> Iterator[Fault]:
                 f"{scheduler.name} with {setting}={scheduler.settings.get(setting)!r} changes nothing",
                 f"remove {scheduler.path}, or give {setting} the value that you mean",
                 option=f"{scheduler.path}.{setting}",
-                fix=[delete_option(scheduler.path)],
+                edits=[delete_option(scheduler.path)],
             )
         elif scheduler.family == "ReduceOnPlateau" and "val_cfg" not in (training.loops or {"val_cfg"}):
             yield Fault(
@@ -280,7 +280,7 @@ def _of_no_optimizer(context: RuleContext) -> Iterator[Fault]:
                 f"remove param_scheduler.{name}",
                 option=f"param_scheduler.{name}",
                 severity="warning",
-                fix=[delete_option(("param_scheduler", str(name)))],
+                edits=[delete_option(("param_scheduler", str(name)))],
             )
 
 
@@ -342,7 +342,7 @@ def _fault(scheduler: Scheduler, what: str, value: float | None) -> Iterator[Fau
         message = f"{begins}: " + ("nothing is left from the first one on" if gamma == 0 else "it goes below 0")
         severity = None if gamma == 0 else "error"
         meant = rate(abs(gamma)) if gamma and gamma > -1 else "0.1"
-        remedy = f"{scheduler.path}.gamma={meant}"
+        fix = f"{scheduler.path}.gamma={meant}"
     else:
         # A power of hundreds of steps may be beyond any float.
         steps = min(count or 1, int(_LARGEST / math.log10(gamma)))
@@ -352,8 +352,8 @@ def _fault(scheduler: Scheduler, what: str, value: float | None) -> Iterator[Fau
             message += f", which begins at {rate(value)}"
             severity = "error"
         meant = rate(1 / gamma)
-        remedy = f"{scheduler.path}.gamma={meant}, if it is to fall"
+        fix = f"{scheduler.path}.gamma={meant}, if it is to fall"
     option = f"{scheduler.path}.gamma"
     # What was meant is not known.
-    fix = Fix(edits=(set_option(option, plain_number(float(meant))),), automatic=False)
-    yield Fault(message, remedy, option=option, severity=severity, fix=[fix])
+    proposed = Fix(edits=(set_option(option, plain_number(float(meant))),), automatic=False)
+    yield Fault(message, fix, option=option, severity=severity, edits=[proposed])

@@ -84,7 +84,7 @@ def _milestones(scheduler: Scheduler) -> Iterator[Fault]:
         else f"milestones below {last - begin:g}, or a longer training and a later end of the scheduler",
         option=f"{scheduler.path}.milestones",
         severity="error" if every else None,
-        fix=[set_option(f"{scheduler.path}.end", plain_number(length or 0))] if ends_early else (),
+        edits=[set_option(f"{scheduler.path}.end", plain_number(length or 0))] if ends_early else (),
     )
 
 
@@ -108,7 +108,7 @@ def _cut_off(scheduler: Scheduler) -> Iterator[Fault]:
             f"{left:.0%} of the way still to go",
             f"{option}={steps if option != 'end' else scheduler.length:g}",
             option=f"{scheduler.path}.{option}",
-            fix=[
+            edits=[
                 set_option(f"{scheduler.path}.{option}", plain_number(steps if option != "end" else scheduler.length))
             ],
         )
@@ -149,7 +149,9 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
                 if second.begin > first.begin
                 else f"remove {first.path} or {second.path}",
                 option=f"{second.path}.begin",
-                fix=[set_option(f"{first.path}.end", plain_number(second.begin))] if second.begin > first.begin else (),
+                edits=[set_option(f"{first.path}.end", plain_number(second.begin))]
+                if second.begin > first.begin
+                else (),
             )
     for scheduler in lowering:
         if scheduler.parameter != "lr":
@@ -182,7 +184,7 @@ def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
             f"{scheduler.name} ends at {end:g} {scheduler.unit}, and training goes on for {length - end:g} more {rest}",
             f"{later}end={length:g} spreads it over the training" if later else f"{scheduler.path}.end={length:g}",
             option=f"{scheduler.path}.end",
-            fix=[*edits, set_option(f"{scheduler.path}.end", plain_number(length))],
+            edits=[*edits, set_option(f"{scheduler.path}.end", plain_number(length))],
         )
     elif given and scheduler.begin + max(given) <= _EARLY * length:
         last = scheduler.begin + max(given)
@@ -221,7 +223,7 @@ def _used_up(scheduler: Scheduler) -> Iterator[Fault]:
             + (f" and T_max={scheduler.length - scheduler.begin:g}" if "T_max" in scheduler.settings else "")
             + ", or an eta_min to go on with",
             option=f"{scheduler.path}.end",
-            fix=edits,
+            edits=edits,
         )
 
 
@@ -261,7 +263,7 @@ def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
                 + (f", and the {scheduler.what} stays at {factor:.3g} of what it is" if stuck else ""),
                 f"{scheduler.path}.by_epoch=False, with begin, end and milestones in iterations",
                 option=f"{scheduler.path}.by_epoch",
-                fix=[set_option(f"{scheduler.path}.by_epoch", False)] if _in_iterations(scheduler, train_cfg) else (),
+                edits=[set_option(f"{scheduler.path}.by_epoch", False)] if _in_iterations(scheduler, train_cfg) else (),
             )
         elif unit == "epochs" and scheduler.unit == "iterations" and epochs is not None:
             yield from _over_at_once(scheduler, epochs)
@@ -294,5 +296,5 @@ def _over_at_once(scheduler: Scheduler, epochs: float) -> Iterator[Fault]:
         f"{scheduler.path}.by_epoch=True, if epochs are meant; convert_to_iter_based=True steps it each iteration",
         option=f"{scheduler.path}.{option}",
         severity="warning" if scheduler.is_warm_up else None,
-        fix=[set_option(f"{scheduler.path}.by_epoch", True)],
+        edits=[set_option(f"{scheduler.path}.by_epoch", True)],
     )

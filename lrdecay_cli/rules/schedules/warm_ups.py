@@ -45,7 +45,7 @@ def warm_up_never_done(context: RuleContext) -> Iterator[Fault]:
                 f"{scheduler.name} with {factor}={value:g} {what}is refused by mmengine when the run starts",
                 f"{factor}=0.001, or any factor up to 1" if factor == "start_factor" else f"{factor}=1",
                 option=f"{scheduler.path}.{factor}",
-                fix=[set_option(f"{scheduler.path}.{factor}", 0.001 if factor == "start_factor" else 1)],
+                edits=[set_option(f"{scheduler.path}.{factor}", 0.001 if factor == "start_factor" else 1)],
             )
         if not refused:
             yield from _left(scheduler)
@@ -75,7 +75,7 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
             "what it is",
             f"{scheduler.path}.end={scheduler.begin + 2:g} or more, or no warm-up",
             option=f"{scheduler.path}.end",
-            fix=[set_option(f"{scheduler.path}.end", plain_number(scheduler.begin + 2))],
+            edits=[set_option(f"{scheduler.path}.end", plain_number(scheduler.begin + 2))],
         )
     elif constant and length is not None and (scheduler.end or 0) >= length and length - scheduler.begin > length / 2:
         # Its last step gives the lr back, and is the one before its end.
@@ -86,7 +86,7 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
             f"factor=1, or an end before {length:g}",
             option=f"{scheduler.path}.end" if "end" in scheduler.settings else f"{scheduler.path}.factor",
             severity="warning",
-            fix=[set_option(f"{scheduler.path}.factor", 1)],
+            edits=[set_option(f"{scheduler.path}.factor", 1)],
         )
     elif scheduler.is_warm_up and not constant:
         if start == 0 and steps != 1:
@@ -94,7 +94,7 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
                 f"{scheduler.name} with start_factor=0 divides by zero in its second step",
                 "start_factor=0.001, or any small factor above 0",
                 option=f"{scheduler.path}.start_factor",
-                fix=[set_option(f"{scheduler.path}.start_factor", 0.001)],
+                edits=[set_option(f"{scheduler.path}.start_factor", 0.001)],
             )
         reached = scheduler.value("end_factor", 1.0)
         if reached < 1:
@@ -103,7 +103,7 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
                 "end_factor=1",
                 option=f"{scheduler.path}.end_factor",
                 severity="warning",
-                fix=[set_option(f"{scheduler.path}.end_factor", 1)],
+                edits=[set_option(f"{scheduler.path}.end_factor", 1)],
             )
 
 
@@ -135,9 +135,9 @@ def warm_up_too_long(context: RuleContext) -> Iterator[Fault]:
         reached = start + (full - start) * min(1, (length - 1 - begin) / max(end - begin - 1, 1))
         own = "end" in scheduler.settings
         edits = [set_option(f"{scheduler.path}.end", max(1, round(length / 20)))] if begin == 0 else []
-        remedy = f"{scheduler.path}.end={max(1, round(length / 20)):g}" if begin == 0 else "an earlier end"
+        fix = f"{scheduler.path}.end={max(1, round(length / 20)):g}" if begin == 0 else "an earlier end"
         if scheduler.unit == "epochs" and own and end > 2 * length:
-            remedy = f"{scheduler.path}.by_epoch=False, if {end:g} iterations are meant"
+            fix = f"{scheduler.path}.by_epoch=False, if {end:g} iterations are meant"
             edits = [set_option(f"{scheduler.path}.by_epoch", False)]
         message = f"the warm-up takes {end - begin:g} {scheduler.unit} of a training of {length:g}"
         if end > length:
@@ -146,8 +146,8 @@ def warm_up_too_long(context: RuleContext) -> Iterator[Fault]:
             message += ", for it has no end"
         yield Fault(
             message,
-            remedy,
+            fix,
             option=f"{scheduler.path}.end" if own else scheduler.path,
             severity="error" if end > length else "warning",
-            fix=edits,
+            edits=edits,
         )

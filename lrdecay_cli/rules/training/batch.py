@@ -82,5 +82,5 @@ def two_batch_sizes(context: RuleContext) -> Iterator[Fault]:
             f"optimizer.batch_size_per_gpu is {given}, and a batch of one GPU has {batch.size} samples",
             f"set optim_wrapper.optimizer.batch_size_per_gpu={batch.size}",
             option="optim_wrapper.optimizer.batch_size_per_gpu",
-            fix=[set_option("optim_wrapper.optimizer.batch_size_per_gpu", batch.size)],
+            edits=[set_option("optim_wrapper.optimizer.batch_size_per_gpu", batch.size)],
         )

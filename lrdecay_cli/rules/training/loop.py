@@ -83,7 +83,7 @@ def lr_scaled_by_batch(context: RuleContext) -> Iterator[Fault]:
             f" {count(run.gpus, 'GPU')}",
             "set auto_scale_lr.enable=False where the config's lrs are meant for this batch",
             option="auto_scale_lr",
-            fix=[Fix(edits=(set_option("auto_scale_lr.enable", False),), automatic=False)],
+            edits=[Fix(edits=(set_option("auto_scale_lr.enable", False),), automatic=False)],
         )
 
 
@@ -146,5 +146,5 @@ def schedulers_never_stepped(context: RuleContext) -> Iterator[Fault]:
             f"no hook steps {kinds}: every lr stays what it is at the first iteration",
             "set default_hooks.param_scheduler=dict(type='ParamSchedulerHook')",
             option="default_hooks.param_scheduler",
-            fix=[set_option("default_hooks.param_scheduler", {"type": "ParamSchedulerHook"})],
+            edits=[set_option("default_hooks.param_scheduler", {"type": "ParamSchedulerHook"})],
         )

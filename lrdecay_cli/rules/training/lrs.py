@@ -119,5 +119,5 @@ def lr_by_position(context: RuleContext) -> Iterator[Fault]:
             parameters=names,
             option=f"{each.option}.{each.argument}" if each.argument else each.option,
             about=str(each.position),
-            fix=[set_option(f"{each.option}.{each.argument}", 0.0)] if each.argument else (),
+            edits=[set_option(f"{each.option}.{each.argument}", 0.0)] if each.argument else (),
         )

@@ -146,9 +146,9 @@ def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
     kept = {group.precision("lr") or "" for group in context.group_map.groups}
     halves = kept & {"float16", "bfloat16"}
     if halves:
-        remedy = f"give lr as a float: it is a tensor of {min(halves)}, in which 1 - lr * weight_decay is 1"
+        fix = f"give lr as a float: it is a tensor of {min(halves)}, in which 1 - lr * weight_decay is 1"
     else:
-        remedy = "use an optimizer with weight decay, for example AdamW, or take it out of the config"
+        fix = "use an optimizer with weight decay, for example AdamW, or take it out of the config"
     found: list[tuple[str, int, list[str]]] = []
     if context.dry_run:
         ignored = [group for group in context.dry_run.groups if group.effect and group.effect.decay == "ignored"]
@@ -162,7 +162,7 @@ def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
         if groups:
             yield Fault(
                 f"{label} ignores the weight decay of {count(groups, 'group')}",
-                remedy,
+                fix,
                 parameters=parameters,
                 option=f"{OPTIMIZER}.type",
             )

@@ -87,5 +87,5 @@ def frozen_under_ddp(context: RuleContext) -> Iterator[Fault]:
             f"set {unused.option}=True",
             parameters=frozen,
             option=unused.option,
-            fix=[set_option(unused.option, True)],
+            edits=[set_option(unused.option, True)],
         )

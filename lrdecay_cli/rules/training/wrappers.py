@@ -64,7 +64,7 @@ def flat_parameters(context: RuleContext) -> Iterator[Fault]:
             f"set {wrapping.option}.use_orig_params=True{' and ' + _WHOLE if by_dimension else ''}",
             parameters=changed,
             option=f"{wrapping.option}.use_orig_params",
-            fix=[
+            edits=[
                 set_option(f"{wrapping.option}.use_orig_params", True),
                 *([set_option(f"{wrapping.option}.sharding_strategy", "NO_SHARD")] if by_dimension else []),
             ],
@@ -106,7 +106,7 @@ def groups_changed_by_wrapper(context: RuleContext) -> Iterator[Fault]:
                 parameters=names,
                 option=wrapping.option,
                 about=number,
-                fix=[set_option(f"{wrapping.option}.sharding_strategy", "NO_SHARD")]
+                edits=[set_option(f"{wrapping.option}.sharding_strategy", "NO_SHARD")]
                 if "Sharded" in wrapping.type
                 else (),
             )
@@ -142,7 +142,7 @@ def wrapped_model_refused(context: RuleContext) -> Iterator[Fault]:
             f"set {wrapping.option}.use_orig_params=True" if flat else f"change or remove {wrapping.option}",
             parameters=context.group_map.names(),
             option=wrapping.option,
-            fix=[set_option(f"{wrapping.option}.use_orig_params", True)] if flat else (),
+            edits=[set_option(f"{wrapping.option}.use_orig_params", True)] if flat else (),
         )
 
 

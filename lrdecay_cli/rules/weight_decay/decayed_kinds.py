@@ -217,12 +217,12 @@ def _decayed_faults(
         message += f", while {len(alike)} {verb(len(alike), 'is', 'are')} exempt"
     elif not is_strong:
         message += ", while parameters of other kinds are exempt"
-    remedy, edits = _exempting_setting(context, kind, named)
+    fix, edits = _exempting_setting(context, kind, named)
     yield Fault(
         message,
-        remedy,
+        fix,
         parameters=named,
-        fix=edits,
+        edits=edits,
         severity=strong if is_strong and not alike else "warning",
     )
 
@@ -247,8 +247,8 @@ def _exempting_setting(context: RuleContext, kind: Kind, names: list[str]) -> tu
     by_key = {key: [name for name in names if name in matches.wins] for key, matches in context.custom_keys.items()}
     keyed = {name for several in by_key.values() for name in several}
     if free := [name for name in names if name not in keyed]:
-        remedy, more = _exempting_option(context, kind, free, beside_keys=bool(keyed))
-        told.append(remedy)
+        fix, more = _exempting_option(context, kind, free, beside_keys=bool(keyed))
+        told.append(fix)
         edits += more
     complete = True
     for key, several in by_key.items():
@@ -256,8 +256,8 @@ def _exempting_setting(context: RuleContext, kind: Kind, names: list[str]) -> tu
             # A longer key takes the settings of this one away, so that they have to be in it.
             settings = {**context.custom_keys[key].settings, "decay_mult": 0}
             else_do = EXEMPTING if exempt_in_ours(context, several) else ""
-            remedy, more = keys_fix(several, context.trained, key, settings, else_do=else_do)
-            told.append(remedy)
+            fix, more = keys_fix(several, context.trained, key, settings, else_do=else_do)
+            told.append(fix)
             edits += more
             complete = complete and bool(more)
     return f"{given}{', and '.join(told)}", edits if complete else []

@@ -63,14 +63,14 @@ def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
                 f"list the full name: {decayed[0]!r}",
                 parameters=decayed,
                 option=path,
-                fix=[set_option(path, [decayed[0] if each == item else each for each in context.options[option]])]
+                edits=[set_option(path, [decayed[0] if each == item else each for each in context.options[option]])]
                 if len(decayed) == 1
                 else (),
             )
         elif not any(item in name for name in context.tensors):
             message = f"{item!r} is in no parameter's name and exempts nothing"
             left = [each for each in context.options[option] if each != item]
-            yield Fault(message, f"remove {item!r} from the list", option=path, fix=[set_option(path, left)])
+            yield Fault(message, f"remove {item!r} from the list", option=path, edits=[set_option(path, left)])
 
 
 def _listed_names(context: RuleContext) -> Iterator[tuple[str, str]]:
@@ -139,7 +139,7 @@ def everything_exempt(context: RuleContext) -> Iterator[Fault]:
     }
     if not base or not weights:
         return
-    remedy = "give weights the optimizer's weight decay, and exempt parameters by name"
+    fix = "give weights the optimizer's weight decay, and exempt parameters by name"
     if not any(weights.values()):
         given = context.group_map.training.optim_wrapper.get("optimizer")
         by_default = isinstance(given, Mapping) and given.get("weight_decay") is None
@@ -147,7 +147,7 @@ def everything_exempt(context: RuleContext) -> Iterator[Fault]:
         keys = [key for key, matches in context.custom_keys.items() if not weights.keys().isdisjoint(matches.wins)]
         yield Fault(
             f"all {len(weights):,} weights have weight decay 0, although the optimizer {takes}",
-            f"custom key {keys[0]!r} reaches them: name what it is meant for" if keys else remedy,
+            f"custom key {keys[0]!r} reaches them: name what it is meant for" if keys else fix,
             parameters=weights,
             option=key_option(keys[0]) if keys else "",
         )
@@ -160,7 +160,7 @@ def everything_exempt(context: RuleContext) -> Iterator[Fault]:
         if not any(weights[name] for name in names) and asked.isdisjoint(names):
             yield Fault(
                 f"none of the {len(names):,} weights of {module} is decayed, while other modules are at {base:g}",
-                remedy,
+                fix,
                 parameters=names,
                 severity="warning",
             )
@@ -196,5 +196,5 @@ def weight_decay_missing(context: RuleContext) -> Iterator[Fault]:
         f"{_OPTION}=0.05, or 0 for no weight decay",
         parameters=[parameter.name for group in empty for parameter in group.parameters],
         option=_OPTION,
-        fix=[set_option(_OPTION, 0.05)],
+        edits=[set_option(_OPTION, 0.05)],
     )

@@ -4,7 +4,7 @@ if (DATA.parameters) {
     const [pattern, rest = ""] = code.textContent.split(/(?=  \()/, 2);
     const test = query(pattern);
     const names = DATA.parameters.names;
-    // A sentence, such as a remedy, is no pattern.
+    // A sentence, such as a fix, is no pattern.
     if ((rest || !/\s/.test(pattern)) && test && names.some((name) => test(name))) {
       code.replaceChildren(link(pattern, () => page.showList?.({ text: pattern })), rest);
     }

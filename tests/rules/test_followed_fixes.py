@@ -1,4 +1,4 @@
-"""Remedies that name custom keys can be followed: with them added, what was found is gone and nothing new is there."""
+"""Fixes that name custom keys can be followed: with them added, what was found is gone and nothing new is there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.training import Constructor
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.rules import RULES, Example, find_rule
-from lrdecay_cli.rules.remedies import covering_keys
+from lrdecay_cli.rules.fixes import covering_keys
 from lrdecay_cli.rules.running import findings_of
 from tests.group_maps import group_map
 from tests.rules.examples import map_of
@@ -44,19 +44,19 @@ def found(code: str, keys: dict[str, Any]) -> tuple[Finding, ...]:
     return findings_of(model, [find_rule(code)])
 
 
-def added(remedy: str) -> dict[str, Any]:
-    """The keys that a remedy says to add, with what they set."""
-    remedy = re.sub("^replace '.*?' by ", "", remedy)
-    settings = re.search(r"dict\((.*)\)$", remedy)
-    assert settings, remedy
+def added(fix: str) -> dict[str, Any]:
+    """The keys that a fix says to add, with what they set."""
+    fix = re.sub("^replace '.*?' by ", "", fix)
+    settings = re.search(r"dict\((.*)\)$", fix)
+    assert settings, fix
     call = ast.parse(f"dict({settings[1]})", mode="eval").body
     assert isinstance(call, ast.Call)
     values = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
-    return dict.fromkeys(re.findall(r"'([^']*)'", remedy[: settings.start()]), values)
+    return dict.fromkeys(re.findall(r"'([^']*)'", fix[: settings.start()]), values)
 
 
 @pytest.mark.parametrize(
-    ("code", "keys", "remedy"),
+    ("code", "keys", "fix"),
     [
         pytest.param(
             SHADOWED,
@@ -103,18 +103,18 @@ def added(remedy: str) -> dict[str, Any]:
         ),
     ],
 )
-def test_followed(code: str, keys: dict[str, Any], remedy: str) -> None:
+def test_followed(code: str, keys: dict[str, Any], fix: str) -> None:
     (finding,) = found(code, keys)
-    assert finding.remedy == remedy
-    kept = {key: settings for key, settings in keys.items() if code == SHADOWED and f"replace {key!r}" not in remedy}
-    new = {**kept, **added(remedy)}
+    assert finding.fix == fix
+    kept = {key: settings for key, settings in keys.items() if code == SHADOWED and f"replace {key!r}" not in fix}
+    new = {**kept, **added(fix)}
     assert found(code, new) == ()
     # The new keys are the longest in just the names that they are meant for.
     winners = {name: max((key for key in new if key in name), key=len, default="") for name in NAMES}
     meant = set(finding.parameters) or {
         name for name in NAMES if re.search(r"stages.*norm|bias", name) and winners[name]
     }
-    assert {name for name, key in winners.items() if key in added(remedy)} == meant
+    assert {name for name, key in winners.items() if key in added(fix)} == meant
 
 
 NORMS = [
@@ -127,7 +127,7 @@ NORMS = [
 
 
 def shadowed_norms(names: list[str], frozen: str = "") -> str:
-    """The remedy for norms of a backbone that go by ``backbone``; there is a convolution beside each."""
+    """The fix for norms of a backbone that go by ``backbone``; there is a convolution beside each."""
     names = [*names, *(f"{name.rpartition('.bn')[0]}.conv{index}.weight" for index, name in enumerate(names))]
     still = tuple(name for name in names if frozen and name.startswith(frozen))
     keys = {"backbone": {"lr_mult": 0.1}, "bn": {"decay_mult": 0.0}}
@@ -137,7 +137,7 @@ def shadowed_norms(names: list[str], frozen: str = "") -> str:
         constructor=Constructor("DefaultOptimWrapperConstructor", {"custom_keys": keys}),
     )
     (finding,) = findings_of(model, [find_rule(SHADOWED)])
-    return finding.remedy
+    return finding.fix
 
 
 @pytest.mark.parametrize("frozen", ["", "backbone.layer1."])
@@ -150,9 +150,9 @@ def test_few_keys_reach_the_norms_of_every_block(frozen: str) -> None:
 
 
 def test_where_it_takes_many_keys_there_is_another_way() -> None:
-    remedy = shadowed_norms([f"{part}.layer{layer}.bn.bias" for part in ("backbone", "head") for layer in range(20)])
-    assert re.match(r"add 20 keys longer than 'backbone' \(('[^']*', ){3}…\), each with dict", remedy)
-    assert remedy.endswith(
+    fix = shadowed_norms([f"{part}.layer{layer}.bn.bias" for part in ("backbone", "head") for layer in range(20)])
+    assert re.match(r"add 20 keys longer than 'backbone' \(('[^']*', ){3}…\), each with dict", fix)
+    assert fix.endswith(
         "; or use lrdecay's LayerDecayOptimWrapperConstructor, which exempts norms, biases and 1-D"
         " tensors without a key"
     )
@@ -190,13 +190,13 @@ def test_what_replaces_the_keys_of_mmcv_is_pasted(tmp_path: Path) -> None:
     for folder in folders:
         folder.mkdir()
     findings = findings_of(map_of(Example(MMCV), folders[0]), [find_rule("LRD510")])
-    assert {finding.option: finding.remedy.partition(": ")[0] for finding in findings} == {
+    assert {finding.option: finding.fix.partition(": ")[0] for finding in findings} == {
         "optimizer": "in place of it",
         "optimizer_config": "it is in what to write for optimizer",
         "lr_config": "in place of it",
         "runner": "in place of it",
     }
-    pasted = "\n".join(finding.remedy.partition(": ")[2] for finding in findings)
+    pasted = "\n".join(finding.fix.partition(": ")[2] for finding in findings)
     repaired = map_of(Example(pasted), folders[1])
     assert [one.code for one in findings_of(repaired, RULES) if one.code[3] in "56"] == []
     assert (repaired.optimizer.type, repaired.base_lr, repaired.base_weight_decay) == ("SGD", 0.02, 0.0001)
@@ -209,9 +209,9 @@ def test_a_config_of_mmcv_alone_is_told_what_to_write(tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text(f"model = dict(type='ImageClassifier')\n{MMCV}")
     with pytest.raises(LrdecayError) as raised:
         audit(str(tmp_path / "config.py"))
-    remedy = raised.value.remedy
+    fix = raised.value.fix
     names: dict[str, Any] = {}
-    exec(remedy.partition("for mmengine: ")[2], names)
+    exec(fix.partition("for mmengine: ")[2], names)
     assert names["optim_wrapper"]["optimizer"]["type"] == "SGD"
     assert {"optim_wrapper", "param_scheduler", "train_cfg"} <= {*names}
 
@@ -221,4 +221,4 @@ def test_a_misspelt_setting_is_not_handed_on(tmp_path: Path) -> None:
     keys = "dict(head=dict(decay_multi=0.0), neck=dict(lr_mult=2.0, momentum=0.9))"
     example = Example(f"optim_wrapper = dict(paramwise_cfg=dict(custom_keys={keys}))")
     (finding,) = (each for each in findings_of(map_of(example, tmp_path), RULES) if each.code == "LRD501")
-    assert "custom_keys=dict(head=dict(decay_mult=0.0), neck=dict(lr_mult=2.0, momentum=0.9))" in finding.remedy
+    assert "custom_keys=dict(head=dict(decay_mult=0.0), neck=dict(lr_mult=2.0, momentum=0.9))" in finding.fix

@@ -55,7 +55,7 @@ def keys_fix(
 ) -> tuple[str, list[Edit]]:
     """What to add to ``custom_keys`` so that ``names``, which go by ``key``, get these settings.
 
-    A remedy, and the same as edits; no edits where the keys are too many or cannot be found.
+    A fix, and the same as edits; no edits where the keys are too many or cannot be found.
 
     Args:
         names: of parameters.
