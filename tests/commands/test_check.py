@@ -141,7 +141,7 @@ def test_a_person_can_read_it(maps: Path, here: Run) -> None:
         "      option  optim_wrapper.paramwise_cfg.num_layers\n"
         "      why     Layers that should learn slower than the head learn faster, and their pretrained weights are "
         "lost in the first epochs.\n"
-        "      fix  keep every layer id at or below the head's\n"
+        "      fix     keep every layer id at or below the head's\n"
         "\n"
         "2 maps: read without a config: no places in files, no suppressions in comments\n"
         "\n"

@@ -196,7 +196,7 @@ def _without_the_last_group(group_map: GroupMap) -> GroupMap:
     return msgspec.structs.replace(group_map, groups=group_map.groups[:-1])
 
 
-_REMEDY = "export the map anew: lrdecay inspect CONFIG --format json"
+_EXPORT = "export the map anew: lrdecay inspect CONFIG --format json"
 
 
 @rule(
@@ -220,18 +220,18 @@ def totals_do_not_add_up(context: RuleContext) -> Iterator[Fault]:
         yield Fault(
             f"{count(len(nowhere), 'tensor')} of the model {verb(len(nowhere), 'is', 'are')} neither grouped,"
             " frozen, missing nor a duplicate",
-            _REMEDY,
+            _EXPORT,
             nowhere,
         )
     unknown = accounted - registered if registered else set()
     if unknown:
-        yield Fault(f"no module of the model registers {count(len(unknown), 'tensor')} of the map", _REMEDY, unknown)
+        yield Fault(f"no module of the model registers {count(len(unknown), 'tensor')} of the map", _EXPORT, unknown)
     sizes = [t.name for t in own if t.state != "duplicate" and math.prod(t.shape) != t.numel]
     if sizes:
-        yield Fault(f"{count(len(sizes), 'shape')} and numel do not agree", _REMEDY, sizes)
+        yield Fault(f"{count(len(sizes), 'shape')} and numel do not agree", _EXPORT, sizes)
     wrong = list(_wrong_totals(group_map))
     if wrong and not (nowhere or unknown or sizes):
-        yield Fault(f"totals do not add up: {', '.join(wrong)}", _REMEDY, option="model.totals")
+        yield Fault(f"totals do not add up: {', '.join(wrong)}", _EXPORT, option="model.totals")
 
 
 def _wrong_totals(group_map: GroupMap) -> Iterator[str]:
