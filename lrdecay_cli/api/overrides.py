@@ -17,7 +17,7 @@ def overrides_of(cfg_options: CfgOptions | None) -> tuple[str, ...]:
     """The overrides in order, each as the command line writes it where that has the same value."""
     if isinstance(cfg_options, str):
         raise LrdecayError(
-            f"{cfg_options!r} is one string", where="cfg_options", remedy="give a dict, or a list of key=value"
+            f"{cfg_options!r} is one string", where="cfg_options", fix="give a dict, or a list of key=value"
         )
     if isinstance(cfg_options, Mapping):
         return tuple(each for key, value in cfg_options.items() for each in _flat(str(key), value))

@@ -282,4 +282,4 @@ def _unknown(what: str, name: object, names: Iterable[str], where: str) -> Unkno
     # Regular expressions take a good part of a fast answer.
     from lrdecay_cli.text.spelling import did_you_mean
 
-    return UnknownName(f"no {what} {name!r}", where=where, remedy=did_you_mean(str(name), names))
+    return UnknownName(f"no {what} {name!r}", where=where, fix=did_you_mean(str(name), names))

@@ -29,7 +29,7 @@ def draw(group_map: GroupMap, ax: Any = None) -> Any:
             from matplotlib import pyplot
         except ImportError as error:
             raise LrdecayError(
-                "plot() needs matplotlib, not installed here", remedy='pip install "lrdecay-cli[plot]"'
+                "plot() needs matplotlib, not installed here", fix='pip install "lrdecay-cli[plot]"'
             ) from error
         height = 1.4 + 0.22 * min(len(group_map.groups), _NAMED)
         ax = pyplot.subplots(figsize=(7.5, height), layout="constrained")[1]
