@@ -24,6 +24,7 @@ from lrdecay_cli.domain.overrides import TypedOverride
 from lrdecay_cli.files.config_path import config_places, find_config
 from lrdecay_cli.openmmlab.config_values import plain
 from lrdecay_cli.openmmlab.failures.translate import LOADING, explained
+from lrdecay_cli.openmmlab.zoo_lookups import remembered_zoos
 
 _DEEPEST = 20
 """More bases upon bases than anybody has, for those that go round in a circle."""
@@ -42,7 +43,7 @@ def load_config(given: str, overrides: dict[str, Any]) -> Config:
         probed(str(place))
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
-    with explained(LOADING, given):
+    with explained(LOADING, given), remembered_zoos():
         config = Config.fromfile(str(path))
     if overrides:
         with explained(LOADING, f"{given}: --cfg-options"):
@@ -166,12 +167,12 @@ def _bases(file: str) -> Iterator[str]:
     if relative := [(node.level, node.module.split(".")) for node in imports if node.level and node.module]:
         yield from (str(Path(file).parents[level - 1].joinpath(*names).with_suffix(".py")) for level, names in relative)
         return
+    bases: list[str] = []
     # Those of the zoo that cannot be found have been told where the config was loaded.
-    with suppress(Exception):
+    with suppress(Exception), remembered_zoos():
         for base in Config._get_base_files(file):
-            path = str(Config._get_cfg_path(base, file)[0])
-            if path.endswith(".py"):
-                yield path
+            bases.append(str(Config._get_cfg_path(base, file)[0]))  # noqa: PERF401 (what comes before an error counts)
+    yield from (path for path in bases if path.endswith(".py"))
 
 
 def _tree(file: str) -> ast.Module | None:
