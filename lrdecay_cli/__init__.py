@@ -6,10 +6,10 @@ For Python programs: :func:`lrdecay_cli.audit` builds the group map of a config,
 # Importing typing for its name takes longer than an answer from the cache.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lrdecay_cli.api import CheckFailed, CheckResult, GroupMap, LrdecayError, audit, check
+    from lrdecay_cli.api import CheckFailed, CheckResult, GroupMap, LrdecayError, audit, audit_optimizer, check
 
 __version__ = "0.1.0"
-__all__ = ["CheckFailed", "CheckResult", "GroupMap", "LrdecayError", "__version__", "audit", "check"]
+__all__ = ["CheckFailed", "CheckResult", "GroupMap", "LrdecayError", "__version__", "audit", "audit_optimizer", "check"]
 
 
 def __dir__() -> list[str]:

@@ -1,8 +1,9 @@
 """For Python programs, pytest and notebooks among them: everything that ``lrdecay_cli`` offers."""
 
 from lrdecay_cli.api.checking import audit, check
+from lrdecay_cli.api.live import audit_optimizer
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckFailed, CheckResult
 from lrdecay_cli.domain.group_map import GroupMap
 
-__all__ = ["CheckFailed", "CheckResult", "GroupMap", "LrdecayError", "audit", "check"]
+__all__ = ["CheckFailed", "CheckResult", "GroupMap", "LrdecayError", "audit", "audit_optimizer", "check"]

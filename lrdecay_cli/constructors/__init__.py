@@ -31,7 +31,7 @@ from lrdecay_cli.constructors import (
 )
 from lrdecay_cli.constructors.spec import ConstructorSpec, UnknownConstructor
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.domain.training import Constructor
+from lrdecay_cli.domain.training import UNKNOWN, Constructor
 
 CONSTRUCTORS: tuple[ConstructorSpec, ...] = (
     mmengine_default.SPEC,
@@ -111,9 +111,17 @@ def originals_of(written: str, module: str, backbone: str | None) -> list[Constr
     return sorted(found, key=lambda spec: (spec.name != name, not any(mark in about for mark in spec.marks)))
 
 
+LIVE = msgspec.structs.replace(
+    UnknownConstructor.seen(UNKNOWN, {}, ()), exempting="put them into a group with weight_decay=0"
+)
+"""For the code of a program that makes groups by itself."""
+
+
 def constructor_of(group_map: GroupMap) -> ConstructorSpec:
     """The spec of the constructor that built a map, an :class:`UnknownConstructor` where lrdecay has no file for it."""
     built_by = group_map.constructor
+    if group_map.live:
+        return LIVE
     return find_constructor(built_by.type, built_by.module, built_by.copy_of) or UnknownConstructor.seen(
         built_by.type.rpartition(".")[2], built_by.options, group_map.training.reads
     )

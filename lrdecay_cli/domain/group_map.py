@@ -14,6 +14,7 @@ import msgspec
 
 from lrdecay_cli.domain.display import Displayed, render
 from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.live import LiveOptimizer
 from lrdecay_cli.domain.stack import Distribution
 from lrdecay_cli.domain.tensors import Duplicate, GroupedParameter, Parameter, ParameterGroup, Tensor, TensorState
 from lrdecay_cli.domain.training import (
@@ -124,6 +125,9 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
     """Not there where nothing depends on the batch, and in a map of an lrdecay that did not look."""
     distributions: Mapping[str, Distribution] | msgspec.UnsetType = msgspec.UNSET
     """That of each package of ``stack``, but for unknown ones. Unset for a checkpoint, or if lrdecay did not look."""
+
+    live: LiveOptimizer | msgspec.UnsetType = msgspec.UNSET
+    """Where the groups are those of a running program's optimizer, and no config says anything."""
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Every name of the map, each once: grouped ones in the optimizer's order, frozen, missing, duplicates."""

@@ -17,6 +17,10 @@ Naming = Literal["recorded", "by position"]
 config's groups hold at the same position, which is what a resumed run goes by."""
 
 
+UNKNOWN = "unknown"
+"""The type of a constructor or optimizer that the source of a map does not name: a checkpoint, a live optimizer."""
+
+
 class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A checkpoint, beside its groups. The lr of a group is the saved one, where the schedule had got to."""
 

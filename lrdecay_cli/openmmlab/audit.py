@@ -29,13 +29,14 @@ from lrdecay_cli.openmmlab.building import (
     check_trainable,
     training_scope,
 )
-from lrdecay_cli.openmmlab.config_facts import averages_of, modules_of, training_of
+from lrdecay_cli.openmmlab.config_facts import averages_of, training_of
 from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, resolved_sha256
 from lrdecay_cli.openmmlab.config_values import distributions_of_stack, number, plain, stack_versions, type_name
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayConstructor, explain_groups, layer_depth_of, seen_model
 from lrdecay_cli.openmmlab.failures.constructor_failures import clearer_failure
 from lrdecay_cli.openmmlab.failures.places import naming_places
 from lrdecay_cli.openmmlab.failures.translate import READING, explained, naming_upstream_faults
+from lrdecay_cli.openmmlab.model_modules import modules_of
 from lrdecay_cli.openmmlab.optimizer_effects import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
 from lrdecay_cli.openmmlab.schedulers.lr_hooks import positioned_lrs

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -16,11 +15,10 @@ from mmengine.config import Config
 from mmengine.config.lazy import LazyAttr, LazyObject
 from mmengine.registry import HOOKS, LOOPS, PARAM_SCHEDULERS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, ValLoop
-from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm, _InstanceNorm
 from msgspec import UNSET, UnsetType
 from torch import nn
 
-from lrdecay_cli.domain.training import RUNNER_KEYS, Loop, Module, Training, TrainMode, Trait, UnusedParameters
+from lrdecay_cli.domain.training import RUNNER_KEYS, Loop, Training, TrainMode, UnusedParameters
 from lrdecay_cli.files.mmcv1 import KEYS as MMCV_KEYS
 from lrdecay_cli.files.mmcv1 import is_mmcv_style
 from lrdecay_cli.openmmlab.building import training_scope
@@ -28,7 +26,6 @@ from lrdecay_cli.openmmlab.config_file import is_helper, names_in
 from lrdecay_cli.openmmlab.config_values import arguments_of, find_registered, plain, type_name
 from lrdecay_cli.text.spelling import nearest
 
-NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
 # Where people put what belongs into optim_wrapper, mmcv 1 style among it, and where nothing of mmengine looks.
 _MISPLACED = (
     *("paramwise_cfg", "paramwise_options", "constructor", "optimizer", "optimizer_config", "lr_config"),
@@ -138,20 +135,6 @@ def _scheduler_modules(schedulers: Iterable[Any], scope: str | None) -> Iterator
             yield str(settings["type"]), module
 
 
-def modules_of(model: nn.Module) -> dict[str, Module]:
-    """Every module of ``model`` that registers parameters, by its path; a shared one under each of its paths."""
-    # A model that has one has imported it.
-    ops = sys.modules.get("mmcv.ops")
-    deformable = () if ops is None else (ops.DeformConv2d, ops.ModulatedDeformConv2d)
-    of_deformable: Iterator[nn.Module] = (module for module in model.modules() if isinstance(module, deformable))
-    offsets = {id(child) for module in of_deformable for child in module.children()}
-    return {
-        path: Module(type(module).__name__, tuple(_traits(module, deformable, id(module) in offsets)), own)
-        for path, module in model.named_modules(remove_duplicate=False)
-        if (own := tuple(name for name, parameter in module._parameters.items() if parameter is not None))
-    }
-
-
 def averages_of(config: Config, model: nn.Module) -> tuple[str, ...]:
     """Paths of the modules that are moving averages of others: averaged models, and what a hook averages.
 
@@ -171,19 +154,6 @@ def averages_of(config: Config, model: nn.Module) -> tuple[str, ...]:
             if getattr(kind, "__module__", "") == _AVERAGING:
                 found += [key for key in ([keys] if isinstance(keys, str) else keys) if key in modules]
     return tuple(dict.fromkeys(found))
-
-
-def _traits(module: nn.Module, deformable: tuple[type, ...], offset: bool) -> Iterator[Trait]:
-    if isinstance(module, NORMS):
-        yield "norm"
-    if isinstance(module, nn.Conv2d):
-        if module.in_channels == module.groups:
-            yield "depthwise"
-        yield "conv2d"
-    if isinstance(module, deformable):
-        yield "deformable"
-    if offset:
-        yield "offset"
 
 
 def _misplaced(config: Config, wrapper: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy
 import torch
 
 from lrdecay_cli.domain.precision import EPSILON
@@ -43,7 +42,7 @@ def plain(value: Any) -> Any:
             return f"{'Tensor' if isinstance(value, torch.Tensor) else type(value).__name__}{tuple(value.shape)}"
         single = value.item()
         # The item of an extended double is itself.
-        return finite_or_name(float(single)) if isinstance(single, numpy.floating) else plain(single)
+        return plain(float(single) if _is_array(single) else single)
     if isinstance(value, torch.dtype):
         return str(value)
     return type_name(value if isinstance(value, type) or callable(value) else type(value))
@@ -51,7 +50,9 @@ def plain(value: Any) -> Any:
 
 def _is_array(value: Any) -> bool:
     """Whether it is a tensor, a NumPy array or a NumPy scalar."""
-    return isinstance(value, (torch.Tensor, numpy.generic, numpy.ndarray))
+    # A program that has one of NumPy's has imported it; torch does without.
+    numpy = sys.modules.get("numpy")
+    return isinstance(value, torch.Tensor) or (numpy is not None and isinstance(value, (numpy.generic, numpy.ndarray)))
 
 
 def precision_of(value: Any) -> str | None:

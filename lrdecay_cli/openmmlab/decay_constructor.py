@@ -21,8 +21,8 @@ from lrdecay_cli.decay.model_rules import BackboneClasses, Plan, plan_of_model
 from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.decay.rules import TrainingParameter
 from lrdecay_cli.domain.provenance import NUMBERS, Provenance
-from lrdecay_cli.openmmlab.config_facts import modules_of
 from lrdecay_cli.openmmlab.config_values import find_registered
+from lrdecay_cli.openmmlab.model_modules import modules_of
 
 _DEFAULT: Any = getattr(optim, DEFAULT.name)
 

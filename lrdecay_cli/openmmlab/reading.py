@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from lrdecay_cli.domain.group_map import Duplicate, GroupedParameter, Parameter, ParameterGroup
 from lrdecay_cli.domain.precision import rounded
@@ -19,6 +20,12 @@ from lrdecay_cli.openmmlab.config_values import number, plain, precision_of
 
 # What the group map has elsewhere: in the group's own fields or by its parameters.
 _OWN_FIELDS = {"params", "param_names", "param_name", "group_name", "lr", "weight_decay", "lr_scale", "layer_id"}
+
+
+class HoldsGroups(Protocol):
+    """A PyTorch optimizer, as far as its groups are read."""
+
+    param_groups: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -34,12 +41,13 @@ class ReadGroups:
 
 def read_groups(
     model: nn.Module,
-    optimizers: Mapping[str, torch.optim.Optimizer],
+    optimizers: Mapping[str, HoldsGroups],
     base_lrs: Mapping[str, float | None],
     provenance: Mapping[str, Provenance],
     *,
     scheduled: bool = False,
     turns: Sequence[Sequence[str]] = (),
+    name_of: Callable[[str], str] = str,
 ) -> ReadGroups:
     """Read every group of every optimizer.
 
@@ -49,17 +57,19 @@ def read_groups(
         provenance: by parameter name, for those that our own rules explain.
         scheduled: read what the groups started with, before parameter schedulers changed them.
         turns: sets of optimizers that take turns: each of a set may hold the same tensor.
+        name_of: makes a name of the map of a name in the model.
     """
     first_names: dict[int, str] = {}
     parameters: dict[str, nn.Parameter] = {}
     duplicates: list[Duplicate] = []
     # Every name of every parameter: a shared one under each of its names, first the one that PyTorch uses.
-    for name, parameter in model.named_parameters(remove_duplicate=False):
+    for own, parameter in model.named_parameters(remove_duplicate=False):
+        name = name_of(own)
         first = first_names.setdefault(id(parameter), name)
         if first == name:
             parameters[name] = parameter
         else:
-            duplicates.append(Duplicate(name, tuple(parameter.shape), parameter.numel(), first))
+            duplicates.append(Duplicate(name, *size_of(parameter), first))
 
     groups: list[ParameterGroup] = []
     # By ``id`` of a tensor the optimizers that hold it.
@@ -78,31 +88,27 @@ def read_groups(
         for position, tensor in enumerate(options["params"]):
             foreign = id(tensor) not in first_names
             name = f"{group_name}[{position}] (not a parameter of the model)" if foreign else first_names[id(tensor)]
-            shape = tuple(tensor.shape)
+            shape, numel = size_of(tensor)
             holders = held.setdefault(id(tensor), [])
             if holders and not takes_turn(turns, holders, optimizer):
-                duplicates.append(Duplicate(name, shape, tensor.numel(), name))
+                duplicates.append(Duplicate(name, shape, numel, name))
                 continue
             holders.append(optimizer)
             why = provenance.get(name)
-            members.append(GroupedParameter(name, shape, tensor.numel(), tensor.requires_grad, why, foreign))
+            members.append(GroupedParameter(name, shape, numel, tensor.requires_grad, why, foreign))
         groups.append(read_group(group_name, optimizer, options, base_lrs[optimizer], tuple(members)))
 
     outside = {name: parameter for name, parameter in parameters.items() if id(parameter) not in held}
     frozen, missing = (
-        tuple(
-            Parameter(name, tuple(tensor.shape), tensor.numel())
-            for name, tensor in outside.items()
-            if tensor.requires_grad is trained
-        )
+        tuple(Parameter(name, *size_of(tensor)) for name, tensor in outside.items() if tensor.requires_grad is trained)
         for trained in (False, True)
     )
     in_model = [parameter for name, parameter in parameters.items() if name not in outside]
     totals = Totals(
         tensors=len(parameters),
-        parameters=sum(parameter.numel() for parameter in parameters.values()),
+        parameters=sum(size_of(parameter)[1] for parameter in parameters.values()),
         grouped_tensors=len(in_model),
-        grouped_parameters=sum(parameter.numel() for parameter in in_model),
+        grouped_parameters=sum(size_of(parameter)[1] for parameter in in_model),
         frozen_tensors=len(frozen),
         frozen_parameters=sum(parameter.numel for parameter in frozen),
         missing_tensors=len(missing),
@@ -110,6 +116,11 @@ def read_groups(
         duplicate_names=len(duplicates),
     )
     return ReadGroups(uniquely_named(groups), frozen, missing, tuple(duplicates), totals)
+
+
+def size_of(tensor: torch.Tensor) -> tuple[tuple[int, ...], int]:
+    """Shape and number of elements; 0 of a parameter that gets its shape in the first forward (``LazyLinear``)."""
+    return ((0, 0), 0) if is_lazy(tensor) else (tuple(tensor.shape), tensor.numel())
 
 
 def read_group(

@@ -59,11 +59,11 @@ def _finding(context: RuleContext, rule: Rule, fault: Fault) -> Finding:
         message=fault.message,
         parameters=parameters,
         patterns=_folded(context, parameters),
-        option=fault.option,
+        option="" if context.group_map.live else fault.option,
         why=rule.why,
         fix=fault.fix,
         changed=fault.changed,
-        fixes=fault.fixes(),
+        fixes=() if context.group_map.live else fault.fixes(),
         fingerprint=fingerprint(rule.code, context.place, fault.option, parameters, fault.about),
     )
 

@@ -12,7 +12,7 @@ from timm.optim import param_groups_weight_decay
 
 from lrdecay_cli.domain.training import Module
 from lrdecay_cli.openmmlab.audit import audit
-from lrdecay_cli.openmmlab.config_facts import modules_of
+from lrdecay_cli.openmmlab.model_modules import modules_of
 
 
 class Published(NamedTuple):

@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from lrdecay_cli.decay.families.interface import with_the_stem
 from lrdecay_cli.decay.parameter_kinds import exemption, kind_of
-from lrdecay_cli.openmmlab.config_facts import modules_of
+from lrdecay_cli.openmmlab.model_modules import modules_of
 from tests.decay.kinds_table import IDS, ROWS, Row
 from tests.decay.published import parameters_of
 

@@ -20,7 +20,7 @@ from lrdecay_cli.constructors.recomputation import rules_of, tensors_met, with_p
 from lrdecay_cli.decay.options import DecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Constructor, Model, Totals, Training
-from lrdecay_cli.openmmlab.config_facts import modules_of
+from lrdecay_cli.openmmlab.model_modules import modules_of
 from lrdecay_cli.rules import RULES
 from lrdecay_cli.rules.running import findings_of
 from tests.family.mutations import LR, MODELS, RECORDED, SUBJECTS, WEIGHT_DECAY, Shapes, load, options_of, run

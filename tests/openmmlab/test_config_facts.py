@@ -9,7 +9,8 @@ from mmengine.config import Config
 from mmengine.registry import LOOPS, DefaultScope, Registry
 from torch import nn
 
-from lrdecay_cli.openmmlab.config_facts import loops_of, modules_of, training_of
+from lrdecay_cli.openmmlab.config_facts import loops_of, training_of
+from lrdecay_cli.openmmlab.model_modules import modules_of
 
 BASE = """
 optim_wrapper = dict(

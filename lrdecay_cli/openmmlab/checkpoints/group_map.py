@@ -24,7 +24,16 @@ from lrdecay_cli.domain.group_map import (
     Tool,
 )
 from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
-from lrdecay_cli.domain.training import Checkpoint, Constructor, Model, Optimizer, Totals, Training, takes_turn
+from lrdecay_cli.domain.training import (
+    UNKNOWN,
+    Checkpoint,
+    Constructor,
+    Model,
+    Optimizer,
+    Totals,
+    Training,
+    takes_turn,
+)
 from lrdecay_cli.files.config_text import settings_of
 from lrdecay_cli.files.work_dir import dumped_config
 from lrdecay_cli.openmmlab.checkpoints.saved_groups import (
@@ -39,8 +48,6 @@ from lrdecay_cli.openmmlab.checkpoints.saved_groups import (
 )
 from lrdecay_cli.openmmlab.reading import common, read_group, uniquely_named
 from lrdecay_cli.optimizers import effects_of
-
-UNKNOWN = "unknown"
 
 
 def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:

@@ -59,7 +59,9 @@ class RuleContext:
 
     @property
     def constructor_told(self) -> str:
-        """Its name for messages: a checkpoint may not know it."""
+        """Its name for messages: a checkpoint may not know it, and a live optimizer has none."""
+        if self.group_map.live:
+            return "the code that builds the optimizer"
         return "the constructor" if self.constructor == "unknown" else self.constructor
 
     def starting_lr(self, group: ParameterGroup) -> float | None:

@@ -128,8 +128,10 @@ def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
         yield Fault(
             f"{count(len(built), 'frozen tensor')} with {count(sum(p.numel for p in built), 'parameter')}"
             f" {verb(len(built), 'is', 'are')} in groups, and never trained",
-            "nothing, if they are meant to be frozen; any option in paramwise_cfg makes mmengine's constructor skip"
-            " them",
+            "nothing, if they are meant to be frozen; else set requires_grad=True"
+            if context.group_map.live
+            else "nothing, if they are meant to be frozen; any option in paramwise_cfg makes mmengine's constructor"
+            " skip them",
             parameters=[tensor.name for tensor in built],
         )
     if by_train:

@@ -14,6 +14,7 @@ from lrdecay_cli.rules.api import (
     Fault,
     RuleContext,
     count,
+    listed,
     rate,
     rule,
     span,
@@ -91,15 +92,25 @@ def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
 
     It comes with constructors from MAE and timm, where the training loop multiplies. Set ``lr`` to base lr times scale
     in the same place.
+
+    In a program of your own, timm's ``param_groups_layer_decay`` and ``create_optimizer_v2(layer_decay=…)`` give groups
+    an ``lr_scale``. Only timm's schedulers multiply the lr by it, as soon as they are built: with torch's schedulers,
+    Lightning, or the Trainer of transformers every group trains at the same lr.
     """
     base, groups = context.starting_base_lr, _mismatched(context)
     if base is None or not groups or any(not group.has_lr(base) for group in groups):
         return
     scales = span(group.lr_scale or 0 for group in groups)
+    live = context.group_map.live
+    named = listed(each.rpartition(".")[2] for each in live.schedulers) if live else ""
+    unread = f": {named} does not read lr_scale" if named else ""
     yield Fault(
         f"{count(len(groups), 'group')} {verb(len(groups), 'has', 'have')} lr_scale {scales}, but"
-        f" {verb(len(groups), 'its', 'their')} lr is the base lr {rate(base)}",
-        f"let {context.constructor_told} set lr = lr_scale * base lr in each group",
+        f" {verb(len(groups), 'its', 'their')} lr is the base lr {rate(base)}{unread}",
+        "set group['lr'] = group['lr'] * group['lr_scale'] in each group before the scheduler is built, or use a"
+        " scheduler of timm.scheduler, which does so"
+        if live
+        else f"let {context.constructor_told} set lr = lr_scale * base lr in each group",
         parameters=[parameter.name for group in groups for parameter in group.parameters],
         option="optim_wrapper.constructor",
     )
@@ -243,7 +254,7 @@ def log_shows_one_lr(context: RuleContext) -> Iterator[Fault]:
     """
     base, groups = context.starting_base_lr, context.group_map.groups
     first = context.starting_lr(groups[0]) if groups else None
-    if base is None or first is None or alike(first, base, groups[0].precision("lr")):
+    if context.group_map.live or base is None or first is None or alike(first, base, groups[0].precision("lr")):
         return
     lrs = [lr for group in groups if (lr := context.starting_lr(group)) is not None]
     others = [lr for lr in lrs if not math.isclose(lr, first)]

@@ -34,7 +34,8 @@ def group_without_lr(context: RuleContext) -> Iterator[Fault]:
     multiply the lr of every group when they are built; without one, mmengine's RuntimeInfoHook fails when it logs the
     lr of the first group. Give the optimizer an lr; Adafactor then needs ``relative_step=False``.
     """
-    if context.group_map.checkpoint is not None:
+    # A live optimizer need not train with mmengine.
+    if context.group_map.checkpoint is not None or context.group_map.live:
         return
     first = context.group_map.groups[:1]
     takers = [(f"{scheduler.name} at {scheduler.path}", scheduler.groups) for scheduler in context.schedulers]

@@ -1,0 +1,233 @@
+"""The group map of any PyTorch model and its optimizers, without a config. Needs torch alone."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from msgspec import UNSET
+from torch import nn
+
+from lrdecay_cli import __version__
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.group_map import SCHEMA_VERSION, ConfigSource, GroupMap, Tool
+from lrdecay_cli.domain.live import LiveOptimizer
+from lrdecay_cli.domain.training import UNKNOWN, Constructor, Model, Optimizer, Training
+from lrdecay_cli.openmmlab.config_values import distributions_of_stack, number, plain, stack_versions
+from lrdecay_cli.openmmlab.model_modules import modules_of
+from lrdecay_cli.openmmlab.optimizer_effects import effects_in
+from lrdecay_cli.openmmlab.reading import common, read_groups
+
+_WHERE = "audit_optimizer"
+# What wraps a model as a whole, by the attribute that holds it: torch.compile; DataParallel, DDP.
+_AROUND = (("torch._dynamo.eval_frame", "OptimizedModule", "_orig_mod"),)
+_PARALLEL = ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel")
+# What wraps modules within a model: their names are no part of the model's own.
+_WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?:\.|$)")
+# Keys by which a group is named: mmengine's constructors and torch use the first, Lightning's monitor the second.
+_NAMES = ("group_name", "name")
+
+
+class Given(NamedTuple):
+    """What a program trains with."""
+
+    optimizers: dict[str, Any]
+    """By name; the only one is under the empty string."""
+    schedulers: list[Any]
+
+
+def live_optimizer_map(
+    model: nn.Module,
+    optimizer: Any,
+    schedulers: Any = None,
+    *,
+    base_lr: float | None = None,
+    name: str | None = None,
+) -> GroupMap:
+    """Read the groups of ``optimizer``, by the identity of the model's tensors. The model is not run or changed.
+
+    The arguments are those of :func:`lrdecay_cli.audit_optimizer`.
+
+    Raises:
+        LrdecayError: ``model`` is no module, or there is no optimizer.
+    """
+    if not isinstance(model, nn.Module):
+        raise LrdecayError(f"{type(model).__name__} is not a torch.nn.Module", where=_WHERE, fix="give the model")
+    inner = _unwrapped(model)
+    given = optimizers_of(optimizer)
+    listed = [*given.schedulers, *_flat(schedulers)]
+    applied = any(map(_is_timms, listed)) or _scales_are_applied(given.optimizers.values())
+    started = {key: _as_started(each, applied) for key, each in given.optimizers.items()}
+    base_lrs = {key: _base_lr(given.optimizers[key], started[key]) if base_lr is None else base_lr for key in started}
+    decays = {key: number(getattr(each, "defaults", {}).get("weight_decay")) for key, each in given.optimizers.items()}
+    read = read_groups(inner, started, base_lrs, {}, name_of=_name_of)
+    types = {key: type(each).__name__ for key, each in given.optimizers.items()}
+    only = next(iter(given.optimizers.values())) if len(types) == 1 else None
+    defaults = getattr(only, "defaults", None) or {}
+    stack = stack_versions({*map(type, inner.modules()), *map(type, given.optimizers.values())})
+    backbone = getattr(inner, "backbone", None)
+    found = type(backbone).__name__ if isinstance(backbone, nn.Module) else None
+    first = next(inner.parameters(), None)
+    return GroupMap(
+        schema_version=SCHEMA_VERSION,
+        tool=Tool("lrdecay", __version__),
+        stack=stack,
+        device="cpu" if first is None else str(first.device),
+        config=ConfigSource(name or type(inner).__name__, "", {}),
+        constructor=Constructor(UNKNOWN, {}),
+        optimizer=Optimizer(
+            type=", ".join(dict.fromkeys(types.values())),
+            wrapper=UNKNOWN,
+            options={key: plain(value) for key, value in defaults.items() if key not in ("lr", "weight_decay")},
+            types=types,
+            effects=effects_in(given.optimizers, {}),
+        ),
+        base_lr=common(base_lrs.values()),
+        base_weight_decay=common(decays.values()),
+        model=Model(type(inner).__name__, found, read.totals),
+        groups=read.groups,
+        frozen=read.frozen,
+        missing=read.missing,
+        duplicates=read.duplicates,
+        stand_ins=(),
+        modules=modules_of(inner, _name_of),
+        training=Training({}, (), {}, {}, None, ()),
+        checkpoint=None,
+        distributions=distributions_of_stack(stack) or UNSET,
+        live=LiveOptimizer(tuple(f"{type(each).__module__}.{type(each).__qualname__}" for each in listed), applied),
+    )
+
+
+def optimizers_of(given: Any) -> Given:
+    """The optimizers in whatever a program has: one, several, a dict of them, what Lightning's hook returns.
+
+    Source: lightning 2.6, ``LightningModule.configure_optimizers``: an optimizer; a dict with ``optimizer`` and
+    ``lr_scheduler``; a sequence of either; two lists, of optimizers and of schedulers.
+    """
+    schedulers: list[Any] = []
+    if isinstance(given, (list, tuple)) and len(given) == 2 and isinstance(given[0], (list, tuple)):
+        schedulers, given = [*_flat(given[1])], given[0]
+    if isinstance(given, Mapping) and "optimizer" not in given:
+        named = [(str(key), value) for key, value in given.items()]
+    else:
+        sequence = [*given] if isinstance(given, (list, tuple)) else [given]
+        several = len(sequence) > 1
+        named = [(f"optimizer_{index}" if several else "", value) for index, value in enumerate(sequence)]
+    found = {}
+    for key, value in named:
+        optimizer = value
+        if isinstance(value, Mapping):
+            optimizer = value.get("optimizer")
+            schedulers += _flat(value.get("lr_scheduler"))
+        found[key] = _bare(optimizer)
+        if not isinstance(getattr(found[key], "param_groups", None), list):
+            what = f"{key}: " if key else ""
+            raise LrdecayError(
+                f"{what}{type(optimizer).__name__} has no param_groups",
+                where=_WHERE,
+                fix="give a torch optimizer, a list or a dict of optimizers",
+            )
+    if not found:
+        raise LrdecayError("there is no optimizer", where=_WHERE, fix="build it first")
+    return Given({"": next(iter(found.values()))} if len(found) == 1 else found, schedulers)
+
+
+def _bare(optimizer: Any) -> Any:
+    """The optimizer in a wrapper: Lightning's LightningOptimizer, accelerate's AcceleratedOptimizer, mmengine's."""
+    for _ in range(8):
+        inner = getattr(optimizer, "optimizer", None)
+        if not isinstance(getattr(inner, "param_groups", None), list):
+            break
+        optimizer = inner
+    return optimizer
+
+
+def _flat(schedulers: Any) -> Iterator[Any]:
+    """Each scheduler, of a Lightning ``lr_scheduler`` dict the one in it."""
+    if isinstance(schedulers, Mapping):
+        schedulers = schedulers.get("scheduler")
+    if isinstance(schedulers, (list, tuple)):
+        for each in schedulers:
+            yield from _flat(each)
+    elif schedulers is not None:
+        yield schedulers
+
+
+def _is_timms(scheduler: Any) -> bool:
+    """Whether it multiplies each group's lr by its ``lr_scale``. Source: timm 1.0, ``Scheduler.update_groups``."""
+    bases = ((base.__module__, base.__name__) for base in type(scheduler).__mro__)
+    return ("timm.scheduler.scheduler", "Scheduler") in bases
+
+
+def _scales_are_applied(optimizers: Iterable[Any]) -> bool:
+    """Whether a scheduler has multiplied the lrs by ``lr_scale``: lr over ``initial_lr`` is proportional to it."""
+    factors, scales = [], set()
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            scale, lr, first = (_number(group.get(key)) for key in ("lr_scale", "lr", "initial_lr"))
+            if not scale:
+                continue
+            if not lr or not first:
+                return False
+            factors.append(lr / first / scale)
+            scales.add(scale)
+    return len(scales) > 1 and all(math.isclose(factor, factors[0], rel_tol=1e-6) for factor in factors)
+
+
+def _as_started(optimizer: Any, applied: bool) -> Any:
+    """The groups as training started with them, before schedulers changed them; ``applied`` is for ``lr_scale``."""
+    groups = []
+    for group in optimizer.param_groups:
+        # torch's and timm's schedulers keep what they begin with as ``initial_lr``.
+        options = {key: group.get(f"initial_{key}", group[key]) for key in group if not key.startswith("initial_")}
+        scale = _number(group.get("lr_scale"))
+        if applied and scale is not None and "initial_lr" in group:
+            lr = _number(options["lr"])
+            options["lr"] = None if lr is None else lr * scale
+        name = next((group[key] for key in _NAMES if isinstance(group.get(key), str)), None)
+        if name:
+            options = {key: value for key, value in options.items() if key not in _NAMES}
+            options["group_name"] = name
+        groups.append(options)
+    return SimpleNamespace(param_groups=groups)
+
+
+def _base_lr(optimizer: Any, started: Any) -> float | None:
+    """The lr that the optimizer was built with, if a group trains at it or has a scale of it; else nobody knows one."""
+    default = _number(getattr(optimizer, "defaults", {}).get("lr"))
+    if default is None:
+        return None
+    for group in started.param_groups:
+        lr, scale = _number(group.get("lr")), _number(group.get("lr_scale"))
+        if lr == default or (scale and lr is not None and math.isclose(lr, scale * default, rel_tol=1e-9)):
+            return default
+    return None
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return number(value)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The model in what torch.compile, DataParallel and DistributedDataParallel put around it."""
+    for _ in range(8):
+        kind = type(model)
+        around = "_orig_mod" if "_orig_mod" in model._modules and kind.__name__ == "OptimizedModule" else ""
+        if kind.__name__ in _PARALLEL and kind.__module__.startswith("torch."):
+            around = "_fsdp_wrapped_module" if kind.__name__.startswith("FullySharded") else "module"
+        inner = model._modules.get(around) if around else None
+        if inner is None:
+            break
+        model = inner
+    return model
+
+
+def _name_of(name: str) -> str:
+    """A name as the model itself has it, without what torch.compile, FSDP and checkpointing put in between."""
+    return _WRAPPERS.sub("", name).rstrip(".") if "_" in name else name

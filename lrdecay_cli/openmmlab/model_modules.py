@@ -1,0 +1,45 @@
+"""The modules of a model that register parameters. Needs torch alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
+
+from lrdecay_cli.domain.training import Module, Trait
+
+NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
+"""What mmengine's default constructor takes for a norm. Source: mmengine 0.10.7, ``parrots_wrapper.py``."""
+
+
+def modules_of(model: nn.Module, name_of: Callable[[str], str] = str) -> dict[str, Module]:
+    """Every module of ``model`` that registers parameters, by its path; a shared one under each of its paths.
+
+    ``name_of`` makes a path of the map of a path in the model.
+    """
+    # A model that has one has imported it.
+    ops = sys.modules.get("mmcv.ops")
+    deformable = () if ops is None else (ops.DeformConv2d, ops.ModulatedDeformConv2d)
+    of_deformable: Iterator[nn.Module] = (module for module in model.modules() if isinstance(module, deformable))
+    offsets = {id(child) for module in of_deformable for child in module.children()}
+    return {
+        name_of(path): Module(type(module).__name__, tuple(_traits(module, deformable, id(module) in offsets)), own)
+        for path, module in model.named_modules(remove_duplicate=False)
+        if (own := tuple(name for name, parameter in module._parameters.items() if parameter is not None))
+    }
+
+
+def _traits(module: nn.Module, deformable: tuple[type, ...], offset: bool) -> Iterator[Trait]:
+    if isinstance(module, NORMS):
+        yield "norm"
+    if isinstance(module, nn.Conv2d):
+        if module.in_channels == module.groups:
+            yield "depthwise"
+        yield "conv2d"
+    if isinstance(module, deformable):
+        yield "deformable"
+    if offset:
+        yield "offset"

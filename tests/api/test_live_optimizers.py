@@ -1,0 +1,301 @@
+"""``audit_optimizer`` on real PyTorch optimizers, without a config and without OpenMMLab."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from torch import nn
+from torch.nn.parallel import DataParallel
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
+
+import lrdecay_cli
+from lrdecay_cli.files import read_map
+from lrdecay_cli.openmmlab.live_optimizer import optimizers_of
+from tests.commands.running import SAMPLES, lrdecay_here
+
+ROOT = SAMPLES.parent
+
+
+# The first use of an optimizer imports torch's compiler, to tell it to look away: four seconds.
+SPARE_COMPILER = """
+from torch.optim import Optimizer
+for method in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
+    plain = getattr(Optimizer, method).__wrapped__
+    plain.__dict__.setdefault("__dynamo_disable", plain)
+"""
+exec(SPARE_COMPILER, {})
+
+
+class Toy(nn.Module):
+    """A backbone, a head that shares a tensor, and a frozen stem."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Linear(4, 4)
+        self.stem.requires_grad_(False)
+        self.backbone = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+        self.head = nn.Linear(4, 4)
+        self.tied = self.head
+
+
+def groups_of(model: Toy) -> list[dict[str, Any]]:
+    return [
+        {"params": model.backbone.parameters(), "lr": 1e-3, "name": "backbone", "layer_id": 1},
+        {"params": model.head.parameters(), "weight_decay": 0.0},
+    ]
+
+
+def codes(found: lrdecay_cli.GroupMap) -> set[str]:
+    return {finding.code for finding in lrdecay_cli.check(found).findings}
+
+
+def test_every_parameter_is_accounted_for() -> None:
+    model = Toy()
+    found = lrdecay_cli.audit_optimizer(model, torch.optim.SGD(groups_of(model), lr=0.01, momentum=0.9))
+    assert {tensor.name: tensor.state for tensor in found.tensors()} == {
+        "backbone.0.weight": "grouped",
+        "backbone.0.bias": "grouped",
+        "backbone.1.weight": "grouped",
+        "backbone.1.bias": "grouped",
+        "head.weight": "grouped",
+        "head.bias": "grouped",
+        "stem.weight": "frozen",
+        "stem.bias": "frozen",
+        "tied.weight": "duplicate",
+        "tied.bias": "duplicate",
+    }
+    backbone, head = found.groups
+    assert (backbone.name, backbone.lr, backbone.lr_scale, backbone.layer_id) == ("backbone", 1e-3, 0.1, 1)
+    assert (head.name, head.lr, head.weight_decay, head.options["momentum"]) == ("group_1", 0.01, 0.0, 0.9)
+    assert (found.base_lr, found.base_weight_decay) == (0.01, 0.0)
+    assert found["backbone.1.weight"].traits == ("norm",)
+    assert found.stack["torch"] == torch.__version__
+    # What nobody can know stays empty.
+    assert (found.config.path, found.constructor.type, found.training.optim_wrapper) == ("Toy", "unknown", {})
+    assert found.optimizer.effects[""].lr == "followed"
+    assert not codes(found) & {"LRD101", "LRD105", "LRD106"}
+
+
+class OptimizedModule(nn.Module):
+    """As torch.compile wraps a model: importing its own takes four seconds."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self._orig_mod = model
+
+
+def test_torch_compile_wraps_a_model_so() -> None:
+    source = (Path(torch.__file__).parent / "_dynamo" / "eval_frame.py").read_text(encoding="utf-8")
+    assert "class OptimizedModule(torch.nn.Module):" in source
+    assert "self._orig_mod = mod" in source
+
+
+def test_names_are_those_of_the_model_in_its_wrappers() -> None:
+    model = Toy()
+    optimizer = torch.optim.AdamW(groups_of(model), lr=0.01)
+    plain = lrdecay_cli.audit_optimizer(model, optimizer)
+    compiled = OptimizedModule(model)
+    for outer in (compiled, DataParallel(model), DataParallel(compiled), OptimizedModule(DataParallel(model))):
+        assert lrdecay_cli.audit_optimizer(outer, optimizer) == plain
+    model.backbone = OptimizedModule(model.backbone)  # type: ignore[assignment]
+    within = lrdecay_cli.audit_optimizer(model, optimizer)
+    assert (within.groups, list(within.modules)) == (plain.groups, list(plain.modules))
+
+
+def test_a_model_in_ddp(tmp_path: Path) -> None:
+    from torch import distributed
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    model = Toy()
+    optimizer = torch.optim.AdamW(groups_of(model), lr=0.01)
+    distributed.init_process_group("fake", store=FakeStore(), rank=0, world_size=2)
+    try:
+        outer = nn.parallel.DistributedDataParallel(model)
+        assert lrdecay_cli.audit_optimizer(outer, optimizer) == lrdecay_cli.audit_optimizer(model, optimizer)
+    finally:
+        distributed.destroy_process_group()
+
+
+def test_what_goes_wrong_is_found() -> None:
+    model = Toy()
+    head = torch.optim.AdamW(model.head.parameters(), lr=1e-3)
+    found = lrdecay_cli.audit_optimizer(model, head)
+    assert len(found.missing) == 4
+    assert codes(found) >= {"LRD101"}
+    # The optimizer was built, and then the layer was replaced.
+    model.head = model.tied = nn.Linear(4, 2)
+    assert codes(lrdecay_cli.audit_optimizer(model, head)) >= {"LRD101", "LRD106"}
+    # Frozen, and thawed, after it was built.
+    model = Toy()
+    every = torch.optim.AdamW([each for each in model.parameters() if each.requires_grad], lr=1e-3)
+    model.backbone.requires_grad_(False)
+    model.stem.requires_grad_(True)
+    late = lrdecay_cli.audit_optimizer(model, every)
+    assert (late["backbone.0.weight"].state, late["stem.weight"].state) == ("frozen_in_group", "missing")
+    assert codes(late) >= {"LRD101", "LRD103"}
+    # In two optimizers, and twice in a group.
+    both = {"a": torch.optim.SGD(model.parameters(), lr=0.1), "b": torch.optim.SGD(model.head.parameters(), lr=0.1)}
+    held = lrdecay_cli.audit_optimizer(model, both)
+    assert [group.name for group in held.groups] == ["a.group_0", "b.group_0"]
+    assert held["head.weight"].times == 2
+    assert codes(held) >= {"LRD102"}
+    for finding in lrdecay_cli.check(held).findings:
+        assert "paramwise_cfg" not in f"{finding.message} {finding.option} {finding.fix}"
+        assert "constructor" not in f"{finding.message} {finding.fix}"
+
+
+def test_parameters_without_a_shape_yet() -> None:
+    model = nn.Sequential(nn.LazyLinear(3), nn.Linear(3, 2))
+    found = lrdecay_cli.audit_optimizer(model, torch.optim.AdamW(model.parameters(), lr=1e-3))
+    assert found["0.weight"].numel == 0
+    assert "LRD105" not in codes(found)
+
+
+class Odd(torch.optim.Optimizer):
+    """Of a class that lrdecay has no measurement of."""
+
+    def __init__(self, params: Any, step_size: float = 0.1) -> None:
+        super().__init__(params, {"step_size": step_size})
+
+    def step(self, closure: Any = None) -> None:
+        raise AssertionError("nobody steps it")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_optimizer_without_an_lr() -> None:
+    model = Toy()
+    found = lrdecay_cli.audit_optimizer(model, Odd(model.parameters()), name="my run")
+    assert (found.groups[0].lr, found.base_lr, found.config.path) == (None, None, "my run")
+    assert "group_0" in str(found)
+    assert lrdecay_cli.check(found).failing() == ()
+
+
+def test_lrs_are_those_before_the_schedule() -> None:
+    model = Toy()
+    optimizer = torch.optim.SGD(groups_of(model), lr=0.01)
+    before = lrdecay_cli.audit_optimizer(model, optimizer)
+    scheduler = CosineAnnealingLR(optimizer, 4)
+    optimizer.step()
+    scheduler.step()
+    assert optimizer.param_groups[0]["lr"] < 1e-3
+    after = lrdecay_cli.audit_optimizer(model, optimizer, schedulers=scheduler)
+    assert after.groups == before.groups
+    assert after.live
+    assert after.live.schedulers == ("torch.optim.lr_scheduler.CosineAnnealingLR",)
+
+
+def test_the_base_lr_is_known_where_a_group_trains_at_it() -> None:
+    model = Toy()
+    groups = [{"params": model.backbone.parameters(), "lr": 1e-4}, {"params": model.head.parameters(), "lr": 1e-3}]
+    found = lrdecay_cli.audit_optimizer(model, torch.optim.SGD(groups, lr=7.0))
+    assert (found.base_lr, found.groups[0].lr_scale) == (None, None)
+    told = lrdecay_cli.audit_optimizer(model, torch.optim.SGD(groups, lr=7.0), base_lr=1e-3)
+    assert [group.lr_scale for group in told.groups] == [0.1, 1.0]
+
+
+class Holder:
+    """What Lightning and accelerate put around an optimizer."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self.optimizer = optimizer
+        self.param_groups = optimizer.param_groups
+
+
+def test_optimizers_in_every_form() -> None:
+    model = Toy()
+    one, two = torch.optim.SGD(model.backbone.parameters(), lr=0.1), torch.optim.SGD(model.head.parameters(), lr=0.2)
+    scheduler = OneCycleLR(one, max_lr=0.1, total_steps=5)
+    config = {"optimizer": one, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+    forms: list[tuple[Any, dict[str, Any], list[Any]]] = [
+        (one, {"": one}, []),
+        ([one], {"": one}, []),
+        (Holder(one), {"": one}, []),
+        (Holder(Holder(one)), {"": one}, []),  # type: ignore[arg-type]
+        ([one, two], {"optimizer_0": one, "optimizer_1": two}, []),
+        ({"generator": one, "critic": two}, {"generator": one, "critic": two}, []),
+        (config, {"": one}, [scheduler]),
+        (([one, two], [scheduler]), {"optimizer_0": one, "optimizer_1": two}, [scheduler]),
+        ([config, {"optimizer": two}], {"optimizer_0": one, "optimizer_1": two}, [scheduler]),
+    ]
+    for given, optimizers, schedulers in forms:
+        assert optimizers_of(given) == (optimizers, schedulers)
+    for given in (None, [], {}, "AdamW", model, [one, None]):
+        with pytest.raises(lrdecay_cli.LrdecayError, match=r"^audit_optimizer: [^\n]+$"):
+            lrdecay_cli.audit_optimizer(model, given)
+    with pytest.raises(lrdecay_cli.LrdecayError, match=r"SGD is not a torch\.nn\.Module; give the model"):
+        lrdecay_cli.audit_optimizer(one, model)
+
+
+def test_nothing_changes_and_nothing_runs() -> None:
+    model = Toy().eval()
+    model.forward = model.train = lambda *_: pytest.fail("it is not run")  # type: ignore[method-assign, assignment]
+    optimizer = torch.optim.AdamW([{"params": [each]} for each in model.head.parameters()], lr=torch.tensor(1e-3))
+    state = torch.get_rng_state()
+    before = {key: [{**group} for group in value] for key, value in optimizer.state_dict().items() if key != "state"}
+    found = lrdecay_cli.audit_optimizer(model, optimizer)
+    assert found.groups[0].lr == pytest.approx(1e-3)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert optimizer.state_dict()["param_groups"] == before["param_groups"]
+    assert not optimizer.state
+    assert not any(each.grad is not None for each in model.parameters())
+
+
+def test_it_needs_nothing_of_openmmlab() -> None:
+    script = f"""
+import sys
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("mmengine", "mmcv", "mmdet", "mmpretrain"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Without())
+import torch, lrdecay_cli
+{SPARE_COMPILER}
+model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+found = lrdecay_cli.audit_optimizer(model, torch.optim.AdamW(model.parameters(), lr=1e-3))
+lrdecay_cli.check(found)
+print(str(found).splitlines()[-1])
+"""
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "1 group with 4 of 4 tensors; 10 of 10 parameters; 0 frozen; 0 missing; 0 duplicates\n"
+
+
+def test_every_command_takes_a_saved_one(tmp_path: Path) -> None:
+    model = Toy()
+    path, other = str(tmp_path / "live.json"), str(tmp_path / "other.json")
+    found = lrdecay_cli.audit_optimizer(model, torch.optim.SGD(groups_of(model), lr=0.01))
+    found.save(path)
+    assert read_map(path) == found
+    lrdecay_cli.audit_optimizer(model, torch.optim.SGD(model.head.parameters(), lr=0.02)).save(other)
+    for arguments, code in (
+        (("inspect", path), 0),
+        (("inspect", path, "--by", "module"), 0),
+        (("inspect", path, "--format", "html"), 0),
+        (("check", path, other, "--format", "sarif"), 1),
+        (("explain", path, "head", "--why-not", "head.weight", "--group", "backbone"), 0),
+        (("diff", path, path), 0),
+        (("diff", path, other), 1),
+        (("baseline", path, "-o", str(tmp_path / "baselines")), 0),
+        (("check", path, "--baseline", str(tmp_path / "baselines")), 0),
+        (("schedule", path), 2),
+        (("suggest", path), 2),
+        (("dry-run", path), 2),
+        (("where", path), 2),
+    ):
+        done = lrdecay_here(*arguments)
+        assert done.code == code, (arguments, done)
+        if code == 2:
+            assert done.err.count("\n") == 1
+            assert "internal error" not in done.err
+
+
+def test_json_of_other_maps_has_no_word_of_it() -> None:
+    from tests.checking.maps import decay_map
+
+    assert "live" not in msgspec.to_builtins(decay_map())
