@@ -54,7 +54,7 @@ def baseline_report(result: BaselineResult) -> Result[BaselineResult]:
         facts=(),
         tables=(Table("", _BASELINE_COLUMNS, rows),),
         notes=_unjudged_notes(result.unjudged),
-        summary=f"baselines: {told or 'none'}",
+        summary=f"baselines: {told or 'none'}{_skipped_of(len(rows), result.unjudged)}",
     )
     return Result(result, report)
 
@@ -171,6 +171,7 @@ def summary_of(result: CheckResult) -> str:
     checked = count(len(result.checked), "config")
     suppressed = len(causes) - len(counting)
     tail = f" ({suppressed} suppressed)" if suppressed else ""
+    tail += _skipped_of(len(result.checked), result.unjudged)
     if not counting:
         return f"no findings in {checked}{tail}"
     counts = Counter(finding.severity for finding in counting)
@@ -180,6 +181,12 @@ def summary_of(result: CheckResult) -> str:
         if counts[severity]
     )
     return f"{told} in {checked}{tail}"
+
+
+def _skipped_of(judged: int, skipped: Sequence[Skipped]) -> str:
+    """``; 5 of 8 configs could not be judged``; empty if all could."""
+    total = count(judged + len(skipped), "config")
+    return f"; {len(skipped):,} of {total} could not be judged" if skipped else ""
 
 
 def _statistics(findings: Sequence[Finding]) -> Table:

@@ -139,6 +139,8 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What formats that can draw put above the tables."""
     lead: tuple[str, ...] = ()
     """Up to three sentences to begin with: the result in words."""
+    next_step: str = ""
+    """The command to run next, shown after the summary; empty where the report needs none."""
 
 
 Document = TypeVar("Document", bound=msgspec.Struct, covariant=True)

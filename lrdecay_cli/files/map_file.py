@@ -157,6 +157,9 @@ def refusal(raw: bytes, path: str) -> LrdecayError:
     except UnicodeDecodeError:
         return LrdecayError("is not UTF-8 text", where=path, fix="give a map that lrdecay wrote")
     except json.JSONDecodeError as error:
+        if _is_log(raw):
+            problem = "is a log of JSON lines, not a group map"
+            return LrdecayError(problem, where=path, fix="lrdecay run WORK_DIR reads the logs of a training")
         return LrdecayError(f"not valid JSON: {error.msg}", where=f"{path}:{error.lineno}:{error.colno}")
     except (ValueError, RecursionError) as error:
         return LrdecayError(f"not valid JSON: {error}", where=path)
@@ -165,6 +168,16 @@ def refusal(raw: bytes, path: str) -> LrdecayError:
     for where, value in not_finite(data):
         return LrdecayError(f"is {value}, not a finite number", where=f"{path}: {where}")
     return _wrong_form(raw, path)
+
+
+def _is_log(raw: bytes) -> bool:
+    """True for one JSON object a line, as mmengine's LoggerHook and LocalVisBackend write scalars."""
+    import json
+
+    try:
+        return all(isinstance(json.loads(line), dict) for line in raw.splitlines()[:2])
+    except ValueError:
+        return False
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

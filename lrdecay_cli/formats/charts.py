@@ -67,7 +67,17 @@ def step_ticks(chart: Chart, most: int = 6) -> list[tuple[int, str]]:
     part = chart.part or 1
     units = chart.length / part
     size = max(1, round(round_step(units, most)))
-    return [(count * part, f"{count:,}") for count in range(0, int(units) + 1, size)]
+    end = int(units)
+    # The end has a name of its own, in place of a tick that would touch it.
+    named = [count for count in range(0, end, size) if end - count > size / 2 or not count]
+    return [(count * part, f"{count:,}") for count in (*named, end)]
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Up to ``most`` of the numbers below ``count``, evenly spread: the first, the last and some between."""
+    return (
+        sorted({round(place * (count - 1) / (most - 1)) for place in range(most)}) if count > most else [*range(count)]
+    )
 
 
 def axis_title(chart: Chart) -> str:
@@ -92,7 +102,9 @@ def tick_text(value: float) -> str:
 
 
 HEIGHT = 11
-_WIDEST = 100
+MOST_LINES = 8
+"""Lines that a terminal draws: more would fill the chart."""
+_WIDEST = 200
 _EMPTY = 0x2800
 # The bit of each dot of a braille character: rows from above, then columns.
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
@@ -106,14 +118,18 @@ class ChartRow(msgspec.Struct, frozen=True):
 
 
 def chart_rows(chart: Chart, width: int) -> list[ChartRow]:
-    """The rows of a chart that is at most ``width`` characters wide, the axis of steps included."""
+    """The rows of a chart that is at most ``width`` characters wide, the axis of steps included.
+
+    Of many lines, :data:`MOST_LINES` are drawn.
+    """
     scale = scale_of(chart)
     row_of = {round((1 - scale.share(value)) * (HEIGHT - 1)): tick_text(value) for value in scale.ticks()}
-    margin = max(map(len, row_of.values()), default=0) + 1
+    margin = max(len(axis_title(chart)), *map(len, row_of.values()), 0) + 1
     columns = max(10, min(width, _WIDEST) - margin - 2)
     dots = [[0] * columns for _ in range(HEIGHT)]
     owner: list[list[int | None]] = [[None] * columns for _ in range(HEIGHT)]
-    for index, line in enumerate(chart.lines):
+    for index in spread(len(chart.lines), MOST_LINES):
+        line = chart.lines[index]
         before: int | None = None
         for x in range(2 * columns):
             value = value_at(chart.steps, line.values, x * (chart.length - 1) / (2 * columns - 1))
@@ -135,15 +151,16 @@ def chart_rows(chart: Chart, width: int) -> list[ChartRow]:
 def _axis(chart: Chart, margin: int, columns: int) -> list[ChartRow]:
     line, names = ["─"] * columns, [" "] * (columns + 8)
     free = 0
-    title = axis_title(chart)
     for step, name in step_ticks(chart):
         at = round(step / chart.length * columns)
-        begin = max(0, at - len(name) // 2)
-        if begin < free or begin + len(name) > columns - len(title) - 2:
+        begin = max(0, min(at - len(name) // 2, columns - len(name)))
+        if begin < free:
             continue
         line[min(at, columns - 1)] = "┴"
         names[begin : begin + len(name)] = name
         free = begin + len(name) + 1
-    names[columns - len(title) : columns] = title
-    lines = (["└", *line], [" ", *names[:columns]])
-    return [ChartRow(" " * (margin + 1), tuple((character, None) for character in line)) for line in lines]
+    rows = (("", ["└", *line]), (axis_title(chart), [" ", *names[:columns]]))
+    return [
+        ChartRow(f"{label:>{margin}} ", tuple((character, None) for character in characters))
+        for label, characters in rows
+    ]

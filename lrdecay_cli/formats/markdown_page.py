@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import escape
 
 from lrdecay_cli.domain.report import Page, Report, Table
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.values import cell_text, printable
 
 _MARKS = {"info": "", "warning": "⚠️ ", "error": "❌ "}
+_OPEN_ROWS = 40
 _RIGHT = ("integer", "rate", "scale", "share", "factor")
 
 
@@ -24,7 +26,7 @@ def render(report: Report, canvas: Canvas) -> str:
             lines += [f"  - {_code(detail)}" for detail in item.details]
             lines += [f"  - {_escape(label)}: {_escape(value)}" for label, value in item.facts]
     for table in report.tables:
-        lines += ["", *_table(table)] if table.rows else []
+        lines += ["", *_folded(table)] if table.rows else []
     for page in report.pages:
         lines += _page(page)
     for note in report.notes:
@@ -34,6 +36,7 @@ def render(report: Report, canvas: Canvas) -> str:
         fence = _fence(report.code, least=3)
         lines += ["", f"{fence}python", report.code.rstrip(), fence]
     lines += ["", f"**{_escape(report.summary)}**"]
+    lines += ["", f"Next: {_code(report.next_step)}"] if report.next_step else []
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
@@ -50,6 +53,17 @@ def _page(page: Page) -> Iterator[str]:
             yield "".join(
                 _code(part) if index % 2 else _escape(part) for index, part in enumerate(block.text.split("``"))
             )
+
+
+def _folded(table: Table) -> Iterator[str]:
+    """The table; a long one in an element that GitHub opens on a click."""
+    if len(table.rows) <= _OPEN_ROWS:
+        yield from _table(table)
+        return
+    title = f"{table.title}: " if table.title else ""
+    yield from ("<details>", f"<summary>{escape(printable(f'{title}{len(table.rows):,} rows'))}</summary>", "")
+    yield from _table(table)
+    yield from ("", "</details>")
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Iterator
 from html import escape
 from io import BytesIO
@@ -10,7 +9,8 @@ from io import BytesIO
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.report import Chart, Report
 from lrdecay_cli.formats import Canvas
-from lrdecay_cli.formats.charts import Scale, axis_title, scale_of, step_ticks, tick_text
+from lrdecay_cli.formats.charts import Scale, axis_title, scale_of, spread, step_ticks, tick_text
+from lrdecay_cli.formats.palette import DARK, LIGHT, line_steps
 from lrdecay_cli.formats.values import printable
 
 WIDTH, HEIGHT = 960, 480
@@ -37,27 +37,25 @@ def svg_chart(report: Report, canvas: Canvas) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
         f'role="img" aria-labelledby="title summary">\n'
         f'<title id="title">{_text(f"{chart.title}: {title}")}</title>\n'
-        f'<desc id="summary">{_text(report.summary)}</desc>\n<style>{_STYLE}</style>\n'
+        f'<desc id="summary">{_text(report.summary)}</desc>\n<style>{_STYLE}{_colors()}</style>\n'
         f'<text x="{_LEFT}" y="26" font-weight="600">{_text(f"{chart.title} of {title}")}</text>\n'
         + "\n".join(parts)
         + "\n</svg>\n"
     )
 
 
-def color_of(index: int, count: int) -> str:
-    """The colour of a line, from blue for the slowest groups over green to orange for the fastest."""
-    return f"hsl({round(_hue(index, count))} 75% 45%)"
+def _colors() -> str:
+    light, dark = (
+        " ".join(f".r{step} {{ stroke: {color}; }}" for step, color in enumerate(colors)) for colors in (LIGHT, DARK)
+    )
+    return f"{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n"
 
 
-def _hue(index: int, count: int) -> float:
-    return 225 - 200 * (index / (count - 1) if count > 1 else 0.0)
-
-
-def legend_lines(count: int) -> list[int]:
-    """Which lines are named, fastest first: all of them, or the first, the last and some between."""
-    if count <= _LEGEND:
-        return list(range(count))[::-1]
-    return sorted({round(place * (count - 1) / (_LEGEND - 1)) for place in range(_LEGEND)}, reverse=True)
+def _legend_entries(chart: Chart) -> tuple[list[int], str]:
+    """The lines that the legend names, fastest first, and how many it leaves out; empty if it names all."""
+    count = len(chart.lines)
+    named = spread(count, _LEGEND)[::-1]
+    return named, f"{len(named)} of {count} lines named" if len(named) < count else ""
 
 
 def _x(chart: Chart, step: float) -> float:
@@ -83,23 +81,24 @@ def _grid(chart: Chart, scale: Scale) -> Iterator[str]:
 
 
 def _lines(chart: Chart, scale: Scale) -> Iterator[str]:
-    for index, line in enumerate(chart.lines):
-        points = (f"{_x(chart, step)},{_y(scale, value)}" for step, value in zip(chart.steps, line.values, strict=True))
+    for step, line in zip(line_steps(chart), chart.lines, strict=True):
+        points = (f"{_x(chart, at)},{_y(scale, value)}" for at, value in zip(chart.steps, line.values, strict=True))
         drawn = " ".join(dict.fromkeys(points))
-        yield (
-            f'<polyline class="line" stroke="{color_of(index, len(chart.lines))}" points="{drawn}">'
-            f"<title>{_text(line.label)}</title></polyline>"
-        )
+        yield (f'<polyline class="line r{step}" points="{drawn}"><title>{_text(line.label)}</title></polyline>')
 
 
 def _legend(chart: Chart) -> Iterator[str]:
-    for place, index in enumerate(legend_lines(len(chart.lines))):
+    steps = line_steps(chart)
+    named, left_out = _legend_entries(chart)
+    for place, index in enumerate(named):
         x, y = WIDTH - _RIGHT + 16, _TOP + 8 + 18 * place
         label = chart.lines[index].label
         short = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
-        color = color_of(index, len(chart.lines))
-        yield f'<line x1="{x}" y1="{y}" x2="{x + 18}" y2="{y}" stroke="{color}" stroke-width="3"/>'
+        yield f'<line class="r{steps[index]}" x1="{x}" y1="{y}" x2="{x + 18}" y2="{y}" stroke-width="3"/>'
         yield f'<text x="{x + 24}" y="{y + 4}" font-size="11"><title>{_text(label)}</title>{_text(short)}</text>'
+    if left_out:
+        y = _TOP + 12 + 18 * len(named)
+        yield f'<text x="{WIDTH - _RIGHT + 16}" y="{y}" font-size="11" font-style="italic">{left_out}</text>'
 
 
 def _text(text: str) -> str:
@@ -128,9 +127,8 @@ def png_chart(report: Report, canvas: Canvas) -> bytes:
     figure = Figure(figsize=(9.6, 4.8), layout="constrained")
     axes = figure.add_subplot()
     scale = scale_of(chart)
-    for index, line in enumerate(chart.lines):
-        color = colorsys.hls_to_rgb(_hue(index, len(chart.lines)) / 360, 0.45, 0.75)
-        axes.plot(chart.steps, line.values, color=color, linewidth=1.4)
+    for step, line in zip(line_steps(chart), chart.lines, strict=True):
+        axes.plot(chart.steps, line.values, color=LIGHT[step], linewidth=1.4)
     axes.set_yscale("log" if scale.logarithmic else "linear")
     if scale.logarithmic:
         axes.set_ylim(scale.floor * 0.8, scale.ceiling * 1.25)
@@ -143,13 +141,15 @@ def png_chart(report: Report, canvas: Canvas) -> bytes:
     title = printable(dict(report.facts).get("config", ""))
     axes.set_title(title, loc="left", fontsize=10).set_parse_math(False)
     axes.grid(axis="y", alpha=0.3)
-    named = legend_lines(len(chart.lines))
+    named, left_out = _legend_entries(chart)
     # matplotlib keeps a name that begins with _ out of a legend.
     legend = figure.legend(
         [axes.lines[index] for index in named],
         [f" {printable(chart.lines[index].label)}" for index in named],
         loc="outside right upper",
         fontsize=7,
+        title=left_out or None,
+        title_fontsize=7,
         frameon=False,
     )
     for text in legend.get_texts():

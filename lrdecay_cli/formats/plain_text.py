@@ -24,6 +24,7 @@ def render(report: Report, canvas: Canvas) -> str:
         notes.append(note.text if note.level == "info" else f"{note.level}: {note.text}")
         notes += [f"  {printable(detail)}" for detail in note.details]
     blocks += ["\n".join(notes), report.code.rstrip(), report.summary]
+    blocks += [f"next: {printable(report.next_step)}"] if report.next_step else []
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from io import StringIO
+from itertools import groupby
 
 from rich.console import Console
 from rich.text import Text
 
 from lrdecay_cli.domain.report import Chart, Page, Report, Section
 from lrdecay_cli.formats import Canvas
-from lrdecay_cli.formats.charts import chart_rows
+from lrdecay_cli.formats.charts import MOST_LINES, chart_rows, spread
 from lrdecay_cli.formats.fitting import LEAST, fit, folded, indented
-from lrdecay_cli.formats.terminal_table import RAMP, Ink, ink, table_lines
+from lrdecay_cli.formats.palette import TERMINAL, line_steps, range_of_tables
+from lrdecay_cli.formats.terminal_table import Ink, ink, table_lines
 from lrdecay_cli.formats.values import printable
 
 _LEVELS = {"info": "blue", "warning": "bold yellow", "error": "bold red"}
-_NAMED_LINES = 8
 # Of what stands below the head of an item.
 _INDENT = 8
 
@@ -46,12 +47,13 @@ def render(report: Report, canvas: Canvas) -> str:
     if report.chart is not None:
         console.print()
         _print_chart(console, report.chart)
+    scales = range_of_tables(report.tables)
     for table in report.tables:
         if table.rows:
             console.print()
             fitting = fit(table, canvas.width)
             # A line that is still too long is the terminal's to wrap.
-            out.writelines(f"{line}\n" for line in table_lines(table, fitting, console.width, styled))
+            out.writelines(f"{line}\n" for line in table_lines(table, fitting, console.width, styled, scales))
             if hidden := [column.title for index, column in enumerate(table.columns) if index not in fitting.columns]:
                 console.print(Text(f"no room for {', '.join(hidden)}: widen the terminal, or --format text", "dim"))
     for page in report.pages:
@@ -70,6 +72,9 @@ def render(report: Report, canvas: Canvas) -> str:
         console.print(Text(report.code.rstrip(), style="cyan"), soft_wrap=True)
     console.print()
     _print_lines(out, folded(printable(report.summary), console.width), "bold", styled)
+    if report.next_step:
+        # One line, which the terminal wraps, so that it is copied as it is.
+        _print_lines(out, [f"next: {printable(report.next_step)}"], "cyan", styled)
     text = "\n".join(line.rstrip() for line in out.getvalue().splitlines())
     return text.strip("\n") + "\n"
 
@@ -81,15 +86,15 @@ def _print_lines(out: StringIO, lines: Iterable[str], style: str, styled: Ink) -
 
 def _print_chart(console: Console, chart: Chart) -> None:
     console.print(Text(chart.title, "bold"))
-    count = len(chart.lines)
+    count, steps = len(chart.lines), line_steps(chart)
     for row in chart_rows(chart, console.width):
-        cells = ((character, "dim" if line is None else _ramp_color(line, count)) for character, line in row.cells)
-        console.print(Text.assemble((row.label, "dim"), *cells), no_wrap=True)
-    # Of many lines in between the colours tell enough.
-    named = range(count) if count <= _NAMED_LINES else (0, count - 1)
-    legend = [Text.assemble(("━ ", _ramp_color(index, count)), printable(chart.lines[index].label)) for index in named]
-    if count > _NAMED_LINES:
-        legend.insert(1, Text(f"… {count - 2} between …", "dim"))
+        runs = groupby(row.cells, key=lambda cell: "dim" if cell[1] is None else TERMINAL[steps[cell[1]]])
+        drawn = (("".join(character for character, _ in run), style) for style, run in runs)
+        console.print(Text.assemble((row.label, "dim"), *drawn), no_wrap=True)
+    named = spread(count, MOST_LINES)
+    legend = [Text.assemble(("━ ", TERMINAL[steps[index]]), printable(chart.lines[index].label)) for index in named]
+    if count > len(named):
+        legend.append(Text(f"{len(named)} of {count} lines drawn; --format svg draws all", "dim"))
     line = Text()
     for entry in legend:
         if line and line.cell_len + 3 + entry.cell_len > console.width:
@@ -97,11 +102,6 @@ def _print_chart(console: Console, chart: Chart) -> None:
             line = Text()
         line = Text("   ").join([line, entry]) if line else entry
     console.print(line)
-
-
-def _ramp_color(index: int, count: int) -> str:
-    """From cold for the first of ``count`` to warm for the last."""
-    return RAMP[round(index / (count - 1) * (len(RAMP) - 1))] if count > 1 else RAMP[2]
 
 
 def _print_page(console: Console, page: Page) -> None:

@@ -17,10 +17,9 @@ from rich.style import Style
 
 from lrdecay_cli.domain.report import Branch, Column, Table
 from lrdecay_cli.formats.fitting import BAR_WIDTH, Fitting, folded
-from lrdecay_cli.formats.values import LEFT_KINDS, bar_length, cell_text, full_scale, printable
+from lrdecay_cli.formats.palette import TERMINAL, ScaleRange, range_of_tables, step_of
+from lrdecay_cli.formats.values import LEFT_KINDS, bar_length, cell_text, printable
 
-RAMP = ("blue", "cyan", "green", "yellow", "bright_yellow")
-"""From the slowest layers to the head: cold to warm, so that the head stands out."""
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 Ink = Callable[[str, str], str]
@@ -42,8 +41,13 @@ def ink(*, colored: bool) -> Ink:
     return styled
 
 
-def table_lines(table: Table, fitting: Fitting, width: int, styled: Ink) -> Iterator[str]:
-    """The lines of a table: title, at most ``width`` wide, headings, rule, rows. Cells fold where they are too wide."""
+def table_lines(
+    table: Table, fitting: Fitting, width: int, styled: Ink, scales: ScaleRange | None = None
+) -> Iterator[str]:
+    """The lines of a table: title, at most ``width`` wide, headings, rule, rows. Cells fold where they are too wide.
+
+    Bars fill up to the largest of ``scales``, by default the table's own.
+    """
     if table.title:
         yield from folded(printable(table.title), width)
     columns = [(index, table.columns[index]) for index in fitting.columns]
@@ -59,15 +63,13 @@ def table_lines(table: Table, fitting: Fitting, width: int, styled: Ink) -> Iter
     # They stand on the rule.
     yield from _laid_out([[("", 0)] * (tallest - len(lines)) + lines for lines in headings], sides, fitting.gap)
     yield "─" * fitting.width
-    full = {
-        index: full_scale([row[index] for row in table.rows]) for index, column in columns if column.kind == "scale"
-    }
+    scales = scales or range_of_tables((table,))
     for row in table.rows:
         cells: list[_Cell] = []
         for (index, column), width in zip(columns, fitting.widths, strict=True):
             cells.append(_cell(row[index], column, width, styled))
             if column.kind == "scale" and fitting.bars:
-                cells.append([_bar(row[index], full[index], styled)])
+                cells.append([_bar(row[index], scales, styled)])
         yield from _laid_out(cells, sides, fitting.gap)
 
 
@@ -94,10 +96,9 @@ def _cell(value: Any, column: Column, width: int, styled: Ink) -> _Cell:
     return [(styled(line, style), cell_len(line)) for line in folded(text, width)]
 
 
-def _bar(value: Any, full: float, styled: Ink) -> tuple[str, int]:
-    eighths = round(bar_length(value, full, BAR_WIDTH) * 8)
+def _bar(value: Any, scales: ScaleRange, styled: Ink) -> tuple[str, int]:
+    eighths = round(bar_length(value, scales.full, BAR_WIDTH) * 8)
     whole, part = divmod(eighths, 8)
-    color = RAMP[min(int(bar_length(value, 1.0, len(RAMP))), len(RAMP) - 1)]
-    over = isinstance(value, (int, float)) and value > 1
+    step = step_of(value, scales.lowest)
     bar = _EIGHTHS[8] * whole + (_EIGHTHS[part] if part else "")
-    return styled(bar, "red" if over else color), len(bar)
+    return styled(bar, "red" if step is None else TERMINAL[step]), len(bar)

@@ -1,9 +1,9 @@
-"""Values for people: in the cells of tables, as bars, and in the words and colours of a page."""
+"""Values for people: in the cells of tables, as bars, and in the words of a page."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from lrdecay_cli.domain.report import Branch, Kind
@@ -13,9 +13,6 @@ from lrdecay_cli.text.printing import printable as printable
 NOTHING = "–"
 LEFT_KINDS = ("name", "text", "tree")
 """Columns of these are aligned to the left, others to the right."""
-STEPS = 9
-"""Colours of the ramp from the lowest lr scale to 1."""
-OVER = "over"
 
 
 def is_number(value: Any) -> TypeGuard[float]:
@@ -49,12 +46,6 @@ def bar_length(value: Any, full: float, width: int) -> float:
     return max(0.0, min(value / full, 1.0)) * width
 
 
-def full_scale(values: list[Any]) -> float:
-    """The scale that fills a bar: 1, or the largest there is if that is more."""
-    numbers: Iterable[float] = filter(is_number, values)
-    return max([1.0, *numbers])
-
-
 def full(value: Any) -> str:
     """A value as it is, every digit of it, with control characters inert."""
     if value is None:
@@ -66,19 +57,3 @@ def full(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(full, value))}]"
     return printable(value) if isinstance(value, str) else repr(value)
-
-
-def lowest_scale(values: Iterable[Any]) -> float:
-    """The lr scale that the ramp begins at: the lowest above 0, if that is below 1."""
-    return min([1.0, *(value for value in values if is_number(value) and value > 0)])
-
-
-def ramp(value: Any, lowest: float) -> str:
-    """The colour class of an lr scale: ``r0`` for the lowest to ``r8`` for 1 by its logarithm, ``over`` above 1."""
-    if not is_number(value) or value <= 0:
-        return "r0"
-    if value > 1:
-        return OVER
-    if lowest >= 1:
-        return f"r{STEPS - 1}"
-    return f"r{max(0, round((1 - math.log(value) / math.log(lowest)) * (STEPS - 1)))}"

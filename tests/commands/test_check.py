@@ -154,6 +154,7 @@ def test_a_directory_is_judged_but_for_what_cannot_be(maps: Path, here: Run) -> 
     assert result.code == 2
     assert "LRD301" in result.out
     assert "could not be judged: 1 config\n  maps/broken.json: error: $.groups: expected" in result.out
+    assert result.out.splitlines()[-1] == "1 error in 2 configs; 1 of 3 configs could not be judged"
     (maps / "broken.json").write_text('{"nothing": "of ours"}')
     assert here("check", *ONLY, "maps").code == 1
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lrdecay_cli.app.shell.cli import spread_cfg_options
+from lrdecay_cli.app.shell.arguments import spread_cfg_options
 from lrdecay_cli.app.shell.main import run
 from lrdecay_cli.openmmlab.building import build_model, build_optimizer, training_scope
 from lrdecay_cli.openmmlab.config_file import load_config

@@ -9,11 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lrdecay_cli import __version__
-from lrdecay_cli.app.shell.cli import spread_cfg_options
+from lrdecay_cli.app.shell.arguments import spread_cfg_options, with_command
+from lrdecay_cli.app.shell.main import run
 from tests.commands.running import COMMAND, SAMPLES, light_site, lrdecay, lrdecay_cold
+from tests.group_maps import group_map
 
 HEAVY = ("torch", "mmengine", "mmcv", "mmdet", "numpy")
 
@@ -120,3 +123,42 @@ def test_interrupt(tmp_path: Path) -> None:
 )
 def test_cfg_options_take_several_values(typed: list[str], understood: list[str]) -> None:
     assert spread_cfg_options(typed) == understood
+
+
+@pytest.mark.parametrize(
+    ("first", "command"),
+    [
+        ("c.py", "inspect"),
+        ("./c", "inspect"),
+        ("map.json", "inspect"),
+        ("epoch_3.pth", "inspect"),
+        ("mmdet::yolox/yolox_s_8xb8-300e_coco.py", "inspect"),
+        ("mmdet::yolox", "check"),
+        ("configs", "check"),
+        ("work_dirs/mine", "run"),
+        ("check", None),
+        ("--version", None),
+        ("inspekt", None),
+    ],
+)
+def test_a_path_without_a_command_is_opened(
+    first: str, command: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder named like a command is not: the command comes first."""
+    monkeypatch.chdir(tmp_path)
+    Path("configs").mkdir()
+    Path("check").mkdir()
+    Path("work_dirs/mine/20260101_120000/vis_data").mkdir(parents=True)
+    expected = [first, "-v"] if command is None else [command, first, "-v"]
+    assert with_command([first, "-v"]) == expected
+    assert with_command([]) == []
+
+
+def test_a_map_is_shown_without_a_command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "map.json"
+    path.write_bytes(msgspec.json.encode(group_map()))
+    shown = []
+    for arguments in (["inspect", str(path)], [str(path)]):
+        assert run(arguments) == 0
+        shown.append(capfd.readouterr().out)
+    assert shown[0] == shown[1] != ""

@@ -220,12 +220,14 @@ USAGE = {
     "name too long": (["inspect", "a" * 300 + ".py"], r"cannot read: File name too long"),
     "output twice": (["inspect", "a.py", "-o", "csv=x", "-o", "text=x"], r"--output: x is given twice"),
     "directory": (["inspect", "."], r"is a directory"),
+    "log": (["check", "scalars.json"], r"is a log of JSON lines, not a group map; lrdecay run WORK_DIR reads"),
     "suffix": (["inspect", "notes.txt"], r"a config ends in \.py"),
     "option": (["inspect", "a.py", "--fromat", "json"], r"no such option --fromat; did you mean --format\?"),
     "command": (["inspekt", "a.py"], r"no such command inspekt; did you mean inspect\?"),
     "no argument": (["inspect"], r"Missing argument 'CONFIG'"),
     "format": (["inspect", "a.py", "--format", "jsn"], r"unknown format 'jsn'; did you mean json\?"),
-    "output": (["inspect", "a.py", "--output", "map.json"], r"'map\.json' is not FORMAT=PATH"),
+    "output": (["inspect", "a.py", "--output", "map.jsn"], r"'map\.jsn' is not FORMAT=PATH"),
+    "output by its suffix": (["inspect", "a.py", "--output", "map.sarif"], r"--output: sarif is for check"),
     "output format": (["inspect", "a.py", "--output", "jsn=map.json"], r"--output: unknown format 'jsn'"),
     "color": (["inspect", "a.py", "--color", "sometimes"], r"--color: unknown choice 'sometimes'"),
     "view": (["inspect", "a.py", "--by", "stage"], r"--by: unknown view 'stage'; one of group, layer"),
@@ -257,6 +259,7 @@ USAGE = {
 def test_usage(name: str, tmp_path: Path) -> None:
     arguments, pattern = USAGE[name]
     (tmp_path / "notes.txt").write_text("notes")
+    (tmp_path / "scalars.json").write_text('{"lr": 1e-4, "step": 1}\n{"lr": 1e-4, "step": 2}\n')
     (tmp_path / LAYER_WISE.name).write_text(GOOD)
     assert_one_line(lrdecay(*arguments, cwd=tmp_path), pattern)
 

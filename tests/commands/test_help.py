@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import typer
 
-from lrdecay_cli.app.shell.cli import command_line, spread_cfg_options
+from lrdecay_cli.app.shell.arguments import spread_cfg_options
+from lrdecay_cli.app.shell.cli import command_line
 from tests.commands.running import Run, lrdecay
 
 README = Path(__file__, "../../../README.md").resolve().read_text(encoding="utf-8")

@@ -6,12 +6,14 @@ import math
 import struct
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.report import AnyResult, Chart, Line, Report, Result
 from lrdecay_cli.formats import Canvas, render
 from lrdecay_cli.formats.charts import HEIGHT, Scale, chart_rows, round_step, scale_of, step_ticks, value_at
+from lrdecay_cli.formats.palette import DARK, LIGHT
 
 SVG = "{http://www.w3.org/2000/svg}"
 STEPS = (*range(0, 1000, 10), 999)
@@ -48,7 +50,7 @@ def test_terminal_chart_keeps_to_the_width(width: int, logarithmic: bool) -> Non
     lines = [row.label + "".join(character for character, _ in row.cells) for row in rows]
     assert len(rows) == HEIGHT + 2
     assert max(map(len, lines)) <= width
-    assert lines[-1].rstrip().endswith("epoch")
+    assert lines[-1].split() == ["epoch", "0", "2", "4", "6", "8", "10"]
     shown = render("rich", report(chart(logarithmic=logarithmic)), Canvas(width, color=False))
     assert isinstance(shown, str)
     assert max(map(len, shown.splitlines())) <= width
@@ -118,7 +120,36 @@ def test_scales() -> None:
     assert [value_at((2, 10), (0.5, 1.0), step) for step in (0, 2, 6, 10, 99)] == [0.5, 0.5, 0.75, 1.0, 1.0]
 
 
-def test_of_many_lines_the_ends_are_named() -> None:
-    shown = render("rich", report(chart(lines=60)), Canvas(120, color=False))
+def test_of_many_lines_some_are_drawn_and_the_report_says_so() -> None:
+    many = chart(lines=60, logarithmic=True)
+    shown = render("rich", report(many), Canvas(200, color=False))
     assert isinstance(shown, str)
-    assert "━ layer 0   … 58 between …   ━ layer 59" in shown
+    assert "━ layer 0   ━ layer 8 " in shown
+    assert "━ layer 59   8 of 60 lines drawn; --format svg draws all" in shown
+    drawn = {line for row in chart_rows(many, 200) for _, line in row.cells if line is not None}
+    assert drawn <= {0, 8, 17, 25, 34, 42, 51, 59}
+    svg = render("svg", report(many), Canvas())
+    assert isinstance(svg, str)
+    assert "20 of 60 lines named" in svg
+    assert "lines named" not in str(render("svg", report(chart()), Canvas()))
+
+
+def test_the_end_of_the_run_is_a_tick() -> None:
+    """Also where no round number falls on it; the tick before it makes room."""
+    run = msgspec.structs.replace(chart(part=None), length=36)
+    assert step_ticks(run) == [(0, "0"), (10, "10"), (20, "20"), (30, "30"), (36, "36")]
+    assert step_ticks(msgspec.structs.replace(run, length=31))[-2:] == [(20, "20"), (31, "31")]
+
+
+def test_a_wide_terminal_gets_a_wide_chart() -> None:
+    narrow, wide = (max(len(row.cells) for row in chart_rows(chart(), width)) for width in (120, 180))
+    assert wide - narrow == 60
+
+
+def test_each_format_colors_a_line_by_its_lr() -> None:
+    """The slowest and the fastest line have the ends of the one palette, in a picture as in a page."""
+    svg = ElementTree.fromstring(str(render("svg", report(chart(lines=3, logarithmic=True)), Canvas())))
+    assert [line.attrib["class"] for line in svg.findall(f"{SVG}polyline")] == ["line r0", "line r4", "line r8"]
+    page = str(render("html", report(chart(lines=3, logarithmic=True)), Canvas()))
+    assert all(f'"color":"{step}"' in page for step in ("r0", "r4", "r8"))
+    assert all(light in page and dark in page for light, dark in zip(LIGHT, DARK, strict=True))

@@ -24,7 +24,7 @@ from lrdecay_cli.checking.reporting import report_of
 from lrdecay_cli.domain.report import Branch, Column, Item, Note, Report, Result, Section, Table
 from lrdecay_cli.domain.scan import SCAN_SCHEMA_VERSION, Scan, ScanRecord
 from lrdecay_cli.files import to_json
-from lrdecay_cli.formats import values
+from lrdecay_cli.formats import palette
 from lrdecay_cli.formats.html_page.assembling import script_json
 from lrdecay_cli.formats.values import printable
 from lrdecay_cli.rules import RULES
@@ -186,7 +186,7 @@ def test_the_data_are_the_map() -> None:
     [(1, 0.1, "r8"), (0.1, 0.1, "r0"), (0.1**0.5, 0.1, "r4"), (1.0000001, 0.1, "over"), (1, 1, "r8"), (0, 0.1, "r0")],
 )
 def test_the_ramp_goes_by_the_logarithm(value: float, lowest: float, color: str) -> None:
-    assert values.ramp(value, lowest) == color
+    assert palette.ramp(value, lowest) == color
 
 
 def test_assets_are_small_and_cannot_end_their_element() -> None:

@@ -147,3 +147,11 @@ def test_a_tree_and_missing_values() -> None:
     assert "\x1b[31m" + "█" * 10 in lines[3]
     plain = list(table_lines(table, fit(table, 80), 80, ink(colored=False)))
     assert plain == [COLORS.sub("", line) for line in lines]
+
+
+def test_bars_of_one_report_have_one_scale() -> None:
+    """Of two tables, so that a bar of the one can be compared with a bar of the other."""
+    columns = (Column("group", "group", "name"), Column("lr_scale", "lr scale", "scale"))
+    tables = (Table("", columns, (("now", 4.0),)), Table("", columns, (("then", 1.0),)))
+    lines = render(Report((), tables, (), "done"), Canvas(80)).splitlines()
+    assert [line.count("█") for line in lines if "█" in line] == [10, 2]

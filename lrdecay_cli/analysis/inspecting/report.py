@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -85,6 +86,7 @@ def inspection(
         tables=(table if by == "module" else _sorted(table, sort or "layer_id"),),
         notes=tuple(_notes(group_map, views.each_once(chosen), verbose, findings)),
         summary=_summary(group_map, views.each_once(chosen) if pattern is not None else None),
+        next_step=f"lrdecay check {shlex.quote(group_map.config.path)}" if findings else "",
     )
     return Result(group_map, report)
 

@@ -176,14 +176,16 @@ class _Node:
         return tuple((child.name, child.signature()) for child in _in_order(list(self.children.values())))
 
 
-def by_module(_: GroupMap, chosen: Sequence[Tensor]) -> Table:
-    """A row per module or parameter down to where lr and weight decay are uniform.
+def by_module(group_map: GroupMap, chosen: Sequence[Tensor]) -> Table:
+    """A row per module or parameter down to where lr and weight decay are uniform, in the model's order.
 
     Neighbours with numbers for names (blocks of a stage) that look the same inside are one row: ``0-2``.
     """
     root = _Node("(model)")
     held: dict[str, list[Tensor]] = {}
-    for tensor in chosen:
+    # The optimizer's order would put frozen modules last.
+    places = {name: place for place, name in enumerate(group_map.registered)}
+    for tensor in sorted(chosen, key=lambda tensor: places.get(tensor.name, len(places))):
         held.setdefault(tensor.name, []).append(tensor)
     for name, (tensor, *others) in held.items():
         columns = zip(*map(_rates, (tensor, *others)), strict=True)
@@ -236,7 +238,7 @@ def _shown(node: _Node) -> _Rates:
 
 
 def _in_order(children: list[_Node]) -> list[_Node]:
-    """Numbers by value, for a constructor may take blocks in any order; names as the optimizer has them."""
+    """Numbers by value, for a constructor may take blocks in any order; names as the model has them."""
     numbered = all(child.name.isdecimal() for child in children)
     if numbered:
         return sorted(children, key=lambda child: int(child.name))

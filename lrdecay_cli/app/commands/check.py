@@ -40,6 +40,15 @@ def check(
             complete=completion.rules,
         ),
     ] = None,
+    extend_ignore: Annotated[
+        Texts,
+        option(
+            "--extend-ignore",
+            "CODE,...",
+            "More rules to leave out, beside those of --ignore or the settings file.",
+            complete=completion.rules,
+        ),
+    ] = None,
     fail_on: FailOn = "error",
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero/--no-exit-zero", show_default=False, help="Exit with 0 whatever is found.")
@@ -91,7 +100,7 @@ def check(
     from lrdecay_cli.rules import chosen_rules
 
     destinations = output.destinations()
-    rules = chosen_rules(_split(select), _split(ignore))
+    rules = chosen_rules(_split(select), [*_split(ignore), *_split(extend_ignore)])
     demands = Demands(rules, check_severity(fail_on), baseline, settings_of(context), rules_url or "")
     request = build.request()
     if fix or diff:

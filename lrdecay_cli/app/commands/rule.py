@@ -16,11 +16,11 @@ def rule(
         Text,
         argument(
             "[CODE]",
-            "A rule's code or name: LRD301, scale-above-one. LRD3 lists those that begin so.",
+            "A rule's code or name: LRD301, scale-above-one. LRD3 lists the rules that start with it. [default: all]",
             completion.rules,
         ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All rules, with a table of contents.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Print the pages of all rules.")] = False,
     *,
     output: OutputOptions,
 ) -> None:
@@ -29,6 +29,7 @@ def rule(
     With an example that is wrong and one that is right.
 
     \b
+    lrdecay rule
     lrdecay rule LRD301
     lrdecay rule LRD3
     lrdecay rule --all --format markdown
@@ -37,11 +38,14 @@ def rule(
     from lrdecay_cli.rules import RULES, find_rule, rules_beginning
     from lrdecay_cli.rules.pages import list_of, report_on
 
-    if (code is None) is not everything:
-        raise LrdecayError("give a rule's code, or --all for every rule", where="rule", fix="lrdecay rule LRD301")
+    if code is not None and everything:
+        raise LrdecayError("is for all rules, and one is given", where="--all", fix="leave one out")
     destinations = output.destinations()
-    if code is None:
+    if everything:
         destinations.write(report_on(RULES, whole=True))
+        return
+    if code is None:
+        destinations.write(list_of(RULES))
         return
     begun = rules_beginning(code)
     destinations.write(list_of(begun) if len(begun) > 1 else report_on([find_rule(code)], whole=False))

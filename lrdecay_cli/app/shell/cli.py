@@ -1,4 +1,4 @@
-"""The command line's table of contents, and arguments as OpenMMLab users type them."""
+"""The application of the command line: its commands, imported when they are called."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ from typing import Annotated
 import typer
 
 from lrdecay_cli import __version__
+from lrdecay_cli.app.shell.arguments import COMMANDS
 
-COMMANDS = (
-    *("inspect", "explain", "where", "diff", "check", "baseline", "rule", "suggest", "schedule", "dry-run"),
-    *("run", "scan", "merge", "doctor", "schema", "cache"),
-)
-"""In the order of ``--help``: a function or an app of that name, in a module of that name or in one of ``_MODULES``."""
+# Commands in the module of another one.
 _MODULES = {"merge": "scan"}
-
-_CFG_OPTIONS = "--cfg-options"
 
 
 def command_line(arguments: Sequence[str]) -> typer.Typer:
@@ -59,25 +54,8 @@ def _lrdecay(
 ) -> None:
     """Show, compare and guard the parameter groups of OpenMMLab training configs.
 
+    Without a command, lrdecay PATH inspects a config, map or checkpoint, checks a directory, and runs
+    "run" on a work directory.
+
     Exit codes: 0 clean or identical, 1 findings or different, 2 could not judge, 130 interrupted.
     """
-
-
-def spread_cfg_options(arguments: Sequence[str]) -> list[str]:
-    """Put ``--cfg-options`` before each of the values that follow one.
-
-    ``tools/train.py`` takes ``--cfg-options a=1 b=2``; click options take one value each.
-    """
-    spread: list[str] = []
-    following = False
-    for argument in arguments:
-        if argument == _CFG_OPTIONS:
-            following = True
-            continue
-        if following and (argument.startswith("-") or "=" not in argument):
-            # The option without a value is left for click to complain about.
-            if not spread or spread[-2:-1] != [_CFG_OPTIONS]:
-                spread.append(_CFG_OPTIONS)
-            following = False
-        spread += [_CFG_OPTIONS, argument] if following else [argument]
-    return [*spread, _CFG_OPTIONS] if following and arguments[-1] == _CFG_OPTIONS else spread

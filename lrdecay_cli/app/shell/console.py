@@ -16,6 +16,12 @@ from lrdecay_cli.formats import Canvas, check_format, render
 
 COLOR_CHOICES = ("auto", "always", "never")
 STDOUT = "-"
+_BY_SUFFIX = {
+    **{f".{name}": name for name in ("json", "csv", "ndjson", "html", "svg", "png", "sarif")},
+    ".md": "markdown",
+    ".txt": "text",
+}
+"""The format of a file that is given without one."""
 
 
 class Destinations:
@@ -24,7 +30,7 @@ class Destinations:
     Args:
         command: the command that has something to say, which not every format can write.
         stdout_format: ``--format``, or None for rich on a terminal and text elsewhere.
-        outputs: ``--output`` values, each ``FORMAT=PATH``; the path ``-`` is stdout.
+        outputs: ``--output`` values, each ``FORMAT=PATH``, or a path whose suffix is that of a format; ``-`` is stdout.
         color: ``--color``.
 
     Raises:
@@ -39,7 +45,9 @@ class Destinations:
         self._places: list[tuple[str, str]] = []
         for output in outputs or ():
             name, separator, path = output.partition("=")
-            if not separator or not path:
+            if not separator and (known := _BY_SUFFIX.get(Path(output).suffix.lower())):
+                name, path = known, output
+            elif not separator or not path:
                 fix = "for example json=map.json"
                 raise LrdecayError(f"{output!r} is not FORMAT=PATH", where="--output", fix=fix)
             check_format(name, where="--output", command=command)

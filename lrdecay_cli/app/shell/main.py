@@ -81,17 +81,19 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
 
 
 def _run(arguments: Sequence[str], console: bool) -> int:
+    from lrdecay_cli.app.shell.arguments import spread_cfg_options, with_command
     from lrdecay_cli.app.shell.settings_place import settings_files
     from lrdecay_cli.cache.front import answered
+
+    arguments = with_command(arguments)
 
     try:
         settings = [raw for _, raw in settings_files()]
     except OSError:
         # The command itself says so.
         settings = None
-    if settings is not None and (code := answered(list(arguments), settings)) is not None:
+    if settings is not None and (code := answered(arguments, settings)) is not None:
         return code
-    from lrdecay_cli.app.shell.cli import spread_cfg_options
     from lrdecay_cli.app.speed import fast_start
 
     if console:

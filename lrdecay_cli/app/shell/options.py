@@ -127,7 +127,7 @@ def _format_option(command: str) -> Any:
 
 
 def _output_option(command: str) -> Any:
-    text = "Write a further report to a file; can be repeated."
+    text = "Write a further report to a file; can be repeated. x.html stands for html=x.html."
     return option("--output", "-o", "FORMAT=PATH", text, complete=completion.outputs_of(command))
 
 

@@ -9,25 +9,24 @@ import base64
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lrdecay_cli.domain.report import AnyResult, Column
+from lrdecay_cli.domain.report import AnyResult, Table
 from lrdecay_cli.formats import Canvas
 from lrdecay_cli.formats.html_page.parts import page_of
+from lrdecay_cli.formats.palette import ramp, range_of_tables, style_sheet
 from lrdecay_cli.formats.values import (
     bar_length,
     cell_text,
     full,
-    full_scale,
     is_number,
-    lowest_scale,
     printable,
-    ramp,
 )
 
 _PACKAGE = "lrdecay_cli.formats.html_page"
@@ -37,7 +36,7 @@ _SCRIPTS = ("elements", "theme", "patterns", "tables")
 _SCRIPT_ORDER = (
     *_SCRIPTS,
     *("parameter_data", "dialog", "provenance", "axes", "picture_drawing", "picture", "tree", "groups", "notes"),
-    *("parameters", "changes", "findings", "configs", "chart"),
+    *("parameters", "changes", "findings", "configs", "chart", "copy"),
 )
 
 
@@ -66,11 +65,13 @@ def render(result: AnyResult, canvas: Canvas) -> str:
     )
     # A name is broken behind its dots first, where it does not fit on a line.
     environment.filters.update(
-        printable=printable, full=full, cells=_cells, breakable=lambda name: Markup(".<wbr>").join(name.split("."))
+        printable=printable,
+        full=full,
+        cells=partial(_cells, result.report.tables),
+        breakable=lambda name: Markup(".<wbr>").join(name.split(".")),
     )
-    style = "\n".join(
-        _assets("style", "css", (*_STYLES, *(name for part in page.parts for name in part.styles), "print"))
-    )
+    styles = (*_STYLES, *(name for part in page.parts for name in part.styles), "print")
+    style = "\n".join((style_sheet(), *_assets("style", "css", styles)))
     wanted = sorted({*_SCRIPTS, *(name for part in page.parts for name in part.scripts)}, key=_SCRIPT_ORDER.index)
     code = "\n".join(_assets("scripts", "js", wanted))
     script = f'(() => {{\n"use strict";\n{code}}})();\n'
@@ -122,19 +123,18 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _cells(rows: Iterable[tuple[Any, ...]], columns: tuple[Column, ...]) -> list[list[Cell]]:
-    rows = list(rows)
-    scales = {index: [row[index] for row in rows] for index, column in enumerate(columns) if column.kind == "scale"}
-    lowest = {index: lowest_scale(values) for index, values in scales.items()}
-    longest = {index: full_scale(values) for index, values in scales.items()}
+def _cells(together: Sequence[Table], table: Table) -> list[list[Cell]]:
+    """The cells of a table; bars of the tables ``together`` have one scale."""
+    columns = table.columns
+    scales = range_of_tables(together if any(table is each for each in together) else (table,))
 
     def cell(index: int, value: Any) -> Cell:
         kind = columns[index].kind
         guide = getattr(value, "guide", "")
         text = printable(value.label) if guide or kind == "tree" else cell_text(value, kind)
         sorted_by = repr(value) if is_number(value) else ""
-        if index not in scales or not is_number(value):
+        if kind != "scale" or not is_number(value):
             return Cell(text, kind, sorted_by, guide)
-        return Cell(text, kind, sorted_by, "", bar_length(value, longest[index], 100), ramp(value, lowest[index]))
+        return Cell(text, kind, sorted_by, "", bar_length(value, scales.full, 100), ramp(value, scales.lowest))
 
-    return [[cell(index, value) for index, value in enumerate(row)] for row in rows]
+    return [[cell(index, value) for index, value in enumerate(row)] for row in table.rows]

@@ -9,7 +9,8 @@ from lrdecay_cli.domain.change import Difference
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.domain.provenance import NUMBERS, Provenance
 from lrdecay_cli.domain.report import AnyResult, Column, Table
-from lrdecay_cli.formats.values import NOTHING, OVER, cell_text, full, is_number, lowest_scale, printable, ramp
+from lrdecay_cli.formats.palette import OVER, ramp, range_of
+from lrdecay_cli.formats.values import NOTHING, cell_text, full, is_number, printable
 
 _COLUMNS = (
     Column("group", "group", "name"),
@@ -115,7 +116,7 @@ def data(result: AnyResult) -> dict[str, Any]:
     """The map by columns, names in the model's order; texts that repeat are told once and referred to by number."""
     group_map = map_of(result)
     common = _common(group_map)
-    lowest = lowest_scale(group.lr_scale for group in group_map.groups)
+    lowest = range_of(group.lr_scale for group in group_map.groups).lowest
     steps: dict[tuple[Any, ...], int] = {}
     rows = list(_rows(group_map, steps))
     before = None

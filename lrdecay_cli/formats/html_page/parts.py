@@ -46,7 +46,7 @@ TABLES = Part("tables", "Tables")
 SECTIONS = Part("sections", "Details", styles=("findings",))
 PAGES = Part("pages", "Pages", styles=("code",))
 CHART = Part("chart", "Over the run", data=record_parts.chart_data, styles=("chart",), scripts=("axes", "chart"))
-CODE = Part("code", "To paste", styles=("code",))
+CODE = Part("code", "To paste", styles=("code",), scripts=("copy",))
 TILES = Part("tiles", "", map_parts.tiles)
 PICTURE = Part(
     "picture",
@@ -85,6 +85,18 @@ FINDINGS = Part(
 )
 CONFIGS = Part("configs", "Configs", record_parts.configs, scripts=("configs",))
 MAP = (PICTURE, GROUPS, MODULES, PARAMETERS)
+_KINDS = {
+    "Scan": "Scan",
+    "RulePages": "Rules",
+    "BaselineResult": "Baselines",
+    "Explanations": "Explanation",
+    "WhyNot": "Explanation",
+    "DryRun": "Dry run",
+    "Origins": "Options",
+    "StackDifference": "Environments",
+    "Diagnosis": "Installation",
+}
+"""What a page without parts of its own shows, by its record."""
 
 
 def page_of(result: AnyResult) -> Page:
@@ -109,7 +121,7 @@ def page_of(result: AnyResult) -> Page:
     if isinstance(document, Suggestion):
         return Page("Suggestion", document.config.path, _with_content((FACTS, NOTES, CODE, TABLES), report))
     parts = (FACTS, SECTIONS, CHART, TABLES, PAGES, NOTES, CODE)
-    return Page("Report", report.summary, _with_content(parts, report))
+    return Page(_KINDS.get(type(document).__name__, "Report"), report.summary, _with_content(parts, report))
 
 
 def _with_content(parts: tuple[Part, ...], report: Report) -> tuple[Part, ...]:

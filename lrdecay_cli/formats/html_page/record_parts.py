@@ -8,7 +8,8 @@ from lrdecay_cli.checking.reporting import option_told, title_of
 from lrdecay_cli.domain.change import Difference
 from lrdecay_cli.domain.finding import Cause, CheckResult
 from lrdecay_cli.domain.report import AnyResult, Column, Table
-from lrdecay_cli.formats.values import full, is_number, lowest_scale, printable, ramp
+from lrdecay_cli.formats.palette import line_steps
+from lrdecay_cli.formats.values import full, is_number, printable
 
 _CHECKED = (
     Column("config", "config", "name"),
@@ -124,9 +125,6 @@ def chart_data(result: AnyResult) -> dict[str, Any] | None:
     chart = result.report.chart
     if chart is None:
         return None
-    peaks = [max(filter(is_number, line.values), default=0.0) for line in chart.lines]
-    highest = max(peaks, default=0.0) or 1.0
-    lowest = lowest_scale(peak / highest for peak in peaks)
     rounded = [
         [float(f"{value:.{_DIGITS}g}") if is_number(value) else None for value in line.values] for line in chart.lines
     ]
@@ -138,8 +136,8 @@ def chart_data(result: AnyResult) -> dict[str, Any] | None:
         "logarithmic": chart.logarithmic,
         "steps": chart.steps,
         "lines": [
-            {"label": printable(line.label), "color": ramp(peak / highest, lowest), "values": values}
-            for line, peak, values in zip(chart.lines, peaks, rounded, strict=True)
+            {"label": printable(line.label), "color": f"r{step}", "values": values}
+            for line, step, values in zip(chart.lines, line_steps(chart), rounded, strict=True)
         ],
     }
 

@@ -1,0 +1,59 @@
+"""Arguments as users type them, rewritten for the command line. Also a start that the cache answers imports this."""
+
+from __future__ import annotations
+
+import os
+
+# Importing typing for its name takes longer than an answer from the cache.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = (
+    *("inspect", "explain", "where", "diff", "check", "baseline", "rule", "suggest", "schedule", "dry-run"),
+    *("run", "scan", "merge", "doctor", "schema", "cache"),
+)
+"""In the order of ``--help``."""
+_CFG_OPTIONS = "--cfg-options"
+_SUFFIXES = (".py", ".json", ".yaml", ".yml", ".pth", ".pt", ".ckpt")
+
+
+def with_command(arguments: Sequence[str]) -> list[str]:
+    """Put the command that fits in front of a path that is given without one.
+
+    ``run`` for a work directory, ``check`` for another directory or a folder of a zoo, ``inspect`` for everything else
+    that looks like a path: a config, an exported map, a checkpoint.
+    """
+    first = arguments[0] if arguments else ""
+    if first in COMMANDS or first.startswith("-") or not _looks_like_path(first):
+        return [*arguments]
+    if os.path.isdir(first):  # noqa: PTH112 (importing pathlib takes a good part of a cached answer)
+        from lrdecay_cli.files.work_dir import is_work_dir
+
+        return ["run" if is_work_dir(first) else "check", *arguments]
+    in_zoo = "::" in first and not first.endswith(_SUFFIXES)
+    return ["check" if in_zoo else "inspect", *arguments]
+
+
+def _looks_like_path(word: str) -> bool:
+    return word.endswith(_SUFFIXES) or "::" in word or "/" in word or os.sep in word or os.path.exists(word)  # noqa: PTH110
+
+
+def spread_cfg_options(arguments: Sequence[str]) -> list[str]:
+    """Put ``--cfg-options`` before each of the values that follow one.
+
+    ``tools/train.py`` takes ``--cfg-options a=1 b=2``; click options take one value each.
+    """
+    spread: list[str] = []
+    following = False
+    for argument in arguments:
+        if argument == _CFG_OPTIONS:
+            following = True
+            continue
+        if following and (argument.startswith("-") or "=" not in argument):
+            # The option without a value is left for click to complain about.
+            if not spread or spread[-2:-1] != [_CFG_OPTIONS]:
+                spread.append(_CFG_OPTIONS)
+            following = False
+        spread += [_CFG_OPTIONS, argument] if following else [argument]
+    return [*spread, _CFG_OPTIONS] if following and arguments[-1] == _CFG_OPTIONS else spread

@@ -1,0 +1,20 @@
+// A button that copies the Python to paste.
+{
+  const button = byId("copy");
+  const code = byId("paste");
+  // A page that is opened from disk may have no clipboard: then the code is selected, to copy it by hand.
+  const select = () => {
+    const range = document.createRange();
+    range.selectNodeContents(code);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    return false;
+  };
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const copied = navigator.clipboard
+      ? await navigator.clipboard.writeText(code.textContent).then(() => true, select)
+      : select();
+    button.textContent = copied ? "Copied" : "Selected: press Ctrl+C";
+  });
+}

@@ -1,0 +1,77 @@
+"""The colours of lr scales, one for all formats: from the slowest layers to the head, after viridis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from lrdecay_cli.domain.report import Chart, Table
+from lrdecay_cli.formats.values import is_number
+
+LIGHT = ("#440154", "#482173", "#46327e", "#3e4989", "#365c8d", "#2f6c8e", "#277f8e", "#218e8d", "#1f9a8a")
+"""On a light ground, each with enough contrast to it."""
+DARK = ("#7d6bc4", "#7179cf", "#6389d4", "#559ad2", "#4aabc8", "#48bab4", "#5fc99a", "#93d66a", "#ccd65a")
+"""Likewise on a dark ground."""
+TERMINAL = ("magenta", "magenta", "blue", "blue", "cyan", "cyan", "green", "green", "yellow")
+"""The same order in the colours that every terminal has, and that follow its theme."""
+OVER = "over"
+"""The class of an lr scale above 1, which has a colour of its own."""
+
+
+class ScaleRange(NamedTuple):
+    """The lr scales that bars and colours reach from and to."""
+
+    lowest: float
+    """The lowest above 0, if that is below 1: where the colours begin."""
+    full: float
+    """1, or the largest if that is more: what fills a bar."""
+
+
+def range_of(scales: Iterable[object]) -> ScaleRange:
+    """The range of these lr scales; anything but a finite number is ignored."""
+    numbers = [scale for scale in scales if is_number(scale)]
+    return ScaleRange(min([1.0, *(number for number in numbers if number > 0)]), max([1.0, *numbers]))
+
+
+def range_of_tables(tables: Sequence[Table]) -> ScaleRange:
+    """The range of all lr scales in several tables, so that their bars can be compared."""
+    return range_of(
+        row[index]
+        for table in tables
+        for index, column in enumerate(table.columns)
+        if column.kind == "scale"
+        for row in table.rows
+    )
+
+
+def step_of(value: object, lowest: float) -> int | None:
+    """The place of an lr scale in the palette: 0 for the lowest, by its logarithm up to 1; None above 1."""
+    last = len(LIGHT) - 1
+    if not is_number(value) or value <= 0:
+        return 0
+    if value > 1:
+        return None
+    return last if lowest >= 1 else max(0, round((1 - math.log(value) / math.log(lowest)) * last))
+
+
+def ramp(value: object, lowest: float) -> str:
+    """The class of an lr scale in a page: ``r0`` for the lowest to ``r8`` for 1, ``over`` above 1."""
+    step = step_of(value, lowest)
+    return OVER if step is None else f"r{step}"
+
+
+def line_steps(chart: Chart) -> list[int]:
+    """The place in the palette of each line of a chart, by its largest value."""
+    peaks = [max(filter(is_number, line.values), default=0.0) for line in chart.lines]
+    highest = max(peaks, default=0.0) or 1.0
+    lowest = range_of(peak / highest for peak in peaks).lowest
+    return [step_of(peak / highest, lowest) or 0 for peak in peaks]
+
+
+def style_sheet() -> str:
+    """The colours as CSS properties ``--r0`` to ``--r8``, for both themes."""
+    colors = (
+        f"--r{step}: light-dark({light}, {dark});" for step, (light, dark) in enumerate(zip(LIGHT, DARK, strict=True))
+    )
+    return f":root {{ {' '.join(colors)} }}"
