@@ -10,7 +10,8 @@ from html import escape
 from typing import Any
 
 from lrdecay_cli.domain.report import Column, Note, Report, Section, Table
-from lrdecay_cli.formats.values import LEFT_KINDS, bar_length, cell_text, full_scale, is_number, printable
+from lrdecay_cli.formats.palette import range_of_tables
+from lrdecay_cli.formats.values import LEFT_KINDS, bar_length, cell_text, is_number, printable
 
 ROWS = 60
 """Rows of a table that are shown; a notebook keeps its output in its file."""
@@ -69,17 +70,13 @@ _CODE = "background:rgba(128,128,128,.15);color:inherit;padding:0 .3em;border-ra
 
 
 def _table(table: Table) -> str:
-    scales = {
-        index: full_scale([row[index] for row in table.rows])
-        for index, column in enumerate(table.columns)
-        if column.kind == "scale"
-    }
+    full = range_of_tables((table,)).full
     title = f"<caption style='caption-side:top;text-align:left;color:inherit'>{_text(table.title)}</caption>"
     head = "".join(
         f"<th style='{_CELL};{_LINE};text-align:{_side(column)}'>{_text(column.title)}</th>" for column in table.columns
     )
     body = "".join(
-        f"<tr style='background:none'>{''.join(_cells(row, table.columns, scales))}</tr>" for row in table.rows[:ROWS]
+        f"<tr style='background:none'>{''.join(_cells(row, table.columns, full))}</tr>" for row in table.rows[:ROWS]
     )
     more = len(table.rows) - ROWS
     rest = f"<p style='margin:.2em .6em;opacity:.65'>… {more:,} more rows: print() shows all</p>" if more > 0 else ""
@@ -89,12 +86,12 @@ def _table(table: Table) -> str:
     )
 
 
-def _cells(row: tuple[Any, ...], columns: tuple[Column, ...], scales: dict[int, float]) -> Iterator[str]:
-    for index, (value, column) in enumerate(zip(row, columns, strict=True)):
+def _cells(row: tuple[Any, ...], columns: tuple[Column, ...], full: float) -> Iterator[str]:
+    for value, column in zip(row, columns, strict=True):
         style = f"{_CELL};text-align:{_side(column)}"
-        if index in scales and is_number(value):
+        if column.kind == "scale" and is_number(value):
             # The bar grows from the left behind the number.
-            length = bar_length(value, scales[index], 100)
+            length = bar_length(value, full, 100)
             color = "rgba(229,72,77,.45)" if value > 1 else "rgba(59,130,246,.35)"
             style += f";background:linear-gradient(90deg,{color} {length:.3g}%,transparent {length:.3g}%)"
         yield f"<td style='{style}'>{escape(cell_text(value, column.kind))}</td>"
