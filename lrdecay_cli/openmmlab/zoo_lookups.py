@@ -3,24 +3,36 @@
 Source: mmengine 0.10.7. For each name ``config/utils.py`` (``_get_cfg_metainfo``) parses all metafiles of the package,
 a hundred in mmdet, and ``utils/package_utils.py`` (``is_installed``) lists all that is installed. Here a file is parsed
 again if it changed, and packages are listed again if the search path or one of its folders did.
+
+The console command does still less: it parses only the metafile that names the config, and asks Python's own
+importlib.metadata for a package. Both give what mmengine's functions give: the tests compare.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 from typing import Any
 
 import mmengine.config.config
 import mmengine.config.utils
+from mmengine.utils import package_utils
 
 from lrdecay_cli.cache import probed
 from lrdecay_cli.cache.evidence import stamp
-from lrdecay_cli.openmmlab.patching import patched
+from lrdecay_cli.openmmlab.lazy_imports.stack_imports import defers_imports
+from lrdecay_cli.openmmlab.patching import copied, patched, patched_functions
 
 _metafiles: dict[str, tuple[list[int], Any]] = {}
 _installed: dict[str, Any] = {}
+# The name of a package that needs no normalisation, and no parser of requirements.
+_NAME = re.compile(r"\w+")
 
 
 @contextmanager
@@ -53,6 +65,7 @@ def remembered_zoos() -> Iterator[None]:
     with (
         patched(mmengine.config.utils, load=load_once),
         patched(mmengine.config.config, is_installed=is_installed_once),
+        _short_lookups(),
     ):
         yield
 
@@ -64,3 +77,85 @@ def _in_short(metafile: Any) -> Any:
             return {"Models": [{"Config": model["Config"]} for model in models]}
         case _:
             return metafile
+
+
+@contextmanager
+def _short_lookups() -> Iterator[None]:
+    """Let mmengine look up packages and configs the short way in here, if the console command defers imports."""
+    if not defers_imports() or not _finds("pkg_resources"):
+        yield
+        return
+    with (
+        patched_functions(
+            package_utils,
+            is_installed=_short(is_installed, package_utils.is_installed),
+            get_installed_path=_short(installed_path, package_utils.get_installed_path),
+        ),
+        patched_functions(
+            mmengine.config.utils, _get_cfg_metainfo=_short(config_entry, mmengine.config.utils._get_cfg_metainfo)
+        ),
+    ):
+        yield
+
+
+def is_installed(package: str) -> bool | None:
+    """Whether a package is installed, by the name of its distribution or of its module; None: ask mmengine."""
+    if not _NAME.fullmatch(package):
+        return None
+    if _location(package) is not None:
+        return True
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None
+
+
+def installed_path(package: str) -> str | None:
+    """The folder of a package whose distribution has its name; None: ask mmengine."""
+    location = _location(package) if _NAME.fullmatch(package) else None
+    path = os.path.join(location, package) if location else ""  # noqa: PTH118 (mmengine's own spelling of the path)
+    return path if path and Path(path).exists() else None
+
+
+def config_entry(package_path: str, config: str) -> dict[str, Any]:
+    """The entry of a config (``folder/name``) in the metafiles of a package.
+
+    Raises:
+        ValueError: no metafile has it, as mmengine has it.
+    """
+    index = Path(package_path, ".mim", "model-index.yml")
+    for name in mmengine.config.utils.load(str(index))["Import"]:
+        file = Path(package_path, ".mim", name)
+        text = file.read_text(encoding="utf-8")
+        # Only an escape could spell it otherwise.
+        if config not in text and "\\" not in text:
+            continue
+        for model in mmengine.config.utils.load(str(file))["Models"]:
+            if "Config" in model and model["Config"].partition("/")[-1] == config:
+                found: dict[str, Any] = model
+                return found
+    raise ValueError(f"no metafile below {package_path} has {config}")
+
+
+def _location(package: str) -> str | None:
+    try:
+        folder = distribution(package).locate_file("")
+    except PackageNotFoundError:
+        return None
+    # As pkg_resources spells it.
+    return os.path.normcase(os.path.realpath(str(folder)))
+
+
+def _finds(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:
+        return False
+
+
+def _short(short: Callable[..., Any], whole: Callable[..., Any]) -> Callable[..., Any]:
+    whole = copied(whole)
+
+    def look_up(*args: Any, **kwargs: Any) -> Any:
+        found = short(*args, **kwargs)
+        return whole(*args, **kwargs) if found is None else found
+
+    return look_up

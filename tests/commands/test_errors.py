@@ -131,6 +131,10 @@ CONFIGS = {
         CONV + ADAMW.format("").replace("AdamW", "AdamX"),
         r"unknown optimizer 'AdamX' .*did you mean Adam",
     ),
+    "unknown optimizer, like one that the console command loads late": (
+        CONV + ADAMW.format("").replace("AdamW", "ZeroRedundancyOptimiser"),
+        r"unknown optimizer 'ZeroRedundancyOptimiser' .*did you mean ZeroRedundancyOptimizer\?",
+    ),
     "model does not build": (
         CONV.replace('arch="atto"', "depht=3") + ADAMW.format(""),
         r"model\.backbone\.depht is not an option of ConvNeXt; leave it out",

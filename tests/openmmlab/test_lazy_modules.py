@@ -31,6 +31,11 @@ FILES = {
     "order.py": "seen = []\n",
     "starred.py": "VALUE = 1\ndef shown(): ...\n",
     "absent_name.py": "",
+    "loner.py": "import order\norder.seen.append('loner')\nVALUE = 1\n",
+    "late.py": "import order\norder.seen.append('late')\n",
+    "chain.py": "from heavy import Thing\n",
+    "same/__init__.py": "from same.cond import cond\n",
+    "same/cond.py": "def cond(): return 'function'\n",
 }
 TABLE = {
     "heavy": ("Thing", "work"),
@@ -42,6 +47,11 @@ TABLE = {
     "follower": (),
     "starred": ("*",),
     "absent_name": ("gone",),
+    "loner": (),
+    "late": (),
+    "chain": ("Thing",),
+    "same": ("cond",),
+    "same.cond": ("cond",),
     "not_installed": ("anything",),
 }
 
@@ -52,7 +62,9 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(sys, "meta_path", [LazyFinder(TABLE, first="leader"), *sys.meta_path])
+    monkeypatch.setattr(
+        sys, "meta_path", [LazyFinder(TABLE, first=("leader", "late"), alone=("loner",)), *sys.meta_path]
+    )
     yield
     for name in [name for name in sys.modules if name.partition(".")[0] in {*TABLE, "order"}]:
         del sys.modules[name]
@@ -76,6 +88,7 @@ def run(code: str) -> dict[str, object]:
         "import heavy\nheavy.__name__, heavy.__file__, heavy.__path__, heavy.__spec__",
         "import importlib.util\nimportlib.util.find_spec('heavy').submodule_search_locations",
         "from heavy import Thing\nsame = Thing is None",
+        "from heavy import Thing\ndef use(a: Thing | None, b: int | list[int] | Thing, c: Thing | Thing): ...",
     ],
 )
 def test_importing_executes_nothing(code: str) -> None:
@@ -98,6 +111,13 @@ USES = {
     "from heavy import Thing\nimport heavy\nresult = {heavy.Thing: 1}[Thing]": 1,
     "from heavy import Thing\nresult = bool(Thing)": True,
     "from heavy import Thing\nresult = (Thing | None).__args__[0].__name__": "Thing",
+    "from heavy import Thing\nresult = len((int | list[int] | Thing | None).__args__)": 4,
+    "from heavy import Thing\nresult = isinstance(3, Thing | int)": True,
+    "from heavy import Thing\nimport typing\nresult = typing.get_args(Thing | None)[1].__name__": "NoneType",
+    "from chain import Thing\nclass Mine(Thing): ...\nresult = Mine.__mro__[1].__module__": "heavy",
+    "from same import cond\nimport same.cond\nresult = cond()": "function",
+    "import same.cond\nfrom same import cond\nresult = cond()": "function",
+    "import same.cond as cond\nresult = cond.__name__": "cond",
     "from heavy import Thing\nThing.size = 4\nimport heavy\nresult = heavy.Thing.size": 4,
     "from heavy import Thing\ndel Thing.size\nimport heavy\nresult = hasattr(heavy.Thing, 'size')": False,
     "import heavy\nresult = heavy.SIZE": 7,
@@ -115,6 +135,9 @@ USES = {
     # A folder without an __init__ has no text that could be put off, and no module comes before its package.
     "import order, whole.folder.part\nresult = order.seen": ["whole", "part"],
     "import leader, follower, order\nfollower.VALUE\nresult = order.seen": ["leader", "follower"],
+    "import late, leader, follower, order\nfollower.VALUE\nresult = order.seen": ["late", "leader", "follower"],
+    "import late, leader, order\nleader.order\nresult = order.seen": ["late", "leader"],
+    "import leader, loner, order\nloner.VALUE\nresult = order.seen": ["loner"],
     "import leader, follower, order\nleader.order\nfollower.VALUE\nresult = order.seen": ["leader", "follower"],
     "from starred import *\nresult = 'shown' in globals()": False,
     "import starred\nresult = starred.shown.__name__": "shown",
@@ -140,6 +163,14 @@ def test_afterwards_nothing_tells() -> None:
     assert type(sys.modules["heavy.inside"]) is LazyModule
     importlib.import_module("heavy.plain")
     assert not is_deferred("heavy.plain")
+
+
+def test_a_name_taken_from_one_that_took_it_is_handed_on() -> None:
+    namespace = run("from chain import Thing")
+    execute(sys.modules["chain"])
+    assert is_deferred("heavy")
+    execute(sys.modules["heavy"])
+    assert namespace["Thing"] is sys.modules["heavy"].Thing
 
 
 def test_what_is_not_there_fails_as_ever() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from mmengine.registry import Registry, root
+from mmengine.registry import OPTIMIZERS, Registry, root
 
 from lrdecay_cli.constructors import CONSTRUCTORS, OURS, PUBLISHED
 from lrdecay_cli.domain.errors import LrdecayError
@@ -17,7 +17,7 @@ from lrdecay_cli.openmmlab.config_values import find_registered
 from lrdecay_cli.openmmlab.failures.missing_packages import Need
 from lrdecay_cli.openmmlab.failures.project_modules import import_that_registers
 from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import is_deferred
-from lrdecay_cli.openmmlab.lazy_imports.stack_imports import REGISTERING
+from lrdecay_cli.openmmlab.lazy_imports.stack_imports import DEFERRED_OPTIMIZERS, REGISTERING, load_deferred
 from lrdecay_cli.text.spelling import nearest
 
 _RENAMED = {"mmcls": "mmpretrain", "mmselfsup": "mmpretrain"}
@@ -30,7 +30,11 @@ class UnknownTypeError(LrdecayError):
 def check_registered(registry: Registry, settings: Mapping[str, Any], where: str, config: Any) -> None:
     """Raise :func:`unknown_type` where the ``type`` of settings is a name that is not registered."""
     named, scope = settings.get("type"), settings.get("_scope_")
-    if find_registered(registry, named, scope) is None and named is not None:
+    if named is None or find_registered(registry, named, scope) is not None:
+        return
+    if registry.name == OPTIMIZERS.name:
+        load_deferred(DEFERRED_OPTIMIZERS)
+    if find_registered(registry, named, scope) is None:
         with registry.switch_scope_and_registry(scope) as own:
             raise unknown_type(named, own.scope, own.name, where=where, config=config)
 
@@ -94,7 +98,9 @@ def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: 
     imports = getattr(config, "get", lambda _: None)("custom_imports")
     if config is None or (isinstance(imports, Mapping) and imports.get("allow_failed_imports")):
         return False
-    if registry in (*REGISTRIES, "optimizer") or not any(map(is_deferred, REGISTERING)):
+    if registry == OPTIMIZERS.name:
+        return not is_deferred(DEFERRED_OPTIMIZERS)
+    if registry in REGISTRIES or not any(map(is_deferred, REGISTERING)):
         return True
     return near and "mmpretrain" not in (scope, name.partition(".")[0])
 

@@ -10,7 +10,7 @@ import importlib.abc
 import operator
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader, SourcelessFileLoader
 from typing import Any
 
@@ -30,12 +30,31 @@ class LazyFinder(importlib.abc.MetaPathFinder):
     Args:
         table: by module, the names that ``from module import name`` takes out of it without executing it; any other
             executes it. ``*`` among them: until then ``from module import *`` takes nothing.
-        first: a module of the table that is executed before any other, if it is imported and still put off.
+        first: modules that are executed before any other, in the order in which they were imported, as far as they are
+            imported and still put off. Modules inside them count among them.
+        alone: modules that are executed without those.
     """
 
-    def __init__(self, table: Mapping[str, Sequence[str]], first: str = "") -> None:
+    def __init__(
+        self, table: Mapping[str, Sequence[str]], first: Collection[str] = (), alone: Collection[str] = ()
+    ) -> None:
         self.table = table
         self.first = first
+        self.alone = alone
+        self._executing_first = False
+
+    def execute_first(self, name: str) -> None:
+        """Execute what comes before the module of that name."""
+        if self._executing_first or _within(name, self.alone):
+            return
+        self._executing_first = True
+        try:
+            # New ones come at the end.
+            for other, module in list(sys.modules.items()):
+                if type(module) is LazyModule and _within(other, self.first):
+                    execute(module)
+        finally:
+            self._executing_first = False
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
@@ -63,6 +82,8 @@ class _LazyLoader(importlib.abc.Loader):
         self.finder = finder
         self.taken: dict[str, LazyName] = {}
         self.takers: dict[int, dict[str, Any]] = {}
+        # Submodules that have the name of something else that is taken out of the module.
+        self.shadowed: dict[str, types.ModuleType] = {}
 
     def create_module(self, spec: ModuleSpec) -> LazyModule:
         module = LazyModule(spec.name)
@@ -82,7 +103,7 @@ class _LazyLoader(importlib.abc.Loader):
             for key, value in list(taker.items()):
                 for name, lazy in self.taken.items():
                     if value is lazy:
-                        taker[key] = _attribute(module, name)
+                        taker[key] = _handed_on(_attribute(module, name), taker)
 
 
 class LazyModule(types.ModuleType):
@@ -108,7 +129,12 @@ class LazyModule(types.ModuleType):
 
     def __setattr__(self, name: str, value: Any) -> None:
         # The import system sets dunder names, and submodules in their packages.
-        if not name.startswith("__") and not isinstance(value, types.ModuleType):
+        state: _LazyLoader | None = contents(self).get(_STATE)
+        if state is not None and isinstance(value, types.ModuleType):
+            if name in state.finder.table.get(self.__name__, ()):
+                state.shadowed[name] = value
+                return
+        elif not name.startswith("__"):
             execute(self)
         types.ModuleType.__setattr__(self, name, value)
 
@@ -128,6 +154,12 @@ class LazyName:
             return lambda _bases: (_real(self),)
         return getattr(_real(self), name)
 
+    def __or__(self, other: Any) -> Any:
+        return _union(self, other)
+
+    def __ror__(self, other: Any) -> Any:
+        return _union(other, self)
+
 
 # Python looks these up on the class, past __getattribute__.
 _SPECIAL: dict[str, Callable[..., Any]] = {
@@ -136,9 +168,9 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "__call__": lambda real, *args, **kwargs: real(*args, **kwargs),
     "__instancecheck__": lambda real, instance: isinstance(instance, real),
     "__subclasscheck__": lambda real, subclass: issubclass(subclass, real),
-    "__or__": operator.or_,
-    "__ror__": lambda real, other: other | real,
     "__getitem__": operator.getitem,
+    "__setitem__": operator.setitem,
+    "__delitem__": operator.delitem,
     "__contains__": operator.contains,
     "__iter__": iter,
     "__len__": len,
@@ -150,6 +182,26 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
     "__str__": str,
     "__dir__": dir,
 }
+
+
+class LazyUnion(LazyName):
+    """``left | right``, in an annotation, where one is a :class:`LazyName`; any use of it is one of the real union."""
+
+    __slots__ = ("_left", "_right")
+
+    def __init__(self, left: Any, right: Any) -> None:
+        object.__setattr__(self, "_left", left)
+        object.__setattr__(self, "_right", right)
+
+
+def _union(left: Any, right: Any) -> Any:
+    if all(each is None or type(each) in _LAZY or isinstance(each, _TYPES) for each in (left, right)):
+        return LazyUnion(left, right)
+    return _resolved(left) | _resolved(right)
+
+
+_TYPES = (type, types.GenericAlias, types.UnionType)
+_LAZY = (LazyName, LazyUnion)
 
 
 def _special(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -165,17 +217,25 @@ def execute(module: types.ModuleType) -> None:
     if type(module) is not LazyModule:
         return
     state: _LazyLoader = contents(module)[_STATE]
-    for before in (state.finder.first, module.__name__.rpartition(".")[0]):
-        if before != module.__name__ and type(sys.modules.get(before)) is LazyModule:
-            execute(sys.modules[before])
-    # Its package may have used it.
+    state.finder.execute_first(module.__name__)
+    _execute(module)
+
+
+def _execute(module: types.ModuleType) -> None:
+    """Execute a module, after the packages that it is in."""
+    package, _, child = module.__name__.rpartition(".")
+    if type(sys.modules.get(package)) is LazyModule:
+        _execute(sys.modules[package])
+    # Its package, or what comes first, may have used it.
     if type(module) is not LazyModule:
         return
+    state: _LazyLoader = contents(module)[_STATE]
     del contents(module)[_STATE]
     spec = module.__spec__
     assert spec is not None
     spec.loader = module.__loader__ = state.real
     _set_class(module, types.ModuleType)
+    contents(module).update(state.shadowed)
     try:
         state.real.exec_module(module)
     except BaseException:
@@ -183,7 +243,6 @@ def execute(module: types.ModuleType) -> None:
         _set_class(module, LazyModule)
         contents(module)[_STATE] = state
         raise
-    package, _, child = module.__name__.rpartition(".")
     replacement = sys.modules.get(module.__name__, module)
     if replacement is not module:
         # The module put something else in its own place in sys.modules, which answers for it (transformers does).
@@ -213,10 +272,38 @@ def _set_class(module: Any, kind: type[types.ModuleType]) -> None:
     module.__class__ = kind
 
 
+def _within(name: str, packages: Collection[str]) -> bool:
+    """Whether a module or a package that it is in is among ``packages``."""
+    while name:
+        if name in packages:
+            return True
+        name = name.rpartition(".")[0]
+    return False
+
+
 def _real(lazy: LazyName) -> Any:
+    if type(lazy) is LazyUnion:
+        return _resolved(object.__getattribute__(lazy, "_left")) | _resolved(object.__getattribute__(lazy, "_right"))
     module: types.ModuleType = object.__getattribute__(lazy, "_module")
     execute(module)
-    return _attribute(sys.modules.get(module.__name__, module), object.__getattribute__(lazy, "_name"))
+    # It may have taken the name out of another module that is put off.
+    return _resolved(_attribute(sys.modules.get(module.__name__, module), object.__getattribute__(lazy, "_name")))
+
+
+def _resolved(value: Any) -> Any:
+    return _real(value) if type(value) in _LAZY else value
+
+
+def _handed_on(value: Any, taker: dict[str, Any]) -> Any:
+    """A value of a module that has been executed, for a module that took it; it may be a name of yet another."""
+    if type(value) is not LazyName:
+        return value
+    module: types.ModuleType = object.__getattribute__(value, "_module")
+    state: _LazyLoader | None = contents(module).get(_STATE)
+    if state is None:
+        return _real(value)
+    state.takers[id(taker)] = taker
+    return value
 
 
 def _attribute(module: types.ModuleType, name: str) -> Any:
