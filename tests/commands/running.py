@@ -51,9 +51,10 @@ Run = Callable[..., Result]
 def lrdecay(*arguments: str | Path, cwd: Path | None = None, stdin: str = "", **environment: str) -> Result:
     """Run ``lrdecay`` with its output in pipes, forked from a process that has imported the stack."""
     words = [*map(str, arguments)]
-    if "--exact" in words or any(name.startswith("PYTHON") for name in environment):
+    if any(name.startswith("PYTHON") for name in environment):
         return lrdecay_cold(*words, cwd=cwd, stdin=stdin, **environment)
-    return Result(*preloaded.run(words, str(cwd or Path.cwd()), _environment(**environment), stdin))
+    exact = "--exact" in words
+    return Result(*preloaded.run(words, str(cwd or Path.cwd()), _environment(**environment), stdin, exact=exact))
 
 
 def lrdecay_here(*arguments: str | Path, cwd: Path | None = None) -> Result:
