@@ -34,7 +34,7 @@ def configs_of(targets: Iterable[str]) -> list[str]:
             elif not os.path.exists(target):  # noqa: PTH110
                 meant = file_meant(target, SUFFIXES, folders=True)
             fix = meant or "give a config, a directory, a glob or mmdet::DIR"
-            raise LrdecayError("no config there", where=target, fix=fix)
+            raise LrdecayError("no config found", where=target, fix=fix)
         for config in configs:
             if not config.isprintable():
                 # JSON, or one line of a table, cannot hold it.

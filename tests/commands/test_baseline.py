@@ -87,10 +87,13 @@ def test_update_renews_what_is_there(maps: Path, here: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--update", "maps"], "--update: renews all that is there; leave out --update or the configs"),
+        (
+            ["--update", "maps"],
+            "--update: updates every existing baseline and takes no configs; leave out --update or the configs",
+        ),
         (["--update", "-o", "none"], "--output: no directory none; make one: lrdecay baseline CONFIGS"),
-        (["--update", "-o", "empty"], "empty: no baseline there; make them: lrdecay baseline CONFIGS -o empty"),
-        ([], "baseline: no configs; name configs, or renew those that are there with --update"),
+        (["--update", "-o", "empty"], "empty: no baseline found; create one: lrdecay baseline CONFIGS -o empty"),
+        ([], "baseline: no configs; name configs, or update the existing baselines with --update"),
         (["maps", "-o", "golden", "--form", "yaml"], "--form: unknown form 'yaml'; one of text, json"),
         (["maps/a.json", "-o", "both"], "configs/a.py: has two baselines, both/configs/a.txt and a.json; remove one"),
     ],

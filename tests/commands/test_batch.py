@@ -87,8 +87,8 @@ def test_a_map_alone_is_not_for_a_batch(
     code, out, err = said(capsys, command[0], exported, *command[1:], *option)
     assert (code, out) == (2, "")
     assert err == (
-        f"lrdecay: {' '.join(option)}: only a config is built for a batch; a map and a checkpoint are what they"
-        " are; give a config\n"
+        f"lrdecay: {' '.join(option)}: needs a config: an exported map or a checkpoint is not built again;"
+        " give a config\n"
     )
 
 

@@ -240,7 +240,7 @@ def test_failures_and_what_json_cannot_hold_are_not_kept(warm: Project) -> None:
     (warm.root / "work/nan.py").write_text(f'_base_ = "base.py"\n{NAN}')
     told = warm.run("inspect", "nan.py", "-v")
     assert (told.code, "nan" in told.out) == (0, True)
-    assert "not kept in the cache: it holds a number that JSON cannot" in told.said
+    assert "not cached: it holds a number that JSON cannot" in told.said
     assert warm.entries() == before
 
 

@@ -121,11 +121,14 @@ def test_check_takes_a_checkpoint(named: Run, tmp_path: Path) -> None:
     [
         (["inspect", "{checkpoint}"], "recorded no names, so that its 6 parameters are known by their position alone"),
         (["explain", "{checkpoint}", "head"], "recorded no names, so that its 6 parameters are known by their"),
-        (["schedule", "{checkpoint}"], "is a checkpoint, and schedulers are run from a config; give the config"),
-        (["inspect", "{config}", "--config", "{config}"], "--config: there is no checkpoint to name"),
-        (["inspect", "{checkpoint}", "--config", "{checkpoint}"], "--config: a checkpoint names no other"),
+        (["schedule", "{checkpoint}"], "is a checkpoint; schedule needs a config; give the config"),
+        (["inspect", "{config}", "--config", "{config}"], "--config: needs a checkpoint"),
+        (
+            ["inspect", "{checkpoint}", "--config", "{checkpoint}"],
+            "--config: a checkpoint cannot name the parameters of another one",
+        ),
         (["inspect", "{checkpoint}", "--config", "nowhere.py"], "nowhere.py: no such config"),
-        (["inspect", "{checkpoint}", "--cfg-options", "a=1"], "--cfg-options: only a config has options to set"),
+        (["inspect", "{checkpoint}", "--cfg-options", "a=1"], "--cfg-options: needs a config to override"),
         (
             ["diff", "{checkpoint}", "{checkpoint}"],
             "name them by the config it was trained with: --config {checkpoint.parent}",

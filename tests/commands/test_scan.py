@@ -133,7 +133,7 @@ def test_shards_merge_to_the_whole(project: Path, scanned: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nowhere"], "nowhere: no config there"),
+        (["nowhere"], "nowhere: no config found"),
         (["small.py", "--shard", "3/2"], "--shard: '3/2' is no shard"),
         (["small.py", "--shard", "2/2"], "there are fewer configs than shards"),
         (["small.py", "--jobs", "0"], "--jobs: is too small"),

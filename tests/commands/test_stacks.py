@@ -280,16 +280,19 @@ def test_a_digest_sees_what_no_number_of_the_record_tells(scans: Path) -> None:
     [
         (
             ["nowhere", "a.json"],
-            "nowhere: no environment, no scan and no maps there; give a virtual environment's folder",
+            "nowhere: not an environment, a scan or a folder of maps; give a virtual environment's folder",
         ),
         (
             ["project", "a.json"],
-            f"project: no environment, no scan and no maps there; did you mean project{os.sep}.venv?",
+            f"project: not an environment, a scan or a folder of maps; did you mean project{os.sep}.venv?",
         ),
-        (["project/.venv", "a.json"], "--stacks: name what to build there; for example mmdet::, or configs/"),
-        (["a.json", "b.json", "mmdet::"], "mmdet:: neither side is an environment, so that nothing can be built"),
+        (["project/.venv", "a.json"], "--stacks: no configs to build are given; for example mmdet::, or configs/"),
+        (["a.json", "b.json", "mmdet::"], "mmdet:: neither side is an environment that could build configs"),
         (["a.json", "b.json", "--rtol", "1e-3"], "--rtol: a scan's JSON has no groups to compare so"),
-        (["a.json", "b.json", "--config", "a.py"], "--config: is for checkpoints, which --stacks does not compare"),
+        (
+            ["a.json", "b.json", "--config", "a.py"],
+            "--config: cannot be combined with --stacks, which compares no checkpoints",
+        ),
         (
             ["project/.venv", "a.json", "mmdet::"],
             "project/.venv: a config needs torch and mmengine, not installed here; name an environment that has it",
@@ -311,8 +314,8 @@ def test_what_cannot_be_compared_is_one_line(scans: Path, arguments: list[str], 
 
 def test_what_is_for_stacks_alone_is_refused_without(scans: Path) -> None:
     sides = ("maps-a/same.json", "maps-b/same.json")
-    assert "mmdet:: is a third side; with --stacks" in lrdecay_here("diff", *sides, "mmdet::", cwd=scans).err
-    assert "--jobs: is for --stacks" in lrdecay_here("diff", *sides, "--jobs", "2", cwd=scans).err
+    assert "mmdet:: is a third source; diff compares two" in lrdecay_here("diff", *sides, "mmdet::", cwd=scans).err
+    assert "--jobs: needs --stacks" in lrdecay_here("diff", *sides, "--jobs", "2", cwd=scans).err
 
 
 def test_a_python_that_cannot_load_lrdecays_packages_is_one_line(scans: Path, tmp_path: Path) -> None:

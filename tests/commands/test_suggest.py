@@ -477,7 +477,7 @@ def test_a_rate_that_no_float_holds_is_replaced(tmp_path: Path, capsys: pytest.C
         ("map.json", "a suggestion is for a config"),
         ("epoch_1.pth", "a suggestion is for a config"),
         ("nowhere.py", "no such config"),
-        ("mmdet::yolox/yolox_tiny_8xb8-300e_coco.py", "yolox_tiny_8xb8-300e_coco.py: no decay is known to fit: "),
+        ("mmdet::yolox/yolox_tiny_8xb8-300e_coco.py", "yolox_tiny_8xb8-300e_coco.py: no known decay fits: "),
     ],
 )
 def test_what_cannot_be_judged_is_refused(source: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

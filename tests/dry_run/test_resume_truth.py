@@ -253,7 +253,7 @@ def with_a_state_of_nonsense(checkpoint: Saved) -> None:
         (program, "the same lrs are to come"),
         (of_two_gpus, "not compared: the training does not begin: RuntimeError: Number of GPUs used for current"),
         (without_a_place, "does not say which epoch and iteration it was saved in"),
-        (of_no_known_epoch, "the lrs to come are not compared: the iterations of an epoch are not known"),
+        (of_no_known_epoch, "the lrs to come are not compared: the number of iterations per epoch is unknown"),
         (with_a_state_of_nonsense, "the lrs to come are not compared: the training does not begin: "),
     ],
 )

@@ -132,7 +132,7 @@ def test_a_number_that_json_cannot_hold_is_refused_where_it_is_written() -> None
         (["a.py", "refused.py"], "refused.py: model: is odd; mend it", "no-model"),
         (
             ["lost.py", "a.py"],
-            "lost.py: the process that built it was lost: ended its process with",
+            "lost.py: the build process died: ended its process with",
             "error",
         ),
         # In the order that they were given in, whichever failed first.

@@ -17,8 +17,10 @@ def baseline(
         Texts,
         argument("[TARGET...]", "Configs, exported maps (.json), directories, or mmdet::DIR.", completion.configs),
     ] = None,
-    folder: Annotated[Text, option("--output", "-o", "DIR", "Where to. [default: baseline in the settings]")] = None,
-    update: Annotated[bool, typer.Option("--update", help="Renew the baselines that are there, each in its form.")] = (
+    folder: Annotated[
+        Text, option("--output", "-o", "DIR", "Output directory. [default: baseline in the settings]")
+    ] = None,
+    update: Annotated[bool, typer.Option("--update", help="Update existing baselines, each in its own form.")] = (
         False
     ),
     form: Annotated[
@@ -26,7 +28,7 @@ def baseline(
         option(
             "--form",
             "FORM",
-            "text, for review, or json, the whole map. [default: what is there, else text]",
+            "text (for review) or json (the whole map). [default: the existing form, else text]",
             complete=completion.forms,
         ),
     ] = None,
@@ -39,8 +41,8 @@ def baseline(
 ) -> None:
     """Write the baselines that check --baseline compares configs with.
 
-    Those that are there are brought up to date; a file that says the same already is left untouched. Exit code 0, or
-    2 if something could not be built or written.
+    Existing baselines are updated; a baseline that is already current is left untouched. Exit code 0, or 2 if a config
+    could not be built or a file could not be written.
 
     \b
     lrdecay baseline configs/ -o baselines/
@@ -64,13 +66,17 @@ def baseline(
     if form is not None and known is None:
         raise not_one_of(f"unknown form {form!r}", form, FORMS, where="--form")
     if update and targets:
-        raise LrdecayError("renews all that is there", where="--update", fix="leave out --update or the configs")
-    # What the documentation calls it, where neither an option nor a settings file says.
+        raise LrdecayError(
+            "updates every existing baseline and takes no configs",
+            where="--update",
+            fix="leave out --update or the configs",
+        )
+    # The folder that the documentation uses, if neither an option nor a settings file names one.
     usual = "baselines" if update and Path("baselines").is_dir() else None
     given = folder or baseline_of(context) or usual
     if not update:
         if not targets:
-            fix = "name configs, or renew those that are there with --update"
+            fix = "name configs, or update the existing baselines with --update"
             raise LrdecayError("no configs", where="baseline", fix=fix)
         names = named_by(targets)
         configs = [name for name in names if is_config(name)]
@@ -79,7 +85,7 @@ def baseline(
         place = check_folder(given, ())
         names = list(dict.fromkeys(config for _, config in kept_configs(place)))
         if not names:
-            raise LrdecayError("no baseline there", where=place, fix=f"make them: lrdecay baseline CONFIGS -o {place}")
+            raise LrdecayError("no baseline found", where=place, fix=f"create one: lrdecay baseline CONFIGS -o {place}")
     gathered = gather(names, build.request(), jobs=build.workers)
     check_folder(place, [group_map.config.path for group_map in gathered.maps])
     records = tuple(write_baselines(place, gathered.maps, form=known, write=not check))

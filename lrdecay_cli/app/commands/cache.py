@@ -14,7 +14,7 @@ cache = typer.Typer(
 
 @cache.command()
 def info() -> None:
-    """Say where the cache is, whether it is used, and how much is in it."""
+    """Show where the cache is, whether it is used, and its size."""
     from lrdecay_cli.app.shell.console import write_stdout
     from lrdecay_cli.cache.folder import LIMIT, cache_folder, entries, refusal, switched_off
 
@@ -33,13 +33,13 @@ def info() -> None:
 
 @cache.command()
 def clear() -> None:
-    """Remove everything that is in the cache."""
+    """Delete every cache entry."""
     from lrdecay_cli.app.shell.console import write_stdout
     from lrdecay_cli.cache import folder
     from lrdecay_cli.domain.errors import LrdecayError
 
     place = folder.cache_folder()
     if reason := folder.refusal(place):
-        raise LrdecayError(f"nothing was removed: {reason}", where=place, fix="look at it yourself")
+        raise LrdecayError(f"nothing was removed: {reason}", where=place, fix="check the folder and delete it by hand")
     removed = folder.clear(place)
     write_stdout(f"removed {removed} {'entry' if removed == 1 else 'entries'} from {place}\n")

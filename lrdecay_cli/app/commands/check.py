@@ -18,7 +18,7 @@ def check(
         list[str],
         argument(
             "TARGET...",
-            "Configs, exported maps (.json), directories of either, checkpoints (.pth), mmdet::DIR, - for stdin.",
+            "Configs, exported maps (.json), directories of both, checkpoints (.pth), mmdet::DIR, - for stdin.",
             completion.configs_and_checkpoints,
         ),
     ],
@@ -27,7 +27,7 @@ def check(
         option(
             "--select",
             "CODE,...",
-            "Only rules whose code begins so: LRD3, LRD301, or a name.",
+            "Run only these rules: a code, a prefix of codes (LRD3) or a name.",
             complete=completion.rules,
         ),
     ] = None,
@@ -36,7 +36,7 @@ def check(
         option(
             "--ignore",
             "CODE,...",
-            "Not these rules; the longer code of the two options wins.",
+            "Skip these rules. The longer of two matching prefixes wins.",
             complete=completion.rules,
         ),
     ] = None,
@@ -51,12 +51,13 @@ def check(
     ] = None,
     fail_on: FailOn = "error",
     exit_zero: Annotated[
-        bool, typer.Option("--exit-zero/--no-exit-zero", show_default=False, help="Exit with 0 whatever is found.")
+        bool,
+        typer.Option("--exit-zero/--no-exit-zero", show_default=False, help="Exit with 0 even if there are findings."),
     ] = False,
     statistics: Annotated[
         bool,
         typer.Option(
-            "--statistics/--no-statistics", show_default=False, help="Count by rule in place of the findings."
+            "--statistics/--no-statistics", show_default=False, help="Print counts by rule instead of the findings."
         ),
     ] = False,
     baseline: Annotated[
@@ -64,7 +65,7 @@ def check(
         option(
             "--baseline",
             "PATH",
-            "Compare with this baseline or map, or a directory of them.",
+            "Compare with this baseline or map, or with a directory of them.",
             complete=completion.baselines,
         ),
     ] = None,
@@ -75,16 +76,16 @@ def check(
         bool, typer.Option("--diff", help="Show what --fix would change and write nothing; exit with 1 if it would.")
     ] = False,
     rules_url: Annotated[
-        Text, option("--rules-url", "URL", "Where docs/rules.md is read: SARIF links each rule to it.")
+        Text, option("--rules-url", "URL", "Address of the rule pages (docs/rules.md), for links in SARIF.")
     ] = None,
     *,
     build: BuildOptions,
     output: OutputOptions,
 ) -> None:
-    """Name known mistakes in parameter groups and their options.
+    """Report known mistakes in parameter groups and their options.
 
-    Exit code 0 if there is nothing at or above --fail-on, 1 if there is, 2 if something could not be judged. Maps are
-    judged without torch.
+    Exit code 0 without findings at or above --fail-on, 1 with such findings, 2 if a config could not be judged.
+    Exported maps are judged without torch.
 
     \b
     lrdecay check config.py

@@ -40,7 +40,7 @@ def diff(
         option(
             "--by",
             "ROWS",
-            "A row for parameters that changed alike, a layer or a module.",
+            "One row for each: parameter pattern, layer or module.",
             complete=completion.groupings,
         ),
     ] = "parameter",
@@ -51,12 +51,12 @@ def diff(
 ) -> None:
     """Compare the parameter groups of two configs or exported maps.
 
-    Parameter by parameter. Exit code 0 if they are the same, 1 if they differ, 2 if they could not be compared. Two
-    maps are compared without torch. A config and a checkpoint are also compared by the lrs that are to come where the
-    training resumes.
+    Every parameter is compared. Exit code 0 if the groups are the same, 1 if they differ, 2 if they could not be
+    compared. Two maps are compared without torch. For a config and a checkpoint, the future lrs of a resumed training
+    are compared too.
 
-    With --stacks, every config is built by the Python of each environment, and those whose groups differ are listed by
-    cause. Nothing is installed or written there. A config with a map on one side only is a difference.
+    With --stacks, the Python of each environment builds every config; configs whose groups differ are listed by cause.
+    Nothing is installed or written there. A config that has a map on one side only counts as a difference.
 
     \b
     lrdecay diff baseline.json config.py
@@ -76,12 +76,16 @@ def diff(
     request = build.request()
     if stacks:
         if grouping != "parameter":
-            raise LrdecayError("is for two sides, not for --stacks", where="--by", fix="leave it out")
+            raise LrdecayError("cannot be combined with --stacks", where="--by", fix="leave it out")
         _compare_stacks((before, after), targets or (), request, build, destinations, rtol, aspects, iters_per_epoch)
     if targets:
-        raise LrdecayError("is a third side", where=targets[0], fix="with --stacks, it is what is built in both")
+        raise LrdecayError(
+            "is a third source; diff compares two",
+            where=targets[0],
+            fix="name the configs to build in both environments after --stacks A B",
+        )
     if build.jobs:
-        raise LrdecayError("is for --stacks", where="--jobs", fix="leave it out")
+        raise LrdecayError("needs --stacks", where="--jobs", fix="leave it out")
     maps = compared_maps(before, after, request)
     coming = coming_of((before, after), maps, request, iterations_per_epoch=iters_per_epoch, rtol=rtol)
     origins = (origins_of(before, request), origins_of(after, request))
@@ -116,7 +120,9 @@ def _compare_stacks(
 
     for name, given in (("--config", build.named_by), ("--iters-per-epoch", iters_per_epoch)):
         if given is not None:
-            raise LrdecayError("is for checkpoints, which --stacks does not compare", where=name, fix="leave it out")
+            raise LrdecayError(
+                "cannot be combined with --stacks, which compares no checkpoints", where=name, fix="leave it out"
+            )
     document = stack_difference(places, targets, request, jobs=build.workers, rtol=rtol, only=only)
     if not document.compared and not (document.groups or document.only_before or document.only_after):
         told = document.unbuilt[0]

@@ -11,16 +11,16 @@ from lrdecay_cli.app.shell.options import OutputOptions, expanded
 
 @expanded()
 def doctor(
-    full: Annotated[bool, typer.Option("--full", help="Load all of it, list devices, build models too.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Import every package, list devices, build models.")] = False,
     *,
     output: OutputOptions,
 ) -> None:
-    """Tell whether configs can be inspected here, and what is missing.
+    """Check whether configs can be inspected in this environment.
 
-    Compares the versions of what is installed, without loading any of it. The commands that it names leave an
-    installed torch as it is.
+    Compares the versions of the installed packages without importing them. The suggested commands never replace an
+    installed torch.
 
-    Exit code 0 if it is usable, 2 if not; 1, which means findings in a config, is not used.
+    Exit code 0 if the environment is usable, 2 if not. Exit code 1 (findings in a config) is not used.
 
     \b
     lrdecay doctor

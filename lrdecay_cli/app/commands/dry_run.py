@@ -30,7 +30,7 @@ def dry_run(
         option(
             "--resume",
             "CHECKPOINT",
-            "Resume from this checkpoint (.pth); nothing in it is run.",
+            "Resume from this checkpoint (.pth); no code in it is run.",
             complete=completion.configs_and_checkpoints,
         ),
     ] = None,
@@ -42,10 +42,10 @@ def dry_run(
     build: BuildOptions,
     output: OutputOptions,
 ) -> None:
-    """Run the training loop without data, and show which lr trains.
+    """Run the training loop without data; show what trains and its lr.
 
-    mmengine's own Runner, hooks, schedulers and optimizer go through the whole training on a model without weights: no
-    data, no GPU, nothing written. Hooks that need what is not there are left out and named.
+    mmengine's own Runner, hooks, schedulers and optimizer run the whole training on a model without weights. This
+    needs no data and no GPU, and writes no files. Hooks whose dependencies are missing are left out and listed.
 
     \b
     lrdecay dry-run config.py --iters-per-epoch 7330

@@ -23,16 +23,18 @@ def explain(
     patterns: Annotated[
         Texts, argument("[PATTERN]...", "Parameters, modules, groups or globs; '*' for all.", completion.parameters)
     ] = None,
-    why_not: Annotated[Text, option("--why-not", "PATTERN", "Why these parameters are not in the --group.")] = None,
-    group: Annotated[Text, option("--group", "NAME", "The group that --why-not is about.")] = None,
+    why_not: Annotated[Text, option("--why-not", "PATTERN", "Explain why these parameters are not in --group.")] = None,
+    group: Annotated[Text, option("--group", "NAME", "The group for --why-not.")] = None,
     *,
     build: BuildOptions,
     output: OutputOptions,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Each parameter by itself, with every key.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Explain each parameter separately, with every key.")
+    ] = False,
 ) -> None:
     """Explain the lr and weight decay of parameters, rule by rule.
 
-    With every rule that was considered, the formula, and how certain it is. A map is explained without torch.
+    Lists every rule that was considered, the formula, and how certain it is. Maps are explained without torch.
 
     \b
     lrdecay explain config.py backbone.norm3

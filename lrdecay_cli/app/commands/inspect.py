@@ -22,10 +22,15 @@ def inspect(
     by: Annotated[
         str, option("--by", "VIEW", "group, layer, parameter or module.", complete=completion.views)
     ] = "group",
-    pattern: Annotated[Text, option("--filter", "GLOB", "Only parameters whose name, module or group fits.")] = None,
+    pattern: Annotated[Text, option("--filter", "GLOB", "Only parameters whose name, module or group matches.")] = None,
     sort: Annotated[
         Text,
-        option("--sort", "COLUMN", "Sort by a heading, or its name in CSV; -COLUMN down.", complete=completion.columns),
+        option(
+            "--sort",
+            "COLUMN",
+            "Sort by a column: its heading or its CSV name. -COLUMN: descending.",
+            complete=completion.columns,
+        ),
     ] = None,
     *,
     build: BuildOptions,
@@ -33,7 +38,7 @@ def inspect(
 ) -> None:
     """Show the parameter groups that a config's constructor builds.
 
-    The model is built without weights, the real constructor and optimizer are run, and the groups are read back.
+    Builds the model without weights, runs the real constructor and optimizer, and reads the groups from the optimizer.
 
     \b
     lrdecay inspect config.py
@@ -50,12 +55,12 @@ def inspect(
     check_view(by, sort)
     if set(destinations.formats) == {"json"} and (pattern or sort or by != "group"):
         raise LrdecayError(
-            "a JSON map is always whole", where="--format json", fix="leave out --by, --filter and --sort"
+            "a JSON map always holds every parameter", where="--format json", fix="leave out --by, --filter and --sort"
         )
-    # Its notes are those of the report, which a filter narrows.
+    # The notes of the whole map differ from those of the report, which --filter narrows.
     if "html" in destinations.formats and (pattern or sort or by != "group"):
         raise LrdecayError(
-            "a page shows every view of the whole map, and filters and sorts itself",
+            "an HTML page shows every view of the whole map and has its own filter and sorting",
             where="--format html",
             fix="leave out --by, --filter and --sort",
         )
@@ -65,6 +70,6 @@ def inspect(
     findings = inspected_findings(group_map)
     report = inspection(group_map, by=by, pattern=pattern, sort=sort, verbose=build.verbose, findings=findings)
     text = destinations.write(report)
-    # Which file of a directory was meant leaves no trace in what the cache looks at.
+    # The cache cannot see which file of a directory was chosen.
     if source == config and destinations.repeatable and not build.verbose:
         request.caching.keep_report(text)

@@ -24,9 +24,9 @@ def rule(
     *,
     output: OutputOptions,
 ) -> None:
-    """Print what a rule of check looks for, and why it matters.
+    """Print what a rule of check detects, and why it matters.
 
-    With an example that is wrong and one that is right.
+    Shows a wrong and a correct example.
 
     \b
     lrdecay rule
@@ -39,7 +39,7 @@ def rule(
     from lrdecay_cli.rules.pages import list_of, report_on
 
     if code is not None and everything:
-        raise LrdecayError("is for all rules, and one is given", where="--all", fix="leave one out")
+        raise LrdecayError("cannot be combined with a rule", where="--all", fix="leave one out")
     destinations = output.destinations()
     if everything:
         destinations.write(report_on(RULES, whole=True))

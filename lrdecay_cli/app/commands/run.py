@@ -23,23 +23,25 @@ from lrdecay_cli.app.shell.options import (
     without=("jobs", "named_by", "device", "isolate", "batch_size", "auto_scale_lr"), first=("format_name", "output")
 )
 def run(
-    work_dir: Annotated[str, argument("WORK_DIR", "The work_dir of a training.", completion.folders)],
+    work_dir: Annotated[str, argument("WORK_DIR", "The work_dir of a training run.", completion.folders)],
     config: Annotated[
         Optional[str],  # noqa: UP045
         argument("[CONFIG]", "The config to compare with. [default: the dumped one]", completion.configs),
     ] = None,
     iters_per_epoch: ItersPerEpoch = None,
     dataset_size: DatasetSize = None,
-    gpus: Annotated[Whole, option("--gpus", "N", "GPUs that share the samples of --dataset-size.", at_least=1)] = None,
+    gpus: Annotated[
+        Whole, option("--gpus", "N", "Number of GPUs that share the samples of --dataset-size.", at_least=1)
+    ] = None,
     *,
     build: BuildOptions,
     output: OutputOptions,
 ) -> None:
     """Compare the lrs that a training logged with its plan.
 
-    The plan is what the config and its schedulers give. Reports the first iteration where they differ, the ratio
-    there, and the cause. Works while the training runs. Exit code 0 if they are equal, 1 if they differ, 2 if they
-    cannot be compared.
+    The plan is computed from the config and its schedulers. The report names the first iteration with another lr, the
+    ratio there, and the cause. It works while the training runs. Exit code 0 if the lrs are equal, 1 if they differ,
+    2 if they cannot be compared.
 
     \b
     lrdecay run work_dirs/mine

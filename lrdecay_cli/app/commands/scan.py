@@ -16,21 +16,23 @@ def scan(
         list[str],
         argument("TARGET...", "Configs, directories, globs, or mmdet::DIR for MMDetection's own.", completion.configs),
     ],
-    jobs: Annotated[Whole, option("--jobs", "-j", "N", "Configs at a time. [default: a core each]")] = None,
-    timeout: Annotated[float, option("--timeout", "SECONDS", "For each config; 0 for none.")] = 120,
-    memory: Annotated[float, option("--memory", "GIB", "By which a config may grow its process; 0 for no limit.")] = 8,
-    maps: Annotated[Text, option("--maps", "DIR", "Write the JSON map of each config below this directory.")] = None,
-    resume: Annotated[Text, option("--resume", "FILE", "Keep a journal there, and go on with what it has.")] = None,
-    shard: Annotated[Text, option("--shard", "I/N", "Only every N-th config, from the I-th on; see merge.")] = None,
+    jobs: Annotated[Whole, option("--jobs", "-j", "N", "Configs to build in parallel. [default: one per core]")] = None,
+    timeout: Annotated[float, option("--timeout", "SECONDS", "Time limit for each config; 0 for no limit.")] = 120,
+    memory: Annotated[float, option("--memory", "GIB", "Memory limit for each config; 0 for no limit.")] = 8,
+    maps: Annotated[Text, option("--maps", "DIR", "Write the JSON map of each config to this directory.")] = None,
+    resume: Annotated[
+        Text, option("--resume", "FILE", "Journal of finished configs; a repeated scan continues from it.")
+    ] = None,
+    shard: Annotated[Text, option("--shard", "I/N", "Build only part I of N of the configs; see merge.")] = None,
     dask: Annotated[Text, option("--dask", "ADDRESS", "Build on a Dask cluster: tcp://scheduler:port.")] = None,
     *,
     build: BuildOptions,
     output: OutputOptions,
 ) -> None:
-    """Build many configs, each in its own process, and sum up.
+    """Build many configs, each in its own process, and summarize.
 
-    A directory means every .py file below it but those in a _base_ folder. Exit code 0 if every training config gave
-    a map, 1 if some did not, 2 if there was nothing to scan.
+    A directory stands for every .py file in it except those in _base_ folders. Exit code 0 if every training config
+    produced a map, 1 if some did not, 2 if there was nothing to scan.
 
     \b
     lrdecay scan configs/ --maps maps/
@@ -60,7 +62,7 @@ def scan(
         if number < 1:
             raise LrdecayError("is too small", where=name, fix="leave it out for the default")
     if not memory < 2**33:
-        # More bytes than the limit of a process can say.
+        # The memory limit of a process is a 64-bit number of bytes.
         raise LrdecayError("is too large", where="--memory", fix="give GiB; 0 for no limit")
     everything = configs_of(targets)
     if maps:
@@ -72,10 +74,14 @@ def scan(
     overrides, told = tuple(build.cfg_options or ()), build.launch.told
     limits = (timeout or None, int(memory * 2**30) or None)
     plain = BuildSpec(overrides, build.device, *limits, build.verbose, notes_files=bool(resume), launch=build.launch)
-    # What the cache keeps tells nothing of the files that a journal goes by.
+    # A cached map does not record the files that a journal depends on.
     caching = None if build.isolate or resume else Caching((*overrides, *told), build.device)
     if build.isolate and dask:
-        raise LrdecayError("is for processes of this machine", where="--isolate", fix="leave out --dask")
+        raise LrdecayError(
+            "cannot be combined with --dask: it confines processes of this machine",
+            where="--isolate",
+            fix="leave out --dask",
+        )
     bounds = isolation(plain) if build.isolate else nullcontext(plain)
     journal = Journal(Path(resume) if resume else None, (build.device, *overrides, *told))
     with bounds as options, journal, progress(len(configs), "scanning") as advance:
@@ -95,14 +101,16 @@ def scan(
 
 @expanded()
 def merge(
-    scans: Annotated[list[str], argument("SCAN.json...", "What scan --format json wrote.", completion.json_files)],
+    scans: Annotated[
+        list[str], argument("SCAN.json...", "Files written by scan --format json.", completion.json_files)
+    ],
     *,
     output: OutputOptions,
     verbose: Verbose = False,
 ) -> None:
-    """Put the shards of a scan together.
+    """Combine the shards of a scan.
 
-    Exit code as that of the whole scan.
+    The exit code is that of the whole scan.
 
     \b
     lrdecay merge 1.json 2.json 3.json 4.json

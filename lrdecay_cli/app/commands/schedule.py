@@ -28,10 +28,10 @@ def schedule(
     build: BuildOptions,
     output: OutputOptions,
 ) -> None:
-    """Show what the lr of every group does over the run.
+    """Show the lr of every group over the run.
 
-    The config's param_scheduler is built as mmengine's Runner does it and stepped through the whole run, on stub
-    parameters in the real groups. Where a hook may set an lr, the training loop is run dry with all hooks. Nothing is
+    Builds the config's param_scheduler as mmengine's Runner does, and steps it through the whole run on stub
+    parameters in the real groups. If a hook may set an lr, the whole training loop runs dry with all hooks. Nothing is
     trained.
 
     \b

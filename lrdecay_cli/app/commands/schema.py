@@ -7,7 +7,7 @@ from typing import Annotated
 from lrdecay_cli.app.shell import completion
 from lrdecay_cli.app.shell.options import argument
 
-# Commands that do not write a document of their own name.
+# Commands whose document has another name.
 _BY_COMMAND = {"inspect": "map", "rule": "rules", "merge": "scan"}
 
 
@@ -22,7 +22,7 @@ def schema(
         ),
     ] = "map",
 ) -> None:
-    """Print the JSON Schema (2020-12) of what --format json writes.
+    """Print the JSON Schema (2020-12) of the output of --format json.
 
     \b
     lrdecay schema > map.schema.json
@@ -36,5 +36,5 @@ def schema(
 
     document = _BY_COMMAND.get(document, document)
     if document not in DOCUMENTS:
-        raise not_one_of(f"no schema of {document!r}", document, DOCUMENTS, where="schema")
+        raise not_one_of(f"no schema for {document!r}", document, DOCUMENTS, where="schema")
     write_stdout(json.dumps(document_schema(document), indent=2) + "\n")

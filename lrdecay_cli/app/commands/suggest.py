@@ -17,11 +17,12 @@ def suggest(
     build: BuildOptions,
     output: OutputOptions,
 ) -> None:
-    """Suggest the learning-rate decay that fits a config's model.
+    """Suggest a layer-wise lr decay that fits the config's model.
 
-    As Python to paste. It is tried before it is shown: the layers before and after are those of real optimizers. The
-    config is left as it is. Exit code 0, also where the config's own decay fits; 2 if there is nothing to decay or it
-    cannot be told. The format python is the snippet alone, or a config with nothing but its base where the decay fits.
+    Prints Python to paste. The suggestion is tested first: real optimizers give the layers before and after. The config
+    is not changed. Exit code 0, also if the config's own decay already fits; 2 if there is nothing to decay or no
+    decay is known to fit. --format python prints the snippet alone, or a config that only names its base if the
+    decay already fits.
 
     \b
     lrdecay suggest config.py
@@ -39,7 +40,7 @@ def suggest(
 
     destinations = output.destinations()
     if is_map(config) or is_checkpoint(config):
-        raise LrdecayError("a suggestion is for a config, which can be built with it", where=config)
+        raise LrdecayError("suggest needs a config, to build it with the suggestion", where=config)
     request = build.request()
     if destinations.repeatable and not build.verbose:
         request.caching.begin_answer()
@@ -47,7 +48,7 @@ def suggest(
     try:
         (before,) = group_maps_of((config,), request)
     except ConstructorRefused as refusal:
-        # It is the one thing that a suggestion replaces.
+        # A suggestion replaces the constructor, so its refusal is no obstacle.
         refused = refusal.problem
         try:
             before = ungrouped_map(config, request)
@@ -58,7 +59,7 @@ def suggest(
     if refused and set(destinations.formats) == {"python"}:
         print(f"lrdecay: {config}: {printable(refusal_of(proposal))}", file=sys.stderr)  # noqa: T201
     if proposal.fits:
-        # The stack is asked only where somebody reads the answer: the map may be from the cache.
+        # The map may come from the cache: import the stack only if the python format needs it.
         lazy = "python" in destinations.formats and in_lazy_style(config, request)
         text = destinations.write(suggestion_report(before, before, proposal, "", lazy=lazy, findings=unread))
         request.caching.keep_answer(text, 0)

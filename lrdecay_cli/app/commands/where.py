@@ -15,7 +15,7 @@ def where(
         Texts,
         argument(
             "[OPTION]...",
-            "Options, as optim_wrapper.paramwise_cfg; '*' for all. [default: what trains parameters]",
+            "Options, such as optim_wrapper.paramwise_cfg; '*' for all. [default: all training options]",
             completion.options_of_config,
         ),
     ] = None,
@@ -25,8 +25,9 @@ def where(
 ) -> None:
     """Print where a config sets its options, and what they override.
 
-    File, line and column of each value, through bases, _delete_, variables, {{_base_.x}}, read_base and --cfg-options.
-    The config is read and not run; torch is not needed. What only running it can tell is reported as unknown.
+    Prints file, line and column of each value. Follows bases, _delete_, variables, {{_base_.x}}, read_base and
+    --cfg-options. The config is read and not run; torch is not needed. Values that only running the config can give
+    are reported as unknown.
 
     \b
     lrdecay where config.py optim_wrapper.paramwise_cfg

@@ -1,1 +1,1 @@
-"""From what the user names to group maps and reports."""
+"""Turn command-line arguments into group maps and reports."""

@@ -1,4 +1,4 @@
-"""A run of ``check``: the maps of what there is to judge, what the project says about it, and the result."""
+"""A run of ``check``: collect the maps to judge and the project's settings, and return the result."""
 
 from __future__ import annotations
 
@@ -28,38 +28,38 @@ if TYPE_CHECKING:
     from lrdecay_cli.rules.context.policy import Baseline
 
 TODAY = "LRDECAY_TODAY"
-"""Environment variable with the day on which suppressions are judged, in place of the present one."""
+"""Environment variable: the date to use instead of today when suppressions expire."""
 
 
 class Demands(msgspec.Struct, frozen=True):
-    """What configs are held against."""
+    """What ``check`` judges configs by."""
 
     rules: tuple[Rule, ...]
     fail_on: Severity
     baseline: str | None
     settings: Settings
     rules_url: str = ""
-    """Where the page of rules is, for SARIF."""
+    """Address of the rule pages, for SARIF."""
 
 
 class Gathered(msgspec.Struct, frozen=True):
-    """What there is to judge, in the order in which it was named."""
+    """The maps to judge, in the order of the command line."""
 
     maps: tuple[GroupMap, ...]
     sources: tuple[str, ...]
-    """What each map was read or built from."""
+    """The file or config that each map was read or built from."""
     unjudged: tuple[Skipped, ...]
 
 
 def run_check(
     targets: Sequence[str], request: Request, demands: Demands, *, jobs: int
 ) -> tuple[CheckResult, tuple[GroupMap, ...]]:
-    """Judge everything that ``targets`` mean; the result, and the maps that it is about.
+    """Judge all ``targets``; return the result and the judged maps.
 
     Raises:
-        LrdecayError: there is nothing to judge, or the only thing there is cannot be judged.
+        LrdecayError: nothing to judge, or the only target cannot be judged.
     """
-    # The rules are not imported for baselines.
+    # Baselines need no rules: do not import them there.
     from lrdecay_cli.checking.checking import check_assertions, check_maps
     from lrdecay_cli.checking.placing import placed
 
@@ -67,17 +67,17 @@ def run_check(
     try:
         today = date.fromisoformat(given) if given else None
     except ValueError as error:
-        raise LrdecayError(f"{given!r} is no date", where=TODAY, fix="write it as 2027-01-31") from error
+        raise LrdecayError(f"{given!r} is not a date", where=TODAY, fix="write it as 2027-01-31") from error
     check_assertions(demands.settings.assertions)
     names = named_by(targets)
     configs = [name for name in names if is_config(name)]
-    # What commands in fixes say again.
+    # Options to repeat in the commands that fixes name.
     options = (*(f"--cfg-options {shlex.quote(each)}" for each in request.cfg_options), *request.launch.told)
     if demands.baseline and len(names) == len(configs):
-        # Before anything is built.
+        # Fail before anything is built.
         missing_baselines(demands.baseline, {name: name for name in names}, targets=targets, options=options)
     gathered = gather(names, request, jobs=jobs)
-    # What a command can name: stdin was read.
+    # Names for commands in fixes: stdin cannot be read again.
     sources = [
         group_map.config.path if source == "-" else source
         for group_map, source in zip(gathered.maps, gathered.sources, strict=True)
@@ -108,21 +108,21 @@ def run_check(
 
 
 def gather(names: Sequence[str], request: Request, *, jobs: int) -> Gathered:
-    """The group map of each of ``names``, which are those of :func:`named_by`.
+    """Return the group map of each of ``names``, which come from :func:`named_by`.
 
     Raises:
-        LrdecayError: the only config there is does not build, or a map cannot be read. Of several configs, one that
-            does not build is unjudged, and the others are judged.
+        LrdecayError: the only config does not build, or a map cannot be read. Of several configs, one that does not
+            build is recorded as not judged, and the others are judged.
     """
     configs = [name for name in names if is_config(name)]
     if len(names) < 2 or (request.cfg_options and not configs):
         return Gathered(tuple(group_maps_of(names, request)), tuple(names), ())
-    # One config is built in this process, and its failure is the command's; several are built in children.
+    # A single config is built in this process, and its failure is the command's failure; several are built in children.
     alone = dict(zip(configs, group_maps_of(configs, request), strict=True)) if len(configs) == 1 else {}
     built = alone or (_built(configs, request, jobs) if configs else {})
     found = [built[name] if name in built else _read(name, request) for name in names]
     maps = [(name, each) for name, each in zip(names, found, strict=True) if isinstance(each, GroupMap)]
-    # Several maps of one and the same config go by the names of their files.
+    # Several maps of the same config are called by their file names.
     times = Counter(group_map.config.path for _, group_map in maps)
     replace = msgspec.structs.replace
     distinct = (
@@ -141,26 +141,27 @@ def _read(name: str, request: Request) -> GroupMap | Skipped:
 
 
 def _without_name(name: str, error: LrdecayError) -> str:
-    """An error's line, without the name of the config that it is about; a line of the config is named with it."""
+    """An error's line without the name of its config; a line number in the config stays."""
     return error.at("" if error.where == name else error.where.removeprefix(f"{name}: ")).line()
 
 
 def is_config(name: str) -> bool:
-    """Whether a name is that of a config, which is to be built; not of an exported map or a checkpoint."""
+    """True for the name of a config to build; False for an exported map or a checkpoint."""
     return not is_map(name) and not is_checkpoint(name)
 
 
 def named_by(targets: Sequence[str]) -> list[str]:
-    """What ``targets`` mean: a config, an exported map, ``-``, a checkpoint, a directory of configs and maps,
-    ``mmdet::DIR``. Each file once, by the name that it has first.
+    """Expand ``targets``: configs, exported maps, ``-``, checkpoints, directories of configs and maps, ``mmdet::DIR``.
+
+    Each file is returned once, under its first name.
 
     Raises:
-        LrdecayError: nothing is there.
+        LrdecayError: a target does not exist.
     """
     names: dict[str, str] = {}
     for target in targets:
         for name in _of_target(target):
-            # configs/a.py and ./configs/a.py are one.
+            # configs/a.py and ./configs/a.py are the same file.
             names.setdefault(name if name == "-" or SEPARATOR in name else os.path.abspath(name), name)  # noqa: PTH100
     return list(names.values())
 
@@ -174,7 +175,7 @@ def _of_target(target: str) -> list[str]:
         return configs_of([target])
     maps = []
     for path in map(str, sorted(Path(target).rglob("*.json"))):
-        # One that means to be a map is judged, whatever is wrong with it.
+        # A file that looks like a map is judged, even if it is damaged.
         with suppress(LrdecayError):
             if means_to_be_map(read_bytes(path)):
                 maps.append(path)
@@ -187,7 +188,7 @@ def _of_target(target: str) -> list[str]:
 
 
 def _built(configs: Sequence[str], request: Request, jobs: int) -> dict[str, GroupMap | Skipped | None]:
-    """A map or what stood in its way for each config, None for one that is not for training."""
+    """The map or the failure of each config; None for a config that is not for training."""
     from lrdecay_cli.app.shell.console import progress
     from lrdecay_cli.domain.scan import NOT_FOR_TRAINING
     from lrdecay_cli.processes.build_many import build_many, isolation

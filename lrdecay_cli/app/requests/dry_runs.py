@@ -1,4 +1,4 @@
-"""A dry run of a config's training, and what the rules find in it."""
+"""A dry run of a config's training, and the findings of the rules in it."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from lrdecay_cli.rules import RULES
 
 
 class RunOptions(NamedTuple):
-    """What the user knows of the training that the config does not say."""
+    """Facts about the training that the config does not state."""
 
     iterations_per_epoch: int | None
     dataset_size: int | None
     resume: str | None
     """The checkpoint to resume from."""
     steps: int
-    """In how many iterations the optimizer takes real steps."""
+    """Number of iterations in which the optimizer takes real steps."""
 
 
 def dry_run_of(config: str, request: Request, options: RunOptions, fail_on: Severity) -> tuple[DryRun, CheckResult]:
-    """Go through the training of ``config``, and run the rules about trainings over what was observed.
+    """Run the training of ``config`` dry, and apply the rules about trainings to what was observed.
 
     Raises:
-        LrdecayError: the config is not to be had or does not build, the length of its run is not known, or it has no
-            auto_scale_lr to switch on.
+        LrdecayError: the config is missing or does not build, the length of its run is not known, or it has no
+        auto_scale_lr to switch on.
     """
-    check_is_config(config, "a dry run is of a config")
+    check_is_config(config, "dry-run needs a config")
     check_config(config)
     with fast_start.shortcuts(verbose=request.verbose), stdout_kept_clean():
         from lrdecay_cli.openmmlab.dry_run import dry_run

@@ -1,4 +1,4 @@
-"""``check --fix`` and ``--diff``: the fixes of findings tried, written as new texts, shown and put into the files."""
+"""``check --fix`` and ``--diff``: test the fixes of findings, compute the new texts, show the diff, write the files."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ from lrdecay_cli.fixing.project import Project
 from lrdecay_cli.text.counting import count
 
 _PROJECT_RULES = ("LRD7", "LRD9")
-"""What the project says of itself; a baseline differs from every config that is mended."""
+"""Rules about the project's own settings. A baseline differs from every config that is fixed."""
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """A finding that is fixed, and how."""
+    """A finding with the fix that is applied."""
 
     finding: Finding
     fix: Fix
 
 
 class Left(msgspec.Struct, frozen=True):
-    """A finding whose fix is not applied, and why."""
+    """A finding whose fix is not applied, with the reason."""
 
     finding: Finding
     reason: str
 
 
 class FixPlan(msgspec.Struct, frozen=True):
-    """What is to be written."""
+    """The new texts of the files, and the findings that they fix."""
 
     applied: tuple[Applied, ...]
     left: tuple[Left, ...]
     before: Mapping[Path, str]
     after: Mapping[Path, str]
-    """New texts by the real paths of the files."""
+    """New texts by the resolved paths of the files."""
 
     def diff(self) -> str:
-        """A unified diff of all files, by their paths from the working directory."""
+        """A unified diff of all files, with paths relative to the working directory."""
         return "".join(line for path in sorted(self.after) for line in self._diff(path))
 
     def _diff(self, path: Path) -> Iterator[str]:
@@ -63,7 +63,7 @@ class FixPlan(msgspec.Struct, frozen=True):
             yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
     def told(self, *, written: bool) -> list[str]:
-        """Lines for people: what is fixed, what is not and why."""
+        """Lines for people: which findings are fixed, which are not and why."""
         done = "fixed" if written else "would fix"
         lines = [f"{done} {each.finding.code} of {each.finding.config}: {each.fix}" for each in self.applied]
         lines += [f"not fixed: {each.finding.code} of {each.finding.config}: {each.reason}" for each in self.left]
@@ -72,22 +72,21 @@ class FixPlan(msgspec.Struct, frozen=True):
 
 
 def plan_fixes(result: CheckResult, request: Request, demands: Demands) -> FixPlan:
-    """How the findings of a result are fixed. Nothing is written.
+    """Plan the fixes of a result's findings. Nothing is written.
 
-    Each fix is first tried on the loaded config, which is built again: the finding has to be gone, and no other above
-    info may have come. With ``--isolate`` configs are not built outside of their confinement, and the check after the
-    fix tells.
+    Each fix is first tested on the loaded config, which is built again: the finding has to be gone, and no other
+    finding above info may appear. With ``--isolate`` no config is built here; the check afterwards reports the effect.
     """
     wanted: dict[str, list[Finding]] = {}
     left: list[Left] = []
     for finding in result.findings:
-        # An info is no mistake, and may be a habit.
+        # An info is not a mistake and may be intended.
         counts = finding.severity != "info" or demands.fail_on == "info"
         if counts and finding.suppressed is None and _automatic(finding):
             if is_config(finding.config) and Path(finding.config.partition("::")[0]).suffix:
                 wanted.setdefault(finding.config, []).append(finding)
             else:
-                left.append(Left(finding, "only the text of a config is changed"))
+                left.append(Left(finding, "only configs can be edited"))
     chosen: dict[str, list[Applied]] = {}
     for config, findings in wanted.items():
         if request.isolated:
@@ -113,19 +112,19 @@ def plan_fixes(result: CheckResult, request: Request, demands: Demands) -> FixPl
 
 
 def write_plan(plan: FixPlan) -> None:
-    """Write the new texts, each file whole or not at all. LrdecayError where one was changed meanwhile."""
+    """Write the new texts, each file completely or not at all. Raises LrdecayError if a file changed meanwhile."""
     for path, text in sorted(plan.after.items()):
         try:
             unchanged = path.read_bytes() == plan.before[path].encode()
         except OSError as error:
             raise LrdecayError(f"cannot read: {error.strerror or error}", where=str(path)) from error
         if not unchanged:
-            raise LrdecayError("was changed while it was checked", where=os.path.relpath(path), fix="check again")
+            raise LrdecayError("changed during the check", where=os.path.relpath(path), fix="run check again")
         write_text(path, text.encode())
 
 
 def tell(lines: Sequence[str]) -> None:
-    """Lines on stderr."""
+    """Print lines to stderr."""
     for line in lines:
         print(f"lrdecay: {line}", file=sys.stderr)  # noqa: T201
 
@@ -146,27 +145,27 @@ _MOST_ROUNDS = 3
 
 
 class _Verdict(NamedTuple):
-    """What is found with some fixes applied."""
+    """The findings with some fixes applied."""
 
     objection: str
-    """Why they are no good; empty if they are."""
+    """Why the fixes are rejected; empty if they are accepted."""
     new: tuple[Finding, ...] = ()
-    """Findings above info that come with them."""
+    """New findings above info."""
     remaining: Mapping[str, Finding] = MappingProxyType({})
-    """All that is found then, by fingerprint."""
+    """All findings with the fixes applied, by fingerprint."""
 
 
 class _Trial:
-    """Fixes of one config tried on what is loaded of it, before its text is touched."""
+    """Test fixes on the loaded config, before its text is edited."""
 
     def __init__(self, config: str, result: CheckResult, request: Request, demands: Demands) -> None:
         self.config, self.request, self.demands = config, request, demands
         self.before = [finding for finding in result.findings if finding.config == config]
 
     def chosen(self, findings: Sequence[Finding]) -> tuple[list[Applied], list[Left]]:
-        """A fix for each finding with which it is gone and no other comes; and the findings that have none.
+        """A fix for each finding that removes it and causes no other; and the findings without such a fix.
 
-        One after another: a finding that is gone with an earlier fix needs none of its own.
+        Findings are handled one after another: an earlier fix may remove a later finding too.
         """
         kept: list[Applied] = []
         left: list[Left] = []
@@ -174,7 +173,7 @@ class _Trial:
         for fingerprint in [*remaining]:
             if fingerprint not in remaining:
                 continue
-            # As it is with the fixes so far, which may have changed its numbers and its fix.
+            # With the earlier fixes applied the finding's numbers and its fix may differ.
             finding = remaining[fingerprint]
             reasons = []
             for fix in _automatic(finding):
@@ -184,12 +183,12 @@ class _Trial:
                     break
                 reasons.append(verdict.objection)
             else:
-                left.append(Left(finding, reasons[0] if reasons else "it has no fix any more"))
-        # What was in the way of a fix may be gone with a later one.
+                left.append(Left(finding, reasons[0] if reasons else "it no longer has a fix"))
+        # A later fix may remove what blocked this one.
         return kept, [each for each in left if each.finding.fingerprint in remaining]
 
     def _accepted(self, applied: Sequence[Applied]) -> tuple[list[Applied], _Verdict]:
-        """These fixes and those of what comes with them, with what is found then."""
+        """The fixes plus the fixes of findings that they cause, with the verdict on all of them."""
         wanted = [*applied]
         for _ in range(_MOST_ROUNDS):
             verdict = self._verdict(wanted)
@@ -198,12 +197,12 @@ class _Trial:
             further = [Applied(new, fixes[0]) for new in verdict.new if (fixes := _automatic(new))]
             if not further:
                 break
-            # What comes of a fix: a key that is spelt right now takes what longer keys should leave to it.
+            # A fix may cause a finding: a key that is now spelt right may match names that belong to longer keys.
             wanted += further
         return wanted, verdict
 
     def _verdict(self, applied: Sequence[Applied]) -> _Verdict:
-        # Several findings may ask for the same edit.
+        # Several findings may suggest the same edit.
         edits = {str(edit): edit for each in applied for edit in each.fix.edits}
         change = partial(_changed, edits=[*edits.values()])
         try:
@@ -211,7 +210,7 @@ class _Trial:
         except EditError as error:
             return _Verdict(str(error))
         except LrdecayError as error:
-            return _Verdict(f"with it the config does not build: {error.line()}")
+            return _Verdict(f"the config does not build with the fix: {error.line()}")
         comments = {self.config: comment_suppressions(self.config)}
         rules = [rule for rule in self.demands.rules if not rule.code.startswith(_PROJECT_RULES)]
         result = check_maps([group_map], rules, settings=self.demands.settings, comments=comments)
@@ -220,9 +219,9 @@ class _Trial:
         remaining = {finding.fingerprint: finding for finding in after}
         for each in applied:
             if each.finding.fingerprint in remaining:
-                return _Verdict(f"the finding would remain after: {each.fix}")
+                return _Verdict(f"the finding remains after: {each.fix}")
         new = tuple(f for f in after if f.fingerprint not in known and SEVERITIES.index(f.severity) > 0)
-        return _Verdict(f"it would bring {new[0].code}: {new[0].message}" if new else "", new, remaining)
+        return _Verdict(f"it would cause {new[0].code}: {new[0].message}" if new else "", new, remaining)
 
 
 def _changed(loaded: Any, edits: Sequence[Edit]) -> None:

@@ -1,4 +1,4 @@
-"""What is to come on the two sides of a comparison where one resumes from a checkpoint."""
+"""Compare the future lrs of two sources, one of which resumes from a checkpoint."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def coming_of(
     iterations_per_epoch: int | None,
     rtol: float,
 ) -> Coming | None:
-    """Compare the lrs to come of two sources, of which one is a checkpoint; None where there is none, or no config.
+    """Compare the future lrs of two sources, one of them a checkpoint; None without a checkpoint or without a config.
 
-    What cannot be compared is told in the record, and no error: the groups are compared all the same.
+    If the lrs cannot be compared, the record holds the reason and nothing is raised: the groups are compared anyway.
 
     Raises:
-        LrdecayError: ``--iters-per-epoch`` is given, and no config and checkpoint that it is for.
+        LrdecayError: ``--iters-per-epoch`` is given without a config and a checkpoint.
     """
     sources = [last_checkpoint(source) if is_work_dir(source) else source for source in sources]
     config = next((source for source in sources if not is_checkpoint(source)), request.named_by)
     if not any(map(is_checkpoint, sources)) or config is None or is_map(config):
         if iterations_per_epoch is not None:
-            problem = "is for the lrs to come of a config and a checkpoint"
+            problem = "needs a config and a checkpoint, to compare their future lrs"
             raise LrdecayError(problem, where="--iters-per-epoch", fix="leave it out")
         return None
     if request.isolated:
-        return _unjudged("a dry run is not isolated", "leave out --isolate if you trust the config")
+        return _unjudged("a dry run cannot be isolated", "leave out --isolate if you trust the config")
     try:
         return _compared(sources, maps, config, request, iterations_per_epoch, rtol)
     except LrdecayError as error:
@@ -61,7 +61,7 @@ def _compared(
         if given is None and plan.by_epoch and not plan.batches_per_epoch:
             given = next((saved.iterations_per_epoch for saved in sides if saved), None)
             if given is None:
-                raise LrdecayError("the iterations of an epoch are not known", fix="give --iters-per-epoch N")
+                raise LrdecayError("the number of iterations per epoch is unknown", fix="give --iters-per-epoch N")
         length = run_length(plan, iterations_per_epoch=given)
         named = dict(zip(sources, maps, strict=True)).get(config) or _map_of(config, request)
         return coming_values(

@@ -1,4 +1,4 @@
-"""The plan of each start of a training: its config, built, and the run that its schedulers make."""
+"""The planned lrs of each start of a training: its config, built, and the run of its schedulers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from lrdecay_cli.files.work_dir import LogLine, Stamp, checkpoints
 from lrdecay_cli.openmmlab.availability import check_config
 from lrdecay_cli.processes.streams import stdout_kept_clean
 
-# What of a config decides about lrs.
+# The options of a config that decide about lrs.
 _DECIDING = ("optim_wrapper", "param_scheduler", "train_cfg", "auto_scale_lr", "custom_hooks", "default_hooks", "model")
 
 
 class PlanOptions(NamedTuple):
-    """What the user planned that the config does not say."""
+    """The planned length of an epoch, which the config does not state."""
 
     iterations_per_epoch: int | None
     dataset_size: int | None
@@ -34,12 +34,12 @@ class PlanOptions(NamedTuple):
 
     @property
     def any_length(self) -> bool:
-        """Whether they say how long an epoch is."""
+        """True if an option gives the length of an epoch."""
         return self.iterations_per_epoch is not None or self.dataset_size is not None
 
 
 class Plan(NamedTuple):
-    """A config, loaded and built, with the run that its schedulers make."""
+    """A loaded and built config with the run of its schedulers."""
 
     path: str
     planned: Any
@@ -50,16 +50,16 @@ class Plan(NamedTuple):
 
     @property
     def plan(self) -> TrainingPlan:
-        """What the config says about its run."""
+        """The config's own statements about its run."""
         plan: TrainingPlan = self.planned.plan
         return plan
 
     def lrs(self, *, beyond: bool = False) -> PlannedLrs:
-        """What the log would print; see :func:`schedule_lrs`."""
+        """The lrs that the log would print; see :func:`schedule_lrs`."""
         return schedule_lrs(self.run, self.length, self.group_map, beyond=beyond)
 
     def deciding(self) -> dict[str, Any]:
-        """The settings that decide about lrs, in plain values."""
+        """The settings that decide about lrs, as plain values."""
         from lrdecay_cli.openmmlab.config_values import plain
 
         config = self.planned.config
@@ -68,13 +68,13 @@ class Plan(NamedTuple):
 
 
 class Plans:
-    """The plans of one work directory, each made once.
+    """The plans of one work directory, each computed once.
 
     Args:
-        work_dir: what the training wrote.
-        config: the config that the user names; None for none.
+        work_dir: the work directory of the training.
+        config: the config that the user names, or None.
         request: how configs are built.
-        options: the length of an epoch that was planned.
+        options: the planned length of an epoch.
     """
 
     def __init__(self, work_dir: str, config: str | None, request: Request, options: PlanOptions) -> None:
@@ -84,7 +84,7 @@ class Plans:
         self._plans: dict[tuple[str, RunLength], Plan] = {}
 
     def observed(self, stamp: Stamp, path: str) -> tuple[int | None, str]:
-        """Iterations of an epoch in the run that logged, and their source; ``path`` is of its config or one like it."""
+        """Iterations per epoch of the logged run, and their source; ``path`` is its config or a similar one."""
         if stamp.iterations_per_epoch is not None:
             return stamp.iterations_per_epoch, "the log"
         if not self.build(stamp.config or path)[0].plan.by_epoch:
@@ -102,7 +102,7 @@ class Plans:
     def of(
         self, path: str, lines: Sequence[LogLine], observed: int | None, told: str, options: PlanOptions | None
     ) -> Plan:
-        """The plan of a config: with an epoch as the options say, else as the run had it."""
+        """The plan of a config. The length of an epoch comes from the options, else from the logged run."""
         planned, group_map = self.build(path)
         plan: TrainingPlan = planned.plan
         if options and options.any_length:
@@ -114,10 +114,10 @@ class Plans:
             )
         else:
             if observed is None and plan.by_epoch and {line.epoch for line in lines} == {1} and not _counts(plan):
-                # Any length will do that the first epoch is not shorter than.
-                observed, told = lines[-1].iteration + 1, "at least, by the log of the first epoch"
+                # Any length works that is at least as long as the logged part of the first epoch.
+                observed, told = lines[-1].iteration + 1, "at least, from the log of the first epoch"
             if observed is None and plan.by_epoch:
-                problem = "the log does not say how many iterations an epoch has"
+                problem = "the log does not give the number of iterations per epoch"
                 raise LrdecayError(problem, where=self._work_dir, fix="give --iters-per-epoch N")
             length = run_length(plan, iterations_per_epoch=observed)
             length = msgspec.structs.replace(length, told=told or length.told)
@@ -130,14 +130,14 @@ class Plans:
         return self._plans[path, length]
 
     def build(self, path: str) -> tuple[Any, GroupMap]:
-        """A config, loaded, and its groups. LrdecayError if it does not build."""
+        """Load and build a config; return it with its groups. Raises LrdecayError if it does not build."""
         if path not in self._built:
             check_config(path)
-            # Overrides are of the config that the user names: a dumped one has its own.
+            # Overrides apply to the config that the user names: a dumped config already contains its own.
             request = self._request
             if path != self._config and request.cfg_options:
                 request = Request.of((), request.device, verbose=request.verbose, exact=request.exact, no_cache=True)
-            # auto_scale_lr is a cause that is tried by itself.
+            # auto_scale_lr is tested separately, as a cause.
             group_map = unscaled_map(*group_maps_of((path,), request))
             with fast_start.shortcuts(verbose=request.verbose), stdout_kept_clean():
                 from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
@@ -147,7 +147,7 @@ class Plans:
         return self._built[path]
 
     def without_statistics(self, stamp: Stamp) -> Stamp:
-        """Without keys under which ``log_processor.custom_cfg`` logs means and the like in the place of values."""
+        """The stamp without log keys that hold statistics (``log_processor.custom_cfg``) instead of values."""
         if stamp.config is None:
             return stamp
         custom = (self.build(stamp.config)[0].config.get("log_processor") or {}).get("custom_cfg") or ()
@@ -155,18 +155,18 @@ class Plans:
         lines = (line._replace(lrs={key: lr for key, lr in line.lrs.items() if key not in of}) for line in stamp.lines)
         left = tuple(line for line in lines if line.lrs)
         if not left:
-            problem = f"log_processor.custom_cfg of {stamp.config} logs a statistic of lr in the place of lr"
-            raise LrdecayError(problem, where=self._work_dir, fix="give the statistic a log_name of its own")
+            problem = f"log_processor.custom_cfg of {stamp.config} logs a statistic under the name lr"
+            raise LrdecayError(problem, where=self._work_dir, fix="give the statistic its own log_name")
         return stamp._replace(lines=left)
 
     def is_resumed(self, stamp: Stamp) -> bool:
-        """Whether a start of the training went on from a checkpoint: its config says so, or its first epoch."""
+        """True if a start of the training resumed from a checkpoint, by its config or by its first epoch."""
         if stamp.config is None:
             return (stamp.lines[0].epoch or 1) > 1
         return bool(self.build(stamp.config)[0].config.get("resume")) or (stamp.lines[0].epoch or 1) > 1
 
     def resumed_from(self, stamp: Stamp, base: Plan) -> str | None:
-        """The checkpoint that a start of the training resumed from; None if it did not, or it is no longer there."""
+        """The checkpoint that a start of the training resumed from; None if it did not resume or the file is gone."""
         if not self.is_resumed(stamp):
             return None
         from lrdecay_cli.openmmlab.checkpoints.saved_groups import progress_of
@@ -183,7 +183,7 @@ class Plans:
 
 
 def _counts(plan: TrainingPlan) -> bool:
-    """Whether a scheduler depends on how many iterations an epoch has, or the run."""
+    """True if a scheduler depends on the number of iterations per epoch or of the run."""
     return any(
         settings.get("convert_to_iter_based") or (not settings.get("by_epoch", True) and "end" not in settings)
         for _, settings in plan.schedulers

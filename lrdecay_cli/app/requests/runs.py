@@ -1,4 +1,4 @@
-"""Each start of a training, compared with its plan, and the causes of differences."""
+"""Compare each start of a training with its plan, and find the causes of differences."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ def training_run(work_dir: str, config: str | None, request: Request, options: P
     """Compare the lrs that a training logged with its plan.
 
     Args:
-        work_dir: what the training wrote.
-        config: the config to compare with; None for the one that each start of the training dumped.
+        work_dir: the work directory of the training.
+        config: the config to compare with; None for the config that each start of the training dumped.
         request: how configs are built.
-        options: the length of an epoch that was planned; else it is read out of the log or a checkpoint.
+        options: the planned length of an epoch; without it, the length is read from the log or a checkpoint.
 
     Raises:
-        LrdecayError: there is no log or no config, it does not build, or nothing says how long an epoch is.
+        LrdecayError: no log, no config, a config that does not build, or an unknown length of an epoch.
     """
     stamps = read_stamps(work_dir)
     if config is not None:
-        check_is_config(config, "a run is compared with a config")
+        check_is_config(config, "run needs a config to compare with")
     elif request.cfg_options:
-        raise LrdecayError("only a config has options to set", where="--cfg-options", fix="give WORK_DIR and CONFIG")
+        raise LrdecayError("needs a config to override", where="--cfg-options", fix="give WORK_DIR and CONFIG")
     comparing = _Comparing(work_dir, config, request, options)
     segments = tuple(comparing.segment(index, stamps) for index in range(len(stamps)))
     return TrainingRun(
@@ -66,26 +66,26 @@ def training_run(work_dir: str, config: str | None, request: Request, options: P
 
 
 class _Comparing:
-    """Compares each start of one training with its plan, and finds the causes of differences."""
+    """Compare each start of one training with its plan, and find the causes of differences."""
 
     def __init__(self, work_dir: str, config: str | None, request: Request, options: PlanOptions) -> None:
         self._work_dir, self._config, self._request = work_dir, config, request
         self._plans = Plans(work_dir, config, request, options)
 
     def segment(self, index: int, stamps: list[Stamp]) -> Segment:
-        """One start of the training, compared."""
+        """Compare one start of the training."""
         stamp = stamps[index] = self._plans.without_statistics(stamps[index])
         path = self._config or stamp.config
         if path is None:
             fix = f"name the config: lrdecay run {self._work_dir} CONFIG"
-            raise LrdecayError(f"has no dumped config of {stamp.name}", where=self._work_dir, fix=fix)
+            raise LrdecayError(f"has no dumped config for {stamp.name}", where=self._work_dir, fix=fix)
         observed, told = self._plans.observed(stamp, path)
         plan = self._plans.of(path, stamp.lines, observed, told, self._plans.options)
         lrs = plan.lrs()
         curves = logged_curves(stamp.lines, lrs)
         if not curves:
             logged = ", ".join(sorted({key for line in stamp.lines for key in line.lrs}))
-            problem = f"logs {logged}, and {path} would log {', '.join(lrs.groups)}"
+            problem = f"logs {logged}, but {path} would log {', '.join(lrs.groups)}"
             raise LrdecayError(problem, where=f"{self._work_dir}/{stamp.log}", fix="give the config of this training")
         partings = [curve.parts_at for curve in curves if curve.parts_at is not None]
         return Segment(
@@ -113,7 +113,7 @@ class _Comparing:
         observed: int | None,
         told: str,
     ) -> Iterator[PartingCause]:
-        """Yield the causes of a difference, each added to those before it, until they give every logged lr."""
+        """Yield the causes of a difference, each added to the earlier ones, until they give every logged lr."""
         stamp = stamps[index]
         lines, base = stamp.lines, plan
         if observed and plan.plan.by_epoch and plan.length.iterations_per_epoch not in (None, observed):
@@ -137,7 +137,7 @@ class _Comparing:
             yield PartingCause("auto_scale_lr", True, factor=factor, gpus=gpus)
             return
         for earlier in reversed(stamps[:index] if self._plans.is_resumed(stamp) else ()):
-            # One whose config no longer builds explains nothing.
+            # A config that no longer builds explains nothing.
             with suppress(LrdecayError):
                 before = self._plans.of(earlier.config or plan.path, lines, observed, told, None).lrs(beyond=True)
                 if agrees(lines, scaled(before, factor or 1.0)):
@@ -150,7 +150,7 @@ class _Comparing:
         yield from causes or [PartingCause("unknown", False)]
 
     def _scaling(self, stamp: Stamp, base: Plan) -> tuple[float | None, int]:
-        """What auto_scale_lr multiplied every lr by, None where it is off; and the number of GPUs."""
+        """The factor of auto_scale_lr on every lr (None if it is off), and the number of GPUs."""
         plan = base.plan
         if not plan.auto_scale_lr or not plan.base_batch_size or not plan.batch_size:
             return None, stamp.gpus or 1
@@ -158,11 +158,11 @@ class _Comparing:
         if gpus is None:
             ratio = constant_ratio(logged_curves(stamp.lines, base.lrs())) or 0.0
             gpus = max(1, round(ratio * plan.base_batch_size / plan.batch_size))
-        # In the order of mmengine 0.10.7, ``Runner.scale_lr``.
+        # Same order as mmengine 0.10.7, ``Runner.scale_lr``.
         return gpus * plan.batch_size / plan.base_batch_size, gpus
 
     def _gpus_of_epoch(self, plan: TrainingPlan, observed: int) -> int | None:
-        """How many GPUs make an epoch as long as it was, where the size of the dataset is known."""
+        """The number of GPUs that gives the observed epoch length, if the size of the dataset is known."""
         size = self._plans.options.dataset_size
         if size is None or not plan.batch_size:
             return None
@@ -174,7 +174,7 @@ class _Comparing:
     def _dry_run_causes(
         self, stamp: Stamp, base: Plan, lrs: PlannedLrs, factor: float | None, gpus: int
     ) -> Iterator[PartingCause]:
-        """What a dry run of the config finds, with the resume that the log shows; nothing where it cannot be run."""
+        """The causes that a dry run of the config finds, with the resume that the log shows; none if it cannot run."""
         checkpoint = self._plans.resumed_from(stamp, base)
         logged: list[tuple[int, list[float | None]]] = []
         used: list[tuple[int, list[float | None]]] = []
@@ -207,7 +207,7 @@ class _Comparing:
 
 
 def _hooks(run: DryRun, lrs: PlannedLrs) -> Iterator[Any]:
-    """What hooks did to the lrs that are logged."""
+    """The changes by hooks to the logged lrs."""
     logged = {*lrs.groups.values()}
     yield from (
         cause for group in run.groups if group.name in logged for cause in group.causes if cause.stage == "hook"

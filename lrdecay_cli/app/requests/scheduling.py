@@ -1,4 +1,4 @@
-"""The schedule of a config: its groups, from the cache or built, then its plan, then the run of its schedulers."""
+"""The schedule of a config: its groups (cached or built), then its plan, then the run of its schedulers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from lrdecay_cli.processes.streams import stdout_kept_clean
 
 
 def check_is_config(source: str, reason: str) -> None:
-    """Raise LrdecayError for a checkpoint or a group map, with the reason why it will not do."""
+    """Raise LrdecayError if ``source`` is a checkpoint or a group map; ``reason`` says why that is not enough."""
     if is_map(source) or is_checkpoint(source):
         what = "checkpoint" if is_checkpoint(source) else "group map"
-        raise LrdecayError(f"is a {what}, and {reason}", where=source, fix="give the config")
+        raise LrdecayError(f"is a {what}; {reason}", where=source, fix="give the config")
 
 
 def scheduled(
@@ -30,14 +30,14 @@ def scheduled(
     dataset_size: int | None,
     every: int | None,
 ) -> tuple[Schedule, TrainingPlan, tuple[Finding, ...]]:
-    """Follow the schedulers of ``config`` through its run; and what rules find in them.
+    """Run the schedulers of ``config`` through its whole run, and apply the rules to them.
 
-    ``request`` is how the config is built; the other arguments are those of :func:`run_length` and
-    :func:`schedule_of`, and so are the errors. Besides, LrdecayError is raised for a config that cannot be built.
+    ``request`` says how the config is built; the other arguments and the errors are those of :func:`run_length` and
+    :func:`schedule_of`. Raises LrdecayError also for a config that cannot be built.
     """
-    check_is_config(config, "schedulers are run from a config")
+    check_is_config(config, "schedule needs a config")
     check_config(config)
-    # Before the plan: what is loaded for it changes what the cache goes by.
+    # Before the plan is loaded: loading changes what the cache key depends on.
     (group_map,) = group_maps_of((config,), request)
     with fast_start.shortcuts(verbose=request.verbose), stdout_kept_clean():
         from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan

@@ -1,4 +1,4 @@
-"""Group maps from what the user names: an exported map is read, a config built, a checkpoint loaded but never run."""
+"""Group maps from command-line sources: maps are read, configs built, checkpoints loaded without running their code."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec
 if TYPE_CHECKING:
     from lrdecay_cli.origins import ConfigOrigins
 
-# What tells an mmengine config in JSON from a group map.
+# Keys that only an mmengine config has: they distinguish a JSON config from a group map.
 _CONFIG_KEYS = ("model", "optim_wrapper", "optimizer", "_base_", "custom_imports", "default_scope")
 
 TIMEOUT = 120.0
-"""Seconds that a confined config may take, and that its processes may compute."""
+"""Time limit of a confined config, in seconds of wall time and of CPU time of its processes."""
 MEMORY = 8 << 30
-"""Bytes by which a confined config may grow its process."""
+"""Memory limit of a confined config, in bytes."""
 
 
 class Request(msgspec.Struct, frozen=True):
-    """How configs are to be built."""
+    """How to build configs."""
 
     cfg_options: tuple[str, ...]
     device: str
     verbose: bool
     exact: bool
-    """Whether to take no shortcut."""
+    """True with ``--exact``: take no shortcut."""
     caching: Caching
     isolated: bool = False
-    """Whether configs are loaded in confined processes."""
+    """True with ``--isolate``: load configs in confined processes."""
     named_by: str | None = None
-    """The config, or exported map, whose groups the parameters of checkpoints are named by (``--config``)."""
+    """``--config``: the config or exported map that names the parameters of checkpoints."""
     launch: Launch = Launch()
-    """How the training is started: GPUs, batch, ``auto_scale_lr``."""
+    """How the training is started: GPUs, batch size, ``auto_scale_lr``."""
 
     @classmethod
     def of(
@@ -64,36 +64,36 @@ class Request(msgspec.Struct, frozen=True):
         named_by: str | None = None,
         launch: Launch = PLAIN_LAUNCH,
     ) -> Request:
-        """The request that a command's options make; ``exact`` and ``isolated`` ask no cache either."""
+        """The request of a command's options. ``exact`` and ``isolated`` also switch the cache off."""
         overrides = tuple(cfg_options or ())
         wanted = not (no_cache or exact or isolated)
         caching = Caching((*overrides, *launch.told), device, wanted=wanted, verbose=verbose)
         return cls(overrides, device, verbose, exact, caching, isolated, named_by, launch)
 
     def anew(self) -> Request:
-        """The same without the cache, which has looked at files that were changed since."""
+        """The same request without the cache, for files that changed since the cache looked at them."""
         caching = Caching((*self.cfg_options, *self.launch.told), self.device, wanted=False, verbose=self.verbose)
         return msgspec.structs.replace(self, caching=caching)
 
     def build_spec(self) -> BuildSpec:
-        """How one config is built."""
+        """The options for building one config."""
         timeout, memory = (TIMEOUT, MEMORY) if self.isolated else (None, None)
         exact = self.exact or fast_start.is_plain()
         return BuildSpec(self.cfg_options, self.device, timeout, memory, self.verbose, exact, launch=self.launch)
 
     def audited(self, config: str, change: Callable[[Any], None] | None = None) -> GroupMap:
-        """The map of a config, built in this process: ``change`` is done to the loaded config first."""
+        """Build a config in this process and return its map; ``change`` is applied to the loaded config first."""
         from lrdecay_cli.processes.building import audited
 
         return audited(config, self.build_spec(), change)
 
 
 def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
-    """The group map behind each source: a config, an exported map, ``-`` for a map on stdin, or a checkpoint.
+    """Return the group map of each source: a config, an exported map, ``-`` for a map on stdin, or a checkpoint.
 
-    A checkpoint is held against the config of ``request``; without one, against the one other source. ``request`` is
-    otherwise about the configs. Raises LrdecayError if a map cannot be had; for a config or a checkpoint, also if what
-    it needs is not installed.
+    The config of ``request`` names the parameters of a checkpoint; without it, the only other source does. The rest of
+    ``request`` concerns configs. Raises LrdecayError if a map cannot be read or built, or if a required package is not
+    installed.
     """
     checkpoints = [source for source in dict.fromkeys(sources) if is_checkpoint(source)]
     plain = [source for source in sources if source not in checkpoints]
@@ -101,9 +101,9 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
     wanted = list(dict.fromkeys([*plain, *filter(None, [naming])]))
     maps = [source for source in wanted if is_map(source)]
     if request.cfg_options and set(maps) == set(wanted):
-        raise LrdecayError("only a config has options to set", where="--cfg-options", fix="give a config")
+        raise LrdecayError("needs a config to override", where="--cfg-options", fix="give a config")
     if request.launch.told and set(maps) == set(wanted):
-        problem = "only a config is built for a batch; a map and a checkpoint are what they are"
+        problem = "needs a config: an exported map or a checkpoint is not built again"
         raise LrdecayError(problem, where=request.launch.told[0], fix="give a config")
     if [*plain, request.named_by].count("-") > 1:
         raise LrdecayError("stdin can be read only once", where="-")
@@ -113,12 +113,12 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
         fast_start.forgo()
     for checkpoint in checkpoints:
         check_stack(checkpoint, what="checkpoint", needed=("torch",))
-        # What is hostile is told at once, not after a config has been built.
+        # Reject a hostile file at once, before a config is built.
         from lrdecay_cli.files.checkpoint_archive import read_pickle
 
         read_pickle(checkpoint)
     configs = [source for source in wanted if source not in maps]
-    # stdin comes last: a config may need a second attempt, which starts the command over.
+    # Read stdin last: a config may need a retry, which restarts the command.
     found = {source: read_map(source) for source in maps if source != "-"}
     found.update(_maps_of(configs, request))
     if "-" in maps:
@@ -132,10 +132,10 @@ def group_maps_of(sources: Sequence[str], request: Request) -> list[GroupMap]:
 
 
 def compared_maps(before: str, after: str, request: Request) -> list[GroupMap]:
-    """The maps of two sources as :func:`group_maps_of` has them; of a work directory, that of its last checkpoint.
+    """The maps of two sources, as :func:`group_maps_of` returns them; for a work directory, of its last checkpoint.
 
-    Such a checkpoint is held against the other source, as one that the user names. Where it does not fit that, or that
-    is a checkpoint too, its parameters are named by the config that the training dumped.
+    The other source names the parameters of such a checkpoint. If it does not fit, or is a checkpoint too, the config
+    that the training dumped names them.
     """
     sources = (before, after)
     texts = [source for source in sources if is_text_baseline(source)]
@@ -164,7 +164,7 @@ def compared_maps(before: str, after: str, request: Request) -> list[GroupMap]:
 
 
 def origins_of(source: str, request: Request) -> ConfigOrigins | None:
-    """Where the options of a source are set; None for what is no config."""
+    """Where the options of a source are set; None if the source is not a config."""
     from lrdecay_cli.origins import known_origins
 
     if is_work_dir(source) or is_checkpoint(source) or is_map(source):
@@ -173,23 +173,27 @@ def origins_of(source: str, request: Request) -> ConfigOrigins | None:
 
 
 def is_text_baseline(source: str) -> bool:
-    """Whether ``source`` is a file that begins as a baseline in its text form."""
+    """True if ``source`` is a baseline file in the text form."""
     return source.endswith(".txt") and Path(source).is_file() and read_bytes(source).startswith(TEXT_BASELINE)
 
 
 def _naming(others: Sequence[str], checkpoints: Sequence[str], request: Request) -> str | None:
-    """What the checkpoints are held against: ``--config``, else the one source that is none."""
+    """The config or map that names the checkpoints' parameters: ``--config``, else the only other source."""
     if request.named_by is None:
         return others[0] if checkpoints and len(set(others)) == 1 else None
     if not checkpoints:
-        raise LrdecayError("there is no checkpoint to name", where="--config", fix="leave it out, or give a .pth")
+        raise LrdecayError("needs a checkpoint", where="--config", fix="leave it out, or give a .pth")
     if is_checkpoint(request.named_by):
-        raise LrdecayError("a checkpoint names no other", where="--config", fix="give a config or an exported map")
+        raise LrdecayError(
+            "a checkpoint cannot name the parameters of another one",
+            where="--config",
+            fix="give a config or an exported map",
+        )
     return request.named_by
 
 
 def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
-    """The map of each config. LrdecayError of the first, in their order, that has none."""
+    """The map of each config. Raises the LrdecayError of the first config without a map."""
     options, jobs = request.build_spec(), len(configs)
     with ExitStack() as stack:
         if request.isolated:
@@ -203,7 +207,7 @@ def _maps_of(configs: Sequence[str], request: Request) -> dict[str, GroupMap]:
                 for config in missing:
                     check_config(config)
                 stack.enter_context(fast_start.shortcuts(verbose=request.verbose))
-                # The stack, for all of them.
+                # Load the stack once for all of them.
                 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import import_torch
 
                 import_torch()
@@ -231,12 +235,12 @@ def _map(outcome: BuildOutcome, request: Request) -> GroupMap:
     if outcome.failure is not None:
         raise outcome.failure.error()
     if request.isolated:
-        raise LrdecayError(f"it was stopped: {outcome.reason}", where=outcome.config, status=outcome.lost)
-    raise LrdecayError(f"the process that built it was lost: {outcome.reason}", where=outcome.config)
+        raise LrdecayError(f"the build was stopped: {outcome.reason}", where=outcome.config, status=outcome.lost)
+    raise LrdecayError(f"the build process died: {outcome.reason}", where=outcome.config)
 
 
 def is_map(source: str) -> bool:
-    """Whether ``source`` is to be read as a group map: stdin, or a .json file that is no mmengine config."""
+    """True if ``source`` is read as a group map: stdin, or a .json file that is not an mmengine config."""
     if source == "-" or is_text_baseline(source):
         return True
     if not source.endswith(".json") or "::" in source:
@@ -244,7 +248,7 @@ def is_map(source: str) -> bool:
     try:
         raw = read_bytes(source)
     except LrdecayError:
-        # Reading it as a map tells what is wrong, and where, without torch.
+        # Reading it as a map reports what is wrong and where, without torch.
         return True
     keys = top_level_keys(raw)
     return keys is None or keys.isdisjoint(_CONFIG_KEYS) or "schema_version" in keys or means_to_be_map(raw)

@@ -1,4 +1,4 @@
-"""The two sides of ``diff --stacks``: environments are asked to build, scans and maps are read."""
+"""The two sides of ``diff --stacks``: environments build configs, scans and maps are read."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def stack_difference(
     rtol: float = 0.0,
     only: frozenset[Aspect] | None = None,
 ) -> StackDifference:
-    """Compare the groups of every config between two environments.
+    """Compare the groups of every config in two environments.
 
     Args:
-        places: an environment's folder or its Python, a scan's JSON file, or the folder of its maps.
-        targets: configs, folders or zoos, built in each environment; none where both sides are scans.
+        places: for each side an environment's folder or Python, a scan's JSON file, or the folder of its maps.
+        targets: configs, folders or zoos to build in each environment; none if both sides are scans.
         request: how configs are built.
         jobs: how many configs are built at a time.
         rtol: relative tolerance for lr, lr scale and weight decay.
@@ -49,14 +49,14 @@ def stack_difference(
     """
     pythons = [None if place.endswith(".json") else python_of(place) for place in places]
     if any(pythons) and not targets:
-        raise LrdecayError("name what to build there", where="--stacks", fix="for example mmdet::, or configs/")
+        raise LrdecayError("no configs to build are given", where="--stacks", fix="for example mmdet::, or configs/")
     if targets and not any(pythons):
-        problem = "neither side is an environment, so that nothing can be built"
+        problem = "neither side is an environment that could build configs"
         raise LrdecayError(problem, where=targets[0], fix=environment_meant(places[0]))
     if any(pythons) and not hasattr(os, "fork"):
         fix = "compare two scans, or their folders of maps"
-        raise LrdecayError(f"{sys.platform} cannot fork, which builds in an environment need", fix=fix)
-    # Before anything is built.
+        raise LrdecayError(f"building in an environment needs fork, which {sys.platform} lacks", fix=fix)
+    # Fail before anything is built.
     read = [None if python else _read(place) for place, python in zip(places, pythons, strict=True)]
     options = msgspec.structs.replace(request.build_spec(), timeout=TIMEOUT, memory=MEMORY, finite=False)
     start = Start(tuple(targets), options, jobs, request.isolated)
@@ -73,12 +73,12 @@ def stack_difference(
                     environment = here.enter_context(Environment(place, python, start))
                     sides.append(_built(environment, Path(folder)))
                     if index:
-                        # Causes are tried in it.
+                        # The second environment tests the causes.
                         stack.enter_context(here.pop_all())
                         build = _shown(environment.build, "trying causes")
             before, after = sides
             if not ({*before.configs()} | {*after.configs()}):
-                raise LrdecayError("no config there", where=" ".join(targets) or places[0], fix="check the path")
+                raise LrdecayError("no config found", where=" ".join(targets) or places[0], fix="check the path")
             return compare_stacks(before, after, build, rtol=rtol, only=only)
         except KeyboardInterrupt as error:
             raise Interrupted("interrupted", fix="two scans can be resumed: scan --maps DIR --resume FILE") from error
@@ -89,7 +89,7 @@ def _read(place: str) -> Side:
         return Recorded(place)
     maps = Mapped(place) if Path(place).is_dir() else None
     if maps is None or not maps.configs():
-        problem = "no environment, no scan and no maps there"
+        problem = "not an environment, a scan or a folder of maps"
         raise LrdecayError(problem, where=place, fix=environment_meant(place))
     return maps
 

@@ -1,4 +1,4 @@
-"""What is suggested for a config: the findings that it answers, and the config built with it."""
+"""The suggestion for a config: the findings that it answers, and the config built with it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.suggestion import Proposal, Variant
 
 JUDGED = ("LRD1", "LRD2", "LRD3", "LRD4")
-"""Findings about groups, which a decay makes anew."""
+"""Findings about groups, which a new decay replaces."""
 UNREAD = "LRD510"
-"""The finding about settings that mmengine does not read, which a suggestion leaves as they are."""
+"""The finding about settings that mmengine ignores; a suggestion leaves them unchanged."""
 
 
 def ungrouped_map(config: str, request: Request) -> GroupMap:
-    """The map of a config whose own constructor refuses: its model, without that constructor and its options."""
+    """The map of a config whose constructor raises: its model, built without that constructor and its options."""
     with fast_start.shortcuts(verbose=request.verbose):
         from lrdecay_cli.openmmlab.suggested import without_constructor
 
@@ -35,25 +35,25 @@ def ungrouped_map(config: str, request: Request) -> GroupMap:
 
 
 class Suggested(NamedTuple):
-    """A proposal, built."""
+    """A proposal that was built."""
 
     proposal: Proposal
     after: GroupMap
     snippet: str
     lazy: bool
-    """Whether the snippet is for the end of a config in the lazy style."""
+    """True if the snippet goes to the end of a config in the lazy style."""
     left: tuple[Finding, ...]
-    """What rules find in the groups that it makes."""
+    """Findings in the groups that it makes."""
     variant: Variant | None
-    """It without the custom keys of the backbone that it keeps; None where it keeps none."""
+    """The proposal without the custom keys of the backbone that it keeps; None if it keeps none."""
 
 
 def proposal_for(before: GroupMap, refused: str) -> tuple[Proposal, tuple[Finding, ...]]:
-    """The proposal for a config, and what rules find in it. Raises LrdecayError as :func:`propose` does.
+    """Return the proposal for a config and the rules' findings in it. Raises LrdecayError as :func:`propose` does.
 
     Args:
-        before: its map; of a config whose own constructor refuses its model, in groups that are not its own.
-        refused: why that constructor refuses; empty if it does not.
+        before: its map; if the config's own constructor raises, the map without that constructor.
+        refused: why the config's own constructor raises; empty if it does not.
     """
     findings = findings_among(before, (UNREAD,) if refused else (*JUDGED, UNREAD))
     return propose(before, findings, mmdet=find_spec("mmdet") is not None, refused=refused), findings
@@ -62,7 +62,7 @@ def proposal_for(before: GroupMap, refused: str) -> tuple[Proposal, tuple[Findin
 def build_suggestion(
     config: str, before: GroupMap, proposal: Proposal, findings: Sequence[Finding], request: Request
 ) -> Suggested:
-    """The proposal built; lrdecay's own constructor in place of another that brings findings of its own.
+    """Build the proposal; use lrdecay's own constructor if another one would cause new findings.
 
     Raises:
         LrdecayError: no decay is known to fit.
@@ -92,17 +92,17 @@ def _built(config: str, before: GroupMap, proposal: Proposal, request: Request) 
         try:
             return tried(proposal)
         except LrdecayError as error:
-            # The trial's own path means nothing to the user.
+            # The path of the trial's temporary file means nothing to the user.
             if error.key.startswith("paramwise_cfg.custom_keys"):
-                # Kept as the config has it: another decay would not take it either.
+                # A key from the config itself: any other decay would fail on it too.
                 raise error.at(f"{config}: optim_wrapper.{error.key}") from error
             unknown = error.key == "paramwise_cfg.layers"
             if unknown and (inner := inner_backbone(before)):
-                # A class that wraps the model of another library: that one may be known.
+                # The class may wrap a model of another library whose layers are known.
                 with suppress(LrdecayError):
                     return tried(msgspec.structs.replace(proposal, options={**proposal.options, "backbone": inner}))
             raise error.replaced(
-                problem=f"no decay is known to fit: {error.problem}",
+                problem=f"no known decay fits: {error.problem}",
                 where=config,
                 fix=layers_to_list(before) if unknown else error.fix,
             ) from error
@@ -113,7 +113,7 @@ def _new(left: Sequence[Finding], findings: Sequence[Finding]) -> set[str]:
 
 
 def in_lazy_style(config: str, request: Request) -> bool:
-    """Whether no text config can be based on the config."""
+    """True for a lazy config: a text config cannot be based on it."""
     with fast_start.shortcuts(verbose=request.verbose):
         from lrdecay_cli.openmmlab.suggested import is_lazy
 

@@ -1,14 +1,14 @@
 """The command line around the commands: options, settings, console, completion; and the exit codes.
 
-The codes are the same for every command and every format.
+Every command and every format uses the same codes.
 """
 
 CLEAN = 0
-"""Clean, or identical."""
+"""No findings, or identical."""
 DIFFERENT = 1
 """Findings, or two sides that differ."""
 CANNOT_JUDGE = 2
-"""Usage, bad input, missing packages, an internal error."""
+"""Usage error, bad input, missing package or internal error."""
 INTERRUPTED = 130
 TERMINATED = 143
-"""By SIGTERM, as a shell has it."""
+"""Ended by SIGTERM; the code is the shell's convention."""

@@ -1,4 +1,4 @@
-"""What the shell offers when the user presses Tab: configs, zoo names, rules, formats and other words."""
+"""Completions for the Tab key: configs, zoo names, rules, formats and other words."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from lrdecay_cli import formats
 from lrdecay_cli.domain.errors import LrdecayError
 
 REQUEST = "_LRDECAY_COMPLETE"
-"""Set by the shell's completion script, as Typer writes it."""
+"""Environment variable that the shell's completion script sets, in Typer's format."""
 _SEPARATOR = "::"
-# Of a file in bytes: what is read while somebody waits for Tab takes a fraction of a second.
+# Limit in bytes: a file of this size is read in a fraction of a second.
 _LARGEST_MAP = 8_000_000
 
 
 def answer(run: Callable[[], int]) -> int:
-    """Let ``run``, the command line, answer the shell's request.
+    """Run the command line ``run`` to answer the shell's request.
 
-    bash takes ``mmdet::conv`` for three words and replaces the last alone, so that it is asked about the whole and
-    told what follows the colons.
+    bash splits ``mmdet::conv`` into three words and replaces only the last one. So the whole word is completed, and
+    bash gets the part after the colons.
     """
     if os.environ[REQUEST] != "complete_bash":
         return _ended(run)
@@ -47,7 +47,7 @@ def _ended(run: Callable[[], int]) -> int:
 
 
 def joined(line: str, index: int) -> tuple[list[str], int, str]:
-    """The words of a line with those around ``::`` as one, the place of the current one, and what bash keeps of it."""
+    """Join the words around ``::``; return the words, the index of the current one, and the prefix that bash keeps."""
     words: list[str] = []
     current, known = index, ""
     for position, word in enumerate(line.split("\n") if "\n" in line else line.split()):
@@ -64,7 +64,7 @@ def joined(line: str, index: int) -> tuple[list[str], int, str]:
 
 
 def configs(incomplete: str) -> list[str]:
-    """Configs, exported maps and folders that begin so; of a zoo, one level at a time."""
+    """Configs, exported maps and folders that start with the typed text; in a zoo, one level at a time."""
     from lrdecay_cli.files.config_path import SUFFIXES
     from lrdecay_cli.files.packages import ZOOS
 
@@ -75,7 +75,7 @@ def configs(incomplete: str) -> list[str]:
 
 
 def configs_and_checkpoints(incomplete: str) -> list[str]:
-    """What :func:`configs` has, and checkpoints."""
+    """The completions of :func:`configs`, and checkpoints."""
     from lrdecay_cli.files.config_path import CHECKPOINT_SUFFIXES
 
     checkpoints = [] if _SEPARATOR in incomplete else _files(incomplete, CHECKPOINT_SUFFIXES)
@@ -83,9 +83,9 @@ def configs_and_checkpoints(incomplete: str) -> list[str]:
 
 
 def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Modules and parameters of the exported map that is named before, one level of their paths at a time.
+    """Modules and parameters of the exported map that was typed before, one level of their paths at a time.
 
-    A config or a checkpoint would have to be built or loaded, which is not for a shell to wait for.
+    A config or a checkpoint has no completions: building or loading it takes too long.
     """
     from lrdecay_cli.files import read_map
 
@@ -103,7 +103,7 @@ def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def options_of_config(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Options of the config that is named before, one level of their paths at a time."""
+    """Options of the config that was typed before, one level of their paths at a time."""
     from lrdecay_cli.domain.origins import option_path
     from lrdecay_cli.origins import config_origins
 
@@ -117,36 +117,36 @@ def options_of_config(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def folders(incomplete: str) -> list[str]:
-    """Folders that begin so."""
+    """Folders that start with the typed text."""
     return _files(incomplete, ())
 
 
 def json_files(incomplete: str) -> list[str]:
-    """JSON files and folders that begin so."""
+    """JSON files and folders that start with the typed text."""
     return _files(incomplete, (".json",))
 
 
 def baselines(incomplete: str) -> list[str]:
-    """Baselines, as text or JSON, and folders that begin so."""
+    """Baselines (text or JSON) and folders that start with the typed text."""
     return _files(incomplete, (".txt", ".json"))
 
 
 def forms(incomplete: str) -> list[str]:
-    """Forms of baselines that begin so."""
+    """Forms of baselines that start with the typed text."""
     return [form for form in ("text", "json") if form.startswith(incomplete)]
 
 
 def settings_files(incomplete: str) -> list[str]:
-    """TOML files and folders that begin so."""
+    """TOML files and folders that start with the typed text."""
     return _files(incomplete, (".toml",))
 
 
 def rules(incomplete: str) -> list[tuple[str, str]]:
-    """Rule codes with their names, or names with their codes, for the last of several behind commas."""
+    """Rule codes with their names, or names with their codes; completes the last of several separated by commas."""
     from lrdecay_cli.rules import RULES
 
     before, comma, last = incomplete.rpartition(",")
-    # In the case that it is typed in, since a shell replaces nothing of that.
+    # Keep the typed case: the shell does not replace it.
     codes = [(rule.code, rule.name) for rule in RULES]
     words = codes if "LRD".startswith(last.upper()[:3]) else [(name, code) for code, name in codes]
     return [
@@ -157,19 +157,19 @@ def rules(incomplete: str) -> list[tuple[str, str]]:
 
 
 def formats_of(command: str) -> Callable[[str], list[str]]:
-    """What completes ``--format`` of a command."""
+    """Return the completion of a command's ``--format``."""
     return lambda incomplete: _beginning(formats.formats_of(command), incomplete)
 
 
 def outputs_of(command: str) -> Callable[[str], list[str]]:
-    """What completes ``--output`` of a command: names of formats, with what follows them."""
+    """Return the completion of a command's ``--output``: names of formats followed by ``=``."""
     return lambda incomplete: [f"{name}=" for name in _beginning(formats.formats_of(command), incomplete)]
 
 
 def _words(module: str, constant: str, *, several: bool = False) -> Callable[[str], list[str]]:
-    """What completes an option with the words of a constant, whose module is imported when the shell asks.
+    """Return a completion with the words of a constant; its module is imported when the shell asks.
 
-    ``several`` is for an option that takes some of them with commas between.
+    ``several`` is for an option that takes several words separated by commas.
     """
 
     def words(incomplete: str) -> list[str]:
@@ -189,12 +189,12 @@ aspects = _words("domain.change", "ASPECTS", several=True)
 
 
 def devices(incomplete: str) -> list[str]:
-    """Where a model can be built, whether this machine has it or not."""
+    """Devices that can be named, whether this machine has them or not."""
     return _beginning(("cpu", "meta", "cuda", "mps"), incomplete)
 
 
 def columns(incomplete: str) -> list[str]:
-    """Columns of ``inspect``'s views, to sort by. What begins with a hyphen is an option to the shell's script."""
+    """Columns to sort ``inspect``'s views by, without a leading hyphen, which the shell takes for an option."""
     from lrdecay_cli.analysis.inspecting.report import VIEWS
 
     views = (columns for by, (columns, _) in VIEWS.items() if by != "module")
@@ -221,7 +221,7 @@ def _files(incomplete: str, suffixes: Iterable[str]) -> list[str]:
 
 
 def _entries(folder: Path, beginning: str, suffixes: Iterable[str]) -> list[str]:
-    """Folders, with a slash behind them, and files of these kinds; hidden ones only if they are asked for."""
+    """Folders, with a trailing slash, and files with these suffixes; hidden ones if the text starts with a dot."""
     try:
         entries = sorted(folder.iterdir())
     except OSError:

@@ -1,4 +1,4 @@
-"""Where reports go: stdout in one format, files in others; and a progress bar on stderr."""
+"""Where reports go: stdout in one format, files in other formats; and a progress bar on stderr."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _BY_SUFFIX = {
 
 
 class Destinations:
-    """The formats and places that the command line asks for, checked before any work is done.
+    """The formats and paths of the command line, checked before any work is done.
 
     Args:
-        command: the command that has something to say, which not every format can write.
+        command: the command that reports; not every format supports every command.
         stdout_format: ``--format``, or None for rich on a terminal and text elsewhere.
         outputs: ``--output`` values, each ``FORMAT=PATH``, or a path whose suffix is that of a format; ``-`` is stdout.
         color: ``--color``.
 
     Raises:
-        LrdecayError: a format that is unknown or for other commands, an unknown colour choice, or an output that is
-            not ``FORMAT=PATH``.
+        LrdecayError: an unknown format or one for other commands, an unknown colour choice, or an output that is not
+        ``FORMAT=PATH``.
     """
 
     def __init__(self, command: str, stdout_format: str | None, outputs: Sequence[str] | None, color: str) -> None:
@@ -63,19 +63,19 @@ class Destinations:
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """Every format that is going to be written."""
+        """Every format that will be written."""
         return tuple(name for name, _ in self._places)
 
     @property
     def repeatable(self) -> bool:
-        """Whether all that is going to be written is text on stdout that the cache may keep.
+        """True if the only output is text on stdout, which the cache may keep.
 
-        Templates and scripts of a page, and the fonts of a picture, leave no trace in what it looks at.
+        The cache does not see the templates and scripts of a page or the fonts of a picture.
         """
         return len(self._places) == 1 and self._places[0][1] == STDOUT and self._places[0][0] not in ("html", "png")
 
     def write(self, result: AnyResult) -> str:
-        """Write the result everywhere and return what stdout got. All is rendered before anything is written."""
+        """Render the result for every destination, then write all of them; return the text for stdout."""
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         rendered = [
             (path, render(name, result, Canvas(width, self._colored(), None if path == STDOUT else path)))
@@ -98,9 +98,9 @@ class Destinations:
 
 
 def write_stdout(text: str | bytes) -> None:
-    """Write to stdout; a character that its encoding does not have is written as an escape.
+    """Write to stdout; characters that its encoding lacks are escaped.
 
-    Raises LrdecayError if that fails or if a terminal would get bytes, BrokenPipeError if the reader has gone.
+    Raises LrdecayError if writing fails or a terminal would get bytes, BrokenPipeError if the reader closed the pipe.
     """
     if isinstance(text, bytes) and sys.stdout.isatty():
         raise LrdecayError("a terminal cannot show this picture", where="stdout", fix="--output png=PATH writes a file")
@@ -120,9 +120,9 @@ def write_stdout(text: str | bytes) -> None:
 
 @contextmanager
 def progress(total: int, what: str) -> Iterator[Callable[[bool], None]]:
-    """Show how many of ``total`` are done, how many of these failed, and the time left.
+    """Show how many of ``total`` are done, how many failed, and the time left.
 
-    Gives a function to call with whether the next one failed. Away from a terminal it shows nothing.
+    Yields a function to call after each one with whether it failed. Shows nothing if stderr is not a terminal.
     """
     if not sys.stderr.isatty():
         yield lambda _: None

@@ -1,4 +1,4 @@
-"""The console entry: every way that a command can end becomes an exit code and at most one line on stderr."""
+"""The console entry point: every end of a command becomes an exit code and at most one line on stderr."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def main() -> NoReturn:
-    """Run the command line that was given, and end the process."""
-    # Started with one of them closed (``>&-``): what would be opened next would take its place.
+    """Run the command line and end the process."""
+    # If a standard stream is closed (``>&-``), the next opened file would take its number.
     if sys.stdin is None:
         os.open(os.devnull, os.O_RDONLY)
     if sys.stdout is None:
@@ -32,26 +32,26 @@ def main() -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:
-        # Whoever could still be told has been.
+        # The reader of the output is gone.
         _to_nowhere(sys.stdout)
         _to_nowhere(sys.stderr)
     if "lrdecay_cli.app.speed.fast_start" in sys.modules:
         from lrdecay_cli.app.speed import fast_start
 
         fast_start.leave(TERMINATED if fast_start.was_terminated() and code == INTERRUPTED else code)
-    # Answered from the cache: there is nothing to clean up.
+    # Answered from the cache: nothing to clean up.
     os._exit(code)
 
 
 def run(arguments: Sequence[str], *, console: bool = False) -> int:
-    """Run ``arguments`` and return the exit code; whatever is raised becomes one, with a line on stderr.
+    """Run ``arguments`` and return the exit code; an exception becomes a code and a line on stderr.
 
-    ``console`` allows what a Python program must not suffer: see :mod:`lrdecay_cli.app.speed.fast_start`.
+    ``console`` allows shortcuts that must not happen in a Python program: see :mod:`lrdecay_cli.app.speed.fast_start`.
     """
     try:
         return _run(arguments, console)
     except BrokenPipeError:
-        # The reader has seen enough (``| head``).
+        # The reader closed the pipe (``| head``).
         _to_nowhere(sys.stdout)
         return CLEAN
     except (Exception, KeyboardInterrupt) as error:
@@ -59,7 +59,7 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
             import traceback
             from contextlib import suppress
 
-            # Of an exception that a config made up even this may fail.
+            # The ``str`` of a config's own exception class may raise too.
             with suppress(Exception):
                 traceback.print_exception(error)
         if isinstance(error, KeyboardInterrupt):
@@ -90,7 +90,7 @@ def _run(arguments: Sequence[str], console: bool) -> int:
     try:
         settings = [raw for _, raw in settings_files()]
     except OSError:
-        # The command itself says so.
+        # The command sets the exit code itself.
         settings = None
     if settings is not None and (code := answered(arguments, settings)) is not None:
         return code
@@ -111,7 +111,7 @@ def _run(arguments: Sequence[str], console: bool) -> int:
     try:
         code = called()
     except Exception as error:
-        # typer 0.28 brings a click of its own, earlier ones use the installed one: known by what they have in common.
+        # typer 0.28 bundles click, earlier versions use the installed one: test for what both have in common.
         if type(error).__name__ == "Abort":
             return _fail("interrupted", INTERRUPTED)
         if type(error).__name__ == "NoArgsIsHelpError":
@@ -120,7 +120,7 @@ def _run(arguments: Sequence[str], console: bool) -> int:
         if hasattr(error, "format_message"):
             return _fail(_usage_line(error))
         raise
-    # typer turns Ctrl-C into this code and says nothing.
+    # typer turns Ctrl-C into this code without a message.
     return _fail("interrupted", INTERRUPTED) if code == INTERRUPTED else code
 
 
@@ -130,7 +130,7 @@ def _usage_line(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "lrdecay"
     message = " ".join(error.format_message().split())  # type: ignore[attr-defined]
-    # Which names are like it is not left to click, whose answers differ from version to version.
+    # Similar names are computed here: click's answers differ between versions.
     if context is None or not (missed := re.match(r"No such (?:option:? '?([^\s']+)|command '(.*?)')", message)):
         return f"{message.rstrip('.')}; see {command} --help"
     from lrdecay_cli.text.spelling import did_you_mean
@@ -143,18 +143,18 @@ def _usage_line(error: Exception) -> str:
 
 
 def _trouble_here(error: OSError) -> str:
-    """What is wrong with this machine that made ``error``; empty if nothing is known to be."""
+    """The fault of this machine that raised ``error``; empty if none is known."""
     if error.errno == errno.ENOSPC:
         return f"cannot write: {error.strerror}"
     try:
         os.getcwd()  # noqa: PTH109 (pathlib may not be imported yet)
     except OSError:
-        return "the working directory is gone; change to one that is there"
+        return "the working directory no longer exists; change to another one"
     return ""
 
 
 def _fail(line: str, code: int = CANNOT_JUDGE) -> int:
-    # Where nobody can be told there is still the exit code.
+    # If stderr is closed too, only the exit code remains.
     if sys.stderr is not None:
         try:
             print(f"lrdecay: {printable(line)}", file=sys.stderr, flush=True)  # noqa: T201
@@ -164,5 +164,5 @@ def _fail(line: str, code: int = CANNOT_JUDGE) -> int:
 
 
 def _to_nowhere(stream: TextIO) -> None:
-    """Let the interpreter's own flush at exit go nowhere instead of into a closed pipe or onto a full disk."""
+    """Redirect the interpreter's flush at exit to the null device: the pipe is closed or the disk full."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,6 +1,6 @@
-"""Options that several commands share: blocks of them, and the decorator that gives a command the blocks it names.
+"""Option blocks that several commands share, and the decorator that adds them to a command.
 
-Without ``from __future__ import annotations``: the types of a block's fields are read when a command is made of them.
+Without ``from __future__ import annotations``: the types of a block's fields are read when a command is created.
 typer reads them on Python 3.10 too, which cannot evaluate every ``X | None``: hence Optional.
 """
 
@@ -29,7 +29,7 @@ Whole = Optional[int]  # noqa: UP045
 
 
 def argument(metavar: str, text: str, complete: Callable[..., Any]) -> Any:
-    """A typer argument with its help and what completes it."""
+    """A typer argument with its help and its completion."""
     return typer.Argument(metavar=metavar, help=text, autocompletion=complete)
 
 
@@ -39,27 +39,35 @@ def option(*words: str, complete: Callable[..., Any] | None = None, at_least: in
     return typer.Option(*flags, metavar=metavar, help=text, autocompletion=complete, min=at_least, **more)
 
 
-# Of several commands, each in a place of its own in --help.
+# Options of several commands; each command places them in its own --help.
 _CONFIG_HELP = "A config (.py, .json, .yaml), or mmdet::PATH for one of MMDetection's own."
 TrainingConfig = Annotated[str, argument("CONFIG", _CONFIG_HELP, completion.configs)]
 ItersPerEpoch = Annotated[
-    Whole, option("--iters-per-epoch", "N", "Iterations of an epoch, as the training log shows.", at_least=1)
+    Whole, option("--iters-per-epoch", "N", "Iterations per epoch, as the training log shows.", at_least=1)
 ]
 DatasetSize = Annotated[
-    Whole, option("--dataset-size", "N", "Training samples (after filtering), by which these are computed.", at_least=1)
+    Whole,
+    option("--dataset-size", "N", "Training samples after filtering; gives the iterations per epoch.", at_least=1),
 ]
 FailOn = Annotated[
     str,
-    option("--fail-on", "SEVERITY", "Exit with 1 from error, warning or info up.", complete=completion.severities),
+    option(
+        "--fail-on",
+        "SEVERITY",
+        "Exit with 1 at this severity or above: error, warning or info.",
+        complete=completion.severities,
+    ),
 ]
 CfgOptions = Annotated[Texts, option("--cfg-options", "KEY=VALUE", "Override the config, as in mmengine: a=1 b.c=2.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Versions, stubs and the stack's warnings too.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also show versions, stubs and the stack's warnings.")]
 
 
 class BuildOptions(msgspec.Struct, frozen=True):
-    """How configs are to be built."""
+    """How to build configs."""
 
-    jobs: Annotated[Whole, option("--jobs", "-j", "N", "Configs at a time. [default: a core each]", at_least=1)] = None
+    jobs: Annotated[
+        Whole, option("--jobs", "-j", "N", "Configs to build in parallel. [default: one per core]", at_least=1)
+    ] = None
     named_by: Annotated[
         Text,
         option(
@@ -69,33 +77,37 @@ class BuildOptions(msgspec.Struct, frozen=True):
     cfg_options: CfgOptions = None
     device: Annotated[
         str,
-        option("--device", "DEVICE", "Where to build: cpu, meta, cuda, cuda:N or mps.", complete=completion.devices),
+        option(
+            "--device", "DEVICE", "Device to build on: cpu, meta, cuda, cuda:N or mps.", complete=completion.devices
+        ),
     ] = "cpu"
-    gpus: Annotated[
-        Whole, option("--gpus", "N", "GPUs that train, for what depends on their number. [default: 1]", at_least=1)
-    ] = None
+    gpus: Annotated[Whole, option("--gpus", "N", "Number of GPUs that train. [default: 1]", at_least=1)] = None
     batch_size: Annotated[
-        Whole, option("--batch-size", "N", "Samples in a batch of one GPU. [default: the config's]", at_least=1)
+        Whole, option("--batch-size", "N", "Batch size per GPU. [default: the config's]", at_least=1)
     ] = None
     auto_scale_lr: Annotated[
         bool, typer.Option("--auto-scale-lr", help="Switch the config's auto_scale_lr on, as tools/train.py does.")
     ] = False
     verbose: Verbose = False
-    exact: Annotated[bool, typer.Option("--exact", help="Take no shortcuts: slower, and the same map.")] = False
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Build anew, keep nothing (LRDECAY_NO_CACHE=1).")] = False
-    isolate: Annotated[bool, typer.Option("--isolate", help="Confine configs: no network, no writes, limits.")] = False
+    exact: Annotated[bool, typer.Option("--exact", help="Take no shortcuts: slower, same result.")] = False
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Neither read nor write the cache (LRDECAY_NO_CACHE=1).")
+    ] = False
+    isolate: Annotated[
+        bool, typer.Option("--isolate", help="Run configs in a sandbox: no network, no writes, limits.")
+    ] = False
 
     @property
     def workers(self) -> int:
-        """How many configs are built at a time: ``--jobs``, or one for each core that this process may use."""
+        """Number of configs to build in parallel: ``--jobs``, or one for each core that this process may use."""
         affinity = getattr(os, "sched_getaffinity", None)
         return self.jobs or (len(affinity(0)) if affinity else os.cpu_count()) or 1
 
     @property
     def launch(self) -> "Launch":
-        """How the training is started. Raises LrdecayError for numbers that no training has.
+        """How the training is started. Raises LrdecayError for numbers that are too large.
 
-        PyTorch lists every rank of a process group.
+        The limit exists because PyTorch lists every rank of a process group.
         """
         from lrdecay_cli.domain.training import Launch
 
@@ -105,7 +117,7 @@ class BuildOptions(msgspec.Struct, frozen=True):
         return Launch(self.gpus, self.batch_size, self.auto_scale_lr)
 
     def request(self) -> "Request":
-        """What these options ask for."""
+        """The build request of these options."""
         from lrdecay_cli.app.requests.sources import Request
 
         return Request.of(
@@ -121,13 +133,13 @@ class BuildOptions(msgspec.Struct, frozen=True):
 
 
 def _format_option(command: str) -> Any:
-    """The formats that it offers are those that the command takes."""
+    """``--format``, with the formats that the command supports."""
     text = f"{either(formats_of(command))}. [default: rich on a terminal, else text]"
     return option("--format", "-f", "FORMAT", text, complete=completion.formats_of(command))
 
 
 def _output_option(command: str) -> Any:
-    text = "Write a further report to a file; can be repeated. x.html stands for html=x.html."
+    text = "Also write the report to a file; can be repeated. x.html means html=x.html."
     return option("--output", "-o", "FORMAT=PATH", text, complete=completion.outputs_of(command))
 
 
@@ -138,18 +150,21 @@ class OutputOptions(msgspec.Struct, frozen=True):
     format_name: Annotated[Text, _format_option] = None
     output: Annotated[Texts, _output_option] = None
     color: Annotated[
-        str, option("--color", "WHEN", "auto (by NO_COLOR, FORCE_COLOR), always, never.", complete=completion.colors)
+        str,
+        option(
+            "--color", "WHEN", "auto (obeys NO_COLOR and FORCE_COLOR), always or never.", complete=completion.colors
+        ),
     ] = "auto"
 
     def destinations(self) -> "Destinations":
-        """The formats and places, checked."""
+        """The checked formats and paths."""
         from lrdecay_cli.app.shell.console import Destinations
 
         return Destinations(self.command, self.format_name, self.output, self.color)
 
 
 class _SettingsOptions(msgspec.Struct, frozen=True):
-    """What every command with options takes; read before any other."""
+    """Options of every command; they are read before all others."""
 
     _no_settings: Annotated[
         bool,
@@ -157,14 +172,14 @@ class _SettingsOptions(msgspec.Struct, frozen=True):
             "--no-settings",
             is_eager=True,
             callback=without_settings,
-            help="Read no settings file; LRDECAY_* still counts.",
+            help="Ignore settings files; LRDECAY_* variables still apply.",
         ),
     ] = False
     _settings: Annotated[
         Text,
         option(
             *("--settings", "PATH"),
-            "Settings file. [default: the nearest lrdecay.toml or pyproject.toml from here up]",
+            "Settings file. [default: lrdecay.toml or pyproject.toml, here or in the nearest folder above]",
             complete=completion.settings_files,
             is_eager=True,
             callback=apply_settings,
@@ -175,7 +190,7 @@ class _SettingsOptions(msgspec.Struct, frozen=True):
     ] = False
 
 
-# Of --help, for every command.
+# The order in --help, for every command.
 _ORDER = (
     *("jobs", "named_by", "cfg_options", "device", "gpus", "batch_size", "auto_scale_lr"),
     *("format_name", "output", "color"),
@@ -186,13 +201,13 @@ _ORDER = (
 def expanded(
     *, without: Sequence[str] = (), first: Sequence[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of the blocks that it takes by keyword, as typer wants them: each by itself.
+    """Add the options of the blocks that a command takes by keyword, as separate typer options.
 
-    A parameter of the command with the name of a block's field takes its place; the block gets its value too.
+    A parameter of the command that has the name of a block's field replaces that option; the block gets its value too.
 
     Args:
         without: fields that the command does not offer.
-        first: fields that its help shows before the others.
+        first: fields that its help shows first.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -204,7 +219,7 @@ def expanded(
             name: each for block in (*blocks.values(), _SettingsOptions) for name, each in _options(block, command)
         }
         options = {**shared, **own}
-        # What a command takes by keyword alone stands where the block's option would.
+        # A keyword-only parameter of the command takes the position of the block's option.
         placed = [name for name, each in own.items() if each.kind is not each.KEYWORD_ONLY]
         order = dict.fromkeys([*placed, *first, *(name for name in _ORDER if name in options and name not in without)])
 
@@ -216,7 +231,7 @@ def expanded(
             function(**arguments)
 
         run.__name__, run.__doc__ = function.__name__, function.__doc__
-        # Evaluated already: typer need not do it again.
+        # Already evaluated, so that typer does not do it again.
         run.__annotations__ = {}
         keyword = inspect.Parameter.KEYWORD_ONLY
         signature = inspect.Signature([options[name].replace(kind=keyword) for name in order])
@@ -231,7 +246,7 @@ def _is_block(kind: object) -> bool:
 
 
 def _options(block: type[msgspec.Struct], command: str) -> Iterator[tuple[str, inspect.Parameter]]:
-    """A parameter of a command for each field that is an option."""
+    """One command parameter for each field that is an option."""
     for field in msgspec.structs.fields(block):
         kind, *declared = get_args(field.type) or (field.type,)
         if declared:

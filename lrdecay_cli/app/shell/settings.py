@@ -1,4 +1,4 @@
-"""Settings as defaults of options: the command line comes first, then ``LRDECAY_*``, then the settings file."""
+"""Settings as defaults of options. The command line wins over ``LRDECAY_*``, which wins over the settings file."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 _META = "lrdecay.settings"
 _PREFIX = "LRDECAY_"
-# Where the defaults of the present command come from, by option.
+# The source of each default of the present command, by option.
 _origins: dict[str, str] = {}
 
 
 def apply_settings(context: typer.Context, path: str | None) -> str | None:
-    """Make what the settings say the command's defaults: the callback of ``--settings``.
+    """Turn the settings into the command's defaults: the callback of ``--settings``.
 
-    Without a file and without a variable nothing is imported: that costs 40 microseconds.
+    Without a settings file and a variable nothing is imported: that takes 40 microseconds.
 
     Raises:
-        LrdecayError: the file is not there, or is wrong.
+        LrdecayError: the file is missing or invalid.
     """
     if context.resilient_parsing:
-        # The shell asks for words to offer.
+        # A completion request of the shell.
         return path
     _origins.clear()
     unwanted = bool(context.params.get("_no_settings"))
@@ -51,14 +51,14 @@ def apply_settings(context: typer.Context, path: str | None) -> str | None:
 
 
 def without_settings(context: typer.Context, wanted: bool) -> bool:
-    """The callback of ``--no-settings``, for which :func:`apply_settings` looks. LrdecayError beside ``--settings``."""
-    # Of the two, the one that is typed first is called first.
+    """The callback of ``--no-settings``; :func:`apply_settings` reads its value. Raises with ``--settings``."""
+    # The callbacks run in the order of the command line.
     _check_alone(wanted, context.params.get("_settings"))
     return wanted
 
 
 def settings_of(context: typer.Context) -> Settings:
-    """What the project says, to a command that has ``--settings``."""
+    """The project's settings, for a command that has ``--settings``."""
     from lrdecay_cli.domain.settings import Settings
 
     found: Settings = context.meta.get(_META) or Settings()
@@ -66,13 +66,13 @@ def settings_of(context: typer.Context) -> Settings:
 
 
 def baseline_of(context: typer.Context) -> str | None:
-    """The baseline that the settings or the environment name, as a path from here."""
+    """The baseline that the settings or the environment name, as a path relative to the working directory."""
     value = _values(settings_of(context)).get("baseline")
     return None if value is None else str(value)
 
 
 def told_where(error: LrdecayError, arguments: Sequence[str]) -> LrdecayError:
-    """The error, about the settings file or the variable where an option that nobody typed came from there."""
+    """The error with the settings file or variable as its place, if the option that caused it came from there."""
     key = error.where.removeprefix("--")
     typed = any(argument.partition("=")[0] == error.where for argument in arguments)
     if not error.where.startswith("--") or typed or key not in _origins:
@@ -82,11 +82,11 @@ def told_where(error: LrdecayError, arguments: Sequence[str]) -> LrdecayError:
 
 def _check_alone(unwanted: bool, path: str | None) -> None:
     if unwanted and path is not None:
-        raise LrdecayError("reads no settings file, and one is given", where="--no-settings", fix="leave one out")
+        raise LrdecayError("--settings and --no-settings are mutually exclusive", fix="leave one out")
 
 
 def _files(path: str | None) -> list[tuple[str, bytes]]:
-    """Path and content of the files that may be the settings file; just one if it is named."""
+    """Path and content of each candidate settings file; only one if ``--settings`` names it."""
     path = path or os.environ.get(f"{_PREFIX}SETTINGS") or None
     if path is not None:
         from lrdecay_cli.files import read_bytes
@@ -96,13 +96,13 @@ def _files(path: str | None) -> list[tuple[str, bytes]]:
         return [(os.path.relpath(file), raw) for file, raw in settings_files()]
     except OSError as error:
         if error.filename is None:
-            # The working directory is gone.
+            # The working directory no longer exists.
             return []
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=os.path.relpath(error.filename)) from error
 
 
 def _values(settings: Settings) -> dict[str, Any]:
-    """The options that the settings or, before them, the environment set; notes where each comes from."""
+    """The options that the environment or the settings set; the environment wins. Records the source of each."""
     import msgspec
 
     values: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Finding the settings file with the standard library alone: this happens before an answer from the cache is given."""
+"""Find the settings file with the standard library alone: this runs before a cached result is used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 OWN_FILE = "lrdecay.toml"
 SHARED_FILE = "pyproject.toml"
-# A project's settings are its own: the search never leaves a repository.
+# Settings belong to one project: the search stops at the root of the repository.
 _ROOTS = (".git", ".hg", ".svn")
 
 # Importing typing for its name takes longer than an answer from the cache.
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def settings_files(start: str | None = None) -> Iterator[tuple[str, bytes]]:
-    """Path and content of the files that may hold settings for ``start``, the working directory by default.
+    """Yield path and content of the files that may hold settings for ``start`` (default: the working directory).
 
-    From there up to the root of the repository, in each directory ``lrdecay.toml`` and then a ``pyproject.toml`` that
-    has the word lrdecay in it; the first that turns out to have settings counts.
+    Searches from there up to the root of the repository; in each directory ``lrdecay.toml``, then a ``pyproject.toml``
+    that contains the word lrdecay. The first file with settings counts.
 
     Raises:
-        OSError: a file that is there cannot be read.
+        OSError: an existing file cannot be read.
     """
     folder, below = start or os.getcwd(), ""  # noqa: PTH109 (pathlib is not imported yet)
     while folder != below:

@@ -1,1 +1,1 @@
-"""What makes commands start fast: imports that wait, and answers that are kept."""
+"""Fast start of commands: lazy imports and cached results."""

@@ -1,4 +1,4 @@
-"""What one command asks of the cache, and what it gives to it."""
+"""The cache from the view of one command: what it looks up and what it stores."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from lrdecay_cli.cache.evidence import Evidence
 
 KIND = "map"
-# On other devices a model may fail to build for reasons that no file shows.
+# On other devices a build may fail for reasons that no file shows.
 _DEVICES = ("cpu", "meta")
-# A map has a tenth of its size then, in less time than it takes to write the rest.
+# This level shrinks a map to a tenth, in less time than writing the rest would take.
 _COMPRESSION = 1
 
 
@@ -34,11 +34,11 @@ class Caching:
     """The cache for one command.
 
     Args:
-        cfg_options: with the device all, besides the config, that a map depends on and that the user said: overrides,
-            GPUs, batch size, ``--auto-scale-lr``.
+        cfg_options: everything besides the config and the device that a map depends on: overrides, GPUs, batch size,
+            ``--auto-scale-lr``.
         device: where models are built.
         wanted: false for ``--no-cache``.
-        verbose: tell on stderr what came from the cache, and why something did not.
+        verbose: report on stderr what came from the cache, and why something did not.
     """
 
     def __init__(self, cfg_options: Sequence[str], device: str, *, wanted: bool = True, verbose: bool = False) -> None:
@@ -54,7 +54,7 @@ class Caching:
         self._building = False
 
     def kept(self, config: str) -> GroupMap | Failure | None:
-        """What is kept for a config, if it still holds: its map, or that it is not for training."""
+        """The cached result of a config, if still valid: its map, or the failure of one that is not for training."""
         key = self._key(config)
         if not key:
             return None
@@ -69,9 +69,9 @@ class Caching:
         return kept
 
     def built(self, config: str, build: Callable[[], GroupMap]) -> GroupMap:
-        """What ``build`` makes of a config, which is kept. Raises what ``build`` does.
+        """Call ``build`` for a config and cache its result. Raises what ``build`` raises.
 
-        Of failures, that a config is not for training is kept, for that is what its text says.
+        The only failure that is cached is "not for training", since it follows from the config's text alone.
         """
         # Before the build: it may change the working directory, sys.path or the environment.
         key = self._key(config)
@@ -99,19 +99,21 @@ class Caching:
         recording = record()
         recording.answers += 1
         evidence = recording.evidence()
-        # A config that was loaded before in this process may have left something behind, which is of no concern to
-        # this command, but must not be kept as the answer to this question alone.
-        reason = evidence if isinstance(evidence, str) else None if first else "not the first config of this command"
+        # A config that was loaded earlier may have changed this process. That is fine for this command, but the result
+        # must not be cached as the result of this config alone.
+        reason = (
+            evidence if isinstance(evidence, str) else None if first else "it is not the first config of this command"
+        )
         raw = zlib.compress(msgspec.json.encode(built), _COMPRESSION)
         if reason is None and _decoded(raw) != built:
             reason = "it holds a number that JSON cannot"
         if isinstance(evidence, str) or reason is not None:
-            self._tell(f"not kept in the cache: {reason}")
+            self._tell(f"not cached: {reason}")
         elif entries.keep(KIND, key, raw, evidence):
             self._evidence = evidence
 
     def begin(self) -> None:
-        """Begin to record what answers depend on, for those that are built by processes forked from this one."""
+        """Start recording dependencies for results that forked child processes build."""
         if self._wanted:
             from lrdecay_cli.cache.recording import record
 
@@ -119,14 +121,14 @@ class Caching:
             self._building = True
 
     def loaded(self) -> None:
-        """Gather what is loaded now: children that are forked from here on need not do it again."""
+        """Record the modules that are loaded now, so that forked children need not do it again."""
         if self._wanted:
             from lrdecay_cli.cache.recording import record
 
             record().evidence()
 
     def begin_answer(self) -> None:
-        """Begin to record what the report of this command depends on, beside the maps; before anything is read."""
+        """Start recording what this command's report depends on besides the maps; call it before anything is read."""
         self._answering = self._wanted and self._device in _DEVICES and front.was_asked()
         if self._answering:
             from lrdecay_cli.cache.recording import record
@@ -134,7 +136,7 @@ class Caching:
             record()
 
     def keep_answer(self, text: str, code: int) -> None:
-        """Keep what the command wrote to stdout, if all that went in since :meth:`begin_answer` was seen."""
+        """Cache the command's stdout, if everything it depends on since :meth:`begin_answer` was recorded."""
         if not self._answering:
             return
         from lrdecay_cli.cache.gathering import merged
@@ -159,16 +161,16 @@ class Caching:
             self._say(f"the cache {cache_folder()} is not used: {reason}")
             self._wanted = False
             return None
-        # As it was asked at first: importing the stack adds folders to sys.path, and a config may do anything.
+        # Compute the key once, first: importing the stack extends sys.path, and a config may change anything.
         if config not in self._keys:
             self._keys[config] = None
-            # There may be no working directory.
+            # The working directory may not exist.
             with suppress(OSError):
                 self._keys[config] = map_key([config, *self._cfg_options, self._device])
         return self._keys[config]
 
     def keep_report(self, text: str) -> None:
-        """Keep what ``inspect`` wrote to stdout about the last map, if nothing but that map and the call went in."""
+        """Cache ``inspect``'s stdout about the last map, if it depends on that map and the command line alone."""
         if self._evidence is None:
             return
         from lrdecay_cli.cache.gathering import with_modules
@@ -178,7 +180,7 @@ class Caching:
             front.keep_report(text, wider)
 
     def forget(self) -> None:
-        """Keep no report: more goes into it than can be seen (a checkpoint, stdin)."""
+        """Cache no report: it depends on something that the cache cannot see (a checkpoint, stdin)."""
         self._evidence = None
         self._answering = False
 

@@ -1,10 +1,10 @@
-"""What makes one command quick, and the way back to the plain one.
+"""Shortcuts that make one command fast, and the restart without them.
 
-A console command that builds a config collects no garbage, puts off heavy imports, initialises no weights, and leaves
-without taking the interpreter apart. If anything goes wrong on the way, the whole command is run again with all imports
-and with initialisation, so that every error is the plain one's; but for errors that are beyond doubt the config's own,
-see :class:`lrdecay_cli.domain.errors.LrdecayError`. Nothing here happens to a Python program that imports
-lrdecay.
+A console command that builds a config disables garbage collection, defers heavy imports, skips weight initialisation
+and exits without tearing the interpreter down. If anything fails, the whole command runs again with all imports and
+with initialisation, so that every error is the one that a plain build raises. Errors that the config itself causes
+are final and not retried, see :class:`lrdecay_cli.domain.errors.LrdecayError`. A Python program that imports lrdecay
+is never affected.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ _console = False
 _plain = False
 _unhurried = False
 _terminated = False
-# As they were at first: a config may change them.
+# Saved at the start: a config may change them.
 _environment: dict[str, str] = {}
 _folder = ""
 
 
 def begin() -> None:
-    """Allow shortcuts in this process. For the console entry, before anything else."""
+    """Allow shortcuts in this process. The console entry calls it before anything else."""
     global _console, _plain, _environment, _folder
     _console = True
     _plain = os.environ.pop(_AGAIN, None) is not None
     _environment = dict(os.environ)
     with suppress(OSError):
         _folder = os.getcwd()  # noqa: PTH109 (pathlib is not imported yet)
-    # One command and out: what a collection could free is not worth the time.
+    # The process runs one command: collecting garbage would cost more time than it saves.
     gc.disable()
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminate)
 
 
 def was_terminated() -> bool:
-    """Whether this process was told to end (SIGTERM), and is ending in order."""
+    """True if this process received SIGTERM and is shutting down."""
     return _terminated
 
 
 def _terminate(*_: object) -> None:
-    """Leave by the way of Ctrl-C, which takes children, temporary files and folders away; a second time at once."""
+    """Exit as on Ctrl-C, which removes children, temporary files and folders; a second SIGTERM ends at once."""
     global _terminated
     _terminated = True
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -59,31 +59,31 @@ def _terminate(*_: object) -> None:
 
 
 def forgo() -> None:
-    """Take no shortcut from here on (``--exact``)."""
+    """Disable all shortcuts from now on (``--exact``)."""
     global _plain, _unhurried
     _plain = _unhurried = True
     gc.enable()
 
 
 def is_plain() -> bool:
-    """Whether the stack is imported and models are built as a training script does it."""
+    """True if the stack is imported and models are built as a training script does it."""
     return _plain
 
 
 def leave(code: int) -> NoReturn:
-    """End the process, without taking the interpreter apart: with torch in it that takes a second."""
+    """End the process without tearing the interpreter down: with torch loaded that takes a second."""
     if not _unhurried:
         os._exit(code)
-    # What a config's exit handlers print is no part of the report.
+    # The output of a config's exit handlers must not get into the report.
     os.dup2(2, 1)
     sys.exit(code)
 
 
 @contextmanager
 def shortcuts(*, verbose: bool) -> Iterator[None]:
-    """Import the stack and build in here; the command starts over, plainly, if that raises.
+    """Import the stack and build inside this context; if that raises, the command restarts without shortcuts.
 
-    What is written to stderr in here is held back for a moment, since the second attempt says it again.
+    Output to stderr is held back meanwhile, since a retry repeats it.
     """
     from lrdecay_cli.openmmlab.lazy_imports import stack_imports
     from lrdecay_cli.processes.streams import holding
@@ -100,12 +100,12 @@ def shortcuts(*, verbose: bool) -> Iterator[None]:
 
             if is_final(error):
                 raise
-            _start_over(held, f"lrdecay: once more without shortcuts, for {error!r}\n" if verbose else "")
+            _start_over(held, f"lrdecay: retrying without shortcuts after {error!r}\n" if verbose else "")
             raise
 
 
 def _start_over(held: Held, reason: str) -> None:
-    """Replace this process by the same command without shortcuts. Comes back if there is no interpreter to run it."""
+    """Replace this process by the same command without shortcuts. Returns if no interpreter can be run."""
     if not sys.executable or not _folder:
         return
     held.drop()
@@ -116,7 +116,7 @@ def _start_over(held: Held, reason: str) -> None:
     environment = {**_environment, _AGAIN: "1"}
     if os.name == "posix":
         os.execve(sys.executable, command, environment)
-    # Elsewhere exec would let the shell go on while the new process still writes.
+    # On Windows, exec would return control to the shell while the new process still writes.
     import subprocess
 
     os._exit(subprocess.run(command, env=environment, check=False).returncode)
