@@ -5,7 +5,7 @@ A map holds that way as provenance; what can be told from the map alone is which
 
 from __future__ import annotations
 
-from lrdecay_cli.constructors.precedence import key_trace, layer_trace, lost_to
+from lrdecay_cli.constructors.precedence import key_trace, layer_trace, overridden_by
 from lrdecay_cli.constructors.spec import ConstructorInputs, ConstructorRules, ConstructorSpec, CustomKeys
 from lrdecay_cli.decay.constructor_options import OPTIONS, CustomKey, matching, read_custom_keys
 from lrdecay_cli.domain.explanation import Part, RuleTrace
@@ -40,7 +40,7 @@ def _trace(key: CustomKey, winner: CustomKey | None, tensor: Tensor) -> RuleTrac
     if key is winner:
         return key_trace(about, key.key, "applies", "the longest key in the name")
     if winner is not None and key.key in tensor.seen:
-        return key_trace(about, key.key, "lost", lost_to(winner.key, key.key))
+        return key_trace(about, key.key, "overridden", overridden_by(winner.key, key.key))
     return key_trace(about, key.key, "no match", f"{key.key!r} is not in the name")
 
 

@@ -25,11 +25,11 @@ def key_trace(
     return RuleTrace(about, f"custom_keys[{key!r}]", outcome, reason, condition, premise, "custom_key", key)
 
 
-def lost_to(winner: str, key: str) -> str:
-    """Why a key loses to another one that is in the name too."""
+def overridden_by(winner: str, key: str) -> str:
+    """The key that overrides another one in the same name, and why."""
     if len(winner) != len(key):
-        return f"to the {'longer' if len(winner) > len(key) else 'shorter'} {winner!r}"
-    return f"to {winner!r}, as long and {'first' if winner < key else 'last'} in the alphabet"
+        return f"by the {'longer' if len(winner) > len(key) else 'shorter'} {winner!r}"
+    return f"by {winner!r}: equally long, {'first' if winner < key else 'last'} in the alphabet"
 
 
 def layer_trace(layer_id: Formula) -> RuleTrace:
@@ -174,7 +174,7 @@ class OptionPrecedence(ConstructorRules):
                 )
                 continue
             else:
-                outcome, reason = "lost", lost_to(matching[0], key)
+                outcome, reason = "overridden", overridden_by(matching[0], key)
             yield key_trace(self._targets, key, outcome, reason, shortest_counts=shortest)
 
     def _first_key(self, tensor: Tensor, key: str, reason: str) -> RuleTrace:
@@ -184,7 +184,7 @@ class OptionPrecedence(ConstructorRules):
         options = dict.fromkeys(option for option in overruling.values() if option)
         if options:
             reason += f"; {' and '.join(options)} overrule it: {self._reads.overruled_by}"
-        outcome: Outcome = "applies" if kept else "lost"
+        outcome: Outcome = "applies" if kept else "overridden"
         shortest = self._reads.shortest_counts
         return key_trace(kept or self._targets, key, outcome, reason, shortest_counts=shortest)
 
@@ -200,15 +200,15 @@ class OptionPrecedence(ConstructorRules):
                 outcome = "no effect"
                 reason = f"the config gives the optimizer no {target.replace('_', ' ')} to multiply"
             elif key is not None:
-                outcome = "passed over"
+                outcome = "skipped"
                 reason = f"custom_keys[{key!r}] matched, and a key takes precedence"
                 reason += f", although {fit.reason}" if fit.fits else ""
             elif multiplier is winner:
                 outcome, decided = "applies", target == "weight_decay"
             elif fit.fits and winner is not None:
-                outcome, reason = "lost", f"{winner.option} comes {'later' if target == 'lr' else 'first'}"
+                outcome, reason = "overridden", f"{winner.option} comes {'later' if target == 'lr' else 'first'}"
             elif winner is not None and decided:
-                outcome, reason = "passed over", f"{winner.option} applied"
+                outcome, reason = "skipped", f"{winner.option} applied"
             rule, condition = f"{option}={self.inputs.options[option]!r}", f"{premise}{multiplier.exception}"
             yield RuleTrace((target,), rule, outcome, reason, condition, premise, "option", option)
 

@@ -1,4 +1,4 @@
-"""What differs between two group maps, and what became of the files of a baseline."""
+"""The differences between two group maps, and the results for baseline files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Aspect = Literal[
     "optimizer",
     "options",
 ]
-"""What can differ about a parameter, in the order in which it is told.
+"""What can differ about a parameter, in the order of reports.
 
 ============  ==============================================  ====================================================
 aspect        before and after                                reported for
@@ -40,9 +40,9 @@ aspect        before and after                                reported for
 added         None, its state                                 a name that only the second model has
 removed       its state, None                                 a name that only the first model has
 renamed       the old name, the new name                      a module that moved with all its parameters unchanged
-state         ``grouped``, ``grouped twice``, ``frozen``,     what became of it: ``frozen`` and ``missing`` are in
-              ``missing``, ``duplicate``                      no group, ``duplicate`` is a tensor's further name
-frozen        True where it takes no gradient                 ``requires_grad``, in a group or not
+state         ``grouped``, ``grouped twice``, ``frozen``,     ``frozen`` and ``missing`` tensors are in
+              ``missing``, ``duplicate``                      no group, ``duplicate`` is a further name of one
+frozen        True if it takes no gradient                        ``requires_grad``, in a group or not
 shape         the tensor's shape                              every state
 group         the group's name, ``group_*`` for a numbered    grouped on both sides, likewise all that follow
               one (its number says nothing)
@@ -57,57 +57,57 @@ options       the group's other options that differ
 
 ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
 IN_GROUPS: tuple[Aspect, ...] = ("group", "layer_id", "lr_scale", "lr", "weight_decay", "optimizer", "options")
-"""What only a tensor in a group has."""
+"""Aspects that only a tensor in a group has."""
 
 Unset = Literal["absent", "not recorded"]
-"""Why a side has no value of a setting: its config does not set it (``absent``), or the map or checkpoint does not hold
-what its config set (``not recorded``)."""
+"""Why a side has no value of a setting: its config does not set it (``absent``), or the map or checkpoint does not
+record it (``not recorded``)."""
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One aspect of one parameter that differs."""
 
     parameter: str
-    """Its name in the first map; in the second for one that was added."""
+    """Its name in the first map; for an added parameter, in the second map."""
     aspect: Aspect
     before: Any
     after: Any
 
 
 class FoldedChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The same change of several parameters, by a pattern that matches these and no others."""
+    """The same change of several parameters; the pattern matches exactly these."""
 
     pattern: str
     aspect: Aspect
     before: Any
-    """As in the changes; of a rename the old pattern, which is ``pattern``."""
+    """The value before; for a rename the old pattern, equal to ``pattern``."""
     after: Any
-    """As in the changes; of a rename the new pattern."""
+    """The value after; for a rename the new pattern."""
     parameters: tuple[str, ...]
     factor: float | None = None
-    """Of a changed lr, the second over the first; null for other aspects, and where the first is 0 or no number."""
+    """For a changed lr: the second over the first. Null for other aspects, or if the first is 0 or not a number."""
 
     @property
     def tensors(self) -> int:
-        """How many parameters changed so."""
+        """Number of parameters with this change."""
         return len(self.parameters)
 
 
 class SettingChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A setting of the whole run that differs: why parameters changed, but no change to any parameter by itself."""
+    """A setting of the whole run that differs: a cause of changes, but itself no change of a parameter."""
 
     name: str
     """Its path in the map: ``base_lr``, ``constructor.options.decay_rate``."""
     before: Any
     after: Any
     before_option: Option | msgspec.UnsetType = msgspec.UNSET
-    """The option of the first config behind it, of a dict the first entry that differs. Unset where none is known."""
+    """The option of the first config behind it; for a dict, the first entry that differs. Unset if none is known."""
     after_option: Option | msgspec.UnsetType = msgspec.UNSET
-    """That of the second config."""
+    """The same for the second config."""
     before_unset: Unset | msgspec.UnsetType = msgspec.UNSET
-    """Why ``before`` is null although no null is set; unset where there is a value."""
+    """Why ``before`` is null although the config sets no null; unset if there is a value."""
     after_unset: Unset | msgspec.UnsetType = msgspec.UNSET
-    """The same of ``after``."""
+    """The same for ``after``."""
 
     @property
     def option(self) -> str:
@@ -133,71 +133,70 @@ _OPTIONS = {
 
 
 Grouping = Literal["parameter", "layer", "module"]
-"""What a row of a difference stands for."""
+"""The unit of a row in a table of differences."""
 
 
 class ChangedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A layer or a module with all that differs in it, as ``diff --by`` groups changes.
+    """A layer or a module with all its differences, as ``diff --by`` groups them.
 
-    Both lrs are means over the parameters (elements) of the tensors that train in a group on both sides; null where no
-    tensor does, or where one has no lr.
+    Both lrs are means, weighted by elements, over the tensors that train in a group on both sides. They are null if no
+    such tensor exists or one has no lr.
     """
 
     name: str
-    """The module's path; of a layer its id, ``3 → 4`` where that differs."""
+    """The module's path, or the layer id; ``3 → 4`` if the id differs."""
     tensors: int
-    """How many there are on either side."""
+    """Number of tensors on either side."""
     parameters: int
-    """Elements of these."""
+    """Number of elements of these tensors."""
     changed: int
-    """Tensors that differ in any compared aspect, those of one side included."""
+    """Tensors that differ in any compared aspect, including those on one side only."""
     only_before: int
-    """Tensors that the first side alone has, or has in a group."""
+    """Tensors that only the first side has, or has in a group."""
     only_after: int
-    """The same of the second side."""
+    """The same for the second side."""
     aspects: Mapping[str, int]
-    """Tensors by the aspect in which they differ."""
+    """Number of tensors by the aspect that differs."""
     lr_before: float | None
     lr_after: float | None
     factor: float | None
     """``lr_after`` over ``lr_before``."""
     lowest_factor: float | None
-    """The lowest factor of a single tensor."""
+    """The lowest factor of any tensor."""
     highest_factor: float | None
-    """The highest."""
+    """The highest factor of any tensor."""
 
 
 class Difference(Displayed, frozen=True, forbid_unknown_fields=True):
-    """Everything that differs between two maps, as ``diff --format json`` writes it."""
+    """All differences between two maps, as ``diff --format json`` writes them."""
 
     schema_version: int
     tool: Tool
     before: ConfigSource
     after: ConfigSource
     identical: bool
-    """Whether there are no changes, and what is to come is the same; a setting that changes no parameter is no
-    difference."""
+    """True without changes and with the same future lrs; a setting that changes no parameter does not count."""
     settings: tuple[SettingChange, ...]
     changes: tuple[FoldedChange, ...]
     coming: Coming | None = None
-    """What the schedulers will set from a checkpoint on; null where no config or no checkpoint is compared."""
+    """The values that the schedulers will set after the checkpoint; null without a config or without a checkpoint."""
     packages: tuple[PackageChange, ...] = ()
-    """What differs in the packages that the maps were made with; none where a checkpoint is compared."""
+    """Packages that differ between the two maps' environments; empty if a checkpoint is compared."""
     cause: Cause | None = None
-    """Why the maps of two configs differ; null where they are identical, and where none of these differs."""
+    """Why the maps of two configs differ; null if they are identical or none of the causes applies."""
     before_source: str = ""
-    """The first side as the user named it: ``before.path`` of an exported map is the config that it was made of."""
+    """The first side as the user named it; ``before.path`` of an exported map is the config that it was built from."""
     after_source: str = ""
-    """The second side."""
+    """The same for the second side."""
     summary: tuple[str, ...] = ()
-    """What changed, what is on one side only, and why: up to three sentences."""
+    """Up to three sentences: what changed, what exists on one side only, and why."""
     only_before: int = 0
-    """Tensors that the first side alone has, or has in a group; with ``--only`` those that lack a compared value."""
+    """Tensors that only the first side has, or has in a group; with ``--only``, those without a compared value."""
     only_after: int = 0
-    """The same of the second side."""
+    """The same for the second side."""
     by: Grouping = "parameter"
     parts: tuple[ChangedPart, ...] = ()
-    """Layers or modules with differences, in the model's order; none for ``parameter``."""
+    """Layers or modules with differences, in the model's order; empty for ``parameter``."""
 
     def headline(self) -> str:
         """Both sides, and how many tensors differ in which aspect."""
@@ -212,7 +211,7 @@ class Difference(Displayed, frozen=True, forbid_unknown_fields=True):
 BASELINE_SCHEMA_VERSION = 1
 
 State = Literal["written", "updated", "unchanged", "missing", "outdated"]
-"""What became of a file; ``missing`` and ``outdated`` are for ``--check``, which writes nothing."""
+"""The result for a file; ``missing`` and ``outdated`` occur with ``--check``, which writes nothing."""
 
 
 class BaselineRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -222,14 +221,14 @@ class BaselineRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: str
     state: State
     changes: int | None
-    """Parameters that differ from what the file said before; null where there was nothing to compare with."""
+    """Parameters that differ from the file's earlier content; null if there was none."""
 
 
 class BaselineResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that one run of ``baseline`` did."""
+    """The results of one run of ``baseline``."""
 
     schema_version: int
     tool: Tool
     baselines: tuple[BaselineRecord, ...]
     unjudged: tuple[Skipped, ...]
-    """Configs that could not be built, and have the baseline that they had."""
+    """Configs that could not be built; their baselines are unchanged."""

@@ -1,4 +1,4 @@
-"""What ``doctor`` finds out about an environment: what is installed, what does not fit, and what mends it."""
+"""The findings of ``doctor`` about an environment: what is installed, what does not fit, and how to fix it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lrdecay_cli.domain.group_map import StandIn, Tool
 DIAGNOSIS_SCHEMA_VERSION = 1
 
 Severity = Literal["error", "warning", "info"]
-"""``error``: nothing can be inspected, or an installed library does not load. ``warning``: some configs do not build.
-``info``: it works, but not as one might think."""
+"""``error``: nothing can be inspected, or an installed library cannot be imported. ``warning``: some configs do not
+build. ``info``: it works, but with a difference that may surprise."""
 
 
 class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,28 +21,28 @@ class Package(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     """Its import name."""
     version: str | None
-    """What its own ``version.py`` says, else the recorded one."""
+    """The version in its own ``version.py``, else the recorded one."""
     distributions: tuple[str, ...]
-    """``NAME VERSION`` of every installed distribution that brings it; two that overwrite each other are possible."""
+    """``NAME VERSION`` of every installed distribution that contains it; several can overwrite each other."""
     location: str
     """The folder or file that would be imported."""
     build: str | None = None
-    """What it was compiled for: ``cpu``, ``cu130``, ``rocm6.0``; null where that is not recorded."""
+    """The build that it was compiled for: ``cpu``, ``cu130``, ``rocm6.0``; null if not recorded."""
     operators: bool | None = None
-    """Whether it has compiled operators; null for a package that has none by nature."""
+    """True if it has compiled operators; null for a package that never has any."""
 
 
 class Issue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something that does not fit, in one line, and what to do about it."""
+    """A problem of the environment in one line, with its fix."""
 
     severity: Severity
     package: str
-    """Import name of the package that is to be changed."""
+    """Import name of the package to change."""
     problem: str
     why: str
-    """What comes of it."""
+    """The consequence."""
     command: str | None
-    """What mends it and leaves an installed torch as it is; null where no command can."""
+    """The command that fixes it and keeps an installed torch unchanged; null if no command can."""
 
     def line(self) -> str:
         """Problem and consequence as one line."""
@@ -50,15 +50,15 @@ class Issue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Need(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A package that is not installed and that some configs of a zoo cannot be built without."""
+    """A missing package that some configs of a zoo need to build."""
 
     package: str
     zoo: str
-    """The library whose configs they are."""
+    """The library whose configs need it."""
     folders: tuple[str, ...]
     """Folders of the zoo with configs that need it."""
     which: str
-    """Which configs of these, empty for all."""
+    """Which configs of these folders; empty for all."""
     command: str
 
 
@@ -70,30 +70,30 @@ class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something that was really done in a process of its own."""
+    """Something that was actually executed in a child process."""
 
     subject: str
-    """A module that was imported, or a config that was built."""
+    """The module that was imported, or the config that was built."""
     ok: bool
     outcome: str
-    """What came of it, or the error in one line."""
+    """The result, or the error in one line."""
 
 
 class Diagnosis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that ``doctor`` found out."""
+    """Everything that ``doctor`` found."""
 
     schema_version: int
     tool: Tool
     usable: bool
-    """Whether there is no error."""
+    """True without errors."""
     python: str
     platform: str
     packages: tuple[Package, ...]
     stand_ins: tuple[StandIn, ...]
-    """What is put in the place of compiled operators; as far as versions tell, unless trials were made."""
+    """What replaces compiled operators: inferred from versions, or observed if trials were made."""
     issues: tuple[Issue, ...]
     needs: tuple[Need, ...]
     devices: tuple[Device, ...] | None
-    """Null unless trials were made: only torch knows."""
+    """Null without trials: only torch knows the devices."""
     trials: tuple[Trial, ...] | None
-    """Null unless asked for (``--full``)."""
+    """Null without ``--full``."""

@@ -1,6 +1,6 @@
-"""What a dry run of the training loop observed: who changed which value of which group, and when.
+"""The observations of a dry run of the training loop: what changed which value of which group, and when.
 
-Iterations count from 0. A value at an iteration is the one that the optimizer uses in it.
+Iterations count from 0. A value at an iteration is the one that the optimizer uses in that iteration.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from lrdecay_cli.text.counting import count
 
 DRY_RUN_SCHEMA_VERSION = 1
 TOLERANCE = 0.01
-"""How much a measured step may differ from what the lr implies, as a share of that: weight decay is in it, too."""
+"""Tolerance between a measured step and the lr's ratio, relative to the ratio: weight decay contributes too."""
 
 Stage = Literal["construction", "auto_scale_lr", "param_scheduler", "resume", "hook", "train()", "optimizer"]
-"""What can change a value.
+"""The source of a change.
 
 ===============  =====================================================================================
-stage            what acts
+stage            source of the change
 ===============  =====================================================================================
 construction     the optimizer wrapper constructor, when the optimizer is built
 auto_scale_lr    ``Runner.scale_lr``, once, before the schedulers are built
@@ -38,37 +38,37 @@ optimizer        the optimizer's own step
 
 
 class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who changed something, and when."""
+    """The source and the time of a change."""
 
     stage: Stage
     name: str
-    """The class and method that acted: ``WildFreezeHook.before_train``; of a stage without one, the stage."""
+    """The class and method: ``WildFreezeHook.before_train``; for a stage without one, the stage."""
     iteration: int
-    """The first iteration that sees the change."""
+    """The first iteration after the change."""
 
 
 class StateChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Parameters that started or stopped to require a gradient."""
+    """Parameters that started or stopped requiring a gradient."""
 
     trainable: bool
-    """What they are afterwards."""
+    """``requires_grad`` after the change."""
     cause: Cause
     parameters: tuple[str, ...]
 
 
 class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the optimizer makes of one group, measured with equal weights and gradients."""
+    """How the optimizer moves one group, measured with equal weights and gradients."""
 
     step: float | None
-    """Mean change of an element, over that of the group with the highest lr; null where nothing could move."""
+    """Mean change of an element, relative to the group with the highest lr; null if nothing can move."""
     expected: float | None
     """The lr over the highest lr."""
     decay: DecayUse | None
-    """What pulls its weights toward zero in a step without a gradient; null without a weight decay and a pull."""
+    """What pulls its weights toward zero in a step without a gradient; null without weight decay and without a pull."""
 
     @property
     def deviates(self) -> bool:
-        """Whether the step differs from what the lr implies, by more than float32 explains."""
+        """True if the step differs from the lr's ratio by more than float32 rounding explains."""
         if self.step is None or self.expected is None:
             return False
         return abs(self.step - self.expected) > TOLERANCE * max(abs(self.expected), TOLERANCE)
@@ -86,35 +86,35 @@ class GroupRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     named: bool
-    """Whether the constructor named it; else it has its position for a name."""
+    """True if the constructor named it; else its name is its position."""
     parameters: tuple[str, ...]
     """Names of its tensors, in the optimizer's order."""
     built_lr: float | None
-    """The lr that the constructor gave it."""
+    """The lr from the constructor."""
     weight_decay: float | None
-    """In the first iteration."""
+    """The weight decay in the first iteration."""
     last_weight_decay: float | None
     first: LrAt
     after_warm_up: LrAt | None
-    """In the first iteration that no warm-up changes; null where there is none or it does not end."""
+    """The lr in the first iteration after warm-up; null without a warm-up or if it does not end."""
     peak: LrAt
-    """In the first iteration with the highest lr."""
+    """The first iteration with the highest lr."""
     last: LrAt
     causes: tuple[Cause, ...]
-    """What set its lr after it was built, each once, with the first time."""
+    """What set its lr after construction, each source once, with the first time."""
     effect: Effect | None
-    """Null where the optimizer could not take a step."""
+    """Null if the optimizer could not take a step."""
     from_gpus: tuple[Formula, ...] = ()
-    """How the constructor computed its numbers from the number of GPUs; empty where it did not."""
+    """How the constructor computed its numbers from the number of GPUs; empty if it did not."""
 
 
 class LeftOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part of the training that the dry run does without."""
+    """A part of the training that the dry run leaves out."""
 
     name: str
     reason: str
     failed: bool = False
-    """Whether it could not run here, so that what it does is not known; else it only logs, saves or measures."""
+    """True if it could not run here, so that its effect is unknown; False if it only logs, saves or measures."""
 
 
 class LogLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,9 +122,9 @@ class LogLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     iteration: int
     text: str
-    """As far as the last lr: ``Epoch(train)  [1][  50/7330]  base_lr: 1.0000e-04 lr: 3.4917e-06``."""
+    """The line up to the last lr: ``Epoch(train)  [1][  50/7330]  base_lr: 1.0000e-04 lr: 3.4917e-06``."""
     lrs: Mapping[str, float]
-    """By its names in the log: ``base_lr``, and ``lr``, which is the first group's."""
+    """Values by their names in the log: ``base_lr``, and ``lr``, the first group's lr."""
 
 
 class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
@@ -135,42 +135,42 @@ class DryRun(Displayed, frozen=True, forbid_unknown_fields=True):
     config: ConfigSource
     gpus: int
     batch_size: int
-    """Of one GPU."""
+    """Batch size of one GPU."""
     iterations: int
     iterations_per_epoch: int
     epochs: int | None
     """Null for an iteration-based loop."""
     lr_factor: float | None
-    """What auto_scale_lr multiplied every lr by; null where it is off."""
+    """The factor of auto_scale_lr on every lr; null if it is off."""
     optimizers: Mapping[str, str]
-    """Class by name; one without a name is under the empty string."""
+    """Class by optimizer name; a single optimizer has the empty name."""
     effects: Mapping[str, OptimizerEffects]
-    """What each class was measured to do, likewise by name; one that was not measured is left out."""
+    """The measured effects of each class, by the same names; without classes that were not measured."""
     groups: tuple[GroupRun, ...]
     first_log: LogLine | None
-    """The first line with an lr that mmengine logs; null where it logs none."""
+    """The first log line with an lr; null if none is logged."""
     states: tuple[StateChange, ...]
     frozen: tuple[str, ...]
     """Parameters that require no gradient at the end of the run."""
     hooks: tuple[str, ...]
     """Hooks that ran, in their order."""
     steps_schedulers: bool
-    """Whether a hook steps the parameter schedulers: mmengine's ParamSchedulerHook, or one of the project's own."""
+    """True if a hook steps the parameter schedulers: mmengine's ParamSchedulerHook or one of the project."""
     step_error: str | None
-    """What the optimizer raised in its first step; null for nothing."""
+    """The exception of the optimizer's first step; null if it succeeds."""
     unmoved: tuple[str, ...]
-    """Parameters that require a gradient and have an lr above 0, and did not move in the first steps."""
+    """Parameters that require a gradient and have an lr above 0, but did not move in the first steps."""
     moved_at_zero: tuple[str, ...]
-    """Parameters whose lr was 0 throughout the first steps, and that moved."""
+    """Parameters that moved although their lr was 0 throughout the first steps."""
     left_out: tuple[LeftOut, ...]
     in_validation: tuple[LeftOut, ...] = ()
-    """Hooks and schedulers that may change the training in its validations, which are not run."""
+    """Hooks and schedulers that may change the training during validation, which is not run."""
     resumed_from: str | None = None
     """The checkpoint whose groups and schedulers mmengine restored before the first iteration; null for a new run."""
 
     @property
     def optimizer_labels(self) -> tuple[str, ...]:
-        """Each class once, with the distribution and version that were measured: ``AdamW (torch 2.13.0)``."""
+        """Each class once, with the measured distribution and version: ``AdamW (torch 2.13.0)``."""
         labels = (self.effects[name].label if name in self.effects else kind for name, kind in self.optimizers.items())
         return tuple(dict.fromkeys(labels))
 

@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read."""
+"""The exception with a message for the user."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from lrdecay_cli.text.printing import printable
 
-# Importing typing for its name takes longer than an answer from the cache.
+# Importing typing just for this name takes longer than using a cached result.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 
 class LrdecayError(Exception):
-    """Something that keeps lrdecay from judging: exit code 2, one line on stderr.
+    """An error that prevents a judgement: exit code 2, one line on stderr.
 
     Args:
         problem: what is wrong, as a sentence without a full stop.
-        where: the file, config key or parameter it is about, empty if the problem says so itself.
+        where: the file, config key or parameter with the problem; empty if ``problem`` names it.
         fix: what the user can do, empty if nothing is known to help.
-        status: what a table of many configs says in one word: ``no-model``, ``no-optim-wrapper``, ``needs <package>``,
-            ``broken upstream`` (a config of an installed package that fails by its own fault), else ``error``.
-        final: whether it comes from what the config says, so that no other way of building it would end otherwise.
-        key: the config key it is about, as ``paramwise_cfg.custom_keys['norm']``, where ``where`` names a file too.
+        status: the error in one word, for a table of many configs: ``no-model``, ``no-optim-wrapper``,
+            ``needs <package>``, ``broken upstream`` (an installed package's config that fails by its own fault), else
+            ``error``.
+        final: the config itself causes it; retrying on the slow path cannot help.
+        key: the config key with the problem, ``paramwise_cfg.custom_keys['norm']``, if ``where`` names a file.
     """
 
     def __init__(
@@ -46,38 +47,38 @@ class LrdecayError(Exception):
         super().__init__(self.line())
 
     def fields(self) -> dict[str, Any]:
-        """The arguments that make this error again."""
+        """The arguments to create this error again."""
         return {name: getattr(self, name) for name in ("problem", "where", "fix", "status", "final", "key")}
 
     def at(self, where: str) -> Self:
-        """The same error, of the same class and with the same cause, at another place."""
+        """A copy of the error, with the same class and cause, at another place."""
         return self.replaced(where=where)
 
     def replaced(self, **fields: Any) -> Self:
-        """The same error, of the same class and with the same cause, with other values for some of its fields."""
+        """A copy of the error, with the same class and cause, and other values for some fields."""
         error = type(self)(**{**self.fields(), **fields})
         error.__cause__ = self.__cause__
         return error
 
     def line(self) -> str:
         """The message as one line: ``where: problem; fix``, control characters as escapes."""
-        # ``mmdet::`` ends in colons of its own.
+        # ``mmdet::`` already ends in colons.
         head = f"{self.where}{'' if self.where.endswith(':') else ':'} {self.problem}" if self.where else self.problem
         text = f"{head}; {self.fix}" if self.fix else head
         return printable(" ".join(text.split()))
 
 
 class ConstructorRefused(LrdecayError):  # noqa: N818
-    """The model builds, and the config's own optimizer wrapper constructor makes no groups of it."""
+    """The model builds, but the config's own optimizer wrapper constructor raises."""
 
 
 class Interrupted(LrdecayError):  # noqa: N818
-    """The user stopped a command that can go on later: exit code 130."""
+    """The user stopped a command that can be continued later: exit code 130."""
 
 
 def not_one_of(problem: str, word: str, names: Iterable[str], *, where: str) -> LrdecayError:
-    """The error for a word that is none of ``names``: with those that it may stand for, and with all that there are."""
-    # Errors are imported by every command, and regular expressions take a good part of a fast answer.
+    """The error for a word that is not one of ``names``: suggests similar names and lists all of them."""
+    # Imported late: every command imports this module, and regular expressions slow down a cached result.
     from lrdecay_cli.text.spelling import did_you_mean
 
     names = list(names)

@@ -1,4 +1,4 @@
-"""Why parameters are trained as they are: every rule that was considered, the numbers, and how certain it is."""
+"""Why parameters have their lr and weight decay: every rule considered, the numbers, and how certain they are."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ from lrdecay_cli.domain.provenance import Basis, Provenance
 from lrdecay_cli.domain.training import Constructor
 from lrdecay_cli.text.counting import count
 
-EXPLANATION_SCHEMA_VERSION = 2
+EXPLANATION_SCHEMA_VERSION = 3
 
 Part = Literal["layer_id", "lr_scale", "lr", "weight_decay", "state", "options"]
-"""What a rule is about: a number of the parameter, whether it is in a group at all, or an option that nobody reads."""
+"""What a rule affects: a number of the parameter, whether it is in a group, or an option that is ignored."""
 
-Outcome = Literal["applies", "lost", "passed over", "no match", "no effect", "never read"]
-"""What became of a rule.
+Outcome = Literal["applies", "overridden", "skipped", "no match", "no effect", "never read"]
+"""The outcome of a rule.
 
 ===========  ==============================================================================
 outcome      the rule
 ===========  ==============================================================================
-applies      decided
-lost         matches, but another of its kind goes first: a longer key, a later multiplier
-passed over  was not asked, since another rule had decided
-no match     is not meant for this parameter
-no effect    would decide, but there is nothing for it to change
-never read   stands in the config, but the constructor does not look for it
+applies      decides
+overridden   matches, but another rule of its kind wins: a longer key, a later multiplier
+skipped      is not tested, because another rule already decided
+no match     does not cover this parameter
+no effect    would decide, but there is nothing to change
+never read   is in the config, but the constructor does not read it
 ===========  ==============================================================================
 """
 
 Certainty = Literal["recomputed", "observed", "disagrees"]
-"""``recomputed``: the rules give the numbers of the real group bit for bit. ``observed``: read from the real optimizer,
-by no rule that lrdecay knows. ``disagrees``: the rules give other numbers than the real group has."""
+"""``recomputed``: the rules give the numbers of the real group bit for bit. ``observed``: the numbers are read from
+the real optimizer, and lrdecay knows no rule for them. ``disagrees``: the rules give other numbers than it has."""
 
 
 class RuleTrace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A rule, key or option in the order in which the constructor comes by, and what became of it."""
+    """A rule, key or option that the constructor considers, in its order, with the outcome."""
 
     about: tuple[Part, ...]
     rule: str
-    """As the config or the constructor has it: ``custom_keys['norm']``, ``backbone.stages.2.<block>``."""
+    """As the config or the constructor writes it: ``custom_keys['norm']``, ``backbone.stages.2.<block>``."""
     outcome: Outcome
     reason: str = ""
     condition: str = ""
-    """What a parameter would have to do for the rule to apply: ``be a bias, not of a norm layer or an offset``."""
+    """What a parameter needs for the rule to apply: ``be a bias, not of a norm layer or an offset``."""
     premise: str = ""
     """The condition without its exceptions: ``be a bias``."""
     basis: Basis | Literal["state"] = "computed"
-    """What kind of rule it is."""
+    """The kind of rule."""
     cause: str = ""
-    """What it goes by, as in a :class:`Formula`."""
+    """The key, pattern or option that decides, as in a :class:`Formula`."""
 
 
 class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the real group has."""
+    """The numbers of the real group."""
 
     layer_id: int | None
     lr_scale: float | None
@@ -66,35 +66,35 @@ class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why some parameters are trained as they are. They share all of it."""
+    """Why some parameters have their lr and weight decay; it is the same for all of them."""
 
     patterns: tuple[str, ...]
-    """Patterns that match these parameters and no others."""
+    """Patterns that match exactly these parameters."""
     parameters: tuple[str, ...]
     state: str
-    """``grouped``, ``frozen``, ``missing`` or ``duplicate``. What is frozen may be in a group all the same."""
+    """``grouped``, ``frozen``, ``missing`` or ``duplicate``. A frozen parameter may still be in a group."""
     groups: tuple[str, ...]
-    """Those that hold one of the parameters; empty for what is in no group."""
+    """The groups that hold one of the parameters; empty if none does."""
     considered: tuple[RuleTrace, ...]
     provenance: Provenance | None
-    """The numbers with their formulas; null where they were observed only."""
+    """The numbers with their formulas; null if they were only observed."""
     numbers: Numbers | None
-    """Null for what is in no group."""
+    """Null for parameters in no group."""
     remarks: tuple[str, ...]
     certainty: Certainty
     certainty_reason: str
 
 
 class Divergence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the way of a parameter parts from that of the members of a group."""
+    """The first difference between a parameter and the members of a group."""
 
     about: Part
     there: str
-    """What decides for the members."""
+    """The rule that decides for the members."""
     here: str
-    """What became of that here, and what decides instead."""
+    """The outcome of that rule for the parameter, and the rule that decides instead."""
     needed: str
-    """What would have to differ for it to be as there."""
+    """What the parameter would need to be treated like the members."""
 
 
 class WhyNot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,17 +103,17 @@ class WhyNot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     patterns: tuple[str, ...]
     parameters: tuple[str, ...]
     groups: tuple[str, ...]
-    """Those that hold them."""
+    """The groups that hold them."""
     not_in: str
     nearest: tuple[str, ...]
-    """Patterns of the members that come nearest: those that are compared."""
+    """Patterns of the most similar members: those are compared."""
     partings: tuple[Divergence, ...]
-    """In the order in which the constructor decides; the first is where the ways part."""
+    """In the constructor's order of decisions; the first is where the treatment starts to differ."""
     verdict: str
 
 
 class Explanations(Displayed, frozen=True, forbid_unknown_fields=True):
-    """Everything that one run of ``explain`` found out."""
+    """The results of one run of ``explain``."""
 
     schema_version: int
     tool: Tool
@@ -122,17 +122,17 @@ class Explanations(Displayed, frozen=True, forbid_unknown_fields=True):
     base_lr: float | None
     base_weight_decay: float | None
     known: bool
-    """Whether lrdecay knows the constructor's rules."""
+    """True if lrdecay knows the constructor's rules."""
     asked: tuple[str, ...]
-    """The patterns, as given."""
+    """The patterns as given."""
     reads: tuple[str, ...] | None
-    """Options in the order in which the constructor first read them; null if nobody watched."""
+    """Options in the order in which the constructor first read them; null if that was not recorded."""
     never_read: tuple[str, ...]
     """Options that the config sets and the constructor does not read."""
     explanations: tuple[Explanation, ...]
     why_not: tuple[WhyNot, ...]
     options: tuple[Option, ...] | msgspec.UnsetType = msgspec.UNSET
-    """Options of the config that have a say in what is explained, and where they are set; unset for a map."""
+    """Options of the config that affect the explained parameters, with the places that set them; unset for a map."""
 
     def headline(self) -> str:
         """What was asked, and how many tensors are explained."""

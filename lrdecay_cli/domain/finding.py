@@ -1,4 +1,4 @@
-"""What a check finds, as its JSON format writes it, and what there is to read about the rules."""
+"""The findings of ``check`` as its JSON format writes them, and the pages about the rules."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lrdecay_cli.text.counting import count
 CHECK_SCHEMA_VERSION = 2
 
 Severity = Literal["info", "warning", "error"]
-"""An ``error`` ruins or wastes a run, a ``warning`` most likely is not what was meant, an ``info`` is worth knowing."""
+"""``error``: it ruins or wastes a run. ``warning``: most likely a mistake. ``info``: worth knowing."""
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-"""From the mildest up."""
+"""From lowest to highest."""
 
 
 class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,15 +28,15 @@ class Suppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     reason: str
     source: str
-    """Where that is said: a settings file and its key, or a config and its line."""
+    """Where the suppression is written: a settings file and its key, or a config and its line."""
     until: str | None = None
-    """The last day on which it holds, ``YYYY-MM-DD``; null for ever."""
+    """The last day on which it is valid, ``YYYY-MM-DD``; null for no limit."""
     line: int | msgspec.UnsetType = msgspec.UNSET
-    """That of the config, where it is a comment; not there for a settings file."""
+    """The line of the comment in the config; unset for a settings file."""
 
 
 class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One mistake, with everything that one cause does to a config."""
+    """One mistake in one config: everything with the same cause."""
 
     code: str
     """Of the rule: ``LRD301``."""
@@ -44,33 +44,33 @@ class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of the rule: ``scale-above-one``."""
     severity: Severity
     config: str
-    """As it was named on the command line, or found below what was."""
+    """As named on the command line, or as found in a named directory."""
     message: str
     """What is wrong, with its numbers, as a sentence without a full stop."""
     parameters: tuple[str, ...] = ()
-    """The parameters that it is about, in the model's order; none for one about an option alone."""
+    """The affected parameters, in the model's order; empty for a finding about an option alone."""
     patterns: tuple[str, ...] = ()
-    """The same, folded; none of them matches another parameter."""
+    """The same as patterns, which match no other parameter."""
     option: str = ""
-    """Path of the option in the config that it is about, empty if none is."""
+    """Path in the config of the affected option; empty if there is none."""
     why: str
     """Why it matters."""
     fix: str
-    """What to do, with the value to set where there is one."""
+    """What to do, with the value to set if there is one."""
     fixes: tuple[Fix, ...] = ()
-    """The same as edits of the config, the best alternative first; empty where no edit of an option does it."""
+    """The fix as edits of the config, the best alternative first; empty if no edit of an option fixes it."""
     fingerprint: str
-    """The same as long as rule, config, option and parameters are; no line number goes in."""
+    """Identifies the finding by rule, config, option and parameters, independent of line numbers."""
     suppressed: Suppression | None = None
     place: Place | msgspec.UnsetType = msgspec.UNSET
-    """Where the option gets its value; not there where there is no such option, or only running the config tells."""
+    """Where the option gets its value; unset without an option, or if only running the config gives the value."""
     replaces: tuple[Place, ...] = ()
-    """Where the option gets the values that are replaced there, the first set first."""
+    """The places that set the option before, the first one first."""
     bases: tuple[Place, ...] = ()
-    """Where the file of ``place`` is named as a base, then where the file that names it is, and so on to the config."""
+    """The ``_base_`` entry for the file of ``place``, then the entry for the file with that entry, up to the config."""
     changed: str = ""
-    """What changed since the baseline: the settings, with their values, or else what is told of the tensors; empty for
-    what has no baseline."""
+    """What changed since the baseline: the settings with their values, else a summary of the tensors; empty without a
+    baseline."""
 
     def headline(self) -> str:
         """Rule, severity and message."""
@@ -79,7 +79,7 @@ class Finding(Brief, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Cause(Brief, frozen=True):
-    """The findings of one cause: what several configs inherit from one place, or say in the same words."""
+    """The findings with one cause: several configs inherit it from one place, or state the same."""
 
     findings: tuple[Finding, ...]
 
@@ -89,17 +89,17 @@ class Cause(Brief, frozen=True):
 
     @property
     def finding(self) -> Finding:
-        """The first of them, which stands for all."""
+        """The first finding, which represents all."""
         return self.findings[0]
 
     @property
     def configs(self) -> tuple[str, ...]:
-        """Those that have it, in the order of the findings."""
+        """The affected configs, in the order of the findings."""
         return tuple(finding.config for finding in self.findings)
 
     @property
     def alike(self) -> bool:
-        """Whether the others say the same word for word; else their numbers are their own.
+        """True if all findings have the same text; False if their numbers differ.
 
         What changed since the baseline has a command for each config as its fix.
         """
@@ -108,7 +108,7 @@ class Cause(Brief, frozen=True):
 
     @property
     def fingerprint(self) -> str:
-        """That of the finding; of several, what stays the same when a config joins them or leaves."""
+        """The finding's fingerprint; for several findings, one that does not change when a config joins or leaves."""
         place = self.finding.place
         if len(self.findings) == 1 or not place:
             return self.finding.fingerprint
@@ -118,17 +118,17 @@ class Cause(Brief, frozen=True):
 
 
 class CheckedMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A group map that the rules were run over."""
+    """A group map that was judged."""
 
     config: str
     source: str
-    """What was judged: the config itself, or its exported map; ``-`` for one on stdin."""
+    """What was judged: the config, or its exported map; ``-`` for stdin."""
     sha256: str
     tensors: int
     groups: int
     read: bool = False
-    """Whether an exported map or a checkpoint was read in place of its config, whose text is then not known: findings
-    have no places, and suppressions in its comments do not count."""
+    """True if an exported map or a checkpoint was judged. Its config's text is unknown: findings have no places, and
+    comments cannot suppress them."""
 
 
 class Skipped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,7 +136,7 @@ class Skipped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     config: str
     status: str
-    """As ``scan`` has it: ``needs <package>``, ``broken upstream``, ``error``."""
+    """The status in the words of ``scan``: ``needs <package>``, ``broken upstream``, ``error``."""
     problem: str
 
 
@@ -157,18 +157,18 @@ CheckFailed.__module__ = "lrdecay_cli"
 
 
 class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
-    """Everything that one run of ``check`` has to say."""
+    """The results of one run of ``check``."""
 
     schema_version: int
     tool: Tool
     fail_on: Severity
-    """From which severity up a finding fails the run."""
+    """The lowest severity that fails the run."""
     checked: tuple[CheckedMap, ...]
     unjudged: tuple[Skipped, ...]
     findings: tuple[Finding, ...]
-    """By config in the order given, then by severity, code and place."""
+    """By config in the given order, then by severity, code and place."""
     rules_url: str = ""
-    """Address of the page with all rules, for formats that link to it; empty if nobody says."""
+    """Address of the page with all rules, for formats that link to it; empty if none is given."""
 
     def headline(self) -> str:
         """Whether it fails, and how many findings of each severity it has in how many configs."""
@@ -194,7 +194,7 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
         return tuple(finding for finding in self.findings if finding.suppressed is None)
 
     def fails(self, finding: Finding) -> bool:
-        """Whether one finding is enough to fail the run."""
+        """True if this finding alone fails the run."""
         return finding.suppressed is None and SEVERITIES.index(finding.severity) >= SEVERITIES.index(self.fail_on)
 
     def failing(self) -> tuple[Finding, ...]:
@@ -202,10 +202,10 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
         return tuple(filter(self.fails, self.findings))
 
     def causes(self) -> tuple[Cause, ...]:
-        """The findings folded by cause, in the order of the first of each; suppressed ones are not mixed with others.
+        """The findings grouped by cause, in the order of the first finding of each; suppressed ones are separate.
 
-        Findings of several configs have one cause if the same rule finds the same option wrong, the option is set at
-        the same place, and the same settings changed; where no place is known, if they say the same.
+        Findings of several configs share a cause if rule and option are the same, the option is set at the same place,
+        and the same settings changed. If the place is unknown, their texts must be the same.
         """
         found: dict[tuple[object, ...], list[Finding]] = {}
         times: Counter[tuple[object, ...]] = Counter()
@@ -213,7 +213,7 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
             known = (finding.place.file, finding.place.line, finding.place.column) if finding.place else ()
             said = () if known else (finding.message, "" if finding.changed else finding.fix, finding.patterns)
             key = (finding.code, finding.severity, finding.option, finding.changed, finding.suppressed, *known, *said)
-            # Of one config each finding is another one.
+            # Two findings in one config never share a cause.
             in_config = (finding.config, *key)
             times[in_config] += 1
             found.setdefault((times[in_config], *key), []).append(finding)
@@ -221,7 +221,7 @@ class CheckResult(Displayed, frozen=True, forbid_unknown_fields=True):
 
     @property
     def records(self) -> tuple[Finding | Skipped, ...]:
-        """What a format with a line for each record writes."""
+        """The records for formats with one line per record."""
         return (*self.findings, *self.unjudged)
 
 
@@ -229,16 +229,16 @@ RULES_SCHEMA_VERSION = 1
 
 
 class ExampleText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An example as files: what is empty is not needed."""
+    """An example as files; an empty text means that the file is not needed."""
 
     config: str
-    """What the config says beyond the base, which ``rule --all`` shows."""
+    """The config's lines beyond the base, which ``rule --all`` shows."""
     plugin: str
-    """A module that it imports."""
+    """A module that the config imports."""
     settings: str
     """A lrdecay.toml."""
     baseline: str | None
-    """What the config said when its baseline was made; null where there is none."""
+    """The config's lines when its baseline was made; null without a baseline."""
 
 
 class RulePage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -261,5 +261,5 @@ class RulePages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     schema_version: int
     base: str
-    """The config that all examples build on."""
+    """The config that all examples inherit from."""
     rules: tuple[RulePage, ...]

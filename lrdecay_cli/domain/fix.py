@@ -1,4 +1,4 @@
-"""A fix of a finding as edits of the merged config, and what they make of a config."""
+"""Fixes of findings as edits of the merged config, and their application to a config."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from lrdecay_cli.text.python_source import as_python
 
 Keys = tuple[str | int, ...]
 Action = Literal["set", "delete", "rename", "move", "append"]
-"""``set`` an option to a value, with the dicts that hold it where they are missing; ``delete`` it; ``rename`` its last
-key, at the top level also to that of another dict, with which it is merged; ``move`` it to another dict; ``append`` a
-value to a list, which is made where it is missing."""
+"""``set`` an option to a value, and create missing dicts around it; ``delete`` it; ``rename`` its last key (at the top
+level also to the key of another dict, into which it is merged); ``move`` it to another dict; ``append`` a value to a
+list, which is created if missing."""
 
 
 class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -25,11 +25,11 @@ class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     option: str
     """Path of the option in the config: ``optim_wrapper.paramwise_cfg.custom_keys['norm.weight'].lr_mult``."""
     keys: Keys
-    """The same as keys of dicts and positions in lists."""
+    """The path as keys of dicts and indexes of lists."""
     value: Any = msgspec.UNSET
-    """Of ``set`` and ``append``, as JSON holds it."""
+    """For ``set`` and ``append``, as JSON holds it."""
     to: Keys | msgspec.UnsetType = msgspec.UNSET
-    """Of ``rename`` and ``move``: the new keys."""
+    """For ``rename`` and ``move``: the new keys."""
 
     def __hash__(self) -> int:
         # The value may be a dict.
@@ -52,29 +52,29 @@ class Fix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     edits: tuple[Edit, ...]
     automatic: bool = True
-    """Whether ``check --fix`` applies it; else it also changes what a user has to decide about: which constructor,
-    optimizer or rate trains."""
+    """True if ``check --fix`` applies it; False if it changes something that a user must decide: the constructor, the
+    optimizer or the rate."""
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.edits))
 
 
 class EditError(ValueError):
-    """A config that an edit does not fit: the option is not there, or something else is."""
+    """An edit does not fit the config: the option is missing, or has another type."""
 
 
 def keys_of_path(path: str) -> Keys:
-    """The keys that :func:`path_of` spelt as ``path``.
+    """The keys of a path that :func:`path_of` wrote.
 
     Raises:
-        ValueError: it is no such path.
+        ValueError: it is not such a path.
     """
     keys: list[str | int] = []
     rest = path
     while rest:
         match = _STEP.match(rest)
         if not match or (keys == []) != (rest[0] not in ".["):
-            raise ValueError(f"{path!r} is no path of an option")
+            raise ValueError(f"{path!r} is not the path of an option")
         word, literal = match.groups()
         keys.append(word if word is not None else ast.literal_eval(literal))
         rest = rest[match.end() :]
@@ -90,13 +90,13 @@ def _edit(action: Action, option: str | Keys, **more: Any) -> Edit:
 
 
 def path_of(keys: Keys) -> str:
-    """As findings spell it: ``param_scheduler[0].eta_min``."""
+    """The keys as findings write them: ``param_scheduler[0].eta_min``."""
     words = (f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]" for key in keys)
     return "".join(words).removeprefix(".")
 
 
 def set_option(option: str | Keys, value: Any) -> Edit:
-    """Set an option to ``value``, in place of what it holds."""
+    """Set an option to ``value`` and replace what it holds."""
     return _edit("set", option, value=msgspec.to_builtins(value))
 
 
@@ -111,18 +111,18 @@ def delete_option(option: str | Keys) -> Edit:
 
 
 def rename_option(option: str | Keys, name: str) -> Edit:
-    """Give an option another last key."""
+    """Rename the last key of an option."""
     keys = keys_of_path(option) if isinstance(option, str) else option
     return _edit("rename", keys, to=(*keys[:-1], name))
 
 
 def move_option(option: str | Keys, to: str | Keys) -> Edit:
-    """Move an option to where it is read; the last key may be another."""
+    """Move an option to the place where it is read; the last key may change."""
     return _edit("move", option, to=keys_of_path(to) if isinstance(to, str) else to)
 
 
 def fitting(config: Mapping[str, Any], edit: Edit) -> Edit:
-    """The edit of ``param_scheduler[0]`` for a config in which the only scheduler is not in a list."""
+    """Adapt an edit of ``param_scheduler[0]`` to a config whose only scheduler is not in a list."""
     head = edit.keys[:2]
     if head == ("param_scheduler", 0) and isinstance(config.get("param_scheduler"), Mapping) and len(edit.keys) > 2:
         to = (head[0], *edit.to[2:]) if edit.to and edit.to[:2] == head else edit.to
@@ -131,7 +131,7 @@ def fitting(config: Mapping[str, Any], edit: Edit) -> Edit:
 
 
 def apply_edits(config: MutableMapping[str, Any], edits: Sequence[Edit]) -> None:
-    """Change a config in place. EditError where an edit does not fit it, which may leave some of the edits done."""
+    """Change a config in place. Raises EditError if an edit does not fit; earlier edits then stay applied."""
     for edit in edits:
         _apply(config, fitting(config, edit))
 
@@ -144,7 +144,7 @@ def _apply(config: MutableMapping[str, Any], edit: Edit) -> None:
             holder, last = _holder(config, edit.keys, make=True)
             present = holder.get(last) if isinstance(holder, Mapping) else holder[last]
             if present is not None and not isinstance(present, (list, tuple)):
-                raise EditError(f"{edit.option} is no list")
+                raise EditError(f"{edit.option} is not a list")
             holder[last] = [*(present or ()), edit.value]
         case "delete":
             holder, last = _existing(config, edit.keys)
@@ -155,8 +155,8 @@ def _apply(config: MutableMapping[str, Any], edit: Edit) -> None:
             if _held(config, to):
                 present, value = _value(config, to), holder[last]
                 if len(to) > 1 or not isinstance(present, MutableMapping) or not isinstance(value, Mapping):
-                    raise EditError(f"{path_of(to)} is set besides")
-                # As a base's and a config's of one name.
+                    raise EditError(f"{path_of(to)} is set too")
+                # Merge as mmengine merges a base's and a config's dicts of the same name.
                 del holder[last]
                 _merge(present, value)
                 return
@@ -222,5 +222,5 @@ def _holder(config: Any, keys: Keys, *, make: bool) -> tuple[Any, Any]:
                 return node, key
             node = node[key]
         else:
-            raise EditError(f"{path} holds no {key!r}")
-    raise EditError("the config itself is no option")
+            raise EditError(f"{path} has no key {key!r}")
+    raise EditError("the config itself is not an option")

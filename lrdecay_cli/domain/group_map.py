@@ -1,7 +1,7 @@
-"""The group map: which parameter the optimizer holds in which group, and what is in none.
+"""The group map: the group of every parameter in the optimizer, and the parameters in no group.
 
-A parameter here is a tensor that the model registers (``nn.Module.named_parameters``). ``numel`` counts its elements.
-Learning rates are absolute, per step, as the optimizer starts with them; ``lr_scale`` is that over the base lr.
+A parameter is a tensor that the model registers (``nn.Module.named_parameters``). ``numel`` counts its elements.
+Learning rates are absolute and per step, as the optimizer starts with them; ``lr_scale`` is the lr over the base lr.
 """
 
 from __future__ import annotations
@@ -56,20 +56,20 @@ __all__ = [
 
 
 class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The lrdecay that made the map."""
+    """The version of lrdecay that made the map."""
 
     name: str
     version: str
 
 
 class ConfigSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the map came from."""
+    """The source of the map."""
 
     path: str
-    """As it was given on the command line."""
+    """As given on the command line."""
     sha256: str
-    """Of the config's resolved text: bases merged, overrides applied, keys sorted. Of a checkpoint's pickle, which is
-    all of it but the tensors."""
+    """Of the config's resolved text: bases merged, overrides applied, keys sorted. For a checkpoint, of its pickle,
+    which is everything except the tensors."""
     overrides: Mapping[str, Any]
     """``--cfg-options`` as given."""
 
@@ -90,9 +90,9 @@ class UnknownName(LrdecayError, KeyError):  # noqa: N818
 
 
 class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
-    """What the config's own constructor built, with every model parameter accounted for exactly once.
+    """The groups that the config's own constructor built; every model parameter is listed exactly once.
 
-    A parameter is in one group; of optimizers that take turns (``optimizer.turns``), in one of each.
+    A parameter is in one group; with optimizers that take turns (``optimizer.turns``), in one group of each.
 
     ``group_map["backbone.norm3.weight"]`` is a :class:`Tensor`, ``in`` and ``for`` go over the names. ``print`` shows
     what ``lrdecay inspect`` prints.
@@ -101,7 +101,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
     schema_version: int
     tool: Tool
     stack: Mapping[str, str]
-    """Version by import name of every package that took part."""
+    """Version of every package involved, by import name."""
     device: str
     config: ConfigSource
     constructor: Constructor
@@ -118,33 +118,33 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
     """Every module that registers parameters, by its path, in the model's order."""
     training: Training
     checkpoint: Checkpoint | None
-    """What it was read from, where that is a checkpoint and not a config."""
+    """The checkpoint that the map was read from; null for a config."""
     wrapping: Wrapping | msgspec.UnsetType = msgspec.UNSET
-    """Where the config names a wrapper for the model; the groups are those of the model without it."""
+    """If the config names a model wrapper: its effect. The groups are those of the unwrapped model."""
     batch: Batch | msgspec.UnsetType = msgspec.UNSET
-    """Not there where nothing depends on the batch, and in a map of an lrdecay that did not look."""
+    """Unset if nothing depends on the batch, and in maps of older versions of lrdecay."""
     distributions: Mapping[str, Distribution] | msgspec.UnsetType = msgspec.UNSET
-    """That of each package of ``stack``, but for unknown ones. Unset for a checkpoint, or if lrdecay did not look."""
+    """Distribution of each package of ``stack``, if known. Unset for a checkpoint and in maps of older versions."""
 
     live: LiveOptimizer | msgspec.UnsetType = msgspec.UNSET
     """Where the groups are those of a running program's optimizer, and no config says anything."""
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """Every name of the map, each once: grouped ones in the optimizer's order, frozen, missing, duplicates."""
+        """Every name of the map once: grouped ones in the optimizer's order, then frozen, missing and duplicates."""
         return self._tensors
 
     def memberships(self) -> tuple[Tensor, ...]:
-        """The same, but a tensor once for each of the optimizers that take turns with it."""
+        """Like :meth:`tensors`, but a tensor appears once for each of the optimizers that take turns with it."""
         if not self.optimizer.turns:
             return self._tensors
         return tuple(held for tensor in self._tensors for held in tensor.in_groups())
 
     def names(self, *, duplicates: bool = False) -> list[str]:
-        """The name of every parameter, in the order of :meth:`tensors`; further names too if ``duplicates``."""
+        """The name of every parameter, in the order of :meth:`tensors`; with ``duplicates`` also further names."""
         return [tensor.name for tensor in self._tensors if duplicates or tensor.state != "duplicate"]
 
     def grouped(self) -> Iterator[tuple[ParameterGroup, GroupedParameter]]:
-        """Every grouped parameter with its group, in the optimizer's order; again for each further turn."""
+        """Every grouped parameter with its group, in the optimizer's order; once more for each further turn."""
         for group in self.groups:
             for parameter in group.parameters:
                 yield group, parameter
@@ -208,17 +208,17 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def lr_factor(self) -> float:
-        """What ``auto_scale_lr`` multiplied every lr by: lr = base lr × lr scale × this. 1 where it is off."""
+        """The factor of ``auto_scale_lr``: lr = base lr × lr scale × factor. 1 if it is off."""
         return (self.batch.lr_factor if self.batch else None) or 1.0
 
     @property
     def is_wrapped(self) -> bool:
-        """Whether the model holds another one as ``.module``, which mmengine's constructors then take in its place."""
+        """True if the model holds another model as ``.module``; mmengine's constructors then use the inner one."""
         return any(path == "module" or path.startswith("module.") for path in self.modules)
 
     @cached_property
     def registered(self) -> Mapping[str, Module]:
-        """Every name that a module registers, in the model's order, with its module; none of a checkpoint alone."""
+        """The module of every registered name, in the model's order; empty for a checkpoint alone."""
         return {
             f"{path}.{own}" if path else own: module
             for path, module in self.modules.items()
@@ -229,7 +229,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
     def _by_name(self) -> Mapping[str, Tensor]:
         return {tensor.name: tensor for tensor in self._tensors}
 
-    # Cached in ``__dict__``, which neither comparing nor encoding sees: a map of 50,000 tensors is asked often.
+    # Cached in ``__dict__``, which comparison and encoding ignore: a map of 50,000 tensors is queried often.
     @cached_property
     def _tensors(self) -> tuple[Tensor, ...]:
         prefix = "module." if self.is_wrapped else ""
@@ -247,7 +247,7 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
                 if group and holders and takes_turn(self.optimizer.turns or (), holders, group.optimizer):
                     found[name] = msgspec.structs.replace(first, later=(*first.later, (group, provenance)))
                 else:
-                    # A tensor that a second group holds is a duplicate of its own name: the first time counts.
+                    # A tensor that is also in a second group is listed once, under the first group.
                     found[name] = msgspec.structs.replace(first, times=first.times + 1)
                 continue
             module = self.registered.get(name)

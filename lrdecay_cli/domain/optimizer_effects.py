@@ -1,6 +1,6 @@
-"""What an optimizer class does with the lr and weight decay of its groups, as measured with real steps.
+"""The measured effect of lr and weight decay on the groups of an optimizer class, from real steps.
 
-A measurement takes two groups of equal weights and equal gradients, one at a tenth of the other's lr.
+A measurement uses two groups with equal weights and equal gradients, one at a tenth of the other's lr.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 LrUse = Literal["followed", "distorted", "first group's", "ignored", "refused", "not measured"]
-"""How far a group moves.
+"""How far a group moves with its lr.
 
 =============  =========================================================================================
 use            the group at a tenth of the lr
@@ -19,9 +19,9 @@ use            the group at a tenth of the lr
 followed       moves a tenth as far, in the first step and later
 distorted      moves by another factor: ``ratios``
 first group's  moves as far as the first group does
-ignored        moves as far as the other, and both move as far at a tenth of the lr
-refused        cannot be: the optimizer raises
-not measured   could not be observed, as the optimizer takes no step
+ignored        moves as far as the other group; a tenth of both lrs changes nothing
+refused        the optimizer raises
+not measured   the optimizer takes no step
 =============  =========================================================================================
 """
 
@@ -58,51 +58,51 @@ ignored                          is none, although the group has a weight decay
 """
 
 AtZero = Literal["stands still", "decays", "trains", "refused", "not measured"]
-"""What a group at lr 0 does beside one at another lr; it ``decays`` where only weight decay moves it."""
+"""The behaviour of a group at lr 0 beside a group with another lr; ``decays``: only weight decay moves it."""
 
 NormUse = Literal["no", "always", "with weight decay", "not measured"]
-"""Whether a step grows with the norm of the weights, so that groups of one lr move by different factors."""
+"""Whether a step grows with the norm of the weights, so that groups with one lr move by different factors."""
 
 Demand = Literal[
     "one group", "one lr", "2-D tensors", "sparse gradients", "a closure", "train()", "no further keys", "unknown"
 ]
-"""What an optimizer raises without: tensors, groups, or a call that mmengine does not make."""
+"""A requirement of an optimizer, which raises otherwise: certain tensors or groups, or a call that mmengine lacks."""
 
 
 class Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something that the optimizer raises for."""
+    """An exception of the optimizer."""
 
     demand: Demand
     when: Literal["construction", "first step"]
     error: str
-    """What it raises: class and first line."""
+    """Class and first line of the exception."""
 
 
 class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The measurement of an optimizer class, with the options that change it."""
 
     module: str
-    """In which the class is defined."""
+    """The module that defines the class."""
     name: str
     """Its class name."""
     distribution: str
-    """The distribution that has it; empty for a project's own class."""
+    """The distribution with the class; empty for a project's own class."""
     version: str
-    """Of the distribution when it was measured."""
+    """Version of the distribution that was measured."""
     lr: LrUse
     decay: DecayUse
     at_zero: AtZero
     norm: NormUse
     ratios: tuple[tuple[int, float], ...] = ()
-    """Step, counted from 1, and how far the group at a tenth of the lr moves in it, over the other's change."""
+    """Step, counted from 1, and the movement of the group at a tenth of the lr relative to the other group's."""
     refusals: tuple[Refusal, ...] = ()
     halved: float | None = None
-    """How far a step moves after every lr is halved, over what it moves without: 0.5 where schedules act at once,
-    or within a hundred steps."""
+    """Movement after every lr is halved, relative to the movement without it: 0.5 if schedules act at once or within a
+    hundred steps."""
     rewrites_lr: bool = False
-    """Whether it assigns ``group['lr']`` in a step."""
+    """True if a step assigns ``group['lr']``."""
     options: Mapping[str, Any] = {}
-    """Options for which the measurement holds; those that are not named have their defaults."""
+    """Options for which the measurement holds; all others have their defaults."""
 
     @property
     def label(self) -> str:
@@ -110,5 +110,5 @@ class OptimizerEffects(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
 
     def refusal(self, demand: Demand) -> Refusal | None:
-        """Return the refusal without ``demand``; None if the optimizer has no such demand."""
+        """The exception without ``demand``; None if the optimizer has no such requirement."""
         return next((refusal for refusal in self.refusals if refusal.demand == demand), None)

@@ -1,4 +1,4 @@
-"""Where the options of a config are set: the place of each value, and the values that it overrides."""
+"""Where a config sets its options: the place of each value, and the values that it overrides."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from lrdecay_cli.text.python_source import as_python
 ORIGINS_SCHEMA_VERSION = 1
 
 COMMAND_LINE = "--cfg-options"
-"""The file of a :class:`Place` on the command line; its line counts the options given, from 1."""
+"""The file name of a :class:`Place` on the command line; its line is the number of the option, from 1."""
 
 Mechanism = Literal["assignment", "edit", "data", "cfg-options", "scope"]
-"""How an option gets its value: ``assignment`` of a name or an entry of a literal, ``edit`` of a dict or list that
-is there (``a.b = 1``, ``a['b'] = 1``, ``.update(...)``), an entry of a JSON or YAML file, ``--cfg-options``, or the
-``_scope_`` that mmengine adds to what comes from the config of another package."""
+"""How an option gets its value: ``assignment`` of a name or an entry of a literal, ``edit`` of an existing dict or
+list (``a.b = 1``, ``a['b'] = 1``, ``.update(...)``), an entry of a JSON or YAML file, ``--cfg-options``, or the
+``_scope_`` that mmengine adds to settings from the config of another package."""
 
 Passage = Literal["variable", "base-variable", "import", "template", "environment"]
-"""What hands a value on: a name, ``_base_.name``, ``read_base``, ``{{ fileDirname }}``, ``{{$NAME:default}}``."""
+"""What passes a value on: a name, ``_base_.name``, ``read_base``, ``{{ fileDirname }}``, ``{{$NAME:default}}``."""
 
 
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A stretch of a file. Lines and columns count from 1, columns in characters; ``end_column`` is behind the last."""
+    """A range of a file. Lines and columns count from 1, columns in characters; ``end_column`` is behind the last."""
 
     file: str
-    """As the config names it: ``configs/_base_/convnext.py``, ``mmdet::_base_/default_runtime.py``."""
+    """As the config names the file: ``configs/_base_/convnext.py``, ``mmdet::_base_/default_runtime.py``."""
     line: int
     column: int
     end_line: int
@@ -43,7 +43,7 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Via(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A name through which a value comes."""
+    """A name that passes a value on."""
 
     kind: Passage
     name: str
@@ -52,34 +52,34 @@ class Via(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A value and where it stands."""
+    """A value and the place that sets it."""
 
     value: Any = None
-    """As JSON holds it; null too where it is unknown."""
+    """As JSON holds it; null also if it is unknown."""
     unknown: str = ""
-    """Why only running the config can tell the value; empty where it is known."""
+    """Why only running the config can give the value; empty if it is known."""
     place: Place
-    """Of the expression that makes the value."""
+    """The place of the expression that makes the value."""
     key: Place | None = None
-    """Of the key, keyword or target that the option has there; null for an entry of a list."""
+    """The place of the option's key, keyword or target; null for an entry of a list."""
     text: str
-    """The expression as it is written, without line breaks."""
+    """The source of the expression, without line breaks."""
     constant: bool
-    """Whether a literal at ``place`` is the value, so that an edit there changes it."""
+    """True if a literal at ``place`` is the value, so that editing it changes the value."""
     mechanism: Mechanism
     via: tuple[Via, ...] = ()
-    """Names between the option and the value, or that the expression uses, in the order in which they are met."""
+    """Names between the option and the value, or in the expression, in the order of evaluation."""
 
     def shown(self) -> str:
-        """The value as Python; the expression of an unknown one."""
+        """The value as Python; for an unknown value the expression."""
         return self.text if self.unknown else as_python(self.value)
 
 
 class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An option of the merged config that holds a value: no dict or list with entries."""
+    """An option of the merged config with a value: not a dict or list that has entries."""
 
     option: str
-    """Its path, as findings name it: ``optim_wrapper.paramwise_cfg.custom_keys['norm.weight'].lr_mult``."""
+    """Its path, as findings write it: ``optim_wrapper.paramwise_cfg.custom_keys['norm.weight'].lr_mult``."""
     keys: tuple[str | int, ...]
     origin: Origin
     overridden: tuple[Origin, ...] = ()
@@ -97,7 +97,7 @@ class Origins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def option_path(keys: Iterable[str | int]) -> str:
-    """``model.backbone.depth``; keys that are no words in brackets: ``custom_keys['norm.weight']``."""
+    """``model.backbone.depth``; keys that are not identifiers are in brackets: ``custom_keys['norm.weight']``."""
     path = ""
     for key in keys:
         if isinstance(key, str) and not key.isidentifier():

@@ -1,4 +1,4 @@
-"""Precisions below Python's, in which some optimizers keep the numbers of their groups."""
+"""Precisions below Python's: some optimizers store the numbers of their groups in them."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import struct
 from collections.abc import Mapping
 
 EPSILON: Mapping[str, float] = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
-"""Their names, with the distance from 1 to the next number. Source: ``torch.finfo``."""
+"""The distance from 1 to the next number, by name of the precision. Source: ``torch.finfo``."""
 CLOSE = 1e-9
-"""Python floats that are this close to each other, relatively, differ by rounding alone."""
+"""Python floats within this relative distance differ only by rounding."""
 
 
 def tolerance(precision: str | None) -> float:
-    """How far, relatively, a number of this precision may be from the Python float that it was made of."""
+    """The maximal relative distance of a number of this precision from the Python float that it was made from."""
     return EPSILON[precision] if precision else CLOSE
 
 
 def alike(one: float, other: float, *precisions: str | None) -> bool:
-    """Whether two numbers of these precisions differ by rounding alone."""
+    """True if two numbers of these precisions differ only by rounding."""
     coarsest = max(precisions, key=tolerance)
-    # Below the least normal number a step is larger than the tolerance.
+    # Below the smallest normal number one step is larger than the tolerance.
     return math.isclose(one, other, rel_tol=tolerance(coarsest)) or rounded(one, coarsest) == rounded(other, coarsest)
 
 
 def rounded(value: float, precision: str | None) -> float:
-    """``value`` at a precision of :data:`EPSILON`; None is Python's own.
+    """``value`` rounded to a precision of :data:`EPSILON`; None is Python's own.
 
-    Rounds to nearest, ties to even, by way of float32, as ``torch.tensor(value, dtype=...)`` does.
+    Rounds to nearest, ties to even, via float32, as ``torch.tensor(value, dtype=...)`` does.
     """
     if precision is None or not math.isfinite(value):
         return value

@@ -10,18 +10,18 @@ import msgspec
 Basis = Literal[
     "computed", "name", "fallback", "reported", "observed", "exemption", "custom_key", "option", "given", "default"
 ]
-"""What decides about a number.
+"""What determines a number.
 
 ==========  =========================================================  =============================================
-basis       what decides                                               ``cause``
+basis       what determines it                                         ``cause``
 ==========  =========================================================  =============================================
 computed    the numbers of other formulas: ``lr_scale * base_lr``
-name        a pattern that the parameter's name fits                   the pattern: ``backbone.stages.2.<block>``
-fallback    no pattern fits its name                                   ``everything else``
-reported    the backbone's method, which lrdecay's constructor asks    the method: ``ResNet.get_layer_depth``
-observed    the model's own method, by a rule that nobody has told
-exemption   a kind of parameter that has no weight decay               the kind: ``1-D tensor``
-custom_key  a custom key that is in its name                           the key: ``norm``
+name        a pattern that matches its name                            the pattern: ``backbone.stages.2.<block>``
+fallback    no pattern matches its name                                ``everything else``
+reported    the backbone's method, which lrdecay's constructor calls   the method: ``ResNet.get_layer_depth``
+observed    the model's own method, by an unknown rule
+exemption   a kind of parameter without weight decay                   the kind: ``1-D tensor``
+custom_key  a custom key contained in its name                         the key: ``norm``
 option      a multiplier of ``paramwise_cfg``                          the option: ``norm_decay_mult``
 given       the config's own lr or weight decay
 default     the optimizer's: the config gives none
@@ -32,30 +32,30 @@ FALLBACK = "everything else"
 
 Number = Literal["layer_id", "lr_scale", "lr", "weight_decay"]
 NUMBERS: tuple[Number, ...] = ("layer_id", "lr_scale", "lr", "weight_decay")
-"""What a group gives each of its parameters, in the order in which one follows from another."""
+"""The numbers that a group gives its parameters, in the order of computation."""
 
 
 class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One step from a name or number to the next, with everything needed to do it again by hand."""
+    """One step from a name or number to the next, with everything to recompute it by hand."""
 
     rule: str
     """The rule that matched, in symbols, for people: ``backbone.stages.2.<block> -> 3 + block // 3``."""
     formula: str
-    """The same with the numbers put in: ``3 + 7 // 3``. A Python expression that evaluates to ``result``."""
+    """The same with numbers: ``3 + 7 // 3``. A Python expression that evaluates to ``result``."""
     result: int | float | None
-    """What the formula gives. ``None`` only where the optimizer has no such thing, or was given none."""
+    """The result of the formula. ``None`` only if the optimizer has no such option or no value for it."""
     inputs: Mapping[str, int | float] = {}
-    """The numbers that went in, by the names that ``expression`` uses: ``{"block": 7}``."""
+    """The inputs by their names in ``expression``: ``{"block": 7}``."""
     basis: Basis = "computed"
     cause: str = ""
     expression: str = ""
-    """What is computed, in symbols: ``3 + block // 3``; empty for a number that was read and not computed."""
+    """The computation in symbols: ``3 + block // 3``; empty for a number that was read."""
 
 
 def arrow(
     basis: Basis, cause: str, expression: str, formula: str, result: int | float, inputs: Mapping[str, int | float] = {}
 ) -> Formula:
-    """A formula whose rule reads ``<cause> -> <expression>``."""
+    """A formula with the rule ``<cause> -> <expression>``."""
     label = f"custom_keys[{cause!r}]" if basis == "custom_key" else cause
     return Formula(f"{label} -> {expression}", formula, result, inputs, basis, cause, expression)
 
@@ -63,20 +63,20 @@ def arrow(
 def by_name(
     pattern: str, expression: str, formula: str, result: int, inputs: Mapping[str, int | float] = {}
 ) -> Formula:
-    """The layer id of a parameter whose name fits ``pattern``."""
+    """The layer id of a parameter whose name matches ``pattern``."""
     return arrow("name", pattern, expression, formula, result, inputs)
 
 
 def computed(expression: str, formula: str, result: int | float, inputs: Mapping[str, int | float]) -> Formula:
-    """A number that follows from others alone, so that its rule is the expression."""
+    """A number that depends only on other numbers, so that its rule is the expression."""
     return Formula(expression, formula, result, inputs, "computed", "", expression)
 
 
 class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole way from a parameter's name to what the optimizer does with it."""
+    """All steps from a parameter's name to the optimizer's numbers for it."""
 
     layer_id: Formula | None
-    """Null for a constructor that knows no layers."""
+    """Null for a constructor without layer ids."""
     lr_scale: Formula | None
     """Likewise."""
     lr: Formula

@@ -1,4 +1,4 @@
-"""What a command gives: a document for machines, and a report for people before anybody decides how it looks."""
+"""The result of a command: a document for machines, and a report for people that no format has rendered yet."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import msgspec
 from lrdecay_cli.domain.group_map import GroupMap
 
 Kind = Literal["name", "text", "integer", "rate", "scale", "share", "factor", "tree"]
-"""How a column is written: ``rate`` is a learning rate or weight decay, ``scale`` an lr scale (with a bar where there
-is room), ``share`` a fraction of 1, ``factor`` one number over another (``×0.12``), ``tree`` a :class:`Branch`."""
+"""How a column is printed: ``rate`` is a learning rate or weight decay, ``scale`` an lr scale (with a bar if there is
+room), ``share`` a fraction of 1, ``factor`` a ratio (``×0.12``), ``tree`` a :class:`Branch`."""
 
 Level = Literal["info", "warning", "error"]
 
 
 class Branch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A cell of a tree: a module's path with the guides that lead to it."""
+    """A cell of a tree: a module's path with the guide lines to it."""
 
     guide: str
     label: str
@@ -32,7 +32,7 @@ class Column(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For people."""
     kind: Kind = "text"
     vital: bool = False
-    """Whether a narrow terminal gives up every other column before this one."""
+    """True if a narrow terminal drops every other column before this one."""
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,30 +44,30 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A line below the tables; ``details`` are lines of their own, patterns mostly."""
+    """A line below the tables; ``details`` are separate lines, mostly patterns."""
 
     text: str
     level: Level = "info"
     details: tuple[str, ...] = ()
     to_copy: bool = False
-    """Whether the details are commands: one line each, however long."""
+    """True if the details are commands: one line each, never wrapped."""
 
 
 class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An entry of a section: one finding, or whatever else has a level, a name and something to say."""
+    """An entry of a section: one finding, or another entry with a level, a name and a message."""
 
     level: Level
     label: str
-    """What it is called: ``LRD301 scale-above-one``."""
+    """Its name: ``LRD301 scale-above-one``."""
     text: str
     details: tuple[str, ...] = ()
-    """Lines of their own, patterns mostly."""
+    """Separate lines, mostly patterns."""
     facts: tuple[tuple[str, str], ...] = ()
     """Label and value, in order."""
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Items about one thing, a config mostly."""
+    """Items with one subject, mostly a config."""
 
     title: str
     items: tuple[Item, ...]
@@ -84,7 +84,7 @@ class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something to read: a rule's documentation."""
+    """A text to read: a rule's documentation."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -95,7 +95,7 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     label: str
     values: tuple[float, ...]
-    """One for each step of the chart."""
+    """One value for each step of the chart."""
 
 
 class Chart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,57 +104,57 @@ class Chart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     """What is drawn: ``lr``."""
     unit: str
-    """What a step is: ``iteration`` or ``epoch``."""
+    """The unit of a step: ``iteration`` or ``epoch``."""
     length: int
-    """How many of these the run has."""
+    """Number of steps of the run."""
     part: int | None
-    """How many iterations an epoch has, to mark epochs; None where steps are all that there is."""
+    """Iterations per epoch, to mark epochs; None if steps are the only unit."""
     steps: tuple[int, ...]
     lines: tuple[Line, ...]
     """From the slowest groups to the fastest."""
     logarithmic: bool
-    """Whether values are too far apart for a linear scale."""
+    """True if the values need a logarithmic scale."""
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What people read."""
+    """The report for people."""
 
     facts: tuple[tuple[str, str], ...]
-    """Label and value, in order; the head of the report."""
+    """Labels and values in order; the head of the report."""
     tables: tuple[Table, ...]
     notes: tuple[Note, ...]
     summary: str
     """One line: the total, or the verdict."""
     rows: Table | None = None
-    """What CSV writes, where the tables are folded further than a machine wants them; None for the tables."""
+    """The tables for CSV, if the report's tables are folded too much for machines; None to use the report's tables."""
     sections: tuple[Section, ...] = ()
-    """Told before the tables."""
+    """Shown before the tables."""
     code: str = ""
-    """Python to paste, shown as it is."""
+    """Python to paste, shown unchanged."""
     based_on: str = ""
-    """The config that a file with the code in it is based on, as the user named it; empty where it is on none."""
+    """The config that a file with the code inherits from, as the user named it; empty if it inherits from none."""
     pages: tuple[Page, ...] = ()
-    """Told after the tables."""
+    """Shown after the tables."""
     chart: Chart | None = None
-    """What formats that can draw put above the tables."""
+    """Charts, which formats that can draw put above the tables."""
     lead: tuple[str, ...] = ()
-    """Up to three sentences to begin with: the result in words."""
+    """Up to three sentences at the top: the result in words."""
     next_step: str = ""
-    """The command to run next, shown after the summary; empty where the report needs none."""
+    """The command to run next, shown after the summary; empty if none is needed."""
 
 
 Document = TypeVar("Document", bound=msgspec.Struct, covariant=True)
 
 
 class Result(msgspec.Struct, Generic[Document], frozen=True):
-    """Everything that one run of a command found out."""
+    """The result of one run of a command."""
 
     document: Document
-    """The record that machines read; formats such as JSON write it."""
+    """The record for machines; formats such as JSON write it."""
     report: Report
     maps: tuple[GroupMap, ...] = ()
-    """The group maps behind a document that does not hold them, for a page to show."""
+    """The group maps behind a document without maps, for an HTML page."""
 
 
 AnyResult = Result[msgspec.Struct]
-"""That of any command."""
+"""The result of any command."""

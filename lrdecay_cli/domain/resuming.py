@@ -1,7 +1,7 @@
-"""What a training that resumes from a checkpoint has ahead, beside what its config plans.
+"""The future lrs of a training that resumes from a checkpoint, beside the plan of its config.
 
 Source: mmengine 0.10.7, ``Runner.resume``: the optimizer's groups and the whole state of every scheduler are restored
-from the checkpoint, by position; the config's lr, weight decay, ``end``, ``T_max`` and the like are not looked at.
+from the checkpoint, by position; the config's lr, weight decay, ``end``, ``T_max`` and the like are ignored.
 """
 
 from __future__ import annotations
@@ -27,55 +27,55 @@ class RestoredScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     optimizer: str
     type: str
     by_epoch: bool
-    """Whether ``begin`` and ``end`` count epochs, on the side of ``after``."""
+    """True if ``begin`` and ``end`` count epochs, on the side of ``after``."""
     settings: tuple[RestoredSetting, ...]
     foreign: tuple[str, ...]
-    """Attributes in the saved state that this class has not: it was saved by a scheduler of another class."""
+    """Saved attributes that this class does not have: another class of scheduler saved them."""
 
 
 class ComingValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Groups of which a scheduled value will not be the same on the two sides."""
+    """Groups whose future scheduled value differs between the two sides."""
 
     parameter: str
     """``lr``, or another option that schedulers change."""
     groups: tuple[str, ...]
     where: tuple[str, ...]
-    """Patterns that match their parameters and no others."""
+    """Patterns that match exactly their parameters."""
     tensors: int
     iteration: int
-    """The first iteration in which it differs."""
+    """The first iteration with different values."""
     before: float
-    """In that iteration; so is ``after``."""
+    """The value in that iteration; likewise ``after``."""
     after: float
     last_before: float
-    """In the last iteration that both sides have; so is ``last_after``."""
+    """The value in the last iteration of both sides; likewise ``last_after``."""
     last_after: float
     rests_before: int
-    """The first iteration from which it stays what it is to the end; so is ``rests_after``."""
+    """The iteration from which the value stays constant to the end; likewise ``rests_after``."""
     rests_after: int
 
 
 class Coming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The lrs that are to come, on both sides: those of a config alone are planned, those of a checkpoint resumed."""
+    """The future lrs on both sides: planned for a config alone, resumed for a checkpoint."""
 
     first: int
-    """The first iteration that is compared: the one in which the training resumes."""
+    """The first compared iteration: where the training resumes."""
     last: int
-    """The last one."""
+    """The last compared iteration."""
     iterations_per_epoch: int | None
     """Null for an iteration-based loop."""
     schedulers: int
-    """How many the config has."""
+    """Number of schedulers in the config."""
     groups: int
     """Likewise."""
     saved: tuple[int | None, int | None]
-    """How many each side's checkpoint has; null for a checkpoint without any, and for a config."""
+    """Number of schedulers in each side's checkpoint; null for a checkpoint without any, and for a config."""
     restored: tuple[RestoredScheduler, ...]
     values: tuple[ComingValue, ...]
-    """What will differ; empty where all values are the same in every iteration."""
+    """The values that differ; empty if all are equal in every iteration."""
     finished: bool = False
-    """Whether a checkpoint is of the end of the config's training, so that nothing is to come."""
+    """True if a checkpoint is from the end of the config's training, so that no lr follows."""
     unjudged: str | None = None
-    """Why nothing was compared; null where it was."""
+    """Why nothing was compared; null if it was."""
     fix: str | None = None
-    """How it could be."""
+    """How to make the comparison possible."""

@@ -1,4 +1,4 @@
-"""What ``scan`` says of many configs, as its JSON format writes it."""
+"""The results of ``scan`` for many configs, as its JSON format writes them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ SCAN_SCHEMA_VERSION = 1
 
 OK = "ok"
 NOT_FOR_TRAINING = ("no-model", "no-optim-wrapper")
-"""A config that never was for training is no failure."""
+"""Statuses of configs that are not for training; they are no failures."""
 
 
 class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What became of one config. The numbers are null unless its status is ``ok``."""
+    """The result for one config. The numbers are null unless its status is ``ok``."""
 
     config: str
-    """As it was named on the command line, or found below what was."""
+    """As named on the command line, or as found in a named directory."""
     status: str
     """``ok``, a status of :class:`lrdecay_cli.domain.errors.LrdecayError`, ``timeout`` or ``crashed``."""
     problem: str = ""
@@ -35,24 +35,24 @@ class ScanRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     lr_scale_min: float | None = None
     lr_scale_max: float | None = None
     frozen: int | None = None
-    """Tensors that are frozen, in a group or in none."""
+    """Frozen tensors, in a group or not."""
     missing: int | None = None
-    """Tensors that are trainable and in no group."""
+    """Trainable tensors in no group."""
     sha256: str | None = None
     """Of the config's resolved text."""
     constructor_module: str = ""
     """The module that defines the constructor's class."""
     digest: str | None = None
-    """SHA-256 of all that ``diff`` compares: equal for equal groups. Null in a scan of an older lrdecay too."""
+    """SHA-256 of everything that ``diff`` compares: equal for equal groups. Null in scans of older versions too."""
 
     settings: Mapping[str, str] = {}
-    """Of the backbone, or of a model without one: what tells whether another config has the same. ``layer ids``,
-    ``lr scales`` and ``weight decays`` by name are digests, ``base lr`` is the number; ``names`` is what must be equal
-    before the others are worth a comparison. Empty in a scan of an older lrdecay."""
+    """Digests of the backbone (of a model without one: of the model), to see whether another config has the same.
+    ``layer ids``, ``lr scales`` and ``weight decays`` are digests by name, ``base lr`` is the number. Two configs are
+    comparable only if their ``names`` are equal. Empty in scans of older versions."""
 
     @property
     def failed(self) -> bool:
-        """Whether a training config did not end in a map."""
+        """True if a training config has no map."""
         return self.status not in (OK, *NOT_FOR_TRAINING)
 
 
@@ -63,19 +63,19 @@ class Scan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tool: Tool
     device: str
     overrides: tuple[str, ...]
-    """``--cfg-options`` as given, then the options that say how the training is started: ``--gpus 8``."""
+    """``--cfg-options`` as given, then the options for how the training is started: ``--gpus 8``."""
     records: tuple[ScanRecord, ...]
     shard: str | None = None
-    """``i/n`` for the i-th of n shards, null for the whole."""
+    """``i/n`` for the i-th of n shards, null for the whole scan."""
 
 
 def record_of(config: str, group_map: GroupMap) -> ScanRecord:
-    """The record of a config that gave a map."""
+    """The record of a config with a map."""
     lrs = [group.lr for group in group_map.groups if group.lr is not None]
     scales = [group.lr_scale for group in group_map.groups if group.lr_scale is not None]
     totals = group_map.model.totals
     grouped = [(group, parameter.name) for group, parameter in group_map.grouped()]
-    # Heads differ with the number of classes and the detector; the same backbone may be expected to train alike.
+    # Heads differ with the detector and the number of classes; equal backbones should have equal settings.
     of_backbone = [(group, name) for group, name in grouped if name.startswith("backbone.")] or grouped
     settings = {
         "names": _digest(name for _, name in of_backbone),

@@ -1,4 +1,4 @@
-"""What a project says in its settings file, decoded and strict."""
+"""A project's settings file, decoded strictly."""
 
 from __future__ import annotations
 
@@ -9,68 +9,68 @@ import msgspec
 
 from lrdecay_cli.domain.finding import Severity
 
-# A number stands for "== number"; a text is read by lrdecay_cli.analysis.conditions.
+# A number means "== number"; lrdecay_cli.analysis.conditions parses a text.
 Condition = int | float | str
 
 
 class Assertion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[[tool.lrdecay.assert]]``, ``[[assert]]`` in a lrdecay.toml: what must hold for the parameters that match."""
+    """``[[tool.lrdecay.assert]]``, or ``[[assert]]`` in a lrdecay.toml: a condition on the matching parameters."""
 
     parameters: str
-    """A glob (``backbone.*``), a module (``backbone.stages.2``) or a pattern as reports print it."""
+    """A glob (``backbone.*``), a module (``backbone.stages.2``) or a pattern from a report."""
     config: str = "*"
-    """A glob for the configs that it is about."""
+    """A glob for the configs that it applies to."""
     lr: Condition | None = None
     lr_scale: Condition | None = None
     weight_decay: Condition | None = None
     layer_id: Condition | None = None
     frozen: bool | None = None
-    """Whether they take no gradient."""
+    """True to require that they take no gradient."""
     group: str | None = None
     """A glob for the name of their group."""
     message: str = ""
-    """Why the project wants it so; told with each failure."""
+    """Why the project wants it; shown with each failure."""
     severity: Severity = "error"
     source: str = ""
-    """Where it is said, for people; nothing that a settings file can set. Likewise:"""
+    """Where it is defined, for people. Not a key of the settings file; likewise the next fields."""
     place: str = ""
-    """The file in which it is said."""
+    """The file that defines it."""
     table: str = ""
-    """Its table there: ``tool.lrdecay.assert``."""
+    """Its table in that file: ``tool.lrdecay.assert``."""
     number: int = 0
-    """Its place among the tables of that name, from 1."""
+    """Its number among the tables of that name, from 1."""
 
     @property
     def key(self) -> str:
-        """``tool.lrdecay.assert[2]``; empty for what is in no settings file."""
+        """``tool.lrdecay.assert[2]``; empty if it is not from a settings file."""
         return f"{self.table}[{self.number - 1}]" if self.table else ""
 
 
 class StatedSuppression(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``[[tool.lrdecay.suppress]]``, ``[[suppress]]`` in a lrdecay.toml, or a comment in a config."""
+    """``[[tool.lrdecay.suppress]]``, or ``[[suppress]]`` in a lrdecay.toml, or a comment in a config."""
 
     rule: tuple[str, ...]
     """Codes or names of rules."""
     parameters: str | None = None
-    """As in an assertion; None for whatever a finding is about."""
+    """As in an assertion; None for every parameter."""
     config: str = "*"
     reason: str = ""
     until: date | None = None
-    """The last day on which it holds."""
+    """The last day on which it is valid."""
     source: str = ""
-    """Where it is said, for people; nothing that a settings file can set. Likewise:"""
+    """Where it is defined, for people. Not a key of the settings file; likewise the next fields."""
     place: str = ""
-    """The file in which it is said."""
+    """The file that defines it."""
     key: str = ""
-    """Its place there, of a settings file: ``tool.lrdecay.suppress[2]``."""
+    """Its key in a settings file: ``tool.lrdecay.suppress[2]``."""
     line: int | None = None
-    """Where it is a comment."""
+    """The place of the comment."""
     comment: str = ""
-    """The comment itself, where it means to suppress something and is not written so that it does."""
+    """The comment itself, if it looks like a suppression but is malformed."""
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
-    """Defaults for options of the same names; None where a settings file says nothing."""
+    """Defaults for options of the same names; None if the settings file does not set them."""
 
     select: tuple[str, ...] | None = None
     ignore: tuple[str, ...] | None = None
@@ -86,10 +86,10 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a project says to lrdecay."""
+    """All settings of a project."""
 
     path: str = ""
-    """Of the file, as it is told to people; empty if there is none."""
+    """Path of the settings file, as printed; empty without one."""
     options: Options = Options()
     assertions: tuple[Assertion, ...] = ()
     suppressions: tuple[StatedSuppression, ...] = ()

@@ -1,4 +1,4 @@
-"""The packages that two group maps were made with, and whether they are why the maps differ."""
+"""The packages behind two group maps, and whether they explain a difference between the maps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was installed: the package ``mmdet`` comes from ``mmdet``, ``onedl-mmdetection`` or another fork."""
+    """The installed distribution: the package ``mmdet`` comes from ``mmdet``, ``onedl-mmdetection`` or another fork."""
 
     name: str
     version: str
@@ -18,10 +18,10 @@ class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PackageChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A package that both maps were made with, from two distributions or in two versions."""
+    """A package of both maps with another distribution or version."""
 
     package: str
-    """Its import name; also the name of a distribution that the map does not know."""
+    """Its import name; also the name of a distribution that the map does not record."""
     before: Distribution
     after: Distribution
 
@@ -33,8 +33,8 @@ Cause = Literal["stack", "zoo", "config", "config or stack"]
 cause            what differs
 ===============  ======================================================================================
 stack            the packages; the resolved config is the same
-zoo              the packages, and with them the config of that name that they bring (``mmdet::…``)
+zoo              the packages, and with them their own config of that name (``mmdet::…``)
 config           the config or its overrides; the packages are the same
-config or stack  both: a base of the config may be a package's, so that either may be why
+config or stack  both: the config may inherit from a package, so either may be the cause
 ===============  ======================================================================================
 """

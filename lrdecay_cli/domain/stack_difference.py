@@ -1,4 +1,4 @@
-"""What ``diff --stacks`` says: which configs have other parameter groups in another environment, and why."""
+"""The result of ``diff --stacks``: configs with other parameter groups in another environment, and the causes."""
 
 from __future__ import annotations
 
@@ -20,62 +20,62 @@ kind         name                                before and after
 ===========  ==================================  ==============================================================
 config       an option: ``optim_wrapper.type``   its value; null where the option is not set
 model        a pattern of parameters             a shape, a state or a name, by ``aspect``
-constructor  the constructor, or what it gives   its module, or a layer id, a scale, an lr, a weight decay
+constructor  the constructor, or one of its numbers  its module, or a layer id, a scale, an lr, a weight decay
 optimizer    an option of the groups             its value
 build        empty                               the status of each side, with its problem where there is no map
-unknown      a field of a scan's record          its value: a scan without maps has no more
+unknown      a field of a scan's record          its value: a scan without maps holds nothing else
 ===========  ==================================  ==============================================================
 """
 
 
 class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why the groups of a config differ."""
+    """A reason for a config's different groups."""
 
     kind: CauseKind
     name: str
     before: Any
     after: Any
     aspect: str = ""
-    """What differs of a parameter, as in :data:`lrdecay_cli.domain.change.Aspect`; empty for other kinds."""
+    """The aspect of a parameter that differs, as in :data:`lrdecay_cli.domain.change.Aspect`; empty for other kinds."""
     proven: bool = False
-    """Whether a build shows it: the second environment with the first config's options."""
+    """True if a build proves it: the second environment with the first config's options."""
 
 
 class ChangedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A config whose groups differ, and how much."""
+    """A config with different groups, and the size of the difference."""
 
     config: str
     tensors: int | None
-    """How many parameters differ; null where one side has no map."""
+    """Number of parameters that differ; null if one side has no map."""
     of: int | None
-    """Of how many."""
+    """Number of all parameters."""
     aspects: Mapping[str, int]
-    """Parameters by aspect."""
+    """Number of parameters by aspect."""
 
 
 class CauseGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All configs that differ by the same causes."""
+    """All configs with the same causes."""
 
     causes: tuple[Cause, ...]
     configs: tuple[ChangedConfig, ...]
 
 
 class OptionGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Configs that have the same groups, and other options of the training."""
+    """Configs with the same groups but other training options."""
 
     options: tuple[Cause, ...]
     configs: tuple[str, ...]
 
 
 class Unbuilt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A config that has a map on neither side."""
+    """A config without a map on both sides."""
 
     config: str
     before: str
-    """Its status."""
+    """The status of the config."""
     after: str
     problem: str
-    """The first side's."""
+    """The problem on the first side."""
 
 
 class StackDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,14 +84,14 @@ class StackDifference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema_version: int
     tool: Tool
     before: str
-    """As it was named on the command line."""
+    """As named on the command line."""
     after: str
     identical: bool
-    """Whether both sides have the same configs, and the same groups of each."""
+    """True if both sides have the same configs with the same groups."""
     compared: int
-    """Configs with a map on both sides."""
+    """Number of configs with a map on both sides."""
     packages: tuple[PackageChange, ...]
-    """Of those that maps of both sides were made with."""
+    """Packages behind the maps of both sides."""
     groups: tuple[CauseGroup, ...]
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The decay settings that fit a model, as ``suggest --format json`` writes them."""
+"""Suggested decay settings for a model, as ``suggest --format json`` writes them."""
 
 from __future__ import annotations
 
@@ -26,37 +26,37 @@ class Layer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Option(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something in the config's own ``paramwise_cfg``, and what it is about."""
+    """An entry of the config's own ``paramwise_cfg``, with the tensors that it matches."""
 
     name: str
     """``norm_decay_mult``, ``custom_keys['roi_head']``."""
     value: Any
     backbone: int | None
-    """Tensors of the backbone whose names hold the custom key; None for what is no custom key."""
+    """Tensors of the backbone whose names contain the custom key; None for other options."""
     elsewhere: int | None
     """The same for the rest of the model."""
 
 
 class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The lr of a module as it is and with the suggestion, over its tensors that train.
+    """The lr of a module now and with the suggestion, over its trainable tensors.
 
-    Means are weighted by parameters (elements): a tensor of a million counts a thousand times one of a thousand.
+    Means are weighted by elements: a tensor with a million elements counts a thousand times one with a thousand.
     """
 
     name: str
-    """The module's path; ``backbone`` as a whole, or a child of it, of a list one entry."""
+    """The module's path: ``backbone`` as a whole, or one of its children; for a list, one entry."""
     tensors: int
     parameters: int
     lr_before: float
-    """Mean lr as the config is."""
+    """Mean lr now."""
     lr_after: float
     """Mean lr with the suggestion."""
     factor: float | None
-    """``lr_after`` over ``lr_before``; null where that is 0."""
+    """``lr_after`` over ``lr_before``; null if ``lr_before`` is 0."""
     lowest_factor: float | None
-    """The lowest factor of a single tensor."""
+    """The lowest factor of any tensor."""
     highest_factor: float | None
-    """The highest."""
+    """The highest factor of any tensor."""
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,66 +65,66 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     without: tuple[str, ...]
     """``custom_keys['backbone']``."""
     backbone: Effect
-    """What it makes of the backbone."""
+    """Its effect on the backbone."""
     snippet: str
     """As :class:`Suggestion` has it."""
 
 
 class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A constructor and its options, before they have been tried."""
+    """A constructor and its options, not yet built."""
 
     constructor: str
     options: Mapping[str, Any]
     imports: tuple[str, ...]
     """Modules that register the constructor, for ``custom_imports``."""
     reasons: tuple[str, ...]
-    """Why these options, a sentence each."""
+    """The reasons for these options, one sentence each."""
     faults: tuple[Finding, ...]
-    """What the rules find wrong with the decay that the config has; empty where it fits or has none."""
+    """The findings about the config's own decay; empty if it fits or there is none."""
     fits: bool
-    """Whether the config has a decay, and one that fits."""
+    """True if the config has a decay that fits."""
     kept: tuple[Option, ...] = ()
-    """What of the config's own ``paramwise_cfg`` stays, beside the decay itself."""
+    """Entries of the config's own ``paramwise_cfg`` that are kept, besides the decay itself."""
     left_out: tuple[Option, ...] = ()
-    """What of it does not."""
+    """Entries that are dropped."""
     refused: str = ""
-    """Why the config's own constructor makes no groups; empty if it does."""
+    """Why the config's own constructor raises; empty if it does not."""
     covering: tuple[str, ...] = ()
-    """Custom keys among the kept that hold an ``lr_mult`` for the whole backbone."""
+    """Kept custom keys with an ``lr_mult`` for the whole backbone."""
 
 
 class Suggestion(Displayed, frozen=True, forbid_unknown_fields=True):
-    """The settings, and what they make of the model."""
+    """The suggested settings and their effect on the model."""
 
     schema_version: int
     tool: Tool
     config: ConfigSource
     fits: bool
-    """Whether the config's own decay fits the model, so that there is nothing to change."""
+    """True if the config's own decay fits the model, so that nothing needs to change."""
     backbone: str
     now: Constructor
     suggested: Constructor
     reasons: tuple[str, ...]
     faults: tuple[str, ...]
-    """What the rules find wrong with the decay that the config has, as code, name and message."""
+    """The findings about the config's own decay, as code, name and message."""
     refused: str
-    """Why the config does not build as it is: its own constructor refuses; empty if it builds."""
+    """Why the config does not build: its own constructor raises; empty if it builds."""
     kept: tuple[Option, ...]
-    """What of the config's own ``paramwise_cfg`` stays, beside the decay itself."""
+    """Entries of the config's own ``paramwise_cfg`` that are kept, besides the decay itself."""
     left_out: tuple[Option, ...]
-    """What of it does not."""
+    """Entries that are dropped."""
     snippet: str
-    """Python: a config that is based on this one, or for the lazy style lines to put at its end; empty if it fits."""
+    """Python: a config that inherits from this one, or lines for the end of a lazy config; empty if the decay fits."""
     before: tuple[Layer, ...]
-    """Empty if the config does not build as it is."""
+    """The layers now; empty if the config does not build."""
     after: tuple[Layer, ...]
-    """As it was built with the snippet; as before if it fits."""
+    """The layers as built with the snippet; unchanged if the decay fits."""
     effect: tuple[Effect, ...] = ()
-    """By module, in the model's order; empty if it fits, and if the config does not build as it is."""
+    """By module, in the model's order; empty if the decay fits or the config does not build."""
     backbone_effect: Effect | None = None
-    """The same for the backbone as a whole."""
+    """The same for the whole backbone."""
     variant: Variant | None = None
-    """Null where no custom key of the backbone is kept."""
+    """Null if no custom key of the backbone is kept."""
 
     def headline(self) -> str:
         """Whether the config's own decay fits, or what is suggested in its place."""

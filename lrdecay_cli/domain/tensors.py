@@ -1,6 +1,6 @@
-"""A tensor of a model, and the group that holds it: the records of a group map that are about single tensors.
+"""A tensor of a model and the group that holds it: the records of a group map about single tensors.
 
-A parameter here is a tensor that the model registers (``nn.Module.named_parameters``). ``numel`` counts its elements.
+A parameter is a tensor that the model registers (``nn.Module.named_parameters``). ``numel`` counts its elements.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lrdecay_cli.domain.training import Module, Trait
 from lrdecay_cli.text.counting import count
 
 TensorState = Literal["grouped", "frozen_in_group", "frozen", "missing", "duplicate"]
-"""Where a tensor is and whether it trains: the one enumeration for the whole project.
+"""Where a tensor is and whether it trains.
 
 ===============  =====================================================================
 state            the tensor
@@ -25,16 +25,16 @@ state            the tensor
 grouped          is in a group and trains
 frozen_in_group  is in a group, but ``requires_grad`` is False
 frozen           is in no group, and ``requires_grad`` is False
-missing          is in no group although it is trainable: no optimizer updates it
-duplicate        is accounted for under another name: this is a further one
+missing          is trainable but in no group: no optimizer updates it
+duplicate        is listed under another name: this is a further name
 ===============  =====================================================================
 
-``requires_grad`` is what the first iteration meets: ``model.train()`` may change it after the optimizer is built.
+``requires_grad`` is its value in the first iteration: ``model.train()`` may change it after the optimizer is built.
 """
 
 
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A parameter that is in no group: frozen, or missing although it is trainable."""
+    """A parameter in no group: frozen, or missing although it is trainable."""
 
     name: str
     shape: tuple[int, ...]
@@ -42,18 +42,18 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GroupedParameter(Parameter, frozen=True, forbid_unknown_fields=True):
-    """A parameter that the optimizer holds."""
+    """A parameter in a group."""
 
     requires_grad: bool
-    """False for a frozen parameter: the constructor put it in a group, or ``train()`` froze it later."""
+    """False for a frozen parameter: the constructor put it into a group, or ``train()`` froze it later."""
     provenance: Provenance | None
-    """Why it is in its group by our own rules, to be held against the real group; null where it was observed only."""
+    """Why it is in its group by lrdecay's rules, for comparison with the real group; null if it was only observed."""
     foreign: bool = False
-    """Whether the optimizer has it from elsewhere: it is no parameter of the model, and its name is the group's."""
+    """True if the optimizer has it from elsewhere: the model does not register it, and the group gives its name."""
 
 
 class Duplicate(Parameter, frozen=True, forbid_unknown_fields=True):
-    """A further name of a tensor that is accounted for under its first name."""
+    """A further name of a tensor that is listed under its first name."""
 
     of: str
     """The first name."""
@@ -65,18 +65,18 @@ class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
     name: str
     layer_id: int | None
     lr_scale: float | None
-    """What the constructor recorded, else lr over base lr; null where there is no base lr."""
+    """As the constructor recorded it, else lr over base lr; null without a base lr."""
     lr: float | None
     weight_decay: float | None
     options: Mapping[str, Any]
     """Every other option of the group (betas, eps, momentum, custom keys)."""
     parameters: tuple[GroupedParameter, ...]
     optimizer: str = ""
-    """Name of the optimizer that holds it, where there are several; it is in front of the group's name."""
+    """Name of its optimizer, if there are several; it is the prefix of the group's name."""
     named: bool = True
-    """Whether the constructor named it; else its name is its number."""
+    """True if the constructor named it; else its name is its number."""
     precisions: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
-    """By key, that of each number kept below Python's: ``float32``, ``float16``, ``bfloat16``. Unset for none."""
+    """Precision of numbers stored below Python's, by key: ``float32``, ``float16``, ``bfloat16``. Unset without any."""
 
     def headline(self) -> str:
         """Its name, how many tensors it holds, and their numbers."""
@@ -93,38 +93,38 @@ class ParameterGroup(Brief, frozen=True, forbid_unknown_fields=True):
         return self.precisions.get(key) if self.precisions else None
 
     def has_lr(self, lr: float) -> bool:
-        """Whether ``lr``, a Python float, is its lr, but for rounding."""
+        """True if ``lr``, a Python float, equals its lr within rounding."""
         return self.lr is not None and alike(self.lr, lr, self.precision("lr"))
 
 
 class Tensor(Brief, frozen=True):
-    """A name of a tensor with all that the map knows of it: a row of :meth:`GroupMap.tensors`."""
+    """One name of a tensor with everything that the map knows about it: a row of :meth:`GroupMap.tensors`."""
 
     name: str
     shape: tuple[int, ...]
     numel: int
     state: TensorState
     module: Module | None
-    """The module that registers it; None for a foreign tensor, and for all of a checkpoint that is read alone."""
+    """The module that registers it; None for a foreign tensor, and for a checkpoint that is read without a config."""
     position: int
-    """Its place in the model's order of tensors; one behind the last where no module registers it."""
+    """Its index in the model's order of tensors; one after the last if no module registers it."""
     seen: str
-    """Its name to mmengine's constructors, which unwrap a model inside ``.module``; empty where they do not meet it."""
+    """Its name for mmengine's constructors, which unwrap a model inside ``.module``; empty if they do not see it."""
     group: ParameterGroup | None = None
-    """None for what is in no group."""
+    """None if it is in no group."""
     provenance: Provenance | None = None
     foreign: bool = False
-    """Whether the optimizer has it from elsewhere: it is no parameter of the model."""
+    """True if the optimizer has it from elsewhere: the model does not register it."""
     of: str = ""
-    """The first name, of a duplicate."""
+    """For a duplicate: the first name."""
     times: int = 1
-    """How often the groups hold it at once: more than once in one group, or by several optimizers that all step."""
+    """How often groups hold it at the same time: several times in one group, or by several optimizers that all step."""
     by_train: bool = False
-    """Whether ``model.train()`` changed its ``requires_grad``, after the optimizer was built."""
+    """True if ``model.train()`` changed its ``requires_grad`` after the optimizer was built."""
     averaged: bool = False
-    """Whether it is in a module that is a moving average of another one: no optimizer has to hold it."""
+    """True if its module is a moving average of another module: no optimizer has to hold it."""
     later: tuple[tuple[ParameterGroup, Provenance | None], ...] = ()
-    """Its groups in optimizers that take turns with the first one's, each with its provenance there."""
+    """Its groups in other optimizers that take turns, each with its provenance there."""
 
     @property
     def lr(self) -> float | None:
@@ -172,36 +172,36 @@ class Tensor(Brief, frozen=True):
         }
 
     def in_groups(self) -> Iterator[Tensor]:
-        """Itself, and once more with each group that it has in another turn."""
+        """The tensor itself, and once more for each group in another turn."""
         yield self
         for group, provenance in self.later:
             yield msgspec.structs.replace(self, group=group, provenance=provenance)
 
     @property
     def trainable(self) -> bool:
-        """Whether it takes a gradient; False for a duplicate, whose first name tells."""
+        """True if it requires a gradient; False for a duplicate, whose first name has the answer."""
         return self.state in ("grouped", "missing")
 
     @property
     def frozen_by_train(self) -> bool:
-        """Whether ``model.train()`` froze it."""
+        """True if ``model.train()`` froze it."""
         return self.by_train and not self.trainable
 
     @property
     def status(self) -> str:
-        """The label with what ``train()`` has to do with it: ``frozen by train()``."""
+        """The label with the effect of ``train()``: ``frozen by train()``."""
         if not self.by_train:
             return self.label
         return f"{self.label}, thawed by train()" if self.trainable else f"{self.label} by train()"
 
     @property
     def label(self) -> str:
-        """The state as reports name it: ``frozen``, in a group or not."""
+        """The state in reports: ``frozen``, in a group or not."""
         return "frozen" if self.state == "frozen_in_group" else self.state
 
     @property
     def traits(self) -> tuple[Trait, ...]:
-        """Those of its module."""
+        """The traits of its module."""
         return self.module.traits if self.module else ()
 
     @property
@@ -211,7 +211,7 @@ class Tensor(Brief, frozen=True):
 
     @property
     def path(self) -> str:
-        """The module's path to a constructor; empty for the model itself."""
+        """The module's path for a constructor; empty for the model itself."""
         return self.seen.rpartition(".")[0]
 
     @property

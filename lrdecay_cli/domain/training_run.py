@@ -1,4 +1,4 @@
-"""A training that was, or is, against its plan: the lrs in its log beside those that the config and schedulers give.
+"""A training compared with its plan: the logged lrs beside those that config and schedulers give.
 
 Iterations count from 0; the log's own ``iter`` counts from 1.
 """
@@ -13,7 +13,7 @@ from lrdecay_cli.domain.group_map import ConfigSource, Tool
 
 TRAINING_RUN_SCHEMA_VERSION = 1
 TOLERANCE = 1e-6
-"""Logged and planned lrs that differ by less than this share of the larger one are the same."""
+"""Logged and planned lrs within this relative distance count as equal."""
 
 CauseKind = Literal[
     "config", "iterations per epoch", "auto_scale_lr", "hook", "schedulers not stepped", "resume", "factor", "unknown"
@@ -23,14 +23,14 @@ CauseKind = Literal[
 ======================  ==================================================================================
 kind                    what happened
 ======================  ==================================================================================
-config                  the run was started from another config than the one that it is compared with
-iterations per epoch    an epoch had another number of iterations: another number of GPUs or batch size
+config                  the run was started from another config
+iterations per epoch    an epoch had another number of iterations: other GPUs or batch size
 auto_scale_lr           mmengine multiplied every lr by batch size × GPUs / ``base_batch_size``
 hook                    a hook set the lr
 schedulers not stepped  no hook steps the parameter schedulers
 resume                  mmengine restored schedulers and lrs of an earlier run from a checkpoint
 factor                  every logged lr is the same multiple of the planned one, for an unknown reason
-unknown                 none of these gives the logged lrs
+unknown                 none of these explains the logged lrs
 ======================  ==================================================================================
 """
 
@@ -40,63 +40,63 @@ class PartingCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     kind: CauseKind
     proven: bool
-    """Whether the plan with this cause, and those before it, gives every logged lr."""
+    """True if the plan with this cause and the earlier ones gives every logged lr."""
     name: str = ""
-    """The config, the hook's class and method, or the checkpoint or earlier run that was resumed from."""
+    """The config, the hook's class and method, or the checkpoint or run that was resumed."""
     factor: float | None = None
-    """What every lr was multiplied by."""
+    """The factor on every lr."""
     gpus: int | None = None
-    """How many GPUs that implies."""
+    """The number of GPUs that this implies."""
     iterations_per_epoch: int | None = None
-    """Of the run."""
+    """Iterations per epoch of the run."""
     settings: tuple[str, ...] = ()
     """Paths of the settings that differ between the two configs."""
 
 
 class LoggedCurve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One lr in the log over the iterations of a segment, beside the planned one."""
+    """One logged lr over the iterations of a segment, beside the planned lr."""
 
     key: str
-    """As it is logged: ``lr``, ``base_lr``, ``generator.lr``, ``lr/layer_0``."""
+    """As logged: ``lr``, ``base_lr``, ``generator.lr``, ``lr/layer_0``."""
     group: str | None
-    """The group that it is of; null for ``base_lr``."""
+    """The group with this lr; null for ``base_lr``."""
     entries: int
-    """How many of its values are in the log; of more than a thousand, some are left out below."""
+    """Number of its values in the log; if there are more than a thousand, some are left out below."""
     iterations: tuple[int, ...]
     logged: tuple[float | None, ...]
-    """Null for what is not a finite number."""
+    """Null for a number that is not finite."""
     planned: tuple[float | None, ...]
-    """Null in iterations that the plan does not have."""
+    """Null in iterations beyond the plan."""
     parts_at: int | None
-    """The first iteration in the log in which they differ; null where they are equal."""
+    """The first logged iteration with a difference; null if all are equal."""
     logged_there: float | None = None
     planned_there: float | None = None
     ratio: float | None = None
     """Logged over planned in that iteration."""
     constant_ratio: bool = False
-    """Whether it is the same in every iteration of the segment."""
+    """True if the ratio is the same in every iteration of the segment."""
 
 
 class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One start of the training: what is logged under one time stamp."""
+    """One start of the training: everything logged under one timestamp."""
 
     name: str
-    """The time stamp: the folder's name."""
+    """The timestamp, which is the folder's name."""
     config: ConfigSource
-    """The config that its plan is made from."""
+    """The config of its plan."""
     log: str
-    """The file that was read, from the work directory."""
+    """The log file, relative to the work directory."""
     first: int
     """The first iteration in the log."""
     last: int
     """The last one."""
     planned_iterations: int
     iterations_per_epoch: int | None
-    """Null where it is not known, and nothing depends on it."""
+    """Null if unknown and not needed."""
     iterations_per_epoch_from: str
-    """Where it is from, in words: ``the log``."""
+    """Its source, in words: ``the log``."""
     gpus: int | None
-    """From its text log; null where there is none."""
+    """From its text log; null without one."""
     resumed: bool
     curves: tuple[LoggedCurve, ...]
     parts_at: int | None
@@ -106,11 +106,11 @@ class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TrainingRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Every lr in the logs of a work directory, against its plan."""
+    """Every logged lr of a work directory, compared with its plan."""
 
     schema_version: int
     tool: Tool
     work_dir: str
     equal: bool
     segments: tuple[Segment, ...]
-    """In the order of their time stamps."""
+    """In the order of their timestamps."""

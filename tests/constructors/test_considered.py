@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lrdecay_cli.constructors.precedence import lost_to
+from lrdecay_cli.constructors.precedence import overridden_by
 from lrdecay_cli.constructors.recomputation import rules_of, tensors_met
 from lrdecay_cli.constructors.spec import ConstructorRules
 from lrdecay_cli.decay.options import DecayError
@@ -198,10 +198,10 @@ def test_our_own_constructor_goes_by_the_longest_key() -> None:
     assert [(" ".join(one.about), rule, one.outcome) for rule, one in found.items()] == [
         ("layer_id", "everything else -> num_layers + 1", "applies"),
         ("weight_decay", "custom_keys['norm3.']", "applies"),
-        ("options", "custom_keys['bone.']", "lost"),
-        ("lr_scale", "custom_keys['norm3']", "lost"),
+        ("options", "custom_keys['bone.']", "overridden"),
+        ("lr_scale", "custom_keys['norm3']", "overridden"),
         ("lr_scale", "custom_keys['head']", "no match"),
-        ("lr_scale weight_decay", "custom_keys['norm']", "lost"),
+        ("lr_scale weight_decay", "custom_keys['norm']", "overridden"),
         ("weight_decay", "1-D tensor -> 0", "applies"),
     ]
     assert found["everything else -> num_layers + 1"].condition == "have a name that no other rule matches"
@@ -215,9 +215,9 @@ def test_our_own_constructor_goes_by_the_longest_key() -> None:
 @pytest.mark.parametrize(
     ("winner", "key", "why"),
     [
-        ("backbone", "norm", "to the longer 'backbone'"),
-        ("kbone.", "weight", "to 'kbone.', as long and first in the alphabet"),
+        ("backbone", "norm", "by the longer 'backbone'"),
+        ("kbone.", "weight", "by 'kbone.': equally long, first in the alphabet"),
     ],
 )
-def test_why_a_key_loses(winner: str, key: str, why: str) -> None:
-    assert lost_to(winner, key) == why
+def test_why_a_key_is_overridden(winner: str, key: str, why: str) -> None:
+    assert overridden_by(winner, key) == why

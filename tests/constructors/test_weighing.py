@@ -56,8 +56,8 @@ KINDS: dict[str, tuple[str, Module, tuple[int, ...], dict[str, tuple[str, str]]]
             "dcn_offset_lr_mult": ("no match", NO_OFFSET),
             "norm_decay_mult": ("no match", "the module is a Linear"),
             "bias_decay_mult": ("applies", "it is a bias"),
-            "dwconv_decay_mult": ("passed over", "bias_decay_mult applied"),
-            "flat_decay_mult": ("lost", "bias_decay_mult comes first"),
+            "dwconv_decay_mult": ("skipped", "bias_decay_mult applied"),
+            "flat_decay_mult": ("overridden", "bias_decay_mult comes first"),
         },
     ),
     "a bias of a norm layer": (
@@ -66,9 +66,9 @@ KINDS: dict[str, tuple[str, Module, tuple[int, ...], dict[str, tuple[str, str]]]
             "bias_lr_mult": ("no match", "a bias of a norm layer (LayerNorm) is exempt"),
             "dcn_offset_lr_mult": ("no match", NO_OFFSET),
             "norm_decay_mult": ("applies", "the module is a LayerNorm"),
-            "bias_decay_mult": ("lost", "norm_decay_mult comes first"),
-            "dwconv_decay_mult": ("passed over", "norm_decay_mult applied"),
-            "flat_decay_mult": ("lost", "norm_decay_mult comes first"),
+            "bias_decay_mult": ("overridden", "norm_decay_mult comes first"),
+            "dwconv_decay_mult": ("skipped", "norm_decay_mult applied"),
+            "flat_decay_mult": ("overridden", "norm_decay_mult comes first"),
         },
     ),
     "a bias of offsets": (
@@ -101,7 +101,7 @@ KINDS: dict[str, tuple[str, Module, tuple[int, ...], dict[str, tuple[str, str]]]
             "norm_decay_mult": ("no match", "the module is a Conv2d"),
             "bias_decay_mult": ("no match", "it is no bias"),
             "dwconv_decay_mult": ("applies", "the module is a depth-wise Conv2d"),
-            "flat_decay_mult": ("passed over", "dwconv_decay_mult applied"),
+            "flat_decay_mult": ("skipped", "dwconv_decay_mult applied"),
         },
     ),
     "a scalar": (
@@ -149,7 +149,7 @@ def test_mmpretrain_knows_three_of_them_and_no_offsets() -> None:
     assert {option: (one.outcome, one.condition) for option, one in found.items()} == {
         "norm_decay_mult": ("no match", "be a parameter of a norm layer"),
         "bias_decay_mult": ("applies", "be a bias"),
-        "flat_decay_mult": ("lost", "be a 1-D tensor"),
+        "flat_decay_mult": ("overridden", "be a 1-D tensor"),
     }
 
 
@@ -176,13 +176,13 @@ def test_a_key_takes_precedence_over_all_multipliers() -> None:
         "custom_keys['.head']": ("no match", "'.head' is not in the name, which begins without a dot"),
         "custom_keys['xhead']": ("no match", "'xhead' is not in the name"),
         "custom_keys['head.']": ("applies", "the longest key in the name"),
-        "custom_keys['head']": ("lost", "to the longer 'head.'"),
-        "bias_lr_mult": ("passed over", f"{taken}, although it is a bias"),
-        "dcn_offset_lr_mult": ("passed over", taken),
-        "norm_decay_mult": ("passed over", taken),
-        "bias_decay_mult": ("passed over", f"{taken}, although it is a bias"),
-        "dwconv_decay_mult": ("passed over", taken),
-        "flat_decay_mult": ("passed over", f"{taken}, although it has one dimension"),
+        "custom_keys['head']": ("overridden", "by the longer 'head.'"),
+        "bias_lr_mult": ("skipped", f"{taken}, although it is a bias"),
+        "dcn_offset_lr_mult": ("skipped", taken),
+        "norm_decay_mult": ("skipped", taken),
+        "bias_decay_mult": ("skipped", f"{taken}, although it is a bias"),
+        "dwconv_decay_mult": ("skipped", taken),
+        "flat_decay_mult": ("skipped", f"{taken}, although it has one dimension"),
     }
     for key in keys:
         one = found[f"custom_keys[{key!r}]"]

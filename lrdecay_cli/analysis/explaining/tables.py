@@ -33,8 +33,8 @@ def outcome_text(considered: RuleTrace, number: str = "") -> str:
     reason = considered.reason
     if considered.about == ("state",):
         return reason
-    # "lost to the longer 'backbone'"
-    mark = " " if considered.outcome == "lost" and considered.basis == "custom_key" else ": "
+    # "overridden by the longer 'backbone'"
+    mark = " " if considered.outcome == "overridden" and considered.basis == "custom_key" else ": "
     said = mark.join(filter(None, (considered.outcome, reason)))
     if not number:
         return said
@@ -44,7 +44,7 @@ def outcome_text(considered: RuleTrace, number: str = "") -> str:
 _COLUMNS = (
     Column("about", "of"),
     Column("rule", "rule", "name", vital=True),
-    Column("outcome", "what became of it", vital=True),
+    Column("outcome", "outcome", vital=True),
 )
 _WHY_NOT_COLUMNS = (Column("about", "of"), Column("side", ""), Column("what", "what decides", vital=True))
 _ROW_COLUMNS = (

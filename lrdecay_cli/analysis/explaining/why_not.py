@@ -143,7 +143,7 @@ def _needed(there: Explanation, here: Explanation, theirs: RuleTrace | None, our
     if here.provenance is None or there.provenance is None:
         return "not known: the numbers were observed only"
     met = _met(here, theirs)
-    in_the_way = ours is not None and (theirs is None or (met is not None and met.outcome in ("lost", "passed over")))
+    in_the_way = ours is not None and (theirs is None or (met is not None and met.outcome in ("overridden", "skipped")))
     if ours is not None and in_the_way:
         # Only what stands in the config can be taken out of it.
         removable = f", or {ours.rule} would have to go" if ours.basis in ("custom_key", "option") else ""
