@@ -1,1 +1,1 @@
-"""Whether a config can be inspected in this environment, from what is installed and without loading any of it."""
+"""Check whether configs can be inspected in this environment, from package metadata and without importing packages."""

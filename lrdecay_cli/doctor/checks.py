@@ -1,4 +1,4 @@
-"""What does not fit among the installed packages, by what they say of each other and by what is known."""
+"""Conflicts between installed packages, from their own requirements and from known incompatibilities."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ _ORDER = ("error", "warning", "info")
 
 
 def issues(found: Survey) -> tuple[Issue, ...]:
-    """Everything that does not fit, the worst first, each once."""
+    """All problems, the worst first, each once."""
     told = [*_absent(found), *_orphans(found), *_asserted(found), *_known(found), *_torchvision(found)]
     broken = {issue.package for issue in told if issue.severity == "error"}
-    # What mends an error of theirs takes both away.
+    # The fix of a distribution error also removes these problems.
     told += [issue for issue in _two_in_one_folder(found) if issue.package not in broken]
     told += [*_no_pkg_resources(found), *_no_operators(found)]
     worst: dict[tuple[str, str | None], int] = {}
     for issue in told:
         cause = (issue.package, issue.command)
         worst[cause] = min(worst.get(cause, len(_ORDER)), _ORDER.index(issue.severity))
-    # What is mended with something worse needs no line of its own.
+    # A problem whose fix is part of a worse problem's fix needs no line of its own.
     kept = (one for one in dict.fromkeys(told) if _ORDER.index(one.severity) == worst[one.package, one.command])
     return tuple(sorted(kept, key=lambda issue: _ORDER.index(issue.severity)))
 
 
 def needs(found: Survey) -> tuple[Need, ...]:
-    """Packages that are not there and that configs of an installed zoo cannot be built without."""
+    """Missing packages that some configs of an installed zoo need to build."""
     return tuple(
         Need(one.package, one.zoo, one.folders, one.which, commands.install(found, one.install))
         for one in OPTIONALS
@@ -65,7 +65,7 @@ def _mmcv_range(found: Survey) -> str:
 def _orphans(found: Survey) -> Iterator[Issue]:
     for name, recorded in found.orphans.items():
         if name != "pkg_resources":
-            problem = f"{recorded[0]} is recorded as installed, but there is no package {name} to import"
+            problem = f"{recorded[0]} is recorded as installed, but the package {name} does not exist"
             mend = commands.change(recorded[0].replace(" ", "=="), "--force-reinstall")
             yield Issue("error", name, problem, "its files were removed or overwritten by another package", mend)
 
@@ -93,7 +93,7 @@ def _known(found: Survey) -> Iterator[Issue]:
             continue
         version = found.version(pair.other)
         if satisfies(found.version(pair.package), pair.versions) and not satisfies(version, pair.fits):
-            beside = f" does not go with {pair.package} {found.version(pair.package)}"
+            beside = f" is incompatible with {pair.package} {found.version(pair.package)}"
             problem = f"{pair.other} {version}{'' if pair.package == pair.other else beside} (needs {pair.fits})"
             requirement = (pair.install or "").format(distribution=commands.usual(found, pair.other))
             mend: str | None
@@ -102,7 +102,7 @@ def _known(found: Survey) -> Iterator[Issue]:
             elif pair.other in SHARED:
                 mend = commands.exchange(found, pair.other, requirement)
             elif pair.other == "transformers":
-                # It pins what it needs (tokenizers, huggingface_hub), which has to change with it.
+                # It pins its own dependencies (tokenizers, huggingface_hub), which have to change with it.
                 mend = commands.install(found, requirement)
             else:
                 mend = commands.change(requirement)
@@ -119,17 +119,17 @@ def _torchvision(found: Survey) -> Iterator[Issue]:
             yield Issue("error", "torchvision", "torchvision is not installed", why, commands.torchvision(found))
         return
     version = found.version("torchvision")
-    stood_in = "its operators do not load and are stood in for, which leaves the groups right; training fails"
+    stood_in = "its operators do not load and are stubbed: groups are correct, training fails"
     required = release(found.requirement("torchvision", "torch").lstrip("= "))[:2]
     series = fitting_torchvision(torch).removeprefix("torchvision")
-    # A difference in the last number alone is harmless.
+    # A difference in the patch version alone is harmless.
     if release(torch)[:2] != required if required else not satisfies(version, series):
         made_for = f"torch {'.'.join(map(str, required))}" if required else "another torch"
         problem = f"torchvision {version} is made for {made_for}, not for {torch}"
         yield Issue("warning", "torchvision", problem, stood_in, commands.torchvision(found))
         return
     builds = [found.packages[name].build for name in ("torch", "torchvision")]
-    # As far as both say.
+    # As far as both record their build.
     if None not in builds and builds[0] != builds[1]:
         problem = f"torchvision {version} and torch {torch} are built for different devices"
         yield Issue("info", "torchvision", problem, stood_in, commands.same_torchvision(found))
@@ -144,19 +144,19 @@ def _two_in_one_folder(found: Survey) -> Iterator[Issue]:
             "warning",
             name,
             f"{' and '.join(package.distributions)} are both installed and share the folder {name}",
-            f"what imports is {package.version}; removing or updating either breaks it",
+            f"Python imports version {package.version}; removing or updating either one breaks it",
             f"pip uninstall -y {' '.join(commands.distributions(found, name))} && {_again(found, name)}",
         )
 
 
 def _again(found: Survey, name: str) -> str:
-    """Installs what imports now, after everything that brings it was removed."""
+    """The command that reinstalls the version in use after both distributions were removed."""
     package = found.packages[name]
     version = public(package.version or "")
     fitting = [one.split()[0] for one in package.distributions if one.split()[1] == version]
     keep = next(iter(fitting or commands.distributions(found, name)))
     if name == "mmcv" and keep in PROVIDERS[name]:
-        # These are the same files but for the operators.
+        # Both have the same files except for the operators.
         keep = "mmcv" if package.operators else "mmcv-lite"
     return commands.change(f"{keep}=={version}", commands.mmcv_index(found) if keep == "mmcv" else "")
 
@@ -173,5 +173,5 @@ def _no_operators(found: Survey) -> Iterator[Issue]:
     package = found.packages.get("mmcv")
     if package is not None and package.operators is False:
         name = package.distributions[0] if package.distributions else f"mmcv {package.version}"
-        why = "they are stood in for, which leaves the groups right; training a detector that calls them fails"
+        why = "they are stubbed: groups are correct, but training a detector that calls them fails"
         yield Issue("info", "mmcv", f"{name} has no compiled operators", why, None)

@@ -1,4 +1,4 @@
-"""Install commands that are safe in a working environment: none of them replaces an installed torch."""
+"""Install commands that are safe in a working environment: none replaces an installed torch."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ _MMCV_INDEX = "https://download.openmmlab.com/mmcv/dist"
 
 
 def complete_stack(found: Survey) -> str:
-    """Everything at once, in pinned versions; only beside an environment that has something of its own."""
+    """Install everything in pinned versions; in a new environment if this one already has packages of the stack."""
     own = {"torch", "mmengine", "mmcv", *LIBRARIES}.intersection(found.packages)
     return NEW_ENVIRONMENT if own else 'pip install "lrdecay-cli[stack]"'
 
 
 def install(found: Survey, *requirements: str, options: str = "") -> str:
-    """Install something new with what it needs; torch and numpy are named as they are, so that pip keeps them.
+    """Install a new package with its dependencies; torch and numpy are named in their versions, so that pip keeps them.
 
-    Without that, a package that asks for torchvision or for a newer numpy has pip replace both.
+    Without them, a package that depends on torchvision or on a newer numpy makes pip replace both.
     """
     kept = []
     for name in ("torch", "numpy"):
         version = found.version(name)
         if version and not any(_names(requirement, name) for requirement in requirements):
             kept.append(f"{name}=={public(version)}")
-    # What comes from a repository is built against the installed torch, which an environment of its own would not see.
+    # A package from a repository is built against the installed torch, which an isolated build would not see.
     isolation = "--no-build-isolation" if any("git+" in requirement for requirement in requirements) else ""
     return _pip([*requirements, *kept], options or isolation)
 
 
 def change(requirement: str, options: str = "") -> str:
-    """Exchange the version of one package and leave everything else alone."""
+    """Change the version of one package and leave everything else unchanged."""
     return _pip([requirement], " ".join(filter(None, ["--no-deps", options])))
 
 
 def exchange(found: Survey, package: str, requirement: str, options: str = "") -> str:
-    """Exchange the version of a package; what brings its folder under another name is taken away first.
+    """Change the version of a package; other distributions with the same folder are removed first.
 
-    Two distributions in one folder overwrite each other, and what removes either breaks the other: both have to go.
+    Two distributions in one folder overwrite each other, and removing either breaks the other: both have to go.
     """
     there = distributions(found, package)
     step = change(requirement, options)
@@ -52,39 +52,39 @@ def exchange(found: Survey, package: str, requirement: str, options: str = "") -
 
 
 def distributions(found: Survey, package: str) -> list[str]:
-    """Names of the distributions that bring a package."""
+    """Names of the distributions that contain a package."""
     return [one.split()[0] for one in found.packages[package].distributions]
 
 
 def usual(found: Survey, package: str) -> str:
-    """Name of the distribution to install for a package: the one that brings it, unless that is a fork."""
+    """The distribution to install for a package: the installed one, unless it is a fork."""
     known = PROVIDERS[package]
     return next((name for name in distributions(found, package) if name in known), known[0])
 
 
 def mmcv(found: Survey, within: str) -> str:
-    """An mmcv in a range for the one that is there: with operators where that has them, from wheels for this torch."""
+    """Install an mmcv in a range: with operators if the present one has them, from wheels for this torch."""
     if not found.packages["mmcv"].operators:
         return exchange(found, "mmcv", f"mmcv-lite{within}")
     return exchange(found, "mmcv", f"mmcv{within}", mmcv_index(found))
 
 
 def mmcv_index(found: Survey) -> str:
-    """Option of pip for the wheels of mmcv that fit the installed torch."""
+    """pip's option for the mmcv wheels that fit the installed torch."""
     torch = found.version("torch")
     numbers = release(torch)[:2]
     build = label(torch)
-    # Where there is no label (macOS, conda) pip compiles it, which also gives an mmcv that fits.
+    # Without a label (macOS, conda) pip compiles mmcv, which gives a fitting one too.
     return f"-f {_MMCV_INDEX}/{build}/torch{numbers[0]}.{numbers[1]}/index.html" if build and len(numbers) == 2 else ""
 
 
 def torchvision(found: Survey) -> str:
-    """The torchvision that belongs to the installed torch, from the place that torch came from."""
+    """Install the torchvision that belongs to the installed torch, from the same index."""
     return install(found, fitting_torchvision(found.version("torch")), options=_torch_index(found))
 
 
 def same_torchvision(found: Survey) -> str:
-    """The torchvision that is there, built as torch is; pip by itself holds the two builds for one and the same."""
+    """Reinstall the torchvision version as built for torch; pip alone treats the two builds as the same."""
     version = public(found.version("torchvision") or "")
     return change(f"torchvision=={version}", " ".join(filter(None, ["--force-reinstall", _torch_index(found)])))
 

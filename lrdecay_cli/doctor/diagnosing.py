@@ -1,6 +1,6 @@
-"""From what is installed to a diagnosis: by metadata alone, or by loading it in a child that may crash or hang.
+"""Diagnose an environment: by metadata alone, or by loading the packages in a child process that may crash or hang.
 
-Also tells an installed package that does not import from an error of lrdecay's own."""
+Also tells an installed package that cannot be imported from a bug of lrdecay."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from lrdecay_cli.domain.group_map import StandIn, Tool
 from lrdecay_cli.openmmlab.stubs.missing_modules import MMCV_OPS, TORCHVISION_OPS
 
 TIME_LIMIT = 300.0
-"""Seconds for all trials together; here they take six."""
+"""Time limit in seconds for all trials together; typically they take six."""
 _ORDER = ("torch", "torchvision", "numpy", "mmengine", "mmcv", *LIBRARIES)
-# The child looks for packages where we do, whatever this interpreter was started with.
+# The child uses the same search path, independent of how this interpreter was started.
 _CHILD = "import sys; sys.path[:] = {path!r}; from lrdecay_cli.openmmlab.full_check import main; main({modules!r})"
 
 
 def diagnose(path: Sequence[str] | None = None) -> Diagnosis:
-    """Judge an environment by its metadata alone; nothing of it is imported.
+    """Judge an environment by its metadata alone; nothing is imported.
 
     Args:
-        path: folders that hold the packages, as in ``sys.path``; None for where this process imports from.
+        path: folders with the packages, as in ``sys.path``; None for this process's own.
     """
     found = survey(PROVIDERS, path)
     told = issues(found)
@@ -59,11 +59,11 @@ def diagnose(path: Sequence[str] | None = None) -> Diagnosis:
 
 
 def tried(diagnosis: Diagnosis, *, time_limit: float = TIME_LIMIT) -> Diagnosis:
-    """Load every package of the stack, list devices and build a model of each zoo; what fails is an error.
+    """Import every package of the stack, list devices and build a model of each zoo; a failure becomes an error.
 
     Args:
-        diagnosis: of this process's own environment.
-        time_limit: seconds after which the child is ended, and what it was doing has failed.
+        diagnosis: the diagnosis of this process's own environment.
+        time_limit: seconds until the child is killed and its current trial counts as failed.
     """
     present = {package.name for package in diagnosis.packages}
     told, ending = _run([name for name in _ORDER if name in present], time_limit)
@@ -85,10 +85,10 @@ def tried(diagnosis: Diagnosis, *, time_limit: float = TIME_LIMIT) -> Diagnosis:
 
 
 def _with_trials(issues: tuple[Issue, ...], trials: Sequence[Trial]) -> tuple[Issue, ...]:
-    """The issues by versions, corrected by what really happened.
+    """The issues found by versions, corrected by the results of the trials.
 
-    Where everything loads, no version is an error. Where something fails that no version explains, the first failure
-    is one: the later ones follow from it.
+    If everything loads, no version is an error. If a failure is explained by no version, the first such failure is an
+    error: later failures follow from it.
     """
     failed = next((trial for trial in trials if not trial.ok), None)
     if failed is None:
@@ -105,7 +105,7 @@ def _with_trials(issues: tuple[Issue, ...], trials: Sequence[Trial]) -> tuple[Is
 
 
 def _run(modules: list[str], time_limit: float) -> tuple[list[dict[str, Any]], str | None]:
-    """What the child told, and how it ended where it did not end well."""
+    """The records of the child, and how it ended if it failed."""
     script = _CHILD.format(path=sys.path, modules=modules)
     with tempfile.TemporaryFile() as said:
         child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=said)
@@ -121,20 +121,20 @@ def _run(modules: list[str], time_limit: float) -> tuple[list[dict[str, Any]], s
             child.kill()
         said.seek(0)
         last_line = said.read().decode(errors="replace").rstrip().rpartition("\n")[2]
-    # A line that was cut off by the end of the child is none.
+    # Ignore a line that the end of the child cut off.
     told = [json.loads(line) for line in output.splitlines(keepends=True) if line.endswith(b"\n")]
     if late:
-        return told, f"does not end within {time_limit:g} s"
+        return told, f"did not finish within {time_limit:g} s"
     if child.returncode < 0:
-        return told, f"the interpreter dies of {signal.Signals(-child.returncode).name}"
-    ending = f"the interpreter ends with code {child.returncode}" + (f": {last_line}" if last_line else "")
+        return told, f"the interpreter was killed by {signal.Signals(-child.returncode).name}"
+    ending = f"the interpreter exited with code {child.returncode}" + (f": {last_line}" if last_line else "")
     return told, ending if child.returncode else None
 
 
 def stack_fault(error: BaseException) -> str | None:
-    """What is wrong and what mends it, if ``error`` was raised while a package of the stack was imported; else None."""
+    """The problem and its fix, if importing a package of the stack raised ``error``; else None."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
-        # The outermost package of the stack whose module was being executed.
+        # The outermost package of the stack whose module was being imported.
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if frame.f_code.co_name == "<module>" and package in PROVIDERS:
             break
@@ -144,4 +144,4 @@ def stack_fault(error: BaseException) -> str | None:
         if issue.severity == "error":
             return f"{issue.line()}; {issue.command or 'see lrdecay doctor'}"
     said = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{package} does not import: {said}; lrdecay doctor --full shows what does"
+    return f"{package} does not import: {said}; run lrdecay doctor --full to test all packages"

@@ -1,7 +1,7 @@
-"""What is known to work together, and which configs need what: the one place to add to.
+"""Known version conflicts, and the packages that some configs need: the one place to extend.
 
-What an installed package says itself is not listed here: mmdet and mmpretrain are asked about mmcv and mmengine,
-torchvision about torch.
+Requirements that an installed package states itself are not listed here: mmdet and mmpretrain state theirs for mmcv
+and mmengine, torchvision for torch.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _PACKAGES = (
     *("timm", "fairscale", "lap", "motmetrics", "skimage", "detectron2", "pkg_resources"),
 )
 PROVIDERS: dict[str, tuple[str, ...]] = {name: distributions_of(name) for name in _PACKAGES}
-"""Import name of every package that is looked for, with the distributions that bring it; any other is a fork."""
+"""Import name of every package to look for, with its usual distributions; any other distribution is a fork."""
 
 LIBRARIES = ("mmdet", "mmpretrain", "mmseg", "mmpose", "mmrotate", "mmdet3d", "mmyolo", "mmaction", "mmocr")
-"""Packages with models for mmengine; there must be one."""
+"""Packages with models for mmengine; at least one is required."""
 
 SHARED = ("mmengine", "mmcv", *LIBRARIES)
-"""Packages that there are forks of, under the same import name."""
+"""Packages that forks exist of, under the same import name."""
 
 
 class Pair(NamedTuple):
-    """Where ``package`` is there in ``versions``, ``other`` must be in ``fits`` if it is there."""
+    """If ``package`` is installed in ``versions``, an installed ``other`` must be in ``fits``."""
 
     package: str
     versions: str
@@ -35,11 +35,11 @@ class Pair(NamedTuple):
     fits: str
     severity: Severity
     why: str
-    """What happens otherwise."""
+    """The consequence otherwise."""
     install: str | None
-    """The requirement that mends it, ``{distribution}`` for what brings it; None if only another environment does."""
+    """The requirement that fixes it, with ``{distribution}`` for the installed one; None if only a new environment does."""
     only_with: str | None = None
-    """A further package that must be there for it to matter."""
+    """A further package that must be installed for the conflict to matter."""
 
 
 _ABI = "it was compiled for numpy 1 and does not import under numpy 2"
@@ -52,7 +52,7 @@ PAIRS = (
         "mmcls",
         ">=1.0.0rc0",
         "warning",
-        "it is built on mmcv 1, so that mmdet 3.0's own configs with a backbone of its do not load",
+        "it is built on mmcv 1, so mmdet 3.0's own configs with an mmcls backbone do not load",
         "mmcls==1.0.0rc6",
     ),
     # Measured with mmpretrain 1.2.0 and mmdet 3.3.0: 4.51 is the last with which mmpretrain's models import; 4.55 the
@@ -63,22 +63,22 @@ PAIRS = (
         "transformers",
         "<4.52",
         "error",
-        "mmpretrain's models do not import, and from 4.56 on, or with a backbone of its, mmdet's neither",
+        "mmpretrain's models cannot be imported; from 4.56 on, or with an mmpretrain backbone, neither can mmdet's",
         "transformers<4.46",
     ),
     Pair("mmdet", "<3.4", "transformers", "<4.56", "warning", "GLIP configs do not build", "transformers<4.46"),
-    # mmengine/optim/optimizer/builder.py: both bring an Adafactor, and only 0.10.6 gives torch's another name.
+    # mmengine/optim/optimizer/builder.py: both packages have an Adafactor, and only 0.10.6 renames torch's.
     Pair(
         "torch",
         ">=2.5",
         "mmengine",
         ">=0.10.6",
         "error",
-        "Adafactor of torch and of transformers are registered under one name, so it does not import",
+        "it registers torch's and transformers' Adafactor under one name and cannot be imported",
         "{distribution}>=0.10.6,<1.0.0",
         only_with="transformers",
     ),
-    # pkgutil.find_loader, which mmengine's default constructor asks for compiled operators with, is gone.
+    # mmengine's default constructor calls pkgutil.find_loader to look for compiled operators; Python 3.14 removed it.
     Pair("python", ">=3.14", "mmengine", ">0.10.7", "error", "it calls pkgutil.find_loader, which 3.14 removed", None),
     # https://github.com/numpy/numpy/issues/26191
     Pair("numpy", ">=2", "pycocotools", ">=2.0.8", "error", _ABI, "pycocotools>=2.0.8"),
@@ -90,7 +90,7 @@ PAIRS = (
 
 
 class Optional(NamedTuple):
-    """A package that some configs of a zoo cannot be built without."""
+    """A package that some configs of a zoo need to build."""
 
     package: str
     install: str
@@ -98,11 +98,11 @@ class Optional(NamedTuple):
     folders: tuple[str, ...]
     which: str = ""
     versions: str = ""
-    """Those of the zoo; empty for all."""
+    """The configs of these folders that need it; empty for all."""
 
 
-# Found in the sources of mmdet 3.3.0 and mmpretrain 1.2.0 and in the models of their zoos. Left out is what is asked
-# for only when a model runs, trains or is evaluated, or is stood in for (fairscale, lap, motmetrics, scikit-image: see
+# Found in the sources of mmdet 3.3.0 and mmpretrain 1.2.0 and in the models of their zoos. Left out are packages that
+# are needed only to run, train or evaluate a model, or that are stubbed (fairscale, lap, motmetrics, scikit-image: see
 # ``openmmlab/stubs/missing_modules.py``): panopticapi, scikit-learn, nltk, lvis, cityscapesscripts,
 # albumentations, seaborn, trackeval, pycocoevalcap, jsonlines.
 OPTIONALS = (

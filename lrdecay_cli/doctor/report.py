@@ -1,4 +1,4 @@
-"""A diagnosis as a report: what is there, what does not fit, what some configs need besides."""
+"""A diagnosis as a report: installed packages, conflicts, and packages that some configs need."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ISSUES = (
 
 
 def report(diagnosis: Diagnosis) -> Result[Diagnosis]:
-    """What ``doctor`` says. CSV gets the issues alone."""
+    """The report of ``doctor``. CSV contains the issues alone."""
     facts = [("lrdecay", diagnosis.tool.version), ("python", f"{diagnosis.python} on {diagnosis.platform}")]
     if diagnosis.devices is not None:
         devices = ", ".join(f"{one.name} ({one.description})" for one in diagnosis.devices)
@@ -66,7 +66,7 @@ def _tables(diagnosis: Diagnosis) -> Iterator[Table]:
         (need.package, f"{need.zoo}: {', '.join(need.folders)}{f' ({need.which})' if need.which else ''}")
         for need in diagnosis.needs
     )
-    yield Table("Not installed, and needed by some configs", _NEEDS, needed)
+    yield Table("Not installed, needed by some configs", _NEEDS, needed)
 
 
 def _remark(package: Package, diagnosis: Diagnosis) -> str:
@@ -75,7 +75,7 @@ def _remark(package: Package, diagnosis: Diagnosis) -> str:
     if package.build:
         remarks.append(f"built for {package.build}")
     if any(stand_in.name.split(".")[0] == package.name for stand_in in diagnosis.stand_ins):
-        remarks.append("operators are stood in for")
+        remarks.append("operators are stubbed")
     return ", ".join(remarks) or "ok"
 
 
@@ -88,4 +88,4 @@ def _summary(diagnosis: Diagnosis) -> str:
     named = listed(f"{one.name} {one.version}" for one in libraries)
     if diagnosis.trials is not None:
         return f"usable: {named} were loaded and built a model"
-    return f"usable: {named} go with what is installed; by versions alone, --full loads and tries it"
+    return f"usable: {named} fit the installed packages, by their versions; --full imports and tests them"

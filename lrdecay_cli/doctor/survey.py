@@ -1,4 +1,4 @@
-"""What is installed, found without importing any of it."""
+"""Find the installed packages without importing them."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from lrdecay_cli.domain.diagnosis import Package
 from lrdecay_cli.files.packages import operator_libraries
 
 _VERSION_LINE = re.compile(r"^__version__\s*(?::\s*\w+\s*)?=\s*['\"]([^'\"]+)['\"]", re.MULTILINE)
-# Forks ask for their version by the name of their distribution.
+# Forks query their version by the name of their distribution.
 _VERSION_ASKED = re.compile(r"^__version__\s*=.*\bversion\(['\"]([\w.-]+)['\"]\)", re.MULTILINE)
 _RECORDED_PACKAGE = re.compile(r"^(\w+)/__init__\.py,", re.MULTILINE)
 
 
 class Survey(msgspec.Struct, frozen=True):
-    """The packages that there are, and what is only recorded as installed."""
+    """The packages that exist, and those that are only recorded as installed."""
 
     packages: dict[str, Package]
     """By import name."""
     orphans: dict[str, tuple[str, ...]]
-    """Distributions that are recorded as installed while there is nothing to import, by import name."""
+    """Distributions that are recorded as installed although nothing can be imported, by import name."""
     path: tuple[str, ...] | None
-    """Where was looked; None for the search path of this process."""
+    """The search path; None for this process's own."""
 
     def version(self, name: str) -> str | None:
-        """Version of a package, or of ``python``; None if it is not there or does not say."""
+        """Version of a package, or of ``python``; None if it is missing or states none."""
         if name == "python":
             return platform.python_version()
         package = self.packages.get(name)
@@ -43,10 +43,10 @@ class Survey(msgspec.Struct, frozen=True):
         return name == "python" or name in self.packages
 
     def requirement(self, name: str, of: str) -> str:
-        """The range of ``of`` that the distribution behind ``name`` requires in any case; empty if it names none."""
+        """The unconditional requirement of ``name``'s distribution on ``of``; empty if there is none."""
         for distribution in self.packages[name].distributions:
             for requirement in _distribution(distribution.split()[0], self.path).requires or ():
-                # "torch (==2.1.0)" and "torch==2.1.0 ; extra == 'all'" are both in use.
+                # Both "torch (==2.1.0)" and "torch==2.1.0 ; extra == 'all'" occur.
                 found = re.fullmatch(rf"{re.escape(of)}\s*\(?([^;()\[]*)\)?\s*", requirement.partition(";")[0])
                 if found and "extra" not in requirement.partition(";")[2]:
                     return found[1].strip()
@@ -61,10 +61,9 @@ def survey(providers: dict[str, tuple[str, ...]], path: Sequence[str] | None = N
     """Look for packages.
 
     Args:
-        providers: import name of each, with the distributions that usually bring it. Others, such as forks under a
-            name of their own, are found by what they install.
-        path: folders to look in, as in ``sys.path``; None for where this process imports from, editable installs
-            included.
+        providers: import names with their usual distributions. Other distributions, such as renamed forks, are found by
+            their files.
+        path: folders to search, as in ``sys.path``; None for this process's own, which includes editable installs.
     """
     packages: dict[str, Package] = {}
     orphans: dict[str, tuple[str, ...]] = {}
@@ -79,7 +78,7 @@ def survey(providers: dict[str, tuple[str, ...]], path: Sequence[str] | None = N
         spec = None
         with suppress(ImportError, ValueError):
             spec = importlib.util.find_spec(name) if path is None else PathFinder.find_spec(name, list(path))
-        # A mere folder of that name, the working directory's perhaps, is no package.
+        # A folder without a module, perhaps in the working directory, is not a package.
         if spec is not None and spec.origin is not None:
             packages[name] = _package(name, spec, recorded)
         elif recorded:
@@ -107,7 +106,7 @@ def _package(name: str, spec: ModuleSpec, recorded: tuple[str, ...]) -> Package:
 
 
 def _version(text: str, recorded: tuple[str, ...]) -> str | None:
-    """Where two distributions share a folder, or a checkout hides an installed one, the files have the last word."""
+    """If two distributions share a folder, or a checkout hides an installed one, the version in the files counts."""
     if told := _VERSION_LINE.search(text):
         return told[1]
     versions = {_normal(name): version for name, _, version in (one.partition(" ") for one in recorded)}
@@ -121,15 +120,15 @@ def _by_content(names: Iterable[str], path: Sequence[str] | None) -> dict[str, d
     found: dict[str, dict[str, str]] = {name: {} for name in names}
     for distribution in metadata.distributions() if path is None else metadata.distributions(path=list(path)):
         top = distribution.read_text("top_level.txt")
-        # Not every build backend writes it.
+        # Some build backends do not write it.
         record = "" if top else distribution.read_text("RECORD") or ""
         brought = {*(top or "").split(), *_RECORDED_PACKAGE.findall(record)}.intersection(found)
-        # Read for these alone, since it takes time, and what an interrupted pip leaves behind has none.
+        # Read only for these, since it takes time; the remains of an interrupted pip have no metadata.
         if not brought or not (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")):
             continue
         called = distribution.metadata["Name"]
         for name in brought:
-            # What comes first on the path hides others of its name.
+            # The first one on the path hides others of the same name.
             found[name].setdefault(_normal(called), f"{called} {distribution.version}")
     return found
 

@@ -1,4 +1,4 @@
-"""Version numbers and ranges: comparing them, and reading those that an OpenMMLab package asserts."""
+"""Version numbers and ranges: compare them, and read those that an OpenMMLab package asserts."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _ORDER: dict[str, Callable[[Version, Version], bool]] = {
 
 
 def satisfies(version: str | None, specifier: str) -> bool:
-    """Whether ``version`` is in the range, for example ``>=2.0.0rc4,<2.2.0``; an empty range takes every version.
+    """True if ``version`` is in the range, for example ``>=2.0.0rc4,<2.2.0``; an empty range contains every version.
 
-    Local labels (``+cu121``) are ignored, and pre-releases ordered like any other: that is how OpenMMLab compares.
-    A version or clause that cannot be read is taken to fit: nothing is blamed on a guess.
+    Local labels (``+cu121``) are ignored, and pre-releases are ordered like other versions, as OpenMMLab does.
+    A version or clause that cannot be parsed counts as fitting: an error is never based on a guess.
     """
     parsed = _version(version)
     if parsed is None:
         return True
     for clause in _clauses(specifier):
-        # PEP 440 leaves the pre-releases of a bound out of "<" and its post-releases out of ">".
+        # PEP 440 excludes the pre-releases of a bound from "<" and its post-releases from ">".
         if clause.operator in _ORDER:
             holds = _ORDER[clause.operator](parsed, Version(clause.version))
         else:
@@ -41,7 +41,7 @@ def satisfies(version: str | None, specifier: str) -> bool:
 
 
 def common_range(*specifiers: str) -> str:
-    """The range that is in all of these, which have only ``>=``, ``<`` and ``<=``; empty if there are none."""
+    """The intersection of ranges, which may use ``>=``, ``<`` and ``<=``; empty without ranges."""
     clauses = [clause for specifier in specifiers for clause in _clauses(specifier)]
     strictest = []
     for sign, pick in ((">=", max), ("<", min), ("<=", min)):
@@ -51,15 +51,15 @@ def common_range(*specifiers: str) -> str:
 
 
 def release(version: str | None) -> tuple[int, ...]:
-    """The numbers of the release: ``(2, 1, 0)`` of ``2.1.0rc1+cu121``; empty if it cannot be read."""
+    """The numbers of the release: ``(2, 1, 0)`` of ``2.1.0rc1+cu121``; empty if it cannot be parsed."""
     parsed = _version(version)
     return parsed.release if parsed else ()
 
 
 def asserted_ranges(found: Survey, library: str) -> dict[str, str]:
-    """Range by package that ``library`` accepts, ``{"mmcv": ">=2.0.0rc4,<2.2.0"}``; without those it is silent about.
+    """The ranges that ``library`` asserts, by package: ``{"mmcv": ">=2.0.0rc4,<2.2.0"}``.
 
-    The limits are two literals in its ``__init__.py``. Its metadata repeats them only for the installer ``mim``.
+    The bounds are two literals in its ``__init__.py``. Its metadata repeats them only for the installer ``mim``.
     """
     text = found.text(library, "__init__.py")
     limits = dict(re.findall(r"^(\w+_m(?:in|ax)imum_version)\s*=\s*['\"]([^'\"]+)['\"]", text, re.MULTILINE)[::-1])

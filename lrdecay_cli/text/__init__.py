@@ -1,1 +1,1 @@
-"""Words: names that were meant, patterns of names, numbers of things, text that is fit to be shown."""
+"""Text functions: similar names, patterns of names, counts with nouns, safe output."""

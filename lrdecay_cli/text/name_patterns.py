@@ -1,8 +1,8 @@
-"""Many parameter names as few patterns, each of which matches exactly the names that it stands for.
+"""Fold many parameter names into few patterns; each pattern matches exactly the names that it replaces.
 
-A pattern is a name in which ``*`` stands for one or more labels (what is between the dots) and braces for one of
-several labels: ``backbone.stages.2.{3-8}.*``, ``*.{norm1,norm2}.bias``. A backslash takes a character literally.
-Without braces it means the same as a glob for ``--filter``.
+A pattern is a name with two wildcards: ``*`` stands for one or more labels (the parts between the dots), braces for
+one of several labels: ``backbone.stages.2.{3-8}.*``, ``*.{norm1,norm2}.bias``. A backslash escapes a character.
+A pattern without braces means the same as a ``--filter`` glob.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import NamedTuple
 from lrdecay_cli.text.counting import integers
 
 Path = tuple[str, ...]
-"""A name as its labels: what is between the dots."""
+"""A name as its labels, the parts between the dots."""
 
 
 class NameTree:
-    """A module: the modules and parameters in it by label, and the paths of all parameters below it.
+    """A module: its modules and parameters by label, and the paths of all parameters below it.
 
-    It looks into itself only when asked, and then once: most questions about a large model concern few modules.
+    The contents are computed once, on first access: most queries about a large model touch few modules.
 
     Args:
-        below: distinct paths, all of which begin with the same ``depth`` labels.
-        depth: how many labels lead to this module.
-        hidden: how many labels at the end of each path do not count.
+        below: distinct paths that share their first ``depth`` labels.
+        depth: number of labels that lead to this module.
+        hidden: number of labels to ignore at the end of each path.
     """
 
     def __init__(self, below: list[Path], depth: int = 0, hidden: int = 0) -> None:
@@ -41,17 +41,17 @@ class NameTree:
 
     @property
     def modules(self) -> dict[str, NameTree]:
-        """The modules right in this one, by label."""
+        """The direct submodules by label."""
         return self._inside[0]
 
     @property
     def parameters(self) -> dict[str, Path]:
-        """The parameters right in this module, by label."""
+        """The direct parameters by label."""
         return self._inside[1]
 
     @cached_property
     def mirrored(self) -> NameTree:
-        """The paths below this module, read from their last label up to this module."""
+        """The paths below this module in reverse order of their labels."""
         return NameTree([path[::-1] for path in self.below], hidden=self._depth)
 
     @cached_property
@@ -69,7 +69,7 @@ class NameTree:
         return inside, parameters
 
 
-# The labels of patterns, and the paths that they match.
+# Labels of patterns, with the paths that they match.
 _Folded = dict[Path, list[Path]]
 
 _TOKEN = re.compile(r"\\(?P<literal>.)|(?P<star>\*)|\{(?P<choice>[^{}]*)\}", re.DOTALL)
@@ -78,32 +78,32 @@ _CHOICE = re.compile(r"\w+")
 
 
 def fold_names(names: Sequence[str], universe: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Patterns for ``names``, each with its own, in the order of their first names.
+    """Patterns for ``names``, each with the names that it matches, in the order of their first names.
 
     Args:
-        names: what the patterns together match.
-        universe: every name that there is: a pattern matches none of these that is not its own.
+        names: the names that the patterns match together.
+        universe: all names; a pattern matches none of them except its own.
     """
     return Universe([*universe, *names]).fold(names)
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether a pattern of :func:`fold_names` matches a name."""
+    """True if a pattern of :func:`fold_names` matches a name."""
     return _compiled(pattern).fullmatch(name) is not None
 
 
 class Universe:
-    """Every name there is, to fold any number of selections of them."""
+    """All names, to fold any number of selections of them."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._tree = NameTree.of(dict.fromkeys(names))
 
     def fold(self, names: Iterable[str], *, spelled: int = 0) -> list[tuple[str, list[str]]]:
-        """Patterns for ``names``, all of which must be in the universe, see :func:`fold_names`.
+        """Patterns for ``names``, which must all be in the universe; see :func:`fold_names`.
 
         Args:
-            names: what the patterns together match.
-            spelled: how many labels at the head of a pattern may not hide behind ``*``.
+            names: the names that the patterns match together.
+            spelled: number of leading labels of a pattern that ``*`` may not replace.
         """
         order = {name: index for index, name in enumerate(dict.fromkeys(names))}
         if not order:
@@ -116,27 +116,27 @@ class Universe:
 
 
 class _Rules(NamedTuple):
-    """How a pattern may look from here on down."""
+    """The limits for patterns in a subtree."""
 
     spelled: int = 0
-    """How many labels at its head may not hide behind a star."""
+    """Number of leading labels that a star may not replace."""
     mirrors: int = 2
-    """How many more modules may be folded from the ends of their names instead: each costs another pass."""
+    """Number of further modules that may be folded from the ends of their names: each costs another pass."""
     backward: bool = False
-    """Whether names are being read from their ends."""
+    """True while names are read from their ends."""
 
 
 def _fold(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules) -> _Folded:
-    """Fold the names of ``chosen`` within the same module of the universe, to which ``depth`` labels lead."""
+    """Fold the names of ``chosen`` within the same module of the universe; ``depth`` labels lead to it."""
     if depth >= rules.spelled and len(chosen.below) == len(universe.below):
         return {("*",): chosen.below}
-    # Where all names go the same way, the module that they part in says more than this one.
+    # If all names share a prefix, the module where they branch is more informative than this one.
     mirror = rules.mirrors > 0 and depth >= rules.spelled and len(chosen.modules) + len(chosen.parameters) > 1
     by_module = _fold_inside(chosen, universe, depth, rules._replace(mirrors=rules.mirrors - mirror))
     is_one_subtree = len(by_module) == 1 and next(iter(by_module))[-1] == "*"
     if mirror and not is_one_subtree:
-        # What agrees across modules (all biases) folds better from its end. A mirror has no mirrors: a pattern has
-        # one star at most.
+        # Names that agree across modules (all biases) fold better from their ends. A reversed tree is not reversed again:
+        # a pattern has at most one star.
         by_end = _fold_inside(chosen.mirrored, universe.mirrored, 0, _Rules(mirrors=0, backward=True))
         if _length(by_end) < _length(by_module):
             return {labels[::-1]: [path[::-1] for path in paths] for labels, paths in by_end.items()}
@@ -144,12 +144,12 @@ def _fold(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules) -> _F
 
 
 def _fold_inside(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules) -> _Folded:
-    """Fold each module in this one, then put siblings that end in the same pattern into one."""
+    """Fold each submodule, then merge siblings whose patterns have the same end."""
     alike: dict[Path, dict[str, list[Path]]] = {}
     if chosen.parameters:
         alike[()] = {label: [path] for label, path in chosen.parameters.items()}
     for label, module in chosen.modules.items():
-        # "*.0.bias" says little: a number is nothing without the module that it counts in.
+        # "*.0.bias" is not informative: a number means nothing without its module.
         inner_rules = rules._replace(spelled=depth + 2) if rules.backward and _is_index(label) else rules
         for tail, paths in _fold(module, universe.modules[label], depth + 1, inner_rules).items():
             alike.setdefault(tail, {})[label] = paths
@@ -158,7 +158,7 @@ def _fold_inside(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules
         choices = [label for label in by_label if _CHOICE.fullmatch(label)] if len(by_label) > 1 else []
         if len(choices) > 1:
             merged = [path for label in choices for path in by_label.pop(label)]
-            # Numbers first, then words as they come.
+            # Numbers first, then words in their order.
             numbers = integers(sorted(int(label) for label in choices if _is_index(label)), ",", "-")
             words = [label for label in choices if not _is_index(label)]
             braces = f"{{{','.join(filter(None, (numbers, *words)))}}}"
@@ -168,17 +168,17 @@ def _fold_inside(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules
 
 
 def _length(folded: _Folded) -> tuple[int, int]:
-    """What there is to read: patterns first, then characters."""
+    """The reading cost: number of patterns, then number of characters."""
     return len(folded), sum(len(label) for labels in folded for label in labels)
 
 
 def _is_index(label: str) -> bool:
-    # Not "007": a range would give it back as "7".
+    # Not "007": a range would print it as "7".
     return label.isdecimal() and label == str(int(label))
 
 
 def literal(text: str) -> str:
-    """The pattern that matches just this name or label."""
+    """The pattern that matches exactly this name or label."""
     return _SPECIAL.sub(r"\\\g<0>", text)
 
 

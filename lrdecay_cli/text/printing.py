@@ -1,15 +1,15 @@
-"""Text that is fit to be shown: characters that are safe, names in the order that people expect."""
+"""Safe and readable output: escaped control characters, natural order of names."""
 
 from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    """``text`` with control characters as escapes: a name from a strange config must not steer a terminal."""
+    """``text`` with control characters escaped: a name from an untrusted config must not control the terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def said_by(error: BaseException) -> str:
-    """What an exception says; empty if that fails too, as it may with one of a config's own."""
+    """The message of an exception; empty if its ``str`` raises, as a config's own exception may."""
     try:
         return str(error)
     except Exception:
@@ -17,10 +17,10 @@ def said_by(error: BaseException) -> str:
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
-    """A key to sort by that puts ``group_2`` before ``group_10``."""
-    # An answer from the cache needs this module, and takes no longer than it takes to import regular expressions.
+    """A sort key that puts ``group_2`` before ``group_10``."""
+    # A cached result needs this module, and importing regular expressions would take as long as the rest of it.
     import re
 
-    # re.split gives text and numbers in turn, so that like is compared with like.
+    # Text and digits alternate, so that text is compared with text and numbers with numbers.
     parts = re.split(r"(\d+)", name)
     return [(1, int(part), part) if index % 2 else (0, 0, part) for index, part in enumerate(parts)]

@@ -1,4 +1,4 @@
-"""Values as the Python that a config has, and those that neither Python nor JSON has a literal for."""
+"""Values as Python source, including the floats that neither Python nor JSON has a literal for."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 NOT_FINITE: Mapping[str, float] = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
-"""How a map writes an option that is not finite, as a JSON string. Source: the JSON mapping of Protocol Buffers 3."""
+"""The JSON strings for floats that are not finite. Source: the JSON mapping of Protocol Buffers 3."""
 
 
 def finite_or_name(value: float) -> float | str:
-    """``value`` as a Python float; the name in :data:`NOT_FINITE` of one that JSON cannot hold."""
+    """``value`` as a Python float; a name from :data:`NOT_FINITE` if JSON cannot hold it."""
     if math.isfinite(value):
         return float(value)
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
@@ -26,7 +26,7 @@ def as_python(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(as_python, value))}]"
     name = finite_or_name(value) if isinstance(value, float) else value
-    # The repr of such a number is the name of a variable.
+    # The repr of such a number is not a literal but the name of a variable.
     if isinstance(name, str) and name in NOT_FINITE:
         return f"float({name!r})"
     return repr(value)
@@ -35,6 +35,6 @@ def as_python(value: Any) -> str:
 def assignments(settings: Mapping[str, Any]) -> str:
     """Assignments to paste into a config, on one line: ``train_cfg=dict(max_epochs=12)``.
 
-    Without blanks outside of brackets, so that it is still Python where a terminal breaks the line at one.
+    Blanks occur only inside brackets, so that a line that a terminal wraps at a blank is still valid Python.
     """
     return "; ".join(f"{name}={as_python(value)}" for name, value in settings.items())

@@ -1,4 +1,4 @@
-"""The names that somebody may have meant who typed another one: for every place where a name is typed."""
+"""Suggest known names for a misspelt one."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from lrdecay_cli.text.counting import either
 
 _MOST = 3
-# In a longer name the letters of almost any word stand somewhere.
+# In longer names, the letters of almost any word occur in the right order.
 _SHORT = 16
 _WORDS = re.compile(r"[^a-z0-9]+")
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """``did you mean lr_scale?``, with up to three names; empty if none of ``names`` is like ``word``."""
+    """``did you mean lr_scale?`` with up to three names; empty if no name is similar to ``word``."""
     return question(meant(word, names))
 
 
 def question(found: Sequence[str]) -> str:
-    """``did you mean A, B or C?``; empty for nothing."""
+    """``did you mean A, B or C?``; empty without names."""
     return f"did you mean {either(found)}?" if found else ""
 
 
@@ -29,11 +29,11 @@ def as_key(name: str) -> str:
 
 
 def meant(word: str, names: Iterable[str]) -> list[str]:
-    """Up to three of ``names`` that ``word`` may stand for, the likeliest first; empty if none is like it.
+    """Up to three of ``names`` that are similar to ``word``, the most similar first; empty if none is.
 
-    Of the first kind that there is: the same but for case, hyphens and blanks, or but for a plural; the word begins
-    the name, or stands in it as whole words (``scale`` in ``lr_scale``); it is its initials (``wd``); a slip of the
-    hand, which is an edit for every three characters; an abbreviation (``params``).
+    The first kind of match with a result is used: equal except for case, hyphens, blanks or a plural; a prefix of the
+    name, or whole words in it (``scale`` in ``lr_scale``); its initials (``wd``); typing errors, at most one edit for
+    every three characters; an abbreviation (``params``).
     """
     typed = _words(word)
     spelled = [(name, _words(name)) for name in dict.fromkeys(names)] if typed else []
@@ -42,12 +42,12 @@ def meant(word: str, names: Iterable[str]) -> list[str]:
 
 
 def nearest(word: str, names: Iterable[str], *, likeness: float = 0.75) -> str | None:
-    """The name that is most like ``word``, whatever the case of both; None if none is.
+    """The name most similar to ``word``, ignoring case; None if none is similar enough.
 
     Args:
         word: what was typed.
-        names: all that there are.
-        likeness: the least of it, from 0 to 1, as of :func:`difflib.get_close_matches`.
+        names: all known names.
+        likeness: the minimum similarity from 0 to 1, as in :func:`difflib.get_close_matches`.
     """
     import difflib
 
@@ -69,7 +69,7 @@ def _kinds(typed: str, spelled: Sequence[tuple[str, str]]) -> Iterator[list[str]
 
 
 def _words(name: str) -> str:
-    """Lower case, with a blank for whatever is neither a letter nor a digit."""
+    """Lower case, with a blank for every character that is not a letter or digit."""
     return _WORDS.sub(" ", name.lower()).strip()
 
 
@@ -78,20 +78,20 @@ def _slips(typed: str, spelled: Iterable[tuple[str, str]]) -> list[str]:
 
     by_words = {words: name for name, words in reversed(list(spelled))}
     near = difflib.get_close_matches(typed, by_words, n=_MOST)
-    # It takes words that share their letters for like ones, name and renamed.
+    # difflib also rates words as similar that merely share letters, such as name and renamed.
     edits = {words: _edits(typed, words) for words in near}
     least = min(edits.values(), default=0)
     return [by_words[words] for words in near if edits[words] == least <= max(1, len(typed) // 3)]
 
 
 def _abbreviates(typed: str, words: str) -> bool:
-    """Whether the letters stand in ``words`` in this order, the first one in front."""
+    """True if the letters occur in ``words`` in this order, starting with its first letter."""
     rest = iter(words)
     return len(typed) > 1 and words[:1] == typed[0] and all(letter in rest for letter in typed)
 
 
 def _edits(one: str, other: str) -> int:
-    """How many characters must be put in, left out, replaced or swapped with their neighbour."""
+    """Number of insertions, deletions, replacements and swaps of neighbours between two words."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, left in enumerate(one, 1):

@@ -100,7 +100,7 @@ def test_trials_overrule_versions(tmp_path: Path) -> None:
     record(tmp_path, "scipy", "1.12.0")
     quick = lrdecay("doctor", PYTHONPATH=str(tmp_path) + ":" + str(SAMPLES.parent))
     assert quick.code == 2
-    assert "error: scipy 1.12.0 does not go with numpy" in quick.out
+    assert "error: scipy 1.12.0 is incompatible with numpy" in quick.out
     full = lrdecay("doctor", "--full", "--format=json", PYTHONPATH=str(tmp_path) + ":" + str(SAMPLES.parent))
     diagnosis = msgspec.json.decode(full.out, type=Diagnosis)
     assert (full.code, full.err) == (0, "")
@@ -125,9 +125,9 @@ BROKEN = {
         "OSError: libcudart.so.12: no such file",
     ),
     "exits": ("import sys; sys.exit(3)", 60, "SystemExit: 3"),
-    "ends the interpreter": ("import os; os._exit(7)", 60, "the interpreter ends with code 7"),
-    "crashes": ("import os; os.abort()", 60, "the interpreter dies of SIGABRT"),
-    "hangs": ("import time; time.sleep(600)", 1.5, "does not end within 1.5 s"),
+    "ends the interpreter": ("import os; os._exit(7)", 60, "the interpreter exited with code 7"),
+    "crashes": ("import os; os.abort()", 60, "the interpreter was killed by SIGABRT"),
+    "hangs": ("import time; time.sleep(600)", 1.5, "did not finish within 1.5 s"),
 }
 
 
@@ -154,8 +154,8 @@ def test_a_torch_that_does_not_load(name: str, tmp_path: Path, monkeypatch: pyte
     ("version", "said"),
     [
         # As mmengine 0.10.5 does beside torch 2.5 and transformers.
-        ("0.10.5", 'mmengine 0.10.5 does not go with torch .*; pip install --no-deps "mmengine>=0.10.6,<1.0.0"'),
-        ("0.10.7", "mmengine does not import: KeyError: 'registered'; lrdecay doctor --full shows what does"),
+        ("0.10.5", 'mmengine 0.10.5 is incompatible with torch .*; pip install --no-deps "mmengine>=0.10.6,<1.0.0"'),
+        ("0.10.7", "mmengine does not import: KeyError: 'registered'; run lrdecay doctor --full to test all packages"),
     ],
 )
 def test_a_package_that_does_not_import_is_no_internal_error(version: str, said: str, tmp_path: Path) -> None:

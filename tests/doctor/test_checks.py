@@ -60,7 +60,7 @@ CASES: dict[str, tuple[dict[str, Installed | str | None], tuple[str, str, str, s
         (
             "error",
             "transformers",
-            "transformers 5.0.0 does not go with mmpretrain 1.2.0 (needs <4.52)",
+            "transformers 5.0.0 is incompatible with mmpretrain 1.2.0 (needs <4.52)",
             'pip install "transformers<4.46" "torch==2.1.2" "numpy==1.26.4"',
         ),
     ),
@@ -75,7 +75,7 @@ CASES: dict[str, tuple[dict[str, Installed | str | None], tuple[str, str, str, s
     ),
     "mmcls 0": (
         {"mmcls": "0.25.0", "mmdet": Installed("3.0.0", code=LIMITS)},
-        ("warning", "mmcls", "mmcls 0.25.0 does not go with mmdet 3.0.0", 'pip install --no-deps "mmcls==1.0.0rc6"'),
+        ("warning", "mmcls", "mmcls 0.25.0 is incompatible with mmdet 3.0.0", 'pip install --no-deps "mmcls==1.0.0rc6"'),
     ),
     "two Adafactors": (
         {"torch": "2.5.1", "torchvision": "0.20.1", "transformers": "4.45.2", "mmengine": "0.10.5"},
@@ -288,7 +288,7 @@ def test_a_python_that_is_too_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr("platform.python_version", lambda version=version: version)
         assert diagnose(path).usable is usable
     (issue,) = diagnose(path).issues
-    assert issue.line().startswith("mmengine 0.10.7 does not go with python 3.14.0 (needs >0.10.7): it calls pkgutil")
+    assert issue.line().startswith("mmengine 0.10.7 is incompatible with python 3.14.0 (needs >0.10.7): it calls pkgutil")
     assert issue.command is None
 
 
@@ -311,7 +311,7 @@ def test_a_fork_beside_what_it_is_a_fork_of(tmp_path: Path) -> None:
     (issue,) = diagnose(path).issues
     assert issue.line() == (
         "mmdet 3.3.0 and onedl-mmdetection 3.5.1 are both installed and share the folder mmdet: "
-        "what imports is 3.3.0; removing or updating either breaks it"
+        "what imports is 3.3.0; removing or updating either one breaks it"
     )
     assert issue.command == ('pip uninstall -y mmdet onedl-mmdetection && pip install --no-deps "mmdet==3.3.0"')
     # The fork was installed last: its files are there, and ask for their version like this.

@@ -161,7 +161,7 @@ def test_json_and_yaml(name: str, text: str, edit: Edit, expected: str, tmp_path
         ("config.yaml", "o:\n  m: 1\n", SETS, "only a value or a key that stands in the file can be changed in YAML"),
         ("config.py", "o = eval('{}')\n", SETS, "is not known without running the config"),
         ("config.py", "a = 1\n", delete_option("o.n"), "o is not set"),
-        ("config.py", "o = dict(n=1, m=2)\n", rename_option("o.n", "m"), "o.m is set besides"),
+        ("config.py", "o = dict(n=1, m=2)\n", rename_option("o.n", "m"), "o.m is set too"),
     ],
 )
 def test_refused(name: str, text: str, edit: Edit, reason: str, tmp_path: Path) -> None:
