@@ -62,7 +62,7 @@ def group_map(
         "frozen": outside[0],
         "missing": outside[1],
         "duplicates": further,
-        "stand_ins": (),
+        "stubs": (),
         "modules": _modules([*shapes, *(frozen or {}), *(missing or {})]),
         "training": Training({}, (), {}, {}, None, ()),
         "checkpoint": None,

@@ -304,7 +304,7 @@ def _from_here(config: str, folder: str) -> str:
 def _lasting(group_map: GroupMap) -> bytes:
     """All of a map but what says where and with what it was made, as the file has it."""
     tool = msgspec.structs.replace(group_map.tool, version="")
-    made = {"stack": {}, "distributions": msgspec.UNSET, "device": "", "stand_ins": ()}
+    made = {"stack": {}, "distributions": msgspec.UNSET, "device": "", "stubs": ()}
     return msgspec.json.encode(msgspec.structs.replace(group_map, tool=tool, **made))
 
 

@@ -17,26 +17,28 @@ _ORDER = ("error", "warning", "info")
 
 def issues(found: Survey) -> tuple[Issue, ...]:
     """All problems, the worst first, each once."""
-    told = [*_absent(found), *_orphans(found), *_asserted(found), *_known(found), *_torchvision(found)]
-    broken = {issue.package for issue in told if issue.severity == "error"}
+    problems = [*_absent(found), *_orphans(found), *_asserted(found), *_known(found), *_torchvision(found)]
+    broken = {issue.package for issue in problems if issue.severity == "error"}
     # The fix of a distribution error also removes these problems.
-    told += [issue for issue in _two_in_one_folder(found) if issue.package not in broken]
-    told += [*_no_pkg_resources(found), *_no_operators(found)]
+    problems += [issue for issue in _two_in_one_folder(found) if issue.package not in broken]
+    problems += [*_no_pkg_resources(found), *_no_operators(found)]
     worst: dict[tuple[str, str | None], int] = {}
-    for issue in told:
+    for issue in problems:
         cause = (issue.package, issue.command)
         worst[cause] = min(worst.get(cause, len(_ORDER)), _ORDER.index(issue.severity))
     # A problem whose fix is part of a worse problem's fix needs no line of its own.
-    kept = (one for one in dict.fromkeys(told) if _ORDER.index(one.severity) == worst[one.package, one.command])
+    kept = (
+        each for each in dict.fromkeys(problems) if _ORDER.index(each.severity) == worst[each.package, each.command]
+    )
     return tuple(sorted(kept, key=lambda issue: _ORDER.index(issue.severity)))
 
 
 def needs(found: Survey) -> tuple[Need, ...]:
     """Missing packages that some configs of an installed zoo need to build."""
     return tuple(
-        Need(one.package, one.zoo, one.folders, one.which, commands.install(found, one.install))
-        for one in OPTIONALS
-        if one.zoo in found and one.package not in found and satisfies(found.version(one.zoo), one.versions)
+        Need(known.package, known.zoo, known.folders, known.which, commands.install(found, known.install))
+        for known in OPTIONALS
+        if known.zoo in found and known.package not in found and satisfies(found.version(known.zoo), known.versions)
     )
 
 
@@ -65,9 +67,9 @@ def _mmcv_range(found: Survey) -> str:
 def _orphans(found: Survey) -> Iterator[Issue]:
     for name, recorded in found.orphans.items():
         if name != "pkg_resources":
-            problem = f"{recorded[0]} is recorded as installed, but the package {name} does not exist"
-            mend = commands.change(recorded[0].replace(" ", "=="), "--force-reinstall")
-            yield Issue("error", name, problem, "its files were removed or overwritten by another package", mend)
+            problem = f"{recorded[0]} is recorded as installed, but the package {name} is missing"
+            command = commands.change(recorded[0].replace(" ", "=="), "--force-reinstall")
+            yield Issue("error", name, problem, "its files were removed or overwritten by another package", command)
 
 
 def _asserted(found: Survey) -> Iterator[Issue]:
@@ -76,14 +78,14 @@ def _asserted(found: Survey) -> Iterator[Issue]:
             continue
         for package, within in asserted_ranges(found, library).items():
             if package in found and not satisfies(found.version(package), within):
-                mend = commands.mmcv(found, _mmcv_range(found)) if package == "mmcv" else None
+                command = commands.mmcv(found, _mmcv_range(found)) if package == "mmcv" else None
                 yield Issue(
                     "error",
                     package,
-                    f"{package} {found.version(package)} does not fit {library} {found.version(library)}, "
-                    f"which takes {within}",
-                    f"{library} does not import",
-                    mend or commands.exchange(found, package, f"{commands.usual(found, package)}{within}"),
+                    f"{package} {found.version(package)} is incompatible with {library} {found.version(library)} "
+                    f"(needs {within})",
+                    f"{library} cannot be imported",
+                    command or commands.exchange(found, package, f"{commands.usual(found, package)}{within}"),
                 )
 
 
@@ -96,17 +98,17 @@ def _known(found: Survey) -> Iterator[Issue]:
             beside = f" is incompatible with {pair.package} {found.version(pair.package)}"
             problem = f"{pair.other} {version}{'' if pair.package == pair.other else beside} (needs {pair.fits})"
             requirement = (pair.install or "").format(distribution=commands.usual(found, pair.other))
-            mend: str | None
+            command: str | None
             if pair.install is None:
-                mend = None if pair.package == "python" else commands.complete_stack(found)
+                command = None if pair.package == "python" else commands.complete_stack(found)
             elif pair.other in SHARED:
-                mend = commands.exchange(found, pair.other, requirement)
+                command = commands.exchange(found, pair.other, requirement)
             elif pair.other == "transformers":
                 # It pins its own dependencies (tokenizers, huggingface_hub), which have to change with it.
-                mend = commands.install(found, requirement)
+                command = commands.install(found, requirement)
             else:
-                mend = commands.change(requirement)
-            yield Issue(pair.severity, pair.other, problem, pair.why, mend)
+                command = commands.change(requirement)
+            yield Issue(pair.severity, pair.other, problem, pair.why, command)
 
 
 def _torchvision(found: Survey) -> Iterator[Issue]:
@@ -115,24 +117,24 @@ def _torchvision(found: Survey) -> Iterator[Issue]:
         return
     if "torchvision" not in found:
         if "mmpretrain" in found:
-            why = "mmpretrain does not import without it"
+            why = "mmpretrain cannot be imported without it"
             yield Issue("error", "torchvision", "torchvision is not installed", why, commands.torchvision(found))
         return
     version = found.version("torchvision")
-    stood_in = "its operators do not load and are stubbed: groups are correct, training fails"
+    stubbed = "its operators do not load and are stubbed: groups are correct, training fails"
     required = release(found.requirement("torchvision", "torch").lstrip("= "))[:2]
     series = fitting_torchvision(torch).removeprefix("torchvision")
     # A difference in the patch version alone is harmless.
     if release(torch)[:2] != required if required else not satisfies(version, series):
         made_for = f"torch {'.'.join(map(str, required))}" if required else "another torch"
         problem = f"torchvision {version} is made for {made_for}, not for {torch}"
-        yield Issue("warning", "torchvision", problem, stood_in, commands.torchvision(found))
+        yield Issue("warning", "torchvision", problem, stubbed, commands.torchvision(found))
         return
     builds = [found.packages[name].build for name in ("torch", "torchvision")]
     # As far as both record their build.
     if None not in builds and builds[0] != builds[1]:
         problem = f"torchvision {version} and torch {torch} are built for different devices"
-        yield Issue("info", "torchvision", problem, stood_in, commands.same_torchvision(found))
+        yield Issue("info", "torchvision", problem, stubbed, commands.same_torchvision(found))
 
 
 def _two_in_one_folder(found: Survey) -> Iterator[Issue]:
@@ -153,7 +155,7 @@ def _again(found: Survey, name: str) -> str:
     """The command that reinstalls the version in use after both distributions were removed."""
     package = found.packages[name]
     version = public(package.version or "")
-    fitting = [one.split()[0] for one in package.distributions if one.split()[1] == version]
+    fitting = [each.split()[0] for each in package.distributions if each.split()[1] == version]
     keep = next(iter(fitting or commands.distributions(found, name)))
     if name == "mmcv" and keep in PROVIDERS[name]:
         # Both have the same files except for the operators.

@@ -53,7 +53,7 @@ def exchange(found: Survey, package: str, requirement: str, options: str = "") -
 
 def distributions(found: Survey, package: str) -> list[str]:
     """Names of the distributions that contain a package."""
-    return [one.split()[0] for one in found.packages[package].distributions]
+    return [each.split()[0] for each in found.packages[package].distributions]
 
 
 def usual(found: Survey, package: str) -> str:
@@ -95,7 +95,7 @@ def _torch_index(found: Survey) -> str:
 
 
 def _pip(requirements: list[str], options: str) -> str:
-    quoted = [f'"{one}"' if any(mark in one for mark in "<>=!~*[ ") else one for one in requirements]
+    quoted = [f'"{each}"' if any(mark in each for mark in "<>=!~*[ ") else each for each in requirements]
     return " ".join(["pip install", *filter(None, [options]), *quoted])
 
 

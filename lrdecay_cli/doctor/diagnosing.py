@@ -21,7 +21,7 @@ from lrdecay_cli.doctor.checks import issues, needs
 from lrdecay_cli.doctor.known import LIBRARIES, PROVIDERS
 from lrdecay_cli.doctor.survey import survey
 from lrdecay_cli.domain.diagnosis import DIAGNOSIS_SCHEMA_VERSION, Device, Diagnosis, Issue, Trial
-from lrdecay_cli.domain.group_map import StandIn, Tool
+from lrdecay_cli.domain.group_map import Stub, Tool
 from lrdecay_cli.openmmlab.stubs.missing_modules import MMCV_OPS, TORCHVISION_OPS
 
 TIME_LIMIT = 300.0
@@ -38,20 +38,20 @@ def diagnose(path: Sequence[str] | None = None) -> Diagnosis:
         path: folders with the packages, as in ``sys.path``; None for this process's own.
     """
     found = survey(PROVIDERS, path)
-    told = issues(found)
+    problems = issues(found)
     mmcv = found.packages.get("mmcv")
-    stand_ins = [MMCV_OPS] if mmcv is not None and mmcv.operators is False else []
-    if any(issue.package == "torchvision" and issue.severity != "error" for issue in told):
-        stand_ins.append(TORCHVISION_OPS)
+    stubs = [MMCV_OPS] if mmcv is not None and mmcv.operators is False else []
+    if any(issue.package == "torchvision" and issue.severity != "error" for issue in problems):
+        stubs.append(TORCHVISION_OPS)
     return Diagnosis(
         schema_version=DIAGNOSIS_SCHEMA_VERSION,
         tool=Tool("lrdecay", __version__),
-        usable=all(issue.severity != "error" for issue in told),
+        usable=all(issue.severity != "error" for issue in problems),
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         packages=tuple(found.packages.values()),
-        stand_ins=tuple(stand_ins),
-        issues=told,
+        stubs=tuple(stubs),
+        issues=problems,
         needs=needs(found),
         devices=None,
         trials=None,
@@ -66,20 +66,20 @@ def tried(diagnosis: Diagnosis, *, time_limit: float = TIME_LIMIT) -> Diagnosis:
         time_limit: seconds until the child is killed and its current trial counts as failed.
     """
     present = {package.name for package in diagnosis.packages}
-    told, ending = _run([name for name in _ORDER if name in present], time_limit)
-    trials = [Trial(**record) for record in told if "subject" in record]
+    records, ending = _run([name for name in _ORDER if name in present], time_limit)
+    trials = [Trial(**record) for record in records if "subject" in record]
     if ending is not None:
-        begun = [record["trying"] for record in told if "trying" in record]
+        begun = [record["trying"] for record in records if "trying" in record]
         trials.append(Trial(begun[-1] if begun else "python", ok=False, outcome=ending))
-    devices = [one for record in told for one in record.get("devices", [])]
-    stand_ins = [one for record in told for one in record.get("stand_ins", [])]
+    devices = [each for record in records for each in record.get("devices", [])]
+    stubs = [each for record in records for each in record.get("stubs", [])]
     issues = _with_trials(diagnosis.issues, trials)
     return msgspec.structs.replace(
         diagnosis,
         usable=all(issue.severity != "error" for issue in issues),
-        stand_ins=tuple(StandIn(*one) for one in stand_ins),
+        stubs=tuple(Stub(*each) for each in stubs),
         issues=issues,
-        devices=tuple(Device(*one) for one in devices),
+        devices=tuple(Device(*each) for each in devices),
         trials=tuple(trials),
     )
 
@@ -87,8 +87,8 @@ def tried(diagnosis: Diagnosis, *, time_limit: float = TIME_LIMIT) -> Diagnosis:
 def _with_trials(issues: tuple[Issue, ...], trials: Sequence[Trial]) -> tuple[Issue, ...]:
     """The issues found by versions, corrected by the results of the trials.
 
-    If everything loads, no version is an error. If a failure is explained by no version, the first such failure is an
-    error: later failures follow from it.
+    If everything loads, no version is an error. If no version explains a failure, the first one is an error: later
+    failures follow from it.
     """
     failed = next((trial for trial in trials if not trial.ok), None)
     if failed is None:
@@ -107,8 +107,8 @@ def _with_trials(issues: tuple[Issue, ...], trials: Sequence[Trial]) -> tuple[Is
 def _run(modules: list[str], time_limit: float) -> tuple[list[dict[str, Any]], str | None]:
     """The records of the child, and how it ended if it failed."""
     script = _CHILD.format(path=sys.path, modules=modules)
-    with tempfile.TemporaryFile() as said:
-        child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=said)
+    with tempfile.TemporaryFile() as stderr:
+        child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=stderr)
         late = False
         try:
             output, _ = child.communicate(timeout=time_limit)
@@ -119,16 +119,16 @@ def _run(modules: list[str], time_limit: float) -> tuple[list[dict[str, Any]], s
         finally:
             # Ctrl-C ends the trial too.
             child.kill()
-        said.seek(0)
-        last_line = said.read().decode(errors="replace").rstrip().rpartition("\n")[2]
+        stderr.seek(0)
+        last_line = stderr.read().decode(errors="replace").rstrip().rpartition("\n")[2]
     # Ignore a line that the end of the child cut off.
-    told = [json.loads(line) for line in output.splitlines(keepends=True) if line.endswith(b"\n")]
+    records = [json.loads(line) for line in output.splitlines(keepends=True) if line.endswith(b"\n")]
     if late:
-        return told, f"did not finish within {time_limit:g} s"
+        return records, f"did not finish within {time_limit:g} s"
     if child.returncode < 0:
-        return told, f"the interpreter was killed by {signal.Signals(-child.returncode).name}"
+        return records, f"the interpreter was killed by {signal.Signals(-child.returncode).name}"
     ending = f"the interpreter exited with code {child.returncode}" + (f": {last_line}" if last_line else "")
-    return told, ending if child.returncode else None
+    return records, ending if child.returncode else None
 
 
 def stack_fault(error: BaseException) -> str | None:
@@ -143,5 +143,5 @@ def stack_fault(error: BaseException) -> str | None:
     for issue in diagnose().issues:
         if issue.severity == "error":
             return f"{issue.line()}; {issue.command or 'see lrdecay doctor'}"
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{package} does not import: {said}; run lrdecay doctor --full to test all packages"
+    message = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{package} cannot be imported: {message}; run lrdecay doctor --full to test all packages"

@@ -37,7 +37,7 @@ class Pair(NamedTuple):
     why: str
     """The consequence otherwise."""
     install: str | None
-    """The requirement that fixes it, with ``{distribution}`` for the installed one; None if only a new environment does."""
+    """The requirement that fixes it; ``{distribution}`` is the installed one; None if only a new environment helps."""
     only_with: str | None = None
     """A further package that must be installed for the conflict to matter."""
 

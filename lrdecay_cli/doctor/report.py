@@ -30,7 +30,7 @@ def report(diagnosis: Diagnosis) -> Result[Diagnosis]:
     """The report of ``doctor``. CSV contains the issues alone."""
     facts = [("lrdecay", diagnosis.tool.version), ("python", f"{diagnosis.python} on {diagnosis.platform}")]
     if diagnosis.devices is not None:
-        devices = ", ".join(f"{one.name} ({one.description})" for one in diagnosis.devices)
+        devices = ", ".join(f"{each.name} ({each.description})" for each in diagnosis.devices)
         facts.append(("devices", devices or "none"))
     notes = [
         Note(issue.line(), issue.severity, (issue.command,) if issue.command else (), to_copy=True)
@@ -47,7 +47,7 @@ def report(diagnosis: Diagnosis) -> Result[Diagnosis]:
         rows=Table(
             "",
             _ISSUES,
-            tuple((one.severity, one.package, one.problem, one.why, one.command) for one in diagnosis.issues),
+            tuple((each.severity, each.package, each.problem, each.why, each.command) for each in diagnosis.issues),
         ),
     )
     return Result(diagnosis, shown)
@@ -55,13 +55,13 @@ def report(diagnosis: Diagnosis) -> Result[Diagnosis]:
 
 def _tables(diagnosis: Diagnosis) -> Iterator[Table]:
     installed = tuple(
-        (one.name, one.version, ", ".join(one.distributions) or one.location, _remark(one, diagnosis))
-        for one in diagnosis.packages
+        (each.name, each.version, ", ".join(each.distributions) or each.location, _remark(each, diagnosis))
+        for each in diagnosis.packages
     )
     yield Table("Installed", _PACKAGES, installed)
     if diagnosis.trials is not None:
-        rows = tuple((one.subject, one.outcome if one.ok else f"fails: {one.outcome}") for one in diagnosis.trials)
-        yield Table("Tried", _TRIALS, rows)
+        rows = tuple((each.subject, each.outcome if each.ok else f"fails: {each.outcome}") for each in diagnosis.trials)
+        yield Table("Trials", _TRIALS, rows)
     needed = tuple(
         (need.package, f"{need.zoo}: {', '.join(need.folders)}{f' ({need.which})' if need.which else ''}")
         for need in diagnosis.needs
@@ -70,11 +70,11 @@ def _tables(diagnosis: Diagnosis) -> Iterator[Table]:
 
 
 def _remark(package: Package, diagnosis: Diagnosis) -> str:
-    told = (issue.severity for issue in diagnosis.issues if issue.package == package.name)
-    remarks = [str(severity) for severity in told if severity != "info"][:1]
+    severities = (issue.severity for issue in diagnosis.issues if issue.package == package.name)
+    remarks = [str(severity) for severity in severities if severity != "info"][:1]
     if package.build:
         remarks.append(f"built for {package.build}")
-    if any(stand_in.name.split(".")[0] == package.name for stand_in in diagnosis.stand_ins):
+    if any(stub.name.split(".")[0] == package.name for stub in diagnosis.stubs):
         remarks.append("operators are stubbed")
     return ", ".join(remarks) or "ok"
 
@@ -84,8 +84,8 @@ def _summary(diagnosis: Diagnosis) -> str:
         errors = [issue for issue in diagnosis.issues if issue.severity == "error"]
         first = next((issue.command for issue in errors if issue.command), None)
         return f"not usable: {count(len(errors), 'error')}" + (f"; start with: {first}" if first else "")
-    libraries = [one for one in diagnosis.packages if one.name in LIBRARIES]
-    named = listed(f"{one.name} {one.version}" for one in libraries)
+    libraries = [each for each in diagnosis.packages if each.name in LIBRARIES]
+    named = listed(f"{each.name} {each.version}" for each in libraries)
     if diagnosis.trials is not None:
         return f"usable: {named} were loaded and built a model"
     return f"usable: {named} fit the installed packages, by their versions; --full imports and tests them"

@@ -70,11 +70,11 @@ def survey(providers: dict[str, tuple[str, ...]], path: Sequence[str] | None = N
     others = _by_content(providers, path)
     for name, distributions in providers.items():
         usual = {}
-        for one in distributions:
+        for distribution in distributions:
             with suppress(metadata.PackageNotFoundError, KeyError):
-                if version := _distribution(one, path).version:
-                    usual[one] = f"{one} {version}"
-        recorded = tuple({**others[name], **usual}[one] for one in {**usual, **others[name]})
+                if version := _distribution(distribution, path).version:
+                    usual[distribution] = f"{distribution} {version}"
+        recorded = tuple({**others[name], **usual}[key] for key in {**usual, **others[name]})
         spec = None
         with suppress(ImportError, ValueError):
             spec = importlib.util.find_spec(name) if path is None else PathFinder.find_spec(name, list(path))
@@ -107,9 +107,9 @@ def _package(name: str, spec: ModuleSpec, recorded: tuple[str, ...]) -> Package:
 
 def _version(text: str, recorded: tuple[str, ...]) -> str | None:
     """If two distributions share a folder, or a checkout hides an installed one, the version in the files counts."""
-    if told := _VERSION_LINE.search(text):
-        return told[1]
-    versions = {_normal(name): version for name, _, version in (one.partition(" ") for one in recorded)}
+    if stated := _VERSION_LINE.search(text):
+        return stated[1]
+    versions = {_normal(name): version for name, _, version in (each.partition(" ") for each in recorded)}
     if (asked := _VERSION_ASKED.search(text)) and _normal(asked[1]) in versions:
         return versions[_normal(asked[1])]
     return next(iter(versions.values()), None)
@@ -126,10 +126,10 @@ def _by_content(names: Iterable[str], path: Sequence[str] | None) -> dict[str, d
         # Read only for these, since it takes time; the remains of an interrupted pip have no metadata.
         if not brought or not (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")):
             continue
-        called = distribution.metadata["Name"]
+        own_name = distribution.metadata["Name"]
         for name in brought:
             # The first one on the path hides others of the same name.
-            found[name].setdefault(_normal(called), f"{called} {distribution.version}")
+            found[name].setdefault(_normal(own_name), f"{own_name} {distribution.version}")
     return found
 
 

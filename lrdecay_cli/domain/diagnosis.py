@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from lrdecay_cli.domain.group_map import StandIn, Tool
+from lrdecay_cli.domain.group_map import Stub, Tool
 
-DIAGNOSIS_SCHEMA_VERSION = 1
+DIAGNOSIS_SCHEMA_VERSION = 2
 
 Severity = Literal["error", "warning", "info"]
 """``error``: nothing can be inspected, or an installed library cannot be imported. ``warning``: some configs do not
@@ -89,7 +89,7 @@ class Diagnosis(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     python: str
     platform: str
     packages: tuple[Package, ...]
-    stand_ins: tuple[StandIn, ...]
+    stubs: tuple[Stub, ...]
     """What replaces compiled operators: inferred from versions, or observed if trials were made."""
     issues: tuple[Issue, ...]
     needs: tuple[Need, ...]

@@ -47,7 +47,7 @@ __all__ = [
     "GroupedParameter",
     "Parameter",
     "ParameterGroup",
-    "StandIn",
+    "Stub",
     "Tensor",
     "TensorState",
     "Tool",
@@ -74,7 +74,7 @@ class ConfigSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``--cfg-options`` as given."""
 
 
-class StandIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Stub(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something that was missing or cannot run here, and what was put in its place."""
 
     name: str
@@ -113,7 +113,8 @@ class GroupMap(Displayed, frozen=True, forbid_unknown_fields=True, dict=True):
     frozen: tuple[Parameter, ...]
     missing: tuple[Parameter, ...]
     duplicates: tuple[Duplicate, ...]
-    stand_ins: tuple[StandIn, ...]
+    stubs: tuple[Stub, ...] = msgspec.field(name="stand_ins")
+    """Replacements for missing parts. The JSON name is that of schema 1."""
     modules: Mapping[str, Module]
     """Every module that registers parameters, by its path, in the model's order."""
     training: Training

@@ -16,8 +16,8 @@ from lrdecay_cli.domain.training import takes_turn
 from lrdecay_cli.files.writing import not_finite
 from lrdecay_cli.text.spelling import did_you_mean
 
-_MAP_KEYS = frozenset(GroupMap.__struct_fields__)
-_FIRST_KEYS = GroupMap.__struct_fields__[:6]
+_MAP_KEYS = frozenset(GroupMap.__struct_encode_fields__)
+_FIRST_KEYS = GroupMap.__struct_encode_fields__[:6]
 TEXT_BASELINE = b"# lrdecay baseline"
 """How a baseline in its text form begins."""
 LARGEST = 1 << 28

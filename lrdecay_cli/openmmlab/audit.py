@@ -16,7 +16,7 @@ from lrdecay_cli.analysis.verification import with_original
 from lrdecay_cli.constructors import DEFAULT, find_constructor
 from lrdecay_cli.constructors.recomputation import with_provenance
 from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
-from lrdecay_cli.domain.group_map import SCHEMA_VERSION, ConfigSource, GroupMap, StandIn, Tool
+from lrdecay_cli.domain.group_map import SCHEMA_VERSION, ConfigSource, GroupMap, Stub, Tool
 from lrdecay_cli.domain.training import PLAIN_LAUNCH, Constructor, Launch, Model, Optimizer
 from lrdecay_cli.openmmlab.availability import check_device
 from lrdecay_cli.openmmlab.batch import BuiltGroups, batch_of
@@ -120,7 +120,7 @@ def group_map_of(
     model: nn.Module,
     built: BuiltOptimizer,
     device: str,
-    stubs: tuple[StandIn, ...],
+    stubs: tuple[Stub, ...],
 ) -> GroupMap:
     """The map of what was built from ``config``: by :func:`audit`, or by mmengine's Runner for a training."""
     wrapper = config.optim_wrapper
@@ -178,7 +178,7 @@ def group_map_of(
         frozen=read.frozen,
         missing=read.missing,
         duplicates=read.duplicates,
-        stand_ins=tuple(dict.fromkeys((*stubs, *needs_of(model, config.get("default_scope") or "mmengine")))),
+        stubs=tuple(dict.fromkeys((*stubs, *needs_of(model, config.get("default_scope") or "mmengine")))),
         modules=modules_of(model),
         training=replace(
             training_of(config, built.reads, built.asked, train_mode),

@@ -21,7 +21,7 @@ from mmengine.logging import MMLogger
 from mmengine.utils import ManagerMixin
 from torch import nn
 
-from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.domain.group_map import Stub
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import load_meta_kernels
 from lrdecay_cli.openmmlab.patching import NotHereError, patched, patched_functions
 from lrdecay_cli.openmmlab.stubs.language_models import language_models_from_facts
@@ -29,7 +29,7 @@ from lrdecay_cli.openmmlab.stubs.model_files import no_remote_files, no_weights,
 
 
 @contextmanager
-def constructing(device: str, config_file: str | None = None, *, initialised: bool = False) -> Iterator[list[StandIn]]:
+def constructing(device: str, config_file: str | None = None, *, initialised: bool = False) -> Iterator[list[Stub]]:
     """Build modules in here: without weights or network, and on ``meta`` without memory.
 
     Args:
@@ -40,7 +40,7 @@ def constructing(device: str, config_file: str | None = None, *, initialised: bo
     Yields:
         What was put in the place of weights and vocabularies, as it comes up.
     """
-    stubs: list[StandIn] = []
+    stubs: list[Stub] = []
     with (
         nullcontext() if initialised else _no_initialisation(),
         no_weights(stubs.append),

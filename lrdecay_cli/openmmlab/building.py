@@ -18,7 +18,7 @@ from mmengine.registry import MODELS, OPTIM_WRAPPERS, OPTIMIZERS, DefaultScope
 from torch import nn
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.domain.group_map import Stub
 from lrdecay_cli.files.mmcv1 import KEYS, as_mmengine
 from lrdecay_cli.openmmlab.build_context import constructing, without_prints
 from lrdecay_cli.openmmlab.config_values import find_registered, plain, type_name
@@ -39,7 +39,7 @@ class BuiltModel(NamedTuple):
     """A model, and what it was built with in place of the real thing."""
 
     model: nn.Module
-    stubs: tuple[StandIn, ...]
+    stubs: tuple[Stub, ...]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class BuiltOptimizer:
 
     optimizers: Mapping[str, torch.optim.Optimizer]
     constructor: type
-    stubs: tuple[StandIn, ...]
+    stubs: tuple[Stub, ...]
     reads: tuple[str, ...] | None
     """Paths within ``paramwise_cfg`` that the constructor read; None if nobody watched."""
     asked: tuple[str, ...] | None = None
@@ -94,7 +94,7 @@ def check_trainable(config: Config, where: str) -> None:
 
 def build_model(config: Config, where: str, device: str, *, initialised: bool = False) -> BuiltModel:
     """Build ``config.model`` on ``device``. Raises LrdecayError if it does not build."""
-    stubs: list[StandIn] = []
+    stubs: list[Stub] = []
 
     def build() -> nn.Module:
         model_config = copy.deepcopy(config.model)
@@ -136,7 +136,7 @@ def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimi
             raise LrdecayError(f"{named} is not imported", where=place, fix=fix, final=True)
         spare_compiler()
         # mmengine's ZeroRedundancyOptimizer asks for a process group.
-        on_demand: list[StandIn] = []
+        on_demand: list[Stub] = []
         built = build_with_stubs(partial(_constructed, config, model, constructor), on_demand.append)
         return replace(built, stubs=(*built.stubs, *on_demand))
 
@@ -151,9 +151,9 @@ def _constructed(config: Config, model: nn.Module, constructor: type) -> BuiltOp
     return BuiltOptimizer(optimizers_of(wrapper), constructor, stubs, reads.paths, reads.asked, wrapper)
 
 
-def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[StandIn, ...]]:
+def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[Stub, ...]]:
     """The config with every demanding wrapper replaced by the plain one, keeping what the plain one takes."""
-    swapped: list[StandIn] = []
+    swapped: list[Stub] = []
     several = [value for value in wrapper_config.values() if isinstance(value, dict) and "optimizer" in value]
     for settings in [wrapper_config, *several]:
         name = type_name(settings.get("type", PLAIN_WRAPPER)).rpartition(".")[2]
@@ -163,7 +163,7 @@ def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[StandIn, ...]]
             for key in known.keys() - inspect.signature(OptimWrapper).parameters.keys():
                 settings.pop(key, None)
             settings["type"] = OptimWrapper
-            swapped.append(StandIn(name, f"{PLAIN_WRAPPER} is used: it makes the same groups and needs no GPU"))
+            swapped.append(Stub(name, f"{PLAIN_WRAPPER} is used: it makes the same groups and needs no GPU"))
     return wrapper_config, tuple(dict.fromkeys(swapped))
 
 

@@ -35,7 +35,7 @@ def main(modules: Sequence[str]) -> None:
             if module == "mmdet":
                 _try(out, "mmcv.ops", partial(_load, "mmcv.ops"))
             _try(out, module, partial(_load, module))
-        _tell(out, stand_ins=_stubs())
+        _tell(out, stubs=_stubs())
         if "torch" in sys.modules:
             import torch
 

@@ -24,7 +24,7 @@ from torch import nn
 
 from lrdecay_cli.constructors import DEFAULT, find_constructor
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.group_map import GroupMap, StandIn
+from lrdecay_cli.domain.group_map import GroupMap, Stub
 from lrdecay_cli.domain.training import WrappedGroup, Wrapping
 from lrdecay_cli.openmmlab.building import BuiltOptimizer, build_optimizer, training_scope
 from lrdecay_cli.openmmlab.config_values import find_registered, number, type_name
@@ -99,14 +99,14 @@ def with_wrapping(group_map: GroupMap, config: Config, model: nn.Module, gpus: i
         return group_map
     with training_scope(config):
         wrapped = wrap(config, model, group_map.config.path, named, gpus)
-    if isinstance(wrapped, StandIn):
-        return msgspec.structs.replace(group_map, stand_ins=(*group_map.stand_ins, wrapped))
+    if isinstance(wrapped, Stub):
+        return msgspec.structs.replace(group_map, stubs=(*group_map.stubs, wrapped))
     facts, factor = wrapped.facts, group_map.lr_factor
     scaled = (each if each.lr is None else msgspec.structs.replace(each, lr=each.lr * factor) for each in facts.groups)
     return msgspec.structs.replace(group_map, wrapping=msgspec.structs.replace(facts, groups=tuple(scaled)))
 
 
-def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus: int = 1) -> Wrapped | StandIn:
+def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus: int = 1) -> Wrapped | Stub:
     """Wrap a model as a training on several GPUs does, and run the constructor on the result.
 
     Args:
@@ -142,7 +142,7 @@ def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus
         except (TypeError, ValueError, KeyError, AssertionError) as error:
             return _refused(facts, f"{type(error).__name__}: {said_by(error)}")
         except Exception as error:
-            return StandIn(facts.type, f"cannot be built here ({said_by(error)}): the model is left unwrapped")
+            return Stub(facts.type, f"cannot be built here ({said_by(error)}): the model is left unwrapped")
     flat: list[str] = []
     for parameter in wrapped.parameters():
         pieces = getattr(parameter, "_param_infos", None)

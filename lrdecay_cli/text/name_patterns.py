@@ -135,8 +135,8 @@ def _fold(chosen: NameTree, universe: NameTree, depth: int, rules: _Rules) -> _F
     by_module = _fold_inside(chosen, universe, depth, rules._replace(mirrors=rules.mirrors - mirror))
     is_one_subtree = len(by_module) == 1 and next(iter(by_module))[-1] == "*"
     if mirror and not is_one_subtree:
-        # Names that agree across modules (all biases) fold better from their ends. A reversed tree is not reversed again:
-        # a pattern has at most one star.
+        # Names that agree across modules (all biases) fold better from their ends. A reversed tree is not reversed
+        # again: a pattern has at most one star.
         by_end = _fold_inside(chosen.mirrored, universe.mirrored, 0, _Rules(mirrors=0, backward=True))
         if _length(by_end) < _length(by_module):
             return {labels[::-1]: [path[::-1] for path in paths] for labels, paths in by_end.items()}

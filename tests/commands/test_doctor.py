@@ -52,7 +52,7 @@ def test_this_environment_is_usable() -> None:
 def test_versions_tell_the_stand_ins_that_are_really_put_in_place() -> None:
     from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 
-    assert diagnose().stand_ins == install_stubs()
+    assert diagnose().stubs == install_stubs()
 
 
 def test_nothing_is_loaded() -> None:
@@ -114,7 +114,7 @@ def test_trials_overrule_versions(tmp_path: Path) -> None:
     }
     assert diagnosis.devices is not None
     assert [device.name for device in diagnosis.devices][:2] == ["cpu", "meta"]
-    assert diagnosis.stand_ins == diagnose().stand_ins
+    assert diagnosis.stubs == diagnose().stubs
 
 
 # name: (text of a torch that comes before the real one, time limit, what is said of it)
@@ -155,7 +155,10 @@ def test_a_torch_that_does_not_load(name: str, tmp_path: Path, monkeypatch: pyte
     [
         # As mmengine 0.10.5 does beside torch 2.5 and transformers.
         ("0.10.5", 'mmengine 0.10.5 is incompatible with torch .*; pip install --no-deps "mmengine>=0.10.6,<1.0.0"'),
-        ("0.10.7", "mmengine does not import: KeyError: 'registered'; run lrdecay doctor --full to test all packages"),
+        (
+            "0.10.7",
+            "mmengine cannot be imported: KeyError: 'registered'; run lrdecay doctor --full to test all packages",
+        ),
     ],
 )
 def test_a_package_that_does_not_import_is_no_internal_error(version: str, said: str, tmp_path: Path) -> None:

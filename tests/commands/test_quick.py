@@ -164,7 +164,7 @@ def test_the_answer_is_the_exact_one(name: str, tmp_path: Path) -> None:
     run_it = patiently if name == COLD else lrdecay
     quick = run_it("inspect", "config.py", "--format", "json", "--verbose", cwd=tmp_path)
     assert quick.code == 0, quick.err
-    assert ("once more without shortcuts" in quick.err) == again
+    assert ("retrying without shortcuts" in quick.err) == again
     # What the config prints is not said twice.
     assert quick.err.count("plug is loaded") == 1
     if not again:
@@ -204,7 +204,7 @@ def test_what_is_final_is_not_tried_twice(name: str, tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text(text)
     told = lrdecay("inspect", "config.py", "--verbose", cwd=tmp_path)
     assert (told.code, told.out) == (2, "")
-    assert ("once more without shortcuts" in told.err) == again
+    assert ("retrying without shortcuts" in told.err) == again
     assert (
         len(re.findall(r"^lrdecay: config\.py(?::\d+| \(set at \S+\)|: \w+ \(set at \S+\))?: ", told.err, re.MULTILINE))
         == 1
@@ -226,7 +226,7 @@ def test_nothing_is_final_where_an_import_that_was_put_off_failed(tmp_path: Path
     )
     told = lrdecay("inspect", "config.py", "--verbose", cwd=tmp_path)
     assert told.code == 0, told.err
-    assert "once more without shortcuts" in told.err
+    assert "retrying without shortcuts" in told.err
 
 
 def test_a_second_attempt_still_has_stdin(tmp_path: Path) -> None:

@@ -474,8 +474,8 @@ def test_a_rate_that_no_float_holds_is_replaced(tmp_path: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("map.json", "a suggestion is for a config"),
-        ("epoch_1.pth", "a suggestion is for a config"),
+        ("map.json", "suggest needs a config"),
+        ("epoch_1.pth", "suggest needs a config"),
         ("nowhere.py", "no such config"),
         ("mmdet::yolox/yolox_tiny_8xb8-300e_coco.py", "yolox_tiny_8xb8-300e_coco.py: no known decay fits: "),
     ],

@@ -28,7 +28,7 @@ CASES: dict[str, tuple[dict[str, Installed | str | None], tuple[str, str, str, s
         (
             "error",
             "mmcv",
-            "mmcv 2.2.0 does not fit mmdet 3.3.0, which takes >=2.0.0rc4,<2.2.0: mmdet does not import",
+            "mmcv 2.2.0 is incompatible with mmdet 3.3.0 (needs >=2.0.0rc4,<2.2.0): mmdet cannot be imported",
             "pip install --no-deps -f https://download.openmmlab.com/mmcv/dist/cu121/torch2.1/index.html "
             '"mmcv>=2.0.0rc4,<2.2.0"',
         ),
@@ -38,13 +38,18 @@ CASES: dict[str, tuple[dict[str, Installed | str | None], tuple[str, str, str, s
         (
             "error",
             "mmcv",
-            "mmcv 2.0.0rc1 does not fit mmdet",
+            "mmcv 2.0.0rc1 is incompatible with mmdet",
             'pip install --no-deps "mmcv-lite>=2.0.0rc4,<2.2.0"',
         ),
     ),
     "mmengine too old for mmpretrain": (
         {"mmengine": "0.8.0"},
-        ("error", "mmengine", "does not fit mmpretrain 1.2.0", 'pip install --no-deps "mmengine>=0.8.3,<1.0.0"'),
+        (
+            "error",
+            "mmengine",
+            "is incompatible with mmpretrain 1.2.0",
+            'pip install --no-deps "mmengine>=0.8.3,<1.0.0"',
+        ),
     ),
     "mmdet 2": (
         {"mmdet": "2.28.2"},
@@ -75,11 +80,16 @@ CASES: dict[str, tuple[dict[str, Installed | str | None], tuple[str, str, str, s
     ),
     "mmcls 0": (
         {"mmcls": "0.25.0", "mmdet": Installed("3.0.0", code=LIMITS)},
-        ("warning", "mmcls", "mmcls 0.25.0 is incompatible with mmdet 3.0.0", 'pip install --no-deps "mmcls==1.0.0rc6"'),
+        (
+            "warning",
+            "mmcls",
+            "mmcls 0.25.0 is incompatible with mmdet 3.0.0",
+            'pip install --no-deps "mmcls==1.0.0rc6"',
+        ),
     ),
     "two Adafactors": (
         {"torch": "2.5.1", "torchvision": "0.20.1", "transformers": "4.45.2", "mmengine": "0.10.5"},
-        ("error", "mmengine", "registered under one name", 'pip install --no-deps "mmengine>=0.10.6,<1.0.0"'),
+        ("error", "mmengine", "under one name", 'pip install --no-deps "mmengine>=0.10.6,<1.0.0"'),
     ),
     "two Adafactors, one with mmengine-lite": (
         {
@@ -95,7 +105,7 @@ CASES: dict[str, tuple[dict[str, Installed | str | None], tuple[str, str, str, s
         (
             "error",
             "mmcv",
-            "mmcv 2.3.6 does not fit mmdet 3.3.0",
+            "mmcv 2.3.6 is incompatible with mmdet 3.3.0",
             'pip uninstall -y onedl-mmcv && pip install --no-deps "mmcv-lite>=2.0.0rc4,<2.2.0"',
         ),
     ),
@@ -104,7 +114,7 @@ CASES: dict[str, tuple[dict[str, Installed | str | None], tuple[str, str, str, s
         (
             "error",
             "mmengine",
-            "mmengine 0.8.0 does not fit mmpretrain 1.2.0",
+            "mmengine 0.8.0 is incompatible with mmpretrain 1.2.0",
             'pip uninstall -y acme-mmengine && pip install --no-deps "mmengine>=0.8.3,<1.0.0"',
         ),
     ),
@@ -113,7 +123,7 @@ CASES: dict[str, tuple[dict[str, Installed | str | None], tuple[str, str, str, s
         (
             "error",
             "mmcv",
-            "mmcv 2.2.0 does",
+            "mmcv 2.2.0 is",
             'pip uninstall -y mmcv && pip install --no-deps "mmcv-lite>=2.0.0rc4,<2.2.0"',
         ),
     ),
@@ -168,7 +178,7 @@ CASES: dict[str, tuple[dict[str, Installed | str | None], tuple[str, str, str, s
     ),
     "no torchvision": (
         {"torchvision": None},
-        ("error", "torchvision", "torchvision is not installed: mmpretrain does not import", "torchvision==0.16.*"),
+        ("error", "torchvision", "torchvision is not installed: mmpretrain cannot be imported", "torchvision==0.16.*"),
     ),
     "mmcv without operators": (
         {"mmcv": Installed("2.1.0", "mmcv-lite")},
@@ -240,7 +250,7 @@ def test_what_is_said(name: str, tmp_path: Path) -> None:
 
 def test_nothing_is_said_of_what_fits(tmp_path: Path) -> None:
     diagnosis = diagnose(make(tmp_path, {}))
-    assert (diagnosis.issues, diagnosis.stand_ins, diagnosis.usable) == ((), (), True)
+    assert (diagnosis.issues, diagnosis.stubs, diagnosis.usable) == ((), (), True)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -288,7 +298,9 @@ def test_a_python_that_is_too_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr("platform.python_version", lambda version=version: version)
         assert diagnose(path).usable is usable
     (issue,) = diagnose(path).issues
-    assert issue.line().startswith("mmengine 0.10.7 is incompatible with python 3.14.0 (needs >0.10.7): it calls pkgutil")
+    assert issue.line().startswith(
+        "mmengine 0.10.7 is incompatible with python 3.14.0 (needs >0.10.7): it calls pkgutil"
+    )
     assert issue.command is None
 
 
@@ -311,13 +323,13 @@ def test_a_fork_beside_what_it_is_a_fork_of(tmp_path: Path) -> None:
     (issue,) = diagnose(path).issues
     assert issue.line() == (
         "mmdet 3.3.0 and onedl-mmdetection 3.5.1 are both installed and share the folder mmdet: "
-        "what imports is 3.3.0; removing or updating either one breaks it"
+        "Python imports version 3.3.0; removing or updating either one breaks it"
     )
     assert issue.command == ('pip uninstall -y mmdet onedl-mmdetection && pip install --no-deps "mmdet==3.3.0"')
     # The fork was installed last: its files are there, and ask for their version like this.
     (tmp_path / "mmdet" / "version.py").write_text("__version__ = version('onedl_mmdetection')\n")
     (issue,) = diagnose(path).issues
-    assert issue.why.startswith("what imports is 3.5.1;")
+    assert issue.why.startswith("Python imports version 3.5.1;")
     assert str(issue.command).endswith('&& pip install --no-deps "onedl-mmdetection==3.5.1"')
 
 
@@ -335,7 +347,7 @@ def test_a_record_without_files(tmp_path: Path) -> None:
     path = make(tmp_path, {"mmcv": None})
     record(tmp_path, "mmcv", "2.1.0")
     (issue,) = diagnose(path).issues
-    assert issue.line().startswith("mmcv 2.1.0 is recorded as installed, but there is no package mmcv to import")
+    assert issue.line().startswith("mmcv 2.1.0 is recorded as installed, but the package mmcv is missing")
     assert issue.command == 'pip install --no-deps --force-reinstall "mmcv==2.1.0"'
 
 

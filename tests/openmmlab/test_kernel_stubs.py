@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lrdecay_cli.openmmlab.stubs import missing_modules as stand_ins
+from lrdecay_cli.openmmlab.stubs import missing_modules
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 from tests.commands.running import SAMPLES
 
@@ -18,12 +18,12 @@ import sys
 sys.path.insert(0, {root!r})
 sys.path.insert(0, {fake!r})
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
-print([stand_in.name for stand_in in install_stubs()])
+print([stub.name for stub in install_stubs()])
 """
 
 
 def test_operators_that_are_missing_refuse_to_run() -> None:
-    names = [stand_in.name for stand_in in install_stubs()]
+    names = [stub.name for stub in install_stubs()]
     # This machine has mmcv-lite and a CPU build of torch.
     assert names == ["mmcv._ext", "torchvision._C"]
     import torch
@@ -51,7 +51,7 @@ def test_what_is_imported_already_is_left_alone(monkeypatch: pytest.MonkeyPatch)
     import torchvision  # noqa: F401
 
     extension = sys.modules["mmcv._ext"]
-    monkeypatch.setattr(stand_ins, "_installed", [])
+    monkeypatch.setattr(missing_modules, "_installed", [])
     assert install_stubs() == ()
     assert sys.modules["mmcv._ext"] is extension
 
@@ -68,8 +68,8 @@ def test_operators_of_torchvision_that_load_are_used(
     (tmp_path / "torchvision" / library).symlink_to(str(msgspec._core.__file__))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)
-    monkeypatch.setattr(stand_ins, "_installed", [])
-    monkeypatch.setattr(stand_ins, "_define_torchvision_schemas", lambda: pytest.fail("they are stood in for"))
+    monkeypatch.setattr(missing_modules, "_installed", [])
+    monkeypatch.setattr(missing_modules, "_define_torchvision_schemas", lambda: pytest.fail("they are stood in for"))
     assert install_stubs() == ()
 
 

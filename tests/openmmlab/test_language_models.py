@@ -54,7 +54,7 @@ def test_zoo_has_the_parameters_of_the_real_model(config: str, pooling: bool, de
     real = shapes_of(BertModel(BertConfig(), add_pooling_layer=pooling))
     assert shapes_below(group_map, "language_model.language_backbone.body.model.") == real
     assert len(real) == 197 + 2 * pooling
-    assert "bert-base-uncased" in [stand_in.name for stand_in in group_map.stand_ins]
+    assert "bert-base-uncased" in [stub.name for stub in group_map.stubs]
 
 
 # Parameters of the published checkpoints, with the pooling layer: https://huggingface.co/docs/transformers (v2.0.0,

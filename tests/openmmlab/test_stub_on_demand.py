@@ -9,7 +9,7 @@ import torch.distributed
 from mmengine.config import Config
 from torch import nn
 
-from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.domain.group_map import Stub
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.build_context import constructing
 from lrdecay_cli.openmmlab.config_file import find_config
@@ -35,11 +35,11 @@ SYNC = "mmdet::strong_baselines/mask-rcnn_r50_fpn_rpn-2conv_4conv1fc_syncbn-all_
     ],
 )
 def test_a_config_that_asks_for_it_is_told_what_it_got(config: str, name: str) -> None:
-    assert name in [stand_in.name for stand_in in audit(config).stand_ins]
+    assert name in [stub.name for stub in audit(config).stubs]
 
 
 def test_a_config_that_asks_for_nothing_gets_nothing() -> None:
-    names = [s.name for s in audit("mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py").stand_ins]
+    names = [s.name for s in audit("mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py").stubs]
     assert set(names) <= {"mmcv._ext", "torchvision._C"}
 
 
@@ -107,7 +107,7 @@ def test_an_optimizer_or_constructor_that_asks_for_a_process_group(
         group_map = audit(str(path))
     assert attempts == []
     assert_same(group_map, groups)
-    assert [stub.name for stub in group_map.stand_ins].count("torch.distributed") == 1
+    assert [stub.name for stub in group_map.stubs].count("torch.distributed") == 1
     assert not torch.distributed.is_initialized()
 
 
@@ -133,7 +133,7 @@ def test_clip_sizes_are_those_of_the_published_model() -> None:
 
 def test_each_stub_is_tried_once_and_the_last_error_is_raised() -> None:
     attempts: list[int] = []
-    stubs: list[StandIn] = []
+    stubs: list[Stub] = []
 
     def build() -> nn.Module:
         attempts.append(1)

@@ -136,7 +136,7 @@ def test_a_number_that_json_cannot_hold_is_refused_where_it_is_written() -> None
             "error",
         ),
         # In the order that they were given in, whichever failed first.
-        (["lost.py", "refused.py"], "lost.py: the process that built it was lost", "error"),
+        (["lost.py", "refused.py"], "lost.py: the build process died", "error"),
     ],
     ids=" ".join,
 )

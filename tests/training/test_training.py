@@ -57,8 +57,8 @@ def test_trained_saved_and_resumed(tmp_path: Path, backbone: str, monkeypatch: p
 
     written = tmp_path / "work/param_groups.json"
     live = read_map(str(written))
-    here = {"config": inspected.config, "stand_ins": inspected.stand_ins}
-    assert live.stand_ins == ()
+    here = {"config": inspected.config, "stubs": inspected.stubs}
+    assert live.stubs == ()
     assert msgspec.structs.replace(live, **here) == inspected
     assert_scaled(runner, live, 2 * STEPS_PER_EPOCH)
 

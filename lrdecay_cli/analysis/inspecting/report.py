@@ -164,8 +164,8 @@ def _notes(group_map: GroupMap, chosen: Sequence[Tensor], verbose: bool, finding
         yield Note(f"duplicates: {count(len(shared), 'further name')} of shared tensors, counted once", "info", details)
     yield from checkpoint_notes(group_map)
     yield from unrun_notes((group_map,))
-    if verbose and group_map.stand_ins:
-        told = tuple(f"{stand_in.name}: {stand_in.reason}" for stand_in in group_map.stand_ins)
+    if verbose and group_map.stubs:
+        told = tuple(f"{stub.name}: {stub.reason}" for stub in group_map.stubs)
         yield Note("stood in for", "info", told)
 
 

@@ -16,7 +16,7 @@ from lrdecay_cli import __version__
 from lrdecay_cli.analysis.verification import missing_lr
 from lrdecay_cli.domain.dry_run import DRY_RUN_SCHEMA_VERSION, DryRun, GroupRun, LeftOut
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.domain.group_map import ConfigSource, GroupMap, StandIn, Tool
+from lrdecay_cli.domain.group_map import ConfigSource, GroupMap, Stub, Tool
 from lrdecay_cli.domain.schedule import RunLength
 from lrdecay_cli.domain.training import PLAIN_LAUNCH, Launch, Wrapping
 from lrdecay_cli.openmmlab.audit import group_map_of
@@ -111,8 +111,8 @@ def dry_run(
         parameters = dict(model.named_parameters())
         named = wrapper_of(config, batch.gpus)
         wrapped = wrap(config, model, where, named, batch.gpus) if named else None
-        if isinstance(wrapped, StandIn):
-            group_map = msgspec.structs.replace(group_map, stand_ins=(*group_map.stand_ins, wrapped))
+        if isinstance(wrapped, Stub):
+            group_map = msgspec.structs.replace(group_map, stubs=(*group_map.stubs, wrapped))
         elif wrapped:
             group_map = msgspec.structs.replace(group_map, wrapping=wrapped.facts)
             if wrapped.built is None:

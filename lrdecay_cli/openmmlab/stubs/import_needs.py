@@ -20,7 +20,7 @@ from typing import Any
 
 from torch import nn
 
-from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.domain.group_map import Stub
 from lrdecay_cli.files.packages import distribution_of
 from lrdecay_cli.openmmlab.patching import NotHereError
 
@@ -73,7 +73,7 @@ class ImportNeeds(importlib.abc.MetaPathFinder):
         self.table = table
         self.made: dict[str, types.ModuleType] = {}
         """Stubs by name of the module."""
-        self.used: dict[str, dict[str, StandIn]] = {}
+        self.used: dict[str, dict[str, Stub]] = {}
         """By package, the stubs that it holds."""
 
     def find_spec(
@@ -92,7 +92,7 @@ class ImportNeeds(importlib.abc.MetaPathFinder):
 
     def add(self, package: str, need: str, state: str) -> None:
         """Note that a package holds a stub."""
-        stub = StandIn(distribution_of(need), f"{state}: {package} imports it, and {self.table[package][need]}")
+        stub = Stub(distribution_of(need), f"{state}: {package} imports it, and {self.table[package][need]}")
         self.used.setdefault(package, {})[need] = stub
 
     def _stub(self, name: str) -> ModuleSpec:
@@ -155,7 +155,7 @@ def import_needs() -> Iterator[None]:
                 del sys.modules[name]
 
 
-def needs_of(model: nn.Module, scope: str) -> tuple[StandIn, ...]:
+def needs_of(model: nn.Module, scope: str) -> tuple[Stub, ...]:
     """The stubs that are held by packages of which a model is made, and by that of its registry scope."""
     packages = {scope, *(type(module).__module__.partition(".")[0] for module in model.modules())}
     return tuple(stub for package in packages for stub in _needs.used.get(package, {}).values())

@@ -16,11 +16,11 @@ from typing import Any
 import torch
 
 from lrdecay_cli.cache import probed
-from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.domain.group_map import Stub
 from lrdecay_cli.openmmlab.patching import NotHereError, patched, patched_on_import
 from lrdecay_cli.openmmlab.stubs.known_architectures import language_model, vocabulary
 
-_Report = Callable[[StandIn], None]
+_Report = Callable[[Stub], None]
 
 # How weights are found and loaded: what is left of from_pretrained's options goes to the model's class.
 _LOADING = frozenset(
@@ -97,7 +97,7 @@ def _models(module: types.ModuleType, report: _Report) -> Any:
         options = _without(_LOADING, kwargs)
         if not isinstance(config, module.PretrainedConfig):
             config, options = cls.config_class.from_pretrained(config or name, return_unused_kwargs=True, **options)
-        report(StandIn(str(name), "built from its published configuration: weights and vocabulary are not read"))
+        report(Stub(str(name), "built from its published configuration: weights and vocabulary are not read"))
         model = cls(config, *args, **options)
         model.tie_weights()
         return model.eval()

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.domain.group_map import Stub
 from lrdecay_cli.files.packages import operator_libraries
 from lrdecay_cli.openmmlab.patching import NotHereError, patched
 from lrdecay_cli.text.printing import said_by
@@ -47,14 +47,14 @@ TORCHVISION_SCHEMAS = (
     " -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 
-MMCV_OPS = StandIn("mmcv._ext", "mmcv is installed without its compiled operators")
-TORCHVISION_OPS = StandIn("torchvision._C", "torchvision's compiled operators do not load on this torch")
+MMCV_OPS = Stub("mmcv._ext", "mmcv is installed without its compiled operators")
+TORCHVISION_OPS = Stub("torchvision._C", "torchvision's compiled operators do not load on this torch")
 
-_installed: list[StandIn] = []
+_installed: list[Stub] = []
 _keep_alive: list[Any] = []
 
 
-def install_stubs() -> tuple[StandIn, ...]:
+def install_stubs() -> tuple[Stub, ...]:
     """Put stubs where compiled operators are missing. Safe to call again; returns all that are in place.
 
     Must run before torchvision and ``mmcv.ops`` are imported.
@@ -133,11 +133,11 @@ class OnDemandStub(NamedTuple):
 
     missing: str
     """What the message of the failure says, in lower case."""
-    stub: StandIn
+    stub: Stub
     within: Callable[[], AbstractContextManager[None]]
 
 
-def build_with_stubs(build: Callable[[], _Built], report: Callable[[StandIn], None]) -> _Built:
+def build_with_stubs(build: Callable[[], _Built], report: Callable[[Stub], None]) -> _Built:
     """Return ``build()``; where it fails for want of something known, try again with that in place.
 
     Raises whatever the last attempt raised.
@@ -173,7 +173,7 @@ def _refusing(name: str, reason: str, *places: str, package: str = "") -> OnDema
     package = package or name
     return OnDemandStub(
         f"{name} is not installed",
-        StandIn(name, f"not installed: {reason}"),
+        Stub(name, f"not installed: {reason}"),
         lambda: _filled(refusing_module(package, f"install {package}"), *places),
     )
 
@@ -206,7 +206,7 @@ def lone_process_group() -> Iterator[None]:
 STUBS = (
     OnDemandStub(
         "process group has not been initialized",
-        StandIn(
+        Stub(
             "torch.distributed",
             "a process group of this process alone, closed again: something asks for one",
         ),
@@ -214,7 +214,7 @@ STUBS = (
     ),
     OnDemandStub(
         "install fairscale",
-        StandIn("fairscale", "not installed: its activation checkpointing wraps no module and changes no parameter"),
+        Stub("fairscale", "not installed: its activation checkpointing wraps no module and changes no parameter"),
         lambda: _filled(
             lambda module, **_kwargs: module,
             *(f"{_DETR}.{kind}_layers.checkpoint_wrapper" for kind in ("detr", "deformable_detr", "grounding_dino")),

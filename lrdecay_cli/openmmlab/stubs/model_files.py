@@ -17,20 +17,20 @@ from mmengine.fileio import HTTPBackend
 from torch import nn
 
 from lrdecay_cli.cache import probed
-from lrdecay_cli.domain.group_map import StandIn
+from lrdecay_cli.domain.group_map import Stub
 from lrdecay_cli.openmmlab.patching import NotHereError, copied, patched, patched_functions, patched_on_import
 from lrdecay_cli.openmmlab.stubs.known_architectures import clip_shapes
 
 
 @contextmanager
-def no_weights(report: Callable[[StandIn], None]) -> Iterator[None]:
+def no_weights(report: Callable[[Stub], None]) -> Iterator[None]:
     """Every way to load weights gives none in here; ``report`` is called with what was put in their place."""
     from mmengine.runner import checkpoint
 
     def no_checkpoint(filename: Any = "", *_args: Any, **_kwargs: Any) -> dict[str, Any]:
         # A few models read their architecture off the weights.
         if shapes := clip_shapes(str(filename)):
-            report(StandIn(str(filename).rpartition("/")[2], "not read: the published sizes of CLIP ViT-B/16 are used"))
+            report(Stub(str(filename).rpartition("/")[2], "not read: the published sizes of CLIP ViT-B/16 are used"))
             return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
         return {"state_dict": _NoWeights(), "meta": {}}
 
@@ -90,13 +90,13 @@ _HARMLESS = {"answer_list.json": "[]"}
 
 
 @contextmanager
-def no_remote_files(report: Callable[[StandIn], None]) -> Iterator[None]:
+def no_remote_files(report: Callable[[Stub], None]) -> Iterator[None]:
     """Fetch nothing: a file that is known to have no say in the parameters is empty, any other is refused."""
 
     def text(_backend: HTTPBackend, url: Any, *_args: Any, **_kwargs: Any) -> str:
         name = str(url).rpartition("/")[2]
         if name in _HARMLESS:
-            report(StandIn(name, "not fetched: answers are ranked at inference only"))
+            report(Stub(name, "not fetched: answers are ranked at inference only"))
             return _HARMLESS[name]
         problem = f"the model reads {url}, and lrdecay downloads nothing"
         raise NotHereError(problem, name, "fetch it and give its path")
