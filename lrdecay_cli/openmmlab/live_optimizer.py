@@ -92,7 +92,7 @@ def live_optimizer_map(
         frozen=read.frozen,
         missing=read.missing,
         duplicates=read.duplicates,
-        stand_ins=(),
+        stubs=(),
         modules=modules_of(inner, _name_of),
         training=Training({}, (), {}, {}, None, ()),
         checkpoint=None,
