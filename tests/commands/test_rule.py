@@ -55,7 +55,7 @@ def test_by_name_and_all(here: Run) -> None:
         (["LRD3O1"], "no rule 'LRD3O1'; did you mean LRD301?"),
         (["scale-above-won"], "did you mean scale-above-one?"),
         (["zzz"], "no rule 'zzz'; lrdecay rule --all lists them"),
-        (["LRD301", "--all"], "--all: is for all rules, and one is given; leave one out"),
+        (["LRD301", "--all"], "--all: cannot be combined with a rule; leave one out"),
         (
             ["LRD301", "--format", "sarif"],
             "--format: sarif is for check; rule writes rich, text, json, markdown, csv, html",

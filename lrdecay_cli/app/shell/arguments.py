@@ -1,10 +1,10 @@
-"""Arguments as users type them, rewritten for the command line. Also a start that the cache answers imports this."""
+"""Rewrite command-line arguments for the parser. A start that uses a cached result imports this module too."""
 
 from __future__ import annotations
 
 import os
 
-# Importing typing for its name takes longer than an answer from the cache.
+# Importing typing just for this name takes longer than using a cached result.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ _SUFFIXES = (".py", ".json", ".yaml", ".yml", ".pth", ".pt", ".ckpt")
 
 
 def with_command(arguments: Sequence[str]) -> list[str]:
-    """Put the command that fits in front of a path that is given without one.
+    """Insert the command that fits before a path that is given without a command.
 
     ``run`` for a work directory, ``check`` for another directory or a folder of a zoo, ``inspect`` for everything else
     that looks like a path: a config, an exported map, a checkpoint.
@@ -40,9 +40,9 @@ def _looks_like_path(word: str) -> bool:
 
 
 def spread_cfg_options(arguments: Sequence[str]) -> list[str]:
-    """Put ``--cfg-options`` before each of the values that follow one.
+    """Repeat ``--cfg-options`` before each of several values that follow it.
 
-    ``tools/train.py`` takes ``--cfg-options a=1 b=2``; click options take one value each.
+    ``tools/train.py`` takes ``--cfg-options a=1 b=2``; a click option takes one value each time.
     """
     spread: list[str] = []
     following = False
@@ -51,7 +51,7 @@ def spread_cfg_options(arguments: Sequence[str]) -> list[str]:
             following = True
             continue
         if following and (argument.startswith("-") or "=" not in argument):
-            # The option without a value is left for click to complain about.
+            # click reports an option without a value.
             if not spread or spread[-2:-1] != [_CFG_OPTIONS]:
                 spread.append(_CFG_OPTIONS)
             following = False

@@ -54,8 +54,8 @@ def _lrdecay(
 ) -> None:
     """Show, compare and guard the parameter groups of OpenMMLab training configs.
 
-    Without a command, lrdecay PATH inspects a config, map or checkpoint, checks a directory, and runs
-    "run" on a work directory.
+    Without a command, lrdecay PATH runs inspect on a config, map or checkpoint, check on a directory, and run on a
+    work directory.
 
     Exit codes: 0 clean or identical, 1 findings or different, 2 could not judge, 130 interrupted.
     """
