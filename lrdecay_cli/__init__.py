@@ -3,7 +3,7 @@
 For Python programs: :func:`lrdecay_cli.audit` builds the group map of a config, :func:`lrdecay_cli.check` judges one.
 """
 
-# Importing typing for its name takes longer than an answer from the cache.
+# Importing typing just for this name takes longer than using a cached result.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lrdecay_cli.api import CheckFailed, CheckResult, GroupMap, LrdecayError, audit, audit_optimizer, check

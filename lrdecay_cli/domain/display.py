@@ -12,7 +12,7 @@ import msgspec
 
 from lrdecay_cli.text.printing import printable
 
-# Importing typing for its name takes longer than an answer from the cache.
+# Importing typing just for this name takes longer than using a cached result.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any

@@ -69,7 +69,7 @@ def test_operators_of_torchvision_that_load_are_used(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)
     monkeypatch.setattr(missing_modules, "_installed", [])
-    monkeypatch.setattr(missing_modules, "_define_torchvision_schemas", lambda: pytest.fail("they are stood in for"))
+    monkeypatch.setattr(missing_modules, "_define_torchvision_schemas", lambda: pytest.fail("they are stubbed"))
     assert install_stubs() == ()
 
 

@@ -10,7 +10,7 @@ from lrdecay_cli.app.shell import CANNOT_JUDGE, CLEAN, INTERRUPTED, TERMINATED
 from lrdecay_cli.domain.errors import Interrupted, LrdecayError
 from lrdecay_cli.text.printing import printable, said_by
 
-# Importing typing for its name takes longer than an answer from the cache.
+# Importing typing just for this name takes longer than using a cached result.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence

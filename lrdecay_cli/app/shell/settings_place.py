@@ -9,7 +9,7 @@ SHARED_FILE = "pyproject.toml"
 # Settings belong to one project: the search stops at the root of the repository.
 _ROOTS = (".git", ".hg", ".svn")
 
-# Importing typing for its name takes longer than an answer from the cache.
+# Importing typing just for this name takes longer than using a cached result.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
