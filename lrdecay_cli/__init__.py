@@ -6,10 +6,41 @@ For Python programs: :func:`lrdecay_cli.audit` builds the group map of a config,
 # Importing typing just for this name takes longer than using a cached result.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lrdecay_cli.api import CheckFailed, CheckResult, GroupMap, LrdecayError, audit, audit_optimizer, check
+    from lrdecay_cli.api import (
+        CheckedDryRun,
+        CheckFailed,
+        CheckResult,
+        GroupMap,
+        LrdecayError,
+        audit,
+        audit_optimizer,
+        check,
+        diff,
+        dry_run,
+        explain,
+        load,
+        schedule,
+        suggest,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["CheckFailed", "CheckResult", "GroupMap", "LrdecayError", "__version__", "audit", "audit_optimizer", "check"]
+__all__ = [
+    "CheckFailed",
+    "CheckResult",
+    "CheckedDryRun",
+    "GroupMap",
+    "LrdecayError",
+    "__version__",
+    "audit",
+    "audit_optimizer",
+    "check",
+    "diff",
+    "dry_run",
+    "explain",
+    "load",
+    "schedule",
+    "suggest",
+]
 
 
 def __dir__() -> list[str]:

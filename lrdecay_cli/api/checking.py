@@ -1,4 +1,4 @@
-"""For Python programs, pytest among them: ``lrdecay_cli.audit`` and ``lrdecay_cli.check``."""
+"""Judging group maps: ``lrdecay_cli.check``."""
 
 from __future__ import annotations
 
@@ -7,45 +7,10 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
-from lrdecay_cli.api.overrides import CfgOptions, overrides_of
+from lrdecay_cli.api.overrides import overrides_of
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckResult, Severity
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.domain.training import Launch
-
-
-def audit(
-    config: str | os.PathLike[str],
-    *,
-    cfg_options: CfgOptions | None = None,
-    device: str = "cpu",
-    gpus: int | None = None,
-    batch_size: int | None = None,
-    auto_scale_lr: bool = False,
-) -> GroupMap:
-    """Build what a training config describes, run its own constructor and read the parameter groups back.
-
-    This imports torch and the OpenMMLab packages, and runs the config, in this process. The model has no weights.
-
-    Args:
-        config: path of a config, or ``mmdet::<path>`` for the zoo of an installed package.
-        cfg_options: overrides: a dict, ``{"optim_wrapper.optimizer.lr": 1e-3}`` or nested as for mmengine's
-            ``merge_from_dict``; or a list of ``key=value`` as for ``--cfg-options``.
-        device: ``cpu``, ``meta``, ``mps``, ``cuda`` or ``cuda:<n>``; the map is the same.
-        gpus: how many train; 1 is assumed where it is not given.
-        batch_size: samples in a batch of one GPU; the config's where it is not given.
-        auto_scale_lr: switch the config's ``auto_scale_lr`` on, as ``tools/train.py --auto-scale-lr`` does.
-
-    Raises:
-        LrdecayError: the stack, the config, the model, the constructor or the device is not to be had.
-    """
-    from lrdecay_cli.openmmlab.availability import check_config
-
-    check_config(os.fspath(config))
-    from lrdecay_cli.openmmlab.audit import audit as build
-
-    launch = Launch(gpus, batch_size, auto_scale_lr)
-    return build(os.fspath(config), cfg_options=overrides_of(cfg_options), device=device, launch=launch)
 
 
 def check(
@@ -60,14 +25,13 @@ def check(
 ) -> CheckResult:
     """Run the rules over a group map. Needs no torch.
 
-    ::
+    In a test, ``raise_on_failure`` shows the findings:
 
-        def test_parameter_groups():
-            result = lrdecay_cli.check(lrdecay_cli.audit("configs/mine.py"), baseline="baselines/mine.txt")
-            result.raise_on_failure()
+    >>> check("baselines/map.json", select=["LRD301"]).raise_on_failure()
+    <CheckResult passes: no findings in 1 config>
 
     Args:
-        group_map: what :func:`audit` gives, or the path of an exported map (.json).
+        group_map: what :func:`audit` or :func:`audit_optimizer` gives, or the path of an exported map (.json).
         select: codes, beginnings of codes or names of the only rules to run; all if empty.
         ignore: those of rules not to run; where both name a rule, the longer one counts.
         fail_on: from which severity up :meth:`CheckResult.failing` has a finding.
@@ -81,6 +45,7 @@ def check(
     """
     from lrdecay_cli.checking.baselines import read_baseline
     from lrdecay_cli.checking.checking import check_maps
+    from lrdecay_cli.checking.placing import placed
     from lrdecay_cli.checking.reporting import check_severity
     from lrdecay_cli.domain.settings import Settings
     from lrdecay_cli.files import read_bytes, read_map
@@ -103,12 +68,15 @@ def check(
         baselines[config] = Baseline(baseline.config.path, baseline)
     elif baseline is not None:
         baselines[config] = read_baseline(str(Path(baseline)), judged)
-    return check_maps(
+    # A map that was read says nothing of the present text of its config, and a live optimizer has none.
+    named = {config} if judged is group_map and not judged.live and not judged.checkpoint else set()
+    result = check_maps(
         [judged],
         chosen_rules(select, ignore),
         settings=said,
         baselines=baselines,
-        comments={config: comment_suppressions(config)} if judged is group_map else {},
+        comments=None if judged.live else {each: comment_suppressions(each) for each in named},
         fail_on=check_severity(fail_on),
         today=today,
     )
+    return placed(result, named, overrides_of(judged.config.overrides))

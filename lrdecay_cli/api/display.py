@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lrdecay_cli.domain.display import Displayed
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckResult
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.domain.report import AnyResult, Report
+from lrdecay_cli.domain.report import Report
 
 # Where an answer keeps its report: beside its fields, so that comparing and encoding do not see it.
 _REPORT = "_report"
 
 
-def with_report(result: AnyResult) -> Any:
-    """The document of a command's result, which shows the report of that command from here on."""
-    vars(result.document)[_REPORT] = result.report
-    return result.document
+_Record = TypeVar("_Record", bound=Displayed)
+
+
+def with_report(record: _Record, report: Report | None) -> _Record:
+    """The record, which shows this report from here on."""
+    vars(record)[_REPORT] = report
+    return record
 
 
 def report_of(record: Displayed) -> Report | None:

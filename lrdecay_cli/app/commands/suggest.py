@@ -31,10 +31,10 @@ def suggest(
     import sys
 
     from lrdecay_cli.analysis.suggesting.effects import faster_note
-    from lrdecay_cli.analysis.suggesting.report import refusal_of, suggestion_report
-    from lrdecay_cli.app.requests.sources import group_maps_of, is_map
-    from lrdecay_cli.app.requests.suggesting import UNREAD, build_suggestion, in_lazy_style, proposal_for, ungrouped_map
-    from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
+    from lrdecay_cli.analysis.suggesting.report import refusal_of
+    from lrdecay_cli.app.requests.sources import is_map
+    from lrdecay_cli.app.requests.suggesting import suggestion_for
+    from lrdecay_cli.domain.errors import LrdecayError
     from lrdecay_cli.files.config_path import is_checkpoint
     from lrdecay_cli.text.printing import printable
 
@@ -44,33 +44,11 @@ def suggest(
     request = build.request()
     if destinations.repeatable and not build.verbose:
         request.caching.begin_answer()
-    refused = ""
-    try:
-        (before,) = group_maps_of((config,), request)
-    except ConstructorRefused as refusal:
-        # A suggestion replaces the constructor, so its refusal is no obstacle.
-        refused = refusal.problem
-        try:
-            before = ungrouped_map(config, request)
-        except LrdecayError:
-            raise refusal from None
-    proposal, findings = proposal_for(before, refused)
-    unread = [finding for finding in findings if finding.code == UNREAD]
-    if refused and set(destinations.formats) == {"python"}:
-        print(f"lrdecay: {config}: {printable(refusal_of(proposal))}", file=sys.stderr)  # noqa: T201
-    if proposal.fits:
-        # The map may come from the cache: import the stack only if the python format needs it.
-        lazy = "python" in destinations.formats and in_lazy_style(config, request)
-        text = destinations.write(suggestion_report(before, before, proposal, "", lazy=lazy, findings=unread))
-        request.caching.keep_answer(text, 0)
-        return
-    proposal, after, snippet, lazy, left, variant = build_suggestion(config, before, proposal, findings, request)
-    serious = [finding for finding in left if finding.severity != "info"]
-    result = suggestion_report(
-        before, after, proposal, snippet, lazy=lazy, findings=unread, left=serious, variant=variant
-    )
+    # The map may come from the cache: import the stack only if the python format needs it.
+    result, proposal = suggestion_for(config, request, ask_style="python" in destinations.formats)
     if set(destinations.formats) == {"python"}:
-        for note in faster_note(result.document.backbone_effect):
-            print(f"lrdecay: {config}: {printable(note.text)}", file=sys.stderr)  # noqa: T201
+        told = [refusal_of(proposal)] if proposal.refused else []
+        for line in (*told, *(note.text for note in faster_note(result.document.backbone_effect))):
+            print(f"lrdecay: {config}: {printable(line)}", file=sys.stderr)  # noqa: T201
     text = destinations.write(result)
     request.caching.keep_answer(text, 0)

@@ -11,14 +11,16 @@ import msgspec
 
 from lrdecay_cli.analysis.suggesting.effects import variant_of
 from lrdecay_cli.analysis.suggesting.proposing import propose, without_covering
-from lrdecay_cli.app.requests.sources import Request
+from lrdecay_cli.analysis.suggesting.report import suggestion_report
+from lrdecay_cli.app.requests.sources import Request, group_maps_of
 from lrdecay_cli.app.speed import fast_start
 from lrdecay_cli.checking.shown import findings_among
 from lrdecay_cli.constructors import OURS
-from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.errors import ConstructorRefused, LrdecayError
 from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap
-from lrdecay_cli.domain.suggestion import Proposal, Variant
+from lrdecay_cli.domain.report import Result
+from lrdecay_cli.domain.suggestion import Proposal, Suggestion, Variant
 
 JUDGED = ("LRD1", "LRD2", "LRD3", "LRD4")
 """Findings about groups, which a new decay replaces."""
@@ -32,6 +34,40 @@ def ungrouped_map(config: str, request: Request) -> GroupMap:
         from lrdecay_cli.openmmlab.suggested import without_constructor
 
         return without_constructor(config, request.audited)
+
+
+def suggestion_for(config: str, request: Request, *, ask_style: bool = False) -> tuple[Result[Suggestion], Proposal]:
+    """What is suggested for a config, built, with its report; and the proposal behind it.
+
+    Args:
+        config: a config.
+        request: how it is built.
+        ask_style: find out whether the config is in the lazy style where its own decay fits, too.
+
+    Raises:
+        LrdecayError: the config does not build, or no decay is known to fit.
+    """
+    refused = ""
+    try:
+        (before,) = group_maps_of((config,), request)
+    except ConstructorRefused as refusal:
+        # A suggestion replaces the constructor, so its refusal is no obstacle.
+        refused = refusal.problem
+        try:
+            before = ungrouped_map(config, request)
+        except LrdecayError:
+            raise refusal from None
+    proposal, findings = proposal_for(before, refused)
+    unread = [finding for finding in findings if finding.code == UNREAD]
+    if proposal.fits:
+        lazy = ask_style and in_lazy_style(config, request)
+        return suggestion_report(before, before, proposal, "", lazy=lazy, findings=unread), proposal
+    proposal, after, snippet, lazy, left, variant = build_suggestion(config, before, proposal, findings, request)
+    serious = [finding for finding in left if finding.severity != "info"]
+    result = suggestion_report(
+        before, after, proposal, snippet, lazy=lazy, findings=unread, left=serious, variant=variant
+    )
+    return result, proposal
 
 
 class Suggested(NamedTuple):

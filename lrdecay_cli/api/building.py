@@ -1,0 +1,269 @@
+"""What is built from a config: ``lrdecay_cli.audit``, ``schedule``, ``suggest``, ``dry_run``; and maps from files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from lrdecay_cli.api.display import with_report
+from lrdecay_cli.api.overrides import CfgOptions, overrides_of
+from lrdecay_cli.domain.display import Displayed
+from lrdecay_cli.domain.dry_run import DryRun
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.finding import CheckResult, Severity
+from lrdecay_cli.domain.group_map import GroupMap
+from lrdecay_cli.domain.schedule import Schedule
+from lrdecay_cli.domain.suggestion import Suggestion
+from lrdecay_cli.domain.training import Launch
+
+PathLike = str | os.PathLike[str]
+_Document = TypeVar("_Document", bound=msgspec.Struct)
+
+
+def audit(
+    config: PathLike,
+    *,
+    cfg_options: CfgOptions | None = None,
+    device: str = "cpu",
+    gpus: int | None = None,
+    batch_size: int | None = None,
+    auto_scale_lr: bool = False,
+    cache: bool = True,
+) -> GroupMap:
+    """Build what a training config describes, run its own constructor and read the parameter groups back.
+
+    >>> group_map = audit("config.py", cfg_options={"optim_wrapper.optimizer.lr": 1e-3})
+    >>> group_map
+    <GroupMap config.py: ImageClassifier, AdamW, 16 groups with 182 of 182 tensors, lr 8.24e-05 to 0.001>
+    >>> group_map["backbone.stages.0.0.norm.weight"].lr_scale
+    0.1176...
+
+    The config runs in another process, so that nothing in this one changes: no import, registry, random number or
+    working directory. The answer is cached as that of ``lrdecay inspect`` is. Where this program
+    has registered classes of its own with mmengine (or imported a package that did, other than mmdet and mmpretrain),
+    the other process is a forked copy of this one, which has them, and nothing is cached; without fork (Windows), or
+    on a GPU, the config then runs in this process.
+
+    Args:
+        config: path of a config, or ``mmdet::<path>`` for the zoo of an installed package.
+        cfg_options: overrides: a dict, ``{"optim_wrapper.optimizer.lr": 1e-3}`` or nested as for mmengine's
+            ``merge_from_dict``; or a list of ``key=value`` as for ``--cfg-options``.
+        device: ``cpu``, ``meta``, ``mps``, ``cuda`` or ``cuda:<n>``; the map is the same.
+        gpus: how many train; 1 is assumed where it is not given.
+        batch_size: samples in a batch of one GPU; the config's where it is not given.
+        auto_scale_lr: switch the config's ``auto_scale_lr`` on, as ``tools/train.py --auto-scale-lr`` does.
+        cache: whether a cached answer will do, and this one is kept. ``LRDECAY_NO_CACHE=1`` switches it off, too.
+
+    Raises:
+        LrdecayError: the stack, the config, the model, the constructor or the device is not to be had.
+    """
+    from lrdecay_cli.api.tasks import Task, answer
+    from lrdecay_cli.openmmlab.availability import check_config
+    from lrdecay_cli.openmmlab.own_registrations import has_own_registrations
+    from lrdecay_cli.processes.outcomes import Failure
+
+    source, overrides = os.fspath(config), overrides_of(cfg_options)
+    task = Task(kind="map", source=source, device=device, launch=Launch(gpus, batch_size, auto_scale_lr), cache=cache)
+    if cache and not has_own_registrations():
+        kept = task.request(overrides).caching.kept(source)
+        if isinstance(kept, Failure):
+            raise kept.error()
+        if kept is not None:
+            return kept
+    check_config(source)
+    return _document(answer(task, overrides, GroupMap).document)
+
+
+def load(path: PathLike, *, config: PathLike | None = None) -> GroupMap:
+    """Read a group map from a file: an exported map (.json), or a checkpoint (.pth), of which nothing is run.
+
+    >>> load("baselines/map.json")
+    <GroupMap config.py: ImageClassifier, AdamW, 16 groups with 182 of 182 tensors, lr 8.24e-06 to 0.0001>
+
+    Args:
+        path: what ``lrdecay inspect --format json`` or :meth:`GroupMap.save` wrote, or a checkpoint of mmengine.
+        config: the config or exported map that names a checkpoint's parameters.
+
+    Raises:
+        LrdecayError: the file is missing, or is no group map.
+    """
+    from lrdecay_cli.files import read_map
+    from lrdecay_cli.files.config_path import is_checkpoint
+
+    source = os.fspath(path)
+    if is_checkpoint(source):
+        from lrdecay_cli.api.tasks import Task, answer
+
+        named_by = None if config is None else os.fspath(config)
+        return _document(answer(Task(kind="map", source=source, named_by=named_by), (), GroupMap).document)
+    if config is not None:
+        raise LrdecayError("only a checkpoint is named by a config", where=source, fix="leave config out")
+    return read_map(source)
+
+
+def as_map(source: GroupMap | PathLike, *, cfg_options: CfgOptions | None = None) -> GroupMap:
+    """The map itself, of an exported map or a checkpoint the one in it, of a config the one that it builds."""
+    if isinstance(source, GroupMap):
+        if cfg_options:
+            raise LrdecayError("a map is what it is", where="cfg_options", fix="give the config")
+        return source
+    from lrdecay_cli.app.requests.sources import is_map
+    from lrdecay_cli.files.config_path import is_checkpoint
+
+    name = os.fspath(source)
+    if is_map(name) or is_checkpoint(name):
+        return load(name)
+    return audit(name, cfg_options=cfg_options)
+
+
+def schedule(
+    config: PathLike,
+    *,
+    iters_per_epoch: int | None = None,
+    dataset_size: int | None = None,
+    every: int | None = None,
+    cfg_options: CfgOptions | None = None,
+    gpus: int | None = None,
+    batch_size: int | None = None,
+    auto_scale_lr: bool = False,
+    cache: bool = True,
+) -> Schedule:
+    """Follow the lr of every group through the run, as mmengine's schedulers set it.
+
+    >>> found = schedule("config.py", iters_per_epoch=100)
+    >>> found
+    <Schedule config.py: 1,200 iterations, 1 scheduler, 8 curves>
+    >>> found.curves[-1].moments["lr"].peak
+    0.0001
+
+    Args:
+        config: path of a config, or ``mmdet::<path>``.
+        iters_per_epoch: iterations of an epoch, as the training log shows.
+        dataset_size: training samples, from which these are computed.
+        every: sample every so many iterations.
+        cfg_options: overrides, as for :func:`audit`, likewise the other arguments.
+        gpus: how many train.
+        batch_size: samples in a batch of one GPU.
+        auto_scale_lr: switch ``auto_scale_lr`` on.
+        cache: whether a cached group map will do.
+
+    Raises:
+        LrdecayError: the config does not build, or the length of its run is not known.
+    """
+    from lrdecay_cli.api.tasks import Task, answer
+
+    task = Task(
+        kind="schedule",
+        source=os.fspath(config),
+        iters_per_epoch=iters_per_epoch,
+        dataset_size=dataset_size,
+        every=every,
+        launch=Launch(gpus, batch_size, auto_scale_lr),
+        cache=cache,
+    )
+    reply = answer(task, overrides_of(cfg_options), Schedule)
+    return with_report(_document(reply.document), reply.report)
+
+
+def suggest(config: PathLike, *, cfg_options: CfgOptions | None = None, cache: bool = True) -> Suggestion:
+    """The layer-wise lr decay that fits a config's model, tried on the real optimizer before it is returned.
+
+    >>> suggest("config.py")
+    <Suggestion config.py: the decay fits>
+
+    Args:
+        config: path of a config, or ``mmdet::<path>``.
+        cfg_options: overrides, as for :func:`audit`.
+        cache: whether a cached group map will do.
+
+    Returns:
+        The suggestion; its ``snippet`` is Python to paste, empty where the config's own decay fits.
+
+    Raises:
+        LrdecayError: the config does not build, or no decay is known to fit.
+    """
+    from lrdecay_cli.api.tasks import Task, answer
+
+    reply = answer(Task(kind="suggest", source=os.fspath(config), cache=cache), overrides_of(cfg_options), Suggestion)
+    return with_report(_document(reply.document), reply.report)
+
+
+class CheckedDryRun(Displayed, frozen=True):
+    """A dry run, and what the rules find in it."""
+
+    run: DryRun
+    """What was observed: the lrs that train, who set them, what stops."""
+    result: CheckResult
+
+    def headline(self) -> str:
+        """Those of both."""
+        return f"{self.run.headline()}; {self.result.headline()}"
+
+    def raise_on_failure(self) -> CheckedDryRun:
+        """As :meth:`CheckResult.raise_on_failure`."""
+        __tracebackhide__ = True
+        self.result.raise_on_failure()
+        return self
+
+
+def dry_run(
+    config: PathLike,
+    *,
+    iters_per_epoch: int | None = None,
+    dataset_size: int | None = None,
+    resume: PathLike | None = None,
+    steps: int = 3,
+    fail_on: Severity = "error",
+    cfg_options: CfgOptions | None = None,
+    gpus: int | None = None,
+    batch_size: int | None = None,
+    auto_scale_lr: bool = False,
+) -> CheckedDryRun:
+    """Run mmengine's training loop without data, and see which lr trains.
+
+    >>> done = dry_run("config.py", iters_per_epoch=100, batch_size=8)
+    >>> done.run.groups[-1].first.lr
+    0.0001
+    >>> done.raise_on_failure()
+    <CheckedDryRun config.py: 1,200 iterations, 16 groups; passes: no findings in 1 config>
+
+    Args:
+        config: path of a config, or ``mmdet::<path>``.
+        iters_per_epoch: iterations of an epoch, as the training log shows.
+        dataset_size: training samples, from which these are computed.
+        resume: the checkpoint to resume from; nothing in it is run.
+        steps: iterations in which the optimizer takes real steps.
+        fail_on: from which severity up :meth:`CheckedDryRun.raise_on_failure` raises.
+        cfg_options: overrides, as for :func:`audit`, likewise the other arguments.
+        gpus: how many train.
+        batch_size: samples in a batch of one GPU.
+        auto_scale_lr: switch ``auto_scale_lr`` on.
+
+    Raises:
+        LrdecayError: the config does not build, or the length of its run is not known.
+    """
+    from lrdecay_cli.api.tasks import Task, answer
+    from lrdecay_cli.checking.reporting import check_severity
+
+    task = Task(
+        kind="dry-run",
+        source=os.fspath(config),
+        iters_per_epoch=iters_per_epoch,
+        dataset_size=dataset_size,
+        resume=None if resume is None else str(Path(resume)),
+        steps=steps,
+        fail_on=check_severity(fail_on, "fail_on"),
+        launch=Launch(gpus, batch_size, auto_scale_lr),
+    )
+    reply = answer(task, overrides_of(cfg_options), DryRun)
+    run = with_report(_document(reply.document), reply.report)
+    return with_report(CheckedDryRun(run, _document(reply.result)), reply.report)
+
+
+def _document(document: _Document | None) -> _Document:
+    # A reply has a failure or this.
+    assert document is not None
+    return document

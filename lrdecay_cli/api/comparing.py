@@ -1,0 +1,108 @@
+"""Comparing and explaining group maps: ``lrdecay_cli.diff`` and ``lrdecay_cli.explain``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lrdecay_cli.api.building import PathLike, as_map
+from lrdecay_cli.api.display import with_report
+from lrdecay_cli.api.overrides import CfgOptions, overrides_of
+from lrdecay_cli.domain.change import Difference
+from lrdecay_cli.domain.explanation import Explanations
+from lrdecay_cli.domain.group_map import GroupMap
+
+if TYPE_CHECKING:
+    from lrdecay_cli.origins import ConfigOrigins
+
+
+def diff(
+    before: GroupMap | PathLike,
+    after: GroupMap | PathLike,
+    *,
+    rtol: float = 0.0,
+    only: Sequence[str] | None = None,
+    by: str = "parameter",
+) -> Difference:
+    """What differs between two group maps, parameter by parameter.
+
+    >>> found = diff("baselines/map.json", audit("config.py", cfg_options={"optim_wrapper.optimizer.lr": 2e-4}))
+    >>> found
+    <Difference baselines/map.json → config.py: 182 tensors differ (lr)>
+    >>> found.identical, found.changes[0].factor
+    (False, 2.0)
+
+    Args:
+        before: a map, or the path of a config, an exported map or a checkpoint.
+        after: likewise.
+        rtol: relative tolerance for lr, lr scale and weight decay.
+        only: aspects to compare: ``lr``, ``lr_scale``, ``weight_decay``, ``group``, …; all if None.
+        by: what a row of the report stands for: ``parameter`` (those that changed alike), ``layer`` or ``module``.
+
+    Raises:
+        LrdecayError: a map cannot be had, or an aspect is unknown.
+    """
+    from lrdecay_cli.analysis.comparing.parts import check_grouping
+    from lrdecay_cli.analysis.comparing.report import check_aspects, comparison
+
+    aspects, grouping = check_aspects(only, rtol), check_grouping(by)
+    maps = [as_map(side) for side in (before, after)]
+    sources = [side.config.path if isinstance(side, GroupMap) else os.fspath(side) for side in (before, after)]
+    result = comparison(
+        maps[0],
+        maps[1],
+        rtol=rtol,
+        only=aspects,
+        by=grouping,
+        origins=(_origins(before, None), _origins(after, None)),
+        sources=(sources[0], sources[1]),
+    )
+    return with_report(result.document, result.report)
+
+
+def explain(
+    source: GroupMap | PathLike,
+    parameter: str | Sequence[str] = (),
+    *,
+    why_not: str | None = None,
+    group: str | None = None,
+    cfg_options: CfgOptions | None = None,
+) -> Explanations:
+    """Why parameters have their lr and weight decay: every rule that was considered, and the formula.
+
+    >>> found = explain("config.py", "backbone.norm3")
+    >>> found
+    <Explanations config.py: backbone.norm3: 2 tensors explained>
+    >>> found.explanations[0].numbers.lr
+    0.0001
+
+    Args:
+        source: a map, or the path of a config, an exported map or a checkpoint.
+        parameter: a name, a module, a group or a glob; or several.
+        why_not: a pattern of parameters to explain why they are not in ``group``.
+        group: name of a group, for ``why_not``.
+        cfg_options: overrides of a config, as for :func:`audit`.
+
+    Raises:
+        LrdecayError: the map cannot be had, nothing matches, or there is no such group.
+    """
+    from lrdecay_cli.analysis.explaining.report import check_question, explanation
+
+    patterns = (parameter,) if isinstance(parameter, str) else tuple(parameter)
+    check_question(patterns, why_not, group)
+    group_map = as_map(source, cfg_options=cfg_options)
+    result = explanation(group_map, patterns, unlike=why_not, group=group, origins=_origins(source, cfg_options))
+    return with_report(result.document, result.report)
+
+
+def _origins(source: GroupMap | PathLike, cfg_options: CfgOptions | None) -> ConfigOrigins | None:
+    """Where the options of a config are set; None of a map."""
+    if isinstance(source, GroupMap):
+        return None
+    from lrdecay_cli.app.requests.sources import is_map
+    from lrdecay_cli.files.config_path import is_checkpoint
+    from lrdecay_cli.origins import known_origins
+
+    name = os.fspath(source)
+    return None if is_map(name) or is_checkpoint(name) else known_origins(name, overrides_of(cfg_options))

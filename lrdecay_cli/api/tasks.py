@@ -1,0 +1,155 @@
+"""Building for Python programs, in another process: whatever a config does, the program stays as it is.
+
+That is a fresh process, which answers as the command does and shares its cache. Where the program has registered
+classes of its own, which a fresh one would lack, it is a forked copy of this one, and nothing is cached.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from lrdecay_cli.app.requests.sources import Request
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.domain.finding import CheckResult
+from lrdecay_cli.domain.overrides import TypedOverride
+from lrdecay_cli.domain.report import Report
+from lrdecay_cli.domain.training import PLAIN_LAUNCH, Launch
+from lrdecay_cli.openmmlab.own_registrations import has_own_registrations
+from lrdecay_cli.processes.outcomes import Failure
+
+Document = TypeVar("Document", bound=msgspec.Struct)
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to build, and how."""
+
+    kind: Literal["map", "schedule", "suggest", "dry-run"]
+    source: str
+    """A config; for a map also a checkpoint."""
+    options: tuple[str, ...] = ()
+    """Overrides as the command line has them."""
+    typed: tuple[tuple[str, str], ...] = ()
+    """Key and Python literal of each :class:`TypedOverride`."""
+    device: str = "cpu"
+    launch: Launch = PLAIN_LAUNCH
+    cache: bool = True
+    named_by: str | None = None
+    """The config, or exported map, that names the parameters of a checkpoint."""
+    iters_per_epoch: int | None = None
+    dataset_size: int | None = None
+    every: int | None = None
+    resume: str | None = None
+    steps: int = 3
+    fail_on: str = "error"
+
+    def overrides(self) -> tuple[str, ...]:
+        """The overrides, typed ones as such."""
+        return (*self.options, *(TypedOverride(key, ast.literal_eval(value)) for key, value in self.typed))
+
+    def request(self, overrides: tuple[str, ...]) -> Request:
+        """The request of the command with these options."""
+        return Request.of(
+            overrides,
+            self.device,
+            verbose=False,
+            exact=False,
+            no_cache=not self.cache,
+            named_by=self.named_by,
+            launch=self.launch,
+        )
+
+
+class Reply(msgspec.Struct, Generic[Document]):
+    """What a process sends back."""
+
+    document: Document | None = None
+    report: Report | None = None
+    result: CheckResult | None = None
+    """Findings beside the document, of a dry run."""
+    failure: Failure | None = None
+
+
+Kind = TypeVar("Kind", bound=msgspec.Struct)
+
+
+def answer(task: Task, overrides: tuple[str, ...], kind: type[Kind]) -> Reply[Kind]:
+    """Have a task done in another process, and return what it found.
+
+    Args:
+        task: what is built; ``options`` and ``typed`` are filled in here.
+        overrides: of the config.
+        kind: the class of the document.
+
+    Raises:
+        LrdecayError: what the process raised, or that it was lost.
+    """
+    plain = tuple(each for each in overrides if not isinstance(each, TypedOverride))
+    values = {each.key: each.value for each in overrides if isinstance(each, TypedOverride)}
+    typed = tuple((key, repr(value)) for key, value in values.items())
+    fresh = not has_own_registrations() and all(_is_literal(value) for value in values.values())
+    task = msgspec.structs.replace(task, options=plain, typed=typed, cache=task.cache and fresh)
+    raw = _in_fresh_process(task) if fresh else _in_copy(task, overrides)
+    reply: Reply[Kind] = _decoded(raw, kind, task.source)
+    if reply.failure is not None:
+        raise reply.failure.error()
+    return reply
+
+
+def _is_literal(value: Any) -> bool:
+    try:
+        return bool(ast.literal_eval(repr(value)) == value)
+    except (ValueError, SyntaxError, RecursionError):
+        return False
+
+
+# The parent's own search path, so that the same modules are found, and the cache has the same key.
+_START = "import sys, json; sys.path[:] = json.loads(sys.argv[2]); from lrdecay_cli.api.worker import main; main()"
+
+
+def _in_fresh_process(task: Task) -> bytes:
+    # As multiprocessing starts its own: with this interpreter's flags.
+    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    command = [sys.executable, *flags, "-c", _START, msgspec.json.encode(task).decode(), json.dumps(sys.path)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if not done.stdout:
+        said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        problem = f"its process ended with exit code {done.returncode}{f' ({said})' if said else ''}"
+        raise LrdecayError(problem, where=task.source, status="crashed")
+    return done.stdout
+
+
+def _in_copy(task: Task, overrides: tuple[str, ...]) -> bytes:
+    from lrdecay_cli.api.worker import perform
+
+    if not hasattr(os, "fork") or task.device not in ("cpu", "meta"):
+        # A forked process cannot use a GPU that this one uses.
+        return perform(task, overrides)
+    from lrdecay_cli.processes.children import in_children
+
+    def work(_: str) -> bytes:
+        # The pool of torch's threads is not copied: whoever waits for it waits for ever.
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(1)
+        return perform(task, overrides)
+
+    (child,) = in_children([task.source], work, jobs=1)
+    if child.lost:
+        raise LrdecayError(f"its process was lost: {child.reason}", where=task.source, status=child.lost)
+    return child.answer
+
+
+def _decoded(raw: bytes, kind: type[Kind], source: str) -> Reply[Kind]:
+    codec = msgspec.json if raw.startswith(b"{") else msgspec.msgpack
+    try:
+        reply: Reply[Kind] = codec.decode(raw, type=Reply[kind])  # type: ignore[valid-type]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # A config can write to any open file of its process.
+        raise LrdecayError("the answer of its process cannot be read", where=source, status="crashed") from error
+    return reply

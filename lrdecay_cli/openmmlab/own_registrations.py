@@ -1,0 +1,42 @@
+"""Whether this program has registered classes of its own with mmengine. Imports nothing of the stack."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+_STACK = frozenset(
+    (
+        *("mmengine", "mmcv", "mmdet", "mmpretrain", "torch", "torchvision", "builtins"),
+        # Source: mmengine 0.10.7, ``optim/optimizer/builder.py``, which registers optimizers of installed packages.
+        *("torch_npu", "dadaptation", "lion_pytorch", "sophia", "Sophia", "bitsandbytes", "transformers"),
+    )
+)
+"""Packages that a build imports by itself. To have them registered beforehand changes no answer."""
+
+
+def has_own_registrations() -> bool:
+    """Whether a registry holds something that a fresh process does not register by itself."""
+    module = sys.modules.get("mmengine.registry")
+    if module is None:
+        return False
+    seen: set[int] = set()
+    roots = [
+        each for each in list(vars(module).values()) if hasattr(each, "_module_dict") and hasattr(each, "_children")
+    ]
+    return any(
+        str(getattr(registered, "__module__", "")).partition(".")[0] not in _STACK
+        for root in roots
+        for registered in _registered(root, seen)
+    )
+
+
+def _registered(registry: Any, seen: set[int]) -> Iterator[Any]:
+    """What a registry and those below it hold."""
+    if id(registry) in seen:
+        return
+    seen.add(id(registry))
+    yield from list(registry._module_dict.values())
+    for child in list(registry._children.values()):
+        yield from _registered(child, seen)

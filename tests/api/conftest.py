@@ -1,0 +1,30 @@
+"""A project to try the Python API in."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import lrdecay_cli
+
+PROJECT = Path(__file__).parent / "project"
+
+
+@pytest.fixture(scope="session")
+def toy_map(tmp_path_factory: pytest.TempPathFactory) -> lrdecay_cli.GroupMap:
+    """The map of the project's config."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(PROJECT)
+        return lrdecay_cli.audit("config.py")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy_map: lrdecay_cli.GroupMap) -> Path:
+    """A copy of the project, with a baseline; the working directory."""
+    shutil.copy(PROJECT / "config.py", tmp_path)
+    (tmp_path / "baselines").mkdir()
+    toy_map.save(tmp_path / "baselines" / "map.json")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
