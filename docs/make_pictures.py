@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pty
+import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +20,7 @@ PICTURES = {
     "inspect": ["inspect", "sample_configs/convnext-s_wrong-num-layers.py"],
     "check": ["check", "sample_configs/convnext-s_wrong-num-layers.py"],
     "explain": ["explain", "sample_configs/convnext-t_layer-wise.py", "backbone.norm3"],
+    "dry-run": ["dry-run", "sample_configs/convnext-t_layer-wise.py", "--iters-per-epoch", "7330", "--gpus", "8"],
     "diff": ["diff", "sample_configs/convnext-t_layer-wise.py", "sample_configs/convnext-t_stage-wise.py"],
 }
 
@@ -31,6 +34,21 @@ def draw(name: str, arguments: list[str]) -> None:
         # A fixed id: otherwise a picture that shows the same would differ in every line.
         svg = console.export_svg(title=f"lrdecay {' '.join(arguments)}", unique_id=f"lrdecay-{name}")
     (ROOT / "docs" / f"{name}.svg").write_text(svg, encoding="utf-8")
+
+
+def draw_page() -> None:
+    """Save what a browser shows of the page of ``inspect`` as ``docs/page.png``, where there is Chromium."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        print("docs/page.png is left as it is: no chromium")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder, "page.html")
+        inspect = [sys.executable, "-m", "lrdecay_cli", *PICTURES["inspect"], "-o", f"html={page}"]
+        subprocess.run(inspect, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+        window = ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1180,1120")
+        picture = f"--screenshot={ROOT / 'docs/page.png'}"
+        subprocess.run([chromium, *window, picture, page.as_uri()], stderr=subprocess.DEVNULL, check=True)
 
 
 def _on_a_terminal(command: list[str]) -> str:
@@ -60,3 +78,4 @@ def _on_a_terminal(command: list[str]) -> str:
 if __name__ == "__main__":
     for each, its_arguments in PICTURES.items():
         draw(each, its_arguments)
+    draw_page()

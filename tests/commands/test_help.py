@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from lrdecay_cli.app.shell.arguments import spread_cfg_options
+from lrdecay_cli.app.shell.arguments import spread_cfg_options, with_command
 from lrdecay_cli.app.shell.cli import command_line
 from tests.commands.running import Run, lrdecay
 
@@ -42,7 +42,7 @@ def test_calls_are_found() -> None:
 @pytest.mark.parametrize("call", calls(), ids=" ".join)
 def test_every_call_in_readme_is_understood(call: list[str]) -> None:
     """Parsed by the real parser, arguments and values included, and not run."""
-    arguments = spread_cfg_options(call)
+    arguments = spread_cfg_options(with_command(call))
     name = arguments[0]
     if name.startswith("-"):
         assert name in ("--help", "--version")
