@@ -14,6 +14,7 @@ from statistics import median
 from tests.benchmarks.figures import Figure, figures
 from tests.benchmarks.growth import BEYOND, REACH, Growth, growths
 from tests.benchmarks.measuring import Run, run
+from tests.benchmarks.page import write_page
 
 _HEAD = ("figure", "ratio", "min", "max", "CPU", "A", "B", "reach", "beyond", "")
 
@@ -23,15 +24,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("match", nargs="?", default="", help="only figures whose name contains this")
     parser.add_argument("-n", type=int, default=9, help="runs of each command")
+    parser.add_argument("--write", action="store_true", help="put the rows into docs/performance.md")
     arguments = parser.parse_args()
+    rows = []
     _print(*_HEAD)
     with tempfile.TemporaryDirectory() as folder:
         for figure in figures(Path(folder)):
             if arguments.match in figure.name:
-                _print(*_row(figure, min(arguments.n, figure.at_most)))
+                rows.append(_row(figure, min(arguments.n, figure.at_most)))
+                _print(*rows[-1])
         for growth in growths(Path(folder)):
             if arguments.match in growth.name:
-                _print(*_growth_row(growth, min(arguments.n, 3)))
+                rows.append(_growth_row(growth, min(arguments.n, 3)))
+                _print(*rows[-1])
+    if arguments.write:
+        write_page(_HEAD, rows)
 
 
 def _row(figure: Figure, runs: int) -> tuple[str, ...]:

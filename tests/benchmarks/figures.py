@@ -14,6 +14,7 @@ from tests.benchmarks.measuring import ROOT, run
 
 LRDECAY = (sys.executable, "-m", "lrdecay_cli")
 IMPORT_TYPER = (sys.executable, "-c", "import typer")
+IMPORT_TORCH = (sys.executable, "-c", "import torch")
 CONVNEXT = "mmdet::convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py"
 # Fourteen learning rates, warm-up and cosine by iteration.
 BY_ITERATION = "mmpretrain::mae/benchmarks/vit-base-p16_8xb128-coslr-100e_in1k.py"
@@ -52,7 +53,8 @@ def figures(folder: Path) -> list[Figure]:
 def _cold() -> list[Figure]:
     plain = _plain(CONVNEXT)
     return [
-        Figure("inspect, cold / plain script", _inspect(CONVNEXT), plain, "wall", 0.30, 0.25, environment=COLD),
+        Figure("inspect, cold / plain script", _inspect(CONVNEXT), plain, "wall", 0.20, 0.16, environment=COLD),
+        Figure("inspect, cold / import torch", _inspect(CONVNEXT), IMPORT_TORCH, "wall", 0.75, 0.6, environment=COLD),
         Figure("inspect --device meta / plain", _inspect(CONVNEXT, "--device", "meta"), plain, environment=COLD),
         Figure("inspect --exact / plain", _inspect(CONVNEXT, "--exact"), plain, environment=COLD),
     ]
@@ -116,15 +118,15 @@ def _scan() -> Figure:
     scan = (*LRDECAY, "scan", "mmdet::", "--format", "csv")
     one_each = ("sh", "-c", f"{each}; true")
     return Figure(
-        f"scan of {len(zoo)} / plain each", scan, one_each, "wall", 1 / 40, 1 / 60, (1, 0), at_most=1, times=times
+        f"scan of {len(zoo)} / plain each", scan, one_each, "wall", 1 / 60, 1 / 90, (1, 0), at_most=1, times=times
     )
 
 
 def _memory() -> list[Figure]:
     convnext, largest = _inspect(CONVNEXT), _inspect(LARGEST)
     return [
-        Figure("peak, ConvNeXt-T / plain", convnext, _plain(CONVNEXT), "peak", 0.5, 0.45, environment=COLD, at_most=5),
-        Figure("peak, EVA-g / plain", largest, _plain(LARGEST), "peak", 0.15, 0.1, environment=COLD, at_most=3),
+        Figure("peak, ConvNeXt-T / plain", convnext, _plain(CONVNEXT), "peak", 0.45, 0.35, environment=COLD, at_most=5),
+        Figure("peak, EVA-g / plain", largest, _plain(LARGEST), "peak", 0.1, 0.05, environment=COLD, at_most=3),
     ]
 
 

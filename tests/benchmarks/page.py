@@ -1,0 +1,59 @@
+"""docs/performance.md: the table of the last measurement, and the machine that it is from."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.benchmarks.measuring import ROOT
+
+PAGE = ROOT / "docs/performance.md"
+_TEXT = """# Performance
+
+Written by `python -m tests.benchmarks --write`. Each row compares two commands, or the same work on ten times as much,
+in runs that alternate: A B A B. *ratio* is the median of A / B, *min* and *max* are the extremes, *CPU* is the median
+ratio of CPU time. A and B are the medians themselves; they depend on the machine, the ratios much less.
+
+"plain" is the script that a user would write without lrdecay: load the config, build the model on the CPU, call
+`build_optim_wrapper`, print the groups (`tests/benchmarks/plain_script.py`). Unless a row names another, the config is
+MMDetection's Mask R-CNN on ConvNeXt-T. "cold" means that the cache has no answer.
+
+Machine: {machine}.
+
+{table}
+"""
+
+
+def write_page(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Put the rows of this measurement in place of those with the same figure, and behind the others."""
+    known = {row[0]: row for row in _rows_of(PAGE)}
+    known.update({row[0]: tuple(row[: len(_columns(head))]) for row in rows})
+    columns = _columns(head)
+    lines = [columns, ("---", *["---:"] * (len(columns) - 1)), *known.values()]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    PAGE.write_text(_TEXT.format(machine=_machine(), table=table), encoding="utf-8")
+
+
+def _columns(head: Sequence[str]) -> tuple[str, ...]:
+    """Without the goals, which are for those who work on lrdecay."""
+    return tuple(head[: head.index("reach")])
+
+
+def _rows_of(page: Path) -> list[tuple[str, ...]]:
+    if not page.is_file():
+        return []
+    lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines[2:]]
+
+
+def _machine() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "mmengine", "mmdet"))
+    cores = f"{os.cpu_count()} cores of {model or platform.machine()}"
+    return f"{cores}, {memory:.0f} GiB of memory, {platform.system()}, Python {platform.python_version()}, {packages}"
