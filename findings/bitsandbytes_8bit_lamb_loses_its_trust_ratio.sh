@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
-# bitsandbytes 0.50.2: LAMB8bit and LARS8bit scale a step by the norm of the weights below 4,096 elements, and not from 4,096
-# elements on.
+# bitsandbytes 0.50.2: LAMB8bit and LARS8bit scale a step by the norm of the weights only for tensors below 4,096 elements.
 #
-# Source: bitsandbytes/optim/optimizer.py: tensors below `min_8bit_size` keep float32 states and take optimizer_update_32bit,
-# which has the trust ratio (`max_unorm`); the others take the blockwise 8-bit update, which has none. At lr 0.01 a tensor of
-# 4,032 elements moves by 6e-5 and one of 4,096 by 1e-2: small layers train 158 times as slowly as large ones. LAMB (32 bit)
-# scales both.
+# Source: bitsandbytes/optim/optimizer.py. Tensors below `min_8bit_size` keep float32 states and use optimizer_update_32bit, which
+# has the trust ratio (`max_unorm`). Larger tensors use the blockwise 8-bit update, which has none. At lr 0.01 a tensor of 4,032
+# elements moves by 6e-5 and one of 4,096 by 1e-2: small layers train 158 times slower than large ones. LAMB (32 bit) scales both.
 #
-# Output seen (torch 2.13.0, CPU):
+# Output (torch 2.13.0, CPU):
 #   LAMB8bit: weights of ten times the size move by 10.0 with 4,032 elements, by 1.0 with 4,096; LAMB 10.0 and 10.0
 #   LAMB8bit: a tensor of 4,096 elements moves 158.1 times as far as one of 4,032
 set -euo pipefail

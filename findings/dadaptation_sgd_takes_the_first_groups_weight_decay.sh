@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# dadaptation 3.2: DAdaptSGD decays every group by the weight decay of the first one; a group without weight decay in front
-# switches it off for all.
+# dadaptation 3.2: DAdaptSGD uses the first group's weight decay for all groups: a first group without weight decay switches it
+# off.
 #
-# Source: dadaptation/dadapt_sgd.py, step(): `decay = group['weight_decay']` is read once from self.param_groups[0], outside of
-# the loop over groups. mmdet's layer decay constructor puts a group for norms and biases, without weight decay, beside each
-# group with it, and which of them is first depends on the model.
+# Source: dadaptation/dadapt_sgd.py, step(): `decay = group['weight_decay']` is read once from self.param_groups[0], outside the
+# loop over groups. mmdet's layer decay constructor makes a group without weight decay (norms and biases) and one with it for each
+# layer; which one is first depends on the model.
 #
-# Output seen (torch 2.13.0):
+# Output (torch 2.13.0):
 #   weight decays 0.1 and 0: the second is pulled as far as the first (1.0); 0 and 0.1: neither is
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT

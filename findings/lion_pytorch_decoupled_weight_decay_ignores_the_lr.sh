@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# lion-pytorch 0.2.5: with decoupled_weight_decay=True a usual weight decay of 0.05 takes 5 % of each weight in every step.
+# lion-pytorch 0.2.5: with decoupled_weight_decay=True a usual weight decay of 0.05 removes 5 % of each weight in every step.
 #
-# Source: lion_pytorch/lion_pytorch.py: weight decay is divided by the lr that the constructor was given, and then multiplied
-# by the group's. At the base lr nothing of the lr is left in it: after 100 steps at 0.05 a weight without a gradient is at
-# 0.6 % of what it was (AdamW at lr 1e-4: 99.95 %). "Decoupled" in AdamW's sense is what the option's False does. Layer decay,
-# which sets a group's lr and not the constructor's, still reduces it.
+# Source: lion_pytorch/lion_pytorch.py: weight decay is divided by the constructor's lr and multiplied by the group's lr. At the
+# base lr both cancel: after 100 steps at 0.05 a weight without a gradient has 0.6 % of its value (AdamW at lr 1e-4: 99.95 %). In
+# AdamW's sense, False is the decoupled setting. Layer decay changes a group's lr and not the constructor's, so it still reduces
+# the decay.
 #
-# Output seen (torch 2.13.0):
+# Output (torch 2.13.0):
 #   left of a weight after 100 steps: 0.9995 without, 0.0059 with decoupled_weight_decay
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT

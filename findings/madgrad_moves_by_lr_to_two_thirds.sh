@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# madgrad 1.3 (and timm's and pytorch-optimizer's copies): a group at 0.1 of the lr moves by 0.215 of the other, and a lr of 0
-# trains in timm 1.0.31 and torch-optimizer 0.3.0; halving every lr changes the coming steps by an eighth.
+# madgrad 1.3 (and the copies in timm and pytorch-optimizer): a group at 0.1 of the lr moves by 0.215 of the other; halving every
+# lr changes the next steps by an eighth. In timm 1.0.31 and torch-optimizer 0.3.0 a group at lr 0 trains.
 #
-# Source: madgrad/madgrad.py: the step divides a sum of lr × gradient by the cube root of a sum of lr × gradient², so that it
-# grows with lr^(2/3). Layer decay of 0.7 over 12 layers reaches 0.058 and not 0.0138. The sums keep the lrs of all steps
-# before, so that a schedule acts late. timm adds eps to the lr, so that 0 is 1e-6. MirrorMADGRAD follows the lr.
+# Source: madgrad/madgrad.py: the step divides a sum of lr × gradient by the cube root of a sum of lr × gradient², so it grows
+# with lr^(2/3). Layer decay of 0.7 over 12 layers gives 0.058, not 0.0138. The sums include the lrs of all previous steps, so a
+# schedule acts late. timm adds eps to the lr: 0 becomes 1e-6. MirrorMADGRAD follows the lr.
 #
-# Output seen (torch 2.13.0):
+# Output (torch 2.13.0):
 #   MADGRAD 0.215, MirrorMADGRAD 0.1 of the other group; after the lr is halved: 0.877 of the step without
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT

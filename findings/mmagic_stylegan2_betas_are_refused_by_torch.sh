@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# mmagic 1.2.0 with torch 2.13.0: the optimizer of the StyleGAN2 configs is refused, for one beta is an int.
+# mmagic 1.2.0 with torch 2.13.0: torch refuses the optimizer of the StyleGAN2 configs because one beta is an int.
 #
-# Source: mmagic/.mim/configs/styleganv2/stylegan2_c2_8xb4-800kiters_ffhq-256x256.py gives betas=(0, 0.99 ** ratio), as
-# the paper writes it. torch/optim/adam.py of 2.13.0 takes two floats or two tensors; 2.5 took any two numbers. The
-# optimizer's settings are read from the config as it is installed.
+# Source: mmagic/.mim/configs/styleganv2/stylegan2_c2_8xb4-800kiters_ffhq-256x256.py sets betas=(0, 0.99 ** ratio), as in the
+# paper. torch/optim/adam.py of 2.13.0 accepts two floats or two tensors; 2.5 accepted any two numbers. The script reads the
+# optimizer's settings from the installed config.
 #
-# Output seen: betas (0, 0.9919919678228657): ValueError: betas must be either both floats or both Tensors
+# Output: betas (0, 0.9919919678228657): ValueError: betas must be either both floats or both Tensors
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"

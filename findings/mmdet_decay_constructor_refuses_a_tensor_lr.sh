@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# mmdet 3.3.0: the layer-decay constructor raises for an lr that is a tensor, which torch.optim takes.
+# mmdet 3.3.0: the layer-decay constructor raises for a tensor lr, which torch.optim accepts.
 #
-# Source: mmdet/engine/optimizers/layer_decay_optimizer_constructor.py writes the lr of every group into the log with
-# json.dumps. torch.optim.AdamW takes lr as a Tensor (torch/optim/adamw.py, 2.13.0), and mmengine's default constructor
-# hands it on; JSON knows no tensors. The file is run as it is installed, without the rest of mmdet.
+# Source: mmdet/engine/optimizers/layer_decay_optimizer_constructor.py logs the lr of every group with json.dumps, and JSON has no
+# tensors. torch.optim.AdamW accepts a Tensor as lr (torch/optim/adamw.py, 2.13.0), and mmengine's default constructor passes it
+# on. The script runs the installed file without the rest of mmdet.
 #
-# Output seen: default constructor: tensor; decay constructor: TypeError: Object of type Tensor is not JSON serializable
+# Output: default constructor: tensor; decay constructor: TypeError: Object of type Tensor is not JSON serializable
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"

@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# mmengine 0.10.7: auto_scale_lr multiplies the lr of every group and leaves the logged base_lr as it is.
+# mmengine 0.10.7: auto_scale_lr multiplies the lr of every group but not the logged base_lr.
 #
 # Source: mmengine/runner/runner.py, Runner.scale_lr; mmengine/optim/optimizer/optimizer_wrapper.py, OptimWrapper.get_lr.
-# With paramwise_cfg, mmengine keeps the optimizer's settings in base_param_settings and logs their lr as base_lr, so that
-# one can see the lr that the groups are relative to. scale_lr runs after that and changes the groups alone: from then on
-# the log shows an lr and a base_lr that never belonged together.
+# With paramwise_cfg, mmengine stores the optimizer's settings in base_param_settings and logs their lr as base_lr, the reference
+# of the groups' lrs. scale_lr runs later and changes only the groups: then the logged lr and base_lr do not fit together.
 #
-# Output seen (torch 2.13.0): lr [0.025, 0.0025] base_lr [0.1]
+# Output (torch 2.13.0): lr [0.025, 0.0025] base_lr [0.1]
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # mmengine 0.10.7, torch 2.13.0: with flat_decay_mult=0, FSDP exempts every parameter from weight decay.
 #
-# Source: mmengine/runner/runner.py wraps the model in Runner.__init__ and builds the optimizer in train();
-# mmengine/optim/optimizer/default_constructor.py gives flat_decay_mult to parameters of one dimension;
-# torch/distributed/fsdp/_flat_param.py replaces each parameter by its piece of the flat one (_use_sharded_views), which
-# has one dimension. MMFullyShardedDataParallel keeps the parameters apart (use_orig_params=True is its default), so that
-# names and lr multipliers stay, and the convolution's weight of four dimensions counts as flat. The option is meant for
-# norms and biases: without FSDP, the two weights keep their weight decay. Two processes on CPUs.
+# Source: mmengine/runner/runner.py wraps the model in Runner.__init__ and builds the optimizer in train().
+# mmengine/optim/optimizer/default_constructor.py applies flat_decay_mult to one-dimensional parameters.
+# torch/distributed/fsdp/_flat_param.py replaces each parameter by its one-dimensional piece of the flat parameter
+# (_use_sharded_views). MMFullyShardedDataParallel keeps the parameters separate (use_orig_params=True is its default): names and
+# lr multipliers stay, but a four-dimensional convolution weight counts as flat. The option is for norms and biases: without FSDP,
+# the two weights keep their weight decay. Two processes on CPUs.
 #
-# Output seen: plain [0.0, 0.0, 0.05, 0.05] sharded [0.0, 0.0, 0.0, 0.0]
+# Output: plain [0.0, 0.0, 0.05, 0.05] sharded [0.0, 0.0, 0.0, 0.0]
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# mmengine 0.10.7: a lazy config with a function of its own loads, and cannot be written as text, which Runner does.
+# mmengine 0.10.7: a lazy config with its own function loads but cannot be written as text, which Runner does.
 #
-# Source: mmengine/config/config.py, Config.pretty_text and Config.dump: the text of a lazy config goes through yapf
-# with the representation of each value, and that of a function is <function …>, which is no Python. Runner.__init__
-# calls both before a training starts (mmengine/runner/runner.py, _log_env and dump_config).
+# Source: mmengine/config/config.py, Config.pretty_text and Config.dump: yapf formats the text of a lazy config, with the repr of
+# each value. The repr of a function is <function …>, which is not valid Python. Runner.__init__ calls both before training
+# (mmengine/runner/runner.py, _log_env and dump_config).
 #
-# Output seen: loads: 4 keys; pretty_text: SyntaxError
+# Output: loads: 4 keys; pretty_text: SyntaxError
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# mmengine 0.10.7: a training that is resumed with a longer schedule goes on with the old one.
+# mmengine 0.10.7: a training resumed with a longer schedule continues with the old schedule.
 #
-# Source: mmengine/runner/runner.py, Runner.resume, and mmengine/optim/scheduler/param_scheduler.py, load_state_dict: every
-# attribute of a scheduler is restored from the checkpoint, T_max, begin and end among them. Raise max_epochs and the
-# scheduler's end in the config, resume, and the lr stays where the old schedule ended (after 4 epochs: 0.0155); the log says nothing of it.
+# Source: mmengine/runner/runner.py, Runner.resume, and mmengine/optim/scheduler/param_scheduler.py, load_state_dict: the
+# checkpoint restores every attribute of a scheduler, including T_max, begin and end. After raising max_epochs and the scheduler's
+# end in the config, a resumed run keeps the lr at the end of the old schedule (after 4 epochs: 0.0155), without a message.
 #
-# Output seen (torch 2.13.0): config says end 8, the resumed scheduler says 4; lr of the first resumed iteration 0.0155,
+# Output (torch 2.13.0): config says end 8, the resumed scheduler says 4; lr of the first resumed iteration 0.0155,
 # of the last 0.0155
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
@@ -47,7 +47,7 @@ def run(epochs, name, resume=None):
     return show
 
 run(4, "short")
-# torch.load reads weights alone by default, which mmengine 0.10.7 cannot resume from.
+# By default torch.load reads only weights, from which mmengine 0.10.7 cannot resume.
 os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
 longer = run(8, "longer", "work/epoch_4.pth")
 print(f"config says end 8, the resumed scheduler says {longer.end}; lr of the first resumed iteration"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# mmpretrain 1.2.0, LARS: a copy of the optimizer, or one that was pickled, raises in its next step.
+# mmpretrain 1.2.0, LARS: a copied or unpickled optimizer raises in its next step.
 #
-# Source: mmpretrain/engine/optimizers/lars.py keeps eps on the instance; torch/optim/optimizer.py, Optimizer.__getstate__
-# (2.13.0), hands on defaults, state and param_groups alone. copy.deepcopy and pickle go by it, so that the copy has no eps.
-# mmpretrain itself is not imported here: its file needs torch alone, and is run as it is installed.
+# Source: mmpretrain/engine/optimizers/lars.py stores eps on the instance. torch/optim/optimizer.py, Optimizer.__getstate__
+# (2.13.0), returns only defaults, state and param_groups. copy.deepcopy and pickle use it, so the copy has no eps. The script
+# runs the installed file, which needs only torch, without importing mmpretrain.
 #
-# Output seen: original steps; the copy raises AttributeError: 'LARS' object has no attribute 'eps'
+# Output: original steps; the copy raises AttributeError: 'LARS' object has no attribute 'eps'
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
@@ -22,7 +22,7 @@ import torch
 from mmengine.registry import Registry
 
 folder = Path(importlib.util.find_spec("mmpretrain").submodule_search_locations[0])
-# The file registers its class in the package's registry; an empty one of mmengine's stands in its place.
+# The file registers its class in the package's registry: replace that by an empty registry of mmengine.
 sys.modules["mmpretrain"] = types.ModuleType("mmpretrain")
 sys.modules["mmpretrain.registry"] = registry = types.ModuleType("mmpretrain.registry")
 registry.OPTIMIZERS = Registry("optimizer")

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# muon-optimizer 0.1.0: SingleDeviceMuon takes a model's biases and norms when it is built, and ends the first step with an
-# AssertionError that has no text; the group class for mixed models refuses any key beside its five.
+# muon-optimizer 0.1.0: SingleDeviceMuon accepts biases and norms, then its first step raises an AssertionError without text. The
+# class for mixed models rejects any additional key in a group.
 #
-# Source: muon.py: zeropower_via_newtonschulz5() asserts G.ndim >= 2 in the step. SingleDeviceMuonWithAuxAdam asserts that the
-# keys of a group are exactly its own, so that groups of a constructor that records a name or a scale are refused, again
-# without a text. torch.optim.Muon (2.13.0) raises at construction and names the shape.
+# Source: muon.py: zeropower_via_newtonschulz5() asserts G.ndim >= 2 in the step. SingleDeviceMuonWithAuxAdam asserts that a group
+# has exactly its own keys, so it rejects groups of constructors that record a name or a scale, also without text.
+# torch.optim.Muon (2.13.0) raises at construction and names the shape.
 #
-# Output seen (torch 2.13.0):
+# Output (torch 2.13.0):
 #   SingleDeviceMuon: built, then AssertionError('') in the first step
 #   SingleDeviceMuonWithAuxAdam with a key more: AssertionError('') when it is built
 set -euo pipefail

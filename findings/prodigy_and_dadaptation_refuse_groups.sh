@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# prodigyopt 1.1.2 and dadaptation 3.2: groups with different lrs are accepted when the optimizer is built, and refused in
-# its first step; DAdaptAdaGrad takes the first group's lr for all, and says nothing.
+# prodigyopt 1.1.2 and dadaptation 3.2: groups with different lrs are accepted at construction and rejected in the first step.
+# DAdaptAdaGrad uses the first group's lr for all groups, without a message.
 #
-# Source: prodigyopt/prodigy.py and dadaptation/dadapt_*.py, step(): the lr of every group is compared with the first one's
-# (or the first one's is used) while the step is computed. A config that layer decay or lr_mult gave several lrs builds, and
-# the training ends in its first iteration, after data and weights have been loaded.
+# Source: prodigyopt/prodigy.py and dadaptation/dadapt_*.py, step(): it compares each group's lr with the first one's (or uses the
+# first one's) while it computes the step. A config with several lrs from layer decay or lr_mult builds, and the training ends in
+# its first iteration, after loading data and weights.
 #
-# Output seen (torch 2.13.0):
+# Output (torch 2.13.0):
 #   Prodigy RuntimeError / DAdaptAdam RuntimeError / DAdaptSGD RuntimeError / DAdaptLion RuntimeError
 #   DAdaptAdaGrad moves the group of lr 0.1 as far as the one of lr 1: 1.0
 set -euo pipefail

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# pytorch-optimizer 4.1.0: AdaFactor(lr=...), A2Grad and ApolloDQN train the same whatever the lr of a group is, 0 included;
-# its Prodigy and DAdapt* use the first group's lr for all and say nothing.
+# pytorch-optimizer 4.1.0: AdaFactor(lr=...), A2Grad and ApolloDQN ignore the lr of a group, even 0. Prodigy and DAdapt* use the
+# first group's lr for all groups, without a message.
 #
-# Source: pytorch_optimizer/optimizer/adafactor.py: relative_step=True is the default, and with it the step size is computed
-# from the step number; the given lr is overwritten. a2grad.py and apollo.py never read group['lr']. prodigy.py and dadapt.py
-# compute the step from self.param_groups[0]. (transformers' Adafactor raises for an lr beside relative_step=True.)
+# Source: pytorch_optimizer/optimizer/adafactor.py: relative_step=True is the default and computes the step size from the step
+# number, which overwrites the given lr. a2grad.py and apollo.py never read group['lr']. prodigy.py and dadapt.py compute the step
+# from self.param_groups[0]. (transformers' Adafactor raises for an lr with relative_step=True.)
 #
-# Output seen (torch 2.13.0):
+# Output (torch 2.13.0):
 #   moves of a group at 0.1 of the lr: AdaFactor 1.0, A2Grad 1.0, ApolloDQN 1.0, Prodigy 1.0, DAdaptAdam 1.0
 #   AdaFactor at lr 0 moves by 1.0 of what it does at lr 0.01
 set -euo pipefail

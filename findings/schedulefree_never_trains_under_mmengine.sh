@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# schedulefree 1.4.1 under mmengine 0.10.7: the first iteration raises, since mmengine never calls optimizer.train(); and with
-# it a lr that a scheduler halves changes the coming step by a fifth.
+# schedulefree 1.4.1 with mmengine 0.10.7: the first iteration raises, because mmengine never calls optimizer.train(). After such
+# a call, halving the lr changes the next step by only a fifth.
 #
-# Source: schedulefree/adamw_schedulefree.py: a new optimizer has train_mode False, and step() raises "Optimizer was not in
-# train mode"; mmengine's OptimWrapper.step and loops call step() alone. The step that moves the weights is an average over
-# all iterates, so that ParamScheduler acts weakly: warm-up belongs into warmup_steps.
+# Source: schedulefree/adamw_schedulefree.py: a new optimizer has train_mode False, and step() raises "Optimizer was not in train
+# mode"; mmengine's OptimWrapper.step and its loops only call step(). The step averages over all iterates, so a ParamScheduler has
+# little effect: use warmup_steps for warm-up.
 #
-# Output seen (torch 2.13.0):
+# Output (torch 2.13.0):
 #   OptimWrapper.update_params: Exception: Optimizer was not in train mode
 #   after optimizer.train() it steps; with the lr halved: 0.788 of the step without
 set -euo pipefail

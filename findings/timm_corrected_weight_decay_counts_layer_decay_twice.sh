@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# timm 1.0.31: with corrected_weight_decay=True (the optimizers whose names end in `c`: adamwc, lionc, ...) a group with a
-# tenth of the lr gets a hundredth of the weight decay.
+# timm 1.0.31: with corrected_weight_decay=True (optimizers whose names end in `c`: adamwc, lionc, ...) a group with a tenth of
+# the lr gets a hundredth of the weight decay.
 #
-# Source: timm/optim/adamw.py and others: the decay of a group is lr² / max_lr × weight_decay, where max_lr is the highest lr
-# that the optimizer was built with and not the group's own. The correction (arXiv 2506.02285) is meant for a schedule, which
-# multiplies the lrs of all groups by the same factor. Layer decay is no schedule: at a scale of 0.1 the pull of weight decay,
-# over the step, is a tenth of the head's, where AdamW's is equal in all layers.
+# Source: timm/optim/adamw.py and others: a group decays by lr² / max_lr × weight_decay, where max_lr is the optimizer's highest
+# initial lr, not the group's own. The correction (arXiv 2506.02285) is for schedules, which multiply all lrs by the same factor.
+# Layer decay is different: at a scale of 0.1 the pull of weight decay relative to the step is a tenth of the head's. With AdamW it
+# is equal in all layers.
 #
-# Output seen (torch 2.13.0):
+# Output (torch 2.13.0):
 #   pull of the group at 0.1 of the lr: AdamW 0.1, corrected 0.01 of the other's
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
@@ -21,7 +21,7 @@ import types
 
 import torch
 
-# The modules of timm.optim alone: the whole of timm needs a torchvision that fits torch's build.
+# Import only timm.optim: all of timm needs a torchvision that fits torch's build.
 (folder,) = importlib.util.find_spec("timm").submodule_search_locations
 for name in ("timm", "timm.optim"):
     sys.modules[name] = types.ModuleType(name)

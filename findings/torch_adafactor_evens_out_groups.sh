@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# torch 2.13.0, torch.optim.Adafactor: the ratio of two groups' lrs shrinks during the training until they train alike.
+# torch 2.13.0, torch.optim.Adafactor: the ratio of two groups' lrs shrinks during training until both train alike.
 #
-# Source: torch/optim/_adafactor.py, _single_tensor_adafactor: the step is scaled by min(lr, 1 / sqrt(step)) and by the RMS
-# of the weights. A group of lr 1e-2 is capped from step 10,000 on and one of 1e-3 from step 1,000,000 on: what layer decay
-# set apart by 10 is 10 apart at step 100, 5 at step 40,000, 3.2 at step 100,000, and equal at step 1,000,000.
+# Source: torch/optim/_adafactor.py, _single_tensor_adafactor: the step is scaled by min(lr, 1 / sqrt(step)) and by the RMS of the
+# weights. The cap acts on lr 1e-2 from step 10,000 and on lr 1e-3 from step 1,000,000. A ratio of 10 from layer decay is 10 at
+# step 100, 5 at step 40,000, 3.2 at step 100,000 and 1 at step 1,000,000.
 #
-# Output seen: 100 10.0 / 40000 5.0 / 100000 3.16 / 1000000 1.0
+# Output: 100 10.0 / 40000 5.0 / 100000 3.16 / 1000000 1.0
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"

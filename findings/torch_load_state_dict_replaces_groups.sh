@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # torch 2.13.0: Optimizer.load_state_dict replaces the dictionaries in param_groups.
 #
-# Source: torch/optim/optimizer.py, Optimizer.load_state_dict, which builds new groups and sets them through __setstate__.
-# Whoever keeps a reference to a group (a hook that sets its lr, a logger of lrs) goes on with a dictionary that no
-# optimizer reads any more once the training is resumed: setting its lr changes nothing, and reading it gives the old one.
+# Source: torch/optim/optimizer.py, Optimizer.load_state_dict builds new groups and sets them through __setstate__. Code that
+# stores a reference to a group (a hook that sets its lr, a logger) has an unused dictionary after a resume: setting its lr changes
+# nothing, and reading it returns the old lr.
 #
-# Output seen: same dictionary: False; lr set through the old one: 0.5, lr that trains: 0.1
+# Output: same dictionary: False; lr set through the old one: 0.5, lr that trains: 0.1
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# torch-optimizer 0.3.0: RAdam steps every group with the lr of the first one, in every step.
+# torch-optimizer 0.3.0: RAdam uses the first group's lr for every group, in every step.
 #
-# Source: torch_optimizer/radam.py: `buffer` in the defaults is one list that all groups share, and keeps the step size of a
-# step number, with the lr in it. The first group computes it; those behind it find theirs "already computed". With layer
-# decay (mmdet: the stem comes first) the whole model trains at the stem's lr; a first group at lr 0 freezes all. Groups
-# with betas of their own get a buffer of their own. timm's RAdamLegacy and torch.optim.RAdam follow each group's lr.
+# Source: torch_optimizer/radam.py: `buffer` in the defaults is one list shared by all groups. It caches the step size of a step
+# number, including the lr. The first group computes it, and later groups reuse it. With layer decay (mmdet: the stem comes first)
+# the whole model trains at the stem's lr; a first group at lr 0 freezes all. Groups with their own betas have their own buffer.
+# timm's RAdamLegacy and torch.optim.RAdam follow each group's lr.
 #
-# Output seen (torch 2.13.0):
+# Output (torch 2.13.0):
 #   lrs 1 and 0.1: the second moves by 1.0 of the first; lrs 0.1 and 1: by 1.0; torch.optim.RAdam: 0.1
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT

@@ -3,7 +3,7 @@
 For Python programs: :func:`lrdecay_cli.audit` builds the group map of a config, :func:`lrdecay_cli.check` judges one.
 """
 
-# Importing typing just for this name takes longer than using a cached result.
+# Importing typing takes longer than using a cached result.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lrdecay_cli.api import (
@@ -48,7 +48,7 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
-    # Imported when asked for: the command line has no use for them.
+    # Deferred import: the command line does not need the API.
     if name in __all__:
         from lrdecay_cli import api
 

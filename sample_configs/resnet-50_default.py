@@ -1,3 +1,3 @@
-# Faster R-CNN on ResNet-50 as most people start: no paramwise_cfg at all.
-# Shows: one group, and the frozen stem and first stage are in it all the same.
+# Faster R-CNN on ResNet-50 with defaults: no paramwise_cfg.
+# Shows: one group, which also contains the frozen stem and first stage.
 _base_ = "mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py"

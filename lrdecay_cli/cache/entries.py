@@ -1,6 +1,6 @@
-"""One answer with its evidence in one file: a checksum and the evidence, a line each, then the answer.
+"""Entry file of a cached result: a line with a checksum, a line with the evidence, then the result.
 
-The stamps of installed files are most of the evidence and the same for many answers: they have a file of their own.
+Stamps of installed files are most of the evidence and equal for many results: they have a separate file.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def find(kind: str, key: str, checked: Checked | None = None) -> tuple[bytes, Evidence] | str:
-    """The answer that is kept under ``key``, and its evidence; why there is none, if there is none.
+    """Return the cached result of ``key`` and its evidence, or the reason if there is none.
 
-    A damaged entry is like no entry. ``checked`` is what this command has compared already.
+    A damaged entry counts as missing. ``checked`` has the comparisons that this command has already made.
     """
     checked = checked or Checked()
     try:
@@ -39,7 +39,7 @@ def find(kind: str, key: str, checked: Checked | None = None) -> tuple[bytes, Ev
 
 
 def evidence_of(kind: str, key: str, checked: Checked) -> Evidence | None:
-    """The evidence of an entry that was made a moment ago, as it is there; None if there is no such entry."""
+    """Return the unchecked evidence of a new entry; None if there is no entry."""
     try:
         entry = _entry(kind, key, checked)
     except _DAMAGED:
@@ -69,11 +69,11 @@ def _entry(kind: str, key: str, checked: Checked) -> tuple[bytes, Evidence] | st
 
 
 def keep(kind: str, key: str, answer: bytes, evidence: Evidence) -> bool:
-    """Keep an answer under ``key``; False if that cannot be done."""
+    """Cache a result under ``key``; False on failure."""
     import json
 
     def encoded(value: object) -> bytes:
-        # In one order: another process that saw the same files keeps them under the same name.
+        # In a fixed order: another process with the same files then uses the same name.
         return json.dumps(value, separators=(",", ":"), ensure_ascii=True, sort_keys=True).encode()
 
     place, files = folder.cache_folder(), encoded(evidence["installed"])
@@ -87,7 +87,7 @@ def keep(kind: str, key: str, answer: bytes, evidence: Evidence) -> bool:
 
 
 class _Settings:
-    """What the standard library's own scanner, written in C, asks of the decoder that it belongs to."""
+    """The decoder attributes that the standard library's C scanner needs."""
 
     strict = True
     object_hook = None
@@ -101,13 +101,13 @@ class _Settings:
 
 
 def loads(text: str) -> Any:
-    """The value of a JSON text without space around it. Raises ValueError for what is none."""
+    """Parse a JSON text without surrounding space. Raises ValueError for other text."""
     try:
         from _json import make_scanner
 
         scan = make_scanner(_Settings())  # type: ignore[arg-type]
     except (ImportError, AttributeError, TypeError):
-        # Another Python than CPython, or one to come.
+        # Python implementations or versions without this scanner.
         import json
 
         return json.loads(text)
@@ -116,5 +116,5 @@ def loads(text: str) -> Any:
     except StopIteration as error:
         raise ValueError("not JSON") from error
     if end != len(text):
-        raise ValueError("something behind the JSON")
+        raise ValueError("text after the JSON")
     return value

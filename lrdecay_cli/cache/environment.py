@@ -1,4 +1,4 @@
-"""Seeing which environment variables are read, and who asks: the config and its plugins, or a library."""
+"""Record which environment variables are read, and by whom: the config and its plugins, or a library."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 from lrdecay_cli.cache.evidence import STDLIB, is_installed
 
-# Libraries read them to draw, which says nothing about parameter groups; keys.report_key has them for the drawing.
+# Libraries read these for display only, so groups do not depend on them; keys.report_key includes them.
 _FOR_DRAWING = {"COLUMNS", "LINES", "TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR"}
 
 
 class EnvironmentReads:
-    """The names that were read since this was made, whether all were, and the values that there were at first."""
+    """The names read since creation, whether all were read, and the initial values."""
 
     def __init__(self) -> None:
         self.at_first = dict(os.environ)
         self.names: set[str] = set()
         self.all = False
-        # One name that somebody is just going over: to read it is part of reading all.
+        # The current name of an iteration over all: reading it is part of reading all.
         self._passing: Any = None
         self._watch(type(os.environ))
 
@@ -51,7 +51,7 @@ _STDLIB = os.path.join(STDLIB, "")
 
 
 def asked_by_user() -> bool:
-    """Whether the innermost frame that is not Python's own belongs to neither an installed package nor lrdecay."""
+    """True if the innermost frame outside the standard library is not from an installed package or lrdecay."""
     frame = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
@@ -67,7 +67,7 @@ def asked_by_user() -> bool:
 
 
 def asked_by_importlib() -> bool:
-    """Whether the import system itself is asking: what it looks for is seen in a better way."""
+    """True if the import system itself asks: its lookups are recorded separately."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_OURS):
         frame = frame.f_back  # type: ignore[assignment]

@@ -1,6 +1,6 @@
-"""What is compared of files, folders and variables, and whether all that went into an answer still is as it was.
+"""Take fingerprints of files, folders and variables, and check that the inputs of a result are unchanged.
 
-Fingerprints are taken and checked by the same functions.
+The same functions take and check fingerprints.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import os
 import stat
 
 try:
-    # The same as hashlib's, without the 3 ms that loading OpenSSL takes.
+    # Same result as hashlib, without 3 ms for loading OpenSSL.
     from _blake2 import blake2b
 except ImportError:
     from hashlib import blake2b
 
 LARGE = 16 * 1024 * 1024
-"""Bytes above which a file's stamp is compared and not its content."""
+"""Size in bytes above which only a file's stamp is compared."""
 STDLIB = os.path.dirname(os.__file__)
 _DISTRIBUTIONS = (".dist-info", ".egg-info", ".egg-link", ".pth")
 _SITES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     class Evidence(TypedDict):
-        """As it stands in JSON. Paths are absolute."""
+        """Evidence as JSON. Paths are absolute."""
 
         variables: dict[str, str | None]
-        """Digest by name; None for a variable that was looked for and not set."""
+        """Digest by name; None for a variable that was looked up and not set."""
         environment: str | None
-        """Digest of all variables, where all were read."""
+        """Digest of all variables, if all were read."""
         stems: list[str]
-        """Every top-level module name that was looked for."""
+        """Every top-level module name that was looked up."""
         search: dict[str, list[str] | None]
-        """By folder of ``sys.path``: what in it has one of ``stems`` for a name."""
+        """By folder of ``sys.path``: its entries named like one of ``stems``."""
         packages: dict[str, tuple[list[str], list[str] | None]]
-        """By folder of a package: module names that were looked for in it, and what of it there is."""
+        """By folder of a package: looked-up module names, and those that exist."""
         listed: dict[str, list[str] | None]
-        """By folder that a config listed: all that is in it."""
+        """By folder that a config listed: all its entries."""
         installed: dict[str, dict[str, list[int] | None]]
         """By folder and name (``.`` for the folder): the stamp."""
         own: dict[str, list[str] | None]
@@ -46,28 +46,28 @@ if TYPE_CHECKING:
 
 
 class Checked:
-    """What one command has looked at: the evidence of several answers names the same files."""
+    """Comparisons that one command has made: the evidence of several results names the same files."""
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, dict[str, list[int] | None]]] = {}
-        """Stamps of installed files as an entry has them, by the name of the entry."""
+        """Stamps of installed files in an entry, by the name of the entry."""
         self.as_they_were: set[int] = set()
-        """The identity of those of them that are still so."""
+        """Identities of the stamp tables that are unchanged."""
         self.contents: dict[str, list[str] | None] = {}
-        # Now, since to read all variables while they are watched would be evidence.
+        # Read now, because reading all variables while they are recorded would be evidence.
         self.environment = dict(os.environ)
 
     def content(self, path: str) -> list[str] | None:
-        """As :func:`content`, which is asked once for each path."""
+        """Return :func:`content`, computed once for each path."""
         if path not in self.contents:
             self.contents[path] = content(path)
         return self.contents[path]
 
 
 def first_change(evidence: Evidence, checked: Checked | None = None) -> str | None:
-    """What is no longer as it was, in words; None if all of it is. The quickest to check comes first.
+    """Return a description of the first changed input; None if all are unchanged. Fastest checks first.
 
-    Raises KeyError, TypeError or the like if ``evidence`` has not the right form.
+    Raises KeyError, TypeError or similar if ``evidence`` has the wrong format.
     """
     checked = checked or Checked()
     environment = checked.environment
@@ -111,19 +111,19 @@ def _changed_stamp(installed: dict[str, dict[str, list[int] | None]]) -> str | N
 
 
 def digest(data: bytes) -> str:
-    """32 hex digits that tell ``data`` from any other."""
+    """Return a hash of ``data`` with 32 hex digits."""
     found: str = blake2b(data, digest_size=16).hexdigest()
     return found
 
 
 def is_installed(path: str) -> bool:
-    """Whether a file or folder belongs to an installed package or to Python itself: changed by installers only."""
+    """True if a file or folder belongs to an installed package or Python, which only installers change."""
     inside = f"{path}{os.sep}"
     return any(site in inside for site in _SITES) or inside.startswith(f"{STDLIB}{os.sep}")
 
 
 def stamp(path: str) -> list[int] | None:
-    """``[mtime_ns, ctime_ns, size]``, of what a link points to; None if there is nothing."""
+    """Return ``[mtime_ns, ctime_ns, size]`` of a file or a link's target; None if it does not exist."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):
@@ -132,7 +132,7 @@ def stamp(path: str) -> list[int] | None:
 
 
 def content(path: str) -> list[str] | None:
-    """What a file holds and where it really is; None if there is nothing."""
+    """Return digest and real path of a file; None if it does not exist."""
     try:
         found = os.stat(path)
         real = os.path.realpath(path)
@@ -151,9 +151,9 @@ def content(path: str) -> list[str] | None:
 
 
 def names_in(folder: str, stems: frozenset[str] | None = None) -> list[str] | None:
-    """What is in a folder, sorted; None if it is none.
+    """Return the sorted entries of a folder; None if it is not a folder.
 
-    With ``stems`` only what an import of one of these names, or a look for distributions, could find.
+    With ``stems`` only entries that an import of these names or a search for distributions could find.
     """
     try:
         names = os.listdir(folder)
@@ -163,14 +163,14 @@ def names_in(folder: str, stems: frozenset[str] | None = None) -> list[str] | No
 
 
 def names_among(names: list[str] | None, stems: frozenset[str] | None) -> list[str] | None:
-    """Those of ``names``, sorted, that :func:`names_in` gives for ``stems``."""
+    """Return the sorted ``names`` that :func:`names_in` returns for ``stems``."""
     if names is None or stems is None:
         return names if names is None else sorted(names)
     return sorted(name for name in names if name.partition(".")[0] in stems or name.endswith(_DISTRIBUTIONS))
 
 
 def distribution_files(folder: str) -> list[str]:
-    """Path of the file that tells name and version of each distribution in a folder, and of each ``.pth``."""
+    """Return the path of each distribution's metadata file in a folder, and of each ``.pth``."""
     inner = {".dist-info": f"{os.sep}METADATA", ".egg-info": f"{os.sep}PKG-INFO"}
     return [
         os.path.join(folder, name + inner.get(os.path.splitext(name)[1], ""))
@@ -179,11 +179,11 @@ def distribution_files(folder: str) -> list[str]:
 
 
 def variable(environment: dict[str, str], name: str) -> str | None:
-    """Digest of a variable's value, since a value may be a secret; None if it is not set."""
+    """Return the digest of a variable's value (it may be a secret); None if it is not set."""
     value = environment.get(name)
     return None if value is None else digest(os.fsencode(value))
 
 
 def all_variables(environment: dict[str, str]) -> str:
-    """Digest of the whole environment."""
+    """Return the digest of the whole environment."""
     return digest("\0".join(f"{name}={value}" for name, value in sorted(environment.items())).encode(errors="replace"))

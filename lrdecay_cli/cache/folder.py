@@ -1,4 +1,4 @@
-"""The folder that entries are kept in: where it is, whether it can be trusted, how large it may grow."""
+"""The cache folder: its path, whether it can be trusted, and its size limit."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LIMIT = 64 * 1024 * 1024
-"""Bytes that all entries together may take; above it those that were not used for longest go."""
+"""Limit in bytes of all entries; above it the least recently used entries are removed."""
 SUFFIX = ".json"
 FILES = "files"
-"""How names begin of what is no answer, but a part of the evidence of several."""
+"""Prefix of files that are not results but evidence shared by several."""
 _PART = ".part"
 _ABANDONED = 3600.0
 
 
 def switched_off() -> bool:
-    """Whether ``LRDECAY_NO_CACHE`` says not to use the cache."""
+    """True if ``LRDECAY_NO_CACHE`` switches the cache off."""
     return os.environ.get("LRDECAY_NO_CACHE", "0") not in ("", "0")
 
 
 def cache_folder() -> str:
-    """Where entries are kept: ``LRDECAY_CACHE_DIR``, else ``lrdecay`` in the platform's folder for caches."""
+    """Return the cache folder: ``LRDECAY_CACHE_DIR``, else ``lrdecay`` in the platform's folder for caches."""
     if chosen := os.environ.get("LRDECAY_CACHE_DIR"):
         return os.path.abspath(chosen)
     home = os.path.expanduser("~")
@@ -40,7 +40,7 @@ def cache_folder() -> str:
 
 
 def refusal(folder: str) -> str | None:
-    """Why the folder is not used, though it is there; None if it is the user's alone or is not there yet."""
+    """Return why an existing folder is not used; None if it is private to the user or missing."""
     try:
         found = os.lstat(folder)
     except OSError:
@@ -55,7 +55,7 @@ def refusal(folder: str) -> str | None:
 
 
 def read(folder: str, name: str) -> bytes | None:
-    """What an entry holds; None if there is none or it is not the user's own file."""
+    """Return the content of an entry; None if it is missing or not the user's own file."""
     if refusal(folder):
         return None
     try:
@@ -74,7 +74,7 @@ def read(folder: str, name: str) -> bytes | None:
 
 
 def used(folder: str, name: str) -> None:
-    """Note that an entry was of use, so that it is not among the first to go."""
+    """Mark an entry as used, so that it is not removed first."""
     try:
         os.utime(_path(folder, name))
     except OSError:
@@ -82,7 +82,7 @@ def used(folder: str, name: str) -> None:
 
 
 def write(folder: str, name: str, data: bytes) -> bool:
-    """Keep an entry, whole or not at all, and let the oldest go if there is no room; False if that cannot be done."""
+    """Write an entry atomically and remove the oldest ones if the cache is full; False on failure."""
     from contextlib import suppress
 
     path = _path(folder, name)
@@ -106,12 +106,12 @@ def write(folder: str, name: str, data: bytes) -> bool:
 
 
 def entries(folder: str) -> list[tuple[str, int, float]]:
-    """Name, bytes and time of last use (seconds) of every entry, least recently used first."""
+    """Return name, bytes and time of last use (seconds) of every entry, least recently used first."""
     return sorted(((name, size, at) for name, size, at in _files(folder) if name.endswith(SUFFIX)), key=lambda e: e[2])
 
 
 def clear(folder: str) -> int:
-    """Remove all entries and return how many answers there were. Nothing else in the folder is touched."""
+    """Remove all entries and return the number of results. Other files in the folder stay."""
     removed = [name for name, _, _ in entries(folder) if _remove(os.path.join(folder, name))]
     _remove_abandoned(folder)
     return sum(not name.startswith(f"{FILES}-") for name in removed)
@@ -125,7 +125,7 @@ def _files(folder: str) -> Iterator[tuple[str, int, float]]:
                     status = file.stat(follow_symlinks=False)
                     yield file.name, status.st_size, status.st_mtime
     except OSError:
-        # Another process made room at the same time.
+        # Another process removed it at the same time.
         return
 
 

@@ -1,4 +1,4 @@
-"""Answering a command from the cache before anything that is slow to import is imported."""
+"""Answer a command from the cache before any slow import."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
 
 KIND = "report"
 ANSWERED = ("inspect", "check", "schedule", "suggest")
-"""Commands whose reports are kept."""
+"""Commands with cached reports."""
 _asked: str | None = None
 
 
 def answered(arguments: list[str], settings: list[bytes]) -> int | None:
-    """Write the kept report for a command line to stdout, if there is one that still holds, and return its exit code.
+    """Write a valid cached report for a command line to stdout and return its exit code; None if there is none.
 
-    ``settings`` is the content of every file that may hold defaults for the command. No option is
-    looked at: :func:`keep_report` is only called for command lines that may be answered so.
+    ``settings`` is the content of every file that may contain defaults for the command. Options are not parsed:
+    :func:`keep_report` is only called for command lines that may be cached.
     """
     global _asked
     _asked = None
     if not arguments or arguments[0] not in ANSWERED or "--no-cache" in arguments:
         return None
-    # A file of settings that is named may be anywhere: the command reads it.
+    # A settings file given by option may be anywhere: the command itself reads it.
     if any(argument.partition("=")[0] == "--settings" for argument in arguments):
         return None
     from lrdecay_cli.cache.folder import switched_off
@@ -43,7 +43,7 @@ def answered(arguments: list[str], settings: list[bytes]) -> int | None:
         if type(code) is not int or type(text) is not str:
             return None
     except (OSError, ValueError, TypeError):
-        # No working directory, no stdout, or not of our form: let the command itself say so.
+        # No working directory, no stdout, or an unknown format: the command itself reports it.
         return None
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
@@ -51,12 +51,12 @@ def answered(arguments: list[str], settings: list[bytes]) -> int | None:
 
 
 def was_asked() -> bool:
-    """Whether the present command line is one whose report is kept, if nothing else stands against it."""
+    """True if the report of the current command line may be cached."""
     return _asked is not None
 
 
 def keep_report(text: str, evidence: Evidence, code: int = 0) -> None:
-    """Keep what the present command line wrote to stdout, and to no other place, and its exit code."""
+    """Cache the stdout and exit code of the current command line, which wrote nowhere else."""
     import json
 
     from lrdecay_cli.cache.entries import keep

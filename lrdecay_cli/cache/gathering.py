@@ -1,4 +1,4 @@
-"""From what was seen to the evidence that stands in an entry; and more of it, for what was imported since."""
+"""Convert recorded inputs to the evidence of an entry, and add evidence of later imports."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ if TYPE_CHECKING:
 
 _COMPILED = os.path.basename(cache_from_source("x.py"))[1:]
 _WHOLE_SECOND = 1_000_000_000
-# Stamps of installed files that this process has taken, after it read them: children that are forked go on with them.
+# Stamps of installed files, taken by this process after reading them: forked children reuse them.
 _stamps: dict[str, list[int]] = {}
 
 
 class Gathered:
-    """What a recording saw."""
+    """Inputs collected by a recording."""
 
     def __init__(self) -> None:
         self.stems: set[str] = set()
-        """Top-level module names that were looked for."""
+        """Top-level module names that were looked up."""
         self.search: set[str] = set()
-        """Entries that ``sys.path`` had."""
+        """Entries of ``sys.path``."""
         self.packages: dict[str, set[str]] = {}
-        """By folder of a package: names that were looked for in it."""
+        """By folder of a package: names that were looked up in it."""
         self.listed: set[str] = set()
         self.opened: dict[str, list[int] | None] = {}
         """By path: its stamp before it was first opened."""
         self.written: set[str] = set()
         self.temporary: list[str] = []
-        """Folders that were made to be thrown away, with a separator at the end."""
+        """Temporary folders, with a separator at the end."""
         self.compiled: set[str] = set()
-        """Compiled modules that were opened."""
+        """Opened compiled modules."""
         self.libraries: set[str] = set()
 
     def add(self, other: Gathered) -> None:
-        """Add what another one saw before."""
+        """Add the inputs of an earlier recording."""
         for mine, others in (
             (self.stems, other.stems),
             (self.search, other.search),
@@ -63,17 +63,17 @@ class Gathered:
             mine |= others
         for folder, names in other.packages.items():
             self.packages.setdefault(folder, set()).update(names)
-        # The first time counts.
+        # The first stamp counts.
         self.opened.update(other.opened)
         self.temporary += other.temporary
 
 
 class UnsettledError(Exception):
-    """Something changed while the answer was made."""
+    """An input changed during the build."""
 
 
 def gather(seen: Gathered, environment: EnvironmentReads, before: int) -> Evidence | str:
-    """Evidence of all that was seen; why there is none, if a file changed at ``before`` (ns since 1970) or later."""
+    """Return evidence of all inputs, or the reason if a file changed at ``before`` (ns since 1970) or later."""
     first = environment.at_first
     evidence: Evidence = {
         "variables": {name: variable(first, name) for name in sorted(environment.names)},
@@ -99,7 +99,7 @@ def gather(seen: Gathered, environment: EnvironmentReads, before: int) -> Eviden
 
 
 def with_modules(evidence: Evidence, before: int) -> Evidence | str:
-    """The evidence, and all modules that are loaded now; why not, if one changed at ``before`` or later."""
+    """Return the evidence plus all loaded modules, or the reason if one changed at ``before`` or later."""
     wider: Evidence = {
         **evidence,
         "own": dict(evidence["own"]),
@@ -116,9 +116,9 @@ def with_modules(evidence: Evidence, before: int) -> Evidence | str:
 
 
 def merged(parts: Sequence[Evidence], before: int) -> Evidence | str:
-    """The evidence of an answer that was made of several; why there is none, if they do not go together.
+    """Return the evidence of a result made of several, or the reason if they contradict each other.
 
-    ``before`` is when the first of them was begun or checked.
+    ``before``: time when the first of them was started or checked.
     """
     every: Evidence = {
         "variables": {},
@@ -130,7 +130,7 @@ def merged(parts: Sequence[Evidence], before: int) -> Evidence | str:
         "installed": {},
         "own": {},
     }
-    # Most of them share this.
+    # Most parts share this.
     installed = {id(part["installed"]): part["installed"] for part in parts}.values()
     try:
         for part in parts:
@@ -165,7 +165,7 @@ def _add(known: dict[str, Any], more: dict[str, Any], start: str = "") -> None:
 
 def _module_files(modules: Iterable[Any]) -> Iterator[str]:
     for module in modules:
-        # Not getattr: a module that loads itself at the first question must not be asked any.
+        # getattr would load a lazy module.
         try:
             names = object.__getattribute__(module, "__dict__")
         except AttributeError:
@@ -178,20 +178,20 @@ def _module_files(modules: Iterable[Any]) -> Iterator[str]:
 
 
 def source_of(compiled: str) -> str:
-    """The source of a compiled module; itself, if it has none."""
+    """Return the source of a compiled module, or the module itself if there is none."""
     with suppress(ValueError, NotImplementedError):
         return source_from_cache(compiled)
     return compiled
 
 
 def _doubtful_compiled(folder: str, name: str, changed: int) -> str | None:
-    """The compiled form of a module, if its source was touched since, at ``changed``.
+    """Return a module's compiled file if its source was changed later, at ``changed``.
 
-    Python goes by the source's mtime and size, which can be put back; then it runs the compiled form, until that is
-    gone. Where the compiled form is the younger one, it was made of the source as it is.
+    Python compares the source's mtime and size, which can be restored; it then runs the old compiled file. A compiled
+    file newer than its source was made from the current source.
     """
     try:
-        # By hand, since 4,000 calls of cache_from_source take 30 ms.
+        # Built by hand, because 4,000 calls of cache_from_source take 30 ms.
         compiled = f"{folder}{os.sep}__pycache__{os.sep}{name[:-3]}{_COMPILED}"
         if sys.pycache_prefix is not None:
             compiled = cache_from_source(f"{folder}{os.sep}{name}")
@@ -201,7 +201,7 @@ def _doubtful_compiled(folder: str, name: str, changed: int) -> str | None:
 
 
 def _mapped_libraries() -> set[str]:
-    """Shared libraries in use, where the system tells."""
+    """Return shared libraries in use, if the system lists them."""
     try:
         with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
             fields = (line.rstrip("\n").split(None, 5) for line in maps)
@@ -246,7 +246,7 @@ def _add_folders(evidence: Evidence, seen: Gathered, before: int) -> None:
     for entry in seen.search:
         folder = os.path.join(os.getcwd(), entry)
         if os.path.isfile(folder):
-            # An archive.
+            # A zip archive.
             _add_files(evidence, [folder], before)
         elif is_installed(folder) or not os.path.isdir(folder):
             _add_files(evidence, [os.path.join(folder, ".")], before, by_stamp=True)
@@ -256,7 +256,7 @@ def _add_folders(evidence: Evidence, seen: Gathered, before: int) -> None:
     for folder, names in seen.packages.items():
         itself = os.path.join(folder, ".")
         found = stamp(itself)
-        # To compile its modules for the first time, here or in another process, changes a package's folder: then names.
+        # The first compilation of its modules, by any process, changes a package's folder: compare names then.
         if is_installed(folder) and (found is None or _settled(found, before)):
             _add_files(evidence, [itself], before, by_stamp=True)
         elif not f"{folder}{os.sep}".startswith(temporary):
@@ -267,14 +267,14 @@ def _add_folders(evidence: Evidence, seen: Gathered, before: int) -> None:
 
 
 def _settled_names(folder: str, stems: frozenset[str] | None, before: int) -> list[str] | None:
-    """As ``names_in``; raises UnsettledError if one of them came to be there since ``before``."""
+    """Return ``names_in``; raises UnsettledError if one of them was created since ``before``."""
     names = names_in(folder, stems)
     for name in names or ():
         path = os.path.join(folder, name)
         found = stamp(path)
         if found is None or _settled(found, before):
             continue
-        # To compile a package's modules for the first time changes its folder too, but no time of change alone.
+        # The first compilation of a package's modules changes its folder, too, so its time alone is not enough.
         first = stamp(os.path.join(path, "__init__.py"))
         if not os.path.isdir(path) or found[0] != found[1] or (first is not None and not _settled(first, before)):
             raise UnsettledError(path)
@@ -282,7 +282,7 @@ def _settled_names(folder: str, stems: frozenset[str] | None, before: int) -> li
 
 
 def _settled(found: list[int], before: int) -> bool:
-    """Whether a stamp is older than ``before``, and not by so little that it need not tell of a change."""
-    # Windows has no time of change, and calls the time of creation so.
+    """True if a stamp is older than ``before`` by more than the resolution of timestamps."""
+    # Windows has no change time; its ctime is the creation time.
     changed = found[1] if os.name == "posix" else max(found[:2])
     return changed < before and (changed % _WHOLE_SECOND != 0 or changed + 2 * _WHOLE_SECOND < before)

@@ -1,4 +1,4 @@
-"""Under which key an answer is kept: what was asked, by which interpreter, from where."""
+"""Compute the key of a result: request, interpreter and working directory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lrdecay_cli import __version__
 from lrdecay_cli.cache.evidence import digest
 
 FORMAT = 2
-"""Goes up whenever entries or their evidence change their form or their meaning."""
+"""Increased when entries or their evidence change in format or meaning."""
 
-# How text is decoded, and which devices a config can find.
+# Variables for text decoding and visible devices.
 _STACK_VARIABLES = (
     "LANG",
     "LC_ALL",
@@ -23,7 +23,7 @@ _STACK_VARIABLES = (
     "ROCR_VISIBLE_DEVICES",
 )
 _GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
-# How a report looks: read by rich, by the standard library and by us.
+# Variables for the look of a report, read by rich, the standard library and lrdecay.
 _TERMINAL_VARIABLES = (
     "NO_COLOR",
     "FORCE_COLOR",
@@ -35,23 +35,23 @@ _TERMINAL_VARIABLES = (
     "TTY_INTERACTIVE",
     "UNICODE_VERSION",
 )
-# They say whether the cache is used and how errors look, nothing about an answer.
+# Variables for the use of the cache and the look of errors: they do not affect results.
 _ABOUT_THE_CACHE = ("LRDECAY_CACHE_DIR", "LRDECAY_NO_CACHE", "LRDECAY_TRACEBACK", "LRDECAY_TODAY")
 
 
 def map_key(question: list[object]) -> str:
-    """Key of a group map: ``question`` is all that the map depends on and that the user can say, in plain values."""
+    """Return the key of a group map: ``question`` has all user inputs of the map in plain values."""
     return digest(repr(["map", question, _process()]).encode(errors="surrogatepass"))
 
 
 def report_key(arguments: list[str], settings: list[bytes]) -> str:
-    """Key of what a command line writes to this stdout, with ``settings``, the content of the settings files."""
+    """Return the key of a command line's output to this stdout, with ``settings``, the content of settings files."""
     out = sys.stdout
     terminal = out.isatty()
-    # Not shutil's: importing that takes 5 ms.
+    # Importing shutil for this takes 5 ms.
     size = tuple(os.get_terminal_size(out.fileno())) if terminal else None
     looks = [terminal, size, out.encoding, out.errors, [os.environ.get(name) for name in _TERMINAL_VARIABLES]]
-    # A suppression ends with a day.
+    # The date: suppressions expire at the end of a day.
     today = [os.environ.get("LRDECAY_TODAY"), time.strftime("%Y-%m-%d")] if arguments[:1] == ["check"] else []
     question = ["report", arguments, settings, looks, today, _process()]
     return digest(repr(question).encode(errors="surrogatepass"))

@@ -1,4 +1,4 @@
-"""Seeing what goes into an answer while it is made: files, imports, environment variables, folders."""
+"""Record the inputs of a result during the build: files, imports, environment variables, folders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrdecay_cli.cache.gathering import Gathered, gather, source_of
 if TYPE_CHECKING:
     from lrdecay_cli.cache.evidence import Evidence
 
-# What a process or a connection says cannot be checked later.
+# Data from a process or a connection cannot be checked later.
 _UNTRACEABLE = (
     "subprocess.Popen",
     "os.system",
@@ -28,12 +28,12 @@ _UNTRACEABLE = (
     "sqlite3.connect",
 )
 _FRESH = os.O_TRUNC | os.O_EXCL
-# Timestamps of the kernel lag behind the clock by up to this many nanoseconds.
+# Kernel timestamps lag behind the clock by up to this many nanoseconds.
 _TICK = 10_000_000
 
 
 class Recording:
-    """Everything that was asked for since it began. One for the whole process: hooks cannot be taken back."""
+    """All inputs since its start. One per process: audit hooks cannot be removed."""
 
     def __init__(self) -> None:
         self.began = (time.time_ns(), time.monotonic_ns())
@@ -43,7 +43,7 @@ class Recording:
         self._earlier: list[tuple[Gathered, set[str]]] = []
         self.answers = 0
         self._alive = self._paused = False
-        # What the cache itself opens and lists is no evidence.
+        # Files and folders that the cache itself reads are not evidence.
         self._cache = os.path.join(cache_folder(), "")
         self._handlers: dict[str, Callable[[Any], None]] = {
             "open": self._open,
@@ -55,14 +55,14 @@ class Recording:
             **dict.fromkeys(_UNTRACEABLE, self._untraceable),
         }
         sys.addaudithook(self._hook)
-        # Another hook may have refused this one, silently.
+        # Another hook may have rejected this one silently.
         sys.audit("lrdecay_cli.alive")
         if not self._alive:
             self.obstacles.append("audit hooks are refused")
         sys.meta_path.insert(0, self)
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: object = None) -> None:
-        """Note which module is looked for, and where; find nothing. As a finder of ``sys.meta_path``."""
+        """Record the looked-up module and its path; find nothing. A finder of ``sys.meta_path``."""
         if path is None:
             self.seen.stems.add(name.partition(".")[0])
             self.seen.search.update(sys.path)
@@ -71,19 +71,19 @@ class Recording:
             self.seen.packages.setdefault(folder, set()).add(name.rpartition(".")[2])
 
     def begin_part(self) -> None:
-        """Set aside what was seen so far: it belongs to the whole answer, and not to the map that is built now."""
+        """Set the inputs so far aside: they belong to the whole result, not to the map that is built next."""
         self._earlier.append((self.seen, self.environment.names))
         self.seen, self.environment.names = Gathered(), set()
 
     def end_parts(self) -> None:
-        """Count what was set aside in again."""
+        """Add the inputs that were set aside."""
         for seen, names in self._earlier:
             self.seen.add(seen)
             self.environment.names |= names
         self._earlier.clear()
 
     def evidence(self) -> Evidence | str:
-        """Evidence of all that was seen so far, files as they were when they were read; why there can be none."""
+        """Return evidence of all inputs so far, with files as they were when read, or the reason why not."""
         began, ticks = self.began
         if abs((time.time_ns() - began) - (time.monotonic_ns() - ticks)) > 1_000_000_000:
             return "the clock was set"
@@ -92,9 +92,9 @@ class Recording:
         self._paused = True
         try:
             return gather(self.seen, self.environment, before=began - _TICK)
-        # An answer that was found must not be lost for the want of evidence.
+        # A result must be returned even if its evidence fails.
         except Exception as error:
-            return f"evidence cannot be had: {type(error).__name__}: {error}"
+            return f"collecting evidence failed: {type(error).__name__}: {error}"
         finally:
             self._paused = False
 
@@ -103,7 +103,7 @@ class Recording:
         if handler is not None and not self._paused:
             try:
                 handler(arguments)
-            # What is raised in here would be raised in the code that is being watched.
+            # An exception here would be raised in the recorded code.
             except Exception as error:
                 self.obstacles.append(f"{event} is not understood: {error}")
 
@@ -133,7 +133,7 @@ class Recording:
         if fresh:
             self.seen.written.add(path)
         elif path.endswith(".pyc"):
-            # The import system checks it against its source, and so do we.
+            # The import system checks a compiled file against its source, and so does the cache.
             self.seen.compiled.add(path)
             if not is_installed(path):
                 source = source_of(path)
@@ -142,7 +142,7 @@ class Recording:
             if asked_by_user() and path != os.devnull:
                 self.obstacles.append(f"{path} was read")
         elif path not in self.seen.opened:
-            # As it is before it is read: whoever changes it from now on is noticed.
+            # Stamp before reading: later changes are detected.
             self.seen.opened[path] = stamp(path)
 
     def _listed(self, arguments: Any) -> None:
@@ -154,7 +154,7 @@ class Recording:
             return
         searched = {os.path.abspath(entry) for entry in sys.path}
         if is_installed(folder) or (os.path.normpath(folder) in searched and not asked_by_user()):
-            # Packages that look for distributions; those are in the evidence of every search path.
+            # A search for distributions; the evidence of every search path includes them.
             self.seen.search.add(folder)
         else:
             self.seen.listed.add(folder)
@@ -164,7 +164,7 @@ _recording: Recording | None = None
 
 
 def record() -> Recording:
-    """Begin to record, or go on. What a first answer needed counts for the next one in this process too."""
+    """Start or continue recording. Inputs of an earlier result in this process also count for the next one."""
     global _recording
     if _recording is None:
         _recording = Recording()
@@ -172,7 +172,7 @@ def record() -> Recording:
 
 
 def note_probed(paths: Iterable[str]) -> None:
-    """Note what :func:`lrdecay_cli.cache.probed` tells."""
+    """Record the paths of :func:`lrdecay_cli.cache.probed`."""
     if _recording is not None:
         for path in paths:
             _recording.seen.opened.setdefault(os.path.abspath(path), stamp(path))

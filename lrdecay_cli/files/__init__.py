@@ -1,4 +1,4 @@
-"""Finding configs, reading and writing group maps, and writing files whole or not at all."""
+"""Find configs, read and write group maps, and write files atomically."""
 
 from lrdecay_cli.files.config_path import find_config
 from lrdecay_cli.files.map_file import means_to_be_map, read_bytes, read_map, top_level_keys

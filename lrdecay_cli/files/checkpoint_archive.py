@@ -1,7 +1,7 @@
-"""Looking at a checkpoint before torch does: is it a sound archive, and does it hold data alone?
+"""Check a checkpoint before torch reads it: a valid archive that contains only data.
 
-A checkpoint is a zip archive with a pickle in it, and a pickle is a program. Here it is read as a list of instructions
-and never run. What is refused here costs no import of torch.
+A checkpoint is a zip archive with a pickle, and a pickle is a program. This module reads its instructions and never
+runs them. A refusal here needs no import of torch.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ STOOD_IN = (
     "numpy.dtype",
     *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
 )
-"""What mmengine's message hub brings into a checkpoint and torch's ``weights_only`` refuses. None of it is called when
-a checkpoint is loaded: see :mod:`lrdecay_cli.openmmlab.checkpoints.saved_groups`."""
+"""Names that mmengine's message hub adds to a checkpoint and torch's ``weights_only`` refuses. Loading never calls
+them: see :mod:`lrdecay_cli.openmmlab.checkpoints.saved_groups`."""
 
 PLAIN = (
     "collections.OrderedDict",
@@ -41,10 +41,10 @@ PLAIN = (
         for kind in ("float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
     ),
 )
-"""What torch itself writes for tensors and what it takes from anybody. Not all that ``weights_only`` takes: some of
-that (``bytearray``, ``torch.Tensor``) is as large in memory as the file cares to say."""
+"""Names that torch writes for tensors, and harmless containers. Fewer than ``weights_only`` accepts: the file sets the
+memory size of some of those (``bytearray``, ``torch.Tensor``)."""
 
-# Real ones hold kilobytes for each thousand tensors, and the history of a million iterations.
+# Real pickles have kilobytes per thousand tensors, plus the history of a million iterations.
 _LARGEST_PICKLE = 512 * 2**20
 _LARGEST_DIRECTORY = 16 * 2**20
 _RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}
@@ -52,15 +52,15 @@ _ZIP, _PICKLE, _TAR = b"PK\x03\x04", b"\x80", b"ustar"
 
 
 def read_pickle(path: str) -> bytes:
-    """The pickle inside a checkpoint, for which it is known that it holds data alone.
+    """Return the pickle inside a checkpoint after checking that it contains only data.
 
     Raises:
-        LrdecayError: there is no such file, it is no archive of torch 1.6 or newer, it is damaged, anything in it is
-            compressed or larger than it says, or it names something that is neither in ``PLAIN`` nor in ``STOOD_IN``.
+        LrdecayError: the file does not exist, is not an archive of torch 1.6 or newer, is damaged, has entries that are
+            compressed or larger than declared, or names something outside ``PLAIN`` and ``STOOD_IN``.
     """
     try:
         if Path(path).is_fifo() or Path(path).is_char_device():
-            raise _refused("is no file", path)
+            raise _refused("is not a file", path)
         with Path(path).open("rb") as file:
             _check_form(file, path)
             pickled = _pickle_of(zipfile.ZipFile(_Bounded(file)), os.fstat(file.fileno()).st_size, path)
@@ -76,9 +76,9 @@ def read_pickle(path: str) -> bytes:
     for name in _globals(pickled, path):
         if name not in PLAIN and name not in STOOD_IN:
             raise LrdecayError(
-                f"names {name!r}, which a checkpoint of parameters and numbers has no use for",
+                f"names {name!r}, which a checkpoint of parameters and numbers does not need",
                 where=path,
-                fix="it may be hostile; nothing of it was run",
+                fix="it may be hostile; nothing in it was run",
             )
     return pickled
 
@@ -90,7 +90,7 @@ def _check_form(file: BinaryIO, path: str) -> None:
     if head.startswith(_PICKLE) or _TAR in head:
         form = "tar archive" if _TAR in head else "bare pickle"
         raise LrdecayError(
-            f"is a {form}, the form of torch before 1.6, which cannot be read without running it",
+            f"is a {form}, the format of torch before 1.6, which cannot be read without running it",
             where=path,
             fix="if you trust it, load it and save it again with a newer torch",
         )
@@ -109,9 +109,9 @@ def _pickle_of(archive: zipfile.ZipFile, size: int, path: str) -> bytes:
     if any(entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size for entry in entries):
         raise _refused("has compressed entries, which torch.save never writes", path)
     if sum(entry.file_size for entry in entries) > size:
-        raise _refused("says that it holds more than the file does", path)
+        raise _refused("declares more data than the file has", path)
     if pickles[0].file_size > _LARGEST_PICKLE:
-        raise _refused(f"holds more than {_LARGEST_PICKLE >> 20} MiB beside its tensors", path)
+        raise _refused(f"contains more than {_LARGEST_PICKLE >> 20} MiB beside its tensors", path)
     return archive.read(pickles[0])
 
 
@@ -124,13 +124,13 @@ def _globals(pickled: bytes, path: str) -> Iterator[str]:
                 module, name = str(argument).split(" ", 1)
                 yield f"{_RENAMED.get(module, module)}.{name}"
             elif opcode.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4", "NEWOBJ_EX"):
-                raise _refused(f"is no pickle that torch.save wrote ({opcode.name})", path)
+                raise _refused(f"is not a pickle of torch.save ({opcode.name})", path)
     except (ValueError, OverflowError) as error:
         raise _refused(f"is damaged: {error}", path) from error
 
 
 class _Bounded:
-    """A file that is not read in larger pieces than a directory or a pickle may have, whatever it says of itself."""
+    """A file with limited read sizes, even if its headers declare more."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -140,11 +140,11 @@ class _Bounded:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        # The directory is read at once, entries in pieces.
+        # The directory is read in one call, entries in pieces.
         if size > _LARGEST_DIRECTORY:
             raise zipfile.BadZipFile("its directory is too large")
         return self._file.read(size)
 
 
 def _refused(problem: str, path: str) -> LrdecayError:
-    return LrdecayError(problem, where=path, fix="give a .pth that mmengine or torch.save wrote")
+    return LrdecayError(problem, where=path, fix="give a .pth file of mmengine or torch.save")

@@ -1,4 +1,4 @@
-"""Finding a training config: by its path, or in the zoo of an installed package. Neither needs torch."""
+"""Find a training config by path or in the zoo of an installed package, without torch."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from lrdecay_cli.text.spelling import did_you_mean, meant
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
 SEPARATOR = "::"
-"""Between a package and a path in its zoo."""
+"""Separates a package from a path in its zoo."""
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".ckpt")
 
 
 def is_checkpoint(source: str) -> bool:
-    """Whether ``source`` is to be read as a checkpoint, by its suffix."""
+    """True if the suffix of ``source`` is that of a checkpoint."""
     return source.endswith(CHECKPOINT_SUFFIXES) and SEPARATOR not in source
 
 
 def find_config(given: str) -> Path:
-    """The file behind ``given``: a path, or ``<package>::<path>`` in the config zoo of an installed package.
+    """Return the file of ``given``: a path, or ``<package>::<path>`` in the config zoo of an installed package.
 
-    Raises LrdecayError, with the nearest names, if there is no such file.
+    Raises LrdecayError with the closest names if it does not exist.
     """
     path = Path(given)
     if SEPARATOR in given:
@@ -49,40 +49,40 @@ def find_config(given: str) -> Path:
             package, _, in_zoo = given.partition("/")
         fix = file_meant(given, SUFFIXES) or "check the path"
         if package in ZOOS and in_zoo:
-            fix = f"one of {package}'s own is {package}{SEPARATOR}{in_zoo.lstrip(':')}"
+            fix = f"write {package}{SEPARATOR}{in_zoo.lstrip(':')} for a config of {package}'s zoo"
         raise LrdecayError("no such config", where=given, fix=fix)
     if not path.is_file():
-        raise LrdecayError("is no regular file", where=given)
+        raise LrdecayError("is not a regular file", where=given)
     if path.suffix not in SUFFIXES:
         raise LrdecayError(f"a config ends in {', '.join(SUFFIXES)}", where=given)
     return path
 
 
 def config_path(given: str) -> Path | None:
-    """The file behind a config's name, None if there is none. LrdecayError if its package is not installed."""
+    """Return the file of a config's name, or None. LrdecayError if its package is not installed."""
     return next(filter(Path.is_file, config_places(given)), None)
 
 
 def config_places(given: str) -> list[Path]:
-    """Where a config of this name could be; the first that is there counts. LrdecayError as :func:`config_path`."""
+    """Return possible places of a config; the first existing one counts. LrdecayError as :func:`config_path`."""
     package, separator, in_zoo = given.partition(SEPARATOR)
     return [folder / in_zoo for folder in zoo_folders(package, given=given)] if separator else [Path(given)]
 
 
 def zoo_folders(package: str, *, given: str) -> list[Path]:
-    """The folders in which a package's configs may be. Raises LrdecayError, about ``given``, if it is not installed."""
+    """Return folders of a package's configs. Raises LrdecayError, about ``given``, if it is not installed."""
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
-        # Never advise to install whatever was typed.
+        # Never suggest installing an arbitrary typed name.
         fix = f"pip install {distribution_of(package)}" if package in ZOOS else did_you_mean(package, ZOOS)
         raise LrdecayError(f"package {package!r} is not installed", where=given, fix=fix or "check the name")
     root = Path(spec.submodule_search_locations[0])
-    # .mim/configs holds the zoo of a wheel; configs the new-style one, and that of an editable install.
+    # .mim/configs has the zoo of a wheel; configs has the new-style zoo, and that of an editable install.
     return [root / ".mim" / "configs", root / "configs", root.parent / "configs"]
 
 
 def in_zoo_meant(given: str) -> str:
-    """``did you mean mmdet::yolox/yolox_s_8xb8-300e_coco.py?`` for what is not in a package's zoo, or what to do else.
+    """Return ``did you mean mmdet::yolox/yolox_s_8xb8-300e_coco.py?`` for a missing zoo config, or another fix.
 
     Raises LrdecayError if the package is not installed.
     """
@@ -92,16 +92,16 @@ def in_zoo_meant(given: str) -> str:
     names = {path.as_posix().removesuffix(".py"): path for path in sorted({*files, *(file.parent for file in files)})}
     for name in meant(in_zoo.strip(":/").removesuffix(".py"), names)[:1]:
         return f"did you mean {package}{SEPARATOR}{names[name].as_posix()}?"
-    return f"lrdecay scan {package}{SEPARATOR} has them all" if not in_zoo.strip(":/") else "check the path"
+    return f"lrdecay scan {package}{SEPARATOR} lists them all" if not in_zoo.strip(":/") else "check the path"
 
 
 def file_meant(given: str, suffixes: Collection[str], *, folders: bool = False) -> str:
-    """``did you mean configs/a.py?`` for a path that is not there; empty if nothing there is like it.
+    """Return ``did you mean configs/a.py?`` for a missing path; empty if no existing path is close.
 
     Args:
-        given: the path, of which the file or one of its folders may be misspelt.
-        suffixes: of the files that could be meant, as ``.py``.
-        folders: whether a folder could be meant too.
+        given: the path; its file or one of its folders may be misspelt.
+        suffixes: suffixes of possible files, such as ``.py``.
+        folders: True if the suggestion may be a folder.
     """
     found = _meant(Path(given), suffixes, folders)
     return f"did you mean {found}?" if found else ""
@@ -120,7 +120,7 @@ def _meant(path: Path, suffixes: Collection[str], folders: bool) -> Path | None:
                 names.setdefault(entry.name, entry)
         elif entry.suffix in suffixes:
             stem = entry.stem
-            # Of two that differ in their suffix alone, the one of the kind that was typed.
+            # If two differ only in suffix, prefer the typed suffix.
             if stem not in names or entry.suffix == path.suffix:
                 names[stem] = entry
     typed = wrong.stem if wrong == path and wrong.suffix in suffixes else wrong.name
@@ -131,21 +131,21 @@ def _meant(path: Path, suffixes: Collection[str], folders: bool) -> Path | None:
 
 
 ROOTS = (".git", ".hg", ".svn")
-"""What the root of a repository holds."""
+"""Names that mark the root of a repository."""
 _OWN_SETTINGS = "lrdecay.toml"
 _SHARED_SETTINGS = "pyproject.toml"
 _TABLE = b"[tool.lrdecay"
 
 
 def repository_root(folder: Path) -> Path | None:
-    """The nearest of ``folder`` and the folders above it that is the root of a repository; None if none is."""
+    """Return the nearest repository root among ``folder`` and its parents, or None."""
     return next((place for place in (folder, *folder.parents) if _holds_any(place, *ROOTS)), None)
 
 
 def in_project(config: str) -> str | None:
-    """The path of a config from the folder of its project; None if it is no file here, or belongs to no project.
+    """Return a config's path relative to its project; None if it is not a file here or has no project.
 
-    A project is the nearest folder above it with settings of lrdecay, or that is the root of a repository.
+    The project is the nearest parent folder with lrdecay settings, or the root of a repository.
     """
     file = Path(os.path.abspath(config))  # noqa: PTH100 (a link counts where it lies)
     if SEPARATOR in config or not file.is_file():
@@ -162,7 +162,7 @@ def _holds_any(folder: Path, *names: str) -> bool:
 
 def _is_project(folder: Path) -> bool:
     try:
-        # A pyproject.toml of a package below says nothing about the project.
+        # A pyproject.toml without lrdecay settings may belong to a package inside the project.
         return _holds_any(folder, *ROOTS, _OWN_SETTINGS) or _TABLE in (folder / _SHARED_SETTINGS).read_bytes()
     except OSError:
         return False

@@ -1,7 +1,7 @@
-"""Configs as text, not run and without torch.
+"""Read configs as text, without running them and without torch.
 
-Settings of the text that a checkpoint has of its run, and the suppressions that a config and its bases state in
-comments: ``# lrdecay: ignore[LRD201] reason``.
+Reads the settings in a checkpoint's config text, and suppressions in comments of a config and its bases:
+``# lrdecay: ignore[LRD201] reason``.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from lrdecay_cli.text.python_source import finite_or_name
 
 _LONGEST = 2**20
 _DEEPEST = 60
-# All that mmengine's Config.pretty_text writes: calls of dict, lists, tuples, literals, and names as torch.float16.
+# Syntax that mmengine's Config.pretty_text writes: dict calls, lists, tuples, literals, and names as torch.float16.
 _OPERATORS = frozenset("()[]{},=:-.")
 _KEYWORDS = frozenset(keyword.kwlist) - {"None", "True", "False"}
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 
 
 def settings_of(text: object) -> dict[str, Any]:
-    """The settings that the text assigns at its top level: ``{"optim_wrapper": {...}}``; empty for any other text.
+    """Return the settings that the text assigns at top level: ``{"optim_wrapper": {...}}``; empty for other text.
 
-    Source of the form: mmengine 0.10.7, ``Config.pretty_text``, which the Runner saves as ``meta['cfg']``. Nothing is
-    executed: a setting that is more than literals and calls of ``dict`` is left out, and so is the list that holds it.
+    Source of the format: mmengine 0.10.7, ``Config.pretty_text``, which the Runner saves as ``meta['cfg']``. Nothing is
+    executed: settings other than literals and calls of ``dict`` are omitted, and so are lists that contain them.
     """
     if not isinstance(text, str) or len(text) > _LONGEST:
         return {}
@@ -53,9 +53,9 @@ def settings_of(text: object) -> dict[str, Any]:
 
 
 def _statements(text: str) -> Iterator[str]:
-    """Its statements, but for those with other operators or keywords than a value has.
+    """Yield its statements, without those that have operators or keywords outside of values.
 
-    ValueError for a text that nests deeper than Python's own parser, which a stranger's text can crash, is safe with.
+    ValueError for text nested too deeply: hostile text can crash Python's own parser.
     """
     lines = text.splitlines(keepends=True)
     begun, depth, dots, last, shallow = 0, 0, 0, "", True
@@ -65,13 +65,13 @@ def _statements(text: str) -> Iterator[str]:
                 yield "".join(lines[begun : token.start[0]])
             begun, depth, dots, shallow = token.start[0], 0, 0, True
         elif token.type == tokenize.OP:
-            # Calls of calls, signs of signs and attributes of attributes nest without brackets.
+            # Calls of calls, repeated signs and attributes of attributes nest without brackets.
             chained = (token.string in _OPENING and last in _CLOSING) or token.string == last == "-"
             depth += (token.string in _OPENING) - (token.string in _CLOSING)
             dots = dots + 1 if token.string == "." else 0
             if chained or max(depth, dots) > _DEEPEST:
-                # No config has such a text: the rest of it is not worth reading.
-                raise ValueError("it nests too deep")
+                # Real configs have no such text: skip the rest.
+                raise ValueError("it is nested too deeply")
             shallow &= token.string in _OPERATORS
         elif token.string in _KEYWORDS:
             shallow = False
@@ -79,7 +79,7 @@ def _statements(text: str) -> Iterator[str]:
 
 
 def _value(node: ast.expr) -> Any:
-    """The value of a literal; ValueError for anything else. Of a dict, entries without a value are left out."""
+    """Return the value of a literal; ValueError for anything else. Dict entries without a value are omitted."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict" and not node.args:
         return _entries([(keyword.arg, keyword.value) for keyword in node.keywords])
     if isinstance(node, ast.Dict):
@@ -103,16 +103,16 @@ def _entries(given: Iterable[tuple[Any, ast.expr]]) -> dict[str, Any]:
 
 
 _COMMENT = re.compile(r"#\s*lrdecay:\s*ignore\[(?P<rules>[^\]]*)\][\s:,–-]*(?P<reason>.*)")
-# What people write from memory of other tools.
+# Spellings that users remember from other tools.
 _ALMOST = re.compile(r"#\s*lrdecay\b\s*:?\s*(?:ignore|disable|noqa|skip|suppress|allow)\b.*")
 
 
 def comment_suppressions(config: str) -> tuple[StatedSuppression, ...]:
-    """What the comments of a config say, then those of its bases, which hold for all of it.
+    """Return the suppressions in comments of a config, then of its bases, which apply to the whole config.
 
-    A comment that means to suppress something and is not written so has no rule, and stands there as it is.
+    A misspelt suppression comment has no rule and contains its text unchanged.
 
-    A config that is not Python, cannot be read or does not parse has none: whoever builds it tells what is wrong.
+    A config that is not Python, cannot be read or does not parse has none: building it reports the problem.
     """
     found: list[StatedSuppression] = []
     with suppress(LrdecayError):
@@ -137,7 +137,7 @@ def _with_bases(shown: str, file: Path, seen: set[Path]) -> Iterator[tuple[str, 
 
 
 def _bases(text: str) -> Iterator[str]:
-    """Paths in ``_base_``, and of the modules that ``with read_base():`` imports, as mmengine finds them."""
+    """Yield paths in ``_base_`` and of modules imported below ``with read_base():``, as mmengine finds them."""
     with suppress(SyntaxError, ValueError, RecursionError):
         for node in ast.parse(text).body:
             if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "_base_" for t in node.targets):

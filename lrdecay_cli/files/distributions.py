@@ -1,6 +1,6 @@
-"""The installed distributions that packages come from, by the records that installers leave beside them.
+"""Find the installed distribution of a package in the records that installers write beside it.
 
-``importlib.metadata`` would read every record of an environment; only those of the package's own version are read here.
+``importlib.metadata`` would read every record of an environment; this reads only those of the package's own version.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ import msgspec
 from lrdecay_cli.domain.stack import Distribution
 
 _RECORD = re.compile(r"[^-]+-([^-]+)(?:-py[\d.]+)?\.(?:dist|egg)-info")
-# Of a checkout that setuptools installed in place: its name has no version.
+# A checkout installed in place by setuptools: its record's name has no version.
 _IN_PLACE = ".egg-info"
 
 
 def distribution_behind(package: str, folder: Path, version: str) -> Distribution | None:
-    """The distribution that a package was installed by; None for a checkout that no installer knows.
+    """Return the distribution that installed a package; None for a checkout without an installer's record.
 
-    Where several share the folder, such as mmdet and onedl-mmdetection, the version of the files decides.
+    If several share the folder, such as mmdet and onedl-mmdetection, the version of the files decides.
 
     Args:
         package: its import name: ``mmdet``.
-        folder: where it is: ``…/site-packages/mmdet``.
-        version: what it says of itself, with or without a local label (``2.13.0+cpu``).
+        folder: its folder: ``…/site-packages/mmdet``.
+        version: its ``__version__``, with or without a local label (``2.13.0+cpu``).
 
     Source: core metadata and direct_url.json as the Python packaging user guide specifies them (2026), ``.egg-info`` as
     setuptools 80 writes it.
@@ -43,7 +43,7 @@ def distribution_behind(package: str, folder: Path, version: str) -> Distributio
 
 
 def _records(site: Path, version: str) -> list[Path]:
-    """The records of distributions in that version, sorted by name."""
+    """Return the records of distributions with that version, sorted by name."""
     try:
         entries = list(site.iterdir())
     except OSError:
@@ -60,12 +60,12 @@ def _has_version(record: str, version: str) -> bool:
 
 def _brings(record: Path, package: str) -> bool:
     top = _read(record / "top_level.txt")
-    # Not every build backend writes it.
+    # Some build backends do not write top_level.txt.
     return package in top.split() if top else f"\n{package}/__init__.py," in f"\n{_read(record / 'RECORD')}"
 
 
 def _is_editable(record: Path, folder: Path) -> bool:
-    """Whether it is the record of an editable install of a checkout that has the package."""
+    """True for the record of an editable install whose checkout contains the package."""
     try:
         source = msgspec.json.decode(_read(record / "direct_url.json"), type=_Source)
     except msgspec.DecodeError:
@@ -75,7 +75,7 @@ def _is_editable(record: Path, folder: Path) -> bool:
 
 
 def _named(record: Path, version: str) -> Distribution | None:
-    """With the name in its metadata, of which a record's own name is a normalised form."""
+    """Return the distribution with the name in its metadata; the record's own name is normalised."""
     metadata = _read(record / "METADATA") or _read(record / "PKG-INFO")
     name, own = (re.search(rf"^{key}: *(\S+)", metadata, re.MULTILINE) for key in ("Name", "Version"))
     return Distribution(name[1], own[1]) if name and own and _same(own[1], version) else None
@@ -86,7 +86,7 @@ def _same(version: str, other: str) -> bool:
 
 
 def _read(file: Path) -> str:
-    """Its text; empty if it cannot be read."""
+    """Return its text; empty if it cannot be read."""
     try:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""Reading maps strictly: what is wrong is told with its JSON path."""
+"""Read maps strictly: errors name the JSON path."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from lrdecay_cli.text.spelling import did_you_mean
 _MAP_KEYS = frozenset(GroupMap.__struct_encode_fields__)
 _FIRST_KEYS = GroupMap.__struct_encode_fields__[:6]
 TEXT_BASELINE = b"# lrdecay baseline"
-"""How a baseline in its text form begins."""
+"""First bytes of a baseline in text form."""
 LARGEST = 1 << 28
-"""Bytes. A map of 50,000 groups of a tensor each has a tenth of that."""
+"""Limit in bytes. A map of 50,000 groups with one tensor each has a tenth of that."""
 
 
 def read_map(path: str) -> GroupMap:
-    """Read a group map from a file, or from stdin for ``-``. LrdecayError tells the JSON path of what is wrong."""
+    """Read a group map from a file, or from stdin for ``-``. LrdecayError names the JSON path of a problem."""
     raw = read_bytes(path)
     try:
         group_map = msgspec.json.decode(raw, type=GroupMap)
         keys = _keys(raw)
-        # There are fewer when the text is written again if a key stands twice in its object. A map of schema 1 lacks
-        # what has a default; only then the whole is read again in plain values.
+        # Writing the map again gives fewer keys if an object repeats a key. A map of schema 1 lacks keys with a
+        # default; only then the text is read again as plain values.
         sound = group_map.schema_version in READABLE and (
             keys == _keys(msgspec.json.encode(group_map))
             or keys == _keys(msgspec.json.encode(msgspec.json.decode(raw)))
@@ -50,7 +50,7 @@ def read_map(path: str) -> GroupMap:
 
 
 def read_bytes(path: str) -> bytes:
-    """What is in the file, or on stdin for ``-``, without a byte order mark. LrdecayError if it cannot be read."""
+    """Return the content of the file, or of stdin for ``-``, without byte order mark. LrdecayError if unreadable."""
     try:
         if path == "-" and sys.stdin is None:
             raise LrdecayError("stdin is closed", where=path)
@@ -67,12 +67,12 @@ def read_bytes(path: str) -> bytes:
     except OSError as error:
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=path) from error
     if len(raw) > LARGEST:
-        raise LrdecayError(f"is larger than {LARGEST >> 20} MiB, or has no end", where=path)
+        raise LrdecayError(f"is larger than {LARGEST >> 20} MiB, or endless", where=path)
     return raw.removeprefix(b"\xef\xbb\xbf")
 
 
 def top_level_keys(raw: bytes) -> frozenset[str] | None:
-    """The keys of the JSON object that ``raw`` is, to tell what it means to be; None if it is no object."""
+    """Return the keys of the JSON object ``raw``, which identify its format; None if it is not an object."""
     try:
         return frozenset(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -80,7 +80,7 @@ def top_level_keys(raw: bytes) -> frozenset[str] | None:
 
 
 def means_to_be_map(raw: bytes) -> bool:
-    """Whether a JSON file is a group map, or was one before it was damaged: by a merge, a cut, a hand."""
+    """True if a JSON file is a group map, or was one before damage by a merge, truncation or editing."""
     keys = top_level_keys(raw)
     if keys is None:
         return all(f'"{key}"'.encode() in raw for key in _FIRST_KEYS)
@@ -88,12 +88,12 @@ def means_to_be_map(raw: bytes) -> bool:
 
 
 def _keys(raw: bytes) -> int:
-    """How many keys a JSON text has. A string that holds ``":`` counts as well, whenever it is written."""
+    """Return the number of keys in a JSON text. Strings that contain ``":`` count, too, consistently."""
     return msgspec.json.format(raw, indent=-1).count(b'":')
 
 
 def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """Names that stand for two things: two groups, or two parameters that are grouped, frozen or missing."""
+    """Yield names used twice: by two groups, or by two parameters (grouped, frozen or missing)."""
     yield from _repeats((f"$.groups[{i}].name", group.name) for i, group in enumerate(group_map.groups))
     held = sum(len(group.parameters) for group in group_map.groups)
     again = sum(len(tensor.later) for tensor in group_map.tensors())
@@ -102,7 +102,7 @@ def _repeated_names(group_map: GroupMap) -> Iterator[tuple[str, str]]:
 
 
 def _wrong_changes(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """Names that ``train()`` is said to change and that are not in the map, or are there as they were before."""
+    """Yield names in ``train()``'s changes that are not in the map or that it does not change."""
     if not (train_mode := group_map.training.train_mode):
         return
     trainable = {tensor.name: tensor.trainable for tensor in group_map.tensors()}
@@ -132,7 +132,7 @@ def _repeats(named: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     first: dict[str, str] = {}
     for path, name in named:
         if name in first:
-            yield path, f"name {name!r} is taken by {first[name]}"
+            yield path, f"name {name!r} is already used by {first[name]}"
         first[name] = path
 
 
@@ -141,21 +141,21 @@ _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
 
 def refusal(raw: bytes, path: str) -> LrdecayError:
-    """The error to raise for ``raw``, the bytes of the file ``path``, that did not decode as a group map."""
+    """Return the error for ``raw``, the bytes of the file ``path``, which are not a valid group map."""
     import json
 
     if raw.startswith(TEXT_BASELINE):
         fix = "give its config, or the whole map: lrdecay baseline CONFIG --form json"
-        return LrdecayError("is a text baseline, which is no whole map", where=path, fix=fix)
+        return LrdecayError("is a text baseline, not a whole map", where=path, fix=fix)
     if not raw.strip():
         if path == "-":
-            return LrdecayError("nothing came on stdin", fix=f"pipe a map into it, {_MADE_BY}")
+            return LrdecayError("stdin is empty", fix=f"pipe a map into it, {_MADE_BY}")
         return LrdecayError("is empty", where=path, fix=f"make a map, {_MADE_BY}")
     try:
-        # Python's parser and not msgspec's: it tells repeated keys, and takes NaN, which is then told with its path.
+        # Python's parser reports repeated keys and accepts NaN, which is then reported with its path.
         data = json.loads(raw.decode(), object_pairs_hook=_without_repeats)
     except UnicodeDecodeError:
-        return LrdecayError("is not UTF-8 text", where=path, fix="give a map that lrdecay wrote")
+        return LrdecayError("is not UTF-8 text", where=path, fix="give a map written by lrdecay")
     except json.JSONDecodeError as error:
         if _is_log(raw):
             problem = "is a log of JSON lines, not a group map"
@@ -184,7 +184,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in pairs:
         if key in result:
-            raise ValueError(f"key {key!r} stands twice in one object")
+            raise ValueError(f"key {key!r} is repeated in one object")
         result[key] = value
     return result
 
@@ -212,7 +212,7 @@ def _wrong_form(raw: bytes, path: str) -> LrdecayError:
         if unknown := _UNKNOWN_KEY.fullmatch(problem):
             definitions = msgspec.json.schema(GroupMap)["$defs"].values()
             known = sorted({name for definition in definitions for name in definition["properties"]})
-            told = "; ".join(filter(None, ("unknown key", did_you_mean(unknown[1], known))))
-            return LrdecayError(told, where=f"{path}: {where}.{unknown[1]}")
+            problem = "; ".join(filter(None, ("unknown key", did_you_mean(unknown[1], known))))
+            return LrdecayError(problem, where=f"{path}: {where}.{unknown[1]}")
         return LrdecayError(problem[:1].lower() + problem[1:], where=f"{path}: {where}")
-    raise AssertionError(f"{path} is a group map after all")
+    raise AssertionError(f"{path} is a valid group map")

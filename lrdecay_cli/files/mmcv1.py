@@ -1,8 +1,8 @@
-"""What MMCV 1 took at the top of a config (``optimizer``, ``lr_config``, ``runner``, …) in the words of mmengine.
+"""Translate top-level settings of MMCV 1 (``optimizer``, ``lr_config``, ``runner``, …) to mmengine.
 
 Source: mmcv 1.7, ``mmcv/runner/hooks/lr_updater.py``, ``momentum_updater.py`` and ``optimizer.py``; mmengine 0.10,
-"Migrate from MMCV". There ``by_epoch=False`` means a step after each iteration. What a policy spreads over the run it
-then still spreads over all of it, while the numbers of the others (``step``, ``periods``) count iterations.
+"Migrate from MMCV". In MMCV 1 ``by_epoch=False`` means a step after each iteration. Policies over the whole run then
+still cover the whole run, while numbers of other policies (``step``, ``periods``) count iterations.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 OPTIMIZER_KEYS = ("optimizer", "optimizer_config", "fp16")
-"""What becomes ``optim_wrapper``."""
+"""Keys that become ``optim_wrapper``."""
 SCHEDULE_KEYS = ("lr_config", "momentum_config")
-"""What becomes ``param_scheduler``."""
+"""Keys that become ``param_scheduler``."""
 KEYS = (*OPTIMIZER_KEYS, *SCHEDULE_KEYS, "runner")
-"""What MMCV 1 read."""
+"""Keys that MMCV 1 reads."""
 
 _NEEDED = {
     "optimizer": ("type",),
@@ -28,14 +28,14 @@ _OF_WRAPPER = ("constructor", "paramwise_cfg")
 
 
 def is_mmcv_style(key: str, value: Any) -> bool:
-    """Whether a top-level name of a config is one that MMCV 1 read, by what it holds."""
+    """True if a top-level name and its value are settings of MMCV 1."""
     if not isinstance(value, Mapping):
         return False
     return key == "optimizer_config" or any(name in value for name in _NEEDED.get(key, ()))
 
 
 def mmcv_style_keys(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Top-level names of a config that MMCV 1 read and that say something: ``grad_clip=None`` alone does not."""
+    """Return top-level names of a config that are MMCV 1 settings with an effect: not ``grad_clip=None`` alone."""
     present = {key: config.get(key) for key in KEYS}
     return tuple(
         key
@@ -47,12 +47,12 @@ def mmcv_style_keys(config: Mapping[str, Any]) -> tuple[str, ...]:
 def as_mmengine(
     given: Mapping[str, Any], *, length: float | None = None, in_epochs: bool | None = None
 ) -> dict[str, Any]:
-    """``optim_wrapper``, ``param_scheduler`` and ``train_cfg`` for what MMCV 1 read; without what is not given.
+    """Return ``optim_wrapper``, ``param_scheduler`` and ``train_cfg`` for MMCV 1 settings, if present.
 
     Args:
-        given: those of ``KEYS`` that there are.
-        length: epochs or iterations of the training, where no ``runner`` says so.
-        in_epochs: which of them it is; None where nobody says so, which is taken for epochs.
+        given: the settings among ``KEYS``.
+        length: epochs or iterations of the training, if there is no ``runner``.
+        in_epochs: True for epochs, False for iterations; None if unknown, which counts as epochs.
     """
     found: dict[str, Any] = {}
     wrapper = _wrapper({key: given[key] for key in OPTIMIZER_KEYS if is_mmcv_style(key, given.get(key))})
@@ -73,19 +73,19 @@ def as_mmengine(
 
 
 class _Run(NamedTuple):
-    """The training."""
+    """Length and unit of the training."""
 
     length: float | None
     in_epochs: bool
 
     def over_all(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The range of a scheduler that is spread over it."""
+        """Return the range of a scheduler over the whole training."""
         counted = self.range(0, self.length)
         by_iteration = self.in_epochs and given.get("by_epoch", True) is False
         return {**counted, "convert_to_iter_based": True} if by_iteration else counted
 
     def range(self, begin: float, end: float | None) -> dict[str, Any]:
-        """A range in its own unit."""
+        """Return a range in the training's unit."""
         ended = {} if end is None else {"end": _whole(end)}
         return {"begin": _whole(begin), "by_epoch": self.in_epochs, **ended}
 
@@ -115,7 +115,7 @@ def _wrapper(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _schedulers(given: Mapping[str, Any], run: _Run, what: str) -> list[dict[str, Any]] | None:
-    """The warm-up and what comes after it; None for a policy that mmengine has nothing for."""
+    """Return the warm-up and the schedulers after it; None for a policy without an equivalent in mmengine."""
     policy = _POLICIES.get(str(given["policy"]).lower())
     steps_by = 0.1 if what == "LR" else 0.5
     known = {**given, "min_lr": _least(given, ""), "ratio": _least(given, "_ratio"), "steps_by": steps_by}
@@ -137,7 +137,7 @@ def _lowest(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _at_steps(kind: str, settings: Mapping[str, Any], given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
-    """A scheduler whose own numbers count epochs or iterations: an ``end`` in the other unit would be another one."""
+    """Return a scheduler whose own numbers count epochs or iterations: ``end`` must have the same unit."""
     by_epoch = given.get("by_epoch", True) is not False
     ended = {"end": run.length} if by_epoch is run.in_epochs and run.length is not None else {}
     return [{"type": kind, **settings, "begin": 0, "by_epoch": by_epoch, **ended}]
@@ -184,7 +184,7 @@ def _restart(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]]:
 
 
 def _cyclic(given: Mapping[str, Any], run: _Run) -> list[dict[str, Any]] | None:
-    """Up to the first of ``target_ratio`` and down to the second, by cosines, once: whatever ``by_epoch`` says."""
+    """One cosine up to the first ``target_ratio`` and down to the second, regardless of ``by_epoch``."""
     target, times = given.get("target_ratio", (10, 1e-4)), given.get("cyclic_times", 1)
     target = target if isinstance(target, (list, tuple)) else (target,)
     if run.length is None or times != 1 or given.get("anneal_strategy", "cos") != "cos" or not target:
@@ -221,7 +221,7 @@ _POLICIES: Mapping[str, Callable[[Mapping[str, Any], _Run], list[dict[str, Any]]
     "cyclic": _cyclic,
     "onecycle": _one_cycle,
 }
-"""By policy, in lower case: schedulers of mmengine, without the end of their classes' names."""
+"""mmengine schedulers by lower-case policy, without the suffix of their class names."""
 
 
 def _warm_up(given: Mapping[str, Any]) -> dict[str, Any]:

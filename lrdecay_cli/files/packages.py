@@ -1,4 +1,4 @@
-"""Packages by import name: the distributions that bring them, and the package zoos of configs."""
+"""Packages by import name: their distributions, and the packages with config zoos."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ ZOOS = (
     *("mmdet", "mmpretrain", "mmseg", "mmpose", "mmyolo", "mmrotate", "mmdet3d", "mmocr", "mmaction"),
     *("mmagic", "mmselfsup", "mmrazor"),
 )
-"""Packages that bring configs."""
+"""Packages that contain configs."""
 
 _OTHERWISE_NAMED = {
     "mmengine": ("mmengine", "mmengine-lite"),
     "mmcv": ("mmcv", "mmcv-lite", "mmcv-full"),
     "mmseg": ("mmsegmentation",),
     "mmaction": ("mmaction2",),
-    # PyPI has MMRotate 0.3 alone under its own name, which is built on mmcv 1.
+    # Under its own name PyPI has only MMRotate 0.3, which is built on mmcv 1.
     "mmrotate": ("mmrotate-dev", "mmrotate"),
     "cv2": ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
     "lap": ("lap", "lapx"),
@@ -49,17 +49,17 @@ _OTHERWISE_NAMED = {
 
 
 def distributions_of(package: str) -> tuple[str, ...]:
-    """The distributions that bring a package of that import name, the one to install first."""
+    """Return the distributions of an import name; the first one is the one to install."""
     return _OTHERWISE_NAMED.get(package, (package,))
 
 
 def is_otherwise_named(package: str) -> bool:
-    """Whether the distribution of a package is known by its import name, and has another or several."""
+    """True if an import name is known to have a distribution with another name, or several."""
     return package in _OTHERWISE_NAMED
 
 
 def distribution_of(package: str) -> str:
-    """The distribution to install for a package of that import name."""
+    """Return the distribution to install for an import name."""
     return distributions_of(package)[0]
 
 
@@ -68,7 +68,7 @@ _LIBRARY_SUFFIXES = (".so", ".pyd", ".dylib")
 
 
 def operator_libraries(package: str, folder: Path) -> list[Path] | None:
-    """The libraries of compiled operators in a package's folder; None for a package that has none in any build.
+    """Return the libraries of compiled operators in a package's folder; None if no build of it has any.
 
     Source: mmcv 2.1.0, ``mmcv._ext``; torchvision 0.28.0 and 0.29.1, ``extension.py``: ``_C``, from 0.29 on
     ``_C_stable``.
@@ -79,11 +79,11 @@ def operator_libraries(package: str, folder: Path) -> list[Path] | None:
 
 
 MMCV_RANGE = ">=2.0.0rc4,<2.2.0"
-"""The mmcv that mmdet 3.3.0 takes, for a machine that has no mmdet to ask yet."""
+"""The mmcv versions that mmdet 3.3.0 accepts, for a machine without mmdet."""
 
 
 def fitting_torchvision(torch: str | None) -> str:
-    """Requirement of the torchvision series for a torch: 0.15 came with 2.0 and 0.14 with 1.13, one by one since."""
+    """Return the torchvision requirement for a torch version: 0.14 for 1.13, 0.15 for 2.0, then one by one."""
     numbers = [int(number) for number in re.findall(r"\d+", torch or "")[:2]]
     if len(numbers) < 2 or numbers[0] not in (1, 2):
         return "torchvision"

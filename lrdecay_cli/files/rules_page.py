@@ -14,7 +14,7 @@ _DISTRIBUTION = "lrdecay-cli"
 
 
 def rules_page() -> str:
-    """The page's address; empty where nothing tells, as in an installation from a folder.
+    """Return the page's address; empty if unknown, as in an installation from a folder.
 
     Source: direct_url.json as the Python packaging user guide specifies it (PEP 610). GitHub and GitLab show a file at
     a commit below ``/blob/<commit>/``.
@@ -29,7 +29,7 @@ def _installed_from() -> str:
         commit = direct["vcs_info"]["commit_id"]
         parts = urlsplit(direct["url"])
         if parts.scheme in ("http", "https") and direct["vcs_info"]["vcs"] == "git" and parts.hostname:
-            # Without a user's name and password.
+            # Without user name and password.
             host = parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}"
             path = parts.path.rstrip("/").removesuffix(".git")
             return f"{parts.scheme}://{host}{path}/blob/{commit}"

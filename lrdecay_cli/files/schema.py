@@ -1,4 +1,4 @@
-"""The JSON Schemas of what lrdecay writes, derived from the records that are written."""
+"""JSON Schemas of lrdecay's documents, derived from their record classes."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ DOCUMENTS: dict[str, tuple[type, int]] = {
     "suggest": (Suggestion, SUGGESTION_SCHEMA_VERSION),
     "doctor": (Diagnosis, DIAGNOSIS_SCHEMA_VERSION),
 }
-"""What there is a schema for: the class that is written, and the version of its form."""
+"""Documents with a schema: record class and version of the format."""
 
 
 def document_schema(document: str) -> dict[str, Any]:
-    """JSON Schema (2020-12) of a document of ``DOCUMENTS``. Strict: no other key is allowed than it names."""
+    """Return the JSON Schema (2020-12) of a document of ``DOCUMENTS``. Strict: no additional keys."""
     written, version = DOCUMENTS[document]
     schema = msgspec.json.schema(written)
     schema["$defs"][written.__name__]["properties"]["schema_version"] = {"const": version}

@@ -1,6 +1,6 @@
-"""Group maps of schema 1, lifted to the records of schema 2.
+"""Convert group maps of schema 1 to the records of schema 2.
 
-Schema 1 told in sentences and names what schema 2 has fields for. They are taken apart here, and nowhere else.
+Schema 1 stored facts in sentences and names that are fields in schema 2. Only this module parses them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _OBSERVED = "get_layer_depth() of the model"
 
 
 def lifted(old: GroupMap) -> GroupMap:
-    """The map with all that schema 2 has fields for."""
+    """Return the map with all fields of schema 2."""
     wrapper = old.training.optim_wrapper
     named = {name: one["optimizer"] for name, one in wrapper.items() if isinstance(one, Mapping) and "optimizer" in one}
-    # The config's own words on each of several optimizers, by its name; on the only one under the empty string.
+    # The config's settings of each optimizer by name; a single one has the empty name.
     optimizers = named or {"": wrapper.get("optimizer")}
     listed = old.optimizer.type.split(", ")
     types = {}
@@ -36,7 +36,7 @@ def lifted(old: GroupMap) -> GroupMap:
         # Several of one class are named once.
         own = str(given.get("type")).rpartition(".")[2] if isinstance(given, Mapping) else ""
         types[name] = own if own in listed else listed[min(index, len(listed) - 1)]
-    # Parameters of a group share their formulas: each is taken apart once.
+    # Parameters of a group share their formulas: each is parsed once.
     formula = cache(_formula_of)
 
     def step(was: Formula | None, *, of_decay: bool = False) -> Formula | None:
@@ -72,7 +72,7 @@ def lifted(old: GroupMap) -> GroupMap:
 
 
 def _formula_of(rule: str, unknown: bool, of_decay: bool) -> tuple[Basis, str, str]:
-    """Basis, cause and expression of a formula, by its ``rule``; ``unknown`` where it has no result."""
+    """Return basis, cause and expression of a formula from its ``rule``; ``unknown`` if it has no result."""
     if rule.startswith(_DEFAULT) or unknown:
         return "default", "", ""
     if rule == _OBSERVED:

@@ -1,4 +1,4 @@
-"""Reading settings strictly: ``[tool.lrdecay]`` of a pyproject.toml, or a lrdecay.toml."""
+"""Read settings strictly: ``[tool.lrdecay]`` of a pyproject.toml, or a lrdecay.toml."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _OPTIONS = tuple(field.encode_name for field in msgspec.structs.fields(Options))
 
 
 def parse_settings(raw: bytes, path: str) -> Settings | None:
-    """The settings in ``raw``, the content of the file ``path``; None for a pyproject.toml without any.
+    """Return the settings in ``raw``, the content of the file ``path``; None for a pyproject.toml without any.
 
-    In a file of its own the keys stand at the top, or in ``[tool.lrdecay]`` as in a pyproject.toml. Keys may be written
-    with hyphens or underscores.
+    In a lrdecay.toml the keys are at top level, or in ``[tool.lrdecay]`` as in a pyproject.toml. Keys may have hyphens
+    or underscores.
 
     Raises:
-        LrdecayError: not TOML, a key that is unknown, or a value of another type, each with its place.
+        LrdecayError: not TOML, an unknown key, or a value of the wrong type, each with its place.
     """
     if sys.version_info >= (3, 11):
         import tomllib
@@ -36,7 +36,7 @@ def parse_settings(raw: bytes, path: str) -> Settings | None:
     except UnicodeDecodeError as error:
         raise LrdecayError("is not UTF-8 text", where=path) from error
     except (ValueError, RecursionError) as error:
-        # tomllib leaves it to int() to refuse an integer of too many digits: a ValueError of Python's own.
+        # For an integer with too many digits tomllib raises Python's ValueError from int().
         raise LrdecayError(f"not valid TOML: {error}", where=path) from error
     table, prefix = _own_table(document, path)
     if table is None:
@@ -48,10 +48,10 @@ def parse_settings(raw: bytes, path: str) -> Settings | None:
 
 
 def option_value(key: str, text: str, where: str) -> Any:
-    """A value of :class:`Options` given as text, in an environment variable: lists by commas, true and false.
+    """Parse the text of an environment variable as a value of :class:`Options`: lists with commas, true and false.
 
     Raises:
-        LrdecayError: about ``where``, if it is not of the option's type.
+        LrdecayError: about ``where``, if it does not have the option's type.
     """
     field = next(field for field in msgspec.structs.fields(Options) if field.encode_name == key)
     plural = key in ("select", "ignore")
@@ -63,13 +63,13 @@ def option_value(key: str, text: str, where: str) -> Any:
 
 
 def _own_table(document: dict[str, Any], path: str) -> tuple[Any, str]:
-    """The table, and what stands before its keys."""
+    """Return the table and the prefix of its keys."""
     tool = document.get("tool")
     if isinstance(tool, Mapping) and "lrdecay" in tool:
         beside = [key for key in document if key != "tool"]
         if not path.endswith("pyproject.toml") and beside:
             raise LrdecayError(
-                "settings stand at the top and in [tool.lrdecay]",
+                "settings are at top level and in [tool.lrdecay]",
                 where=f"{path}: {beside[0]}",
                 fix="use one of them",
             )
@@ -94,7 +94,7 @@ def _entries(given: Any, key: str, path: str, prefix: str) -> Any:
             values["rule"] = [values["rule"]]
         decoded = _converted(values, kind, f"{where}.")
         if kind is Assertion and all(getattr(decoded, name) is None for name in _ASSERTED):
-            raise LrdecayError("asserts nothing", where=where, fix=f"say one of {', '.join(_ASSERTED)}")
+            raise LrdecayError("asserts nothing", where=where, fix=f"set one of {', '.join(_ASSERTED)}")
         table = f"{prefix}{key}"
         located = {"table": table, "number": index + 1} if kind is Assertion else {"key": f"{table}[{index}]"}
         found.append(msgspec.structs.replace(decoded, source=where, place=path, **located))
@@ -105,7 +105,7 @@ _ASSERTED = ("lr", "lr_scale", "weight_decay", "layer_id", "frozen", "group")
 
 
 def _respelled(table: Mapping[str, Any], hyphen: str, known: Iterable[str], where: str) -> dict[str, Any]:
-    """The table with its keys spelled as we spell them. Raises LrdecayError for one that is unknown or there twice."""
+    """Return the table with normalised keys. Raises LrdecayError for unknown or repeated keys."""
     known = list(known)
     found: dict[str, Any] = {}
     for key, value in table.items():
@@ -113,7 +113,7 @@ def _respelled(table: Mapping[str, Any], hyphen: str, known: Iterable[str], wher
         if spelled not in known:
             raise not_one_of("unknown key", spelled, known, where=f"{where}{key}")
         if spelled in found:
-            raise LrdecayError(f"is there twice, as {spelled} too", where=f"{where}{key}")
+            raise LrdecayError(f"is set twice, also as {spelled}", where=f"{where}{key}")
         found[spelled] = value
     return found
 
@@ -127,7 +127,7 @@ def _converted(values: dict[str, Any], kind: type[Any], where: str) -> Any:
 
 
 def _refusal(error: msgspec.ValidationError, kind: type[Any], key: str, where: str) -> LrdecayError:
-    # The words that the key takes, where it takes only some.
+    # The accepted words of the key, if they are limited.
     kinds = [
         part for field in msgspec.structs.fields(kind) if field.encode_name == key for part in get_args(field.type)
     ]

@@ -1,4 +1,4 @@
-"""A work directory of mmengine: dumped configs, logged scalars and checkpoints. Nothing in it is run, and no torch.
+"""Read a work directory of mmengine (dumped configs, logged scalars, checkpoints) without running it and without torch.
 
 Sources: mmengine 0.10.7, ``Runner.dump_config`` (``<work_dir>/<config>.py``), ``LocalVisBackend``
 (``<time stamp>/vis_data/config.py``, ``scalars.json``), ``LoggerHook`` (``vis_data/<time stamp>.json``), ``MMLogger``
@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files.config_path import CHECKPOINT_SUFFIXES, SEPARATOR
 
-# The text log names both before its first iterations.
+# The text log has both before its first iterations.
 _HEAD = 4 * 2**20
-# Not compiled here: every command that takes configs imports this module.
+# Not compiled here: every command with configs imports this module.
 _GPUS = r"(?m)^\s+GPU number: (\d{1,6})\s*$"
 _EPOCH_LENGTH = r"Epoch\(train\)\s+\[\s*\d+\]\[\s*\d+/0*([1-9]\d{0,11})\]"
 _LARGEST = 1e300
 _PREFIX = "train/"
-"""In front of every key where ``log_processor.log_with_hierarchy`` is on."""
+"""Prefix of every key if ``log_processor.log_with_hierarchy`` is on."""
 
 
 class LogLine(NamedTuple):
@@ -31,26 +31,26 @@ class LogLine(NamedTuple):
 
     iteration: int
     epoch: int | None
-    """Counted from 1; None in an iteration-based loop, and in lines that do not say."""
+    """Counted from 1; None in an iteration-based loop and in lines without it."""
     lrs: Mapping[str, float | None]
-    """None for what is not a finite number."""
+    """None for values that are not finite numbers."""
 
 
 class Stamp(NamedTuple):
-    """What one start of a training left under its time stamp."""
+    """Files of one start of a training, under its time stamp."""
 
     name: str
     config: str | None
-    """The dumped config; None where there is none, or several that may be meant."""
+    """The dumped config; None if there is none or if it is ambiguous."""
     log: Path
     lines: tuple[LogLine, ...]
-    """In the order of their iterations; of several about one iteration and key, the last counts."""
+    """In order of iterations; for repeated iterations and keys the last line counts."""
     gpus: int | None
     iterations_per_epoch: int | None
 
 
 def is_work_dir(source: str) -> bool:
-    """Whether a source on the command line is a directory that a training has written to."""
+    """True if a source on the command line is a directory written by a training."""
     root = Path(source)
     try:
         if SEPARATOR in source or not root.is_dir():
@@ -61,10 +61,10 @@ def is_work_dir(source: str) -> bool:
 
 
 def read_stamps(work_dir: str) -> list[Stamp]:
-    """Every start of the training that logged an lr, in the order of the time stamps.
+    """Return every start of the training that logged an lr, in order of time stamps.
 
     Raises:
-        LrdecayError: it is not a directory, cannot be read, or has no log with an lr in it.
+        LrdecayError: it is not a directory, cannot be read, or has no log with an lr.
     """
     root = Path(work_dir)
     try:
@@ -78,23 +78,23 @@ def read_stamps(work_dir: str) -> list[Stamp]:
     if not found:
         if not folders:
             problem = "has no <time stamp>/vis_data folder, where mmengine's LocalVisBackend logs"
-            fix = "give the work_dir of a training, and keep LocalVisBackend among its vis_backends"
+            fix = "give the work_dir of a training with LocalVisBackend in its vis_backends"
         else:
             problem = f"has no lr in the logs of {folders[-1].name}: it ended before its first log line"
-            fix = "wait for LoggerHook's first line, or set its interval lower"
+            fix = "wait for LoggerHook's first line, or lower its interval"
         raise LrdecayError(problem, where=work_dir, fix=fix)
     return found
 
 
 def dumped_config(work_dir: str) -> str:
-    """The config that the last training in a work directory dumped. LrdecayError if there is none, or several."""
+    """Return the config that the last training in a work directory dumped. LrdecayError for none or several."""
     root = Path(work_dir)
     try:
         beside = _configs_in(root)
         stamped = sorted(root.glob("*/vis_data/config.py"))
     except OSError as error:
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=work_dir) from error
-    # Each start with the same config writes the one beside the checkpoints anew.
+    # Each start with the same config rewrites the one beside the checkpoints.
     if len(beside) == 1:
         return beside[0]
     if stamped:
@@ -106,7 +106,7 @@ def dumped_config(work_dir: str) -> str:
 
 
 def checkpoints(work_dir: str) -> list[str]:
-    """The checkpoints in a work directory, the latest first: by the number in their names, those without one first."""
+    """Return a work directory's checkpoints, latest first by the number in their names; those without one first."""
 
     def number(path: Path) -> float:
         numbers = re.findall(r"\d+", path.stem)
@@ -117,17 +117,17 @@ def checkpoints(work_dir: str) -> list[str]:
 
 
 def last_checkpoint(work_dir: str) -> str:
-    """The checkpoint that mmengine would resume from. LrdecayError if there is none.
+    """Return the checkpoint that mmengine would resume from. LrdecayError if there is none.
 
-    ``last_checkpoint`` names it, else the highest number does. A path in there counts by its last part: the directory
-    may have moved.
+    The one named in ``last_checkpoint``, else the highest number. Only the last part of a path in that file counts: the
+    directory may have moved.
     """
     found = checkpoints(work_dir)
     named = Path(_head(Path(work_dir) / "last_checkpoint").strip()).name
     by_name = {Path(path).name: path for path in found}
     if named in by_name:
         return by_name[named]
-    # A best one is older than the last of the others.
+    # A "best" checkpoint is older than the last of the others.
     plain = [path for path in found if not Path(path).name.startswith("best_")] or found
     if not plain:
         fix = "give a .pth, or train with CheckpointHook"
@@ -136,9 +136,9 @@ def last_checkpoint(work_dir: str) -> str:
 
 
 def iterations_of_epoch(lines: Sequence[LogLine]) -> int | None:
-    """The iterations of an epoch, from two of its lines; None where they do not say.
+    """Return the iterations per epoch, from two of its lines, or None.
 
-    LoggerHook logs at the same places of every epoch, so that the first lines of two epochs are whole epochs apart.
+    LoggerHook logs at the same iterations of every epoch, so the first lines of two epochs are whole epochs apart.
     """
     firsts: dict[int, int] = {}
     for line in lines:
@@ -181,7 +181,7 @@ def _configs_in(root: Path) -> list[str]:
 
 def _head(file: Path) -> str:
     try:
-        # Opening a pipe waits for its other end.
+        # Opening a pipe would wait for its other end.
         if not file.is_file():
             return ""
         with file.open("rb") as opened:
@@ -191,10 +191,10 @@ def _head(file: Path) -> str:
 
 
 def _lines(log: Path) -> Iterator[LogLine]:
-    """The lines that have an lr, merged by iteration. Any other is left out: the last one may be half written."""
+    """Yield the lines with an lr, merged by iteration. Others are skipped: the last one may be incomplete."""
     if not log.is_file():
         return
-    # Of the standard library, which takes NaN; no other command needs it to start.
+    # The standard library's json accepts NaN; no other command needs it to start.
     import json
 
     merged: dict[int, LogLine] = {}
@@ -225,5 +225,5 @@ def _line(read: Mapping[str, Any]) -> LogLine | None:
 
 
 def _is_lr(key: str) -> bool:
-    """Whether a key is one that mmengine's RuntimeInfoHook or lrdecay's hook logs an lr under."""
+    """True for a key under which mmengine's RuntimeInfoHook or lrdecay's hook logs an lr."""
     return key.rpartition(".")[2] in ("lr", "base_lr") or key.startswith("lr/")

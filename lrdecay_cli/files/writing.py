@@ -1,4 +1,4 @@
-"""Writing files whole or not at all: JSON that is the same on every run, and where the map of a config goes."""
+"""Write files atomically, write deterministic JSON, and choose the path of a config's map."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from lrdecay_cli.files.config_path import SEPARATOR
 
 
 def write_text(path: Path, content: str | bytes, *, make_folders: bool = False) -> None:
-    """Write text as UTF-8, or bytes, beside ``path`` and move it into place. LrdecayError if that cannot be done.
+    """Write text as UTF-8, or bytes, beside ``path`` and move it into place. LrdecayError on failure.
 
-    With ``make_folders``, the folders that it is to be in are made too. A symbolic link stays one: the file that it
-    points to is replaced. A file that was there keeps its permissions.
+    With ``make_folders``, missing folders are made. A symbolic link stays: the file that it points to is replaced. An
+    existing file keeps its permissions.
     """
-    # As on stdout: half a character, of a file name that is no UTF-8, is written as an escape.
+    # As on stdout: a surrogate, from a file name that is not UTF-8, is written as an escape.
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     temporary: Path | None = None
     try:
         target = Path(os.path.realpath(path))
         if target.exists() and not target.is_file():
-            # A device or a pipe (/dev/null, process substitution) cannot be replaced, and is meant to be written to.
+            # A device or a pipe (/dev/null, process substitution) cannot be replaced: write to it directly.
             target.write_bytes(data)
             return
         if make_folders:
@@ -50,36 +50,36 @@ def write_text(path: Path, content: str | bytes, *, make_folders: bool = False) 
                 temporary.unlink()
 
 
-# A shape or a pair of betas reads better on one line. No string can match: JSON has no line end inside one.
+# A shape or a pair of betas reads better on one line. Strings cannot match: JSON strings contain no line ends.
 _NUMBER_LIST = re.compile(r"\[\n((?:\s+-?[0-9][0-9.eE+-]*,?\n)+)\s*\]")
 
 
 def to_json(document: Any) -> str:
-    """``document`` as indented JSON, keys in the order of its fields, with a final newline.
+    """Return ``document`` as indented JSON, keys in the order of its fields, with a final newline.
 
-    Raises LrdecayError, with the JSON path, if a number is NaN or infinite: JSON cannot hold one.
+    Raises LrdecayError with the JSON path for a number that is NaN or infinite, which JSON cannot contain.
     """
     import json
 
     data = msgspec.to_builtins(document)
     try:
-        # With indent=2, json encodes in Python, several times as slowly; msgspec only puts white space between.
+        # With indent=2, json encodes in Python, several times slower; msgspec only inserts white space.
         text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
         for path, value in not_finite(data):
-            why = f"is {value}, which JSON cannot hold"
-            raise LrdecayError(why, where=path, fix="mend the config that makes it so") from None
+            why = f"is {value}, which JSON cannot contain"
+            raise LrdecayError(why, where=path, fix="change the config so that it is finite") from None
         raise
     try:
         text = msgspec.json.format(text, indent=2)
     except UnicodeEncodeError:
-        # Half a character, of a file name that is no UTF-8.
+        # A surrogate, from a file name that is not UTF-8.
         text = json.dumps(data, indent=2, ensure_ascii=False)
     return _NUMBER_LIST.sub(lambda match: f"[{', '.join(match[1].split())}]".replace(",,", ","), text) + "\n"
 
 
 def not_finite(value: Any, path: str = "$") -> Iterator[tuple[str, float]]:
-    """Path and value of every number below ``value`` that is NaN or infinite."""
+    """Yield path and value of every number below ``value`` that is NaN or infinite."""
     if isinstance(value, float):
         if not math.isfinite(value):
             yield path, value
@@ -92,15 +92,15 @@ def not_finite(value: Any, path: str = "$") -> Iterator[tuple[str, float]]:
 
 
 def map_path(folder: Path, config: str) -> Path:
-    """Where a config's map goes: its own path below ``folder``, with what leads out of it taken away.
+    """Return the path of a config's map: the config's path below ``folder``, without parts that lead out of it.
 
     ``mmdet::convnext/a.py`` → ``mmdet/convnext/a.json``; ``../b/c.py`` and ``/b/c.py`` → ``b/c.json``.
 
     Raises:
-        LrdecayError: nothing is left of the path, or it holds characters that no file's name should.
+        LrdecayError: the remaining path is empty, or contains characters that are invalid in file names.
     """
     parts = PurePosixPath(config.replace(SEPARATOR, "/").replace("\\", "/")).parts
     safe = [part.replace(":", "_") for part in parts if part not in ("/", "..", ".")]
     if not safe or not config.isprintable():
-        raise LrdecayError(f"no name for a map: {config!r}", fix="rename the config")
+        raise LrdecayError(f"invalid name of a map: {config!r}", fix="rename the config")
     return folder.joinpath(*safe[:-1], f"{safe[-1].removesuffix('.py')}.json")

@@ -1,7 +1,6 @@
-"""Confining a process before it loads a stranger's config: what it may reach, write, read and use up.
+"""Confine a process before it loads an untrusted config: network, writes, reads and resources.
 
-Nothing here trusts the process afterwards. What the system cannot enforce is not claimed: :func:`confine` says what it
-could do and what not.
+The process is not trusted afterwards. :func:`confine` reports what the system enforces and what it does not.
 """
 
 from lrdecay_cli.isolation.confining import Confinement, Measure, confine, confinement_for

@@ -1,4 +1,4 @@
-"""Everything that the platform offers to confine a process, put to use and told."""
+"""Confine a process by all means of the platform, and report which ones work."""
 
 from __future__ import annotations
 
@@ -18,46 +18,46 @@ _PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 _NEW_USER, _NEW_NETWORK, _NEW_IPC = 0x10000000, 0x40000000, 0x08000000
 
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/etc", "/proc", "/sys", "/dev")
-"""Where programs and their libraries are, and what the C library asks the system by files."""
+"""Places of programs, their libraries, and system files that the C library reads."""
 NOWHERE = ("/dev/null",)
 
 
 @dataclass(frozen=True)
 class Confinement:
-    """What a confined process is left."""
+    """Permissions of a confined process."""
 
     scratch: str
-    """The one folder that it may write to; its temporary files go there."""
+    """The only folder that it may write to; its temporary files go there."""
     readable: tuple[str, ...]
-    """Places that it may read beyond the system's and Python's own."""
+    """Places that it may read in addition to those of the system and Python."""
     cpu: int = 300
     """Seconds of CPU time."""
     file_size: int = 1 << 28
-    """Bytes of a file that it writes."""
+    """Maximum size in bytes of a file that it writes."""
     files: int = 1024
-    """Files open at a time."""
+    """Maximum number of open files."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One thing that confines, and whether it could be had."""
+    """One restriction, and whether it is enforced."""
 
     what: str
-    """What it keeps the process from: ``network``."""
+    """What the process cannot access: ``network``."""
     by: str
-    """What enforces it; empty where nothing does."""
+    """What enforces it; empty if nothing does."""
     why_not: str = ""
-    """Why nothing does."""
+    """Why it is not enforced."""
 
     def __str__(self) -> str:
         return f"{self.what} ({self.by})" if self.by else f"{self.what} ({self.why_not})"
 
 
 def confine(confinement: Confinement) -> tuple[Measure, ...]:
-    """Confine this process and all that it will start, for good. It must have no other thread.
+    """Confine this process and its future children permanently. It must have no other thread.
 
     Returns:
-        What is enforced and what is not, for the user to read.
+        What is enforced and what is not, for the user.
     """
     os.environ["TMPDIR"] = tempfile.tempdir = confinement.scratch
     limited = _limit(confinement)
@@ -89,15 +89,15 @@ def _tried(action: Callable[[], None]) -> str:
 
 
 def _enter_namespaces() -> None:
-    """A network without any device but its own loopback, and shared memory that nobody shares."""
+    """Enter a network namespace with only a loopback device, and a private shared memory namespace."""
     user, group = os.geteuid(), os.getegid()
     try:
         call("unshare", _NEW_USER | _NEW_NETWORK | _NEW_IPC)
     except NotOfferedError:
-        # Where users may make none of their own, root can do without.
+        # Some systems forbid user namespaces; root does not need one.
         call("unshare", _NEW_NETWORK | _NEW_IPC)
         return
-    # The same user as outside: nobody's files cannot be made.
+    # Map to the same user as outside, so that file owners stay valid.
     for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
         Path("/proc/self", name).write_text(text, encoding="ascii")
 
@@ -115,7 +115,7 @@ def _limit(confinement: Confinement) -> Measure:
         kind = getattr(resource, name)
         hard = resource.getrlimit(kind)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        # The hard limit of the CPU time kills without a name: the soft one, a second before, says what it is.
+        # The hard CPU limit kills without a reason; the soft limit, a second earlier, sends a named signal.
         resource.setrlimit(kind, (most - 1 if name == "RLIMIT_CPU" else most, most))
     return Measure(f"more than {confinement.cpu} s of CPU, large files, core dumps", "resource limits")
 
@@ -123,20 +123,20 @@ def _limit(confinement: Confinement) -> Measure:
 def _python() -> Iterator[str]:
     yield from (sys.prefix, sys.base_prefix, sys.exec_prefix, site.getusersitepackages())
     yield from sysconfig.get_paths().values()
-    # A folder on the path that is above the user's own files would open all of these.
+    # A folder on the path above the user's own files would expose all of them.
     yield from without_homes(entry for entry in sys.path if entry)
 
 
 def without_homes(places: Iterable[str]) -> Iterator[str]:
-    """The places that do not hold the user's home."""
+    """Yield the places that do not contain the user's home."""
     home = Path.home().resolve()
     yield from (place for place in places if not home.is_relative_to(Path(place).resolve()))
 
 
 def confinement_for(config: str, scratch: str) -> Confinement:
-    """What a process that loads ``config`` is left; never a folder that holds the user's home."""
+    """Return the permissions of a process that loads ``config``; never a folder that contains the user's home."""
     places = [Path.cwd()]
-    # A package's own is readable with Python.
+    # A package's own config is readable with Python's folders.
     if "::" not in config:
         folder = Path(config).resolve().parent
         projects = (above for above in folder.parents if any((above / mark).exists() for mark in _PROJECT_MARKS))

@@ -1,4 +1,4 @@
-"""Landlock: which files a process may read and write, by place.
+"""Landlock: restrict the files that a process may read and write, by path.
 
 Source: the kernel's ``Documentation/userspace-api/landlock.rst`` and ``include/uapi/linux/landlock.h``.
 """
@@ -25,9 +25,9 @@ _READING = _EXECUTE | _READ_FILE | _READ_DIR
 _WRITING = _WRITE_FILE | _REMOVE_AND_MAKE | _REFER | _TRUNCATE
 
 _TCP = 3
-"""To bind and to connect."""
+"""Rights to bind and connect."""
 _SCOPES = 3
-"""Abstract sockets and signals: neither reaches a process outside."""
+"""Scopes for abstract sockets and signals: neither reaches a process outside."""
 
 
 class _Ruleset(ctypes.Structure):
@@ -40,21 +40,21 @@ class _Beneath(ctypes.Structure):
 
 
 def version() -> int:
-    """The kernel's version of Landlock, 1 or more. Raises NotOfferedError where it has none."""
+    """Return the kernel's version of Landlock, 1 or more. Raises NotOfferedError if it has none."""
     return call("syscall", _CREATE_RULESET, None, 0, _TELL_VERSION)
 
 
 def restrict(readable: Iterable[str], writable: Iterable[str]) -> None:
-    """Refuse this process every file but those below ``readable`` and ``writable``; the latter are readable too.
+    """Deny this process all files except below ``readable`` and ``writable``; the latter are readable, too.
 
-    Places that are not there are passed over. Raises NotOfferedError where the kernel has no Landlock.
+    Missing places are skipped. Raises NotOfferedError if the kernel has no Landlock.
     """
     offered = version()
     handled = _READING | _WRITE_FILE | _REMOVE_AND_MAKE
     handled |= (_REFER if offered >= 2 else 0) | (_TRUNCATE if offered >= 3 else 0)
     handled |= _DEVICE_IOCTL if offered >= 5 else 0
     rules = _Ruleset(handled, _TCP if offered >= 4 else 0, _SCOPES if offered >= 6 else 0)
-    # A kernel takes a longer record than it knows as long as the rest is zero.
+    # A kernel accepts a longer record than it knows if the rest is zero.
     ruleset = call("syscall", _CREATE_RULESET, ctypes.byref(rules), ctypes.sizeof(rules), 0)
     try:
         for place in readable:

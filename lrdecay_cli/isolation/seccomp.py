@@ -1,9 +1,9 @@
-"""seccomp: which system calls a process may make.
+"""seccomp: restrict the system calls of a process.
 
-Refused is whatever reaches beyond the process by another road than its files: sockets, signals and memory of other
-processes, leaving its process group, mounts, kernel settings, and changes of files that Landlock does not govern
-(modes, owners, times). Source: the kernel's ``Documentation/userspace-api/seccomp_filter.rst``; the numbers of the
-calls are those of its tables ``syscall_64.tbl`` and ``include/uapi/asm-generic/unistd.h``.
+Denied are calls that act beyond the process other than through files: sockets, signals and memory of other processes,
+leaving its process group, mounts, kernel settings, and changes of files that Landlock does not control (modes, owners,
+times). Source: the kernel's ``Documentation/userspace-api/seccomp_filter.rst``; call numbers from its tables
+``syscall_64.tbl`` and ``include/uapi/asm-generic/unistd.h``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
 _X32 = 0x40000000
 _NEW_NAMESPACES = 0x7E020080
 _TYPE_INTO_TERMINAL = (0x5412, 0x541C)
-"""TIOCSTI and TIOCLINUX: what is typed there is run by the user's shell."""
+"""TIOCSTI and TIOCLINUX: they type into the terminal, and the user's shell would run the text."""
 
 _COMMON = {
     "pidfd_send_signal": 424, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428,
@@ -55,7 +55,7 @@ _AARCH64 = {
     "process_vm_writev": 271, "finit_module": 273, "bpf": 280, "userfaultfd": 282, "kexec_file_load": 294,
 }  # fmt: skip
 _CLONE3 = 435
-# Name of the machine: its number in the kernel's audit headers, the refused calls, ioctl, clone and tgkill.
+# By machine name: its number in the kernel's audit headers, the denied calls, ioctl, clone and tgkill.
 _MACHINES = {
     "x86_64": (0xC000003E, _X86_64, 16, 56, 234),
     "aarch64": (0xC00000B7, _AARCH64, 29, 220, 131),
@@ -69,7 +69,7 @@ class _Filter(ctypes.Structure):
 
 
 def refuse_calls() -> None:
-    """Refuse the calls above to this process and its children. Raises NotOfferedError where that cannot be."""
+    """Deny the calls above to this process and its children. Raises NotOfferedError if that is not possible."""
     machine = platform.machine()
     if machine not in _MACHINES:
         raise NotOfferedError(f"not known for {machine}")
@@ -86,14 +86,14 @@ def refuse_calls() -> None:
 def _program(machine: str, pid: int) -> Iterator[_Instruction]:
     architecture, numbers, ioctl, clone, tgkill = _MACHINES[machine]
     yield from ((_LOAD, 0, 0, _ARCHITECTURE), (_IS, 1, 0, architecture), _answer(errno.EPERM), (_LOAD, 0, 0, _NUMBER))
-    # The same calls under other numbers.
+    # The x32 ABI has the same calls under other numbers.
     yield from ((_AT_LEAST, 0, 1, _X32), _answer(errno.EPERM))
     for number in (*numbers.values(), *_COMMON.values()):
         yield from ((_IS, 0, 1, number), _answer(errno.EPERM))
-    # Its flags cannot be looked at. Whoever is told that it is not there takes clone.
+    # A filter cannot see clone3's flags. Callers that get ENOSYS fall back to clone.
     yield from ((_IS, 0, 1, _CLONE3), _answer(errno.ENOSYS))
     yield from _with_argument(clone, _FIRST_ARGUMENT, ((_HAS_BITS, 0, 1, _NEW_NAMESPACES), _answer(errno.EPERM)))
-    # To signal a thread of its own is how a process aborts.
+    # A process aborts by signalling its own thread.
     yield from _with_argument(tgkill, _FIRST_ARGUMENT, ((_IS, 1, 0, pid), _answer(errno.EPERM)))
     into_terminal = [step for request in _TYPE_INTO_TERMINAL for step in ((_IS, 0, 1, request), _answer(errno.EPERM))]
     yield from _with_argument(ioctl, _SECOND_ARGUMENT, into_terminal)
@@ -103,7 +103,7 @@ def _program(machine: str, pid: int) -> Iterator[_Instruction]:
 def _with_argument(
     number: int, offset: int, steps: list[_Instruction] | tuple[_Instruction, ...]
 ) -> list[_Instruction]:
-    """``steps`` on an argument of one call; whatever they do not answer is allowed. Other calls go on behind them."""
+    """Return ``steps`` on an argument of one call, which else is allowed. Other calls continue after them."""
     return [(_IS, 0, len(steps) + 2, number), (_LOAD, 0, 0, offset), *steps, (_RETURN, 0, 0, _ALLOW)]
 
 

@@ -1,4 +1,4 @@
-"""Calling Linux for what Python's library has no function for."""
+"""Call Linux functions that Python's library lacks."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ PR_SET_NO_NEW_PRIVS = 38
 
 
 class NotOfferedError(Exception):
-    """The system does not offer this way of confining, in words to show."""
+    """The system does not support this restriction; the message is for the user."""
 
 
 def libc() -> ctypes.CDLL:
-    """The C library. Raises NotOfferedError on anything but Linux."""
+    """Return the C library. Raises NotOfferedError except on Linux."""
     if sys.platform != "linux":
-        raise NotOfferedError(f"{sys.platform} has none of it")
+        raise NotOfferedError(f"not available on {sys.platform}")
     return ctypes.CDLL(None, use_errno=True)
 
 
 def call(name: str, *arguments: Any) -> int:
-    """A function of the C library that returns -1 on failure. Raises NotOfferedError with the system's reason."""
+    """Call a C function that returns -1 on failure. Raises NotOfferedError with the system's reason."""
     function = getattr(libc(), name)
-    # Variadic ones take their arguments as they come, so all are as wide as a register.
+    # Variadic functions take arguments unconverted, so pass all as wide as a register.
     wide = [ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments]
     result = int(function(*wide))
     if result < 0:
@@ -33,5 +33,5 @@ def call(name: str, *arguments: Any) -> int:
 
 
 def give_up_privileges() -> None:
-    """Let this process and its children never gain any: what Landlock and seccomp ask of who is not root."""
+    """Set no_new_privs for this process and its children: Landlock and seccomp need it without root."""
     call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

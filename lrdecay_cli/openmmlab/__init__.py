@@ -1,1 +1,1 @@
-"""The only place that imports torch, mmengine, mmcv and mmdet: from a config to the groups that it makes."""
+"""The only package that imports torch, mmengine, mmcv and mmdet: builds a config's model and parameter groups."""

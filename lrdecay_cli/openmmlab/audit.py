@@ -1,4 +1,4 @@
-"""From a config to its group map: the one way in for commands and for Python users."""
+"""Build the group map of a config: the entry point for commands and for Python users."""
 
 from __future__ import annotations
 
@@ -59,20 +59,20 @@ def audit(
     launch: Launch = PLAIN_LAUNCH,
     change: Callable[[Config], None] | None = None,
 ) -> GroupMap:
-    """Build what a training config describes, run its own constructor and read the groups back.
+    """Build a training config's model, run its own constructor and read the groups back.
 
     Args:
         config: path of a config, or ``<package>::<path>`` for the zoo of an installed package.
         cfg_options: overrides, each ``key=value`` as for mmengine's ``--cfg-options``.
         device: ``cpu``, ``meta``, ``mps``, ``cuda`` or ``cuda:<n>``.
-        verbose: let the stack's warnings and log lines through, on stderr.
+        verbose: show the stack's warnings and log lines on stderr.
         exact: initialise the model too, which takes longer and more memory.
-        launch: on how many GPUs, and whether ``auto_scale_lr`` is switched on.
-        change: what to do to the loaded config before anything is built.
+        launch: number of GPUs, and whether ``auto_scale_lr`` is switched on.
+        change: changes the loaded config before anything is built.
 
     Raises:
-        ConstructorRefused: the model is there, and the constructor makes no groups of it.
-        LrdecayError: the config, the model or the device is not to be had, or ``auto_scale_lr`` lacks a batch size.
+        ConstructorRefused: the model builds and the constructor fails.
+        LrdecayError: the config, model or device is not available, or ``auto_scale_lr`` lacks a batch size.
     """
     check_device(device)
     overrides = parse_overrides(cfg_options)
@@ -98,7 +98,7 @@ def audit(
             except LrdecayError as error:
                 known = clearer_failure(error, loaded, model, config)
                 raise ConstructorRefused(**known.fields()) from error
-        # A config's values, and what its own classes give back, may be of any kind.
+        # Values in a config, and results of its own classes, may have any type.
         with explained(READING, config):
             source = ConfigSource(config, resolved_sha256(loaded), plain(overrides))
             built = groups.built
@@ -122,13 +122,13 @@ def group_map_of(
     device: str,
     stubs: tuple[Stub, ...],
 ) -> GroupMap:
-    """The map of what was built from ``config``: by :func:`audit`, or by mmengine's Runner for a training."""
+    """Return the group map of a built ``config``: built by :func:`audit`, or by mmengine's Runner for a training."""
     wrapper = config.optim_wrapper
     options: Mapping[str, Any] = wrapper.get("paramwise_cfg") or {}
     path = options.get("backbone", "backbone") if built.constructor is LayerDecayConstructor else "backbone"
     backbone = dict(seen_model(model).named_modules()).get(path)
     optimizer_config: Mapping[str, Any] = wrapper.get("optimizer") or {}
-    # As the config says, else as each optimizer does by default.
+    # From the config, else the optimizer's default.
     own = optimizer_config if len(built.optimizers) == 1 else {}
     base_lrs, base_weight_decays = (
         {name: number(own.get(key, each.defaults.get(key))) for name, each in built.optimizers.items()}
@@ -194,6 +194,6 @@ def group_map_of(
 
 
 def _optimizer_settings(wrapper: Any) -> Mapping[str, Any]:
-    """What the config of an optimizer wrapper says of its optimizer."""
+    """Return the optimizer's settings in the config of an optimizer wrapper."""
     settings = wrapper.get("optimizer") if isinstance(wrapper, Mapping) else None
     return settings if isinstance(settings, Mapping) else {}

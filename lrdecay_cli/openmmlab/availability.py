@@ -1,4 +1,4 @@
-"""Whether a config, the stack that builds it and a device are there. Importable without the stack."""
+"""Check that a config, the stack that builds it and a device are available. Importable without the stack."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from lrdecay_cli.files import find_config
 
 
 def check_config(config: str) -> None:
-    """Raise LrdecayError unless the config is there, and what building it needs."""
+    """Raise LrdecayError unless the config exists and the stack to build it is installed."""
     find_config(config)
     check_stack(config)
 
 
 def check_stack(config: str, *, what: str = "config", needed: Sequence[str] = ("torch", "mmengine")) -> None:
-    """Raise LrdecayError, about ``config``, unless torch and mmengine can be had."""
+    """Raise LrdecayError, about ``config``, unless torch and mmengine are installed."""
     try:
         Path.cwd()
     except OSError as error:
-        # Intel's library, which torch loads, would end the process without a word.
-        fix = "change to one that is there"
-        raise LrdecayError("the working directory is gone", where=config, fix=fix) from error
+        # Intel's library, which torch loads, would end the process without a message.
+        fix = "change to another one"
+        raise LrdecayError("the working directory no longer exists", where=config, fix=fix) from error
     missing = [package for package in needed if importlib.util.find_spec(package) is None]
     if missing:
         fix = 'pip install "lrdecay-cli[stack]" for a complete stack, "lrdecay-cli[mmdet]" beside your own'
@@ -31,7 +31,7 @@ def check_stack(config: str, *, what: str = "config", needed: Sequence[str] = ("
 
 
 def available_devices() -> list[str]:
-    """Device names that ``--device`` takes on this machine."""
+    """Return the device names that ``--device`` accepts on this machine."""
     import torch
 
     devices = ["cpu", "meta"]
@@ -42,7 +42,7 @@ def available_devices() -> list[str]:
 
 
 def check_device(device: str) -> str:
-    """Return ``device`` if a model can be built on it; raise LrdecayError with the ones that are there if not."""
+    """Return ``device`` if a model can be built on it; else raise LrdecayError that lists the available devices."""
     import re
 
     present = available_devices()

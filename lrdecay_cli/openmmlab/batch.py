@@ -1,4 +1,4 @@
-"""What the batch and the number of GPUs do to groups: ``auto_scale_lr``, and constructors that ask for the GPUs."""
+"""Effects of batch size and number of GPUs on groups: ``auto_scale_lr``, and constructors that use the number."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from lrdecay_cli.openmmlab.recorded_numbers import formula_of, named
 from lrdecay_cli.openmmlab.world import world_of
 
 GPUS = "gpus"
-"""What formulas call the number of GPUs."""
+"""Name of the number of GPUs in formulas."""
 _OTHER_GPUS = (1, 2, 8, 64)
-"""Where a constructor that asks for their number is tried beside the one that is asked about."""
+"""Other numbers of GPUs to try a constructor with, if it uses the number."""
 
 Numbers = list[tuple[float | None, float | None]]
-"""lr and weight decay of each group, as the constructor gave them."""
+"""lr and weight decay of each group, as the constructor set them."""
 
 
 def batch_of(config: Config, launch: Launch, where: str) -> Batch:
-    """The batch of a training of ``config``, with what ``auto_scale_lr`` makes of it. Switches that on if asked to.
+    """Return the batch of a training of ``config`` with the factor of ``auto_scale_lr``; may switch that on.
 
     Raises:
-        LrdecayError: ``auto_scale_lr`` is on, and lacks the batch that the lr is meant for, or the batch there is.
+        LrdecayError: ``auto_scale_lr`` is on and lacks its ``base_batch_size`` or the batch size.
     """
     given, loader = config.get(OPTION), config.get("train_dataloader") or {}
     scaling: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
@@ -48,21 +48,21 @@ def batch_of(config: Config, launch: Launch, where: str) -> Batch:
     batch = Batch(launch.world_size, launch.gpus is not None, size)
     if not (launch.auto_scale_lr or scaling.get("enable", False)):
         return batch
-    leave = "leave out --auto-scale-lr" if launch.auto_scale_lr else f"set {OPTION}.enable=False"
+    leave = "remove --auto-scale-lr" if launch.auto_scale_lr else f"set {OPTION}.enable=False"
     base = scaling.get("base_batch_size")
     if base is None:
         problem, fix = "the config has no auto_scale_lr.base_batch_size", "add auto_scale_lr = "
-        fix += f"dict(base_batch_size=16), with the batch that the lr is meant for, or {leave}"
+        fix += f"dict(base_batch_size=16), with the batch size that the lr is for, or {leave}"
         raise LrdecayError(problem, where=where, fix=fix, final=True)
     if not isinstance(base, (int, float)) or isinstance(base, bool) or not base > 0:
         problem = f"auto_scale_lr.base_batch_size is {base!r}, not a number of samples"
-        raise LrdecayError(problem, where=where, fix=f"give it one above 0, or {leave}", final=True)
+        raise LrdecayError(problem, where=where, fix=f"set it to a number above 0, or {leave}", final=True)
     if number_or_none(base) is None:
-        problem, fix = "auto_scale_lr.base_batch_size is not finite", "give the batch that the lr is meant for"
+        problem, fix = "auto_scale_lr.base_batch_size is not finite", "set it to the batch size that the lr is for"
         raise LrdecayError(problem, where=where, fix=f"{fix}, or {leave}", final=True)
     if size is None:
         problem = "the config has no train_dataloader.batch_size"
-        raise LrdecayError(problem, where=where, fix="give --batch-size N", final=True)
+        raise LrdecayError(problem, where=where, fix="pass --batch-size N", final=True)
     if number_or_none(batch.gpus * size) is None:
         raise LrdecayError(
             "train_dataloader.batch_size is not finite", where=where, fix="give --batch-size N", final=True
@@ -73,7 +73,7 @@ def batch_of(config: Config, launch: Launch, where: str) -> Batch:
 
 
 class _Scaling(Runner):  # type: ignore[misc]
-    """As much of mmengine's Runner as ``scale_lr`` needs."""
+    """The part of mmengine's Runner that ``scale_lr`` needs."""
 
     def __init__(self, batch: Batch) -> None:
         self._world_size = batch.gpus
@@ -83,15 +83,15 @@ class _Scaling(Runner):  # type: ignore[misc]
 
 
 class BuiltGroups:
-    """The groups that a constructor makes for one launch, and how far they depend on the number of GPUs.
+    """The groups that a constructor makes for one launch, and how they depend on the number of GPUs.
 
     Args:
         config: the loaded config.
         model: built from it.
         where: the config's name, for errors.
-        batch: that of :func:`batch_of`.
-        launch: how the training is started.
-        reload: loads the config again; None for one that did not ask for the number of GPUs.
+        batch: result of :func:`batch_of`.
+        launch: number of GPUs and options of the training.
+        reload: loads the config again; None if the config did not use the number of GPUs.
 
     Raises:
         LrdecayError: as :func:`build_optimizer` does.
@@ -113,7 +113,7 @@ class BuiltGroups:
         self._asked = questions.asked or reload is not None
 
     def finished(self, group_map: GroupMap, *, scale: bool = True) -> GroupMap:
-        """The map of these groups, with the formulas of what depends on the GPUs, and scaled by ``auto_scale_lr``."""
+        """Return the map of these groups, with formulas for values that depend on GPUs, scaled by ``auto_scale_lr``."""
         batch, numbers = self.batch, numbers_of(self.built)
         if self._asked:
             with training_scope(self._config):
@@ -135,7 +135,7 @@ class BuiltGroups:
             if gpus == self.batch.gpus:
                 continue
             there: Numbers = []
-            # It may refuse that many: then nothing is known of them.
+            # The constructor may fail for that number: then its groups stay unknown.
             with suppress(LrdecayError), world_of(gpus):
                 config = self._reload() if self._reload else self._config
                 there = numbers_of(build_optimizer(config, self._model, self._where))
@@ -149,7 +149,7 @@ class BuiltGroups:
         return None
 
     def _recorded(self, group_map: GroupMap, real: Numbers) -> GroupMap:
-        """The map with the arithmetic of its constructor, as it was seen with numbers that remember it."""
+        """Return the map with the formulas of the constructor, from numbers that remember how they were computed."""
         config = copy.deepcopy(self._config)
         optimizer = config.optim_wrapper.get("optimizer") or {}
         for key, value in optimizer.items():
@@ -172,23 +172,23 @@ class BuiltGroups:
 
 
 def formulas_with_gpus(group: ParameterGroup) -> tuple[Formula, ...]:
-    """The recorded formulas of a group that the number of GPUs went into."""
+    """Return the recorded formulas of a group that contain the number of GPUs."""
     why = group.parameters[0].provenance if group.parameters else None
     return tuple(step for step in (why.lr, why.weight_decay) if GPUS in step.inputs) if why else ()
 
 
 def groups_of(built: BuiltOptimizer) -> list[dict[str, Any]]:
-    """The groups of all optimizers, in their order."""
+    """Return the groups of all optimizers, in order."""
     return [group for optimizer in built.optimizers.values() for group in optimizer.param_groups]
 
 
 def numbers_of(built: BuiltOptimizer) -> Numbers:
-    """lr and weight decay of each group."""
+    """Return lr and weight decay of each group."""
     return [(number(group.get("lr")), number(group.get("weight_decay"))) for group in groups_of(built)]
 
 
 def _provenance(options: Mapping[str, Any], lr: float | None, weight_decay: float | None) -> Provenance | None:
-    """The formulas of a group; None where a number is not the real one."""
+    """Return the formulas of a group; None if a computed number differs from the real one."""
     steps = [_step(options.get(key), real, key) for key, real in (("lr", lr), ("weight_decay", weight_decay))]
     return Provenance(None, None, steps[0], steps[1]) if steps[0] and steps[1] else None
 

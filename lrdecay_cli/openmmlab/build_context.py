@@ -1,7 +1,7 @@
-"""What surrounds the building of a model: no talk, no random numbers, no weights, no network, the right device.
+"""Context managers for building a model: no output, random numbers, weights or network, and the right device.
 
-Only the structure of a model matters to its parameter groups. So nothing is initialised and nothing is read, and every
-patch is taken back when the model stands.
+Parameter groups depend on a model's structure alone. So lrdecay initialises and reads nothing, and undoes every patch
+after the build.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from lrdecay_cli.openmmlab.stubs.model_files import no_remote_files, no_weights,
 
 @contextmanager
 def constructing(device: str, config_file: str | None = None, *, initialised: bool = False) -> Iterator[list[Stub]]:
-    """Build modules in here: without weights or network, and on ``meta`` without memory.
+    """Build modules in this block without weights or network, and without memory on ``meta``.
 
     Args:
-        device: where parameters are put, if it is ``meta``; any other is up to the caller.
-        config_file: the config whose model it is, to find others that it names by their place in the repository.
-        initialised: draw the random numbers that parameters begin with.
+        device: ``meta`` puts parameters there; the caller handles any other device.
+        config_file: the model's config, to find other configs that it names relative to its repository.
+        initialised: draw the random numbers that initialise parameters.
 
     Yields:
-        What was put in the place of weights and vocabularies, as it comes up.
+        A list that receives the stubs of weights and vocabularies as they are used.
     """
     stubs: list[Stub] = []
     with (
@@ -57,13 +57,13 @@ def constructing(device: str, config_file: str | None = None, *, initialised: bo
 def _no_initialisation() -> Iterator[None]:
     """Make the in-place functions of ``torch.nn.init`` return their tensor untouched.
 
-    Of everything tried the one way that changes neither a group nor an error text; about 20 times quicker, since no
-    random numbers are drawn and untouched memory costs nothing.
+    The only variant tried that changes no group and no error text. It is about 20 times faster: it draws no random
+    numbers, and untouched memory costs nothing.
     """
     active = True
 
     def untouched(original: Callable[..., Any]) -> Callable[..., Any]:
-        # A module that is first imported in here may keep this function for good, so it must know when it is over.
+        # A module first imported in this block may keep this function, so it must know when the block has ended.
         def initialise(*args: Any, **kwargs: Any) -> Any:
             if not active:
                 return original(*args, **kwargs)
@@ -85,21 +85,21 @@ def _no_initialisation() -> Iterator[None]:
 
 @contextmanager
 def no_network() -> Iterator[None]:
-    """Refuse every connection while a model is built: nothing is downloaded, whatever a config asks for.
+    """Refuse every connection while a model is built: lrdecay downloads nothing.
 
-    A refused attempt raises the audit event that a real one would, so that whoever listens hears of it.
+    A refused attempt raises the same audit event as a real one.
     """
 
     def no_connection(connection: socket.socket, address: Any) -> None:
         sys.audit("socket.connect", connection, address)
         raise _RefusedConnectionError(
-            f"the model wants to connect to {address!r}, and lrdecay downloads nothing", "network access"
+            f"the model tries to connect to {address!r}, and lrdecay downloads nothing", "network access"
         )
 
     def no_lookup(host: Any, port: Any, *options: Any, **_named: Any) -> None:
         sys.audit("socket.getaddrinfo", host, port, *options)
         raise _RefusedConnectionError(
-            f"the model wants to connect to {host!r}, and lrdecay downloads nothing", "network access"
+            f"the model tries to connect to {host!r}, and lrdecay downloads nothing", "network access"
         )
 
     with (
@@ -110,22 +110,22 @@ def no_network() -> Iterator[None]:
 
 
 class _RefusedConnectionError(NotHereError, ConnectionRefusedError):
-    """A connection that was refused: libraries expect an OSError."""
+    """A refused connection; an OSError, because libraries expect one."""
 
 
 @contextmanager
 def _parameters_on_meta() -> Iterator[None]:
-    """Move each parameter to the meta device as a module registers it, tied ones to one and the same.
+    """Move each parameter to the meta device when a module registers it; tied parameters stay tied.
 
-    ``with torch.device("meta")`` is not enough: mmpretrain's ConvNeXt calls ``.item()`` on a ``linspace`` of its own.
+    ``with torch.device("meta")`` is not enough: mmpretrain's ConvNeXt calls ``.item()`` on its own ``linspace``.
     """
     load_meta_kernels()
     register = nn.Module.register_parameter
-    # The originals are kept: their ids must stay theirs. They cost no memory as long as nobody writes to them.
+    # Keep the originals so that their ids stay unique. Without writes they cost no memory.
     moved: dict[int, tuple[nn.Parameter, nn.Parameter, bool]] = {}
 
     def register_on_meta(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
-        # Exactly nn.Parameter: a lazy parameter has no shape to move yet and stays what it is.
+        # Exactly nn.Parameter: a lazy parameter has no shape to move yet.
         if param is not None and type(param) is nn.Parameter and not param.is_meta:
             if id(param) not in moved:
                 meta = nn.Parameter(param.detach().to("meta"), requires_grad=param.requires_grad)
@@ -137,7 +137,7 @@ def _parameters_on_meta() -> Iterator[None]:
     with patched(nn.Module, register_parameter=register_on_meta):
         yield
     for original, meta, as_registered in moved.values():
-        # A module that kept the tensor it registered may have frozen that one afterwards.
+        # A module that kept the registered tensor may have frozen it afterwards.
         if original.requires_grad != as_registered:
             meta.requires_grad_(original.requires_grad)
 
@@ -146,8 +146,8 @@ def _parameters_on_meta() -> Iterator[None]:
 def own_managers() -> Iterator[None]:
     """Remove the default scope, logger, message hub and visualizer that a Runner leaves in its process.
 
-    mmengine returns the newest of each as the current one, and gives them to the next Runner of the same name: its
-    experiment name and the second it starts in. Source: mmengine 0.10.7, ``utils/manager.py``, ``Runner.__init__``.
+    mmengine returns the newest of each as the current one, and reuses them for the next Runner of the same name
+    (experiment name and start second). Source: mmengine 0.10.7, ``utils/manager.py``, ``Runner.__init__``.
     """
     before = {kind: set(kind._instance_dict) for kind in _kinds_of(ManagerMixin)}
     try:
@@ -166,7 +166,7 @@ def _kinds_of(kind: Any) -> Iterator[Any]:
 
 @contextmanager
 def without_prints() -> Iterator[None]:
-    """Drop what is printed where log lines are dropped, too: mmseg's constructor prints a line for each parameter."""
+    """Drop printed output where log lines are dropped: mmseg's constructor prints a line for each parameter."""
     if logging.root.manager.disable < logging.CRITICAL:
         yield
         return
@@ -176,7 +176,7 @@ def without_prints() -> Iterator[None]:
 
 @contextmanager
 def quiet_stack(verbose: bool) -> Iterator[None]:
-    """Send whatever the stack prints to stderr; drop its warnings and log lines unless ``verbose``.
+    """Send the stack's output to stderr; drop its warnings and log lines unless ``verbose``.
 
     mmdet's constructor logs a line for each parameter, and mmengine's logger writes to the stdout it was made with.
     """
@@ -187,10 +187,10 @@ def quiet_stack(verbose: bool) -> Iterator[None]:
     with redirect_stdout(sys.stderr), warnings.catch_warnings():
         if not verbose:
             warnings.simplefilter("ignore")
-            # Other libraries have loggers of their own (transformers).
+            # Other libraries have their own loggers (transformers).
             logging.disable(logging.CRITICAL)
         for handler in console:
-            # Not by setStream, which flushes the old one: a test runner may have closed that.
+            # setStream would flush the old stream, which a test runner may have closed.
             handler.stream = sys.stderr
         logger.setLevel(logging.INFO if verbose else logging.CRITICAL)
         try:

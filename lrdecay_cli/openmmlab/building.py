@@ -1,4 +1,4 @@
-"""From a loaded config to the model and to the optimizer that the config's own constructor makes of it."""
+"""Build a loaded config's model, and its optimizer with the config's own constructor."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from lrdecay_cli.openmmlab.stubs.missing_modules import build_with_stubs
 from lrdecay_cli.text.python_source import assignments
 
 PLAIN_WRAPPER = "OptimWrapper"
-# They ask for a GPU, for apex or for a distributed engine when they are built, and leave the groups alone.
+# Building these needs a GPU, apex or a distributed engine; they do not change the groups.
 DEMANDING_WRAPPERS = ("AmpOptimWrapper", "ApexOptimWrapper", "DeepSpeedOptimWrapper", "ColossalAIOptimWrapper")
 
 
 class BuiltModel(NamedTuple):
-    """A model, and what it was built with in place of the real thing."""
+    """A model and the stubs that it was built with."""
 
     model: nn.Module
     stubs: tuple[Stub, ...]
@@ -44,24 +44,24 @@ class BuiltModel(NamedTuple):
 
 @dataclass(frozen=True)
 class BuiltOptimizer:
-    """The optimizers that a constructor made, by name; one without a name is under the empty string."""
+    """The optimizers that a constructor made, by name; a single one has the empty name."""
 
     optimizers: Mapping[str, torch.optim.Optimizer]
     constructor: type
     stubs: tuple[Stub, ...]
     reads: tuple[str, ...] | None
-    """Paths within ``paramwise_cfg`` that the constructor read; None if nobody watched."""
+    """Paths within ``paramwise_cfg`` that the constructor read; None if not recorded."""
     asked: tuple[str, ...] | None = None
-    """Likewise those that it asked for and that are not there."""
+    """Paths that the constructor asked for and the config lacks."""
     wrapper: Any = None
-    """The wrapper around them, as the constructor returned it."""
+    """The wrapper around the optimizers, as the constructor returned it."""
     scheduled: bool = False
-    """Whether parameter schedulers may have changed the groups since."""
+    """True if parameter schedulers may have changed the groups."""
 
 
 @contextmanager
 def training_scope(config: Config) -> Iterator[None]:
-    """The default registry scope that mmengine's Runner would set for this config, and no longer."""
+    """Set the default registry scope of mmengine's Runner for this config inside the block."""
     with DefaultScope.overwrite_default_scope(config.get("default_scope", "mmengine")):
         yield
 
@@ -73,13 +73,13 @@ def check_trainable(config: Config, where: str) -> None:
         return LrdecayError(problem, where=where, fix=fix, status=status, final=True)
 
     if not config.get("model"):
-        raise refused("config has no 'model'", "give a training config, not a base of one", "no-model")
+        raise refused("config has no 'model'", "pass a training config, not a base of one", "no-model")
     wrapper = config.get("optim_wrapper")
     if not wrapper:
         mmcv_style = {key: config[key] for key in KEYS if config.get(key)}
-        fix = "give a training config"
+        fix = "pass a training config"
         if mmcv_style.get("optimizer"):
-            fix = f"'optimizer' is the mmcv 1 style; for mmengine: {assignments(as_mmengine(plain(mmcv_style)))}"
+            fix = f"'optimizer' is MMCV 1 style; for MMEngine write: {assignments(as_mmengine(plain(mmcv_style)))}"
         raise refused("config has no 'optim_wrapper'", fix, "no-optim-wrapper")
     if not isinstance(wrapper, Mapping):
         raise refused(f"optim_wrapper is a {type_name(type(wrapper))}, not a dict")
@@ -98,7 +98,7 @@ def build_model(config: Config, where: str, device: str, *, initialised: bool = 
 
     def build() -> nn.Module:
         model_config = copy.deepcopy(config.model)
-        # Runner does the same, and a detector may not build without its preprocessor.
+        # As Runner does: a detector may not build without its preprocessor.
         if isinstance(model_config, dict) and config.get("data_preprocessor"):
             model_config.setdefault("data_preprocessor", config.data_preprocessor)
         with constructing(device, config.filename, initialised=initialised) as used:
@@ -115,27 +115,27 @@ def build_model(config: Config, where: str, device: str, *, initialised: bool = 
 
 
 def check_shapes(model: nn.Module, where: str) -> None:
-    """Raise LrdecayError if a parameter has no shape yet (``torch.nn.LazyLinear`` and its kin)."""
+    """Raise LrdecayError if a parameter has no shape yet (``torch.nn.LazyLinear`` and similar modules)."""
     for name, parameter in model.named_parameters():
         if isinstance(parameter, torch.nn.parameter.UninitializedParameter):
-            problem = f"{name} has no shape before the model is run: it is of a lazy module"
-            raise LrdecayError(problem, where=where, fix="give the module its input size")
+            problem = f"{name} belongs to a lazy module and has no shape before the model runs"
+            raise LrdecayError(problem, where=where, fix="set the module's input size")
 
 
 def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimizer:
     """Run the constructor that the config names, with the real optimizer class. Raises LrdecayError if that fails."""
     with explained(GROUPING, where, config):
-        # mmengine's constructor only says that None is not callable.
+        # mmengine's own error is "None is not callable".
         check_registered(OPTIMIZERS, config.optim_wrapper.get("optimizer") or {}, where, config)
         named, constructor = config.optim_wrapper.get("constructor"), constructor_of(config.optim_wrapper)
         spec = known_constructor(config.optim_wrapper) if isinstance(named, str) else None
-        # lrdecay itself has its own registered, so that the config would build here and nowhere else.
+        # lrdecay has registered its own constructor: without this check the config would build only here.
         if spec and not all(module in sys.modules for module in spec.imports):
             place = f"{where}: optim_wrapper.constructor"
             fix = f"add custom_imports = dict(imports={[*spec.imports]})"
             raise LrdecayError(f"{named} is not imported", where=place, fix=fix, final=True)
         spare_compiler()
-        # mmengine's ZeroRedundancyOptimizer asks for a process group.
+        # mmengine's ZeroRedundancyOptimizer needs a process group.
         on_demand: list[Stub] = []
         built = build_with_stubs(partial(_constructed, config, model, constructor), on_demand.append)
         return replace(built, stubs=(*built.stubs, *on_demand))
@@ -152,23 +152,23 @@ def _constructed(config: Config, model: nn.Module, constructor: type) -> BuiltOp
 
 
 def _with_plain_wrappers(wrapper_config: Any) -> tuple[Any, tuple[Stub, ...]]:
-    """The config with every demanding wrapper replaced by the plain one, keeping what the plain one takes."""
+    """Return the config with GPU wrappers replaced by the plain one, with the options that it accepts."""
     swapped: list[Stub] = []
     several = [value for value in wrapper_config.values() if isinstance(value, dict) and "optimizer" in value]
     for settings in [wrapper_config, *several]:
         name = type_name(settings.get("type", PLAIN_WRAPPER)).rpartition(".")[2]
         if name in DEMANDING_WRAPPERS:
-            # What neither of them knows stays, and is refused by the plain wrapper as it is in training.
+            # Options that neither accepts stay, and the plain wrapper rejects them as in training.
             known = inspect.signature(find_registered(OPTIM_WRAPPERS, name) or OptimWrapper).parameters
             for key in known.keys() - inspect.signature(OptimWrapper).parameters.keys():
                 settings.pop(key, None)
             settings["type"] = OptimWrapper
-            swapped.append(Stub(name, f"{PLAIN_WRAPPER} is used: it makes the same groups and needs no GPU"))
+            swapped.append(Stub(name, f"{PLAIN_WRAPPER} replaces it: same groups, no GPU needed"))
     return wrapper_config, tuple(dict.fromkeys(swapped))
 
 
 def optimizers_of(wrapper: Any) -> dict[str, torch.optim.Optimizer]:
-    """The optimizers in a wrapper by name, the empty string for one alone. Raises TypeError for another object."""
+    """Return the optimizers in a wrapper by name, a single one as "". Raises TypeError for another object."""
     if isinstance(wrapper, OptimWrapperDict):
         return {name: each.optimizer for name, each in wrapper.items()}
     if isinstance(wrapper, OptimWrapper):

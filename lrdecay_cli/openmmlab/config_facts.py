@@ -1,6 +1,6 @@
-"""What the config says about training, its loops, and which modules own the parameters: for rules that need no torch.
+"""Collect the config's facts about training, loops and modules, for rules that need no torch.
 
-Loops are looked up and not built.
+Loops are looked up, not built.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lrdecay_cli.openmmlab.config_file import is_helper, names_in
 from lrdecay_cli.openmmlab.config_values import arguments_of, find_registered, plain, type_name
 from lrdecay_cli.text.spelling import nearest
 
-# Where people put what belongs into optim_wrapper, mmcv 1 style among it, and where nothing of mmengine looks.
+# Places where configs put settings of optim_wrapper, some in MMCV 1 style. MMEngine ignores them.
 _MISPLACED = (
     *("paramwise_cfg", "paramwise_options", "constructor", "optimizer", "optimizer_config", "lr_config"),
     *("momentum_config", "custom_keys", "clip_grad", "grad_clip", "accumulative_counts"),
@@ -47,9 +47,10 @@ def training_of(
     asked: tuple[str, ...] | None = None,
     train_mode: TrainMode | UnsetType = UNSET,
 ) -> Training:
-    """What ``config`` says about training, with what its constructor was seen to read of ``paramwise_cfg``.
+    """Return the training facts of ``config``, with the options of ``paramwise_cfg`` that its constructor read.
 
-    ``asked`` is what it asked for in vain; each is None if nobody watched. ``train_mode`` is what ``train()`` changed.
+    ``asked``: options that it asked for and the config lacks. Both are None if not recorded. ``train_mode``: changes
+    by ``train()``.
     """
     schedulers = config.get("param_scheduler") or ()
     wrapper = plain(config.optim_wrapper)
@@ -77,7 +78,7 @@ def training_of(
 
 
 def _unwritable(config: Config) -> tuple[str, ...]:
-    """Paths of values that mmengine cannot write; only those are tried that are no Python as text."""
+    """Return paths of values that mmengine cannot write; tries only values whose text is not valid Python."""
     found: list[str] = []
     pending: list[tuple[str, Any]] = [("", config._cfg_dict)]
     entered: set[int] = set()
@@ -103,7 +104,7 @@ def _is_python(text: str) -> bool:
 
 
 def _is_written(value: Any) -> bool:
-    """Whether mmengine writes a config of that value alone."""
+    """True if mmengine can write a config with this value alone."""
     try:
         return bool(Config({"value": value}).pretty_text)
     except SyntaxError:
@@ -111,7 +112,7 @@ def _is_written(value: Any) -> bool:
 
 
 def _unused_parameters(config: Config) -> UnusedParameters:
-    """Source: mmengine 0.10.7, ``Runner.wrap_model`` and ``DDPStrategy._wrap_model``, which asks the wrapper alone."""
+    """Source: mmengine 0.10.7, ``Runner.wrap_model`` and ``DDPStrategy._wrap_model``, which reads the wrapper only."""
     if config.get("runner_type") == "FlexibleRunner":
         option, settings = "strategy.model_wrapper.", (config.get("strategy") or {}).get("model_wrapper") or {}
     elif config.get("model_wrapper_cfg") is not None:
@@ -136,7 +137,7 @@ def _scheduler_modules(schedulers: Iterable[Any], scope: str | None) -> Iterator
 
 
 def averages_of(config: Config, model: nn.Module) -> tuple[str, ...]:
-    """Paths of the modules that are moving averages of others: averaged models, and what a hook averages.
+    """Return paths of modules that are moving averages of others: averaged models, and modules that a hook averages.
 
     Source: mmengine 0.10.7, ``model/averaged_model.py``; torch, ``optim/swa_utils.py``; mmagic 1.2.0,
     ``engine/hooks/ema.py``, whose ``module_keys`` are names such as ``generator_ema`` in the model.
@@ -158,7 +159,7 @@ def averages_of(config: Config, model: nn.Module) -> tuple[str, ...]:
 
 def _misplaced(config: Config, wrapper: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key in config:
-        # A config may define any name; one that is nearly the Runner's own is meant to be that.
+        # A config may define any name; a name close to one of Runner's is a misspelling.
         if key not in RUNNER_KEYS and nearest(str(key), RUNNER_KEYS, likeness=0.9):
             yield str(key), plain(config[key])
     for key in (*_MISPLACED, *(key for key in MMCV_KEYS if is_mmcv_style(key, config.get(key)))):
@@ -170,7 +171,7 @@ def _misplaced(config: Config, wrapper: Mapping[str, Any]) -> Iterator[tuple[str
 
 
 def _paths(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every path with its last key, in which there may be dots too."""
+    """Yield every path with its last key, which may itself contain dots."""
     for key, value in options.items():
         yield f"{prefix}{key}", str(key)
         if isinstance(value, Mapping):
@@ -178,15 +179,15 @@ def _paths(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def loops_of(config: Config) -> dict[str, Loop]:
-    """The loop of every key of ``LOOP_KEYS`` under which the config has settings, even none."""
+    """Return the loop of every key of ``LOOP_KEYS`` that the config sets, even to nothing."""
     with training_scope(config):
         return {key: _loop(key, config[key]) for key in LOOP_KEYS if isinstance(config.get(key), Mapping)}
 
 
 def loop_class(given: Mapping[str, Any]) -> Any:
-    """What a loop's ``type`` names, in its own ``_scope_`` or the default one; None if nothing is registered so.
+    """Return the class of a loop's ``type``, in its own ``_scope_`` or the default one; None if unregistered.
 
-    The wheel of mmselfsup 1.0.0 lacks the module from which its registry takes loops: then mmengine's own counts.
+    The wheel of mmselfsup 1.0.0 lacks the module that registers its loops: mmengine's own class is used then.
     """
     try:
         return find_registered(LOOPS, given["type"], given.get("_scope_"))
@@ -199,7 +200,7 @@ def _loop(key: str, given: Mapping[str, Any]) -> Loop:
     if named is not None:
         found = loop_class(given)
     elif key == "train_cfg":
-        # A ConfigDict gives None for what is not there, so that mmengine counts iterations unless told otherwise.
+        # A ConfigDict returns None for a missing key, so mmengine counts iterations by default.
         found = EpochBasedTrainLoop if given.get("by_epoch") else IterBasedTrainLoop
     else:
         found = ValLoop if key == "val_cfg" else TestLoop
@@ -219,6 +220,6 @@ def _loop(key: str, given: Mapping[str, Any]) -> Loop:
 
 
 def _own(arguments: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
-    """Those that can be given by name, but for what the Runner gives."""
+    """Return the arguments that can be passed by name, except those that the Runner passes."""
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [argument for argument in arguments if argument.kind in by_name and argument.name not in _FROM_RUNNER]

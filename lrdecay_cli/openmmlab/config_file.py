@@ -1,7 +1,7 @@
-"""Loading a training config the way mmengine's training entry point does (``mmdet/tools/train.py``); its own text.
+"""Load a training config as mmengine's training entry point does (``mmdet/tools/train.py``), and read its text.
 
-The text tells what a config has from its bases, and which top-level names are variables for the rest of it and not
-settings that stand in the wrong place.
+The text shows what a config inherits from its bases, and which top-level names are helper variables rather than
+misplaced settings.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from lrdecay_cli.openmmlab.failures.translate import LOADING, explained
 from lrdecay_cli.openmmlab.zoo_lookups import remembered_zoos
 
 _DEEPEST = 20
-"""More bases upon bases than anybody has, for those that go round in a circle."""
+"""Limit on nested bases, against circles."""
 _FEW_BITS = 2000
-"""Python's limit on digits cannot be set so low that it refuses an integer of as many bits."""
+"""Integers with fewer bits are below any limit on digits that Python accepts."""
 
 
 def load_config(given: str, overrides: dict[str, Any]) -> Config:
     """Load a config with its bases and custom imports, then apply ``--cfg-options``: the order of ``tools/train.py``.
 
-    The working directory is importable, as it is for a project that is trained from its root; it comes last, so that
-    it hides no installed package.
+    The working directory is importable, as in a training from the project's root. It comes last on ``sys.path``, so it
+    hides no installed package.
     """
     path = find_config(given)
     for place in config_places(given):
@@ -53,7 +53,7 @@ def load_config(given: str, overrides: dict[str, Any]) -> Config:
 
 
 def _refuse_long_integers(config: Any, where: str) -> None:
-    """Raise LrdecayError for an integer that Python does not write, which mmengine does when it logs the config."""
+    """Raise LrdecayError for an integer that Python cannot write as text: mmengine fails when it logs the config."""
     entered = set()
     pending: list[tuple[tuple[str, ...], Any]] = [((), config)]
     while pending:
@@ -61,16 +61,16 @@ def _refuse_long_integers(config: Any, where: str) -> None:
         if isinstance(value, int):
             if value.bit_length() > _FEW_BITS and _is_long(value):
                 raise LrdecayError(
-                    "the integer has more digits than Python writes",
+                    "the integer has more digits than Python can write",
                     where=": ".join(filter(None, (where, ".".join(place)))),
-                    fix="give a shorter one",
+                    fix="use a shorter one",
                     final=True,
                 )
         elif isinstance(value, (dict, list, tuple, set, frozenset)) and id(value) not in entered:
-            # A list may hold itself, or be held a million times.
+            # A list may contain itself, or occur a million times.
             entered.add(id(value))
             if isinstance(value, dict):
-                # mmengine's items() would import what a lazy config names.
+                # mmengine's items() would import the modules that a lazy config names.
                 pending += [(place, key) for key in value if not isinstance(key, str)]
                 pending += [((*place, key), item) for key, item in dict.items(value) if isinstance(key, str)]
             else:
@@ -86,9 +86,9 @@ def _is_long(value: int) -> bool:
 
 
 def parse_overrides(options: Sequence[str]) -> dict[str, Any]:
-    """``["a.b=1", "c=[1,2]"]`` as mmengine's DictAction reads it, and the values of :class:`TypedOverride`.
+    """Parse ``["a.b=1", "c=[1,2]"]`` as mmengine's DictAction does; a :class:`TypedOverride` has its value already.
 
-    Raises LrdecayError for what is not ``key=value``.
+    Raises LrdecayError for an option that is not ``key=value``.
     """
     typed = {option.key: option.value for option in options if isinstance(option, TypedOverride)}
     options = [option for option in options if not isinstance(option, TypedOverride)]
@@ -105,13 +105,13 @@ def parse_overrides(options: Sequence[str]) -> dict[str, Any]:
 
 
 def resolved_sha256(config: Config) -> str:
-    """SHA-256 (hex) of the config with bases merged and overrides applied; the same on every run."""
+    """Return the SHA-256 (hex) of the config with bases merged and overrides applied; the same on every run."""
     text = json.dumps(resolved_values(config), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def resolved_values(config: Config) -> Any:
-    """The config with bases merged and overrides applied, in plain values."""
+    """Return the config with bases merged and overrides applied, in plain values."""
     return plain(config.to_dict() if hasattr(config, "to_dict") else config._cfg_dict.to_dict())
 
 
@@ -119,17 +119,17 @@ def set_options(config: Config, settings: Iterable[tuple[Sequence[str | int], An
     """Set options of a loaded config.
 
     Args:
-        config: is changed.
-        settings: keys of mappings and places in lists; the value; and whether the option is removed instead.
+        config: changed in place.
+        settings: path (keys of mappings, indices of lists), value, and True to remove the option instead.
 
     Raises:
-        LrdecayError: the config has no place for an option.
+        LrdecayError: the path of an option does not exist in the config.
     """
     for path, value, absent in settings:
         place: Any = config._cfg_dict
         try:
             for key in path[:-1]:
-                # mmengine's own access would import what a lazy config names.
+                # mmengine's own access would import the modules that a lazy config names.
                 place = dict.__getitem__(place, key) if isinstance(place, dict) else place[key]
             if absent:
                 del place[path[-1]]
@@ -137,13 +137,13 @@ def set_options(config: Config, settings: Iterable[tuple[Sequence[str | int], An
                 # As mmengine reads it: mappings within lists too.
                 place[path[-1]] = ConfigDict(value=value)["value"]
         except (LookupError, TypeError) as error:
-            raise LrdecayError("the config has no place for it", where=".".join(map(str, path))) from error
+            raise LrdecayError("the config has no such path", where=".".join(map(str, path))) from error
 
 
 def is_helper(file: str | None, name: str) -> bool:
-    """Whether the file that sets a top-level name uses it too: the config's own file, else the base it is from.
+    """True if the file that sets a top-level name also uses it: the config's own file, else its base.
 
-    A base's variable stays in the config after a child has changed what was made of it.
+    A base's variable stays in the config after a child has changed the values made from it.
     """
     files = [file] if file and file.endswith(".py") else []
     for _ in range(_DEEPEST):
@@ -152,7 +152,7 @@ def is_helper(file: str | None, name: str) -> bool:
         named = [(tree, target.id) for tree, targets in assigned for target in targets if isinstance(target, ast.Name)]
         if setting := [tree for tree, target in named if target == name]:
             return any(name in _names_read(tree) for tree in setting)
-        # A child says _base_.name, and may do so under any other.
+        # A child writes _base_.name, possibly under another name.
         if any(f"_base_.{name}" in _names_read(tree) for tree in trees):
             return True
         files = [base for path in files for base in _bases(path)]
@@ -161,14 +161,14 @@ def is_helper(file: str | None, name: str) -> bool:
 
 def _bases(file: str) -> Iterator[str]:
     tree = _tree(file)
-    # A config in the lazy style imports what stands beside it below ``with read_base():``.
+    # A lazy config imports its neighbours below ``with read_base():``.
     blocks = [block.body for block in (tree.body if tree else ()) if isinstance(block, ast.With)]
     imports = [node for body in blocks for node in body if isinstance(node, ast.ImportFrom)]
     if relative := [(node.level, node.module.split(".")) for node in imports if node.level and node.module]:
         yield from (str(Path(file).parents[level - 1].joinpath(*names).with_suffix(".py")) for level, names in relative)
         return
     bases: list[str] = []
-    # Those of the zoo that cannot be found have been told where the config was loaded.
+    # Loading the config has already reported zoo bases that are missing.
     with suppress(Exception), remembered_zoos():
         for base in Config._get_base_files(file):
             bases.append(str(Config._get_cfg_path(base, file)[0]))  # noqa: PERF401 (what comes before an error counts)
@@ -191,7 +191,7 @@ def _names_read(tree: ast.Module) -> Iterator[str]:
 
 
 def names_in(file: str | None) -> set[str] | None:
-    """Every name that stands in a config's own file, in whatever place; None if that cannot be told."""
+    """Return every name that occurs in a config's own file; None if the file cannot be parsed."""
     names: set[str] = set()
     if file and file.endswith(".py") and (tree := _tree(file)) is not None:
         for node in ast.walk(tree):

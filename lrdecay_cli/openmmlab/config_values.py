@@ -1,4 +1,4 @@
-"""What a config or a parameter group holds, as values that JSON can hold, and what its names are registered for."""
+"""Convert values of configs and parameter groups to JSON values, and look up registered names."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def plain(value: Any) -> Any:
-    """``value`` with mappings as dicts, sequences as lists, tensors of one element as numbers, classes as their names.
+    """Return ``value`` with mappings as dicts, sequences as lists, one-element tensors as numbers, classes as names.
 
-    A number that is not finite gets its name of ``NOT_FINITE``. An object of any other kind becomes its class's name:
-    its own repr may hold an address, which differs each run.
+    A number that is not finite becomes its name in ``NOT_FINITE``. Any other object becomes its class's name: its repr
+    may contain an address, which differs in each run.
     """
     if isinstance(value, float):
         return finite_or_name(value)
@@ -41,7 +41,7 @@ def plain(value: Any) -> Any:
         if math.prod(value.shape) != 1 or getattr(value, "is_meta", False):
             return f"{'Tensor' if isinstance(value, torch.Tensor) else type(value).__name__}{tuple(value.shape)}"
         single = value.item()
-        # The item of an extended double is itself.
+        # item() of an extended double returns the same type.
         return plain(float(single) if _is_array(single) else single)
     if isinstance(value, torch.dtype):
         return str(value)
@@ -49,30 +49,30 @@ def plain(value: Any) -> Any:
 
 
 def _is_array(value: Any) -> bool:
-    """Whether it is a tensor, a NumPy array or a NumPy scalar."""
+    """True for a tensor, a NumPy array or a NumPy scalar."""
     # A program that has one of NumPy's has imported it; torch does without.
     numpy = sys.modules.get("numpy")
     return isinstance(value, torch.Tensor) or (numpy is not None and isinstance(value, (numpy.generic, numpy.ndarray)))
 
 
 def precision_of(value: Any) -> str | None:
-    """The precision of ``EPSILON`` that a value, or the first of a sequence that has one, has; None for Python's."""
+    """Return the precision (a key of ``EPSILON``) of a value or of the first in a sequence; None for Python's."""
     if isinstance(value, (list, tuple)):
-        # Numbers alone: lists within lists may be larger than any memory.
+        # Numbers only: nested lists may be larger than any memory.
         return next(filter(None, (precision_of(each) for each in value if not isinstance(each, (list, tuple)))), None)
     name = str(value.dtype).removeprefix("torch.") if _is_array(value) else ""
     return name if name in EPSILON else None
 
 
 def type_name(value: Any) -> str:
-    """The name of a registered type: a string as it stands, a class or function by its own name."""
+    """Return the name of a registered type: a string unchanged, a class or function by its own name."""
     if isinstance(value, str):
         return value
     return str(getattr(value, "__name__", None) or type(value).__name__)
 
 
 def number(value: Any) -> float | None:
-    """A learning rate or weight decay as a float; None stays None. Raises TypeError for what is no number."""
+    """Return a learning rate or weight decay as a float; None stays None. Raises TypeError for other values."""
     if value is None:
         return None
     if _is_array(value):
@@ -85,10 +85,10 @@ def number(value: Any) -> float | None:
 
 
 def arguments_of(kind: Any) -> Iterator[tuple[Any, list[inspect.Parameter], bool]]:
-    """Each class that takes arguments of a call of ``kind``, they themselves, and whether it passes on the rest.
+    """Yield each class that receives arguments of a call of ``kind``, its arguments, and whether it has ``**kwargs``.
 
-    That is a class or function, then its bases as long as there is a ``**kwargs``. Raises TypeError or ValueError for
-    a signature that Python does not know.
+    First the class or function, then its bases while there is a ``**kwargs``. Raises TypeError or ValueError for
+    signatures that Python does not know.
     """
     for each in kind.__mro__[:-1] if isinstance(kind, type) else (kind,):
         if not isinstance(kind, type):
@@ -104,10 +104,10 @@ def arguments_of(kind: Any) -> Iterator[tuple[Any, list[inspect.Parameter], bool
 
 
 def find_registered(registry: Registry, named: Any, scope: str | None = None) -> Any:
-    """What ``named`` means in a registry, in ``scope`` or the default one: itself if it is no string, None if unknown.
+    """Look up ``named`` in a registry, in ``scope`` or the default one; None if unknown. Returns a non-string as is.
 
-    Source: mmengine 0.10.7, ``Registry.get``, which gives None for most names, and raises RuntimeError for those that
-    cannot even be the path of a module (``''``, ``'.AdamW'``).
+    Source: mmengine 0.10.7, ``Registry.get``, which returns None for most unknown names and raises RuntimeError for
+    names that cannot be a module path (``''``, ``'.AdamW'``).
     """
     if not isinstance(named, str):
         return named
@@ -117,14 +117,14 @@ def find_registered(registry: Registry, named: Any, scope: str | None = None) ->
 
 
 def stack_versions(kinds: Iterable[type], *packages: str) -> dict[str, str]:
-    """Version of every package that defines one of the classes, of mmengine, torch and further ``packages``."""
+    """Return the versions of mmengine, torch, ``packages`` and every package that defines one of the classes."""
     names = sorted({"mmengine", "torch", *packages, *(kind.__module__.partition(".")[0] for kind in kinds)})
     versions = {name: getattr(sys.modules.get(name), "__version__", None) for name in names}
     return {name: str(version) for name, version in versions.items() if version is not None}
 
 
 def distributions_of_stack(stack: Mapping[str, str]) -> dict[str, Distribution]:
-    """The installed distribution behind each package of :func:`stack_versions`, without those that none installed."""
+    """Return the installed distribution of each package of :func:`stack_versions` that has one."""
     folders = {name: Path(str(getattr(sys.modules[name], "__file__", None) or "")).parent for name in stack}
     found = {name: distribution_behind(name, folders[name], version) for name, version in stack.items()}
     return {name: distribution for name, distribution in found.items() if distribution is not None}

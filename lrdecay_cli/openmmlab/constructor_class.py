@@ -1,4 +1,4 @@
-"""Which constructor a config means: its class, which alone distinguishes two of one name."""
+"""Find a config's constructor by its class: only the class distinguishes two constructors with the same name."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lrdecay_cli.openmmlab.config_values import find_registered, type_name
 
 
 def constructor_of(wrapper_config: Mapping[str, Any]) -> type:
-    """The class of the constructor that ``optim_wrapper`` names."""
+    """Return the class of the constructor that ``optim_wrapper`` names."""
     named = wrapper_config.get("constructor", DEFAULT.name)
     found: type = find_registered(OPTIM_WRAPPER_CONSTRUCTORS, named) if isinstance(named, (str, type)) else type(named)
     return found
 
 
 def known_constructor(wrapper_config: Mapping[str, Any]) -> ConstructorSpec | None:
-    """The spec of that class; None for one that lrdecay has no file for."""
+    """Return the spec of that class; None if lrdecay does not know it."""
     written = type_name(wrapper_config.get("constructor", DEFAULT.name))
     return find_constructor(written, getattr(constructor_of(wrapper_config), "__module__", ""))

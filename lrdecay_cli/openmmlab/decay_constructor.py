@@ -1,4 +1,4 @@
-"""lrdecay's own optimizer wrapper constructor: the decay of :mod:`lrdecay_cli.decay`, to train with."""
+"""lrdecay's own optimizer wrapper constructor, for training with the decay of :mod:`lrdecay_cli.decay`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _DEFAULT: Any = getattr(optim, DEFAULT.name)
 
 
 def _registered(constructor: type) -> type:
-    """The class, under the name that configs write, which a dumped config looks up in this module.
+    """Register the class under the name that configs write and that a dumped config looks up in this module.
 
-    Where mmpose has registered its own under that name, a config names ours by its path.
+    If mmpose has registered its own class under that name, configs name ours by its path.
     """
     constructor.__name__ = constructor.__qualname__ = OURS.name
     globals()[OURS.name] = constructor
@@ -41,7 +41,7 @@ def _registered(constructor: type) -> type:
 
 @_registered
 class LayerDecayConstructor(_DEFAULT):  # type: ignore[misc]
-    """Layer-wise or stage-wise learning-rate decay for any backbone whose layers can be told apart.
+    """Layer-wise or stage-wise learning-rate decay for any backbone with identifiable layers.
 
     The options are those of :mod:`lrdecay_cli.decay.constructor_options`, see ``docs/constructor.md``::
 
@@ -52,15 +52,14 @@ class LayerDecayConstructor(_DEFAULT):  # type: ignore[misc]
             paramwise_cfg=dict(decay_rate=0.7))
 
     Every group has ``group_name``, ``layer_id``, ``lr_scale`` (lr over base lr, multipliers included) and
-    ``param_names`` beside ``lr``, ``weight_decay`` and ``params``.
+    ``param_names``, in addition to ``lr``, ``weight_decay`` and ``params``.
 
     Raises:
-        DecayError: as the constructor is made, for options that cannot be used by themselves; as it is called, for
-            those that do not fit the model.
+        DecayError: at creation, for invalid options; when called, for options that do not fit the model.
     """
 
     def _validate_cfg(self) -> None:
-        # mmengine's own checks are of options that are not taken here, or that are checked with better words.
+        # mmengine checks options that are not accepted here or that are checked here with clearer messages.
         ConstructorOptions.from_paramwise_cfg(self.paramwise_cfg)
 
     def add_params(self, params: list[dict[str, Any]], module: nn.Module, **_kwargs: Any) -> None:
@@ -76,12 +75,12 @@ class LayerDecayConstructor(_DEFAULT):  # type: ignore[misc]
 
 
 def plan_for(model: nn.Module, optimizer: Mapping[str, Any], paramwise_cfg: Mapping[str, Any] | None) -> Plan:
-    """The groups of ``model``, with the way to each of their numbers.
+    """Return the groups of ``model``, with the formula of each number.
 
-    ``model`` is the whole one, without a wrapper; a weight decay that ``optimizer`` does not give is its class's own.
+    ``model`` is the whole model without a wrapper. Without a weight decay in ``optimizer``, the class's default counts.
 
     Raises:
-        DecayError: the options cannot be used, or do not fit the model.
+        DecayError: the options are invalid or do not fit the model.
     """
     modules = modules_of(model)
     decay = optimizer.get("weight_decay")
@@ -102,9 +101,9 @@ def plan_for(model: nn.Module, optimizer: Mapping[str, Any], paramwise_cfg: Mapp
 
 
 def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[str, Provenance]:
-    """Provenance by parameter name where the constructor is our own, which knows it; empty for any other.
+    """Return provenance by parameter name for lrdecay's own constructor; empty for any other.
 
-    That of others is found from the map, see :func:`lrdecay_cli.constructors.recomputation.with_provenance`.
+    For others it is computed from the map: :func:`lrdecay_cli.constructors.recomputation.with_provenance`.
     """
     if constructor is not LayerDecayConstructor:
         return {}
@@ -117,17 +116,17 @@ def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[
 
 
 def seen_model(model: nn.Module) -> nn.Module:
-    """The model that mmengine's constructors make groups of: of a wrapper what is inside its ``.module``."""
+    """Return the model that mmengine's constructors group: for a wrapper, its ``.module``."""
     inner = getattr(model, "module", None)
     return inner if isinstance(inner, nn.Module) else model
 
 
 def layer_depth_of(model: nn.Module) -> Callable[[str], tuple[int, int]] | None:
-    """The model's own ``get_layer_depth``, None for a model that has none."""
+    """Return the model's own ``get_layer_depth``; None if it has none."""
     own: Any = getattr(seen_model(model), "get_layer_depth", None)
 
     def layer_depth(name: str) -> tuple[int, int]:
-        # By the model's code, which may not know the name: the constructor has asked for it without dying.
+        # The model's code may not know the name; the constructor has already called it without an error.
         layer_id, layers = own(name)
         return int(layer_id), int(layers)
 
@@ -141,7 +140,7 @@ def _backbone(model: nn.Module, path: str) -> BackboneClasses:
         raise DecayError(
             f"the model has no module {path!r}",
             where="paramwise_cfg.backbone",
-            fix=f"did you mean {others[0]!r}?" if others else "give the path of the backbone in the model",
+            fix=f"did you mean {others[0]!r}?" if others else "set it to the path of the backbone in the model",
         )
     backbone = modules[path]
     bases = type(backbone).__mro__

@@ -1,4 +1,4 @@
-"""The group map of a training that is about to begin, read off its live optimizer."""
+"""Read the group map of a starting training from its live optimizer."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ register_hook: Callable[[], Callable[[type], type]] = HOOKS.register_module
 
 
 class LiveGroupsHook(Hook):  # type: ignore[misc]
-    """Reads the group map once, when the optimizer is built and whatever is to be resumed has been.
+    """Read the group map once, after the optimizer is built and a checkpoint is resumed.
 
-    With ``log_lr`` it also logs the lr of every curve of :func:`analysis.logged_curves.curve_names`, through mmengine's
+    With ``log_lr`` it also logs the lr of every curve of :func:`analysis.logged_curves.curve_names` through mmengine's
     Visualizer, in the iterations that LoggerHook logs.
     """
 
-    # After the hooks that freeze something before training, or set the lr of an iteration.
+    # After hooks that freeze parameters before training or set the lr of an iteration.
     priority = "VERY_LOW"
     log_lr = False
 
     def before_train(self, runner: Any) -> None:
-        """Read the groups of ``runner.optim_wrapper`` and hand them on. mmengine calls it, on every rank."""
+        """Read the groups of ``runner.optim_wrapper`` and judge them. mmengine calls this on every rank."""
         logger = runner.logger if is_main_process() else None
         group_map = live_map(runner)
         if logger is not None and group_map.batch:
@@ -50,27 +50,27 @@ class LiveGroupsHook(Hook):  # type: ignore[misc]
             logger.warning("Parameter groups: log_lr logs nothing without LoggerHook; set default_hooks.logger")
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Log, on the first rank, the lr that the optimizer uses in this iteration. mmengine calls it on every rank."""
+        """Log on the first rank the lr of this iteration. mmengine calls this on every rank."""
         if not self.log_lr or not _is_logged(runner, batch_idx):
             return
         optimizers = optimizers_of(runner.optim_wrapper).values()
         lrs = [number(group.get("lr")) for optimizer in optimizers for group in optimizer.param_groups]
         if len(lrs) != len(self._names):
-            # A hook has added groups since. Name them on every rank, since a constructor may communicate, and train on
-            # if that fails.
+            # A hook has added groups. Name them on every rank, because a constructor may communicate; if that fails,
+            # training continues.
             with suppress(Exception):
                 self._name_curves(live_map(runner))
         if len(lrs) != len(self._names) or not is_main_process():
             return
         scalars = logged_lrs(self._groups, self._names, lrs)
-        # Like LoggerHook, so that both write at the same step of the same files.
+        # As LoggerHook does, so that both write at the same step of the same files.
         runner.visualizer.add_scalars(scalars, step=runner.iter + 1, file_path=f"{runner.timestamp}.json")
 
     def _name_curves(self, group_map: GroupMap) -> None:
         self._groups, self._names = group_map.groups, curve_names(group_map.groups)
 
     def judge(self, group_map: GroupMap, work_dir: Path, logger: Any) -> None:
-        """Do something with the map; ``logger`` is None on every rank but the first."""
+        """Process the map; ``logger`` is None on every rank but the first."""
         raise NotImplementedError
 
 
@@ -79,7 +79,7 @@ def _logger_hook(runner: Any) -> LoggerHook | None:
 
 
 def _is_logged(runner: Any, batch_idx: int) -> bool:
-    """Whether LoggerHook logs an iteration. Source: mmengine 0.10.7, ``LoggerHook.after_train_iter``."""
+    """True if LoggerHook logs this iteration. Source: mmengine 0.10.7, ``LoggerHook.after_train_iter``."""
     hook = _logger_hook(runner)
     if hook is None:
         return False
@@ -90,16 +90,16 @@ def _is_logged(runner: Any, batch_idx: int) -> bool:
 
 
 def live_map(runner: Any) -> GroupMap:
-    """The map of the optimizer of an mmengine Runner, as its groups started: schedules undone, as ``inspect`` has it.
+    """Return the map of a Runner's optimizer with starting values of its groups: schedules undone, as in ``inspect``.
 
-    It differs from the map of ``inspect`` in where it was made (device, stubs) and in what a training script adds to
-    the config; and in the groups wherever a checkpoint was resumed, or somebody changed them. What ``auto_scale_lr``
-    did is in it, with its factor. Options that the constructor read are found by running it once more.
+    It differs from the map of ``inspect`` in device and stubs, in changes to the config by the training script, and in
+    groups changed by a resumed checkpoint or by code. The scaling of ``auto_scale_lr`` is included, with its factor.
+    Running the constructor once more finds the options that it reads.
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     config, optimizers = runner.cfg, optimizers_of(runner.optim_wrapper)
     if not config.get("optim_wrapper"):
-        # The runner was put together without a config: the optimizer describes itself.
+        # The runner was created without a config: the optimizer describes itself.
         optimizer = next(iter(optimizers.values()))
         described = {"type": type(runner.optim_wrapper), "optimizer": {"type": type(optimizer), **optimizer.defaults}}
         config = Config({**config, "optim_wrapper": described})
@@ -108,7 +108,7 @@ def live_map(runner: Any) -> GroupMap:
         path = str(Path(path).relative_to(Path.cwd()))
     reads = asked = None
     fresh: dict[str, Any] = {}
-    # Only a few rules depend on it, so that an error in here must not end a training.
+    # Only a few rules need this, so an error here must not end a training.
     with suppress(Exception), quiet_stack(verbose=False):
         built = build_optimizer(config, model, "")
         reads, asked, fresh = built.reads, built.asked, dict(built.optimizers)
@@ -131,7 +131,7 @@ def live_map(runner: Any) -> GroupMap:
 
 
 def lr_factor(runner: Any) -> float:
-    """What ``auto_scale_lr`` has multiplied every lr of a Runner by; 1 where it is off.
+    """Return the factor of ``auto_scale_lr`` for every lr of a Runner; 1 if it is off.
 
     Source: mmengine 0.10.7, ``Runner.scale_lr``. A resumed optimizer has the lr of the run that saved it.
     """
@@ -143,12 +143,12 @@ def lr_factor(runner: Any) -> float:
 
 @contextmanager
 def _unscaled(optimizers: Mapping[str, Any], fresh: Mapping[str, Any], factor: float) -> Iterator[None]:
-    """Give every group the lr in here that it was built with.
+    """Restore the lr that every group was built with inside the block.
 
     Args:
-        optimizers: by name; what they hold is put back.
-        fresh: the same ones, built once more: their lrs are exact, where a division would round.
-        factor: what every lr was multiplied by.
+        optimizers: by name; their lrs return at the end.
+        fresh: the same optimizers, built again: their lrs are exact, and a division would round.
+        factor: the factor of every lr.
     """
     groups = [group for optimizer in optimizers.values() for group in optimizer.param_groups] if factor != 1 else []
     exact = [group["lr"] for optimizer in fresh.values() for group in optimizer.param_groups]

@@ -1,7 +1,7 @@
-"""Loading the stack for real: each package is imported, each zoo builds a model. Run in a process of its own.
+"""Test the stack: import each package and build a model of each zoo. Runs in its own process.
 
-A package that was compiled for another torch may end the interpreter instead of raising, so each step is announced on
-stdout before it is done, a JSON object a line.
+A package compiled for another torch may end the interpreter instead of raising. So each step is announced on stdout
+before it runs, one JSON object per line.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ ZOO_MODELS = {
     "mmdet": "mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py",
     "mmpretrain": "mmpretrain::resnet/resnet18_8xb16_cifar10.py",
 }
-"""A small config of each zoo, which takes every step that a large one takes."""
+"""A small config of each zoo that needs the same steps as a large one."""
 
 
 def main(modules: Sequence[str]) -> None:
-    """Import the modules in order, list the devices and build a model of each zoo among them; tell it on stdout."""
+    """Import the modules in order, list the devices and build a model of each zoo; report on stdout."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
-        # What packages print when they are loaded is not ours to tell.
+        # Output of packages at import is not part of the report.
         os.dup2(2, 1)
         warnings.simplefilter("ignore")
         for module in modules:
@@ -53,7 +53,7 @@ def _load(module: str) -> str:
     if module != "torch":
         _stubs()
     importlib.import_module(module)
-    # Their own __init__ imports next to nothing.
+    # Their own __init__ imports almost nothing.
     if module in ZOO_MODELS:
         importlib.import_module(f"{module}.models")
     return "loads"
@@ -81,7 +81,7 @@ def _try(out: IO[str], subject: str, step: Callable[[], str]) -> None:
         outcome, ok = step(), True
     except LrdecayError as error:
         outcome, ok = error.line(), False
-    # SystemExit too: what a package does while it is imported ends with its line here.
+    # SystemExit too: the report continues after an import that exits.
     except BaseException as error:
         outcome, ok = " ".join(f"{type(error).__name__}: {error}".split()), False
     _tell(out, subject=subject, ok=ok, outcome=outcome)

@@ -1,4 +1,4 @@
-"""Watching which options of ``paramwise_cfg`` a constructor reads while it makes the groups."""
+"""Record which options of ``paramwise_cfg`` a constructor reads while it makes the groups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DEFAULT: Any = getattr(optim, DEFAULT.name)
 
 
 class OptionReads:
-    """The paths that were read, in the order of the first time: ``custom_keys``, ``custom_keys.norm.decay_mult``."""
+    """The paths that were read, in order of first use: ``custom_keys``, ``custom_keys.norm.decay_mult``."""
 
     def __init__(self) -> None:
         self._paths: dict[str, None] = {}
@@ -25,27 +25,27 @@ class OptionReads:
         self._paused = 0
 
     def watched(self, paramwise_cfg: Any) -> Any:
-        """``paramwise_cfg`` as a dict of the same content that notes here what is read of it."""
+        """Return ``paramwise_cfg`` as an equal dict that records here which options are read."""
         return _watched(paramwise_cfg, "", self) if isinstance(paramwise_cfg, Mapping) else paramwise_cfg
 
     def note(self, path: str, *, there: bool) -> None:
-        """A path was read, or asked for in vain."""
+        """Record that a path was read (``there``) or is missing."""
         if not self._paused:
             (self._paths if there else self._asked).setdefault(path)
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Every path that was read."""
+        """Return every path that was read."""
         return tuple(self._paths)
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """Every path that was asked for in vain: names that the constructor knows and the config does not use."""
+        """Return every missing path that was asked for: options that the constructor knows and the config lacks."""
         return tuple(self._asked)
 
     @contextmanager
     def unseen_validation(self) -> Iterator[None]:
-        """Let mmengine's validation pass unseen: it looks at options for every constructor that inherits from it."""
+        """Do not record reads of mmengine's validation, which runs for every constructor that inherits from it."""
         validate = _DEFAULT._validate_cfg
 
         def unseen(constructor: Any) -> None:
@@ -61,7 +61,7 @@ class OptionReads:
 
 def _watched(options: Mapping[str, Any], prefix: str, reads: OptionReads) -> _WatchedOptions:
     watched = _WatchedOptions()
-    # Not by assignment, of which a ConfigDict makes an item.
+    # A plain assignment would make an item of the ConfigDict.
     object.__setattr__(watched, "_watch", (prefix, reads))
     for key, value in dict.items(options) if isinstance(options, dict) else options.items():
         inner = _watched(value, f"{prefix}{key}.", reads) if isinstance(value, Mapping) else value
@@ -70,7 +70,7 @@ def _watched(options: Mapping[str, Any], prefix: str, reads: OptionReads) -> _Wa
 
 
 def _noting(method: Callable[..., Any]) -> Callable[..., Any]:
-    """The method of a dict, which notes its key first, or every key where it takes none."""
+    """Return a dict method that first records its key, or every key if it takes none."""
 
     def noting(self: _WatchedOptions, *arguments: Any, **named: Any) -> Any:
         self._note(*(arguments[:1] or dict.keys(self)))
@@ -80,9 +80,9 @@ def _noting(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _WatchedOptions(ConfigDict):  # type: ignore[misc]
-    """Options that tell when a value is read, by any of the ways in which a dict or a ConfigDict is.
+    """Options that record each read of a value, through any method of a dict or a ConfigDict.
 
-    Names alone are no values: whoever goes through them asks for those that matter. Neither is a copy a use.
+    Iterating over names or copying is not a read.
     """
 
     _watch: tuple[str, OptionReads] = ("", OptionReads())
@@ -92,7 +92,7 @@ class _WatchedOptions(ConfigDict):  # type: ignore[misc]
         for key in keys:
             if dict.__contains__(self, key):
                 reads.note(f"{prefix}{key}", there=True)
-            # Python itself asks for __deepcopy__ and the like.
+            # Python itself looks up __deepcopy__ and similar names.
             elif isinstance(key, str) and not key.startswith("_"):
                 reads.note(f"{prefix}{key}", there=False)
 

@@ -1,4 +1,4 @@
-"""Replacing attributes for a while, putting back exactly what was there, and refusing what a replacement cannot do."""
+"""Replace attributes temporarily, restore them exactly, and raise where a stub cannot do the real work."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 _INHERITED = object()
 
 PatchOf = Callable[[types.ModuleType], AbstractContextManager[Any]]
-"""From a module that has just been imported to the patches that it needs."""
+"""Maps a newly imported module to the patches that it needs."""
 
 
 @contextmanager
 def patched(owner: Any, **replacements: Any) -> Iterator[None]:
-    """Set attributes of a module or class in the ``with`` block; afterwards each is as it was, or inherited again."""
+    """Set attributes of a module or class inside the ``with`` block; afterwards restore each, or inherit it again."""
     originals = {name: vars(owner).get(name, _INHERITED) for name in replacements}
     try:
         for name, replacement in replacements.items():
@@ -35,10 +35,10 @@ def patched(owner: Any, **replacements: Any) -> Iterator[None]:
 
 @contextmanager
 def patched_functions(owner: types.ModuleType, **replacements: Callable[..., Any]) -> Iterator[None]:
-    """Let functions of a module do something else, also for those who took them by name (``from owner import f``).
+    """Replace functions of a module, also for code that imported them by name (``from owner import f``).
 
-    A plain function stays the object that it is and is given another body, which costs no search for its holders and
-    leaves nothing behind. Anything else is replaced as an attribute of the module.
+    A plain function object stays and gets another body: this needs no search for its users and leaves nothing behind.
+    Anything else is replaced as an attribute of the module.
     """
     with ExitStack() as stack:
         for name, replacement in replacements.items():
@@ -54,7 +54,7 @@ def patched_functions(owner: types.ModuleType, **replacements: Callable[..., Any
 def _other_body(function: types.FunctionType, replacement: Callable[..., Any]) -> Iterator[None]:
     before = (function.__code__, function.__defaults__, function.__kwdefaults__)
     function.__code__, function.__defaults__ = _forward.__code__, None
-    # The body runs with the globals of the function's own module, so it cannot name anything of this one.
+    # The body runs with the globals of the function's own module, so it cannot use names of this one.
     function.__kwdefaults__ = {"_replacement": replacement}
     try:
         yield
@@ -67,7 +67,7 @@ def _forward(*args: Any, _replacement: Callable[..., Any], **kwargs: Any) -> Any
 
 
 def copied(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as it is now: one that stays so while the original is patched."""
+    """Return a copy of the function that stays unchanged while the original is patched."""
     if not isinstance(function, types.FunctionType):
         return function
     copy = types.FunctionType(
@@ -79,9 +79,9 @@ def copied(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def patched_on_import(patches: Mapping[str, PatchOf]) -> Iterator[None]:
-    """Enter each module's patches at once if it is imported already, else as soon as something imports it.
+    """Apply each module's patches now if it is already imported, else when something imports it.
 
-    So a heavy package that is seldom used need not be imported only to be patched.
+    So a slow and rarely used package is not imported only to be patched.
     """
     with ExitStack() as stack:
         for name, patch in patches.items():
@@ -91,7 +91,7 @@ def patched_on_import(patches: Mapping[str, PatchOf]) -> Iterator[None]:
         active = True
 
         def imported(module: types.ModuleType) -> None:
-            # A lazy loader may execute the module when the block is long over.
+            # A lazy loader may execute the module after the block has ended.
             if active:
                 stack.enter_context(patches[module.__name__](module))
 
@@ -105,7 +105,7 @@ def patched_on_import(patches: Mapping[str, PatchOf]) -> Iterator[None]:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Lets the other finders find a module, and has ``imported`` called with it once it has been executed."""
+    """Find a module with the other finders, and call ``imported`` with it after its execution."""
 
     def __init__(self, names: set[str], imported: Callable[[types.ModuleType], None]) -> None:
         self._names = names
@@ -132,12 +132,12 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 class NotHereError(RuntimeError):
-    """Something that is not on this machine and that lrdecay will not fetch. It passes through code of the stack.
+    """Something is not on this machine and lrdecay does not download it. Passes through code of the stack.
 
-    ``needs`` is its name, for a table of many configs; ``fix`` is what makes it available.
+    ``needs`` is its name, for a table of many configs; ``fix`` says how to get it.
     """
 
-    # All but the first have defaults: code of the stack may raise it anew with the message alone.
+    # All arguments but the first have defaults: code of the stack may raise it again with the message alone.
     def __init__(self, message: str, needs: str = "", fix: str = "") -> None:
         super().__init__(message)
         self.needs = needs

@@ -1,4 +1,4 @@
-"""Importing the stack once, for many processes that are forked from this one."""
+"""Import the stack once for many processes forked from this one."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from contextlib import suppress
 
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import import_torch
 
-# The modules in which a package registers what configs name, where it has them.
+# The modules in which packages register types for configs.
 _REGISTERING = ("models", "engine")
-# Half a second, which mmengine would spend in each process that looks up a package.
+# mmengine would spend this half second in each process that looks up a package.
 _LOOKED_UP_WITH = "pkg_resources"
 
 
 def preload_stack(packages: Iterable[str]) -> None:
-    """Import torch, mmengine and what ``packages`` register, and make ready for forks."""
+    """Import torch, mmengine and the registering modules of ``packages``, and prepare for forks."""
     import_torch()
     import torch
 
@@ -26,11 +26,11 @@ def preload_stack(packages: Iterable[str]) -> None:
 
     install_stubs()
     for module in (_LOOKED_UP_WITH, *(f"{package}.{name}" for package in packages for name in _REGISTERING)):
-        # Whoever needs it runs into the same, and says so in words of its own.
+        # A child that needs the module meets the same error and reports it.
         with suppress(Exception), quiet_stack(verbose=False):
             importlib.import_module(module)
-    # One thread: the children are as many as there are cores, and a thread pool does not survive a fork.
+    # One thread: there is one child per core, and a thread pool does not survive a fork.
     torch.set_num_threads(1)
-    # Nothing that exists by now is ever collected: a collection would write to, and so copy, memory that is shared.
+    # Exclude existing objects from garbage collection, which would write to and so copy shared memory.
     gc.collect()
     gc.freeze()

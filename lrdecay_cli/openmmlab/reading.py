@@ -1,4 +1,4 @@
-"""Reading the groups back from a real optimizer: names by tensor identity, every model parameter accounted for."""
+"""Read the groups of a real optimizer: names by tensor identity, every model parameter accounted for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lrdecay_cli.domain.provenance import Provenance
 from lrdecay_cli.domain.training import Totals, takes_turn
 from lrdecay_cli.openmmlab.config_values import number, plain, precision_of
 
-# What the group map has elsewhere: in the group's own fields or by its parameters.
+# Keys that the group map stores elsewhere: in the group's own fields or in its parameters.
 _OWN_FIELDS = {"params", "param_names", "param_name", "group_name", "lr", "weight_decay", "lr_scale", "layer_id"}
 
 
@@ -52,17 +52,17 @@ def read_groups(
     """Read every group of every optimizer.
 
     Args:
-        optimizers: for ``model``, by name; the name is put in front of the names of its groups.
-        base_lrs: by the optimizer's name, what a group's lr is divided by where it has no ``lr_scale`` of its own.
-        provenance: by parameter name, for those that our own rules explain.
-        scheduled: read what the groups started with, before parameter schedulers changed them.
-        turns: sets of optimizers that take turns: each of a set may hold the same tensor.
+        optimizers: optimizers of ``model`` by name; the name prefixes the names of its groups.
+        base_lrs: base lr by optimizer name, for the scale of groups without their own ``lr_scale``.
+        provenance: by parameter name, for parameters that lrdecay's own rules explain.
+        scheduled: read the starting values, before parameter schedulers changed the groups.
+        turns: sets of optimizers that take turns: all of a set may hold the same tensor.
         name_of: makes a name of the map of a name in the model.
     """
     first_names: dict[int, str] = {}
     parameters: dict[str, nn.Parameter] = {}
     duplicates: list[Duplicate] = []
-    # Every name of every parameter: a shared one under each of its names, first the one that PyTorch uses.
+    # Every name of every parameter: a shared one under each of its names, PyTorch's first.
     for own, parameter in model.named_parameters(remove_duplicate=False):
         name = name_of(own)
         first = first_names.setdefault(id(parameter), name)
@@ -72,7 +72,7 @@ def read_groups(
             duplicates.append(Duplicate(name, *size_of(parameter), first))
 
     groups: list[ParameterGroup] = []
-    # By ``id`` of a tensor the optimizers that hold it.
+    # The optimizers that hold a tensor, by its ``id``.
     held: dict[int, list[str]] = {}
     listed = [
         (name, index, group) for name, each in optimizers.items() for index, group in enumerate(each.param_groups)
@@ -80,7 +80,7 @@ def read_groups(
     for optimizer, index, group in listed:
         options = group
         if scheduled:
-            # mmengine's schedulers keep what they begin with as ``initial_lr`` and the like.
+            # mmengine's schedulers store starting values as ``initial_lr`` and so on.
             options = {key: group.get(f"initial_{key}", group[key]) for key in group if not key.startswith("initial_")}
         members: list[GroupedParameter] = []
         own_name = options.get("group_name") or f"group_{index}"
@@ -133,19 +133,19 @@ def read_group(
     first_lr: Any = None,
     precisions: Mapping[str, str] | None = None,
 ) -> ParameterGroup:
-    """An entry of ``param_groups`` as a group of the map.
+    """Convert an entry of ``param_groups`` to a group of the map.
 
     Args:
-        optimizer: its name, empty for the only one.
-        base_lr: what its lr is divided by where it has no ``lr_scale`` of its own.
-        first_lr: the lr that training started with, if that is no longer the entry's ``lr``.
-        precisions: those of the entry's numbers, where ``options`` has plain values; None to read them off.
+        optimizer: its name; empty for a single optimizer.
+        base_lr: the divisor for its scale, if it has no ``lr_scale`` of its own.
+        first_lr: the lr at the start of training, if the entry's ``lr`` has changed since.
+        precisions: precisions of the entry's numbers if ``options`` has plain values; None to read them from the entry.
     """
     if precisions is None:
         precisions = precisions_of(options)
     lr, recorded = number(options.get("lr")), options.get("lr_scale")
     scale = ratio(lr if first_lr is None else first_lr, base_lr, precisions.get("lr"))
-    # As the constructor recorded it: mmpretrain's in the group, mmdet's in the group's name.
+    # As recorded by the constructor: mmpretrain's in the group, mmdet's in the group's name.
     layer_id, in_name = options.get("layer_id"), re.search(r"(?:^|\.)layer_(-?\d+)_(?:no_)?decay(?:_[\w.]+)?$", name)
     return ParameterGroup(
         name=name,
@@ -162,15 +162,15 @@ def read_group(
 
 
 def precisions_of(options: Mapping[str, Any]) -> dict[str, str]:
-    """By key, the precision of each value of a group that is kept below Python's."""
+    """Return the precision, by key, of each value of a group that is stored below Python's precision."""
     found = ((str(key), precision_of(value)) for key, value in options.items() if key != "params")
     return {key: precision for key, precision in found if precision}
 
 
 def ratio(lr: float | None, base_lr: float | None, precision: str | None = None) -> float | None:
-    """``lr / base_lr``, as the shortest decimal that gives ``lr`` bit for bit: 0.1 and not 0.09999999999999999.
+    """Return ``lr / base_lr`` as the shortest decimal that gives ``lr`` bit for bit: 0.1, not 0.09999999999999999.
 
-    ``precision`` is that of ``lr``; None for Python's.
+    ``precision`` is the precision of ``lr``; None for Python's.
     """
     if lr is None or not base_lr:
         return None
@@ -180,13 +180,13 @@ def ratio(lr: float | None, base_lr: float | None, precision: str | None = None)
 
 
 def common(values: Iterable[float | None]) -> float | None:
-    """The value if all are the same, else None."""
+    """Return the value if all are equal, else None."""
     found = set(values)
     return found.pop() if len(found) == 1 else None
 
 
 def uniquely_named(groups: list[ParameterGroup]) -> tuple[ParameterGroup, ...]:
-    """Groups in order; one whose name is taken gets ``#2``, ``#3`` behind it, so that a name means one group."""
+    """Return the groups in order with unique names: repeated names get ``#2``, ``#3``."""
     seen: dict[str, int] = {}
     named = []
     for group in groups:

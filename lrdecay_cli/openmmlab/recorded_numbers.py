@@ -1,7 +1,7 @@
-"""Numbers that remember how they were computed: what a constructor makes of the number of GPUs, as a formula.
+"""Numbers that remember how they were computed: they give a constructor's use of the number of GPUs as a formula.
 
-They are ordinary floats and ints to everything else. What leaves Python's arithmetic (``int()``, ``math``, tensors) is
-a plain number again, so that a formula is there in full or not at all.
+All other code sees ordinary floats and ints. ``int()``, ``math`` and tensors return plain numbers, so a formula is
+either complete or absent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SUM, _PRODUCT, _ATOM = 1, 2, 3
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """How a number came about."""
+    """How a number was computed."""
 
     expression: str
     """In symbols: ``base_weight_decay * gpus``."""
@@ -31,7 +31,7 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 class _Number:
-    """What both kinds share; beside it stands float or int."""
+    """Common methods; the second base class is float or int."""
 
     recorded: Recorded
 
@@ -63,7 +63,7 @@ class RecordedInt(_Number, int):
 
 
 def named(name: str, value: int | float) -> Any:
-    """A number that a formula calls ``name``; one that no formula can have stays as it is."""
+    """Return a number with ``name`` as its symbol in formulas; a number that cannot be recorded is unchanged."""
     if not math.isfinite(value) or not name.isidentifier():
         return value
     return _kept(value, Recorded(name, _text(value), {name: value}))
@@ -128,7 +128,7 @@ def _combined(function: Callable[[Any, Any], Any], sign: str, rank: int, left: A
 
 
 def _install(name: str, function: Callable[[Any, Any], Any], sign: str, rank: int) -> None:
-    """Give both kinds an operator that records."""
+    """Add a recording operator to both classes."""
 
     def forward(self: Any, other: Any) -> Any:
         return _combined(function, sign, rank, self, other)

@@ -1,4 +1,4 @@
-"""A suggestion as Python for the config that it is for, and that config built with it."""
+"""Write a suggestion as Python for a config, and build the config with it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from lrdecay_cli.openmmlab.config_values import plain, type_name
 _LINE = 100
 
 Audit = Callable[[str, Callable[[Config], None] | None], GroupMap]
-"""Builds the config of a path, after it has been changed."""
+"""Builds the config at a path after a change."""
 
 
 def without_constructor(config: str, audit: Audit) -> GroupMap:
-    """The map of a config whose own constructor refuses: its model, as mmengine groups it without any option.
+    """Return the map of a config whose constructor fails: its model with mmengine's default groups, without options.
 
-    Constructor and options are those of the config.
+    The map records the constructor and options of the config.
     """
     own: dict[str, Any] = {}
 
@@ -44,32 +44,32 @@ def without_constructor(config: str, audit: Audit) -> GroupMap:
 
 
 def is_lazy(config: str) -> bool:
-    """Whether the config is in mmengine's lazy style, which no text config can be based on."""
+    """True if the config is in mmengine's lazy style, which a text config cannot inherit from."""
     path = find_config(config)
     return path.suffix == ".py" and bool(Config._is_lazy_import(str(path)))
 
 
 def snippet_for(config: str, proposal: Proposal, now: GroupMap, *, base: str | None = None) -> str:
-    """Python that makes the config what is proposed: a config based on it, or lines for the end of a lazy one.
+    """Return Python code that applies the proposal: a config based on this one, or lines for the end of a lazy one.
 
     Args:
         config: as the user gave it; ``now`` is its map.
-        base: path that the new config is based on; the config's own name for one that is saved beside it.
+        base: path of the base of the new config; default: the config's own name, for a file saved beside it.
     """
     if is_lazy(config):
-        # Such a config imports nothing before it is built, so that the class itself has to be named.
+        # A lazy config imports nothing before it is built, so it must name the class itself.
         lines = [f"from {module} import {proposal.constructor}" for module in proposal.imports]
         constructor = proposal.constructor if lines else repr(proposal.constructor)
-        # Not by update, which keeps options of what is inherited.
+        # update() would keep inherited options.
         options = _dict("optim_wrapper['paramwise_cfg'] = ", proposal.options)
         return "\n".join([*lines, f"optim_wrapper['constructor'] = {constructor}", options, ""])
-    # A base's None too: mmengine lets no dict inherit from it.
+    # A base's None too: in mmengine a dict cannot inherit from it.
     replaced = {"_delete_": True} if "paramwise_cfg" in now.training.optim_wrapper else {}
     options = _dict("    paramwise_cfg=", {**replaced, **proposal.options})
     name = config if SEPARATOR in config else f"./{Path(config).name}"
     lines = [f"_base_ = {base or name!r}"]
     if proposal.imports:
-        # A config's custom_imports take the place of its base's.
+        # A config's custom_imports replace its base's.
         with quiet_stack(verbose=False):
             loaded = load_config(config, {})
         own = plain(loaded.get("custom_imports") or {})
@@ -83,12 +83,12 @@ def snippet_for(config: str, proposal: Proposal, now: GroupMap, *, base: str | N
 
 
 def built_with(config: str, proposal: Proposal, now: GroupMap, audit: Audit) -> GroupMap:
-    """The map of the config with the snippet in it, which is loaded as a user would load it.
+    """Return the map of the config with the snippet, loaded as a user would load it.
 
-    Nothing is written but in a temporary directory.
+    Writes only to a temporary directory.
     """
     if is_lazy(config):
-        # At the end of the config: its relative imports are found only where it is, which is not the place to write.
+        # Append to the loaded config: its relative imports work only in its own folder, where nothing is written.
         lines = snippet_for(config, proposal, now)
         return audit(config, lambda loaded: exec(lines, {"optim_wrapper": loaded.optim_wrapper}))
     base = None if SEPARATOR in config else str(find_config(config).absolute())
@@ -99,7 +99,7 @@ def built_with(config: str, proposal: Proposal, now: GroupMap, audit: Audit) -> 
 
 
 def _dict(head: str, values: Mapping[str, Any]) -> str:
-    """``head`` and ``dict(key=value, ...)`` on one line; on several, one level further in, where that is too long."""
+    """Return ``head`` and ``dict(key=value, ...)`` on one line, or on several indented lines if that is too long."""
     line = f"{head}dict({', '.join(f'{key}={value!r}' for key, value in values.items())})"
     if len(line) <= _LINE:
         return line

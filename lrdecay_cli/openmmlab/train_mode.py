@@ -1,4 +1,4 @@
-"""What the training loop's call of ``model.train()`` freezes and thaws, after the optimizer has been built.
+"""Find parameters that the training loop's ``model.train()`` freezes or unfreezes after the optimizer is built.
 
 Source: mmengine 0.10.7, ``Runner.train`` builds the optimizer wrapper, and then ``mmengine/runner/loops.py`` calls
 ``self.runner.model.train()`` before the first iteration. Swin, CSPDarknet and others apply ``frozen_stages`` there.
@@ -16,10 +16,10 @@ from lrdecay_cli.domain.training import TrainMode
 
 @contextmanager
 def in_train_mode(model: nn.Module) -> Iterator[TrainMode]:
-    """Put a model into ``train()`` as the loop does, and take back what that did to gradients and attributes.
+    """Call ``train()`` as the loop does, then restore gradients and attributes.
 
-    A training that goes on must not notice: LeViT of mmpretrain 1.2.0 does something else at every second call. What
-    is yielded has the error that ``train()`` raises.
+    A running training must not change: LeViT of mmpretrain 1.2.0 behaves differently at every second call. The yielded
+    record holds an error that ``train()`` raises.
     """
     tensors = dict(model.named_parameters())
     required = [tensor.requires_grad for tensor in tensors.values()]
@@ -50,5 +50,5 @@ def in_train_mode(model: nn.Module) -> Iterator[TrainMode]:
 
 
 def describe_error(error: Exception) -> str:
-    """An exception's class and message, on one line."""
+    """Return an exception's class and message on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())

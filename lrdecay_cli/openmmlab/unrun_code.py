@@ -1,7 +1,6 @@
-"""What of a config acts in the training alone: hooks, loops, strategies and ``forward`` that nothing here runs.
+"""Find code of a config that acts only in training and is not run here: hooks, loops, strategies and ``forward``.
 
-Classes of the OpenMMLab packages are judged by the names in their code; what a class of any other package does is not
-known.
+Classes of OpenMMLab packages are judged by the names in their code. Classes of other packages stay unknown.
 """
 
 from __future__ import annotations
@@ -28,23 +27,23 @@ from lrdecay_cli.openmmlab.config_values import find_registered, type_name
 from lrdecay_cli.openmmlab.schedulers.lr_hooks import LEFT_OUT, codes_of, freezes, hooks_of, names_of, reaches_lr
 
 _PACKAGES = ("mmengine", *ZOOS)
-# mmengine's own that act as every map and schedule takes it.
+# mmengine's own classes whose behaviour maps and schedules already include.
 _ORDINARY = {*LEFT_OUT, "ParamSchedulerHook", "EarlyStoppingHook"}
 _LOOPS = (EpochBasedTrainLoop, IterBasedTrainLoop)
-# They make an optimizer and parameters of their own of those that the constructor gives them.
+# They replace the constructor's optimizer and parameters by their own.
 _STRATEGIES = ("DeepSpeedStrategy", "ColossalAIStrategy")
 _IN_TRAINING = ("train_step", "forward", "loss", "forward_train", "_run_forward", "predict")
 
 
 def unrun_code(config: Config) -> tuple[UnrunCode, ...] | UnsetType:
-    """The hooks, the training loop and the strategy of a config that no map runs; unset where there is none."""
+    """Return the hooks, training loop and strategy of a config that no map runs; unset if there are none."""
     found: list[UnrunCode] = []
     with training_scope(config), suppress(Exception):
         for option, hook in hooks_of(config):
             named = hook.get("type") if isinstance(hook, Mapping) else type(hook)
             if hook is None or named is None:
                 continue
-            # A hook that cannot be found here is the training's own error.
+            # Training itself reports a hook that cannot be found.
             with suppress(Exception):
                 kind = find_registered(HOOKS, named)
                 found += _hook(kind, option) if isinstance(kind, type) else ()
@@ -60,7 +59,7 @@ def unrun_code(config: Config) -> tuple[UnrunCode, ...] | UnsetType:
 
 
 def has_own_run(loop: type) -> bool:
-    """Whether a training loop runs its iterations in a way of its own, and not as mmengine's two do."""
+    """True if a training loop has its own ``run``, different from mmengine's two loops."""
     methods = ("run", "run_epoch", "run_iter")
     return not any(
         all(getattr(loop, method, None) is getattr(known, method, None) for method in methods) for known in _LOOPS
@@ -68,11 +67,11 @@ def has_own_run(loop: type) -> bool:
 
 
 def freezing_in_forward(model: nn.Module) -> Iterator[LeftOut]:
-    """Classes of a model whose code for an iteration sets ``requires_grad``, which needs data to be run."""
+    """Yield classes of a model whose iteration code sets ``requires_grad``; that code needs data to run."""
     for kind in {type(module): None for module in model.modules()}:
         for method in _IN_TRAINING:
             if _sets_requires_grad(kind, method):
-                reason = f"its {method}() sets requires_grad, and needs data to be run"
+                reason = f"its {method}() sets requires_grad and needs data to run"
                 yield LeftOut(kind.__name__, reason, failed=True)
                 break
 
@@ -91,7 +90,7 @@ def _may(kind: type) -> tuple[Literal["lr", "freezing"], ...]:
 
 
 def _sets_requires_grad(kind: type, begin: str) -> bool:
-    """Whether a method, or one of the class's that it names, sets ``requires_grad``; ``train()`` is run anyway."""
+    """True if a method, or a method of the class that it names, sets ``requires_grad``; ``train()`` is run anyway."""
     pending, seen = [begin], {"train", "__init__"}
     while pending:
         name = pending.pop()
@@ -109,16 +108,16 @@ def _sets_requires_grad(kind: type, begin: str) -> bool:
 
 
 def _stores(code: CodeType) -> bool:
-    """Whether code freezes or thaws what is an attribute (``self.neck``), or each of ``parameters()`` in a loop.
+    """True if code sets ``requires_grad`` of an attribute (``self.neck``) or of each of ``parameters()`` in a loop.
 
-    Reading ``requires_grad``, as for checkpointing, changes nothing, and any other local tensor is a feature map.
+    Reading it, as checkpointing does, changes nothing. Any other local tensor is a feature map.
     """
     instructions = list(dis.get_instructions(code))
     looped, of_parameters = set[str](), False
     for before, each in pairwise(instructions):
         of_parameters |= each.argval in ("parameters", "named_parameters")
         if before.opname in ("FOR_ITER", "UNPACK_SEQUENCE", "STORE_FAST") and each.opname.startswith("STORE_FAST"):
-            # Python 3.13 stores and loads at once, of two names.
+            # Python 3.13 has one instruction that stores one name and loads another.
             names = each.argval if isinstance(each.argval, tuple) else (each.argval,)
             looped.update(names if of_parameters else ())
         of_parameters &= each.opname not in ("POP_TOP", "JUMP_BACKWARD")

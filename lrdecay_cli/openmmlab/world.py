@@ -1,6 +1,6 @@
-"""The number of GPUs that a config and its constructor see, and whether they ask for it.
+"""Set the number of GPUs that a config and its constructor see, and record whether they use it.
 
-PyTorch's own process group, without communication, answers them as in a training on so many GPUs.
+PyTorch's own process group, without communication, answers as in a training on that many GPUs.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from torch.distributed import distributed_c10d
 from lrdecay_cli.openmmlab.patching import copied, patched, patched_functions
 
 VARIABLE = "WORLD_SIZE"
-"""The environment variable in which a launcher (torchrun) gives it."""
-# What they ask is for their own use: rank, logging, launching.
+"""The environment variable that a launcher (torchrun) sets."""
+# These packages use it for themselves: rank, logging, launching.
 _LIBRARIES = ("torch", "mmengine", "transformers", "accelerate", "importlib", "os", "_collections_abc", "lrdecay_cli")
 
 
 class Questions:
-    """Whether code outside the libraries asked how many GPUs train."""
+    """Records whether code outside the libraries asked for the number of GPUs."""
 
     asked = False
 
 
 class _Noticed(int):
-    """A number of GPUs that notices when it is used."""
+    """A number of GPUs that records its use."""
 
     questions: Questions
 
@@ -62,7 +62,7 @@ for _name in (
 
 @contextmanager
 def process_group(size: int) -> Iterator[None]:
-    """Initialise PyTorch's process group without communication, of ``size`` processes, and close it afterwards."""
+    """Initialise PyTorch's process group of ``size`` processes without communication; close it afterwards."""
     from torch.testing._internal.distributed.fake_pg import FakeStore
 
     dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=size)
@@ -74,12 +74,12 @@ def process_group(size: int) -> Iterator[None]:
 
 @contextmanager
 def world_of(gpus: int, *, given: bool = True, answer: Callable[[int], int] = int) -> Iterator[Questions]:
-    """Let ``gpus`` GPUs train in here.
+    """Simulate a training on ``gpus`` GPUs inside the block.
 
     Args:
-        gpus: how many.
-        given: whether the user gave it; else environment variables stay what they are.
-        answer: what is made of the number for code that asks mmengine or PyTorch.
+        gpus: number of GPUs.
+        given: True if the user set it; else environment variables stay unchanged.
+        answer: converts the number for code that asks mmengine or PyTorch.
     """
     questions = Questions()
     with ExitStack() as stack:
@@ -95,7 +95,7 @@ def _watched(questions: Questions, gpus: int | None, answer: Callable[[int], int
         own = copied(original)
 
         def ask(*args: Any, **kwargs: Any) -> Any:
-            # Below this frame is that of the function whose body this is, and below that its caller's.
+            # The next frame is the function that this body replaces, and the one after it is its caller.
             if _is_library(sys._getframe(2).f_globals.get("__name__", "")):
                 return own(*args, **kwargs)
             return made(own(*args, **kwargs))
@@ -107,7 +107,7 @@ def _watched(questions: Questions, gpus: int | None, answer: Callable[[int], int
         return answer(value)
 
     def with_rank(info: tuple[int, int]) -> tuple[int, int]:
-        # Most take the rank of it and leave the rest.
+        # Most callers use only the rank.
         rank, size = info
         return rank, _Noticed.of(size, questions) if answer is int else answer(size)
 
@@ -123,7 +123,7 @@ def _watched(questions: Questions, gpus: int | None, answer: Callable[[int], int
     yield patched_functions(
         distributed_c10d,
         get_world_size=watching(distributed_c10d.get_world_size, noted),
-        # Without a process group, code asks no further.
+        # Without a process group, code does not ask for the size.
         is_initialized=watching(distributed_c10d.is_initialized, initialised),
     )
     kind: Any = type(os.environ)
@@ -144,7 +144,7 @@ def _is_library(module: str) -> bool:
 
 
 def _caller() -> str:
-    """The module that reads the environment, by ``os.environ[...]``, ``.get()``, ``in`` or ``os.getenv()``."""
+    """Return the module that reads the environment, by ``os.environ[...]``, ``.get()``, ``in`` or ``os.getenv()``."""
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_globals.get("__name__") in ("os", "_collections_abc", __name__):
         frame = frame.f_back

@@ -1,7 +1,7 @@
-"""What the model wrapper of a distributed training makes of the groups: the real wrapper, around the real model.
+"""Find how a distributed training's model wrapper changes the groups: the real wrapper around the real model.
 
-mmengine wraps the model before it builds the optimizer, so that the constructor meets the wrapped one. FSDP has its
-parameters in one piece or cut into pieces of one dimension by then.
+mmengine wraps the model before it builds the optimizer, so the constructor gets the wrapped model. FSDP has already
+joined or cut its parameters into one-dimensional pieces.
 
 Source: mmengine 0.10.7, ``runner/runner.py`` (``Runner.__init__``, ``wrap_model``), ``_strategy/single_device.py``
 (``prepare``), ``_strategy/fsdp.py`` (``_wrap_model``), ``_strategy/deepspeed.py`` (which builds the optimizer first).
@@ -35,14 +35,14 @@ from lrdecay_cli.text.printing import said_by
 
 _FSDP = "MMFullyShardedDataParallel"
 _DDP = "MMDistributedDataParallel"
-# They build the optimizer from the model as it is, and wrap both.
+# They build the optimizer from the unwrapped model, and wrap both.
 _WRAPS_LATER = ("DeepSpeedStrategy", "ColossalAIStrategy")
-# Registered when they are executed, which the console command defers.
+# Executing these modules registers the wrappers; the console command defers that.
 _DEFERRED = ("mmengine.model.wrappers.fully_sharded_distributed", "mmengine._strategy.fsdp")
 
 
 class NamedWrapper(NamedTuple):
-    """The wrapper that a config names."""
+    """A model wrapper that a config names."""
 
     option: str
     """Path of its settings in the config; empty for the default wrapper of a distributed training."""
@@ -50,23 +50,23 @@ class NamedWrapper(NamedTuple):
 
 
 class Wrapped(NamedTuple):
-    """A model inside its wrapper, and the optimizer that the constructor made of it."""
+    """A model inside its wrapper, and the optimizer that the constructor built for it."""
 
     model: nn.Module
     names: Mapping[int, tuple[str, ...]]
-    """By ``id`` of a parameter of the wrapped model, the names of the model's parameters that it holds."""
+    """The names of the model's parameters in each parameter of the wrapped model, by its ``id``."""
     built: BuiltOptimizer | None
-    """None where the constructor raises."""
+    """None if the constructor raises."""
     facts: Wrapping
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """The wrapped model's parameters, by the names of the model's parameters that they hold."""
+        """Return the wrapped model's parameters by the names of the model's parameters that they hold."""
         each = self.model.parameters()
         return {name: parameter for parameter in each for name in self.names.get(id(parameter), ())}
 
 
 def named_wrapper(config: Config) -> NamedWrapper | None:
-    """The model wrapper that a config names, None where it names none or wraps after the optimizer is built."""
+    """Return the model wrapper that a config names; None without one or if it wraps after the optimizer is built."""
     if config.get("runner_type") == "FlexibleRunner":
         strategy = config.get("strategy") or {}
         kind = type_name(strategy.get("type", ""))
@@ -80,9 +80,9 @@ def named_wrapper(config: Config) -> NamedWrapper | None:
 
 
 def wrapper_of(config: Config, gpus: int) -> NamedWrapper | None:
-    """The wrapper that a config names; for several GPUs mmengine's default where it may matter to the constructor.
+    """Return the config's wrapper; for several GPUs mmengine's default, if it may matter to the constructor.
 
-    Constructors of mmengine, mmdet and mmpretrain take the model out of the default one.
+    Constructors of mmengine, mmdet and mmpretrain unwrap the default one.
     """
     constructor = config.optim_wrapper.get("constructor", DEFAULT.name)
     known = isinstance(constructor, str) and find_constructor(constructor) is not None
@@ -90,9 +90,9 @@ def wrapper_of(config: Config, gpus: int) -> NamedWrapper | None:
 
 
 def with_wrapping(group_map: GroupMap, config: Config, model: nn.Module, gpus: int = 1) -> GroupMap:
-    """The map with what the wrapper that its config names makes of the groups. The model is of no use afterwards.
+    """Return the map with the groups of the wrapped model. The model cannot be used afterwards.
 
-    ``auto_scale_lr`` scales them as it scales the groups of the map.
+    ``auto_scale_lr`` scales these groups, too.
     """
     named = named_wrapper(config)
     if named is None or group_map.device != "cpu":
@@ -110,14 +110,14 @@ def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus
     """Wrap a model as a training on several GPUs does, and run the constructor on the result.
 
     Args:
-        config: its constructor is run.
-        model: on the CPU; it is changed, and of no use outside its wrapper afterwards.
-        where: names the config in errors.
+        config: provides the constructor.
+        model: on the CPU; changed, and unusable outside its wrapper afterwards.
+        where: name of the config for errors.
         named: the wrapper.
-        gpus: how many train; for 1 the model is wrapped for two, the fewest that share it.
+        gpus: number of GPUs; for 1 the model is wrapped for two, the smallest number that shares it.
 
     Returns:
-        The wrapped model; a stand-in where the wrapper cannot be built for a reason that may be this machine's.
+        The wrapped model, or a stub if the wrapper cannot be built on this machine.
     """
     settings = copy.deepcopy(named.settings)
     given = settings.pop("type", _DDP)
@@ -126,13 +126,13 @@ def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus
     if kind is None:
         return _refused(facts, f"no model wrapper is registered as {type_name(given)!r}")
     settings.pop("device_ids", None)
-    # By its name: a DistributedDataParallel needs nothing of what FSDP imports.
+    # Compare by name: a DistributedDataParallel does not need FSDP's imports.
     if any(base.__name__ == "FullyShardedDataParallel" for base in getattr(kind, "__mro__", ())):
         settings["device_id"] = torch.device("cpu")
     names: dict[int, tuple[str, ...]] = {id(parameter): (name,) for name, parameter in model.named_parameters()}
     places = dict(_places(model))
     if not settings.get("auto_wrap_policy"):
-        # All is one unit, however large the tensors are; pieces of it would take as much memory as the model.
+        # All tensors are one unit; separate pieces would take as much memory as the model.
         for parameter in model.parameters():
             parameter.data = torch.zeros([min(size, 2) for size in parameter.shape], dtype=parameter.dtype)
     with world_of(world, given=False), warnings.catch_warnings(), _sync_batch_norm_on_cpu():
@@ -142,7 +142,7 @@ def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus
         except (TypeError, ValueError, KeyError, AssertionError) as error:
             return _refused(facts, f"{type(error).__name__}: {said_by(error)}")
         except Exception as error:
-            return Stub(facts.type, f"cannot be built here ({said_by(error)}): the model is left unwrapped")
+            return Stub(facts.type, f"cannot be built here ({said_by(error)}): the model stays unwrapped")
     flat: list[str] = []
     for parameter in wrapped.parameters():
         pieces = getattr(parameter, "_param_infos", None)
@@ -150,7 +150,7 @@ def wrap(config: Config, model: nn.Module, where: str, named: NamedWrapper, gpus
             names[id(parameter)] = tuple(places[id(piece.module), piece.param_name] for piece in pieces)
             flat += names[id(parameter)]
     facts = msgspec.structs.replace(facts, flat=tuple(flat))
-    # In the world of the groups beside which these are seen: a constructor may ask for it.
+    # Same number of GPUs as for the groups of the map: a constructor may use it.
     with world_of(gpus, given=gpus > 1):
         try:
             built = build_optimizer(config, wrapped, where)
@@ -166,15 +166,15 @@ def _refused(facts: Wrapping, failure: str) -> Wrapped:
 
 
 def _sync_batch_norm_on_cpu() -> AbstractContextManager[None]:
-    """Let DistributedDataParallel take a model with SyncBatchNorm on the CPU, as it does on GPUs.
+    """Let DistributedDataParallel accept a model with SyncBatchNorm on the CPU, as it does on GPUs.
 
-    Source: torch 2.13, ``nn/parallel/distributed.py``: it raises there and does nothing else.
+    Source: torch 2.13, ``nn/parallel/distributed.py``: the check only raises.
     """
     return patched(nn.parallel.DistributedDataParallel, _passing_sync_batchnorm_handle=lambda *_: None)
 
 
 def _places(model: nn.Module) -> Iterator[tuple[tuple[int, str], str]]:
-    """The name of each parameter, by its module and its name there: what FSDP remembers of it."""
+    """Yield the name of each parameter by its module and its name there, which FSDP stores."""
     for path, module in model.named_modules():
         for own in module._parameters:
             yield (id(module), own), f"{path}.{own}" if path else own

@@ -1,1 +1,1 @@
-"""Work in processes of its own: children, what they print, and what they give back."""
+"""Run work in child processes: start them, handle their output, return their results."""

@@ -1,4 +1,4 @@
-"""Building configs so that none sees what another left behind: from the cache, or in a child process each."""
+"""Build many configs independently: from the cache, or each in its own child process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lrdecay_cli.openmmlab.availability import check_stack
 from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, Failure, MapCache, outcome_of
 
 KEPT_AT_MOST = 256
-"""Configs. The maps of a whole zoo would push everything else out of the cache."""
+"""Number of configs. The maps of a whole zoo would push everything else out of the cache."""
 
 
 def build_many(
@@ -27,19 +27,19 @@ def build_many(
     load: Callable[[Sequence[str]], None] | None = None,
     here: Callable[[str], GroupMap] | None = None,
 ) -> Generator[BuildOutcome, None, None]:
-    """The outcome of each config, as they come: first what the cache has, then what is built.
+    """Yield the outcome of each config when it is ready: first cached results, then builds.
 
-    Each is built in a forked child of this process, or where there is no fork, in a process beside it. Modules that two
-    projects call alike, registrations and changed defaults stay there.
+    Each config is built in a forked child, or without fork in another process. Modules with equal names in two
+    projects, registrations and changed defaults stay there.
 
     Args:
         configs: names of configs.
-        options: how they are built.
-        jobs: how many are built at a time.
-        cache: is asked for every config, and keeps what is built unless that is more than ``KEPT_AT_MOST``.
-        load: called with the configs that have to be built, imports the stack for all of them; by default all that is
-            registered in the packages that they name, which serves many.
-        here: builds a config that is the only one to be built, in this process; what it raises is raised.
+        options: how to build them.
+        jobs: number of builds at a time.
+        cache: looked up for every config; stores new results unless there are more than ``KEPT_AT_MOST``.
+        load: called with the configs to build; imports the stack for all of them. Default: all registered modules of
+            the packages that they name, which is fastest for many.
+        here: builds a single remaining config in this process; its errors are raised.
     """
     missing = []
     for config in configs:
@@ -67,7 +67,7 @@ def build_many(
     from lrdecay_cli.openmmlab.preloading import preload_stack
     from lrdecay_cli.processes.building import in_forks, needed_packages
 
-    # Before anything is recorded: it reads the text of every config.
+    # Before recording starts, because this reads the text of every config.
     packages = [] if load else needed_packages(missing)
     keeping = cache if len(missing) <= KEPT_AT_MOST else None
     if keeping:
@@ -86,10 +86,10 @@ def build_many(
 
 @contextmanager
 def isolation(options: BuildSpec) -> Iterator[BuildSpec]:
-    """``options`` for children that are confined (``--isolate``), since they run a stranger's config.
+    """Yield ``options`` for confined children (``--isolate``), which run untrusted configs.
 
-    They have a scratch folder, which is removed at the end. Tells on stderr what is enforced here. Raises LrdecayError
-    where no child can be forked.
+    They have a scratch folder, removed at the end. Reports on stderr what is enforced. Raises LrdecayError if this
+    system cannot fork.
     """
     import shutil
     import tempfile
@@ -97,9 +97,7 @@ def isolation(options: BuildSpec) -> Iterator[BuildSpec]:
     from lrdecay_cli.processes.building import probe
 
     if not hasattr(os, "fork"):
-        raise LrdecayError(
-            f"{sys.platform} offers nothing to isolate a process with", where="--isolate", fix="use Linux"
-        )
+        raise LrdecayError(f"{sys.platform} cannot isolate a process", where="--isolate", fix="use Linux")
     scratch = tempfile.mkdtemp(prefix="lrdecay-")
     try:
         confined = msgspec.structs.replace(options, scratch=scratch, verbose=False, finite=True)

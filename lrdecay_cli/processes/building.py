@@ -1,4 +1,4 @@
-"""What a child does with a config, and what the parent loads beforehand so that every child has it."""
+"""Build a config in a child process, and load shared modules in the parent beforehand."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from lrdecay_cli.processes.streams import stdout_kept_clean
 
 
 def build(config: str, options: BuildSpec, by: Callable[[], GroupMap] | None = None) -> BuildOutcome:
-    """Build one config, in a process that does nothing else. Never raises: what goes wrong is the outcome's failure.
+    """Build one config in a process that does nothing else. Never raises: errors are the outcome's failure.
 
-    ``by`` makes the map, by default :func:`audited`.
+    ``by`` builds the map, by default :func:`audited`.
     """
     try:
         os.chdir(options.folder or ".")
     except OSError as error:
-        said = f"the worker cannot enter {options.folder} ({error.strerror}); workers need the files at the same place"
+        said = f"the worker cannot enter {options.folder} ({error.strerror}); workers need the files at the same path"
         return BuildOutcome(config, failure=Failure(said, config))
     if options.scratch:
         confine(confinement_for(config, options.scratch))
@@ -46,7 +46,7 @@ def build(config: str, options: BuildSpec, by: Callable[[], GroupMap] | None = N
 def in_forks(
     configs: Sequence[str], options: BuildSpec, *, jobs: int, cache: MapCache | None = None
 ) -> Generator[Outcome, None, None]:
-    """Build each config in a forked child of this process; an answer is what :func:`outcome_of` reads."""
+    """Build each config in a forked child; :func:`outcome_of` reads the answers."""
 
     def work(config: str) -> bytes:
         by = None if cache is None else partial(cache.built, config, partial(audited, config, options))
@@ -58,7 +58,7 @@ def in_forks(
 
 
 def probe(options: BuildSpec) -> tuple[list[str], list[str]]:
-    """What is enforced on a child that is confined here, and what is not, as one that runs no config finds out."""
+    """Return what is enforced on a confined child here and what is not, tested by a child that runs no config."""
 
     def work(_: str) -> bytes:
         measures = confine(Confinement(options.scratch, ()))
@@ -69,7 +69,7 @@ def probe(options: BuildSpec) -> tuple[list[str], list[str]]:
 
 
 def audited(config: str, options: BuildSpec, change: Callable[[Any], None] | None = None) -> GroupMap:
-    """The map of a config, built here and now: ``change`` is done to the loaded config first."""
+    """Build the map of a config in this process, after ``change`` to the loaded config."""
     with stdout_kept_clean():
         from lrdecay_cli.openmmlab.lazy_imports.stack_imports import import_torch
 
@@ -88,10 +88,10 @@ def audited(config: str, options: BuildSpec, change: Callable[[Any], None] | Non
 
 
 def needed_packages(configs: Iterable[str]) -> list[str]:
-    """mmdet, mmpretrain where a config names it, and the package whose zoo has all configs; only what is installed.
+    """Return installed packages to preload: mmdet, mmpretrain if a config names it, and the package of all configs.
 
-    To have mmdet or mmpretrain registered changes no answer: their names are looked up under their own scopes alone,
-    and mmengine imports them for whoever names these. mmpose registers a constructor for all scopes.
+    Registering mmdet or mmpretrain changes no result: their names are looked up only under their own scopes, and
+    mmengine imports them for configs that name them. mmpose registers a constructor for all scopes.
     """
 
     def names_mmpretrain(config: str) -> bool:

@@ -1,4 +1,4 @@
-"""A child process for each piece of work: whatever a config does to its process, the next one gets a fresh copy."""
+"""Run each task in its own forked child: changes that a config makes to its process do not reach the next one."""
 
 from __future__ import annotations
 
@@ -17,48 +17,48 @@ import msgspec
 
 Work = Callable[[str], bytes]
 LONGEST_ANSWER = 1 << 29
-"""Bytes. The map of the largest model of both zoos takes a thousandth of it."""
+"""Limit in bytes. The map of the largest model of both zoos takes a thousandth of it."""
 _LENGTH = 8
-"""Bytes in front of an answer that tell its length."""
+"""Number of bytes before an answer that hold its length."""
 _PR_SET_PDEATHSIG = 1
-# A child is done when its answer is there, which is noticed at once. How often to look for one that ended without an
-# answer while a process that it started keeps the pipe open, and for one that takes too much memory.
+# An answer ends the wait at once. This is the interval of the checks for a child that ended without an answer while
+# its own child keeps the pipe open, and for one that uses too much memory.
 _LOOK = 0.1
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How a child ended."""
+    """Result of a child."""
 
     name: str
-    """Its piece of work."""
+    """Name of its task."""
     answer: bytes
-    """What the work gave; empty if the child was lost."""
+    """Result of the task; empty if the child failed."""
     lost: str = ""
     """``timeout``, or ``crashed`` for a child that ended without an answer."""
     reason: str = ""
-    """Why it was lost: ``killed by SIGSEGV``."""
+    """Why it failed: ``killed by SIGSEGV``."""
     seconds: float = 0.0
 
 
 class Child(msgspec.Struct, eq=False):
-    """A child that was started, as its parent sees it."""
+    """A running child, from the parent's view."""
 
     name: str
-    """Its piece of work."""
+    """Name of its task."""
     pid: int
     reader: int
     """The parent's end of the pipe; never blocks."""
     started: float
     received: bytearray
     closed: bool = False
-    """Nothing more can come: every process that held the other end of the pipe has closed it."""
+    """True when every process with the other end of the pipe has closed it."""
     killed: str = ""
     """Why the parent killed it: ``timeout``, ``memory`` or ``length``."""
 
     def read(self) -> None:
-        """Take what is in the pipe."""
+        """Read the available data from the pipe."""
         with suppress(BlockingIOError):
-            # What comes faster than it is read would keep us here for ever.
+            # Data that arrives faster than it is read would block here for ever.
             while len(self.received) <= LONGEST_ANSWER:
                 chunk = os.read(self.reader, 1 << 20)
                 self.received += chunk
@@ -68,13 +68,13 @@ class Child(msgspec.Struct, eq=False):
 
     @property
     def answer(self) -> bytes | None:
-        """The answer, None unless all of it is there."""
+        """Return the answer; None until it is complete."""
         length = int.from_bytes(self.received[:_LENGTH], "little")
         whole = len(self.received) >= _LENGTH and len(self.received) == _LENGTH + length
         return bytes(self.received[_LENGTH:]) if whole else None
 
     def kill(self) -> None:
-        """Kill it with every process of its group, whatever signals it ignores."""
+        """Kill it with every process of its group, even if it ignores signals."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -88,18 +88,18 @@ def in_children(
     memory: int | None = None,
     verbose: bool = False,
 ) -> Generator[Outcome, None, None]:
-    """Do ``work`` for each name in a forked child of its own, and give the outcomes as they come.
+    """Run ``work`` for each name in its own forked child, and yield the outcomes when they are ready.
 
     Args:
-        names: pieces of work.
-        work: what a child does; it must not raise.
-        jobs: how many children there are at a time.
+        names: names of tasks.
+        work: the task of a child; must not raise.
+        jobs: number of children at a time.
         timeout: seconds after which a child is killed; None for no limit.
-        memory: bytes that a child may use beyond what it was forked with, on Linux; None for no limit. Memory counts
-            once it is written to: a model that nobody initialises reserves all its parameters and uses none.
-        verbose: let children write to stderr; stdout is closed to them in any case.
+        memory: bytes that a child may use beyond its memory at the fork, on Linux; None for no limit. Only written
+            memory counts: an uninitialised model reserves all its parameters and uses none.
+        verbose: let children write to stderr; they never write to stdout.
 
-    A caller that stops early (Ctrl-C) leaves no child behind, and on Linux neither does one that is killed.
+    A caller that stops early (Ctrl-C) leaves no child behind; on Linux this also holds if the caller is killed.
     """
     waiting = list(reversed(names))
     selector = selectors.DefaultSelector()
@@ -141,9 +141,9 @@ def _kill_if_over(child: Child, timeout: float | None, limit: int | None) -> Non
 
 
 def _status_if_ended(child: Child) -> int | None:
-    """The child's wait status if it has ended or is ended here, because it can or need not say any more."""
+    """Return the child's wait status if it has ended, or end it if no more answer can come or is needed."""
     if child.answer is not None or child.closed or child.killed:
-        # An exit status that is there already is not changed by this, and what the child started goes with it.
+        # This does not change an existing exit status, and it ends the child's own processes.
         child.kill()
         return os.waitpid(child.pid, 0)[1]
     pid, status = os.waitpid(child.pid, os.WNOHANG)
@@ -162,7 +162,7 @@ def _outcome(child: Child, status: int, timeout: float | None, memory: int | Non
     if child.killed == "timeout":
         return Outcome(child.name, b"", "timeout", f"not done after {timeout:g} s", seconds)
     if child.killed == "length":
-        reason = "killed: its answer has no end"
+        reason = "killed: its answer is too long"
     elif child.killed == "memory":
         reason = f"killed: it used more than {(memory or 0) / 2**30:g} GiB, see --memory"
     elif child.closed and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
@@ -175,13 +175,13 @@ def _outcome(child: Child, status: int, timeout: float | None, memory: int | Non
 
 
 def _start(name: str, work: Work, verbose: bool) -> Child:
-    """Fork a child that does ``work`` and sends what it gives."""
+    """Fork a child that runs ``work`` and sends the result."""
     reader, writer = os.pipe()
-    # What is waiting in the buffers would be written by parent and child.
+    # Parent and child would both write unflushed buffers.
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
-    # Python drops what is raised in the callbacks that it runs around a fork, and so an interrupt that comes then.
+    # Python drops exceptions in its callbacks around a fork, including an interrupt at that moment.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         pid = os.fork()
@@ -191,7 +191,7 @@ def _start(name: str, work: Work, verbose: bool) -> Child:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     os.close(writer)
     os.set_blocking(reader, False)
-    # The child does the same: whoever is first, it has its group before it can be killed.
+    # The child does the same, so its group exists before it can be killed.
     with suppress(OSError):
         os.setpgid(pid, pid)
     return Child(name, pid, reader, time.monotonic(), bytearray())
@@ -200,13 +200,13 @@ def _start(name: str, work: Work, verbose: bool) -> Child:
 def _run_in_child(name: str, work: Work, writer: int, parent: int, mask: set[int], verbose: bool) -> NoReturn:
     code = 1
     try:
-        # A group of its own: what the child starts is killed with it, and Ctrl-C reaches the parent alone.
+        # Its own group: its processes are killed with it, and Ctrl-C reaches only the parent.
         os.setpgid(0, 0)
-        # Ending in order is the parent's business.
+        # The parent handles orderly termination.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if sys.platform == "linux":
-            # The system kills this process when its parent is gone, however that ended.
+            # The system kills this process when its parent ends for any reason.
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:
                 os._exit(1)
@@ -217,7 +217,7 @@ def _run_in_child(name: str, work: Work, writer: int, parent: int, mask: set[int
             message = message[os.write(writer, message) :]
         code = 0
     finally:
-        # No cleaning up: exit handlers and buffers are the parent's.
+        # No clean-up: exit handlers and buffers belong to the parent.
         os._exit(code)
 
 
@@ -226,13 +226,13 @@ def _mute(verbose: bool) -> None:
     os.dup2(nowhere, 0)
     os.dup2(2 if verbose else nowhere, 1)
     os.dup2(1, 2)
-    # New ones: a thread of the parent (the progress bar's) may have held the old ones' locks while this was forked.
+    # New objects: a thread of the parent (progress bar) may have held the old objects' locks at the fork.
     sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
 
 
 def _anonymous_memory(pid: int) -> int:
-    """Resident bytes of a process that are no file's; 0 where the system does not tell (only Linux does)."""
+    """Return a process's resident bytes without file mappings; 0 on systems other than Linux."""
     try:
         _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
     except (OSError, ValueError):

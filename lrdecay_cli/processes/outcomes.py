@@ -1,4 +1,4 @@
-"""How a config is to be built, and the outcome, which travels from a child to its parent."""
+"""Records of a build: its options, and its outcome, which a child sends to its parent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class BuildSpec(msgspec.Struct, frozen=True):
-    """Everything about a build but the config."""
+    """Everything about a build except the config."""
 
     cfg_options: tuple[str, ...] = ()
     device: str = "cpu"
@@ -30,39 +30,39 @@ class BuildSpec(msgspec.Struct, frozen=True):
     exact: bool = False
     """Initialise the model too."""
     finite: bool = True
-    """Refuse a map with a number that JSON cannot hold."""
+    """Refuse a map with a number that JSON cannot contain."""
     notes_files: bool = False
-    """Note which files the map rests on."""
+    """Record which files the map depends on."""
     folder: str = ""
-    """Where relative paths start and modules are found; empty for the working directory."""
+    """Base of relative paths and of imports; empty for the working directory."""
     launch: Launch = Launch()
-    """On how many GPUs the training is started, and how."""
+    """Number of GPUs and options of the training."""
     scratch: str = ""
-    """The one folder that a child may write to, confined before it looks at the config; empty for no bounds."""
+    """The only folder that a confined child may write to; empty for no confinement."""
 
 
 class MapCache(Protocol):
-    """Group maps that are kept from one command to the next."""
+    """Group maps cached between commands."""
 
     def kept(self, config: str) -> GroupMap | Failure | None:
-        """The map of a config that still holds, or that it is not for training."""
+        """Return a valid cached map, or the failure of a config that is not for training."""
 
     def begin(self) -> None:
-        """Begin to record what maps depend on, before the stack is imported."""
+        """Start recording the dependencies of maps, before the stack is imported."""
 
     def loaded(self) -> None:
-        """Note that the stack is imported, before this process is forked."""
+        """Mark that the stack is imported, before this process forks."""
 
     def built(self, config: str, build: Callable[[], GroupMap]) -> GroupMap:
-        """What ``build`` makes, which is kept."""
+        """Return the result of ``build`` and cache it."""
 
 
 class BuildTraceback(Exception):  # noqa: N818
-    """Where an error was raised in a child process, as text: tracebacks do not leave their process."""
+    """Traceback of an error in a child process, as text: tracebacks cannot leave their process."""
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """An :class:`LrdecayError` that travels between processes."""
+    """An :class:`LrdecayError` that can be sent between processes."""
 
     problem: str
     where: str = ""
@@ -71,12 +71,12 @@ class Failure(msgspec.Struct, frozen=True):
     final: bool = False
     key: str = ""
     refused: bool = False
-    """Whether it is a :class:`ConstructorRefused`."""
+    """True for a :class:`ConstructorRefused`."""
     traceback: str = ""
 
     @classmethod
     def of(cls, config: str, error: Exception) -> Failure:
-        """What was raised while ``config`` was built; anything but an LrdecayError is an internal error."""
+        """Convert an error of building ``config``; anything but an LrdecayError is an internal error."""
         import traceback
 
         told = "".join(traceback.format_exception(error))
@@ -87,20 +87,20 @@ class Failure(msgspec.Struct, frozen=True):
         return cls(**fields, refused=isinstance(error, ConstructorRefused), traceback=told)
 
     def error(self) -> LrdecayError:
-        """The error again; its cause is the traceback that it had in its process."""
+        """Return the error; its cause is the traceback in its process."""
         fields = msgspec.structs.asdict(self)
         kind = ConstructorRefused if fields.pop("refused") else LrdecayError
         del fields["traceback"]
         error = kind(**fields)
         if self.traceback:
-            # A config may put anything into it.
+            # A config may put any text into it.
             lines = "\n".join(map(printable, self.traceback.splitlines()))
             error.__cause__ = BuildTraceback(f"\n{lines}")
         return error
 
 
 class BuildOutcome(msgspec.Struct, frozen=True):
-    """A map, a failure, or a child that was lost."""
+    """A map, a failure, or a child that failed."""
 
     config: str
     group_map: GroupMap | None = None
@@ -108,32 +108,32 @@ class BuildOutcome(msgspec.Struct, frozen=True):
     lost: str = ""
     """``timeout``, or ``crashed`` for a child that ended without an answer."""
     reason: str = ""
-    """Why it was lost: ``killed by SIGSEGV``."""
+    """Why it failed: ``killed by SIGSEGV``."""
     seconds: float = 0.0
     files: dict[str, str] = {}
-    """Hash by path of every file that the map rests on, where that was asked for: :mod:`.sources`."""
+    """Hash by path of every file that the map depends on, if requested: :mod:`.sources`."""
     values: Any = None
-    """The config's merged values, where these were asked for."""
+    """The config's merged values, if requested."""
 
     @property
     def status(self) -> str:
-        """``ok``, the status of its failure, or how it was lost."""
+        """``ok``, the status of its failure, or how the child failed."""
         if self.group_map is not None:
             return "ok"
         return self.failure.status if self.failure else self.lost
 
     @property
     def problem(self) -> str:
-        """Why there is no map, in one line that does not name the config; empty if there is one."""
+        """Return why there is no map, in one line without the config's name; empty if there is one."""
         if self.failure is None:
             return self.reason
         return " ".join("; ".join(filter(None, (self.failure.problem, self.failure.fix))).split())
 
     def encoded(self, *, finite: bool = True) -> bytes:
-        """This outcome as bytes, which :func:`outcome_of` reads.
+        """Return this outcome as bytes for :func:`outcome_of`.
 
-        ``finite`` makes a failure of a map with a number that is NaN or infinite, which JSON, and so a report in it,
-        cannot hold; without it, such a map travels as MessagePack.
+        ``finite``: a map with a NaN or infinite number, which JSON reports cannot contain, becomes a failure. Without
+        it, such a map is sent as MessagePack.
         """
         odd = next(not_finite(msgspec.to_builtins(self.group_map)), None)
         if odd is None:
@@ -141,16 +141,16 @@ class BuildOutcome(msgspec.Struct, frozen=True):
         if not finite:
             return msgspec.msgpack.encode(self)
         path, value = odd
-        fix = "mend the config that makes it so"
-        failure = Failure(f"{path} is {value}, which JSON cannot hold", self.config, fix)
+        fix = "change the config so that it is finite"
+        failure = Failure(f"{path} is {value}, which JSON cannot contain", self.config, fix)
         return msgspec.json.encode(msgspec.structs.replace(self, group_map=None, failure=failure, files={}))
 
 
 def outcome_of(child: Outcome, *, finite: bool = True) -> BuildOutcome:
-    """What became of a config whose child ended so."""
+    """Return the outcome of a config from the result of its child."""
     if child.lost:
         return BuildOutcome(child.name, lost=child.lost, reason=child.reason, seconds=child.seconds)
-    # Only the parent's own choice of a form counts.
+    # The parent alone chooses the format.
     codec = msgspec.json if finite or child.answer.startswith(b"{") else msgspec.msgpack
     try:
         outcome: BuildOutcome | None = codec.decode(child.answer, type=BuildOutcome)
@@ -164,10 +164,10 @@ def outcome_of(child: Outcome, *, finite: bool = True) -> BuildOutcome:
 
 
 def is_final(error: Exception) -> bool:
-    """Whether a second attempt without shortcuts would end in the same error."""
+    """True if a retry on the slow path would fail with the same error."""
     from lrdecay_cli.openmmlab.lazy_imports import lazy_modules
 
-    # No shortcut has a say in what is written in a file, or whether it is there.
+    # The fast path does not affect the content or existence of files.
     if isinstance(error.__cause__, (SyntaxError, FileNotFoundError)):
         return True
     return bool(getattr(error, "final", False)) and not lazy_modules.any_failed()

@@ -1,7 +1,7 @@
-"""Building in a process beside this one, where this one cannot be forked: on Windows, and in a Dask worker's threads.
+"""Build in a server process where fork is not possible: on Windows, and in a Dask worker's threads.
 
-A server, which :func:`main` is, reads names of configs from stdin, a line each, and answers each with
-an :class:`Outcome` as a line of JSON.
+The server, :func:`main`, reads names of configs from stdin, one per line, and answers each with an :class:`Outcome` as
+a line of JSON.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from lrdecay_cli.processes.children import Outcome
 from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, outcome_of
 
 _here = threading.local()
-# Not ``-m``: that would put the working directory before the installed packages, where a project's folder may hide one.
-# lrdecay itself may come from a clone, which is found behind them.
+# ``-m`` would put the working directory first on sys.path, where a project's folder may hide an installed package.
+# lrdecay itself may come from a clone, which comes last.
 _START = (
     f"import sys; sys.path[:] = [*filter(None, sys.path), {str(Path(__file__).parents[2])!r}]; "
     "from lrdecay_cli.processes.servers import main; main()"
@@ -35,7 +35,7 @@ _START = (
 
 
 def on_dask(options: BuildSpec, address: str, configs: Sequence[str]) -> Generator[BuildOutcome, None, None]:
-    """Build on the workers of the Dask cluster at ``address``. Work of a worker that dies is done by another."""
+    """Build on the workers of the Dask cluster at ``address``. If a worker dies, another one takes over."""
     try:
         from distributed import Client
         from distributed.comm.addressing import get_address_host_port
@@ -44,7 +44,7 @@ def on_dask(options: BuildSpec, address: str, configs: Sequence[str]) -> Generat
         raise LrdecayError("--dask needs distributed, not installed here", fix=fix) from error
     try:
         if address.startswith(("tcp://", "tls://")):
-            # Dask asks again for ten seconds where nobody listens.
+            # Dask retries for ten seconds if there is no scheduler.
             socket.create_connection(get_address_host_port(address), timeout=10).close()
         client = Client(address, timeout=10)
     except (OSError, ValueError) as error:
@@ -56,7 +56,7 @@ def on_dask(options: BuildSpec, address: str, configs: Sequence[str]) -> Generat
 
 
 def submitted(executor: Executor, options: BuildSpec, configs: Sequence[str]) -> Generator[BuildOutcome, None, None]:
-    """Build through any executor of the :mod:`concurrent.futures` kind."""
+    """Build with any executor of the :mod:`concurrent.futures` interface."""
     futures = {executor.submit(build_beside, config, options): config for config in configs}
     try:
         for future in as_completed(futures):
@@ -70,7 +70,7 @@ def submitted(executor: Executor, options: BuildSpec, configs: Sequence[str]) ->
 
 
 def build_beside(config: str, options: BuildSpec) -> Outcome:
-    """Build one config in the process beside this thread, which is started for the first and kept for the next."""
+    """Build one config in this thread's server process, which starts for the first config and stays for the next."""
     server: _Server | None = getattr(_here, "server", None)
     if server is None or server.options != options or server.process.poll() is not None:
         _here.server = server = _Server(options)
@@ -88,11 +88,11 @@ class _Server:
         )
 
     def ask(self, config: str) -> Outcome:
-        """Have one config built."""
+        """Build one config on the server."""
         process, started = self.process, time.monotonic()
         assert process.stdin
         assert process.stdout
-        # Only where the server cannot fork does it not see to the time itself; loading the stack is not counted.
+        # A server that cannot fork does not enforce the time limit itself; loading the stack is not counted.
         limit = math.inf if self.options.timeout is None else self.options.timeout + 60
         watchdog = threading.Timer(min(limit, threading.TIMEOUT_MAX), process.kill)
         try:
@@ -113,11 +113,11 @@ class _Server:
 
 
 def main() -> None:
-    """Serve until stdin ends; where there is no fork, one config."""
+    """Serve until stdin ends; without fork, serve one config."""
     options = msgspec.json.decode(sys.argv[1], type=BuildSpec)
     preload_stack(needed_packages(()))
     answers = os.fdopen(os.dup(1), "wb")
-    # What is printed by anybody else must not get between the answers.
+    # Other output must not mix with the answers.
     os.dup2(2, 1)
     for line in sys.stdin.buffer:
         config, started = msgspec.json.decode(line, type=str), time.monotonic()

@@ -1,4 +1,4 @@
-"""The files that an answer rests on: noted while it is made, compared before it is used again."""
+"""Record the files that a result depends on during the build, and compare them before the result is reused."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-# Of an installed package only configs count: its modules go by its version.
+# Only configs of an installed package count: the version covers its modules.
 _CONFIG_SUFFIXES = (".py", ".json", ".yaml", ".yml")
 _NOT_CONTENT = ("/proc/", "/sys/", "/dev/")
 
 
 def noting() -> Callable[[], dict[str, str]]:
-    """Note every file that this process reads or imports from now on; returns what gives their hashes by path.
+    """Record every file that this process reads or imports from now on; return a function that gives hashes by path.
 
-    A file that was written to in the meantime has no hash, and never passes for unchanged. For a process that does
-    nothing else afterwards: an audit hook cannot be taken back.
+    A file written to in the meantime has no hash and never counts as unchanged. Use it in a process that does nothing
+    else afterwards: an audit hook cannot be removed.
     """
     opened: set[str] = set()
     started = time.time_ns()
@@ -33,13 +33,13 @@ def noting() -> Callable[[], dict[str, str]]:
             if not (isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)):
                 opened.add(os.path.abspath(os.fsdecode(arguments[0])))  # noqa: PTH100
         elif event == "import" and isinstance(arguments[1], str):
-            # A compiled module, which the system opens.
+            # The system opens compiled modules.
             opened.add(arguments[1])
 
     sys.addaudithook(note)
 
     def hashes() -> dict[str, str]:
-        # Not by way of sys.modules: to look at every module is to copy the memory that is shared with the parent.
+        # Walking sys.modules would copy memory that is shared with the parent.
         read = sorted(path for path in map(_source, tuple(opened)) if _counts(path))
         return {path: _hash_since(path, started) for path in read if Path(path).is_file()}
 
@@ -47,7 +47,7 @@ def noting() -> Callable[[], dict[str, str]]:
 
 
 def content_hash(path: str) -> str:
-    """SHA-256 (hex) of a file, empty if it cannot be read."""
+    """Return the SHA-256 (hex) of a file; empty if it cannot be read."""
     try:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError:
@@ -56,14 +56,14 @@ def content_hash(path: str) -> str:
 
 def _hash_since(path: str, started: int) -> str:
     try:
-        # The clock that the file system stamps with is a few milliseconds behind.
+        # File system timestamps lag a few milliseconds behind the clock.
         return "" if os.stat(path).st_ctime_ns > started - 10_000_000 else content_hash(path)  # noqa: PTH116
     except OSError:
         return ""
 
 
 def _source(path: str) -> str:
-    """The module whose byte code a file is; the file itself if it is no byte code."""
+    """Return the source of a byte code file; any other file unchanged."""
     try:
         return importlib.util.source_from_cache(path) if path.endswith(".pyc") else path
     except ValueError:

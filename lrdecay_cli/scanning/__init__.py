@@ -1,1 +1,1 @@
-"""Many configs in one go: found, each built in a child process of its own, and summed up."""
+"""Scan many configs: find them, build each in its own child process, and summarise."""

@@ -1,4 +1,4 @@
-"""Another Python environment, where this lrdecay builds configs: nothing is installed there or written to it."""
+"""Build configs with this lrdecay in another Python environment, without installing or writing anything there."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from lrdecay_cli.scanning.worker import Ready, Refused, Start, Task, read_frame,
 
 _PYTHONS = ("bin/python", "bin/python3", "Scripts/python.exe", "python.exe")
 _USUAL = (".venv", "venv", "env")
-# What would bring packages of this environment into the other one.
+# Variables that would add packages of this environment to the other one.
 _OWN_TO_THIS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONSAFEPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
-# All that the worker needs beside the environment's own stack.
+# Packages that the worker needs besides the environment's own stack.
 _NEEDED = ("msgspec", "packaging", "tomli")
 _PATIENCE = 5
-"""Seconds that a worker has to end by itself."""
+"""Seconds for a worker to end by itself."""
 
 
 def python_of(place: str) -> str | None:
-    """The Python of an environment, named by its folder or by the Python itself; None if there is none.
+    """Return the Python of an environment, given its folder or the Python itself; None if there is none.
 
-    A link is not followed: where it lies tells Python which environment it belongs to.
+    Links are not followed: the location of the link tells Python its environment.
     """
     path = Path(place).expanduser()
     if path.is_dir():
@@ -42,7 +42,7 @@ def python_of(place: str) -> str | None:
 
 
 def environment_meant(place: str) -> str:
-    """What may be meant by a folder that is no environment, or what to give at all."""
+    """Suggest an environment for a folder that is not one, or list the accepted inputs."""
     for name in _USUAL:
         if python_of(os.path.join(place, name)):  # noqa: PTH118 (as the user wrote it)
             return f"did you mean {Path(place, name)}?"
@@ -50,21 +50,20 @@ def environment_meant(place: str) -> str:
 
 
 class Environment:
-    """A process in another environment, which builds configs until it is left.
+    """A process in another environment that builds configs until the context ends.
 
     Args:
-        place: as the user names the environment, for messages.
+        place: the environment as the user named it, for messages.
         python: its Python.
-        start: what is built, and how.
+        start: what to build, and how.
 
     Raises:
-        LrdecayError: it has no torch or no mmengine, or a package whose zoo is named; its Python is too old or cannot
-            be run.
+        LrdecayError: it lacks torch, mmengine or the package of a named zoo; its Python is too old or cannot be run.
     """
 
     def __init__(self, place: str, python: str, start: Start) -> None:
         self.place, self._python = place, python
-        # Of its stderr the last line is told, should it end without an answer.
+        # The last line of stderr is reported if it ends without an answer.
         self._said = None if start.options.verbose else tempfile.TemporaryFile()  # noqa: SIM115 (closed on leaving)
         environment = {name: value for name, value in os.environ.items() if name not in _OWN_TO_THIS}
         roots = [str(Path(str(lrdecay_cli.__file__)).parents[1])]
@@ -101,7 +100,7 @@ class Environment:
         self._end()
 
     def build(self, tasks: Sequence[Task]) -> Iterator[BuildOutcome]:
-        """The outcome of each task, by its name, as they come. LrdecayError if the process ends before."""
+        """Yield the outcome of each task by name when ready. LrdecayError if the process ends before."""
         assert self._process.stdout
         self._send(msgspec.msgpack.encode(list(tasks)))
         for _ in tasks:
@@ -117,7 +116,7 @@ class Environment:
         if frame is None:
             raise self._ended()
         if frame.startswith(b"{"):
-            # It could not even import what speaks MessagePack.
+            # It could not import MessagePack.
             said = msgspec.json.decode(frame, type=dict[str, str])
             raise LrdecayError(said["problem"], where=self.place, fix=said["fix"])
         answer = msgspec.msgpack.decode(frame, type=Ready | Refused)
@@ -132,20 +131,20 @@ class Environment:
         try:
             write_frame(self._process.stdin, data)
         except BrokenPipeError as error:
-            # What it refuses it may say before it has read what it is to do.
+            # It may send a refusal before it has read its tasks.
             if self._process.stdout is None or self._process.stdout.peek(1) == b"":  # type: ignore[attr-defined]
                 raise self._ended() from error
 
     def _ended(self) -> LrdecayError:
-        """Why the process ended: the last line that it wrote."""
+        """Return the error for an early end, with the last line that it wrote."""
         code = self._process.wait()
         lines: list[str] = []
         if self._said:
             self._said.seek(0)
             lines = self._said.read().decode(errors="replace").strip().splitlines()
-        said = lines[-1] if lines else f"exit code {code}"
+        reason = lines[-1] if lines else f"exit code {code}"
         fix = f"try {self._python} -c 'import torch, mmengine'"
-        return LrdecayError(f"lrdecay cannot run there: {said}", where=self.place, fix=fix)
+        return LrdecayError(f"lrdecay cannot run there: {reason}", where=self.place, fix=fix)
 
     def _end(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):

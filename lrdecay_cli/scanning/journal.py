@@ -1,4 +1,4 @@
-"""The journal of a scan: a line for each config that is done, so that nothing done is ever lost."""
+"""The journal of a scan: one line per finished config, so that an interrupted scan can resume."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A line of the journal."""
 
     key: str
-    """What the record holds for: see :meth:`Journal.key`."""
+    """Key of the record: see :meth:`Journal.key`."""
     record: ScanRecord
     seconds: float
     files: dict[str, str] = {}
-    """Hash by path of every file that the record rests on."""
+    """Hash by path of every file that the record depends on."""
     map: str = ""
     """Hash of the map that was written."""
 
 
 class Journal:
-    """Records by what they hold for, read from a file and added to it line by line.
+    """Records by key, read from a file and appended line by line.
 
-    A line counts once it is whole: one that was cut off when the process died is dropped. A record is taken only if
-    the config, its bases, the modules that it imported and whatever else was read are as they were, for the same
-    options and the same versions of the stack. One of a config that failed is not taken: what it lacked may be there
-    by now. Not seen are edits inside an installed package and environment variables.
+    Only complete lines count: a line cut off when the process died is dropped. A record is reused if options, versions
+    of the stack, the config, its bases, imported modules and other read files are unchanged. Records of failed configs
+    are not reused: the missing part may exist now. Edits inside an installed package and environment variables are not
+    detected.
 
     Args:
-        path: the file; None keeps nothing.
-        options: what else the records depend on: device, overrides.
+        path: the file; None stores nothing.
+        options: other inputs of the records: device, overrides.
 
     Raises:
-        LrdecayError: the file cannot be read or written, or is no journal.
+        LrdecayError: the file cannot be read or written, or is not a journal.
     """
 
     def __init__(self, path: Path | None, options: Sequence[str]) -> None:
@@ -65,7 +65,7 @@ class Journal:
             try:
                 whole = self._read(self.path)
                 self._file = self.path.open("ab")
-                # Over what was cut off, not behind it.
+                # Overwrite an incomplete last line.
                 self._file.truncate(whole)
             except OSError as error:
                 raise LrdecayError(f"cannot write: {error.strerror}", where=str(self.path)) from error
@@ -73,19 +73,19 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            # What could not be written has been told.
+            # Write errors have already been reported.
             with suppress(OSError):
                 self._file.close()
 
     def done(self, config: str) -> Done | None:
-        """What is known of a config, None if it must be built."""
+        """Return the record of a config; None if it must be built."""
         done = self._done.get(self.key(config)) if self._done else None
         return done if done and not done.record.failed and self._unchanged(done.files) else None
 
     def add(
         self, record: ScanRecord, seconds: float, files: Mapping[str, str], *, map_file: Path | None = None
     ) -> None:
-        """Write a record down, at once, with the hashes of what it rests on and of the map that was written."""
+        """Append a record immediately, with the hashes of its files and of its written map."""
         if self._file is None:
             return
         map_hash = content_hash(str(map_file)) if map_file else ""
@@ -97,17 +97,17 @@ class Journal:
             raise LrdecayError(f"cannot write: {error.strerror}", where=str(self.path)) from error
 
     def key(self, config: str) -> str:
-        """Hash of a config's name, place and text, of the options, and of the versions of lrdecay and the stack."""
+        """Return the hash of a config's name, path and text, the options, and the versions of lrdecay and the stack."""
         file = config_path(config)
         place = [os.path.abspath(file), content_hash(str(file))] if file else []  # noqa: PTH100
         parts = [__version__, versions(), config, *self._options, *place]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _read(self, path: Path) -> int:
-        """Take every whole line, and return how many bytes they are."""
+        """Read every complete line, and return their number of bytes."""
         raw = path.read_bytes() if path.exists() else b""
         whole = raw[: raw.rfind(b"\n") + 1]
-        problem, fix = "is no journal of a scan", "give a new file, or delete this one"
+        problem, fix = "is not the journal of a scan", "give a new file, or delete this one"
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 done = msgspec.json.decode(line, type=Done)
@@ -127,7 +127,7 @@ class Journal:
 
 @cache
 def versions() -> dict[str, str | None]:
-    """Version of Python and of every package of the stack, None for what is not installed. Nothing is imported."""
+    """Return the versions of Python and of every package of the stack, None if not installed. Imports nothing."""
     found: dict[str, str | None] = {"python": sys.version}
     for package in _STACK:
         try:

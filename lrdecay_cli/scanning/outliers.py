@@ -1,4 +1,4 @@
-"""Configs of a scan whose settings differ from what most configs of the same backbone have."""
+"""Find configs of a scan whose settings differ from most configs of the same backbone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lrdecay_cli.domain.report import Note
 from lrdecay_cli.domain.scan import OK, ScanRecord
 
 _FEWEST = 3
-"""Of two configs that differ neither is the odd one."""
+"""Minimum group size: of two different configs neither is the outlier."""
 _SHOWN = 8
 _WORDS = {
     "layer ids": "other layer ids",
@@ -21,10 +21,10 @@ _WORDS = {
 
 
 def outliers_of(records: Sequence[ScanRecord], *, verbose: bool = False) -> tuple[frozenset[str], tuple[Note, ...]]:
-    """The outliers' names, and a note for each backbone of which most configs are alike and some are not.
+    """Return the outliers' names, and a note for each backbone with outliers.
 
-    Configs are compared where backbone and constructor are the same, to the names of the tensors. ``verbose`` names
-    every outlier.
+    Compares configs with the same constructor and backbone, including the names of the tensors. ``verbose`` names every
+    outlier.
     """
     comparable: dict[tuple[str | None, ...], list[ScanRecord]] = {}
     for record in records:
@@ -53,7 +53,7 @@ def outliers_of(records: Sequence[ScanRecord], *, verbose: bool = False) -> tupl
 
 
 def shortened(lines: Sequence[str], verbose: bool) -> tuple[str, ...]:
-    """At most a handful of lines, and how many more there are; all if ``verbose``."""
+    """Return the first few lines and the number of further ones; all if ``verbose``."""
     if verbose or len(lines) <= _SHOWN:
         return tuple(lines)
     return (*lines[:_SHOWN], f"… {len(lines) - _SHOWN} more with -v")
@@ -61,5 +61,5 @@ def shortened(lines: Sequence[str], verbose: bool) -> tuple[str, ...]:
 
 def _differing(usual: Mapping[str, str], settings: Mapping[str, str]) -> list[str]:
     differing = [key for key, value in settings.items() if usual[key] != value]
-    # An lr scale is made of the layer id.
+    # An lr scale follows from the layer id.
     return [_WORDS[key] for key in differing if key != "lr scales" or "layer ids" not in differing]

@@ -1,4 +1,4 @@
-"""What ``scan`` shows: a row for each config, and why the others have no map."""
+"""Build the report of ``scan``: a row for each config, and the reasons of configs without a map."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _FIELDS = ScanRecord.__struct_fields__
 
 
 def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) -> Result[Scan]:
-    """The report of a scan.
+    """Return the report of a scan.
 
     Args:
         timed: the records in the order of the document, with their times.
         document: the document with the same records.
-        verbose: name every config that has no map.
+        verbose: name every config without a map.
     """
     by_status = Counter(record.status for record in document.records)
     ranked = sorted(by_status.items(), key=lambda item: (item[0] != OK, item[0]))
     counts = ", ".join(f"{number} {status}" for status, number in ranked)
     outliers, told = outliers_of(document.records, verbose=verbose)
-    # Whoever scans many configs looks for the few that are not like the others.
+    # Outliers first: they are what a scan of many configs looks for.
     first = sorted(timed, key=lambda each: each.record.config not in outliers)
     facts, table = _folded(Table("", COLUMNS, tuple(map(_row, first))))
     report = Report(
@@ -57,7 +57,7 @@ def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) 
 
 
 def _folded(table: Table) -> tuple[tuple[tuple[str, str], ...], Table]:
-    """A table without the columns in which all rows say the same, and what they say."""
+    """Return a table without the columns in which all rows are equal, and these columns' values."""
     if len(table.rows) < 2:
         return (), table
     values = [{*cells} for cells in zip(*table.rows, strict=True)]
@@ -96,7 +96,7 @@ def _range(low: float | None, high: float | None) -> str | None:
 
 
 def _reasons(records: Iterable[ScanRecord], verbose: bool) -> Iterator[Note]:
-    """A note for each status, with what its configs say: the same words once."""
+    """Yield a note for each status with its configs' problems; equal texts appear once."""
     by_status: dict[str, list[ScanRecord]] = {}
     for record in records:
         if record.status != OK:

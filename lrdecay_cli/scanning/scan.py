@@ -1,4 +1,4 @@
-"""A scan: every config that is not in the journal is built, and the records put in order; its shards as one."""
+"""Scan: build every config that is not in the journal, sort the records, merge shards."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from lrdecay_cli.processes.sources import content_hash
 from lrdecay_cli.scanning.journal import Journal
 
 Builder = Callable[[Sequence[str]], Generator[BuildOutcome, None, None]]
-"""Gives the outcome of each config as it is there: see :func:`lrdecay_cli.processes.build_many.build_many`."""
+"""Yields the outcome of each config when ready: see :func:`lrdecay_cli.processes.build_many.build_many`."""
 
 
 class Timed(msgspec.Struct, frozen=True):
-    """A record, and how long it took to make."""
+    """A record and its build time."""
 
     record: ScanRecord
     seconds: float | None
-    """None where nobody took the time."""
+    """None if not measured."""
 
 
 def check_maps(folder: Path, configs: Iterable[str]) -> None:
-    """Raise LrdecayError if two configs would have one and the same map."""
+    """Raise LrdecayError if two configs would write the same map file."""
     taken: dict[Path, str] = {}
     for config in configs:
         other = taken.setdefault(map_path(folder, config), config)
         if other != config:
             raise LrdecayError(
-                f"the maps of {other} and {config} would be one file",
+                f"{other} and {config} would write the same map file",
                 where="--maps",
-                fix="scan them apart, or from a directory above both",
+                fix="scan them separately, or from a directory above both",
             )
 
 
@@ -52,21 +52,20 @@ def scan(
     maps: Path | None = None,
     tell: Callable[[Timed], None] = lambda _: None,
 ) -> list[Timed]:
-    """Build what is not yet done.
+    """Build the configs that are not yet done.
 
     Args:
         configs: names of configs.
         builder: builds them.
-        journal: takes each record as soon as it is there, and gives what is done already.
-        maps: a folder for the group maps; a config whose map is not there, or another than was
-            written, is built again.
-        tell: told of each record as it comes.
+        journal: stores each record immediately, and returns finished ones.
+        maps: a folder for the group maps; a config whose map is missing or changed is built again.
+        tell: called with each record when ready.
 
     Returns:
-        A record for each config, in the order of ``configs``, whenever they were done.
+        A record for each config, in the order of ``configs``.
 
     Raises:
-        Interrupted: Ctrl-C; what is done is in the journal.
+        Interrupted: Ctrl-C; finished configs are in the journal.
     """
     found: dict[str, Timed] = {}
     for config in configs:
@@ -75,7 +74,7 @@ def scan(
             found[config] = Timed(done.record, done.seconds)
             tell(found[config])
     try:
-        # Closed at once when it is interrupted: the process may end without collecting it, and its children live on.
+        # Close at once on an interrupt: the process may end without collecting it, and its children would live on.
         with closing(builder([config for config in configs if config not in found])) as outcomes:
             for outcome in outcomes:
                 record, config = _record(outcome, maps), outcome.config
@@ -84,13 +83,13 @@ def scan(
                 found[config] = Timed(record, outcome.seconds)
                 tell(found[config])
     except KeyboardInterrupt as error:
-        fix = f"go on with --resume {journal.path}" if journal.path else "with --resume FILE they would be kept"
+        fix = f"resume with --resume {journal.path}" if journal.path else "use --resume FILE to keep finished ones"
         raise Interrupted(f"interrupted: {len(found)} of {len(configs)} configs done", fix=fix) from error
     return [found[config] for config in configs]
 
 
 def document_of(records: Iterable[ScanRecord], device: str, overrides: Sequence[str], shard: str | None = None) -> Scan:
-    """The scan's document."""
+    """Return the scan's document."""
     return Scan(SCAN_SCHEMA_VERSION, Tool("lrdecay", __version__), device, tuple(overrides), tuple(records), shard)
 
 
@@ -102,25 +101,25 @@ def _record(outcome: BuildOutcome, maps: Path | None) -> ScanRecord:
         try:
             write_text(map_path(maps, outcome.config), to_json(outcome.group_map), make_folders=True)
         except LrdecayError as error:
-            # One map that cannot be written does not end the scan.
+            # A map that cannot be written does not end the scan.
             return msgspec.structs.replace(record, status="error", problem=error.line())
     return record
 
 
 def full_record(config: str, group_map: GroupMap) -> ScanRecord:
-    """The record of a config that gave a map, with its digest."""
+    """Return the record of a config with a map, with the map's digest."""
     return msgspec.structs.replace(record_of(config, group_map), digest=digest_of(group_map))
 
 
 def read_scan(path: str) -> Scan:
-    """Read what ``scan --format json`` wrote. LrdecayError tells what is wrong with it, and where."""
+    """Read a document of ``scan --format json``. LrdecayError names the problem and its place."""
     try:
         scan = msgspec.json.decode(read_bytes(path), type=Scan)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         problem, _, where = str(error).partition(" - at ")
         place = where.strip("`")
         raise LrdecayError(
-            f"is no scan: {problem if problem.startswith('JSON') else problem[:1].lower() + problem[1:]}",
+            f"is not a scan: {problem if problem.startswith('JSON') else problem[:1].lower() + problem[1:]}",
             where=f"{path}: {place}" if place else path,
             fix="make it with lrdecay scan --format json",
         ) from error
@@ -133,10 +132,10 @@ def read_scan(path: str) -> Scan:
 
 
 def merge(paths: Sequence[str]) -> Scan:
-    """One scan of several, sorted by config.
+    """Merge several scans into one, sorted by config.
 
     Raises:
-        LrdecayError: they were made with other versions or options, a config is in two of them, or a shard is missing.
+        LrdecayError: versions or options differ, a config is in two of them, or a shard is missing.
     """
     scans = [(path, read_scan(path)) for path in paths]
     (first_path, first), *others = scans
@@ -149,7 +148,7 @@ def merge(paths: Sequence[str]) -> Scan:
         for index, record in enumerate(scan.records):
             if record.config in origin:
                 raise LrdecayError(
-                    f"{record.config} is in {origin[record.config]} too",
+                    f"{record.config} is also in {origin[record.config]}",
                     where=f"{path}: $.records[{index}]",
                     fix="give each shard once",
                 )

@@ -1,4 +1,4 @@
-"""A side of ``diff --stacks``: what an environment, a scan's JSON file or its folder of maps knows of each config."""
+"""The sides of ``diff --stacks``: an environment, a scan's JSON file or its folder of maps."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from lrdecay_cli.scanning.scan import read_scan
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """What is known of a config."""
+    """Data of a config on one side."""
 
     status: str
     problem: str = ""
     group_map: GroupMap | None = None
-    """None where it has none, or where a scan did not keep it."""
+    """None if it has no map, or if a scan did not store it."""
     record: ScanRecord | None = None
     values: Any = None
-    """The whole merged config; None where only a map tells some of it."""
+    """The whole merged config; None if only a map is available."""
 
 
 class Side(Protocol):
-    """Configs with what is known of each."""
+    """Configs with their data."""
 
     source: str
-    """As the user names it."""
+    """The side as the user named it."""
 
     def configs(self) -> Iterable[str]:
-        """The names of all configs."""
+        """Return the names of all configs."""
 
     def entry(self, config: str) -> Entry:
-        """What is known of one. LrdecayError for a file that can no longer be read."""
+        """Return the data of one config. LrdecayError if its file can no longer be read."""
 
 
 class Built:
-    """What was built in an environment: kept in a folder, since the maps of a zoo do not fit into memory.
+    """Results of an environment, stored in a folder because the maps of a zoo do not fit into memory.
 
     Args:
-        source: as the user names the environment.
+        source: the environment as the user named it.
         folder: an empty folder, which the caller removes.
     """
 
@@ -56,43 +56,43 @@ class Built:
         self._files: dict[str, Path] = {}
 
     def add(self, outcome: BuildOutcome) -> None:
-        """Keep an outcome."""
+        """Store an outcome."""
         file = self._files[outcome.config] = self._folder / str(len(self._files))
         file.write_bytes(zlib.compress(msgspec.msgpack.encode(outcome), 1))
 
     def configs(self) -> Iterable[str]:
-        """The names of all configs."""
+        """Return the names of all configs."""
         return self._files
 
     def entry(self, config: str) -> Entry:
-        """What was built of one."""
+        """Return the result of one config."""
         data = zlib.decompress(self._files[config].read_bytes())
         outcome = msgspec.msgpack.decode(data, type=BuildOutcome)
         return Entry(outcome.status, outcome.problem, outcome.group_map, values=outcome.values)
 
 
 class Recorded:
-    """What ``scan --format json`` wrote: records without maps."""
+    """Records of ``scan --format json``, without maps."""
 
     def __init__(self, path: str) -> None:
         self.source = path
         self._records = {record.config: record for record in read_scan(path).records}
 
     def configs(self) -> Iterable[str]:
-        """The names of all configs."""
+        """Return the names of all configs."""
         return self._records
 
     def entry(self, config: str) -> Entry:
-        """The record of one."""
+        """Return the record of one config."""
         record = self._records[config]
         return Entry(record.status, record.problem, record=record)
 
 
 class Mapped:
-    """What ``scan --maps`` wrote: the maps of the configs that have one.
+    """Maps written by ``scan --maps``.
 
     Raises:
-        LrdecayError: a map cannot be read, two are of the same config, or there is none.
+        LrdecayError: a map cannot be read, two maps have the same config, or there is none.
     """
 
     def __init__(self, folder: str) -> None:
@@ -107,9 +107,9 @@ class Mapped:
                 raise LrdecayError(f"is a map of {group_map.config.path}, as {other} is", where=path)
 
     def configs(self) -> Iterable[str]:
-        """The names of all configs."""
+        """Return the names of all configs."""
         return self._files
 
     def entry(self, config: str) -> Entry:
-        """The map of one."""
+        """Return the map of one config."""
         return Entry(OK, group_map=read_map(self._files[config]))

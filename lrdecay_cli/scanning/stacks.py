@@ -1,4 +1,4 @@
-"""``diff --stacks``: the configs of two sides matched by name, their groups compared, and the causes tried."""
+"""``diff --stacks``: match the configs of two sides by name, compare their groups, and test possible causes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from lrdecay_cli.scanning.worker import Setting, Task
 
 Build = Callable[[Sequence[Task]], Iterator[BuildOutcome]]
 _MOST_OPTIONS = 16
-"""Of a config, that are tried one by one; more are told together."""
+"""Maximum number of options of a config that are tested one by one; more are reported together."""
 
 
 def compare_stacks(
@@ -57,7 +57,7 @@ def compare_stacks(
     Args:
         before: the first side.
         after: the second side.
-        build: builds in the second side's environment, by which causes are tried; None tries none.
+        build: builds in the second side's environment to test causes; None tests none.
         rtol: relative tolerance for lr, lr scale and weight decay.
         only: aspects to compare; None for all.
 
@@ -81,7 +81,7 @@ class _Comparing:
         self._to_try: dict[str, list[Option]] = {}
 
     def document(self) -> StackDifference:
-        """Everything that differs."""
+        """Return all differences."""
         names, others = ({*side.configs()} for side in (self._before, self._after))
         for config in sorted(names & others):
             self._compare(config, self._before.entry(config), self._after.entry(config))
@@ -123,7 +123,7 @@ class _Comparing:
             if self._rtol or self._only:
                 where = "--only" if self._only else "--rtol"
                 fix = "give environments, or the folders of scan --maps"
-                raise LrdecayError("a scan's JSON has no groups to compare so", where=where, fix=fix)
+                raise LrdecayError("a scan's JSON has no groups for this comparison", where=where, fix=fix)
             if causes := record_causes(*(_record(each, config) for each in (old, new))):
                 self._differ(ChangedConfig(config, None, None, {}), causes)
 
@@ -143,7 +143,7 @@ class _Comparing:
             self._to_try[config] = options
             return
         if options:
-            # Which of the options does what is not known; that a parameter is there at all is the model's.
+            # The effect of each option is unknown; whether a parameter exists depends on the model.
             changes = [] if known else [change for change in changes if change.aspect in MODEL_ASPECTS]
         causes = package_causes(changes, old.group_map, new.group_map, proven=known and not options)
         self._differ(self._extent(config), (*option_causes(options), *causes))
@@ -160,9 +160,9 @@ class _Comparing:
             self._others.setdefault(repr(causes), (causes, []))[1].append(config)
 
     def _try(self, build: Build) -> None:
-        """Build each config with the first side's options in the second environment: what still differs is no option's.
+        """Build each config with the first side's options in the second environment.
 
-        Where it is the options', each is tried by itself.
+        Differences that remain are not caused by options. If options cause them, each is tested separately.
         """
         names = list(self._to_try)
         one_by_one: list[Task] = []
@@ -196,7 +196,7 @@ class _Comparing:
             config = names[int(name)]
             after = self._after.entry(config).group_map
             assert after
-            # One that does not build alone belongs to another.
+            # An option that does not build alone needs another one.
             if outcome.group_map is None or self._changes(outcome.group_map, after):
                 acting[config].add(int(index))
         for config, indices in acting.items():
@@ -222,7 +222,7 @@ class _Comparing:
 
 
 def _deciding(values: dict[str, Any]) -> dict[str, Any]:
-    """What decides about the groups: of the data, the batch size alone."""
+    """Return the values that affect groups: of the data only the batch size."""
     loader = values.get("train_dataloader")
     batch = {"batch_size": loader["batch_size"]} if isinstance(loader, dict) and "batch_size" in loader else {}
     return {**values, "train_dataloader": batch}

@@ -1,7 +1,7 @@
-"""Starts lrdecay's worker with the Python of another environment, which need not have lrdecay installed.
+"""Start lrdecay's worker with the Python of another environment, which may not have lrdecay installed.
 
-It is run as a file, by a Python that may be too old for lrdecay: the syntax is that of Python 3.6. Arguments: the
-folder that holds ``lrdecay_cli``, and for each package that lrdecay needs its name and the folder that holds it.
+This file is run directly, by a Python that may be too old for lrdecay: the syntax is that of Python 3.6. Arguments: the
+folder of ``lrdecay_cli``, then name and folder of each package that lrdecay needs.
 """
 
 import json
@@ -17,13 +17,13 @@ _OLDEST = (3, 10)
 
 
 class _From:
-    """Finds some top-level packages in folders that are not on the search path, so that they bring nothing else."""
+    """Find some top-level packages in folders outside the search path; nothing else there becomes importable."""
 
     def __init__(self, folders: "dict[str, str]") -> None:
         self._folders = folders
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> "ModuleSpec | None":
-        """The spec of one of the packages, None for any other."""
+        """Return the spec of one of the packages; None for any other."""
         return PathFinder.find_spec(name, [self._folders[name]]) if name in self._folders else None
 
 
@@ -35,13 +35,13 @@ def _refuse(problem: str, fix: str) -> "NoReturn":
 
 
 def main(root: str, needed: "dict[str, str]") -> None:
-    """Serve as :func:`lrdecay_cli.scanning.worker.main`; on stdout is one frame with the problem if that cannot be."""
+    """Serve as :func:`lrdecay_cli.scanning.worker.main`, or write one frame with the problem to stdout."""
     here = "Python %d.%d" % sys.version_info[:2]  # noqa: UP031
     if sys.version_info < _OLDEST:
         _refuse(here + " is too old", "lrdecay needs Python 3.10 or newer in both environments")
-    # The folder of this file, where modules of lrdecay lie by their bare names.
+    # Remove the folder of this file, in which lrdecay's modules would be importable by their bare names.
     del sys.path[0]
-    # This lrdecay before any other; what it needs from the environment itself, if it is there.
+    # This lrdecay before any other; its dependencies from the environment itself, if installed.
     sys.meta_path.insert(0, _From({"lrdecay_cli": root}))
     sys.meta_path.append(_From(needed))
     try:

@@ -1,4 +1,4 @@
-"""From what the command line names to the configs that are meant, in one fixed order."""
+"""Expand targets of the command line to configs, in a fixed order."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.files.config_path import SEPARATOR, SUFFIXES, file_meant, in_zoo_meant, zoo_folders
 
-# In a directory, only Python files are taken for configs: zoos keep .yml metadata and .json data beside them.
+# In a directory, only Python files count as configs: zoos store .yml metadata and .json data beside them.
 _SUFFIX = ".py"
 _BASES = "_base_"
 
 
 def configs_of(targets: Iterable[str]) -> list[str]:
-    """Every config that ``targets`` mean, once, sorted by name.
+    """Return every config of ``targets`` once, sorted by name.
 
-    A directory means all ``.py`` files below it but those in a ``_base_`` folder; ``mmdet::DIR`` the same of a
-    package's zoo, ``mmdet::`` all of it; a glob (``configs/**/*_coco.py``) the files that match; a file itself.
+    A directory: all ``.py`` files below it except in ``_base_`` folders. ``mmdet::DIR``: the same in a package's zoo;
+    ``mmdet::``: all of it. A glob (``configs/**/*_coco.py``): the matching files. A file: itself.
 
     Raises:
-        LrdecayError: nothing is there, or nothing below it is a config.
+        LrdecayError: a target does not exist or contains no config.
     """
     found: dict[str, str] = {}
     for target in targets:
@@ -37,20 +37,20 @@ def configs_of(targets: Iterable[str]) -> list[str]:
             raise LrdecayError("no config found", where=target, fix=fix)
         for config in configs:
             if not config.isprintable():
-                # JSON, or one line of a table, cannot hold it.
-                raise LrdecayError(f"no name for a config: {config!r}", where=ascii(target), fix="rename the file")
-            # By the file: configs/a.py and ./configs/a.py are one. A link is another config: its bases may be.
+                # JSON, or one line of a table, cannot contain it.
+                raise LrdecayError(f"invalid name of a config: {config!r}", where=ascii(target), fix="rename the file")
+            # By file: configs/a.py and ./configs/a.py are one config. A link is another one, possibly with other bases.
             found.setdefault(config if SEPARATOR in config else os.path.abspath(config), config)  # noqa: PTH100
     return sorted(found.values())
 
 
 def shard_of(configs: Sequence[str], shard: str | None) -> list[str]:
-    """Every n-th config from the i-th on, for ``i/n``; all for None. LrdecayError unless 1 <= i <= n."""
+    """Return every n-th config from the i-th on, for ``i/n``; all for None. LrdecayError unless 1 <= i <= n."""
     if shard is None:
         return list(configs)
     index, slash, count = shard.partition("/")
     if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-        raise LrdecayError(f"{shard!r} is no shard", where="--shard", fix="give i/n, 1/4 to 4/4 for four machines")
+        raise LrdecayError(f"{shard!r} is not a shard", where="--shard", fix="give i/n, 1/4 to 4/4 for four machines")
     return list(configs)[int(index) - 1 :: int(count)]
 
 
@@ -76,9 +76,9 @@ def _on_disk(target: str) -> Iterator[str]:
 
 
 def _matching(pattern: str) -> Iterator[str]:
-    # Not Path.glob: it takes no absolute patterns.
+    # Path.glob does not accept absolute patterns.
     names = glob.iglob(pattern, recursive=True) if glob.has_magic(pattern) else ()  # noqa: PTH207
-    # It passes over hidden files and folders by itself.
+    # It skips hidden files and folders by itself.
     for path in map(Path, names):
         if _is_config(path, path.parts):
             yield str(path)

@@ -1,8 +1,8 @@
-"""Builds configs for a command that runs in another environment.
+"""Build configs for a command that runs in another environment.
 
-Frames of MessagePack go over stdin and stdout: 8 bytes of length, then the data. First comes a :class:`Start`, answered
-by :class:`Ready` or :class:`Refused`; then lists of :class:`Task`, each task answered by an
-:class:`~lrdecay_cli.processes.children.Outcome`, as they come.
+Protocol: frames of MessagePack over stdin and stdout, each 8 bytes of length, then the data. First a :class:`Start`,
+answered by :class:`Ready` or :class:`Refused`; then lists of :class:`Task`, each task answered by an
+:class:`~lrdecay_cli.processes.children.Outcome` when ready.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST = 2 * LONGEST_ANSWER
 
 
 class Start(msgspec.Struct, frozen=True):
-    """What is to be built, and how."""
+    """What to build, and how."""
 
     targets: tuple[str, ...]
     options: BuildSpec
@@ -37,15 +37,15 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """What there is in this environment."""
+    """Contents of this environment."""
 
     configs: tuple[str, ...]
     told: str = ""
-    """What is to be passed on to the user."""
+    """Messages for the user."""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
-    """Why nothing can be built here."""
+    """Why this environment cannot build."""
 
     failure: Failure
 
@@ -54,17 +54,17 @@ class Setting(msgspec.Struct, frozen=True):
     """An option to set before a config is built."""
 
     path: tuple[str | int, ...]
-    """Keys of mappings and places in lists."""
+    """Keys of mappings and indices of lists."""
     value: Any
     absent: bool = False
-    """Whether the option is to be removed."""
+    """True to remove the option."""
 
 
 class Task(msgspec.Struct, frozen=True):
     """A build."""
 
     name: str
-    """Unlike that of every other task of its list."""
+    """Unique in its list of tasks."""
     config: str
     settings: tuple[Setting, ...] = ()
 
@@ -76,10 +76,10 @@ def write_frame(stream: IO[bytes], data: bytes) -> None:
 
 
 def read_frame(stream: IO[bytes]) -> bytes | None:
-    """The next frame; None if the stream ends before all of it is there."""
+    """Return the next frame; None if the stream ends before it is complete."""
     head = stream.read(_LENGTH)
     length = int.from_bytes(head, "little")
-    # What is no frame at all may begin with any length.
+    # Data that is not a frame may start with any length.
     data = stream.read(length) if len(head) == _LENGTH and length <= _LONGEST else b""
     return data if data and len(data) == length else None
 
@@ -87,7 +87,7 @@ def read_frame(stream: IO[bytes]) -> bytes | None:
 def main() -> None:
     """Serve until stdin ends."""
     answers = os.fdopen(os.dup(1), "wb")
-    # What is printed by anybody else must not get between the answers.
+    # Other output must not mix with the answers.
     os.dup2(2, 1)
     first = read_frame(sys.stdin.buffer)
     if first is None:
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def _configs(targets: Sequence[str]) -> tuple[str, ...]:
-    """The configs that are here; of a zoo whose package is installed there may be none."""
+    """Return the configs in this environment; a zoo may be missing although its package is installed."""
     from lrdecay_cli.openmmlab.availability import check_stack
 
     try:
@@ -110,7 +110,7 @@ def _configs(targets: Sequence[str]) -> tuple[str, ...]:
             if SEPARATOR in target:
                 zoo_folders(target.partition(SEPARATOR)[0], given=target)
     except LrdecayError as error:
-        # To install it where lrdecay runs would not help.
+        # Installing it where lrdecay runs would not help.
         raise error.replaced(fix="name an environment that has it") from error
     found = (config for target in targets for config in _configs_of(target))
     return tuple(sorted(dict.fromkeys(found)))
@@ -150,7 +150,7 @@ def _serve(start: Start, configs: tuple[str, ...], answers: IO[bytes]) -> None:
 
 
 def _built(task: Task, options: BuildSpec) -> bytes:
-    """Build a config with settings of its own; the outcome has the task's name, and the values that were built."""
+    """Build a config with its settings; the outcome has the task's name and the merged values."""
     values: list[Any] = []
 
     def change(config: Any) -> None:

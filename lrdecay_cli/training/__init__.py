@@ -1,6 +1,6 @@
-"""What a training config imports: ``custom_imports = dict(imports=['lrdecay_cli.training'])``.
+"""Register ``LayerDecayOptimWrapperConstructor`` and ``ParamGroupAuditHook`` with mmengine.
 
-It registers ``LayerDecayOptimWrapperConstructor`` and ``ParamGroupAuditHook`` with mmengine.
+Training configs import it: ``custom_imports = dict(imports=['lrdecay_cli.training'])``.
 """
 
 from lrdecay_cli.openmmlab.decay_constructor import LayerDecayConstructor as LayerDecayOptimWrapperConstructor

@@ -1,4 +1,4 @@
-"""The hook that holds a training to what was audited."""
+"""A hook that stops a training whose parameter groups differ from the audited ones."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ _OPTIONS = ("baseline", "only", "rtol", "select", "ignore", "fail_on", "filename
 
 @register_hook()
 class ParamGroupAuditHook(LiveGroupsHook):
-    """Before training: writes the group map of the live optimizer, runs the rules, and stops where it should not begin.
+    """Before training, write the live optimizer's group map, run the rules, and stop on errors or differences.
 
     ::
 
         custom_hooks = [dict(type='ParamGroupAuditHook', baseline='audited.json')]
 
     Args:
-        baseline: a map that ``lrdecay inspect --format json`` or this hook wrote; None for none. It is read at once.
-        only: what has to be the same, as ``--only`` of ``lrdecay diff``; None for everything.
+        baseline: a map written by ``lrdecay inspect --format json`` or this hook; None for none. Read immediately.
+        only: aspects that must be equal, as ``--only`` of ``lrdecay diff``; None for all.
         rtol: relative tolerance for lr, lr scale and weight decay.
         select: only these rules, as ``--select`` of ``lrdecay check``; None for all.
-        ignore: not these rules.
-        fail_on: stop if a rule finds something of this severity or worse; None never to.
+        ignore: skip these rules.
+        fail_on: stop on findings of this severity or worse; None never stops.
         filename: name of the JSON map in the work directory.
-        log_lr: whether to log the lr of every curve (``lr/layer_0``, …) where LoggerHook logs: mmengine's own ``lr`` is
-            that of the first group alone.
+        log_lr: log the lr of every curve (``lr/layer_0``, …) when LoggerHook logs: mmengine's own ``lr`` is only that
+            of the first group.
 
     Raises:
-        LrdecayError: an option or the baseline cannot be used; before training, the groups are not the baseline's, a
-            rule finds what ``fail_on`` forbids, or the map cannot be written.
+        LrdecayError: an option or the baseline is invalid. Before training: the groups differ from the baseline, a rule
+            finds something of severity ``fail_on``, or the map cannot be written.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class ParamGroupAuditHook(LiveGroupsHook):
             logger.warning(f"Parameter groups, rules:\n{_text(report)}")
         if self.fail_on is not None and checked.failing():
             place = f"{_NAME}(fail_on={self.fail_on!r})"
-            fix = "the log names them, and what to do"
+            fix = "see the log for findings and fixes"
             raise LrdecayError(f"the rules find {report.summary}", where=place, fix=fix)
         if self.audited is None:
             return
@@ -100,11 +100,11 @@ class ParamGroupAuditHook(LiveGroupsHook):
         if result.document.identical:
             return
         if logger is not None:
-            logger.error(f"Parameter groups are not those of {self.baseline}:\n{_text(result.report)}")
+            logger.error(f"Parameter groups differ from {self.baseline}:\n{_text(result.report)}")
         raise LrdecayError(
-            f"the parameter groups are not the audited ones ({result.report.summary})",
+            f"the parameter groups differ from the audited ones ({result.report.summary})",
             where=f"{_NAME}(baseline={self.baseline!r})",
-            fix=f"see: lrdecay diff {self.baseline} {written}",
+            fix=f"run: lrdecay diff {self.baseline} {written}",
         )
 
 

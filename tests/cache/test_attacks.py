@@ -207,7 +207,7 @@ NOT_KEPT = {
         "the clock was set",
     ),
     # Such an entry stops no import, and nobody knows where it leads.
-    "search path": ("import sys\nsys.path.append(None)\nanswer = 1", "evidence cannot be had: TypeError"),
+    "search path": ("import sys\nsys.path.append(None)\nanswer = 1", "collecting evidence failed: TypeError"),
     "the system": ("answer = open('/proc/self/stat').read()[:0]", "/proc/self/stat"),
 }
 

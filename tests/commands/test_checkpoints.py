@@ -119,8 +119,8 @@ def test_check_takes_a_checkpoint(named: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["inspect", "{checkpoint}"], "recorded no names, so that its 6 parameters are known by their position alone"),
-        (["explain", "{checkpoint}", "head"], "recorded no names, so that its 6 parameters are known by their"),
+        (["inspect", "{checkpoint}"], "recorded no names, so its 6 parameters are known only by position"),
+        (["explain", "{checkpoint}", "head"], "recorded no names, so its 6 parameters are known only by"),
         (["schedule", "{checkpoint}"], "is a checkpoint; schedule needs a config; give the config"),
         (["inspect", "{config}", "--config", "{config}"], "--config: needs a checkpoint"),
         (
@@ -131,7 +131,7 @@ def test_check_takes_a_checkpoint(named: Run, tmp_path: Path) -> None:
         (["inspect", "{checkpoint}", "--cfg-options", "a=1"], "--cfg-options: needs a config to override"),
         (
             ["diff", "{checkpoint}", "{checkpoint}"],
-            "name them by the config it was trained with: --config {checkpoint.parent}",
+            "name them with the training's config: --config {checkpoint.parent}",
         ),
     ],
 )

@@ -40,7 +40,7 @@ CONFIGS = {
     "missing base": ('_base_ = "nowhere.py"\n', r"config\.py:1: missing file \S*nowhere\.py; check _base_"),
     "no model": ("lr = 1\n", r"config has no 'model'"),
     "no optim_wrapper": (CONV, r"config has no 'optim_wrapper'"),
-    "old style optimizer": (CONV + "optimizer = dict(type='SGD', lr=1)\n", r"'optimizer' is the mmcv 1 style"),
+    "old style optimizer": (CONV + "optimizer = dict(type='SGD', lr=1)\n", r"'optimizer' is MMCV 1 style"),
     "optim_wrapper": (CONV + "optim_wrapper = [dict(type='OptimWrapper')]\n", r"optim_wrapper is a list, not a dict"),
     "optimizer": (
         CONV + "optim_wrapper = dict(optimizer='AdamW')\n",
@@ -52,7 +52,7 @@ CONFIGS = {
     ),
     "endless integer": (
         GOOD + "train_cfg = dict(milestones=[1, 10**5000])\n",
-        r"config\.py: train_cfg\.milestones\.1: the integer has more digits than Python writes; give a shorter one",
+        r"config\.py: train_cfg\.milestones\.1: the integer has more digits than Python can write; use a shorter one",
     ),
     "no module": (
         'model = dict(type="collections.OrderedDict", a=1)\n' + ADAMW.format(""),
@@ -60,7 +60,7 @@ CONFIGS = {
     ),
     "lazy module": (
         'model = dict(type="torch.nn.LazyLinear", out_features=2)\n' + ADAMW.format(""),
-        r"weight has no shape before the model is run: .*give the module its input size",
+        r"weight belongs to a lazy module and has no shape before the model runs; set the module's input size",
     ),
     "unknown model": (
         CONV.replace('"mmpretrain.ConvNeXt"', '"mmpretrain.ConvNext"') + ADAMW.format(""),
@@ -92,13 +92,13 @@ CONFIGS = {
     ),
     "mmpretrain's constructor in a detector's scope": (
         GOOD + "optim_wrapper = dict(constructor='LearningRateDecayOptimWrapperConstructor')\n",
-        r"at optim_wrapper\.constructor.*it is mmpretrain's: did you mean LearningRateDecayOptimizerConstructor,"
-        r" which is mmdet's, or mmpretrain\.LearningRateDecayOptimWrapperConstructor\?",
+        r"at optim_wrapper\.constructor.*it belongs to mmpretrain: did you mean mmdet's "
+        r"LearningRateDecayOptimizerConstructor, or mmpretrain\.LearningRateDecayOptimWrapperConstructor\?",
     ),
     "mmdet's constructor in a classifier's scope": (
         CONV + ADAMW.format(', constructor="LearningRateDecayOptimizerConstructor"'),
-        r"at optim_wrapper\.constructor.*it is mmdet's: did you mean LearningRateDecayOptimWrapperConstructor,"
-        r" which is mmpretrain's, or mmdet\.LearningRateDecayOptimizerConstructor\?",
+        r"at optim_wrapper\.constructor.*it belongs to mmdet: did you mean mmpretrain's "
+        r"LearningRateDecayOptimWrapperConstructor, or mmdet\.LearningRateDecayOptimizerConstructor\?",
     ),
     "mmdet's constructor under the other package's name": (
         GOOD + "optim_wrapper = dict(constructor='mmpretrain.LearningRateDecayOptimizerConstructor')\n",
@@ -114,14 +114,14 @@ CONFIGS = {
     ),
     "mmpretrain's constructor, of a detector": (
         GOOD + "optim_wrapper = dict(constructor='mmpretrain.LearningRateDecayOptimWrapperConstructor')\n",
-        r"asks for get_layer_depth, which MaskRCNN does not have; .*serves ConvNeXt: lrdecay suggest config\.py",
+        r"calls get_layer_depth, which MaskRCNN does not have; .*serves ConvNeXt: lrdecay suggest config\.py",
     ),
     "mmpretrain's constructor, of a backbone without depths": (
         CONV.replace("ConvNeXt", "MobileNetV2").replace(', arch="atto"', "")
         + ADAMW.format(
             ', constructor="LearningRateDecayOptimWrapperConstructor", paramwise_cfg=dict(layer_decay_rate=0.9)'
         ),
-        r"asks for get_layer_depth, which MobileNetV2 does not have; .*with layers, or custom_keys",
+        r"calls get_layer_depth, which MobileNetV2 does not have; .*with layers, or custom_keys",
     ),
     "unknown wrapper in mmpretrain": (
         CONV + ADAMW.format(', type="AmpOptimWraper"'),
@@ -137,7 +137,7 @@ CONFIGS = {
     ),
     "model does not build": (
         CONV.replace('arch="atto"', "depht=3") + ADAMW.format(""),
-        r"model\.backbone\.depht is not an option of ConvNeXt; leave it out",
+        r"model\.backbone\.depht is not an option of ConvNeXt; remove it",
     ),
     "raises when loaded": (
         "raise RuntimeError('by design')\n",
@@ -146,7 +146,7 @@ CONFIGS = {
     "raises a syntax error": ("raise SyntaxError('by design')\n", r"config\.py:1: Python syntax error: by design"),
     "calls what it imports": (
         "from torch import nn\nmodel = nn.Linear(2, 2)\n",
-        r"config does not load: an import makes it a lazy config, .*; call it by __import__, or in a module",
+        r"config does not load: an import makes this a lazy config, .*; call it through __import__, or in a module",
     ),
     # The place of the type is looked for, and in the way is a name that cannot be imported.
     "imports what is not there": (
@@ -237,7 +237,7 @@ USAGE = {
     "view": (["inspect", "a.py", "--by", "stage"], r"--by: unknown view 'stage'; one of group, layer"),
     "sort": (["inspect", "a.py", "--sort", "speed"], r"--sort: no column 'speed'"),
     "sort tree": (["inspect", "a.py", "--by", "module", "--sort", "lr"], r"order of its own"),
-    "partial JSON": (["inspect", "a.py", "--format", "json", "--filter", "x*"], r"always whole"),
+    "partial JSON": (["inspect", "a.py", "--format", "json", "--filter", "x*"], r"always holds every parameter"),
     "device": (
         ["inspect", "convnext-t_layer-wise.py", "--device", "cuda:99"],
         r"no device 'cuda:99' on this machine; available: cpu, meta",
@@ -253,7 +253,7 @@ USAGE = {
     "missing map": (["diff", "a.json", "b.json"], r"a\.json: no such file"),
     "stdin empty": (
         ["check", "-"],
-        r"nothing came on stdin; pipe a map into it, by lrdecay inspect CONFIG --format json",
+        r"stdin is empty; pipe a map into it, by lrdecay inspect CONFIG --format json",
     ),
     "stdin twice": (["diff", "-", "-"], r"stdin can be read only once"),
 }

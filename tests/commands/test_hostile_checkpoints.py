@@ -178,22 +178,22 @@ def _array(path: Path) -> None:
 
 
 HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
-    "os.system": (_bomb, r"names '(posix|nt)\.system'.* nothing of it was run"),
+    "os.system": (_bomb, r"names '(posix|nt)\.system'.* nothing in it was run"),
     "nested": (_nested_bomb, r"names '(posix|nt)\.system'"),
     "exec": (_bomb_in_the_end, r"names 'builtins\.exec'"),
-    "getattr": (_bomb_by_getattr, "is not a sound checkpoint"),
-    "stack": (_bomb_by_stack, r"no pickle that torch\.save wrote \(STACK_GLOBAL\)"),
-    "legacy": (_legacy, "is a bare pickle, the form of torch before 1.6"),
-    "tar": (_tar, "is a tar archive, the form of torch before 1.6"),
-    "other directory": (_other_directory, "is not a sound checkpoint .*two directories in one file"),
+    "getattr": (_bomb_by_getattr, "is not a valid checkpoint"),
+    "stack": (_bomb_by_stack, r"not a pickle of torch\.save \(STACK_GLOBAL\)"),
+    "legacy": (_legacy, "is a bare pickle, the format of torch before 1.6"),
+    "tar": (_tar, "is a tar archive, the format of torch before 1.6"),
+    "other directory": (_other_directory, "is not a valid checkpoint .*two directories in one file"),
     "cut": (_cut, "is damaged or cut off"),
     "flipped": (_flipped, "is damaged or cut off"),
     "zip bomb": (_zip_bomb, "has compressed entries"),
-    "absurd size": (_absurd_size, "says that it holds more than the file does"),
+    "absurd size": (_absurd_size, "declares more data than the file has"),
     "absurd directory": (_absurd_directory, "its directory is too large"),
     "bytearray": (_large_bytearray, r"names 'builtins\.bytearray'"),
     "tensor": (_large_tensor, r"names 'torch\.Tensor'"),
-    "storage": (_tensor_beyond_its_storage, "is not a sound checkpoint"),
+    "storage": (_tensor_beyond_its_storage, "is not a valid checkpoint"),
     "TorchScript": (_program, "is a TorchScript program"),
     "array": (_array, "not the dict of a checkpoint"),
     "garbage in the pickle": (lambda path: _pickled(path, b"\x80\x02\xff\xff"), "is damaged"),
@@ -202,10 +202,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "text": (lambda path: path.write_text("model = dict()") and None, "is not a checkpoint"),
     "empty": (Path.touch, "is empty"),
     "directory": (Path.mkdir, "is a directory, not a checkpoint"),
-    "pipe": (lambda path: os.mkfifo(path), "is no file"),
+    "pipe": (lambda path: os.mkfifo(path), "is not a file"),
     "missing": (lambda path: (path.parent / "epoch_3.pth").touch(), r"no such file; did you mean .*epoch_3\.pth\?"),
-    "no optimizer": (lambda path: torch.save({"state_dict": {}}, path), "holds no optimizer"),
-    "a list": (lambda path: torch.save([1], path), "holds a list, not the dict of a checkpoint"),
+    "no optimizer": (lambda path: torch.save({"state_dict": {}}, path), "contains no optimizer"),
+    "a list": (lambda path: torch.save([1], path), "contains a list, not the dict of a checkpoint"),
 }
 
 
@@ -235,7 +235,7 @@ def test_a_pickle_larger_than_any_is_not_read(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(checkpoint_archive, "_LARGEST_PICKLE", 2 * 2**20)
     assert checkpoint_archive.read_pickle(str(tmp_path / "a.pth"))
     torch.save(checkpoint(meta="a" * (2 * 2**20)), tmp_path / "a.pth")
-    with pytest.raises(LrdecayError, match=r"a\.pth: holds more than 2 MiB beside its tensors"):
+    with pytest.raises(LrdecayError, match=r"a\.pth: contains more than 2 MiB beside its tensors"):
         checkpoint_archive.read_pickle(str(tmp_path / "a.pth"))
 
 

@@ -126,7 +126,7 @@ def test_shards_merge_to_the_whole(project: Path, scanned: Path) -> None:
     assert "shard-1.json: shard 2/2 is missing" in half.err
     twice = lrdecay("merge", "shard-1.json", "shard-1.json", cwd=scanned)
     assert twice.code == 2
-    assert "base_only.py is in shard-1.json too; give each shard once" in twice.err
+    assert "base_only.py is also in shard-1.json; give each shard once" in twice.err
     assert "torch" not in lrdecay("merge", "scan.json", cwd=scanned, PYTHONVERBOSE="").err
 
 
@@ -134,14 +134,14 @@ def test_shards_merge_to_the_whole(project: Path, scanned: Path) -> None:
     ("arguments", "said"),
     [
         (["nowhere"], "nowhere: no config found"),
-        (["small.py", "--shard", "3/2"], "--shard: '3/2' is no shard"),
+        (["small.py", "--shard", "3/2"], "--shard: '3/2' is not a shard"),
         (["small.py", "--shard", "2/2"], "there are fewer configs than shards"),
         (["small.py", "--jobs", "0"], "--jobs: is too small"),
         (["small.py", "--memory", "1e300"], "--memory: is too large; give GiB"),
         (["small.py", "--gpus", "1" + 400 * "0"], "--gpus: is too large; give at most 1,000,000"),
         (["small.py", "--batch-size", "1" + 400 * "0"], "--batch-size: is too large; give at most 1,000,000,000"),
         (["small.py", "--format", "ndjsn"], "unknown format 'ndjsn'; did you mean ndjson?"),
-        (["small.py", "--resume", "small.py"], "small.py:1: is no journal of a scan"),
+        (["small.py", "--resume", "small.py"], "small.py:1: is not the journal of a scan"),
         (["small.py", "--dask", "tcp://127.0.0.1:9"], "tcp://127.0.0.1:9: no Dask scheduler answers"),
     ],
 )
@@ -165,7 +165,7 @@ def test_interrupted_it_says_how_to_go_on_and_loses_nothing(project: Path) -> No
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
-    assert err == f"lrdecay: interrupted: 1 of 2 configs done; go on with --resume {journal}\n"
+    assert err == f"lrdecay: interrupted: 1 of 2 configs done; resume with --resume {journal}\n"
     assert "small.py" in journal.read_text()
 
 

@@ -83,7 +83,7 @@ def test_a_rate_that_json_cannot_hold_is_no_map(tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text(SMALL.replace("1e-4", "float('inf')"))
     record = scan(tmp_path, "config.py")["config.py"]
     assert (record["status"], record["lr_max"]) == ("error", None)
-    assert "base_lr is inf, which JSON cannot hold" in record["problem"]
+    assert "base_lr is inf, which JSON cannot contain" in record["problem"]
     assert not (tmp_path / "maps").exists()
 
 

@@ -288,7 +288,7 @@ def test_a_digest_sees_what_no_number_of_the_record_tells(scans: Path) -> None:
         ),
         (["project/.venv", "a.json"], "--stacks: no configs to build are given; for example mmdet::, or configs/"),
         (["a.json", "b.json", "mmdet::"], "mmdet:: neither side is an environment that could build configs"),
-        (["a.json", "b.json", "--rtol", "1e-3"], "--rtol: a scan's JSON has no groups to compare so"),
+        (["a.json", "b.json", "--rtol", "1e-3"], "--rtol: a scan's JSON has no groups for this comparison"),
         (
             ["a.json", "b.json", "--config", "a.py"],
             "--config: cannot be combined with --stacks, which compares no checkpoints",
@@ -298,7 +298,7 @@ def test_a_digest_sees_what_no_number_of_the_record_tells(scans: Path) -> None:
             "project/.venv: a config needs torch and mmengine, not installed here; name an environment that has it",
         ),
         (["false", "a.json", "mmdet::"], "false: lrdecay cannot run there: exit code 1; try "),
-        (["a.json", "maps-a/same.json"], "maps-a/same.json: is no scan: object contains unknown field"),
+        (["a.json", "maps-a/same.json"], "maps-a/same.json: is not a scan: object contains unknown field"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(scans: Path, arguments: list[str], said: str) -> None:

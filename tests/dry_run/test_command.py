@@ -161,7 +161,7 @@ def test_what_acts_in_validation_is_named(tmp_path: Path, capsys: pytest.Capture
     named = {each["name"]: each["reason"] for each in json.loads(out)["in_validation"]}
     assert named == {
         "EarlyStoppingHook": "it may end the training early",
-        "ReduceOnPlateauLR": "it lowers the lr by what the validation measures",
+        "ReduceOnPlateauLR": "it lowers the lr by the validation metric",
         "DryValidationHook": "after_val_epoch may change anything",
     }
     _, out, _ = dry_run(capsys, tmp_path / "without.py", "--iters-per-epoch", "5", "--format", "json")
@@ -188,7 +188,7 @@ def test_a_checkpoint_without_a_place_in_the_run_is_refused(tmp_path: Path, caps
     config = written("warm-up and steps", tmp_path)
     code, out, err = dry_run(capsys, config, "--iters-per-epoch", "5", "--resume", tmp_path / "weights.pth")
     assert (code, out) == (2, "")
-    assert "does not say which epoch and iteration it was saved in" in err
+    assert "does not record its epoch and iteration" in err
 
 
 def test_nothing_is_written(

@@ -251,10 +251,10 @@ def with_a_state_of_nonsense(checkpoint: Saved) -> None:
     [
         (end_of_training, "the training ends at iteration 20, where the checkpoint was saved: no lr is to come"),
         (program, "the same lrs are to come"),
-        (of_two_gpus, "not compared: the training does not begin: RuntimeError: Number of GPUs used for current"),
-        (without_a_place, "does not say which epoch and iteration it was saved in"),
+        (of_two_gpus, "not compared: the training does not start: RuntimeError: Number of GPUs used for current"),
+        (without_a_place, "does not record its epoch and iteration"),
         (of_no_known_epoch, "the lrs to come are not compared: the number of iterations per epoch is unknown"),
-        (with_a_state_of_nonsense, "the lrs to come are not compared: the training does not begin: "),
+        (with_a_state_of_nonsense, "the lrs to come are not compared: the training does not start: "),
     ],
 )
 def test_what_cannot_be_compared_is_named(

@@ -116,7 +116,7 @@ def test_an_lr_by_epoch_needs_no_length_of_an_epoch(tmp_path: Path, capsys: pyte
     text = (tmp_path / "config.py").read_text().replace("by_epoch=False", "by_epoch=True")
     (tmp_path / "config.py").write_text(text)
     assert run(["schedule", str(tmp_path / "config.py")]) == 2
-    assert "DryLrHook: the lr depends on the iterations of an epoch" in capsys.readouterr().err
+    assert "DryLrHook: the lr depends on the number of iterations per epoch" in capsys.readouterr().err
 
 
 def test_hooks_of_the_zoos_that_set_no_lr_take_no_dry_run() -> None:

@@ -152,15 +152,15 @@ def test_inspect_and_check_name_it(tmp_path: Path, capsys: pytest.CaptureFixture
     [
         (
             dict(model=dict(type="UnrunFreezingToy")),
-            "UnrunFreezingToy: its train_step() sets requires_grad, and needs data to be run",
+            "UnrunFreezingToy: its train_step() sets requires_grad and needs data to run",
         ),
         (
             dict(model=dict(type="UnrunFreezingNeck")),
-            "UnrunFreezingNeck: its forward() sets requires_grad, and needs data to be run",
+            "UnrunFreezingNeck: its forward() sets requires_grad and needs data to run",
         ),
         (
             dict(train_cfg=dict(type="UnrunLoop", max_epochs=2)),
-            "UnrunLoop: it runs iterations in a way of its own, and mmengine's way was taken",
+            "UnrunLoop: it has its own run method; mmengine's loop ran instead",
         ),
     ],
 )

@@ -51,7 +51,7 @@ BROKEN = {
     "empty": ("", r"map\.json: is empty; make a map, by lrdecay inspect CONFIG --format json"),
     "blank": (" \n", r"map\.json: is empty; "),
     "not JSON": ('{"schema_version": 1,\n "tool": }', r"map\.json:2:10: not valid JSON"),
-    "repeated key": ('{"schema_version": 1, "schema_version": 1}', r"key 'schema_version' stands twice"),
+    "repeated key": ('{"schema_version": 1, "schema_version": 1}', r"key 'schema_version' is repeated"),
     "not a map": ("[1, 2]", r"is not a group map: no schema_version"),
     "too deep": ("[" * 100_000, r"not valid JSON"),
     "version": (
@@ -75,11 +75,11 @@ BROKEN = {
     ),
     "repeated group": (
         broken(repeat_group),
-        r"\$\.groups\[2\]\.name: name 'layer_0_decay' is taken by \$\.groups\[0\]\.name",
+        r"\$\.groups\[2\]\.name: name 'layer_0_decay' is already used by \$\.groups\[0\]\.name",
     ),
     "repeated parameter": (
         broken(repeat_parameter),
-        r"\$\.missing\[0\]\.name: name 'backbone\.conv\.weight' is taken by \$\.groups\[0\]\.parameters\[0\]\.name",
+        r"\$\.missing\[0\]\.name: name 'backbone\.conv\.weight' is already used by \$\.groups\[0\]\.parameters\[0\]",
     ),
 }
 
@@ -132,7 +132,7 @@ def test_schema_refuses_what_the_reader_refuses(name: str) -> None:
 
 def test_numbers_that_json_cannot_hold_are_not_written() -> None:
     nan = group_map({"g": dict(lr=float("nan"), weight_decay=0.0, parameters={"w": (1,)})})
-    with pytest.raises(LrdecayError, match=r"\$\.groups\[0\]\.lr: is nan, which JSON cannot hold"):
+    with pytest.raises(LrdecayError, match=r"\$\.groups\[0\]\.lr: is nan, which JSON cannot contain"):
         to_json(nan)
 
 

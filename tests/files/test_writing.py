@@ -40,7 +40,7 @@ def test_numbers_stand_on_one_line(numbers: list[float]) -> None:
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_a_number_that_json_cannot_hold_is_named(number: float) -> None:
-    with pytest.raises(LrdecayError, match=rf"^\$\.groups\[1\]\.lr: is {number}, which JSON cannot hold"):
+    with pytest.raises(LrdecayError, match=rf"^\$\.groups\[1\]\.lr: is {number}, which JSON cannot contain"):
         to_json({"groups": [{"lr": 1.0}, {"lr": number}]})
 
 

@@ -46,15 +46,15 @@ STREAMS: dict[str, tuple[str, int, str]] = {
     "a folder where files cannot be": ("$L inspect map.json --output json=/proc/out.json", 2, "cannot write"),
     "maps where folders cannot be": ("$L baseline map.json -o /proc/new", 2, "cannot write"),
     "a name too long": ("$L inspect map.json --output json=$(printf '%05000d' 1).json", 2, "File name too long"),
-    "a map without an end": ("$L inspect zero.json", 2, "zero.json: is larger than 256 MiB, or has no end"),
-    "a config without an end": ("$L inspect zero.py", 2, "zero.py: is no regular file"),
+    "a map without an end": ("$L inspect zero.json", 2, "zero.json: is larger than 256 MiB, or endless"),
+    "a config without an end": ("$L inspect zero.py", 2, "zero.py: is not a regular file"),
     "a link to itself": ("$L inspect loop.json", 2, "loop.json: cannot read: Too many levels of symbolic links"),
     "no folder": ("cd gone; rmdir ../gone; $L inspect map.json", 2, "no such file"),
     "no folder, absolute": ("M=$PWD/map.json; cd gone; rmdir ../gone; $L inspect $M", 0, ""),
     "no folder, output": ("M=$PWD/map.json; cd gone; rmdir ../gone; $L inspect $M -o json=x", 2, "x: cannot write"),
     "no folder, baseline": ("M=$PWD/map.json; cd gone; rmdir ../gone; $L baseline $M -o b", 2, "directory is gone"),
-    "no folder, config": ("C=$PWD/a.py; cd gone; rmdir ../gone; $L inspect $C", 2, "the working directory is gone"),
-    "no folder, scan": ("C=$PWD/a.py; cd gone; rmdir ../gone; $L scan $C", 2, "the working directory is gone"),
+    "no folder, config": ("C=$PWD/a.py; cd gone; rmdir ../gone; $L inspect $C", 2, "directory no longer exists"),
+    "no folder, scan": ("C=$PWD/a.py; cd gone; rmdir ../gone; $L scan $C", 2, "directory no longer exists"),
     "ascii": ("LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 $L inspect map.json --by module", 0, ""),
     "ascii streams": ("PYTHONIOENCODING=ascii $L inspect map.json --by module", 0, ""),
     "latin-1": ("PYTHONIOENCODING=latin-1 $L diff map.json map.json", 0, ""),
@@ -143,5 +143,5 @@ def test_names_of_configs(tmp_path: Path) -> None:
         (tmp_path / f"{name}.py").write_text(ORDINARY)
         refused = lrdecay("scan", ".", cwd=tmp_path)
         assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
-        assert "no name for a config" in refused.err
+        assert "invalid name of a config" in refused.err
         (tmp_path / f"{name}.py").unlink()

@@ -202,7 +202,7 @@ def test_recorded_names_stand_and_a_resume_that_would_mix_them_up_is_told(
     read = checkpoint_map(str(resaved(run, tmp_path, reorder)), config)
     assert mapped_numbers(read) == live_numbers(run.runner)
     assert read.checkpoint
-    assert read.checkpoint.misfit == ("group 0 holds 'backbone.pos_embed' where the config has 'backbone.cls_token'")
+    assert read.checkpoint.misfit == ("group 0 contains 'backbone.pos_embed', but the config has 'backbone.cls_token'")
     notes = [note for note in comparison(config, read).report.notes if note.level == "warning"]
     assert [(note.text, note.details) for note in notes] == [
         (f"{run.config} does not resume from it as it is", (read.checkpoint.misfit,))
@@ -228,17 +228,17 @@ def _tower() -> list[Any]:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (_nothing, "holds no optimizer"),
-        (lambda checkpoint: checkpoint.update(optimizer=[1]), "holds no optimizer"),
+        (_nothing, "contains no optimizer"),
+        (lambda checkpoint: checkpoint.update(optimizer=[1]), "contains no optimizer"),
         (lambda checkpoint: checkpoint.update(optimizer={"a": 1}), "optimizer 'a.' has no param_groups"),
         (
             lambda checkpoint: checkpoint["optimizer"].update(param_groups=[3]),
-            "param_groups[0] is not what torch saves",
+            "param_groups[0] does not have torch's format",
         ),
-        (_set(params=None), "param_groups[0] is not what torch saves: it has no list of params"),
-        (_set(lr="high"), "param_groups[0] is not what torch saves: 'high' is not a number"),
-        (_set(lr=_tower()), "param_groups[0] is not what torch saves: 'list' is not a number"),
-        (_set(initial_lr=10**400), "param_groups[0] is not what torch saves"),
+        (_set(params=None), "param_groups[0] does not have torch's format: it has no list of params"),
+        (_set(lr="high"), "param_groups[0] does not have torch's format: 'high' is not a number"),
+        (_set(lr=_tower()), "param_groups[0] does not have torch's format: 'list' is not a number"),
+        (_set(initial_lr=10**400), "param_groups[0] does not have torch's format"),
     ],
 )
 def test_odd_optimizers_are_refused(
@@ -313,8 +313,8 @@ def test_a_torch_that_may_run_what_is_hostile_reads_no_checkpoint(
         monkeypatch.setattr(torch, "__version__", version)
         with pytest.raises(LrdecayError) as refused:
             load_checkpoint(path)
-        assert f"torch {version} may run what a hostile checkpoint holds" in refused.value.line()
-        assert refused.value.fix.startswith("read it where torch is 2.10 or newer")
+        assert f"torch {version} may run code of a hostile checkpoint" in refused.value.line()
+        assert refused.value.fix.startswith("read it with torch 2.10 or newer")
 
 
 @pytest.mark.parametrize(

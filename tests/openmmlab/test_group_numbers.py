@@ -194,7 +194,7 @@ def test_an_option_that_is_not_finite_is_written_and_read(build, again) -> None:
 @pytest.mark.parametrize("key", ["lr", "weight_decay"])
 def test_an_lr_or_weight_decay_that_is_not_finite_stays_an_error(build, key: str) -> None:
     found = build(f"optimizer=dict({key}=float('inf')), {MMENGINE}head=dict(lr_mult=0.5)))")
-    with pytest.raises(LrdecayError, match="JSON cannot hold") as error:
+    with pytest.raises(LrdecayError, match="JSON cannot contain") as error:
         to_json(found)
     assert error.value.where == f"$.base_{key}"
     failure = msgspec.json.decode(BuildOutcome("config.py", found).encoded(), type=BuildOutcome).failure

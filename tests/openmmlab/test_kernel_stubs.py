@@ -33,7 +33,7 @@ def test_operators_that_are_missing_refuse_to_run() -> None:
 
     assert mmcv_full_available()
     image, boxes = torch.zeros(1, 1, 4, 4), torch.zeros(1, 5)
-    with pytest.raises(RuntimeError, match=r"mmcv\._ext\.roi_align_forward is a stand-in that cannot compute"):
+    with pytest.raises(RuntimeError, match=r"mmcv\._ext\.roi_align_forward is a stub that cannot compute"):
         roi_align(image, boxes, (1, 1))
     with pytest.raises(RuntimeError, match="custom C"):
         torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)

@@ -142,7 +142,7 @@ def test_code_that_is_not_here_is_named(
     with constructing("cpu"), network_refused() as attempts, pytest.raises(NotHereError) as refused:
         auto.from_pretrained(str(tmp_path), trust_remote_code=True)
     place = place.format(folder=tmp_path)
-    assert str(refused.value) == f"modeling.py of {place!r} is not here, and lrdecay downloads nothing"
+    assert str(refused.value) == f"modeling.py of {place!r} is not in the local cache, and lrdecay downloads nothing"
     assert (refused.value.needs, refused.value.fix) == (place, fix.format(folder=tmp_path))
     assert attempts == []
 

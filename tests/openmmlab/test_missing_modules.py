@@ -83,4 +83,4 @@ def test_data_that_a_model_reads_is_needed(read: str, tmp_path: Path, monkeypatc
     with pytest.raises(LrdecayError) as refused:
         audit("config.py")
     assert refused.value.status == "needs data/features.lmdb"
-    assert "model.features.path='data/features.lmdb' is not there" in refused.value.line()
+    assert "model.features.path='data/features.lmdb' does not exist" in refused.value.line()

@@ -66,16 +66,16 @@ MESSAGES = {
     # mmdet3d, MinkResNet and MinkUNetBackboneV2
     "Please follow `get_started.md` to install MinkowskiEngine.`": (
         "needs MinkowskiEngine",
-        "no wheel of it exists: build it from https://github.com/NVIDIA/MinkowskiEngine",
+        "it has no wheel: build it from https://github.com/NVIDIA/MinkowskiEngine",
     ),
     # mmdet3d, MinkUNetBackbone
     "Please follow `getting_started.md` to install Minkowski Engine.`": (
         "needs MinkowskiEngine",
-        "no wheel of it exists: build it from https://github.com/NVIDIA/MinkowskiEngine",
+        "it has no wheel: build it from https://github.com/NVIDIA/MinkowskiEngine",
     ),
     "Please follow `get_started.md` to install Torchsparse.`": (
         "needs torchsparse",
-        "no wheel of it exists: build it from https://github.com/mit-han-lab/torchsparse",
+        "it has no wheel: build it from https://github.com/mit-han-lab/torchsparse",
     ),
     # mmrazor 1.0.0, the placeholder of its quantizers
     "`torch>=1.13` is not installed properly, plz check.": (
@@ -108,10 +108,10 @@ MESSAGES = {
     "No module named 'open_clip'": ("needs open-clip-torch", "pip install open-clip-torch"),
     "No module named 'Polygon'": ("needs polygon3", "pip install polygon3"),
     # PyPI's apex is another package, and DCNv3 is in no index.
-    "No module named 'apex'": ("needs apex", "no wheel of it exists: build it from https://github.com/NVIDIA/apex"),
+    "No module named 'apex'": ("needs apex", "it has no wheel: build it from https://github.com/NVIDIA/apex"),
     "No module named 'DCNv3'": (
         "needs DCNv3",
-        "no wheel of it exists: build it from https://github.com/OpenGVLab/InternImage (ops_dcnv3)",
+        "it has no wheel: build it from https://github.com/OpenGVLab/InternImage (ops_dcnv3)",
     ),
     "No module named 'mmcv'": ("needs mmcv", 'pip install "mmcv-lite>=2.0.0rc4,<2.2.0"'),
     "No module named 'torchvision'": ("needs torchvision", "pip install torchvision==0.28.* torch==2.13.0"),
@@ -298,7 +298,7 @@ del transformers.modeling_utils.apply_chunking_to_forward
 """
     (line,) = run(script + ANSWER.format(configs=["mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py"]))
     assert line.startswith("needs transformers<4.46 | ")
-    assert line.endswith(f"transformers 5.0.0 is installed, and the stack does not work with it; {TRANSFORMERS}")
+    assert line.endswith(f"transformers 5.0.0 is installed, which does not work with this stack; {TRANSFORMERS}")
 
 
 def test_setuptools_without_pkg_resources_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ WRITE_OPTIMIZER = "write optimizer=dict(type=..., lr=...)"
     [
         (
             "optimizer=dict(betas=(0, 0.99))",
-            "optim_wrapper.optimizer.betas is (0, 0.99), an int and a float, which torch refuses from 2.6 on",
+            "optim_wrapper.optimizer.betas is (0, 0.99), an int and a float, which torch 2.6 and later refuse",
             "write betas=(0.0, 0.99), or train with torch<2.6",
         ),
         (
@@ -81,17 +81,17 @@ WRITE_OPTIMIZER = "write optimizer=dict(type=..., lr=...)"
         (
             "constructor='StemConstructor', paramwise_cfg=dict(_delete_=True, stem_rat=0.1)",
             "the constructor needs optim_wrapper.paramwise_cfg.stem_rate",
-            "did you mean that by stem_rat?",
+            "did you mean stem_rate instead of stem_rat?",
         ),
         (
             f"{DEFAULT}, optimizer=dict(momentum=0.9)",
             "optim_wrapper.optimizer.momentum is not an option of AdamW",
-            "leave it out; where it is a base's, write optimizer=dict(_delete_=True, type='AdamW', ...)",
+            "remove it; if a base sets it, write optimizer=dict(_delete_=True, type='AdamW', ...)",
         ),
         (
             f"{DEFAULT}, optimizer=dict(momentum=0.9, nesterov=True)",
             "optim_wrapper.optimizer.momentum, optim_wrapper.optimizer.nesterov are not options of AdamW",
-            "leave them out; where they are a base's, write optimizer=dict(_delete_=True, type='AdamW', ...)",
+            "remove them; if a base sets them, write optimizer=dict(_delete_=True, type='AdamW', ...)",
         ),
         (
             f"{DEFAULT}, optimizer=dict(weight_decy=0.1)",
@@ -106,32 +106,32 @@ WRITE_OPTIMIZER = "write optimizer=dict(type=..., lr=...)"
         (f"{DEFAULT}, optimizer=None", "optim_wrapper.optimizer is None, not a dict", WRITE_OPTIMIZER),
         (
             f"{DEFAULT}, optimizer=dict(lr='1e-4')",
-            "optim_wrapper.optimizer.lr is '1e-4', a str and not a number",
+            "optim_wrapper.optimizer.lr is '1e-4', a str, not a number",
             "write 1e-4 without quotes, in YAML 1.0e-4",
         ),
         (
             f"{DEFAULT}, optimizer=dict(weight_decay='low')",
-            "optim_wrapper.optimizer.weight_decay is 'low', a str and not a number",
-            "give it a number",
+            "optim_wrapper.optimizer.weight_decay is 'low', a str, not a number",
+            "set it to a number",
         ),
         (
             f"{DEFAULT}, paramwise_cfg=dict(norm_decay_mult='0')",
-            "optim_wrapper.paramwise_cfg.norm_decay_mult is '0', a str and not a number",
+            "optim_wrapper.paramwise_cfg.norm_decay_mult is '0', a str, not a number",
             "write 0 without quotes",
         ),
         (
             f"{DEFAULT}, paramwise_cfg=dict(custom_keys={{'backbone': 0.1}})",
-            "optim_wrapper.paramwise_cfg.custom_keys['backbone'] is 0.1, a float and not a dict",
+            "optim_wrapper.paramwise_cfg.custom_keys['backbone'] is 0.1, a float, not a dict",
             "write dict(lr_mult=0.1)",
         ),
         (
             f"{DEFAULT}, paramwise_cfg=dict(custom_keys={{'backbone': dict(lr_mult='1E3')}})",
-            "optim_wrapper.paramwise_cfg.custom_keys['backbone'].lr_mult is '1E3', a str and not a number",
+            "optim_wrapper.paramwise_cfg.custom_keys['backbone'].lr_mult is '1E3', a str, not a number",
             "write 1E3 without quotes, in YAML 1.0e+3",
         ),
         (
             f"{DEFAULT}, paramwise_cfg=dict(custom_keys=['backbone'])",
-            "optim_wrapper.paramwise_cfg.custom_keys is ['backbone'], a list and not a dict",
+            "optim_wrapper.paramwise_cfg.custom_keys is ['backbone'], a list, not a dict",
             "write custom_keys={'backbone': dict(lr_mult=0.1)}",
         ),
     ],
@@ -153,13 +153,13 @@ def test_refused(tmp_path: Path, wrapper: str, problem: str, fix: str) -> None:
         ),
         (
             "dict(_delete_=True, type='TIMMBackbone', model_name='resnet18', dept=3)",
-            "config.py:2: model.backbone.dept is not an option of ResNet; leave it out;"
-            " where it is a base's, write backbone=dict(_delete_=True, type='TIMMBackbone', ...)",
+            "config.py:2: model.backbone.dept is not an option of ResNet; remove it;"
+            " if a base sets it, write backbone=dict(_delete_=True, type='TIMMBackbone', ...)",
         ),
         (
             "dict(type='ResNet', depth=18)",
-            "base.py:4): model.backbone.arch is not an option of ResNet; leave it out;"
-            " where it is a base's, write backbone=dict(_delete_=True, type='ResNet', ...)",
+            "base.py:4): model.backbone.arch is not an option of ResNet; remove it;"
+            " if a base sets it, write backbone=dict(_delete_=True, type='ResNet', ...)",
         ),
     ],
 )

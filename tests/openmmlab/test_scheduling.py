@@ -215,7 +215,7 @@ def test_an_epoch_of_repeated_datasets(tmp_path: Path) -> None:
         (
             dict(a=dict(type="StepLR", step_size=2)),
             EPOCHS,
-            r"param_scheduler has 'a' and no 'type', and there is only one",
+            r"param_scheduler has 'a' and no 'type', but there is only one",
         ),
         ([3], EPOCHS, r"param_scheduler\[0\] is a int"),
         ([dict(milestones=[1])], EPOCHS, r"param_scheduler\[0\] has no 'type'"),
@@ -229,7 +229,7 @@ def test_an_epoch_of_repeated_datasets(tmp_path: Path) -> None:
         (
             None,
             dict(type="EpochBasedTrainLoop", by_epoch=True, max_epochs=3),
-            r"train_cfg has both 'type' and 'by_epoch'; mmengine takes one of them",
+            r"train_cfg has both 'type' and 'by_epoch'; remove one of them",
         ),
         (None, dict(by_epoch=True, max_epochs=2.5), r"train_cfg\.max_epochs is 2\.5, not a number of epochs"),
         (None, {}, r"config has no 'train_cfg'"),
@@ -276,7 +276,7 @@ def test_a_scheduler_that_counts_iterations_by_itself_needs_their_number(own_sch
     with pytest.raises(LrdecayError) as caught:
         run_schedule(planned, audit(str(path)), run_length(planned.plan))
     assert caught.value.line() == (
-        f"{path}: BySteps at param_scheduler[1] counts iterations, and the run is counted in epochs; "
+        f"{path}: BySteps at param_scheduler[1] counts iterations, but the run is counted in epochs; "
         "give --iters-per-epoch N"
     )
 

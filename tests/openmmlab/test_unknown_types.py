@@ -17,14 +17,14 @@ MMDET, MMPRETRAIN = "LearningRateDecayOptimizerConstructor", "LearningRateDecayO
 @pytest.mark.parametrize(
     ("name", "scope", "meant"),
     [
-        (MMDET, "mmengine", f"it is mmdet's: write mmdet.{MMDET}"),
-        (MMDET, "mmpose", f"it is mmdet's: write mmdet.{MMDET}"),
+        (MMDET, "mmengine", f"it belongs to mmdet: write mmdet.{MMDET}"),
+        (MMDET, "mmpose", f"it belongs to mmdet: write mmdet.{MMDET}"),
         (
             MMPRETRAIN,
             "mmdet",
-            f"it is mmpretrain's: did you mean {MMDET}, which is mmdet's, or mmpretrain.{MMPRETRAIN}?",
+            f"it belongs to mmpretrain: did you mean mmdet's {MMDET}, or mmpretrain.{MMPRETRAIN}?",
         ),
-        (f"mmdet.{MMPRETRAIN}", "mmengine", f"it is mmpretrain's: write mmpretrain.{MMPRETRAIN}"),
+        (f"mmdet.{MMPRETRAIN}", "mmengine", f"it belongs to mmpretrain: write mmpretrain.{MMPRETRAIN}"),
         ("LearningRateDecayOptimzerConstructor", "mmpretrain", f"did you mean {MMPRETRAIN}?"),
         ("LearningRateDecayOptimzerConstructor", "mmengine", f"did you mean mmdet.{MMDET}?"),
         ("DefaultOptimWraperConstructor", "mmdet", "did you mean DefaultOptimWrapperConstructor?"),
@@ -51,7 +51,7 @@ def test_a_constructor_of_a_package_that_is_not_installed(name: str, distributio
 
 def test_a_package_that_is_not_installed_is_not_advised() -> None:
     assert suggest_constructor("Own", "mmdet", {"Own": "no_such_package"}) == (
-        f"it is no_such_package's, which is not installed: did you mean {MMDET}, which is mmdet's?"
+        f"it belongs to no_such_package, which is not installed: did you mean mmdet's {MMDET}?"
     )
 
 
@@ -72,7 +72,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 class {}:
     pass
 """
-NOWHERE = "no installed package registers it{}: import the module that does with custom_imports=dict(imports=[...])"
+NOWHERE = "no installed package registers it{}: import its module with custom_imports=dict(imports=[...])"
 
 
 @pytest.mark.parametrize(
@@ -129,12 +129,12 @@ def test_the_module_that_registers_a_constructor(
     ("config", "of"),
     [
         # mmyolo 0.6.0, rtmdet/distillation
-        ("model = dict(_scope_='mmrazor', type='FpnTeacherDistill')", "model.type is of mmrazor"),
+        ("model = dict(_scope_='mmrazor', type='FpnTeacherDistill')", "model.type belongs to mmrazor"),
         (
             "model = dict(_scope_='mmrazor', type='mmpretrain.ImageClassifier', backbone=dict(type='Searchable'))",
-            "model.backbone.type is of mmrazor",
+            "model.backbone.type belongs to mmrazor",
         ),
-        ("default_scope = 'mmrazor'\nmodel = dict(type='FpnTeacherDistill')", "model.type is of mmrazor"),
+        ("default_scope = 'mmrazor'\nmodel = dict(type='FpnTeacherDistill')", "model.type belongs to mmrazor"),
         ("default_scope = 'mmrazor'\nmodel = dict(_scope_='mmpretrain', type='Nothing')", ""),
     ],
 )

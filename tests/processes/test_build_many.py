@@ -51,7 +51,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("built")
 def test_each_has_the_map_of_its_own_process() -> None:
-    # Not even a number that JSON cannot hold is lost on the way.
+    # Not even a number that JSON cannot contain is lost on the way.
     assert maps_of("a.py", "b.py") == [build("a.py"), build("b.py")]
 
 
@@ -122,7 +122,7 @@ def test_a_lone_one_is_built_here_and_what_it_raises_is_raised() -> None:
 def test_a_number_that_json_cannot_hold_is_refused_where_it_is_written() -> None:
     (outcome,) = build_many(["a.py"], BuildSpec(), jobs=1, load=lambda _: None)
     assert outcome.status == "error"
-    assert outcome.problem == "$.groups[0].lr is inf, which JSON cannot hold; mend the config that makes it so"
+    assert outcome.problem == "$.groups[0].lr is inf, which JSON cannot contain; change the config so that it is finite"
 
 
 @pytest.mark.usefixtures("built")

@@ -27,7 +27,7 @@ class Own(DefaultOptimWrapperConstructor):
 """
 # What the constructor does at its end, and what the record says.
 BUILT = {
-    "an infinite lr": ("params and params[0].update(lr=float('inf'))", "is inf, which JSON cannot hold"),
+    "an infinite lr": ("params and params[0].update(lr=float('inf'))", "is inf, which JSON cannot contain"),
     "too little memory": ("raise MemoryError", "constructor fails: MemoryError"),
     "an exception": ("raise ArithmeticError('odd')", "constructor fails: ArithmeticError: odd"),
     "nothing": ("pass", ""),

@@ -58,7 +58,7 @@ def test_a_line_that_was_cut_off_is_dropped_and_written_over(kept: tuple[Path, s
 def test_a_file_that_is_no_journal_is_refused_and_left_alone(text: str, tmp_path: Path) -> None:
     file = tmp_path / "precious.py"
     file.write_text(text)
-    with pytest.raises(LrdecayError, match="is no journal"), Journal(file, []):
+    with pytest.raises(LrdecayError, match="is not the journal"), Journal(file, []):
         pass
     assert file.read_text() == text
 

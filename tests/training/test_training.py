@@ -91,16 +91,16 @@ def test_a_training_that_is_not_the_audited_one_does_not_begin(tmp_path: Path) -
     with pytest.raises(LrdecayError) as caught:
         runner.train()
     written = tmp_path / "work/param_groups.json"
-    assert caught.value.problem.startswith("the parameter groups are not the audited ones (different: ")
+    assert caught.value.problem.startswith("the parameter groups differ from the audited ones (different: ")
     assert "85 of 112 tensors (lr scale 85, lr 85)" in caught.value.problem
-    assert caught.value.fix == f"see: lrdecay diff {baseline} {written}"
+    assert caught.value.fix == f"run: lrdecay diff {baseline} {written}"
     assert runner.iter == 0
     assert not list(tmp_path.glob("work/*.pth"))
     assert read_map(str(written)).groups
     log = next(tmp_path.glob("work/*/*.log")).read_text()
     assert log.count("Parameter groups (") == 1
     assert "layer_0_no_decay" in log
-    assert "Parameter groups are not those of" in log
+    assert "Parameter groups differ from" in log
 
 
 class Recorder:
@@ -140,7 +140,7 @@ def test_what_has_to_be_the_same(tmp_path: Path, convnext_map: GroupMap, options
     if not stops:
         hook.judge(other, tmp_path, None)
         return
-    with pytest.raises(LrdecayError, match="not the audited ones"):
+    with pytest.raises(LrdecayError, match="differ from the audited ones"):
         hook.judge(other, tmp_path, None)
 
 

@@ -1,1 +1,1 @@
-"""From a checkpoint of a stranger to the group map of the optimizer that it saved; nothing in it is run."""
+"""Read the group map of a checkpoint's optimizer without running anything in the file."""

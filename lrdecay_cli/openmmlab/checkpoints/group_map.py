@@ -1,4 +1,4 @@
-"""From a checkpoint to the group map of the optimizer that it saved."""
+"""Build the group map of the optimizer that a checkpoint saved."""
 
 from __future__ import annotations
 
@@ -51,33 +51,33 @@ from lrdecay_cli.optimizers import effects_of
 
 
 def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
-    """The group map of a checkpoint: what a run that resumes from it goes on with.
+    """Return the group map of a checkpoint, which a run that resumes from it continues with.
 
-    ``lr`` is the saved one, where the schedule had got to; ``lr_scale`` is what the constructor recorded, else
-    ``initial_lr`` over the base lr. The config that the checkpoint holds as text is never run: it tells the names of
-    the model, of the constructor and of the optimizer.
+    ``lr`` is the saved lr, with the schedule applied. ``lr_scale`` is the constructor's recorded scale, else
+    ``initial_lr`` over the base lr. The config text in the checkpoint is never run: it provides the names of model,
+    constructor and optimizer.
 
     Args:
         path: the checkpoint.
-        config: map of the config that it was trained with, which names the parameters by their position where the
-            constructor recorded no names, and tells frozen parameters from buffers.
+        config: map of the config that it was trained with. It names parameters by position if the constructor recorded
+            no names, and distinguishes frozen parameters from buffers.
 
     Raises:
-        LrdecayError: the checkpoint is not to be read, holds no optimizer, or its parameters cannot be named.
+        LrdecayError: the checkpoint cannot be read, contains no optimizer, or its parameters cannot be named.
     """
     loaded, pickled = load_checkpoint(path)
     saved = saved_groups(loaded, path)
     shapes = saved_shapes(loaded)
     meta = _dict(loaded.get("meta"))
-    # The settings of the run that wrote it, from their text; empty where there is none that can be read.
+    # Settings of the run that wrote it, from the config text; empty if that is missing or unreadable.
     settings = settings_of(meta.get("cfg"))
     wrapper = _dict(settings.get("optim_wrapper"))
     wrong = misfit(saved, shapes, config) if config else None
     recorded = all(group.names is not None for group in saved)
     if not recorded and config is None:
         size = sum(len(group.shapes) for group in saved)
-        problem = f"its constructor recorded no names, so that its {size} parameters are known by their position alone"
-        fix = f"name them by the config it was trained with: --config {_config_beside(path)}"
+        problem = f"its constructor recorded no names, so its {size} parameters are known only by position"
+        fix = f"name them with the training's config: --config {_config_beside(path)}"
         raise LrdecayError(problem, where=path, fix=fix)
     if not recorded and config and wrong:
         its_text = " (its text is in the checkpoint: meta['cfg'])" if settings else ""
@@ -87,7 +87,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     names = [group.names or () for group in saved]
     if config and not recorded:
         names = [tuple(parameter.name for parameter in group.parameters) for group in counterparts(saved, config)]
-    # What the scales of each optimizer are of: what it saved, else what the checkpoint's config says.
+    # The base lr of each optimizer's scales: the saved one, else the one in the checkpoint's config.
     bases = {}
     for name in dict.fromkeys(group.optimizer for group in saved):
         found = base_of([group for group in saved if group.optimizer == name])
@@ -96,7 +96,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     groups, duplicates = _groups(path, saved, names, shapes, fitting, bases)
     grouped = list({parameter.name: parameter for group in groups for parameter in group.parameters}.values())
     tensors, parameters = len(grouped), sum(parameter.numel for parameter in grouped)
-    # The only optimizer's options, as a config has them; of several, none.
+    # Options of a single optimizer as in a config; empty for several.
     optimizer = _optimizer(wrapper, "") if len(bases) == 1 else {}
     types = {name: _type(_optimizer(wrapper, name)) for name in bases}
     known = fitting.optimizer if fitting and fitting.optimizer.types == types else None
@@ -145,7 +145,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
         checkpoint=Checkpoint(
             epoch=_count(meta.get("epoch")),
             iteration=_count(meta.get("iter")),
-            # Behind three numbers mmengine writes the hash of whatever repository it was run in.
+            # After three numbers mmengine writes the hash of the repository it was run in.
             written_by=f"mmengine {'.'.join(version.split('.')[:2])}"
             if isinstance(version, str) and len(version) < 100
             else None,
@@ -157,7 +157,7 @@ def checkpoint_map(path: str, config: GroupMap | None = None) -> GroupMap:
     )
     if fitting is None:
         return read
-    # It is the same model, tensor by tensor, so that what only the built one tells is true of it.
+    # The same model, tensor by tensor, so facts of the built model apply.
     return msgspec.structs.replace(
         read,
         model=fitting.model,
@@ -191,13 +191,13 @@ def _groups(
             shape = next((shape for shape in found if shape is not None), None)
             if shape is None:
                 fix = "name its parameters with --config CONFIG"
-                raise LrdecayError(f"says nowhere what shape {name!r} has", where=path, fix=fix)
+                raise LrdecayError(f"does not contain the shape of {name!r}", where=path, fix=fix)
             of = holders.setdefault(name, [])
             if of and not takes_turn(turns, of, group.optimizer):
                 duplicates.append(Duplicate(name, shape, math.prod(shape), name))
                 continue
             of.append(group.optimizer)
-            # A checkpoint does not say what takes no gradient.
+            # A checkpoint does not record frozen parameters.
             held.append(GroupedParameter(name, shape, math.prod(shape), same.requires_grad if same else True, None))
         base = bases[group.optimizer]
         groups.append(
@@ -215,7 +215,7 @@ def _groups(
 
 
 def _config_beside(path: str) -> str:
-    """The config that the training dumped beside its checkpoint; ``CONFIG`` where there is none."""
+    """Return the config that the training dumped beside its checkpoint; ``CONFIG`` if there is none."""
     try:
         return dumped_config(str(Path(path).parent))
     except LrdecayError:
@@ -223,14 +223,14 @@ def _config_beside(path: str) -> str:
 
 
 def _optimizer(wrapper: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The settings of an optimizer by its name: those of one of several are under it in ``optim_wrapper``."""
+    """Return the settings of an optimizer by name: with several, ``optim_wrapper`` has a key for each."""
     return _dict((_dict(wrapper.get(name)) if name else wrapper).get("optimizer"))
 
 
 def _effects(types: Mapping[str, str], saved: Sequence[SavedGroup]) -> dict[str, OptimizerEffects]:
-    """What torch's own optimizers among them do with lr and weight decay: their names say which classes they are.
+    """Return the effects of torch's own optimizers among these, identified by name.
 
-    Source: mmengine 0.10.7, ``register_torch_optimizers``; its ``Adafactor`` is transformers' one.
+    Source: mmengine 0.10.7, ``register_torch_optimizers``; its ``Adafactor`` is the one of transformers.
     """
     found = {}
     for name, kind in types.items():
@@ -246,7 +246,7 @@ def _number(value: Any) -> float | None:
 
 
 def _type(settings: Mapping[str, Any], key: str = "type", default: str = UNKNOWN) -> str:
-    """A type as a config names it, with its scope or without; the text of a lazy config spells it with its module."""
+    """Return a type as a config names it, with or without scope; the text of a lazy config includes the module."""
     named = settings.get(key)
     if not isinstance(named, str) or not named:
         return default

@@ -1,13 +1,13 @@
-"""Loading a checkpoint, and the parameter groups that its optimizer saved.
+"""Load a checkpoint and the parameter groups that its optimizer saved.
 
-Nothing in it is run, whatever a stranger may have put there, and its tensors stay on disk.
+Nothing in the file is run, because checkpoints may be hostile, and its tensors stay on disk.
 
 Sources: torch ``Optimizer.state_dict`` (``param_groups``, ``state``), mmengine 0.10.7 ``OptimWrapper.state_dict``
 (``base_param_settings``), ``AmpOptimWrapper`` (``loss_scaler`` beside them), ``OptimWrapperDict`` (such dicts by name).
 
-mmengine restores an optimizer by position and never by name. Source: torch, ``Optimizer.load_state_dict``: as many
-groups, each with as many parameters, or it raises; then the first saved parameter's state goes to the first parameter,
-and so on. Of several optimizers, mmengine's ``OptimWrapperDict`` restores each by its name.
+mmengine restores an optimizer by position, never by name. Source: torch, ``Optimizer.load_state_dict``: it raises if
+the numbers of groups or parameters differ; then the first saved state goes to the first parameter, and so on. With
+several optimizers, mmengine's ``OptimWrapperDict`` restores each by its name.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from lrdecay_cli.text.counting import count
 
 Shape = tuple[int, ...]
 
-# Older ones may run what a hostile file holds in spite of weights_only: CVE-2025-32434, CVE-2026-24747.
+# Older versions may run code in a hostile file in spite of weights_only: CVE-2025-32434, CVE-2026-24747.
 _SAFE_TORCH = (2, 10)
 _FORMATS = {"f8": "d", "f4": "f", "i8": "q", "i4": "i", "u8": "Q", "u4": "I"}
 
-# Optimizer state that has the parameter's own shape.
+# Keys of optimizer state with the parameter's own shape.
 _SHAPED_LIKE_IT = ("exp_avg", "momentum_buffer", "square_avg", "sum")
 _LONGEST = 32
-_NO_OPTIMIZER = "give one that training saved (epoch_3.pth); published weights have none"
+_NO_OPTIMIZER = "give a checkpoint that training saved (epoch_3.pth); published weights contain none"
 
 
 class Inert:
-    """Takes the place of a class or function that a checkpoint names: whatever it is given, it does nothing."""
+    """Replaces a class or function that a checkpoint names: accepts any arguments and does nothing."""
 
     def __init__(self, *_arguments: object) -> None:
         pass
@@ -50,14 +50,14 @@ class Inert:
 
 
 class InertDtype(Inert):
-    """``numpy.dtype``: remembers what it is called, so that a number can be read."""
+    """Replaces ``numpy.dtype``: stores its code, so that numbers can be read."""
 
     def __init__(self, code: object = None, *_arguments: object) -> None:
         self.code = code
 
 
 def numpy_number(dtype: object = None, raw: object = None) -> float | int | Inert:
-    """``numpy.core.multiarray.scalar``: the number in ``raw``, little-endian as all of them are today."""
+    """Replaces ``numpy.core.multiarray.scalar``: returns the number in ``raw``, little-endian as all of them today."""
     form = _FORMATS.get(str(getattr(dtype, "code", None)))
     if form and isinstance(raw, bytes) and len(raw) == struct.calcsize(f"<{form}"):
         number: float | int = struct.unpack(f"<{form}", raw)[0]
@@ -66,26 +66,26 @@ def numpy_number(dtype: object = None, raw: object = None) -> float | int | Iner
 
 
 _INERT: dict[str, Any] = {"dtype": InertDtype, "scalar": numpy_number}
-"""By the last part of a name; any other is replaced by :class:`Inert`."""
+"""Replacements by the last part of a name; all other names become :class:`Inert`."""
 
 
 def load_checkpoint(path: str) -> tuple[Mapping[str, Any], bytes]:
-    """What is in a checkpoint, with tensors that are mapped and not read; and its pickle.
+    """Return a checkpoint's content, with tensors mapped and not read, and its pickle.
 
-    ``torch.load(weights_only=True, mmap=True)``, with what mmengine's message hub adds (histories, numpy scalars)
-    replaced by objects that do nothing.
+    Uses ``torch.load(weights_only=True, mmap=True)``. Objects that mmengine's message hub adds (histories, numpy
+    scalars) become objects that do nothing.
 
     Raises:
-        LrdecayError: :func:`files.checkpoint_archive.read_pickle` or torch refuses it, or this torch is not to be
-            trusted with it.
+        LrdecayError: :func:`files.checkpoint_archive.read_pickle` or torch refuses it, or this version of torch is
+            unsafe.
     """
     pickled = read_pickle(path)
     if tuple(int(part) for part in torch.__version__.split(".")[:2]) < _SAFE_TORCH:
-        problem = "may run what a hostile checkpoint holds, weights_only or not (CVE-2026-24747)"
-        fix = 'read it where torch is 2.10 or newer: pip install "lrdecay-cli[stack]"'
+        problem = "may run code of a hostile checkpoint in spite of weights_only (CVE-2026-24747)"
+        fix = 'read it with torch 2.10 or newer: pip install "lrdecay-cli[stack]"'
         raise LrdecayError(f"torch {torch.__version__} {problem}", where=path, fix=fix)
     try:
-        # Two readers of zip files may see two different archives in one file.
+        # Two zip readers may see two different archives in one file.
         if torch.PyTorchFileReader(path).get_record("data.pkl") != pickled:
             raise ValueError("two directories in one file")
         inert = [(_INERT.get(name.rpartition(".")[2], Inert), name) for name in STOOD_IN]
@@ -93,12 +93,12 @@ def load_checkpoint(path: str) -> tuple[Mapping[str, Any], bytes]:
             warnings.simplefilter("ignore")
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:
-        # What torch complains of, without its advice to load the file without care.
+        # torch's problem, without its advice to load the file unsafely.
         lines = [line.strip() for line in str(error).splitlines() if line.strip() and "documentation" not in line]
         reason = "".join(c if c.isprintable() else "?" for c in lines[-1][:200]) if lines else "no message"
-        raise LrdecayError(f"is not a sound checkpoint ({type(error).__name__}: {reason})", where=path) from error
+        raise LrdecayError(f"is not a valid checkpoint ({type(error).__name__}: {reason})", where=path) from error
     if not isinstance(loaded, Mapping):
-        raise LrdecayError(f"holds a {type(loaded).__name__}, not the dict of a checkpoint", where=path)
+        raise LrdecayError(f"contains a {type(loaded).__name__}, not the dict of a checkpoint", where=path)
     return loaded, pickled
 
 
@@ -107,37 +107,37 @@ class SavedGroup:
     """One entry of a saved ``param_groups``."""
 
     name: str
-    """As in a map of the config: the optimizer's name in front where there are several."""
+    """Name as in a map of the config; with several optimizers it starts with the optimizer's name."""
     optimizer: str
-    """That name; empty for the only optimizer."""
+    """The optimizer's name; empty for a single one."""
     options: Mapping[str, Any]
-    """All but the tensors, in plain values."""
+    """All entries except the tensors, in plain values."""
     precisions: Mapping[str, str]
-    """By key, those of its numbers that are kept below Python's."""
+    """Precision, by key, of numbers stored below Python's precision."""
     names: tuple[str, ...] | None
-    """Names of its parameters, where the constructor recorded them."""
+    """Names of its parameters, if the constructor recorded them."""
     shapes: tuple[Shape | None, ...]
-    """Of the optimizer's state of each parameter, None where it has none."""
+    """Shape of each parameter's optimizer state; None without state."""
     base_lr: float | None
-    """The optimizer's lr, before schedule and scale, as mmengine saved it."""
+    """The optimizer's lr before schedule and scale, as mmengine saved it."""
     base_weight_decay: float | None
 
     @property
     def first_lr(self) -> float | None:
-        """The lr that training began with, before any schedule."""
+        """The lr at the start of training, before any schedule."""
         initial = self.options.get("initial_lr")
         return number(self.options.get("lr") if initial is None else initial)
 
 
 def saved_groups(checkpoint: Mapping[str, Any], path: str) -> list[SavedGroup]:
-    """The groups of all saved optimizers, in their order.
+    """Return the groups of all saved optimizers, in order.
 
     Raises:
-        LrdecayError: there is no optimizer, or its groups are not what torch saves.
+        LrdecayError: there is no optimizer, or its groups do not have torch's format.
     """
     optimizer = checkpoint.get("optimizer")
     if not isinstance(optimizer, Mapping) or not optimizer:
-        raise LrdecayError("holds no optimizer", where=path, fix=_NO_OPTIMIZER)
+        raise LrdecayError("contains no optimizer", where=path, fix=_NO_OPTIMIZER)
     if "param_groups" in optimizer:
         several: dict[str, Any] = {"": optimizer}
     else:
@@ -152,7 +152,7 @@ def saved_groups(checkpoint: Mapping[str, Any], path: str) -> list[SavedGroup]:
             try:
                 found.append(_group(group, own, prefix, index))
             except (TypeError, ValueError, OverflowError) as error:
-                raise LrdecayError(f"{place} is not what torch saves: {error}", where=path) from error
+                raise LrdecayError(f"{place} does not have torch's format: {error}", where=path) from error
     return found
 
 
@@ -180,7 +180,7 @@ def _group(group: Any, optimizer: Mapping[str, Any], prefix: str, index: int) ->
 
 
 def _names(group: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """As mmdet's decay constructor and torch record them (``param_names``), or mmpretrain's (``param_name``)."""
+    """Return names stored by mmdet's decay constructor and torch (``param_names``) or mmpretrain's (``param_name``)."""
     recorded = group.get("param_names")
     if recorded is None and isinstance(group.get("param_name"), str):
         recorded = [group["param_name"]]
@@ -199,7 +199,7 @@ def _shape(state: Any, key: Any) -> Shape | None:
 
 
 def _short(value: Any) -> Any:
-    """The value in plain values if it is one of a group's: no tower of lists that memory has no room for."""
+    """Return a group's value in plain values, without nested lists that exceed memory."""
     if isinstance(value, (list, tuple)):
         simple = len(value) <= _LONGEST and not any(isinstance(item, (list, tuple, set, Mapping)) for item in value)
         return plain(value) if simple else type(value).__name__
@@ -207,22 +207,22 @@ def _short(value: Any) -> Any:
 
 
 def saved_shapes(checkpoint: Mapping[str, Any]) -> dict[str, Shape]:
-    """Shape by name of every tensor of the saved model, buffers too."""
+    """Return the shape, by name, of every tensor of the saved model, including buffers."""
     model = checkpoint.get("state_dict", checkpoint.get("model"))
     items: Iterator[tuple[Any, Any]] = iter(model.items() if isinstance(model, Mapping) else ())
     return {name: tuple(it.shape) for name, it in items if isinstance(name, str) and isinstance(it, torch.Tensor)}
 
 
 class Progress(NamedTuple):
-    """How far a training was when it saved a checkpoint."""
+    """Progress of a training when it saved a checkpoint."""
 
     iteration: int
-    """The next one of a run that resumes from it."""
+    """The next iteration of a run that resumes from it."""
     iterations_per_epoch: int | None
 
 
 def progress_of(path: str) -> Progress | None:
-    """What a checkpoint says of its progress; None where it does not. LrdecayError as :func:`load_checkpoint`.
+    """Return the progress that a checkpoint records, or None. LrdecayError as :func:`load_checkpoint`.
 
     Source: mmengine 0.10.7, ``Runner.save_checkpoint`` (``meta``) and ``RuntimeInfoHook.before_train`` (message hub).
     """
@@ -244,10 +244,10 @@ def progress_of(path: str) -> Progress | None:
 
 
 def base_of(groups: Sequence[SavedGroup]) -> float | None:
-    """The lr that the scales of one optimizer's groups are of, as far as these tell: before any schedule.
+    """Return the base lr of one optimizer's scales, before any schedule.
 
-    From groups that record their ``lr_scale``, best one with a scale of 1; else what mmengine saved beside them; else
-    the lr of the only group. None where groups disagree.
+    From groups that record their ``lr_scale``, preferably one with a scale of 1; else the value that mmengine saved;
+    else the lr of a single group. None if groups disagree.
     """
     scaled = [
         (scale, group.first_lr)
@@ -264,13 +264,13 @@ def base_of(groups: Sequence[SavedGroup]) -> float | None:
 
 
 def counterparts(saved: Sequence[SavedGroup], config: GroupMap) -> list[ParameterGroup]:
-    """The config's groups in the order of the saved optimizers; those of other optimizers are left out."""
+    """Return the config's groups in the order of the saved optimizers, without groups of other optimizers."""
     optimizers = dict.fromkeys(group.optimizer for group in saved)
     return [group for optimizer in optimizers for group in config.groups if optimizer in ("", group.optimizer)]
 
 
 def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: GroupMap) -> str | None:
-    """The first thing by which saved groups, and the model's saved shapes, are not the config's; None if they are."""
+    """Return the first difference between the saved groups and shapes and the config's; None if they fit."""
     expected = counterparts(saved, config)
     if not len(saved) == len(config.groups) == len(expected):
         named = sorted({group.optimizer for group in saved} - {""})
@@ -283,7 +283,7 @@ def misfit(saved: Sequence[SavedGroup], shapes: Mapping[str, Shape], config: Gro
         for position, parameter in enumerate(members.parameters):
             recorded = group.names[position] if group.names else parameter.name
             if recorded != parameter.name:
-                return f"group {index} holds {recorded!r} where the config has {parameter.name!r}"
+                return f"group {index} contains {recorded!r}, but the config has {parameter.name!r}"
             for what, shape in (("model", shapes.get(parameter.name)), ("optimizer", group.shapes[position])):
                 if shape is not None and shape != parameter.shape:
                     wanted = f"{_product(parameter.shape)} in the config"

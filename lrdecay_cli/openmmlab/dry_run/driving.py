@@ -1,4 +1,4 @@
-"""Driving a train loop: what mmengine's loops do in an iteration, where something can change in it."""
+"""Run a train loop as mmengine's loops do, in the iterations where something can change."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from lrdecay_cli.openmmlab.schedulers.running import Stepper, first_drop, raises
 from lrdecay_cli.openmmlab.schedulers.training_plan import validates
 from lrdecay_cli.text.counting import listed
 
-# Their hooks draw, count and log in a validation, but for the one that is named below.
+# Their hooks only draw, count and log in a validation, except the one named below.
 _STACK = ("mmengine.", "mmdet.", "mmpretrain.")
 _IN_VALIDATION = ("before_val", "before_val_epoch", "before_val_iter", "after_val_iter", "after_val_epoch", "after_val")
 
 
 class Drive:
-    """Runs a loop that the runner has built, as its own ``run`` would.
+    """Run a loop that the runner has built, as its own ``run`` would.
 
     Source: mmengine 0.10.7, ``mmengine/runner/loops.py``, EpochBasedTrainLoop and IterBasedTrainLoop.
 
     Args:
-        runner: the :class:`~lrdecay_cli.openmmlab.dry_run.runner.DryRunner` that has built the loop.
-        loop: the config's own, which counts epochs and iterations.
+        runner: the :class:`~lrdecay_cli.openmmlab.dry_run.runner.DryRunner` that built the loop.
+        loop: the config's own loop, which counts epochs and iterations.
     """
 
     def __init__(self, runner: Any, loop: Any) -> None:
@@ -53,7 +53,7 @@ class Drive:
         if len(steppers) > 1 and schedulers:
             # Each of them steps every scheduler.
             self._awake += steppers
-        # A hook of the project's own may treat any two groups differently.
+        # A project's own hook may treat any two groups differently.
         runner.folded = Folded([] if self._awake else schedulers, runner.watch.groups)
         runner.moments.follow(runner.folded, runner.watch.groups)
         runner.first_log.follow(loop._iter if self._by_iteration else 0, loop._iter, len(loop.dataloader))
@@ -74,11 +74,11 @@ class Drive:
         return runner.model
 
     def _shapes_for_train(self) -> AbstractContextManager[None]:
-        """A ``train()`` of a module's own may index its tensors (mmpretrain's LeViT does)."""
+        """Restore full shapes: a module's own ``train()`` may index its tensors (mmpretrain's LeViT does)."""
         return self._runner.optimizer_steps.whole_shapes() if self._has_own_train else nullcontext()
 
     def _iterate(self, length: int) -> None:
-        """Run ``length`` iterations: the first ones whole, the others as far as something can change in them."""
+        """Run ``length`` iterations: the first ones fully, the others only where something can change."""
         runner, loop = self._runner, self._loop
         begun = loop._iter
         while loop._iter < begun + length and not loop.stop_training:
@@ -87,7 +87,7 @@ class Drive:
                 self._skip_through(begun + length - loop._iter, 0 if self._by_iteration else begun)
                 return
             called = [hook for hook in runner.hooks if whole or hook in self._awake or type(hook) is ParamSchedulerHook]
-            # An iteration-based loop counts batches through the whole run.
+            # An iteration-based loop counts batches over the whole run.
             batch = {"batch_idx": loop._iter - (0 if self._by_iteration else begun), "data_batch": None}
             early = [hook for hook in called if get_priority(hook.priority) < Priority.VERY_HIGH.value]
             for hook in early:
@@ -109,9 +109,9 @@ class Drive:
             loop._iter += 1
 
     def _skip_through(self, length: int, first_batch: int) -> None:
-        """Run ``length`` iterations in which schedulers alone can change something.
+        """Run ``length`` iterations in which only schedulers can change something.
 
-        ``first_batch`` is the iteration whose batch has the number 0.
+        ``first_batch`` is the iteration of batch number 0.
         """
         runner, loop = self._runner, self._loop
         schedulers = each_scheduler(runner.param_schedulers) if self._steps_schedulers else ()
@@ -143,14 +143,14 @@ class Drive:
 
 
 def each_scheduler(schedulers: Any) -> Iterable[_ParamScheduler]:
-    """The schedulers of a Runner, of however many optimizers."""
+    """Return the schedulers of a Runner, for all its optimizers."""
     if isinstance(schedulers, Mapping):
         return (scheduler for several in schedulers.values() for scheduler in several)
     return schedulers or ()
 
 
 def acting_in_validation(runner: Any) -> Iterator[tuple[str, str]]:
-    """Hooks that may change the training in a validation, which is not run: each with what it may change."""
+    """Yield hooks that may change the training in a validation, which is not run, with their possible change."""
     if not validates(runner.cfg):
         return
     for hook in runner.hooks:
@@ -166,36 +166,36 @@ def acting_in_validation(runner: Any) -> Iterator[tuple[str, str]]:
 
 
 def _lowers(scheduler: ReduceOnPlateauParamScheduler, runner: Any) -> str:
-    """What a scheduler that waits for a metric may do; a resumed one may have waited already."""
-    said = f"it lowers the {scheduler.param_name} by what the validation measures"
+    """Describe the possible change by a ReduceOnPlateau scheduler; a resumed one may already have waited."""
+    action = f"it lowers the {scheduler.param_name} by the validation metric"
     by_epoch = not isinstance(runner.train_loop, IterBasedTrainLoop)
     drop = None if runner._resume else first_drop(scheduler, runner.cfg, by_epoch=by_epoch)
     if drop is None:
-        return said
+        return action
     unit, last = ("epoch", runner.max_epochs) if by_epoch else ("iteration", runner.max_iters)
-    late = f", and the training ends at {last:,}" if drop >= last else ""
-    return f"{said}, first for {unit} {drop:,} if that never improves{late}"
+    late = f", but the training ends at {last:,}" if drop >= last else ""
+    return f"{action}, first for {unit} {drop:,} if that never improves{late}"
 
 
 def is_quiet(hook: Hook) -> bool:
-    """Whether a hook is known to change nothing that is followed: lrdecay's own reads the groups."""
+    """True if a hook is known to change nothing that is recorded: lrdecay's own hook only reads the groups."""
     return isinstance(hook, LiveGroupsHook) or is_inert(type(hook))
 
 
 def overrides(hook: Hook, method: str) -> bool:
-    """Whether a hook has a method of its own."""
+    """True if a hook overrides this method."""
     return getattr(type(hook), method, None) is not getattr(Hook, method, None)
 
 
 def _acts_in_iterations(hook: Hook) -> bool:
-    """Whether a hook may change something in any iteration."""
+    """True if a hook may change something in any iteration."""
     if is_quiet(hook) or type(hook) is ParamSchedulerHook:
         return False
     return overrides(hook, "before_train_iter") or overrides(hook, "after_train_iter")
 
 
 def _warm_up_end(schedulers: Iterable[_ParamScheduler], epoch_length: int, iterations: int) -> int | None:
-    """The first iteration that no warm-up changes; None where there is none before the end."""
+    """Return the first iteration after all warm-ups; None if they last until the end."""
     ends = [
         scheduler.end * (epoch_length if scheduler.by_epoch else 1)
         for scheduler in schedulers

@@ -1,4 +1,4 @@
-"""Effects of an optimizer on its groups: measured on copies of it, with equal weights and equal gradients."""
+"""Measure the effects of an optimizer on its groups: on copies, with equal weights and gradients."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from lrdecay_cli.openmmlab.config_values import number
 from lrdecay_cli.openmmlab.optimizer_effects.probe import WEIGHT, close, coupling, undisturbed
 
 _LATER = 10
-"""A step in which optimizers are adaptive that are not from the start (RAdam)."""
+"""A step late enough for optimizers that become adaptive after the start (RAdam)."""
 
 
 def shrink(optimizers: Iterable[torch.optim.Optimizer]) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
-    """Give each parameter a small tensor of as many dimensions in the place of its own, which a step would fill.
+    """Replace each parameter's tensor by a small one with as many dimensions, because a step would fill the memory.
 
-    The first two dimensions keep their ratio, by which some optimizers (Muon) scale a step. What an optimizer keeps for
-    a parameter from the start (Adagrad) becomes as small.
+    The first two dimensions keep their ratio, which some optimizers (Muon) use to scale a step. Optimizer state that
+    exists from the start (Adagrad) shrinks, too.
 
     Returns:
-        Every parameter with a tensor of its former shape, whose elements share the memory of a single one.
+        Every parameter with a tensor of its former shape, whose elements all share one element's memory.
     """
     wholes = []
     for optimizer in optimizers:
@@ -42,7 +42,7 @@ def shrink(optimizers: Iterable[torch.optim.Optimizer]) -> list[tuple[torch.nn.P
 
 def _small(shape: Sequence[int]) -> list[int]:
     if len(shape) < 2:
-        # FSDP leaves some ranks an empty piece.
+        # With FSDP some ranks have an empty piece.
         return [max(1, min(size, 8)) for size in shape]
     divisor = max(1, min(shape[:2]) // 4)
     return [*(max(1, size // divisor) for size in shape[:2]), *(min(size, 3) for size in shape[2:])]
@@ -52,14 +52,14 @@ def measured(optimizer: torch.optim.Optimizer) -> list[Effect]:
     """Measure what an optimizer does to each group, in its order.
 
     Args:
-        optimizer: as it was built; it is left as it is. Its parameters have been shrunk.
+        optimizer: as built, with shrunk parameters; not changed.
 
     Raises:
-        Exception: what the optimizer raises in a step.
+        Exception: the optimizer's error in a step.
     """
     with undisturbed():
         try:
-            # The step of LARS is smaller than float32 can tell beside the weight.
+            # The step of LARS is too small relative to the weight for float32.
             return _measured(optimizer, torch.float64)
         except Exception:
             return _measured(optimizer, torch.float32)
@@ -83,13 +83,13 @@ def _measured(optimizer: torch.optim.Optimizer, dtype: torch.dtype) -> list[Effe
 
 
 def _decay_uses(optimizer: torch.optim.Optimizer, dtype: torch.dtype) -> list[DecayUse | None]:
-    """Measure what pulls the weights of each group that have no gradient."""
+    """Measure the pull on each group's weights without a gradient."""
     groups = optimizer.param_groups
     decays = [number(group.get("weight_decay")) or 0.0 for group in groups]
     still = [0.0] * len(groups)
     pulls = _moved(optimizer, dtype, still)
     found = [_outside_gradient(pull, group, decay) for pull, group, decay in zip(pulls, groups, decays, strict=True)]
-    # What a gradient as large as the weight decay's does, where there is no weight decay.
+    # Without weight decay: the effect of a gradient as large as the decay's.
     gradients = [decay * WEIGHT for decay in decays]
     if not any(decays) or not _any_alike(pulls, _moved(optimizer, dtype, gradients, weight_decay=False)):
         return found
@@ -109,12 +109,12 @@ def _any_alike(pulls: Iterable[float | None], coupled: Iterable[float | None]) -
 
 
 def _outside_gradient(pull: float | None, group: Mapping[str, Any], decay: float) -> DecayUse | None:
-    """Name what weight decay is multiplied by where it acts outside the gradient.
+    """Name the factor of weight decay that acts outside the gradient.
 
     Args:
-        pull: how far it moves a weight; None where that was not measured.
-        group: whose weight it is.
-        decay: its weight decay.
+        pull: its change of a weight; None if not measured.
+        group: the group of the weight.
+        decay: the group's weight decay.
     """
     if pull is None:
         return "not measured"
@@ -135,18 +135,18 @@ def _moved(
     step: int = 1,
     weight_decay: bool = True,
 ) -> list[float | None]:
-    """Mean absolute change of an element of each group in one step; None for a group without trainable tensors.
+    """Return the mean absolute change of each group's elements in one step; None without trainable tensors.
 
     Args:
         optimizer: a copy of it takes the step.
-        dtype: of weights, gradients and whatever is kept for them.
-        gradients: of each element, by group, in every step.
-        step: which, from 1; the weights are equal before each.
-        weight_decay: whether the groups keep theirs.
+        dtype: of weights, gradients and state.
+        gradients: gradient of each element, by group, in every step.
+        step: number of the step, from 1; the weights are reset before each.
+        weight_decay: True if the groups keep their weight decay.
     """
-    # deepcopy of an optimizer keeps its groups and state alone, and loses what a class keeps elsewhere: eps of LARS.
+    # deepcopy of an optimizer copies only groups and state, not other attributes of a class, such as eps of LARS.
     twin = object.__new__(type(optimizer))
-    # A process group (ZeroRedundancyOptimizer) is shared.
+    # The copies share a process group (ZeroRedundancyOptimizer).
     groups = {id(value): value for value in vars(optimizer).values() if isinstance(value, dist.ProcessGroup)}
     vars(twin).update(copy.deepcopy(vars(optimizer), groups))
     for group, gradient in zip(twin.param_groups, gradients, strict=True):

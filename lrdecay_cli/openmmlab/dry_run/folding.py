@@ -1,4 +1,4 @@
-"""Groups that schedulers treat alike, stepped as one."""
+"""Step groups that schedulers treat alike as one group."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
-# Their schedulers go through the groups and treat each by its own values alone.
+# Schedulers of these packages treat each group by its own values alone.
 _KNOWN = ("mmengine", "mmdet", "mmpretrain")
-# Scheduled by nobody, or alike for all groups of one optimizer.
+# Options without a scheduler, or scheduled alike for all groups of one optimizer.
 _OWN = {"params", "param_names", "param_name", "group_name", "layer_id", "lr_scale"}
 
 
 class Folded:
-    """Makes schedulers step one group for each kind of groups; :meth:`spread` gives the others the same values.
+    """Let schedulers step one representative per kind of group; :meth:`spread` copies its values to the others.
 
-    Nothing is folded where a scheduler of another project may go by a group's position, as lists of values do.
+    Folds nothing if a scheduler of another project may use a group's position, as lists of values do.
 
     Args:
-        schedulers: built on the real optimizers, and changed to step the representatives.
+        schedulers: built on the real optimizers; changed to step the representatives.
         groups: every group of every optimizer, with the optimizer's name.
     """
 
@@ -27,9 +27,9 @@ class Folded:
         self, schedulers: Sequence[_ParamScheduler], groups: Sequence[tuple[str, dict[str, Any]]] = ()
     ) -> None:
         self.followers: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        """Representative and group, for each group that is none."""
+        """Representative and group, for each other group."""
         self.representative = list(range(len(groups)))
-        """By group, the position of its representative."""
+        """The position of each group's representative."""
         self._scheduled = list(dict.fromkeys(scheduler.param_name for scheduler in schedulers))
         if not schedulers or not all(map(_is_plain, schedulers)):
             return
@@ -39,7 +39,7 @@ class Folded:
             self.representative[index] = first.setdefault(key, index)
             if first[key] != index:
                 self.followers.append((groups[first[key]][1], group))
-        # Not among them is what mmengine's wrapper keeps to log the base lr, which schedulers step as well.
+        # Without the base settings that mmengine's wrapper stores for the log, which schedulers also step.
         folded = {id(group) for _, group in self.followers}
         for scheduler in schedulers:
             kept = [
@@ -51,7 +51,7 @@ class Folded:
             scheduler.optimizer = _View(scheduler.optimizer, [group for group, _ in kept])
 
     def spread(self) -> None:
-        """Give every group the scheduled values of its representative."""
+        """Copy the scheduled values of its representative to every group."""
         for representative, group in self.followers:
             for name in ("lr", *self._scheduled):
                 if name in representative:
@@ -62,7 +62,7 @@ class Folded:
 
 
 class _View:
-    """An optimizer that shows some of its groups alone."""
+    """An optimizer that shows only some of its groups."""
 
     def __init__(self, optimizer: Any, groups: list[dict[str, Any]]) -> None:
         self._optimizer = optimizer
@@ -76,5 +76,5 @@ def _is_plain(scheduler: _ParamScheduler) -> bool:
     kind = type(scheduler)
     lists = any(isinstance(getattr(scheduler, name, None), (list, tuple)) for name in ("eta_max", "min_value"))
     known = kind.__module__.partition(".")[0] in _KNOWN
-    # These keep further values for each group.
+    # These store further values for each group.
     return known and not lists and not kind.__name__.startswith(("OneCycle", "ReduceOnPlateau"))

@@ -1,4 +1,4 @@
-"""The schedule of a training in which more than mmengine's ParamSchedulerHook acts: read off a dry run of it."""
+"""Derive a training's schedule from a dry run, if more than mmengine's ParamSchedulerHook sets lrs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lrdecay_cli.openmmlab.schedulers.lr_hooks import lr_hooks
 from lrdecay_cli.openmmlab.schedulers.running import log_keys, scheduler_record
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig, scheduler_configs
 
-# Iterations of an epoch to try where the number is unknown: values differ where a hook counts them.
+# Iterations per epoch to try if the number is unknown: values differ if a hook counts iterations.
 _TRIED = (7, 11)
 
 
@@ -30,14 +30,13 @@ def follow_training(
 
     Args:
         planned: the config.
-        length: how long its run is; where it counts epochs, epochs of different lengths are tried.
-        batch_size: of one GPU.
-        launch: on how many GPUs, and whether ``auto_scale_lr`` is switched on.
-        verbose: let the stack's warnings and log lines through, on stderr.
+        length: length of its run; for a run in epochs, different epoch lengths are tried.
+        batch_size: samples per GPU.
+        launch: number of GPUs, and whether ``auto_scale_lr`` is switched on.
+        verbose: show the stack's warnings and log lines on stderr.
 
     Raises:
-        LrdecayError: the training does not begin; or the iterations of an epoch are not known, and the lrs depend on
-            them.
+        LrdecayError: the training does not start, or the lrs depend on an unknown number of iterations per epoch.
     """
     if length.unit == "iteration":
         return run_of(
@@ -54,7 +53,7 @@ def follow_training(
     if first is None or second is None or first.series.rows != second.series.rows:
         hooks = ", ".join(lr_hooks(planned.config))
         raise LrdecayError(
-            f"{hooks}: the lr depends on the iterations of an epoch, and how many there are is not known",
+            f"{hooks}: the lr depends on the number of iterations per epoch, which is unknown",
             where=planned.plan.where,
             fix="give --iters-per-epoch N, or --dataset-size N of training samples",
         )
@@ -62,16 +61,16 @@ def follow_training(
 
 
 def rehearsed(planned: PlannedConfig, length: RunLength, **options: Any) -> tuple[DryTraining, Recorder]:
-    """A dry run of the training, and what it recorded; the optimizer takes no step.
+    """Return a dry run of the training and its records; the optimizer takes no step.
 
-    ``options`` are those of :func:`~lrdecay_cli.openmmlab.dry_run.running.dry_run`, and so are the errors.
+    Options and errors are those of :func:`~lrdecay_cli.openmmlab.dry_run.running.dry_run`.
     """
     recorder = Recorder()
     return dry_run(planned, length, steps=0, recorder=recorder, **options), recorder
 
 
 def run_of(training: DryTraining, recorder: Recorder, planned: PlannedConfig, length: RunLength) -> Run:
-    """A dry run in the form of a run of schedulers."""
+    """Convert a dry run to the record of a scheduler run."""
     runner, found = training.runner, training.record
     series = recorder.series([group.name for group in found.groups], length.steps)
     several = runner.param_schedulers
@@ -110,7 +109,7 @@ def _setters(found: DryRun) -> Iterator[Setter]:
 
 
 def _by_epoch(run: Run, tried: int, length: RunLength) -> Run | None:
-    """A run in iterations as one in epochs; None where a value changes within an epoch."""
+    """Convert a run in iterations to one in epochs; None if a value changes within an epoch."""
     series, found = run.series, Series(run.series.tracks, length.steps)
     if any(step % tried for step in series.steps):
         return None

@@ -1,4 +1,4 @@
-"""The first line with an lr that mmengine logs, by its own hook and LogProcessor."""
+"""Capture the first line with an lr that mmengine logs, with its own hook and LogProcessor."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from mmengine.hooks import LoggerHook, RuntimeInfoHook
 from lrdecay_cli.domain.dry_run import LogLine
 from lrdecay_cli.openmmlab.schedulers.running import NEVER
 
-# Where in the run it is, and every lr; behind it are losses, and the time and memory of this machine.
+# The position in the run and every lr; after it come losses, time and memory of this machine.
 _LRS = re.compile(r".*?\]  (?:\S*lr: \S+ ?)*")
 
 
 class FirstLog:
-    """Writes the line down in the iteration in which mmengine logs for the first time.
+    """Store the line in the iteration in which mmengine logs for the first time.
 
     Source: mmengine 0.10.7, ``hooks/logger_hook.py`` (``after_train_iter``) and ``hooks/runtime_info_hook.py``
     (``before_train_iter``), which reads the lr before any other hook acts in the iteration.
@@ -24,28 +24,28 @@ class FirstLog:
 
     def __init__(self) -> None:
         self.line: LogLine | None = None
-        """None where nothing has been logged."""
+        """None before the first log."""
         self._logger: LoggerHook | None = None
         self._info: RuntimeInfoHook | None = None
         self._at: int | None = None
 
     def register(self, hook: Any) -> None:
-        """Take a LoggerHook or a RuntimeInfoHook of the training: as it is, or as its config."""
+        """Use a LoggerHook or a RuntimeInfoHook of the training: an instance or its config."""
         settings = dict(hook) if isinstance(hook, Mapping) else {}
         given = settings.pop("type", type(hook))
         if given in (RuntimeInfoHook, "RuntimeInfoHook"):
             self._info = RuntimeInfoHook()
         elif given in (LoggerHook, "LoggerHook"):
-            # It would write elsewhere.
+            # Its own file settings would make it write elsewhere.
             known = {key: settings[key] for key in ("interval", "ignore_last") if key in settings}
             self._logger = LoggerHook(**known) if isinstance(hook, Mapping) else hook
 
     def follow(self, batch: int, iteration: int, length: int) -> None:
-        """Find the iteration, before the first of the training.
+        """Find the iteration before the training starts.
 
         Args:
-            batch: its position as the loop counts.
-            iteration: the same since the beginning.
+            batch: its index as the loop counts.
+            iteration: its index since the start.
             length: batches of the data loader.
         """
         if self._logger is None or self._info is None:
@@ -54,25 +54,25 @@ class FirstLog:
         due = [(batch // interval + 1) * interval - 1] if interval > 0 else []
         if not self._logger.ignore_last or length <= interval:
             due.append(length - 1)
-        # In an epoch that ends before, as all others do, nothing is logged.
+        # If epochs end before that iteration, nothing is logged.
         due = [at for at in due if at >= batch and (at < length or batch == iteration)]
         self._at = iteration + min(due) - batch if due else None
 
     def until(self, iteration: int) -> int:
-        """Return the number of iterations until then; a very large one once it is past."""
+        """Return the number of iterations until the first log; a very large number afterwards."""
         return self._at - iteration if self._at is not None and self._at > iteration else NEVER
 
     def is_due(self, iteration: int) -> bool:
-        """Whether mmengine logs in this iteration for the first time."""
+        """True if mmengine logs for the first time in this iteration."""
         return iteration == self._at
 
     def read(self, runner: Any, batch: int) -> None:
-        """Read the lr, before hooks act in the iteration."""
+        """Read the lr before hooks act in the iteration."""
         assert self._info is not None
         self._info.before_train_iter(runner, batch)
 
     def write(self, runner: Any, batch: int) -> None:
-        """Write the line down, when they have."""
+        """Store the line after hooks have acted."""
         tag, text = runner.log_processor.get_log_after_iter(runner, batch, "train")
         lrs = {key: float(value) for key, value in tag.items() if key.endswith("lr")}
         found = _LRS.match(text)

@@ -1,4 +1,4 @@
-"""The lr of each group at the iterations that people ask for."""
+"""Record the lr of each group at the reported iterations: first, after warm-up, peak and last."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lrdecay_cli.openmmlab.dry_run.watching import lrs_of
 from lrdecay_cli.openmmlab.schedulers.running import NEVER
 
 Trace = list[tuple[int, list[float | None]]]
-"""Iterations, and the lr of every group in them; an iteration that is not there has the values of the one before."""
+"""Iterations and the lr of every group in them; a missing iteration has the values of the one before."""
 
 
 class Moments:
-    """Keeps the first, the highest and the last lr of every group, and the one after the warm-up.
+    """Store the first, highest and last lr of every group, and its lr after warm-up.
 
     Args:
-        trace: gets every iteration that is visited; None for no trace.
-        logged: gets the lrs where mmengine's RuntimeInfoHook reads what is logged, before other hooks of an iteration.
-        recorder: gets every iteration, too.
+        trace: receives every visited iteration; None for no trace.
+        logged: receives the lrs that mmengine's RuntimeInfoHook logs, before other hooks of an iteration.
+        recorder: receives every iteration, too.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Moments:
         self._logged = logged
         self.recorder = recorder
         self.warm_up_end: int | None = None
-        """The first iteration that no warm-up changes; None where there is none."""
+        """The first iteration after warm-up; None without a warm-up."""
         self._groups: list[dict[str, Any]] = []
         self._kind_of: list[int] = []
         self._first: list[LrAt] = []
@@ -40,7 +40,7 @@ class Moments:
         self._last: tuple[int, list[float | None]] = (0, [])
 
     def follow(self, folded: Folded, groups: Sequence[tuple[str, dict[str, Any]]]) -> None:
-        """Follow one of each kind of groups."""
+        """Record one group of each kind from now on."""
         kept = sorted({*folded.representative})
         places = {index: place for place, index in enumerate(kept)}
         self._kind_of = [places[index] for index in folded.representative]
@@ -48,11 +48,11 @@ class Moments:
 
     @property
     def followed(self) -> int:
-        """How many groups are followed: those from before the first iteration."""
+        """Return the number of recorded groups: those that exist before the first iteration."""
         return len(self._kind_of)
 
     def note(self, iteration: int) -> None:
-        """Keep what the optimizer uses in this iteration, which is later than all before."""
+        """Record the lrs of this iteration, which is later than all recorded ones."""
         lrs = lrs_of(self._groups)
         if not self._first:
             self._first = [LrAt(iteration, lr) for lr in lrs]
@@ -72,23 +72,23 @@ class Moments:
             self._logged.append((iteration, [lrs[index] for index in self._kind_of]))
 
     def note_logged(self, iteration: int) -> None:
-        """Keep what is logged of this iteration, whose hooks have yet to act."""
+        """Record the logged lrs of this iteration, before its hooks act."""
         if self._logged is not None:
             lrs = lrs_of(self._groups)
             self._logged.append((iteration, [lrs[index] for index in self._kind_of]))
 
     def end(self, iterations: int) -> None:
-        """Keep the last values for the last of as many iterations: nothing has changed since they were noted."""
+        """Record the last values for the last of ``iterations``: nothing has changed since."""
         self._last = (iterations - 1, self._last[1])
 
     def until(self, iteration: int) -> int:
-        """Return the number of iterations until the warm-up is over; a very large one once it is."""
+        """Return the number of iterations until the warm-up ends; a very large number afterwards."""
         if self.warm_up_end is None or iteration >= self.warm_up_end:
             return NEVER
         return self.warm_up_end - iteration
 
     def of_group(self, group: int) -> tuple[LrAt, LrAt | None, LrAt, LrAt]:
-        """First, after the warm-up, peak and last of a group, by its position."""
+        """Return first, after warm-up, peak and last lr of a group, by position."""
         index = self._kind_of[group]
         peak, peak_iteration = self._peaks[index]
         return (

@@ -1,4 +1,4 @@
-"""Real steps of the real optimizers, by a gradient of ones."""
+"""Take real steps of the real optimizers with a gradient of ones."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from lrdecay_cli.openmmlab.train_mode import describe_error
 
 
 class Steps:
-    """The first steps of a training, and what they and steps of copies show of the optimizers.
+    """The first steps of a training, and measurements of the optimizers from these and from steps of copies.
 
     Args:
-        count: how many steps to take.
+        count: number of steps to take.
     """
 
     def __init__(self, count: int) -> None:
         self._left = count
         self.error: str | None = None
-        """What an optimizer raised in a step; None for nothing."""
+        """An optimizer's error in a step, or None."""
         self.effects: list[Effect] | None = None
-        """By group; None where the optimizer could not take a step."""
+        """Effects by group; None if the optimizer could not take a step."""
         self._wrapper: Any = None
         self._lrs: dict[int, list[float]] = {}
         self._trained: set[int] = set()
@@ -37,17 +37,17 @@ class Steps:
 
     @property
     def are_left(self) -> bool:
-        """Whether the next iteration takes a step."""
+        """True if the next iteration takes a step."""
         return self._left > 0
 
     def prepare(self, wrapper: Any) -> None:
-        """Make the optimizers' tensors small, before anything copies them."""
+        """Shrink the optimizers' tensors before anything copies them."""
         self._wrapper = wrapper
         self._whole = shrink(optimizers_of(wrapper).values())
 
     @contextmanager
     def whole_shapes(self) -> Iterator[None]:
-        """Give the optimizers' tensors the shapes in here that they were built with, without the memory."""
+        """Restore the original shapes of the optimizers' tensors in this block, without their memory."""
         small = [parameter.data for parameter, _ in self._whole]
         for parameter, whole in self._whole:
             parameter.data = whole
@@ -58,12 +58,12 @@ class Steps:
                 parameter.data = data
 
     def measure(self, watch: Watch) -> None:
-        """Measure what a step does to each group, on copies."""
+        """Measure the effect of a step on each group, on copies."""
         try:
             self.effects = [effect for each in optimizers_of(self._wrapper).values() for effect in measured(each)]
         except Exception as error:
             self.error = describe_error(error)
-        # Other parameters have their full size, in memory that nothing has touched: a copy would fill it.
+        # Other parameters have their full size in untouched memory, which a copy would fill.
         held = {id(parameter) for _, group in watch.groups for parameter in group["params"]}
         self._begun = {name: p.detach().clone() for name, p in watch.parameters.items() if id(p) in held}
 
@@ -87,11 +87,11 @@ class Steps:
                     return
 
     def unmoved(self, watch: Watch) -> tuple[str, ...]:
-        """Parameters that had a gradient in some step, and an lr above 0, and did not move."""
+        """Return parameters that had a gradient and an lr above 0 in some step, and did not move."""
         return self._named(watch, lambda lrs, moved, trained: trained and any(lrs) and not moved)
 
     def moved_at_zero(self, watch: Watch) -> tuple[str, ...]:
-        """Parameters whose lr was 0 in every step, and that moved."""
+        """Return parameters that moved although their lr was 0 in every step."""
         return self._named(watch, lambda lrs, moved, trained: not any(lrs) and moved)
 
     def _named(self, watch: Watch, wanted: Any) -> tuple[str, ...]:

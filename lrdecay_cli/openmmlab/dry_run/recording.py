@@ -1,4 +1,4 @@
-"""Recording what every scheduled value is over a dry run, as a series of :mod:`lrdecay_cli.domain.schedule`."""
+"""Record every scheduled value over a dry run as a series of :mod:`lrdecay_cli.domain.schedule`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lrdecay_cli.openmmlab.config_values import number
 from lrdecay_cli.openmmlab.dry_run.folding import Folded
 
 _ALWAYS = "lr"
-# What hooks set beside the lr: YOLOv5's warm-up of momentum, a weight decay that ends.
+# Options that hooks set besides the lr: YOLOv5's warm-up of momentum, a weight decay that ends.
 _BY_HOOKS = ("momentum", "weight_decay")
 _MISSING = math.nan
 
 
 @dataclass
 class _Kind:
-    """Groups whose followed values have been the same so far."""
+    """Groups whose recorded values have been equal so far."""
 
     members: list[int]
     columns: list[array[float]]
@@ -35,17 +35,17 @@ class _Followed:
     optimizer: str
     options: dict[str, Any]
     groups: tuple[int, ...]
-    """Positions of the groups that have its values."""
+    """Positions of the groups with its values."""
     parameters: tuple[str, ...]
 
     def values(self) -> tuple[float, ...]:
-        # mmengine's constructor makes ConfigDicts, whose own get is fifty times as slow.
+        # mmengine's constructor makes ConfigDicts, whose get is fifty times slower.
         return tuple(_number(dict.get(self.options, name)) for name in self.parameters)
 
 
 @dataclass
 class Recorder:
-    """Keeps lr, momentum and the like of every group at each iteration that changes one of them."""
+    """Record lr, momentum and other scheduled options of every group at each iteration that changes one."""
 
     _steps: array[int] = field(default_factory=lambda: array("q"))
     _followed: list[_Followed] = field(default_factory=list)
@@ -56,12 +56,12 @@ class Recorder:
     def follow(
         self, wrapper: Any, groups: Sequence[tuple[str, dict[str, Any]]], folded: Folded, scheduled: Sequence[str]
     ) -> None:
-        """Follow these groups from now on.
+        """Record these groups from now on.
 
         Args:
-            wrapper: the optimizer wrapper, which may keep base settings.
+            wrapper: the optimizer wrapper, which may have base settings.
             groups: every group of every optimizer, with the optimizer's name.
-            folded: which of them share their values.
+            folded: which groups share their values.
             scheduled: the options that schedulers change.
         """
         self._scheduled = tuple(dict.fromkeys([_ALWAYS, *scheduled]))
@@ -80,7 +80,7 @@ class Recorder:
         ]
 
     def note(self, iteration: int) -> None:
-        """Keep the values of this iteration, which is later than all before, if any has changed."""
+        """Record the values of this iteration, which is later than all recorded ones, if any has changed."""
         rows = [followed.values() for followed in self._followed]
         if rows == self._last:
             return
@@ -96,7 +96,7 @@ class Recorder:
                 column.append(value)
 
     def series(self, names: Sequence[str], length: int) -> Series:
-        """All that was recorded, of groups with these names in a run of ``length`` iterations."""
+        """Return the records of groups with these names in a run of ``length`` iterations."""
         tracks, columns = [], []
         extra = [name for name in _BY_HOOKS if name not in self._scheduled]
         still = {name for name in extra if not any(self._varies(kind, name) for kind in self._kinds)}
@@ -116,11 +116,11 @@ class Recorder:
     def _apart(
         self, members: Sequence[int], rows: Sequence[tuple[float, ...]], columns: Sequence[array[float]]
     ) -> list[_Kind]:
-        """The members by what they are now, each kind with a copy of the columns that they shared."""
+        """Split the members by their current values; each new kind gets a copy of the shared columns."""
         alike: dict[Any, list[int]] = {}
         for member in members:
             followed = self._followed[member]
-            # Base settings stay by themselves.
+            # Base settings stay separate.
             apart = None if followed.groups else member
             alike.setdefault((apart, followed.optimizer, followed.parameters, rows[member]), []).append(member)
         if len(alike) == 1 and columns:

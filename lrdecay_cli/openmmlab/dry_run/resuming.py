@@ -1,4 +1,4 @@
-"""The lrs that a resumed training has ahead, beside those of another one: by dry runs that resume as mmengine does."""
+"""Compare the coming lrs of two trainings, with dry runs that resume as mmengine does."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from lrdecay_cli.openmmlab.schedulers.running import run_schedule, settings_of_s
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig, scheduler_configs
 from lrdecay_cli.text.name_patterns import Universe
 
-# A smaller relative difference of two values makes no difference to a training.
+# Smaller relative differences do not matter to a training.
 _NOISE = 1e-9
 
 
 class Saved(NamedTuple):
-    """Where a checkpoint was saved, and how long an epoch is there."""
+    """The position in the run at which a checkpoint was saved, and its epoch length."""
 
     path: str
     epoch: int
@@ -37,18 +37,18 @@ class Saved(NamedTuple):
     iterations_per_epoch: int | None
     schedulers: int | None
     keys: Mapping[str, Sequence[tuple[str, ...]]]
-    """Attributes of each saved scheduler, by the name of the optimizer, which is empty for the only one."""
+    """Attributes of each saved scheduler, by optimizer name; empty for a single optimizer."""
 
 
 def read_saved(path: str) -> Saved:
-    """Read a checkpoint's place in its run. Raises LrdecayError if it does not say."""
+    """Read a checkpoint's position in its run. Raises LrdecayError if it is not recorded."""
     loaded, _ = load_checkpoint(path)
     epoch, iteration = saved_place(loaded, path)
     hub = loaded.get("message_hub")
     info = hub.get("runtime_info") if isinstance(hub, Mapping) else None
     lengths = [info.get(key) for key in ("max_iters", "max_epochs")] if isinstance(info, Mapping) else []
     iters, epochs = (whole if type(whole) is int and whole > 0 else 0 for whole in lengths or (0, 0))
-    # mmengine's RuntimeInfoHook writes both; without them, a checkpoint is of the end of an epoch as a rule.
+    # mmengine's RuntimeInfoHook writes both; without them, a checkpoint is usually from the end of an epoch.
     per_epoch = iters // epochs if iters and epochs and not iters % epochs else 0
     if not per_epoch and epoch and not iteration % epoch:
         per_epoch = iteration // epoch
@@ -66,7 +66,7 @@ def read_saved(path: str) -> Saved:
 class _Side(NamedTuple):
     series: Series
     ahead: int
-    """How many iterations it is further than the plan is at the same place."""
+    """Number of iterations that it is ahead of the plan at the same position."""
     end: int
     settings: list[dict[str, Any]]
 
@@ -82,20 +82,20 @@ def coming_values(
     rtol: float = 0.0,
     verbose: bool = False,
 ) -> Coming:
-    """Compare what is to come on two sides, from the later of the iterations in which they resume.
+    """Compare the coming values of two sides, from the later of their resume iterations.
 
     Args:
         planned: the config.
-        length: how long its run is, in iterations.
-        sides: the checkpoints that two trainings resume from; None for one that begins anew.
+        length: length of its run in iterations.
+        sides: the checkpoints that two trainings resume from; None for a new training.
         group_map: of the config.
-        batch_size: of one GPU.
-        launch: how the training is started.
+        batch_size: samples per GPU.
+        launch: number of GPUs and options of the training.
         rtol: relative tolerance of values.
-        verbose: let the stack's warnings and log lines through, on stderr.
+        verbose: show the stack's warnings and log lines on stderr.
 
     Raises:
-        LrdecayError: a training does not begin, or cannot resume.
+        LrdecayError: a training does not start or cannot resume.
     """
     per_epoch = length.iterations_per_epoch if length.epochs else None
     places = [_place(saved, per_epoch) for saved in sides]
@@ -117,7 +117,9 @@ def coming_values(
         runners.append(training.runner)
         series = recorder.series([group.name for group in training.record.groups], length.steps)
         if not all(map(math.isfinite, series.rows)):
-            raise LrdecayError("an lr that would train is not a finite number", where=(saved.path if saved else ""))
+            raise LrdecayError(
+                "an lr of the coming training is not a finite number", where=(saved.path if saved else "")
+            )
         ahead = saved.iteration - place if saved else 0
         end = int(training.runner.train_loop._iter)
         found.append(_Side(series, ahead, end, _settings(training.runner.param_schedulers)))
@@ -138,7 +140,7 @@ def coming_values(
 
 
 def _place(saved: Saved | None, per_epoch: int | None) -> int:
-    """The iteration of the plan in which a training goes on: by its epoch where the epochs have another length."""
+    """Return the plan's iteration at which a training resumes; by epoch if epoch lengths differ."""
     if saved is None:
         return 0
     fits = per_epoch is None or saved.epoch * per_epoch <= saved.iteration < (saved.epoch + 1) * per_epoch
@@ -218,6 +220,6 @@ def _tracks(series: Series) -> dict[tuple[str, str], int]:
 
 
 def _rests(at: Any, values: Any) -> int:
-    """The first of these iterations from which a value is what it is in the last."""
+    """Return the first of these iterations from which a value stays the same until the last."""
     moving = numpy.flatnonzero(values != values[-1])
     return int(at[moving[-1] + 1] if len(moving) else at[0])

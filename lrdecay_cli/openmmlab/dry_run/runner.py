@@ -1,4 +1,4 @@
-"""mmengine's Runner, run without data, weights, network and files that stay."""
+"""mmengine's Runner without data, weights, network and permanent files."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ _numbers = itertools.count()
 
 
 def saved_place(checkpoint: Mapping[str, Any], path: str) -> tuple[int, int]:
-    """The epoch and the iteration that a training resumes in. Raises LrdecayError if the checkpoint names none."""
+    """Return the epoch and iteration at which a training resumes. Raises LrdecayError if they are not recorded."""
     meta = checkpoint.get("meta")
     epoch, iteration = (meta.get("epoch"), meta.get("iter")) if isinstance(meta, Mapping) else (None, None)
     if type(epoch) is not int or type(iteration) is not int or epoch < 0 or iteration < 0:
         raise LrdecayError(
-            "does not say which epoch and iteration it was saved in, and a training resumes there",
+            "does not record its epoch and iteration, which resuming needs",
             where=path,
-            fix="give a checkpoint that mmengine's CheckpointHook wrote",
+            fix="give a checkpoint from mmengine's CheckpointHook",
         )
     return epoch, iteration
 
 
 class Samples(Dataset):  # type: ignore[misc]
-    """A dataset of which only the length is known; every sample is empty."""
+    """A dataset with only a length; every sample is empty."""
 
     def __init__(self, length: int) -> None:
         self._length = length
@@ -65,7 +65,7 @@ class Samples(Dataset):  # type: ignore[misc]
 
 
 class Group(dict[str, Any]):
-    """An optimizer's group; mmengine's constructor makes ConfigDicts, in which a hook writes far more slowly."""
+    """An optimizer's group as a plain dict: hooks write far more slowly to ConfigDicts of mmengine's constructor."""
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -75,29 +75,29 @@ class Group(dict[str, Any]):
 
 
 class Blank(Visualizer):  # type: ignore[misc]
-    """A visualizer that takes what is logged, and has nothing to draw on."""
+    """A visualizer that accepts logs and draws nothing."""
 
     def _initialize_fig(self, fig_cfg: Any) -> tuple[Any, ...]:
         return None, types.SimpleNamespace(get_dpi=lambda: 100), None
 
 
 class DryRunner(Runner):  # type: ignore[misc]
-    """As :class:`mmengine.runner.Runner`; what it does without is in ``left_out``.
+    """A :class:`mmengine.runner.Runner` that omits everything listed in ``left_out``.
 
     Args:
         config: the training config.
-        model: built from it.
-        optim_wrapper: what the config's constructor made for the model.
-        watch: follows the model.
+        model: built from the config.
+        optim_wrapper: result of the config's constructor for the model.
+        watch: records changes of the model.
         work_dir: a scratch folder.
-        batch_size: of one GPU.
+        batch_size: samples per GPU.
         iterations_per_epoch: length of the data loader.
-        gpus: the world size that the training will have.
-        steps: in how many iterations the optimizer takes real steps.
+        gpus: world size of the training.
+        steps: number of iterations with real optimizer steps.
         resume: the checkpoint to resume from; None to start anew.
-        trace: gets the lr of every group in every iteration that is visited.
-        logged: gets those that mmengine logs.
-        recorder: gets every scheduled value likewise.
+        trace: receives the lr of every group in every visited iteration.
+        logged: receives the lrs that mmengine logs.
+        recorder: receives every scheduled value.
     """
 
     def __init__(
@@ -125,9 +125,9 @@ class DryRunner(Runner):  # type: ignore[misc]
         self.folded = Folded([])
         self.first_log = FirstLog()
         self.built_schedulers: list[dict[str, Any]] = []
-        """Settings of each scheduler as the config has them, before a checkpoint restores others."""
+        """Settings of each scheduler in the config, before a checkpoint restores others."""
         self.scheduler_attributes: list[set[str]] = []
-        """What each of them keeps."""
+        """State of each scheduler."""
         self.resumed_from = resume
         self._gpus = gpus
         super().__init__(
@@ -144,30 +144,30 @@ class DryRunner(Runner):  # type: ignore[misc]
             load_from=resume,
             resume=resume is not None,
             default_scope=config.get("default_scope", "mmengine"),
-            # mmengine shares scope, logger and message hub among Runners of one name.
+            # mmengine shares scope, logger and message hub among Runners with the same name.
             experiment_name=f"dry run {next(_numbers)}",
             cfg=config,
         )
 
-    # What asks the machine for something, changes this process, or writes.
+    # Methods that query the machine, change this process or write files.
 
     def setup_env(self, env_cfg: Mapping[str, Any]) -> None:
-        """Set the world size; leave how processes start, OpenCV's threads and the limit on open files as they are."""
+        """Set only the world size: no changes to process start, OpenCV's threads and the limit on open files."""
         self._rank, self._world_size = 0, self._gpus
         self._timestamp = time.strftime("%Y%m%d_%H%M%S")
 
     def set_randomness(
         self, seed: int | None = None, diff_rank_seed: bool = False, deterministic: bool = False
     ) -> None:
-        """Record the seed, without seeding the generators of this process."""
+        """Record the seed without seeding the generators of this process."""
         self._seed, self._deterministic = seed or 0, deterministic
 
     def build_logger(self, *_args: Any, **_kwargs: Any) -> MMLogger:
-        """A logger that writes no file."""
+        """Return a logger that writes no file."""
         return MMLogger.get_instance(self.experiment_name, log_level="ERROR")
 
     def build_visualizer(self, visualizer: Any = None) -> Visualizer:
-        """A visualizer without a canvas, which would import matplotlib, and without a backend that writes."""
+        """Return a visualizer without a canvas (it would import matplotlib) and without a writing backend."""
         return Blank.get_instance(self.experiment_name)
 
     def _log_env(self, env_cfg: Mapping[str, Any]) -> None:
@@ -187,7 +187,7 @@ class DryRunner(Runner):  # type: ignore[misc]
         pass
 
     def register_hook(self, hook: Any, priority: Any = None) -> None:
-        """Register a hook, or say why it is left out."""
+        """Register a hook, or record why it is left out."""
         named = hook.get("type") if isinstance(hook, Mapping) else type(hook)
         name = (named if isinstance(named, str) else str(getattr(named, "__name__", named))).rpartition(".")[2]
         if name in LEFT_OUT:
@@ -200,13 +200,13 @@ class DryRunner(Runner):  # type: ignore[misc]
             self.left_out.append(LeftOut(name, f"it cannot be built here ({describe_error(error)})", failed=True))
 
     def load_checkpoint(self, filename: str, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
-        """Read what a resumed training takes from a checkpoint but its tensors; nothing in it is run."""
+        """Read a checkpoint for resuming, without its tensors and without running anything in it."""
         saved, _ = load_checkpoint(filename)
         saved_place(saved, filename)
         meta = {key: value for key, value in saved["meta"].items() if key != "config"}
         gpus = settings_of(saved["meta"].get("config")).get("gpu_ids")
         if isinstance(gpus, list):
-            # mmengine runs the text of this config, to count the GPUs in it.
+            # mmengine runs the text of this config to count its GPUs.
             meta["config"] = f"gpu_ids = {list(range(len(gpus)))}"
         checkpoint = {
             **saved,
@@ -221,17 +221,17 @@ class DryRunner(Runner):  # type: ignore[misc]
         return checkpoint
 
     def load_or_resume(self) -> None:
-        """Resume, and note which lrs that sets."""
+        """Resume, and record which lrs that sets."""
         schedulers = list(each_scheduler(self.param_schedulers))
         self.built_schedulers = [settings_of_scheduler(scheduler) for scheduler in schedulers]
         self.scheduler_attributes = [{*vars(scheduler)} for scheduler in schedulers]
         with self.watch.acting("resume", "resume"):
             super().load_or_resume()
 
-    # What is watched.
+    # Methods whose changes are recorded.
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
-        """Follow the optimizer, which is built, and shrink what it holds."""
+        """Record the built optimizer and shrink its tensors."""
         if not self.watch.built:
             for optimizer in optimizers_of(optim_wrapper).values():
                 optimizer.param_groups[:] = map(Group, optimizer.param_groups)
@@ -240,12 +240,12 @@ class DryRunner(Runner):  # type: ignore[misc]
         return optim_wrapper
 
     def scale_lr(self, optim_wrapper: Any, auto_scale_lr: Any = None) -> None:
-        """Scale every lr as the config asks, and note by how much."""
+        """Scale every lr as configured, and record the factor."""
         with self.watch.acting("auto_scale_lr", "auto_scale_lr"):
             super().scale_lr(optim_wrapper, auto_scale_lr)
         if auto_scale_lr and auto_scale_lr.get("enable"):
             self.lr_factor = lr_factor(self)
-        # From here on the groups are what the schedulers begin with.
+        # The groups now have the values that schedulers start from.
         if self.optimizer_steps.are_left:
             self.optimizer_steps.measure(self.watch)
 
@@ -259,12 +259,12 @@ class DryRunner(Runner):  # type: ignore[misc]
         return built
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
-        """Call all hooks, each with its changes attributed to it."""
+        """Call all hooks and attribute changes to each."""
         for hook in tuple(self._hooks):
             self.call_one(hook, fn_name, **kwargs)
 
     def call_one(self, hook: Hook, method: str, **kwargs: Any) -> None:
-        """Call a method of one hook; one that fails without data is left out from there on."""
+        """Call a method of one hook; a hook that fails without data is left out from then on."""
         if not overrides(hook, method):
             return
         name = type(hook).__name__
@@ -293,10 +293,10 @@ class DryRunner(Runner):  # type: ignore[misc]
     # The loop.
 
     def build_train_loop(self, loop: Any) -> Any:
-        """Build the config's own loop, which is then run here."""
+        """Build the config's own loop; its iterations run here."""
         built = super().build_train_loop(loop)
         if has_own_run(type(built)):
-            reason = "it runs iterations in a way of its own, and mmengine's way was taken"
+            reason = "it has its own run method; mmengine's loop ran instead"
             self.left_out.append(LeftOut(type(built).__name__, reason, failed=True))
         self.left_out += freezing_in_forward(self.model)
         built.run = Drive(self, built).run

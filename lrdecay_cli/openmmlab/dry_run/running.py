@@ -1,4 +1,4 @@
-"""From a config to what its training would do."""
+"""Run the training of a config dry and report what it would do."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ from lrdecay_cli.openmmlab.stubs.import_needs import import_needs
 from lrdecay_cli.openmmlab.world import process_group, world_of
 from lrdecay_cli.openmmlab.wrapping import wrap, wrapper_of
 
-_RUNNING = "the training does not begin"
+_RUNNING = "the training does not start"
 
 
 class DryTraining(NamedTuple):
-    """A training that was gone through."""
+    """A completed dry run."""
 
     runner: DryRunner
     record: DryRun
     group_map: GroupMap
-    """The groups as the constructor built them."""
+    """The groups that the constructor built."""
 
 
 def dry_run(
@@ -62,22 +62,22 @@ def dry_run(
     recorder: Recorder | None = None,
     verbose: bool = False,
 ) -> DryTraining:
-    """Go through the training of a config with mmengine's own Runner, on a model without weights and without data.
+    """Run the training of a config with mmengine's own Runner, on a model without weights and data.
 
     Args:
         planned: the config.
-        length: how long its run is, in iterations.
-        batch_size: of one GPU.
-        launch: on how many GPUs, and whether ``auto_scale_lr`` is switched on.
-        steps: in how many iterations the optimizer takes real steps.
-        resume: the checkpoint that the training resumes from; None to start anew.
-        trace: gets the lr of every group in every iteration that is visited.
-        logged: gets those that mmengine's RuntimeInfoHook logs, before most hooks act in an iteration.
-        recorder: gets every scheduled value likewise.
-        verbose: let the stack's warnings and log lines through, on stderr.
+        length: length of its run in iterations.
+        batch_size: samples per GPU.
+        launch: number of GPUs, and whether ``auto_scale_lr`` is switched on.
+        steps: number of iterations with real optimizer steps.
+        resume: the checkpoint to resume from; None to start anew.
+        trace: receives the lr of every group in every visited iteration.
+        logged: receives the lrs that mmengine's RuntimeInfoHook logs, before most hooks of an iteration.
+        recorder: receives every scheduled value.
+        verbose: show the stack's warnings and log lines on stderr.
 
     Raises:
-        LrdecayError: the model, the optimizer or a scheduler does not build, or the run cannot begin.
+        LrdecayError: the model, the optimizer or a scheduler does not build, or the run cannot start.
     """
     config, where = planned.config, planned.plan.where
     with (
@@ -100,7 +100,7 @@ def dry_run(
             raise clearer_failure(error, config, model, where) from error
         built = groups.built
         if _keeps_process_group(built):
-            # Of one process: of several, a ZeroRedundancyOptimizer steps its share of the parameters.
+            # One process: with several, a ZeroRedundancyOptimizer steps only its share of the parameters.
             stack.enter_context(process_group(1))
             groups = BuiltGroups(config, model, where, batch, launch, planned.reload)
             built = replace(groups.built, stubs=built.stubs)
@@ -141,7 +141,7 @@ def dry_run(
 
 
 def _keeps_process_group(built: BuiltOptimizer) -> bool:
-    """Whether an optimizer needs the process group that it was built in for its steps."""
+    """True if an optimizer's steps need the process group that it was built in."""
     values = (value for optimizer in built.optimizers.values() for value in vars(optimizer).values())
     return any(isinstance(value, dist.ProcessGroup) for value in values)
 
@@ -158,7 +158,7 @@ def _check_lrs(planned: PlannedConfig, group_map: GroupMap) -> None:
 def _not_begun(wrapping: Wrapping, where: str) -> LrdecayError:
     if wrapping.refused == "constructor":
         problem = f"{_RUNNING}: the constructor raises for the model inside {wrapping.type}: {wrapping.failure}"
-        return LrdecayError(problem, where=where, fix="let it take model.module where the model is wrapped")
+        return LrdecayError(problem, where=where, fix="make it use model.module for a wrapped model")
     problem = f"{_RUNNING}: {wrapping.type} refuses the model: {wrapping.failure}"
     return LrdecayError(problem, where=where, fix=f"change {wrapping.option}")
 
@@ -174,7 +174,7 @@ def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLen
     wrapped = bool(group_map.wrapping)
     formulas = {parameter.name: formulas_with_gpus(in_map) for in_map, parameter in group_map.grouped()}
     if (more := len(watch.groups) - runner.moments.followed) > 0:
-        problem = f"a hook adds parameter groups during the training ({more}), which a dry run does not follow"
+        problem = f"a hook adds parameter groups during the training ({more}), which a dry run does not support"
         raise LrdecayError(problem, where=group_map.config.path, fix="add them before the training")
     counted: Counter[str] = Counter()
     for index, (optimizer, group) in enumerate(watch.groups):
@@ -184,7 +184,7 @@ def _record(runner: DryRunner, watch: Watch, group_map: GroupMap, length: RunLen
         held = tuple(name for tensor in group["params"] for name in names.get(id(tensor), ["?"]))
         groups.append(
             GroupRun(
-                # A wrapped model may have other groups than the map shows.
+                # A wrapped model may have different groups from the map.
                 name=f"{optimizer}.{own}".removeprefix(".") if wrapped else group_map.groups[index].name,
                 named=bool(group.get("group_name")),
                 parameters=held,

@@ -1,4 +1,4 @@
-"""Comparing groups and parameters before and after something acts, so that every change has its cause."""
+"""Compare groups and parameters before and after each action, so that every change has a cause."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ _REQUIRES_GRAD = attrgetter("requires_grad")
 
 
 class Watch:
-    """Follows the groups of some optimizers, and which parameters of a model require a gradient.
+    """Record the groups of optimizers, and which parameters of a model require a gradient.
 
     Args:
-        parameters: of the model, by name; several names may have one, which a model wrapper made of them.
+        parameters: of the model, by name; a model wrapper may join several into one.
     """
 
     def __init__(self, parameters: Mapping[str, nn.Parameter]) -> None:
         self.parameters = parameters
         self.iteration = 0
-        """The next iteration: what changes now is seen by it first."""
+        """The next iteration: the first one that sees the current changes."""
         self._optimizers: Mapping[str, torch.optim.Optimizer] = {}
         self.states: list[StateChange] = []
         self.causes: list[dict[str, Cause]] = []
-        """By group, what has set its lr, by name, with the first time of each."""
+        """What has set each group's lr, by name, with the first time of each."""
         self.built: list[tuple[float | None, float | None]] = []
-        """lr and weight decay of every group, as the constructor gave them."""
+        """lr and weight decay of every group, as the constructor set them."""
         self._tensors = list(self.parameters.values())
         self._required = self._requirements()
         self._seen: list[float | None] | None = None
-        """The lrs when somebody acted last: all that changes them is attributed to somebody."""
+        """The lrs after the last action: every change is attributed to an action."""
 
     def follow(self, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
-        """Follow the groups of these optimizers from now on."""
+        """Record the groups of these optimizers from now on."""
         self._optimizers = optimizers
         self._seen = None
         self.causes = [{} for _ in self.groups]
@@ -47,12 +47,12 @@ class Watch:
 
     @property
     def groups(self) -> list[tuple[str, dict[str, Any]]]:
-        """Every group of every optimizer, with the optimizer's name; a resumed optimizer has other ones than before."""
+        """Return every group of every optimizer with the optimizer's name; resuming replaces the group objects."""
         return [(name, group) for name, optimizer in self._optimizers.items() for group in optimizer.param_groups]
 
     @contextmanager
     def acting(self, stage: Stage, name: str) -> Iterator[None]:
-        """Attribute to ``name`` whatever changes in here."""
+        """Attribute all changes in this block to ``name``."""
         before = self._seen or self.lrs()
         try:
             yield
@@ -63,7 +63,7 @@ class Watch:
                 self._note_states(required, Cause(stage, name, self.iteration))
 
     def attribute(self, before: list[float | None], stage: Stage, name: str) -> None:
-        """Note ``name`` as a cause for each group whose lr is no longer what it was."""
+        """Record ``name`` as a cause for each group whose lr has changed."""
         self._seen = now = self.lrs()
         if now == before:
             return
@@ -72,15 +72,15 @@ class Watch:
                 causes[name] = Cause(stage, name, self.iteration)
 
     def lrs(self) -> list[float | None]:
-        """The lr of every group, as it stands."""
+        """Return the current lr of every group."""
         return lrs_of([group for optimizer in self._optimizers.values() for group in optimizer.param_groups])
 
     def values(self) -> list[tuple[float | None, float | None]]:
-        """lr and weight decay of every group."""
+        """Return lr and weight decay of every group."""
         return [(number(group.get("lr")), number(group.get("weight_decay"))) for _, group in self.groups]
 
     def frozen(self) -> tuple[str, ...]:
-        """Names of the parameters that require no gradient now."""
+        """Return names of the parameters that currently require no gradient."""
         return tuple(name for name, tensor in self.parameters.items() if not tensor.requires_grad)
 
     def _requirements(self) -> list[bool]:
@@ -99,7 +99,7 @@ class Watch:
 
 
 def lrs_of(groups: Sequence[dict[str, Any]]) -> list[float | None]:
-    """The lr of each group as a number of its own: some optimizers keep a tensor that they change in place."""
-    # mmengine's constructor makes ConfigDicts, whose own get is fifty times as slow.
+    """Return the lr of each group as a new number: some optimizers store a tensor and change it in place."""
+    # mmengine's constructor makes ConfigDicts, whose get is fifty times slower.
     lrs = [dict.get(group, "lr") for group in groups]
     return lrs if {*map(type, lrs)} == {float} else [number(lr) for lr in lrs]

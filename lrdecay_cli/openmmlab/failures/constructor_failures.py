@@ -1,7 +1,6 @@
-"""What it means when a constructor makes no groups of a model that builds.
+"""Explain why a constructor fails although the model builds.
 
-Among the causes are values of ``optim_wrapper`` with which nothing can be computed: a number in quotes, a number for a
-dict.
+Causes include unusable values in ``optim_wrapper``: a number in quotes, a number instead of a dict.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _KINDS = (TypeError, AttributeError, ValueError, KeyError)
 
 
 def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where: str) -> LrdecayError:
-    """Say what ``error``, raised by the constructor, means, if lrdecay knows it; else ``error`` itself."""
+    """Return a clearer error if lrdecay knows the cause of the constructor's ``error``, else ``error`` itself."""
     if _SHARED in str(error):
         names: dict[int, list[str]] = {}
         for name, parameter in model.named_parameters(remove_duplicate=False):
@@ -56,8 +55,8 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
     if _MIXED_BETAS in str(error) and (found := _mixed_betas(config)):
         path, betas = found
         written = tuple(map(float, betas))
-        problem = f"{path}.betas is {tuple(betas)}, an int and a float, which torch refuses from 2.6 on"
-        # Until then the package's own config is right.
+        problem = f"{path}.betas is {tuple(betas)}, an int and a float, which torch 2.6 and later refuse"
+        # With older versions of torch the package's own config works.
         fix = f"write betas={written}, or train with torch<2.6"
         return LrdecayError(problem, where=where, fix=fix, status="needs torch<2.6", final=True)
     if isinstance(error.__cause__, _KINDS) and (fault := next(_faults(config), None)):
@@ -66,7 +65,7 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
     seen = seen_model(model)
     if isinstance(error.__cause__, TypeError) and (unscaled := _without_base_lr(config, seen)):
         fix = f"set {_OPTIMIZER}.lr"
-        return LrdecayError(f"no base learning rate for {unscaled} to multiply", where=where, fix=fix, final=True)
+        return LrdecayError(f"{unscaled} has no base learning rate to multiply", where=where, fix=fix, final=True)
     spec = known_constructor(config.optim_wrapper)
     if spec and spec.raise_cause:
         optimizer: Mapping[str, Any] = config.optim_wrapper.get("optimizer") or {}
@@ -92,23 +91,23 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
             fix = f"{known.fix}{suggested}"
             return known.replaced(where=f"{where}: {known.where}", key=known.where, fix=fix, final=True)
     if spec and spec.asks_model and isinstance(error.__cause__, NotImplementedError):
-        # Source: mmpretrain 1.2, add_params of its decay constructor, and get_layer_depth of its classifiers and
-        # self-supervised models, which ask their backbone.
+        # Source: mmpretrain 1.2, add_params of its decay constructor. get_layer_depth of its classifiers and
+        # self-supervised models calls their backbone's.
         owner = getattr(seen, "backbone", seen)
         asked, backbone = owner if hasattr(seen, "get_layer_depth") else seen, type(owner).__name__
         if find_family(backbone):
             fix = f"{OURS.label} serves {backbone}: lrdecay suggest {where}"
         else:
             fix = f"use {OURS.label} with layers, or custom_keys and mmengine's default constructor"
-        problem = f"{spec.project}'s constructor asks for get_layer_depth, which {type(asked).__name__} does not have"
+        problem = f"{spec.project}'s constructor calls get_layer_depth, which {type(asked).__name__} does not have"
         return LrdecayError(problem, where=where, fix=fix, final=True)
     return refused_option(error, config, where) or _refused_by_optimizer(error, where) or error
 
 
 def _mixed_betas(config: Config) -> tuple[str, Sequence[float]] | None:
-    """Path and betas of the first optimizer whose betas are an int and a float.
+    """Return path and betas of the first optimizer whose betas are an int and a float.
 
-    Source: torch 2.6.0, ``torch/optim/adam.py``, which lets betas be tensors and checks for them.
+    Source: torch 2.6.0, ``torch/optim/adam.py``: betas are both floats or both tensors.
     """
     wrapper: Mapping[str, Any] = config.optim_wrapper
     several = {f"optim_wrapper.{name}.optimizer": each for name, each in wrapper.items() if isinstance(each, Mapping)}
@@ -120,7 +119,7 @@ def _mixed_betas(config: Config) -> tuple[str, Sequence[float]] | None:
 
 
 def _refused_by_optimizer(error: LrdecayError, where: str) -> LrdecayError | None:
-    """The error with a fix, where the table of optimizers has what a class raises when it is built."""
+    """Return the error with a fix if the optimizer table records this error of the class."""
     cause = error.__cause__
     raised = f"{type(cause).__name__}: {next(iter(str(cause).splitlines()), '')}"
     rows = (row for row in table() for refusal in row.refusals if refusal.error == raised)
@@ -138,15 +137,15 @@ def _refused_by_optimizer(error: LrdecayError, where: str) -> LrdecayError | Non
 
 
 def _is_accepted(row: OptimizerEffects, refusing: OptimizerEffects) -> bool:
-    """Whether a row is of the same class, built with options with which it raises nothing."""
+    """True if a row is of the same class, with options that it accepts."""
     same = (row.module, row.name) == (refusing.module, refusing.name)
     return same and bool(row.options) and not row.refusals
 
 
 def _without_base_lr(config: Config, model: nn.Module) -> str | None:
-    """What multiplies the optimizer's lr where the config gives none; None where nothing does.
+    """Return the multiplier that needs an lr if the config sets none; None if there is no multiplier.
 
-    Source: mmengine 0.10.7, ``add_params`` of its default constructor, which multiplies for every custom key.
+    Source: mmengine 0.10.7, ``add_params`` of its default constructor: every custom key multiplies the lr.
     """
     optimizer, options = config.optim_wrapper.get("optimizer"), config.optim_wrapper.get("paramwise_cfg") or {}
     if not isinstance(optimizer, Mapping) or optimizer.get("lr") is not None:
@@ -160,9 +159,9 @@ def _without_base_lr(config: Config, model: nn.Module) -> str | None:
 
 
 def _faults(config: Config) -> Iterator[tuple[str, str]]:
-    """Problem and fix of each value of the wrong kind.
+    """Yield problem and fix of each value of the wrong type.
 
-    Source: mmengine's default constructor, which multiplies and takes from a dict without asking.
+    Source: mmengine's default constructor, which does not check types.
     """
     wrapper: Mapping[str, Any] = config.optim_wrapper
     if "optimizer" in wrapper and wrapper["optimizer"] is None:
@@ -193,25 +192,25 @@ def _faults(config: Config) -> Iterator[tuple[str, str]]:
 
 def _multipliers(path: str, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for option, value in options.items():
-        # As an option None is as good as nothing, in a custom key it is multiplied.
+        # None as an option means "not set"; in a custom key mmengine multiplies it.
         as_nothing = value is None and path == _PARAMWISE
         if str(option).endswith("_mult") and not isinstance(value, (int, float)) and not as_nothing:
             yield _not_a_number(f"{path}.{option}", value)
 
 
 def _not_a_dict(path: str, value: Any, example: str) -> tuple[str, str]:
-    return f"{path} is {value!r}, a {type_name(type(value))} and not a dict", f"write {example}"
+    return f"{path} is {value!r}, a {type_name(type(value))}, not a dict", f"write {example}"
 
 
 def _not_a_number(path: str, value: Any) -> tuple[str, str]:
-    problem = f"{path} is {value!r}, a {type_name(type(value))} and not a number"
+    problem = f"{path} is {value!r}, a {type_name(type(value))}, not a number"
     if not isinstance(value, str) or not _is_number(value):
-        return problem, "give it a number"
+        return problem, "set it to a number"
     text = value.strip()
     fix = f"write {text} without quotes"
     if found := _SCIENTIFIC.match(text):
         mantissa, sign, exponent = found.groups()
-        # YAML 1.1 wants both a dot and a sign.
+        # YAML 1.1 needs both a dot and a sign.
         mantissa = mantissa if "." in mantissa else f"{mantissa}.0"
         fix = f"{fix}, in YAML {mantissa}e{sign or '+'}{exponent}"
     return problem, fix

@@ -1,4 +1,4 @@
-"""What the stack needs and lacks: a package with the version that works, or code of one's own; and how to get it."""
+"""Recognise errors about missing packages, wrong versions and modules of a project, and name the fix."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from lrdecay_cli.files.packages import (
 from lrdecay_cli.text.printing import said_by
 from lrdecay_cli.text.spelling import nearest
 
-# Bounds within which mmdet 3.3, mmpretrain 1.2 and mmengine 0.10 work: newer releases dropped what they import.
+# Versions that work with mmdet 3.3, mmpretrain 1.2 and mmengine 0.10: newer releases removed names they import.
 _KNOWN_VERSIONS = {
     "transformers": (">=4.40", "<4.46"),
     "setuptools": ("", "<81"),
     "numpy": ("", "<2"),
-    # 0.26 dropped cached_download, which diffusers below 0.29 imports.
+    # 0.26 removed cached_download, which diffusers below 0.29 imports.
     "huggingface_hub": ("", "<0.26"),
-    # mmdet 3.0's own configs import it; without a bound pip takes one that is built on mmcv 1.
+    # mmdet 3.0's own configs import it; without a bound pip installs a version built on mmcv 1.
     "mmcls": (">=1.0.0rc0", ""),
 }
 _SOURCES = {
@@ -44,26 +44,26 @@ _SOURCES = {
 }
 _MULTIMODAL = ("transformers", "pycocotools")
 
-# A package of another name, or a build that pip would not choose.
+# Packages with another name on PyPI, or builds that pip does not choose.
 _REQUIREMENTS = {"mmcv": f"mmcv-lite{MMCV_RANGE}"}
-# No wheel of these is to be had, and pip alone does not build them.
+# These have no wheels, and pip alone cannot build them.
 _BUILT_BY_HAND = {
     "MinkowskiEngine": "https://github.com/NVIDIA/MinkowskiEngine",
     "torchsparse": "https://github.com/mit-han-lab/torchsparse",
-    # PyPI has another package of that name.
+    # PyPI has an unrelated package with this name.
     "apex": "https://github.com/NVIDIA/apex",
     "DCNv3": "https://github.com/OpenGVLab/InternImage (ops_dcnv3)",
     "DCNv4": "https://github.com/OpenGVLab/DCNv4",
     "MultiScaleDeformableAttention": "https://github.com/fundamentalvision/Deformable-DETR (models/ops)",
 }
-# What mmcls 1.0.0rc6 and mmdet 3.0 and 3.1 assert of mmcv in their turn.
+# The mmcv versions that mmcls 1.0.0rc6 and mmdet 3.0 and 3.1 assert.
 _OLDER_MMCV = ">=2.0.0rc4,<2.1.0"
 
-# Many modules import these, and few need the older one: the error has to name them.
+# Many modules import these and few need the older version: only errors that name them count.
 _NAMED_ALONE = ("numpy", "huggingface_hub")
 
 _SOURCE = re.compile(r"pip install [\"'`]*(git\+https://\S+?/([\w.-]+?)(?:\.git)?)(?=[\s\"'`)]|\.?$)")
-"""An address of sources, and the name of the package."""
+"""A source address and the package name in it."""
 _ASKS = (
     re.compile(r"requires the (\w+) library but it was not found"),
     re.compile(r"(?:pip|mim) install (?:-U |--upgrade )?[\"'`]*([A-Za-z][\w.-]*\w(?:\[\w+\])?)"),
@@ -71,22 +71,22 @@ _ASKS = (
     re.compile(r"[Pp]lease follow \S+ to install (\w+(?: Engine)?)"),
     re.compile(r"^(\w+) is not installed, please install"),
 )
-# Of mmseg 1.2.2, whose requirements/optional.txt the wheel does not have: it lists what VPD imports as ldm.
+# mmseg 1.2.2. Its wheel lacks requirements/optional.txt, which lists the package that VPD imports as ldm.
 _VPD = re.compile(r"To use (?:VPD model|UNetWrapper), please install required")
 _FAILED_IMPORTS = (
     re.compile(r"[Nn]o module named '(\w+)"),
     re.compile(r"import of (\w+)\S* halted"),
     re.compile(r"cannot import name '\w+' from (?:partially initialized module )?'(\w+)"),
 )
-# What packages of OpenMMLab assert of each other as they are imported.
+# Version assertions between OpenMMLab packages at import.
 _INCOMPATIBLE = re.compile(
     r"^(?P<name>\w+)(?:==| )\S+ is (?:used but )?incompatible\b"
     r".*\bPlease (?:install|use) \w+ ?(?P<range>[<>=].*?)(?: instead)?\.?$"
 )
 _ASSERTED_AS = {"mmdetection": "mmdet", "mmclassification": "mmcls"}
-# Of mmrazor 1.0.0, where importing names of torch.ao failed.
+# mmrazor 1.0.0, after an import from torch.ao failed.
 _RAZOR = "`torch>=1.13` is not installed properly"
-# Of pandas 3, which may be there beside the older NumPy that something else asked for.
+# pandas 3, if another package required an older NumPy.
 _TOO_OLD = re.compile(r"Please upgrade (?P<name>\w+) to >= (?P<version>[\d.]+\d) to use this (?P<by>\w+) version")
 _NUMPY_2 = re.compile(
     r"removed in the NumPy 2|NumPy 1\.x cannot be run in|numpy\.dtype size changed|numpy\.core\.multiarray"
@@ -95,38 +95,38 @@ _NUMPY_2 = re.compile(
 
 @dataclass(frozen=True)
 class Need:
-    """A package that is missing, or that is there in a version that does not work."""
+    """A package that is missing or installed in a version that does not work."""
 
     package: str
     installed: str | None
-    """The version that is there."""
+    """The installed version."""
     source: str = ""
-    """Where it is installed from; empty for the package index."""
+    """Where to install it from; empty for the package index."""
     within: str = ""
-    """The versions that the package in need asserts; empty where only what is known counts."""
+    """The versions that the importing package asserts; empty if only the table here applies."""
     cause: str = ""
-    """What is wrong, where that is known better than that the stack does not work with it."""
+    """A more exact problem than "does not work with this stack"."""
 
     @property
     def name(self) -> str:
-        """The package, with the bound that it has to keep where it is there and does not work."""
+        """The package, with the required versions if the installed one does not work."""
         bound = self.within or _KNOWN_VERSIONS.get(self.package, ("", ""))[1]
         return f"{self.package}{bound}" if self.installed or self.package == "setuptools" else self.package
 
     @property
     def problem(self) -> str:
-        """What is wrong, as the end of a sentence."""
+        """The problem, without a place and a full stop."""
         if self.cause:
             return self.cause
         if self.installed:
-            return f"{self.package} {self.installed} is installed, and the stack does not work with it"
+            return f"{self.package} {self.installed} is installed, which does not work with this stack"
         return f"{self.package} is not installed"
 
     @property
     def fix(self) -> str:
-        """The command that installs what works."""
+        """The command that installs a working version."""
         if self.package in _BUILT_BY_HAND:
-            return f"no wheel of it exists: build it from {_BUILT_BY_HAND[self.package]}"
+            return f"it has no wheel: build it from {_BUILT_BY_HAND[self.package]}"
         if self.package == "torch":
             return f'in an environment of its own: pip install "torch{self.within}"'
         if self.within:
@@ -136,13 +136,13 @@ class Need:
         bounds = ",".join(filter(None, _KNOWN_VERSIONS.get(self.package, ())))
         wanted = self.source or _SOURCES.get(self.package) or _REQUIREMENTS.get(self.package, f"{self.package}{bounds}")
         if self.package == "torchvision" and (torch := _version("torch")):
-            # Any other one has pip replace torch.
+            # With any other version pip replaces torch.
             wanted = f"{fitting_torchvision(torch)} torch=={torch.partition('+')[0]}"
         return f'pip install "{wanted}"' if {*"<>"} & {*wanted} else f"pip install {wanted}"
 
 
 def needed_package(error: BaseException) -> Need | None:
-    """The package that ``error``, or what led to it, is for want of; None if it is about something else."""
+    """Return the package that ``error`` or one of its causes needs; None if it is about something else."""
     for cause in chain(error):
         text = said_by(cause)
         if (source := _SOURCE.search(text)) and not _importable(source.group(2).lower()):
@@ -173,11 +173,11 @@ def needed_package(error: BaseException) -> Need | None:
 
 
 def _need(asked: str, *, certain: bool) -> Need | None:
-    """What a message asks for; unless that is ``certain``, it may be about a module that the package never had."""
+    """Return the package that a message names. If not ``certain``, the package may never have had the module."""
     if asked == "mmpretrain[multimodal]":
         asked = next((package for package in _MULTIMODAL if _version(package) is None), "transformers")
     asked = asked.partition("[")[0].replace(" ", "")
-    # Some are named as in a sentence: SentencePiece, Detectron2.
+    # Some messages use the project's spelling: SentencePiece, Detectron2.
     as_written = _importable(asked) or asked in _BUILT_BY_HAND or is_otherwise_named(asked)
     asked = asked if as_written else asked.lower()
     package = distribution_of(asked)
@@ -189,7 +189,7 @@ def _need(asked: str, *, certain: bool) -> Need | None:
 
 
 def _fails_to_import(error: BaseException) -> Need | None:
-    """A package that is too new, where a module of the stack that uses it dies while it is imported."""
+    """Return a package that is too new if a module of the stack that imports it raises at import."""
     modules = [frame.f_code for frame, _ in walk_tb(error.__traceback__) if frame.f_code.co_name == "<module>"]
     file = Path(modules[-1].co_filename if modules else "")
     if not {"site-packages", "dist-packages"} & {*file.parts}:
@@ -218,14 +218,14 @@ def _fits(version: str, within: str) -> bool:
 
 
 def _exchange(package: str, within: str) -> str:
-    """Exchanges the version of a package and leaves what it requires alone.
+    """Return the command that changes a package's version without changing its requirements.
 
-    Two distributions in one folder overwrite each other, so that a fork goes first.
+    Two distributions in one folder overwrite each other, so a fork is uninstalled first.
     """
     gone, wanted = [], []
     for name, bounds in [(package, within), *([("mmcv", _OLDER_MMCV)] if _takes_older_mmcv(package, within) else [])]:
         there, known = distribution_in_use(name), distributions_of(name)
-        # mmcv itself would be compiled.
+        # Installing mmcv itself would compile it.
         keep = "mmcv-lite" if name == "mmcv" and there != "mmcv" else there if there in known else known[0]
         gone += [there] if there not in ("", keep) else []
         wanted.append(f'"{keep}{bounds}"')
@@ -234,20 +234,20 @@ def _exchange(package: str, within: str) -> str:
 
 
 def _takes_older_mmcv(package: str, within: str) -> bool:
-    """Whether the versions of a package want an mmcv that is older than the one that is here."""
+    """True if these versions of the package need an older mmcv than the installed one."""
     older = package == "mmcls" or (package == "mmdet" and not _fits("3.2.0", within))
     mmcv = _version_of("mmcv")
     return older and mmcv is not None and not _fits(mmcv, _OLDER_MMCV)
 
 
 def distribution_in_use(package: str) -> str:
-    """The distribution that brings a package of that import name here; empty if none does."""
+    """Return the installed distribution of an import name; empty if there is none."""
     names = importlib.metadata.packages_distributions().get(package, ())
     return next((name for name in distributions_of(package) if name in names), next(iter(names), ""))
 
 
 def _version_of(package: str) -> str | None:
-    """Version of the distribution that brings a package of that import name."""
+    """Return the version of the installed distribution of an import name."""
     name = distribution_in_use(package)
     return _version(name) if name else None
 
@@ -265,7 +265,7 @@ def _importable(module: str) -> bool:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what led to it, the innermost last."""
+    """Yield the error and its causes, the innermost last."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
@@ -278,16 +278,16 @@ _PACKAGES = (*ZOOS, "mmcls", "mmcv", "mmdeploy", "timm", "transformers", "einops
 
 
 def is_own(module: str, listed: Sequence[str]) -> bool:
-    """Whether a missing module is one that ``custom_imports`` lists itself, and of no package that is known.
+    """True if ``custom_imports`` lists the missing module itself and no known package has its name.
 
-    Nobody is advised to install whatever name stands in a config.
+    lrdecay never suggests installing an arbitrary name from a config.
     """
     known = module in _PACKAGES or module in _BUILT_BY_HAND or module in _SOURCES
     return not known and any(name.partition(".")[0] == module for name in listed)
 
 
 def own_fix(module: str, config: str) -> str:
-    """How to make code of one's own importable: with its folder, where that is found above the config or from here."""
+    """Return how to make project code importable, with its folder if it is found above the config or from here."""
     file = config_path(config)
     above = file.absolute().parents if file is not None else ()
     # A project's code is in its root or below ``src``.
@@ -299,7 +299,7 @@ def own_fix(module: str, config: str) -> str:
 
 
 def submodule_fix(missing: str) -> str:
-    """What may be meant by ``package.module``, whose package is there and has no such module; empty for any other."""
+    """Suggest a name for ``package.module`` if the package is installed without that module; else empty."""
     package, _, name = missing.rpartition(".")
     spec = importlib.util.find_spec(package) if package and _importable(package) else None
     if spec is None or spec.submodule_search_locations is None:

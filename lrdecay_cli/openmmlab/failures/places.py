@@ -1,4 +1,4 @@
-"""The line of a config, or of one of its bases, that an error comes from."""
+"""Find the line of a config, or of one of its bases, that causes an error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _READERS = ("_file2dict", "_parse_lazy_import")
 
 
 def failing_place(error: BaseException, config: str) -> str | None:
-    """``file:line`` for what mmengine raised; None where neither the traceback nor the text of the config tells.
+    """Return ``file:line`` of mmengine's error, or None if neither traceback nor config text shows it.
 
     Args:
         error: from mmengine's ``Config.fromfile``.
@@ -31,7 +31,7 @@ def failing_place(error: BaseException, config: str) -> str | None:
         imports = origins.at("custom_imports.imports") if isinstance(error, ImportError) else None
         place = str(imports.origin.place) if imports else None
     except LrdecayError as told:
-        # What the text rules out, such as two bases that set the same name: mmengine's error has no line.
+        # Errors that the text alone shows, such as two bases that set one name: mmengine's error has no line.
         place = told.where if told.where.rpartition(":")[2].isdigit() else None
     if ran := _line_of_config(error):
         file, line = ran
@@ -40,7 +40,7 @@ def failing_place(error: BaseException, config: str) -> str | None:
 
 
 def _line_of_config(error: BaseException) -> tuple[Path, int] | None:
-    """The innermost line of a config's own that mmengine was running."""
+    """Return the innermost line of a config that mmengine was running."""
     found, reader = None, ""
     for frame, line in walk_tb(error.__traceback__):
         if reader in _READERS and frame.f_code.co_name == "<module>":
@@ -56,7 +56,7 @@ def _from_here(file: Path) -> str:
 
 @contextmanager
 def naming_places(config: str, cfg_options: Sequence[str]) -> Iterator[None]:
-    """In a LrdecayError about a key of the config, name the place that sets it: ``config.py:5: paramwise_cfg.x``."""
+    """Add to a LrdecayError about a config key the place that sets it: ``config.py:5: paramwise_cfg.x``."""
     try:
         yield
     except LrdecayError as error:
@@ -64,7 +64,7 @@ def naming_places(config: str, cfg_options: Sequence[str]) -> Iterator[None]:
         if place is None or not error.where.startswith(config):
             raise
         key = error.where.removeprefix(config)
-        # The config that the user named stays in front of a base that sets the option.
+        # The config that the user named comes first, then the base that sets the option.
         where = f"{place}{key}" if place.file == config else f"{config}{key} (set at {place})"
         raise error.at(where) from error.__cause__
 

@@ -1,4 +1,4 @@
-"""The module of a project's own that registers a class: found in the text of its files, of which none is run."""
+"""Find the module of a project that registers a class, from the text of its files; runs nothing."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lrdecay_cli.files.config_path import SEPARATOR, config_path
 _ROOT_HAS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 _LEFT_OUT = {"node_modules", "site-packages", "work_dirs", "data", "datasets", "venv", "env", "build", "dist"}
 _FILES, _BYTES, _DEPTH = 2000, 400_000, 8
-"""Of more, the search would take longer than a look at the project."""
+"""With more files the search takes too long."""
 
 
 def import_that_registers(name: str, config: str, *, beside: bool = False) -> str:
-    """How to import the module that registers ``name``: a fix; empty where the project has none.
+    """Return a fix that imports the module which registers ``name``; empty if the project has none.
 
     Args:
-        name: of a class, without its scope.
+        name: name of a class, without its scope.
         config: as the user gave it.
-        beside: whether the config imports other modules.
+        beside: True if the config imports other modules.
     """
     root = _root(config)
     if root is None or not name.isidentifier():
@@ -53,7 +53,7 @@ def import_that_registers(name: str, config: str, *, beside: bool = False) -> st
 
 
 def _root(config: str) -> Path | None:
-    """The folder of the project that a config is of; None for one of an installed package."""
+    """Return the folder of the config's project; None for a config of an installed package."""
     file = config_path(config)
     if file is None or SEPARATOR in config or "site-packages" in file.absolute().parts:
         return None
@@ -78,7 +78,7 @@ def _sources(root: Path) -> Iterator[Path]:
 
 
 def _start(file: Path, root: Path) -> Path:
-    """What an import name counts from: the nearest folder above the file that Python searches, else the project's."""
+    """Return the folder that import names start from: the nearest parent on ``sys.path``, else the project's."""
     searched = {str(Path(place or ".").resolve()) for place in sys.path}
     above = [each for each in file.parents if each.is_relative_to(root)]
     source = root / "src"

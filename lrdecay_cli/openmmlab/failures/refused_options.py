@@ -1,4 +1,4 @@
-"""Options that a class or a constructor refuses: what the class takes, and the place to which the option belongs."""
+"""Errors about options that a class or constructor does not accept, with the place where they belong."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from lrdecay_cli.text.printing import said_by
 from lrdecay_cli.text.spelling import meant, nearest
 
 _PARAMWISE = "optim_wrapper.paramwise_cfg"
-# Of every constructor, but for those that end in _mult.
+# Options of all constructors, except those that end in _mult.
 _PARAMWISE_OPTIONS = {option for spec in CONSTRUCTORS for option in spec.options}
 _NO_WEIGHT_DECAY = "base_wd should not be None"
 
 
 def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayError | None:
-    """The error in terms of the config, None for one that is not of an option.
+    """Return the error in terms of the config; None if it is not about an option.
 
-    Source: ``_validate_cfg`` of mmengine's default constructor for what needs a weight decay.
+    Source: ``_validate_cfg`` of mmengine's default constructor, for options that need a weight decay.
     """
     given: Mapping[str, Any] = config.optim_wrapper.get("paramwise_cfg") or {}
     cause = error.__cause__
@@ -47,14 +47,14 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
     lacking = str(cause.args[0]) if isinstance(cause, KeyError) and cause.args else ""
     if lacking.isidentifier() and (like := nearest(lacking, map(str, given))):
         problem = f"the constructor needs {_PARAMWISE}.{lacking}"
-        return LrdecayError(problem, where=where, fix=f"did you mean that by {like}?")
+        return LrdecayError(problem, where=where, fix=f"did you mean {lacking} instead of {like}?")
     return None
 
 
 def misplaced_options(error: LrdecayError, config: Config, where: str) -> LrdecayError | None:
-    """An error about every option that is in the wrong place, None if none is.
+    """Return one error about all options in the wrong place; None if there are none.
 
-    The stack stops at the first one, or at what another lacks for it.
+    The stack itself stops at the first one, or at an option that is missing because of it.
     """
     wrapper: Mapping[str, Any] = config.optim_wrapper
     optimizer = wrapper.get("optimizer")
@@ -85,9 +85,9 @@ def misplaced_options(error: LrdecayError, config: Config, where: str) -> Lrdeca
 def _misplaced(
     wrapper: Mapping[str, Any], optimizer: Mapping[str, Any], of_wrapper: Taken, of_optimizer: Taken
 ) -> Iterator[tuple[str, str]]:
-    """Every option that its place refuses, and where it belongs."""
+    """Yield every option that its place does not accept, and the right place."""
     for option, value in wrapper.items():
-        # A dict of that name may be of another optimizer.
+        # A dict of that name may belong to another optimizer.
         of_another = option in OURS.options and isinstance(value, Mapping) and "optimizer" in value
         if option in of_wrapper.names or option in WRAPPER_OPTIONS or of_another:
             continue
@@ -115,10 +115,10 @@ def _taken(registry: Registry, settings: Mapping[str, Any]) -> Taken | None:
 
 _REFUSING = re.compile(r"(?P<name>\w+)(?:\.__init__)?\(\)")
 _KEYWORD = re.compile(r"unexpected keyword argument '(?P<name>\w+)'")
-# mmengine's registry takes them out, or puts the second one in.
+# mmengine's registry removes both, and may add the second.
 _OF_REGISTRY = ("type", "_scope_")
 WRAPPER_OPTIONS = ("paramwise_cfg", "constructor", "clip_grad", "accumulative_counts")
-"""What may stand in ``optim_wrapper`` beside what its class takes, and what every class of mmengine's takes."""
+"""Options that ``optim_wrapper`` accepts besides those of its class; all of mmengine's classes accept them."""
 
 
 class Taken(NamedTuple):
@@ -126,11 +126,11 @@ class Taken(NamedTuple):
 
     names: frozenset[str]
     all: bool
-    """Whether it takes no other: a class that is not mmengine's may do as it likes with ``**kwargs``."""
+    """True if it accepts no other arguments. A class outside mmengine may use ``**kwargs`` freely."""
 
 
 def taken_by(kind: type) -> Taken:
-    """What the class takes, with its bases as long as each passes on the rest."""
+    """Return the arguments of the class, and of its bases while each passes on ``**kwargs``."""
     names, known = {*_OF_REGISTRY}, True
     try:
         for base, arguments, passes_on in arguments_of(kind):
@@ -142,23 +142,23 @@ def taken_by(kind: type) -> Taken:
 
 
 def refused_keyword(error: BaseException | None) -> str:
-    """The keyword argument that a TypeError is about; empty for any other error."""
+    """Return the keyword argument that a TypeError rejects; empty for any other error."""
     found = _KEYWORD.search(str(error)) if isinstance(error, TypeError) else None
     return found["name"] if found else ""
 
 
 def unknown_option(error: BaseException, kind: object, config: Any, where: str, *, final: bool) -> LrdecayError | None:
-    """The error for options that ``kind``, which was being built, does not take; None if they are not the config's.
+    """Return the error for options that the class ``kind`` does not accept; None if the config does not set them.
 
-    What is inherited from a base goes on to hold for another type: where nothing is spelled alike, that is said.
-    ``final`` is that of the error, see :class:`lrdecay_cli.domain.errors.LrdecayError`.
+    A config that changes ``type`` inherits the base's options for the old type: the fix covers this case.
+    ``final``: see :class:`lrdecay_cli.domain.errors.LrdecayError`.
     """
     option = refused_keyword(error)
     if not option or not isinstance(kind, type):
         return None
     key = key_of_type(config, kind.__name__, holding=option)
     if not key and kind.__name__ == "OptimWrapper" and "type" not in (_at(config, "optim_wrapper") or {"type"}):
-        # Which mmengine puts in.
+        # mmengine adds this type.
         key = "optim_wrapper"
     given = _at(config, key)
     taken = taken_by(kind)
@@ -168,21 +168,21 @@ def unknown_option(error: BaseException, kind: object, config: Any, where: str, 
     unknown = [given_option for given_option in given if given_option not in names] if taken.all else [option]
     near = [_renamed(str(each), names) or meant(str(each), sorted(names - {*_OF_REGISTRY}))[:1] for each in unknown]
     listed = ", ".join(f"{key}.{each}" for each in unknown)
-    # A class that passes on what it is given wraps another, which is the one that refuses.
+    # A class that passes on its arguments wraps another class, which rejects the option.
     refusing = _REFUSING.match(str(error))
     of = kind.__name__ if taken.all or not refusing else refusing["name"]
-    said = "is not an option" if len(unknown) == 1 else "are not options"
+    verb = "is not an option" if len(unknown) == 1 else "are not options"
     if unknown == ["_delete_"]:
-        fix = f"remove it: no base has {key}, and mmengine leaves it among the options"
-        return LrdecayError(f"{listed} deletes nothing", where=where, fix=fix, final=final, key=f"{key}._delete_")
+        fix = f"remove it: no base sets {key}, and mmengine passes _delete_ on as an option"
+        return LrdecayError(f"{listed} has no effect", where=where, fix=fix, final=final, key=f"{key}._delete_")
     if all(near):
         fix = f"did you mean {' and '.join(name for (name,) in near)}?"
     else:
         inner = key.rpartition(".")[2]
-        it, it_is = ("it", "it is") if len(unknown) == 1 else ("them", "they are")
+        it = "it" if len(unknown) == 1 else "them"
         anew = f"write {inner}=dict(_delete_=True, type={kind.__name__!r}, ...)"
-        fix = f"leave {it} out; where {it_is} a base's, {anew}"
-    return LrdecayError(f"{listed} {said} of {of}", where=where, fix=fix, final=final, key=f"{key}.{unknown[0]}")
+        fix = f"remove {it}; if a base sets {it}, {anew}"
+    return LrdecayError(f"{listed} {verb} of {of}", where=where, fix=fix, final=final, key=f"{key}.{unknown[0]}")
 
 
 _RENAMED = {
@@ -190,7 +190,7 @@ _RENAMED = {
     "cumulative_iters": "accumulative_counts",
     "paramwise_options": "paramwise_cfg",
 }
-"""What MMCV 1 called them, and the versions before it."""
+"""Names of these options in MMCV 1 and before."""
 
 
 def _renamed(option: str, names: Set[str]) -> list[str]:
@@ -198,7 +198,7 @@ def _renamed(option: str, names: Set[str]) -> list[str]:
 
 
 def _at(config: Any, key: str) -> Any:
-    """What stands at a dotted path, None if nothing does or if it goes through a list."""
+    """Return the value at a dotted path; None if there is none or if the path goes through a list."""
     for part in key.split(".") if key else ():
         config = config.get(part) if hasattr(config, "get") else None
     return config if key else None

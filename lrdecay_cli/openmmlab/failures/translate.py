@@ -1,6 +1,6 @@
-"""What the stack raises, as one line: what is wrong, where in the config, and what to do.
+"""Translate exceptions of the stack into one line: the problem, its place in the config, and the fix.
 
-Or whose fault it is: a config that an installed package ships, untouched, and that fails by its own fault.
+A config that an installed package ships and that fails unchanged gets the status ``broken upstream``.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ _LAZY = "mmengine.config.lazy"
 
 @contextmanager
 def explained(stage: str, where: str, config: Any = None) -> Iterator[None]:
-    """Turn whatever is raised in here into a LrdecayError that names the stage and the place.
+    """Turn any exception in this block into a LrdecayError that names the stage and the place.
 
-    The place is the config, as the user gave it; the loaded ``config`` has the key that names a type which failed.
+    ``where`` is the config as the user gave it. The loaded ``config`` is searched for the key of a type that failed.
     """
     try:
         yield
@@ -67,12 +67,12 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
     if isinstance(error, SystemExit):
         return LrdecayError(f"{stage}: it calls sys.exit({error.code!r})", where=where)
     trace = error.__traceback__
-    # The innermost registered type that was being built.
+    # The innermost registered type under construction.
     built = _local(trace, "obj_cls", callable, "build_from_cfg")
     if option := unknown_option(error, built, config, where, final=_of_arguments(error)):
         return option
     if built is not None and not isinstance(built, type):
-        # A function is registered under a name that is not its own.
+        # A function's registered name may differ from its own name.
         built = _local(trace, "obj_type", lambda kind: isinstance(kind, str) or callable(kind), "build_from_cfg")
     failing = stage
     if built is not None:
@@ -89,32 +89,32 @@ def _as_line(error: BaseException, stage: str, where: str, config: Any) -> Lrdec
         return LrdecayError(f"{failing}: {need.problem}", where=where, fix=need.fix, status=f"needs {need.name}")
     if stage == BUILDING and (asked := _missing_data(error, config)):
         key, path = asked
-        problem = f"{failing}: {key}={path!r} is not there, and the model reads it while it is built"
-        fix = "run lrdecay in the folder that has it, or change the path"
+        problem = f"{failing}: {key}={path!r} does not exist, and the model reads it while it is built"
+        fix = "run lrdecay in the folder that contains it, or change the path"
         return LrdecayError(problem, where=where, fix=fix, status=f"needs {path}", key=key)
     if isinstance(error, OSError) and "huggingface.co" in said_by(error):
-        problem = f"{failing}: the model wants files of huggingface.co, and lrdecay downloads nothing"
+        problem = f"{failing}: the model needs files from huggingface.co, and lrdecay downloads nothing"
         return LrdecayError(problem, where=where, status="needs network access")
     if isinstance(error, FileNotFoundError):
         missing = re.search(r'(?<=")[^"]+(?=")|[\w./\\~-]+\.(?:py|json|ya?ml)', text)
         fix = "check _base_" if stage == LOADING else "check the path in the config"
         return LrdecayError(f"missing file {missing.group() if missing else text}", where=where, fix=fix)
-    # mmengine's placeholder of something imported was called, which raises an error without a word.
+    # The config called mmengine's placeholder of an import, which raises an error without a message.
     if stage == LOADING and isinstance(error, RuntimeError) and not error.args and _raised_in(error)[0] == _LAZY:
-        problem = "an import makes it a lazy config, in which nothing that is imported can be called"
-        return LrdecayError(f"{failing}: {problem}", where=where, fix="call it by __import__, or in a module")
+        problem = "an import makes this a lazy config, and lazy configs cannot call imported functions"
+        return LrdecayError(f"{failing}: {problem}", where=where, fix="call it through __import__, or in a module")
     problem = f"{failing}: {type(error).__name__}: {text}"
     return LrdecayError(problem, where=where, final=_of_arguments(error))
 
 
 def _missing_data(error: BaseException, config: Any) -> tuple[str, str] | None:
-    """The option of a config and the path that it gives, where an error says that this does not exist."""
+    """Return a model option and its path if the error reports that this path does not exist."""
     text = said_by(error)
     if not (
         isinstance(error, FileNotFoundError) or re.search(r"(?:does|do) not exist|not found|[Nn]o such file", text)
     ):
         return None
-    # A lazy config imports what is looked at: an error in there must not take the place of the one that is reported.
+    # Reading a lazy config imports modules: an error there must not replace the one that is reported.
     with suppress(Exception):
         for option, value in _strings(config["model"], ("model",)):
             if "/" in value and value in text and not Path(value).exists():
@@ -131,7 +131,7 @@ def _strings(value: Any, keys: tuple[str | int, ...]) -> Iterator[tuple[str, str
 
 
 def _of_arguments(error: BaseException) -> bool:
-    """Whether a class was called with what it does not take: the error is of the call itself, by the config's dict."""
+    """True if the call itself failed: the class does not accept the arguments in the config's dict."""
     return isinstance(error, TypeError) and _raised_in(error) == ("mmengine.registry.build_functions", "build_from_cfg")
 
 
@@ -145,7 +145,7 @@ def _first_line(error: BaseException) -> str:
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else said_by(error)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines and isinstance(error, AssertionError) and error.__traceback__:
-        # What was asserted says more than that it has no message.
+        # An assertion without a message: show the asserted expression.
         *_, (frame, number) = walk_tb(error.__traceback__)
         lines = [linecache.getline(frame.f_code.co_filename, number).strip()]
     return lines[0] if lines and lines[0] else "no message"
@@ -155,7 +155,7 @@ def _syntax_error(error: BaseException, where: str) -> LrdecayError:
     cause = error if isinstance(error, SyntaxError) and error.lineno else error.__cause__ or error.__context__
     if not isinstance(cause, SyntaxError):
         return LrdecayError(f"Python syntax error: {_first_line(error)}", where=where)
-    # mmengine parses the text of a config, so that Python does not know the file's name.
+    # mmengine parses the text of a config, so Python does not know the file's name.
     named = cause.filename if _is_file(cause.filename) else None
     file = named or _local(cause.__traceback__, "filename", _is_file) or where
     return LrdecayError(f"Python syntax error: {cause.msg}", where=f"{file}:{cause.lineno}")
@@ -171,7 +171,7 @@ def _import_error(error: ImportError, failing: str, where: str, need: Need | Non
         fix = submodule_fix(root.name) if isinstance(root, ModuleNotFoundError) and root.name else ""
         return LrdecayError(f"{source}: {_first_line(root)}", where=where, fix=fix)
     if listed and is_own(need.package, re.findall(r"'([^']*)'", listed.group(1))):
-        # Of the listed module itself, which nobody else has tried to import.
+        # custom_imports lists the missing module itself.
         problem, fix, final = _first_line(root), own_fix(need.package, where), True
     elif isinstance(root, ModuleNotFoundError):
         problem, fix, final = _first_line(root), f"{need.fix}, or put it on PYTHONPATH", False
@@ -181,7 +181,7 @@ def _import_error(error: ImportError, failing: str, where: str, need: Need | Non
 
 
 def _local(trace: TracebackType | None, variable: str, fits: Callable[[Any], bool], function: str | None = None) -> Any:
-    """Value of a local variable in the innermost frame of the traceback where it fits, None if it does in none."""
+    """Return a local variable's value from the innermost frame where it fits, or None."""
     frames = [frame for frame, _ in walk_tb(trace) if function in (None, frame.f_code.co_name)]
     values = [frame.f_locals.get(variable) for frame in frames]
     return next((value for value in reversed(values) if fits(value)), None)
@@ -196,9 +196,9 @@ _MACHINE = ("out of memory", "can't allocate", "cannot allocate", "too many open
 
 @contextmanager
 def naming_upstream_faults(config: str, cfg_options: Sequence[str], device: str) -> Iterator[None]:
-    """Give an unclassified LrdecayError in here the status ``broken upstream``, if that is whose fault it is.
+    """Give an unclassified LrdecayError in this block the status ``broken upstream`` if the package causes it.
 
-    Not if the user changed the config by overrides, nor if this machine or its GPU had a part in it.
+    Overrides by the user, this machine and its GPU are other causes: these errors keep their status.
     """
     try:
         yield
@@ -211,18 +211,18 @@ def naming_upstream_faults(config: str, cfg_options: Sequence[str], device: str)
         package = None if error.status != "error" or blameless else _shipping_package(config)
         if package is None:
             raise
-        told = error.replaced(fix=f"broken as {package} ships it", status="broken upstream")
-        raise told from cause
+        upstream = error.replaced(fix=f"broken as {package} ships it", status="broken upstream")
+        raise upstream from cause
 
 
 def _shipping_package(config: str) -> str | None:
-    """Name and version of the installed package whose config zoo the file is in; None for any other file."""
+    """Return name and version of the installed package whose config zoo contains the file, else None."""
     with suppress(LrdecayError):
         path = find_config(config).absolute()
         installed = {".mim", "site-packages", "dist-packages"} & {*path.parts}
         for folder in (folder for folder in path.parents if installed and folder.name == "configs"):
             package = folder.parent.parent if folder.parent.name == ".mim" else folder.parent
-            # A fork brings the same folder under another name.
+            # A fork installs the same folder under another distribution name.
             known = distributions_of(package.name)
             for name in known + tuple(importlib.metadata.packages_distributions().get(package.name, ())):
                 with suppress(importlib.metadata.PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""A ``type`` of a config that is in no registry: where it stands, and which one to write."""
+"""Errors about a ``type`` that no registry contains: its key in the config and the closest name."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _RENAMED = {"mmcls": "mmpretrain", "mmselfsup": "mmpretrain"}
 
 
 class UnknownTypeError(LrdecayError):
-    """A ``type`` that is in no registry."""
+    """No registry contains this ``type``."""
 
 
 def check_registered(registry: Registry, settings: Mapping[str, Any], where: str, config: Any) -> None:
-    """Raise :func:`unknown_type` where the ``type`` of settings is a name that is not registered."""
+    """Raise :func:`unknown_type` if ``settings["type"]`` is a name that is not registered."""
     named, scope = settings.get("type"), settings.get("_scope_")
     if named is None or find_registered(registry, named, scope) is not None:
         return
@@ -40,14 +40,14 @@ def check_registered(registry: Registry, settings: Mapping[str, Any], where: str
 
 
 def unknown_type(name: str, scope: str, registry: str, *, where: str, config: Any) -> UnknownTypeError:
-    """The error for a ``type`` that is not in a registry, with its key in the config and the nearest name."""
+    """Return the error for an unregistered ``type``, with its key in the config and the closest name."""
     key = key_of_type(config, name)
     known = _registered(registry)
     package, _, bare = name.rpartition(".")
-    # First those that can be written as they are.
+    # First the names that work without a scope.
     here = nearest(bare, _registered(registry, (scope, "mmengine")), likeness=0.8)
     like = here or nearest(bare, known, likeness=0.6)
-    # Nobody imports what is named by its old name, so that often nothing of it is registered.
+    # A config with the old name does not import the package, so its types are often not registered.
     now = _RENAMED.get(package, "")
     there = _registered(registry, (now,))
     renamed = nearest(bare, there, likeness=0.8) if there else bare
@@ -63,7 +63,7 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
     elif now and renamed:
         fix = f"{package} is {now} now: write {now}.{renamed}"
     elif like:
-        # As it can be written: what is in another package needs the name of that.
+        # A type of another package needs that package's name in front.
         bare_is_enough = here and "." not in name
         fix = f"did you mean {like if bare_is_enough else f'{known[like]}.{like}'}?"
     else:
@@ -74,7 +74,7 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
     if package in ZOOS and importlib.util.find_spec(package) is None and not now:
         need = Need(distribution_of(package), None)
         return UnknownTypeError(
-            f"{registry} {name!r}{at} is of {package}, which is not installed",
+            f"{registry} {name!r}{at} belongs to {package}, which is not installed",
             where=where,
             fix=need.fix,
             status=f"needs {need.name}",
@@ -91,9 +91,9 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
 
 
 def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: bool) -> bool:
-    """Whether no import that was put off, or that was allowed to fail, could have registered what is missing.
+    """True if no deferred or failed import could have registered the missing name.
 
-    Nor what is nearest to it, which only for a name that is ``near`` to one in its own scope is certain.
+    Nor a closer name: that is certain only if the name is ``near`` to one in its own scope.
     """
     imports = getattr(config, "get", lambda _: None)("custom_imports")
     if config is None or (isinstance(imports, Mapping) and imports.get("allow_failed_imports")):
@@ -106,11 +106,11 @@ def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: 
 
 
 def _registered(registry: str, scopes: Sequence[str] = ()) -> dict[str, str]:
-    """Scope by name of every type in the registries of this kind: of ``scopes``, else of mmengine and all below it."""
+    """Map every type in the registries of this kind to its scope: in ``scopes``, else in mmengine and its children."""
     found: dict[str, str] = {}
     for top in [kind for kind in vars(root).values() if isinstance(kind, Registry) and kind.parent is None]:
         kinds = [top, *top.children.values()]
-        # A package may call its own by another name.
+        # A package may give its own registry another name.
         for kind in kinds if any(kind.name == registry for kind in kinds) else ():
             if not scopes or kind.scope in scopes:
                 found.update(dict.fromkeys(kind.module_dict, kind.scope))
@@ -118,8 +118,8 @@ def _registered(registry: str, scopes: Sequence[str] = ()) -> dict[str, str]:
 
 
 def key_of_type(config: Any, name: str, *, holding: str = "type") -> str:
-    """Dotted path of the first dict below ``config`` that has a key ``holding`` and is of the type; else empty."""
-    # A lazy config imports what is looked at: an error in there must not take the place of the one that is told.
+    """Return the dotted path of the first dict below ``config`` of this type with a key ``holding``, else empty."""
+    # Reading a lazy config imports modules: an error there must not replace the one that is reported.
     with suppress(Exception):
         return _path_of_type(config, name, holding)
     return ""
@@ -141,9 +141,9 @@ def _path_of_type(config: Any, name: str, holding: str, path: str = "") -> str:
 
 
 def _scope_at(config: Any, path: str) -> str:
-    """The registry scope that holds at a path of the config: the innermost ``_scope_``, else ``default_scope``.
+    """Return the registry scope at a path of the config: the innermost ``_scope_``, else ``default_scope``.
 
-    Source: mmengine 0.10.7, ``registry/build_functions.py``: what is built inside a dict with a ``_scope_`` has it too.
+    Source: mmengine 0.10.7, ``registry/build_functions.py``: dicts inside a dict with a ``_scope_`` inherit it.
     """
     place = getattr(config, "_cfg_dict", config)
     scope = place.get("default_scope") if isinstance(place, Mapping) else None
@@ -155,20 +155,20 @@ def _scope_at(config: Any, path: str) -> str:
 
 
 REGISTRIES = ("optimizer wrapper constructor", "optimizer constructor")
-"""What mmengine calls this registry, and what MMDetection calls its own."""
+"""The names of this registry in mmengine and in MMDetection."""
 
-# They are registered when their package is imported: nobody who writes the wrong one has done that.
+# Importing their package registers them, and a config with a wrong name does not import it.
 _SCOPED = [spec for spec in CONSTRUCTORS if spec.scope]
 _IMPORT_OURS = f"custom_imports = dict(imports={[*OURS.imports]})"
 
 
 def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) -> str:
-    """What to do about a constructor's name that ``scope`` does not know; empty if it is like none.
+    """Return the fix for a constructor's name that ``scope`` does not know; empty if no known name is close.
 
-    ``registered`` has the scope by name of those that are registered anywhere.
+    ``registered`` maps the name of every registered constructor to its scope.
     """
     bare = name.rpartition(".")[2]
-    # Of several packages with one of a name that of the scope counts, else the first.
+    # If several packages have the name, use the one of the scope, else the first.
     first = {spec.name: spec.scope for spec in reversed(_SCOPED)}
     of_scope = {spec.name: spec.scope for spec in _SCOPED if spec.scope == scope}
     packages = {**registered, **first, **of_scope}
@@ -177,12 +177,12 @@ def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) ->
         package = packages[bare]
         there = f"{package}.{bare}"
         if importlib.util.find_spec(package) is None:
-            whose, or_there = f"it is {package}'s, which is not installed", ""
+            whose, or_there = f"it belongs to {package}, which is not installed", ""
             fix = f": pip install {distribution_of(package)}" if package in ZOOS else ""
         else:
-            whose, or_there, fix = f"it is {package}'s", f", or {there}", f": write {there}"
-        return f"{whose}: did you mean {own}, which is {scope}'s{or_there}?" if own else f"{whose}{fix}"
-    # What is mmengine's is found from everywhere.
+            whose, or_there, fix = f"it belongs to {package}", f", or {there}", f": write {there}"
+        return f"{whose}: did you mean {scope}'s {own}{or_there}?" if own else f"{whose}{fix}"
+    # Every scope finds mmengine's types.
     here = [known for known, package in packages.items() if package in (scope, "mmengine")]
     like = nearest(bare, here, likeness=0.8) or nearest(bare, packages, likeness=0.6)
     if like is None or _has_words_of_its_own(bare, like):
@@ -193,7 +193,7 @@ def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) ->
 
 
 def _has_words_of_its_own(name: str, like: str) -> bool:
-    """Whether a name has a word that the other has nothing like: it is another class's, and not misspelt."""
+    """True if a name has a word unlike any word of the other: it names another class and is not misspelt."""
     words, others = _CAMEL.findall(name), _CAMEL.findall(like)
     return not all(nearest(word, others, likeness=0.7) for word in words)
 
@@ -202,7 +202,7 @@ _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+")
 
 
 def _registered_nowhere(bare: str) -> str:
-    """For the constructor of another repository."""
+    """Return the fix for the constructor of another repository."""
     known = next((spec.project for spec in PUBLISHED if spec.name == bare), "")
     of = f" ({known} has one of that name)" if known else ""
-    return f"no installed package registers it{of}: import the module that does with custom_imports=dict(imports=[...])"
+    return f"no installed package registers it{of}: import its module with custom_imports=dict(imports=[...])"

@@ -1,4 +1,4 @@
-"""What the optimizers of a training do with the lr and weight decay of their groups: by the table, or measured."""
+"""Find what a training's optimizers do with the lr and weight decay of their groups, from the table or measured."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def effects_in(
 ) -> dict[str, OptimizerEffects]:
     """Return the effects of each optimizer by its name.
 
-    Read from the table of effects where it has the class in the installed version, unless what it does depends on the
-    lr or the lr is a tensor of half precision. Else a twin of the class is measured. An optimizer is left out whose
-    twin cannot be built, or takes no step for an unknown reason.
+    Uses the table of effects if it has the class in the installed version, unless the effect depends on the lr or the
+    lr is a tensor of half precision. Else measures another instance of the class. Omits an optimizer whose second
+    instance cannot be built, or takes no step for an unknown reason.
 
     Args:
-        optimizers: as they were built.
-        settings: of each in the config, as its class takes them.
+        optimizers: as built.
+        settings: of each in the config, as its class accepts them.
     """
     found = {}
     for name, optimizer in optimizers.items():
         kind = type(optimizer)
-        # A class need not keep all of its options as defaults of the groups.
+        # A class may not store all of its options as defaults of the groups.
         options = {**optimizer.defaults, **settings.get(name, {})}
         row = effects_of(kind.__module__, kind.__qualname__, options)
         half = _half_precision_of(optimizer)
@@ -42,7 +42,7 @@ def effects_in(
 
 
 def installed_version(kind: type, distribution: str) -> str:
-    """Version of the distribution that has a class, without the mark of a local build; empty for none."""
+    """Return the version of a class's distribution, without a local build label; empty for none."""
     module = sys.modules.get(kind.__module__.partition(".")[0])
     version = getattr(module, "__version__", None)
     if version is None and distribution:
@@ -55,7 +55,7 @@ def installed_version(kind: type, distribution: str) -> str:
 
 
 def _half_precision_of(optimizer: torch.optim.Optimizer) -> torch.dtype | None:
-    """The half precision in which it keeps an lr: ``1 - lr * weight_decay`` may be 1 there."""
+    """Return the half precision of a stored lr, in which ``1 - lr * weight_decay`` may round to 1."""
     lrs = [lr for group in optimizer.param_groups if isinstance(lr := group.get("lr"), torch.Tensor)]
     return next((lr.dtype for lr in lrs if lr.dtype in (torch.float16, torch.bfloat16)), None)
 
@@ -80,7 +80,7 @@ def _measured(
                 group["lr"] = torch.as_tensor(group["lr"], dtype=half)
             return built
 
-        # A training may be about to begin in this process, with random numbers and threads of its own.
+        # A training with its own random numbers and threads may start in this process.
         with undisturbed():
             found = measure(
                 kind,

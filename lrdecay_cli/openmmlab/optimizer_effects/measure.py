@@ -1,4 +1,4 @@
-"""Measuring what an optimizer class does with the lr and weight decay of its groups: real steps of tiny tensors."""
+"""Measure what an optimizer class does with the lr and weight decay of its groups: real steps on tiny tensors."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from lrdecay_cli.openmmlab.optimizer_effects.probe import STILL, WEIGHT, Build, 
 _DECAY = 0.05
 _TENTH = 0.1
 _EXACT = 0.01
-"""How much a ratio of steps may differ from the ratio of the lrs."""
+"""Tolerance between a ratio of steps and the ratio of the lrs."""
 _STEPS = (1, 10, 100, 100_000)
-"""Those in which the ratio of two groups is measured."""
+"""Steps in which the ratio of two groups is measured."""
 
 
 def measure(
@@ -43,10 +43,10 @@ def measure(
     """Measure what optimizers of ``kind`` do with their groups.
 
     Args:
-        build: builds one.
-        lr: of the faster group; the other has a tenth of it.
-        shape: of the tensors.
-        distribution: that has the class, ``version`` its version, and ``options`` those that were measured: recorded.
+        build: builds an optimizer.
+        lr: lr of the faster group; the other has a tenth of it.
+        shape: shape of the tensors.
+        distribution: distribution of the class, recorded with its ``version`` and the measured ``options``.
     """
     identity: dict[str, Any] = {
         "module": kind.__module__,
@@ -81,7 +81,7 @@ def measure(
 
 
 def _tried(probing: Callable[[], Any]) -> Any:
-    """Return what is measured, or "not measured" if the optimizer raises, as some do for zeros that others take."""
+    """Return the measurement, or "not measured" if the optimizer raises, as some do for zeros."""
     with suppress(Exception):
         return probing()
     return "not measured"
@@ -98,7 +98,7 @@ _OTHER_SHAPES = ((16,), (4, 4, 3, 3))
 
 
 def _find_demands(build: Build, lr: float, shape: tuple[int, ...]) -> tuple[Probe | None, tuple[Refusal, ...]]:
-    """A probe that takes steps, with the fewest demands that it has; and what the class raises without them."""
+    """Return a probe that takes steps with the fewest demands, and the errors of the class without them."""
     whole = Setup((lr, _TENTH * lr), (_DECAY, _DECAY), shape=shape)
     for dtype, count in ((dtype, n) for n in range(4) for dtype in (torch.float64, torch.float32)):
         for demands in combinations(_DEMANDS, count):
@@ -126,7 +126,7 @@ def _setup(whole: Setup, demands: Iterable[Demand]) -> Setup:
 
 
 def _failure(build: Build, setup: Setup) -> tuple[Any, str] | None:
-    """When the optimizer raises, and what; None if it takes a step."""
+    """Return when the optimizer raises and its error; None if it takes a step."""
     when = "construction"
     try:
         optimizer, tensors = setup.start(build)
@@ -140,7 +140,7 @@ def _failure(build: Build, setup: Setup) -> tuple[Any, str] | None:
 
 
 def _norm(probe: Probe) -> NormUse:
-    """Measure two tensors with the same lr, of which the second has ten times the weights."""
+    """Measure two tensors with the same lr, the second with ten times the weights."""
     uneven = {"lrs": (probe.lr,) * 2, "weights": (WEIGHT, 10 * WEIGHT)}
 
     def grows(decay: float) -> bool:
@@ -148,7 +148,7 @@ def _norm(probe: Probe) -> NormUse:
             small, large = map(abs, probe.first(**uneven, decays=(decay,) * 2))
         else:
             small, large = (abs(probe.first(weights=(weight,), decays=(decay,))[0]) for weight in uneven["weights"])
-        # Weight decay pulls the larger weight further: nine times lr × decay × weight at the most.
+        # Weight decay pulls the larger weight further: at most nine times lr × decay × weight.
         return not math.isclose(large, small, rel_tol=0.5)
 
     if grows(0.0):
@@ -209,7 +209,7 @@ def _decay_use(probe: Probe) -> DecayUse:
     by_decay = pull(decay=10 * _DECAY, gradient=gradient) / whole
     by_weight = pull(weight=10 * WEIGHT, gradient=gradient) / whole
     if gradient == 0.0:
-        # Some adapt only after a few steps (RAdam), so that at first every pull looks like a gradient's.
+        # Some adapt only after a few steps (RAdam), so at first every pull looks like a gradient's.
         decayed = probe.changes((1, 10), hold=True, gradient=0.0, lrs=(lr, lr), decays=(_DECAY, _DECAY))
         gradients = probe.changes((1, 10), hold=True, gradient=_DECAY * WEIGHT, lrs=(lr, lr))
         if all(close(decayed[step][0], gradients[step][0]) for step in decayed):
@@ -221,12 +221,12 @@ def _decay_use(probe: Probe) -> DecayUse:
 
 
 def _named_pull(whole: float, lr: float, by_lr: float, by_decay: float, by_weight: float) -> DecayUse:
-    """Name what weight decay is multiplied by.
+    """Name the factor of weight decay.
 
     Args:
-        whole: how far it pulls.
-        lr: of the group.
-        by_lr: the pull at a tenth of the lr, over ``whole``; ``by_decay`` at ten times the weight decay, and
+        whole: the pull.
+        lr: lr of the group.
+        by_lr: the pull at a tenth of the lr, divided by ``whole``; ``by_decay`` at ten times the weight decay,
             ``by_weight`` at ten times the weight.
     """
     if not close(by_decay, 10):
@@ -266,10 +266,9 @@ def _at_zero(probe: Probe) -> AtZero:
 
 
 def _halved(probe: Probe) -> float | None:
-    """The change in the second step after every lr is halved, as by a scheduler, over that without.
+    """Return the second step after every lr is halved, as by a scheduler, divided by the same step without halving.
 
-    Momentum over steps that have their lr in them already, as in LARS, forgets the old one within a hundred steps: then
-    it is what the hundredth step has.
+    Momentum that includes the lr, as in LARS, forgets the old lr within 100 steps: then the hundredth step counts.
     """
     found = _change_halved(probe, _HALVED + 2)
     if found is None or math.isclose(found, 0.5, rel_tol=_EXACT):
@@ -279,11 +278,11 @@ def _halved(probe: Probe) -> float | None:
 
 
 _HALVED = 11
-"""Steps with the first lr."""
+"""Number of steps with the first lr."""
 
 
 def _change_halved(probe: Probe, steps: int, *, hold: bool = False) -> float | None:
-    """Of the last of so many steps, the change with half the lr over that without; ``hold`` as for the probe."""
+    """Return the last step's change with half the lr divided by that without; ``hold`` as for the probe."""
     changes = []
     for factor in (1.0, 0.5):
         optimizer, tensors = probe.base.start(probe.build)

@@ -1,4 +1,4 @@
-"""Real steps of an optimizer over a few tiny tensors."""
+"""Take real steps of an optimizer on a few tiny tensors."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ import torch
 from lrdecay_cli.domain.optimizer_effects import DecayUse, Demand
 
 Build = Callable[[list[dict[str, Any]], float], torch.optim.Optimizer]
-"""Builds an optimizer from groups, which have their lr and weight decay, and from the lr that a config gives it."""
+"""Builds an optimizer from groups, with their lr and weight decay, and from the config's lr."""
 
 WEIGHT = 2.0**-6
-"""About the standard deviation that weights are initialised with, and the same when it is rounded to float32."""
+"""About the standard deviation of initialised weights; exact in float32."""
 STILL = 1e-13
-"""A change up to which nothing has moved."""
+"""Changes up to this count as no movement."""
 _CLOSE = 0.06
-"""How much a pull may differ from the one that it is compared with: ``eps`` and decay of the weight are in it."""
+"""Tolerance between two pulls: they include ``eps`` and the decay of the weight."""
 _LONGEST = 1000
-"""How many steps are taken; a later one is reached by setting the optimizer's count, as a resumed checkpoint does."""
+"""Number of real steps; later ones are reached by setting the optimizer's step count, as a resume does."""
 
 
 def close(value: float, expected: float) -> bool:
-    """Whether a measured pull, or a ratio of two, is the expected one."""
+    """True if a measured pull, or a ratio of two, equals the expected one within the tolerance."""
     return math.isclose(value, expected, rel_tol=_CLOSE)
 
 
 def coupling(larger: float, whole: float) -> DecayUse:
-    """Name how weight decay acts in the gradient, from how far gradients move a weight after some steps.
+    """Name how weight decay acts in the gradient, from a weight's change after some steps.
 
     Args:
-        larger: with ten times the gradient.
-        whole: with the gradient.
+        larger: change with ten times the gradient.
+        whole: change with the gradient.
     """
     return "in the gradient" if close(larger, 10 * whole) else "in the adaptive gradient"
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Use one thread in here, since tiny tensors gain nothing from more, and restore the random numbers."""
+    """Use one thread in this block, because tiny tensors gain nothing from more; restore the random state."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -55,20 +55,20 @@ def undisturbed() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a probe gives an optimizer: one tensor a group."""
+    """Inputs of a probe's optimizer: one tensor per group."""
 
     lrs: tuple[float, ...]
     decays: tuple[float, ...] = (0.0, 0.0)
     weights: tuple[float, ...] = (WEIGHT, WEIGHT)
     gradient: float = 1.0
-    """Of every element of every tensor."""
+    """Value of every element of every tensor."""
     shape: tuple[int, ...] = (16, 8)
     dtype: torch.dtype = torch.float64
     demands: tuple[Demand, ...] = ()
-    """What it is given beyond what mmengine gives it."""
+    """Requirements beyond what mmengine provides."""
 
     def start(self, build: Build) -> tuple[torch.optim.Optimizer, list[torch.Tensor]]:
-        """The optimizer, and the tensors of its groups."""
+        """Return the optimizer and the tensors of its groups."""
         count = 1 if "one group" in self.demands else len(self.lrs)
         tensors = [torch.nn.Parameter(torch.full(self.shape, each, dtype=self.dtype)) for each in self.weights[:count]]
         groups: list[dict[str, Any]] = [
@@ -77,7 +77,7 @@ class Setup:
         ]
         if "no further keys" not in self.demands:
             for index, group in enumerate(groups):
-                # mmdet's layer decay constructor gives its groups these keys.
+                # mmdet's layer decay constructor adds these keys to its groups.
                 group.update(param_names=[f"tensor_{index}"], group_name=str(index), lr_scale=1.0)
         optimizer = build(groups, max(self.lrs))
         if "train()" in self.demands:
@@ -96,11 +96,11 @@ class Setup:
 
 
 class Probe:
-    """An optimizer that takes steps under the demands that it has.
+    """An optimizer that takes steps if its demands are met.
 
     Args:
-        build: builds it.
-        base: the setup that other probes vary; both groups have the same lr in it if it demands so.
+        build: builds the optimizer.
+        base: the setup that probes vary; both groups have the same lr if the optimizer demands it.
     """
 
     def __init__(self, build: Build, base: Setup) -> None:
@@ -108,21 +108,21 @@ class Probe:
 
     @property
     def lr(self) -> float:
-        """Of the faster group."""
+        """The lr of the faster group."""
         return max(self.base.lrs)
 
     @property
     def has_lrs(self) -> bool:
-        """Whether groups can have several lrs."""
+        """True if groups may have different lrs."""
         return not {"one group", "one lr"} & {*self.base.demands}
 
     @property
     def has_groups(self) -> bool:
-        """Whether there can be several groups."""
+        """True if there may be several groups."""
         return "one group" not in self.base.demands
 
     def changes(self, steps: Iterable[int] = (1,), *, hold: bool = False, **varied: Any) -> dict[int, list[float]]:
-        """Mean change of an element of each group, signed, by the number of the step, from 1.
+        """Return the signed mean change of each group's elements, by step number from 1.
 
         Args:
             steps: which to return.
@@ -147,17 +147,17 @@ class Probe:
 
     @cached_property
     def begins(self) -> int:
-        """The first step in which it moves a tensor: some only gather in the steps before."""
+        """Return the first step that moves a tensor: some optimizers only accumulate before."""
         moved = self.changes(range(1, 12))
         return next((step for step, changes in moved.items() if abs(changes[0]) > STILL), 1)
 
     def first(self, **varied: Any) -> list[float]:
-        """The changes of the first step that can move anything."""
+        """Return the changes of the first step that can move anything."""
         return self.changes((self.begins,), hold=self.begins > 1, **varied)[self.begins]
 
 
 def _set_step(optimizer: torch.optim.Optimizer, step: int) -> bool:
-    """Make an optimizer count from ``step`` on, as one does whose state was restored; False if it keeps no count."""
+    """Set an optimizer's step count as a restored state does; False if it has no count."""
     counts = [kept for kept in optimizer.state.values() if isinstance(kept, dict) and "step" in kept]
     for kept in counts:
         kept["step"] = torch.full_like(kept["step"], step) if isinstance(kept["step"], torch.Tensor) else step

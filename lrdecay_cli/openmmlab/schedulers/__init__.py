@@ -1,1 +1,1 @@
-"""The config's parameter schedulers, built as mmengine builds them and run on stub optimizers."""
+"""Build the config's parameter schedulers as mmengine does, and run them on stub optimizers."""

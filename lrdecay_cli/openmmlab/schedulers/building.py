@@ -1,6 +1,6 @@
-"""Building a config's parameter schedulers as mmengine's Runner does it, on stub optimizers.
+"""Build a config's parameter schedulers as mmengine's Runner does, on stub optimizers.
 
-These hold tiny parameters, in groups that are equal to the real ones.
+The stubs hold tiny parameters in groups equal to the real ones.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from lrdecay_cli.openmmlab.lazy_imports.stack_imports import spare_compiler
 from lrdecay_cli.openmmlab.schedulers.training_plan import SCHEDULING, PlannedConfig, SchedulerConfig, scheduler_configs
 from lrdecay_cli.text.spelling import nearest
 
-# A list of one value for each group: these schedulers need every group.
+# These schedulers take a list with one value per group, so they need every group.
 _PER_GROUP = ("eta_max", "min_value")
 # Packages whose schedulers treat equal groups alike.
 _KNOWN = {"mmengine", "mmdet", "mmpretrain"}
-# Groups that differ in this alone have the same lr throughout, unless this is what is scheduled.
+# Groups that differ only in this option have the same lr at all times, unless this option is scheduled.
 _NO_MATTER = ("weight_decay",)
 
 
@@ -46,13 +46,13 @@ class _Groups(torch.optim.Optimizer):  # type: ignore[misc]
 class StubOptimizer:
     """A stub for one optimizer of the config, in mmengine's own wrapper.
 
-    Groups that are equal in their options are of one kind, and held once.
+    Groups with equal options are one kind and stored once.
 
     Args:
-        base: its own lr and weight decay.
-        no_matter: options that groups may differ in and be of one kind; None to hold each group by itself.
-        stacked: hold all kinds as one group whose options are arrays, a number for each kind. mmengine's schedulers
-            compute with these as with numbers, bit for bit the same: they only add, subtract, multiply and divide.
+        base: lr and weight decay of the optimizer itself.
+        no_matter: options that may differ within one kind; None to store each group separately.
+        stacked: store all kinds as one group whose options are arrays with a number per kind. mmengine's schedulers
+            compute the same bits with these: they only add, subtract, multiply and divide.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class StubOptimizer:
         self._stacked = stacked
         held = [{key: _stacked([kind.get(key) for kind in kinds]) for key in kinds[0]}] if stacked else kinds
         defaults = {**kinds[0], **{key: value for key, value in base.items() if value is not None}}
-        # mmengine keeps base settings beside the groups where there are several of these.
+        # With several groups mmengine also stores base settings.
         further = [kinds[0]] if len(held) == 1 and len(groups) > 1 else []
         optimizer = _Groups(
             [{"params": [torch.nn.Parameter(torch.zeros(()))], **options} for options in [*held, *further]], defaults
@@ -82,7 +82,7 @@ class StubOptimizer:
         del optimizer.param_groups[len(held) :]
 
     def holders(self) -> Iterator[tuple[list[tuple[str, ...]], dict[str, Any]]]:
-        """The options that schedulers change, with the groups of each kind; mmengine's base settings are of none."""
+        """Yield the options that schedulers change with the groups of each kind; mmengine's base settings have none."""
         held = self.wrapper.optimizer.param_groups
         if self._stacked:
             yield self._members, held[0]
@@ -97,7 +97,7 @@ def _values(group: ParameterGroup) -> dict[str, Any]:
 
 
 def _stacked(values: Sequence[Any]) -> Any:
-    """An option that has a value for each kind of group, as an array where these differ."""
+    """Return an option with a value for each kind of group, as an array if they differ."""
     first = values[0]
     if all(value == first for value in values):
         return first
@@ -106,14 +106,14 @@ def _stacked(values: Sequence[Any]) -> Any:
     if all(isinstance(value, list) and len(value) == len(first) for value in values):
         # Betas.
         return [_stacked(each) for each in zip(*values, strict=True)]
-    # A name, or whatever else no scheduler computes with.
+    # A name or another value that schedulers do not compute with.
     return first
 
 
 def stub_optimizers(
     config: Config, group_map: GroupMap, no_matter: Sequence[str] | None, *, stacked: bool
 ) -> dict[str, StubOptimizer]:
-    """A stub for each optimizer, by name; one without a name is under the empty string."""
+    """Return a stub for each optimizer, by name; a single one has the empty name."""
     wrapper: Mapping[str, Any] = config.optim_wrapper
     named = {name: own for name, own in wrapper.items() if isinstance(own, Mapping) and "optimizer" in own}
     of = {name: [group for group in group_map.groups if group.optimizer == name] for name in named}
@@ -133,7 +133,7 @@ class BuiltScheduler(NamedTuple):
 
     optimizer: str
     path: str
-    """In the config."""
+    """Its path in the config."""
     settings: Mapping[str, Any]
     scheduler: _ParamScheduler
 
@@ -141,21 +141,21 @@ class BuiltScheduler(NamedTuple):
 def build_schedulers(
     planned: PlannedConfig, group_map: GroupMap, length: RunLength
 ) -> tuple[dict[str, StubOptimizer], list[BuiltScheduler]]:
-    """The stubs for the config's optimizers, by name, and the schedulers on them, in the order of the config.
+    """Return the stubs of the config's optimizers by name, and the schedulers on them in the order of the config.
 
-    Raises LrdecayError if one does not build, or counts iterations where the run counts epochs.
+    Raises LrdecayError if a scheduler does not build, or counts iterations in a run that counts epochs.
     """
     where = planned.plan.where
     listed = scheduler_configs(planned.config, where)
     for given in listed:
-        # ``build_scheduler_from_cfg`` has an error of its own for each road.
+        # ``build_scheduler_from_cfg`` raises different errors for each path.
         check_registered(PARAM_SCHEDULERS, given.settings, where, {"param_scheduler": planned.config.param_scheduler})
     check_lrs(listed, group_map, where)
     settings = [given.settings for given in listed]
     kinds = (find_registered(PARAM_SCHEDULERS, each["type"], each.get("_scope_")) for each in settings)
     packages = {str(getattr(kind, "__module__", "")).partition(".")[0] for kind in kinds}
     spare_compiler()
-    # What a scheduler of somebody else's makes of a group is not known: it may go by its number.
+    # A scheduler of another project is unknown: it may use the index of a group.
     per_group = any(isinstance(each.get(key), (list, tuple)) for each in settings for key in _PER_GROUP)
     fold = packages <= _KNOWN and not per_group
     no_matter: Sequence[str] | None = _NO_MATTER if fold else None
@@ -167,7 +167,7 @@ def build_schedulers(
         built = _build(planned, length, listed, optimizers)
     for each in built:
         if length.unit == "epoch" and not each.scheduler.by_epoch:
-            problem = f"{each.settings['type']} at {each.path} counts iterations, and the run is counted in epochs"
+            problem = f"{each.settings['type']} at {each.path} counts iterations, but the run is counted in epochs"
             raise LrdecayError(problem, where=where, fix="give --iters-per-epoch N")
     return optimizers, built
 
@@ -175,9 +175,9 @@ def build_schedulers(
 def built_alone(
     given: SchedulerConfig, planned: PlannedConfig, group_map: GroupMap, length: RunLength
 ) -> _ParamScheduler | None:
-    """One of the config's schedulers on the stub of its optimizer, of several the first; None if that is not there.
+    """Build one of the config's schedulers on its optimizer's stub (the first of several); None without that optimizer.
 
-    Raises what mmengine raises, and LrdecayError where the type is not registered.
+    Raises mmengine's errors, and LrdecayError if the type is not registered.
     """
     of_all = {"param_scheduler": planned.config.param_scheduler}
     check_registered(PARAM_SCHEDULERS, given.settings, planned.plan.where, of_all)
@@ -192,7 +192,7 @@ def built_alone(
 
 
 def check_lrs(listed: Sequence[SchedulerConfig], group_map: GroupMap, where: str) -> None:
-    """Raise LrdecayError where a group has no lr for one of the schedulers."""
+    """Raise LrdecayError if a group has no lr for one of the schedulers."""
     for path, optimizer, settings in listed:
         named = type_name(settings["type"])
         if not named.endswith("LR") and settings.get("param_name") != "lr":
@@ -210,8 +210,8 @@ def _build(
     if isinstance(given_by_name, Mapping) and "type" not in given_by_name:
         where, names = planned.plan.where, ", ".join(map(repr, given_by_name))
         if len(optimizers) == 1:
-            problem = f"param_scheduler has {names} and no 'type', and there is only one optimizer"
-            raise LrdecayError(problem, where=where, fix="give a scheduler or a list of them")
+            problem = f"param_scheduler has {names} and no 'type', but there is only one optimizer"
+            raise LrdecayError(problem, where=where, fix="set it to a scheduler or a list of schedulers")
         if lacking := [name for name in optimizers if name not in given_by_name]:
             others = [str(name) for name in given_by_name if name not in optimizers]
             like = nearest(lacking[0], others, likeness=0.6)
@@ -220,13 +220,13 @@ def _build(
     with explained(SCHEDULING, planned.plan.where, planned.config):
         built = _Training(planned, optimizers, length).built_schedulers()
     for optimizer in optimizers.values():
-        # Else the first step of a scheduler warns that none of the optimizer came before.
+        # Avoids the warning that a scheduler steps before its optimizer.
         optimizer.wrapper._global_step = 0
     return placed(built, listed)
 
 
 def placed(built: Mapping[str, Sequence[_ParamScheduler]], listed: Sequence[SchedulerConfig]) -> list[BuiltScheduler]:
-    """The schedulers of each optimizer with their places in the config, of which ``listed`` has all."""
+    """Return the schedulers of each optimizer with their paths in the config; ``listed`` has all paths."""
     found = []
     for name, schedulers in built.items():
         own = [given for given in listed if given.optimizer in (None, name)]
@@ -236,7 +236,7 @@ def placed(built: Mapping[str, Sequence[_ParamScheduler]], listed: Sequence[Sche
 
 
 class _Loop(BaseLoop):  # type: ignore[misc]
-    """A train loop that is not run, over a dataloader of which only the length is known."""
+    """A train loop that never runs, over a dataloader with only a length."""
 
     def __init__(self, runner: Runner, max_epochs: int, max_iters: int, epoch_length: int) -> None:
         super().__init__(runner, range(epoch_length))
@@ -248,7 +248,7 @@ class _Loop(BaseLoop):  # type: ignore[misc]
 
 
 class _Training(Runner):  # type: ignore[misc]
-    """As much of mmengine's Runner as builds schedulers: the loop's length and the optimizers."""
+    """The part of mmengine's Runner that builds schedulers: the loop's length and the optimizers."""
 
     def __init__(self, planned: PlannedConfig, optimizers: Mapping[str, StubOptimizer], length: RunLength) -> None:
         wrappers = {name: optimizer.wrapper for name, optimizer in optimizers.items()}
@@ -259,7 +259,7 @@ class _Training(Runner):  # type: ignore[misc]
         self._train_loop = _Loop(self, length.epochs or 1, length.steps, length.iterations_per_epoch or 1)
 
     def built_schedulers(self) -> dict[str, list[_ParamScheduler]]:
-        """The schedulers of each optimizer, by its name, in the order of the config."""
+        """Return the schedulers of each optimizer by name, in the order of the config."""
         self._check_scheduler_cfg(self.param_schedulers)
         if self.param_schedulers is None:
             return {}

@@ -1,4 +1,4 @@
-"""Which hooks of a config may set an lr, before anything is built."""
+"""Find the hooks of a config that may set an lr, without building them."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ LEFT_OUT = {
     "ProfilerHook": "it measures the machine",
     "IterTimerHook": "it measures the machine",
 }
-"""Hooks of mmengine that log, save or measure, and why a dry run does without them."""
+"""Hooks of mmengine that log, save or measure, and why a dry run skips them."""
 
-# Packages whose hooks are judged by their code: it does not hand the runner to functions elsewhere that set an lr.
+# Packages whose hooks are judged by their code: it passes the runner to no outside function that sets an lr.
 _KNOWN = ("mmengine", "mmdet", "mmpretrain", "lrdecay_cli")
-# What code has to name to reach an lr.
+# Names that code needs to reach an lr.
 _REACHES = {"optim_wrapper", "optimizer", "param_groups", "param_schedulers"}
-# Of two groups that differ nobody can tell which one is the exception.
+# With two groups that differ it is unclear which one is the exception.
 _FEWEST = 3
 _ITERATIONS = 1000
 _FREEZES = {"requires_grad", "requires_grad_"}
 
 
 def lr_hooks(config: Config) -> list[str]:
-    """Hooks of a config by which its lrs may be others than its schedulers say; empty for mmengine's own hooks alone.
+    """Return hooks of a config that may change lrs beyond its schedulers; empty for mmengine's own hooks.
 
-    Source: mmengine 0.10.7, ``Runner.register_default_hooks``. ``ParamSchedulerHook`` is named where nothing steps the
-    schedulers, or more than one hook does.
+    Source: mmengine 0.10.7, ``Runner.register_default_hooks``. Contains ``ParamSchedulerHook`` if no hook or more than
+    one steps the schedulers.
     """
     default = {"param_scheduler": {"type": "ParamSchedulerHook"}, **(config.get("default_hooks") or {})}
     found, steppers = [], 0
@@ -64,11 +64,11 @@ def lr_hooks(config: Config) -> list[str]:
 
 
 def positioned_lrs(config: Config, groups: int) -> tuple[PositionedLr, ...] | UnsetType:
-    """What hooks of a config give single groups in the first iteration, by position; unset where none does.
+    """Return lrs that hooks set in the first iteration by a group's position; unset if no hook does.
 
-    A hook whose code names ``param_groups`` acts on so many groups that are all alike: what it makes of one and not of
-    the others it makes by position. So does mmyolo's ``YOLOv5ParamSchedulerHook`` (mmyolo 0.6.0,
-    ``engine/hooks/yolov5_param_scheduler_hook.py``: the third group), which is made for the biases.
+    Each hook whose code names ``param_groups`` runs on that many identical groups: a group with another lr got it by
+    its position. An example is mmyolo's ``YOLOv5ParamSchedulerHook`` (mmyolo 0.6.0,
+    ``engine/hooks/yolov5_param_scheduler_hook.py``: the third group, intended for biases).
     """
     if groups < _FEWEST:
         return UNSET
@@ -91,7 +91,7 @@ def positioned_lrs(config: Config, groups: int) -> tuple[PositionedLr, ...] | Un
 
 
 def hooks_of(config: Config) -> Iterator[tuple[str, Any]]:
-    """Every hook of a config with the path of its settings."""
+    """Yield every hook of a config with the path of its settings."""
     for name, hook in (config.get("default_hooks") or {}).items():
         yield f"default_hooks.{name}", hook
     for index, hook in enumerate(config.get("custom_hooks") or ()):
@@ -99,7 +99,7 @@ def hooks_of(config: Config) -> Iterator[tuple[str, Any]]:
 
 
 def _first_lrs(hook: Any, groups: int, lr: float) -> list[float | None]:
-    """What a hook makes of groups that all have ``lr`` before the first iteration of a training."""
+    """Return the lrs after a hook's first iteration on groups that all start with ``lr``."""
     settings = copy.deepcopy(hook)
     if isinstance(settings, Mapping):
         settings = HOOKS.build({key: value for key, value in settings.items() if key != "priority"})
@@ -115,7 +115,7 @@ def _first_lrs(hook: Any, groups: int, lr: float) -> list[float | None]:
 
 
 def _argument_with(kind: Any, hook: Any, lr: float) -> str:
-    """The argument of a hook's class that has this value in the config, or by default."""
+    """Return the argument of a hook's class that has this value in the config or by default."""
     given = hook if isinstance(hook, Mapping) else {}
     arguments = inspect.signature(kind).parameters.items()
     fitting = [name for name, argument in arguments if given.get(name, argument.default) == lr]
@@ -123,29 +123,29 @@ def _argument_with(kind: Any, hook: Any, lr: float) -> str:
 
 
 def is_inert(kind: type) -> bool:
-    """Whether a hook of the stack changes neither an lr nor what requires a gradient, by what its code names."""
+    """True if the names in a stack hook's code show that it changes no lr and no ``requires_grad``."""
     return _never_names(kind, _REACHES | _FREEZES)
 
 
 def _is_harmless(kind: type) -> bool:
-    """Whether a hook sets no lr for sure."""
+    """True if a hook certainly sets no lr."""
     left_out = kind.__name__ in LEFT_OUT and kind.__module__.startswith("mmengine.")
     return _never_names(kind, set() if left_out else _REACHES)
 
 
 def _never_names(kind: type, words: set[str]) -> bool:
-    """Whether a class and its bases are of known packages, and their code has none of the words."""
+    """True if a class and its bases belong to known packages and their code contains none of the words."""
     known = all(base.__module__.partition(".")[0] in _KNOWN for base in _own_bases(kind))
     return known and not _names_any(kind, words)
 
 
 def reaches_lr(kind: type) -> bool:
-    """Whether the code of a hook, or of a base of its own, names what leads to an lr."""
+    """True if the code of a hook or of its bases names something that leads to an lr."""
     return _names_any(kind, _REACHES)
 
 
 def freezes(kind: type) -> bool:
-    """Whether the code of a hook, or of a base of its own, names ``requires_grad``."""
+    """True if the code of a hook or of its bases names ``requires_grad``."""
     return _names_any(kind, _FREEZES)
 
 
@@ -154,7 +154,7 @@ def _names_any(kind: type, words: set[str]) -> bool:
 
 
 def _own_bases(kind: type) -> list[type]:
-    """A hook's class and its bases, without mmengine's Hook."""
+    """Return a hook's class and its bases, without mmengine's Hook."""
     return [base for base in kind.__mro__ if base not in (Hook, object)]
 
 
@@ -164,7 +164,7 @@ def _codes(kind: type) -> Iterator[CodeType]:
 
 
 def codes_of(member: Any) -> Iterator[CodeType]:
-    """The code of a method; nothing for any other member of a class."""
+    """Yield the code of a method; nothing for any other member of a class."""
     function = getattr(member, "__func__", member)
     function = getattr(function, "__wrapped__", function)
     if isinstance(code := getattr(function, "__code__", None), CodeType):
@@ -172,7 +172,7 @@ def codes_of(member: Any) -> Iterator[CodeType]:
 
 
 def names_of(code: CodeType) -> set[str]:
-    """Names and texts in code and the functions within it."""
+    """Return names and strings in code and in its inner functions."""
     inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
     texts = {constant for constant in code.co_consts if isinstance(constant, str)}
     return {*code.co_names, *texts}.union(*map(names_of, inner))

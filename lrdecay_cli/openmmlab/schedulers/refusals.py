@@ -1,6 +1,6 @@
-"""Whether mmengine's Runner builds and steps the config's schedulers: known when the groups are, long before a run.
+"""Test whether mmengine's Runner builds and steps the config's schedulers, before any run.
 
-They are built as :mod:`lrdecay_cli.openmmlab.schedulers.building` does it, all at once; where that fails, one by one.
+:mod:`lrdecay_cli.openmmlab.schedulers.building` builds them all at once; if that fails, one by one.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig, Schedu
 from lrdecay_cli.text.printing import said_by
 
 _ITERATIONS = 1000
-"""Of an epoch, where the config does not say: what a scheduler refuses does not depend on it."""
+"""Iterations of an epoch if the config does not set them: errors of schedulers do not depend on the number."""
 
 
 def refused_schedulers(config: Config, group_map: GroupMap) -> tuple[RefusedScheduler, ...]:
-    """What mmengine refuses of ``param_scheduler``, when the run starts or steps; empty if it takes all of it.
+    """Return the schedulers that mmengine rejects when the run starts or steps; empty if it accepts all.
 
-    Empty too where the length of the training is not known: the train loop is what is refused then.
+    Also empty if the length of the training is unknown: then the train loop itself is invalid.
     """
     if not config.get("param_scheduler"):
         return ()
@@ -75,16 +75,16 @@ def _alone(
     try:
         scheduler = built_alone(given, planned, group_map, length)
     except LrdecayError as error:
-        # What is of a type, and not of its settings, says so.
+        # The error names the type if the type causes it, not its settings.
         return RefusedScheduler(error.key or given.path, error.problem, error.fix)
     except Exception as error:
-        return RefusedScheduler(given.path, _told(error), "")
+        return RefusedScheduler(given.path, _describe(error), "")
     problem = "" if scheduler is None else _step_refused(scheduler, length)
     return RefusedScheduler(given.path, problem, "") if problem else None
 
 
 def _step_refused(scheduler: _ParamScheduler, length: RunLength) -> str:
-    """What its first steps or its last one raise; empty for nothing. The values in between need no step."""
+    """Return the error of its first steps or its last one; empty for none. The steps between need no test."""
     if isinstance(scheduler, ReduceOnPlateauParamScheduler):
         return ""
     stepper = Stepper(scheduler)
@@ -97,10 +97,10 @@ def _step_refused(scheduler: _ParamScheduler, length: RunLength) -> str:
             stepper.skip(last - 1 - scheduler._global_step)
             scheduler.step()
     except Exception as error:
-        return _told(error)
+        return _describe(error)
     return ""
 
 
-def _told(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     text = " ".join(said_by(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

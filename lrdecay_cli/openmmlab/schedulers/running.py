@@ -1,9 +1,8 @@
-"""Running a config's parameter schedulers on stub parameters that are grouped as the real ones.
+"""Run a config's parameter schedulers on stub parameters grouped as the real ones.
 
-They are stepped as mmengine's ParamSchedulerHook does it, without the steps that change nothing. Every value comes out
-of a scheduler's own ``step``. What is left out are steps of which the source of
-``mmengine/optim/scheduler/param_scheduler.py`` tells that they set each value to what it is: those before ``begin`` and
-from ``end`` on, and those between the milestones of a scheduler that only has milestones.
+They step as with mmengine's ParamSchedulerHook, without the steps that change nothing. Every value comes from a
+scheduler's own ``step``. Skipped are steps that leave each value unchanged by the source of
+``mmengine/optim/scheduler/param_scheduler.py``: before ``begin``, from ``end`` on, and between milestones.
 """
 
 from __future__ import annotations
@@ -36,28 +35,28 @@ from lrdecay_cli.openmmlab.config_values import plain, stack_versions, type_name
 from lrdecay_cli.openmmlab.schedulers.building import BuiltScheduler, build_schedulers
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig, validates
 
-# Settings that have fields of their own in a scheduler's record.
+# Settings with their own fields in a scheduler's record.
 _OWN_FIELDS = {"type", "by_epoch", "begin", "end", "convert_to_iter_based", "param_name", "verbose", "_scope_"}
-# Of the constructors' arguments those that are no settings.
+# Arguments of the constructors that are not settings.
 _STATE = {"self", "optimizer", "last_step", "verbose", "param_name", "args", "kwargs"}
-# Options, the one of them that is followed, and how many kinds of groups it is of.
+# Options of a group, the recorded option, and the number of kinds of groups with it.
 _Cell = tuple[dict[str, Any], str, int]
 
 
 def run_schedule(planned: PlannedConfig, group_map: GroupMap, length: RunLength, *, verbose: bool = False) -> Run:
     """Build the config's schedulers as mmengine's Runner does, and step them through the whole run.
 
-    Groups whose lr and other options are equal are run as one: no scheduler of mmengine tells groups apart otherwise.
+    Groups with equal lr and options run as one: mmengine's schedulers distinguish groups only by these.
 
-    ``verbose`` lets the stack's warnings and log lines through, on stderr.
+    ``verbose`` shows the stack's warnings and log lines on stderr.
 
     Raises:
-        LrdecayError: a scheduler does not build or does not step, or gives something that is no number.
+        LrdecayError: a scheduler does not build or step, or returns a value that is not a number.
     """
     with quiet_stack(verbose), training_scope(planned.config):
         optimizers, schedulers = build_schedulers(planned, group_map, length)
         parameters = dict.fromkeys(["lr", *(built.scheduler.param_name for built in schedulers)])
-        # What is followed, and where in the optimizers it is.
+        # The recorded options and their places in the optimizers.
         tracks: list[Track] = []
         cells: list[_Cell] = []
         for name, optimizer in optimizers.items():
@@ -101,7 +100,7 @@ def _follow(series: Series, cells: Sequence[_Cell], schedulers: Sequence[_ParamS
 
 
 def scheduler_record(built: BuiltScheduler, length: RunLength, config: Mapping[str, Any]) -> RunScheduler:
-    """What there is to say of a built scheduler in a run of this length."""
+    """Return the record of a built scheduler in a run of this length."""
     scheduler = built.scheduler
     size = _epoch_length(length) if scheduler.by_epoch else 1
     first, behind = scheduler.begin * size, min(scheduler.end * size, length.steps)
@@ -125,14 +124,14 @@ def scheduler_record(built: BuiltScheduler, length: RunLength, config: Mapping[s
 
 
 def first_drop(scheduler: _ParamScheduler, config: Mapping[str, Any], *, by_epoch: bool) -> int | None:
-    """The first epoch, or iteration where the loop has no epochs, in which a scheduler that waits has lowered values.
+    """Return the first epoch (or iteration, for loops without epochs) in which a ReduceOnPlateau scheduler acts.
 
-    That is if the metric never improves on its first measurement, which counts as a better one. None for a scheduler
-    that does not wait, and where the config says too little: no validation, or ``dynamic_intervals``.
+    Assumes that the metric never improves after its first measurement, which counts as an improvement. None for other
+    schedulers, without validation, and with ``dynamic_intervals``.
 
     Sources: mmengine 0.10.7, ``ReduceOnPlateauParamScheduler.step`` (it acts after validation ``n`` if
     ``begin <= n < end``, for training epoch ``n``, from 1, is counted before it) and ``EpochBasedTrainLoop.run``.
-    ``IterBasedTrainLoop`` counts no epoch before its end, so that only a ``begin`` of 0 acts.
+    ``IterBasedTrainLoop`` counts no epoch before its end, so only a ``begin`` of 0 acts.
     """
     loop, default = config.get("train_cfg") or {}, 1 if by_epoch else 1000
     interval, begin = loop.get("val_interval", default), loop.get("val_begin", 1)
@@ -149,7 +148,7 @@ def first_drop(scheduler: _ParamScheduler, config: Mapping[str, Any], *, by_epoc
 
 
 def settings_of_scheduler(scheduler: _ParamScheduler) -> dict[str, Any]:
-    """The arguments that a scheduler was built with, as far as it keeps them, in plain values."""
+    """Return the arguments that a scheduler was built with, if it stores them, in plain values."""
     constructors = (vars(kind).get("__init__") for kind in type(scheduler).__mro__ if kind is not object)
     names = [name for each in constructors if each is not None for name in inspect.signature(each).parameters]
     kept = vars(scheduler)
@@ -161,24 +160,24 @@ def settings_of_scheduler(scheduler: _ParamScheduler) -> dict[str, Any]:
 
 
 def raises(scheduler: _ParamScheduler) -> bool:
-    """Whether it ends higher than it began, whatever others do meanwhile."""
+    """True if it ends higher than it began, other schedulers aside."""
     if isinstance(scheduler, LinearParamScheduler):
         return bool(scheduler.end_factor > scheduler.start_factor)
     if isinstance(scheduler, ConstantParamScheduler):
         return bool(scheduler.factor < 1)
-    # mmdet's QuadraticWarmupLR, and what projects name after it.
+    # mmdet's QuadraticWarmupLR, and classes of projects with a similar name.
     return "warmup" in type(scheduler).__name__.lower()
 
 
 def _epoch_length(length: RunLength) -> int:
-    """How many steps of the run an epoch takes; an iteration-based loop calls its whole run one."""
+    """Return the steps of the run per epoch; for an iteration-based loop the whole run is one epoch."""
     if length.unit == "epoch":
         return 1
     return (length.iterations_per_epoch if length.epochs else None) or length.steps
 
 
 def log_keys(wrappers: Mapping[str, Any], tracks: Sequence[Track]) -> Iterator[tuple[str, int]]:
-    """What ``RuntimeInfoHook.before_train_iter`` puts into the log: the first value under each key of ``get_lr``."""
+    """Yield the log keys of ``RuntimeInfoHook.before_train_iter``: the first value under each key of ``get_lr``."""
     for name, wrapper in wrappers.items():
         of = [i for i, track in enumerate(tracks) if track.optimizer == name and track.parameter == "lr"]
         first = next(i for i in of if tracks[i].groups)
@@ -192,18 +191,18 @@ _UNDERSTOOD = (_ParamScheduler.step, MomentumSchedulerMixin.step)
 
 
 class Stepper:
-    """One scheduler, with what is known about the steps to come."""
+    """One scheduler, and which of its next steps can change values."""
 
     def __init__(self, scheduler: _ParamScheduler) -> None:
         self.scheduler = scheduler
         self.step: Callable[[], None] = scheduler.step
         self._waits = isinstance(scheduler, ReduceOnPlateauParamScheduler)
         self.understood = type(scheduler).step in _UNDERSTOOD
-        """Whether its steps count and compute as mmengine's do."""
+        """True if its steps count and compute as mmengine's do."""
         self._idle_within = _IDLE.get(type(scheduler)._get_value) if self.understood else None
 
     def idle(self) -> int:
-        """How many of the next steps change nothing for sure."""
+        """Return the number of next steps that certainly change nothing."""
         if self._waits:
             # Without a metric it only counts.
             return NEVER
@@ -218,7 +217,7 @@ class Stepper:
         return 0 if self._idle_within is None else int(self._idle_within(scheduler, scheduler.last_step + 1))
 
     def busy(self) -> int:
-        """How many of the next steps may change something, where the next one may."""
+        """Return the number of next steps that may change something, if the next one may."""
         if not self.understood:
             return NEVER
         return 1 if self._idle_within is not None else self.scheduler.end - self.scheduler._global_step - 1
@@ -244,13 +243,13 @@ def _drive(
 ) -> None:
     """Step schedulers through a run and record each iteration in which values may differ from the one before.
 
-    After an iteration those by iteration are stepped, after the last one of an epoch those by epoch, as in
-    ``mmengine/hooks/param_scheduler_hook.py``. Iterations count from 0; the first one is recorded too.
+    Schedulers by iteration step after each iteration, schedulers by epoch after the last one of an epoch, as in
+    ``mmengine/hooks/param_scheduler_hook.py``. Iterations count from 0; the first one is also recorded.
     """
     record(0)
     now, last = 0, iterations - 1
     while now < last:
-        # The iteration after which a scheduler by epoch acts next.
+        # The iteration after which a scheduler by epoch steps next.
         boundary = (
             now // epoch_length + 1 + min((stepper.idle() for stepper in by_epoch), default=NEVER)
         ) * epoch_length - 1
@@ -293,5 +292,5 @@ _IDLE: dict[Any, Callable[[Any, int], int]] = {
     StepParamScheduler._get_value: lambda scheduler, following: -following % scheduler.step_size,
     ConstantParamScheduler._get_value: lambda scheduler, following: _until((0, scheduler.total_iters), following),
 }
-"""For schedulers that act at certain steps only, by how they compute a value: how many steps it is to the next one,
-from the one that follows."""
+"""For schedulers that act only at certain steps, by their formula: the number of steps from the following step to
+the next acting one."""

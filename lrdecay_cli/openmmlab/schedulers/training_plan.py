@@ -1,4 +1,4 @@
-"""What a config says about its run: how long it is, which schedulers act, what an epoch depends on."""
+"""Read a config's training plan: its length, its schedulers, and what the length of an epoch depends on."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ class PlannedConfig:
     config: Config
     plan: TrainingPlan
     overrides: Mapping[str, Any]
-    """``--cfg-options``, as values."""
+    """Values of ``--cfg-options``."""
     reload: Callable[[], Config] | None = None
-    """Loads the config again, where it asked for the number of GPUs."""
+    """Loads the config again, if it used the number of GPUs."""
 
 
 def load_plan(
     config: str, *, cfg_options: tuple[str, ...] = (), verbose: bool = False, launch: Launch = PLAIN_LAUNCH
 ) -> PlannedConfig:
-    """Load a config and read what it says about its run; no model is built.
+    """Load a config and read its training plan; builds no model.
 
-    A batch size of ``launch`` takes the place of the config's.
+    A batch size in ``launch`` replaces the config's.
 
-    Raises LrdecayError if it does not load, is no training config, or does not say how long it trains.
+    Raises LrdecayError if it does not load, is not a training config, or sets no training length.
     """
     with quiet_stack(verbose), import_needs():
         install_stubs()
@@ -70,14 +70,14 @@ class SchedulerConfig(NamedTuple):
     path: str
     """In the config."""
     optimizer: str | None
-    """The one that it is for, None for any."""
+    """Its optimizer's name; None for any."""
     settings: Mapping[str, Any]
 
 
 def scheduler_configs(config: Config, where: str) -> list[SchedulerConfig]:
-    """Every scheduler of ``param_scheduler``, in the forms of ``mmengine.runner.Runner.build_param_scheduler``.
+    """Return every scheduler of ``param_scheduler``, in the forms of ``mmengine.runner.Runner.build_param_scheduler``.
 
-    Raises LrdecayError for what that would not take.
+    Raises LrdecayError for forms that it does not accept.
     """
     given = config.get("param_scheduler")
     if given is None:
@@ -101,14 +101,14 @@ def scheduler_configs(config: Config, where: str) -> list[SchedulerConfig]:
 
 
 def validates(config: Mapping[str, Any]) -> bool:
-    """Whether mmengine's Runner validates in a training."""
+    """True if mmengine's Runner runs validation in a training."""
     return config.get("val_cfg") is not None and config.get("val_dataloader") is not None
 
 
 def plan_of(config: Config, where: str) -> TrainingPlan:
-    """What a loaded config says about its run.
+    """Return the training plan of a loaded config.
 
-    Raises LrdecayError if it does not say how long it trains.
+    Raises LrdecayError if it sets no training length.
     """
     by_epoch, loop, length = _loop(config, where)
     loader: Mapping[str, Any] = config.get("train_dataloader") or {}
@@ -137,12 +137,12 @@ def plan_of(config: Config, where: str) -> TrainingPlan:
 
 
 def _loop(config: Config, where: str) -> tuple[bool, str, int]:
-    """Whether the train loop counts epochs, its class, and its length: see ``Runner.build_train_loop``."""
+    """Return whether the train loop counts epochs, its class, and its length: see ``Runner.build_train_loop``."""
     given = config.get("train_cfg")
     if not isinstance(given, Mapping) or not given:
-        raise LrdecayError("config has no 'train_cfg', which says how long it trains", where=where)
+        raise LrdecayError("config has no 'train_cfg', which sets the length of training", where=where)
     if "type" in given and "by_epoch" in given:
-        raise LrdecayError("train_cfg has both 'type' and 'by_epoch'", where=where, fix="mmengine takes one of them")
+        raise LrdecayError("train_cfg has both 'type' and 'by_epoch'", where=where, fix="remove one of them")
     if "type" in given:
         kind = loop_class(given)
         if kind is None:
@@ -166,7 +166,7 @@ def _loop(config: Config, where: str) -> tuple[bool, str, int]:
 
 
 def _dataset(given: Any) -> tuple[Mapping[str, Any], int]:
-    """The innermost of wrapped datasets, and how often it is repeated."""
+    """Return the innermost of wrapped datasets and its number of repetitions."""
     repeats = 1
     while isinstance(given, Mapping) and isinstance(given.get("dataset"), Mapping):
         if type_name(given.get("type", "")).rpartition(".")[2] == "RepeatDataset":
@@ -176,6 +176,6 @@ def _dataset(given: Any) -> tuple[Mapping[str, Any], int]:
 
 
 def _whole(value: Any) -> int | None:
-    """A whole number as an int, as mmengine takes ``3.0`` for 3; None for anything else."""
+    """Return a whole number as an int (mmengine accepts ``3.0`` as 3); None for anything else."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     return int(value) if is_number and value == int(value) else None

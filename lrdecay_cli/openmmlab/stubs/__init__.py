@@ -1,1 +1,1 @@
-"""What models ask for when they are built and only computing needs: kernels, weights, files of the network."""
+"""Stubs for things that models request at build time and need only to compute: kernels, weights, remote files."""

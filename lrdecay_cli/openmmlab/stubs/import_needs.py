@@ -1,7 +1,7 @@
-"""Stubs for packages that MMDetection's siblings import with themselves and that their models do not need.
+"""Stubs for packages that MMDetection's siblings import at start and that their models do not need.
 
-One that is not installed would refuse every config of the sibling: mmseg imports ftfy for the text of CLIP alone. A
-stub is made where such an import fails, is reported with the maps of that sibling, and refuses when it is called.
+Without one of them every config of the sibling would fail: mmseg imports ftfy only for the text of CLIP. A failing
+import gets a stub, which maps of that sibling report and which raises when called.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lrdecay_cli.files.packages import distribution_of
 from lrdecay_cli.openmmlab.patching import NotHereError
 
 # Found by importing the models of mmsegmentation 1.2.2, mmpose 1.3.2, mmdet3d 1.4.0, mmocr 1.0.1, mmselfsup 1.0.0 and
-# mmyolo 0.6.0 without them. What guards an import by itself (``except ImportError``) is not asked for here.
+# mmyolo 0.6.0 without them. Guarded imports (``except ImportError``) need no stub.
 IMPORT_NEEDS: Mapping[str, Mapping[str, str]] = {
     "mmseg": {
         "ftfy": "its tokenizer of CLIP's text uses it",
@@ -56,14 +56,14 @@ IMPORT_NEEDS: Mapping[str, Mapping[str, str]] = {
     "mmselfsup": {"sklearn": "its clustering uses it"},
     "mmyolo": {"prettytable": "its reports use it"},
 }
-"""By package, what it imports, and for what."""
+"""By package: the packages that it imports and their use."""
 
 _COMPILED = {"xtcocotools._mask": "mmpose"}
-"""Compiled modules of these, which do not load on a numpy of another generation, and who imports them."""
+"""Packages whose compiled modules do not load with another major version of numpy, and their importers."""
 
 
 class ImportNeeds(importlib.abc.MetaPathFinder):
-    """Finds modules of a table that no other finder has, for an import that nothing guards, of the package that asks.
+    """Find modules of a table that no other finder has, for unguarded imports of the package in the table.
 
     Args:
         table: see :data:`IMPORT_NEEDS`.
@@ -72,14 +72,14 @@ class ImportNeeds(importlib.abc.MetaPathFinder):
     def __init__(self, table: Mapping[str, Mapping[str, str]]) -> None:
         self.table = table
         self.made: dict[str, types.ModuleType] = {}
-        """Stubs by name of the module."""
+        """Stubs by module name."""
         self.used: dict[str, dict[str, Stub]] = {}
-        """By package, the stubs that it holds."""
+        """The stubs that each package uses."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> ModuleSpec | None:
-        """A spec of a stub; None for any other module, and for whoever asks without importing."""
+        """Return the spec of a stub; None for any other module, and for calls outside an import."""
         need = name.partition(".")[0]
         asking = _importer()
         if need in self.made:
@@ -91,7 +91,7 @@ class ImportNeeds(importlib.abc.MetaPathFinder):
         return self._stub(name)
 
     def add(self, package: str, need: str, state: str) -> None:
-        """Note that a package holds a stub."""
+        """Record that a package uses a stub."""
         stub = Stub(distribution_of(need), f"{state}: {package} imports it, and {self.table[package][need]}")
         self.used.setdefault(package, {})[need] = stub
 
@@ -113,7 +113,7 @@ class _StubLoader(importlib.abc.Loader):
 
 
 class _CompiledNeeds(importlib.abc.MetaPathFinder):
-    """Finds a stub for a compiled module that is installed and does not load. Put it first in ``sys.meta_path``."""
+    """Find a stub for an installed compiled module that does not load. Must be first in ``sys.meta_path``."""
 
     def __init__(self, stubs: ImportNeeds) -> None:
         self.stubs = stubs
@@ -138,7 +138,7 @@ _needs = ImportNeeds(IMPORT_NEEDS)
 
 @contextmanager
 def import_needs() -> Iterator[None]:
-    """Let imports of the table succeed in here. Afterwards stubs stay with the modules that took them alone."""
+    """Let imports of the table succeed in this block. Afterwards only the importing modules keep the stubs."""
     finders = (_CompiledNeeds(_needs), _needs)
     if _needs in sys.meta_path:
         yield
@@ -156,13 +156,13 @@ def import_needs() -> Iterator[None]:
 
 
 def needs_of(model: nn.Module, scope: str) -> tuple[Stub, ...]:
-    """The stubs that are held by packages of which a model is made, and by that of its registry scope."""
+    """Return the stubs used by the packages of a model's classes and of its registry scope."""
     packages = {scope, *(type(module).__module__.partition(".")[0] for module in model.modules())}
     return tuple(stub for package in packages for stub in _needs.used.get(package, {}).values())
 
 
 def stub_module(name: str) -> types.ModuleType:
-    """A module in which every name is a class that refuses to be called, except while a module is imported."""
+    """Return a module in which every name is a class that raises when called, except during an import."""
     module = types.ModuleType(name)
 
     def attribute(asked: str) -> Any:
@@ -175,7 +175,7 @@ def stub_module(name: str) -> types.ModuleType:
 
 
 class _Refusing(type):
-    """What a stub gives for a name: to subclass, to annotate with, to catch and to decorate with, not to compute."""
+    """The type of names in a stub: usable in base classes, annotations, except clauses and decorators only."""
 
     __path__: str
 
@@ -183,7 +183,7 @@ class _Refusing(type):
         if not _is_importing():
             need = distribution_of(cls.__path__.partition(".")[0])
             raise NotHereError(f"it uses {cls.__path__}, and {need} is not installed", need, f"pip install {need}")
-        # ``@jit`` and ``@jit(nopython=True)``, a compiled pattern.
+        # ``@jit`` and ``@jit(nopython=True)``, or a compiled pattern.
         only = args[0] if len(args) == 1 and not kwargs else None
         return only if isinstance(only, types.FunctionType) else cls
 
@@ -203,7 +203,7 @@ def _refusing(path: str) -> Any:
 
 
 def _importer() -> FrameType | None:
-    """The frame of the import statement that asks, at the level of a module; None if something else asks."""
+    """Return the frame of the current module-level import statement; None for other callers."""
     frame: FrameType | None = sys._getframe(2)
     importing = False
     while frame is not None and frame.f_globals.get("__name__", "").startswith(("importlib", "_frozen_importlib")):
@@ -213,7 +213,7 @@ def _importer() -> FrameType | None:
 
 
 def _is_guarded(frame: FrameType) -> bool:
-    """Whether the statement that a frame executes stands in a ``try``."""
+    """True if the current statement of a frame is inside a ``try``."""
     with suppress(OSError, SyntaxError, ValueError):
         tree = ast.parse(Path(frame.f_code.co_filename).read_text(encoding="utf-8"))
         tried = [statement for node in ast.walk(tree) if isinstance(node, ast.Try) for statement in node.body]
@@ -222,7 +222,7 @@ def _is_guarded(frame: FrameType) -> bool:
 
 
 def _is_importing() -> bool:
-    """Whether a module of a package of the table is being imported."""
+    """True during the import of a module of a package in the table."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__", "").partition(".")[0] in _needs.table:

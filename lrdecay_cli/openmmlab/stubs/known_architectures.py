@@ -1,6 +1,6 @@
-"""Public facts of pretrained models that the zoos name: what a model is made of, without its weights.
+"""Published sizes of pretrained models that the zoos name.
 
-Sources: each language model's ``config.json`` on the Hugging Face hub, as far as it departs from the defaults of its
+Sources: each language model's ``config.json`` on the Hugging Face hub, where it differs from the defaults of its
 configuration class; CLIP: Radford et al. 2021, table 20 (ViT-B/16), and the vocabulary of its tokenizer.
 """
 
@@ -42,30 +42,30 @@ LANGUAGE_MODELS: Mapping[str, Mapping[str, Any]] = {
     "huggyllama/llama-7b": _LLAMA_7B,
     "decapoda-research/llama-7b-hf": _LLAMA_7B,
 }
-"""Configuration by hub name, as ``config.json`` holds it."""
+"""Content of ``config.json`` by hub name."""
 
 _OWNERS = ("google-bert/", "FacebookAI/")
 _BERT_TOKENS = frozenset({"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"})
 
 
 def language_model(name: str) -> Mapping[str, Any] | None:
-    """The configuration of a model on the hub, by its name with or without its owner; None for an unknown one."""
+    """Return the configuration of a hub model by name, with or without owner; None if unknown."""
     for owner in _OWNERS:
         name = name.removeprefix(owner)
     return LANGUAGE_MODELS.get(name)
 
 
 def vocabulary(name: str) -> tuple[int, frozenset[str]] | None:
-    """Number of tokens of the model's tokenizer and its special tokens; None where they are not known.
+    """Return the number of tokens of the model's tokenizer and its special tokens; None if unknown.
 
-    A BERT's tokenizer has a token for each row of the embedding. Others do not: the embedding may be padded.
+    BERT has one token for each row of the embedding. Other models may pad the embedding.
     """
     known = language_model(name)
     return (known["vocab_size"], _BERT_TOKENS) if known and known["model_type"] == "bert" else None
 
 
 def clip_shapes(file: str) -> dict[str, tuple[int, ...]] | None:
-    """Shapes in a checkpoint of CLIP from which mmpretrain tells its architecture; None for an unknown path or URL."""
+    """Return the shapes in a CLIP checkpoint that show mmpretrain its architecture; None for an unknown path or URL."""
     if file.rpartition("/")[2] != "clip_vit_base_16.pth.tar":
         return None
     width, patch, grid, text_width, embedded, context, tokens, layers = 768, 16, 14, 512, 512, 77, 49408, 12

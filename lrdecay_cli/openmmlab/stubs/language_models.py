@@ -1,8 +1,7 @@
-"""Language models of the transformers library, built from their configuration: without weights, vocabulary or hub.
+"""Build language models of the transformers library from their configuration: without weights, vocabulary or hub.
 
-The classes are the library's own, so the parameters are those of the real model. Configurations come from a local
-folder, from the hub's local cache, or from the public facts in :mod:`known_architectures`. A tokenizer comes without
-its vocabulary, for models that make theirs when they are built.
+The library's own classes build the real model's parameters. Configurations come from a local folder, the hub's local
+cache, or :mod:`known_architectures`. Models that create a tokenizer at build time get one without a vocabulary.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from lrdecay_cli.openmmlab.stubs.known_architectures import language_model, voca
 
 _Report = Callable[[Stub], None]
 
-# How weights are found and loaded: what is left of from_pretrained's options goes to the model's class.
+# Options of from_pretrained for finding and loading weights: all others go to the model's class.
 _LOADING = frozenset(
     {
         *("adapter_kwargs", "adapter_name", "cache_dir", "code_revision", "device_map", "force_download", "from_flax"),
@@ -37,15 +36,15 @@ _QUANTISING = ("load_in_8bit", "load_in_4bit", "quantization_config")
 
 @contextmanager
 def language_models_from_facts(report: _Report) -> Iterator[None]:
-    """Let ``from_pretrained`` of transformers' classes build and not load; ``report`` is called for each model.
+    """Make ``from_pretrained`` of transformers' classes build without loading; calls ``report`` for each model.
 
-    transformers is not imported for it: its modules are patched when the stack imports them.
+    Does not import transformers: its modules are patched when the stack imports them.
     """
     patches = {
         "transformers.configuration_utils": _configurations,
         "transformers.modeling_utils": lambda module: _models(module, report),
-        # Every AutoModel has a copy of from_pretrained of its own, which ends in that of the model's class. Before that
-        # it looks for a commit and for an adapter on the hub, and for code that comes with a model.
+        # Every AutoModel has its own copy of from_pretrained, which ends in that of the model's class. Before, it
+        # looks for a commit, an adapter and model code on the hub.
         "transformers.models.auto.auto_factory": lambda module: patched(
             module,
             cached_file=lambda *_args, **_kwargs: None,
@@ -78,7 +77,7 @@ def _configurations(module: types.ModuleType) -> Any:
                 raise _unknown(str(name)) from None
             from huggingface_hub.constants import HF_HUB_CACHE
 
-            # What a cached result depends on: once the hub's local cache has the model, that counts.
+            # A cached result depends on these: the hub's local cache has priority once it has the model.
             for place in (str(name), str(Path(HF_HUB_CACHE, f"models--{str(name).replace('/', '--')}"))):
                 probed(place)
             return dict(known), _without(_LOADING, kwargs)
@@ -92,17 +91,17 @@ def _models(module: types.ModuleType, report: _Report) -> Any:
     ) -> Any:
         name = pretrained_model_name_or_path
         if any(kwargs.pop(key, None) for key in _QUANTISING):
-            problem = f"the model loads {str(name)!r} quantised, which takes its weights"
+            problem = f"the model loads {str(name)!r} quantised, which needs its weights"
             raise NotHereError(problem, needs="quantised weights")
         options = _without(_LOADING, kwargs)
         if not isinstance(config, module.PretrainedConfig):
             config, options = cls.config_class.from_pretrained(config or name, return_unused_kwargs=True, **options)
-        report(Stub(str(name), "built from its published configuration: weights and vocabulary are not read"))
+        report(Stub(str(name), "built from its published configuration, without weights and vocabulary"))
         model = cls(config, *args, **options)
         model.tie_weights()
         return model.eval()
 
-    # Not its flag for skipping initialisation: that one skips the tying of weights too.
+    # transformers' own flag to skip initialisation would also skip tying weights.
     return patched(
         module.PreTrainedModel,
         from_pretrained=classmethod(from_pretrained),
@@ -115,11 +114,11 @@ def _from_cache_alone(load: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return load(reference, name, *args, **{**kwargs, "local_files_only": True})
         except OSError:
-            # The code comes with the model's configuration, or from where that says: owner/name--module.Class.
+            # The code is beside the model's configuration, or where that points: owner/name--module.Class.
             named, _, thing = reference.rpartition("--")
             place, file = named or str(name), f"{thing.partition('.')[0]}.py"
             fix = f"put it into {place}" if Path(place).is_dir() else f"huggingface-cli download {place} {file}"
-            problem = f"{file} of {place!r} is not here, and lrdecay downloads nothing"
+            problem = f"{file} of {place!r} is not in the local cache, and lrdecay downloads nothing"
             raise NotHereError(problem, needs=place, fix=fix) from None
 
     return load_cached
@@ -128,24 +127,24 @@ def _from_cache_alone(load: Callable[..., Any]) -> Callable[..., Any]:
 def _tokenizers(owner: Any) -> Any:
     original = owner.from_pretrained.__func__
 
-    # By the name that the library gives it: a config has it so (mmaction2's VindLU).
+    # The library's parameter name, because a config uses it (mmaction2's VindLU).
     def from_pretrained(cls: Any, /, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
         name = pretrained_model_name_or_path
         try:
             return original(cls, name, *args, **{**kwargs, "local_files_only": True})
         except Exception:
-            # No vocabulary here, or not the package that reads it: neither has a say in the model's parameters.
+            # The vocabulary or the package that reads it is missing: neither affects the model's parameters.
             return _BareTokenizer(str(name))
 
     return patched(owner, from_pretrained=classmethod(from_pretrained))
 
 
 def _unknown(name: str) -> NotHereError:
-    # A hub name is owner/name at most; a place to fill in is written in capitals (YOUR_PATH_TO_VICUNA).
+    # A hub name is at most owner/name; a placeholder is in capitals (YOUR_PATH_TO_VICUNA).
     if name.startswith(("/", ".", "~")) or name.count("/") > 1 or name.isupper():
-        return NotHereError(f"no language model in {name!r}", name, "put the path of the model's folder there")
-    fix = f"a config.json in the local cache is used: huggingface-cli download {name} config.json"
-    return NotHereError(f"the sizes of {name!r} are not known, and lrdecay downloads nothing", name, fix)
+        return NotHereError(f"no language model in {name!r}", name, "set it to the path of the model's folder")
+    fix = f"put its config.json into the local cache: huggingface-cli download {name} config.json"
+    return NotHereError(f"lrdecay does not know the sizes of {name!r} and downloads nothing", name, fix)
 
 
 def _without(names: frozenset[str], options: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +152,7 @@ def _without(names: frozenset[str], options: dict[str, Any]) -> dict[str, Any]:
 
 
 class _BareTokenizer:
-    """Answers what models ask while they are built. It counts its tokens, and every id is 0."""
+    """A tokenizer for models under construction. It counts its tokens, and every id is 0."""
 
     def __init__(self, name: str) -> None:
         self.name_or_path = name
@@ -163,8 +162,8 @@ class _BareTokenizer:
 
     def __len__(self) -> int:
         if self._tokens is None:
-            name, fix = self.name_or_path, "its tokenizer in the local cache or in a folder is used"
-            problem = f"the model asks for the number of tokens of {name!r}, whose vocabulary is not here"
+            name, fix = self.name_or_path, "put its tokenizer into the local cache or a folder"
+            problem = f"the model needs the number of tokens of {name!r}, whose vocabulary is not in the local cache"
             raise NotHereError(problem, name, fix)
         return self._tokens + len(self._added)
 
@@ -191,7 +190,7 @@ class _BareTokenizer:
         return len(self._added) - before
 
     def add_special_tokens(self, tokens: Mapping[str, Any], *_args: Any, **_kwargs: Any) -> int:
-        # Each is kept under its role (bos_token).
+        # Each is stored under its role (bos_token).
         for role, token in tokens.items():
             setattr(self, role, token)
         return sum(self.add_tokens(token) for token in tokens.values())
@@ -204,7 +203,7 @@ class _BareTokenizer:
         if name.endswith(("_tokens", "_ids")):
             return []
         raise AttributeError(
-            f"{name}: the tokenizer of {self.name_or_path!r} is not here, and lrdecay downloads nothing"
+            f"{name}: the tokenizer of {self.name_or_path!r} is not in the local cache, and lrdecay downloads nothing"
         )
 
 

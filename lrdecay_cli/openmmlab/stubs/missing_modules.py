@@ -1,8 +1,8 @@
-"""Stubs for modules that are not there, so that real models can be built with their real parameters.
+"""Stubs for missing modules, so that real models build with their real parameters.
 
-Those for compiled kernels are put in place before anything is built, others when building fails for want of them, and
-reported: among these a process group of one process, for layers that ask for one (synchronised batch norm). Nothing is
-touched where the real thing is present. A stub refuses to compute: lrdecay builds models, it never runs them.
+Stubs of compiled kernels are installed before anything is built. Others are installed and reported when a build fails
+without them, including a process group of one process for layers that need one (synchronised batch norm). Installed
+modules are never replaced. A stub cannot compute: lrdecay builds models and never runs them.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from lrdecay_cli.files.packages import operator_libraries
 from lrdecay_cli.openmmlab.patching import NotHereError, patched
 from lrdecay_cli.text.printing import said_by
 
-# torchvision registers meta and autograd functions for these operators when it is imported, which fails unless they
-# have a schema. Names and argument lists: torchvision/csrc/ops/*.cpp (TORCH_LIBRARY_FRAGMENT).
+# torchvision registers meta and autograd functions for these operators at import, which needs their schemas.
+# Names and argument lists: torchvision/csrc/ops/*.cpp (TORCH_LIBRARY_FRAGMENT).
 _STRIDES = "SymInt stride_h, SymInt stride_w, SymInt pad_h, SymInt pad_w, SymInt dilation_h, SymInt dilation_w"
 _DEFORM = f"Tensor offset, Tensor mask, Tensor bias, {_STRIDES}, SymInt groups, SymInt offset_groups, bool use_mask"
 _POOLED = "float spatial_scale, SymInt pooled_height, SymInt pooled_width"
@@ -55,7 +55,7 @@ _keep_alive: list[Any] = []
 
 
 def install_stubs() -> tuple[Stub, ...]:
-    """Put stubs where compiled operators are missing. Safe to call again; returns all that are in place.
+    """Install stubs for missing compiled operators. Safe to call again; returns all installed stubs.
 
     Must run before torchvision and ``mmcv.ops`` are imported.
     """
@@ -70,7 +70,7 @@ def install_stubs() -> tuple[Stub, ...]:
 
 
 def _package_folders(package: str) -> list[str]:
-    """Folders of an installed package, found without importing it."""
+    """Return the folders of an installed package without importing it."""
     spec = importlib.util.find_spec(package)
     return list(spec.submodule_search_locations or []) if spec else []
 
@@ -83,7 +83,7 @@ def _torchvision_ops_missing() -> bool:
 
     for library in [file for folder in folders for file in operator_libraries("torchvision", Path(folder)) or ()]:
         try:
-            # What torchvision/extension.py does a moment later; loading a library twice is harmless.
+            # torchvision/extension.py does the same a moment later; loading a library twice is harmless.
             torch.ops.load_library(str(library))
         except OSError:
             continue
@@ -97,14 +97,14 @@ def _define_torchvision_schemas() -> None:
     library = torch.library.Library("torchvision", "DEF")
     for schema in TORCHVISION_SCHEMAS:
         library.define(schema)
-    # The schemas are withdrawn when the library object is collected.
+    # Garbage collection of the library object would remove the schemas.
     _keep_alive.append(library)
 
 
 def refusing_module(name: str, fix: str) -> types.ModuleType:
-    """A module in which every name is a function that refuses to run, with a fix for those who need it to."""
-    module = types.ModuleType(name, "Stand-in for compiled operators: builds, never computes.")
-    # mmengine takes the operators for present, and deformable convolutions for what they are, if there is a loader.
+    """Return a module in which every name is a function that raises with a fix."""
+    module = types.ModuleType(name, "Stub for compiled operators: builds, never computes.")
+    # With a loader, mmengine treats the operators as present and recognises deformable convolutions.
     module.__spec__ = importlib.machinery.ModuleSpec(name, importlib.abc.Loader())
 
     def refuse(operator: str) -> Any:
@@ -112,7 +112,7 @@ def refusing_module(name: str, fix: str) -> types.ModuleType:
             raise AttributeError(operator)
 
         def run(*_args: Any, **_kwargs: Any) -> None:
-            problem = f"{name}.{operator} is a stand-in that cannot compute"
+            problem = f"{name}.{operator} is a stub that cannot compute"
             raise NotHereError(problem, name.partition(".")[0], fix)
 
         return run
@@ -129,18 +129,18 @@ _TRACKERS = "mmdet.models.trackers"
 
 
 class OnDemandStub(NamedTuple):
-    """Something to build with after an attempt failed."""
+    """A stub to retry a failed build with."""
 
     missing: str
-    """What the message of the failure says, in lower case."""
+    """Text in the error message that requests it, in lower case."""
     stub: Stub
     within: Callable[[], AbstractContextManager[None]]
 
 
 def build_with_stubs(build: Callable[[], _Built], report: Callable[[Stub], None]) -> _Built:
-    """Return ``build()``; where it fails for want of something known, try again with that in place.
+    """Return ``build()``; if it fails because of a known missing module, retry with its stub.
 
-    Raises whatever the last attempt raised.
+    Raises the error of the last attempt.
     """
     left = list(STUBS)
     with ExitStack() as stack:
@@ -159,7 +159,7 @@ def build_with_stubs(build: Callable[[], _Built], report: Callable[[Stub], None]
 
 @contextmanager
 def _filled(replacement: Any, *places: str) -> Iterator[None]:
-    """Put ``replacement`` where mmdet's modules noted with None that they could not import something."""
+    """Set ``replacement`` where mmdet's modules store None after a failed import."""
     with ExitStack() as stack:
         for place in places:
             module, _, name = place.rpartition(".")
@@ -169,7 +169,7 @@ def _filled(replacement: Any, *places: str) -> Iterator[None]:
 
 
 def _refusing(name: str, reason: str, *places: str, package: str = "") -> OnDemandStub:
-    """A stub for a module that is not installed, in which every function refuses to run."""
+    """Return a stub for a missing module, in which every function raises."""
     package = package or name
     return OnDemandStub(
         f"{name} is not installed",
@@ -182,8 +182,7 @@ def _refusing(name: str, reason: str, *places: str, package: str = "") -> OnDema
 def lone_process_group() -> Iterator[None]:
     """Initialise torch.distributed with this process alone, on a store in memory, and close it afterwards.
 
-    It has a backend of its own that can answer for rank and size and no more: gloo would resolve this machine's name
-    and open a port.
+    Its own backend answers only for rank and size: gloo would resolve this machine's name and open a port.
     """
     import torch.distributed as dist
 
@@ -192,7 +191,7 @@ def lone_process_group() -> Iterator[None]:
             return _BACKEND
 
     if not hasattr(dist.Backend, _BACKEND.upper()):
-        # Devices are not named, of which it warns: older releases would make it the default backend of those.
+        # Without device names torch warns; with them, older releases would make it their default backend.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dist.Backend.register_backend(_BACKEND, lambda _store, rank, size, _timeout: Alone(rank, size))
@@ -208,13 +207,13 @@ STUBS = (
         "process group has not been initialized",
         Stub(
             "torch.distributed",
-            "a process group of this process alone, closed again: something asks for one",
+            "a temporary process group of this process: a layer needs one",
         ),
         lone_process_group,
     ),
     OnDemandStub(
         "install fairscale",
-        Stub("fairscale", "not installed: its activation checkpointing wraps no module and changes no parameter"),
+        Stub("fairscale", "not installed: its activation checkpointing is skipped and changes no parameter"),
         lambda: _filled(
             lambda module, **_kwargs: module,
             *(f"{_DETR}.{kind}_layers.checkpoint_wrapper" for kind in ("detr", "deformable_detr", "grounding_dino")),

@@ -1,6 +1,6 @@
-"""Files that a model reads while it is built: weights, data on the network, another config.
+"""Handle files that a model reads while it is built: weights, remote data, other configs.
 
-Models that load weights go on without them: no file is opened, nothing is unpickled.
+Models that load weights build without them: no file is opened or unpickled.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from lrdecay_cli.openmmlab.stubs.known_architectures import clip_shapes
 
 @contextmanager
 def no_weights(report: Callable[[Stub], None]) -> Iterator[None]:
-    """Every way to load weights gives none in here; ``report`` is called with what was put in their place."""
+    """Make every function that loads weights return none in this block; calls ``report`` with each stub."""
     from mmengine.runner import checkpoint
 
     def no_checkpoint(filename: Any = "", *_args: Any, **_kwargs: Any) -> dict[str, Any]:
-        # A few models read their architecture off the weights.
+        # A few models derive their architecture from the weights.
         if shapes := clip_shapes(str(filename)):
-            report(Stub(str(filename).rpartition("/")[2], "not read: the published sizes of CLIP ViT-B/16 are used"))
+            report(Stub(str(filename).rpartition("/")[2], "not read: built with the published sizes of CLIP ViT-B/16"))
             return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
         return {"state_dict": _NoWeights(), "meta": {}}
 
@@ -45,7 +45,7 @@ def no_weights(report: Callable[[Stub], None]) -> Iterator[None]:
             repo_or_dir = _fetched_before(repo_or_dir)
         return load(repo_or_dir, model, *args, source="local", **kwargs)
 
-    # Which of the two holds its loader depends on timm's version.
+    # The module with the loader depends on timm's version.
     timm = {
         name: lambda module: patched_functions(module, load_pretrained=_nothing)
         for name in ("timm.models._builder", "timm.models.helpers")
@@ -54,7 +54,7 @@ def no_weights(report: Callable[[Stub], None]) -> Iterator[None]:
         patched_functions(torch, load=_nothing),
         patched_functions(torch.hub, load=load_local, load_state_dict_from_url=_nothing),
         patched(checkpoint.CheckpointLoader, load_checkpoint=no_checkpoint),
-        # mmengine's own complain about every key that the empty checkpoint does not have.
+        # mmengine's loaders warn about every key that the empty checkpoint lacks.
         patched_functions(checkpoint, load_state_dict=unchanged, _load_checkpoint_with_prefix=_nothing),
         patched(nn.Module, load_state_dict=unchanged),
         patched_on_import(timm),
@@ -63,7 +63,7 @@ def no_weights(report: Callable[[Stub], None]) -> Iterator[None]:
 
 
 class _NoWeights(dict[str, torch.Tensor]):
-    """Holds no weights; whoever takes one by its name (mmaction2's ResNet) gets a number, which has no shape to fit."""
+    """An empty checkpoint; access by name (mmaction2's ResNet) returns a scalar, which fits no shape."""
 
     def __missing__(self, name: str) -> torch.Tensor:
         return torch.zeros(())
@@ -74,32 +74,32 @@ def _nothing(*_args: Any, **_kwargs: Any) -> dict[str, Any]:
 
 
 def _fetched_before(repository: str) -> str:
-    """Folder of ``owner/name[:ref]`` in torch.hub's cache, where ref defaults to main or master."""
+    """Return the folder of ``owner/name[:ref]`` in torch.hub's cache; ref defaults to main or master."""
     name, _, ref = repository.partition(":")
     for candidate in [ref] if ref else ["main", "master"]:
         folder = Path(torch.hub.get_dir(), "_".join([*name.split("/"), re.sub("/", "_", candidate)]))
         probed(str(folder))
         if folder.is_dir():
             return str(folder)
-    problem = f"the model asks torch.hub for {repository!r}, and lrdecay downloads nothing"
-    raise NotHereError(problem, repository, "build the model once without lrdecay: what torch.hub fetched is used")
+    problem = f"the model loads {repository!r} from torch.hub, and lrdecay downloads nothing"
+    raise NotHereError(problem, repository, "build the model once without lrdecay: torch.hub caches it")
 
 
-# Data that a model keeps for inference, and that has no say in its parameters.
+# Data that a model needs only for inference and that does not affect its parameters.
 _HARMLESS = {"answer_list.json": "[]"}
 
 
 @contextmanager
 def no_remote_files(report: Callable[[Stub], None]) -> Iterator[None]:
-    """Fetch nothing: a file that is known to have no say in the parameters is empty, any other is refused."""
+    """Download nothing: files known not to affect parameters are empty, all others raise."""
 
     def text(_backend: HTTPBackend, url: Any, *_args: Any, **_kwargs: Any) -> str:
         name = str(url).rpartition("/")[2]
         if name in _HARMLESS:
-            report(Stub(name, "not fetched: answers are ranked at inference only"))
+            report(Stub(name, "not downloaded: it ranks answers at inference only"))
             return _HARMLESS[name]
         problem = f"the model reads {url}, and lrdecay downloads nothing"
-        raise NotHereError(problem, name, "fetch it and give its path")
+        raise NotHereError(problem, name, "download it and set its path")
 
     def content(backend: HTTPBackend, url: Any, *_args: Any, **_kwargs: Any) -> bytes:
         return text(backend, url).encode()
@@ -112,8 +112,8 @@ def no_remote_files(report: Callable[[Stub], None]) -> Iterator[None]:
 def paths_from_repository_root(config_file: str | None) -> Iterator[None]:
     """Let ``Config.fromfile`` find a relative path that is not below the working directory.
 
-    Authors write such paths (``configs/gfl/gfl_r101_fpn_ms-2x_coco.py``) relative to their repository's root, from
-    which they train. It is looked for from the folder of ``config_file`` upwards.
+    Authors write such paths (``configs/gfl/gfl_r101_fpn_ms-2x_coco.py``) relative to their repository's root. The file
+    is searched for from the folder of ``config_file`` upwards.
     """
     load: Callable[..., Config] = Config.fromfile
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# mmyolo 0.6.0: YOLOv5ParamSchedulerHook warms the third parameter group down from 0.1, whatever tensors it holds.
+# mmyolo 0.6.0: YOLOv5ParamSchedulerHook warms the third parameter group down from 0.1, regardless of its tensors.
 #
-# Source: mmyolo/engine/hooks/yolov5_param_scheduler_hook.py, before_train_iter: the group of index 2 starts at
-# warmup_bias_lr (0.1), the others at 0. mmyolo's own constructor files the biases there. With another constructor the
-# third group is another one: here mmengine's default constructor makes one group for each tensor, and the third is the
-# weight of the layer that custom_keys slows down. The file is run as it is installed, without the rest of mmyolo.
+# Source: mmyolo/engine/hooks/yolov5_param_scheduler_hook.py, before_train_iter: the group of index 2 starts at warmup_bias_lr
+# (0.1), the others at 0. mmyolo's own constructor puts the biases there. Other constructors put other tensors there: mmengine's
+# default constructor makes one group per tensor, and here the third is a weight of the layer that custom_keys slows down. The
+# script runs the installed file without the rest of mmyolo.
 #
-# Output seen: first lr of each group [0.0, 0.0, 0.1, 0.0]; planned [0.01, 0.01, 0.0001, 0.0001]; third: backbone.1.weight
+# Output: first lr of each group [0.0, 0.0, 0.1, 0.0]; planned [0.01, 0.01, 0.0001, 0.0001]; third: backbone.1.weight
 set -euo pipefail
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"; . "$work/venv/bin/activate"
