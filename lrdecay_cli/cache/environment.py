@@ -30,12 +30,12 @@ class EnvironmentReads:
         def watched_get(environment: Any, name: Any) -> Any:
             if name != self._passing:
                 decoded = os.fsdecode(name) if isinstance(name, (str, bytes)) else None
-                if decoded is not None and (decoded not in _FOR_DRAWING or asked_by_user()):
+                if decoded is not None and (decoded not in _FOR_DRAWING or read_by_user()):
                     self.names.add(decoded)
             return get(environment, name)
 
         def watched_go_over(environment: Any) -> Iterator[Any]:
-            self.all = self.all or asked_by_user()
+            self.all = self.all or read_by_user()
             try:
                 for name in go_over(environment):
                     self._passing = name
@@ -50,7 +50,7 @@ _OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _STDLIB = os.path.join(STDLIB, "")
 
 
-def asked_by_user() -> bool:
+def read_by_user() -> bool:
     """True if the innermost frame outside the standard library is not from an installed package or lrdecay."""
     frame = sys._getframe(1)
     while frame is not None:
@@ -66,7 +66,7 @@ def asked_by_user() -> bool:
     return False
 
 
-def asked_by_importlib() -> bool:
+def read_by_importlib() -> bool:
     """True if the import system itself asks: its lookups are recorded separately."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_OURS):

@@ -18,7 +18,7 @@ def answered(arguments: list[str], settings: list[bytes]) -> int | None:
     """Write a valid cached report for a command line to stdout and return its exit code; None if there is none.
 
     ``settings`` is the content of every file that may contain defaults for the command. Options are not parsed:
-    :func:`keep_report` is only called for command lines that may be cached.
+    :func:`cache_report` is only called for command lines that may be cached.
     """
     global _asked
     _asked = None
@@ -50,12 +50,12 @@ def answered(arguments: list[str], settings: list[bytes]) -> int | None:
     return code
 
 
-def was_asked() -> bool:
+def is_cacheable() -> bool:
     """True if the report of the current command line may be cached."""
     return _asked is not None
 
 
-def keep_report(text: str, evidence: Evidence, code: int = 0) -> None:
+def cache_report(text: str, evidence: Evidence, code: int = 0) -> None:
     """Cache the stdout and exit code of the current command line, which wrote nowhere else."""
     import json
 

@@ -68,7 +68,7 @@ class Gathered:
         self.temporary += other.temporary
 
 
-class UnsettledError(Exception):
+class InputChangedError(Exception):
     """An input changed during the build."""
 
 
@@ -93,7 +93,7 @@ def gather(seen: Gathered, environment: EnvironmentReads, before: int) -> Eviden
         _add_files(evidence, seen.libraries | _mapped_libraries(), before, by_stamp=True)
         _add_opened(evidence, seen, before)
         _add_folders(evidence, seen, before)
-    except UnsettledError as error:
+    except InputChangedError as error:
         return f"{error} changed while it was read"
     return evidence
 
@@ -108,9 +108,9 @@ def with_modules(evidence: Evidence, before: int) -> Evidence | str:
     stems = {*evidence["stems"], *(name.partition(".")[0] for name in list(sys.modules))}
     wider["stems"] = sorted(stems)
     try:
-        wider["search"] = {folder: _settled_names(folder, frozenset(stems), before) for folder in evidence["search"]}
+        wider["search"] = {folder: _stable_names(folder, frozenset(stems), before) for folder in evidence["search"]}
         _add_files(wider, _module_files(list(sys.modules.values())), before)
-    except UnsettledError as error:
+    except InputChangedError as error:
         return f"{error} changed while it was read"
     return wider
 
@@ -144,15 +144,15 @@ def merged(parts: Sequence[Evidence], before: int) -> Evidence | str:
                 _add(every["installed"].setdefault(folder, {}), stamps, f"{folder}{os.sep}")
         stems = frozenset(every["stems"])
         for folder in {folder: None for part in parts for folder in part["search"]}:
-            every["search"][folder] = _settled_names(folder, stems, before)
+            every["search"][folder] = _stable_names(folder, stems, before)
         for part in parts:
             for folder, names in part["search"].items():
                 if names_among(every["search"][folder], frozenset(part["stems"])) != names:
-                    raise UnsettledError(folder)
+                    raise InputChangedError(folder)
         for folder in {folder: None for part in parts for folder in part["packages"]}:
             looked_for = {name for part in parts for name in part["packages"].get(folder, ((), None))[0]}
-            every["packages"][folder] = (sorted(looked_for), _settled_names(folder, frozenset(looked_for), before))
-    except UnsettledError as error:
+            every["packages"][folder] = (sorted(looked_for), _stable_names(folder, frozenset(looked_for), before))
+    except InputChangedError as error:
         return f"{error} changed while it was read"
     return every
 
@@ -160,7 +160,7 @@ def merged(parts: Sequence[Evidence], before: int) -> Evidence | str:
 def _add(known: dict[str, Any], more: dict[str, Any], start: str = "") -> None:
     for name, value in more.items():
         if known.setdefault(name, value) != value:
-            raise UnsettledError(f"{start}{name}")
+            raise InputChangedError(f"{start}{name}")
 
 
 def _module_files(modules: Iterable[Any]) -> Iterator[str]:
@@ -216,8 +216,8 @@ def _add_files(evidence: Evidence, paths: Iterable[str], before: int, *, by_stam
         if name in evidence["installed"].get(folder, ()) or path in evidence["own"]:
             continue
         found = _stamps.get(path) or stamp(path)
-        if found is not None and not _settled(found, before):
-            raise UnsettledError(path)
+        if found is not None and not _is_stable(found, before):
+            raise InputChangedError(path)
         if by_stamp or is_installed(path):
             evidence["installed"].setdefault(folder, {})[name] = found
             if found is not None and not by_stamp:
@@ -236,7 +236,7 @@ def _add_opened(evidence: Evidence, seen: Gathered, before: int) -> None:
         if thrown_away and now is None:
             continue
         if now != at_first and not os.path.isdir(path):
-            raise UnsettledError(path)
+            raise InputChangedError(path)
         _add_files(evidence, [path], before)
 
 
@@ -251,37 +251,37 @@ def _add_folders(evidence: Evidence, seen: Gathered, before: int) -> None:
         elif is_installed(folder) or not os.path.isdir(folder):
             _add_files(evidence, [os.path.join(folder, ".")], before, by_stamp=True)
         else:
-            evidence["search"][folder] = _settled_names(folder, frozenset(seen.stems), before)
+            evidence["search"][folder] = _stable_names(folder, frozenset(seen.stems), before)
         _add_files(evidence, distribution_files(folder), before)
     for folder, names in seen.packages.items():
         itself = os.path.join(folder, ".")
         found = stamp(itself)
         # The first compilation of its modules, by any process, changes a package's folder: compare names then.
-        if is_installed(folder) and (found is None or _settled(found, before)):
+        if is_installed(folder) and (found is None or _is_stable(found, before)):
             _add_files(evidence, [itself], before, by_stamp=True)
         elif not f"{folder}{os.sep}".startswith(temporary):
-            evidence["packages"][folder] = (sorted(names), _settled_names(folder, frozenset(names), before))
+            evidence["packages"][folder] = (sorted(names), _stable_names(folder, frozenset(names), before))
     for folder in seen.listed:
         if not f"{folder}{os.sep}".startswith(temporary):
-            evidence["listed"][folder] = _settled_names(folder, None, before)
+            evidence["listed"][folder] = _stable_names(folder, None, before)
 
 
-def _settled_names(folder: str, stems: frozenset[str] | None, before: int) -> list[str] | None:
-    """Return ``names_in``; raises UnsettledError if one of them was created since ``before``."""
+def _stable_names(folder: str, stems: frozenset[str] | None, before: int) -> list[str] | None:
+    """Return ``names_in``; raises InputChangedError if one of them was created since ``before``."""
     names = names_in(folder, stems)
     for name in names or ():
         path = os.path.join(folder, name)
         found = stamp(path)
-        if found is None or _settled(found, before):
+        if found is None or _is_stable(found, before):
             continue
         # The first compilation of a package's modules changes its folder, too, so its time alone is not enough.
         first = stamp(os.path.join(path, "__init__.py"))
-        if not os.path.isdir(path) or found[0] != found[1] or (first is not None and not _settled(first, before)):
-            raise UnsettledError(path)
+        if not os.path.isdir(path) or found[0] != found[1] or (first is not None and not _is_stable(first, before)):
+            raise InputChangedError(path)
     return names
 
 
-def _settled(found: list[int], before: int) -> bool:
+def _is_stable(found: list[int], before: int) -> bool:
     """True if a stamp is older than ``before`` by more than the resolution of timestamps."""
     # Windows has no change time; its ctime is the creation time.
     changed = found[1] if os.name == "posix" else max(found[:2])

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lrdecay_cli.cache.environment import EnvironmentReads, asked_by_importlib, asked_by_user
+from lrdecay_cli.cache.environment import EnvironmentReads, read_by_importlib, read_by_user
 from lrdecay_cli.cache.evidence import is_installed, stamp
 from lrdecay_cli.cache.folder import cache_folder
 from lrdecay_cli.cache.gathering import Gathered, gather, source_of
@@ -139,7 +139,7 @@ class Recording:
                 source = source_of(path)
                 self.seen.opened.setdefault(source, stamp(source))
         elif path.startswith(("/proc/", "/dev/", "/sys/")):
-            if asked_by_user() and path != os.devnull:
+            if read_by_user() and path != os.devnull:
                 self.obstacles.append(f"{path} was read")
         elif path not in self.seen.opened:
             # Stamp before reading: later changes are detected.
@@ -147,13 +147,13 @@ class Recording:
 
     def _listed(self, arguments: Any) -> None:
         given = arguments[0]
-        if isinstance(given, int) or asked_by_importlib():
+        if isinstance(given, int) or read_by_importlib():
             return
         folder = os.path.join(os.getcwd(), os.fsdecode(given) if given else "")
         if os.path.join(folder, "").startswith(self._cache):
             return
         searched = {os.path.abspath(entry) for entry in sys.path}
-        if is_installed(folder) or (os.path.normpath(folder) in searched and not asked_by_user()):
+        if is_installed(folder) or (os.path.normpath(folder) in searched and not read_by_user()):
             # A search for distributions; the evidence of every search path includes them.
             self.seen.search.add(folder)
         else:

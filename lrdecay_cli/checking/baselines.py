@@ -22,8 +22,8 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import Skipped
 from lrdecay_cli.domain.group_map import GroupMap, Parameter
 from lrdecay_cli.domain.precision import CLOSE
-from lrdecay_cli.files import means_to_be_map, read_bytes, read_map, to_json, top_level_keys, write_text
-from lrdecay_cli.files.config_path import SEPARATOR, file_meant, in_project
+from lrdecay_cli.files import looks_like_map, read_bytes, read_map, to_json, top_level_keys, write_text
+from lrdecay_cli.files.config_path import SEPARATOR, in_project, suggest_file
 from lrdecay_cli.files.writing import map_path
 from lrdecay_cli.rules.context.policy import Baseline
 
@@ -91,7 +91,7 @@ def missing_baselines(
     named = targets or [*configs.values()]
     path, make = baseline_path(given, first), f"make it with: {_command(given, named, options)}"
     if not given.endswith(_SUFFIXES) and not Path(given).is_dir():
-        fix = file_meant(given, _SUFFIXES, folders=True) or make
+        fix = suggest_file(given, _SUFFIXES, folders=True) or make
         raise LrdecayError(f"no directory {given}", where="--baseline", fix=fix)
     if others and path == baseline_path(given, others[0]) == Path(given):
         raise LrdecayError(
@@ -281,7 +281,7 @@ def kept_configs(folder: str) -> Iterator[tuple[str, str]]:
     for path in sorted(path for path in Path(folder).rglob("*") if path.suffix in _SUFFIXES and path.is_file()):
         raw = read_bytes(str(path))
         if path.suffix == SUFFIXES["json"]:
-            if means_to_be_map(raw):
+            if looks_like_map(raw):
                 yield str(path), _from_here(read_map(str(path)).config.path, folder)
         elif HEAD.encode() in raw:
             named = re.search(rb'^config = (".*")\s*$', raw, re.MULTILINE)

@@ -1,7 +1,7 @@
 """Find configs, read and write group maps, and write files atomically."""
 
 from lrdecay_cli.files.config_path import find_config
-from lrdecay_cli.files.map_file import means_to_be_map, read_bytes, read_map, top_level_keys
+from lrdecay_cli.files.map_file import looks_like_map, read_bytes, read_map, top_level_keys
 from lrdecay_cli.files.schema import DOCUMENTS, document_schema
 from lrdecay_cli.files.writing import to_json, write_text
 
@@ -9,7 +9,7 @@ __all__ = [
     "DOCUMENTS",
     "document_schema",
     "find_config",
-    "means_to_be_map",
+    "looks_like_map",
     "read_bytes",
     "read_map",
     "to_json",

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.files.config_path import CHECKPOINT_SUFFIXES, file_meant
+from lrdecay_cli.files.config_path import CHECKPOINT_SUFFIXES, suggest_file
 
-STOOD_IN = (
+STUBBED = (
     "mmengine.logging.history_buffer.HistoryBuffer",
     "builtins.getattr",
     "numpy.ndarray",
@@ -56,7 +56,7 @@ def read_pickle(path: str) -> bytes:
 
     Raises:
         LrdecayError: the file does not exist, is not an archive of torch 1.6 or newer, is damaged, has entries that are
-            compressed or larger than declared, or names something outside ``PLAIN`` and ``STOOD_IN``.
+            compressed or larger than declared, or names something outside ``PLAIN`` and ``STUBBED``.
     """
     try:
         if Path(path).is_fifo() or Path(path).is_char_device():
@@ -65,7 +65,7 @@ def read_pickle(path: str) -> bytes:
             _check_form(file, path)
             pickled = _pickle_of(zipfile.ZipFile(_Bounded(file)), os.fstat(file.fileno()).st_size, path)
     except FileNotFoundError as error:
-        fix = file_meant(path, CHECKPOINT_SUFFIXES) or "check the path"
+        fix = suggest_file(path, CHECKPOINT_SUFFIXES) or "check the path"
         raise LrdecayError("no such file", where=path, fix=fix) from error
     except IsADirectoryError as error:
         raise LrdecayError("is a directory, not a checkpoint", where=path, fix="give a .pth file") from error
@@ -74,7 +74,7 @@ def read_pickle(path: str) -> bytes:
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         raise _refused(f"is damaged or cut off ({error})", path) from error
     for name in _globals(pickled, path):
-        if name not in PLAIN and name not in STOOD_IN:
+        if name not in PLAIN and name not in STUBBED:
             raise LrdecayError(
                 f"names {name!r}, which a checkpoint of parameters and numbers does not need",
                 where=path,

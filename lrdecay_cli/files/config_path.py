@@ -33,7 +33,7 @@ def find_config(given: str) -> Path:
         found = next(filter(Path.exists, config_places(given)), None)
         if found is None:
             problem = f"not in the config zoo of {given.partition(SEPARATOR)[0]}"
-            raise LrdecayError(problem, where=given, fix=in_zoo_meant(given))
+            raise LrdecayError(problem, where=given, fix=suggest_zoo_config(given))
         path = found
     try:
         path.stat()
@@ -47,7 +47,7 @@ def find_config(given: str) -> Path:
         package, colon, in_zoo = given.partition(":")
         if not colon:
             package, _, in_zoo = given.partition("/")
-        fix = file_meant(given, SUFFIXES) or "check the path"
+        fix = suggest_file(given, SUFFIXES) or "check the path"
         if package in ZOOS and in_zoo:
             fix = f"write {package}{SEPARATOR}{in_zoo.lstrip(':')} for a config of {package}'s zoo"
         raise LrdecayError("no such config", where=given, fix=fix)
@@ -81,7 +81,7 @@ def zoo_folders(package: str, *, given: str) -> list[Path]:
     return [root / ".mim" / "configs", root / "configs", root.parent / "configs"]
 
 
-def in_zoo_meant(given: str) -> str:
+def suggest_zoo_config(given: str) -> str:
     """Return ``did you mean mmdet::yolox/yolox_s_8xb8-300e_coco.py?`` for a missing zoo config, or another fix.
 
     Raises LrdecayError if the package is not installed.
@@ -95,7 +95,7 @@ def in_zoo_meant(given: str) -> str:
     return f"lrdecay scan {package}{SEPARATOR} lists them all" if not in_zoo.strip(":/") else "check the path"
 
 
-def file_meant(given: str, suffixes: Collection[str], *, folders: bool = False) -> str:
+def suggest_file(given: str, suffixes: Collection[str], *, folders: bool = False) -> str:
     """Return ``did you mean configs/a.py?`` for a missing path; empty if no existing path is close.
 
     Args:
@@ -103,11 +103,11 @@ def file_meant(given: str, suffixes: Collection[str], *, folders: bool = False) 
         suffixes: suffixes of possible files, such as ``.py``.
         folders: True if the suggestion may be a folder.
     """
-    found = _meant(Path(given), suffixes, folders)
+    found = _closest_path(Path(given), suffixes, folders)
     return f"did you mean {found}?" if found else ""
 
 
-def _meant(path: Path, suffixes: Collection[str], folders: bool) -> Path | None:
+def _closest_path(path: Path, suffixes: Collection[str], folders: bool) -> Path | None:
     try:
         wrong = next(place for place in (path, *path.parents) if place.parent.is_dir())
         entries = sorted(wrong.parent.iterdir())
@@ -126,7 +126,7 @@ def _meant(path: Path, suffixes: Collection[str], folders: bool) -> Path | None:
     typed = wrong.stem if wrong == path and wrong.suffix in suffixes else wrong.name
     for name in meant(typed, names)[:1]:
         corrected = names[name] / path.relative_to(wrong)
-        return corrected if corrected.exists() else _meant(corrected, suffixes, folders)
+        return corrected if corrected.exists() else _closest_path(corrected, suffixes, folders)
     return None
 
 

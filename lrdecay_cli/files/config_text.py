@@ -162,9 +162,9 @@ def _suppressions(shown: str, text: str) -> Iterator[StatedSuppression]:
                 continue
             line = token.start[0]
             at: dict[str, Any] = {"source": f"{shown}:{line}", "place": shown, "line": line}
-            if said := _COMMENT.search(token.string):
-                rules = tuple(rule.strip() for rule in said["rules"].split(",") if rule.strip())
-                yield StatedSuppression(rule=rules, reason=said["reason"].strip(), **at)
+            if match := _COMMENT.search(token.string):
+                rules = tuple(rule.strip() for rule in match["rules"].split(",") if rule.strip())
+                yield StatedSuppression(rule=rules, reason=match["reason"].strip(), **at)
             elif almost := _ALMOST.search(token.string):
                 yield StatedSuppression(rule=(), comment=almost[0].rstrip(), **at)
 

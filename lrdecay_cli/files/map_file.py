@@ -41,9 +41,9 @@ def read_map(path: str) -> GroupMap:
     if not sound:
         raise refusal(raw, path)
     if group_map.schema_version < SCHEMA_VERSION:
-        from lrdecay_cli.files.schema_1 import lifted
+        from lrdecay_cli.files.schema_1 import from_schema_1
 
-        group_map = lifted(group_map)
+        group_map = from_schema_1(group_map)
     for where, problem in (*_repeated_names(group_map), *_wrong_changes(group_map)):
         raise LrdecayError(problem, where=f"{path}: {where}")
     return group_map
@@ -60,9 +60,9 @@ def read_bytes(path: str) -> bytes:
             with Path(path).open("rb") as file:
                 raw = file.read(LARGEST + 1)
     except FileNotFoundError as error:
-        from lrdecay_cli.files.config_path import file_meant
+        from lrdecay_cli.files.config_path import suggest_file
 
-        fix = file_meant(path, (Path(path).suffix,)) or "check the path"
+        fix = suggest_file(path, (Path(path).suffix,)) or "check the path"
         raise LrdecayError("no such file", where=path, fix=fix) from error
     except OSError as error:
         raise LrdecayError(f"cannot read: {error.strerror or error}", where=path) from error
@@ -79,7 +79,7 @@ def top_level_keys(raw: bytes) -> frozenset[str] | None:
         return None
 
 
-def means_to_be_map(raw: bytes) -> bool:
+def looks_like_map(raw: bytes) -> bool:
     """True if a JSON file is a group map, or was one before damage by a merge, truncation or editing."""
     keys = top_level_keys(raw)
     if keys is None:
@@ -109,8 +109,8 @@ def _wrong_changes(group_map: GroupMap) -> Iterator[tuple[str, str]]:
     for key, names, after in (("freezes", train_mode.freezes, False), ("thaws", train_mode.thaws, True)):
         for i, name in enumerate(names):
             if trainable.get(name) is not after:
-                fate = "takes a gradient" if name in trainable and not after else "takes no gradient"
-                problem = f"{name!r} {fate if name in trainable else 'is not a parameter of this map'}"
+                state = "takes a gradient" if name in trainable and not after else "takes no gradient"
+                problem = f"{name!r} {state if name in trainable else 'is not a parameter of this map'}"
                 yield f"$.training.train_mode.{key}[{i}]", problem
 
 

@@ -24,7 +24,7 @@ _DEFAULT = "the optimizer's own, "
 _OBSERVED = "get_layer_depth() of the model"
 
 
-def lifted(old: GroupMap) -> GroupMap:
+def from_schema_1(old: GroupMap) -> GroupMap:
     """Return the map with all fields of schema 2."""
     wrapper = old.training.optim_wrapper
     named = {name: one["optimizer"] for name, one in wrapper.items() if isinstance(one, Mapping) and "optimizer" in one}

@@ -62,11 +62,11 @@ def confine(confinement: Confinement) -> tuple[Measure, ...]:
     os.environ["TMPDIR"] = tempfile.tempdir = confinement.scratch
     limited = _limit(confinement)
     readable = [*_python(), *SYSTEM, *confinement.readable]
-    apart = _tried(_enter_namespaces)
+    namespaces = _tried(_enter_namespaces)
     files = _tried(lambda: landlock.restrict(readable, [confinement.scratch, *NOWHERE]))
     calls = _tried(seccomp.refuse_calls)
     return (
-        _measure("network", {"seccomp": calls, "a network of its own": apart}),
+        _measure("network", {"seccomp": calls, "a network namespace": namespaces}),
         _measure("writes outside a scratch folder", {"Landlock": files}),
         _measure("reads outside the system, Python and the config's folders", {"Landlock": files}),
         _measure("other processes", {"seccomp": calls}),

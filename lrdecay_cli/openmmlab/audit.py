@@ -32,10 +32,15 @@ from lrdecay_cli.openmmlab.building import (
 from lrdecay_cli.openmmlab.config_facts import averages_of, training_of
 from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides, resolved_sha256
 from lrdecay_cli.openmmlab.config_values import distributions_of_stack, number, plain, stack_versions, type_name
-from lrdecay_cli.openmmlab.decay_constructor import LayerDecayConstructor, explain_groups, layer_depth_of, seen_model
+from lrdecay_cli.openmmlab.decay_constructor import (
+    LayerDecayConstructor,
+    explain_groups,
+    layer_depth_of,
+    unwrapped_model,
+)
 from lrdecay_cli.openmmlab.failures.constructor_failures import clearer_failure
-from lrdecay_cli.openmmlab.failures.places import naming_places
-from lrdecay_cli.openmmlab.failures.translate import READING, explained, naming_upstream_faults
+from lrdecay_cli.openmmlab.failures.places import add_places
+from lrdecay_cli.openmmlab.failures.translate import READING, classify_upstream_faults, translate_errors
 from lrdecay_cli.openmmlab.model_modules import modules_of
 from lrdecay_cli.openmmlab.optimizer_effects import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
@@ -79,8 +84,8 @@ def audit(
     with (
         quiet_stack(verbose),
         import_needs(),
-        naming_upstream_faults(config, cfg_options, device),
-        naming_places(config, cfg_options),
+        classify_upstream_faults(config, cfg_options, device),
+        add_places(config, cfg_options),
     ):
         stubs = install_stubs()
         with world_of(launch.world_size, given=launch.gpus is not None) as questions:
@@ -99,7 +104,7 @@ def audit(
                 known = clearer_failure(error, loaded, model, config)
                 raise ConstructorRefused(**known.fields()) from error
         # Values in a config, and results of its own classes, may have any type.
-        with explained(READING, config):
+        with translate_errors(READING, config):
             source = ConfigSource(config, resolved_sha256(loaded), plain(overrides))
             built = groups.built
             with no_network():
@@ -126,7 +131,7 @@ def group_map_of(
     wrapper = config.optim_wrapper
     options: Mapping[str, Any] = wrapper.get("paramwise_cfg") or {}
     path = options.get("backbone", "backbone") if built.constructor is LayerDecayConstructor else "backbone"
-    backbone = dict(seen_model(model).named_modules()).get(path)
+    backbone = dict(unwrapped_model(model).named_modules()).get(path)
     optimizer_config: Mapping[str, Any] = wrapper.get("optimizer") or {}
     # From the config, else the optimizer's default.
     own = optimizer_config if len(built.optimizers) == 1 else {}

@@ -22,7 +22,7 @@ from lrdecay_cli.domain.provenance import Formula, Provenance
 from lrdecay_cli.domain.training import Batch, Launch, OnOtherGpus
 from lrdecay_cli.openmmlab.building import BuiltOptimizer, build_optimizer, training_scope
 from lrdecay_cli.openmmlab.config_values import number
-from lrdecay_cli.openmmlab.failures.translate import explained
+from lrdecay_cli.openmmlab.failures.translate import translate_errors
 from lrdecay_cli.openmmlab.recorded_numbers import formula_of, named
 from lrdecay_cli.openmmlab.world import world_of
 
@@ -125,7 +125,7 @@ class BuiltGroups:
             return group_map
         if batch.lr_factor is None or not scale:
             return scaled_map(group_map, msgspec.structs.replace(batch, lr_factor=None, base_size=None))
-        with explained(f"{OPTION} cannot scale the lr", self._where, self._config):
+        with translate_errors(f"{OPTION} cannot scale the lr", self._where, self._config):
             scaling: Mapping[str, Any] = self._config[OPTION]
             _Scaling(batch).scale_lr(self.built.wrapper, scaling)
         return scaled_map(group_map, batch, [lr for lr, _ in numbers_of(self.built)])

@@ -23,7 +23,7 @@ from lrdecay_cli.files.mmcv1 import KEYS, as_mmengine
 from lrdecay_cli.openmmlab.build_context import constructing, without_prints
 from lrdecay_cli.openmmlab.config_values import find_registered, plain, type_name
 from lrdecay_cli.openmmlab.constructor_class import constructor_of, known_constructor
-from lrdecay_cli.openmmlab.failures.translate import BUILDING, GROUPING, explained
+from lrdecay_cli.openmmlab.failures.translate import BUILDING, GROUPING, translate_errors
 from lrdecay_cli.openmmlab.failures.unknown_types import check_registered
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import spare_compiler
 from lrdecay_cli.openmmlab.option_reads import OptionReads
@@ -106,7 +106,7 @@ def build_model(config: Config, where: str, device: str, *, initialised: bool = 
         stubs.extend(used)
         return model
 
-    with explained(BUILDING, where, config):
+    with translate_errors(BUILDING, where, config):
         model = build_with_stubs(build, stubs.append)
         if not isinstance(model, nn.Module):
             raise TypeError(f"{type_name(type(model))} is not a torch.nn.Module")
@@ -124,7 +124,7 @@ def check_shapes(model: nn.Module, where: str) -> None:
 
 def build_optimizer(config: Config, model: nn.Module, where: str) -> BuiltOptimizer:
     """Run the constructor that the config names, with the real optimizer class. Raises LrdecayError if that fails."""
-    with explained(GROUPING, where, config):
+    with translate_errors(GROUPING, where, config):
         # mmengine's own error is "None is not callable".
         check_registered(OPTIMIZERS, config.optim_wrapper.get("optimizer") or {}, where, config)
         named, constructor = config.optim_wrapper.get("constructor"), constructor_of(config.optim_wrapper)

@@ -23,7 +23,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.overrides import TypedOverride
 from lrdecay_cli.files.config_path import config_places, find_config
 from lrdecay_cli.openmmlab.config_values import plain
-from lrdecay_cli.openmmlab.failures.translate import LOADING, explained
+from lrdecay_cli.openmmlab.failures.translate import LOADING, translate_errors
 from lrdecay_cli.openmmlab.zoo_lookups import remembered_zoos
 
 _DEEPEST = 20
@@ -43,10 +43,10 @@ def load_config(given: str, overrides: dict[str, Any]) -> Config:
         probed(str(place))
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
-    with explained(LOADING, given), remembered_zoos():
+    with translate_errors(LOADING, given), remembered_zoos():
         config = Config.fromfile(str(path))
     if overrides:
-        with explained(LOADING, f"{given}: --cfg-options"):
+        with translate_errors(LOADING, f"{given}: --cfg-options"):
             config.merge_from_dict(overrides)
     _refuse_long_integers(config._cfg_dict, given)
     return config

@@ -107,7 +107,7 @@ def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[
     """
     if constructor is not LayerDecayConstructor:
         return {}
-    seen = seen_model(model)
+    seen = unwrapped_model(model)
     prefix = "" if seen is model else "module."
     plan = plan_for(seen, config.optim_wrapper.optimizer, config.optim_wrapper.get("paramwise_cfg"))
     return {
@@ -115,7 +115,7 @@ def explain_groups(config: Config, model: nn.Module, constructor: type) -> dict[
     }
 
 
-def seen_model(model: nn.Module) -> nn.Module:
+def unwrapped_model(model: nn.Module) -> nn.Module:
     """Return the model that mmengine's constructors group: for a wrapper, its ``.module``."""
     inner = getattr(model, "module", None)
     return inner if isinstance(inner, nn.Module) else model
@@ -123,7 +123,7 @@ def seen_model(model: nn.Module) -> nn.Module:
 
 def layer_depth_of(model: nn.Module) -> Callable[[str], tuple[int, int]] | None:
     """Return the model's own ``get_layer_depth``; None if it has none."""
-    own: Any = getattr(seen_model(model), "get_layer_depth", None)
+    own: Any = getattr(unwrapped_model(model), "get_layer_depth", None)
 
     def layer_depth(name: str) -> tuple[int, int]:
         # The model's code may not know the name; the constructor has already called it without an error.

@@ -35,7 +35,7 @@ def main(modules: Sequence[str]) -> None:
             if module == "mmdet":
                 _try(out, "mmcv.ops", partial(_load, "mmcv.ops"))
             _try(out, module, partial(_load, module))
-        _tell(out, stubs=_stubs())
+        _report(out, stubs=_stubs())
         if "torch" in sys.modules:
             import torch
 
@@ -43,7 +43,7 @@ def main(modules: Sequence[str]) -> None:
 
             about = {"cpu": f"{torch.get_num_threads()} threads", "meta": "shapes only, no memory", "mps": "Apple GPU"}
             names = available_devices()
-            _tell(out, devices=[(name, about.get(name) or torch.cuda.get_device_name(name)) for name in names])
+            _report(out, devices=[(name, about.get(name) or torch.cuda.get_device_name(name)) for name in names])
         for module in modules:
             if module in ZOO_MODELS and module in sys.modules:
                 _try(out, ZOO_MODELS[module], partial(_build, ZOO_MODELS[module]))
@@ -76,7 +76,7 @@ def _build(config: str) -> str:
 
 
 def _try(out: IO[str], subject: str, step: Callable[[], str]) -> None:
-    _tell(out, trying=subject)
+    _report(out, trying=subject)
     try:
         outcome, ok = step(), True
     except LrdecayError as error:
@@ -84,9 +84,9 @@ def _try(out: IO[str], subject: str, step: Callable[[], str]) -> None:
     # SystemExit too: the report continues after an import that exits.
     except BaseException as error:
         outcome, ok = " ".join(f"{type(error).__name__}: {error}".split()), False
-    _tell(out, subject=subject, ok=ok, outcome=outcome)
+    _report(out, subject=subject, ok=ok, outcome=outcome)
 
 
-def _tell(out: IO[str], **record: object) -> None:
+def _report(out: IO[str], **record: object) -> None:
     out.write(json.dumps(record) + "\n")
     out.flush()

@@ -1,11 +1,11 @@
-"""Looking up ``mmdet::...`` in a config's ``_base_`` as mmengine does, without doing all of it again for each name.
+"""Look up ``mmdet::...`` in a config's ``_base_`` as mmengine does, without repeating the work for each name.
 
 Source: mmengine 0.10.7. For each name ``config/utils.py`` (``_get_cfg_metainfo``) parses all metafiles of the package,
-a hundred in mmdet, and ``utils/package_utils.py`` (``is_installed``) lists all that is installed. Here a file is parsed
-again if it changed, and packages are listed again if the search path or one of its folders did.
+a hundred in mmdet, and ``utils/package_utils.py`` (``is_installed``) lists all installed packages. Here a file is
+parsed again only if it changed, and packages are listed again only if the search path or one of its folders changed.
 
-The console command does still less: it parses only the metafile that names the config, and asks Python's own
-importlib.metadata for a package. Both give what mmengine's functions give: the tests compare.
+The console command does less: it parses only the metafile that names the config, and looks up packages with Python's
+importlib.metadata. Tests compare both with the results of mmengine's functions.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from lrdecay_cli.openmmlab.patching import copied, patched, patched_functions
 
 _metafiles: dict[str, tuple[list[int], Any]] = {}
 _installed: dict[str, Any] = {}
-# The name of a package that needs no normalisation, and no parser of requirements.
+# A package name that needs no normalisation and no parser of requirements.
 _NAME = re.compile(r"\w+")
 
 
 @contextmanager
 def remembered_zoos() -> Iterator[None]:
-    """Let mmengine find configs of installed packages by what is known of their metafiles."""
+    """Let mmengine find configs of installed packages with the metafiles parsed so far."""
     load, is_installed = mmengine.config.utils.load, mmengine.config.config.is_installed
 
     def load_once(path: str) -> Any:
         now = stamp(path)
         before, known = _metafiles.get(path, (None, None))
         if now is not None and now == before:
-            # An answer depends on it as if it were opened now.
+            # The result depends on it as if it were opened now.
             probed(path)
             return known
         parsed = load(path)
@@ -71,7 +71,7 @@ def remembered_zoos() -> Iterator[None]:
 
 
 def _in_short(metafile: Any) -> Any:
-    """All of a metafile that a lookup reads: which configs it names."""
+    """Return the part of a metafile that a lookup reads: the names of its configs."""
     match metafile:
         case {"Models": [*models]} if all(isinstance(model, dict) and "Config" in model for model in models):
             return {"Models": [{"Config": model["Config"]} for model in models]}
@@ -81,7 +81,7 @@ def _in_short(metafile: Any) -> Any:
 
 @contextmanager
 def _short_lookups() -> Iterator[None]:
-    """Let mmengine look up packages and configs the short way in here, if the console command defers imports."""
+    """Let mmengine use the short lookups in this block, if the console command defers imports."""
     if not defers_imports() or not _finds("pkg_resources"):
         yield
         return
@@ -99,7 +99,7 @@ def _short_lookups() -> Iterator[None]:
 
 
 def is_installed(package: str) -> bool | None:
-    """Whether a package is installed, by the name of its distribution or of its module; None: ask mmengine."""
+    """Return True if a distribution or module of this name is installed; None: use mmengine's function."""
     if not _NAME.fullmatch(package):
         return None
     if _location(package) is not None:
@@ -109,23 +109,23 @@ def is_installed(package: str) -> bool | None:
 
 
 def installed_path(package: str) -> str | None:
-    """The folder of a package whose distribution has its name; None: ask mmengine."""
+    """Return the folder of a package with the name of its distribution; None: use mmengine's function."""
     location = _location(package) if _NAME.fullmatch(package) else None
     path = os.path.join(location, package) if location else ""  # noqa: PTH118 (mmengine's own spelling of the path)
     return path if path and Path(path).exists() else None
 
 
 def config_entry(package_path: str, config: str) -> dict[str, Any]:
-    """The entry of a config (``folder/name``) in the metafiles of a package.
+    """Return the entry of a config (``folder/name``) in the metafiles of a package.
 
     Raises:
-        ValueError: no metafile has it, as mmengine has it.
+        ValueError: no metafile has it, as in mmengine.
     """
     index = Path(package_path, ".mim", "model-index.yml")
     for name in mmengine.config.utils.load(str(index))["Import"]:
         file = Path(package_path, ".mim", name)
         text = file.read_text(encoding="utf-8")
-        # Only an escape could spell it otherwise.
+        # Only a YAML escape could spell the name differently.
         if config not in text and "\\" not in text:
             continue
         for model in mmengine.config.utils.load(str(file))["Models"]:

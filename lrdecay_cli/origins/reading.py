@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.files.config_path import SEPARATOR, config_path, file_meant
+from lrdecay_cli.files.config_path import SEPARATOR, config_path, suggest_file
 from lrdecay_cli.origins import lazy_style
 from lrdecay_cli.origins.data_files import read_data
 from lrdecay_cli.origins.evaluating import Evaluator
@@ -150,7 +150,7 @@ class ConfigReader:
                 package, _, in_zoo = shown.partition(SEPARATOR)
                 beside = package + SEPARATOR + posixpath.normpath(posixpath.join(posixpath.dirname(in_zoo), name))
         if found is None or not found.is_file() or found.suffix not in (".py", ".json", ".yaml", ".yml"):
-            fix = file_meant(str(found), (".py",)) if found else ""
+            fix = suggest_file(str(found), (".py",)) if found else ""
             raise LrdecayError(f"there is no base {name}", where=str(span.place()), fix=fix)
         return beside, found
 

@@ -14,7 +14,7 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.openmmlab.availability import check_stack
 from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, Failure, MapCache, outcome_of
 
-KEPT_AT_MOST = 256
+MOST_CACHED = 256
 """Number of configs. The maps of a whole zoo would push everything else out of the cache."""
 
 
@@ -36,7 +36,7 @@ def build_many(
         configs: names of configs.
         options: how to build them.
         jobs: number of builds at a time.
-        cache: looked up for every config; stores new results unless there are more than ``KEPT_AT_MOST``.
+        cache: looked up for every config; stores new results unless there are more than ``MOST_CACHED``.
         load: called with the configs to build; imports the stack for all of them. Default: all registered modules of
             the packages that they name, which is fastest for many.
         here: builds a single remaining config in this process; its errors are raised.
@@ -69,7 +69,7 @@ def build_many(
 
     # Before recording starts, because this reads the text of every config.
     packages = [] if load else needed_packages(missing)
-    keeping = cache if len(missing) <= KEPT_AT_MOST else None
+    keeping = cache if len(missing) <= MOST_CACHED else None
     if keeping:
         keeping.begin()
     if load:

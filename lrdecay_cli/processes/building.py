@@ -17,8 +17,8 @@ from lrdecay_cli.files.packages import ZOOS
 from lrdecay_cli.isolation import Confinement, confine, confinement_for
 from lrdecay_cli.processes.children import Outcome, in_children
 from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, Failure, MapCache
-from lrdecay_cli.processes.sources import noting
-from lrdecay_cli.processes.streams import stdout_kept_clean
+from lrdecay_cli.processes.sources import record_sources
+from lrdecay_cli.processes.streams import stdout_to_stderr
 
 
 def build(config: str, options: BuildSpec, by: Callable[[], GroupMap] | None = None) -> BuildOutcome:
@@ -29,11 +29,13 @@ def build(config: str, options: BuildSpec, by: Callable[[], GroupMap] | None = N
     try:
         os.chdir(options.folder or ".")
     except OSError as error:
-        said = f"the worker cannot enter {options.folder} ({error.strerror}); workers need the files at the same path"
-        return BuildOutcome(config, failure=Failure(said, config))
+        problem = (
+            f"the worker cannot enter {options.folder} ({error.strerror}); workers need the files at the same path"
+        )
+        return BuildOutcome(config, failure=Failure(problem, config))
     if options.scratch:
         confine(confinement_for(config, options.scratch))
-    files = noting() if options.notes_files else dict
+    files = record_sources() if options.notes_files else dict
     try:
         group_map = by() if by else audited(config, options)
     except LrdecayError as error:
@@ -70,7 +72,7 @@ def probe(options: BuildSpec) -> tuple[list[str], list[str]]:
 
 def audited(config: str, options: BuildSpec, change: Callable[[Any], None] | None = None) -> GroupMap:
     """Build the map of a config in this process, after ``change`` to the loaded config."""
-    with stdout_kept_clean():
+    with stdout_to_stderr():
         from lrdecay_cli.openmmlab.lazy_imports.stack_imports import import_torch
 
         import_torch()

@@ -79,12 +79,12 @@ class Failure(msgspec.Struct, frozen=True):
         """Convert an error of building ``config``; anything but an LrdecayError is an internal error."""
         import traceback
 
-        told = "".join(traceback.format_exception(error))
+        trace = "".join(traceback.format_exception(error))
         if not isinstance(error, LrdecayError):
-            said = " ".join(f"internal error: {type(error).__name__}: {said_by(error)}".split())
-            return cls(said, config, traceback=told)
+            message = " ".join(f"internal error: {type(error).__name__}: {said_by(error)}".split())
+            return cls(message, config, traceback=trace)
         fields = {**error.fields(), "final": is_final(error)}
-        return cls(**fields, refused=isinstance(error, ConstructorRefused), traceback=told)
+        return cls(**fields, refused=isinstance(error, ConstructorRefused), traceback=trace)
 
     def error(self) -> LrdecayError:
         """Return the error; its cause is the traceback in its process."""

@@ -48,8 +48,8 @@ def on_dask(options: BuildSpec, address: str, configs: Sequence[str]) -> Generat
             socket.create_connection(get_address_host_port(address), timeout=10).close()
         client = Client(address, timeout=10)
     except (OSError, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise LrdecayError(f"no Dask scheduler answers ({said})", where=address, fix="check the address") from error
+        reason = " ".join(str(error).split())
+        raise LrdecayError(f"no Dask scheduler answers ({reason})", where=address, fix="check the address") from error
     here = msgspec.structs.replace(options, folder=str(Path.cwd()))
     with client:
         yield from submitted(client.get_executor(retries=3, pure=False), here, configs)

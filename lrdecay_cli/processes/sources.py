@@ -18,7 +18,7 @@ _CONFIG_SUFFIXES = (".py", ".json", ".yaml", ".yml")
 _NOT_CONTENT = ("/proc/", "/sys/", "/dev/")
 
 
-def noting() -> Callable[[], dict[str, str]]:
+def record_sources() -> Callable[[], dict[str, str]]:
     """Record every file that this process reads or imports from now on; return a function that gives hashes by path.
 
     A file written to in the meantime has no hash and never counts as unchanged. Use it in a process that does nothing

@@ -1,4 +1,4 @@
-"""What is written while a config is built: held back until it is wanted, and kept out of the report."""
+"""Hold back the output of a build, and keep it out of the report."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-# A config that takes long must be heard. Loading the stack takes a second or two.
+# Seconds after which a slow build shows its output. Loading the stack takes a second or two.
 PATIENCE = 10.0
 
 
-class Held:
-    """What goes to file descriptor 2, child processes and C code included, in a file without a name.
+class HeldStderr:
+    """Output to file descriptor 2, also of child processes and C code, held in a nameless file.
 
-    It is let out by :meth:`release`, when somebody is asked for input, or by itself after ``PATIENCE`` seconds; from
-    then on nothing is held.
+    :meth:`release` writes it out; so does a request for input, and a timer after ``PATIENCE`` seconds. Afterwards
+    output is no longer held.
     """
 
     def __init__(self) -> None:
@@ -34,11 +34,11 @@ class Held:
         self._input, builtins.input = builtins.input, self._ask
 
     def release(self) -> None:
-        """Write out what was held, and hold nothing any more."""
+        """Write the held output, and stop holding."""
         self._end(wanted=True)
 
     def drop(self) -> None:
-        """Forget what was held, and hold nothing any more."""
+        """Discard the held output, and stop holding."""
         self._end(wanted=False)
 
     def _ask(self, prompt: object = "", /) -> str:
@@ -53,7 +53,7 @@ class Held:
             self._timer.cancel()
             builtins.input = self._input
             sys.stderr.flush()
-            # Stdout may have been sent the same way since.
+            # Stdout may have been redirected to the file, too.
             if os.path.sameopenfile(1, self._file):
                 os.dup2(self._stderr, 1)
             os.dup2(self._stderr, 2)
@@ -65,9 +65,9 @@ class Held:
 
 
 @contextmanager
-def holding() -> Iterator[Held]:
-    """Hold stderr back in here, and let out what was held at the end, unless it was dropped."""
-    held = Held()
+def holding_stderr() -> Iterator[HeldStderr]:
+    """Hold stderr back in this block, and write it at the end unless it was dropped."""
+    held = HeldStderr()
     try:
         yield held
     finally:
@@ -81,9 +81,9 @@ def _nameless_file() -> int:
 
 @contextmanager
 def _left_as_it_was() -> Iterator[None]:
-    """Give back what a config's own code may have changed: working directory, environment, standard streams.
+    """Restore working directory, environment and standard streams, which a config's own code may change.
 
-    The report goes where the command line said, and is kept in the cache for the place that the command was given in.
+    The report then goes to the paths of the command line, and its cache key has the original working directory.
     """
     try:
         folder = os.getcwd()  # noqa: PTH109 (it may be gone)
@@ -106,13 +106,13 @@ def _left_as_it_was() -> Iterator[None]:
 
 
 def _environment() -> dict[str, str]:
-    # The cache takes whoever asks for a variable by name for a reader of it, and dict() asks for each.
+    # The cache records each variable that is read by name, and dict() would read all.
     return {name: value for name, value in os.environ.items()}  # noqa: C416
 
 
 @contextmanager
-def stdout_kept_clean() -> Iterator[None]:
-    """Send what a config's own code writes to stdout, C code and child processes included, to stderr."""
+def stdout_to_stderr() -> Iterator[None]:
+    """Redirect stdout to stderr in this block, also for C code and child processes of a config."""
     sys.stdout.flush()
     saved = os.dup(1)
     os.dup2(2, 1)

@@ -41,7 +41,7 @@ def python_of(place: str) -> str | None:
     return str(path.absolute()) if path.is_file() and os.access(path, os.X_OK) else None
 
 
-def environment_meant(place: str) -> str:
+def suggest_environment(place: str) -> str:
     """Suggest an environment for a folder that is not one, or list the accepted inputs."""
     for name in _USUAL:
         if python_of(os.path.join(place, name)):  # noqa: PTH118 (as the user wrote it)
@@ -64,7 +64,7 @@ class Environment:
     def __init__(self, place: str, python: str, start: Start) -> None:
         self.place, self._python = place, python
         # The last line of stderr is reported if it ends without an answer.
-        self._said = None if start.options.verbose else tempfile.TemporaryFile()  # noqa: SIM115 (closed on leaving)
+        self._stderr = None if start.options.verbose else tempfile.TemporaryFile()  # noqa: SIM115 (closed on leaving)
         environment = {name: value for name, value in os.environ.items() if name not in _OWN_TO_THIS}
         roots = [str(Path(str(lrdecay_cli.__file__)).parents[1])]
         for name in _NEEDED:
@@ -76,7 +76,7 @@ class Environment:
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._said,
+                stderr=self._stderr,
                 env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
             )
         except OSError as error:
@@ -90,8 +90,8 @@ class Environment:
         except BaseException:
             self._end()
             raise
-        if self.ready.told:
-            sys.stderr.write(self.ready.told)
+        if self.ready.warnings:
+            sys.stderr.write(self.ready.warnings)
         return self
 
     def __exit__(
@@ -117,8 +117,8 @@ class Environment:
             raise self._ended()
         if frame.startswith(b"{"):
             # It could not import MessagePack.
-            said = msgspec.json.decode(frame, type=dict[str, str])
-            raise LrdecayError(said["problem"], where=self.place, fix=said["fix"])
+            refusal = msgspec.json.decode(frame, type=dict[str, str])
+            raise LrdecayError(refusal["problem"], where=self.place, fix=refusal["fix"])
         answer = msgspec.msgpack.decode(frame, type=Ready | Refused)
         if isinstance(answer, Ready):
             return answer
@@ -139,9 +139,9 @@ class Environment:
         """Return the error for an early end, with the last line that it wrote."""
         code = self._process.wait()
         lines: list[str] = []
-        if self._said:
-            self._said.seek(0)
-            lines = self._said.read().decode(errors="replace").strip().splitlines()
+        if self._stderr:
+            self._stderr.seek(0)
+            lines = self._stderr.read().decode(errors="replace").strip().splitlines()
         reason = lines[-1] if lines else f"exit code {code}"
         fix = f"try {self._python} -c 'import torch, mmengine'"
         return LrdecayError(f"lrdecay cannot run there: {reason}", where=self.place, fix=fix)
@@ -159,5 +159,5 @@ class Environment:
         self._close()
 
     def _close(self) -> None:
-        if self._said:
-            self._said.close()
+        if self._stderr:
+            self._stderr.close()

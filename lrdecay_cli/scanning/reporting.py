@@ -40,14 +40,14 @@ def report_of(timed: Sequence[Timed], document: Scan, *, verbose: bool = False) 
     by_status = Counter(record.status for record in document.records)
     ranked = sorted(by_status.items(), key=lambda item: (item[0] != OK, item[0]))
     counts = ", ".join(f"{number} {status}" for status, number in ranked)
-    outliers, told = outliers_of(document.records, verbose=verbose)
+    outliers, outlier_notes = outliers_of(document.records, verbose=verbose)
     # Outliers first: they are what a scan of many configs looks for.
     first = sorted(timed, key=lambda each: each.record.config not in outliers)
     facts, table = _folded(Table("", COLUMNS, tuple(map(_row, first))))
     report = Report(
         facts=facts,
         tables=(table,),
-        notes=(*told, *_reasons(document.records, verbose)),
+        notes=(*outlier_notes, *_reasons(document.records, verbose)),
         summary=f"{count(len(timed), 'config')}: {counts}",
         rows=Table(
             "", tuple(Column(name, name) for name in _FIELDS), tuple(map(attrgetter(*_FIELDS), document.records))

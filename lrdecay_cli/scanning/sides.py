@@ -12,7 +12,7 @@ import msgspec
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.scan import OK, ScanRecord
-from lrdecay_cli.files import means_to_be_map, read_bytes, read_map
+from lrdecay_cli.files import looks_like_map, read_bytes, read_map
 from lrdecay_cli.processes.outcomes import BuildOutcome
 from lrdecay_cli.scanning.scan import read_scan
 
@@ -99,7 +99,7 @@ class Mapped:
         self.source = folder
         self._files: dict[str, str] = {}
         for path in map(str, sorted(Path(folder).rglob("*.json"))):
-            if not means_to_be_map(read_bytes(path)):
+            if not looks_like_map(read_bytes(path)):
                 continue
             group_map = read_map(path)
             other = self._files.setdefault(group_map.config.path, path)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lrdecay_cli.domain.errors import LrdecayError
-from lrdecay_cli.files.config_path import SEPARATOR, SUFFIXES, file_meant, in_zoo_meant, zoo_folders
+from lrdecay_cli.files.config_path import SEPARATOR, SUFFIXES, suggest_file, suggest_zoo_config, zoo_folders
 
 # In a directory, only Python files count as configs: zoos store .yml metadata and .json data beside them.
 _SUFFIX = ".py"
@@ -28,12 +28,12 @@ def configs_of(targets: Iterable[str]) -> list[str]:
     for target in targets:
         configs = sorted(_in_zoo(target) if SEPARATOR in target else _on_disk(target))
         if not configs:
-            meant = ""
+            suggestion = ""
             if SEPARATOR in target:
-                meant = in_zoo_meant(target)
+                suggestion = suggest_zoo_config(target)
             elif not os.path.exists(target):  # noqa: PTH110
-                meant = file_meant(target, SUFFIXES, folders=True)
-            fix = meant or "give a config, a directory, a glob or mmdet::DIR"
+                suggestion = suggest_file(target, SUFFIXES, folders=True)
+            fix = suggestion or "give a config, a directory, a glob or mmdet::DIR"
             raise LrdecayError("no config found", where=target, fix=fix)
         for config in configs:
             if not config.isprintable():

@@ -40,7 +40,7 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """Contents of this environment."""
 
     configs: tuple[str, ...]
-    told: str = ""
+    warnings: str = ""
     """Messages for the user."""
 
 
@@ -131,11 +131,11 @@ def _serve(start: Start, configs: tuple[str, ...], answers: IO[bytes]) -> None:
     from lrdecay_cli.processes.children import in_children
 
     preload_stack(needed_packages(configs))
-    with redirect_stderr(io.StringIO()) as told:
+    with redirect_stderr(io.StringIO()) as warnings:
         bounds = isolation(start.options) if start.isolated else nullcontext(start.options)
         options = bounds.__enter__()
     try:
-        write_frame(answers, msgspec.msgpack.encode(Ready(configs, told.getvalue())))
+        write_frame(answers, msgspec.msgpack.encode(Ready(configs, warnings.getvalue())))
         while (frame := read_frame(sys.stdin.buffer)) is not None:
             tasks = {task.name: task for task in msgspec.msgpack.decode(frame, type=list[Task])}
             limits: dict[str, Any] = {"timeout": options.timeout, "memory": options.memory, "verbose": options.verbose}

@@ -197,7 +197,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_report_is_kept_for_the_command_line_that_asked(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert front.answered(["inspect", "a.py"], []) is None
-    front.keep_report("the report of a.py\n", evidence())
+    front.cache_report("the report of a.py\n", evidence())
     assert front.answered(["inspect", "a.py"], []) == 0
     assert capsys.readouterr().out == "the report of a.py\n"
     for arguments in (["inspect", "b.py"], ["check", "a.py"], ["inspect", "a.py", "--no-cache"]):
@@ -209,7 +209,7 @@ def test_a_report_is_kept_for_the_command_line_that_asked(cache: Path, capsys: p
 def test_nothing_is_kept_that_was_not_asked_for(cache: Path) -> None:
     for arguments in ([], ["baseline", "a.py"], ["inspect", "a.py", "--settings=b.toml"]):
         assert front.answered(arguments, []) is None
-        front.keep_report("a report", evidence())
+        front.cache_report("a report", evidence())
     assert not cache.exists()
 
 

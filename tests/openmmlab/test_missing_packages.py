@@ -15,7 +15,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.audit import audit
 from lrdecay_cli.openmmlab.failures import missing_packages
 from lrdecay_cli.openmmlab.failures.missing_packages import needed_package
-from lrdecay_cli.openmmlab.failures.translate import BUILDING, explained
+from lrdecay_cli.openmmlab.failures.translate import BUILDING, translate_errors
 from tests.commands.running import SAMPLES
 
 TRANSFORMERS = 'pip install "transformers>=4.40,<4.46"'
@@ -123,7 +123,7 @@ MESSAGES = {
 def test_message(text: str, kind: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("timm", "sentencepiece", "skimage", "scikit-image", "sklearn", "mmcv", "torchvision"):
         _hide(package, monkeypatch)
-    with pytest.raises(LrdecayError) as raised, explained(BUILDING, "config.py"):
+    with pytest.raises(LrdecayError) as raised, translate_errors(BUILDING, "config.py"):
         raise kind(text)
     status, fix = MESSAGES[text]
     assert raised.value.status == status
@@ -157,7 +157,7 @@ ASSERTIONS = {
 
 @pytest.mark.parametrize("text", ASSERTIONS)
 def test_a_version_that_a_package_refuses_is_named_with_the_one_that_it_takes(text: str) -> None:
-    with pytest.raises(LrdecayError) as raised, explained(BUILDING, "config.py"):
+    with pytest.raises(LrdecayError) as raised, translate_errors(BUILDING, "config.py"):
         raise AssertionError(text)
     assert (raised.value.status, raised.value.fix) == ASSERTIONS[text]
 
@@ -179,7 +179,7 @@ def test_an_assertion_without_a_message_is_named_by_what_it_asserts(
     (tmp_path / "asserting.py").write_text("def build(out_indices):\n    assert max(out_indices) < 4\n")
     monkeypatch.syspath_prepend(tmp_path)
     build = importlib.import_module("asserting").build
-    with pytest.raises(LrdecayError) as raised, explained(BUILDING, "config.py"):
+    with pytest.raises(LrdecayError) as raised, translate_errors(BUILDING, "config.py"):
         build((3, 4))
     assert raised.value.problem == "model does not build: AssertionError: assert max(out_indices) < 4"
 
@@ -343,19 +343,19 @@ def test_a_fault_of_the_package_is_told_from_one_of_the_user(tmp_path: Path) -> 
 
 def test_a_zoo_that_nobody_installed_is_the_users_own(tmp_path: Path) -> None:
     """A copy of a package's folder, of which no version is known that it could be broken as."""
-    from lrdecay_cli.openmmlab.failures.translate import naming_upstream_faults
+    from lrdecay_cli.openmmlab.failures.translate import classify_upstream_faults
 
     config = tmp_path / "site-packages" / "copied_zoo" / ".mim" / "configs" / "a.py"
     config.parent.mkdir(parents=True)
     config.touch()
-    with pytest.raises(LrdecayError) as raised, naming_upstream_faults(str(config), (), "cpu"):
+    with pytest.raises(LrdecayError) as raised, classify_upstream_faults(str(config), (), "cpu"):
         raise LrdecayError("model does not build", where=str(config))
     assert (raised.value.status, raised.value.fix) == ("error", "")
 
 
 def test_a_fork_is_named_as_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """onedl-mmdetection brings the folder mmdet, and mmsegmentation the folder mmseg."""
-    from lrdecay_cli.openmmlab.failures.translate import naming_upstream_faults
+    from lrdecay_cli.openmmlab.failures.translate import classify_upstream_faults
 
     site = tmp_path / "site-packages"
     config = site / "forked_zoo" / ".mim" / "configs" / "a.py"
@@ -366,13 +366,13 @@ def test_a_fork_is_named_as_it_is_installed(tmp_path: Path, monkeypatch: pytest.
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: onedl-forked-zoo\nVersion: 1.2\n")
     (about / "top_level.txt").write_text("forked_zoo\n")
     monkeypatch.syspath_prepend(str(site))
-    with pytest.raises(LrdecayError) as raised, naming_upstream_faults(str(config), (), "cpu"):
+    with pytest.raises(LrdecayError) as raised, classify_upstream_faults(str(config), (), "cpu"):
         raise LrdecayError("model does not build", where=str(config))
     assert raised.value.fix == "broken as onedl-forked-zoo 1.2 ships it"
 
 
 def test_a_machine_without_memory_is_not_upstreams_fault() -> None:
-    from lrdecay_cli.openmmlab.failures.translate import naming_upstream_faults
+    from lrdecay_cli.openmmlab.failures.translate import classify_upstream_faults
 
     for cause in (
         MemoryError(),
@@ -381,8 +381,8 @@ def test_a_machine_without_memory_is_not_upstreams_fault() -> None:
     ):
         with (
             pytest.raises(LrdecayError) as raised,
-            naming_upstream_faults(BROKEN, (), "cpu"),
-            explained(BUILDING, BROKEN),
+            classify_upstream_faults(BROKEN, (), "cpu"),
+            translate_errors(BUILDING, BROKEN),
         ):
             raise cause
         assert raised.value.status == "error"

@@ -96,7 +96,7 @@ def test_the_cache_is_asked_for_every_config_and_keeps_what_is_built() -> None:
 
 @pytest.mark.usefixtures("built")
 def test_of_many_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lrdecay_cli.processes.build_many.KEPT_AT_MOST", 16)
+    monkeypatch.setattr("lrdecay_cli.processes.build_many.MOST_CACHED", 16)
     names, cache = [f"{number}.py" for number in range(17)], Kept()
     outcomes = list(build_many(names, BuildSpec(finite=False), jobs=2, cache=cache, load=lambda _: None))
     assert {outcome.status for outcome in outcomes} == {"ok"}

@@ -37,7 +37,7 @@ BUILT = {
 @pytest.fixture
 def quiet_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
     """An audit hook cannot be taken back from the process that runs the tests."""
-    monkeypatch.setattr("lrdecay_cli.processes.building.noting", lambda: dict)
+    monkeypatch.setattr("lrdecay_cli.processes.building.record_sources", lambda: dict)
 
 
 @pytest.mark.usefixtures("quiet_hooks")

@@ -72,4 +72,4 @@ def inspect(
     text = destinations.write(report)
     # The cache cannot see which file of a directory was chosen.
     if source == config and destinations.repeatable and not build.verbose:
-        request.caching.keep_report(text)
+        request.caching.cache_report(text)

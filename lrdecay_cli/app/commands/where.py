@@ -37,12 +37,12 @@ def where(
 
     from lrdecay_cli.analysis.where import where as found
     from lrdecay_cli.domain.errors import LrdecayError
-    from lrdecay_cli.files import means_to_be_map, read_bytes
+    from lrdecay_cli.files import looks_like_map, read_bytes
     from lrdecay_cli.files.config_path import is_checkpoint
     from lrdecay_cli.origins import config_origins
 
     destinations = output.destinations()
     is_json = config.endswith(".json") and Path(config).is_file()
-    if is_checkpoint(config) or (is_json and means_to_be_map(read_bytes(config))):
+    if is_checkpoint(config) or (is_json and looks_like_map(read_bytes(config))):
         raise LrdecayError("has no options: they are set in a config", where=config, fix="give the config")
     destinations.write(found(config_origins(config, cfg_options or ()), options or ()))

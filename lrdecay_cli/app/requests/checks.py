@@ -19,7 +19,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckResult, Severity, Skipped
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.settings import Settings
-from lrdecay_cli.files import means_to_be_map, read_bytes
+from lrdecay_cli.files import looks_like_map, read_bytes
 from lrdecay_cli.files.config_path import SEPARATOR, is_checkpoint
 from lrdecay_cli.files.config_text import comment_suppressions
 
@@ -177,7 +177,7 @@ def _of_target(target: str) -> list[str]:
     for path in map(str, sorted(Path(target).rglob("*.json"))):
         # A file that looks like a map is judged, even if it is damaged.
         with suppress(LrdecayError):
-            if means_to_be_map(read_bytes(path)):
+            if looks_like_map(read_bytes(path)):
                 maps.append(path)
     try:
         return [*configs_of([target]), *maps]

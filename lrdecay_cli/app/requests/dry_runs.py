@@ -15,7 +15,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckResult, Severity
 from lrdecay_cli.files.config_text import comment_suppressions
 from lrdecay_cli.openmmlab.availability import check_config
-from lrdecay_cli.processes.streams import stdout_kept_clean
+from lrdecay_cli.processes.streams import stdout_to_stderr
 from lrdecay_cli.rules import RULES
 
 
@@ -39,7 +39,7 @@ def dry_run_of(config: str, request: Request, options: RunOptions, fail_on: Seve
     """
     check_is_config(config, "dry-run needs a config")
     check_config(config)
-    with fast_start.shortcuts(verbose=request.verbose), stdout_kept_clean():
+    with fast_start.shortcuts(verbose=request.verbose), stdout_to_stderr():
         from lrdecay_cli.openmmlab.dry_run import dry_run
         from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
 

@@ -14,7 +14,7 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.resuming import Coming
 from lrdecay_cli.files.config_path import is_checkpoint
 from lrdecay_cli.files.work_dir import is_work_dir, last_checkpoint
-from lrdecay_cli.processes.streams import stdout_kept_clean
+from lrdecay_cli.processes.streams import stdout_to_stderr
 
 
 def coming_of(
@@ -51,7 +51,7 @@ def coming_of(
 def _compared(
     sources: Sequence[str], maps: Sequence[GroupMap], config: str, request: Request, given: int | None, rtol: float
 ) -> Coming:
-    with fast_start.shortcuts(verbose=request.verbose), stdout_kept_clean():
+    with fast_start.shortcuts(verbose=request.verbose), stdout_to_stderr():
         from lrdecay_cli.openmmlab.dry_run.resuming import coming_values, read_saved
         from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
 

@@ -19,7 +19,7 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.schedule import Run, RunLength, TrainingPlan
 from lrdecay_cli.files.work_dir import LogLine, Stamp, checkpoints
 from lrdecay_cli.openmmlab.availability import check_config
-from lrdecay_cli.processes.streams import stdout_kept_clean
+from lrdecay_cli.processes.streams import stdout_to_stderr
 
 # The options of a config that decide about lrs.
 _DECIDING = ("optim_wrapper", "param_scheduler", "train_cfg", "auto_scale_lr", "custom_hooks", "default_hooks", "model")
@@ -122,7 +122,7 @@ class Plans:
             length = run_length(plan, iterations_per_epoch=observed)
             length = msgspec.structs.replace(length, told=told or length.told)
         if (path, length) not in self._plans:
-            with fast_start.shortcuts(verbose=self._request.verbose), stdout_kept_clean():
+            with fast_start.shortcuts(verbose=self._request.verbose), stdout_to_stderr():
                 from lrdecay_cli.openmmlab.schedulers.running import run_schedule
 
                 run = run_schedule(planned, group_map, length, verbose=self._request.verbose)
@@ -139,7 +139,7 @@ class Plans:
                 request = Request.of((), request.device, verbose=request.verbose, exact=request.exact, no_cache=True)
             # auto_scale_lr is tested separately, as a cause.
             group_map = unscaled_map(*group_maps_of((path,), request))
-            with fast_start.shortcuts(verbose=request.verbose), stdout_kept_clean():
+            with fast_start.shortcuts(verbose=request.verbose), stdout_to_stderr():
                 from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
 
                 planned = load_plan(path, cfg_options=request.cfg_options, verbose=request.verbose)

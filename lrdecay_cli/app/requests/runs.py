@@ -34,7 +34,7 @@ from lrdecay_cli.domain.training_run import (
     TrainingRun,
 )
 from lrdecay_cli.files.work_dir import Stamp, read_stamps
-from lrdecay_cli.processes.streams import stdout_kept_clean
+from lrdecay_cli.processes.streams import stdout_to_stderr
 
 
 def training_run(work_dir: str, config: str | None, request: Request, options: PlanOptions) -> TrainingRun:
@@ -179,7 +179,7 @@ class _Comparing:
         logged: list[tuple[int, list[float | None]]] = []
         used: list[tuple[int, list[float | None]]] = []
         try:
-            with fast_start.shortcuts(verbose=self._request.verbose), stdout_kept_clean():
+            with fast_start.shortcuts(verbose=self._request.verbose), stdout_to_stderr():
                 from lrdecay_cli.openmmlab.dry_run import dry_run
 
                 training = dry_run(

@@ -12,7 +12,7 @@ from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.schedule import Schedule, TrainingPlan
 from lrdecay_cli.files.config_path import is_checkpoint
 from lrdecay_cli.openmmlab.availability import check_config
-from lrdecay_cli.processes.streams import stdout_kept_clean
+from lrdecay_cli.processes.streams import stdout_to_stderr
 
 
 def check_is_config(source: str, reason: str) -> None:
@@ -39,7 +39,7 @@ def scheduled(
     check_config(config)
     # Before the plan is loaded: loading changes what the cache key depends on.
     (group_map,) = group_maps_of((config,), request)
-    with fast_start.shortcuts(verbose=request.verbose), stdout_kept_clean():
+    with fast_start.shortcuts(verbose=request.verbose), stdout_to_stderr():
         from lrdecay_cli.openmmlab.schedulers.training_plan import load_plan
 
         planned = load_plan(config, cfg_options=request.cfg_options, verbose=request.verbose, launch=request.launch)
@@ -49,7 +49,7 @@ def scheduled(
         dataset_size=dataset_size,
         gpus=request.launch.world_size,
     )
-    with fast_start.shortcuts(verbose=request.verbose), stdout_kept_clean():
+    with fast_start.shortcuts(verbose=request.verbose), stdout_to_stderr():
         from lrdecay_cli.openmmlab.schedulers.lr_hooks import lr_hooks
 
         if lr_hooks(planned.config):

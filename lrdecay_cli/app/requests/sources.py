@@ -15,7 +15,7 @@ from lrdecay_cli.app.speed.caching import Caching
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import PLAIN_LAUNCH, Launch
-from lrdecay_cli.files import means_to_be_map, read_bytes, read_map, top_level_keys
+from lrdecay_cli.files import looks_like_map, read_bytes, read_map, top_level_keys
 from lrdecay_cli.files.config_path import is_checkpoint
 from lrdecay_cli.files.map_file import TEXT_BASELINE
 from lrdecay_cli.files.work_dir import dumped_config, is_work_dir, last_checkpoint
@@ -251,4 +251,4 @@ def is_map(source: str) -> bool:
         # Reading it as a map reports what is wrong and where, without torch.
         return True
     keys = top_level_keys(raw)
-    return keys is None or keys.isdisjoint(_CONFIG_KEYS) or "schema_version" in keys or means_to_be_map(raw)
+    return keys is None or keys.isdisjoint(_CONFIG_KEYS) or "schema_version" in keys or looks_like_map(raw)

@@ -18,7 +18,7 @@ from lrdecay_cli.domain.errors import Interrupted, LrdecayError
 from lrdecay_cli.domain.scan import NOT_FOR_TRAINING, OK
 from lrdecay_cli.domain.stack_difference import StackDifference
 from lrdecay_cli.processes.outcomes import BuildOutcome
-from lrdecay_cli.scanning.environments import Environment, environment_meant, python_of
+from lrdecay_cli.scanning.environments import Environment, python_of, suggest_environment
 from lrdecay_cli.scanning.sides import Built, Mapped, Recorded, Side
 from lrdecay_cli.scanning.stacks import Build, compare_stacks
 from lrdecay_cli.scanning.worker import Start, Task
@@ -52,7 +52,7 @@ def stack_difference(
         raise LrdecayError("no configs to build are given", where="--stacks", fix="for example mmdet::, or configs/")
     if targets and not any(pythons):
         problem = "neither side is an environment that could build configs"
-        raise LrdecayError(problem, where=targets[0], fix=environment_meant(places[0]))
+        raise LrdecayError(problem, where=targets[0], fix=suggest_environment(places[0]))
     if any(pythons) and not hasattr(os, "fork"):
         fix = "compare two scans, or their folders of maps"
         raise LrdecayError(f"building in an environment needs fork, which {sys.platform} lacks", fix=fix)
@@ -90,7 +90,7 @@ def _read(place: str) -> Side:
     maps = Mapped(place) if Path(place).is_dir() else None
     if maps is None or not maps.configs():
         problem = "not an environment, a scan or a folder of maps"
-        raise LrdecayError(problem, where=place, fix=environment_meant(place))
+        raise LrdecayError(problem, where=place, fix=suggest_environment(place))
     return maps
 
 

@@ -129,7 +129,7 @@ class Caching:
 
     def begin_answer(self) -> None:
         """Start recording what this command's report depends on besides the maps; call it before anything is read."""
-        self._answering = self._wanted and self._device in _DEVICES and front.was_asked()
+        self._answering = self._wanted and self._device in _DEVICES and front.is_cacheable()
         if self._answering:
             from lrdecay_cli.cache.recording import record
 
@@ -151,7 +151,7 @@ class Caching:
             return
         whole = merged(known, before=self._began)
         if not isinstance(whole, str):
-            front.keep_report(text, whole, code)
+            front.cache_report(text, whole, code)
 
     def _key(self, config: str) -> str | None:
         self._evidence = None
@@ -169,7 +169,7 @@ class Caching:
                 self._keys[config] = map_key([config, *self._cfg_options, self._device])
         return self._keys[config]
 
-    def keep_report(self, text: str) -> None:
+    def cache_report(self, text: str) -> None:
         """Cache ``inspect``'s stdout about the last map, if it depends on that map and the command line alone."""
         if self._evidence is None:
             return
@@ -177,7 +177,7 @@ class Caching:
 
         wider = with_modules(self._evidence, before=self._began)
         if not isinstance(wider, str):
-            front.keep_report(text, wider)
+            front.cache_report(text, wider)
 
     def forget(self) -> None:
         """Cache no report: it depends on something that the cache cannot see (a checkpoint, stdin)."""

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from lrdecay_cli.processes.streams import Held
+    from lrdecay_cli.processes.streams import HeldStderr
 
 _AGAIN = "_LRDECAY_AGAIN"
 
@@ -86,13 +86,13 @@ def shortcuts(*, verbose: bool) -> Iterator[None]:
     Output to stderr is held back meanwhile, since a retry repeats it.
     """
     from lrdecay_cli.openmmlab.lazy_imports import stack_imports
-    from lrdecay_cli.processes.streams import holding
+    from lrdecay_cli.processes.streams import holding_stderr
 
     if _plain or not _console or ("torch" in sys.modules and not stack_imports.defers_imports()):
         yield
         return
     stack_imports.defer_heavy_imports()
-    with holding() as held:
+    with holding_stderr() as held:
         try:
             yield
         except Exception as error:
@@ -104,7 +104,7 @@ def shortcuts(*, verbose: bool) -> Iterator[None]:
             raise
 
 
-def _start_over(held: Held, reason: str) -> None:
+def _start_over(held: HeldStderr, reason: str) -> None:
     """Replace this process by the same command without shortcuts. Returns if no interpreter can be run."""
     if not sys.executable or not _folder:
         return

@@ -22,7 +22,7 @@ import torch
 
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
-from lrdecay_cli.files.checkpoint_archive import STOOD_IN, read_pickle
+from lrdecay_cli.files.checkpoint_archive import STUBBED, read_pickle
 from lrdecay_cli.openmmlab.config_values import number, plain
 from lrdecay_cli.openmmlab.reading import common, precisions_of
 from lrdecay_cli.text.counting import count
@@ -88,7 +88,7 @@ def load_checkpoint(path: str) -> tuple[Mapping[str, Any], bytes]:
         # Two zip readers may see two different archives in one file.
         if torch.PyTorchFileReader(path).get_record("data.pkl") != pickled:
             raise ValueError("two directories in one file")
-        inert = [(_INERT.get(name.rpartition(".")[2], Inert), name) for name in STOOD_IN]
+        inert = [(_INERT.get(name.rpartition(".")[2], Inert), name) for name in STUBBED]
         with warnings.catch_warnings(), torch.serialization.safe_globals(inert):
             warnings.simplefilter("ignore")
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)

@@ -91,12 +91,12 @@ class Drive:
             batch = {"batch_idx": loop._iter - (0 if self._by_iteration else begun), "data_batch": None}
             early = [hook for hook in called if get_priority(hook.priority) < Priority.VERY_HIGH.value]
             for hook in early:
-                runner.call_one(hook, "before_train_iter", **batch)
+                runner.call_method(hook, "before_train_iter", **batch)
             runner.moments.note_logged(loop._iter)
             if logged := runner.first_log.is_due(loop._iter):
                 runner.first_log.read(runner, batch["batch_idx"])
             for hook in called[len(early) :]:
-                runner.call_one(hook, "before_train_iter", **batch)
+                runner.call_method(hook, "before_train_iter", **batch)
             runner.moments.note(loop._iter)
             if logged:
                 runner.first_log.write(runner, batch["batch_idx"])
@@ -105,7 +105,7 @@ class Drive:
                     runner.optimizer_steps.take(runner.optim_wrapper, runner.watch)
             runner.watch.iteration = loop._iter + 1
             for hook in called:
-                runner.call_one(hook, "after_train_iter", **batch, outputs={})
+                runner.call_method(hook, "after_train_iter", **batch, outputs={})
             loop._iter += 1
 
     def _skip_through(self, length: int, first_batch: int) -> None:

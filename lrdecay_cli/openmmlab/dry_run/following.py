@@ -40,14 +40,14 @@ def follow_training(
     """
     if length.unit == "iteration":
         return run_of(
-            *rehearsed(planned, length, batch_size=batch_size, launch=launch, verbose=verbose), planned, length
+            *rehearse(planned, length, batch_size=batch_size, launch=launch, verbose=verbose), planned, length
         )
     runs = []
     for tried in _TRIED:
         known = msgspec.structs.replace(
             length, unit="iteration", steps=length.steps * tried, iterations_per_epoch=tried
         )
-        training, recorder = rehearsed(planned, known, batch_size=batch_size, launch=launch, verbose=verbose)
+        training, recorder = rehearse(planned, known, batch_size=batch_size, launch=launch, verbose=verbose)
         runs.append(_by_epoch(run_of(training, recorder, planned, known), tried, length))
     first, second = runs
     if first is None or second is None or first.series.rows != second.series.rows:
@@ -60,7 +60,7 @@ def follow_training(
     return first
 
 
-def rehearsed(planned: PlannedConfig, length: RunLength, **options: Any) -> tuple[DryTraining, Recorder]:
+def rehearse(planned: PlannedConfig, length: RunLength, **options: Any) -> tuple[DryTraining, Recorder]:
     """Return a dry run of the training and its records; the optimizer takes no step.
 
     Options and errors are those of :func:`~lrdecay_cli.openmmlab.dry_run.running.dry_run`.

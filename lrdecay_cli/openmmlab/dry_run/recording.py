@@ -86,9 +86,9 @@ class Recorder:
             return
         if not self._last:
             members = list(range(len(rows)))
-            self._kinds = self._apart(members, rows, [])
+            self._kinds = self._split(members, rows, [])
         else:
-            self._kinds = [new for kind in self._kinds for new in self._apart(kind.members, rows, kind.columns)]
+            self._kinds = [new for kind in self._kinds for new in self._split(kind.members, rows, kind.columns)]
         self._last = rows
         self._steps.append(iteration)
         for kind in self._kinds:
@@ -113,7 +113,7 @@ class Recorder:
             found.rows.extend(row)
         return found
 
-    def _apart(
+    def _split(
         self, members: Sequence[int], rows: Sequence[tuple[float, ...]], columns: Sequence[array[float]]
     ) -> list[_Kind]:
         """Split the members by their current values; each new kind gets a copy of the shared columns."""
@@ -121,8 +121,8 @@ class Recorder:
         for member in members:
             followed = self._followed[member]
             # Base settings stay separate.
-            apart = None if followed.groups else member
-            alike.setdefault((apart, followed.optimizer, followed.parameters, rows[member]), []).append(member)
+            separate = None if followed.groups else member
+            alike.setdefault((separate, followed.optimizer, followed.parameters, rows[member]), []).append(member)
         if len(alike) == 1 and columns:
             return [_Kind(list(members), list(columns))]
         return [

@@ -16,7 +16,7 @@ from lrdecay_cli.domain.training import Launch
 from lrdecay_cli.openmmlab.checkpoints.saved_groups import load_checkpoint
 from lrdecay_cli.openmmlab.config_values import type_name
 from lrdecay_cli.openmmlab.dry_run.driving import each_scheduler
-from lrdecay_cli.openmmlab.dry_run.following import rehearsed
+from lrdecay_cli.openmmlab.dry_run.following import rehearse
 from lrdecay_cli.openmmlab.dry_run.runner import DryRunner, saved_place
 from lrdecay_cli.openmmlab.schedulers.building import placed
 from lrdecay_cli.openmmlab.schedulers.lr_hooks import lr_hooks
@@ -113,7 +113,7 @@ def coming_values(
             runners.append(None)
             found.append(_Side(run_schedule(planned, group_map, length, verbose=verbose).series, 0, length.steps, []))
             continue
-        training, recorder = rehearsed(planned, length, resume=saved.path if saved else None, **options)
+        training, recorder = rehearse(planned, length, resume=saved.path if saved else None, **options)
         runners.append(training.runner)
         series = recorder.series([group.name for group in training.record.groups], length.steps)
         if not all(map(math.isfinite, series.rows)):

@@ -261,9 +261,9 @@ class DryRunner(Runner):  # type: ignore[misc]
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """Call all hooks and attribute changes to each."""
         for hook in tuple(self._hooks):
-            self.call_one(hook, fn_name, **kwargs)
+            self.call_method(hook, fn_name, **kwargs)
 
-    def call_one(self, hook: Hook, method: str, **kwargs: Any) -> None:
+    def call_method(self, hook: Hook, method: str, **kwargs: Any) -> None:
         """Call a method of one hook; a hook that fails without data is left out from then on."""
         if not overrides(hook, method):
             return

@@ -30,7 +30,7 @@ from lrdecay_cli.openmmlab.dry_run.recording import Recorder
 from lrdecay_cli.openmmlab.dry_run.runner import DryRunner
 from lrdecay_cli.openmmlab.dry_run.watching import Watch
 from lrdecay_cli.openmmlab.failures.constructor_failures import clearer_failure
-from lrdecay_cli.openmmlab.failures.translate import explained
+from lrdecay_cli.openmmlab.failures.translate import translate_errors
 from lrdecay_cli.openmmlab.schedulers.building import check_lrs
 from lrdecay_cli.openmmlab.schedulers.training_plan import PlannedConfig, scheduler_configs
 from lrdecay_cli.openmmlab.stubs.import_needs import import_needs
@@ -120,7 +120,7 @@ def dry_run(
             model, built, parameters = wrapped.model, wrapped.built, wrapped.parameters()
         _check_lrs(planned, group_map)
         watch = Watch(parameters)
-        with explained(_RUNNING, where, config), world_of(batch.gpus, given=batch.gpus_given):
+        with translate_errors(_RUNNING, where, config), world_of(batch.gpus, given=batch.gpus_given):
             runner = DryRunner(
                 config,
                 model,

@@ -22,7 +22,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
 from lrdecay_cli.openmmlab.config_values import plain, type_name
 from lrdecay_cli.openmmlab.constructor_class import known_constructor
-from lrdecay_cli.openmmlab.decay_constructor import seen_model
+from lrdecay_cli.openmmlab.decay_constructor import unwrapped_model
 from lrdecay_cli.openmmlab.failures.refused_options import misplaced_options, refused_option
 from lrdecay_cli.openmmlab.failures.unknown_types import UnknownTypeError
 from lrdecay_cli.optimizers import table
@@ -62,7 +62,7 @@ def clearer_failure(error: LrdecayError, config: Config, model: nn.Module, where
     if isinstance(error.__cause__, _KINDS) and (fault := next(_faults(config), None)):
         problem, fix = fault
         return LrdecayError(problem, where=where, fix=fix)
-    seen = seen_model(model)
+    seen = unwrapped_model(model)
     if isinstance(error.__cause__, TypeError) and (unscaled := _without_base_lr(config, seen)):
         fix = f"set {_OPTIMIZER}.lr"
         return LrdecayError(f"{unscaled} has no base learning rate to multiply", where=where, fix=fix, final=True)

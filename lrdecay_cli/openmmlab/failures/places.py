@@ -30,9 +30,9 @@ def failing_place(error: BaseException, config: str) -> str | None:
         shown.update({path.resolve(): name for name, path in origins.files.items()})
         imports = origins.at("custom_imports.imports") if isinstance(error, ImportError) else None
         place = str(imports.origin.place) if imports else None
-    except LrdecayError as told:
+    except LrdecayError as text_error:
         # Errors that the text alone shows, such as two bases that set one name: mmengine's error has no line.
-        place = told.where if told.where.rpartition(":")[2].isdigit() else None
+        place = text_error.where if text_error.where.rpartition(":")[2].isdigit() else None
     if ran := _line_of_config(error):
         file, line = ran
         return f"{shown.get(file.resolve(), _from_here(file))}:{line}"
@@ -55,7 +55,7 @@ def _from_here(file: Path) -> str:
 
 
 @contextmanager
-def naming_places(config: str, cfg_options: Sequence[str]) -> Iterator[None]:
+def add_places(config: str, cfg_options: Sequence[str]) -> Iterator[None]:
     """Add to a LrdecayError about a config key the place that sets it: ``config.py:5: paramwise_cfg.x``."""
     try:
         yield

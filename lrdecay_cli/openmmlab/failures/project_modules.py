@@ -40,7 +40,7 @@ def import_that_registers(name: str, config: str, *, beside: bool = False) -> st
         if b"register_module" in text and wanted.search(text):
             start = _start(file, root)
             module = ".".join(file.relative_to(start).with_suffix("").parts).removesuffix(".__init__")
-            told = os.path.relpath(file)
+            shown = os.path.relpath(file)
             reachable = str(start.resolve()) in {str(Path(place or ".").resolve()) for place in sys.path}
             with_path = "" if reachable else f", with {os.path.relpath(start)} on PYTHONPATH"
             do = (
@@ -48,7 +48,7 @@ def import_that_registers(name: str, config: str, *, beside: bool = False) -> st
                 if beside
                 else f"set custom_imports=dict(imports=[{module!r}])"
             )
-            return f"{told} registers it: {do}{with_path}"
+            return f"{shown} registers it: {do}{with_path}"
     return ""
 
 

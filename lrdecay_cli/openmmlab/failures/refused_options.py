@@ -39,8 +39,8 @@ def refused_option(error: LrdecayError, config: Config, where: str) -> LrdecayEr
         ]
         problem = f"{', '.join(multipliers)} has no weight decay to multiply"
         optimizer: Mapping[str, Any] = config.optim_wrapper.get("optimizer") or {}
-        taken, fix = _taken(OPTIMIZERS, optimizer), "set optim_wrapper.optimizer.weight_decay"
-        if taken and taken.all and "weight_decay" not in taken.names:
+        accepted, fix = _accepted(OPTIMIZERS, optimizer), "set optim_wrapper.optimizer.weight_decay"
+        if accepted and accepted.all and "weight_decay" not in accepted.names:
             kind = type_name(optimizer["type"]).rpartition(".")[2]
             fix = f"remove {'it' if len(multipliers) == 1 else 'them'}: {kind} has no weight decay"
         return LrdecayError(problem, where=where, fix=fix, final=True)
@@ -60,7 +60,7 @@ def misplaced_options(error: LrdecayError, config: Config, where: str) -> Lrdeca
     optimizer = wrapper.get("optimizer")
     if not isinstance(optimizer, Mapping):
         return None
-    of_wrapper, of_optimizer = _taken(OPTIM_WRAPPERS, wrapper), _taken(OPTIMIZERS, optimizer)
+    of_wrapper, of_optimizer = _accepted(OPTIM_WRAPPERS, wrapper), _accepted(OPTIMIZERS, optimizer)
     if of_wrapper is None or of_optimizer is None:
         return None
     known = known_constructor(wrapper)
@@ -83,7 +83,7 @@ def misplaced_options(error: LrdecayError, config: Config, where: str) -> Lrdeca
 
 
 def _misplaced(
-    wrapper: Mapping[str, Any], optimizer: Mapping[str, Any], of_wrapper: Taken, of_optimizer: Taken
+    wrapper: Mapping[str, Any], optimizer: Mapping[str, Any], of_wrapper: Accepted, of_optimizer: Accepted
 ) -> Iterator[tuple[str, str]]:
     """Yield every option that its place does not accept, and the right place."""
     for option, value in wrapper.items():
@@ -108,9 +108,9 @@ def _is_paramwise(option: str) -> bool:
     return option in _PARAMWISE_OPTIONS or option.endswith("_mult")
 
 
-def _taken(registry: Registry, settings: Mapping[str, Any]) -> Taken | None:
+def _accepted(registry: Registry, settings: Mapping[str, Any]) -> Accepted | None:
     kind = find_registered(registry, settings.get("type", "OptimWrapper" if registry is OPTIM_WRAPPERS else None))
-    return taken_by(kind) if isinstance(kind, type) else None
+    return accepted_by(kind) if isinstance(kind, type) else None
 
 
 _REFUSING = re.compile(r"(?P<name>\w+)(?:\.__init__)?\(\)")
@@ -121,7 +121,7 @@ WRAPPER_OPTIONS = ("paramwise_cfg", "constructor", "clip_grad", "accumulative_co
 """Options that ``optim_wrapper`` accepts besides those of its class; all of mmengine's classes accept them."""
 
 
-class Taken(NamedTuple):
+class Accepted(NamedTuple):
     """The arguments of a class."""
 
     names: frozenset[str]
@@ -129,7 +129,7 @@ class Taken(NamedTuple):
     """True if it accepts no other arguments. A class outside mmengine may use ``**kwargs`` freely."""
 
 
-def taken_by(kind: type) -> Taken:
+def accepted_by(kind: type) -> Accepted:
     """Return the arguments of the class, and of its bases while each passes on ``**kwargs``."""
     names, known = {*_OF_REGISTRY}, True
     try:
@@ -138,7 +138,7 @@ def taken_by(kind: type) -> Taken:
             known &= not passes_on or str(getattr(base, "__module__", "")).startswith("mmengine.")
     except (TypeError, ValueError):
         known = False
-    return Taken(frozenset(names), known)
+    return Accepted(frozenset(names), known)
 
 
 def refused_keyword(error: BaseException | None) -> str:
@@ -161,16 +161,16 @@ def unknown_option(error: BaseException, kind: object, config: Any, where: str, 
         # mmengine adds this type.
         key = "optim_wrapper"
     given = _at(config, key)
-    taken = taken_by(kind)
-    names = taken.names | ({*WRAPPER_OPTIONS} if key == "optim_wrapper" else set())
+    accepted = accepted_by(kind)
+    names = accepted.names | ({*WRAPPER_OPTIONS} if key == "optim_wrapper" else set())
     if not isinstance(given, Mapping) or option in names:
         return None
-    unknown = [given_option for given_option in given if given_option not in names] if taken.all else [option]
+    unknown = [given_option for given_option in given if given_option not in names] if accepted.all else [option]
     near = [_renamed(str(each), names) or meant(str(each), sorted(names - {*_OF_REGISTRY}))[:1] for each in unknown]
     listed = ", ".join(f"{key}.{each}" for each in unknown)
     # A class that passes on its arguments wraps another class, which rejects the option.
     refusing = _REFUSING.match(str(error))
-    of = kind.__name__ if taken.all or not refusing else refusing["name"]
+    of = kind.__name__ if accepted.all or not refusing else refusing["name"]
     verb = "is not an option" if len(unknown) == 1 else "are not options"
     if unknown == ["_delete_"]:
         fix = f"remove it: no base sets {key}, and mmengine passes _delete_ on as an option"

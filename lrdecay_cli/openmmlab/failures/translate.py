@@ -42,7 +42,7 @@ _LAZY = "mmengine.config.lazy"
 
 
 @contextmanager
-def explained(stage: str, where: str, config: Any = None) -> Iterator[None]:
+def translate_errors(stage: str, where: str, config: Any = None) -> Iterator[None]:
     """Turn any exception in this block into a LrdecayError that names the stage and the place.
 
     ``where`` is the config as the user gave it. The loaded ``config`` is searched for the key of a type that failed.
@@ -195,7 +195,7 @@ _MACHINE = ("out of memory", "can't allocate", "cannot allocate", "too many open
 
 
 @contextmanager
-def naming_upstream_faults(config: str, cfg_options: Sequence[str], device: str) -> Iterator[None]:
+def classify_upstream_faults(config: str, cfg_options: Sequence[str], device: str) -> Iterator[None]:
     """Give an unclassified LrdecayError in this block the status ``broken upstream`` if the package causes it.
 
     Overrides by the user, this machine and its GPU are other causes: these errors keep their status.

@@ -22,7 +22,7 @@ from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 from lrdecay_cli.domain.schedule import RunLength
 from lrdecay_cli.openmmlab.config_values import find_registered, number, type_name
-from lrdecay_cli.openmmlab.failures.translate import explained
+from lrdecay_cli.openmmlab.failures.translate import translate_errors
 from lrdecay_cli.openmmlab.failures.unknown_types import check_registered
 from lrdecay_cli.openmmlab.lazy_imports.stack_imports import spare_compiler
 from lrdecay_cli.openmmlab.schedulers.training_plan import SCHEDULING, PlannedConfig, SchedulerConfig, scheduler_configs
@@ -217,7 +217,7 @@ def _build(
             like = nearest(lacking[0], others, likeness=0.6)
             fix = f"rename {like} to {lacking[0]}" if like else f"add {lacking[0]}=[...]"
             raise LrdecayError(f"param_scheduler has nothing for the optimizer {lacking[0]!r}", where=where, fix=fix)
-    with explained(SCHEDULING, planned.plan.where, planned.config):
+    with translate_errors(SCHEDULING, planned.plan.where, planned.config):
         built = _Training(planned, optimizers, length).built_schedulers()
     for optimizer in optimizers.values():
         # Avoids the warning that a scheduler steps before its optimizer.

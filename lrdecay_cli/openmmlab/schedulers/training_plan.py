@@ -20,7 +20,7 @@ from lrdecay_cli.openmmlab.building import check_trainable, training_scope
 from lrdecay_cli.openmmlab.config_facts import loop_class
 from lrdecay_cli.openmmlab.config_file import load_config, parse_overrides
 from lrdecay_cli.openmmlab.config_values import plain, type_name
-from lrdecay_cli.openmmlab.failures.translate import explained
+from lrdecay_cli.openmmlab.failures.translate import translate_errors
 from lrdecay_cli.openmmlab.failures.unknown_types import unknown_type
 from lrdecay_cli.openmmlab.stubs.import_needs import import_needs
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
@@ -57,7 +57,7 @@ def load_plan(
             loaded = load_config(config, overrides)
         check_trainable(loaded, config)
         reload = partial(load_config, config, overrides) if questions.asked else None
-        with training_scope(loaded), explained("config cannot be read", config, loaded):
+        with training_scope(loaded), translate_errors("config cannot be read", config, loaded):
             plan = plan_of(loaded, config)
             if launch.batch_size is not None:
                 plan = msgspec.structs.replace(plan, batch_size=launch.batch_size)
