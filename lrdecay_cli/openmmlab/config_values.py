@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +126,12 @@ def stack_versions(kinds: Iterable[type], *packages: str) -> dict[str, str]:
 
 def distributions_of_stack(stack: Mapping[str, str]) -> dict[str, Distribution]:
     """Return the installed distribution of each package of :func:`stack_versions` that has one."""
-    folders = {name: Path(str(getattr(sys.modules[name], "__file__", None) or "")).parent for name in stack}
-    found = {name: distribution_behind(name, folders[name], version) for name, version in stack.items()}
+    files = {name: str(getattr(sys.modules[name], "__file__", None) or "") for name in stack}
+    found = {name: _imported_from(name, files[name], version) for name, version in stack.items()}
     return {name: distribution for name, distribution in found.items() if distribution is not None}
+
+
+@cache
+def _imported_from(package: str, file: str, version: str) -> Distribution | None:
+    """Return the distribution of an imported package, read once: a process does not import a package again."""
+    return distribution_behind(package, Path(file).parent, version)

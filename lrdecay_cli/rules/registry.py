@@ -23,7 +23,7 @@ BASE = f"""\
 default_scope = 'mmpretrain'
 model = dict(
     type='ImageClassifier',
-    backbone=dict(type='ConvNeXt', arch=dict(depths=[3, 3, 9, 3], channels=[4, 8, 16, 32])),
+    backbone=dict(type='ConvNeXt', arch=dict(depths=[1, 1, 9, 1], channels=[4, 8, 16, 32])),
     head=dict(type='LinearClsHead', num_classes=2, in_channels=32))
 optim_wrapper = dict(
     constructor='{mmdet_layer_decay.SPEC.scoped_name}',

@@ -28,7 +28,7 @@ ELSEWHERE = re.compile(
     r"mmdet::|--dask|doctor --full|git worktree|--stacks|\.\./main|--shard|^lrdecay merge|--fix|--diff"
 )
 # A third stage for which the base's num_layers is wrong: there is something to find and to suggest.
-CONFIG = f"""{BASE.replace("[3, 3, 9, 3]", "[3, 3, 27, 3]")}
+CONFIG = f"""{BASE.replace("[1, 1, 9, 1]", "[3, 3, 27, 3]")}
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=100),
     dict(type='CosineAnnealingLR', by_epoch=True, T_max=12, begin=0, end=12)]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from lrdecay_cli.analysis.scheduling.run_length import run_length
@@ -41,7 +43,7 @@ def rows_of(findings: Iterable[Finding]) -> list[Row]:
 
 def found_by(rule: Rule, example: Example, folder: Path) -> tuple[Finding, ...]:
     """What ``rule`` finds in an example, with the settings, comments and baseline that it has."""
-    return judged(rule, example, folder).own
+    return judged(rule, example, folder, others=False).own
 
 
 class Judged(NamedTuple):
@@ -52,7 +54,7 @@ class Judged(NamedTuple):
     group_map: GroupMap
 
 
-def judged(rule: Rule, example: Example, folder: Path) -> Judged:
+def judged(rule: Rule, example: Example, folder: Path, *, others: bool = True) -> Judged:
     """What an example is found to be.
 
     The files of an example that are there already are built as they are.
@@ -78,7 +80,10 @@ def judged(rule: Rule, example: Example, folder: Path) -> Judged:
             dry_runs=dry_runs,
         ).findings
         # A rule about suppressions needs something to suppress.
-        for rules in (RULES if rule.scope == "project" else [rule], [each for each in RULES if each is not rule])
+        for rules in (
+            RULES if rule.scope == "project" else [rule],
+            [each for each in RULES if others and each is not rule],
+        )
     ]
     own = tuple(one for one in found[0] if one.code == rule.code)
     others = tuple(one for one in found[1] if one.code != rule.code)
@@ -95,6 +100,13 @@ def map_of(example: Example, folder: Path) -> GroupMap:
     return example.edit(group_map) if example.edit else group_map
 
 
+@cache
+def built(example: Example) -> GroupMap:
+    """The map of an example, built once: several tests look at it, and many wrong configs share a repaired one."""
+    with TemporaryDirectory() as folder:
+        return map_of(example, Path(folder))
+
+
 def dry_run_of(example: Example, folder: Path) -> tuple[DryRun, GroupMap]:
     """What a dry run of an example's training observes, four iterations an epoch on one GPU, and its map."""
     with written(example, folder) as config:
@@ -103,13 +115,18 @@ def dry_run_of(example: Example, folder: Path) -> tuple[DryRun, GroupMap]:
         return training.record, training.group_map
 
 
-@contextmanager
-def written(example: Example, folder: Path) -> Iterator[str]:
-    """The path of an example's config, which can be built in here; files that are there stay as they are."""
+def write(example: Example, folder: Path) -> None:
+    """Write an example's files into a folder; files that are there stay as they are."""
     text = f"_base_ = 'base.py'\n{PLUGIN if example.plugin else ''}{example.config}\n"
     for name, content in (("base.py", BASE), ("plugin.py", example.plugin), ("config.py", text)):
         if content and not (folder / name).exists():
             (folder / name).write_text(content, encoding="utf-8")
+
+
+@contextmanager
+def written(example: Example, folder: Path) -> Iterator[str]:
+    """The path of an example's config, which :func:`write` writes and which can be built in here."""
+    write(example, folder)
     sys.path.insert(0, str(folder))
     try:
         yield str(folder / "config.py")

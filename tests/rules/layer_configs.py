@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from lrdecay_cli.domain.finding import Finding
-from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules import RULES, Example
 from lrdecay_cli.rules.running import findings_of
-from tests.rules.examples import map_of
+from tests.rules.examples import built
 
 COVERAGE_LAYERS_AND_RATES = tuple(rule for rule in RULES if rule.code < "LRD4")
 
@@ -201,13 +197,6 @@ class Pair(NamedTuple):
     code: str
     patterns: Sequence[str]
     """Just the parameters that are named."""
-
-
-@cache
-def built(example: Example) -> GroupMap:
-    """The map, built once: many wrong configs share a repaired one."""
-    with TemporaryDirectory() as folder:
-        return map_of(example, Path(folder))
 
 
 def findings_in(example: Example) -> tuple[Finding, ...]:

@@ -12,7 +12,8 @@ from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import Checkpoint
 from lrdecay_cli.rules import RULES, Example
 from lrdecay_cli.rules.running import findings_of
-from tests.rules.layer_configs import COVERAGE_LAYERS_AND_RATES, built, convnext, findings_in, plain_decay, wrapped
+from tests.rules.examples import built
+from tests.rules.layer_configs import COVERAGE_LAYERS_AND_RATES, convnext, findings_in, plain_decay, wrapped
 
 MUTATIONS: dict[str, tuple[Example, set[str]]] = {
     "num_layers one too small": (plain_decay(3), {"LRD203"}),

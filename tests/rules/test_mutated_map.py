@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
-from lrdecay_cli.domain.training import Loop
+from lrdecay_cli.domain.training import Constructor, Loop, Training
 from lrdecay_cli.rules import RULES, Example
 from lrdecay_cli.rules.running import findings_of
 from tests.rules.examples import map_of
@@ -205,7 +205,9 @@ def replaced(value: Any, path: tuple[Any, ...], other: Any) -> Any:
 
 def test_junk_in_a_config_is_no_traceback(clean: GroupMap) -> None:
     """What a config says may be of any type; rules say nothing rather than fail."""
-    plain = msgspec.json.decode(msgspec.json.encode(clean))
+    plain = {
+        part: msgspec.json.decode(msgspec.json.encode(getattr(clean, part))) for part in ("constructor", "training")
+    }
     plain["training"]["param_scheduler"] += [
         {"type": "MultiStepLR", "milestones": [3], "gamma": 0.1, "end": 12},
         {"type": "OneCycleLR", "eta_max": 0.1, "total_steps": 12},
@@ -214,16 +216,22 @@ def test_junk_in_a_config_is_no_traceback(clean: GroupMap) -> None:
     ]
     plain["training"]["misplaced"] = {"paramwise_cfg": {"custom_keys": {}}}
     plain["constructor"]["options"].update(norm_decay_mult=0.5, bias_lr_mult=2.0, no_decay_names=["x"], decay_rate=0.7)
+    # A second layer has the same kinds of parameters as the first.
+    whole = msgspec.structs.replace(
+        clean,
+        groups=tuple(g for g in clean.groups if not g.parameters[0].name.startswith("backbone.layers.1.")),
+        constructor=msgspec.convert(plain["constructor"], Constructor),
+        training=msgspec.convert(plain["training"], Training),
+    )
     tried = 0
-    for part in (("constructor", "options"), *(("training", inner) for inner in plain["training"])):
-        value = plain[part[0]][part[1]]
-        for place in places(value):
+    for part, inner in (("constructor", "options"), *(("training", inner) for inner in plain["training"])):
+        for place in places(plain[part][inner]):
             for junk in JUNK:
                 try:
-                    broken = msgspec.convert(replaced(plain, (*part, *place), junk), GroupMap)
+                    broken = msgspec.convert(replaced(plain[part], (inner, *place), junk), type(getattr(clean, part)))
                 except msgspec.ValidationError:
                     continue  # No map has that.
                 with unmeasured(after=tried):
-                    codes(broken)
+                    codes(msgspec.structs.replace(whole, **{part: broken}))
                 tried += 1
     assert tried > 500

@@ -9,12 +9,12 @@ import pytest
 
 from lrdecay_cli.rules import Example
 from lrdecay_cli.text.name_patterns import matches
+from tests.rules.examples import built
 from tests.rules.layer_configs import (
     ALL_STAGES,
     HIVIT,
     SWIN,
     Pair,
-    built,
     convnext,
     default,
     findings_in,

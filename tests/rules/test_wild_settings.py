@@ -7,7 +7,6 @@ the codes that are expected come up, and nothing else shouts about the same caus
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.rules import RULES, Example
 from lrdecay_cli.rules.running import findings_of
-from tests.rules.examples import map_of
+from tests.rules.examples import built, write
 from tests.rules.fixes import ABOUT_MAPS, fixed, unsaid
 from tests.rules.wild_configs import Wild
 from tests.rules.wild_options import OPTIONS
@@ -30,16 +29,15 @@ WILD = {**WEIGHT_DECAY, **OPTIONS, **SCHEDULES}
 REFUSED = {"equal length goes by alphabet": "stages.0 to 2 are at the head's rate then, which LRD205 reports"}
 
 
-def judged(config: str, plugin: str, folder: Path) -> tuple[GroupMap, tuple[Finding, ...]]:
+def judged(config: str, plugin: str) -> tuple[GroupMap, tuple[Finding, ...]]:
     """The map, and what the rules of weight decay, options and schedules find in it."""
-    folder.mkdir()
-    group_map = map_of(Example(config, plugin), folder)
+    group_map = built(Example(config, plugin))
     return group_map, findings_of(group_map, RULES_HERE)
 
 
 @pytest.mark.parametrize("wild", WILD.values(), ids=WILD)
-def test_found_and_repaired(wild: Wild, tmp_path: Path) -> None:
-    group_map, found = judged(wild.wrong, wild.plugin, tmp_path / "wrong")
+def test_found_and_repaired(wild: Wild) -> None:
+    group_map, found = judged(wild.wrong, wild.plugin)
     assert sorted(finding.code for finding in found) == sorted(wild.code.split()), found
     if wild.about:
         (finding,) = found
@@ -48,22 +46,22 @@ def test_found_and_repaired(wild: Wild, tmp_path: Path) -> None:
             *finding.parameters
         }, finding
         assert wild.severity in ("", finding.severity)
-    assert judged(wild.repaired, wild.plugin, tmp_path / "repaired")[1] == ()
+    assert judged(wild.repaired, wild.plugin)[1] == ()
 
 
 @pytest.mark.parametrize("name", WILD)
 def test_fixes(name: str, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """Each fix, with those of what it brings, leaves nothing above info."""
     example = Example(WILD[name].wrong, WILD[name].plugin)
-    (tmp_path / "wrong").mkdir()
-    before = findings_of(map_of(example, tmp_path / "wrong"), ABOUT_MAPS)
+    before = findings_of(built(example), ABOUT_MAPS)
     tried, objections = 0, []
     for finding in before:
         assert unsaid(finding) == []
         for fix in finding.fixes if finding.code[3] in "456" else ():
             tried += 1
             folder = tmp_path / str(tried)
-            shutil.copytree(tmp_path / "wrong", folder)
+            folder.mkdir()
+            write(example, folder)
             objections.append(fixed(example, folder, finding, fix, before))
     record_property("fixes", tried)
     assert any(objections) == (name in REFUSED), objections

@@ -179,7 +179,7 @@ OPTIONS: dict[str, Wild] = {
     ),
     "backbone switches flat_decay_mult off": Wild(
         convnext("flat_decay_mult=0.0, custom_keys={'stages.3': dict(lr_mult=0.1)}"),
-        convnext("flat_decay_mult=0.0, custom_keys={'stages.3.2.pointwise_conv2.weight': dict(lr_mult=0.1)}"),
+        convnext("flat_decay_mult=0.0, custom_keys={'stages.3.0.pointwise_conv2.weight': dict(lr_mult=0.1)}"),
         "LRD508",
         r"backbone\.stages\.3\.\d\.(.*\.bias|norm\..*|gamma)",
     ),

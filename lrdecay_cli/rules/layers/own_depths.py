@@ -62,8 +62,8 @@ _COUNTED = (
     "LRD210",
     "depths-of-another-model",
     severity="warning",
-    bad=Example(_COUNTED.format(36, [3, 3, 27, 3]), _PLUGIN),
-    good=Example(_COUNTED.format(18, [3, 3, 9, 3]), _PLUGIN),
+    bad=Example(_COUNTED.format(18, [3, 3, 9, 3]), _PLUGIN),
+    good=Example(_COUNTED.format(12, [1, 1, 9, 1]), _PLUGIN),
 )
 def depths_of_another_model(context: RuleContext) -> Iterator[Fault]:
     """The constructor is given the depths of another backbone than the model has.
