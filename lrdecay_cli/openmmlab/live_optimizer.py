@@ -1,4 +1,4 @@
-"""The group map of any PyTorch model and its optimizers, without a config. Needs torch alone."""
+"""Read the group map of any PyTorch model and its optimizers, without a config. Needs only torch."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from lrdecay_cli.openmmlab.optimizer_effects import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
 
 _WHERE = "audit_optimizer"
-# What wraps a model as a whole, by the attribute that holds it: torch.compile; DataParallel, DDP.
+# Attributes that contain the model in a wrapper of a whole model: torch.compile; DataParallel, DDP.
 _AROUND = (("torch._dynamo.eval_frame", "OptimizedModule", "_orig_mod"),)
 _PARALLEL = ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel")
-# What wraps modules within a model: their names are no part of the model's own.
+# Wrappers of modules inside a model: removed from parameter names.
 _WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?:\.|$)")
-# Keys by which a group is named: mmengine's constructors and torch use the first, Lightning's monitor the second.
+# Keys with a group's name: mmengine's constructors and torch use the first, Lightning's monitor the second.
 _NAMES = ("group_name", "name")
 
 
 class Given(NamedTuple):
-    """What a program trains with."""
+    """The optimizers of a program."""
 
     optimizers: dict[str, Any]
-    """By name; the only one is under the empty string."""
+    """By name; a single one has the empty name."""
     schedulers: list[Any]
 
 
@@ -47,12 +47,12 @@ def live_optimizer_map(
     base_lr: float | None = None,
     name: str | None = None,
 ) -> GroupMap:
-    """Read the groups of ``optimizer``, by the identity of the model's tensors. The model is not run or changed.
+    """Read the groups of ``optimizer`` by identity of the model's tensors, without running or changing the model.
 
-    The arguments are those of :func:`lrdecay_cli.audit_optimizer`.
+    Same arguments as :func:`lrdecay_cli.audit_optimizer`.
 
     Raises:
-        LrdecayError: ``model`` is no module, or there is no optimizer.
+        LrdecayError: ``model`` is not a module, or there is no optimizer.
     """
     if not isinstance(model, nn.Module):
         raise LrdecayError(f"{type(model).__name__} is not a torch.nn.Module", where=_WHERE, fix="give the model")
@@ -102,7 +102,7 @@ def live_optimizer_map(
 
 
 def optimizers_of(given: Any) -> Given:
-    """The optimizers in whatever a program has: one, several, a dict of them, what Lightning's hook returns.
+    """Return the optimizers in one optimizer, several, a dict of them, or the result of Lightning's hook.
 
     Source: lightning 2.6, ``LightningModule.configure_optimizers``: an optimizer; a dict with ``optimizer`` and
     ``lr_scheduler``; a sequence of either; two lists, of optimizers and of schedulers.
@@ -136,7 +136,7 @@ def optimizers_of(given: Any) -> Given:
 
 
 def _bare(optimizer: Any) -> Any:
-    """The optimizer in a wrapper: Lightning's LightningOptimizer, accelerate's AcceleratedOptimizer, mmengine's."""
+    """Unwrap an optimizer: Lightning's LightningOptimizer, accelerate's AcceleratedOptimizer, mmengine's wrapper."""
     for _ in range(8):
         inner = getattr(optimizer, "optimizer", None)
         if not isinstance(getattr(inner, "param_groups", None), list):
@@ -146,7 +146,7 @@ def _bare(optimizer: Any) -> Any:
 
 
 def _flat(schedulers: Any) -> Iterator[Any]:
-    """Each scheduler, of a Lightning ``lr_scheduler`` dict the one in it."""
+    """Yield each scheduler; for a Lightning ``lr_scheduler`` dict, the scheduler in it."""
     if isinstance(schedulers, Mapping):
         schedulers = schedulers.get("scheduler")
     if isinstance(schedulers, (list, tuple)):
@@ -157,13 +157,13 @@ def _flat(schedulers: Any) -> Iterator[Any]:
 
 
 def _is_timms(scheduler: Any) -> bool:
-    """Whether it multiplies each group's lr by its ``lr_scale``. Source: timm 1.0, ``Scheduler.update_groups``."""
+    """True if it multiplies each group's lr by its ``lr_scale``. Source: timm 1.0, ``Scheduler.update_groups``."""
     bases = ((base.__module__, base.__name__) for base in type(scheduler).__mro__)
     return ("timm.scheduler.scheduler", "Scheduler") in bases
 
 
 def _scales_are_applied(optimizers: Iterable[Any]) -> bool:
-    """Whether a scheduler has multiplied the lrs by ``lr_scale``: lr over ``initial_lr`` is proportional to it."""
+    """True if a scheduler has multiplied the lrs by ``lr_scale``: lr over ``initial_lr`` is proportional to it."""
     factors, scales = [], set()
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -178,10 +178,10 @@ def _scales_are_applied(optimizers: Iterable[Any]) -> bool:
 
 
 def _as_started(optimizer: Any, applied: bool) -> Any:
-    """The groups as training started with them, before schedulers changed them; ``applied`` is for ``lr_scale``."""
+    """Return the groups at the start of training, before schedulers changed them; ``applied`` is for ``lr_scale``."""
     groups = []
     for group in optimizer.param_groups:
-        # torch's and timm's schedulers keep what they begin with as ``initial_lr``.
+        # torch's and timm's schedulers store starting values as ``initial_lr``.
         options = {key: group.get(f"initial_{key}", group[key]) for key in group if not key.startswith("initial_")}
         scale = _number(group.get("lr_scale"))
         if applied and scale is not None and "initial_lr" in group:
@@ -196,7 +196,7 @@ def _as_started(optimizer: Any, applied: bool) -> Any:
 
 
 def _base_lr(optimizer: Any, started: Any) -> float | None:
-    """The lr that the optimizer was built with, if a group trains at it or has a scale of it; else nobody knows one."""
+    """Return the lr that the optimizer was built with, if a group trains at it or has a scale of it; else None."""
     default = _number(getattr(optimizer, "defaults", {}).get("lr"))
     if default is None:
         return None
@@ -215,7 +215,7 @@ def _number(value: Any) -> float | None:
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
-    """The model in what torch.compile, DataParallel and DistributedDataParallel put around it."""
+    """Return the model inside wrappers of torch.compile, DataParallel and DistributedDataParallel."""
     for _ in range(8):
         kind = type(model)
         around = "_orig_mod" if "_orig_mod" in model._modules and kind.__name__ == "OptimizedModule" else ""
@@ -229,5 +229,5 @@ def _unwrapped(model: nn.Module) -> nn.Module:
 
 
 def _name_of(name: str) -> str:
-    """A name as the model itself has it, without what torch.compile, FSDP and checkpointing put in between."""
+    """Return a name in the model itself, without the wrappers of torch.compile, FSDP and checkpointing."""
     return _WRAPPERS.sub("", name).rstrip(".") if "_" in name else name

@@ -1,4 +1,4 @@
-"""The modules of a model that register parameters. Needs torch alone."""
+"""Find the modules of a model that register parameters. Needs only torch."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from lrdecay_cli.domain.training import Module, Trait
 
 NORMS = (_BatchNorm, _InstanceNorm, nn.GroupNorm, nn.LayerNorm)
-"""What mmengine's default constructor takes for a norm. Source: mmengine 0.10.7, ``parrots_wrapper.py``."""
+"""Classes that mmengine's default constructor treats as norms. Source: mmengine 0.10.7, ``parrots_wrapper.py``."""
 
 
 def modules_of(model: nn.Module, name_of: Callable[[str], str] = str) -> dict[str, Module]:
-    """Every module of ``model`` that registers parameters, by its path; a shared one under each of its paths.
+    """Return every module of ``model`` that registers parameters, by path; a shared one under each of its paths.
 
-    ``name_of`` makes a path of the map of a path in the model.
+    ``name_of`` converts a path in the model to a path in the map.
     """
-    # A model that has one has imported it.
+    # A model that contains one has imported its module.
     ops = sys.modules.get("mmcv.ops")
     deformable = () if ops is None else (ops.DeformConv2d, ops.ModulatedDeformConv2d)
     of_deformable: Iterator[nn.Module] = (module for module in model.modules() if isinstance(module, deformable))

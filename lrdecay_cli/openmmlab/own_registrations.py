@@ -1,4 +1,4 @@
-"""Whether this program has registered classes of its own with mmengine. Imports nothing of the stack."""
+"""Check whether this program has registered its own classes with mmengine. Imports nothing of the stack."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _STACK = frozenset(
         *("torch_npu", "dadaptation", "lion_pytorch", "sophia", "Sophia", "bitsandbytes", "transformers"),
     )
 )
-"""Packages that a build imports by itself. To have them registered beforehand changes no answer."""
+"""Packages that a build imports by itself. Earlier registration does not change results."""
 
 
 def has_own_registrations() -> bool:
-    """Whether a registry holds something that a fresh process does not register by itself."""
+    """True if a registry contains types that a fresh process does not register by itself."""
     module = sys.modules.get("mmengine.registry")
     if module is None:
         return False
@@ -33,7 +33,7 @@ def has_own_registrations() -> bool:
 
 
 def _registered(registry: Any, seen: set[int]) -> Iterator[Any]:
-    """What a registry and those below it hold."""
+    """Yield the types in a registry and its children."""
     if id(registry) in seen:
         return
     seen.add(id(registry))

@@ -57,7 +57,7 @@ def read_groups(
         provenance: by parameter name, for parameters that lrdecay's own rules explain.
         scheduled: read the starting values, before parameter schedulers changed the groups.
         turns: sets of optimizers that take turns: all of a set may hold the same tensor.
-        name_of: makes a name of the map of a name in the model.
+        name_of: converts a name in the model to a name in the map.
     """
     first_names: dict[int, str] = {}
     parameters: dict[str, nn.Parameter] = {}

@@ -153,11 +153,11 @@ def serve(server: socket.socket, *, exact: bool) -> None:
 
 def _preload(*, exact: bool) -> None:
     """Import what commands that build a config import, as they do."""
-    from lrdecay_cli.openmmlab.lazy_imports.stack_imports import defer_heavy_imports
+    from lrdecay_cli.openmmlab.lazy_imports.stack_imports import defer_slow_imports
     from lrdecay_cli.openmmlab.preloading import preload_stack
 
     if not exact:
-        defer_heavy_imports()
+        defer_slow_imports()
     for file in (ROOT / "lrdecay_cli").rglob("*.py"):
         module = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         if not module.startswith(_NOT_BEFORE):

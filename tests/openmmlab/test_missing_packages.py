@@ -80,7 +80,7 @@ MESSAGES = {
     # mmrazor 1.0.0, the placeholder of its quantizers
     "`torch>=1.13` is not installed properly, plz check.": (
         "needs torch>=1.13,<2",
-        'in an environment of its own: pip install "torch>=1.13,<2"',
+        'in a separate environment: pip install "torch>=1.13,<2"',
     ),
     # diffusers 0.28, beside a newer hub
     "cannot import name 'cached_download' from 'huggingface_hub' (/site-packages/huggingface_hub/__init__.py)": (

@@ -52,10 +52,10 @@ REGISTERED_LATE = """
 import gc, json, os, sys
 gc.disable()
 from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import execute, is_deferred
-from lrdecay_cli.openmmlab.lazy_imports.stack_imports import DEFERRED, defer_heavy_imports
+from lrdecay_cli.openmmlab.lazy_imports.stack_imports import DEFERRED, defer_slow_imports
 from lrdecay_cli.openmmlab.stubs.missing_modules import install_stubs
 install_stubs()
-defer_heavy_imports()
+defer_slow_imports()
 import mmengine.runner, mmdet.models, mmpretrain.models
 from mmengine.registry import Registry
 

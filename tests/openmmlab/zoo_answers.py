@@ -74,9 +74,9 @@ def _main(way: str, *configs: str) -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     if way == "quick":
-        from lrdecay_cli.openmmlab.lazy_imports.stack_imports import defer_heavy_imports
+        from lrdecay_cli.openmmlab.lazy_imports.stack_imports import defer_slow_imports
 
-        defer_heavy_imports()
+        defer_slow_imports()
     for config in configs:
         print(json.dumps({"config": config, **_answer(config, exact=way == "exact")}), file=out, flush=True)
     os._exit(0)

@@ -91,7 +91,7 @@ def shortcuts(*, verbose: bool) -> Iterator[None]:
     if _plain or not _console or ("torch" in sys.modules and not stack_imports.defers_imports()):
         yield
         return
-    stack_imports.defer_heavy_imports()
+    stack_imports.defer_slow_imports()
     with holding_stderr() as held:
         try:
             yield

@@ -128,7 +128,7 @@ class Need:
         if self.package in _BUILT_BY_HAND:
             return f"it has no wheel: build it from {_BUILT_BY_HAND[self.package]}"
         if self.package == "torch":
-            return f'in an environment of its own: pip install "torch{self.within}"'
+            return f'in a separate environment: pip install "torch{self.within}"'
         if self.within:
             return _exchange(self.package, self.within)
         if self.package == "mmcls":

@@ -1,1 +1,1 @@
-"""Getting the stack into the process: quickly, quietly, and no more of it than is used."""
+"""Import the stack lazily: only the used parts, fast and without output."""

@@ -1,7 +1,7 @@
-"""Modules that are executed at their first real use, and not yet where they are imported.
+"""Lazy modules: executed at their first real use, not at import.
 
-Lazy, not fake: whoever calls a name of such a module, asks it for an attribute, subclasses it or tests against it gets
-the real thing, which is loaded then and there. What is not installed fails to be imported as ever.
+Lazy, not fake: calling a name of such a module, reading an attribute, subclassing or an isinstance test loads the real
+module at that moment. Importing a missing module fails as usual.
 """
 
 from __future__ import annotations
@@ -15,24 +15,23 @@ from importlib.machinery import ModuleSpec, SourceFileLoader, SourcelessFileLoad
 from typing import Any
 
 _STATE = "__lazy__"
-# Modules of which executing, or taking a name out, raised: an import that would have failed at once may have failed
-# where nobody expects it.
+# Modules whose deferred execution or attribute raised: an import error may have occurred at an unexpected place.
 _failures: list[str] = []
-# What the import system itself asks of any module.
+# Attributes that the import system itself reads.
 _MACHINERY = ("__path__", "__file__", "__cached__")
 
 
 class LazyFinder(importlib.abc.MetaPathFinder):
-    """Finds the modules of a table where the other finders do, and puts off their execution.
+    """Find the modules of a table with the other finders, and defer their execution.
 
-    A module inside a package of the table is put off as long as the package is. Put it first in ``sys.meta_path``.
+    A module inside a package of the table is deferred while the package is. Must be first in ``sys.meta_path``.
 
     Args:
-        table: by module, the names that ``from module import name`` takes out of it without executing it; any other
-            executes it. ``*`` among them: until then ``from module import *`` takes nothing.
-        first: modules that are executed before any other, in the order in which they were imported, as far as they are
-            imported and still put off. Modules inside them count among them.
-        alone: modules that are executed without those.
+        table: by module, the names that ``from module import name`` imports without executing it; any other name
+            executes it. With ``*``, ``from module import *`` imports nothing until the execution.
+        first: modules that are executed before any other, in import order, if imported and still deferred. Includes
+            modules inside them.
+        alone: modules that are executed without the ``first`` ones.
     """
 
     def __init__(
@@ -44,12 +43,12 @@ class LazyFinder(importlib.abc.MetaPathFinder):
         self._executing_first = False
 
     def execute_first(self, name: str) -> None:
-        """Execute what comes before the module of that name."""
+        """Execute the modules that come before the module of that name."""
         if self._executing_first or _within(name, self.alone):
             return
         self._executing_first = True
         try:
-            # New ones come at the end.
+            # New modules are appended.
             for other, module in list(sys.modules.items()):
                 if type(module) is LazyModule and _within(other, self.first):
                     execute(module)
@@ -59,7 +58,7 @@ class LazyFinder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The spec that the next finders give, with a loader that puts off; None for modules of no concern."""
+        """Return the spec of the next finders with a deferring loader; None for other modules."""
         parent = sys.modules.get(name.rpartition(".")[0])
         if name not in self.table and type(parent) is not LazyModule:
             return None
@@ -75,14 +74,14 @@ class LazyFinder(importlib.abc.MetaPathFinder):
 
 
 class _LazyLoader(importlib.abc.Loader):
-    """Makes the module, and keeps what it takes to execute it."""
+    """Create the module, and store the real loader for its execution."""
 
     def __init__(self, real: SourceFileLoader | SourcelessFileLoader, finder: LazyFinder) -> None:
         self.real = real
         self.finder = finder
         self.taken: dict[str, LazyName] = {}
         self.takers: dict[int, dict[str, Any]] = {}
-        # Submodules that have the name of something else that is taken out of the module.
+        # Submodules with the name of another object that is imported from the module.
         self.shadowed: dict[str, types.ModuleType] = {}
 
     def create_module(self, spec: ModuleSpec) -> LazyModule:
@@ -91,14 +90,14 @@ class _LazyLoader(importlib.abc.Loader):
         return module
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Not yet."""
+        """Defer the execution."""
 
     def take(self, module: LazyModule, name: str, taker: dict[str, Any]) -> LazyName:
         self.takers[id(taker)] = taker
         return self.taken.setdefault(name, LazyName(module, name))
 
     def hand_over(self, module: types.ModuleType) -> None:
-        """Put the real things where modules have lazy names of them."""
+        """Replace lazy names in other modules by the real objects."""
         for taker in self.takers.values():
             for key, value in list(taker.items()):
                 for name, lazy in self.taken.items():
@@ -107,7 +106,7 @@ class _LazyLoader(importlib.abc.Loader):
 
 
 class LazyModule(types.ModuleType):
-    """A module that has not been executed yet; afterwards it is a module like any other."""
+    """A module that has not been executed yet; after execution an ordinary module."""
 
     def __getattribute__(self, name: str) -> Any:
         # vars(module)
@@ -140,7 +139,7 @@ class LazyModule(types.ModuleType):
 
 
 class LazyName:
-    """A class or function of a module that has not been executed yet; any use of it is one of the real thing."""
+    """A class or function of a module that has not been executed yet; any use loads the real object."""
 
     __slots__ = ("_module", "_name")
 
@@ -185,7 +184,7 @@ _SPECIAL: dict[str, Callable[..., Any]] = {
 
 
 class LazyUnion(LazyName):
-    """``left | right``, in an annotation, where one is a :class:`LazyName`; any use of it is one of the real union."""
+    """``left | right`` in an annotation with a :class:`LazyName`; any use loads the real union."""
 
     __slots__ = ("_left", "_right")
 
@@ -213,7 +212,7 @@ for _name, _function in _SPECIAL.items():
 
 
 def execute(module: types.ModuleType) -> None:
-    """Execute a module that was put off, after the packages that it is in. Raises whatever it raises."""
+    """Execute a deferred module after its parent packages. Raises the module's errors."""
     if type(module) is not LazyModule:
         return
     state: _LazyLoader = contents(module)[_STATE]
@@ -222,11 +221,11 @@ def execute(module: types.ModuleType) -> None:
 
 
 def _execute(module: types.ModuleType) -> None:
-    """Execute a module, after the packages that it is in."""
+    """Execute a module after its parent packages."""
     package, _, child = module.__name__.rpartition(".")
     if type(sys.modules.get(package)) is LazyModule:
         _execute(sys.modules[package])
-    # Its package, or what comes first, may have used it.
+    # Its package, or an earlier module, may have executed it.
     if type(module) is not LazyModule:
         return
     state: _LazyLoader = contents(module)[_STATE]
@@ -245,7 +244,7 @@ def _execute(module: types.ModuleType) -> None:
         raise
     replacement = sys.modules.get(module.__name__, module)
     if replacement is not module:
-        # The module put something else in its own place in sys.modules, which answers for it (transformers does).
+        # The module replaced itself in sys.modules (transformers does).
         contents(module)["__getattr__"] = lambda attribute: getattr(replacement, attribute)
         if package in sys.modules:
             setattr(sys.modules[package], child, replacement)
@@ -253,17 +252,17 @@ def _execute(module: types.ModuleType) -> None:
 
 
 def any_failed() -> bool:
-    """Whether a module that was put off failed when it was used."""
+    """True if a deferred module failed at its first use."""
     return bool(_failures)
 
 
 def is_deferred(name: str) -> bool:
-    """Whether the module of that name has been imported, but not executed yet."""
+    """True if the module of that name has been imported but not executed."""
     return type(sys.modules.get(name)) is LazyModule
 
 
 def contents(module: types.ModuleType) -> dict[str, Any]:
-    """The names in a module as it is; ``vars(module)`` would execute it."""
+    """Return the current names in a module; ``vars(module)`` would execute it."""
     names: dict[str, Any] = object.__getattribute__(module, "__dict__")
     return names
 
@@ -273,7 +272,7 @@ def _set_class(module: Any, kind: type[types.ModuleType]) -> None:
 
 
 def _within(name: str, packages: Collection[str]) -> bool:
-    """Whether a module or a package that it is in is among ``packages``."""
+    """True if a module or one of its parent packages is in ``packages``."""
     while name:
         if name in packages:
             return True
@@ -286,7 +285,7 @@ def _real(lazy: LazyName) -> Any:
         return _resolved(object.__getattribute__(lazy, "_left")) | _resolved(object.__getattribute__(lazy, "_right"))
     module: types.ModuleType = object.__getattribute__(lazy, "_module")
     execute(module)
-    # It may have taken the name out of another module that is put off.
+    # It may have imported the name from another deferred module.
     return _resolved(_attribute(sys.modules.get(module.__name__, module), object.__getattribute__(lazy, "_name")))
 
 
@@ -295,7 +294,7 @@ def _resolved(value: Any) -> Any:
 
 
 def _handed_on(value: Any, taker: dict[str, Any]) -> Any:
-    """A value of a module that has been executed, for a module that took it; it may be a name of yet another."""
+    """Return a value of an executed module for a module that imported it; it may be a lazy name of a third one."""
     if type(value) is not LazyName:
         return value
     module: types.ModuleType = object.__getattribute__(value, "_module")
@@ -311,5 +310,5 @@ def _attribute(module: types.ModuleType, name: str) -> Any:
         return getattr(module, name)
     except AttributeError as error:
         _failures.append(module.__name__)
-        # What "from module import name" would have raised.
+        # The error of "from module import name".
         raise ImportError(f"cannot import name {name!r} from {module.__name__!r}", name=module.__name__) from error

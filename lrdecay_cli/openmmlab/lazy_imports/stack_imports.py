@@ -1,7 +1,7 @@
-"""Importing the stack: torch so that an interrupt waits, heavy packages at their first use.
+"""Import the stack: torch with interrupts delayed, slow and rarely used packages at their first use.
 
-Heavy packages are those that an audit never uses; they are loaded when something uses them all the same. That is for
-the console command alone, see :mod:`lrdecay_cli.app.speed.fast_start`: it changes ``import`` in the whole process.
+An audit does not use the deferred packages; any use loads them. Only the console command defers imports, because that
+changes ``import`` in the whole process: see :mod:`lrdecay_cli.app.speed.fast_start`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import LazyFinder, contents
 _META_KERNELS = "torch._meta_registrations"
 _COMPILER = "torch._dynamo"
 DEFERRED_OPTIMIZERS = "mmengine.optim.optimizer.zero_optimizer"
-"""What registers optimizers as it is executed."""
+"""Module that registers optimizers when executed."""
 
-# By module: what the stack takes out of it by name. Any other name, and any use, loads it. The figures are what it
-# would take, as shares of the CPU time of a plain build of ConvNeXt-T Mask R-CNN.
+# By module: the names that the stack imports from it. Any other name, and any use, loads it. Percentages: the import's
+# share of the CPU time of a plain build of ConvNeXt-T Mask R-CNN.
 DEFERRED: dict[str, tuple[str, ...]] = {
-    # 14%: mmengine's ZeRO optimizer wrapper pulls torch.distributed.optim. That needs FSDP for an optimizer of its
-    # own, which needs tensor parallelism, sympy and torch._dynamo; and it compiles TorchScript for optimizers that it
-    # only lists. mmengine's own FSDP wrapper and strategy are two further roads to it.
+    # 14%: mmengine's ZeRO optimizer wrapper imports torch.distributed.optim. That imports FSDP, which needs tensor
+    # parallelism, sympy and torch._dynamo, and it compiles TorchScript for optimizers that it only lists. mmengine's
+    # FSDP wrapper and strategy are two further paths to it.
     "torch.distributed.fsdp": ("FullyShardedDataParallel",),
     **{
         f"torch.distributed.optim.functional_{name.lower()}": (f"_Functional{name}",)
@@ -34,14 +34,14 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     },
     "mmengine.model.wrappers.fully_sharded_distributed": ("MMFullyShardedDataParallel",),
     "mmengine._strategy.fsdp": ("FSDPStrategy",),
-    # 8%: torchvision.ops pulls torch._dynamo, the compiler. The stack only computes with its operators.
+    # 8%: torchvision.ops imports torch._dynamo, the compiler. The stack only computes with its operators.
     "torchvision": (),
     _COMPILER: (),
-    # 4%: kernels for tensors without memory, on which nothing is built unless --device meta asks for it. Whatever
-    # misses one raises, and is run again without any of this.
+    # 4%: kernels for tensors without memory, used only with --device meta. A build that needs one raises, and is
+    # retried on the slow path.
     _META_KERNELS: (),
-    # 14%: of torch itself what traces, exports, compiles and quantises models, and its documentation. The names are
-    # those of torch 2.13; where a version takes another, or none, its module is executed there and then.
+    # 14%: parts of torch that trace, export, compile and quantise models, and its documentation. The names are those
+    # of torch 2.13; if a version imports other names, the module is executed at once.
     "torch._functorch": (),
     "torch._functorch.apis": ("grad", "grad_and_value", "vmap"),
     "torch._functorch.autograd_function": ("custom_function_call",),
@@ -66,7 +66,7 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     "torch.fx.graph_module": ("GraphModule",),
     "torch.fx.interpreter": ("Interpreter", "Transformer"),
     "torch.fx.node": ("Node", "has_side_effect", "map_arg"),
-    # A dict, which libraries of operators only hold on to.
+    # A dict that libraries of operators only store.
     "torch.fx.operator_schemas": ("_SCHEMA_TO_SIGNATURE_CACHE",),
     "torch.fx.proxy": ("Proxy",),
     "torch.fx.subgraph_rewriter": ("replace_pattern",),
@@ -102,12 +102,12 @@ DEFERRED: dict[str, tuple[str, ...]] = {
         *("_IterDataPipeSerializationWrapper", "_MapDataPipeSerializationWrapper"),
     ),
     "torchgen": (),
-    # They subclass, or call, what is in there.
+    # They subclass or call its contents.
     "mmengine.model.utils": (
         *("convert_sync_batchnorm", "detect_anomalous_params", "merge_dict", "revert_sync_batchnorm", "stack_batch"),
     ),
     DEFERRED_OPTIMIZERS: ("ZeroRedundancyOptimizer",),
-    # 4%: assignments of boxes to objects, in the loss; tracking; an evaluation metric.
+    # 4%: assignment of boxes to objects in the loss; tracking; an evaluation metric.
     "scipy.optimize": ("linear_sum_assignment",),
     "scipy.linalg": (),
     "scipy.sparse": ("csr_matrix",),
@@ -115,8 +115,8 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     # 4%: drawings.
     "matplotlib": (),
     "matplotlib.patches": ("Rectangle",),
-    # 22%, where it is installed: language models. The last four subclass its classes. What they register is not known
-    # until then: a config that names it fails, and is run again.
+    # 22% if installed: language models. The last four subclass its classes. Their types are registered only at
+    # execution: a config that names one fails, and is retried on the slow path.
     "transformers": ("Adafactor", "AutoTokenizer", "BertConfig", "BertModel"),
     "mmdet.models.utils.vlfuse_helper": (
         *("BertEncoderLayer", "MAX_CLAMP_VALUE", "SingleScaleBiAttentionBlock", "VLFuse", "permute_and_flatten"),
@@ -129,12 +129,12 @@ DEFERRED: dict[str, tuple[str, ...]] = {
 }
 
 REGISTERING = tuple(name for name in DEFERRED if name.startswith("mmpretrain."))
-"""What registers types of models as it is executed."""
+"""Modules that register types of models when executed."""
 
-# torch imports its own in one order; out of turn, they import each other in circles. So whatever uses one of them, or
-# something that may use them, has them all executed in that order.
+# torch imports its modules in a fixed order; in another order they import each other in circles. So any use of one of
+# them, or of a module that may use them, executes all in that order.
 _IN_ORDER = ("torch", "torchgen")
-# What uses none of them.
+# Modules that use none of them.
 _ALONE = (
     "torch.fx.experimental.sym_node",
     "torch.hub",
@@ -150,17 +150,17 @@ _ALONE = (
 _finder = LazyFinder(DEFERRED, first=_IN_ORDER, alone=_ALONE)
 
 
-def defer_heavy_imports() -> None:
-    """Defer what is imported from now on and is in ``DEFERRED``. Before torch is imported."""
+def defer_slow_imports() -> None:
+    """Defer later imports of modules in ``DEFERRED``. Call it before torch is imported."""
     if not defers_imports():
         sys.meta_path.insert(0, _finder)
-        _find_modules_of_frames_quickly()
+        _speed_up_getmodule()
 
 
-def _find_modules_of_frames_quickly() -> None:
-    """Let ``inspect.getmodule`` answer for a frame of a module without looking at the files of all modules.
+def _speed_up_getmodule() -> None:
+    """Let ``inspect.getmodule`` find the module of a frame without checking the files of all modules.
 
-    mmengine asks it for the scope of every registry that is defined (0.10.7, ``Registry.infer_scope``).
+    mmengine calls it for the scope of every new registry (0.10.7, ``Registry.infer_scope``).
     """
     search = inspect.getmodule
 
@@ -179,12 +179,12 @@ def _find_modules_of_frames_quickly() -> None:
 
 
 def defers_imports() -> bool:
-    """Whether heavy imports are deferred in this process."""
+    """True if slow imports are deferred in this process."""
     return _finder in sys.meta_path
 
 
 def load_meta_kernels() -> None:
-    """Load what ``--device meta`` needs."""
+    """Load the kernels that ``--device meta`` needs."""
     load_deferred(_META_KERNELS)
 
 
@@ -195,13 +195,13 @@ def load_deferred(name: str) -> None:
 
 
 def spare_compiler() -> None:
-    """Let optimizers take parameter groups, states and steps without torch's compiler, which nothing here uses.
+    """Let optimizers handle parameter groups, states and steps without importing torch's compiler.
 
-    The first use of an optimizer would import torch._dynamo, to tell it to look away.
+    The first use of an optimizer would import torch._dynamo only to disable it.
 
-    Source: torch 2.13.0. ``torch/_compile.py``: the function that the decorator keeps after its first call is put there
-    beforehand, as the plain function. ``torch/optim/optimizer.py``, ``_use_grad_for_differentiable``: a step asks for a
-    break in the graph that is being compiled, and there is none.
+    Source: torch 2.13.0. ``torch/_compile.py``: the decorator caches a function after its first call; here it is set to
+    the plain function beforehand. ``torch/optim/optimizer.py``, ``_use_grad_for_differentiable``: a step requests a
+    graph break, and here there is no graph.
     """
     if not defers_imports():
         return
@@ -218,11 +218,10 @@ def spare_compiler() -> None:
 
 
 def import_torch() -> None:
-    """Import torch. Ctrl-C and SIGTERM wait until that is done; whoever sends a second one does not wait.
+    """Import torch. Ctrl-C and SIGTERM take effect after the import; a second signal takes effect at once.
 
-    C++ code of torch calls Python while it is imported. An exception of a signal handler, raised in there, aborts the
-    process (``terminate called after throwing an instance of 'pybind11::error_already_set'``), and nothing is cleaned
-    up.
+    C++ code of torch calls Python during the import. An exception from a signal handler there aborts the process
+    without clean-up (``terminate called after throwing an instance of 'pybind11::error_already_set'``).
     """
     handlers: dict[int, Any] = {}
     if "torch" not in sys.modules and threading.current_thread() is threading.main_thread():

@@ -180,7 +180,7 @@ def _refusing(name: str, reason: str, *places: str, package: str = "") -> OnDema
 
 @contextmanager
 def lone_process_group() -> Iterator[None]:
-    """Initialise torch.distributed with this process alone, on a store in memory, and close it afterwards.
+    """Initialise torch.distributed for a group of only this process, on a store in memory, and close it afterwards.
 
     Its own backend answers only for rank and size: gloo would resolve this machine's name and open a port.
     """
