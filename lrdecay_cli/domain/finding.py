@@ -239,6 +239,8 @@ class ExampleText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A lrdecay.toml."""
     baseline: str | None
     """The config's lines when its baseline was made; null without a baseline."""
+    program: str = ""
+    """In place of a config, a program with a model and an optimizer for ``lrdecay_cli.audit_optimizer``."""
 
 
 class RulePage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

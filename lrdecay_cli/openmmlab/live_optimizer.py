@@ -14,7 +14,7 @@ from torch import nn
 from lrdecay_cli import __version__
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import SCHEMA_VERSION, ConfigSource, GroupMap, Tool
-from lrdecay_cli.domain.live import LiveOptimizer
+from lrdecay_cli.domain.live import LiveOptimizer, LiveScheduler
 from lrdecay_cli.domain.training import UNKNOWN, Constructor, Model, Optimizer, Training
 from lrdecay_cli.openmmlab.config_values import distributions_of_stack, number, plain, stack_versions
 from lrdecay_cli.openmmlab.model_modules import modules_of
@@ -22,8 +22,8 @@ from lrdecay_cli.openmmlab.optimizer_effects import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
 
 _WHERE = "audit_optimizer"
-# Attributes that contain the model in a wrapper of a whole model: torch.compile; DataParallel, DDP.
-_AROUND = (("torch._dynamo.eval_frame", "OptimizedModule", "_orig_mod"),)
+_LIGHTNINGS = "epoch"
+"""When Lightning steps a scheduler without ``interval``."""
 _PARALLEL = ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel")
 # Wrappers of modules inside a model: removed from parameter names.
 _WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?:\.|$)")
@@ -36,7 +36,14 @@ class Given(NamedTuple):
 
     optimizers: dict[str, Any]
     """By name; a single one has the empty name."""
-    schedulers: list[Any]
+    schedulers: list[Scheduled]
+
+
+class Scheduled(NamedTuple):
+    """A scheduler, and the interval at which it is stepped."""
+
+    scheduler: Any
+    interval: str
 
 
 def live_optimizer_map(
@@ -58,8 +65,8 @@ def live_optimizer_map(
         raise LrdecayError(f"{type(model).__name__} is not a torch.nn.Module", where=_WHERE, fix="give the model")
     inner = _unwrapped(model)
     given = optimizers_of(optimizer)
-    listed = [*given.schedulers, *_flat(schedulers)]
-    applied = any(map(_is_timms, listed)) or _scales_are_applied(given.optimizers.values())
+    listed = [*given.schedulers, *_flat(schedulers, "")]
+    applied = any(_is_timms(each.scheduler) for each in listed) or _scales_are_applied(given.optimizers.values())
     started = {key: _as_started(each, applied) for key, each in given.optimizers.items()}
     base_lrs = {key: _base_lr(given.optimizers[key], started[key]) if base_lr is None else base_lr for key in started}
     decays = {key: number(getattr(each, "defaults", {}).get("weight_decay")) for key, each in given.optimizers.items()}
@@ -97,7 +104,7 @@ def live_optimizer_map(
         training=Training({}, (), {}, {}, None, ()),
         checkpoint=None,
         distributions=distributions_of_stack(stack) or UNSET,
-        live=LiveOptimizer(tuple(f"{type(each).__module__}.{type(each).__qualname__}" for each in listed), applied),
+        live=LiveOptimizer(tuple(map(_live_scheduler, listed)), applied),
     )
 
 
@@ -107,9 +114,9 @@ def optimizers_of(given: Any) -> Given:
     Source: lightning 2.6, ``LightningModule.configure_optimizers``: an optimizer; a dict with ``optimizer`` and
     ``lr_scheduler``; a sequence of either; two lists, of optimizers and of schedulers.
     """
-    schedulers: list[Any] = []
+    schedulers: list[Scheduled] = []
     if isinstance(given, (list, tuple)) and len(given) == 2 and isinstance(given[0], (list, tuple)):
-        schedulers, given = [*_flat(given[1])], given[0]
+        schedulers, given = [*_flat(given[1], _LIGHTNINGS)], given[0]
     if isinstance(given, Mapping) and "optimizer" not in given:
         named = [(str(key), value) for key, value in given.items()]
     else:
@@ -121,7 +128,7 @@ def optimizers_of(given: Any) -> Given:
         optimizer = value
         if isinstance(value, Mapping):
             optimizer = value.get("optimizer")
-            schedulers += _flat(value.get("lr_scheduler"))
+            schedulers += _flat(value.get("lr_scheduler"), _LIGHTNINGS)
         found[key] = _bare(optimizer)
         if not isinstance(getattr(found[key], "param_groups", None), list):
             what = f"{key}: " if key else ""
@@ -145,15 +152,31 @@ def _bare(optimizer: Any) -> Any:
     return optimizer
 
 
-def _flat(schedulers: Any) -> Iterator[Any]:
-    """Yield each scheduler; for a Lightning ``lr_scheduler`` dict, the scheduler in it."""
+def _flat(schedulers: Any, interval: str) -> Iterator[Scheduled]:
+    """Yield each scheduler; for a Lightning ``lr_scheduler`` dict, the one in it; and those that it runs in turn."""
     if isinstance(schedulers, Mapping):
+        interval = str(schedulers.get("interval", interval))
         schedulers = schedulers.get("scheduler")
     if isinstance(schedulers, (list, tuple)):
         for each in schedulers:
-            yield from _flat(each)
+            yield from _flat(each, interval)
     elif schedulers is not None:
-        yield schedulers
+        yield Scheduled(schedulers, interval)
+        # torch's SequentialLR and ChainedScheduler.
+        yield from _flat(getattr(schedulers, "_schedulers", None), interval)
+
+
+def _live_scheduler(scheduled: Scheduled) -> LiveScheduler:
+    """Source: torch 2.13.0, ``optim/lr_scheduler.py``: ``eta_min`` is one lr for all groups."""
+    scheduler, interval = scheduled
+    steps = getattr(scheduler, "total_steps", None) or getattr(scheduler, "total_size", None)
+    known = isinstance(steps, (int, float)) and math.isfinite(steps)
+    return LiveScheduler(
+        f"{type(scheduler).__module__}.{type(scheduler).__qualname__}",
+        interval,
+        _number(getattr(scheduler, "eta_min", None)),
+        int(steps) if known and steps is not None else None,
+    )
 
 
 def _is_timms(scheduler: Any) -> bool:

@@ -31,7 +31,10 @@ def page_of(rule: Rule) -> RulePage:
         rule.summary,
         paragraphs[1],
         tuple(paragraphs[2:]),
-        *(ExampleText(text.config, text.plugin, text.settings, text.baseline) for text in (rule.bad, rule.good)),
+        *(
+            ExampleText(text.config, text.plugin, text.settings, text.baseline, text.program)
+            for text in (rule.bad, rule.good)
+        ),
     )
 
 
@@ -66,7 +69,8 @@ def blocks_of(page: RulePage) -> Iterator[Block]:
     yield Block(page.why)
     yield from (Block(paragraph) for paragraph in page.details)
     for title, example in (("Wrong", page.bad), ("Right", page.good)):
-        yield Block(example.config or "# the base as it is", code="python", title=title)
+        shown = example.program.strip("\n") or example.config or "# the base as it is"
+        yield Block(shown, code="python", title=title)
         if example.plugin:
             yield Block(example.plugin.strip("\n"), code="python", title=f"{title}, plugin.py")
         if example.settings:

@@ -86,6 +86,8 @@ class Example:
     """What it says beyond the base, as Python."""
     plugin: str = ""
     """A module named ``plugin`` beside the config, for a constructor or a model of its own."""
+    program: str = ""
+    """In place of a config, a program that has a ``model`` and an ``optimizer``, and may have ``schedulers``."""
     edit: Callable[[GroupMap], GroupMap] | None = None
     """What is done to the exported map afterwards, for what no constructor can do."""
     settings: str = ""

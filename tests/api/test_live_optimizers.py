@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
-from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, SequentialLR
 
 import lrdecay_cli
 from lrdecay_cli.files import read_map
@@ -176,7 +176,8 @@ def test_lrs_are_those_before_the_schedule() -> None:
     after = lrdecay_cli.audit_optimizer(model, optimizer, schedulers=scheduler)
     assert after.groups == before.groups
     assert after.live
-    assert after.live.schedulers == ("torch.optim.lr_scheduler.CosineAnnealingLR",)
+    (known,) = after.live.schedulers
+    assert (known.type, known.minimum) == ("torch.optim.lr_scheduler.CosineAnnealingLR", 0)
 
 
 def test_the_base_lr_is_known_where_a_group_trains_at_it() -> None:
@@ -201,6 +202,8 @@ def test_optimizers_in_every_form() -> None:
     one, two = torch.optim.SGD(model.backbone.parameters(), lr=0.1), torch.optim.SGD(model.head.parameters(), lr=0.2)
     scheduler = OneCycleLR(one, max_lr=0.1, total_steps=5)
     config = {"optimizer": one, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+    plain = {"optimizer": one, "lr_scheduler": scheduler}
+    chained = SequentialLR(one, [CosineAnnealingLR(one, 4, eta_min=0.01), CosineAnnealingLR(one, 4)], [2])
     forms: list[tuple[Any, dict[str, Any], list[Any]]] = [
         (one, {"": one}, []),
         ([one], {"": one}, []),
@@ -208,12 +211,20 @@ def test_optimizers_in_every_form() -> None:
         (Holder(Holder(one)), {"": one}, []),  # type: ignore[arg-type]
         ([one, two], {"optimizer_0": one, "optimizer_1": two}, []),
         ({"generator": one, "critic": two}, {"generator": one, "critic": two}, []),
-        (config, {"": one}, [scheduler]),
-        (([one, two], [scheduler]), {"optimizer_0": one, "optimizer_1": two}, [scheduler]),
-        ([config, {"optimizer": two}], {"optimizer_0": one, "optimizer_1": two}, [scheduler]),
+        (config, {"": one}, [(scheduler, "step")]),
+        (plain, {"": one}, [(scheduler, "epoch")]),
+        (([one, two], [scheduler]), {"optimizer_0": one, "optimizer_1": two}, [(scheduler, "epoch")]),
+        ([config, {"optimizer": two}], {"optimizer_0": one, "optimizer_1": two}, [(scheduler, "step")]),
     ]
     for given, optimizers, schedulers in forms:
         assert optimizers_of(given) == (optimizers, schedulers)
+    found = lrdecay_cli.audit_optimizer(model, [one, two], schedulers=[chained]).live
+    assert found
+    assert [(each.name, each.minimum) for each in found.schedulers] == [
+        ("SequentialLR", None),
+        ("CosineAnnealingLR", 0.01),
+        ("CosineAnnealingLR", 0),
+    ]
     for given in (None, [], {}, "AdamW", model, [one, None]):
         with pytest.raises(lrdecay_cli.LrdecayError, match=r"^audit_optimizer: [^\n]+$"):
             lrdecay_cli.audit_optimizer(model, given)

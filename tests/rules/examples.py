@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from lrdecay_cli.analysis.scheduling.run_length import run_length
+from lrdecay_cli.api.live import audit_optimizer
 from lrdecay_cli.checking.checking import check_maps
 from lrdecay_cli.domain.dry_run import DryRun
 from lrdecay_cli.domain.finding import Finding
@@ -92,10 +95,13 @@ def judged(rule: Rule, example: Example, folder: Path, *, others: bool = True) -
 
 def map_of(example: Example, folder: Path) -> GroupMap:
     """The map of an example whose files are written into ``folder``, as JSON gives it back."""
-    import msgspec
-
-    with written(example, folder) as config:
-        group_map = audit(config)
+    if example.program:
+        names: dict[str, Any] = {}
+        exec(example.program, names)
+        group_map = audit_optimizer(names["model"], names["optimizer"], schedulers=names.get("schedulers"))
+    else:
+        with written(example, folder) as config:
+            group_map = audit(config)
     group_map = msgspec.json.decode(to_json(group_map), type=GroupMap)
     return example.edit(group_map) if example.edit else group_map
 

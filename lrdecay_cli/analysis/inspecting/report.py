@@ -86,23 +86,31 @@ def inspection(
         tables=(table if by == "module" else _sorted(table, sort or "layer_id"),),
         notes=tuple(_notes(group_map, views.each_once(chosen), verbose, findings)),
         summary=_summary(group_map, views.each_once(chosen) if pattern is not None else None),
-        next_step=f"lrdecay check {shlex.quote(group_map.config.path)}" if findings else "",
+        next_step=f"lrdecay check {shlex.quote(group_map.config.path)}" if findings and not group_map.live else "",
     )
     return Result(group_map, report)
 
 
 def _facts(group_map: GroupMap, verbose: bool) -> Iterator[tuple[str, str]]:
     optimizer = group_map.optimizer
-    yield "checkpoint" if group_map.checkpoint else "config", group_map.config.path
+    live = group_map.live
+    yield "checkpoint" if group_map.checkpoint else "program" if live else "config", group_map.config.path
     if group_map.checkpoint:
         yield from checkpoint_facts(group_map.checkpoint)
     if group_map.config.overrides:
         yield "overrides", options_text(group_map.config.overrides)
     yield "model", f"{group_map.model.type}, {group_map.model.totals.parameters:,} parameters"
-    yield "backbone", group_map.model.backbone or "none"
-    yield "constructor", group_map.constructor.type
-    yield "paramwise_cfg", options_text(group_map.constructor.options) or "none"
-    yield "optimizer", f"{optimizer.type} ({options_text(optimizer.options)})" if optimizer.options else optimizer.type
+    options = optimizer.options
+    if live:
+        # Every option of the class is there. Switches that are off tell nothing.
+        options = {key: value for key, value in options.items() if value is not None and value is not False}
+    else:
+        yield "backbone", group_map.model.backbone or "none"
+        yield "constructor", group_map.constructor.type
+        yield "paramwise_cfg", options_text(group_map.constructor.options) or "none"
+    yield "optimizer", f"{optimizer.type} ({options_text(options)})" if options else optimizer.type
+    if live and live.schedulers:
+        yield "schedulers", ", ".join(each.name for each in live.schedulers)
     if optimizer.turns:
         yield "take turns", "; ".join(f"{turn[0]} … {turn[-1]} ({len(turn)})" for turn in optimizer.turns)
     yield "base lr", "none" if group_map.base_lr is None else f"{group_map.base_lr:g}"

@@ -158,6 +158,9 @@ class RuleContext:
     @cached_property
     def head_id(self) -> int | None:
         """Layer id of most of what is not the backbone; None where groups have no ids."""
+        if self.group_map.live and not self.backbone.held:
+            # No module is called a backbone: nothing tells the head but its id.
+            return max((group.layer_id for group in self.group_map.groups if group.layer_id is not None), default=None)
         ids = Counter(held.group.layer_id for held in self.backbone.others if held.group.layer_id is not None)
         has_ids = any(group.layer_id is not None for group in self.group_map.groups)
         usual = self.num_layers + 1 if self.num_layers is not None and has_ids else None

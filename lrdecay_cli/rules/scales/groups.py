@@ -102,7 +102,7 @@ def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
         return
     scales = span(group.lr_scale or 0 for group in groups)
     live = context.group_map.live
-    named = listed(each.rpartition(".")[2] for each in live.schedulers) if live else ""
+    named = listed(each.name for each in live.schedulers) if live else ""
     unread = f": {named} does not read lr_scale" if named else ""
     yield Fault(
         f"{count(len(groups), 'group')} {verb(len(groups), 'has', 'have')} lr_scale {scales}, but"

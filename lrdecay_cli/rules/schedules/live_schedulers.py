@@ -1,0 +1,143 @@
+"""Schedulers of torch in programs of one's own: what they do to groups of different lr, and how often they step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrdecay_cli.domain.group_map import ParameterGroup
+from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, listed, rate, rule, span, trainable_names, verb
+
+_LAYERS = """\
+from torch import nn, optim
+from torch.optim import lr_scheduler
+
+model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 2))
+lrs = [1e-3 * 0.1 ** (2 - index) for index in range(3)]
+optimizer = optim.AdamW([{"params": each.parameters(), "lr": lr} for each, lr in zip(model, lrs)])
+"""
+_CYCLE = f"{_LAYERS}cycle = lr_scheduler.OneCycleLR(optimizer, max_lr=lrs, total_steps=10_000)\n"
+_COSINE = _LAYERS + "schedulers = lr_scheduler.CosineAnnealingLR(optimizer, T_max=10{})\n"
+_ITERATIONS = 1000
+"""Steps from which on nobody means epochs."""
+_PER_BATCH = ("OneCycleLR", "CyclicLR")
+"""Schedulers that are made to step after every batch, and set the lr of every group when they are built.
+
+Source: torch 2.13.0, ``optim/lr_scheduler.py``."""
+
+
+def _trained(context: RuleContext) -> list[ParameterGroup]:
+    return [each for each in context.group_map.groups if any(p.requires_grad for p in each.parameters)]
+
+
+@rule(
+    "LRD612",
+    "floor-above-group-lr",
+    severity="error",
+    bad=Example("", program=_COSINE.replace("{}", ", eta_min=5e-5")),
+    good=Example("", program=_COSINE.replace("{}", "")),
+)
+def floor_above_group_lr(context: RuleContext) -> Iterator[Fault]:
+    """The ``eta_min`` of a torch scheduler is above the lr that a group begins with.
+
+    The scheduler raises the lr of these groups during the run, so the lowest layers of a layer decay end faster than
+    they began.
+
+    torch's ``eta_min`` is one lr for all groups. Set it below the lowest lr, or leave it at 0. timm's ``lr_min`` is
+    multiplied by each group's ``lr_scale``. LRD601 finds the same in configs.
+    """
+    live = context.group_map.live
+    for scheduler in live.schedulers if live else ():
+        lowest = scheduler.minimum or 0.0
+        raised = [group for group in _trained(context) if group.lr is not None and 0 < group.lr < lowest]
+        if not raised:
+            continue
+        lrs = [group.lr for group in raised if group.lr is not None]
+        every = [group.lr for group in _trained(context) if group.lr]
+        yield Fault(
+            f"eta_min={rate(lowest)} of {scheduler.name} is above the lr of {count(len(raised), 'group')}"
+            f" ({span(lrs)}): it raises {verb(len(raised), 'it', 'them')}",
+            f"set eta_min below {rate(min(every))}, the lowest lr of a group",
+            parameters=trainable_names(raised),
+            about=scheduler.type,
+        )
+
+
+@rule(
+    "LRD613",
+    "one-peak-for-all-groups",
+    severity="warning",
+    bad=Example(
+        "", program=f"{_LAYERS}schedulers = lr_scheduler.OneCycleLR(optimizer, max_lr=1e-3, total_steps=100)\n"
+    ),
+    good=Example(
+        "", program=f"{_LAYERS}schedulers = lr_scheduler.OneCycleLR(optimizer, max_lr=lrs, total_steps=100)\n"
+    ),
+)
+def one_peak_for_all_groups(context: RuleContext) -> Iterator[Fault]:
+    """OneCycleLR or CyclicLR gave one lr to groups that nothing else tells apart.
+
+    The scheduler overwrites the lr of every group when it is built, so a layer decay is lost without a word.
+
+    ``max_lr`` (of CyclicLR ``base_lr`` too) as a number is for all groups; as a list it has one lr for each. Reported
+    where two groups of an optimizer are the same in every option, so that only their lr can have been different.
+    """
+    live = context.group_map.live
+    if not live:
+        return
+    named = [each.name for each in live.schedulers if each.name in _PER_BATCH]
+    for optimizer in dict.fromkeys(group.optimizer for group in context.group_map.groups):
+        groups = [group for group in _trained(context) if group.optimizer == optimizer]
+        # OneCycleLR leaves its peak in the groups, whoever knows of it.
+        peaks = {repr(group.options.get("max_lr")) for group in groups}
+        if len(peaks) > 1 or not (named or "None" not in peaks):
+            continue
+        alike = [group for group in groups if sum(_same(group, other) for other in groups) > 1]
+        if alike:
+            by = listed(dict.fromkeys(named)) or "OneCycleLR"
+            peak = alike[0].options.get("max_lr") or alike[0].lr or 0.0
+            yield Fault(
+                f"{by} gave {count(len(groups), 'group')} one lr ({rate(float(peak))} at its peak), and"
+                f" {len(alike)} of them are the same in everything",
+                "give max_lr a list with the lr of each group",
+                parameters=trainable_names(alike),
+                about=optimizer,
+            )
+
+
+def _same(group: ParameterGroup, other: ParameterGroup) -> bool:
+    return (group.lr, group.weight_decay, group.options) == (other.lr, other.weight_decay, other.options)
+
+
+@rule(
+    "LRD614",
+    "cycle-per-epoch",
+    severity="warning",
+    bad=Example(
+        "",
+        program=f"{_CYCLE}# What configure_optimizers returns to Lightning.\n"
+        'optimizer = {"optimizer": optimizer, "lr_scheduler": cycle}\n',
+    ),
+    good=Example(
+        "",
+        program=_CYCLE + 'steps = {"scheduler": cycle, "interval": "step"}\n'
+        'optimizer = {"optimizer": optimizer, "lr_scheduler": steps}\n',
+    ),
+)
+def cycle_per_epoch(context: RuleContext) -> Iterator[Fault]:
+    """Lightning steps a scheduler after every epoch that is made for steps after every batch.
+
+    The warm-up never ends, and the whole training runs at a fraction of its lr.
+
+    Lightning steps what ``configure_optimizers`` returns once an epoch, unless its ``lr_scheduler`` is a dict with
+    ``"interval": "step"``. OneCycleLR and CyclicLR are made to step after every batch.
+    """
+    live = context.group_map.live
+    for scheduler in live.schedulers if live else ():
+        if scheduler.name not in _PER_BATCH or scheduler.interval != "epoch" or (scheduler.steps or 0) < _ITERATIONS:
+            continue
+        yield Fault(
+            f"{scheduler.name} has {count(scheduler.steps or 0, 'step')}, and Lightning steps it once an epoch",
+            'return "lr_scheduler": {"scheduler": scheduler, "interval": "step"} from configure_optimizers',
+            parameters=trainable_names(_trained(context)),
+            about=scheduler.type,
+        )
