@@ -41,6 +41,7 @@ from lrdecay_cli.openmmlab.decay_constructor import (
 from lrdecay_cli.openmmlab.failures.constructor_failures import clearer_failure
 from lrdecay_cli.openmmlab.failures.places import add_places
 from lrdecay_cli.openmmlab.failures.translate import READING, classify_upstream_faults, translate_errors
+from lrdecay_cli.openmmlab.lazy_imports.late_types import look_up_late_types
 from lrdecay_cli.openmmlab.model_modules import modules_of
 from lrdecay_cli.openmmlab.optimizer_effects import effects_in
 from lrdecay_cli.openmmlab.reading import common, read_groups
@@ -88,6 +89,7 @@ def audit(
         add_places(config, cfg_options),
     ):
         stubs = install_stubs()
+        look_up_late_types()
         with world_of(launch.world_size, given=launch.gpus is not None) as questions:
             loaded = load_config(config, overrides)
         if change:

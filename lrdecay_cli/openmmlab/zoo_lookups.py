@@ -33,6 +33,8 @@ _metafiles: dict[str, tuple[list[int], Any]] = {}
 _installed: dict[str, Any] = {}
 # A package name that needs no normalisation and no parser of requirements.
 _NAME = re.compile(r"\w+")
+# A list of paths in YAML that needs no parser.
+_INDEX = re.compile(r"Import:\n(?: *- [A-Za-z][\w./+-]*\.yml\n?)+")
 
 
 @contextmanager
@@ -121,18 +123,26 @@ def config_entry(package_path: str, config: str) -> dict[str, Any]:
     Raises:
         ValueError: no metafile has it, as in mmengine.
     """
-    index = Path(package_path, ".mim", "model-index.yml")
-    for name in mmengine.config.utils.load(str(index))["Import"]:
+    # Only a YAML escape could spell the name differently.
+    spelt = re.compile(rf"{re.escape(config)}(?![\w.+%/-])|\\")
+    for name in _metafiles_of(Path(package_path, ".mim", "model-index.yml")):
         file = Path(package_path, ".mim", name)
-        text = file.read_text(encoding="utf-8")
-        # Only a YAML escape could spell the name differently.
-        if config not in text and "\\" not in text:
+        if not spelt.search(file.read_text(encoding="utf-8")):
             continue
         for model in mmengine.config.utils.load(str(file))["Models"]:
             if "Config" in model and model["Config"].partition("/")[-1] == config:
                 found: dict[str, Any] = model
                 return found
     raise ValueError(f"no metafile below {package_path} has {config}")
+
+
+def _metafiles_of(index: Path) -> list[str]:
+    text = index.read_text(encoding="utf-8")
+    # Importing and running a YAML parser takes longer than the rest of a lookup.
+    if _INDEX.fullmatch(text):
+        return [line.split()[1] for line in text.splitlines()[1:]]
+    files: list[str] = mmengine.config.utils.load(str(index))["Import"]
+    return files
 
 
 def _location(package: str) -> str | None:

@@ -70,7 +70,7 @@ def test_the_module_of_a_frame_is_the_one_that_inspect_finds(monkeypatch: pytest
     exec("import sys\nframes.append(sys._getframe())", {"frames": frames, "__name__": __name__})
     expected = [search(frame) for frame in frames]
     monkeypatch.setattr(inspect, "getmodule", search)
-    stack_imports._find_modules_of_frames_quickly()
+    stack_imports._speed_up_getmodule()
     assert inspect.getmodule is not search
     assert [inspect.getmodule(frame) for frame in frames] == expected
     assert inspect.getmodule(Path) is search(Path)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from mmengine.registry import OPTIMIZERS, Registry, root
+from mmengine.registry import Registry, root
 
 from lrdecay_cli.constructors import CONSTRUCTORS, OURS, PUBLISHED
 from lrdecay_cli.domain.errors import LrdecayError
@@ -16,8 +16,9 @@ from lrdecay_cli.files.packages import ZOOS, distribution_of
 from lrdecay_cli.openmmlab.config_values import find_registered
 from lrdecay_cli.openmmlab.failures.missing_packages import Need
 from lrdecay_cli.openmmlab.failures.project_modules import import_that_registers
+from lrdecay_cli.openmmlab.lazy_imports.late_types import late_modules
 from lrdecay_cli.openmmlab.lazy_imports.lazy_modules import is_deferred
-from lrdecay_cli.openmmlab.lazy_imports.stack_imports import DEFERRED_OPTIMIZERS, REGISTERING, load_deferred
+from lrdecay_cli.openmmlab.lazy_imports.stack_imports import REGISTERING, load_deferred
 from lrdecay_cli.text.spelling import nearest
 
 _RENAMED = {"mmcls": "mmpretrain", "mmselfsup": "mmpretrain"}
@@ -32,8 +33,8 @@ def check_registered(registry: Registry, settings: Mapping[str, Any], where: str
     named, scope = settings.get("type"), settings.get("_scope_")
     if named is None or find_registered(registry, named, scope) is not None:
         return
-    if registry.name == OPTIMIZERS.name:
-        load_deferred(DEFERRED_OPTIMIZERS)
+    for module in late_modules(registry.name):
+        load_deferred(module)
     if find_registered(registry, named, scope) is None:
         with registry.switch_scope_and_registry(scope) as own:
             raise unknown_type(named, own.scope, own.name, where=where, config=config)
@@ -98,8 +99,8 @@ def _all_registered(name: str, scope: str, registry: str, config: Any, *, near: 
     imports = getattr(config, "get", lambda _: None)("custom_imports")
     if config is None or (isinstance(imports, Mapping) and imports.get("allow_failed_imports")):
         return False
-    if registry == OPTIMIZERS.name:
-        return not is_deferred(DEFERRED_OPTIMIZERS)
+    if late := late_modules(registry):
+        return not any(map(is_deferred, late))
     if registry in REGISTRIES or not any(map(is_deferred, REGISTERING)):
         return True
     return near and "mmpretrain" not in (scope, name.partition(".")[0])

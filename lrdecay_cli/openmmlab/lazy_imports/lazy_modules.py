@@ -28,23 +28,30 @@ class LazyFinder(importlib.abc.MetaPathFinder):
 
     Args:
         table: by module, the names that ``from module import name`` imports without executing it; any other name
-            executes it. With ``*``, ``from module import *`` imports nothing until the execution.
+            executes it. With ``*``, ``from module import *`` imports the other names until then.
         first: modules that are executed before any other, in import order, if imported and still deferred. Includes
             modules inside them.
         alone: modules that are executed without the ``first`` ones.
+        bare: modules in ``alone`` that are executed without their parent packages.
     """
 
     def __init__(
-        self, table: Mapping[str, Sequence[str]], first: Collection[str] = (), alone: Collection[str] = ()
+        self,
+        table: Mapping[str, Sequence[str]],
+        *,
+        first: Collection[str] = (),
+        alone: Collection[str] = (),
+        bare: Collection[str] = (),
     ) -> None:
         self.table = table
         self.first = first
         self.alone = alone
+        self.bare = bare
         self._executing_first = False
 
     def execute_first(self, name: str) -> None:
         """Execute the modules that come before the module of that name."""
-        if self._executing_first or _within(name, self.alone):
+        if self._executing_first or _within(name, self.alone) or any(map(_is_initialising, self.first)):
             return
         self._executing_first = True
         try:
@@ -120,7 +127,7 @@ class LazyModule(types.ModuleType):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         names = state.finder.table.get(self.__name__, ())
         if name == "__all__" and "*" in names:
-            return []
+            return [each for each in names if each != "*"]
         if name in names:
             return state.take(self, name, sys._getframe(1).f_globals)
         execute(self)
@@ -223,7 +230,10 @@ def execute(module: types.ModuleType) -> None:
 def _execute(module: types.ModuleType) -> None:
     """Execute a module after its parent packages."""
     package, _, child = module.__name__.rpartition(".")
-    if type(sys.modules.get(package)) is LazyModule:
+    if type(module) is not LazyModule:
+        return
+    bare = module.__name__ in contents(module)[_STATE].finder.bare
+    if not bare and type(sys.modules.get(package)) is LazyModule:
         _execute(sys.modules[package])
     # Its package, or an earlier module, may have executed it.
     if type(module) is not LazyModule:
@@ -269,6 +279,11 @@ def contents(module: types.ModuleType) -> dict[str, Any]:
 
 def _set_class(module: Any, kind: type[types.ModuleType]) -> None:
     module.__class__ = kind
+
+
+def _is_initialising(package: str) -> bool:
+    """True while a package is being imported: its own order of imports holds."""
+    return bool(getattr(getattr(sys.modules.get(package), "__spec__", None), "_initializing", False))
 
 
 def _within(name: str, packages: Collection[str]) -> bool:

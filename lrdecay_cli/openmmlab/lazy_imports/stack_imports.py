@@ -102,6 +102,21 @@ DEFERRED: dict[str, tuple[str, ...]] = {
         *("_IterDataPipeSerializationWrapper", "_MapDataPipeSerializationWrapper"),
     ),
     "torchgen": (),
+    "torch._guards": ("CompileId",),
+    "torch._library": (),
+    "torch._library.custom_ops": ("CustomOpDef", "_cast", "_maybe_get_opdef", "custom_op", "device_types_t"),
+    "torch._library.effects": ("EffectType",),
+    "torch._library.infer_schema": ("infer_schema",),
+    "torch._library.opaque_object": ("is_opaque_reference_type",),
+    "torch._library.triton": ("triton_op", "wrap_triton"),
+    "torch._strobelight": (),
+    "torch._strobelight.compile_time_profiler": ("StrobelightCompileTimeProfiler",),
+    "torch.distributed.rpc.server_process_global_profiler": ("_server_process_global_profile",),
+    "torch.package.analyze": (),
+    "torch.package.analyze.is_from_package": ("is_from_package",),
+    "torch.package.package_exporter": ("EmptyMatchError", "PackageExporter", "PackagingError"),
+    "torch.return_types": (),
+    "torch.utils._pytree": ("_broadcast_to_and_flatten", "tree_flatten", "tree_unflatten"),
     # They subclass or call its contents.
     "mmengine.model.utils": (
         *("convert_sync_batchnorm", "detect_anomalous_params", "merge_dict", "revert_sync_batchnorm", "stack_batch"),
@@ -112,6 +127,60 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     "scipy.linalg": (),
     "scipy.sparse": ("csr_matrix",),
     "scipy.sparse.csgraph": ("maximum_bipartite_matching",),
+    # 6%: images, videos and datasets; writing configs, and reading any other than Python.
+    "cv2": (),
+    "mmcv.image": (
+        *("*", "bgr2gray", "bgr2hls", "bgr2hsv", "bgr2rgb", "gray2bgr", "gray2rgb", "hls2bgr", "hsv2bgr"),
+        *("imconvert", "rgb2bgr", "rgb2gray", "imrescale", "imresize", "imresize_like"),
+        *("imresize_to_multiple", "rescale_size", "imcrop", "imflip", "imflip_", "impad", "impad_to_multiple"),
+        *("imrotate", "imfrombytes", "imread", "imwrite", "supported_backends", "use_backend"),
+        *("imdenormalize", "imnormalize", "imnormalize_", "iminvert", "posterize", "solarize", "rgb2ycbcr"),
+        *("bgr2ycbcr", "ycbcr2rgb", "ycbcr2bgr", "tensor2imgs", "imshear", "imtranslate", "adjust_color"),
+        *("imequalize", "adjust_brightness", "adjust_contrast", "lut_transform", "clahe", "adjust_sharpness"),
+        *("auto_contrast", "cutout", "adjust_lighting", "adjust_hue"),
+    ),
+    "mmcv.transforms": (
+        *("*", "BaseTransform", "TRANSFORMS", "TransformBroadcaster", "Compose", "RandomChoice", "KeyMapper"),
+        *("LoadImageFromFile", "LoadAnnotations", "Normalize", "Resize", "Pad", "RandomFlip"),
+        *("RandomChoiceResize", "CenterCrop", "RandomGrayscale", "MultiScaleFlipAug", "RandomResize"),
+        *("RandomApply", "TestTimeAug"),
+    ),
+    "mmcv.video": (
+        *("*", "Cache", "VideoReader", "frames2video", "convert_video", "resize_video", "cut_video"),
+        *("concat_video", "flowread", "flowwrite", "quantize_flow", "dequantize_flow", "flow_warp"),
+        *("flow_from_bytes", "sparse_flow_from_bytes"),
+    ),
+    "mmcv.visualization": (
+        *("*", "Color", "color_val", "imshow", "imshow_bboxes", "imshow_det_bboxes", "flowshow", "flow2rgb"),
+        "make_color_wheel",
+    ),
+    "mmdet.datasets": (),
+    "mmdet.datasets.samplers": ("TrackImgSampler",),
+    "mmdet.evaluation.metrics": (
+        *("*", "CityScapesMetric", "CocoMetric", "CocoPanopticMetric", "OpenImagesMetric", "VOCMetric"),
+        *("LVISMetric", "CrowdHumanMetric", "DumpProposals", "CocoOccludedSeparatedMetric", "DumpDetResults"),
+        *("BaseVideoMetric", "MOTChallengeMetric", "CocoVideoMetric", "ReIDMetrics", "YouTubeVISMetric"),
+        *("COCOCaptionMetric", "SemSegMetric", "RefSegMetric", "RefExpMetric", "gRefCOCOMetric"),
+        *("DODCocoMetric", "DumpODVGResults", "Flickr30kMetric", "OVCocoMetric"),
+    ),
+    "mmpretrain.evaluation.metrics": (
+        *("*", "Accuracy", "SingleLabelMetric", "MultiLabelMetric", "AveragePrecision", "MultiTasksMetric"),
+        *("VOCAveragePrecision", "VOCMultiLabelMetric", "ConfusionMatrix", "RetrievalRecall", "VQAAcc"),
+        *("ReportVQA", "COCOCaption", "VisualGroundingMetric", "ScienceQAMetric", "GQAAcc", "NocapsSave"),
+        *("RetrievalAveragePrecision", "ShapeBiasMetric", "ANLS"),
+    ),
+    "modelindex": (),
+    "modelindex.load_model_index": ("load",),
+    "modelindex.models": (),
+    "modelindex.models.Model": ("Model",),
+    "pycocotools": (),
+    "shapely": (),
+    "tqdm": ("tqdm",),
+    "mmengine.utils.progressbar_rich": ("track_progress_rich",),
+    "yaml": ("CDumper", "CLoader"),
+    "yapf": (),
+    "yapf.yapflib": (),
+    "yapf.yapflib.yapf_api": ("FormatCode",),
     # 4%: drawings.
     "matplotlib": (),
     "matplotlib.patches": ("Rectangle",),
@@ -128,26 +197,27 @@ DEFERRED: dict[str, tuple[str, ...]] = {
     "mmpretrain.models.utils.tokenizer": ("Blip2Tokenizer", "BlipTokenizer", "FullTokenizer", "OFATokenizer"),
 }
 
-REGISTERING = tuple(name for name in DEFERRED if name.startswith("mmpretrain."))
+REGISTERING = tuple(name for name in DEFERRED if name.startswith("mmpretrain.models."))
 """Modules that register types of models when executed."""
 
 # torch imports its modules in a fixed order; in another order they import each other in circles. So any use of one of
 # them, or of a module that may use them, executes all in that order.
 _IN_ORDER = ("torch", "torchgen")
+_SYMBOLIC_NUMBERS = "torch.fx.experimental.sym_node"
 # Modules that use none of them.
 _ALONE = (
-    "torch.fx.experimental.sym_node",
+    _SYMBOLIC_NUMBERS,
     "torch.hub",
     "torch.testing",
     "torch.distributions",
     "torch.quasirandom",
     "torch._tensor_docs",
     "torch.utils.data",
-    "scipy",
-    "matplotlib",
+    *("cv2", "matplotlib", "modelindex", "pycocotools", "scipy", "shapely", "tqdm", "yaml", "yapf"),
+    *("mmcv.image", "mmcv.video", "mmcv.visualization", "mmengine.utils.progressbar_rich"),
 )
 
-_finder = LazyFinder(DEFERRED, first=_IN_ORDER, alone=_ALONE)
+_finder = LazyFinder(DEFERRED, first=_IN_ORDER, alone=_ALONE, bare=(_SYMBOLIC_NUMBERS,))
 
 
 def defer_slow_imports() -> None:
