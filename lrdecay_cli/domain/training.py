@@ -180,7 +180,8 @@ class RefusedScheduler(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Path in the config: of the scheduler, of the rejected setting, or ``param_scheduler``."""
     problem: str
     """The exception from mmengine, or the problem in words."""
-    fix: str
+    # The name in maps of schema 2, which stay readable.
+    fix: str = msgspec.field(name="remedy")
     """What to do; empty where only ``problem`` says it."""
 
 
