@@ -68,7 +68,7 @@ def audit(
     source, overrides = os.fspath(config), overrides_of(cfg_options)
     task = Task(kind="map", source=source, device=device, launch=Launch(gpus, batch_size, auto_scale_lr), cache=cache)
     if cache and not has_own_registrations():
-        kept = task.request(overrides).caching.kept(source)
+        kept = task.request(overrides).caching.cached(source)
         if isinstance(kept, Failure):
             raise kept.error()
         if kept is not None:

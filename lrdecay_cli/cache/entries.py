@@ -28,14 +28,14 @@ def find(kind: str, key: str, checked: Checked | None = None) -> tuple[bytes, Ev
         entry = _entry(kind, key, checked)
         if isinstance(entry, str):
             return entry
-        answer, evidence = entry
+        result, evidence = entry
         changed = first_change(evidence, checked)
     except _DAMAGED:
         return "the entry is damaged"
     if changed is not None:
         return f"changed: {changed}"
     folder.used(folder.cache_folder(), f"{kind}-{key}")
-    return answer, evidence
+    return result, evidence
 
 
 def evidence_of(kind: str, key: str, checked: Checked) -> Evidence | None:
@@ -55,7 +55,7 @@ def _entry(kind: str, key: str, checked: Checked) -> tuple[bytes, Evidence] | st
     checksum, _, rest = data.partition(b"\n")
     if checksum != digest(rest).encode():
         return "the entry is damaged"
-    line, _, answer = rest.partition(b"\n")
+    line, _, result = rest.partition(b"\n")
     evidence = loads(line.decode())
     name = evidence["installed"]
     if name not in checked.files:
@@ -65,10 +65,10 @@ def _entry(kind: str, key: str, checked: Checked) -> tuple[bytes, Evidence] | st
         checked.files[name] = loads(files.decode())
         folder.used(place, f"{folder.FILES}-{name}")
     evidence["installed"] = checked.files[name]
-    return answer, evidence
+    return result, evidence
 
 
-def keep(kind: str, key: str, answer: bytes, evidence: Evidence) -> bool:
+def store(kind: str, key: str, result: bytes, evidence: Evidence) -> bool:
     """Cache a result under ``key``; False on failure."""
     import json
 
@@ -82,7 +82,7 @@ def keep(kind: str, key: str, answer: bytes, evidence: Evidence) -> bool:
         place, f"{folder.FILES}-{name}", files
     ):
         return False
-    rest = encoded({**evidence, "installed": name}) + b"\n" + answer
+    rest = encoded({**evidence, "installed": name}) + b"\n" + result
     return folder.write(place, f"{kind}-{key}", digest(rest).encode() + b"\n" + rest)
 
 

@@ -9,20 +9,20 @@ if TYPE_CHECKING:
     from lrdecay_cli.cache.evidence import Evidence
 
 KIND = "report"
-ANSWERED = ("inspect", "check", "schedule", "suggest")
+CACHED_COMMANDS = ("inspect", "check", "schedule", "suggest")
 """Commands with cached reports."""
-_asked: str | None = None
+_key: str | None = None
 
 
-def answered(arguments: list[str], settings: list[bytes]) -> int | None:
+def write_cached_report(arguments: list[str], settings: list[bytes]) -> int | None:
     """Write a valid cached report for a command line to stdout and return its exit code; None if there is none.
 
     ``settings`` is the content of every file that may contain defaults for the command. Options are not parsed:
     :func:`cache_report` is only called for command lines that may be cached.
     """
-    global _asked
-    _asked = None
-    if not arguments or arguments[0] not in ANSWERED or "--no-cache" in arguments:
+    global _key
+    _key = None
+    if not arguments or arguments[0] not in CACHED_COMMANDS or "--no-cache" in arguments:
         return None
     # A settings file given by option may be anywhere: the command itself reads it.
     if any(argument.partition("=")[0] == "--settings" for argument in arguments):
@@ -35,8 +35,8 @@ def answered(arguments: list[str], settings: list[bytes]) -> int | None:
     from lrdecay_cli.cache.keys import report_key
 
     try:
-        _asked = report_key(arguments, settings)
-        found = find(KIND, _asked)
+        _key = report_key(arguments, settings)
+        found = find(KIND, _key)
         if isinstance(found, str):
             return None
         code, text = loads(found[0].decode())
@@ -52,14 +52,14 @@ def answered(arguments: list[str], settings: list[bytes]) -> int | None:
 
 def is_cacheable() -> bool:
     """True if the report of the current command line may be cached."""
-    return _asked is not None
+    return _key is not None
 
 
 def cache_report(text: str, evidence: Evidence, code: int = 0) -> None:
     """Cache the stdout and exit code of the current command line, which wrote nowhere else."""
     import json
 
-    from lrdecay_cli.cache.entries import keep
+    from lrdecay_cli.cache.entries import store
 
-    if _asked is not None:
-        keep(KIND, _asked, json.dumps([code, text]).encode(), evidence)
+    if _key is not None:
+        store(KIND, _key, json.dumps([code, text]).encode(), evidence)

@@ -41,7 +41,7 @@ class Recording:
         self.environment = EnvironmentReads()
         self.obstacles: list[str] = []
         self._earlier: list[tuple[Gathered, set[str]]] = []
-        self.answers = 0
+        self.results = 0
         self._alive = self._paused = False
         # Files and folders that the cache itself reads are not evidence.
         self._cache = os.path.join(cache_folder(), "")
@@ -105,7 +105,7 @@ class Recording:
                 handler(arguments)
             # An exception here would be raised in the recorded code.
             except Exception as error:
-                self.obstacles.append(f"{event} is not understood: {error}")
+                self.obstacles.append(f"unexpected arguments of {event}: {error}")
 
     def _note_alive(self, _arguments: Any) -> None:
         self._alive = True

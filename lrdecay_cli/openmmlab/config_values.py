@@ -57,7 +57,7 @@ def _is_array(value: Any) -> bool:
 
 
 def precision_of(value: Any) -> str | None:
-    """Return the precision (a key of ``EPSILON``) of a value or of the first in a sequence; None for Python's."""
+    """Return the precision (a key of ``EPSILON``) of a value or of the first in a sequence; None for Python floats."""
     if isinstance(value, (list, tuple)):
         # Numbers only: nested lists may be larger than any memory.
         return next(filter(None, (precision_of(each) for each in value if not isinstance(each, (list, tuple)))), None)

@@ -109,7 +109,7 @@ def live_optimizer_map(
 
 
 def optimizers_of(given: Any) -> Given:
-    """Return the optimizers in one optimizer, several, a dict of them, or the result of Lightning's hook.
+    """Return the optimizers of a program: one, several, a dict of them, or the result of Lightning's hook.
 
     Source: lightning 2.6, ``LightningModule.configure_optimizers``: an optimizer; a dict with ``optimizer`` and
     ``lr_scheduler``; a sequence of either; two lists, of optimizers and of schedulers.

@@ -170,7 +170,7 @@ def precisions_of(options: Mapping[str, Any]) -> dict[str, str]:
 def ratio(lr: float | None, base_lr: float | None, precision: str | None = None) -> float | None:
     """Return ``lr / base_lr`` as the shortest decimal that gives ``lr`` bit for bit: 0.1, not 0.09999999999999999.
 
-    ``precision`` is the precision of ``lr``; None for Python's.
+    ``precision`` is the precision of ``lr``; None for a Python float.
     """
     if lr is None or not base_lr:
         return None

@@ -43,13 +43,13 @@ def build_many(
     """
     missing = []
     for config in configs:
-        kept = cache.kept(config) if cache else None
-        if kept is None:
+        cached = cache.cached(config) if cache else None
+        if cached is None:
             missing.append(config)
-        elif isinstance(kept, Failure):
-            yield BuildOutcome(config, failure=kept)
+        elif isinstance(cached, Failure):
+            yield BuildOutcome(config, failure=cached)
         else:
-            yield BuildOutcome(config, kept)
+            yield BuildOutcome(config, cached)
     if not missing:
         return
     if here and len(missing) == 1:

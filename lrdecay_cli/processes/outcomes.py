@@ -44,7 +44,7 @@ class BuildSpec(msgspec.Struct, frozen=True):
 class MapCache(Protocol):
     """Group maps cached between commands."""
 
-    def kept(self, config: str) -> GroupMap | Failure | None:
+    def cached(self, config: str) -> GroupMap | Failure | None:
         """Return a valid cached map, or the failure of a config that is not for training."""
 
     def begin(self) -> None:

@@ -31,7 +31,7 @@ def main() -> None:
     if isinstance(evidence, str):
         found = f"not kept: {evidence}"
     else:
-        entries.keep("map", key, json.dumps(names["answer"]).encode(), evidence)
+        entries.store("map", key, json.dumps(names["answer"]).encode(), evidence)
     tell(hit=False, why=found, answer=names["answer"])
 
 

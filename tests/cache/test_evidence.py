@@ -139,7 +139,7 @@ def test_installed_files_are_kept_once_for_all_entries(cache: Path, tmp_path: Pa
     (tmp_path / "a.py").touch()
     kept = evidence(installed={str(tmp_path): {"a.py": stamp(str(tmp_path / "a.py"))}})
     for key in ("1", "2"):
-        assert entries.keep("map", key, b"an answer\nof two lines", kept)
+        assert entries.store("map", key, b"an answer\nof two lines", kept)
         assert entries.find("map", key) == (b"an answer\nof two lines", kept)
     (files,) = cache.glob("files-*")
     sound = files.read_bytes()
@@ -196,30 +196,30 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_report_is_kept_for_the_command_line_that_asked(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert front.answered(["inspect", "a.py"], []) is None
+    assert front.write_cached_report(["inspect", "a.py"], []) is None
     front.cache_report("the report of a.py\n", evidence())
-    assert front.answered(["inspect", "a.py"], []) == 0
+    assert front.write_cached_report(["inspect", "a.py"], []) == 0
     assert capsys.readouterr().out == "the report of a.py\n"
     for arguments in (["inspect", "b.py"], ["check", "a.py"], ["inspect", "a.py", "--no-cache"]):
-        assert front.answered(arguments, []) is None
-    assert front.answered(["inspect", "a.py"], [b"[tool.lrdecay]"]) is None
+        assert front.write_cached_report(arguments, []) is None
+    assert front.write_cached_report(["inspect", "a.py"], [b"[tool.lrdecay]"]) is None
     assert capsys.readouterr().out == ""
 
 
 def test_nothing_is_kept_that_was_not_asked_for(cache: Path) -> None:
     for arguments in ([], ["baseline", "a.py"], ["inspect", "a.py", "--settings=b.toml"]):
-        assert front.answered(arguments, []) is None
+        assert front.write_cached_report(arguments, []) is None
         front.cache_report("a report", evidence())
     assert not cache.exists()
 
 
 def test_a_report_of_another_form_is_a_miss(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As another lrdecay may have kept it, with a checksum that is right."""
-    front.answered(["inspect", "a.py"], [])
-    assert front._asked
+    front.write_cached_report(["inspect", "a.py"], [])
+    assert front._key
     for answer in (b"not JSON", b"", b"\xff", b'"a text"', b'["0","a text"]', b"[0,1,2]"):
-        assert entries.keep(front.KIND, front._asked, answer, evidence())
-        assert front.answered(["inspect", "a.py"], []) is None
+        assert entries.store(front.KIND, front._key, answer, evidence())
+        assert front.write_cached_report(["inspect", "a.py"], []) is None
     assert capsys.readouterr().out == ""
 
 
@@ -229,5 +229,5 @@ def test_without_a_working_directory_the_command_itself_says_so(
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    assert front.answered(["inspect", "a.py"], []) is None
+    assert front.write_cached_report(["inspect", "a.py"], []) is None
     assert not cache.exists()

@@ -61,7 +61,7 @@ class Kept:
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    def kept(self, config: str) -> GroupMap | None:
+    def cached(self, config: str) -> GroupMap | None:
         self.calls.append(f"kept {config}")
         return build(config) if config == "b.py" else None
 

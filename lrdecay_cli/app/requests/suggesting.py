@@ -31,7 +31,7 @@ UNREAD = "LRD510"
 def ungrouped_map(config: str, request: Request) -> GroupMap:
     """The map of a config whose constructor raises: its model, built without that constructor and its options."""
     with fast_start.shortcuts(verbose=request.verbose):
-        from lrdecay_cli.openmmlab.suggested import without_constructor
+        from lrdecay_cli.openmmlab.snippets import without_constructor
 
         return without_constructor(config, request.audited)
 
@@ -116,7 +116,7 @@ def build_suggestion(
 def _built(config: str, before: GroupMap, proposal: Proposal, request: Request) -> Suggested:
     with fast_start.shortcuts(verbose=request.verbose):
         from lrdecay_cli.analysis.suggesting.options import inner_backbone, layers_to_list
-        from lrdecay_cli.openmmlab.suggested import built_with, is_lazy, snippet_for
+        from lrdecay_cli.openmmlab.snippets import built_with, is_lazy, snippet_for
 
         def tried(chosen: Proposal) -> Suggested:
             after = built_with(config, chosen, before, request.audited)
@@ -151,6 +151,6 @@ def _new(left: Sequence[Finding], findings: Sequence[Finding]) -> set[str]:
 def in_lazy_style(config: str, request: Request) -> bool:
     """True for a lazy config: a text config cannot be based on it."""
     with fast_start.shortcuts(verbose=request.verbose):
-        from lrdecay_cli.openmmlab.suggested import is_lazy
+        from lrdecay_cli.openmmlab.snippets import is_lazy
 
         return is_lazy(config)

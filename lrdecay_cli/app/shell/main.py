@@ -83,7 +83,7 @@ def run(arguments: Sequence[str], *, console: bool = False) -> int:
 def _run(arguments: Sequence[str], console: bool) -> int:
     from lrdecay_cli.app.shell.arguments import spread_cfg_options, with_command
     from lrdecay_cli.app.shell.settings_place import settings_files
-    from lrdecay_cli.cache.front import answered
+    from lrdecay_cli.cache.front import write_cached_report
 
     arguments = with_command(arguments)
 
@@ -92,7 +92,7 @@ def _run(arguments: Sequence[str], console: bool) -> int:
     except OSError:
         # The command sets the exit code itself.
         settings = None
-    if settings is not None and (code := answered(arguments, settings)) is not None:
+    if settings is not None and (code := write_cached_report(arguments, settings)) is not None:
         return code
     from lrdecay_cli.app.speed import fast_start
 

@@ -53,7 +53,7 @@ class Caching:
         self._answering = False
         self._building = False
 
-    def kept(self, config: str) -> GroupMap | Failure | None:
+    def cached(self, config: str) -> GroupMap | Failure | None:
         """The cached result of a config, if still valid: its map, or the failure of one that is not for training."""
         key = self._key(config)
         if not key:
@@ -82,7 +82,7 @@ class Caching:
         recording = record()
         if not self._building:
             recording.begin_part()
-        first = not recording.answers
+        first = not recording.results
         built: GroupMap | Failure
         try:
             built = build()
@@ -97,7 +97,7 @@ class Caching:
         from lrdecay_cli.cache.recording import record
 
         recording = record()
-        recording.answers += 1
+        recording.results += 1
         evidence = recording.evidence()
         # A config that was loaded earlier may have changed this process. That is fine for this command, but the result
         # must not be cached as the result of this config alone.
@@ -109,7 +109,7 @@ class Caching:
             reason = "it holds a number that JSON cannot"
         if isinstance(evidence, str) or reason is not None:
             self._tell(f"not cached: {reason}")
-        elif entries.keep(KIND, key, raw, evidence):
+        elif entries.store(KIND, key, raw, evidence):
             self._evidence = evidence
 
     def begin(self) -> None:

@@ -1,4 +1,4 @@
-"""Run the training of a config dry and report what it would do."""
+"""Dry-run the training of a config and report its result."""
 
 from __future__ import annotations
 
