@@ -1,1 +1,1 @@
-"""From group maps to the result of ``check``: rules run, baselines, assertions and suppressions applied, reported."""
+"""Turn group maps into a check result: run rules, apply baselines, assertions and suppressions, and report."""

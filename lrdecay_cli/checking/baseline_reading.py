@@ -1,4 +1,4 @@
-"""A text baseline laid over the map that is held against it, so that the two can be compared as two maps."""
+"""Apply a text baseline to the checked map, so that the two can be compared as two maps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lrdecay_cli.text.name_patterns import literal, matches
 
 
 class LaidOver(NamedTuple):
-    """What a text baseline says of the tensors of a map."""
+    """A text baseline applied to the tensors of a map."""
 
     group_map: GroupMap
     """The map with the groups, numbers and settings of the baseline."""
@@ -32,9 +32,9 @@ class LaidOver(NamedTuple):
 
 
 def lay_over(baseline: TextBaseline, now: GroupMap) -> LaidOver:
-    """The map that ``baseline`` was made of, as far as ``now`` has its tensors; and the lines that do not fit.
+    """Return the map that ``baseline`` was made from, for the tensors in ``now``, and the lines that do not match.
 
-    A tensor belongs to the first line whose pattern fits its name.
+    A tensor belongs to the first line whose pattern matches its name.
     """
     before = _with_settings(now, baseline.settings)
     groups: dict[Group, ParameterGroup] = {}
@@ -42,7 +42,9 @@ def lay_over(baseline: TextBaseline, now: GroupMap) -> LaidOver:
     others = []
     for row, tensors in _members(baseline.rows, now):
         if len(tensors) != row.tensors or digest_of(tensors) != row.digest:
-            others.append(OtherTensors(row.line, _told(row, len(tensors)), tuple(tensor.name for tensor in tensors)))
+            others.append(
+                OtherTensors(row.line, _describe(row, len(tensors)), tuple(tensor.name for tensor in tensors))
+            )
         if row.group.name is None:
             kind = Duplicate if row.state == "duplicate" else Parameter
             for tensor in tensors:
@@ -50,7 +52,7 @@ def lay_over(baseline: TextBaseline, now: GroupMap) -> LaidOver:
                 loose[row.state] += [kind(tensor.name, tensor.shape, tensor.numel, **more)] * row.times
         else:
             group = _group(row, tensors, baseline.options[row.group.options], before)
-            # Lines of one group, whose tensors have several patterns.
+            # A group with several patterns has several lines.
             held = groups[row.group].parameters if row.group in groups else ()
             groups[row.group] = msgspec.structs.replace(group, parameters=(*held, *group.parameters))
     return LaidOver(
@@ -73,7 +75,7 @@ def _members(rows: Sequence[Row], now: GroupMap) -> Iterator[tuple[Row, list[Ten
     for row in rows:
         turn = (row.group.name or "").partition(".")[0] if now.optimizer.turns else ""
         left = unclaimed[turn] if turn in unclaimed else unclaimed.setdefault(turn, {**every})
-        # Most rows of a model with a group for each tensor are names: those are found at once.
+        # With one group per tensor most patterns are plain names: look these up directly.
         if row.pattern in by_pattern:
             names = [by_pattern[row.pattern]] if by_pattern[row.pattern] in left else []
         else:
@@ -81,17 +83,17 @@ def _members(rows: Sequence[Row], now: GroupMap) -> Iterator[tuple[Row, list[Ten
         yield row, [left.pop(name) for name in names]
 
 
-def _told(row: Row, found: int) -> str:
+def _describe(row: Row, found: int) -> str:
     if not found:
         return f"{count(row.tensors, 'tensor')} gone: {row.pattern}"
     if found != row.tensors:
-        return f"{row.pattern} has {count(found, 'tensor')} in place of {row.tensors}"
-    return f"{row.pattern} has {count(found, 'tensor')} of other names or shapes"
+        return f"{row.pattern} matches {count(found, 'tensor')} instead of {row.tensors}"
+    return f"{row.pattern} matches {count(found, 'tensor')} with other names or shapes"
 
 
 def _group(row: Row, tensors: Sequence[Tensor], options: Mapping[str, Any], before: GroupMap) -> ParameterGroup:
-    told = row.group
-    label = told.name or ""
+    line = row.group
+    label = line.name or ""
     named = not (label == "group_*" or label.endswith(".group_*"))
     parameters = tuple(
         GroupedParameter(
@@ -109,10 +111,10 @@ def _group(row: Row, tensors: Sequence[Tensor], options: Mapping[str, Any], befo
     precisions = {key.removesuffix(suffix): value for key, value in options.items() if key.endswith(suffix)}
     return ParameterGroup(
         name=label,
-        layer_id=told.layer_id,
-        lr_scale=_exact(told.lr_scale, "lr_scale", tensors),
-        lr=_exact(computed_lr(before, told.lr_scale) if told.follows else told.lr, "lr", tensors),
-        weight_decay=_exact(told.weight_decay, "weight_decay", tensors),
+        layer_id=line.layer_id,
+        lr_scale=_exact(line.lr_scale, "lr_scale", tensors),
+        lr=_exact(computed_lr(before, line.lr_scale) if line.follows else line.lr, "lr", tensors),
+        weight_decay=_exact(line.weight_decay, "weight_decay", tensors),
         options={key: value for key, value in options.items() if not key.endswith(suffix)},
         parameters=parameters,
         optimizer="" if named else label.removesuffix("group_*").removesuffix("."),
@@ -122,7 +124,7 @@ def _group(row: Row, tensors: Sequence[Tensor], options: Mapping[str, Any], befo
 
 
 def _exact(value: float | None, aspect: str, tensors: Sequence[Tensor]) -> float | None:
-    """A number of a line, which has 12 digits, as the map has it where it is the same number."""
+    """Return the map's number if a line's 12-digit number equals it, else the line's number."""
     if value is None:
         return None
     numbers = [getattr(tensor.group, aspect) for tensor in tensors if tensor.group is not None]
@@ -132,7 +134,7 @@ def _exact(value: float | None, aspect: str, tensors: Sequence[Tensor]) -> float
 
 
 def _with_settings(now: GroupMap, settings: Mapping[str, Any]) -> GroupMap:
-    """``now`` with the settings of the whole run that a baseline has."""
+    """Return ``now`` with the run settings of a baseline."""
     replace = msgspec.structs.replace
 
     def options(of: str) -> dict[str, Any]:
@@ -141,7 +143,7 @@ def _with_settings(now: GroupMap, settings: Mapping[str, Any]) -> GroupMap:
 
     batch: Batch | msgspec.UnsetType = msgspec.UNSET
     if "batch.gpus" in settings:
-        # Of the baseline: the factor is in every lr that follows from an lr scale.
+        # The baseline's factor is in every lr computed from an lr scale.
         gpus, factor = settings["batch.gpus"], settings.get("batch.lr_factor")
         batch = Batch(gpus, gpus_given=bool(now.batch and now.batch.gpus_given), size=None, lr_factor=factor)
     return replace(

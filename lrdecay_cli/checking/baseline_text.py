@@ -1,10 +1,10 @@
-"""The text form of a baseline: what a reviewer reads of a group map, a line for each group and each pattern of tensors.
+"""The text form of a baseline for reviewers: a line for each group and each pattern of tensors.
 
-A line changes only where its meaning does: the numbers of a group are on its line and not on those of its tensors; lrs
-are lr scales of the base lr, which has a line of its own; columns are not aligned; what most groups have in common is
-written once. The digest of a line tells its tensors, by name and shape, from any others, so that a map differs from the
-text wherever it differs from the whole map. Numbers have 12 digits; rates that differ by less than a billionth are the
-same in both forms. docs/commands.md describes the form.
+A line changes only if its meaning changes: a group's numbers are on the group's line only; lrs are multiples of the
+base lr, which has its own line; columns are not aligned; options common to most groups are written once. The digest of
+a line identifies its tensors by name and shape, so a map differs from the text whenever it differs from the whole map.
+Numbers have 12 digits; numbers that differ by less than a billionth are equal in both forms. docs/commands.md describes
+the form.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SETTING = re.compile(r'("(?:[^"\\]|\\.)*"|\S+) = (.*)')
 _FIELD = re.compile(f"({'|'.join(_FIELDS)})=(.+)")
 _DIGEST = re.compile("[0-9a-f]{8}")
 _TIMES = re.compile(r"x([1-9]\d{0,8})")
-# Ranges and stars of a pattern that nobody folded may take for ever to match.
+# In a pattern not written by lrdecay, ranges and stars may take for ever to match.
 _RANGE = re.compile(r"(\d+)-(\d+)")
 _LONGEST_RANGE = 100_000
 _MOST_STARS = 2
@@ -54,45 +54,45 @@ class Group(NamedTuple):
     lr_scale: float | None = None
     lr: float | None = None
     follows: bool = False
-    """Whether the lr is base lr times lr scale."""
+    """True if the lr is base lr × lr scale."""
     weight_decay: float | None = None
     options: str = ""
-    """Name of the group's further options; empty for those that most groups have."""
+    """Name of the group's options; empty for the most common ones."""
 
 
 class Row(NamedTuple):
-    """A line: tensors that a pattern stands for."""
+    """A line: the tensors that match a pattern."""
 
     group: Group
     tensors: int
     digest: str
     pattern: str
     state: str
-    """``frozen`` (in a group or in none), ``missing``, ``duplicate``; empty for what trains."""
+    """``frozen`` (in a group or not), ``missing``, ``duplicate``; empty for trained tensors."""
     times: int
     line: int
 
 
 class TextBaseline(NamedTuple):
-    """A baseline as its file has it."""
+    """The content of a baseline file."""
 
     path: str
     config: str
     settings: Mapping[str, Any]
     """Settings of the whole run by their path in the map."""
     options: Mapping[str, Mapping[str, Any]]
-    """Further options of groups by name; under the empty name those that most groups have."""
+    """Options of groups by name; the empty name has the most common ones."""
     rows: tuple[Row, ...]
 
 
 def digest_of(tensors: Sequence[Tensor]) -> str:
-    """8 hex digits that tell these tensors by name and shape, and duplicates by their first name, from any others."""
-    told = sorted(json.dumps([tensor.name, tensor.shape, tensor.of]) for tensor in tensors)
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:8]
+    """Return 8 hex digits that identify these tensors by name and shape, and duplicates by their first name."""
+    keys = sorted(json.dumps([tensor.name, tensor.shape, tensor.of]) for tensor in tensors)
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:8]
 
 
 def to_text(group_map: GroupMap) -> str:
-    """The text form of a map: equal for two maps if and only if all that a baseline holds of them is equal."""
+    """Return the text form of a map; two texts are equal if and only if the baseline content of both maps is equal."""
     lines = [f"{HEAD}{VERSION}", _ADVICE, f"config = {_json(group_map.config.path)}"]
     lines += [f"{_word(name)} = {_json(value)}" for name, value in run_settings(group_map) if value is not None]
     alike: dict[tuple[str, ...], dict[tuple[str, ...], list[Tensor]]] = {}
@@ -112,14 +112,14 @@ def to_text(group_map: GroupMap) -> str:
             by_name = {tensor.name: tensor for tensor in tensors}
             for pattern, names in universe.fold(by_name):
                 members = [by_name[name] for name in names]
-                told = (str(len(names)), digest_of(members), _word(pattern), *filter(None, marks))
-                lines.append(f"  {' '.join(told)}")
+                words = [str(len(names)), digest_of(members), _word(pattern), *filter(None, marks)]
+                lines.append(f"  {' '.join(words)}")
     return "\n".join(lines) + "\n"
 
 
 def _profile(tensor: Tensor, group_map: GroupMap) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """All that a text has of a tensor but its name and shape: its layer and the words of its group's line, of which
-    the last are its options as JSON; and the marks on its own line."""
+    """Return the parts of a tensor's text: its layer and the words of its group's line (options as JSON last), and its
+    marks."""
     state = "" if tensor.state == "grouped" else tensor.label
     marks = (state, f"x{tensor.times}" if tensor.times > 1 else "")
     group = tensor.group
@@ -136,7 +136,7 @@ def _profile(tensor: Tensor, group_map: GroupMap) -> tuple[tuple[str, ...], tupl
 
 
 def computed_lr(group_map: GroupMap, scale: float | None) -> float | None:
-    """The lr that follows from an lr scale; None where there is no base lr."""
+    """Return base lr × lr scale; None without a base lr."""
     if group_map.base_lr is None or scale is None:
         return None
     return group_map.base_lr * scale * group_map.lr_factor
@@ -155,7 +155,7 @@ def _json(value: Any) -> str:
 
 
 def _word(text: str) -> str:
-    """``text`` as one word of a line: as it is, or as JSON has it where it could be taken for something else."""
+    """Return ``text`` as one word of a line: unquoted, or as JSON if it would be ambiguous."""
     return text if _PLAIN.fullmatch(text) and text != "-" and '"' not in text else _json(text)
 
 
@@ -164,16 +164,16 @@ def _name(options: str) -> str:
 
 
 def _layer(item: tuple[tuple[str, ...], Any]) -> tuple[bool, int]:
-    """Layers in their order; what has none comes last, as the optimizer has it."""
+    """Sort key: layers in order, groups without a layer last in the optimizer's order."""
     layer = item[0][0]
     return not layer, int(layer or 0)
 
 
 def parse_text(raw: bytes, path: str, *, renew: str = "lrdecay baseline --update") -> TextBaseline:
-    """A baseline from the bytes of its file ``path``; ``renew`` is the command that writes it again.
+    """Parse a baseline from the bytes of the file ``path``; ``renew`` is the command that writes it again.
 
     Raises:
-        LrdecayError: about the line that is wrong, with what is wrong in it and how it is fixed.
+        LrdecayError: with the line, the problem and the fix.
     """
     fix = f"renew it: {renew}"
     try:
@@ -184,11 +184,11 @@ def parse_text(raw: bytes, path: str, *, renew: str = "lrdecay baseline --update
     version = lines[0].removeprefix(HEAD)
     if version == lines[0]:
         marker = _is_conflict(lines[0])
-        problem = "holds a merge conflict" if marker else f"does not begin with {HEAD.strip()!r}"
+        problem = "contains a merge conflict" if marker else f"does not begin with {HEAD.strip()!r}"
         raise LrdecayError(problem, where=f"{path}:1", fix=fix)
     if version != str(VERSION):
         fix = f"use a newer lrdecay, or {fix}"
-        raise LrdecayError(f"version {version!r}, and this lrdecay reads {VERSION}", where=f"{path}:1", fix=fix)
+        raise LrdecayError(f"version {version!r}, but this lrdecay reads {VERSION}", where=f"{path}:1", fix=fix)
     settings: dict[str, Any] = {}
     options: dict[str, Mapping[str, Any]] = {}
     rows: list[Row] = []
@@ -198,7 +198,7 @@ def parse_text(raw: bytes, path: str, *, renew: str = "lrdecay baseline --update
             continue
         try:
             if _is_conflict(line):
-                raise ValueError("holds a merge conflict")
+                raise ValueError("contains a merge conflict")
             if line[0].isspace():
                 rows.append(_row(line, group, number))
                 continue
@@ -207,14 +207,14 @@ def parse_text(raw: bytes, path: str, *, renew: str = "lrdecay baseline --update
                 group = _group(line)
                 if group.name is not None and group.options not in options:
                     missing = f"options-{group.options}" if group.options else "options"
-                    raise ValueError(f"there is no line {missing!r} above")
+                    raise ValueError(f"missing line {missing!r} above")
                 continue
             name, value = _unquoted(setting[1]), json.loads(setting[2])
             table, key = (options, name[7:].lstrip("-")) if name.startswith("options") else (settings, name)
             if key in table:
-                raise ValueError(f"{name!r} is there twice")
+                raise ValueError(f"{name!r} is set twice")
             if table is options and not isinstance(value, dict):
-                raise ValueError("options are an object")
+                raise ValueError("options must be an object")
             table[key] = value
         except (ValueError, RecursionError) as error:
             problem = f"not JSON: {error}" if isinstance(error, json.JSONDecodeError) else str(error)
@@ -234,35 +234,35 @@ def _unquoted(word: str) -> str:
         return word
     text = json.loads(word)
     if not isinstance(text, str):
-        raise ValueError(f"{word} is not a text")
+        raise ValueError(f"{word} is not a string")
     return text
 
 
 def _group(line: str) -> Group:
     name, *fields = _TOKEN.findall(line)
-    told: dict[str, str] = {}
+    fields_by_name: dict[str, str] = {}
     for field in fields:
         found = _FIELD.fullmatch(field)
         if not found:
             raise ValueError(f"{field!r} is not one of {', '.join(f'{known}=' for known in _FIELDS)}")
-        if found[1] in told:
-            raise ValueError(f"{found[1]} is there twice")
-        told[found[1]] = found[2]
+        if found[1] in fields_by_name:
+            raise ValueError(f"{found[1]} is set twice")
+        fields_by_name[found[1]] = found[2]
     if name == "-":
         return Group(None)
-    lr = told.get("lr", "")
+    lr = fields_by_name.get("lr", "")
     follows = lr.startswith(_MULTIPLE)
     if follows:
-        told["lr_scale"] = lr.removeprefix(_MULTIPLE)
-        del told["lr"]
+        fields_by_name["lr_scale"] = lr.removeprefix(_MULTIPLE)
+        del fields_by_name["lr"]
     return Group(
         _unquoted(name),
-        _parsed(int, told, "layer"),
-        _parsed(float, told, "lr_scale"),
-        _parsed(float, told, "lr"),
+        _parsed(int, fields_by_name, "layer"),
+        _parsed(float, fields_by_name, "lr_scale"),
+        _parsed(float, fields_by_name, "lr"),
         follows,
-        _parsed(float, told, "decay"),
-        told.get("options", ""),
+        _parsed(float, fields_by_name, "decay"),
+        fields_by_name.get("options", ""),
     )
 
 
@@ -271,7 +271,7 @@ def _row(line: str, group: Group | None, number: int) -> Row:
     if len(words) < len(_COLUMNS):
         raise ValueError(f"has {len(words)} of the {len(_COLUMNS)} columns {' '.join(_COLUMNS)}")
     if group is None:
-        raise ValueError("tensors without the line of their group above them")
+        raise ValueError("missing group line above these tensors")
     tensors, digest, pattern, *marks = words
     if not _DIGEST.fullmatch(digest):
         raise ValueError(f"{digest!r} is not a digest of 8 hex digits")
@@ -282,21 +282,21 @@ def _row(line: str, group: Group | None, number: int) -> Row:
         elif found := _TIMES.fullmatch(mark):
             times = int(found[1])
         else:
-            raise ValueError(f"unknown mark {mark!r} behind the parameters")
+            raise ValueError(f"unknown mark {mark!r} after the parameters")
     if group.name is None and state not in _STATES:
-        raise ValueError("tensors in no group are frozen, missing or duplicate")
+        raise ValueError("tensors in no group must be frozen, missing or duplicate")
     pattern = _unquoted(pattern)
     _check_pattern(pattern)
     return Row(group, _parsed(int, {"tensors": tensors}, "tensors"), digest, pattern, state, times, number)
 
 
-def _parsed(kind: Any, told: Mapping[str, str], field: str) -> Any:
-    if field not in told:
+def _parsed(kind: Any, given: Mapping[str, str], field: str) -> Any:
+    if field not in given:
         return None
     try:
-        return kind(told[field])
+        return kind(given[field])
     except ValueError as error:
-        raise ValueError(f"{field} is {told[field]!r}, not a number") from error
+        raise ValueError(f"{field} is {given[field]!r}, not a number") from error
 
 
 def _check_pattern(pattern: str) -> None:

@@ -1,4 +1,4 @@
-"""Baselines: finding the one of each config, reading them over its map, and writing them, as text or as whole maps."""
+"""Find, read and write the baseline of each config, as text or as a whole map."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from lrdecay_cli.rules.context.policy import Baseline
 
 Form = Literal["text", "json"]
 FORMS: tuple[Form, ...] = get_args(Form)
-"""``text`` is for review, ``json`` the whole map."""
+"""``text`` for review, ``json`` for the whole map."""
 SUFFIXES: Mapping[Form, str] = {"text": ".txt", "json": ".json"}
 _SUFFIXES = tuple(SUFFIXES.values())
 
 
 def baseline_path(given: str, config: str, form: Form | None = None) -> Path:
-    """The baseline of a config: ``given`` itself if that is one, else below it, as ``lrdecay baseline`` lays it.
+    """Return the baseline file of a config: ``given`` itself if it is a baseline, else a file below it.
 
-    Without ``form`` it is the one that is there, and where there is none, a text. Raises LrdecayError if there are two.
+    Without ``form``, return the existing file, or the text form if there is none. Raises LrdecayError if both exist.
 
-    It is named by the config's path from the folder of its project, wherever the command is run. What belongs to no
-    project goes by its path from the folder that the baselines are in; what is not below that, is no file here, or is
-    of a package's zoo, by what the config is called.
+    The file is named by the config's path within its project, independent of the working directory. Outside a project,
+    the path is relative to the folder with the baselines. If it is not below that, not a file here, or from a package's
+    zoo, the config's name is used.
     """
     if given.endswith(_SUFFIXES) and not Path(given).is_dir():
         return Path(given)
@@ -58,7 +58,7 @@ def baseline_path(given: str, config: str, form: Form | None = None) -> Path:
 
 
 def _whole_path(given: str, config: str) -> Path:
-    """Where the whole map of a config goes below the folder ``given``."""
+    """Return the path of a config's whole map below the folder ``given``."""
     if (own := in_project(config)) is not None:
         return map_path(Path(given), own)
     file = Path(os.path.abspath(config))  # noqa: PTH100 (a link counts where it lies)
@@ -74,16 +74,16 @@ def _whole_path(given: str, config: str) -> Path:
 def missing_baselines(
     given: str, configs: Mapping[str, str], *, targets: Sequence[str] = (), options: Sequence[str] = ()
 ) -> tuple[Skipped, ...]:
-    """Those of ``configs`` that have no baseline, each with the command that makes it.
+    """Return the configs without a baseline, each with the command that makes it.
 
     Args:
-        given: what ``--baseline`` says.
-        configs: by their names, what each is read or built from.
-        targets: what was named on the command line, if that is something else.
-        options: those of the command line with which configs are built.
+        given: value of ``--baseline``.
+        configs: names of configs, and the file or config that each is read or built from.
+        targets: names on the command line, if different.
+        options: command-line options for building the configs.
 
     Raises:
-        LrdecayError: it is the only config, or several are to be held against one map.
+        LrdecayError: the only config has no baseline, or several configs share one map.
     """
     if not configs:
         return ()
@@ -111,25 +111,25 @@ def missing_baselines(
 def read_baselines(
     given: str, maps: Mapping[str, GroupMap], *, targets: Sequence[str] = (), options: Sequence[str] = ()
 ) -> dict[str, Baseline]:
-    """The baseline of each config that has one.
+    """Return the baseline of each config that has one.
 
     Args:
-        given: what ``--baseline`` says.
-        maps: what is to be compared with them, by what it was read or built from.
-        targets: what was named on the command line, if that is something else.
-        options: those of the command line with which configs are built.
+        given: value of ``--baseline``.
+        maps: the maps to compare, by the file or config that they come from.
+        targets: names on the command line, if different.
+        options: command-line options for building the configs.
 
     Raises:
-        LrdecayError: with its place, about one that cannot be read.
+        LrdecayError: a baseline cannot be read; with its place.
     """
     found = {}
-    # A cause may concern many configs: the command renews them all, each in its form.
+    # A cause may concern many configs: the command renews all of them in their forms.
     update = " ".join(("lrdecay baseline --update -o", shlex.quote(given), *options))
     for source, group_map in maps.items():
         config = group_map.config.path
         path = baseline_path(given, config)
         if path.is_file():
-            # Of maps the configs may not be here, or not build here.
+            # Configs of maps may be missing here, or may not build here.
             command = update if source == config else _command(given, targets or [*maps])
             if path == Path(given):
                 command = ""
@@ -140,14 +140,14 @@ def read_baselines(
 def read_baseline(
     path: str, now: GroupMap, *, command: str = "", source: str = "", options: Sequence[str] = ()
 ) -> Baseline:
-    """The baseline in the file ``path``, to hold ``now`` against.
+    """Return the baseline in the file ``path``, to compare ``now`` with.
 
     Args:
         path: the file.
         now: a map.
-        command: what writes it again; by default what writes this one.
-        source: what the map was read or built from; by default its config.
-        options: those of the command line with which that was built.
+        command: the command that writes it again; by default for this file alone.
+        source: file or config that the map comes from; by default its config.
+        options: command-line options for building it.
 
     Raises:
         LrdecayError: it cannot be read.
@@ -166,7 +166,8 @@ def read_baseline(
 
 
 def compared_baseline(path: str, other: GroupMap) -> GroupMap:
-    """The map of a text baseline, for ``diff``: a line that does not fit is a parameter that ``other`` has not."""
+    """Return the map of a text baseline for ``diff``; a line that does not match becomes a parameter that ``other``
+    lacks."""
     baseline = read_baseline(path, other)
     lines = tuple(Parameter(f"line {other.line}: other tensors", (), 0) for other in baseline.others)
     group_map = baseline.group_map
@@ -175,82 +176,82 @@ def compared_baseline(path: str, other: GroupMap) -> GroupMap:
 
 
 def check_folder(given: str | None, configs: Iterable[str], *, maps: int = 0) -> str:
-    """The directory that baselines go to, or the text file of a single one. Before anything is built.
+    """Return the directory for baselines, or the text file for a single one. Call it before building.
 
     Args:
-        given: what ``--output`` says.
-        configs: what is to have a baseline.
-        maps: how many maps besides, whose configs are not known yet.
+        given: value of ``--output``.
+        configs: configs that get a baseline.
+        maps: number of further maps, whose configs are not known yet.
 
     Raises:
-        LrdecayError: none is given, it is a file, or two configs would have one and the same baseline.
+        LrdecayError: no directory is given, it is a file, or two configs would share a baseline.
     """
     if not given:
-        raise LrdecayError("no directory for baselines", where="--output", fix="give one: -o baselines/")
+        raise LrdecayError("no directory for baselines", where="--output", fix="give a directory: -o baselines/")
     configs = list(configs)
     if given.endswith(SUFFIXES["text"]) and len(configs) + maps == 1 and not Path(given).is_dir():
         return given
     if Path(given).is_file() or given.endswith(_SUFFIXES):
-        raise LrdecayError(f"{given} is no directory", where="--output", fix="give one: -o baselines/")
+        raise LrdecayError(f"{given} is not a directory", where="--output", fix="give a directory: -o baselines/")
     taken: dict[Path, str] = {}
     for config in configs:
         other = taken.setdefault(_whole_path(given, config), config)
         if other != config:
-            raise LrdecayError(f"the baselines of {other} and {config} would be one file", where="--output")
+            raise LrdecayError(f"the baselines of {other} and {config} would be the same file", where="--output")
     return given
 
 
 def write_baselines(
     folder: str, maps: Iterable[GroupMap], *, form: Form | None = None, write: bool = True
 ) -> Iterator[BaselineRecord]:
-    """Write the baseline of each config below ``folder``; one that says the same already is left as it is.
+    """Write the baseline of each config below ``folder``; an unchanged one is not written.
 
     Args:
-        folder: where they go; it is made if need be.
-        maps: what is to be the baseline.
-        form: of all; None for the one that each has, and text for what is new.
-        write: whether to; without, what would be done is told.
+        folder: target folder; created if missing.
+        maps: the new baselines.
+        form: the form of all; None keeps each one's form and uses text for new ones.
+        write: False only reports what would be written.
 
     Raises:
-        LrdecayError: a file cannot be written, or is there and is no map.
+        LrdecayError: a file cannot be written, or exists and is not a map.
     """
     for group_map in maps:
         path = baseline_path(folder, group_map.config.path, form)
-        state, changes = _standing(path, group_map)
+        state, changes = _compare_file(path, group_map)
         if write and state != "unchanged":
             text = to_text(group_map) if path.suffix == SUFFIXES["text"] else to_json(group_map)
             write_text(path, text, make_folders=True)
             state = "written" if state == "missing" else "updated"
         if write and form is not None:
-            # A config has one baseline: the other form gives way.
+            # A config has one baseline: remove the other form.
             for other in FORMS:
                 if other != form:
                     baseline_path(folder, group_map.config.path, other).unlink(missing_ok=True)
         yield BaselineRecord(group_map.config.path, path.as_posix(), state, changes)
 
 
-def _standing(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
-    """How the file stands to the map, and how many parameters differ."""
+def _compare_file(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
+    """Return the state of the file compared with the map, and how many parameters differ."""
     if not path.exists():
         return "missing", None
     if path.suffix == SUFFIXES["text"]:
-        return _text_standing(path, group_map)
+        return _compare_text(path, group_map)
     keys = top_level_keys(read_bytes(str(path))) or frozenset()
     if not {"schema_version", "groups"} <= keys:
         raise LrdecayError(
-            "is no group map, and is not written over", where=str(path), fix="move it away, or use another -o"
+            "not a group map, so it is not overwritten", where=str(path), fix="move it away, or use another -o"
         )
     try:
         old = read_map(str(path))
     except LrdecayError:
-        # Of another version, or damaged.
+        # Written by another version, or damaged.
         return "outdated", None
     changes = len({change.parameter for change in diff(old, group_map, rtol=CLOSE)})
     same = not changes and not settings(old, group_map) and _lasting(old) == _lasting(group_map)
     return ("unchanged" if same else "outdated"), changes
 
 
-def _text_standing(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
+def _compare_text(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
     raw = read_bytes(str(path))
     if raw == to_text(group_map).encode():
         return "unchanged", 0
@@ -259,24 +260,24 @@ def _text_standing(path: Path, group_map: GroupMap) -> tuple[State, int | None]:
     except LrdecayError as error:
         if HEAD.encode() not in raw:
             fix = "move it away, or use another -o"
-            raise LrdecayError("is no baseline, and is not written over", where=str(path), fix=fix) from error
-        # Of another version, or damaged.
+            raise LrdecayError("not a baseline, so it is not overwritten", where=str(path), fix=fix) from error
+        # Written by another version, or damaged.
         return "outdated", None
     changed = {change.parameter for change in diff(old.group_map, group_map, rtol=CLOSE)}
     return "outdated", len(changed.union(*(other.parameters for other in old.others)))
 
 
 def kept_configs(folder: str) -> Iterator[tuple[str, str]]:
-    """Every baseline below ``folder``, and the config that it is of, as a path from here, in the order of the files.
+    """Yield every baseline below ``folder`` with the path of its config from here, sorted by file.
 
     Raises:
-        LrdecayError: there is no folder, or a file in it is no baseline.
+        LrdecayError: there is no folder, or a file in it is not a baseline.
     """
     if not Path(folder).is_dir():
         raise LrdecayError(
             f"no directory {folder}",
             where="--output",
-            fix=f"make one: lrdecay baseline CONFIGS -o {shlex.quote(folder)}",
+            fix=f"make baselines: lrdecay baseline CONFIGS -o {shlex.quote(folder)}",
         )
     for path in sorted(path for path in Path(folder).rglob("*") if path.suffix in _SUFFIXES and path.is_file()):
         raw = read_bytes(str(path))
@@ -296,13 +297,13 @@ def kept_configs(folder: str) -> Iterator[tuple[str, str]]:
 
 
 def _from_here(config: str, folder: str) -> str:
-    """A config as it was named when its baseline was made: from here, else from the folder that holds ``folder``."""
+    """Return a config's path at the time of its baseline: from here, else from the folder that contains ``folder``."""
     beside = Path(folder).parent / config
     return str(beside) if SEPARATOR not in config and not Path(config).is_file() and beside.is_file() else config
 
 
 def _lasting(group_map: GroupMap) -> bytes:
-    """All of a map but what says where and with what it was made, as the file has it."""
+    """Return the encoded map without the fields about where and with which tool it was made."""
     tool = msgspec.structs.replace(group_map.tool, version="")
     made = {"stack": {}, "distributions": msgspec.UNSET, "device": "", "stubs": ()}
     return msgspec.json.encode(msgspec.structs.replace(group_map, tool=tool, **made))

@@ -1,4 +1,4 @@
-"""Running the rules over many maps, with what the project itself says about them."""
+"""Run the rules on many maps, with the project's policy."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ def check_maps(
     fail_on: Severity = "error",
     today: date | None = None,
 ) -> CheckResult:
-    """Run ``rules`` over each map, in their order.
+    """Run ``rules`` on each map in order.
 
     Args:
-        maps: what to judge.
-        rules: what to look for.
-        sources: what each map was read or built from, by default its config.
-        unjudged: what could not be judged, to be told with the rest.
-        settings: assertions and suppressions that hold for all maps.
-        baselines: by config, the map that it is held against.
-        comments: by config, the suppressions that its own comments state.
-        dry_runs: by config, what a dry run of its training observed; rules about that are run where there is one.
-        fail_on: from which severity up a finding fails the run; it is told to formats that have passes and failures.
-        today: the day on which suppressions are judged, by default the present one.
+        maps: the maps to check.
+        rules: the rules to run.
+        sources: file or config that each map comes from, by default its config.
+        unjudged: configs that could not be checked, to report with the rest.
+        settings: assertions and suppressions for all maps.
+        baselines: the baseline of each config.
+        comments: the suppressions in the comments of each config.
+        dry_runs: the dry run of each config; rules about training run only for these.
+        fail_on: minimum severity of a finding that fails the run; formats with passes and failures use it.
+        today: the date for suppressions, by default the current one.
 
     Raises:
-        LrdecayError: an assertion has a condition that is none.
+        LrdecayError: an assertion has an invalid condition.
     """
     check_assertions(settings.assertions)
     today = today or date.today()
@@ -89,7 +89,7 @@ def check_maps(
 
 
 def check_assertions(assertions: Iterable[Assertion]) -> None:
-    """Raise LrdecayError, with its place, for a condition that is none. Before anything is built."""
+    """Raise LrdecayError with its place for an invalid condition. Call it before building."""
     for assertion in assertions:
         for aspect in NUMBERS:
             condition = getattr(assertion, aspect)
@@ -98,11 +98,11 @@ def check_assertions(assertions: Iterable[Assertion]) -> None:
 
 
 def _idle(assertions: Iterable[Assertion], contexts: Sequence[RuleContext]) -> Iterator[tuple[Assertion, RuleContext]]:
-    """The assertions that are about a config here and met nothing in any, each with such a config."""
+    """Yield assertions that apply to a checked config but match no parameter in any, each with such a config."""
     for assertion in assertions:
-        meant = [context for context in contexts if assertion in context.policy.assertions]
-        if meant and not any(is_met(assertion, context) for context in meant):
-            yield assertion, meant[0]
+        concerned = [context for context in contexts if assertion in context.policy.assertions]
+        if concerned and not any(is_met(assertion, context) for context in concerned):
+            yield assertion, concerned[0]
 
 
 def _checked(group_map: GroupMap, source: str | None, configs: Mapping[str, object] | None) -> CheckedMap:

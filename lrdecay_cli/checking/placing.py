@@ -1,4 +1,4 @@
-"""Where in its config, or in what that inherits from, a finding stands: the place that sets its option."""
+"""Find the file, line and column that set the option of a finding, in the config or its bases."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lrdecay_cli.origins import ConfigOrigins, config_origins
 
 
 def placed(result: CheckResult, configs: Container[str], overrides: Sequence[str] = ()) -> CheckResult:
-    """The result with the place of each finding about an option of one of ``configs``.
+    """Return the result with the place of each finding about an option of one of ``configs``.
 
     Args:
-        result: what was found.
-        configs: what was built; the other things were read, and have no text that sets options.
+        result: the findings.
+        configs: built configs; maps and checkpoints have no config text.
         overrides: ``--cfg-options`` of all of them.
     """
     known: dict[str, ConfigOrigins | None] = {}
@@ -27,7 +27,7 @@ def placed(result: CheckResult, configs: Container[str], overrides: Sequence[str
             try:
                 known[config] = config_origins(config, overrides)
             except LrdecayError:
-                # It was built; what its text cannot tell is unknown.
+                # The config was built, but its text does not show where options are set.
                 known[config] = None
         return known[config]
 
@@ -46,7 +46,7 @@ def placed(result: CheckResult, configs: Container[str], overrides: Sequence[str
 
 
 def _nearest(origins: ConfigOrigins, path: str) -> Option | None:
-    """What sets an option; of one that is not set the innermost dict in which it could be."""
+    """Return the origin of an option; if it is not set, that of the innermost dict that could contain it."""
     while path:
         if option := origins.at(path):
             return option

@@ -1,4 +1,4 @@
-"""What ``check`` and ``baseline`` say about their results."""
+"""Reports on the results of ``check`` and ``baseline``."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ _BASELINE_COLUMNS = (
 
 
 def baseline_report(result: BaselineResult) -> Result[BaselineResult]:
-    """The report on what ``baseline`` wrote, or would write."""
+    """Return a report on the baselines that ``baseline`` wrote or would write."""
     rows = tuple((record.config, record.file, record.state, record.changes) for record in result.baselines)
     counts = Counter(record.state for record in result.baselines)
-    told = ", ".join(f"{counts[state]} {state}" for state in get_args(State) if counts[state])
+    states = ", ".join(f"{counts[state]} {state}" for state in get_args(State) if counts[state])
     report = Report(
         facts=(),
         tables=(Table("", _BASELINE_COLUMNS, rows),),
         notes=_unjudged_notes(result.unjudged),
-        summary=f"baselines: {told or 'none'}{_skipped_of(len(rows), result.unjudged)}",
+        summary=f"baselines: {states or 'none'}{_skipped_of(len(rows), result.unjudged)}",
     )
     return Result(result, report)
 
@@ -62,13 +62,13 @@ def baseline_report(result: BaselineResult) -> Result[BaselineResult]:
 def report_of(
     result: CheckResult, *, statistics: bool = False, verbose: bool = False, maps: Sequence[GroupMap] = ()
 ) -> Result[CheckResult]:
-    """The report on a result.
+    """Return a report on a check result.
 
     Args:
-        result: what was found.
-        statistics: a table of counts in place of the findings.
-        verbose: every parameter by name, in place of patterns, and the suppressed findings too.
-        maps: what was judged.
+        result: the result.
+        statistics: show a table of counts instead of the findings.
+        verbose: show every parameter name instead of patterns, and suppressed findings.
+        maps: the checked maps.
     """
     by_rule = _statistics(result.counting())
     report = Report(
@@ -83,16 +83,16 @@ def report_of(
 
 
 def _unknown_notes(result: CheckResult, maps: Sequence[GroupMap]) -> Iterator[Note]:
-    """What a check of these maps cannot know."""
+    """Yield notes on the limits of checking these maps."""
     read = [each.source for each in result.checked if each.read]
     if read and result.findings:
         named = read[0] if len(read) == 1 else f"{len(read):,} maps"
-        yield Note(f"{named}: read without a config: no places in files, no suppressions in comments")
+        yield Note(f"{named}: read without a config, so no file locations and no suppressions from comments")
     yield from unrun_notes(maps)
 
 
 def check_severity(name: str, where: str = "--fail-on") -> Severity:
-    """The severity of this name. Raises LrdecayError for a name that is none."""
+    """Return the severity with this name. Raises LrdecayError for an unknown name."""
     severity = next((severity for severity in SEVERITIES if severity == name), None)
     if severity is None:
         raise not_one_of(f"unknown severity {name!r}", name, SEVERITIES, where=where)
@@ -100,9 +100,9 @@ def check_severity(name: str, where: str = "--fail-on") -> Severity:
 
 
 def sections_of(result: CheckResult, verbose: bool) -> tuple[Section, ...]:
-    """The causes by the file in which they stand, the suppressed ones only if ``verbose``; each why once.
+    """Return the causes grouped by file, suppressed ones only if ``verbose``; each reason is printed once.
 
-    Of several configs, an info is shown by its message and fix alone, so that errors and warnings stand out.
+    With several configs, an info has only its message and fix, so that errors and warnings stand out.
     """
     several = len(result.checked) > 1
     by_file: dict[str, list[Item]] = {}
@@ -120,14 +120,14 @@ def sections_of(result: CheckResult, verbose: bool) -> tuple[Section, ...]:
 
 
 def title_of(cause: Cause) -> str:
-    """The file that a cause is told under: where its option is set; the config, where nobody knows."""
+    """Return the file that a cause is listed under: where its option is set, else the config."""
     place = cause.finding.place
     return place.file if place and place.file != COMMAND_LINE else cause.finding.config
 
 
-def option_told(finding: Finding) -> str:
-    """The option that a finding is about, where it is set, and which value it replaces there."""
-    replaced = f", in place of {finding.replaces[-1]}" if finding.replaces else ""
+def describe_option(finding: Finding) -> str:
+    """Return the option of a finding, its place, and the value that it overrides there."""
+    replaced = f", overrides {finding.replaces[-1]}" if finding.replaces else ""
     return f"{finding.option}, set at {finding.place}{replaced}" if finding.place else finding.option
 
 
@@ -136,10 +136,10 @@ def _item(cause: Cause, verbose: bool, *, explain: bool, short: bool) -> Item:
     facts = [("why", finding.why)] if explain else []
     facts.append(("fix", finding.fix))
     if finding.option and not short:
-        facts.insert(0, ("option", option_told(finding)))
+        facts.insert(0, ("option", describe_option(finding)))
     if cause.configs != (title_of(cause),):
-        own = "" if cause.alike else ", each with numbers of its own: those here are the first's"
-        facts.insert(0, ("configs", f"{_configs_told(cause.configs, verbose)}{own}"))
+        own = "" if cause.alike else ", each with its own numbers (shown: the first one's)"
+        facts.insert(0, ("configs", f"{_describe_configs(cause.configs, verbose)}{own}"))
     if finding.suppressed:
         until = f", until {finding.suppressed.until}" if finding.suppressed.until else ""
         facts.append(("suppressed", f"{finding.suppressed.reason} ({finding.suppressed.source}{until})"))
@@ -152,20 +152,20 @@ def _item(cause: Cause, verbose: bool, *, explain: bool, short: bool) -> Item:
     )
 
 
-def _configs_told(configs: Sequence[str], verbose: bool) -> str:
+def _describe_configs(configs: Sequence[str], verbose: bool) -> str:
     if verbose or len(configs) <= _CONFIGS_SHOWN:
         return ", ".join(configs)
     return f"{', '.join(configs[: _CONFIGS_SHOWN - 1])} and {len(configs) - _CONFIGS_SHOWN + 1} more"
 
 
 def _unjudged_notes(unjudged: Sequence[Skipped]) -> tuple[Note, ...]:
-    """A note on what could not be judged, if there is any."""
-    told = tuple(f"{skipped.config}: {skipped.status}: {skipped.problem}" for skipped in unjudged)
-    return (Note(f"could not be judged: {count(len(told), 'config')}", "error", told),) if told else ()
+    """Return a note on configs that could not be checked; empty if there are none."""
+    lines = tuple(f"{skipped.config}: {skipped.status}: {skipped.problem}" for skipped in unjudged)
+    return (Note(f"could not be checked: {count(len(lines), 'config')}", "error", lines),) if lines else ()
 
 
 def summary_of(result: CheckResult) -> str:
-    """One line: how many findings there are in how many configs; one that several inherit counts once."""
+    """Return one line: number of findings and configs; a finding that several configs inherit counts once."""
     causes = [cause.finding for cause in result.causes()]
     counting = [finding for finding in causes if finding.suppressed is None]
     checked = count(len(result.checked), "config")
@@ -175,18 +175,18 @@ def summary_of(result: CheckResult) -> str:
     if not counting:
         return f"no findings in {checked}{tail}"
     counts = Counter(finding.severity for finding in counting)
-    told = ", ".join(
+    numbers = ", ".join(
         f"{counts[severity]:,} info" if severity == "info" else count(counts[severity], severity)
         for severity in reversed(SEVERITIES)
         if counts[severity]
     )
-    return f"{told} in {checked}{tail}"
+    return f"{numbers} in {checked}{tail}"
 
 
 def _skipped_of(judged: int, skipped: Sequence[Skipped]) -> str:
-    """``; 5 of 8 configs could not be judged``; empty if all could."""
+    """``; 5 of 8 configs could not be checked``; empty if all could."""
     total = count(judged + len(skipped), "config")
-    return f"; {len(skipped):,} of {total} could not be judged" if skipped else ""
+    return f"; {len(skipped):,} of {total} could not be checked" if skipped else ""
 
 
 def _statistics(findings: Sequence[Finding]) -> Table:

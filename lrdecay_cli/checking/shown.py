@@ -1,4 +1,4 @@
-"""Findings that ``inspect``, ``suggest`` and ``schedule`` show beside their own answers: those of ``check``."""
+"""Findings of ``check`` that ``inspect``, ``suggest`` and ``schedule`` show with their own results."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from lrdecay_cli.domain.finding import Finding
 from lrdecay_cli.domain.group_map import GroupMap
 
 INSPECTED = ("LRD101", "LRD209", "LRD301", "LRD818", "LRD820", "LRD821", "LRD822")
-"""What is wrong with the numbers that ``inspect`` shows: tensors that are missing, too fast, not where they are said
-to be, or elsewhere in a distributed training; and a training that cannot begin."""
+"""Problems with the numbers that ``inspect`` shows: missing or too fast tensors, disagreement with lrdecay's formulas,
+other groups in a distributed training, and a training that cannot start."""
 SCHEDULED = ("LRD6", "LRD510")
 
 
 def findings_among(group_map: GroupMap, codes: tuple[str, ...]) -> tuple[Finding, ...]:
-    """What all rules together find in one map, without suppressions: those whose code begins with one of ``codes``."""
+    """Run all rules on one map without suppressions, and return the findings whose code begins with one of
+    ``codes``."""
     from lrdecay_cli.rules import RULES
     from lrdecay_cli.rules.running import findings_of
 
@@ -21,7 +22,7 @@ def findings_among(group_map: GroupMap, codes: tuple[str, ...]) -> tuple[Finding
 
 
 def inspected_findings(group_map: GroupMap) -> tuple[Finding, ...]:
-    """The findings of :data:`INSPECTED`. The rules are loaded only where one of them can find something."""
+    """Return the findings of :data:`INSPECTED`. Loads the rules only if one of them can fire."""
     return findings_among(group_map, INSPECTED) if _may_find(group_map) else ()
 
 

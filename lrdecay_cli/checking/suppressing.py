@@ -1,4 +1,4 @@
-"""Findings that do not count, and what became of the suppressions that say so."""
+"""Apply suppressions to findings, and record which suppressions are unused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrdecay_cli.analysis.selection import name_matches
 from lrdecay_cli.domain.finding import Finding, Suppression
 from lrdecay_cli.domain.settings import StatedSuppression
 from lrdecay_cli.files.config_path import in_project
-from lrdecay_cli.rules import RULES, RuleContext, rules_meant
+from lrdecay_cli.rules import RULES, RuleContext, suggest_rule
 from lrdecay_cli.rules.context.policy import JudgedSuppression
 from lrdecay_cli.rules.running import narrowed
 
@@ -22,22 +22,22 @@ _WORD = re.compile(r"[\w-]+")
 
 
 def config_names(config: str) -> frozenset[str]:
-    """What a config goes by: its name, and its path in its project, wherever the command is run."""
+    """Return the names of a config that globs may match: the given name, and its path within its project."""
     return frozenset(name.removeprefix("./") for name in (config, in_project(config)) if name)
 
 
 def any_matches(names: Iterable[str], pattern: str) -> bool:
-    """Whether a config is meant by a glob: of its whole name, or of the end of its path (``faster_rcnn/*.py``)."""
+    """True if a glob matches one of a config's names, or the end of its path (``faster_rcnn/*.py``)."""
     pattern = pattern.removeprefix("./")
     return any(fnmatchcase(name, pattern) or fnmatchcase(name, f"*/{pattern}") for name in names)
 
 
 class Suppressing:
-    """Suppressions, applied to the findings of one config after the other.
+    """Suppressions, applied to the findings of one config after another.
 
     Args:
-        stated: in the order in which they are tried.
-        today: the day on which they are judged.
+        stated: the suppressions, in the order in which they are tried.
+        today: the date for ``until``.
     """
 
     def __init__(self, stated: Iterable[StatedSuppression], today: date) -> None:
@@ -48,14 +48,14 @@ class Suppressing:
         self._configs: set[int] = set()
 
     def apply(self, context: RuleContext, findings: Sequence[Finding]) -> list[Finding]:
-        """The findings on one config in their order; one that is suppressed in part becomes two."""
+        """Return the findings of one config in their order; a partly suppressed finding becomes two."""
         names = config_names(context.group_map.config.path) if self._stated else ()
         here = [index for index, stated in enumerate(self._stated) if any_matches(names, stated.config)]
         self._configs.update(here)
         return [part for finding in findings for part in self._parts(context, finding, here)]
 
     def judged(self, run: Iterable[str]) -> tuple[JudgedSuppression, ...]:
-        """What became of each; of rules that were not ``run`` nothing is said."""
+        """Return each suppression with its result; rules that did not ``run`` are left out."""
         ran = set(run)
         judged = []
         for index, stated in enumerate(self._stated):
@@ -67,8 +67,8 @@ class Suppressing:
                     unknown=unknown,
                     idle=tuple(code for code in codes if (index, code) not in self._met),
                     expired=self._expired(stated),
-                    nearest=next(filter(None, map(rules_meant, unknown)), ""),
-                    meant=_meant(stated.comment) if stated.comment else "",
+                    nearest=next(filter(None, map(suggest_rule, unknown)), ""),
+                    corrected=_corrected(stated.comment) if stated.comment else "",
                 )
             )
         return tuple(judged)
@@ -83,8 +83,8 @@ class Suppressing:
             if finding.code not in self._codes[index]:
                 continue
             pattern = stated.parameters
-            meant = left if pattern is None else tuple(name for name in left if name_matches(name, pattern))
-            if not meant and (left or pattern is not None):
+            matching = left if pattern is None else tuple(name for name in left if name_matches(name, pattern))
+            if not matching and (left or pattern is not None):
                 continue
             self._met.add((index, finding.code))
             if not stated.reason.strip() or self._expired(stated):
@@ -92,11 +92,11 @@ class Suppressing:
             until = stated.until.isoformat() if stated.until else None
             line = msgspec.UNSET if stated.line is None else stated.line
             why = Suppression(stated.reason.strip(), stated.source, until, line)
-            if len(meant) == len(finding.parameters):
+            if len(matching) == len(finding.parameters):
                 yield msgspec.structs.replace(finding, suppressed=why)
                 return
-            yield msgspec.structs.replace(narrowed(context, finding, meant), suppressed=why)
-            left = tuple(name for name in left if name not in set(meant))
+            yield msgspec.structs.replace(narrowed(context, finding, matching), suppressed=why)
+            left = tuple(name for name in left if name not in set(matching))
             if not left:
                 return
         yield finding if left == finding.parameters else narrowed(context, finding, left)
@@ -111,10 +111,10 @@ def _known(names: Iterable[str]) -> list[str]:
     return [code for code in found if code]
 
 
-def _meant(comment: str) -> str:
-    """The comment as it suppresses what it names, with what it says behind that as the reason."""
-    said = _VERB.sub("", comment, count=1)
-    rules = [word for word in _WORD.finditer(said) if _known([word[0]])]
+def _corrected(comment: str) -> str:
+    """Return the comment in correct syntax: its rules in brackets, the text after them as the reason."""
+    text = _VERB.sub("", comment, count=1)
+    rules = [word for word in _WORD.finditer(text) if _known([word[0]])]
     named = ", ".join(word[0] for word in rules) or "LRD301"
-    reason = said[rules[-1].end() :].strip(" ])>,:;=–-") if rules else ""
-    return f"# lrdecay: ignore[{named}]{f' {reason}' if reason else ', and behind it why'}"
+    reason = text[rules[-1].end() :].strip(" ])>,:;=–-") if rules else ""
+    return f"# lrdecay: ignore[{named}] {reason or 'REASON'}"

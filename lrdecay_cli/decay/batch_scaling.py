@@ -103,10 +103,10 @@ def unscaled_map(group_map: GroupMap) -> GroupMap:
 
 def scaling_trace(batch: Batch) -> RuleTrace:
     """That ``auto_scale_lr`` multiplies an lr, for an explanation."""
-    return RuleTrace(("lr",), OPTION, "applies", factor_told(batch), basis="option", cause=OPTION)
+    return RuleTrace(("lr",), OPTION, "applies", describe_factor(batch), basis="option", cause=OPTION)
 
 
-def factor_told(batch: Batch) -> str:
+def describe_factor(batch: Batch) -> str:
     """``every lr × 0.25: a batch of 2 on 8 GPUs / base_batch_size 64``."""
     return f"every lr × {batch.lr_factor:g}: a batch of {_size_told(batch)} / base_batch_size {batch.base_size:g}"
 
@@ -122,14 +122,14 @@ def batch_facts(batch: Batch | msgspec.UnsetType) -> Iterator[tuple[str, str]]:
         return
     yield "batch", _size_told(batch)
     if batch.lr_factor is not None:
-        yield OPTION, factor_told(msgspec.structs.replace(batch, gpus_given=True))
+        yield OPTION, describe_factor(msgspec.structs.replace(batch, gpus_given=True))
     if batch.differs is not None:
-        yield "depends on GPUs", difference_told(batch)
+        yield "depends on GPUs", describe_difference(batch)
     if batch.lr_factor is None and batch.differs is None:
         yield "depends on GPUs", f"no lr and no weight decay ({OPTION} is off)"
 
 
-def difference_told(batch: Batch) -> str:
+def describe_difference(batch: Batch) -> str:
     """``weight decay of group_0: 0.0005 on 1 GPU, 0.001 on 8``; empty where nothing differs."""
     other = batch.differs
     if other is None:

@@ -132,7 +132,7 @@ class CheckedMap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Skipped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A config that could not be judged."""
+    """A config that could not be checked."""
 
     config: str
     status: str

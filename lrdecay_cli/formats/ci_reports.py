@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import msgspec
 
-from lrdecay_cli.checking.reporting import option_told, summary_of, title_of
+from lrdecay_cli.checking.reporting import describe_option, summary_of, title_of
 from lrdecay_cli.domain.finding import Cause, CheckResult, Skipped
 from lrdecay_cli.domain.origins import COMMAND_LINE
 from lrdecay_cli.formats.places import check_result, place_of, worst_first
@@ -53,13 +53,13 @@ def github_annotations(document: msgspec.Struct) -> str:
 
 def _annotation(result: CheckResult, told: Cause | Skipped, kind: str) -> str:
     if isinstance(told, Skipped):
-        title, message, place = "could not be judged", f"{told.status}: {told.problem}", place_of(result, told.config)
+        title, message, place = "could not be checked", f"{told.status}: {told.problem}", place_of(result, told.config)
         message, config = printable(message), told.config
     else:
         finding, config = told.finding, told.finding.config
         title, place = f"{finding.code} {finding.name}", place_of(result, finding)
         concerned = [f"Configs: {', '.join(told.configs)}"] if place is None or len(told.configs) > 1 else []
-        option = [f"Option: {option_told(finding)}"] if finding.option else []
+        option = [f"Option: {describe_option(finding)}"] if finding.option else []
         reasons = (f"Why: {finding.why}", f"Fix: {finding.fix}")
         lines = (finding.message, *finding.patterns, *option, *concerned, *reasons)
         message = "\n".join(map(printable, lines))
@@ -153,7 +153,7 @@ def _add_suite(
 
 
 def _add_case(suite: ElementTree.Element, result: CheckResult, file: str, told: Cause | Skipped | None) -> None:
-    name = "could not be judged" if told else "no findings"
+    name = "could not be checked" if told else "no findings"
     if isinstance(told, Cause):
         name = f"{told.finding.code} {told.finding.name}"
     case = ElementTree.SubElement(suite, "testcase", name=name, classname=printable(file))
@@ -162,7 +162,7 @@ def _add_case(suite: ElementTree.Element, result: CheckResult, file: str, told: 
         ElementTree.SubElement(case, "error", type=told.status, message=printable(message)).text = printable(message)
     elif told is not None:
         finding = told.finding
-        option = [f"option: {option_told(finding)}"] if finding.option else []
+        option = [f"option: {describe_option(finding)}"] if finding.option else []
         lines = [finding.message, *finding.patterns, *option, f"configs: {', '.join(told.configs)}"]
         text = "\n".join(map(printable, (*lines, f"why: {finding.why}", f"fix: {finding.fix}")))
         if finding.suppressed is not None:

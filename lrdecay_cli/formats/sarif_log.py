@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from lrdecay_cli.checking.reporting import option_told
+from lrdecay_cli.checking.reporting import describe_option
 from lrdecay_cli.domain.finding import Cause, CheckResult, Finding
 from lrdecay_cli.domain.report import Page, Report
 from lrdecay_cli.files.rules_page import rules_page
@@ -42,7 +42,7 @@ def render(document: msgspec.Struct) -> str:
         invocation["toolExecutionNotifications"] = [
             {
                 "level": "error",
-                "message": {"text": f"{each.config} could not be judged: {each.status}: {each.problem}"},
+                "message": {"text": f"{each.config} could not be checked: {each.status}: {each.problem}"},
                 "locations": [_location(result, each.config)],
             }
             for each in result.unjudged
@@ -74,7 +74,7 @@ def _rule(code: str, address: str) -> dict[str, Any]:
 
 def _result(result: CheckResult, cause: Cause, rule_index: int) -> dict[str, Any]:
     finding = cause.finding
-    option = [f"Option: {option_told(finding)}"] if finding.option else []
+    option = [f"Option: {describe_option(finding)}"] if finding.option else []
     lines = [f"{finding.message}.", *option, f"Why: {finding.why}", f"Fix: {finding.fix}."]
     if len(cause.configs) > 1:
         lines.insert(1, f"Configs: {', '.join(cause.configs)}")

@@ -43,7 +43,7 @@ class LiveGroupsHook(Hook):  # type: ignore[misc]
         logger = runner.logger if is_main_process() else None
         group_map = live_map(runner)
         if logger is not None and group_map.batch:
-            logger.info(f"Parameter groups: auto_scale_lr: {batch_scaling.factor_told(group_map.batch)}")
+            logger.info(f"Parameter groups: auto_scale_lr: {batch_scaling.describe_factor(group_map.batch)}")
         self.judge(group_map, Path(runner.work_dir), logger)
         self._name_curves(group_map)
         if self.log_lr and logger is not None and _logger_hook(runner) is None:

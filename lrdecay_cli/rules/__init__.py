@@ -1,4 +1,4 @@
-"""The rules of ``check``, found in the folders of this package: one folder for each hundred of codes."""
+"""The rules of ``check``, discovered in the folders of this package: one folder per hundred of codes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from lrdecay_cli.text.spelling import did_you_mean
 _CODE = re.compile(r"[A-Z]{0,4}([0-9][0-9OIL]*)[A-Z]?")
 
 RULES = discover(__name__, __path__[0])
-"""In the order of their codes."""
+"""All rules, by code."""
 
 
 def find_rule(code: str) -> Rule:
-    """The rule with this code, in upper or lower case, or name. Raises LrdecayError, with the nearest, if none has."""
+    """Return the rule with this code (case-insensitive) or name.
+
+    Raises:
+        LrdecayError: no rule has it; the fix names the nearest one.
+    """
     for rule in RULES:
         if code.upper() == rule.code or code.lower() == rule.name:
             return rule
@@ -25,17 +29,17 @@ def find_rule(code: str) -> Rule:
 
 
 def rules_beginning(prefix: str) -> tuple[Rule, ...]:
-    """The rules whose codes begin so: ``LRD3``, in upper or lower case."""
+    """Return the rules whose codes begin with a prefix such as ``LRD3`` (case-insensitive)."""
     return tuple(rule for rule in RULES if prefix and rule.code.startswith(prefix.upper()))
 
 
 def chosen_rules(select: Iterable[str], ignore: Iterable[str]) -> tuple[Rule, ...]:
-    """The rules whose codes begin with one of ``select``, all if it is empty, but for those of ``ignore``.
+    """Return the rules whose codes begin with one of ``select`` (all if empty), without those of ``ignore``.
 
-    Where both name a rule, the longer prefix counts.
+    If both match a rule, the longer prefix decides.
 
     Raises:
-        LrdecayError: a code or prefix that no rule begins with.
+        LrdecayError: no rule begins with a given code or prefix.
     """
     selected, ignored = [_prefix(code, "--select") for code in select], [_prefix(code, "--ignore") for code in ignore]
 
@@ -55,12 +59,12 @@ def _prefix(given: str, option: str) -> str:
     return prefix
 
 
-def rules_meant(given: str) -> str:
-    """What somebody may have meant by what is no rule's code or name: ``did you mean LRD301?``; empty if not known."""
+def suggest_rule(given: str) -> str:
+    """Suggest a rule for an unknown code or name, such as ``did you mean LRD301?``; empty if none is close."""
     typed = _CODE.fullmatch(given.upper())
     if typed is None:
         return did_you_mean(given, (rule.name for rule in RULES))
-    # Another digit is another rule: nothing that a slip of the hand would explain.
+    # Another digit means another rule, so only letters typed for digits are corrected.
     code = f"LRD{typed[1].translate(str.maketrans('OIL', '011'))}"
     for length in range(len(code), len("LRD"), -1):
         begun = [rule.code for rule in rules_beginning(code[:length])]
@@ -72,7 +76,7 @@ def rules_meant(given: str) -> str:
 
 
 def _unknown(given: str, where: str) -> LrdecayError:
-    return LrdecayError(f"no rule {given!r}", where=where, fix=rules_meant(given) or "lrdecay rule --all lists them")
+    return LrdecayError(f"no rule {given!r}", where=where, fix=suggest_rule(given) or "lrdecay rule --all lists them")
 
 
 __all__ = [
@@ -84,5 +88,5 @@ __all__ = [
     "chosen_rules",
     "find_rule",
     "rules_beginning",
-    "rules_meant",
+    "suggest_rule",
 ]

@@ -1,6 +1,6 @@
-"""All that a rule needs: ``from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule``.
+"""The imports that a rule needs: ``from lrdecay_cli.rules.api import Example, Fault, RuleContext, rule``.
 
-What is imported here is for rules to import; mypy and ruff know (pyproject.toml).
+The names are re-exported for rules; mypy and ruff are configured for it (pyproject.toml).
 """
 
 from lrdecay_cli.constructors import OURS
@@ -9,7 +9,7 @@ from lrdecay_cli.decay.parameter_kinds import Kind, kind_of
 from lrdecay_cli.domain.fix import Edit, Fix, append_to, delete_option, move_option, rename_option, set_option
 from lrdecay_cli.rules.context.backbone import Backbone, BackboneTensor, block_of, out_of_order
 from lrdecay_cli.rules.context.optimizers import MeasuredOptimizer, trained_names
-from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext, ids_told
+from lrdecay_cli.rules.context.rule_context import PARAMWISE, RuleContext, describe_ids
 from lrdecay_cli.rules.context.schedulers import (
     WARMING,
     Scheduler,

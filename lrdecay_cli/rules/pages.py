@@ -1,4 +1,4 @@
-"""The documentation of rules as something to read."""
+"""The documentation of rules as reports."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lrdecay_cli.text.counting import count
 _COLUMNS = (
     Column("code", "code", vital=True),
     Column("severity", "severity"),
-    # In front of the name: it is folded first where there is little room.
+    # Before the name, so that it wraps first in a narrow terminal.
     Column("summary", "finds"),
     Column("name", "name", vital=True),
 )
 
 
 def page_of(rule: Rule) -> RulePage:
-    """The page of a rule."""
+    """Return the page of a rule."""
     paragraphs = [" ".join(part.split()) for part in cleandoc(rule.documentation).split("\n\n")]
     return RulePage(
         rule.code,
@@ -39,7 +39,7 @@ def page_of(rule: Rule) -> RulePage:
 
 
 def report_on(rules: Sequence[Rule], *, whole: bool) -> Result[RulePages]:
-    """The pages of ``rules``; with a table of contents and the base of all examples if these are the ``whole``."""
+    """Return the pages of ``rules``; for the ``whole`` set also a table of contents and the base of all examples."""
     pages = tuple(page_of(rule) for rule in rules)
     base = Page("The base of all examples", (Block(BASE.rstrip(), code="python"),))
     contents = Table(
@@ -57,14 +57,14 @@ def report_on(rules: Sequence[Rule], *, whole: bool) -> Result[RulePages]:
 
 
 def list_of(rules: Sequence[Rule]) -> Result[RulePages]:
-    """A table of ``rules``; their pages are in the document only."""
+    """Return a table of ``rules``; only the document contains their pages."""
     summary = f"{len(rules)} rules; lrdecay rule {rules[0].code} prints the page of one"
     result = report_on(rules, whole=True)
     return Result(result.document, msgspec.structs.replace(result.report, pages=(), summary=summary))
 
 
 def blocks_of(page: RulePage) -> Iterator[Block]:
-    """What there is to read on a rule."""
+    """Yield the text and code blocks of a rule's page."""
     yield Block(f"{page.severity.capitalize()}: {page.summary}")
     yield Block(page.why)
     yield from (Block(paragraph) for paragraph in page.details)

@@ -1,7 +1,7 @@
-"""What a rule is, and the decorator that registers one.
+"""The definition of a rule, and the decorator that registers one.
 
-A rule is a function with :func:`rule` above it. Its docstring is the page that ``lrdecay rule CODE`` prints: the first
-line says what is found, the paragraph behind it why that matters, the rest how it comes about and what helps.
+A rule is a function decorated with :func:`rule`. Its docstring is the page that ``lrdecay rule CODE`` prints: the first
+line states the finding, the next paragraph why it matters, the rest its causes and fixes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(num_layers=6, decay_rate=0.7, decay_type='layer_wise'))
 train_cfg = dict(by_epoch=True, max_epochs=12)
 """
-"""The config that every rule's examples build on: a small real ConvNeXt classifier with MMDetection's decay."""
+"""The base config of all examples: a small real ConvNeXt classifier with MMDetection's layer decay."""
 
 _CONSTRUCTOR = """\
 from mmengine.optim import $DEFAULT
@@ -40,36 +40,35 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()"""
 
 Scope = Literal["config", "project", "training"]
-"""``project`` for a rule about what the project says, which looks at no config: it is run when the others have been,
-once for the comments of each config and once for the settings file. ``training`` for a rule about what a dry run of the
-training observed: it is run where there was one."""
+"""``project``: checks the project's policy and no config; runs after the others, once for the comments of each config
+and once for the settings file. ``training``: checks a dry run; runs only if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What a rule found, once for each cause."""
+    """One cause that a rule found."""
 
     message: str
-    """What is wrong, with its numbers, as a sentence without a full stop."""
+    """The problem with its numbers, as a sentence without a full stop."""
     fix: str
-    """What to do, with the value to set where there is one."""
+    """The instruction, with the value to set if there is one."""
     parameters: Iterable[str] = ()
-    """The parameters that it is about, in any order."""
+    """The affected parameters, in any order."""
     option: str = ""
-    """Path of the option in the config that it is about: ``optim_wrapper.paramwise_cfg.num_layers``."""
+    """Path of the affected option in the config: ``optim_wrapper.paramwise_cfg.num_layers``."""
     severity: Severity | None = None
-    """Where it is another than the rule's."""
+    """Overrides the rule's severity."""
     about: str = ""
-    """What tells it from another fault of the same rule with the same option and parameters."""
+    """Distinguishes faults of the same rule, option and parameters."""
     changed: str = ""
-    """What changed since the baseline: the settings, with their values, or else what is told of the tensors."""
+    """The changes since the baseline: settings with their values, else a summary of the tensors."""
     edits: Sequence[Edit | Fix] = ()
-    """The fix as edits of the config, in the form of one alternative, or of several; empty where it is none."""
+    """The fix as edits of the config: edits of one alternative, or several alternatives; empty if no edit fixes it."""
     covers: tuple[str, ...] = ()
-    """Codes of rules that would tell the same mistake again, and are silent for it."""
+    """Codes of rules that would report the same mistake; they stay silent."""
 
     def fixes(self) -> tuple[Fix, ...]:
-        """The alternatives of :attr:`edits`."""
+        """Return the alternatives in :attr:`edits`."""
         edits = tuple(each for each in self.edits if isinstance(each, Edit))
         return (*([Fix(edits=edits)] if edits else []), *(each for each in self.edits if isinstance(each, Fix)))
 
@@ -78,22 +77,22 @@ class Fault:
 class Example:
     """A config on which a test runs the rule; :data:`BASE` is its base.
 
-    In the config and the plugin ``$DEFAULT`` stands for the class name of mmengine's default constructor, and
-    ``$CONSTRUCTOR`` for what precedes a constructor's class: imports, and its decorator.
+    In the config and the plugin, ``$DEFAULT`` is replaced by the class name of mmengine's default constructor, and
+    ``$CONSTRUCTOR`` by the imports and decorator of a constructor class.
     """
 
     config: str
-    """What it says beyond the base, as Python."""
+    """The settings beyond the base, as Python."""
     plugin: str = ""
-    """A module named ``plugin`` beside the config, for a constructor or a model of its own."""
+    """A module ``plugin`` next to the config, with a custom constructor or model."""
     program: str = ""
-    """In place of a config, a program that has a ``model`` and an ``optimizer``, and may have ``schedulers``."""
+    """A program with a ``model``, an ``optimizer`` and optionally ``schedulers``, instead of a config."""
     edit: Callable[[GroupMap], GroupMap] | None = None
-    """What is done to the exported map afterwards, for what no constructor can do."""
+    """A change of the exported map, for mistakes that no constructor makes."""
     settings: str = ""
-    """What the settings file says, for a rule about what a project says; TOML, as in a ``lrdecay.toml``."""
+    """The settings file, for a rule about the project's policy; TOML, as in a ``lrdecay.toml``."""
     baseline: str | None = None
-    """What the config said beyond the base when its baseline was made."""
+    """The settings beyond the base at the time of its baseline."""
 
     def __post_init__(self) -> None:
         for field in ("config", "plugin"):
@@ -102,19 +101,19 @@ class Example:
 
 
 def default_with(options: str, *, model: str = "", plugin: str = "") -> Example:
-    """An example of mmengine's default constructor with these options of ``paramwise_cfg`` alone.
+    """Return an example of mmengine's default constructor with only these options of ``paramwise_cfg``.
 
     Args:
-        options: as they stand in a call of ``dict``.
-        model: what the config says before.
-        plugin: as in :class:`Example`.
+        options: keyword arguments of ``dict``, as text.
+        model: config text that precedes them.
+        plugin: see :class:`Example`.
     """
     head = f"{model}optim_wrapper = dict(constructor='$DEFAULT',\n    paramwise_cfg=dict(_delete_=True, "
     return Example(f"{head}{options}))", plugin)
 
 
 def part_with(name: str, base: str, *attributes: str) -> str:
-    """A plugin with a part of a model: ``name``, which is mmpretrain's ``base`` with further attributes."""
+    """Return a plugin with a module ``name``: mmpretrain's ``base`` with further attributes."""
     head = f"from mmpretrain.models import {base}\nfrom mmpretrain.registry import MODELS\nfrom torch import nn\n"
     lines = "\n        ".join(("super().__init__(**settings)", *attributes))
     return f"""\
@@ -134,29 +133,29 @@ class Rule:
     """One known mistake."""
 
     code: str
-    """``LRD`` and three digits, never used again for anything else."""
+    """``LRD`` and three digits; never reused."""
     name: str
-    """For people: ``scale-above-one``."""
+    """Name for people: ``scale-above-one``."""
     severity: Severity
     check: Check
     documentation: str
     """The docstring of ``check``."""
     bad: Example
-    """The rule fires."""
+    """The rule must fire."""
     good: Example
-    """The same config, repaired: the rule is silent."""
+    """The same config, fixed: the rule must be silent."""
     yields_to: tuple[str, ...] = ()
-    """Codes of rules that tell the cause of what this one finds: where one of them finds something, this is silent."""
+    """Codes of rules that report the cause of this finding; if one of them fires, this rule is silent."""
     scope: Scope = "config"
 
     @property
     def summary(self) -> str:
-        """What is found, in one line."""
+        """The finding in one line."""
         return self.documentation.strip().partition("\n")[0]
 
     @property
     def why(self) -> str:
-        """Why it matters: the first paragraph behind the summary, on one line, without marks of code."""
+        """Why it matters: the second paragraph of the docstring, on one line, without code marks."""
         _, _, body = cleandoc(self.documentation).partition("\n\n")
         return " ".join(body.partition("\n\n")[0].replace("``", "").split())
 
@@ -174,7 +173,7 @@ def rule(
     yields_to: tuple[str, ...] = (),
     scope: Scope = "config",
 ) -> Callable[[Check], Check]:
-    """Register the function below as the rule ``code``; the fields of :class:`Rule` say what is what.
+    """Register the decorated function as the rule ``code``; see :class:`Rule` for the arguments.
 
     Raises:
         ValueError: another rule has this code or name.
@@ -193,7 +192,7 @@ def rule(
 
 
 def discover(package: str, root: str) -> tuple[Rule, ...]:
-    """Import every module in the folders of a package, and return the rules registered by then, by code.
+    """Import every module in the folders of a package and return the registered rules by code.
 
     Args:
         package: its name.

@@ -1,4 +1,4 @@
-"""Running rules over a group map."""
+"""Run rules on a group map."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from lrdecay_cli.text.name_patterns import Universe
 
 
 def findings_of(context: RuleContext | GroupMap, rules: Iterable[Rule]) -> tuple[Finding, ...]:
-    """What the rules find in one map: the worst first, then by code and place in the model.
+    """Return the findings of the rules on one map, sorted by severity (worst first), code and model order.
 
-    A rule that yields to others is silent where one of those found the cause, or where a fault covers it.
+    A rule stays silent if a rule in its ``yields_to`` fires, or if a fault covers it.
     """
     context = RuleContext(context) if isinstance(context, GroupMap) else context
     found = {rule.code: (rule, faults) for rule in rules if (faults := tuple(rule.check(context)))}
     covered = {code for _, faults in found.values() for fault in faults for code in fault.covers}
-    told = [
+    reported = [
         (rule, faults)
         for rule, faults in found.values()
         if rule.code not in covered and not any(cause in found for cause in rule.yields_to)
     ]
-    findings = (_finding(context, rule, fault) for rule, faults in told for fault in faults)
+    findings = (_finding(context, rule, fault) for rule, faults in reported for fault in faults)
     return tuple(sorted(findings, key=lambda finding: (-SEVERITIES.index(finding.severity), finding.code)))
 
 
 def fingerprint(code: str, config: str, option: str, parameters: Iterable[str], about: str = "") -> str:
-    """What stays the same of a finding while the files around it change."""
+    """Return an identifier of a finding that does not change when the files around it change."""
     parts = [code, config, option, *([about] if about else []), *sorted(parameters)]
     return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def narrowed(context: RuleContext, finding: Finding, parameters: Iterable[str]) -> Finding:
-    """The finding about some of its parameters alone; its message says so."""
+    """Return the finding restricted to some of its parameters; its message states their number."""
     kept = context.in_model_order(parameters)
     return msgspec.structs.replace(
         finding,
@@ -70,7 +70,7 @@ def _finding(context: RuleContext, rule: Rule, fault: Fault) -> Finding:
 
 def _folded(context: RuleContext, parameters: tuple[str, ...]) -> tuple[str, ...]:
     known = [name for name in parameters if name in context.tensors]
-    # A tensor that is held but is not the model's, or no longer is.
+    # Tensors in groups that do not, or no longer, belong to the model.
     unknown = [name for name in parameters if name not in context.tensors]
     folded = [*context.universe.fold(known)]
     if unknown:

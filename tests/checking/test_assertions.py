@@ -92,7 +92,7 @@ def test_two_aspects_are_two_findings_with_two_fingerprints() -> None:
     ("assertion", "said"),
     [
         ("parameters = 'backbon.*'\nlr = 1", "no parameter matches 'backbon.*'"),
-        ("parameters = 'neck.*'\nlr = 1", "all that 'neck.*' matches is frozen and in no group"),
+        ("parameters = 'neck.*'\nlr = 1", "all parameters that match 'neck.*' are frozen and in no group"),
     ],
 )
 def test_nothing_to_hold_against_is_told_once_at_the_settings(assertion: str, said: str) -> None:

@@ -104,13 +104,13 @@ def test_a_comment_holds_for_its_config_and_is_told_there() -> None:
     assert codes(checked("", comments=(reasoned,))) == []
     (idle,) = checked("", comments=(reasoned,), wrong=False).findings
     assert (idle.code, idle.config, idle.option) == ("LRD901", "configs/a.py", "# lrdecay: ignore[LRD301]")
-    assert idle.fix == "take it out of configs/a.py:3"
+    assert idle.fix == "remove it from configs/a.py:3"
 
 
 def test_one_that_has_expired_and_has_nothing_left_is_told_once() -> None:
     (told,) = checked(suppress(rule="LRD301", reason="known", until="2027-01-30"), wrong=False).findings
     assert told.code == "LRD903"
-    assert told.fix == "take it out of lrdecay.toml: suppress[0], for there is nothing left to suppress"
+    assert told.fix == "remove it from lrdecay.toml: suppress[0]: it has no finding to suppress"
 
 
 @pytest.mark.parametrize(
@@ -129,16 +129,16 @@ def test_an_unknown_rule_is_told_with_its_place(rule: str, hint: str) -> None:
 @pytest.mark.parametrize(
     ("comment", "fix"),
     [
-        ("# lrdecay: ignore LRD301", "write # lrdecay: ignore[LRD301], and behind it why, in configs/a.py:1"),
-        ("# lrdecay: ignore LRD301: it is known", "write # lrdecay: ignore[LRD301] it is known, in configs/a.py:1"),
+        ("# lrdecay: ignore LRD301", "write # lrdecay: ignore[LRD301] REASON in configs/a.py:1"),
+        ("# lrdecay: ignore LRD301: it is known", "write # lrdecay: ignore[LRD301] it is known in configs/a.py:1"),
         (
             "# lrdecay: ignore LRD301, layer-gap as published",
-            "write # lrdecay: ignore[LRD301, layer-gap] as published, in configs/a.py:1",
+            "write # lrdecay: ignore[LRD301, layer-gap] as published in configs/a.py:1",
         ),
-        ("# lrdecay: disable=LRD301", "write # lrdecay: ignore[LRD301], and behind it why, in configs/a.py:1"),
-        ("# lrdecay: ignore (LRD301) known", "write # lrdecay: ignore[LRD301] known, in configs/a.py:1"),
-        ("# lrdecay: ignore-LRD302", "write # lrdecay: ignore[LRD302], and behind it why, in configs/a.py:1"),
-        ("# lrdecay: ignore", "write # lrdecay: ignore[LRD301], and behind it why, in configs/a.py:1"),
+        ("# lrdecay: disable=LRD301", "write # lrdecay: ignore[LRD301] REASON in configs/a.py:1"),
+        ("# lrdecay: ignore (LRD301) known", "write # lrdecay: ignore[LRD301] known in configs/a.py:1"),
+        ("# lrdecay: ignore-LRD302", "write # lrdecay: ignore[LRD302] REASON in configs/a.py:1"),
+        ("# lrdecay: ignore", "write # lrdecay: ignore[LRD301] REASON in configs/a.py:1"),
     ],
 )
 def test_a_comment_without_brackets_is_told_once_how_to_write_it(comment: str, fix: str) -> None:

@@ -91,7 +91,7 @@ def test_update_renews_what_is_there(maps: Path, here: Run) -> None:
             ["--update", "maps"],
             "--update: updates every existing baseline and takes no configs; leave out --update or the configs",
         ),
-        (["--update", "-o", "none"], "--output: no directory none; make one: lrdecay baseline CONFIGS"),
+        (["--update", "-o", "none"], "--output: no directory none; make baselines: lrdecay baseline CONFIGS"),
         (["--update", "-o", "empty"], "empty: no baseline found; create one: lrdecay baseline CONFIGS -o empty"),
         ([], "baseline: no configs; name configs, or update the existing baselines with --update"),
         (["maps", "-o", "golden", "--form", "yaml"], "--form: unknown form 'yaml'; one of text, json"),
@@ -114,17 +114,17 @@ def test_exit_codes(maps: Path, here: Run) -> None:
     (maps / "c.json").write_text('{"schema_version": 1, "groups": []}')
     broken = here("baseline", "maps", "-o", "golden")
     assert broken.code == 2
-    assert "could not be judged: 1 config" in broken.out
+    assert "could not be checked: 1 config" in broken.out
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["maps"], "--output: no directory for baselines; give one: -o baselines/"),
-        (["maps", "-o", "maps/a.json"], "--output: maps/a.json is no directory; give one: -o baselines/"),
+        (["maps"], "--output: no directory for baselines; give a directory: -o baselines/"),
+        (["maps", "-o", "maps/a.json"], "--output: maps/a.json is not a directory; give a directory: -o baselines/"),
         (["maps", "maps2", "-o", "golden"], "--output: the baselines of configs/a.py and "),
-        (["maps", "-o", "text"], "text/configs/a.txt: is no baseline, and is not written over; move it away"),
-        (["maps", "-o", "taken"], "taken/configs/a.json: is no group map, and is not written over; move it away"),
+        (["maps", "-o", "text"], "text/configs/a.txt: not a baseline, so it is not overwritten; move it away"),
+        (["maps", "-o", "taken"], "taken/configs/a.json: not a group map, so it is not overwritten; move it away"),
         (["maps", "-o", "blocked"], "blocked/configs/a.txt: cannot write: "),
     ],
 )
@@ -165,7 +165,7 @@ def test_differences_are_findings(maps: Path, here: Run) -> None:
     )
     assert (
         finding["fix"] == "lrdecay diff golden/configs/a.txt maps/a.json shows all; "
-        "if it is meant: lrdecay baseline maps -o golden"
+        "if it is intended: lrdecay baseline maps -o golden"
     )
     one = here("check", "--select", "LRD7", "maps/a.json", "--baseline", "golden/configs/b.txt")
     assert "LRD701" in one.out

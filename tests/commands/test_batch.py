@@ -40,7 +40,7 @@ def config(tmp_path: Path) -> str:
         (("check", "--select", "LRD823"), "no findings"),
         (
             ("check", "--select", "LRD309"),
-            "base lr × 0.25 (auto_scale_lr) is 0.0025, and groups have up to 0.0025",
+            "base lr × 0.25 (auto_scale_lr) is 0.0025, and other groups have up to 0.0025",
         ),
         (("check", "--select", "LRD309"), "auto_scale_lr does not scale base_lr in the log"),
         (("check", "--select", "LRD3"), "1 info in 1 config"),
@@ -97,10 +97,13 @@ def test_weight_decay_by_gpus_is_told(tmp_path: Path, capsys: pytest.CaptureFixt
     code, out, _ = said(capsys, "check", config, "--select", "LRD82")
     assert code == 0
     assert (
-        "warning: LRD823 number-of-gpus-assumed: weight decay depends on the number of GPUs, and 1 is assumed: weight"
+        "warning: LRD823 number-of-gpus-assumed: weight decay depends on the number of GPUs, assumed to be 1: weight"
         " decay of group_0: 0.0005 on 1 GPU, 0.001 on 8 GPUs" in out
     )
-    assert "LRD824 two-batch-sizes: optimizer.batch_size_per_gpu is 16, and a batch of one GPU has 2 samples" in out
+    assert (
+        "LRD824 two-batch-sizes: optimizer.batch_size_per_gpu is 16, but the dataloader's batch size per GPU is 2"
+        in out
+    )
     assert "LRD823" not in said(capsys, "check", config, "--select", "LRD82", "--gpus", "8")[1]
     _, out, _ = said(capsys, "dry-run", config, "--iters-per-epoch", "5", "--gpus", "8")
     assert "base_weight_decay * (gpus * batch_size_per_gpu * 1 / 64): 0.0005 * (8 * 16 * 1 / 64) = 0.001" in out

@@ -139,11 +139,11 @@ def test_a_person_can_read_it(maps: Path, here: Run) -> None:
         "decay rate of 0.7\n"
         "      backbone.stages.*\n"
         "      option  optim_wrapper.paramwise_cfg.num_layers\n"
-        "      why     Layers that should learn slower than the head learn faster, and their pretrained weights are "
+        "      why     Layers that should train slower than the head train faster, and their pretrained weights are "
         "lost in the first epochs.\n"
-        "      fix     keep every layer id at or below the head's\n"
+        "      fix     keep every layer id at or below the head's layer id\n"
         "\n"
-        "2 maps: read without a config: no places in files, no suppressions in comments\n"
+        "2 maps: read without a config, so no file locations and no suppressions from comments\n"
         "\n"
         "1 error in 2 configs\n"
     )
@@ -153,8 +153,8 @@ def test_a_directory_is_judged_but_for_what_cannot_be(maps: Path, here: Run) -> 
     result = here("check", *ONLY, "maps")
     assert result.code == 2
     assert "LRD301" in result.out
-    assert "could not be judged: 1 config\n  maps/broken.json: error: $.groups: expected" in result.out
-    assert result.out.splitlines()[-1] == "1 error in 2 configs; 1 of 3 configs could not be judged"
+    assert "could not be checked: 1 config\n  maps/broken.json: error: $.groups: expected" in result.out
+    assert result.out.splitlines()[-1] == "1 error in 2 configs; 1 of 3 configs could not be checked"
     (maps / "broken.json").write_text('{"nothing": "of ours"}')
     assert here("check", *ONLY, "maps").code == 1
 
@@ -216,7 +216,7 @@ def test_the_day_can_be_set(maps: Path, here: Run) -> None:
     assert here("check", *ONLY, maps / "wrong.json", LRDECAY_TODAY="2027-01-31").code == 0
     late = here("check", *ONLY, maps / "wrong.json", LRDECAY_TODAY="2027-02-01")
     assert late.code == 1
-    assert "LRD903 suppression-expired: LRD301 was suppressed until 2027-01-31" in late.out
+    assert "LRD903 suppression-expired: the suppression of LRD301 expired on 2027-01-31" in late.out
     odd = here("check", *ONLY, maps / "wrong.json", LRDECAY_TODAY="tomorrow")
     assert (odd.code, odd.err) == (2, "lrdecay: LRDECAY_TODAY: 'tomorrow' is not a date; write it as 2027-01-31\n")
 

@@ -175,19 +175,19 @@ def test_what_needs_iterations_says_so() -> None:
             "dict(type='MultiStepLR', milestones=[2, 9])",
             "",
             {},
-            r"^warning: LRD603 [a-z-]+: milestone 9 is never reached, for training ends at 6 epochs: 1 of 2$",
+            r"^warning: LRD603 [a-z-]+: milestone 9 is never reached, because training ends at 6 epochs: 1 of 2$",
         ),
         (
             "dict(type='MultiStepLR', milestones=[2, 9], convert_to_iter_based=True)",
             "",
             {"iterations_per_epoch": 7},
-            r"^warning: LRD603 [a-z-]+: milestone 9 is never reached, for training ends at 6 epochs: 1 of 2$",
+            r"^warning: LRD603 [a-z-]+: milestone 9 is never reached, because training ends at 6 epochs: 1 of 2$",
         ),
         (
             "dict(type='StepLR', step_size=1, begin=6, end=9)",
             "",
             {},
-            r"^warning: LRD603 [a-z-]+: StepLR begins at 6, and training ends at 6 epochs: it never acts$",
+            r"^warning: LRD603 [a-z-]+: StepLR never acts: it begins at 6, and training ends at 6 epochs$",
         ),
         (
             "dict(type='LinearLR', start_factor=0.1)",
@@ -199,13 +199,13 @@ def test_what_needs_iterations_says_so() -> None:
             "dict(type='CosineAnnealingLR', eta_min=0.01)",
             "",
             {},
-            r"^LRD607 [a-z-]+: eta_min=0\.01 .*: all end there, at 100% of the lowest",
+            r"^LRD607 [a-z-]+: all groups .* end at eta_min=0\.01 .*, 100% of the lowest lr",
         ),
         (
             "dict(type='OneCycleLR', eta_max=0.1, total_steps=6)",
             "",
             {},
-            r"^error: LRD607 [a-z-]+: eta_max=0\.1 .* is written over the lr of all 6 groups \(0\.01 to 0\.1\)$",
+            r"^error: LRD607 [a-z-]+: eta_max=0\.1 .* overwrites the lr of all 6 groups \(0\.01 to 0\.1\)$",
         ),
         (
             "dict(type='CosineAnnealingLR', eta_min=1e-3, T_max=3, end=4)",

@@ -176,7 +176,7 @@ def test_a_constructor_that_refuses_the_wrapped_model_ends_the_training(
     assert dry_run(capsys, config, "--iters-per-epoch", "5")[0] == 0
     code, out, err = dry_run(capsys, config, "--iters-per-epoch", "5", "--gpus", "2")
     assert (code, out) == (2, "")
-    assert "the constructor raises for the model inside MMDistributedDataParallel" in err
+    assert "the constructor raises on the model wrapped in MMDistributedDataParallel" in err
     assert "no attribute 'discriminator'" in err
     parts = ("--cfg-options", "model_wrapper_cfg.type=MMSeparateDistributedDataParallel")
     code, _, err = dry_run(capsys, config, "--iters-per-epoch", "5", "--gpus", "2", *parts)

@@ -62,4 +62,4 @@ def test_no_longer_key_is_advised_where_the_shortest_counts() -> None:
     group_map = with_provenance(read_map(str(Path(__file__).parent / "maps" / "mmselfsup_keys.json")), None)
     fixes = [found.fix for found in findings_of(group_map, RULES) if found.code == "LRD506"]
     assert len(fixes) == 4
-    assert all("goes by the shortest key" in fix for fix in fixes)
+    assert all("uses the shortest key" in fix for fix in fixes)

@@ -180,7 +180,7 @@ def undone(command: str) -> tuple[str, dict[str, str], str]:
 
 def test_github_annotations_are_read_back() -> None:
     lines = rendered("github", HARD).splitlines()
-    # Two that could not be judged, two errors, a warning, a note; the suppressed ones do not count.
+    # Two that could not be checked, two errors, a warning, a note; the suppressed ones do not count.
     commands = [undone(line) for line in lines if line.startswith("::")]
     assert [kind for kind, _, _ in commands] == ["error"] * 4 + ["warning", "notice"]
     title = {"title": "LRD301 scale-above-one"}
@@ -189,7 +189,7 @@ def test_github_annotations_are_read_back() -> None:
     assert commands[2][2].splitlines() == [
         "8 groups train faster",
         "backbone.*",
-        "Option: optim_wrapper.paramwise_cfg.num_layers, set at configs/a.py:4, in place of mmdet::convnext/b.py:88",
+        "Option: optim_wrapper.paramwise_cfg.num_layers, set at configs/a.py:4, overrides mmdet::convnext/b.py:88",
         "Why: It matters.",
         "Fix: num_layers=12 fits",
     ]
@@ -197,7 +197,7 @@ def test_github_annotations_are_read_back() -> None:
     assert "file" not in commands[5][1]
     assert commands[5][2].startswith("mmdet::convnext/a.py: 8 groups")
     assert len(lines) == len(commands) + 1
-    assert lines[-1] == "could not judge" or "2 errors" in lines[-1]
+    assert lines[-1] == "could not check" or "2 errors" in lines[-1]
 
 
 def test_what_a_package_sets_stands_where_the_repository_names_it() -> None:

@@ -93,7 +93,7 @@ def test_the_check_and_its_verdict(wrong: bool, inputs: dict[str, str], code: st
     assert not (tmp_path / "hacked").exists()
     assert step("Verdict", code=code)[0] == int(code)
     if code == "2":
-        assert re.search("^lrdecay: |could not be judged", printed, re.MULTILINE)
+        assert re.search("^lrdecay: |could not be checked", printed, re.MULTILINE)
         return
     # The three maps have the same finding, which is told once.
     told = re.findall(r"^::error file=maps/.+\.json,line=1,title=LRD301 .*configs/a\.py", printed, re.MULTILINE)

@@ -97,7 +97,7 @@ def test_half_precision_loses_the_weight_decay_of_any_optimizer(build) -> None:
             found = build(f"{given}{precision})), {SCALED}", "import torch")
             faults = [finding for finding in findings_of(found, RULES) if finding.code == "LRD803"]
             assert bool(faults) == loses_weight_decay(lr, precision)
-            assert all(f"give lr as a float: it is a tensor of {precision}" in fault.fix for fault in faults)
+            assert all(f"set lr to a float: it is a {precision} tensor" in fault.fix for fault in faults)
             assert "LRD802" not in codes(found)
 
 

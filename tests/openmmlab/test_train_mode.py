@@ -152,7 +152,7 @@ def test_what_train_thaws(
     path = dumped(tmp_path, model={"type": "ThawingToy"}, optim_wrapper=wrapper, custom_imports=IMPORTS)
     assert states(audit(path))[status] == {"backbone.stages.0.0.weight", "backbone.stages.0.0.bias"}
     assert run(["check", path, "--select", "LRD101"]) == code
-    assert (": train() thaws 2 of them after the optimizer is built" in capsys.readouterr().out) == bool(code)
+    assert (": train() unfreezes 2 of them after the optimizer is built" in capsys.readouterr().out) == bool(code)
     moved = train(Config.fromfile(path), tmp_path / "work").moved
     assert ("backbone.stages.0.0.weight" in moved) == (code == 0)
 
@@ -163,7 +163,7 @@ def test_train_raises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert group_map.training.train_mode.error == "ValueError: frozen_stages is 7 of 4"
     assert len(states(group_map)["frozen by train()"]) == 2
     assert run(["inspect", path]) == 0
-    told = "model.train() raises, and the training ends before its first iteration: ValueError: frozen_stages is 7 of 4"
+    told = "model.train() raises before the first iteration: ValueError: frozen_stages is 7 of 4"
     assert told in capsys.readouterr().out
     with pytest.raises(ValueError, match="frozen_stages is 7"):
         train(Config.fromfile(path), tmp_path / "work")

@@ -158,6 +158,6 @@ def _says(fix: str, edit: Edit) -> bool:
             )
         case "delete":
             # "did you mean" another option, which is set as well.
-            removes = ("remove", "drops", "replace", "in place", "besides", "in its place", "did you mean")
+            removes = ("remove", "drop", "replace", "instead", "also set", "did you mean")
             return any(word in fix for word in removes)
     return bool(edit.to) and str(edit.to[-1] if edit.to else "") in fix

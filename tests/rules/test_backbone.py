@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrdecay_cli.rules.api import ids_told, integers, span
+from lrdecay_cli.rules.api import describe_ids, integers, span
 from lrdecay_cli.rules.context.backbone import backbone_prefix, block_of, out_of_order
 
 
@@ -91,7 +91,7 @@ def _chosen(scales: list[float], bits: int) -> list[float]:
 
 def test_numbers_in_words() -> None:
     assert integers([5, 7, 8, 9]) == "5, 7 to 9"
-    assert ids_told([8]) == "layer id 8 lies"
-    assert ids_told([8, 9]) == "layer ids 8, 9 lie"
+    assert describe_ids([8]) == "layer id 8 is"
+    assert describe_ids([8, 9]) == "layer ids 8, 9 are"
     assert span([0.7, 0.0576]) == "0.0576 to 0.7"
     assert span([0.1, 0.1]) == "0.1"

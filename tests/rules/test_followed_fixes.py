@@ -153,8 +153,7 @@ def test_where_it_takes_many_keys_there_is_another_way() -> None:
     fix = shadowed_norms([f"{part}.layer{layer}.bn.bias" for part in ("backbone", "head") for layer in range(20)])
     assert re.match(r"add 20 keys longer than 'backbone' \(('[^']*', ){3}…\), each with dict", fix)
     assert fix.endswith(
-        "; or use lrdecay's LayerDecayOptimWrapperConstructor, which exempts norms, biases and 1-D"
-        " tensors without a key"
+        "; or use lrdecay's LayerDecayOptimWrapperConstructor, which exempts norms, biases and 1-D tensors by itself"
     )
 
 
@@ -191,10 +190,10 @@ def test_what_replaces_the_keys_of_mmcv_is_pasted(tmp_path: Path) -> None:
         folder.mkdir()
     findings = findings_of(map_of(Example(MMCV), folders[0]), [find_rule("LRD510")])
     assert {finding.option: finding.fix.partition(": ")[0] for finding in findings} == {
-        "optimizer": "in place of it",
-        "optimizer_config": "it is in what to write for optimizer",
-        "lr_config": "in place of it",
-        "runner": "in place of it",
+        "optimizer": "replace it by",
+        "optimizer_config": "see the fix for optimizer, which includes it",
+        "lr_config": "replace it by",
+        "runner": "replace it by",
     }
     pasted = "\n".join(finding.fix.partition(": ")[2] for finding in findings)
     repaired = map_of(Example(pasted), folders[1])

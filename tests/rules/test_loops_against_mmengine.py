@@ -71,13 +71,13 @@ REFUSED: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], type[Except
     "of the other loop": (
         "train_cfg",
         {"by_epoch": False, "max_epochs": 12},
-        [("max_epochs", "train_cfg.by_epoch=True, for a training that is as long as max_epochs says")],
+        [("max_epochs", "set train_cfg.by_epoch=True, so that max_epochs is the length of the training")],
         TypeError,
     ),
     "left by a base": (
         "train_cfg",
         {**ITERATIONS, "max_epochs": 12},
-        [("max_epochs", "remove max_epochs; train_cfg=dict(_delete_=True, ...) drops what a base says")],
+        [("max_epochs", "remove max_epochs; train_cfg=dict(_delete_=True, ...) drops settings of the base")],
         TypeError,
     ),
     "like none": (
@@ -90,7 +90,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], type[Except
     "no choice": (
         "train_cfg",
         {"max_epochs": 12},
-        [("max_epochs", "train_cfg.by_epoch=True, for a training that is as long as max_epochs says")],
+        [("max_epochs", "set train_cfg.by_epoch=True, so that max_epochs is the length of the training")],
         TypeError,
     ),
     "by_epochs": (
@@ -102,7 +102,12 @@ REFUSED: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], type[Except
     "two choices": (
         "train_cfg",
         {"type": "EpochBasedTrainLoop", **EPOCHS},
-        [("by_epoch", "remove train_cfg.by_epoch or type; train_cfg=dict(_delete_=True, ...) drops what a base says")],
+        [
+            (
+                "by_epoch",
+                "remove train_cfg.by_epoch or type; train_cfg=dict(_delete_=True, ...) drops settings of the base",
+            )
+        ],
         RuntimeError,
     ),
     "no such class": (

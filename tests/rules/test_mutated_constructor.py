@@ -80,11 +80,11 @@ def _another_parameter(group_map: GroupMap) -> GroupMap:
 @pytest.mark.parametrize(
     ("base", "edit", "codes", "told"),
     [
-        (plain_decay(), _fewer_tensors, {"LRD105"}, "totals do not add up: tensors says 3, there are"),
-        (plain_decay(), _without_the_last_group, {"LRD105"}, "neither grouped, frozen, missing nor a duplicate"),
-        (plain_decay(), _another_parameter, {"LRD105"}, "no module of the model registers 1 tensor of the map"),
+        (plain_decay(), _fewer_tensors, {"LRD105"}, "totals do not add up: tensors is 3, the map has"),
+        (plain_decay(), _without_the_last_group, {"LRD105"}, "of the model as grouped, frozen, missing or duplicate"),
+        (plain_decay(), _another_parameter, {"LRD105"}, "1 tensor of the map belongs to no module of the model"),
         (plain_decay(), _rate_of_the_first_group(math.nan), {"LRD306"}, "1 group has lr nan"),
-        (plain_decay(), _rate_of_the_first_group(0.5), {"LRD304", "LRD309"}, "1 times 0.0001 is 0.0001"),
+        (plain_decay(), _rate_of_the_first_group(0.5), {"LRD304", "LRD309"}, "1 × 0.0001 is 0.0001"),
         (convnext([1, 1, 9, 1]), _rate_of_the_first_group(0.5), {"LRD209"}, "our rules say"),
     ],
     ids=["totals", "group-gone", "parameter-renamed", "nan", "lr", "lr-explained"],

@@ -21,7 +21,7 @@ def message(found: GroupMap, code: str) -> str:
 @pytest.mark.parametrize(
     ("kind", "traits", "told"),
     [
-        pytest.param("SyncBatchNorm", ("norm",), ", and the statistics of 1 batch norm still move", id="batch norm"),
+        pytest.param("SyncBatchNorm", ("norm",), ", and the statistics of 1 batch norm still change", id="batch norm"),
         pytest.param("GroupNorm", ("norm",), "", id="group norm"),
         pytest.param("BatchNormLike", (), "", id="name alone"),
     ],
@@ -58,11 +58,11 @@ def test_the_share_of_what_is_in_no_group_is_of_all_that_trains(missing: dict[st
 def test_without_an_optimizer_no_constructor_is_told_to_take_tensors() -> None:
     """As of mmagic's guided_diffusion: their ``optim_wrapper`` names a constructor and no optimizer."""
     found = group_map(missing={"head.weight": (2, 2)})
-    assert message(found, "LRD101") == f"{DEFAULT.name} makes no optimizer: 1 trainable tensor never changes"
+    assert message(found, "LRD101") == f"{DEFAULT.name} builds no optimizer: 1 trainable tensor is never updated"
 
 
 @pytest.mark.parametrize(("times", "told"), [(1, "twice"), (2, "up to 3 times")])
 def test_how_often_a_tensor_is_held(times: int, told: str) -> None:
     found = group_map({"group": {"parameters": {"a.weight": (2,)}}}, duplicates={"a.weight": "a.weight"})
     found = msgspec.structs.replace(found, duplicates=found.duplicates * times)
-    assert message(found, "LRD102") == f"1 tensor is held {told}, and updated as often in each step"
+    assert message(found, "LRD102") == f"1 tensor is in groups {told}, and each step updates it as often"

@@ -278,7 +278,7 @@ def test_found_is_what_happens(
 )
 def test_a_rise_is_kept_where_it_is_taken_back(schedulers: list[dict[str, Any]], severity: str, fix: str) -> None:
     (finding,) = findings_of(described(schedulers), [find_rule("LRD601")])
-    assert (finding.severity, finding.fix.startswith(fix)) == (severity, True)
+    assert (finding.severity, fix in finding.fix) == (severity, True)
     # What is offered keeps the groups apart by the factor that they had, and the height where that is meant.
     first = {key: value for key, value in schedulers[0].items() if key != "eta_min"}
     trace = trained([{**first, "eta_min_ratio": float(fix.split("=")[1])}, *schedulers[1:]])
@@ -314,7 +314,7 @@ def test_which_milestones_are_not_reached(settings: dict[str, Any], late: str) -
         ),
         pytest.param(
             {"type": "ExponentialMomentum", "gamma": 1.05},
-            ("error", "up to 1.71 times what it is, which begins at 0.9"),
+            ("error", "up to 1.71 times its value of 0.9"),
             id="each epoch",
         ),
         pytest.param(

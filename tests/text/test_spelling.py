@@ -7,7 +7,7 @@ import pytest
 from lrdecay_cli.domain.change import ASPECTS
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.formats import FORMATS
-from lrdecay_cli.rules import RULES, rules_meant
+from lrdecay_cli.rules import RULES, suggest_rule
 from lrdecay_cli.text.spelling import did_you_mean, meant, nearest
 
 VIEWS = ("group", "layer", "parameter", "module")
@@ -101,9 +101,9 @@ def test_the_question() -> None:
         ("zzz", ""),
     ],
 )
-def test_rules_meant(given: str, said: str) -> None:
+def test_suggest_rule(given: str, said: str) -> None:
     """Digits are not spelled wrong: LRD999 is not LRD904."""
-    assert rules_meant(given) == said
+    assert suggest_rule(given) == said
 
 
 def test_a_zoo_has_colons_of_its_own() -> None:

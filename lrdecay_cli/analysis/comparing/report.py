@@ -18,7 +18,7 @@ from lrdecay_cli.analysis.comparing.tables import long_table, shown_setting, wid
 from lrdecay_cli.analysis.lr_factors import LrPair, lr_pairs
 from lrdecay_cli.analysis.stacks import cause_of, package_changes, stack_fact, stack_notes
 from lrdecay_cli.analysis.unrun import unrun_notes
-from lrdecay_cli.decay.batch_scaling import difference_told, factor_told
+from lrdecay_cli.decay.batch_scaling import describe_difference, describe_factor
 from lrdecay_cli.domain.change import (
     ASPECTS,
     DIFFERENCE_SCHEMA_VERSION,
@@ -185,13 +185,13 @@ def _batch_notes(before: GroupMap, after: GroupMap) -> Iterator[Note]:
     """The batch as the cause of a difference: ``auto_scale_lr``, and constructors that ask for the number of GPUs."""
     batches = [(side.config.path, side.batch) for side in (before, after) if side.batch]
     if before.lr_factor != after.lr_factor:
-        told = tuple(f"{path}: {factor_told(batch)}" for path, batch in batches if batch.lr_factor is not None)
+        told = tuple(f"{path}: {describe_factor(batch)}" for path, batch in batches if batch.lr_factor is not None)
         ratio = after.lr_factor / before.lr_factor
         yield Note(f"auto_scale_lr makes every lr of the second side × {ratio:g} of the first side's", "info", told)
     if before.batch and after.batch and before.batch.gpus != after.batch.gpus:
         for _, batch in batches[:1]:
             if batch.differs is not None:
-                yield Note(f"{batch.gpus} GPUs before, {after.batch.gpus} after; {difference_told(batch)}")
+                yield Note(f"{batch.gpus} GPUs before, {after.batch.gpus} after; {describe_difference(batch)}")
 
 
 def extent_of(changes: Sequence[Change], before: GroupMap, after: GroupMap) -> str:

@@ -84,7 +84,7 @@ def check(
 ) -> None:
     """Report known mistakes in parameter groups and their options.
 
-    Exit code 0 without findings at or above --fail-on, 1 with such findings, 2 if a config could not be judged.
+    Exit code 0 without findings at or above --fail-on, 1 with such findings, 2 if a config could not be checked.
     Exported maps are judged without torch.
 
     \b

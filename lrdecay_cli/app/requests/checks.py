@@ -57,7 +57,7 @@ def run_check(
     """Judge all ``targets``; return the result and the judged maps.
 
     Raises:
-        LrdecayError: nothing to judge, or the only target cannot be judged.
+        LrdecayError: nothing to check, or the only target cannot be checked.
     """
     # Baselines need no rules: do not import them there.
     from lrdecay_cli.checking.checking import check_assertions, check_maps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from lrdecay_cli.checking.reporting import option_told, title_of
+from lrdecay_cli.checking.reporting import describe_option, title_of
 from lrdecay_cli.domain.change import Difference
 from lrdecay_cli.domain.finding import Cause, CheckResult
 from lrdecay_cli.domain.report import AnyResult, Column, Table
@@ -17,7 +17,7 @@ _CHECKED = (
     Column("suppressed", "suppressed", "integer"),
     Column("tensors", "tensors", "integer"),
     Column("groups", "groups", "integer"),
-    Column("problem", "could not be judged"),
+    Column("problem", "could not be checked"),
 )
 _SETTINGS = (Column("setting", "setting", "name"), Column("before", "before"), Column("after", "after"))
 # No screen shows more, and a reader less.
@@ -30,7 +30,7 @@ def findings(result: AnyResult) -> dict[str, Any]:
     checked = _document(result, CheckResult)
     by_file: dict[str, list[tuple[int, Cause, str]]] = {}
     for number, cause in enumerate(checked.causes()):
-        option = option_told(cause.finding) if cause.finding.option else ""
+        option = describe_option(cause.finding) if cause.finding.option else ""
         by_file.setdefault(title_of(cause), []).append((number, cause, option))
     judged = [*(each.config for each in checked.checked), *(each.config for each in checked.unjudged)]
     return {

@@ -157,7 +157,7 @@ def _check_lrs(planned: PlannedConfig, group_map: GroupMap) -> None:
 
 def _not_begun(wrapping: Wrapping, where: str) -> LrdecayError:
     if wrapping.refused == "constructor":
-        problem = f"{_RUNNING}: the constructor raises for the model inside {wrapping.type}: {wrapping.failure}"
+        problem = f"{_RUNNING}: the constructor raises on the model wrapped in {wrapping.type}: {wrapping.failure}"
         return LrdecayError(problem, where=where, fix="make it use model.module for a wrapped model")
     problem = f"{_RUNNING}: {wrapping.type} refuses the model: {wrapping.failure}"
     return LrdecayError(problem, where=where, fix=f"change {wrapping.option}")

@@ -1,1 +1,1 @@
-"""What rules look at: a group map, the views of it that they share, and what the project itself says."""
+"""The data that rules check: a group map with shared views of it, and the project's policy."""

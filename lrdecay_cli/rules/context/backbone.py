@@ -1,7 +1,7 @@
-"""The backbone in order of depth, told from parameter names alone, so that any constructor can be judged by it.
+"""The backbone in order of depth, derived from parameter names alone, so that rules can judge any constructor.
 
-A block is the module behind the first number in a name: ``stages.2.5``, ``stages.2.blocks.5``, ``layers.11``,
-``layer3.0``. Numbers further in count other things than depth.
+A block is the module with the first number in a name: ``stages.2.5``, ``stages.2.blocks.5``, ``layers.11``,
+``layer3.0``. Further numbers do not count depth.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _NUMBERED = re.compile(r"(.*?)(\d+)", re.ASCII | re.DOTALL)
 
 
 class Block(NamedTuple):
-    """Where a parameter is in a row of modules."""
+    """The position of a parameter in a row of modules."""
 
     series: str
-    """The names that differ in their numbers alone: ``stages.#.blocks.#``."""
+    """The names without their numbers: ``stages.#.blocks.#``."""
     place: tuple[int, ...]
     """Stage and block, or the block alone."""
     rest: str
@@ -32,29 +32,29 @@ class Block(NamedTuple):
 
 
 class BackboneTensor(NamedTuple):
-    """A trainable parameter that the optimizer holds."""
+    """A trainable parameter in a group."""
 
     parameter: GroupedParameter
     group: ParameterGroup
     scale: float
-    """What it really starts with, over the base lr."""
+    """Initial lr over base lr."""
     block: Block | None
-    """None for one that is in no row."""
+    """None outside every row."""
 
     @property
     def name(self) -> str:
-        """In the model."""
+        """Name in the model."""
         return self.parameter.name
 
 
 class Backbone:
-    """The trainable parameters of the backbone, and the rate of what stands on it.
+    """The trainable parameters of the backbone, and the lr of the modules on top of it.
 
     Args:
         group_map: the map.
-        prefix: what stands before the backbone's own names.
-        scale_of: what a group starts with, over the base lr.
-        positions: place of each name in the model.
+        prefix: prefix of the backbone's names.
+        scale_of: initial lr of a group over the base lr.
+        positions: index of each name in the model.
     """
 
     def __init__(
@@ -79,19 +79,19 @@ class Backbone:
 
     @cached_property
     def head_scale(self) -> float | None:
-        """The scale of most of what is not the backbone, None if there is nothing else or no backbone."""
+        """The most frequent scale outside the backbone; None without a backbone or without other parameters."""
         if not self.held or not self.others:
             return None
         (scale, _), *_ = Counter(held.scale for held in self.others).most_common(1)
         return scale
 
     def at_head(self, held: BackboneTensor) -> bool:
-        """Whether a parameter trains at the rate of what stands on the backbone."""
+        """True if a parameter trains at the head's lr."""
         return self.head_scale is not None and math.isclose(held.scale, self.head_scale, rel_tol=1e-9)
 
     @cached_property
     def main_series(self) -> str:
-        """The row that holds most parameters: the blocks. Empty where there is none."""
+        """The row with the most parameters: the blocks. Empty if there is none."""
         places: dict[str, list[tuple[int, ...]]] = {}
         for held in self.held:
             if held.block:
@@ -100,7 +100,7 @@ class Backbone:
         return max(rows)[1] if rows else ""
 
     def in_row(self, held: BackboneTensor) -> bool:
-        """Whether a parameter is in a block of the main row; a stem, tokens and norms between stages are not."""
+        """True if a parameter is in a block of the main row; False for a stem, tokens and norms between stages."""
         return held.block is not None and held.block.series == self.main_series
 
     @cached_property
@@ -113,13 +113,13 @@ class Backbone:
         return {index: found[index] for index in sorted(found)}
 
     def block_name(self, index: tuple[int, ...]) -> str:
-        """The module that a block is: ``backbone.stages.2.5``."""
+        """The module path of a block: ``backbone.stages.2.5``."""
         numbers = iter(index)
         return self.prefix + re.sub("#", lambda _: str(next(numbers, "#")), self.main_series)
 
 
 def block_of(own: str) -> Block | None:
-    """The block of a parameter whose name within the backbone is ``own``; None where no module has a number."""
+    """Return the block of a parameter named ``own`` within the backbone; None if no module has a number."""
     *modules, parameter = own.split(".")
     series: list[str] = []
     index: list[int] = []
@@ -136,7 +136,7 @@ def block_of(own: str) -> Block | None:
 
 
 def backbone_prefix(names: Iterable[str]) -> str:
-    """What stands before the first backbone's own names: up to a module ``backbone``, else one called like it."""
+    """Return the prefix of the first backbone's names: up to a module ``backbone``, else to one with a similar name."""
     like = ""
     for name in names:
         before, found, _ = f".{name}".partition(".backbone.")
@@ -150,7 +150,7 @@ def backbone_prefix(names: Iterable[str]) -> str:
 
 
 def out_of_order(scales: Sequence[float]) -> list[int]:
-    """Places to leave out, as few as possible, so that the rest never falls."""
+    """Return the fewest indices to leave out so that the remaining scales never decrease."""
     # The longest run that never falls: for each length the lowest end, with the way back.
     ends: list[float] = []
     last: list[int] = []

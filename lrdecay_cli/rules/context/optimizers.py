@@ -1,4 +1,4 @@
-"""The optimizers of a map with their groups, and what they were measured to do with them."""
+"""The optimizers of a map with their groups and measured effects."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from lrdecay_cli.domain.optimizer_effects import OptimizerEffects
 
 
 class MeasuredOptimizer(NamedTuple):
-    """An optimizer of a map, with what its class was measured to do."""
+    """An optimizer of a map, with the measured effects of its class."""
 
     effects: OptimizerEffects
     groups: tuple[ParameterGroup, ...]
-    """Those with a tensor that trains."""
+    """Groups with at least one trainable tensor."""
 
     @property
     def label(self) -> str:
@@ -23,22 +23,22 @@ class MeasuredOptimizer(NamedTuple):
 
     @property
     def lrs(self) -> list[float]:
-        """Each lr of a group once, ascending."""
+        """Distinct lrs of the groups, ascending."""
         return sorted({group.lr for group in self.groups if group.lr is not None})
 
     @property
     def decays(self) -> list[float]:
-        """Each weight decay once, ascending; 0 for none."""
+        """Distinct weight decays, ascending; 0 for none."""
         return sorted({group.weight_decay or 0.0 for group in self.groups})
 
     def moves_at_zero(self, group: ParameterGroup) -> bool:
-        """Whether it moves the tensors of a group that is at lr 0."""
+        """True if it updates the tensors of a group at lr 0."""
         at_zero = self.effects.at_zero
         return at_zero == "trains" or (at_zero == "decays" and bool(group.weight_decay))
 
 
 def measured_optimizers(group_map: GroupMap) -> Iterator[MeasuredOptimizer]:
-    """Yield the optimizers whose effects the map has."""
+    """Yield the optimizers with measured effects in the map."""
     for name, effects in group_map.optimizer.effects.items():
         groups = tuple(
             group
@@ -49,5 +49,5 @@ def measured_optimizers(group_map: GroupMap) -> Iterator[MeasuredOptimizer]:
 
 
 def trained_names(*groups: ParameterGroup) -> list[str]:
-    """Names of the tensors in groups that take a gradient."""
+    """Return the names of tensors in groups that require a gradient."""
     return [parameter.name for group in groups for parameter in group.parameters if parameter.requires_grad]

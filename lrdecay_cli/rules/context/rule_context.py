@@ -1,4 +1,4 @@
-"""What rules look at: one group map, with what several of them would otherwise work out again."""
+"""The context of a rule: one group map, with values that several rules share."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from lrdecay_cli.text.counting import integers, verb
 from lrdecay_cli.text.name_patterns import Universe
 
 PARAMWISE = "optim_wrapper.paramwise_cfg"
-"""Where the constructor's options stand in a config."""
+"""Path of the constructor's options in a config."""
 
 
 class RuleContext:
-    """A group map, and the views of it that rules share. Nothing here needs torch.
+    """A group map and shared views of it. Needs no torch.
 
     Args:
-        group_map: what was built.
-        policy: what the project itself says about it.
-        place: what findings are about where it is not the map's config: a settings file.
-        dry_run: what a dry run of the config's training observed; None where there was none.
+        group_map: the built groups.
+        policy: the project's policy for it.
+        place: file that findings refer to, if not the map's config: a settings file.
+        dry_run: result of a dry run of the config's training; None without one.
     """
 
     def __init__(
@@ -58,14 +58,15 @@ class RuleContext:
         return self.group_map.constructor.type.rpartition(".")[2]
 
     @property
-    def constructor_told(self) -> str:
-        """Its name for messages: a checkpoint may not know it, and a live optimizer has none."""
+    def constructor_label(self) -> str:
+        """Its name for messages: a checkpoint may lack it, and a live optimizer has no constructor."""
         if self.group_map.live:
             return "the code that builds the optimizer"
         return "the constructor" if self.constructor == "unknown" else self.constructor
 
     def starting_lr(self, group: ParameterGroup) -> float | None:
-        """What a group starts training with: its lr, but for a checkpoint, which has what the schedule had come to."""
+        """Return the initial lr of a group: its lr; for a checkpoint, whose lr the schedule has changed, scale × base
+        lr."""
         if self.group_map.checkpoint is None:
             return group.lr
         base, scale = self.starting_base_lr, group.lr_scale
@@ -73,12 +74,13 @@ class RuleContext:
 
     @property
     def starting_base_lr(self) -> float | None:
-        """The lr of a group with the lr scale 1: the config's, times the factor of ``auto_scale_lr``."""
+        """The lr of a group with lr scale 1: the config's, times the factor of ``auto_scale_lr``."""
         base = self.group_map.base_lr
         return None if base is None else base * self.group_map.lr_factor
 
     def starting_scale(self, group: ParameterGroup) -> float | None:
-        """That over the base lr. What the constructor recorded counts for less than the lr, which is what trains."""
+        """Return initial lr over base lr. The lr overrides the recorded ``lr_scale``, because the optimizer uses the
+        lr."""
         lr, base = self.starting_lr(group), self.starting_base_lr
         if lr is None or not base or not math.isfinite(lr) or not math.isfinite(base):
             return group.lr_scale
@@ -99,7 +101,7 @@ class RuleContext:
 
     @cached_property
     def trained(self) -> tuple[str, ...]:
-        """The names without the frozen: what a custom key says of those has no effect."""
+        """Names of trainable parameters; custom keys have no effect on frozen ones."""
         return tuple(name for name, tensor in self.tensors.items() if tensor.trainable)
 
     @cached_property
@@ -107,39 +109,39 @@ class RuleContext:
         return {name: position for position, name in enumerate(self.group_map.registered)}
 
     def in_model_order(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The names, each once, as the model has them; unknown ones last."""
+        """Return the names once each in the model's order; unknown ones last."""
         return tuple(sorted(dict.fromkeys(names), key=lambda name: self._positions.get(name, len(self._positions))))
 
     @cached_property
     def universe(self) -> Universe:
-        """All names, to fold some of them."""
+        """All names, to fold some of them into patterns."""
         return Universe([*self.tensors, *(t.name for t in self.group_map.tensors() if t.state == "duplicate")])
 
     @cached_property
     def spec(self) -> ConstructorSpec:
-        """What lrdecay knows of the constructor."""
+        """lrdecay's specification of the constructor."""
         return constructor_of(self.group_map)
 
     @cached_property
     def decay_option(self) -> str | None:
-        """Key in ``paramwise_cfg`` of the factor from a layer to the one below it; None where it is not given."""
+        """Key of the decay rate in ``paramwise_cfg``; None if it is not given."""
         option = self.spec.rate_option
         return option if option in self.options else None
 
     @property
     def without_options(self) -> bool:
-        """Whether a decay constructor is given none, though it needs a rate: it decays no layer and exempts nothing."""
+        """True if a decay constructor that needs a rate has no options: it decays no layer and exempts nothing."""
         return self.spec.is_switched_off(self.options)
 
     @cached_property
     def decay_rate(self) -> float | None:
-        """The factor from a layer to the one below it, where the constructor has one."""
+        """The configured factor between neighbouring layers; None if there is none."""
         rate = number_or_none(self.options.get(self.decay_option) if self.decay_option else None)
         return None if rate is None else float(rate)
 
     @cached_property
     def observed_rate(self) -> float | None:
-        """The factor from a layer id to the one below it, read off the groups; None where they have no common one.
+        """The factor between neighbouring layer ids, computed from the groups; None if it varies.
 
         For a constructor whose option lrdecay does not know.
         """
@@ -151,15 +153,15 @@ class RuleContext:
 
     @cached_property
     def num_layers(self) -> int | None:
-        """The option ``num_layers``, where it is one of a constructor with layers."""
+        """The option ``num_layers``, if the constructor has it."""
         given = self.options.get("num_layers")
         return given if self.spec.num_layers and isinstance(given, int) else None
 
     @cached_property
     def head_id(self) -> int | None:
-        """Layer id of most of what is not the backbone; None where groups have no ids."""
+        """Layer id of most parameters outside the backbone; None if groups have no ids."""
         if self.group_map.live and not self.backbone.held:
-            # No module is called a backbone: nothing tells the head but its id.
+            # Without a module named backbone, the highest layer id is the head's.
             return max((group.layer_id for group in self.group_map.groups if group.layer_id is not None), default=None)
         ids = Counter(held.group.layer_id for held in self.backbone.others if held.group.layer_id is not None)
         has_ids = any(group.layer_id is not None for group in self.group_map.groups)
@@ -167,13 +169,13 @@ class RuleContext:
         return ids.most_common(1)[0][0] if ids else usual
 
     @property
-    def head_id_told(self) -> str:
+    def head_id_label(self) -> str:
         """``num_layers + 1 = 7``, or ``7`` where it is another."""
         sum_told = self.num_layers is not None and self.head_id == self.num_layers + 1
         return f"{'num_layers + 1 = ' if sum_told else ''}{self.head_id}"
 
     def custom_lr_mult(self, parameter: str) -> tuple[str, float] | None:
-        """The custom key that decides about a parameter, the longest that is in its name, and its ``lr_mult``."""
+        """Return the custom key that applies to a parameter (the longest match) and its ``lr_mult``."""
         keys = self.options.get("custom_keys")
         if not isinstance(keys, Mapping) or not self.spec.keys_set_lr:
             return None
@@ -183,12 +185,12 @@ class RuleContext:
 
     @cached_property
     def backbone(self) -> Backbone:
-        """The backbone's trainable parameters by depth, with their rates."""
+        """The backbone's trainable parameters by depth, with their lr scales."""
         return Backbone(self.group_map, self.prefix, self.starting_scale, self._positions)
 
     @cached_property
     def decay_reaches_no_block(self) -> bool:
-        """Whether a constructor that means to decay lets every block of the backbone train at the head's rate."""
+        """True if a layer-decay constructor leaves every backbone block at the head's lr."""
         if not self.spec.decays_layers or self.decay_rate in (None, 1):
             return False
         blocks = [held for row in self.backbone.blocks.values() for held in row] or self.backbone.held
@@ -196,28 +198,28 @@ class RuleContext:
 
     @cached_property
     def frozen_blocks(self) -> frozenset[tuple[int, ...]]:
-        """Stage and block of each block of the backbone's main row in which something is frozen."""
+        """Indices of the blocks in the backbone's main row with a frozen parameter."""
         frozen = (name for name, tensor in self.tensors.items() if not tensor.trainable)
         found = (block_of(name.removeprefix(self.prefix)) for name in frozen if name.startswith(self.prefix))
         return frozenset(block.place for block in found if block and block.series == self.backbone.main_series)
 
     @cached_property
     def prefix(self) -> str:
-        """What stands before the backbone's parameters: ``backbone.``, or more where a wrapper holds the model.
+        """Prefix of the backbone's names: ``backbone.``, or more if a wrapper holds the model.
 
-        Where nothing is called so, ``img_backbone.`` and the like; of several backbones the first that is trained.
+        Without such a module, ``img_backbone.`` and similar; of several backbones the first trained one.
         """
         return backbone_prefix(name for name, tensor in self.tensors.items() if tensor.trainable)
 
     @cached_property
     def family(self) -> Family | None:
-        """The family of backbones that the model's is of, None if lrdecay knows none."""
+        """The backbone's family; None if lrdecay knows none."""
         backbone = self.group_map.model.backbone
         return find_family(backbone) if backbone else None
 
     @cached_property
     def depths(self) -> tuple[int, ...]:
-        """Blocks per stage of the backbone, read off the names; ``()`` where that cannot be done."""
+        """Blocks per stage of the backbone, derived from the names; ``()`` if unknown."""
         return self.family.depths(self.tensors, self.prefix) if self.family else ()
 
     @property
@@ -227,7 +229,7 @@ class RuleContext:
 
     @cached_property
     def fitting_num_layers(self) -> int | None:
-        """The ``num_layers`` that fits the backbone's depths, None where lrdecay does not know."""
+        """The ``num_layers`` that fits the backbone's depths; None if unknown."""
         family, depths = self.family, self.depths
         if not family or not depths or len(depths) != (family.stages or len(depths)):
             return None
@@ -235,16 +237,13 @@ class RuleContext:
 
     @cached_property
     def kinds(self) -> Mapping[str, Kind]:
-        """What the parameters are for, where weight decay cares."""
+        """Kinds of the parameters that weight decay usually treats separately."""
         kinds = {name: kind_of(name, t.module, t.shape) for name, t in self.tensors.items() if t.module}
         return {name: kind for name, kind in kinds.items() if kind}
 
     @cached_property
     def weight_decays(self) -> Mapping[str, float]:
-        """Weight decay of every trainable parameter that is in a group with one, but where the optimizer ignores it.
-
-        LRD803 reports those.
-        """
+        """Weight decay of each trainable parameter whose group has one, unless the optimizer ignores it (LRD803)."""
         ignored = {group.name for each in self.optimizers if each.effects.decay == "ignored" for group in each.groups}
         return {
             parameter.name: group.weight_decay
@@ -254,14 +253,14 @@ class RuleContext:
 
     @cached_property
     def without_weight_decay(self) -> bool:
-        """Whether the only optimizer has no weight decay: no option of that name, or one that it does not use."""
+        """True if the only optimizer has no weight decay: no such option, or one that it ignores."""
         if len(self.group_map.optimizer.types) != 1 or self.group_map.checkpoint is not None:
             return False
         return self.group_map.base_weight_decay is None or any(e.effects.decay == "ignored" for e in self.optimizers)
 
     @cached_property
     def custom_keys(self) -> Mapping[str, KeyMatches]:
-        """What became of every custom key, where the constructor is known to read them."""
+        """Matches of every custom key, if the constructor is known to read them."""
         try:
             return custom_key_matches(self.group_map)
         except DecayError:  # an lr that is no number
@@ -269,12 +268,12 @@ class RuleContext:
 
     @cached_property
     def multipliers(self) -> tuple[Multiplier, ...]:
-        """The ``*_mult`` options that are set, where the constructor is known to read them."""
+        """The ``*_mult`` options that are set, if the constructor is known to read them."""
         return self.spec.multipliers_set(self.options)
 
     @cached_property
     def switched_off(self) -> frozenset[str]:
-        """Parameters that an option or a custom key with a decay multiplier loses to a custom key."""
+        """Parameters for which a custom key overrides an option or key with a decay multiplier."""
         found: set[str] = set()
         for matches in self.custom_keys.values():
             options = [option for option in matches.switches_off if option.endswith("decay_mult")]
@@ -284,20 +283,20 @@ class RuleContext:
 
     @cached_property
     def optimizers(self) -> tuple[MeasuredOptimizer, ...]:
-        """The optimizers of which the map says what they do with their groups."""
+        """The optimizers with measured effects in the map."""
         return tuple(measured_optimizers(self.group_map))
 
     @cached_property
     def schedulers(self) -> tuple[Scheduler, ...]:
-        """The config's schedulers of the lr."""
+        """The config's lr schedulers."""
         return tuple(scheduler for scheduler in self.all_schedulers if scheduler.parameter == "lr")
 
     @cached_property
     def all_schedulers(self) -> tuple[Scheduler, ...]:
-        """Those of the momentum and of any other option too."""
+        """All schedulers, those of momentum and other options included."""
         return tuple(all_schedulers_of(self.group_map))
 
 
-def ids_told(ids: Sequence[int]) -> str:
-    """``layer id 8 lies``, ``layer ids 8 to 11 lie``."""
-    return f"layer id{verb(len(ids), '', 's')} {integers(ids)} {verb(len(ids), 'lies', 'lie')}"
+def describe_ids(ids: Sequence[int]) -> str:
+    """Return ``layer id 8 is`` or ``layer ids 8 to 11 are``."""
+    return f"layer id{verb(len(ids), '', 's')} {integers(ids)} {verb(len(ids), 'is', 'are')}"

@@ -1,7 +1,7 @@
-"""The config's schedulers of the lr, as mmengine's Runner would build them, and how long the training is.
+"""The config's schedulers, as mmengine's Runner would build them, and the length of the training.
 
 Source: mmengine 0.10, ``Runner._build_param_scheduler`` and ``mmengine.optim.scheduler``. A scheduler acts from its
-``begin`` up to, and without, its ``end``; its own steps (``milestones``, ``T_max``) are counted from ``begin`` on.
+``begin`` up to, but not at, its ``end``; its own steps (``milestones``, ``T_max``) count from ``begin``.
 """
 
 from __future__ import annotations
@@ -15,61 +15,61 @@ from lrdecay_cli.domain.group_map import GroupMap, ParameterGroup
 Unit = Literal["epochs", "iterations"]
 
 WARMING = ("Linear", "Constant", "QuadraticWarmup")
-"""Families that may be a warm-up."""
+"""Families that can be a warm-up."""
 ANNEALING = ("CosineAnnealing", "CosineRestart", "Poly")
-"""Families that go down to an ``eta_min``."""
+"""Families with an ``eta_min``."""
 _SUFFIXES = {"lr": "LR", "momentum": "Momentum", "betas": "Betas", "weight_decay": "WeightDecay"}
-"""How the classes end that act on a value; mmpretrain has the last two."""
+"""Class name suffix by scheduled value; mmpretrain has the last two."""
 
 
 class Scheduler(NamedTuple):
-    """One scheduler of the lr."""
+    """One scheduler."""
 
     path: str
-    """Where it stands in the config: ``param_scheduler[1]``."""
+    """Its path in the config: ``param_scheduler[1]``."""
     parameter: str
-    """What it acts on: ``lr``, ``momentum`` (of Adam and its kin the first of betas) or another option of groups."""
+    """The scheduled value: ``lr``, ``momentum`` (for Adam: the first of betas) or another option of groups."""
     family: str
-    """Its class without ``LR`` or ``ParamScheduler``: ``CosineAnnealing``."""
+    """Its class name without ``LR`` or ``ParamScheduler``: ``CosineAnnealing``."""
     settings: Mapping[str, Any]
     groups: tuple[ParameterGroup, ...]
-    """Those that it acts on."""
+    """The groups that it changes."""
     unit: Unit
-    """What ``begin``, ``end`` and its own steps count in."""
+    """Unit of ``begin``, ``end`` and its own steps."""
     converted: bool
-    """Whether it is stepped each iteration, although it counts in epochs."""
+    """True if it is stepped each iteration although it counts epochs."""
     begin: float
     end: float | None
-    """As given, or where the training ends; None if that is not known in its unit."""
+    """As given, or the end of training; None if unknown in its unit."""
     length: float | None
-    """How long the training is in its unit, None if that is not known."""
+    """Length of the training in its unit; None if unknown."""
     of_mmengine: bool
-    """Whether the class is mmengine's, and not another package's of that name."""
+    """True if the class is mmengine's and not another package's class of the same name."""
 
     @property
     def name(self) -> str:
-        """Its class, for people."""
+        """Its class name, for messages."""
         return str(self.settings.get("type", self.family)).rpartition(".")[2]
 
     @property
     def what(self) -> str:
-        """What it acts on, in words."""
+        """The scheduled value, for messages."""
         return self.parameter.replace("_", " ")
 
     @property
     def last(self) -> float | None:
-        """Where it stops acting: at its end or the training's."""
+        """Where it stops acting: its end or that of the training."""
         known = [value for value in (self.end, self.length) if value is not None]
         return min(known) if known else None
 
     @property
     def acts(self) -> bool:
-        """Whether any step of the training is within its range, as far as can be told."""
+        """True unless its range is known to lie outside the training."""
         return self.last is None or self.begin < self.last
 
     @property
     def is_warm_up(self) -> bool:
-        """Whether it begins below the lr and goes up."""
+        """True if it begins below the lr and rises."""
         if self.family == "Constant":
             return self.begin == 0
         start, end = self.value("start_factor", 1 / 3), self.value("end_factor", 1.0)
@@ -82,7 +82,7 @@ class Scheduler(NamedTuple):
         return [step for step in given if number_or_none(step) is not None] if isinstance(given, (list, tuple)) else []
 
     def times_stepped(self) -> int | None:
-        """How often ``gamma`` is multiplied in until the training ends; None if that is not known.
+        """Return how often ``gamma`` is applied until the training ends; None if unknown.
 
         Source: ``_get_value`` of mmengine's ``MultiStep``, ``Step`` and ``ExponentialParamScheduler``; the last step is
         the one before the end.
@@ -95,34 +95,34 @@ class Scheduler(NamedTuple):
         return int(max(self.last - self.begin - 1, 0) // every) if every > 0 else None
 
     def value(self, name: str, otherwise: float) -> float:
-        """A setting that is a number, else ``otherwise``."""
+        """Return a numeric setting, else ``otherwise``."""
         found = number_or_none(self.settings.get(name))
         return otherwise if found is None else found
 
     def lowest(self) -> float | None:
-        """The absolute lr that it goes down to, None if it has none or a relative one."""
+        """Return the absolute lr that it anneals to; None if there is none or it is relative."""
         if not self.is_annealing or self.settings.get("eta_min_ratio") is not None:
             return None
         return self.value("eta_min", 0.0)
 
     @property
     def is_annealing(self) -> bool:
-        """Whether it goes to an ``eta_min``."""
+        """True if it has an ``eta_min``."""
         return self.family in ANNEALING
 
     def goal(self, lr: float) -> float:
-        """What it takes a group to that begins with ``lr``, where it has an ``eta_min``."""
+        """Return the lr that it anneals a group with initial lr ``lr`` to."""
         ratio = number_or_none(self.settings.get("eta_min_ratio"))
         return self.value("eta_min", 0.0) if ratio is None else ratio * lr
 
 
 def scheduler_types(group_map: GroupMap) -> Iterator[tuple[str, str]]:
-    """Path and class name of every scheduler, of the lr or not, as the config has it."""
+    """Yield path and configured class name of every scheduler."""
     yield from ((path, str(settings.get("type", ""))) for path, settings, _ in _listed(group_map))
 
 
 def training_unit(train_cfg: Mapping[str, Any]) -> Unit | None:
-    """What the training loop counts in, None if that cannot be told."""
+    """Return the unit that the training loop counts in; None if unknown."""
     loop = str(train_cfg.get("type", ""))
     if "EpochBased" in loop or train_cfg.get("by_epoch") is True:
         return "epochs"
@@ -135,19 +135,19 @@ def training_unit(train_cfg: Mapping[str, Any]) -> Unit | None:
 
 
 def training_length(train_cfg: Mapping[str, Any], unit: Unit) -> float | None:
-    """How many epochs or iterations the training has, None if the config does not say so."""
+    """Return the number of epochs or iterations of the training; None if the config has none."""
     if training_unit(train_cfg) != unit:
         return None
     return number_or_none(train_cfg.get("max_epochs" if unit == "epochs" else "max_iters"))
 
 
 def schedulers_of(group_map: GroupMap, parameter: str = "lr") -> Iterator[Scheduler]:
-    """Every scheduler of the lr, or of another value, in the config's order."""
+    """Yield every scheduler of the lr, or of another value, in the config's order."""
     return (scheduler for scheduler in all_schedulers_of(group_map) if scheduler.parameter == parameter)
 
 
 def all_schedulers_of(group_map: GroupMap) -> Iterator[Scheduler]:
-    """Every scheduler whose class is called as one of mmengine's, whatever it acts on, in the config's order."""
+    """Yield every scheduler with a class name of mmengine's, in the config's order."""
     for path, settings, groups in _listed(group_map):
         kind = str(settings.get("type", "")).rpartition(".")[2]
         own = next(((name, end) for name, end in _SUFFIXES.items() if kind.endswith(end)), None)
@@ -193,9 +193,9 @@ def _listed(group_map: GroupMap) -> Iterator[tuple[str, Mapping[str, Any], tuple
 
 
 def trainable_groups(groups: tuple[ParameterGroup, ...]) -> list[tuple[ParameterGroup, float]]:
-    """The groups that hold trainable parameters, each with the lr that schedulers start from.
+    """Return groups with trainable parameters, each with the lr that schedulers start from.
 
-    In a map of a running optimizer that is not the present one: mmengine keeps it as ``initial_lr``.
+    In a map of a running optimizer that differs from the current lr: mmengine stores it as ``initial_lr``.
     """
     found = []
     for group in groups:
@@ -206,5 +206,5 @@ def trainable_groups(groups: tuple[ParameterGroup, ...]) -> list[tuple[Parameter
 
 
 def trainable_names(groups: list[ParameterGroup]) -> list[str]:
-    """Their parameters."""
+    """Return the names of their trainable parameters."""
     return [parameter.name for group in groups for parameter in group.parameters if parameter.requires_grad]

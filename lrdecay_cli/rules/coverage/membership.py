@@ -1,4 +1,4 @@
-"""Tensors of the model and of the groups that do not match one to one, and those in groups that do not train."""
+"""Rules about parameters that are in no group, in several, or in a group without being trained."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _TWO_GROUPS = "optim_wrapper = dict(constructor='TwoGroups', paramwise_cfg=dict(
     good=Example(_TWO_GROUPS.format("backbone=0.1, head=1.0"), _TWO),
 )
 def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
-    """A trainable parameter is in no group, so the optimizer never changes it.
+    """A trainable parameter is in no group, so the optimizer never updates it.
 
-    It keeps its first value for the whole run, while gradients are computed for it and nothing says so.
+    The parameter keeps its initial value for the whole run. Its gradient is still computed, and nothing warns.
 
-    It happens with a constructor that makes groups from a list of names or modules and drops what it does not know.
-    Give what is left over a group of its own. What is not to be trained is frozen instead: with ``requires_grad=False``
-    or the module's own option, such as ``frozen_stages``. Moving averages of other modules are left out: mmengine's
-    averaged models, and the ``module_keys`` of mmagic's ``ExponentialMovingAverageHook``.
+    This happens when a constructor builds groups from a list of names or modules and drops the rest. Add a group for
+    the remaining parameters. To exclude a parameter on purpose, freeze it: set ``requires_grad=False`` or use the
+    module's option, such as ``frozen_stages``. Moving averages of other modules are not reported: mmengine's averaged
+    models, and the ``module_keys`` of mmagic's ``ExponentialMovingAverageHook``.
     """
     trained = [tensor for tensor in context.group_map.tensors() if tensor.trainable and not tensor.averaged]
     missing = [tensor for tensor in trained if tensor.state == "missing"]
@@ -47,17 +47,17 @@ def parameter_in_no_group(context: RuleContext) -> Iterator[Fault]:
     share = f" with {100 * elements / trainable:.2g}% of the trainable parameters" if trainable > elements else ""
     if not context.group_map.groups:
         yield Fault(
-            f"{context.constructor_told} makes no optimizer: {count(len(missing), 'trainable tensor')} never"
-            f" {verb(len(missing), 'changes', 'change')}",
-            "give optim_wrapper an optimizer for each part of the model",
+            f"{context.constructor_label} builds no optimizer: {count(len(missing), 'trainable tensor')}"
+            f" {verb(len(missing), 'is', 'are')} never updated",
+            "configure an optimizer in optim_wrapper for each part of the model",
             parameters=[parameter.name for parameter in missing],
         )
         return
     yield Fault(
         f"{count(len(missing), 'trainable tensor')}{share} {verb(len(missing), 'is', 'are')} in no parameter group"
-        + (f": train() thaws {thawed} of them after the optimizer is built" if thawed else ""),
-        f"let {context.constructor_told} put {verb(len(missing), 'it', 'them')} into a group, or freeze what must"
-        " not train with requires_grad=False",
+        + (f": train() unfreezes {thawed} of them after the optimizer is built" if thawed else ""),
+        f"make {context.constructor_label} put {verb(len(missing), 'it', 'them')} into a group, or set"
+        " requires_grad=False for parameters that should not train",
         parameters=[parameter.name for parameter in missing],
     )
 
@@ -79,23 +79,24 @@ class HeadAgain($DEFAULT):
     good=Example("optim_wrapper = dict(constructor='HeadAgain', paramwise_cfg=dict(again=False))", _HEAD_AGAIN),
 )
 def parameter_held_twice(context: RuleContext) -> Iterator[Fault]:
-    """A tensor is held more than once, by several optimizers or twice in one group.
+    """A tensor is in several optimizers, or twice in one group.
 
-    Every step updates it once for each time it is held: with twice the rate that was meant, and with two momenta that
-    do not know of each other.
+    Each step updates the tensor once per occurrence: the effective lr doubles, and two independent momentum buffers act
+    on it.
 
-    PyTorch refuses a tensor in two groups of one optimizer, but only warns of one that stands twice in the same group,
-    and cannot know of a second optimizer. Give each optimizer the parameters of its own part of the model. A
-    constructor that goes through modules meets a shared one twice: ``bypass_duplicate=True`` makes mmengine's skip it.
+    PyTorch refuses a tensor in two groups of one optimizer, only warns about a duplicate within one group, and cannot
+    see a second optimizer. Give each optimizer the parameters of its own part of the model. A constructor that walks
+    over modules meets a shared tensor twice: set ``bypass_duplicate=True`` to let mmengine's constructor skip it.
     """
     again = {tensor.name: tensor.times for tensor in context.group_map.tensors() if tensor.group and tensor.times > 1}
     if not again:
         return
     most = max(again.values())
     yield Fault(
-        f"{count(len(again), 'tensor')} {verb(len(again), 'is', 'are')} held"
-        f" {'twice' if most == 2 else f'up to {most} times'}, and updated as often in each step",
-        "give each parameter to one group of one optimizer",
+        f"{count(len(again), 'tensor')} {verb(len(again), 'is', 'are')} in groups"
+        f" {'twice' if most == 2 else f'up to {most} times'}, and each step updates"
+        f" {verb(len(again), 'it', 'them')} as often",
+        "put each parameter into one group of one optimizer",
         parameters=again,
     )
 
@@ -112,34 +113,34 @@ def parameter_held_twice(context: RuleContext) -> Iterator[Fault]:
 def frozen_parameter_in_group(context: RuleContext) -> Iterator[Fault]:
     """A frozen parameter is in a group.
 
-    It gets no gradient and PyTorch's optimizers skip it, so it does not train; but the group's lr and size say
-    otherwise, and it will train at that lr should anything unfreeze it.
+    It gets no gradient, and PyTorch's optimizers skip it. But the group's size and lr suggest that it trains, and it
+    will train at that lr if anything unfreezes it.
 
-    Without ``paramwise_cfg``, mmengine's default constructor hands over all of ``model.parameters()``, frozen stages
-    included: that is how most detectors on ResNet are trained. Other constructors skip what is frozen.
+    Without ``paramwise_cfg``, mmengine's default constructor passes all of ``model.parameters()`` to the optimizer,
+    frozen stages included. Most detectors on ResNet are trained this way. Other constructors skip frozen parameters.
 
-    Swin, CSPDarknet, CSPNeXt, Darknet, MobileNetV2 and EfficientNet apply ``frozen_stages`` in ``train()``, which the
-    training loop calls after the optimizer is built: no constructor can skip these. Log lines that list the groups
-    when the optimizer is built show them as trained. LRD819 says what DistributedDataParallel makes of it.
+    Swin, CSPDarknet, CSPNeXt, Darknet, MobileNetV2 and EfficientNet apply ``frozen_stages`` in ``train()``. The
+    training loop calls it after the optimizer is built, so no constructor can skip these parameters. Logs that list the
+    groups when the optimizer is built show them as trained. LRD819 describes the effect under DistributedDataParallel.
     """
     frozen = [tensor for tensor in context.group_map.tensors() if tensor.state == "frozen_in_group"]
     built, by_train = ([tensor for tensor in frozen if tensor.by_train is later] for later in (False, True))
     if built:
         yield Fault(
             f"{count(len(built), 'frozen tensor')} with {count(sum(p.numel for p in built), 'parameter')}"
-            f" {verb(len(built), 'is', 'are')} in groups, and never trained",
-            "nothing, if they are meant to be frozen; else set requires_grad=True"
+            f" {verb(len(built), 'is', 'are')} in groups but never trained",
+            "nothing, if the freezing is intended; else set requires_grad=True"
             if context.group_map.live
-            else "nothing, if they are meant to be frozen; any option in paramwise_cfg makes mmengine's constructor"
-            " skip them",
+            else "nothing, if the freezing is intended; any option in paramwise_cfg makes mmengine's constructor skip"
+            " them",
             parameters=[tensor.name for tensor in built],
         )
     if by_train:
         yield Fault(
             f"train() freezes {count(len(by_train), 'tensor')} with"
-            f" {count(sum(p.numel for p in by_train), 'parameter')} after the optimizer is built: groups hold them,"
-            " and they never train",
-            "nothing, if they are meant to be frozen (on several GPUs find_unused_parameters=True); else set"
+            f" {count(sum(p.numel for p in by_train), 'parameter')} after the optimizer is built: they are in groups"
+            " but never trained",
+            "nothing, if the freezing is intended (on several GPUs set find_unused_parameters=True); else set"
             " the backbone's frozen_stages=-1",
             parameters=[tensor.name for tensor in by_train],
             about="train()",
@@ -158,20 +159,20 @@ _DEFAULT = "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=dict("
     yields_to=("LRD302", "LRD306"),
 )
 def lr_zero_as_frozen(context: RuleContext) -> Iterator[Fault]:
-    """Parameters have a learning rate of 0 instead of being frozen.
+    """Parameters have lr 0 instead of being frozen.
 
-    Their gradients are computed and kept, the optimizer holds a state for them, and the running statistics of batch
-    norms go on changing, so that what was meant to stay the same does not.
+    Gradients are still computed and stored, the optimizer keeps state for the parameters, and running statistics of
+    batch norms still change.
 
-    It comes from ``lr_mult=0``. Freeze them instead: with ``frozen_stages`` of the backbone or with
-    ``requires_grad=False``, which saves time and memory too; ``norm_eval=True`` keeps the statistics of batch norms.
-    LRD804 reports parameters that the optimizer moves at lr 0.
+    The cause is usually ``lr_mult=0``. Freeze the parameters instead, with ``frozen_stages`` of the backbone or
+    ``requires_grad=False``; that also saves time and memory. ``norm_eval=True`` freezes the statistics of batch norms.
+    LRD804 reports optimizers that update parameters at lr 0.
     """
     # One fault for each custom key that sets the lr to 0, and one for all that is 0 without a key.
     trainable = [(group, parameter) for group, parameter in context.group_map.grouped() if parameter.requires_grad]
     if all(context.starting_lr(group) == 0 for group, _ in trainable):
         return
-    # Those are LRD804's.
+    # LRD804 reports those.
     moved = {group.name for each in context.optimizers for group in each.groups if each.moves_at_zero(group)}
     by_key: dict[str | None, dict[str, GroupedParameter]] = {}
     for group, parameter in trainable:
@@ -183,12 +184,12 @@ def lr_zero_as_frozen(context: RuleContext) -> Iterator[Fault]:
         modules = {parameter.name.rpartition(".")[0] for parameter in parameters}
         owners = [module for path, module in context.group_map.modules.items() if path in modules]
         norms = sum("norm" in owner.traits and "BatchNorm" in owner.type for owner in owners)
-        statistics = f", and the statistics of {count(norms, 'batch norm')} still move" if norms else ""
+        statistics = f", and the statistics of {count(norms, 'batch norm')} still change" if norms else ""
         yield Fault(
             f"{count(len(parameters), 'trainable tensor')} with {count(sum(p.numel for p in parameters), 'parameter')}"
             f" {verb(len(parameters), 'has', 'have')} lr 0{statistics}",
-            f"freeze {verb(len(parameters), 'it', 'them')}: requires_grad=False, or frozen_stages where the backbone"
-            " has it" + (f", in place of lr_mult=0 for {key!r}" if key is not None else ""),
+            f"freeze {verb(len(parameters), 'it', 'them')} with requires_grad=False, or with frozen_stages if the"
+            " backbone has it" + (f", instead of lr_mult=0 for {key!r}" if key is not None else ""),
             parameters=[parameter.name for parameter in parameters],
             option="" if key is None else f"{PARAMWISE}.custom_keys.{key}.lr_mult",
         )
@@ -198,7 +199,7 @@ def _without_the_last_group(group_map: GroupMap) -> GroupMap:
     return msgspec.structs.replace(group_map, groups=group_map.groups[:-1])
 
 
-_EXPORT = "export the map anew: lrdecay inspect CONFIG --format json"
+_EXPORT = "export the map again: lrdecay inspect CONFIG --format json"
 
 
 @rule(
@@ -207,30 +208,30 @@ _EXPORT = "export the map anew: lrdecay inspect CONFIG --format json"
 def totals_do_not_add_up(context: RuleContext) -> Iterator[Fault]:
     """The map does not account for every parameter of the model exactly once.
 
-    Such a map was edited or put together by hand: it says something else than what was built, and what is judged by it
-    may be wrong.
+    The map was edited or assembled by hand, so it may differ from the real groups and so may the findings based on it.
 
-    Export it anew with ``lrdecay inspect CONFIG --format json``.
+    Export it again with ``lrdecay inspect CONFIG --format json``.
     """
-    # A fault each for names, sizes and totals that do not add up.
+    # One fault each for names, sizes and totals.
     group_map = context.group_map
     own = [tensor for tensor in group_map.tensors() if not tensor.foreign]
     accounted, registered = {tensor.name for tensor in own}, {*group_map.registered}
-    # Of a checkpoint alone nothing tells the modules.
+    # A checkpoint alone has no modules.
     nowhere = registered - accounted
     if nowhere:
         yield Fault(
-            f"{count(len(nowhere), 'tensor')} of the model {verb(len(nowhere), 'is', 'are')} neither grouped,"
-            " frozen, missing nor a duplicate",
+            f"the map does not list {count(len(nowhere), 'tensor')} of the model as grouped, frozen, missing or"
+            " duplicate",
             _EXPORT,
             nowhere,
         )
     unknown = accounted - registered if registered else set()
     if unknown:
-        yield Fault(f"no module of the model registers {count(len(unknown), 'tensor')} of the map", _EXPORT, unknown)
+        belong = verb(len(unknown), "belongs", "belong")
+        yield Fault(f"{count(len(unknown), 'tensor')} of the map {belong} to no module of the model", _EXPORT, unknown)
     sizes = [t.name for t in own if t.state != "duplicate" and math.prod(t.shape) != t.numel]
     if sizes:
-        yield Fault(f"{count(len(sizes), 'shape')} and numel do not agree", _EXPORT, sizes)
+        yield Fault(f"shape and numel disagree for {count(len(sizes), 'tensor')}", _EXPORT, sizes)
     wrong = list(_wrong_totals(group_map))
     if wrong and not (nowhere or unknown or sizes):
         yield Fault(f"totals do not add up: {', '.join(wrong)}", _EXPORT, option="model.totals")
@@ -243,9 +244,9 @@ def _wrong_totals(group_map: GroupMap) -> Iterator[str]:
         summed[f"{state}_tensors"], summed[f"{state}_parameters"] = len(tensors), sum(t.numel for t in tensors)
         summed["tensors"] += summed[f"{state}_tensors"]
         summed["parameters"] += summed[f"{state}_parameters"]
-    for key, told in msgspec.structs.asdict(group_map.model.totals).items():
-        if told != summed[key]:
-            yield f"{key.replace('_', ' ')} says {told:,}, there are {summed[key]:,}"
+    for key, stated in msgspec.structs.asdict(group_map.model.totals).items():
+        if stated != summed[key]:
+            yield f"{key.replace('_', ' ')} is {stated:,}, the map has {summed[key]:,}"
 
 
 _TEMPERATURE = """\
@@ -272,16 +273,16 @@ _WITH_TEMPERATURE = "optim_wrapper = dict(constructor='WithTemperature', paramwi
 def tensor_not_of_the_model(context: RuleContext) -> Iterator[Fault]:
     """The optimizer holds a tensor that is not a parameter of the model.
 
-    It is trained, but it is not in the model's state dict, so no checkpoint has it: after a resume or in testing its
-    trained value is lost. Most often it is a copy, and the parameter that was meant does not train.
+    The tensor is trained, but it is missing from the model's state dict and from every checkpoint, so a resume or a
+    test loses its value. Often it is a copy, and the original parameter does not train.
 
-    Register the module as a part of the model, and hand over the model's own parameters.
+    Register the module as a part of the model, and pass the model's own parameters to the optimizer.
     """
     foreign = [tensor.name for tensor in context.group_map.tensors() if tensor.foreign]
     if not foreign:
         return
     yield Fault(
-        f"{count(len(foreign), 'tensor')} in the optimizer {verb(len(foreign), 'is', 'are')} not the model's",
-        "hand over the parameters of the model itself; register other modules as a part of it",
+        f"{count(len(foreign), 'tensor')} in the optimizer {verb(len(foreign), 'does', 'do')} not belong to the model",
+        "pass the model's own parameters to the optimizer; register other modules as a part of the model",
         parameters=foreign,
     )

@@ -1,1 +1,1 @@
-"""Rules 2xx: layer ids, and how they go with the depth of the backbone."""
+"""Rules 2xx: layer ids, and whether they fit the depth of the backbone."""

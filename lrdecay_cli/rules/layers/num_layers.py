@@ -1,4 +1,4 @@
-"""The constructor's number of layers beside the backbone's, and the layer ids that follow from it."""
+"""Rules about the constructor's ``num_layers`` and the layer ids that it produces."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ from lrdecay_cli.rules.api import (
     Fault,
     RuleContext,
     count,
-    ids_told,
-    integers,
+    describe_ids,
     rate,
     rule,
     set_option,
-    verb,
 )
 
 
@@ -40,15 +38,15 @@ from lrdecay_cli.rules.api import (
     yields_to=("LRD203", "LRD206", "LRD301"),
 )
 def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
-    """A layer id is negative, or lies above that of the head.
+    """A layer id is negative or above the head's.
 
-    The exponent of the decay rate goes by the id. Above the head it turns negative, so that a block trains faster than
-    the head; below 0 a layer is slower than the stem.
+    The exponent of the decay rate depends on the layer id. Above the head's id it turns negative, and the block trains
+    faster than the head. Below 0 the layer trains slower than the stem.
 
-    Ids run from 0 for the stem to ``num_layers + 1`` for all that is not the backbone. Set ``num_layers`` to what fits
-    the backbone, or mend the constructor's counting.
+    Layer ids run from 0 (stem) to ``num_layers + 1`` (everything outside the backbone). Set ``num_layers`` to fit the
+    backbone, or correct how the constructor counts layers.
     """
-    # A fault each for ids that are negative and ids above the head's.
+    # One fault each for negative ids and for ids above the head's.
     layers = [(group, group.layer_id) for group in context.group_map.groups if group.layer_id is not None]
     head, fitting = context.head_id, context.fitting_num_layers
     option = f"{PARAMWISE}.num_layers" if context.num_layers is not None else ""
@@ -57,16 +55,16 @@ def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
         (
             [(group, layer) for group, layer in layers if layer < context.spec.stem_id],
             f"below {context.spec.stem_id}, which is the stem's",
-            fits or "let the constructor count layers from 0",
+            fits or "make the constructor count layers from 0",
         ),
         (
             [(group, layer) for group, layer in layers if head is not None and layer > head],
-            f"above {context.head_id_told}, which is the head's",
-            f"{fits} depths {context.depths_in_words}" if fits else "put the head above the last layer",
+            f"above {context.head_id_label}, which is the head's",
+            f"{fits} depths {context.depths_in_words}" if fits else "give the head a layer id above the last layer",
         ),
     ):
         if wrong:
-            ids = ids_told(sorted({layer for _, layer in wrong}))
+            ids = describe_ids(sorted({layer for _, layer in wrong}))
             names = [parameter.name for group, _ in wrong for parameter in group.parameters]
             edits = [set_option(option, fitting)] if fits else []
             yield Fault(f"{ids} {where}", fix, names, option, edits=edits)
@@ -83,16 +81,17 @@ def layer_id_out_of_range(context: RuleContext) -> Iterator[Fault]:
 def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
     """``num_layers`` does not fit the depth of the backbone.
 
-    Where it is too large, no layer has the ids between the blocks and the last stage, and everything below that gap
-    trains far slower than was meant. Where it is too small, deep blocks share the rate of the last stage or of the
-    head, or train faster than the head.
+    If it is too large, the layer ids between the blocks and the last stage are unused, and every layer below that gap
+    trains far too slowly. If it is too small, deep blocks share the lr of the last stage or of the head, or train
+    faster than the head.
 
-    MMDetection's ConvNeXt rules give one id to three blocks of the third stage: 6 fits a depth of 9, 12 a depth of 27,
-    5 a depth of 6. Transformers have one id for each block. The number must be changed with the backbone.
+    MMDetection's ConvNeXt rules give one layer id to three blocks of the third stage: 6 fits a depth of 9, 12 a depth
+    of 27, 5 a depth of 6. Transformers have one layer id per block. Change ``num_layers`` whenever you change the
+    backbone.
     """
-    # One fault, with the layers that train too slow or too fast.
+    # One fault, with the layers that train too slowly or too fast.
     given, fitting = context.num_layers, context.fitting_num_layers
-    # stage_wise has a rule of its own: its ids count stages, and num_layers something else.
+    # LRD206 checks stage_wise, whose ids count stages.
     if given is None or fitting is None or given == fitting or context.options.get("decay_type") == "stage_wise":
         return
     held = [*context.backbone.held, *context.backbone.others]
@@ -100,7 +99,7 @@ def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
     if not layers:
         return
     effect, wrong = _too_large(held, layers, given) if given > fitting else _too_small(context, layers, given)
-    # Another constructor may count layers in its own way, and does it well if nothing comes of it.
+    # Another constructor may count layers differently, which is fine if no layer is affected.
     if context.spec.num_layers != "family" and not effect:
         return
     yield Fault(
@@ -113,7 +112,7 @@ def num_layers_does_not_fit(context: RuleContext) -> Iterator[Fault]:
 
 
 def _too_large(held: list[BackboneTensor], layers: Mapping[str, int], given: int) -> tuple[str, list[BackboneTensor]]:
-    """The gap, and what is below it."""
+    """Return the gap in layer ids as text, and the tensors below it."""
     ids = sorted({*layers.values()})
     end, above = max(pairwise(ids), key=lambda pair: pair[1] - pair[0], default=(given, given))
     wrong = [tensor for tensor in held if layers.get(tensor.name, given) <= end]
@@ -121,12 +120,12 @@ def _too_large(held: list[BackboneTensor], layers: Mapping[str, int], given: int
         return "", wrong
     low = max(tensor.scale for tensor in wrong)
     high = min(tensor.scale for tensor in held if layers.get(tensor.name) == above)
-    missing = integers(range(end + 1, above))
-    return f": no parameter has layer id {missing}, and lr scale jumps from {rate(low)} to {rate(high)}", wrong
+    return f": {describe_ids(range(end + 1, above))} unused, and lr scale jumps from {rate(low)} to {rate(high)}", wrong
 
 
 def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> tuple[str, list[BackboneTensor]]:
-    """Blocks before the last stage, or in a single row, that reach the ids of what is above them."""
+    """Return blocks before the last stage (or in a single row) that reach the layer ids above them, and a text about
+    it."""
     blocks = context.backbone.blocks
     last = max(blocks, default=())
     staged = len(last) > 1
@@ -136,8 +135,8 @@ def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> t
         return "", wrong
     highest, head = max(layers[tensor.name] for tensor in wrong), f"{given + 1} is the head's"
     if staged:
-        return f": blocks before the last stage have ids up to {highest}; {given} is the last stage's, {head}", wrong
-    return f": blocks have layer ids up to {highest}; {head}", wrong
+        return f": blocks before the last stage reach id {highest}; {given} is the last stage's, {head}", wrong
+    return f": blocks reach layer id {highest}; {head}", wrong
 
 
 @rule(
@@ -151,13 +150,13 @@ def _too_small(context: RuleContext, layers: Mapping[str, int], given: int) -> t
 def stage_wise_num_layers(context: RuleContext) -> Iterator[Fault]:
     """``stage_wise`` decay with a ``num_layers`` that is not the number of stages.
 
-    The ids of ``stage_wise`` count stages, but the exponent still counts ``num_layers``: with the 6 or 12 of
-    ``layer_wise`` the whole backbone is two or eight factors slower than the head, and its last stage is as far from it
-    as a stem.
+    With ``stage_wise``, layer ids count stages, but the exponent still counts ``num_layers``. With the 6 or 12 of
+    ``layer_wise``, the whole backbone is two or eight factors too slow, and its last stage trains as slowly as a stem
+    should.
 
     With four stages, ``num_layers=4`` puts the last stage one factor below the head.
     """
-    # One fault, with the whole backbone or, where the last stages pass the head, with those.
+    # One fault, with the whole backbone, or with the last stages if those are above the head.
     given, stages = context.num_layers, len(context.depths)
     if context.options.get("decay_type") != "stage_wise" or given is None or not stages or given == stages:
         return
@@ -167,7 +166,7 @@ def stage_wise_num_layers(context: RuleContext) -> Iterator[Fault]:
     if last is None or decay is None:
         return
     yield Fault(
-        f"num_layers={given} with decay_type='stage_wise' and {stages} stages: the last stage has lr scale"
+        f"num_layers={given} with decay_type='stage_wise' and {stages} stages gives the last stage lr scale"
         f" {rate(last)} instead of {rate(decay)}",
         f"num_layers={stages} fits {stages} stages",
         parameters=[tensor.name for tensor, layer in layers if layer <= stages and (given > stages or layer > given)],
@@ -183,12 +182,12 @@ def _another_lr(group_map: GroupMap) -> GroupMap:
 
 @rule("LRD209", "explanation-disagrees", severity="error", bad=Example("", edit=_another_lr), good=Example(""))
 def explanation_disagrees(context: RuleContext) -> Iterator[Fault]:
-    """lrdecay's own rules give a parameter another layer id, lr or weight decay than the real group has.
+    """lrdecay's formulas give a parameter another layer id, lr or weight decay than the real group has.
 
-    What is explained and judged here may not be what trains. The group is the truth.
+    Explanations and findings for this map may be wrong. The real group is the truth.
 
-    Either the map was edited, or the installed constructor is another version than the one whose rules lrdecay knows,
-    or lrdecay is wrong: then please report it.
+    Possible causes: the map was edited, the installed constructor is a version that lrdecay does not know, or lrdecay
+    has a bug. In the last case, please report it.
     """
     differing: dict[str, str] = {}
     for name, difference in named_disagreements(context.group_map):
@@ -197,8 +196,8 @@ def explanation_disagrees(context: RuleContext) -> Iterator[Fault]:
         return
     first = next(iter(differing))
     yield Fault(
-        f"{count(len(differing), 'tensor')} {verb(len(differing), 'is', 'are')} not where our rules put"
-        f" {verb(len(differing), 'it', 'them')}: {first}: {differing[first]}",
-        "export the map anew; if that does not help, report it to lrdecay with the map",
+        f"lrdecay's formulas disagree with the real group of {count(len(differing), 'tensor')}: {first}:"
+        f" {differing[first]}",
+        "export the map again; if that does not help, report a bug in lrdecay with the map",
         parameters=differing,
     )

@@ -1,4 +1,4 @@
-"""Layer ids and rates from the stem to the head: gaps and steps the wrong way."""
+"""Rules about the order of layer ids and lrs from the stem to the head."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lrdecay_cli.rules.api import (
     Fault,
     RuleContext,
     count,
-    integers,
+    describe_ids,
     key_option,
     out_of_order,
     rate,
@@ -54,14 +54,15 @@ _STAGE_DECAY = (
     yields_to=("LRD202", "LRD203", "LRD205", "LRD206", "LRD208", "LRD301"),
 )
 def layer_gap(context: RuleContext) -> Iterator[Fault]:
-    """Neighbouring layers are several steps of the decay apart.
+    """Neighbouring layers are several decay steps apart.
 
-    Each layer should train a little slower than the one above it. Where layer ids are left out, everything below the
-    gap loses as many factors, and often trains so slowly that it is as good as frozen.
+    Each layer should train a little slower than the one above it. Every skipped layer id multiplies the lr of all
+    layers below the gap by one more decay factor; often they are almost frozen.
 
-    It happens when ids are counted for another depth than the backbone's, or when the head is put a few ids too high.
+    This happens when the layer ids are counted for another depth than the backbone's, or when the head's id is too
+    high.
     """
-    # A fault for each gap, with what is below it: told by layer ids, else by the rates of neighbouring blocks.
+    # One fault for each gap, with the tensors below it: found by layer ids, else by lrs of neighbouring blocks.
     if not context.spec.decays_layers:
         return
     held = [*context.backbone.held, *context.backbone.others]
@@ -80,11 +81,10 @@ def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) 
         low, high = max(tensor.scale for tensor in layers[below]), min(tensor.scale for tensor in layers[above])
         if math.isclose(low, high, rel_tol=1e-9):
             continue
-        missing = integers(range(below + 1, above))
         fits = above - 1 == context.num_layers
         yield Fault(
-            f"no parameter has layer id {missing}: lr scale jumps from {rate(low)} in layer {below} to {rate(high)} in"
-            f" layer {above}",
+            f"{describe_ids(range(below + 1, above))} unused: lr scale jumps from {rate(low)} in layer {below}"
+            f" to {rate(high)} in layer {above}",
             f"num_layers={below} leaves no gap" if fits else _FIX,
             parameters=[
                 held.name
@@ -97,7 +97,7 @@ def _gaps_in_ids(context: RuleContext, layers: dict[int, list[BackboneTensor]]) 
 
 
 def _frozen_between(context: RuleContext, below: list[BackboneTensor], above: list[BackboneTensor]) -> bool:
-    """Whether frozen blocks have the ids that nothing trainable has."""
+    """True if frozen blocks occupy the layer ids that no trainable tensor has."""
     in_row = context.backbone.in_row
     low = max((tensor.block.place for tensor in below if tensor.block and in_row(tensor)), default=(-1,))
     high = min((tensor.block.place for tensor in above if tensor.block and in_row(tensor)), default=(math.inf,))
@@ -105,7 +105,7 @@ def _frozen_between(context: RuleContext, below: list[BackboneTensor], above: li
 
 
 def _cliffs(context: RuleContext) -> Iterator[Fault]:
-    """Steps that are much larger than the usual one between blocks that differ."""
+    """Yield a fault for each step between blocks that is much larger than the usual step."""
     rows = list(context.backbone.blocks.items())
     names = [context.backbone.block_name(index) for index, _ in rows]
     scales = [max(tensor.scale for tensor in row) for _, row in rows]
@@ -116,7 +116,7 @@ def _cliffs(context: RuleContext) -> Iterator[Fault]:
     ]
     usual = median(step for step, _ in steps) if len(steps) > 2 else math.inf
     for step, place in steps:
-        # A whole step more, with room for constructors that skip a little at each stage.
+        # A whole extra step, with a margin for constructors that skip a little at each stage.
         if step > 1.9 * usual:
             yield Fault(
                 f"lr scale jumps from {rate(scales[place])} in {names[place]} to {rate(scales[place + 1])} in"
@@ -126,7 +126,7 @@ def _cliffs(context: RuleContext) -> Iterator[Fault]:
             )
 
 
-_FIX = "number the layers in a row, from the stem to the head, without leaving ids out"
+_FIX = "number the layers consecutively from the stem to the head"
 
 
 def _example(second_block: str) -> Example:
@@ -149,13 +149,13 @@ def _example(second_block: str) -> Example:
     yields_to=("LRD203", "LRD206", "LRD207", "LRD208", "LRD209", "LRD301", "LRD302", "LRD304", "LRD306"),
 )
 def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
-    """A deeper block trains slower than a shallower one, or at the head's rate.
+    """A deeper block trains slower than a shallower one, or at the head's lr.
 
-    Layer-wise decay rests on one order: the deeper a layer, the faster it may move. A block out of that order is a name
-    or a number that the rules took for another one.
+    In layer-wise decay a deeper layer has a higher lr. A block that breaks this order usually has a name or number that
+    the constructor misread.
 
-    ``custom_keys`` match anywhere in a name: ``backbone.layers.1`` is also in ``backbone.layers.11``; write
-    ``backbone.layers.1.`` with the dot. In a constructor, look at how the ids of blocks are counted.
+    ``custom_keys`` match anywhere in a name: ``backbone.layers.1`` also matches ``backbone.layers.11``. Write
+    ``backbone.layers.1.`` with the dot. In a constructor of your own, check how block ids are counted.
     """
     # One fault for blocks that break the order, one for blocks at the head's rate.
     option = context.spec.lr_place
@@ -167,8 +167,8 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
         series = {name for name, _ in places}
         others = [held for held in backbone.held if held.block and held.block.series in series]
         yield Fault(
-            f"{count(len(places), 'block')} of the backbone {verb(len(places), 'breaks', 'break')} the order of rates:"
-            f" lr scale {span(held.scale for held in wrong)} among neighbours with"
+            f"{count(len(places), 'block')} of the backbone {verb(len(places), 'breaks', 'break')} the order of lrs:"
+            f" lr scale {span(held.scale for held in wrong)} between neighbours with"
             f" {span(held.scale for held in others if held.name not in names)}",
             _fix(context, wrong),
             names,
@@ -181,11 +181,11 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
     below = [held for held in blocks if backbone.head_scale is not None and held.scale < backbone.head_scale]
     if whole and below and not any(index[0] == 0 for index in whole):
         yield Fault(
-            f"{count(len(whole), 'block')} of the backbone {verb(len(whole), 'trains', 'train')} at the head's rate,"
+            f"{count(len(whole), 'block')} of the backbone {verb(len(whole), 'trains', 'train')} at the head's"
             f" lr scale {rate(backbone.head_scale or 1)}; the others have {span(held.scale for held in below)}",
-            "count the head as a layer of its own, above the last block"
+            "count the head as a separate layer above the last block"
             if context.spec.decays_layers
-            else "nothing, if the last blocks are meant to; else give them an lr_mult below the head's",
+            else "nothing, if this is intended for the last blocks; else set an lr_mult below the head's",
             [held.name for row in whole.values() for held in row],
             option,
             None if context.spec.decays_layers else "info",
@@ -193,9 +193,9 @@ def scale_not_monotonic(context: RuleContext) -> Iterator[Fault]:
 
 
 def _rows(context: RuleContext) -> Iterator[list[BackboneTensor]]:
-    """The same parameter of each block, in order of depth: every row of modules in the backbone for itself.
+    """Yield the same parameter of each block in order of depth, once per row of modules in the backbone.
 
-    Two are no row: ``ln1`` and ``ln2``, ``conv1`` and ``conv2`` are numbered for other reasons than depth.
+    A row has at least three members: ``ln1`` and ``ln2``, or ``conv1`` and ``conv2``, are not numbered by depth.
     """
     rows: dict[tuple[str, str], list[BackboneTensor]] = {}
     for held in context.backbone.held:
@@ -210,13 +210,13 @@ def _rows(context: RuleContext) -> Iterator[list[BackboneTensor]]:
 def _fix(context: RuleContext, wrong: Sequence[BackboneTensor]) -> str:
     keys = {found[0] for held in wrong if (found := context.custom_lr_mult(held.name))}
     if numbered := _numbered(context, wrong):
-        return f"write {numbered[0] + '.'!r} for {numbered[0]!r}, which is also in names with more digits"
+        return f"write {numbered[0] + '.'!r} instead of {numbered[0]!r}, which also matches names with more digits"
     if keys:
-        return f"see which parameters {', '.join(map(repr, sorted(keys)))} should reach"
-    return f"let {context.constructor_told} give deeper blocks higher layer ids"
+        return f"check which parameters {', '.join(map(repr, sorted(keys)))} should match"
+    return f"make {context.constructor_label} give deeper blocks higher layer ids"
 
 
 def _numbered(context: RuleContext, wrong: Sequence[BackboneTensor]) -> list[str]:
-    """The custom keys that end in a number and are in names with more digits."""
+    """Return the custom keys that end in a number and also match names with more digits."""
     found = [(held.name, match[0]) for held in wrong if (match := context.custom_lr_mult(held.name))]
     return sorted({key for name, key in found if re.search(rf"{re.escape(key)}(?<=\d)\d", name)})

@@ -1,4 +1,4 @@
-"""A constructor that is told the depths of the backbone, and is told those of another one."""
+"""A rule about constructors whose options repeat the depths of the backbone."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _NUMBER = re.compile(r"(?i)^(?:depth|(?:num|n)_blocks|(?:backbone|vit|model)_dep
 
 
 class _Depths(NamedTuple):
-    """An option that says how many blocks there are."""
+    """An option that states the number of blocks."""
 
     option: str
     given: tuple[int, ...]
     real: tuple[int, ...]
-    """Of the model, in the same form."""
+    """The depths of the model, in the same form as ``given``."""
 
     @property
     def right(self) -> Any:
@@ -66,50 +66,51 @@ _COUNTED = (
     good=Example(_COUNTED.format(12, [1, 1, 9, 1]), _PLUGIN),
 )
 def depths_of_another_model(context: RuleContext) -> Iterator[Fault]:
-    """The constructor is given the depths of another backbone than the model has.
+    """The constructor's ``depths`` option does not match the model.
 
-    It counts the layers of each stage by them: ids are left out where the model has fewer blocks, and blocks share an
-    id, or pass the head, where it has more.
+    The constructor counts layers per stage from this option. If the model has fewer blocks, some layer ids are unused.
+    If it has more, blocks share a layer id or get one above the head's.
 
-    InternImage's constructor and others of its kind have an option ``depths`` that repeats the backbone's, and a
-    ``num_layers`` that is their sum. Both must be changed with the backbone; nothing compares them.
+    InternImage's constructor and similar ones have an option ``depths`` that repeats the backbone's depths, and a
+    ``num_layers`` that is their sum. Change both with the backbone; no code compares them.
     """
     found = _other_depths(context)
     if found is None:
         return
-    told = {found.option: found.right}
+    right = {found.option: found.right}
     num_layers = _num_layers(context, found)
     if num_layers not in (None, context.options.get("num_layers")):
-        told["num_layers"] = num_layers
+        right["num_layers"] = num_layers
     given = [*found.given] if len(found.given) > 1 else found.given[0]
     blocks = [held for row in context.backbone.blocks.values() for held in row]
     head = context.backbone.head_scale
     passes = head is not None and any(held.scale > head * (1 + 1e-9) for held in blocks)
     yield Fault(
-        f"{found.option}={given} is of another model: this backbone has {','.join(map(str, found.real))} blocks",
-        f"set {' and '.join(f'{option}={value}' for option, value in told.items())}",
+        f"{found.option}={given} does not match the model: this backbone has {','.join(map(str, found.real))} blocks",
+        f"set {' and '.join(f'{option}={value}' for option, value in right.items())}",
         parameters=[held.name for held in blocks],
         option=f"{PARAMWISE}.{found.option}",
         severity="error" if passes else None,
-        edits=[set_option(f"{PARAMWISE}.{option}", value) for option, value in told.items()],
+        edits=[set_option(f"{PARAMWISE}.{option}", value) for option, value in right.items()],
         covers=("LRD202", "LRD203", "LRD204", "LRD205", "LRD301"),
     )
 
 
 def _num_layers(context: RuleContext, found: _Depths) -> int | None:
-    """What puts the head right above the last block once the depths are the model's; None where that is not known."""
+    """Return the ``num_layers`` that puts the head right above the last block once ``depths`` is correct; None if
+    unknown."""
     num_layers, head = context.options.get("num_layers"), context.head_id
     last = max(context.backbone.blocks, default=None)
     top = max((held.group.layer_id or 0 for held in context.backbone.blocks[last]), default=0) if last else 0
     if not isinstance(num_layers, int) or head is None or not top:
         return None
-    # Only what is before its own stage moves a block.
+    # Only earlier stages shift a block's layer id.
     moved = sum(found.real[:-1]) - sum(found.given[:-1])
     return num_layers + top + moved + 1 - head
 
 
 def _other_depths(context: RuleContext) -> _Depths | None:
-    """The first option that the constructor reads and that has the form of the model's depths, and other numbers."""
+    """Return the first option that the constructor reads and that looks like the model's depths with other numbers."""
     real = _depths(context)
     if not context.spec.decays_layers or not real:
         return None
@@ -127,7 +128,8 @@ def _other_depths(context: RuleContext) -> _Depths | None:
 
 
 def _depths(context: RuleContext) -> tuple[int, ...]:
-    """Blocks of each stage of the backbone's main row, the frozen ones too; one number for a row without stages."""
+    """Return the blocks per stage of the backbone's main row, frozen ones included; one number for a row without
+    stages."""
     series = context.backbone.main_series
     own = (name.removeprefix(context.prefix) for name in context.tensors if name.startswith(context.prefix))
     places = {block.place for block in map(block_of, own) if block and block.series == series}

@@ -1,4 +1,4 @@
-"""Parameters of the backbone whose names the constructor does not recognise."""
+"""Rules about backbone parameters whose names the constructor does not recognise."""
 
 from __future__ import annotations
 
@@ -57,24 +57,24 @@ _WITH_REGISTERS = "model = dict(backbone=dict(type='ConvNeXtRegisters'))\n"
     yields_to=("LRD207", "LRD208", "LRD303", "LRD305"),
 )
 def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
-    """Parameters of the backbone train at the head's rate, while the rest of the backbone decays.
+    """Parameters of the backbone train at the head's lr, while the rest of the backbone decays.
 
-    The constructor does not know their names, and takes what it does not know for the head. What is pretrained is meant
-    to move slowly, and moves up to a hundred times faster than the layers around it.
+    These pretrained tensors should train slowly. The constructor does not recognise their names and gives them the
+    head's lr, up to a hundred times that of the layers around them.
 
-    Tokens, position embeddings and stems are pretrained: mmpretrain's constructor leaves register and mask tokens with
-    the head. Only another constructor puts them with their stage. A norm behind the last block is left alone: everybody
-    trains that one with the head. MMDetection's constructor does so to all of ``backbone.norm0`` to ``norm3`` of
-    ConvNeXt; the first three are new in a detector, for a classifier has ``norm3`` alone, and that is an info. What an
-    adapter adds to a pretrained backbone (``spm``, ``interactions``, ``level_embed``, prompts, queries) is new too, and
-    not reported.
+    Tokens, position embeddings and stems are pretrained. mmpretrain's constructor gives register and mask tokens the
+    head's lr; only another constructor can assign them to their stage. The norm after the last block is not reported,
+    because it is normally trained with the head. MMDetection's constructor gives ``backbone.norm0`` to ``norm3`` of
+    ConvNeXt the head's lr. A classifier has only ``norm3``, so the first three are new in a detector and reported as
+    info. Modules that an adapter adds to a pretrained backbone (``spm``, ``interactions``, ``level_embed``, prompts,
+    queries) are new and not reported.
     """
-    # A fault each for what is pretrained, and for norms that a detector adds.
+    # One fault for pretrained tensors, one for norms that a detector adds.
     backbone = context.backbone
     head = backbone.head_scale
     blocks = [held for row in backbone.blocks.values() for held in row]
     slow = [held for held in blocks if head is not None and held.scale < head and not backbone.at_head(held)]
-    # Where nothing says that layers decay, a slow part of the backbone may be meant.
+    # Without layer decay, a slow part of the backbone may be intended.
     if head is None or not slow or (context.decay_rate is None and len(slow) * 2 < len(backbone.held)):
         return
     kinds = {
@@ -83,7 +83,7 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
     if context.group_map.modules:
         last = max(place for place, held in enumerate(backbone.held) if backbone.in_row(held))
         behind = {held.name for held in backbone.held[last + 1 :]}
-    else:  # A checkpoint does not tell the order.
+    else:  # A checkpoint has no module order.
         behind = {name for name, kind in kinds.items() if kind == "norm"}
     fallen = [
         held
@@ -94,10 +94,10 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
         and held.name.removeprefix(context.prefix).partition(".")[0]
         not in (context.family.added if context.family else ())
         and not is_new_beside(held.name.removeprefix(context.prefix))
-        # BEiT and mmpretrain train the table that all blocks share with the head.
+        # BEiT and mmpretrain give the table that all blocks share the head's lr.
         and kinds[held.name] not in ("relative-position", "query")
     ]
-    # A final norm has no number, or that of the last stage; in a row without stages, ``ln1`` means no stage.
+    # A final norm has no number, or the last stage's; without stages, the 1 of ``ln1`` is not a stage.
     deepest = max(backbone.blocks)
     stages = deepest[0] if len(deepest) > 1 else 0
     named = {
@@ -118,8 +118,8 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
         )
     if new:
         yield Fault(
-            f"{_at_head(new, head)}; {blocks_have}: they are new in a detector, where a classifier has norm{stages}",
-            f"nothing, where they are new; where the checkpoint has them, {_fix(context, new)}",
+            f"{_at_head(new, head)}; {blocks_have}: they are new in a detector; a classifier only has norm{stages}",
+            f"nothing, if they are new; if the checkpoint has them, {_fix(context, new)}",
             parameters=[held.name for held in new],
             option=context.spec.lr_place,
             severity="info",
@@ -128,14 +128,14 @@ def backbone_at_head_rate(context: RuleContext) -> Iterator[Fault]:
 
 def _at_head(fallen: Sequence[BackboneTensor], head: float) -> str:
     trains = verb(len(fallen), "trains", "train")
-    return f"{count(len(fallen), 'tensor')} of the backbone {trains} at the head's rate, lr scale {rate(head)}"
+    return f"{count(len(fallen), 'tensor')} of the backbone {trains} at the head's lr scale {rate(head)}"
 
 
 _OUTPUT_NORM = re.compile(r"norm(\d+)\.", re.ASCII)
 
 
 def _stage_given_out(context: RuleContext, held: BackboneTensor) -> int | None:
-    """The stage of the norm behind it, of families that have one behind each stage that is given out."""
+    """Return the stage that an output norm belongs to; None if the family has no norm per output stage."""
     if context.family is None or not context.family.output_norms:
         return None
     found = _OUTPUT_NORM.match(held.name.removeprefix(context.prefix))
@@ -143,16 +143,16 @@ def _stage_given_out(context: RuleContext, held: BackboneTensor) -> int | None:
 
 
 def _series(held: BackboneTensor) -> str:
-    """What a norm shares with those of other stages; else its name."""
+    """Return the name that a norm shares with the norms of other stages; else its own name."""
     return held.block.series if held.block else held.name
 
 
 def _fix(context: RuleContext, fallen: Sequence[BackboneTensor]) -> str:
     if context.spec.lr_from == "custom_keys":
-        return "give their own custom keys the backbone's lr_mult too"
+        return "add the backbone's lr_mult to their own custom keys"
     modules = list(dict.fromkeys(held.name.removeprefix(context.prefix).partition(".")[0] for held in fallen))
     named = ", ".join(modules[:4]) + (", …" if len(modules) > 4 else "")
-    return f"{context.constructor_told} knows no layer for {named}; use {in_its_place(context)}"
+    return f"{context.constructor_label} has no layer for {named}; use {in_its_place(context)}"
 
 
 _WRAPPER = """\
@@ -200,22 +200,23 @@ optim_wrapper = dict(constructor='StageDecay', paramwise_cfg=dict(_delete_=True,
     yields_to=("LRD305",),
 )
 def names_hidden_by_wrapper(context: RuleContext) -> Iterator[Fault]:
-    """A wrapper stands before the backbone's names, so that the constructor does not see a backbone.
+    """The backbone's names have a prefix that hides them from the constructor.
 
-    It looks for names that begin with ``backbone.`` (the dot included) and takes everything else for the head: the
-    whole backbone trains at the full rate, as if there were no decay.
+    The constructor looks for names that begin with ``backbone.`` (dot included) and gives all others the head's lr. The
+    whole backbone then trains without decay.
 
-    It happens to a model inside another one (``student.backbone``), to a second ``.module``, and to detectors that call
-    theirs ``img_backbone``.
+    This happens to a model inside another one (``student.backbone``), with a second ``.module``, and in detectors that
+    call their backbone ``img_backbone``.
     """
     if context.prefix == BACKBONE_PREFIX or not context.decay_reaches_no_block:
         return
     held = context.backbone.held
     yield Fault(
-        f"all {count(len(held), 'tensor')} of the backbone train at the head's rate: their names begin with"
-        f" {context.prefix!r}, and {context.constructor_told} looks for {BACKBONE_PREFIX!r}",
-        f"use a constructor that can be told so, such as {OURS.label} with backbone={context.prefix.rstrip('.')!r}",
-        parameters=[one.name for one in held],
+        f"all {count(len(held), 'tensor')} of the backbone train at the head's lr: their names begin with"
+        f" {context.prefix!r}, but {context.constructor_label} looks for {BACKBONE_PREFIX!r}",
+        f"use a constructor with an option for the prefix, such as {OURS.label} with"
+        f" backbone={context.prefix.rstrip('.')!r}",
+        parameters=[tensor.name for tensor in held],
         option="optim_wrapper.constructor",
         edits=our_fix(context, context.options),
     )
@@ -243,13 +244,13 @@ class PlainConvNeXt(ConvNeXt):
     yields_to=("LRD305",),
 )
 def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
-    """The constructor does not know the names of this backbone's blocks, so that none of them decays.
+    """The constructor does not recognise the names of the backbone's blocks, so no block is decayed.
 
-    All of them train at the head's rate, whatever the decay rate says: pretrained features are lost early, and nothing
-    warns.
+    All blocks train at the head's lr at any decay rate. Pretrained features are overwritten early, and nothing warns.
 
-    MMDetection's constructor serves every class with ``ConvNeXt`` in its name, whatever its parameters are called, and
-    knows four stages; mmpretrain's asks the backbone, and HiViT's answer looks for ``layers`` where it has ``blocks``.
+    MMDetection's constructor accepts every class with ``ConvNeXt`` in its name, does not check parameter names, and
+    expects four stages. mmpretrain's constructor asks the backbone; HiViT's answer looks for ``layers``, but its
+    modules are called ``blocks``.
     """
     backbone = context.backbone
     blocks = [held for row in backbone.blocks.values() for held in row]
@@ -257,8 +258,8 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
     if context.spec.first_stage_is_a_layer and len(context.depths) == 1 and context.depths[0] > 1:
         yield Fault(
             f"all {context.depths[0]} blocks of this {kind} have lr scale {span(held.scale for held in blocks)}: it has"
-            f" one stage, and {context.constructor_told} gives the first stage one layer id",
-            f"use a constructor that decays a single stage by its blocks, such as {OURS.label}",
+            f" one stage, and {context.constructor_label} gives the whole first stage one layer id",
+            f"use a constructor that decays the blocks of a single stage, such as {OURS.label}",
             parameters=[held.name for held in blocks],
             option="optim_wrapper.constructor",
             severity="warning",
@@ -266,14 +267,12 @@ def backbone_not_served(context: RuleContext) -> Iterator[Fault]:
         )
     if context.prefix != BACKBONE_PREFIX or not context.decay_reaches_no_block:
         return
-    named = (
-        f" are called {backbone.block_name(next(iter(backbone.blocks)))} and the like, and" if backbone.blocks else ""
-    )
+    named = f" ({backbone.block_name(next(iter(backbone.blocks)))}, …)" if backbone.blocks else ""
     which = f"the {count(len(backbone.blocks), 'block')} of this {kind}" if backbone.blocks else f"this {kind}"
     yield Fault(
-        f"{which}{named} train at the head's rate, lr scale {rate(backbone.head_scale or 1)}:"
-        f" {context.constructor_told} knows no layers of such names",
-        f"use a constructor that knows them, such as {OURS.label}",
+        f"{which}{named} train at the head's lr scale {rate(backbone.head_scale or 1)}:"
+        f" {context.constructor_label} does not recognise their names",
+        f"use a constructor that recognises them, such as {OURS.label}",
         parameters=[held.name for held in blocks or backbone.held],
         option="optim_wrapper.constructor",
         edits=our_fix(context, context.options),

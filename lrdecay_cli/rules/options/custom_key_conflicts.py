@@ -1,4 +1,4 @@
-"""Custom keys that override each other or an option."""
+"""Rules about custom keys that override each other or an option."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from lrdecay_cli.rules.api import (
     rename_option,
     rule,
     set_option,
-    verb,
 )
 from lrdecay_cli.rules.options.custom_keys import known_settings
 
@@ -47,26 +46,26 @@ from lrdecay_cli.rules.options.custom_keys import known_settings
     ),
 )
 def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
-    """A custom key loses parameters to a longer one, and with them its settings.
+    """A custom key is overridden by a longer one for some parameters, so its settings are dropped there.
 
-    Of all keys in a name the longest one counts, alone: settings of the others are dropped and not merged.
+    For each parameter, only the longest matching key counts. Settings of the other keys are dropped, not merged.
 
-    ``custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0)}`` decays the backbone's norms, for
-    ``backbone`` is longer. The other way round, ``'backbone.norm': dict(decay_mult=0)`` takes its norms out of
-    ``backbone`` and trains them at the full rate. Keys of equal length go by alphabet. A longer key that reaches fewer
-    parameters and sets the same fields is meant to win, and that is not reported.
+    With ``custom_keys={'backbone': dict(lr_mult=0.1), 'norm': dict(decay_mult=0)}`` the backbone's norms are decayed,
+    because ``backbone`` is longer than ``norm``. Conversely, ``'backbone.norm': dict(decay_mult=0)`` overrides
+    ``backbone`` for its norms, which then train at the full lr. Keys of equal length are tried in alphabetical order. A
+    longer key that matches fewer parameters and sets the same fields overrides on purpose, and is not reported.
     """
-    told = set()
+    reported = set()
     for matches, winner, names, dropped in _losses(context):
         key = matches.key
-        told.add(key)
+        reported.add(key)
         share = "all" if not matches.wins and len(names) == len(matches.loses) else f"{len(names):,} of"
         settings = ", ".join(f"{setting}={value!r}" for setting, value in dropped.items())
         length = "longer" if len(winner) > len(key) else "shorter" if len(winner) < len(key) else "earlier"
         fix, edits = _fix(context, key, winner, names, dropped)
         yield Fault(
-            f"custom key {key!r} loses {share} its {count(len(matches.wins) + len(matches.loses), 'tensor')} "
-            f"to the {length} {winner!r}, and with them {settings}",
+            f"the {length} custom key {winner!r} overrides {key!r} for {share} its "
+            f"{count(len(matches.wins) + len(matches.loses), 'tensor')} and drops {settings}",
             fix,
             parameters=names,
             option=key_option(key),
@@ -74,10 +73,10 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
         )
     for key, matches in context.custom_keys.items():
         known = known_settings(context, key)
-        if matches.loses and not matches.wins and key not in told and known.issuperset(matches.settings):
+        if matches.loses and not matches.wins and key not in reported and known.issuperset(matches.settings):
             yield Fault(
-                f"custom key {key!r} never counts: longer keys take all {count(len(matches.loses), 'tensor')} "
-                "that it reaches",
+                f"custom key {key!r} is unused: longer keys override it for all "
+                f"{count(len(matches.loses), 'tensor')} that it matches",
                 f"remove {key!r}",
                 parameters=matches.loses,
                 option=key_option(key),
@@ -87,7 +86,7 @@ def custom_key_shadowed(context: RuleContext) -> Iterator[Fault]:
 
 
 def _losses(context: RuleContext) -> Iterator[tuple[KeyMatches, str, list[str], dict[str, Any]]]:
-    """A key, a longer one, the parameters that it loses to that, and its settings that are dropped with them."""
+    """Yield a key, the key that overrides it, the parameters concerned, and the settings that are dropped for them."""
     for matches in context.custom_keys.values():
         for winner in dict.fromkeys(matches.loses.values()):
             dropped = _dropped(context, matches, context.custom_keys[winner])
@@ -96,7 +95,7 @@ def _losses(context: RuleContext) -> Iterator[tuple[KeyMatches, str, list[str], 
 
 
 def _dropped(context: RuleContext, loser: KeyMatches, winner: KeyMatches) -> dict[str, Any]:
-    """Settings of the loser that the winner neither has nor overrides on purpose."""
+    """Return settings of the overridden key that the winner neither has nor overrides on purpose."""
     refines = {*winner.wins, *winner.loses} <= {*loser.wins, *loser.loses}
     dropped = {}
     known = known_settings(context, loser.key)
@@ -115,13 +114,15 @@ def _dropped(context: RuleContext, loser: KeyMatches, winner: KeyMatches) -> dic
 def _fix(
     context: RuleContext, key: str, winner: str, names: list[str], dropped: dict[str, Any]
 ) -> tuple[str, list[Edit]]:
-    # What the winner sets, with names that are misspelt put right and what nobody knows left out.
+    # The winner's settings, with misspelt names corrected and unknown ones removed.
     known, given = known_settings(context, winner), context.custom_keys[winner].settings
-    meant = {name: name if name in known else nearest(name, known) for name in given}
-    settings = {right: given[name] for name, right in meant.items() if right and (right == name or right not in meant)}
+    corrected = {name: name if name in known else nearest(name, known) for name in given}
+    settings = {
+        right: given[name] for name, right in corrected.items() if right and (right == name or right not in corrected)
+    }
     settings |= dropped
     matches = context.custom_keys[key]
-    # A key that has nothing left would be told next.
+    # A key without any tensor left would be reported next.
     left = {*matches.wins, *matches.loses} - {*names}
     if {*names} == {*context.custom_keys[winner].wins}:
         further = "" if left else f", and remove {key!r}"
@@ -130,14 +131,14 @@ def _fix(
         return f"write {winner!r}: {as_python(settings)}{further}", edits
     reads = context.spec.custom_keys
     if reads and reads.shortest_counts:
-        more = f"name what {winner!r} is for by more letters than {key!r}"
-        return f"{context.spec.name} goes by the shortest key: {more}", []
+        more = f"replace {winner!r} by a key longer than {key!r}"
+        return f"{context.spec.name} uses the shortest key: {more}", []
     verb = "add" if left else f"replace {key!r} by"
     joined = f"{winner.rstrip('.')}.{key.lstrip('.')}"
     if all(joined in name for name in names):
         edit = set_option(key_option(joined), settings)
         return f"{verb} {joined!r}: {as_python(settings)}", [*([] if left else [delete_option(key_option(key))]), edit]
-    otherwise = f"write {winner!r}: {as_python(settings)}, for all that it reaches"
+    otherwise = f"write {winner!r}: {as_python(settings)}, for all tensors that it matches"
     if dropped == {"decay_mult": 0} and exempt_in_ours(context, names):
         otherwise = EXEMPTING
     replaced = "" if left else key
@@ -152,32 +153,32 @@ def _fix(
     good=default_with("norm_decay_mult=0.0, custom_keys={'head': dict(lr_mult=10.0)}"),
 )
 def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
-    """A custom key takes parameters away from an option such as ``norm_decay_mult``.
+    """A custom key disables an option such as ``norm_decay_mult`` for the parameters that it matches.
 
-    The option does not count for whatever a custom key reaches, even where the key only sets the lr.
+    ``*_mult`` options do not apply to a parameter that a custom key matches, even if the key only sets the lr.
 
-    ``norm_decay_mult=0`` beside ``custom_keys={'backbone': dict(lr_mult=0.1)}`` decays every norm of the backbone: the
-    key is asked first, and one that sets no ``decay_mult`` counts as 1. A key that is meant for just these parameters,
-    and sets the field itself, is left alone.
+    With ``norm_decay_mult=0`` and ``custom_keys={'backbone': dict(lr_mult=0.1)}``, every norm of the backbone is
+    decayed: the key is looked up first, and a key without ``decay_mult`` counts as ``decay_mult=1``. A key that matches
+    exactly these parameters and sets the field itself is not reported.
     """
-    # One fault for each key and option, but for what is one key's loss to another: that is LRD506's.
+    # One fault for each key and option. LRD506 reports keys that override each other.
     multipliers = context.multipliers
-    # Of the weight decay's options the first that fits counts, of the lr's the last.
+    # The first matching option for weight decay counts, but the last one for the lr.
     decays = [multiplier for multiplier in multipliers if multiplier.target == "weight_decay"]
     lrs = [multiplier for multiplier in reversed(multipliers) if multiplier.target == "lr"]
     losses = list(_losses(context))
     for key, matches in context.custom_keys.items():
         for field, alternatives in (("decay_mult", decays), ("lr_mult", lrs)):
-            told = {name for _, _, names, dropped in losses if field in dropped for name in names}
+            reported = {name for _, _, names, dropped in losses if field in dropped for name in names}
             for multiplier in alternatives:
-                names = [name for name in matches.switches_off.get(multiplier.option, ()) if name not in told]
-                told.update(names)
-                # None where the key sets the value itself.
+                names = [name for name in matches.switches_off.get(multiplier.option, ()) if name not in reported]
+                reported.update(names)
+                # None if the key sets the value itself.
                 own = None if multiplier.target in matches.settings else matches.settings.get(field, 1)
-                meant = len(names) == len(matches.wins) and field in matches.settings
+                intended = len(names) == len(matches.wins) and field in matches.settings
                 counts = multiplier.target == "lr" or bool(context.group_map.base_weight_decay)
                 value = context.options[multiplier.option]
-                if names and own is not None and own != value != 1 and not meant and counts:
+                if names and own is not None and own != value != 1 and not intended and counts:
                     amount = f"decayed at {context.weight_decays.get(names[0], 0):g}"
                     exempts = alternatives is decays and exempt_in_ours(context, names)
                     fix, edits = keys_fix(
@@ -188,8 +189,8 @@ def custom_key_overrides_option(context: RuleContext) -> Iterator[Fault]:
                         else_do=EXEMPTING if exempts else "",
                     )
                     yield Fault(
-                        f"{count(len(names), 'tensor')} {verb(len(names), 'goes', 'go')} by custom key {key!r} and not"
-                        f" by {multiplier.option}={value!r}: "
+                        f"custom key {key!r} overrides {multiplier.option}={value!r} for"
+                        f" {count(len(names), 'tensor')}: "
                         + (amount if alternatives is decays else f"trained at lr_mult {own}"),
                         fix,
                         parameters=names,
@@ -222,12 +223,12 @@ def _tied(key: str) -> Example:
     good=_tied("proj"),
 )
 def shared_parameter_by_other_key(context: RuleContext) -> Iterator[Fault]:
-    """A custom key is in the second name of a shared tensor alone, and the tensor goes by its first.
+    """A custom key matches only the second name of a shared tensor, but the first name decides.
 
-    Shared tensors are met once, so the key that seems to be theirs never counts for them.
+    The constructor sees a shared tensor once, under its first name, so the key never applies to it.
 
-    With ``bypass_duplicate=True`` mmengine skips whatever it met before under another name (a head that shares its
-    convolutions across levels, tied embeddings). The lr and weight decay are those of the first name in the model's
+    With ``bypass_duplicate=True`` mmengine skips a tensor that it has already seen under another name (a head that
+    shares convolutions across levels, tied embeddings). Its lr and weight decay follow the first name in the model's
     order.
     """
     first = {duplicate.name: duplicate.of for duplicate in context.group_map.duplicates}
@@ -236,9 +237,9 @@ def shared_parameter_by_other_key(context: RuleContext) -> Iterator[Fault]:
         missed = [name for name in matches.duplicates if first.get(name, name) not in reached]
         if missed:
             yield Fault(
-                f"custom key {key!r} does not count for {missed[0]!r}: the tensor goes by its first name "
-                f"{first[missed[0]]!r}" + (f", as do {len(missed) - 1:,} more" if len(missed) > 1 else ""),
-                f"name it as {first[missed[0]]!r}",
+                f"custom key {key!r} does not apply to {missed[0]!r}: the tensor's first name is "
+                f"{first[missed[0]]!r}" + (f"; same for {len(missed) - 1:,} more" if len(missed) > 1 else ""),
+                f"use its first name {first[missed[0]]!r}",
                 parameters=missed,
                 option=key_option(key),
                 edits=[rename_option(key_option(key), first[missed[0]])] if not reached and len(missed) == 1 else (),

@@ -1,4 +1,4 @@
-"""Custom keys that match nothing or too much, and settings of theirs that are misspelt."""
+"""Rules about custom keys that match nothing or too much, and about their settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from lrdecay_cli.rules.api import (
 )
 
 _TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad", "foreach", "fused", "maximize")
-"""What a group may have where all groups go by the key, so that none shows what the optimizer knows."""
+"""Options allowed in a custom key if every group comes from that key, so that no other group shows the optimizer's
+options."""
 
 
 @rule(
@@ -39,12 +40,13 @@ _TORCH_OPTIONS = ("betas", "eps", "momentum", "dampening", "nesterov", "amsgrad"
     good=default_with("custom_keys=dict(norm=dict(decay_mult=0.0))"),
 )
 def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
-    """A custom key sets something that is neither a multiplier nor an option of the optimizer.
+    """A custom key sets a field that is neither a multiplier nor an option of the optimizer.
 
-    It ends up as a field of the parameter group that nobody looks at, and the parameters keep what they had.
+    The field is stored in the parameter group and ignored; lr and weight decay stay unchanged.
 
-    A custom key may set ``lr_mult``, ``decay_mult`` and whatever the optimizer takes for a group (``betas``,
-    ``momentum``). The official ViTPose-B config writes ``decay_multi`` and so decays what it means to exempt.
+    A custom key may set ``lr_mult``, ``decay_mult`` and options that the optimizer accepts per group (``betas``,
+    ``momentum``). The official ViTPose-B config writes ``decay_multi`` and therefore decays parameters that it should
+    exempt.
     """
     for key, matches in context.custom_keys.items():
         known = known_settings(context, key)
@@ -53,7 +55,7 @@ def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
                 continue
             name = nearest(setting, known)
             yield Fault(
-                f"custom key {key!r} sets {setting}={value!r}, which {context.group_map.optimizer.type} does not know",
+                f"custom key {key!r} sets {setting}={value!r}, which {context.group_map.optimizer.type} ignores",
                 f"did you mean {name}={value!r}?" if name else f"remove {setting}, or set lr_mult or decay_mult",
                 parameters=matches.wins,
                 option=key_option(key, setting),
@@ -67,8 +69,8 @@ def custom_setting_misspelt(context: RuleContext) -> Iterator[Fault]:
 
 
 def known_settings(context: RuleContext, key: str) -> set[str]:
-    """What a custom key may set, as far as the map shows."""
-    # Options of groups that the key did not make, and those that the config gives to the optimizer.
+    """Return the settings that a custom key may have, as far as the map shows."""
+    # Options of groups that the key did not create, and the optimizer's options in the config.
     own = {*context.custom_keys[key].wins}
     others = [
         {*group.options} for group in context.group_map.groups if own.isdisjoint(p.name for p in group.parameters)
@@ -79,9 +81,9 @@ def known_settings(context: RuleContext, key: str) -> set[str]:
 
 
 _MULTIPLIERS = {option for spec in CONSTRUCTORS for option in spec.options if option.endswith("_mult")}
-"""Options that belong beside ``custom_keys``."""
+"""Options that belong next to ``custom_keys``."""
 _PATTERN = re.compile(r"[*^$\\|?+]|\[.*\]")
-_HINT = ": it is searched for as it stands, and is no glob and no regular expression"
+_HINT = ": keys are plain text, not globs or regular expressions"
 
 
 @rule(
@@ -92,13 +94,14 @@ _HINT = ": it is searched for as it stands, and is no glob and no regular expres
     good=default_with("custom_keys={'backbone': dict(lr_mult=0.1)}"),
 )
 def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
-    """A custom key is in no parameter's name.
+    """A custom key matches no parameter name.
 
-    What it asks for never happens: a backbone that should train at a tenth of the rate trains at the full one.
+    Its settings never apply: a backbone that should train at a tenth of the lr trains at the full lr.
 
-    A key is plain text that must be part of a parameter's name: no glob, no regular expression. Names begin without a
-    dot, so that ``.backbone`` finds nothing. A key that only exempts from weight decay and is like nothing in the model
-    is an info, for configs name what some of a family's models have; where a base config has it, it is not reported.
+    A key is plain text, not a glob or regular expression, and must be a substring of a parameter name. Names have no
+    leading dot, so ``.backbone`` matches nothing. A key that only sets weight decay to 0 and resembles no name is
+    reported as info, because configs list keys for a whole model family. If it comes from a base config, it is not
+    reported.
     """
     inherited = {*context.group_map.training.inherited}
     for key, matches in context.custom_keys.items():
@@ -106,7 +109,7 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
             continue
         if key in _MULTIPLIERS:
             yield Fault(
-                f"{key} stands in custom_keys, where it is a key like any other and part of no parameter's name",
+                f"{key} is in custom_keys, where it is a key that matches no parameter name",
                 f"move it to {PARAMWISE}.{key}",
                 option=key_option(key),
                 edits=[] if key in context.options else [move_option(key_option(key), f"{PARAMWISE}.{key}")],
@@ -114,10 +117,10 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
             continue
         from_base = f"custom_keys.{key}" in inherited
         better, globbed = _better(context, key, spelled=not from_base), _globbed(context, key)
-        meant = better or globbed
-        harmless = not meant and matches.settings.get("decay_mult") == 0
-        # A base names what only some of its models have.
-        elsewhere = not meant and from_base
+        suggestion = better or globbed
+        harmless = not suggestion and matches.settings.get("decay_mult") == 0
+        # A base may list keys that only some of its models have.
+        elsewhere = not suggestion and from_base
         if harmless and elsewhere:
             continue
         edits = [delete_option(key_option(key))]
@@ -128,10 +131,10 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
             fix = f"did you mean {better!r}?"
             edits = [rename_option(key_option(key), better)]
         else:
-            fix = "remove it, or give a part of a parameter's name: lrdecay inspect --by parameter lists them"
-        wrong = meant and matches.settings.get("lr_mult", 1) != 1
+            fix = "remove it, or use a part of a parameter name: lrdecay inspect --by parameter lists the names"
+        wrong = suggestion and matches.settings.get("lr_mult", 1) != 1
         yield Fault(
-            f"custom key {key!r} is part of no parameter's name{_HINT if _is_pattern(key) else ''}",
+            f"custom key {key!r} matches no parameter name{_HINT if _is_pattern(key) else ''}",
             fix,
             option=key_option(key),
             severity="info" if harmless or elsewhere else "error" if wrong else None,
@@ -140,7 +143,7 @@ def custom_key_matches_nothing(context: RuleContext) -> Iterator[Fault]:
 
 
 def _globbed(context: RuleContext, key: str) -> list[str]:
-    """The names that the key would reach as a glob, or as a regular expression; none where it is neither."""
+    """Return the names that the key would match as a glob or regular expression; empty if it is neither."""
     inner = key.strip("*.")
     if not _is_pattern(inner):
         return []
@@ -160,21 +163,24 @@ def _is_pattern(key: str) -> bool:
 
 
 def _globs(inner: str) -> Iterator[list[str]]:
-    """Of whole labels first, for ``[0-2]`` means none of ``layers.10``; then of parts of labels."""
+    """Yield globs of whole labels first, because ``[0-2]`` should not match ``layers.10``; then of parts of labels."""
     choices = _BRACES.search(inner)
-    each = choices[1].split(",") if choices else [""]
-    globs = [f"{inner[: choices.start()]}{one}{inner[choices.end() :]}" for one in each] if choices else [inner]
+    options = choices[1].split(",") if choices else [""]
+    globs = [f"{inner[: choices.start()]}{each}{inner[choices.end() :]}" for each in options] if choices else [inner]
     yield [f"*.{glob}.*" for glob in globs]
     yield [f"*.{glob.replace('.*.', '.*')}*" for glob in globs if "*" in glob]
 
 
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _OF_REGEX = re.compile(r"[\\^$|+?()]|\.\*\w|\w\.\*")
-"""What stands in no glob of names."""
+"""Syntax that occurs in regular expressions but not in globs of names."""
 
 
 def _better(context: RuleContext, key: str, *, spelled: bool) -> str | None:
-    """The part of a name that was meant; ``spelled`` where it may be misspelt: that of a base is in other models."""
+    """Return the part of a name that the key probably means.
+
+    ``spelled`` allows misspelt keys; a key from a base may be correct for other models.
+    """
     for plain in (key.strip("."), re.sub(r"\.?\*+|[\^$\\]|\.\*", "", key).strip("."), key.replace("/", ".")):
         if plain and plain != key and any(plain in name for name in context.tensors):
             return plain
@@ -205,15 +211,15 @@ def _distilling(key: str, to: str) -> Example:
     good=_distilling("backbone.", "to_teacher"),
 )
 def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
-    """A custom key that names one module of the model is part of names in others too.
+    """A custom key that names one module of the model also matches names in other modules.
 
-    Parameters that nobody thought of get the key's lr or weight decay.
+    Parameters outside the intended module get the key's lr or weight decay.
 
-    Keys are substrings: ``neck`` is in ``backbone.layer1.bottleneck``, ``head`` in ``roi_head`` and ``bn`` in
-    ``subnet``. A dot behind the key (``neck.``) or a longer piece of the name tells them apart. Keys that mean a kind
-    of parameter everywhere (``norm``, ``pos_embed``) are left alone.
+    Keys are substrings: ``neck`` matches ``backbone.layer1.bottleneck``, ``head`` matches ``roi_head`` and ``bn``
+    matches ``subnet``. Add a dot (``neck.``) or use a longer part of the name. Keys for a kind of parameter in all
+    modules (``norm``, ``pos_embed``) are not reported.
     """
-    # A model inside another one is what the constructor sees.
+    # The constructor may see a model inside another one.
     own = "module." if all(name.startswith("module.") for name in context.tensors) else ""
     top = {name.removeprefix(own).partition(".")[0] for name in context.tensors}
     for key, matches in context.custom_keys.items():
@@ -222,9 +228,9 @@ def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
         named = key.strip(".").partition(".")[0]
         if named in top:
             astray = [name for name in matches.wins if name.removeprefix(own).partition(".")[0] != named]
-            right = f"in {named}"
+            right = f"of {named}"
         else:
-            # In the middle of a word, where it is a word of its own elsewhere.
+            # Inside a word here, a whole word elsewhere.
             kinds = {context.kinds.get(name) for name in matches.wins}
             of_one_kind = len(kinds) == 1 and None not in kinds
             astray = [] if of_one_kind else [name for name in matches.wins if not _is_word(key, name)]
@@ -233,8 +239,8 @@ def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
             continue
         fix, edits = _fix(key, matches, astray, context.tensors)
         yield Fault(
-            f"custom key {key!r} reaches {count(len(matches.wins) - len(astray), 'tensor')} {right}, "
-            f"and {len(astray):,} more such as {astray[0]!r}",
+            f"custom key {key!r} matches {count(len(matches.wins) - len(astray), 'tensor')} {right} "
+            f"and {len(astray):,} others, such as {astray[0]!r}",
             fix,
             parameters=astray,
             option=key_option(key),
@@ -243,7 +249,7 @@ def custom_key_in_several_modules(context: RuleContext) -> Iterator[Fault]:
 
 
 def _is_word(key: str, name: str) -> bool:
-    """Whether the key stands somewhere in the name with no letter before or behind it."""
+    """True if the key occurs in the name without a letter directly before or after it."""
     for found in re.finditer(f"(?={re.escape(key)})", name):
         before, behind = name[: found.start()][-1:], name[found.start() + len(key) :][:1]
         if not (before.isalpha() and key[:1].isalpha()) and not (behind.isalpha() and key[-1:].isalpha()):
@@ -256,7 +262,7 @@ def _fix(key: str, matches: KeyMatches, astray: list[str], model: Iterable[str])
     for longer in (f"{key}.", f".{key}.", f".{key}"):
         if all(longer in name for name in right) and not any(longer in name for name in astray):
             return f"write {longer!r}", [rename_option(key_option(key), longer)]
-    # What is astray has the key as a word too: only a longer key can take it away again.
+    # The other names contain the key as a word too: only a longer key can override it for them.
     common = _common(astray, key)
     if common:
         return f"add {common!r}: dict(lr_mult=1.0)", [set_option(key_option(common), {"lr_mult": 1.0})]
@@ -264,7 +270,7 @@ def _fix(key: str, matches: KeyMatches, astray: list[str], model: Iterable[str])
 
 
 def _common(names: list[str], key: str) -> str:
-    """The shortest path that all names share and that is longer than the key; empty if there is none."""
+    """Return the shortest path that all names share and that is longer than the key; empty if there is none."""
     parts = names[0].split(".")
     for end in range(1, len(parts)):
         path = ".".join(parts[:end])

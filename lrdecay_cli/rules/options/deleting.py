@@ -1,4 +1,4 @@
-"""``_delete_`` where no base has anything to delete."""
+"""A rule about ``_delete_`` in a dict that no base config has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lrdecay_cli.domain.fix import path_of
 from lrdecay_cli.rules.api import Example, Fault, Fix, RuleContext, delete_option, rename_option, rule
 
 _HARMLESS = "paramwise_cfg"
-"""Nobody asks for it there; any other place refuses what it does not know."""
+"""Constructors do not read ``_delete_`` there; every other place refuses unknown settings."""
 MISSPELT = ("_delete", "delete_", "__delete__", "_delete__", "delete", "_deleted_", "_del_")
 
 
@@ -21,13 +21,13 @@ MISSPELT = ("_delete", "delete_", "__delete__", "_delete__", "delete", "_deleted
     good=Example("optim_wrapper = dict(clip_grad=dict(max_norm=1.0))"),
 )
 def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
-    """``_delete_`` stands in a dict that no base config has, and stays among its options.
+    """``_delete_`` is in a dict that no base config has, so it stays among the options.
 
-    mmengine takes it out only where it merges the dict into a base's. What is left is handed to the class, the loop or
-    the function that the dict is for, and these refuse it: when the run starts, or in its first step.
+    mmengine removes ``_delete_`` only when it merges the dict into a base's dict. Otherwise the class, loop or function
+    that receives the dict refuses it, when the run starts or at its first step.
 
-    It comes with a dict that is copied from another config, or whose base was changed. Constructors do not ask for it,
-    so that in ``paramwise_cfg`` it is an info. A name that is almost ``_delete_`` deletes nothing either.
+    This happens when a dict is copied from another config, or when its base was changed. Constructors do not read
+    ``_delete_``, so in ``paramwise_cfg`` it is only an info. A misspelt ``_delete_`` deletes nothing either.
     """
     # One fault for each.
     training = context.group_map.training
@@ -42,15 +42,15 @@ def delete_deletes_nothing(context: RuleContext) -> Iterator[Fault]:
         place = path_of(keys[:-1])
         if keys[-1] != "_delete_":
             yield Fault(
-                f"{keys[-1]} in {place} is no option, and deletes nothing of a base",
-                "did you mean _delete_? It drops what a base says",
+                f"{keys[-1]} in {place} is not an option and deletes nothing",
+                "did you mean _delete_? It drops settings of the base",
                 option=path_of(keys),
                 severity="warning",
                 edits=[Fix(edits=(rename_option(keys, "_delete_"),), automatic=False)],
             )
             continue
         yield Fault(
-            f"_delete_ in {place} deletes nothing: no base has {place}, and mmengine leaves it among the options",
+            f"_delete_ in {place} deletes nothing: no base has {place}, so mmengine keeps it as an option",
             f"remove {path_of(keys)}",
             option=path_of(keys),
             severity="info" if _HARMLESS in keys else "warning" if keys[0] == "test_cfg" else None,

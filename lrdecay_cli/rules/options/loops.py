@@ -1,4 +1,4 @@
-"""The training loop."""
+"""A rule about settings of the training, validation and test loops."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from lrdecay_cli.rules.api import (
 )
 
 _LENGTHS = {"max_epochs": "by_epoch=True", "max_iters": "by_epoch=False"}
-"""How long the training is, and what chooses the loop that counts so."""
+"""Each setting for the length of the training, and the setting that selects the loop which reads it."""
 CLASSES = ("EpochBasedTrainLoop", "IterBasedTrainLoop", "ValLoop", "TestLoop", "mmdet.TeacherStudentValLoop")
-"""What may be meant by a class that is not registered, in any scope. Source: mmengine 0.10 and mmdet 3.3."""
+"""Registered loop classes, to suggest one for an unknown name in any scope. Source: mmengine 0.10 and mmdet 3.3."""
 
-_DROPS = "{}=dict(_delete_=True, ...) drops what a base says"
+_DROPS = "{}=dict(_delete_=True, ...) drops settings of the base"
 
 
 @rule(
@@ -35,12 +35,12 @@ _DROPS = "{}=dict(_delete_=True, ...) drops what a base says"
 def loop_refused(context: RuleContext) -> Iterator[Fault]:
     """``train_cfg``, ``val_cfg`` or ``test_cfg`` has settings that mmengine refuses when the run starts.
 
-    The model is built, and the run dies before its first step: the loop is made of these settings and takes no others.
+    The run builds the model, then raises before its first step: the loop class does not accept these settings.
 
-    ``by_epoch=True`` chooses ``EpochBasedTrainLoop``, which needs ``max_epochs``; without it mmengine takes
-    ``IterBasedTrainLoop``, which needs ``max_iters``. ``type`` names any other class, and may not stand beside
-    ``by_epoch``. What a class takes is read off its signature. Where that ends in ``**kwargs``, only a name that is
-    almost one of its settings is reported, as a warning. ``test_cfg`` is used after the training alone: a warning too.
+    ``by_epoch=True`` selects ``EpochBasedTrainLoop``, which needs ``max_epochs``. Otherwise mmengine uses
+    ``IterBasedTrainLoop``, which needs ``max_iters``. ``type`` names any other class and excludes ``by_epoch``. lrdecay
+    reads the accepted settings from the class's signature. If that ends in ``**kwargs``, only probable misspellings are
+    reported, as warnings. ``test_cfg`` is used only after training, so its findings are warnings too.
     """
     for path, loop in (context.group_map.training.loops or {}).items():
         for fault in _faults(path, loop):
@@ -52,7 +52,7 @@ _RENAMED = {
     **dict.fromkeys(("total_iters", "iters", "num_iters", "max_iterations", "max_steps"), "max_iters"),
     **dict.fromkeys(("interval", "eval_interval", "evaluation_interval"), "val_interval"),
 }
-"""What earlier versions and others call them."""
+"""Names of these settings in earlier versions and other projects."""
 
 
 def _renamed(setting: str, loop: Loop) -> str | None:
@@ -63,12 +63,12 @@ def _renamed(setting: str, loop: Loop) -> str | None:
 def _faults(path: str, loop: Loop) -> Iterator[Fault]:
     settings = loop.settings
     if loop.takes is None:
-        # What is only in another scope is not misspelt.
+        # A name in another scope is not misspelt.
         known = {name.rpartition(".")[2]: name for name in CLASSES}
         like = nearest(loop.type.rpartition(".")[2], known)
         yield Fault(
-            f"no loop is registered as {loop.type}",
-            f"did you mean {known[like]}?" if like else "import its module by custom_imports",
+            f"{loop.type} is not a registered loop",
+            f"did you mean {known[like]}?" if like else "import its module with custom_imports",
             option=f"{path}.type",
             edits=[set_option(f"{path}.type", known[like])] if like else (),
         )
@@ -82,7 +82,7 @@ def _faults(path: str, loop: Loop) -> Iterator[Fault]:
             edits=[delete_option(f"{path}.by_epoch")],
         )
     lacking = [name for name in loop.needs if name not in settings]
-    # First what says which loop it is: nothing more can be said of one that is another.
+    # Check the loop's type first: the other checks depend on it.
     for setting, value in sorted(settings.items(), key=lambda item: nearest(item[0], chooses) is None):
         if setting in (*loop.takes, *chooses, "type", "_scope_", "_delete_"):
             continue
@@ -97,7 +97,7 @@ def _faults(path: str, loop: Loop) -> Iterator[Fault]:
             else:
                 edits.append(set_option(f"{path}.{like}", value))
         elif setting in _LENGTHS and lacking and "type" not in settings:
-            fix = f"{path}.{_LENGTHS[setting]}, for a training that is as long as {setting} says"
+            fix = f"set {path}.{_LENGTHS[setting]}, so that {setting} is the length of the training"
             like = lacking[0]
             edits = [set_option(f"{path}.by_epoch", setting == "max_epochs")]
         elif setting in _LENGTHS:

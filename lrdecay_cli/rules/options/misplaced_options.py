@@ -1,4 +1,4 @@
-"""Settings that stand where nothing reads them, and what MMCV 1 read."""
+"""A rule about settings in a place where mmengine ignores them, and about settings of MMCV 1."""
 
 from __future__ import annotations
 
@@ -57,17 +57,16 @@ _CHANGES_GROUPS = ("paramwise_cfg", "paramwise_options", "constructor", "custom_
     good=Example("paramwise_cfg = dict(num_layers=6)\noptim_wrapper = dict(paramwise_cfg=paramwise_cfg)"),
 )
 def option_misplaced(context: RuleContext) -> Iterator[Fault]:
-    """A setting of the optimizer wrapper or the schedule stands where nothing reads it.
+    """A setting of the optimizer wrapper or the schedule is in a place where mmengine ignores it.
 
-    mmengine looks in ``optim_wrapper`` for the optimizer and its groups, in ``param_scheduler`` for the schedule and in
-    ``train_cfg`` for the length of the training; any other name may stand in a config without a complaint.
+    mmengine reads the optimizer and its groups from ``optim_wrapper``, the schedule from ``param_scheduler`` and the
+    length of the training from ``train_cfg``. It accepts every other top-level name without a warning.
 
-    ``paramwise_cfg`` at the top of a config is the common one, and what MMCV 1 read is another: ``optimizer``,
-    ``optimizer_config``, ``fp16``, ``lr_config``, ``momentum_config`` and ``runner``. For these the fix is what to
-    write instead, computed from their values. A top-level name that is almost one of mmengine's (``optim_wraper``,
-    ``param_schedulers``) is taken for a misspelt one. A variable that the config, or the base that it is from, uses in
-    its other settings is no mistake and not reported; ``max_epochs`` that is set in place of ``train_cfg.max_epochs``
-    is one.
+    A top-level ``paramwise_cfg`` is the most common case. Another is the settings of MMCV 1: ``optimizer``,
+    ``optimizer_config``, ``fp16``, ``lr_config``, ``momentum_config`` and ``runner``. For these, the fix is the
+    mmengine equivalent, computed from their values. A top-level name that resembles one of mmengine's
+    (``optim_wraper``, ``param_schedulers``) is reported as misspelt. A variable that the config or its base uses in
+    other settings is not reported, but ``max_epochs`` set instead of ``train_cfg.max_epochs`` is.
     """
     training = context.group_map.training
     old = {key: value for key, value in training.misplaced.items() if is_mmcv_style(key, value)}
@@ -78,35 +77,33 @@ def option_misplaced(context: RuleContext) -> Iterator[Fault]:
             continue
         if (like := nearest(path, RUNNER_KEYS)) and path not in _PLACES:
             edits = [rename_option(path, like)]
-            yield Fault(
-                f"{path} is read by nothing", f"did you mean {like}?", option=path, severity="error", edits=edits
-            )
+            yield Fault(f"mmengine ignores {path}", f"did you mean {like}?", option=path, severity="error", edits=edits)
             continue
         place = _PLACES.get(name, f"optim_wrapper.{name}")
-        says = _at({"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}, place)
-        if value in (None, {}, []) or _holds(says, value):
+        placed = _at({"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}, place)
+        if value in (None, {}, []) or _holds(placed, value):
             continue
-        # A training that counts otherwise has another length: a variable that nobody uses any more.
+        # In a training that counts otherwise, it is an unused variable.
         is_length = place.startswith("train_cfg.")
-        if is_length and says is None:
+        if is_length and placed is None:
             continue
-        beside = says is not None
+        beside = placed is not None
         unread = _unread(context, place, value)
         yield Fault(
-            f"{path} is read by nothing{f'; {place} is, and says otherwise' if beside else ''}",
-            f"remove it, or move it to {place} for a constructor that reads {listed(unread)}"
+            f"mmengine ignores {path}{f', which conflicts with {place}' if beside else ''}",
+            f"remove it, or move it to {place} and use a constructor that reads {listed(unread)}"
             if unread
             else f"move it to {place}",
             option=path,
             severity="error" if name in _CHANGES_GROUPS else None,
             edits=[delete_option(path)] if unread else _moved(context, path, place, value),
-            # What is wrong with the schedule for the other length.
+            # Problems of the schedule that follow from the other length.
             covers=("LRD603", "LRD606") if is_length else (),
         )
 
 
 def _unread(context: RuleContext, place: str, value: Any) -> list[str]:
-    """The options among what is to be moved that the constructor never reads."""
+    """Return the options of the setting to be moved that the constructor never reads."""
     if not context.spec.known or not place.startswith(PARAMWISE):
         return []
     options = ["custom_keys"] if place != PARAMWISE else value if isinstance(value, Mapping) else []
@@ -114,13 +111,13 @@ def _unread(context: RuleContext, place: str, value: Any) -> list[str]:
 
 
 def _moved(context: RuleContext, path: str, place: str, value: Any) -> list[Edit | Fix]:
-    """A setting in its place; entries of a dict one by one where there is another dict, which has none of them."""
+    """Return edits that move a setting to its place; entry by entry if the place holds a dict without them."""
     training = context.group_map.training
     present = _at({"optim_wrapper": training.optim_wrapper, "train_cfg": training.train_cfg}, place)
     if present is None:
         return [move_option(path, place)]
     if place.startswith("train_cfg."):
-        # Which of the two lengths is meant is for the user to say.
+        # Only the user knows which of the two lengths is right.
         return [Fix(edits=(set_option(place, value), delete_option(path)), automatic=False)]
     if not isinstance(present, Mapping) or not isinstance(value, Mapping) or {*present} & {*value}:
         return []
@@ -129,7 +126,7 @@ def _moved(context: RuleContext, path: str, place: str, value: Any) -> list[Edit
 
 
 def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator[Fault]:
-    """What MMCV 1 read, with what to write for mmengine; all that belongs into ``optim_wrapper`` together."""
+    """Yield a fault for a setting of MMCV 1, with its mmengine equivalent; all parts of ``optim_wrapper`` together."""
     training = context.group_map.training
     present: dict[str, Any] = {
         "optim_wrapper": training.optim_wrapper,
@@ -145,53 +142,54 @@ def _of_mmcv(context: RuleContext, old: Mapping[str, Any], key: str) -> Iterator
     place = next(iter(own), "param_scheduler")
     if own and _holds(present.get(place), own[place]):
         return
-    told = as_mmengine(old, length=length, in_epochs=in_epochs).get(place)
-    if place == "optim_wrapper" and isinstance(told, Mapping):
-        told = _with_weight_decay(context, told)
+    translated = as_mmengine(old, length=length, in_epochs=in_epochs).get(place)
+    if place == "optim_wrapper" and isinstance(translated, Mapping):
+        translated = _with_weight_decay(context, translated)
     edits: list[Edit] = []
     together = next((keys for keys in (OPTIMIZER_KEYS, SCHEDULE_KEYS) if key in keys), (key,))
     first = next(name for name in old if name in together)
-    unfit = find_constructor(str(told.get("constructor", ""))) if isinstance(told, Mapping) else None
-    if told is None and own:
-        fix = f"write {place} anew: {assignments(own)}, and more for {listed(set(old) & {*SCHEDULE_KEYS} - {key})}"
-    elif told is None:
-        fix = f"write {place} anew: mmengine has no such policy {old[key].get('policy')!r}"
+    unfit = find_constructor(str(translated.get("constructor", ""))) if isinstance(translated, Mapping) else None
+    if translated is None and own:
+        others = listed(set(old) & {*SCHEDULE_KEYS} - {key})
+        fix = f"rewrite {place}: {assignments(own)}, plus settings for {others}"
+    elif translated is None:
+        fix = f"rewrite {place}: mmengine has no policy {old[key].get('policy')!r}"
     elif key != first:
-        fix = f"it is in what to write for {first}"
+        fix = f"see the fix for {first}, which includes it"
     elif unfit and not unfit.serves(context.group_map.model.backbone):
-        kept = {key: told[key] for key in told if key not in ("constructor", "paramwise_cfg")}
+        kept = {key: translated[key] for key in translated if key not in ("constructor", "paramwise_cfg")}
         beside = _over_base(training, place, kept)
-        written_so = our_settings(context, told.get("paramwise_cfg") or {}, beside=beside)
-        fix = f"{unfit.name} does not serve this backbone; in its place, with {OURS.label}: {written_so}"
+        text = our_settings(context, translated.get("paramwise_cfg") or {}, beside=beside)
+        fix = f"{unfit.name} does not support this backbone; use {OURS.label} instead: {text}"
     else:
-        settings = _over_base(training, place, told)
-        fix = f"{'in its place' if len(old) == 1 else 'in place of it'}: {assignments({place: settings})}"
-        edits = _translated([name for name in old if name in together], place, told)
-    says = "; optim_wrapper.optimizer is, and says otherwise" if key == "optimizer" else ""
-    # The schedule and the optimizer of another training: a user has to look at it.
+        settings = _over_base(training, place, translated)
+        fix = f"replace it by: {assignments({place: settings})}"
+        edits = _translated([name for name in old if name in together], place, translated)
+    conflict = ", which conflicts with optim_wrapper.optimizer" if key == "optimizer" else ""
+    # The schedule and the optimizer of another training: the user has to decide.
     proposed = [Fix(edits=tuple(edits), automatic=False)] if edits else ()
-    yield Fault(f"{key} is read by nothing{says}", fix, option=key, edits=proposed)
+    yield Fault(f"mmengine ignores {key}{conflict}", fix, option=key, edits=proposed)
 
 
-def _with_weight_decay(context: RuleContext, told: Mapping[str, Any]) -> Mapping[str, Any]:
-    """With torch's default of a weight decay that MMCV 1 left out, where the constructor copies it: LRD408."""
-    optimizer = told.get("optimizer")
+def _with_weight_decay(context: RuleContext, translated: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add torch's default weight decay if MMCV 1 left it out and the constructor copies it: LRD408."""
+    optimizer = translated.get("optimizer")
     if not context.spec.decays_layers or not isinstance(optimizer, Mapping) or "weight_decay" in optimizer:
-        return told
+        return translated
     default = 0.01 if str(optimizer.get("type")).endswith("AdamW") else 0.0
-    return {**told, "optimizer": {**optimizer, "weight_decay": default}}
+    return {**translated, "optimizer": {**optimizer, "weight_decay": default}}
 
 
-def _translated(replaced: Iterable[str], place: str, told: Any) -> list[Edit]:
-    """What is written for mmengine, in place of all that it is made of."""
+def _translated(replaced: Iterable[str], place: str, translated: Any) -> list[Edit]:
+    """Return edits that write the mmengine equivalent and delete the settings that it replaces."""
     removed = [delete_option((name,)) for name in replaced]
-    if place == "optim_wrapper" and isinstance(told, Mapping):
-        return [*(set_option((place, name), value) for name, value in told.items()), *removed]
-    return [set_option((place,), told), *removed]
+    if place == "optim_wrapper" and isinstance(translated, Mapping):
+        return [*(set_option((place, name), value) for name, value in translated.items()), *removed]
+    return [set_option((place,), translated), *removed]
 
 
 def _over_base(training: Training, place: str, settings: Any) -> Any:
-    """The settings so that nothing of a base's stays beside them that does not go with them."""
+    """Return the settings with ``_delete_`` where entries of a base would conflict with them."""
     if place not in (training.from_bases or ()):
         return settings
     if place == "train_cfg":
@@ -211,7 +209,7 @@ def _at(found: Any, place: str) -> Any:
 
 
 def _holds(placed: Any, value: Any) -> bool:
-    """Whether the right place says the same, and maybe more."""
+    """True if the right place already has the same value, and maybe more."""
     if isinstance(placed, Mapping) and isinstance(value, Mapping):
         return all(key in placed and _holds(placed[key], item) for key, item in value.items())
     return bool(placed == value)

@@ -1,4 +1,4 @@
-"""Options that change nothing."""
+"""A rule about options that change nothing."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _MULTIPLIERS = ("lr_mult", "decay_mult")
     good=default_with("flat_decay_mult=0.0"),
 )
 def option_without_effect(context: RuleContext) -> Iterator[Fault]:
-    """An option is read and changes nothing.
+    """The constructor reads an option that has no effect.
 
-    Whoever wrote it believes that it does something, and the run is not what they think.
+    The author expects an effect, so the run differs from the plan.
 
-    A decay multiplier has nothing to multiply where the optimizer is given no ``weight_decay``, or 0. MMPretrain's
-    decay constructor ignores ``lr_mult``. ``norm_decay_mult`` knows torch's norms and no custom ones,
-    ``dwconv_decay_mult`` 2-D depth-wise convolutions, ``dcn_offset_lr_mult`` deformable ones: it may fit no parameter
-    at all. A multiplier of 1 and a key for nothing but frozen parameters are reported as info.
+    A decay multiplier has no effect if the optimizer's ``weight_decay`` is missing or 0. MMPretrain's decay constructor
+    ignores ``lr_mult``. ``norm_decay_mult`` matches torch's norms but no custom ones, ``dwconv_decay_mult`` matches 2-D
+    depth-wise convolutions and ``dcn_offset_lr_mult`` deformable ones: each may match no parameter. A multiplier of 1,
+    and a key that matches only frozen parameters, are reported as info.
     """
     # One fault for each option that does nothing; decay multipliers without a weight decay together.
     yield from _nothing_to_multiply(context)
@@ -51,7 +51,7 @@ def option_without_effect(context: RuleContext) -> Iterator[Fault]:
     if context.decay_rate == 1:
         yield Fault(
             f"{context.decay_option}=1 gives every layer the same lr",
-            "a rate below 1, such as 0.7, or the default constructor",
+            f"set {context.decay_option} below 1, such as 0.7, or use the default constructor",
             option=f"{PARAMWISE}.{context.decay_option}",
             severity="info",
         )
@@ -68,14 +68,14 @@ def _nothing_to_multiply(context: RuleContext) -> Iterator[Fault]:
     if not options:
         return
     default, kind = context.group_map.base_weight_decay, context.group_map.optimizer.type
-    reason, fix = "the optimizer is given weight_decay=0", "optim_wrapper.optimizer.weight_decay=0.05, or remove them"
+    reason, fix = "the optimizer has weight_decay=0", "set optim_wrapper.optimizer.weight_decay=0.05, or remove them"
     edits = [] if context.without_weight_decay else [set_option("optim_wrapper.optimizer.weight_decay", 0.05)]
     if context.without_weight_decay:
         reason, fix = f"{kind} has no weight decay", "remove them, or use an optimizer with weight decay, such as AdamW"
     elif given is None:
-        reason = f"the optimizer is given no weight_decay: all keep {kind}'s own {default or 0:g}"
+        reason = f"the config sets no weight_decay, so all groups use {kind}'s default {default or 0:g}"
     yield Fault(
-        f"{', '.join(options)} {verb(len(options), 'has', 'have')} nothing to multiply, for {reason}",
+        f"{', '.join(options)} {verb(len(options), 'has', 'have')} no effect: {reason}",
         fix,
         option=f"{PARAMWISE}.{options[0]}",
         severity="warning" if given is None else "info",
@@ -92,7 +92,7 @@ def _ignored_lr(context: RuleContext) -> Iterator[Fault]:
             if value is not None and not (setting == "lr_mult" and value == 1) and matches.wins:
                 yield Fault(
                     f"{context.spec.name} ignores {setting}={value!r} of custom key {key!r}: "
-                    "the lr follows from the layer alone",
+                    "the lr depends only on the layer",
                     f"remove {setting}, or use a constructor that reads it",
                     parameters=matches.wins,
                     option=key_option(key, setting),
@@ -107,13 +107,15 @@ def _fits_nothing(context: RuleContext) -> Iterator[Fault]:
             continue
         if any(multiplier.fit(tensor).fits for tensor in tensors_met(context.group_map)):
             continue
-        # norm_decay_mult and bias_decay_mult do not know custom norms and in_proj_bias.
+        # norm_decay_mult and bias_decay_mult do not match custom norms and in_proj_bias.
         kind = multiplier.option.partition("_")[0]
         missed = [name for name, decay in context.weight_decays.items() if decay and context.kinds.get(name) == kind]
-        message = f"{multiplier.option}={context.options[multiplier.option]!r} fits no parameter of the model"
+        message = f"{multiplier.option}={context.options[multiplier.option]!r} matches no parameter of the model"
         yield Fault(
             f"{message}, not even {missed[0]!r}" if missed else message,
-            f"{PARAMWISE}.flat_decay_mult reaches all 1-D parameters" if missed else f"remove {multiplier.option}",
+            f"use {PARAMWISE}.flat_decay_mult, which matches all 1-D parameters"
+            if missed
+            else f"remove {multiplier.option}",
             parameters=missed,
             option=f"{PARAMWISE}.{multiplier.option}",
             severity=None if missed else "info",
@@ -126,7 +128,7 @@ def _ones(context: RuleContext) -> Iterator[Fault]:
         if context.options[multiplier.option] == 1 and not context.custom_keys:
             yield Fault(
                 f"{multiplier.option}=1 changes nothing",
-                f"remove {multiplier.option}, or give it the value that you mean",
+                f"remove {multiplier.option}, or set the value that you intended",
                 option=f"{PARAMWISE}.{multiplier.option}",
                 severity="info",
                 edits=[delete_option(f"{PARAMWISE}.{multiplier.option}")],
@@ -136,10 +138,10 @@ def _ones(context: RuleContext) -> Iterator[Fault]:
         path = key_option(key)
         if matches.frozen and not (matches.wins or matches.loses):
             if matches.settings.get("lr_mult", 1) == 1:
-                continue  # Nobody misses an exemption of what is frozen.
+                continue  # An exemption of frozen tensors is harmless.
             yield Fault(
-                f"custom key {key!r} reaches {count(len(matches.frozen), 'frozen tensor')} and no other",
-                f"remove {key!r}, or train what it names",
+                f"custom key {key!r} matches only {count(len(matches.frozen), 'frozen tensor')}",
+                f"remove {key!r}, or unfreeze these tensors",
                 parameters=matches.frozen,
                 option=path,
                 severity="info",
@@ -152,8 +154,8 @@ def _ones(context: RuleContext) -> Iterator[Fault]:
             and all(setting in _MULTIPLIERS and value == 1 for setting, value in matches.settings.items())
         ):
             yield Fault(
-                f"custom key {key!r} changes nothing: it asks for what its parameters have anyway",
-                f"remove {key!r}, or give it the value that you mean",
+                f"custom key {key!r} changes nothing: its parameters already have these settings",
+                f"remove {key!r}, or set the value that you intended",
                 parameters=matches.wins,
                 option=path,
                 severity="info",

@@ -1,6 +1,6 @@
-"""Options that the constructor never reads: of another constructor, inherited, or misspelt.
+"""Rules about options that the constructor never reads: of another constructor, inherited, or misspelt.
 
-What a constructor really read is observed while it runs; lists of options only serve to say what was meant.
+lrdecay records which options a constructor reads while it runs. Lists of known options only serve for suggestions.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ from lrdecay_cli.rules.options.deleting import MISSPELT
 def option_never_read(context: RuleContext) -> Iterator[Fault]:
     """The constructor never reads an option of ``paramwise_cfg``.
 
-    The option does nothing, whatever it says: no error, no warning, no trace in the log.
+    The option has no effect at any value, and nothing reports it: no error, no warning, no line in the log.
 
-    What is read is observed while the constructor runs. MMDetection's decay constructor knows ``num_layers``,
-    ``decay_rate`` and ``decay_type`` alone, and ignores ``custom_keys`` and every ``*_mult`` beside them; the default
-    constructor knows no decay rate. Where the groups are as the option asks all the same, this is an info. Options that
-    come from a base config are LRD502's, those that are mis-spelt LRD503's.
+    lrdecay records what the constructor reads while it runs. MMDetection's decay constructor reads ``num_layers``,
+    ``decay_rate`` and ``decay_type``, and ignores ``custom_keys`` and every ``*_mult`` next to them. The default
+    constructor reads no decay rate. If the groups already match the option, the finding is an info. LRD502 reports
+    options from a base config, LRD503 misspelt ones.
 
-    Keys that stand in ``paramwise_cfg`` itself are none of ``custom_keys``: mmaction2's constructor for Swin takes them
-    so, and no other does.
+    Keys placed directly in ``paramwise_cfg`` instead of ``custom_keys`` are only read by mmaction2's constructor for
+    Swin.
     """
-    # One fault for each option, one for those of layer decay together, one for keys that are outside custom_keys.
+    # One fault for each option, one for all layer-decay options together, one for keys outside custom_keys.
     inherited = {*context.group_map.training.inherited}
     options = [
         option
         for option in _unread_options(context)
-        if option not in inherited and _option_meant(context, option) is None
+        if option not in inherited and _suggest_option(context, option) is None
     ]
     bare = [option for option in options if _is_bare_key(context, option)]
     if bare:
@@ -80,9 +80,9 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
         dead = parameters == ()
         message = f"{context.constructor} never reads {' and '.join(together)}"
         if dead:
-            message += ", and the groups are as if it did"
+            message += ", but the groups already match"
         elif parameters:
-            message += f", which is meant for {count(len(parameters), 'tensor')}"
+            message += f", which would change {count(len(parameters), 'tensor')}"
         yield Fault(
             message,
             _fix(context, together, known),
@@ -94,7 +94,7 @@ def option_never_read(context: RuleContext) -> Iterator[Fault]:
 
 
 def _is_bare_key(context: RuleContext, option: str) -> bool:
-    """Whether an option is what ``custom_keys`` should hold: part of a name, with settings of a group."""
+    """True if an option looks like an entry of ``custom_keys``: part of a name, with settings of a group."""
     value = context.options.get(option)
     is_key = isinstance(value, Mapping) and bool(value) and {*value} <= {"lr_mult", "decay_mult", "lr", "weight_decay"}
     reads_keys = context.spec.custom_keys is not None and option != "custom_keys"
@@ -102,7 +102,8 @@ def _is_bare_key(context: RuleContext, option: str) -> bool:
 
 
 def _keys_outside(context: RuleContext, options: list[str]) -> Fault:
-    """The keys, moved to where they are read, so that each tensor has what all keys in its name ask for."""
+    """Return a fault that moves the keys into ``custom_keys``, so that each tensor gets the settings of all matching
+    keys."""
     given: Mapping[str, Any] = context.options.get("custom_keys") or {}
     moved = {option: dict(context.options[option]) for option in sorted(options)}
     keys = {**given, **moved}
@@ -118,22 +119,22 @@ def _keys_outside(context: RuleContext, options: list[str]) -> Fault:
         wanted = {setting: value for key in reversed(matching) for setting, value in keys[key].items()}
         if wanted != dict(keys[matching[0]]):
             lacking.setdefault(repr((matching[0], wanted)), (matching[0], wanted, []))[2].append(name)
-    told = [f"move {', '.join(moved)} into custom_keys"]
+    steps = [f"move {', '.join(moved)} into custom_keys"]
     complete = True
     for winner, wanted, names in lacking.values():
         whole = {name for name in context.trained if next((key for key in order if key in name), None) == winner}
         if winner in moved and whole == {*names}:
-            told.append(f"write {winner!r}: {as_python(wanted)}")
+            steps.append(f"write {winner!r}: {as_python(wanted)}")
             edits.append(set_option((*_CUSTOM_KEYS, winner), wanted))
             continue
         fix, more = keys_fix(names, context.trained, winner, wanted)
-        told.append(fix)
+        steps.append(fix)
         edits += more
         complete = complete and bool(more)
     return Fault(
-        f"{context.constructor} never reads {', '.join(moved)}, which {verb(len(moved), 'stands', 'stand')} beside"
-        f" custom_keys and {verb(len(moved), 'is', 'are')} meant for {count(len(reached), 'tensor')}",
-        ", and ".join(told),
+        f"{context.constructor} never reads {', '.join(moved)} outside custom_keys, which would change"
+        f" {count(len(reached), 'tensor')}",
+        ", and ".join(steps),
         parameters=reached,
         option=f"{PARAMWISE}.{next(iter(moved))}",
         edits=edits if complete else (),
@@ -155,7 +156,7 @@ def _edits(context: RuleContext, options: list[str], known: list[ConstructorSpec
 
 
 def _keys(context: RuleContext, option: str) -> tuple[str | int, ...]:
-    """The keys of an option in ``paramwise_cfg``, which may have dots themselves."""
+    """Return the path of an option in ``paramwise_cfg``; its keys may contain dots."""
 
     def below(options: Mapping[str, Any], path: str) -> tuple[str, ...] | None:
         if path in options:
@@ -171,7 +172,7 @@ def _keys(context: RuleContext, option: str) -> tuple[str | int, ...]:
 
 
 def _rate_here(context: RuleContext, option: str) -> str:
-    """What the constructor calls the decay rate, where the option is that of another."""
+    """Return the constructor's name for the decay rate if the option is another constructor's name for it."""
     here = context.spec.rate_option
     is_rate = option in RATE_ELSEWHERE or any(option == known.rate_option for known in CONSTRUCTORS)
     known = context.spec.known and is_rate and here and here != option and here not in context.options
@@ -181,13 +182,13 @@ def _rate_here(context: RuleContext, option: str) -> str:
 def _fix(context: RuleContext, options: list[str], known: list[ConstructorSpec]) -> str:
     option = options[0]
     if here := _rate_here(context, option):
-        return f"{context.constructor} calls it {here}: {PARAMWISE}.{here}={context.options[option]!r}"
-    if option in _OF_KEYS and context.spec.custom_keys is not None:
         return (
-            f"write custom_keys={{'backbone': dict({option}={context.options[option]!r})}}, with what it is meant for"
+            f"rename it to {here}, the option of {context.constructor}: {PARAMWISE}.{here}={context.options[option]!r}"
         )
+    if option in _OF_KEYS and context.spec.custom_keys is not None:
+        return f"write custom_keys={{'backbone': dict({option}={context.options[option]!r})}}, with the intended module"
     remove = f"remove {' and '.join(options)}"
-    # Another constructor must not lose the layer decay that this one makes, and has to serve the backbone.
+    # Another constructor must keep the layer decay of this one and support the backbone.
     if known and (context.decay_rate is not None or not known[0].serves(context.group_map.model.backbone)):
         return f"{remove}, or use {in_its_place(context)}"
     them = verb(len(options), "it", "them")
@@ -202,13 +203,14 @@ def _fix(context: RuleContext, options: list[str], known: list[ConstructorSpec])
     good=default_with("norm_decay_mult=0.0, flat_decay_mult=0.0"),
 )
 def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
-    """Options that a config inherits from ``_base_`` meet a constructor that never reads them.
+    """The constructor never reads options that the config inherits from ``_base_``.
 
-    The config changed the constructor and kept the options of the old one, so what its base asks for is silently gone.
+    The config changed the constructor but kept the old one's options, so the settings of its base silently stop
+    working.
 
-    Fields of a dict are merged with the base's: ``paramwise_cfg=dict(decay_rate=0.7, ...)`` keeps the base's
-    ``norm_decay_mult``. ``_delete_=True`` in ``paramwise_cfg`` drops what is not wanted. Where the groups are as the
-    options ask all the same, this is an info.
+    mmengine merges fields of a dict with the base's: ``paramwise_cfg=dict(decay_rate=0.7, ...)`` keeps the base's
+    ``norm_decay_mult``. Set ``_delete_=True`` in ``paramwise_cfg`` to drop inherited options. If the groups already
+    match the options, the finding is an info.
     """
     inherited = {*context.group_map.training.inherited}
     options = [option for option in _unread_options(context) if option in inherited]
@@ -219,12 +221,12 @@ def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
     parameters = [name for names in losses for name in names or ()]
     message = f"{context.constructor} never reads {', '.join(options)}, inherited from a base config"
     if dead:
-        message += "; the groups are as if it did"
+        message += ", but the groups already match"
     elif parameters:
-        message += f", meant for {count(len({*parameters}), 'tensor')}"
+        message += f", which would change {count(len({*parameters}), 'tensor')}"
     yield Fault(
         message,
-        "paramwise_cfg=dict(_delete_=True, ...) drops what a base says",
+        "drop settings of the base with paramwise_cfg=dict(_delete_=True, ...)",
         parameters=parameters,
         option=f"{PARAMWISE}.{options[0]}" if len(options) == 1 else PARAMWISE,
         severity="info" if dead else None,
@@ -240,28 +242,28 @@ def inherited_option_never_read(context: RuleContext) -> Iterator[Fault]:
     good=default_with("norm_decay_mult=0.0, bias_decay_mult=0.0"),
 )
 def option_misspelt(context: RuleContext) -> Iterator[Fault]:
-    """An option of ``paramwise_cfg`` is spelt almost like one that the constructor has.
+    """An option of ``paramwise_cfg`` is a misspelling of one that the constructor reads.
 
-    The constructor asks for the right name, does not find it and goes by its default, without a word.
+    The constructor looks up the correct name, does not find it, and uses its default without a warning.
 
-    Of a constructor of your own the right names are those that it was seen to ask for while it made the groups.
+    For a constructor of your own, the correct names are those that it looked up while it built the groups.
     """
     inherited = {*context.group_map.training.inherited}
     for option in _unread_options(context):
-        name = _option_meant(context, option)
+        name = _suggest_option(context, option)
         if name is None or option in inherited:
             continue
         value = _value_of(context.options, option)
         parameters = _parameters_changed_by(context, name, value) or ()
-        meant = f"{PARAMWISE}.{name}" if isinstance(value, dict) else f"{PARAMWISE}.{name}={value!r}"
+        suggestion = f"{PARAMWISE}.{name}" if isinstance(value, dict) else f"{PARAMWISE}.{name}={value!r}"
         keys = _keys(context, option)
         edit = rename_option(keys, name.rpartition(".")[2])
         if name in context.options:
-            meant = f"{name}, which is set to {context.options[name]!r} besides"
+            suggestion = f"{name}, which is also set, to {context.options[name]!r}"
             edit = delete_option(keys)
         yield Fault(
             f"{context.constructor} has no option {option}",
-            f"did you mean {meant}?",
+            f"did you mean {suggestion}?",
             parameters=parameters,
             option=f"{PARAMWISE}.{option}",
             edits=[edit],
@@ -269,9 +271,9 @@ def option_misspelt(context: RuleContext) -> Iterator[Fault]:
 
 
 def _unread_options(context: RuleContext) -> Iterator[str]:
-    """Options of ``paramwise_cfg`` that the constructor did not read, a whole dict under its own name.
+    """Yield options of ``paramwise_cfg`` that the constructor did not read; a dict counts as one option.
 
-    Below ``custom_keys`` only of a constructor that lrdecay does not know: what became of a key is for other rules.
+    Entries of ``custom_keys`` are included only if lrdecay does not know the constructor: other rules check keys.
     """
     reads = context.group_map.training.reads
     if reads is None or context.spec.options_are_keys:
@@ -294,24 +296,25 @@ _OF_KEYS = ("lr_mult", "decay_mult", "lr", "weight_decay")
 
 
 def _readers(option: str) -> list[ConstructorSpec]:
-    """The known constructors that read an option, or what they call the decay rate that it is."""
+    """Return the known constructors that read this option, or that have another name for the decay rate."""
     if option in RATE_ELSEWHERE:
         return [spec for spec in CONSTRUCTORS if spec.rate_option]
     return [spec for spec in CONSTRUCTORS if option in spec.options]
 
 
-def _option_meant(context: RuleContext, option: str) -> str | None:
-    """The option of this constructor that a mis-spelt one is like, None if it is a known one or like none.
+def _suggest_option(context: RuleContext, option: str) -> str | None:
+    """Return the option of this constructor that a misspelt one resembles; None if it is a known option or resembles
+    none.
 
-    Of a constructor that lrdecay does not know, what it asked for in vain in the same place: ``custom_keys.head.lr``.
+    For an unknown constructor, return an option that it looked up in vain in the same dict: ``custom_keys.head.lr``.
     """
     if context.spec.known:
-        # Of a project that is no package, or of a custom key.
+        # An option of a project without a package, or of a custom key.
         elsewhere = any(option in spec.options for spec in PUBLISHED) or option in _OF_KEYS
         return None if elsewhere or _readers(option) else nearest(option, context.spec.options)
     training = context.group_map.training
     place, dot, name = option.rpartition(".")
-    # What it asked for and did not get is likelier than what it got.
+    # An option that it looked up in vain is likelier than one that it found.
     for paths in (training.asked or (), training.reads or ()):
         names = [path.removeprefix(f"{place}{dot}") for path in paths if path.rpartition(".")[0] == place]
         if like := nearest(name, names):
@@ -320,7 +323,7 @@ def _option_meant(context: RuleContext, option: str) -> str | None:
 
 
 def _value_of(options: Mapping[str, Any], path: str) -> Any:
-    """What stands under a path within ``options``, in whose keys there may be dots too; None if nothing does."""
+    """Return the value at a path within ``options``, whose keys may contain dots; None if there is none."""
     if path in options:
         return options[path]
     inner = (
@@ -332,7 +335,7 @@ def _value_of(options: Mapping[str, Any], path: str) -> Any:
 
 
 def _parameters_changed_by(context: RuleContext, option: str, value: Any) -> tuple[str, ...] | None:
-    """Parameters that would stand otherwise if ``option`` were read; None where that cannot be told."""
+    """Return the parameters that ``option`` would change if the constructor read it; None if unknown."""
     known = (multiplier for spec in _readers(option) for multiplier in spec.multipliers)
     if multiplier := next((multiplier for multiplier in known if multiplier.option == option), None):
         fitting = [tensor.name for tensor in tensors_met(context.group_map) if multiplier.fit(tensor).fits]
@@ -344,7 +347,7 @@ def _parameters_changed_by(context: RuleContext, option: str, value: Any) -> tup
             changed.update(dict.fromkeys(_otherwise(context, names, settings if isinstance(settings, Mapping) else {})))
         return tuple(changed)
     if option == "bypass_duplicate":
-        # Where it matters, torch refuses to build the optimizer without it.
+        # If it matters, torch refuses to build the optimizer without it.
         return ()
     if any(option in spec.decay_options for spec in CONSTRUCTORS):
         return () if rate_given(context.options) == 1 else None
@@ -357,7 +360,7 @@ def _otherwise(context: RuleContext, names: Iterable[str], settings: Mapping[str
     further = any(key not in ("lr_mult", "decay_mult") for key in settings)
     for name in names:
         weight_decay = context.weight_decays.get(name)
-        # The decay mult of 1 asks for what there is anyway.
+        # A decay mult of 1 changes nothing.
         if weight_decay is not None and (
             lr_mult != 1 or further or decay_mult is None or (decay_mult != 1 and weight_decay != base * decay_mult)
         ):

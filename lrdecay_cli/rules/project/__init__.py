@@ -1,1 +1,1 @@
-"""Rules 7xx: what the project itself says, by baselines and assertions."""
+"""Rules 7xx: baselines and assertions of the project."""

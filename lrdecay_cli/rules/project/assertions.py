@@ -1,4 +1,4 @@
-"""The project's assertions: those that fail and those that meet no parameter."""
+"""Rules about the project's assertions: failed ones, and ones that match no parameter."""
 
 from __future__ import annotations
 
@@ -26,33 +26,34 @@ NUMBERS = ("lr", "lr_scale", "weight_decay", "layer_id")
     ),
 )
 def assertion_fails(context: RuleContext) -> Iterator[Fault]:
-    """A parameter is not what the project's settings assert.
+    """A parameter violates an assertion of the project's settings.
 
-    The project has said in its settings file what it means, and the config does something else.
+    The settings file states a requirement, and the config does not fulfil it.
 
-    An assertion is ``[[assert]]`` in a ``lrdecay.toml`` and ``[[tool.lrdecay.assert]]`` in a ``pyproject.toml``.
+    Write assertions as ``[[assert]]`` in ``lrdecay.toml`` or ``[[tool.lrdecay.assert]]`` in ``pyproject.toml``.
 
-    ``parameters`` is a glob, a module or a pattern as reports print it; ``lr``, ``lr_scale``, ``weight_decay`` and
-    ``layer_id`` take ``"<= 1"``, ``"> 0, < 1"``, ``"0.1..1"`` or a number, ``frozen`` true or false, ``group`` a glob.
-    Numbers that differ by less than a billionth are the same. ``config`` is a glob for the configs that it is about,
-    ``message`` is told with each failure, ``severity`` is error unless said. A frozen parameter that is in no group has
-    no numbers to hold against; a trainable one in no group fails every assertion but that of ``frozen``.
+    ``parameters`` is a glob, a module or a pattern as printed in reports. ``lr``, ``lr_scale``, ``weight_decay`` and
+    ``layer_id`` accept ``"<= 1"``, ``"> 0, < 1"``, ``"0.1..1"`` or a number; ``frozen`` is true or false; ``group`` is
+    a glob. Numbers that differ by less than a billionth are equal. ``config`` is a glob that limits the assertion to
+    some configs, ``message`` is printed with each failure, and ``severity`` defaults to error. Assertions about numbers
+    skip frozen parameters outside every group. A trainable parameter in no group fails every assertion except
+    ``frozen``.
     """
     for assertion in context.policy.assertions:
-        meant = _meant(assertion, context)
+        matching = _matching(assertion, context)
         for aspect in (*NUMBERS, "group", "frozen"):
             wanted = getattr(assertion, aspect)
             if wanted is not None:
-                yield from _faults(assertion, aspect, wanted, meant)
+                yield from _faults(assertion, aspect, wanted, matching)
 
 
-def _meant(assertion: Assertion, context: RuleContext) -> list[Tensor]:
+def _matching(assertion: Assertion, context: RuleContext) -> list[Tensor]:
     return [tensor for name, tensor in context.tensors.items() if name_matches(name, assertion.parameters)]
 
 
-def _faults(assertion: Assertion, aspect: str, wanted: Any, meant: list[Tensor]) -> Iterator[Fault]:
+def _faults(assertion: Assertion, aspect: str, wanted: Any, matching: list[Tensor]) -> Iterator[Fault]:
     failing: dict[str, Any] = {}
-    for tensor in (held for each in meant for held in each.in_groups()):
+    for tensor in (held for each in matching for held in each.in_groups()):
         if aspect == "frozen":
             if tensor.trainable is wanted:
                 failing[tensor.name] = not tensor.trainable
@@ -66,15 +67,15 @@ def _faults(assertion: Assertion, aspect: str, wanted: Any, meant: list[Tensor])
         condition = (
             condition_text(wanted) if aspect in NUMBERS else _one(wanted) if aspect == "frozen" else repr(wanted)
         )
-        said = f"{aspect} {condition}"
+        requirement = f"{aspect} {condition}"
         place = f"{assertion.place}, [[{assertion.table}]] number {assertion.number}"
         yield Fault(
-            f"{assertion.message + ': ' if assertion.message else ''}asserted {said} for {assertion.parameters!r}, "
-            f"but it is {_values(list(failing.values()))}",
+            f"{assertion.message + ': ' if assertion.message else ''}asserted {requirement} for "
+            f"{assertion.parameters!r}, but it is {_values(list(failing.values()))}",
             f"change the config, or the assertion: {place if assertion.table else assertion.source}",
             parameters=failing,
             severity=assertion.severity,
-            about=f"{assertion.parameters} {said}",
+            about=f"{assertion.parameters} {requirement}",
         )
 
 
@@ -88,14 +89,14 @@ def _holds(assertion: Assertion, aspect: str, wanted: Any, value: Any, precision
 
 
 def _values(values: list[Any]) -> str:
-    """The values that there are, each once: all of a few, else from the least to the greatest."""
-    told = list(dict.fromkeys("not set" if value is None else _one(value) for value in values))
-    if len(told) <= 3:
-        return ", ".join(told)
+    """Return the distinct values as text: all of a few, else the range."""
+    distinct = list(dict.fromkeys("not set" if value is None else _one(value) for value in values))
+    if len(distinct) <= 3:
+        return ", ".join(distinct)
     numbers = [value for value in values if isinstance(value, (int, float))]
     if len(numbers) == len(values):
         return f"from {_one(min(numbers))} to {_one(max(numbers))}"
-    return f"{', '.join(told[:3])} and {len(told) - 3} more"
+    return f"{', '.join(distinct[:3])} and {len(distinct) - 3} more"
 
 
 def _one(value: Any) -> str:
@@ -111,27 +112,27 @@ def _one(value: Any) -> str:
     scope="project",
 )
 def assertion_matches_nothing(context: RuleContext) -> Iterator[Fault]:
-    """An assertion of the project's settings has nothing to hold against.
+    """An assertion of the project's settings matches no parameter.
 
-    It guards nothing: a module was renamed, or the name is mis-spelt, and the assertion would go on passing for ever.
+    It checks nothing: a module was renamed or the name is misspelt, and the assertion would always pass.
 
-    It is told once, if it matches nothing in any of the checked configs that its ``config`` matches. An assertion of
-    numbers has nothing to hold against either where all that it matches is frozen and in no group.
+    It is reported once, if it matches no parameter in any checked config that its ``config`` matches. An assertion
+    about numbers also matches nothing if all its parameters are frozen and in no group.
     """
     for assertion in context.policy.idle_assertions:
-        matched = _meant(assertion, context)
+        matched = _matching(assertion, context)
         nearest = module_meant(assertion.parameters, context.tensors)
         yield Fault(
-            f"all that {assertion.parameters!r} matches is frozen and in no group, so that nothing is asserted"
+            f"all parameters that match {assertion.parameters!r} are frozen and in no group, so nothing is checked"
             if matched
             else f"no parameter matches {assertion.parameters!r}",
             "assert frozen = true instead"
             if matched
-            else nearest or "give a glob such as 'backbone.*', or take the assertion out",
+            else nearest or "use a glob such as 'backbone.*', or remove the assertion",
             option=assertion.key,
         )
 
 
 def is_met(assertion: Assertion, context: RuleContext) -> bool:
-    """Whether a map has anything that the assertion can be held against."""
-    return any(assertion.frozen is not None or tensor.state != "frozen" for tensor in _meant(assertion, context))
+    """True if a map has a parameter that the assertion can check."""
+    return any(assertion.frozen is not None or tensor.state != "frozen" for tensor in _matching(assertion, context))

@@ -1,4 +1,4 @@
-"""The baseline that the project keeps of a config."""
+"""A rule about the baseline that the project keeps of a config."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lrdecay_cli.domain.precision import CLOSE
 from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rule
 
 _SHOWN = 3
-# What an engineer looks for first.
+# In the order in which an engineer reads them.
 _ORDER = tuple(dict.fromkeys(("lr", "lr_scale", "weight_decay", *ASPECTS)))
 
 
@@ -27,14 +27,13 @@ _ORDER = tuple(dict.fromkeys(("lr", "lr_scale", "weight_decay", *ASPECTS)))
     good=Example("", baseline=""),
 )
 def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
-    """A parameter is not in the group that the baseline has it in, or not with the same rates.
+    """A parameter's group, lr or weight decay differs from the baseline.
 
-    The baseline is the map that somebody looked at and found right; a difference that nobody meant changes the
-    training.
+    The baseline is a reviewed map; an unintended difference changes the training.
 
-    It fires where ``--baseline`` or ``baseline`` in the settings names a baseline or a map, or a directory of them as
-    ``lrdecay baseline`` writes it. Rates that differ by less than a billionth are the same. The settings that changed
-    are named first, then groups, then what became of the tensors. If the difference is meant, write the baseline again.
+    The rule runs if ``--baseline``, or ``baseline`` in the settings, names a baseline, a map, or a directory of them as
+    written by ``lrdecay baseline``. Numbers that differ by less than a billionth are equal. The message lists changed
+    settings first, then groups, then tensors. If the difference is intended, write the baseline again.
     """
     baseline = context.policy.baseline
     if baseline is None:
@@ -44,35 +43,37 @@ def differs_from_baseline(context: RuleContext) -> Iterator[Fault]:
         profiles.setdefault(change.parameter, {})[change.aspect] = (change.before, change.after)
     if not profiles and not baseline.others:
         return
-    # By their names in the map that is judged.
+    # By their names in the checked map.
     named = {profile["renamed"][1] if "renamed" in profile else name: profile for name, profile in profiles.items()}
     for profile in named.values():
         drop_implied(profile)
     changed = settings(baseline.group_map, context.group_map)
     before = baseline.group_map
-    # A text tells groups apart by name alone.
+    # A text baseline distinguishes groups only by name.
     counted = not baseline.is_text or all(group.named for group in (*before.groups, *context.group_map.groups))
     same_base = (before.base_lr, before.lr_factor) == (context.group_map.base_lr, context.group_map.lr_factor)
     # Configs that inherit from one place have the same lr scales, however many base lrs they have.
     implied = same_base and all("lr_scale" in profile for profile in named.values() if "lr" in profile)
     for profile in named.values() if implied else ():
         profile.pop("lr", None)
-    told = [*_told(before if counted else context.group_map, context.group_map, named)]
-    told += [_listed([other.problem for other in baseline.others])] if baseline.others else []
+    texts = [*_describe_changes(before if counted else context.group_map, context.group_map, named)]
+    texts += [_listed([other.problem for other in baseline.others])] if baseline.others else []
     since = _listed([f"{each.name.rpartition('.')[2]} {shown_setting(each)}" for each in changed])
     shows = baseline.shows or f"lrdecay diff {shlex.quote(baseline.path)} {shlex.quote(context.group_map.config.path)}"
     yield Fault(
-        f"{since} since the baseline: {'; '.join(told)}" if changed else f"{'; '.join(told)}, against the baseline",
-        f"{shows} shows all; if it is meant: {baseline.command or 'lrdecay baseline --update'}",
+        f"{since} since the baseline: {'; '.join(texts)}" if changed else f"{'; '.join(texts)}, against the baseline",
+        f"{shows} shows all; if it is intended: {baseline.command or 'lrdecay baseline --update'}",
         parameters=dict.fromkeys([*named, *(name for other in baseline.others for name in other.parameters)]),
         option=changed[0].option if changed else "",
         changed=", ".join(f"{each.name} {shown_change(each.before, each.after)}" for each in changed)
-        or "; ".join(told),
+        or "; ".join(texts),
     )
 
 
-def _told(before: GroupMap, after: GroupMap, profiles: Mapping[str, dict[str, tuple[Any, Any]]]) -> Iterator[str]:
-    """Groups, then tensors: the changes of each aspect once, however many tensors have them."""
+def _describe_changes(
+    before: GroupMap, after: GroupMap, profiles: Mapping[str, dict[str, tuple[Any, Any]]]
+) -> Iterator[str]:
+    """Yield a text per change: groups first, then tensors, once per aspect."""
     if len(before.groups) != len(after.groups):
         yield f"{len(before.groups)} → {count(len(after.groups), 'group')}"
     for aspect, words in (("added", "more"), ("removed", "gone")):

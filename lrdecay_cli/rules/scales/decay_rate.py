@@ -1,4 +1,4 @@
-"""The decay rate, and rates above the base lr in spite of it."""
+"""Rules about the decay rate, and about lrs above the base lr despite layer decay."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lrdecay_cli.rules.api import (
     RuleContext,
     as_python,
     count,
-    ids_told,
+    describe_ids,
     in_its_place,
     our_fix,
     rate,
@@ -36,14 +36,14 @@ from lrdecay_cli.rules.api import (
     ),
 )
 def scale_above_one(context: RuleContext) -> Iterator[Fault]:
-    """A parameter group trains faster than the base learning rate although the decay rate is below 1.
+    """A group trains above the base lr although the decay rate is below 1.
 
-    Layers that should learn slower than the head learn faster, and their pretrained weights are lost in the first
+    Layers that should train slower than the head train faster, and their pretrained weights are lost in the first
     epochs.
 
-    It happens when a layer id passes ``num_layers + 1``, so that the exponent of the decay rate turns negative: with
-    MMDetection's constructor, when ``num_layers`` belongs to a shallower backbone. Set ``num_layers`` to what fits.
-    Where a custom key multiplies a rate on purpose, nothing is said.
+    This happens when a layer id exceeds ``num_layers + 1``, so that the exponent of the decay rate turns negative. With
+    MMDetection's constructor, the usual cause is a ``num_layers`` of a shallower backbone. Set ``num_layers`` to fit
+    the backbone. A custom key that raises an lr on purpose is not reported.
     """
     decay = context.decay_rate if context.decay_option else context.observed_rate
     if decay is None or not 0 < decay < 1:
@@ -63,7 +63,7 @@ def scale_above_one(context: RuleContext) -> Iterator[Fault]:
     which = f"group {fast[0][0].name}" if len(groups) == 1 else count(len(groups), "group")
     ids = sorted({group.layer_id for group, _ in fast if group.layer_id is not None})
     above = [layer for layer in ids if context.head_id is not None and layer > context.head_id]
-    cause = f": {ids_told(above)} above {context.head_id_told}" if above else ""
+    cause = f": {describe_ids(above)} above {context.head_id_label}" if above else ""
     fitting = context.fitting_num_layers
     fits = fitting is not None and context.num_layers is not None and fitting != context.num_layers
     yield Fault(
@@ -71,7 +71,7 @@ def scale_above_one(context: RuleContext) -> Iterator[Fault]:
         f" decay rate of {decay:g}{cause}",
         f"num_layers={fitting} fits depths {context.depths_in_words}"
         if fits
-        else "keep every layer id at or below the head's",
+        else "keep every layer id at or below the head's layer id",
         parameters=[parameter.name for _, parameter in fast],
         option=f"{PARAMWISE}.num_layers" if context.num_layers is not None else "",
         edits=[set_option(f"{PARAMWISE}.num_layers", fitting)] if fits else (),
@@ -88,37 +88,37 @@ def scale_above_one(context: RuleContext) -> Iterator[Fault]:
 def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
     """The decay rate is above 1, 0 or negative.
 
-    Above 1 the decay is turned round: the stem trains fastest and the head slowest, by factors that grow with the
-    depth. At 0 nothing below the head trains at all, and a negative rate makes every second layer climb the loss.
+    Above 1 the decay is reversed: the stem trains fastest and the head slowest, by factors that grow with depth. At 0
+    no layer below the head trains. With a negative rate, every second layer increases the loss.
 
-    Take a rate between 0.6 and 0.95; the deeper the backbone, the nearer to 1.
+    Use a rate between 0.6 and 0.95; the deeper the backbone, the closer to 1.
     """
-    # One fault, with the parameters that the rate makes faster, still or negative.
+    # One fault, with the parameters whose lr becomes higher, 0 or negative.
     decay = context.decay_rate
     if decay is None or 0 < decay <= 1:
         return
     held = [*context.backbone.held, *context.backbone.others]
     if decay > 1:
         wrong = [tensor for tensor in held if tensor.scale > 1 + 1e-9]
-        told = (
-            f", so that the lowest layers train up to {rate(max(tensor.scale for tensor in wrong))} times faster"
+        effect = (
+            f", so the lowest layers train up to {rate(max(tensor.scale for tensor in wrong))} times faster"
             if wrong
             else ""
         )
     else:
         wrong = [tensor for tensor in held if tensor.scale <= 0]
-        told = ", so that what is below the head does not train" if decay == 0 else ", so that lrs are negative"
+        effect = ", so no layer below the head trains" if decay == 0 else ", so lrs are negative"
     option = f"{PARAMWISE}.{context.decay_option}"
-    meant = float(rate(1 / decay)) if decay > 1 else 0.9
-    such = f": {meant:g} is its inverse" if decay > 1 else f", such as {meant}"
+    suggested = float(rate(1 / decay)) if decay > 1 else 0.9
+    such = f": {suggested:g} is its inverse" if decay > 1 else f", such as {suggested}"
     yield Fault(
-        f"{context.decay_option}={decay:g} is {'above 1' if decay > 1 else 'not above 0'}{told}",
+        f"{context.decay_option}={decay:g} is {'above 1' if decay > 1 else 'not above 0'}{effect}",
         f"set {context.decay_option} between 0 and 1{such}",
         parameters=[tensor.name for tensor in wrong],
         option=option,
         severity=None if decay > 1 else "error",
-        # Which rate is meant is not known.
-        edits=[Fix(edits=(set_option(option, meant),), automatic=False)],
+        # Only the user knows the right rate.
+        edits=[Fix(edits=(set_option(option, suggested),), automatic=False)],
     )
 
 
@@ -132,12 +132,12 @@ def decay_rate_out_of_range(context: RuleContext) -> Iterator[Fault]:
 def no_decay(context: RuleContext) -> Iterator[Fault]:
     """A constructor for layer-wise decay has a decay rate of 1, or none.
 
-    Every layer gets the base lr, as with the default constructor; only the weight decay may differ.
+    Every layer gets the base lr, as with the default constructor. Only the weight decay may differ.
 
-    Where that is meant there is nothing to do; else set the rate: ``decay_rate`` for MMDetection's constructor,
-    ``layer_decay_rate`` for mmpretrain's, which takes 1 if it is given none. MMDetection's constructor without any
-    option, after ``paramwise_cfg=None`` or ``dict(_delete_=True)``, puts everything into one group: norms and biases
-    are decayed too, and that is a warning.
+    If this is intended, do nothing. Otherwise set the rate: ``decay_rate`` for MMDetection's constructor,
+    ``layer_decay_rate`` for mmpretrain's, whose default is 1. MMDetection's constructor without options, after
+    ``paramwise_cfg=None`` or ``dict(_delete_=True)``, puts all parameters into one group. Norms and biases are then
+    decayed too, so the finding is a warning.
     """
     if context.without_options:
         yield _without_options(context)
@@ -147,9 +147,9 @@ def no_decay(context: RuleContext) -> Iterator[Fault]:
         return
     option = context.decay_option or context.spec.rate_option
     yield Fault(
-        f"{context.constructor_told} has {'no ' if absent else ''}{option}{'' if absent else ' 1'}: no layer is slower"
-        " than another",
-        f"set {option} below 1, or leave it to mmengine's default constructor",
+        f"{context.constructor_label} has {'no ' if absent else ''}{option}{'' if absent else ' 1'}: all layers have"
+        " the same lr",
+        f"set {option} below 1, or use mmengine's default constructor",
         option=f"{PARAMWISE}.{option}",
     )
 
@@ -158,13 +158,13 @@ def _without_options(context: RuleContext) -> Fault:
     fitting, spec = context.fitting_num_layers, context.spec
     options = {**without_the_bases(context), str(spec.rate_option): USUAL_RATE, "num_layers": fitting}
     serves = bool(fitting) and spec.num_layers == "family" and spec.serves(context.group_map.model.backbone)
-    fix = f"{PARAMWISE}={as_python(options)}" if serves else f"to decay the layers use {in_its_place(context)}"
+    fix = f"set {PARAMWISE}={as_python(options)}" if serves else f"to decay the layers use {in_its_place(context)}"
     own = set_option(PARAMWISE, {key: value for key, value in options.items() if key != "_delete_"})
     decayed = [name for name, weight_decay in context.weight_decays.items() if weight_decay]
-    exempts = f" and nothing is exempt from weight decay ({count(len(decayed), 'tensor')})" if decayed else ""
+    exempts = f", and all {count(len(decayed), 'tensor')} have weight decay" if decayed else ""
     return Fault(
-        f"{context.constructor} has no options: no layer is slower than another{exempts}",
-        f"{fix}; if none is meant, constructor='{DEFAULT.name}'",
+        f"{context.constructor} has no options: all layers have the same lr{exempts}",
+        f"{fix}; if no decay is intended, set constructor='{DEFAULT.name}'",
         option=PARAMWISE,
         severity="warning",
         edits=[Fix(edits=(own,), automatic=False)] if serves else our_fix(context, context.options),

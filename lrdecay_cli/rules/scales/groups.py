@@ -1,4 +1,4 @@
-"""Parameter groups: lrs that cannot train, a lr_scale that is not the lr's, the number of groups, the one logged."""
+"""Rules about groups: unusable lrs, an ``lr_scale`` that contradicts the lr, too many groups, the lr in the log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lrdecay_cli.rules.api import (
 
 
 def _mismatched(context: RuleContext) -> list[ParameterGroup]:
-    """The groups whose lr is not base lr times scale."""
+    """Return the groups whose lr is not base lr × ``lr_scale``."""
     base = context.starting_base_lr
     if context.group_map.checkpoint is not None:
         return []
@@ -57,12 +57,12 @@ _HALF = "optim_wrapper = dict(constructor='HalfBackbone', paramwise_cfg=dict(_de
     yields_to=("LRD209", "LRD306"),
 )
 def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
-    """A group's lr is not its ``lr_scale`` times the base lr.
+    """A group's lr is not its ``lr_scale`` × base lr.
 
-    One of the two numbers is wrong. The optimizer goes by the lr, the constructor's log and tools that read
-    ``lr_scale`` go by the other, and a schedule that is set up from it runs off.
+    One of the two numbers is wrong. The optimizer uses the lr; the constructor's log and tools that read ``lr_scale``
+    use the other, and a schedule computed from it is wrong.
 
-    It happens when a constructor changes the one after the other was made, and when a map was edited.
+    This happens when a constructor changes one number after it computed the other, or when a map was edited.
     """
     base, groups = context.starting_base_lr, _mismatched(context)
     if base is None or not groups or all(group.has_lr(base) for group in groups):
@@ -70,9 +70,10 @@ def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
     first = groups[0]
     scaled = rate((first.lr_scale or 0) * base)
     yield Fault(
-        f"{count(len(groups), 'group')} {verb(len(groups), 'has', 'have')} another lr than lr_scale times base lr:"
-        f" {first.name} has {rate(first.lr or 0)}, and {rate(first.lr_scale or 0)} times {rate(base)} is {scaled}",
-        f"make the lr of {first.name} {scaled}" + (f", or its lr_scale {rate((first.lr or 0) / base)}" if base else ""),
+        f"the lr of {count(len(groups), 'group')} is not lr_scale × base lr:"
+        f" {first.name} has {rate(first.lr or 0)}, but {rate(first.lr_scale or 0)} × {rate(base)} is {scaled}",
+        f"set the lr of {first.name} to {scaled}"
+        + (f", or its lr_scale to {rate((first.lr or 0) / base)}" if base else ""),
         parameters=[parameter.name for group in groups for parameter in group.parameters],
     )
 
@@ -87,15 +88,14 @@ def lr_not_scaled(context: RuleContext) -> Iterator[Fault]:
 def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
     """Groups have an ``lr_scale``, but their lr is the base lr.
 
-    No optimizer and none of mmengine's schedulers reads ``lr_scale``: it is a note. All layers train at the base lr, as
-    if there were no decay.
+    No optimizer and no mmengine scheduler reads ``lr_scale``, so all layers train at the base lr without decay.
 
-    It comes with constructors from MAE and timm, where the training loop multiplies. Set ``lr`` to base lr times scale
-    in the same place.
+    This happens with constructors from MAE and timm, whose training loops do the multiplication. Set ``lr`` to base lr
+    × ``lr_scale`` in the constructor.
 
-    In a program of your own, timm's ``param_groups_layer_decay`` and ``create_optimizer_v2(layer_decay=…)`` give groups
-    an ``lr_scale``. Only timm's schedulers multiply the lr by it, as soon as they are built: with torch's schedulers,
-    Lightning, or the Trainer of transformers every group trains at the same lr.
+    In your own program, timm's ``param_groups_layer_decay`` and ``create_optimizer_v2(layer_decay=…)`` give groups an
+    ``lr_scale``. Only timm's schedulers multiply the lr by it, when they are built. With torch's schedulers, Lightning,
+    or the Trainer of transformers, every group trains at the same lr.
     """
     base, groups = context.starting_base_lr, _mismatched(context)
     if base is None or not groups or any(not group.has_lr(base) for group in groups):
@@ -110,7 +110,7 @@ def lr_scale_without_lr(context: RuleContext) -> Iterator[Fault]:
         "set group['lr'] = group['lr'] * group['lr_scale'] in each group before the scheduler is built, or use a"
         " scheduler of timm.scheduler, which does so"
         if live
-        else f"let {context.constructor_told} set lr = lr_scale * base lr in each group",
+        else f"make {context.constructor_label} set lr = lr_scale * base lr in each group",
         parameters=[parameter.name for group in groups for parameter in group.parameters],
         option="optim_wrapper.constructor",
     )
@@ -128,22 +128,22 @@ _DEFAULT = "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg="
     yields_to=("LRD302",),
 )
 def unusable_lr(context: RuleContext) -> Iterator[Fault]:
-    """A learning rate is negative, infinite or no number, or it is 0 everywhere.
+    """A learning rate is negative, infinite or NaN, or all learning rates are 0.
 
-    A negative rate climbs the loss instead of descending it; NaN and infinity destroy every weight in the first step;
-    with 0 everywhere nothing is trained.
+    A negative lr increases the loss, NaN and infinity destroy all weights in the first step, and with 0 everywhere
+    nothing trains.
 
-    PyTorch checks the optimizer's own lr, but not that of a group, so nothing stops it.
+    PyTorch checks the optimizer's default lr, but not the lr of a group.
     """
     lrs = [(group, group.lr) for group in context.group_map.groups if group.lr is not None]
     wrong = [(group, lr) for group, lr in lrs if not math.isfinite(lr) or lr < 0]
     if wrong:
         numbers = [lr for _, lr in wrong if math.isfinite(lr)]
         odd = dict.fromkeys(str(lr) for _, lr in wrong if not math.isfinite(lr))
-        told = ", ".join([*odd, *([span(numbers)] if numbers else [])])
+        values = ", ".join([*odd, *([span(numbers)] if numbers else [])])
         yield Fault(
-            f"{count(len(wrong), 'group')} {verb(len(wrong), 'has', 'have')} lr {told}",
-            "make every lr a positive number",
+            f"{count(len(wrong), 'group')} {verb(len(wrong), 'has', 'have')} lr {values}",
+            "set every lr to a positive number",
             parameters=[parameter.name for group, _ in wrong for parameter in group.parameters],
         )
     groups = [group for group, _ in lrs]
@@ -151,7 +151,7 @@ def unusable_lr(context: RuleContext) -> Iterator[Fault]:
     if trainable and not any(map(context.starting_lr, groups)):
         yield Fault(
             f"lr is 0 in {verb(len(groups), 'the only group', f'all {len(groups)} groups')}: nothing trains",
-            "give the optimizer an lr; a warm-up starts from a part of it",
+            "set the optimizer's lr; a warm-up starts from a fraction of it",
             parameters=[p.name for p in trainable],
             option="optim_wrapper.optimizer.lr",
         )
@@ -170,13 +170,13 @@ _LEAST_SCALE = 1e-6
     yields_to=("LRD203", "LRD206"),
 )
 def lr_underflow(context: RuleContext) -> Iterator[Fault]:
-    """A learning rate is so small that its steps are lost in rounding.
+    """A learning rate is so small that its updates vanish in rounding.
 
-    Next to a weight of 0.02, single precision rounds off changes below about 1e-9. A step of Adam is about as large as
-    the lr, so at less than that nothing arrives; half precision rounds off changes a thousand times larger.
+    Single precision rounds off changes below about 1e-9 to a weight of 0.02. A step of Adam is about as large as the
+    lr, so smaller lrs change nothing. Half precision rounds off changes a thousand times larger.
 
-    It happens with a decay over many layers, or several factors on top of each other. What must not train is frozen;
-    else raise the decay rate.
+    This happens with a decay over many layers, or with several factors on top of each other. Raise the decay rate, or
+    freeze layers that should not train.
     """
     lrs = [(group, context.starting_lr(group) or 0.0) for group in context.group_map.groups]
     small = [
@@ -192,10 +192,10 @@ def lr_underflow(context: RuleContext) -> Iterator[Fault]:
     scaled = f" (lr scale {span(scales)})" if scales else ""
     yield Fault(
         f"{count(len(small), 'group')} {verb(len(small), 'has', 'have')} lr"
-        f" {span(lr for _, lr in small)}{scaled}: too little to change a weight",
+        f" {span(lr for _, lr in small)}{scaled}: too small to change a weight",
         f"raise {context.decay_option}={context.decay_rate:g} towards 1, or freeze these layers"
         if context.decay_option and context.decay_rate is not None
-        else "raise the lr, or freeze what must not train",
+        else "raise the lr, or freeze parameters that should not train",
         parameters=[p.name for group, _ in small for p in group.parameters if p.requires_grad],
         option=f"{PARAMWISE}.{context.decay_option}" if context.decay_option else "",
     )
@@ -214,12 +214,12 @@ _MANY = 100
 def many_small_groups(context: RuleContext) -> Iterator[Fault]:
     """Hundreds of groups hold one tensor each, although they share a few settings.
 
-    An optimizer works through its groups one by one, so that fused and foreach steps find nothing to put together: a
-    step launches hundreds of small kernels. The log and the checkpoint list them all.
+    Optimizers process one group at a time, so fused and foreach implementations cannot batch tensors: each step
+    launches hundreds of small kernels. The log and the checkpoint list every group.
 
-    mmengine's default constructor makes a group for every tensor as soon as ``paramwise_cfg`` says anything, and
-    mmpretrain's does always. On a large model it costs some percent of the time of a step; a constructor that puts
-    equal settings into one group avoids it.
+    mmengine's default constructor builds one group per tensor if ``paramwise_cfg`` has any option; mmpretrain's always
+    does. On a large model this costs a few percent of the step time. A constructor that merges groups of equal settings
+    avoids it.
     """
     groups = context.group_map.groups
     single = [group for group in groups if len(group.parameters) == 1]
@@ -229,8 +229,8 @@ def many_small_groups(context: RuleContext) -> Iterator[Fault]:
     yield Fault(
         f"{count(len(groups), 'group')}, {'all' if len(single) == len(groups) else f'{len(single):,}'} of one tensor, "
         f"have only {count(len(settings), 'different setting')}",
-        f"a constructor that puts equal settings into one group makes {len(settings)}"
-        + (f"; {OURS.label} does" if context.spec.decays_layers else ""),
+        f"use a constructor that merges groups of equal settings into {len(settings)}"
+        + (f", such as {OURS.label}" if context.spec.decays_layers else ""),
         option="optim_wrapper.constructor" if context.spec.decays_layers else PARAMWISE,
     )
 
@@ -244,13 +244,13 @@ def many_small_groups(context: RuleContext) -> Iterator[Fault]:
     yields_to=("LRD209", "LRD302", "LRD306"),
 )
 def log_shows_one_lr(context: RuleContext) -> Iterator[Fault]:
-    """The lr in the log is that of the first group, and others train at another.
+    """The log prints the lr of the first group, and other groups have another lr.
 
-    What mmengine's log calls ``lr`` is that of the first group alone. With a slow backbone in front it reads 2e-5 while
-    the head trains with 2e-4, and people tune the wrong number.
+    mmengine's log prints as ``lr`` the lr of the first group only. With a slow backbone first it shows 2e-5 while the
+    head trains at 2e-4, so people tune the wrong number.
 
-    ``base_lr`` beside it, which newer versions print, is the optimizer's own lr in the config; ``auto_scale_lr`` does
-    not scale it. ``lrdecay inspect`` shows every group's lr.
+    Newer versions also print ``base_lr``, the optimizer's own lr in the config, which ``auto_scale_lr`` does not scale.
+    ``lrdecay inspect`` shows every group's lr.
     """
     base, groups = context.starting_base_lr, context.group_map.groups
     first = context.starting_lr(groups[0]) if groups else None
@@ -263,7 +263,7 @@ def log_shows_one_lr(context: RuleContext) -> Iterator[Fault]:
     factor = context.group_map.lr_factor
     scaled = f" × {factor:g} (auto_scale_lr)" if factor != 1 else ""
     yield Fault(
-        f"the log prints lr {rate(first)}, that of group {groups[0].name}; base lr{scaled} is {rate(base)}, and groups"
+        f"the log prints lr {rate(first)} of group {groups[0].name}; base lr{scaled} is {rate(base)}, and other groups"
         f" have up to {rate(max(others))}",
         "see every group with lrdecay inspect: auto_scale_lr does not scale base_lr in the log"
         if scaled

@@ -1,1 +1,1 @@
-"""Rules 6xx: what the schedulers make of the groups' learning rates."""
+"""Rules 6xx: how schedulers change the lrs of groups."""

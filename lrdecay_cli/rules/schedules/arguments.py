@@ -1,4 +1,4 @@
-"""Arguments that a scheduler refuses."""
+"""A rule about scheduler settings that mmengine refuses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lrdecay_cli.rules.api import (
 from lrdecay_cli.rules.schedules.warm_ups import refuses_factor
 
 COMMON = ("type", "_scope_", "param_name", "convert_to_iter_based", "begin", "end", "last_step", "by_epoch", "verbose")
-"""What every scheduler of mmengine takes, or the registry that builds it."""
+"""Settings of every mmengine scheduler, or of the registry that builds it."""
 
 _NAMES = {
     "Constant": "factor",
@@ -40,7 +40,7 @@ _NAMES = {
     "Step": "step_size gamma",
 }
 SETTINGS = {family: tuple(names.split()) for family, names in _NAMES.items()}
-"""What else, by family. Source: mmengine 0.10, ``mmengine.optim.scheduler``."""
+"""Further settings, by family. Source: mmengine 0.10, ``mmengine.optim.scheduler``."""
 
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "CosineRestart": ("periods",),
@@ -48,10 +48,10 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "MultiStep": ("milestones",),
     "Step": ("step_size",),
 }
-"""What has no default."""
+"""Settings without a default, by family."""
 
 _MMCV = {"min_lr": "eta_min", "min_lr_ratio": "eta_min_ratio", "step": "milestones", "max_lr": "eta_max"}
-"""What MMCV 1 and torch call it."""
+"""Names of settings in MMCV 1 and torch."""
 
 CLASSES = (
     *(f"{family}LR" for family in SETTINGS),
@@ -62,7 +62,7 @@ CLASSES = (
     "QuadraticWarmupMomentum",
     "QuadraticWarmupParamScheduler",
 )
-"""All that mmengine, mmdet and mmpretrain register."""
+"""All scheduler classes that mmengine, mmdet and mmpretrain register."""
 
 
 @rule(
@@ -75,39 +75,38 @@ CLASSES = (
 def scheduler_refused(context: RuleContext) -> Iterator[Fault]:
     """A scheduler has settings that mmengine refuses when the run starts.
 
-    The model is built, the data are read, and the run dies before its first step.
+    The run builds the model, reads the data, then raises before its first step.
 
-    A setting that the scheduler does not know is refused (what MMCV 1 called ``min_lr`` is ``eta_min`` here, and
-    ``step`` is ``milestones``), and so is a scheduler without a setting that has no default. ``end`` must be above
-    ``begin``; without one it is where the training ends. ``convert_to_iter_based`` wants ``by_epoch=True``. ``eta_min``
-    and ``eta_min_ratio`` exclude each other. ``ReduceOnPlateauLR`` goes by a metric of the validation, and a loss of
-    the training is none.
+    mmengine refuses unknown settings (MMCV 1's ``min_lr`` is ``eta_min`` here, and ``step`` is ``milestones``) and
+    missing settings without a default. ``end`` must be above ``begin``; it defaults to the end of training.
+    ``convert_to_iter_based`` needs ``by_epoch=True``. ``eta_min`` and ``eta_min_ratio`` exclude each other.
+    ``ReduceOnPlateauLR`` needs a validation metric, and a training loss is not one.
 
-    The schedulers are built and stepped when the groups are made, so that whatever else mmengine refuses is told in its
-    own words.
+    lrdecay builds and steps the schedulers when it builds the groups, so any other error is reported in mmengine's
+    words.
     """
     misspelt = set()
     for place, given in scheduler_types(context.group_map):
         kind = given.rpartition(".")[2]
         like = nearest(kind, CLASSES, likeness=0.9)
-        # Any other name may be of a class of the project's own, and so may MyMultiStepLR.
+        # Any other name may be a class of the project, such as MyMultiStepLR.
         registered = given in context.group_map.training.scheduler_modules
         if like and not kind.endswith(like) and not registered:
             misspelt.add(place)
             option = f"{place}.type"
             edits = [set_option(option, f"{given[: -len(kind)]}{like}")]
             yield Fault(f"there is no scheduler {kind}", f"did you mean {like}?", option=option, edits=edits)
-    told = set(misspelt)
+    reported = set(misspelt)
     for scheduler in context.all_schedulers:
         faults = [] if scheduler.path in misspelt else list(_faults(context, scheduler))
         yield from faults
         if faults or refuses_factor(scheduler):
-            told.add(scheduler.path)
-    yield from _recorded(context, told)
+            reported.add(scheduler.path)
+    yield from _recorded(context, reported)
 
 
 def _faults(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
-    """What can be said of one scheduler from its settings; of another package's class, from few of them."""
+    """Yield faults that follow from a scheduler's settings; for a class of another package, only a few checks apply."""
     if scheduler.of_mmengine:
         yield from _unknown(scheduler)
     settings, name = scheduler.settings, scheduler.name
@@ -115,21 +114,23 @@ def _faults(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
         own = "end" in settings
         yield Fault(
             f"{name} begins at {scheduler.begin:g} and ends at {scheduler.end:g} {scheduler.unit}"
-            f"{'' if own else ', with training'}",
-            f"{scheduler.path}.end above {scheduler.begin:g}" if own else f"a begin below {scheduler.end:g}",
+            f"{'' if own else ', the end of training'}",
+            f"set {scheduler.path}.end above {scheduler.begin:g}"
+            if own
+            else f"set {scheduler.path}.begin below {scheduler.end:g}",
             option=f"{scheduler.path}.{'end' if own else 'begin'}",
         )
     if settings.get("convert_to_iter_based") is True and scheduler.unit == "iterations":
         yield Fault(
             f"{name} has convert_to_iter_based=True and by_epoch=False: there is nothing to convert",
-            f"{scheduler.path}.by_epoch=True, and begin and end in epochs",
+            f"set {scheduler.path}.by_epoch=True, with begin and end in epochs",
             option=f"{scheduler.path}.convert_to_iter_based",
         )
     lowest, ratio = settings.get("eta_min"), settings.get("eta_min_ratio")
     if scheduler.family.startswith("Cosine") and lowest is not None and ratio is not None:
         yield Fault(
             f"{name} has both eta_min={lowest!r} and eta_min_ratio={ratio!r}",
-            "remove eta_min and keep eta_min_ratio alone",
+            "remove eta_min and keep eta_min_ratio",
             option=f"{scheduler.path}.eta_min_ratio",
             edits=[delete_option(f"{scheduler.path}.eta_min")],
         )
@@ -146,7 +147,7 @@ def _faults(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
         group.options.get(option) is not None for group in scheduler.groups for option in ("momentum", "betas")
     ):
         yield Fault(
-            f"{name} schedules the momentum, and {context.group_map.optimizer.type} has none",
+            f"{name} schedules the momentum, but {context.group_map.optimizer.type} has none",
             f"remove {scheduler.path}",
             option=scheduler.path,
             edits=[delete_option(scheduler.path)],
@@ -157,22 +158,22 @@ _WORDS = ("type", "_scope_", "param_name", "monitor", "rule", "threshold_rule", 
 
 
 _Advised = tuple[str, str, "Edit | str"]
-"""A setting, what is wrong with it, and what to do: in words where no edit does it."""
+"""A setting, its problem, and the fix: an edit, or text if no edit is possible."""
 
 
 def _no_numbers(scheduler: Scheduler) -> Iterator[_Advised]:
-    """What is no number, or a step to go on from: mmengine computes with it as it is."""
+    """Yield settings that are not numbers, and a ``last_step`` that only a resumed run can use."""
     known = (*SETTINGS.get(scheduler.family, ()), *COMMON)
     for setting, value in scheduler.settings.items():
         if setting in known and setting not in _WORDS and isinstance(value, str):
             number = _number_in(value)
             path = f"{scheduler.path}.{setting}"
-            advice = f"give {path} a number" if number is None else set_option(path, number)
-            yield setting, f"has {setting}={value!r}, a str and not a number", advice
+            advice = f"set {path} to a number" if number is None else set_option(path, number)
+            yield setting, f"has {setting}={value!r}, a str instead of a number", advice
         elif setting in ("begin", "end") and value is None:
-            yield setting, f"has {setting}=None, which is no number", delete_option(f"{scheduler.path}.{setting}")
+            yield setting, f"has {setting}=None instead of a number", delete_option(f"{scheduler.path}.{setting}")
     if (last := scheduler.settings.get("last_step", -1)) != -1:
-        what = f"has last_step={last!r}, with which only a resumed run can build it"
+        what = f"has last_step={last!r}, which only works in a resumed run"
         yield "last_step", what, delete_option(f"{scheduler.path}.last_step")
 
 
@@ -184,7 +185,7 @@ def _number_in(text: str) -> int | float | None:
 
 
 def _values(scheduler: Scheduler) -> Iterator[_Advised]:
-    """Setting, what is wrong with it, and what to do.
+    """Yield settings with invalid values, their problem and the fix.
 
     Source: mmengine 0.10.7, the constructors in ``mmengine/optim/scheduler/param_scheduler.py``.
     """
@@ -194,35 +195,40 @@ def _values(scheduler: Scheduler) -> Iterator[_Advised]:
         if settings.get("by_epoch", True) is False:
             yield (
                 "by_epoch",
-                "has by_epoch=False, and acts after validations alone",
+                "has by_epoch=False, but only acts after validations",
                 set_option(f"{path}.by_epoch", True),
             )
         if settings.get("convert_to_iter_based"):
-            what = "has convert_to_iter_based=True, and acts after validations alone"
+            what = "has convert_to_iter_based=True, but only acts after validations"
             yield "convert_to_iter_based", what, delete_option(f"{path}.convert_to_iter_based")
         if (factor := number_or_none(given.get("factor"))) is not None and factor >= 1:
-            yield "factor", f"has factor={factor:g}, which has to be below 1", set_option(f"{path}.factor", 0.1)
+            yield "factor", f"has factor={factor:g}, but it must be below 1", set_option(f"{path}.factor", 0.1)
         if (least := number_or_none(given.get("threshold"))) is not None and least < 0:
             yield (
                 "threshold",
-                f"has threshold={least:g}, which has to be 0 or more",
+                f"has threshold={least:g}, but it must be 0 or more",
                 set_option(f"{path}.threshold", -least),
             )
         yield from _per_group("min_value", given.get("min_value"), groups, path)
     if scheduler.family == "Step" and number_or_none(given.get("step_size")) == 0:
-        yield "step_size", "has step_size=0, by which it divides", f"set {path}.step_size to the epochs of a step"
+        yield (
+            "step_size",
+            "has step_size=0 and divides by it",
+            f"set {path}.step_size to the number of epochs per step",
+        )
     if scheduler.family == "MultiStep" and isinstance(settings.get("milestones"), (int, float)):
         steps = settings["milestones"]
         yield (
             "milestones",
-            f"has milestones={steps!r}, which has to be a list",
+            f"has milestones={steps!r}, but it must be a list",
             set_option(f"{path}.milestones", [steps]),
         )
     if scheduler.family == "OneCycle":
         if (start := given.get("pct_start")) is not None and not (isinstance(start, float) and 0 <= start <= 1):
             right = float(start) if start in (0, 1) else 0.3
-            yield "pct_start", f"has pct_start={start!r}, no float from 0 to 1", set_option(f"{path}.pct_start", right)
-        # The base lr that the log shows is a further one, where there are several groups.
+            what = f"has pct_start={start!r}, but it must be a float from 0 to 1"
+            yield "pct_start", what, set_option(f"{path}.pct_start", right)
+        # With several groups, the base lr for the log counts as one more.
         yield from _per_group("eta_max", given.get("eta_max"), values_for_all(groups), path)
         yield from _total_steps(scheduler, given.get("total_steps"))
     if scheduler.family == "CosineRestart":
@@ -236,9 +242,9 @@ def _values(scheduler: Scheduler) -> Iterator[_Advised]:
     for setting, (family, words) in _CHOICES.items():
         word = settings.get(setting)
         if scheduler.family == family and word is not None and word not in words:
-            meant = _MEANT.get(str(word).lower()) or nearest(str(word), words, likeness=0.5) or words[0]
-            what = f"has {setting}={word!r}, and takes {' or '.join(map(repr, words))}"
-            yield setting, what, set_option(f"{path}.{setting}", meant)
+            choice = _SYNONYMS.get(str(word).lower()) or nearest(str(word), words, likeness=0.5) or words[0]
+            what = f"has {setting}={word!r}, but accepts only {' or '.join(map(repr, words))}"
+            yield setting, what, set_option(f"{path}.{setting}", choice)
 
 
 _CHOICES = {
@@ -246,19 +252,20 @@ _CHOICES = {
     "threshold_rule": ("ReduceOnPlateau", ("rel", "abs")),
     "anneal_strategy": ("OneCycle", ("cos", "linear")),
 }
-_MEANT = {"min": "less", "max": "greater", "cosine": "cos", "relative": "rel", "absolute": "abs"}
-"""What torch and others call them."""
+_SYNONYMS = {"min": "less", "max": "greater", "cosine": "cos", "relative": "rel", "absolute": "abs"}
+"""Names of these choices in torch and other projects."""
 
 
 def values_for_all(groups: int) -> int:
-    """How many values ``OneCycleLR`` takes for so many groups: mmengine's ``OptimWrapper`` keeps the base lr as one."""
+    """Return how many values ``OneCycleLR`` needs for this many groups: mmengine's ``OptimWrapper`` adds one for the
+    base lr."""
     return groups + (groups > 1)
 
 
 def _per_group(setting: str, value: object, wanted: int, path: str) -> Iterator[_Advised]:
     if isinstance(value, (list, tuple)) and len(value) != wanted:
-        what = f"has {count(len(value), 'value')} in {setting}, and needs {wanted}"
-        number = f"give {path}.{setting} {wanted}, or a single number for all groups"
+        what = f"has {count(len(value), 'value')} in {setting}, but needs {wanted}"
+        number = f"set {path}.{setting} to {wanted} values, or to a single number for all groups"
         same = value and len({*map(repr, value)}) == 1
         yield setting, what, set_option(f"{path}.{setting}", value[0]) if same else number
 
@@ -268,7 +275,8 @@ def _total_steps(scheduler: Scheduler, total: object) -> Iterator[_Advised]:
     if total is None:
         return
     if not isinstance(total, int) or isinstance(total, bool) or total <= 0:
-        yield "total_steps", f"has total_steps={total!r}, no whole number above 0", delete_option(f"{path}.total_steps")
+        what = f"has total_steps={total!r}, but it must be an integer above 0"
+        yield "total_steps", what, delete_option(f"{path}.total_steps")
     elif last is not None and last - scheduler.begin > total:
         what = f"is stepped {last - scheduler.begin:g} times, and raises after total_steps={total}"
         yield "total_steps", what, set_option(f"{path}.total_steps", plain_number(last - scheduler.begin))
@@ -279,22 +287,21 @@ _OF_VALIDATION = re.compile(r"(?i)val|test")
 
 
 def _monitor(context: RuleContext, scheduler: Scheduler) -> Iterator[Fault]:
-    """A value that only the training's log has.
+    """Yield a fault if the monitored value exists only in the training log.
 
-    Source: mmengine 0.10.7, ``ReduceOnPlateauParamScheduler.step`` raises KeyError where the metrics of a validation
-    lack it; ``ValLoop.run`` adds losses to them where the model gives a ``loss`` in validation, and calls their sum
-    ``val_loss``.
+    Source: mmengine 0.10.7, ``ReduceOnPlateauParamScheduler.step`` raises KeyError if the validation metrics lack it;
+    ``ValLoop.run`` adds losses to them if the model returns a ``loss`` in validation, and calls their sum ``val_loss``.
     """
     monitor = scheduler.settings.get("monitor", "loss")
     loops = context.group_map.training.loops or {}
     if not isinstance(monitor, str) or not _OF_TRAINING.fullmatch(monitor) or _OF_VALIDATION.search(monitor):
         return
-    told = "" if "monitor" in scheduler.settings else ", its default"
+    default = "" if "monitor" in scheduler.settings else " (the default)"
     if "val_cfg" in loops and loops["val_cfg"].type.rpartition(".")[2] != "ValLoop":
         return  # A loop of another kind may have other metrics.
-    raises = "which no validation measures: it raises after the first one"
     yield Fault(
-        f"{scheduler.name} follows monitor={monitor!r}{told}, a value of the training, {raises}",
+        f"{scheduler.name} has monitor={monitor!r}{default}, a training value that validations do not measure: it"
+        " raises after the first validation",
         f"set {scheduler.path}.monitor to a metric of val_evaluator, such as 'coco/bbox_mAP', and rule='greater' if"
         " more is better",
         option=f"{scheduler.path}.monitor" if "monitor" in scheduler.settings else scheduler.path,
@@ -305,7 +312,9 @@ def _parameter(scheduler: Scheduler) -> Iterator[Fault]:
     name = scheduler.settings.get("param_name")
     if name is None:
         option = f"{scheduler.path}.param_name"
-        yield Fault(f"{scheduler.name} needs param_name", f"set {option}='lr', or what it is to change", option=option)
+        yield Fault(
+            f"{scheduler.name} needs param_name", f"set {option}='lr', or to another group option", option=option
+        )
         return
     known = {"lr", "weight_decay", *(option for group in scheduler.groups for option in group.options)}
     if isinstance(name, str) and scheduler.groups and name not in known:
@@ -316,13 +325,13 @@ def _parameter(scheduler: Scheduler) -> Iterator[Fault]:
         if like and kind in CLASSES:
             edits = [set_option(f"{scheduler.path}.type", kind), delete_option(option)]
         fix = " and ".join(map(str, edits))
-        yield Fault(f"{scheduler.name} changes {name!r}, which no group has", fix, option=option, edits=edits)
+        yield Fault(f"{scheduler.name} schedules {name!r}, but no group has it", fix, option=option, edits=edits)
 
 
-def _recorded(context: RuleContext, told: set[str]) -> Iterator[Fault]:
-    """What mmengine was seen to refuse, where the settings alone do not tell it."""
+def _recorded(context: RuleContext, reported: set[str]) -> Iterator[Fault]:
+    """Yield errors that mmengine raised and that the settings alone do not explain."""
     for refused in context.group_map.training.refused_schedulers or ():
-        if any(refused.option == path or refused.option.startswith(f"{path}.") for path in told):
+        if any(refused.option == path or refused.option.startswith(f"{path}.") for path in reported):
             continue
         if refused.fix:
             yield Fault(refused.problem, refused.fix, option=refused.option)
@@ -332,8 +341,8 @@ def _recorded(context: RuleContext, told: set[str]) -> Iterator[Fault]:
             continue  # LRD513's
         name = scheduler.name if scheduler else refused.option
         yield Fault(
-            f"{name} is refused by mmengine: {refused.problem}",
-            f"see the settings of {refused.option}: {', '.join(scheduler.settings) if scheduler else 'its type'}",
+            f"mmengine refuses {name}: {refused.problem}",
+            f"check the settings of {refused.option}: {', '.join(scheduler.settings) if scheduler else 'its type'}",
             option=refused.option,
         )
 
@@ -355,8 +364,8 @@ def _unknown(scheduler: Scheduler) -> Iterator[Fault]:
     for setting, value in scheduler.settings.items():
         if setting in (*known, *COMMON, "_delete_"):
             continue
-        meant = _MMCV.get(setting, setting)
-        like = lacking[0] if meant in lacking else nearest(meant, known)
+        right = _MMCV.get(setting, setting)
+        like = lacking[0] if right in lacking else nearest(right, known)
         yield Fault(
             f"{scheduler.name} has no setting {setting}",
             f"did you mean {like}={value!r}?" if like else f"remove {setting}; it has {', '.join(known) or 'none'}",

@@ -1,4 +1,4 @@
-"""What schedulers make of the lr: minima, factors and phases."""
+"""Rules about minima, factors and phases of schedulers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lrdecay_cli.rules.api import (
 )
 
 _NOTABLE = 0.01
-"""Below this share of the highest lr, nothing is learnt at ``eta_min`` that could harm."""
+"""Below this share of the highest lr, training at ``eta_min`` changes too little to matter."""
 
 
 @rule(
@@ -40,16 +40,16 @@ _NOTABLE = 0.01
     good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, eta_min_ratio=0.1)]"),
 )
 def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
-    """The lr that a scheduler anneals to is at or above the lr that a group begins with.
+    """A scheduler anneals to an lr at or above the initial lr of a group.
 
-    Annealing then raises the lr of these parameters: the lowest layers of a layer decay, or what ``lr_mult=0`` was to
-    hold.
+    Annealing then raises the lr of these parameters: usually the lowest layers of a layer decay, or parameters with
+    ``lr_mult=0``.
 
-    ``eta_min`` is one absolute lr for all groups, while their own differ. ``eta_min_ratio`` is relative to each group's
-    own lr and keeps the order of the layers.
+    ``eta_min`` is one absolute lr for all groups. ``eta_min_ratio`` is relative to each group's own lr and keeps the
+    order of layers.
 
-    A cycle is meant to rise: where a later scheduler takes the lr down again, a rise of all groups is left alone, or an
-    info where it brings their different lrs to one.
+    A rise is intended if a later scheduler lowers the lr again. If it raises all groups by the same factor, it is not
+    reported; if it brings different lrs to one value, it is an info.
     """
     for scheduler in context.schedulers:
         if not scheduler.acts:
@@ -58,8 +58,8 @@ def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
         ratio = scheduler.settings.get("eta_min_ratio")
         if scheduler.family.startswith("Cosine") and isinstance(ratio, (int, float)) and ratio >= 1 and not taken_back:
             yield Fault(
-                f"eta_min_ratio={ratio:g} lets {scheduler.name} end at {ratio:g} times the lr",
-                "eta_min_ratio=0.01, or any ratio below 1",
+                f"{scheduler.name} with eta_min_ratio={ratio:g} ends at {ratio:g} times the lr",
+                "set eta_min_ratio=0.01, or any ratio below 1",
                 option=f"{scheduler.path}.eta_min_ratio",
                 edits=[set_option(f"{scheduler.path}.eta_min_ratio", 0.01)],
             )
@@ -68,7 +68,7 @@ def minimum_above_lr(context: RuleContext) -> Iterator[Fault]:
 
 
 def _taken_back(scheduler: Scheduler, others: Iterable[Scheduler]) -> bool:
-    """Whether later schedulers bring every group that it raises down to the lr that it had, or below."""
+    """True if later schedulers lower every raised group to its initial lr or below."""
     raised = [(scheduler.goal(lr), lr) for _, lr in trainable_groups(scheduler.groups) if scheduler.goal(lr) > lr]
     after = [each for each in others if each.acts and _is_later(each, scheduler)]
     return bool(raised) and all(any(_comes_to(each, high, lr) <= lr for each in after) for high, lr in raised)
@@ -80,7 +80,7 @@ def _is_later(each: Scheduler, scheduler: Scheduler) -> bool:
 
 
 def _comes_to(scheduler: Scheduler, high: float, lr: float) -> float:
-    """Where a scheduler takes a group that is at ``high`` and began with ``lr``."""
+    """Return the lr to which a scheduler takes a group that is at ``high`` and started with ``lr``."""
     if scheduler.is_annealing:
         return scheduler.goal(lr)
     if scheduler.family == "Linear":
@@ -90,7 +90,7 @@ def _comes_to(scheduler: Scheduler, high: float, lr: float) -> float:
 
 
 def _raises_alike(scheduler: Scheduler) -> bool:
-    """Whether it raises every group, and all by the same factor."""
+    """True if it raises every group by the same factor."""
     factors = [scheduler.goal(lr) / lr for _, lr in trainable_groups(scheduler.groups) if lr > 0]
     return bool(factors) and factors[0] > 1 and all(math.isclose(factor, factors[0]) for factor in factors)
 
@@ -102,21 +102,21 @@ def _above(context: RuleContext, scheduler: Scheduler, lowest: float, *, taken_b
         return
     parameters = trainable_names([group for group, _ in groups])
     least, highest = min(lr for _, lr in groups), max(lr for _, lr in everything)
-    raised = "keeps it where it is" if least == lowest else "raises it"
+    raised = "leaves it unchanged" if least == lowest else "raises it"
     if 0 < least < lowest:
         raised += f" up to {lowest / least:.3g} times"
     elif least == 0 and lowest > 0:
-        raised += " from 0, so they do train"
+        raised += " from 0, so these tensors train"
     base = context.starting_base_lr
     ratio = lowest / base if base else 0.01
-    # A rise of all that another takes back is meant, and keeps its height; any other is undone.
+    # A rise of all groups that a later scheduler lowers again is intended and keeps its height; any other is undone.
     cycle = taken_back and lowest > highest
     if taken_back:
-        raised += ", before another scheduler takes it down again"
+        raised += ", before another scheduler lowers it again"
     share = f"{ratio if cycle else min(ratio, 0.1):.3g}"
-    fix, edits = f"eta_min_ratio={share} in place of eta_min keeps the groups apart", _by_ratio(scheduler, share)
+    fix, edits = f"replace eta_min by eta_min_ratio={share} to keep the lrs different", _by_ratio(scheduler, share)
     if scheduler.family == "Poly":
-        fix = f"{scheduler.path}.eta_min=0, or any lr below {least:g}"
+        fix = f"set {scheduler.path}.eta_min=0, or any lr below {least:g}"
         edits = [set_option(f"{scheduler.path}.eta_min", 0)]
     severity: Severity | None = None
     if taken_back:
@@ -140,7 +140,7 @@ def _by_ratio(scheduler: Scheduler, ratio: str) -> list[Edit]:
 
 
 _CLOSE = 0.1
-"""An ``eta_min`` from this share of the lowest lr on shows before the training's last steps."""
+"""From this share of the lowest lr on, an ``eta_min`` has an effect before the last steps."""
 
 
 @rule(
@@ -151,14 +151,13 @@ _CLOSE = 0.1
     good=Example("param_scheduler = [dict(type='CosineAnnealingLR', eta_min_ratio=0.01)]"),
 )
 def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
-    """A scheduler brings groups of different lr to one and the same.
+    """A scheduler gives the same lr to groups of different lrs.
 
-    Groups that ``lr_mult`` or layer decay set apart end with the same lr, or have it from the first step on.
+    Groups that ``lr_mult`` or layer decay separated end with the same lr, or have it from the first step.
 
-    ``OneCycleLR`` with one ``eta_max`` writes it over the lr of every group; it takes a list with one value for each
-    group and one more, for mmengine keeps the base lr as if it were a group. ``eta_min`` is one lr for all groups:
-    close to the lowest of them, it leaves that one as it is and brings all others down to it. ``eta_min_ratio`` is
-    relative to each group.
+    ``OneCycleLR`` with a single ``eta_max`` overwrites the lr of every group. It also accepts a list with one value per
+    group plus one, because mmengine stores the base lr like a group. ``eta_min`` is one lr for all groups: close to the
+    lowest lr, it leaves that group unchanged and lowers all others to it. ``eta_min_ratio`` is relative to each group.
     """
     for scheduler in context.schedulers:
         groups = [(group, lr) for group, lr in trainable_groups(scheduler.groups) if lr > 0]
@@ -170,23 +169,23 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
         if scheduler.family == "OneCycle" and eta_max is not None:
             number = len(scheduler.groups)
             yield Fault(
-                f"eta_max={eta_max:g} of {scheduler.name} is written over the lr of all {len(groups)} groups ({span})",
-                f"eta_max as a list of {number + 1} lrs: one for each of the {number} groups, in their order, and last"
-                " the base lr's",
+                f"eta_max={eta_max:g} of {scheduler.name} overwrites the lr of all {len(groups)} groups ({span})",
+                f"set eta_max to a list of {number + 1} lrs: one for each of the {number} groups in order, then the"
+                " base lr",
                 parameters=trainable_names([group for group, _ in groups]),
                 option=f"{scheduler.path}.eta_max",
                 severity="error",
             )
         lowest = scheduler.lowest()
-        # Iterations in a training of epochs may end before the scheduler does.
+        # In a training of epochs, training may end before a scheduler of iterations.
         if lowest and _CLOSE * lrs[0] <= lowest < lrs[0] and (scheduler.length or scheduler.unit == "epochs"):
             base = context.starting_base_lr or lrs[-1]
             yield Fault(
-                f"eta_min={lowest:g} of {scheduler.name} is one lr for groups from {span}: all end there, at "
-                f"{lowest / lrs[0]:.0%} of the lowest and {lowest / lrs[-1]:.2g} of the highest",
-                "eta_min below that, such as 0"
+                f"all groups (lr {span}) end at eta_min={lowest:g} of {scheduler.name}, "
+                f"{lowest / lrs[0]:.0%} of the lowest lr and {lowest / lrs[-1]:.2g} times the highest",
+                "set eta_min lower, such as 0"
                 if scheduler.family == "Poly"
-                else f"eta_min_ratio={lowest / base:.3g} in place of eta_min keeps the groups apart",
+                else f"replace eta_min by eta_min_ratio={lowest / base:.3g} to keep the lrs different",
                 parameters=trainable_names([group for group, _ in groups]),
                 option=f"{scheduler.path}.eta_min",
                 edits=[set_option(f"{scheduler.path}.eta_min", 0)]
@@ -203,11 +202,12 @@ def rates_evened_out(context: RuleContext) -> Iterator[Fault]:
     good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, begin=0, end=12)]"),
 )
 def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
-    """A cosine's ``T_max`` is shorter than its range, so the lr goes up again.
+    """A cosine's ``T_max`` is shorter than its range, so the lr rises again.
 
-    Behind ``T_max`` the cosine climbs back to the full lr, in the epochs that should be the quietest.
+    After ``T_max`` the cosine climbs back towards the full lr, in the last epochs, which should have the lowest lr.
 
-    ``T_max`` counts from ``begin`` and is ``end - begin`` where it is left out. It is often kept when ``end`` changes.
+    ``T_max`` counts from ``begin`` and defaults to ``end - begin``. A common cause is an ``end`` that was changed
+    without ``T_max``.
     """
     for scheduler in context.all_schedulers:
         half = scheduler.value("T_max", 0)
@@ -215,13 +215,13 @@ def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
             continue
         steps = scheduler.last - scheduler.begin
         back = (1 - math.cos(math.pi * (steps - half) / half)) / 2
-        # One step more is how end is often counted.
+        # end is often one step larger.
         if steps > half + 1 and back > 0.01:
             top = 1.0 if steps >= 2 * half else back
             yield Fault(
                 f"T_max={half:g} is shorter than the {steps:g} {scheduler.unit} of {scheduler.name}: the "
                 f"{scheduler.what} rises again to {top:.0%}",
-                f"{scheduler.path}.T_max={steps:g}",
+                f"set {scheduler.path}.T_max={steps:g}",
                 option=f"{scheduler.path}.T_max",
                 edits=[set_option(f"{scheduler.path}.T_max", plain_number(steps))],
             )
@@ -235,27 +235,27 @@ def cosine_rises_again(context: RuleContext) -> Iterator[Fault]:
     good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1)]"),
 )
 def scheduler_never_acts(context: RuleContext) -> Iterator[Fault]:
-    """A scheduler is set so that it changes nothing.
+    """A scheduler's settings make it change nothing.
 
-    The lr stays as it is although the config has a scheduler for it.
+    The lr stays constant although the config has a scheduler for it.
 
-    It has a ``gamma`` of 1, both factors of 1, a ``power`` of 0, or no milestones. ``ReduceOnPlateauLR`` acts after
-    validations alone. Where there are several optimizers, schedulers under a name that none of them has are for nobody.
+    The cause is a ``gamma`` of 1, two factors of 1, a ``power`` of 0, or no milestones. ``ReduceOnPlateauLR`` only acts
+    after a validation. With several optimizers, schedulers under an unknown optimizer name are ignored.
     """
     training = context.group_map.training
-    # One fault for each scheduler; ConstantLR with a factor of 1 holds the place of an lr that is to stay.
+    # One fault for each scheduler; ConstantLR with a factor of 1 is a deliberate placeholder.
     for scheduler in context.all_schedulers:
         setting = _idle(scheduler)
         if setting:
             yield Fault(
                 f"{scheduler.name} with {setting}={scheduler.settings.get(setting)!r} changes nothing",
-                f"remove {scheduler.path}, or give {setting} the value that you mean",
+                f"remove {scheduler.path}, or set {setting} to the intended value",
                 option=f"{scheduler.path}.{setting}",
                 edits=[delete_option(scheduler.path)],
             )
         elif scheduler.family == "ReduceOnPlateau" and "val_cfg" not in (training.loops or {"val_cfg"}):
             yield Fault(
-                f"{scheduler.name} waits for validations, and the config has none (val_cfg): it never acts",
+                f"{scheduler.name} never acts: it waits for validations, and the config has no val_cfg",
                 f"set val_cfg, val_dataloader and val_evaluator, or remove {scheduler.path}",
                 option=scheduler.path,
                 severity="warning",
@@ -264,19 +264,19 @@ def scheduler_never_acts(context: RuleContext) -> Iterator[Fault]:
 
 
 def _of_no_optimizer(context: RuleContext) -> Iterator[Fault]:
-    """Schedulers by the name of an optimizer that is none: mmengine asks for those that there are."""
+    """Yield schedulers under an unknown optimizer name: mmengine looks up the names of the existing optimizers."""
     optimizers = [name for name in context.group_map.optimizer.types if name]
     given = context.group_map.training.param_scheduler
     if not optimizers or len(given) != 1 or not isinstance(given[0], Mapping) or "type" in given[0]:
         return
-    # What lacks, mmengine refuses, which LRD604 tells.
+    # mmengine refuses a missing name, which LRD604 reports.
     if any(name not in given[0] for name in optimizers):
         return
     for name in given[0]:
         if name not in optimizers:
             yield Fault(
-                f"param_scheduler.{name} is of no optimizer: there {verb(len(optimizers), 'is', 'are')}"
-                f" {listed(optimizers)}",
+                f"no optimizer is named {name!r}, so param_scheduler.{name} is ignored; the"
+                f" {verb(len(optimizers), 'name is', 'names are')} {listed(optimizers)}",
                 f"remove param_scheduler.{name}",
                 option=f"param_scheduler.{name}",
                 severity="warning",
@@ -288,7 +288,7 @@ _BY_GAMMA = ("MultiStep", "Step", "Exponential")
 
 
 def _idle(scheduler: Scheduler) -> str:
-    """The setting that makes it change nothing; empty if none does."""
+    """Return the setting that makes the scheduler change nothing; empty if there is none."""
     family, settings = scheduler.family, scheduler.settings
     if family == "MultiStep" and settings.get("milestones") in ([], ()):
         return "milestones"
@@ -300,7 +300,7 @@ def _idle(scheduler: Scheduler) -> str:
 
 
 _LARGEST = 300
-"""Power of ten."""
+"""Exponent of ten."""
 
 
 @rule(
@@ -311,18 +311,18 @@ _LARGEST = 300
     good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1)]"),
 )
 def gamma_out_of_range(context: RuleContext) -> Iterator[Fault]:
-    """A scheduler's ``gamma`` makes the lr or the momentum grow, or leaves nothing of it.
+    """A scheduler's ``gamma`` makes the lr or momentum grow, or reduces it to nothing.
 
-    ``MultiStepLR``, ``StepLR`` and ``ExponentialLR`` multiply by ``gamma`` at each step, and mmengine takes any number:
-    with 10 in place of 0.1 the training diverges at the first milestone, after days of going well.
+    ``MultiStepLR``, ``StepLR`` and ``ExponentialLR`` multiply by ``gamma`` at each step, and mmengine accepts any
+    number. With 10 instead of 0.1 the training diverges at the first milestone, possibly after days.
 
-    A ``gamma`` of 0 ends the learning at the first step, and one below 0 turns its direction round. The classes that
-    end in ``Momentum`` step the momentum, and from 1 on that diverges. A ``gamma`` of 1 is LRD610's.
+    A ``gamma`` of 0 stops learning at the first step, and a negative one reverses its direction. Classes ending in
+    ``Momentum`` change the momentum; from 1 on, it diverges. LRD610 reports a ``gamma`` of 1.
     """
     for scheduler in context.schedulers:
         yield from _fault(scheduler, "lr", None)
     for scheduler in schedulers_of(context.group_map, "momentum"):
-        # The highest that a group begins with: momentum, or the first of betas.
+        # The highest initial value of a group: momentum, or the first of betas.
         begins = []
         for group in scheduler.groups:
             betas = group.options.get("betas")
@@ -339,21 +339,21 @@ def _fault(scheduler: Scheduler, what: str, value: float | None) -> Iterator[Fau
     begins = f"{scheduler.name} multiplies the {what} by gamma={gamma:g} at each step"
     severity: Severity | None = None
     if gamma <= 0:
-        message = f"{begins}: " + ("nothing is left from the first one on" if gamma == 0 else "it goes below 0")
+        message = f"{begins}: it is " + ("0 from the first step on" if gamma == 0 else "negative after the first")
         severity = None if gamma == 0 else "error"
-        meant = rate(abs(gamma)) if gamma and gamma > -1 else "0.1"
-        fix = f"{scheduler.path}.gamma={meant}"
+        right = rate(abs(gamma)) if gamma and gamma > -1 else "0.1"
+        fix = f"set {scheduler.path}.gamma={right}"
     else:
-        # A power of hundreds of steps may be beyond any float.
+        # A power of hundreds of steps may overflow a float.
         steps = min(count or 1, int(_LARGEST / math.log10(gamma)))
         grown = gamma**steps
-        message = f"{begins}, up to {'' if steps == count else 'more than '}{rate(grown)} times what it is"
+        message = f"{begins}, up to {'' if steps == count else 'more than '}{rate(grown)} times its value"
         if value is not None and value * grown >= 1:
-            message += f", which begins at {rate(value)}"
+            message += f" of {rate(value)}"
             severity = "error"
-        meant = rate(1 / gamma)
-        fix = f"{scheduler.path}.gamma={meant}, if it is to fall"
+        right = rate(1 / gamma)
+        fix = f"set {scheduler.path}.gamma={right}, if it should fall"
     option = f"{scheduler.path}.gamma"
-    # What was meant is not known.
-    proposed = Fix(edits=(set_option(option, plain_number(float(meant))),), automatic=False)
+    # Only the user knows the right value.
+    proposed = Fix(edits=(set_option(option, plain_number(float(right))),), automatic=False)
     yield Fault(message, fix, option=option, severity=severity, edits=[proposed])

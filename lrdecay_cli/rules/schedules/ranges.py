@@ -23,13 +23,13 @@ from lrdecay_cli.rules.api import (
 )
 
 _LEFT = 0.05
-"""Up to this share of the way down, what is cut off is rounding."""
+"""Up to this share of the decrease, a cut-off is rounding."""
 _USED_UP = 0.05
-"""Below this share of the lr little is learnt any more."""
+"""Below this share of the lr, training changes little."""
 _LONG = 0.1
-"""From this share of the training on, what is left behind a scheduler's end is no rounding."""
+"""From this share of the training on, the time after a scheduler's end is not rounding."""
 _EARLY = 0.5
-"""Up to this share of the training, its last step is early."""
+"""Up to this share of the training, a last step counts as early."""
 
 
 @rule(
@@ -40,22 +40,21 @@ _EARLY = 0.5
     good=Example("param_scheduler = [dict(type='MultiStepLR', milestones=[8, 11], gamma=0.1, begin=0, end=12)]"),
 )
 def schedule_past_the_end(context: RuleContext) -> Iterator[Fault]:
-    """Milestones or the range of a scheduler lie beyond the training's end, or beyond the scheduler's own.
+    """Milestones or the range of a scheduler lie beyond the end of the training or of the scheduler.
 
-    The lr never drops where it should, or stops half-way down.
+    The lr never drops, or stops half-way down.
 
-    It happens when ``max_epochs`` is changed and ``param_scheduler`` is not, or the other way round. Milestones count
-    from the scheduler's ``begin``, and those at or behind its ``end`` never act: whoever moves them has to move ``end``
-    too.
+    This happens when ``max_epochs`` is changed without ``param_scheduler``, or the reverse. Milestones count from the
+    scheduler's ``begin``, and those at or after its ``end`` never act: move ``end`` together with them.
     """
     for scheduler in context.all_schedulers:
         if scheduler.end is not None and scheduler.end <= scheduler.begin:
             continue
         if not scheduler.acts:
             yield Fault(
-                f"{scheduler.name} begins at {scheduler.begin:g}, and training ends at {scheduler.length:g} "
-                f"{scheduler.unit}: it never acts",
-                f"a begin before {scheduler.length:g}, or remove it",
+                f"{scheduler.name} never acts: it begins at {scheduler.begin:g}, and training ends at "
+                f"{scheduler.length:g} {scheduler.unit}",
+                f"set {scheduler.path}.begin below {scheduler.length:g}, or remove the scheduler",
                 option=f"{scheduler.path}.begin",
             )
         elif scheduler.family == "MultiStep":
@@ -77,11 +76,11 @@ def _milestones(scheduler: Scheduler) -> Iterator[Fault]:
     are = "s {} are" if len(late) > 1 else " {} is"
     ends_early = length is not None and begin + max(late) < length
     yield Fault(
-        f"milestone{are.format(listed)} never reached{from_begin}, for {whose} ends at {last:g} {scheduler.unit}: "
+        f"milestone{are.format(listed)} never reached{from_begin}, because {whose} ends at {last:g} {scheduler.unit}: "
         f"{of_all}",
-        f"{scheduler.path}.end={length:g}"
+        f"set {scheduler.path}.end={length:g}"
         if ends_early
-        else f"milestones below {last - begin:g}, or a longer training and a later end of the scheduler",
+        else f"set milestones below {last - begin:g}, or extend the training and the scheduler's end",
         option=f"{scheduler.path}.milestones",
         severity="error" if every else None,
         edits=[set_option(f"{scheduler.path}.end", plain_number(length or 0))] if ends_early else (),
@@ -104,9 +103,9 @@ def _cut_off(scheduler: Scheduler) -> Iterator[Fault]:
     if left > _LEFT:
         option = next((name for name in ("T_max", "total_steps", "end") if name in scheduler.settings), "end")
         yield Fault(
-            f"{scheduler.name} is made for {whole:g} {scheduler.unit}, and training stops after {steps:g} of them with "
-            f"{left:.0%} of the way still to go",
-            f"{option}={steps if option != 'end' else scheduler.length:g}",
+            f"{scheduler.name} needs {whole:g} {scheduler.unit}, but training stops after {steps:g} of them, with "
+            f"{left:.0%} of the decrease remaining",
+            f"set {option}={steps if option != 'end' else scheduler.length:g}",
             option=f"{scheduler.path}.{option}",
             edits=[
                 set_option(f"{scheduler.path}.{option}", plain_number(steps if option != "end" else scheduler.length))
@@ -122,17 +121,17 @@ def _cut_off(scheduler: Scheduler) -> Iterator[Fault]:
     good=Example("param_scheduler = [dict(type='CosineAnnealingLR', T_max=12, begin=0, end=12)]"),
 )
 def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
-    """Two schedulers lower the lr at the same time, or the lr has come to its lowest long before the training ends.
+    """Two schedulers lower the lr at the same time, or the lr reaches its minimum long before the training ends.
 
-    Each multiplies what the other left, so the lr falls much faster than either of them says. And a schedule of 12
-    epochs in a training of 36 leaves two thirds of the training to an lr of 0, or of a hundredth of what it was.
+    Overlapping schedulers multiply, so the lr falls much faster than either one intends. A 12-epoch schedule in a
+    36-epoch training leaves two thirds of the training at an lr of 0 or a hundredth.
 
-    The second happens when ``max_epochs`` is raised and ``param_scheduler`` is not. Steps that end before the
-    training's half, by a scheduler whose own ``end`` is not earlier, are an info. A warm-up may overlap with anything,
-    for it ends at the full lr. ``OneCycleLR`` and ``CosineRestartLR`` set the lr outright and stand no other scheduler
-    beside them.
+    The second case happens when ``max_epochs`` is raised without ``param_scheduler``. It is an info if the steps end
+    before half of the training but the scheduler's ``end`` does not. A warm-up may overlap with any scheduler, because
+    it ends at the full lr. ``OneCycleLR`` and ``CosineRestartLR`` set the lr directly and allow no other scheduler at
+    the same time.
     """
-    # One fault for each pair, and one for each that ends too early.
+    # One fault for each pair, and one for each scheduler that ends too early.
     lowering = [
         scheduler
         for scheduler in context.all_schedulers
@@ -145,7 +144,7 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
         if same and first.groups == second.groups and len(ends) == 2 and begin < end:
             yield Fault(
                 f"{first.name} and {second.name} both lower the {first.what} from {begin:g} to {end:g} {first.unit}",
-                f"{first.path}.end={second.begin:g}"
+                f"set {first.path}.end={second.begin:g}"
                 if second.begin > first.begin
                 else f"remove {first.path} or {second.path}",
                 option=f"{second.path}.begin",
@@ -156,9 +155,9 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
     for scheduler in lowering:
         if scheduler.parameter != "lr":
             continue
-        # A warm-up goes up to the lr that there is, and no further.
+        # A warm-up rises to the current lr and no further.
         others = [other for other in context.schedulers if other is not scheduler and not other.is_warm_up]
-        # Whatever comes later may raise it again, or go on lowering it.
+        # A later scheduler may raise the lr again, or lower it further.
         if scheduler.end is None or any(
             other.unit != scheduler.unit or (other.last or 0) > scheduler.end for other in others
         ):
@@ -167,11 +166,11 @@ def schedulers_do_not_join(context: RuleContext) -> Iterator[Fault]:
 
 
 def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
-    """Its steps are all done, and most of the training is still to come."""
+    """Yield a fault if all steps are done while most of the training remains."""
     length, end, count = scheduler.length, scheduler.end, scheduler.times_stepped()
     gamma = scheduler.value("gamma", 0.1)
     given = scheduler.milestones
-    # Milestones that are never reached are another rule's.
+    # LRD603 reports milestones that are never reached.
     if not length or end is None or not count or not 0 <= gamma < 1 or count < len(given):
         return
     rest = f"at {rate(gamma ** min(count, 1000))} of the lr"
@@ -181,8 +180,10 @@ def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
         later = f"milestones={spread_out} and " if spread_out else ""
         edits = [set_option(f"{scheduler.path}.milestones", spread_out)] if spread_out else []
         yield Fault(
-            f"{scheduler.name} ends at {end:g} {scheduler.unit}, and training goes on for {length - end:g} more {rest}",
-            f"{later}end={length:g} spreads it over the training" if later else f"{scheduler.path}.end={length:g}",
+            f"{scheduler.name} ends at {end:g} {scheduler.unit}; training continues for {length - end:g} more {rest}",
+            f"set {later}end={length:g} to spread it over the training"
+            if later
+            else f"set {scheduler.path}.end={length:g}",
             option=f"{scheduler.path}.end",
             edits=[*edits, set_option(f"{scheduler.path}.end", plain_number(length))],
         )
@@ -191,7 +192,7 @@ def _steps_over(scheduler: Scheduler) -> Iterator[Fault]:
         yield Fault(
             f"the last milestone of {scheduler.name} is at {last:g} of {length:g} {scheduler.unit}: the other "
             f"{length - last:g} train {rest}",
-            "later milestones, or a shorter training",
+            "set later milestones, or shorten the training",
             option=f"{scheduler.path}.milestones",
             severity="info",
         )
@@ -207,7 +208,7 @@ def _used_up(scheduler: Scheduler) -> Iterator[Fault]:
     left = scheduler.length - scheduler.end
     if lowest is None or highest == 0 or steps < whole or left < max(1, 0.02 * scheduler.length):
         return
-    # Its last step is the one before its end, but where it is stepped each iteration that is all the same.
+    # Its last step is the one before its end; stepped each iteration, the difference vanishes.
     share = (
         0.0 if scheduler.converted or scheduler.family == "Poly" else (1 + math.cos(math.pi * (steps - 1) / whole)) / 2
     )
@@ -217,11 +218,11 @@ def _used_up(scheduler: Scheduler) -> Iterator[Fault]:
         if "T_max" in scheduler.settings:
             edits.append(set_option(f"{scheduler.path}.T_max", plain_number(scheduler.length - scheduler.begin)))
         yield Fault(
-            f"{scheduler.name} is down to {reached / highest:.1%} of the lr at {scheduler.end:g} {scheduler.unit}, and "
-            f"training goes on for {left:g} more",
-            f"end={scheduler.length:g}"
+            f"{scheduler.name} lowers the lr to {reached / highest:.1%} at {scheduler.end:g} {scheduler.unit}; "
+            f"training continues for {left:g} more",
+            f"set end={scheduler.length:g}"
             + (f" and T_max={scheduler.length - scheduler.begin:g}" if "T_max" in scheduler.settings else "")
-            + ", or an eta_min to go on with",
+            + ", or a higher eta_min",
             option=f"{scheduler.path}.end",
             edits=edits,
         )
@@ -241,27 +242,27 @@ def _used_up(scheduler: Scheduler) -> Iterator[Fault]:
     ),
 )
 def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
-    """A scheduler counts in epochs what the training counts in iterations, or the other way round.
+    """A scheduler counts epochs in a training of iterations, or the reverse.
 
-    It never steps, or is over within the first few iterations, and the lr is not what the config says at any time.
+    It never steps, or finishes within the first few iterations, so the lr never follows the config.
 
-    ``by_epoch`` of a scheduler is True unless told otherwise. To mmengine a training of iterations is a single epoch,
-    in which a scheduler by epochs never steps: a warm-up leaves the lr at its first factor for good. In a training of
-    epochs, milestones or an ``end`` of a few iterations were most likely meant as epochs;
-    ``convert_to_iter_based=True`` counts in epochs and steps each iteration.
+    ``by_epoch`` of a scheduler defaults to True. mmengine treats a training of iterations as one epoch, in which a
+    scheduler by epochs never steps: a warm-up leaves the lr at its first factor. In a training of epochs, milestones or
+    an ``end`` of a few iterations were probably meant as epochs. ``convert_to_iter_based=True`` counts in epochs and
+    steps each iteration.
     """
     train_cfg = context.group_map.training.train_cfg
     unit = training_unit(train_cfg)
     epochs = training_length(train_cfg, "epochs")
     for scheduler in context.all_schedulers:
         if unit == "iterations" and scheduler.unit == "epochs" and not scheduler.converted:
-            told = "" if "by_epoch" in scheduler.settings else ", its default"
+            default = "" if "by_epoch" in scheduler.settings else ", the default"
             factor = scheduler.value("factor" if scheduler.family == "Constant" else "start_factor", 1 / 3)
             stuck = scheduler.is_warm_up and scheduler.begin == 0 and factor != 1
             yield Fault(
-                f"{scheduler.name} counts epochs (by_epoch=True{told}) in a training of iterations: it never steps"
-                + (f", and the {scheduler.what} stays at {factor:.3g} of what it is" if stuck else ""),
-                f"{scheduler.path}.by_epoch=False, with begin, end and milestones in iterations",
+                f"{scheduler.name} counts epochs (by_epoch=True{default}) in a training of iterations: it never steps"
+                + (f", and the {scheduler.what} stays at {factor:.3g} times its value" if stuck else ""),
+                f"set {scheduler.path}.by_epoch=False, with begin, end and milestones in iterations",
                 option=f"{scheduler.path}.by_epoch",
                 edits=[set_option(f"{scheduler.path}.by_epoch", False)] if _in_iterations(scheduler, train_cfg) else (),
             )
@@ -270,7 +271,7 @@ def epochs_for_iterations(context: RuleContext) -> Iterator[Fault]:
 
 
 def _in_iterations(scheduler: Scheduler, train_cfg: Mapping[str, Any]) -> bool:
-    """Whether what a scheduler counts is already of the size of iterations, not of epochs."""
+    """True if a scheduler's numbers are already as large as iterations, not epochs."""
     whole = number_or_none(train_cfg.get("max_iters"))
     given = [number_or_none(scheduler.settings.get(name)) for name in ("end", "T_max", "step_size", "begin")]
     numbers = [*scheduler.milestones, *(number for number in given if number)]
@@ -279,8 +280,8 @@ def _in_iterations(scheduler: Scheduler, train_cfg: Mapping[str, Any]) -> bool:
 
 _ITERATIONS = 0.01
 _FEW = 500
-"""From so many on, or from that share of the training, a number is one of iterations: no config has 500 epochs of a
-training that is counted in iterations."""
+"""From this number on, or from that share of the training, a number counts iterations: no config has 500 epochs in a
+training that counts iterations."""
 
 
 def _over_at_once(scheduler: Scheduler, epochs: float) -> Iterator[Fault]:
@@ -291,9 +292,10 @@ def _over_at_once(scheduler: Scheduler, epochs: float) -> Iterator[Fault]:
     if converted or last is None or last > epochs or (scheduler.is_warm_up and last - scheduler.begin < 2):
         return
     yield Fault(
-        f"{scheduler.name} counts iterations (by_epoch=False) and is over after {last:g} ({option}), in a training of "
+        f"{scheduler.name} counts iterations (by_epoch=False) and finishes after {last:g} ({option}), in a training of "
         f"{epochs:g} epochs",
-        f"{scheduler.path}.by_epoch=True, if epochs are meant; convert_to_iter_based=True steps it each iteration",
+        f"set {scheduler.path}.by_epoch=True, if epochs are intended; add convert_to_iter_based=True to step each"
+        " iteration",
         option=f"{scheduler.path}.{option}",
         severity="warning" if scheduler.is_warm_up else None,
         edits=[set_option(f"{scheduler.path}.by_epoch", True)],

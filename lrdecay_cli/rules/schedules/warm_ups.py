@@ -1,4 +1,4 @@
-"""Warm-ups that are too short or too long."""
+"""Rules about warm-ups that are too short or too long."""
 
 from __future__ import annotations
 
@@ -24,26 +24,24 @@ from lrdecay_cli.rules.api import (
     good=Example("param_scheduler = [dict(type='LinearLR', start_factor=0.01, begin=0, end=2, by_epoch=True)]"),
 )
 def warm_up_never_done(context: RuleContext) -> Iterator[Fault]:
-    """A warm-up begins above the lr, or never gives back the lr that it lowered.
+    """A warm-up starts above the lr, or never restores the lr that it lowered.
 
-    The whole run is at a fraction of the lr that the config asks for, or does not start.
+    The whole run trains at a fraction of the configured lr, or does not start.
 
-    A factor outside of 0 to 1 is refused by mmengine when the run starts, and 0 makes ``LinearLR`` divide by zero in
-    its second step. A warm-up of a single step multiplies by ``start_factor`` and has no further step to undo that.
-    ``ConstantLR`` has a factor of 1/3 unless told otherwise, and gives the lr back at its ``end`` alone. mmpose has one
-    of its own, which takes any factor.
+    mmengine refuses a factor outside 0 to 1 when the run starts, and 0 makes ``LinearLR`` divide by zero in its second
+    step. A one-step warm-up multiplies by ``start_factor`` and has no further step to undo it. ``ConstantLR`` has a
+    default factor of 1/3 and restores the lr only at its ``end``. mmpose has its own ``ConstantLR`` that accepts any
+    factor.
     """
     for scheduler in context.all_schedulers:
         if scheduler.family not in WARMING:
             continue
         refused = _refused_factors(scheduler)
         for factor, value in refused.items() if scheduler.of_mmengine else ():
-            what = (
-                f"begins above the {scheduler.what} of every group and " if factor != "end_factor" and value > 1 else ""
-            )
+            above = f", above the {scheduler.what} of every group," if factor != "end_factor" and value > 1 else ""
             yield Fault(
-                f"{scheduler.name} with {factor}={value:g} {what}is refused by mmengine when the run starts",
-                f"{factor}=0.001, or any factor up to 1" if factor == "start_factor" else f"{factor}=1",
+                f"mmengine refuses {scheduler.name} with {factor}={value:g}{above} when the run starts",
+                f"set {factor}=0.001, or any factor up to 1" if factor == "start_factor" else f"set {factor}=1",
                 option=f"{scheduler.path}.{factor}",
                 edits=[set_option(f"{scheduler.path}.{factor}", 0.001 if factor == "start_factor" else 1)],
             )
@@ -57,7 +55,7 @@ def _refused_factors(scheduler: Scheduler) -> dict[str, float]:
 
 
 def refuses_factor(scheduler: Scheduler) -> bool:
-    """Whether LRD602 says that a factor of a warm-up makes mmengine raise."""
+    """True if LRD602 reports a factor of this warm-up that makes mmengine raise."""
     divides = scheduler.family == "Linear" and scheduler.value("start_factor", 1.0) == 0
     return scheduler.family in WARMING and (divides or bool(_refused_factors(scheduler)))
 
@@ -71,19 +69,19 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
     steps = None if scheduler.end is None or scheduler.converted else scheduler.end - scheduler.begin
     if steps == 1 and scheduler.is_warm_up:
         yield Fault(
-            f"{scheduler.name} has a single step ({scheduler.unit}), and leaves the {scheduler.what} at {start:.3g} of "
-            "what it is",
-            f"{scheduler.path}.end={scheduler.begin + 2:g} or more, or no warm-up",
+            f"{scheduler.name} has a single step ({scheduler.unit}) and keeps the {scheduler.what} at {start:.3g} "
+            "times its value",
+            f"set {scheduler.path}.end={scheduler.begin + 2:g} or more, or remove the warm-up",
             option=f"{scheduler.path}.end",
             edits=[set_option(f"{scheduler.path}.end", plain_number(scheduler.begin + 2))],
         )
     elif constant and length is not None and (scheduler.end or 0) >= length and length - scheduler.begin > length / 2:
-        # Its last step gives the lr back, and is the one before its end.
+        # Its last step, the one before its end, restores the lr.
         held = min((scheduler.end or 0) - 1, length) - scheduler.begin
         yield Fault(
-            f"{scheduler.name} holds the {scheduler.what} at {start:.3g} of what it is for {held:g} of {length:g} "
+            f"{scheduler.name} keeps the {scheduler.what} at {start:.3g} times its value for {held:g} of {length:g} "
             f"{scheduler.unit}",
-            f"factor=1, or an end before {length:g}",
+            f"set factor=1, or end below {length:g}",
             option=f"{scheduler.path}.end" if "end" in scheduler.settings else f"{scheduler.path}.factor",
             severity="warning",
             edits=[set_option(f"{scheduler.path}.factor", 1)],
@@ -92,15 +90,15 @@ def _left(scheduler: Scheduler) -> Iterator[Fault]:
         if start == 0 and steps != 1:
             yield Fault(
                 f"{scheduler.name} with start_factor=0 divides by zero in its second step",
-                "start_factor=0.001, or any small factor above 0",
+                "set start_factor=0.001, or any small factor above 0",
                 option=f"{scheduler.path}.start_factor",
                 edits=[set_option(f"{scheduler.path}.start_factor", 0.001)],
             )
         reached = scheduler.value("end_factor", 1.0)
         if reached < 1:
             yield Fault(
-                f"the warm-up of {scheduler.name} ends at {reached:g} of the {scheduler.what} and leaves it there",
-                "end_factor=1",
+                f"the warm-up of {scheduler.name} ends at {reached:g} times the {scheduler.what} and stays there",
+                "set end_factor=1",
                 option=f"{scheduler.path}.end_factor",
                 severity="warning",
                 edits=[set_option(f"{scheduler.path}.end_factor", 1)],
@@ -120,10 +118,10 @@ _MOST = 0.5
 def warm_up_too_long(context: RuleContext) -> Iterator[Fault]:
     """A warm-up is longer than the training, or takes most of it.
 
-    The lr that the config asks for is never reached.
+    The training never reaches the configured lr.
 
-    A warm-up of hundreds of epochs is most often one of iterations that lacks ``by_epoch=False``: schedulers count
-    epochs unless told otherwise. ``LinearLR`` without an ``end`` takes the whole training.
+    Schedulers count epochs by default, so a warm-up of hundreds of epochs usually lacks ``by_epoch=False``.
+    ``LinearLR`` without ``end`` lasts the whole training.
     """
     for scheduler in context.all_schedulers:
         if not scheduler.is_warm_up or scheduler.family == "Constant" or not scheduler.acts:
@@ -135,15 +133,15 @@ def warm_up_too_long(context: RuleContext) -> Iterator[Fault]:
         reached = start + (full - start) * min(1, (length - 1 - begin) / max(end - begin - 1, 1))
         own = "end" in scheduler.settings
         edits = [set_option(f"{scheduler.path}.end", max(1, round(length / 20)))] if begin == 0 else []
-        fix = f"{scheduler.path}.end={max(1, round(length / 20)):g}" if begin == 0 else "an earlier end"
+        fix = f"set {scheduler.path}.end={max(1, round(length / 20)):g}" if begin == 0 else "set an earlier end"
         if scheduler.unit == "epochs" and own and end > 2 * length:
-            fix = f"{scheduler.path}.by_epoch=False, if {end:g} iterations are meant"
+            fix = f"set {scheduler.path}.by_epoch=False, if {end:g} iterations are intended"
             edits = [set_option(f"{scheduler.path}.by_epoch", False)]
         message = f"the warm-up takes {end - begin:g} {scheduler.unit} of a training of {length:g}"
         if end > length:
-            message += f", which ends at {reached:.0%} of the {scheduler.what}"
+            message += f", so training ends at {reached:.0%} of the {scheduler.what}"
         elif not own:
-            message += ", for it has no end"
+            message += ", because it has no end"
         yield Fault(
             message,
             fix,

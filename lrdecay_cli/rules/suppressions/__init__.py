@@ -1,1 +1,1 @@
-"""Rules 9xx: suppressions that have no use, reason or time left."""
+"""Rules 9xx: suppressions that are unused, expired, unknown or without a reason."""

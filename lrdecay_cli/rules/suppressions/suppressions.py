@@ -1,4 +1,4 @@
-"""Suppressions that have no effect, no reason or no time left."""
+"""Rules about suppressions that are unused, expired, unknown or without a reason."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _COMMENT = "# lrdecay: ignore[LRD301] reproduces a published run"
     scope="project",
 )
 def suppression_matches_nothing(context: RuleContext) -> Iterator[Fault]:
-    """A suppression keeps nothing back.
+    """Unused suppression.
 
-    The mistake that it was written for is gone, or its parameters or config no longer match; left standing, it would
-    hide the next one.
+    The mistake is fixed, or the suppression's parameters or config no longer match. If it stays, it hides the next
+    mistake.
 
-    Only rules that were run count. A suppression in a settings file is told once, if it kept nothing back in any of the
-    checked configs that its ``config`` matches. Take it out.
+    Only rules that ran count. A suppression in a settings file is reported once, if it is unused in all checked configs
+    that its ``config`` matches. Remove it.
     """
     for suppression in context.policy.suppressions:
-        # A suppression that is past its date is LRD903's.
+        # LRD903 reports expired suppressions.
         if suppression.idle and not suppression.expired:
             yield Fault(
-                f"no finding of {', '.join(suppression.idle)} to suppress",
-                f"take it out of {suppression.stated.source}",
+                f"unused suppression: {', '.join(suppression.idle)} has no finding here",
+                f"remove it from {suppression.stated.source}",
                 option=suppression.option,
                 about=" ".join(suppression.idle),
             )
@@ -48,19 +48,19 @@ def suppression_matches_nothing(context: RuleContext) -> Iterator[Fault]:
     scope="project",
 )
 def suppression_without_reason(context: RuleContext) -> Iterator[Fault]:
-    """A suppression does not say why.
+    """A suppression has no reason.
 
-    Nobody can tell later whether it still holds, so it suppresses nothing.
+    Without a reason, no reviewer can tell whether it is still valid, so lrdecay ignores it.
 
-    Write the reason behind the brackets of a comment (``# lrdecay: ignore[LRD301] reproduces a published run``), or as
+    Write the reason after the brackets of a comment (``# lrdecay: ignore[LRD301] reproduces a published run``), or as
     ``reason`` in the settings.
     """
     for suppression in context.policy.suppressions:
-        # A suppression without rules is LRD904's.
+        # LRD904 reports suppressions without rules.
         if suppression.stated.rule and not suppression.stated.reason.strip():
             yield Fault(
-                f"{', '.join(suppression.stated.rule)} without a reason, so nothing is suppressed",
-                f"say why in {suppression.stated.source}",
+                f"the suppression of {', '.join(suppression.stated.rule)} has no reason, so it is ignored",
+                f"add the reason in {suppression.stated.source}",
                 option=suppression.option,
                 about=" ".join(suppression.stated.rule),
             )
@@ -75,20 +75,20 @@ def suppression_without_reason(context: RuleContext) -> Iterator[Fault]:
     scope="project",
 )
 def suppression_expired(context: RuleContext) -> Iterator[Fault]:
-    """A suppression is past its date.
+    """A suppression has expired.
 
-    It was meant to hold until a day that has gone by, so it suppresses nothing any more.
+    Its ``until`` date has passed, so lrdecay ignores it.
 
-    ``until`` is the last day on which a suppression of the settings holds. Mend the config, or set another day. With
-    ``LRDECAY_TODAY=2027-02-01`` a run shows what will have expired by then.
+    ``until`` is the last day on which a suppression in the settings is valid. Fix the config, or set a later date. Run
+    with ``LRDECAY_TODAY=2027-02-01`` to see which suppressions will have expired by then.
     """
     for suppression in context.policy.suppressions:
         if suppression.expired:
             yield Fault(
-                f"{', '.join(suppression.stated.rule)} was suppressed until {suppression.stated.until}",
-                f"take it out of {suppression.stated.source}, for there is nothing left to suppress"
+                f"the suppression of {', '.join(suppression.stated.rule)} expired on {suppression.stated.until}",
+                f"remove it from {suppression.stated.source}: it has no finding to suppress"
                 if suppression.idle
-                else f"mend the config, or set another day in {suppression.stated.source}",
+                else f"fix the config, or set a later date in {suppression.stated.source}",
                 option=suppression.option,
                 about=f"{' '.join(suppression.stated.rule)} {suppression.stated.until}",
             )
@@ -103,25 +103,25 @@ def suppression_expired(context: RuleContext) -> Iterator[Fault]:
     scope="project",
 )
 def suppression_of_unknown_rule(context: RuleContext) -> Iterator[Fault]:
-    """A suppression names no rule, or one that there is not.
+    """A suppression names no rule, or an unknown one.
 
-    It suppresses nothing: the rule is mis-spelt or from another version, or the comment is not written as it must be.
+    It suppresses nothing: the rule is misspelt or from another version, or the comment has the wrong syntax.
 
-    A comment is ``# lrdecay: ignore[LRD301] reproduces a published run``, with commas between several rules. A rule is
-    named by its code or its name, in full: a prefix such as ``LRD3`` would keep back what is yet to be found.
+    Write a comment as ``# lrdecay: ignore[LRD301] reproduces a published run``, with commas between several rules. Give
+    each rule's full code or name: a prefix such as ``LRD3`` would also hide future findings.
     """
     for suppression in context.policy.suppressions:
         unknown = ", ".join(suppression.unknown)
-        if suppression.meant:
+        if suppression.corrected:
             yield Fault(
-                "this comment suppresses nothing: rules stand in brackets behind ignore",
-                f"write {suppression.meant}, in {suppression.stated.source}",
+                "this comment suppresses nothing: rules must follow ignore in brackets",
+                f"write {suppression.corrected} in {suppression.stated.source}",
                 option=suppression.option,
                 about=suppression.stated.place,
             )
         elif suppression.unknown or not suppression.stated.rule:
             yield Fault(
-                f"no rule is called {unknown}" if unknown else "names no rule",
+                f"unknown rule {unknown}" if unknown else "the suppression names no rule",
                 f"name a rule in {suppression.stated.source} "
                 f"({suppression.nearest or 'lrdecay rule --all lists them'})",
                 option=suppression.option,

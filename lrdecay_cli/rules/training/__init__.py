@@ -1,1 +1,1 @@
-"""Rules 8xx: what the training loop does, most of it seen in a dry run, and what optimizers do with their groups."""
+"""Rules 8xx: effects of the training loop, mostly observed in a dry run, and of optimizers on their groups."""

@@ -1,10 +1,10 @@
-"""Numbers that depend on the batch and on the number of GPUs."""
+"""Rules about numbers that depend on the batch size and the number of GPUs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lrdecay_cli.decay.batch_scaling import difference_told
+from lrdecay_cli.decay.batch_scaling import describe_difference
 from lrdecay_cli.rules.api import (
     Example,
     Fault,
@@ -37,25 +37,25 @@ _PLAIN = "optim_wrapper = dict(constructor='$DEFAULT', paramwise_cfg=None)"
     good=Example(_PLAIN),
 )
 def number_of_gpus_assumed(context: RuleContext) -> Iterator[Fault]:
-    """An lr or weight decay depends on the number of GPUs, and nobody said how many train.
+    """An lr or weight decay depends on the number of GPUs, which was not given.
 
-    The numbers shown are those of a training on 1 GPU. On more GPUs the same config trains with others.
+    lrdecay shows the numbers for 1 GPU. On more GPUs the same config trains with other numbers.
 
-    ``auto_scale_lr`` multiplies every lr by batch size × GPUs / ``base_batch_size``. Some constructors ask for the
-    number of GPUs: mmyolo's YOLOv5 constructor multiplies weight decay by the total batch size.
+    ``auto_scale_lr`` multiplies every lr by batch size × GPUs / ``base_batch_size``. Some constructors read the number
+    of GPUs: mmyolo's YOLOv5 constructor multiplies weight decay by the total batch size.
     """
     batch = context.group_map.batch
     if not batch or batch.gpus_given:
         return
     if batch.differs is not None:
         number = batch.differs.number.replace("_", " ")
-        message = f"{number} depends on the number of GPUs, and 1 is assumed: {difference_told(batch)}"
+        message = f"{number} depends on the number of GPUs, assumed to be 1: {describe_difference(batch)}"
         groups = (group for group in context.group_map.groups if group.name == batch.differs.group)
         names = [parameter.name for group in groups for parameter in group.parameters]
         yield Fault(message, "pass --gpus N", parameters=names, about=batch.differs.number)
     if batch.lr_factor is not None:
         message = (
-            f"every lr depends on the number of GPUs, and 1 is assumed: auto_scale_lr multiplies by {batch.lr_factor:g}"
+            f"every lr depends on the number of GPUs, assumed to be 1: auto_scale_lr multiplies by {batch.lr_factor:g}"
         )
         yield Fault(message, "pass --gpus N", about="auto_scale_lr", option="auto_scale_lr")
 
@@ -68,18 +68,18 @@ def number_of_gpus_assumed(context: RuleContext) -> Iterator[Fault]:
     good=Example(_USED.format(16), _CONSTRUCTOR),
 )
 def two_batch_sizes(context: RuleContext) -> Iterator[Fault]:
-    """The optimizer is configured for another batch size than the dataloader has.
+    """The optimizer and the dataloader are configured with different batch sizes.
 
-    The constructor computes weight decay from ``optimizer.batch_size_per_gpu``. It does not see the dataloader's batch
-    size, so the weight decay is that of another batch.
+    The constructor computes weight decay from ``optimizer.batch_size_per_gpu`` and does not see the dataloader's batch
+    size, so the weight decay belongs to another batch size.
 
-    mmyolo's configs have both; a command-line override of ``train_dataloader.batch_size`` changes one of them.
+    mmyolo's configs have both options; a command-line override of ``train_dataloader.batch_size`` changes only one.
     """
     batch, optimizer = context.group_map.batch, context.group_map.training.optim_wrapper.get("optimizer")
     given = optimizer.get("batch_size_per_gpu") if isinstance(optimizer, Mapping) else None
     if batch and batch.differs is not None and batch.size is not None and given not in (None, batch.size):
         yield Fault(
-            f"optimizer.batch_size_per_gpu is {given}, and a batch of one GPU has {batch.size} samples",
+            f"optimizer.batch_size_per_gpu is {given}, but the dataloader's batch size per GPU is {batch.size}",
             f"set optim_wrapper.optimizer.batch_size_per_gpu={batch.size}",
             option="optim_wrapper.optimizer.batch_size_per_gpu",
             edits=[set_option("optim_wrapper.optimizer.batch_size_per_gpu", batch.size)],

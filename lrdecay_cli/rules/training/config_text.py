@@ -1,4 +1,4 @@
-"""Configs that mmengine loads and cannot write."""
+"""A rule about configs that mmengine can load but not write."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from lrdecay_cli.text.counting import listed
     good=Example("logged = dict(scale='lambda lr: lr * 10')"),
 )
 def config_that_cannot_be_written(context: RuleContext) -> Iterator[Fault]:
-    """The Runner raises SyntaxError before the training begins, as it writes the config into its log.
+    """The Runner raises SyntaxError before training, when it writes the config into its log.
 
-    The config loads, and its groups are right; only the Runner fails, without a word about the value.
+    The config loads and its groups are correct. Only the Runner fails, and the error does not name the value.
 
-    mmengine's ``Runner`` logs and dumps the config as Python text. A function, a ``lambda`` or an object in it has no
-    such text. A lazy config keeps every function that it defines or imports; another config drops those at its top
-    level and keeps those in dicts and lists. Move the function into a module of the project, and name it there as a
-    string or by ``custom_imports``. lrdecay asks mmengine for the text, and does not run the config's functions.
+    mmengine's ``Runner`` logs and dumps the config as Python text. A function, a ``lambda`` or an object has no such
+    text. A lazy config keeps every function that it defines or imports; other configs drop functions at their top level
+    and keep those in dicts and lists. Move the function into a module of the project, and refer to it by a string or by
+    ``custom_imports``. lrdecay asks mmengine for the text and does not run the config's functions.
     """
     if paths := context.group_map.training.unwritable or ():
         yield Fault(
             f"{listed(paths)}: mmengine cannot write the config as text",
-            "move the function into a module, and give its name as a string",
+            "move the function into a module, and refer to it by a string",
             option=paths[0],
         )

@@ -1,4 +1,4 @@
-"""What changes lrs, weight decays and frozen parameters beside the constructor and the schedulers."""
+"""Rules about changes of lr, weight decay and ``requires_grad`` outside the constructor and the schedulers."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _WARM_UP = "param_scheduler = [dict(type='LinearLR', start_factor=0.1, by_epoch=
     good=Example(_WARM_UP),
 )
 def lr_set_by_hook(context: RuleContext) -> Iterator[Fault]:
-    """A hook sets the lr in place of the parameter schedulers.
+    """A hook sets the lr and overrides the parameter schedulers.
 
-    ``inspect`` and ``schedule`` show what the constructor and the schedulers say; a hook that sets the lr overrides it.
+    ``inspect`` and ``schedule`` show the lrs of the constructor and the schedulers. The hook replaces them in training.
 
-    mmyolo's YOLOv5ParamSchedulerHook and mmdet's PPYOLOE hook do so on purpose. A hook that sets every group to one lr
-    takes layer decay away.
+    mmyolo's YOLOv5ParamSchedulerHook and mmdet's PPYOLOE hook do this on purpose. A hook that sets every group to one
+    lr removes layer decay.
     """
     groups = context.dry_run.groups if context.dry_run else ()
     by_hook: dict[str, list[str]] = {}
@@ -54,7 +54,7 @@ def lr_set_by_hook(context: RuleContext) -> Iterator[Fault]:
     for hook, parameters in by_hook.items():
         yield Fault(
             f"{hook} sets the lr of {count(len(parameters), 'tensor')}",
-            "read the lrs of this training from dry-run, or remove the hook",
+            "use lrdecay dry-run for the lrs of this training, or remove the hook",
             parameters=parameters,
             about=hook,
         )
@@ -69,19 +69,19 @@ def lr_set_by_hook(context: RuleContext) -> Iterator[Fault]:
     good=Example("auto_scale_lr = dict(enable=False, base_batch_size=64)"),
 )
 def lr_scaled_by_batch(context: RuleContext) -> Iterator[Fault]:
-    """auto_scale_lr multiplies every lr by the real batch size over the base one.
+    """auto_scale_lr multiplies every lr by the ratio of real to base batch size.
 
-    The lrs of the config are not those that train, and the logged base_lr keeps the config's value.
+    The training lrs differ from those in the config, and the logged base_lr shows the config's value.
 
-    mmengine's Runner does it after the optimizer is built and before the schedulers are: batch size of a GPU × GPUs /
-    ``base_batch_size``. Accumulation does not count.
+    mmengine's Runner multiplies after it builds the optimizer and before it builds the schedulers: batch size per GPU ×
+    GPUs / ``base_batch_size``. Gradient accumulation is not included.
     """
     run = context.dry_run
     if run is not None and run.lr_factor is not None and run.lr_factor != 1:
         yield Fault(
             f"auto_scale_lr multiplies every lr by {rate(run.lr_factor)}: batch {run.batch_size} on"
             f" {count(run.gpus, 'GPU')}",
-            "set auto_scale_lr.enable=False where the config's lrs are meant for this batch",
+            "set auto_scale_lr.enable=False if the config's lrs are tuned for this batch size",
             option="auto_scale_lr",
             edits=[Fix(edits=(set_option("auto_scale_lr.enable", False),), automatic=False)],
         )
@@ -99,13 +99,13 @@ def lr_scaled_by_batch(context: RuleContext) -> Iterator[Fault]:
     good=Example(""),
 )
 def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
-    """The training loop freezes or thaws parameters that the optimizer holds.
+    """The training loop freezes or unfreezes parameters in groups.
 
-    The group map says that they train, and they do not: their lr and weight decay have no effect from then on.
+    The group map shows these parameters as trained, but from then on their lr and weight decay have no effect.
 
-    Hooks freeze for some epochs, and a ``train()`` of the project's own may count epochs. The optimizer is built
-    before, so that the tensors stay in their groups without a gradient. What ``train()`` freezes before the first
-    iteration (``frozen_stages`` of many backbones) is frozen in the group map, and LRD103 reports it.
+    Hooks may freeze parameters for some epochs, and a custom ``train()`` may count epochs. The optimizer is built
+    earlier, so the tensors stay in their groups without a gradient. Parameters that ``train()`` freezes before the
+    first iteration (``frozen_stages`` of many backbones) are frozen in the group map, and LRD103 reports them.
     """
     held = {name for group in context.dry_run.groups for name in group.parameters} if context.dry_run else set()
     train_mode = context.group_map.training.train_mode
@@ -114,12 +114,12 @@ def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
         as_planned = planned if change.cause.stage == "train()" and change.cause.iteration == 0 else set()
         names = [name for name in change.parameters if name in held and name not in as_planned]
         if names:
-            what = "thaws" if change.trainable else "freezes"
+            what = "unfreezes" if change.trainable else "freezes"
             yield Fault(
                 f"{change.cause.name} {what} {count(len(names), 'tensor')} at iteration {change.cause.iteration:,}",
-                "nothing, where this is intended; else remove frozen_stages or the hook",
+                "nothing, if this is intended; else remove frozen_stages or the hook",
                 parameters=names,
-                about=f"{change.cause.name} {what}",
+                about=f"{change.cause.name} {'thaws' if change.trainable else what}",
             )
 
 
@@ -132,18 +132,18 @@ def frozen_during_training(context: RuleContext) -> Iterator[Fault]:
     good=Example(_WARM_UP),
 )
 def schedulers_never_stepped(context: RuleContext) -> Iterator[Fault]:
-    """The config has parameter schedulers, and no hook steps them.
+    """The config has parameter schedulers, but no hook steps them.
 
-    A warm-up sets the lr to its first value when it is built, and the training stays there.
+    A warm-up sets the lr to its first value when it is built, and the lr stays there.
 
-    mmengine's ParamSchedulerHook steps schedulers. ``default_hooks=dict(param_scheduler=None)`` removes it, and another
-    hook under that name takes its place.
+    mmengine's ParamSchedulerHook steps schedulers. ``default_hooks=dict(param_scheduler=None)`` removes it, and a
+    different hook under that name replaces it.
     """
     run = context.dry_run
     if run is not None and context.schedulers and not run.steps_schedulers:
         kinds = listed(dict.fromkeys(scheduler.name for scheduler in context.schedulers))
         yield Fault(
-            f"no hook steps {kinds}: every lr stays what it is at the first iteration",
+            f"no hook steps {kinds}: every lr stays as at the first iteration",
             "set default_hooks.param_scheduler=dict(type='ParamSchedulerHook')",
             option="default_hooks.param_scheduler",
             edits=[set_option("default_hooks.param_scheduler", {"type": "ParamSchedulerHook"})],

@@ -1,4 +1,4 @@
-"""Groups that the training gives another lr than the constructor, or that have none to give."""
+"""Rules about groups without an lr, and groups whose lr a hook sets by position."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _WARM_UP = "param_scheduler = [dict(type='LinearLR', start_factor=0.1, by_epoch=
     good=Example(_ADAFACTOR.format(", lr=1e-3, relative_step=False") + _WARM_UP),
 )
 def group_without_lr(context: RuleContext) -> Iterator[Fault]:
-    """A group has no lr, which mmengine's schedulers or its log take.
+    """A group has no lr, but mmengine's schedulers or log need one.
 
-    The model and the optimizer are built, and the training ends before its first step.
+    The model and the optimizer are built, then the training raises before its first step.
 
-    transformers' Adafactor has ``lr=None`` by default and works out step sizes by itself. mmengine's schedulers
-    multiply the lr of every group when they are built; without one, mmengine's RuntimeInfoHook fails when it logs the
-    lr of the first group. Give the optimizer an lr; Adafactor then needs ``relative_step=False``.
+    transformers' Adafactor has ``lr=None`` by default and computes its own step sizes. mmengine's schedulers multiply
+    the lr of every group when they are built; without schedulers, mmengine's RuntimeInfoHook raises when it logs the lr
+    of the first group. Set an lr in the optimizer; Adafactor then also needs ``relative_step=False``.
     """
     # A live optimizer need not train with mmengine.
     if context.group_map.checkpoint is not None or context.group_map.live:
@@ -90,15 +90,15 @@ _HOOK = "default_hooks = dict(param_scheduler=dict(type='WarmUp'))\n"
     ),
 )
 def lr_by_position(context: RuleContext) -> Iterator[Fault]:
-    """A hook sets the lr of a group by its position, and the group is not the one that the hook is made for.
+    """A hook sets the lr of a group by its position, but the group is not the intended one.
 
-    The group starts at the lr that is meant for the biases, which may be a hundred times its own.
+    The group starts at the lr intended for biases, which may be a hundred times its own.
 
-    mmyolo's ``YOLOv5ParamSchedulerHook`` warms the third group up from ``warmup_bias_lr`` (0.1), and all others from 0:
-    mmyolo's YOLOv5 and YOLOv7 constructors have the biases there. Another constructor has other tensors in its third
-    group, such as ``layer_1_decay``. Set the option to 0, or use ``ParamSchedulerHook`` and schedulers. lrdecay runs
-    the hook on groups that are all alike to see which it treats by position; a group that holds all biases, and nothing
-    else, is the right one.
+    mmyolo's ``YOLOv5ParamSchedulerHook`` warms up the third group from ``warmup_bias_lr`` (0.1) and all others from 0.
+    mmyolo's YOLOv5 and YOLOv7 constructors put the biases there. Other constructors put other tensors into the third
+    group, such as ``layer_1_decay``. Set the option to 0, or use ``ParamSchedulerHook`` with schedulers. lrdecay runs
+    the hook on identical groups to find the ones it treats by position. A group that holds all biases, and only biases,
+    is correct.
     """
     groups = context.group_map.groups
     for each in context.group_map.training.positioned_lrs or ():
@@ -113,10 +113,10 @@ def lr_by_position(context: RuleContext) -> Iterator[Fault]:
         factor = each.lr / lr if lr else 0
         times = f", {factor:,.{0 if factor >= 10 else 1}f} times its lr {rate(lr)}" if lr else ""
         yield Fault(
-            f"{each.hook} gives {group.name}, the group at position {each.position}, lr {rate(each.lr)}{times}",
+            f"{each.hook} sets lr {rate(each.lr)} in {group.name}, the group at position {each.position}{times}",
             f"set {each.option}.{each.argument}=0.0"
             if each.argument
-            else f"set {each.option}.type='ParamSchedulerHook', or use the constructor that {each.hook} is made for",
+            else f"set {each.option}.type='ParamSchedulerHook', or use the constructor that {each.hook} expects",
             parameters=names,
             option=f"{each.option}.{each.argument}" if each.argument else each.option,
             about=str(each.position),

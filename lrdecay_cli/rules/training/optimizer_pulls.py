@@ -1,4 +1,4 @@
-"""Optimizers whose weight decay, norms or schedules are not what the config's numbers say."""
+"""Rules about optimizers whose weight decay, norms or schedules deviate from the config's numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lrdecay_cli.rules.api import Example, Fault, RuleContext, count, rate, rule
 from lrdecay_cli.rules.training.optimizers import FIXED, OPTIMIZER, OWN, OWN_SGD
 
 _SEVERE = 1e-3
-"""A weight decay that is not multiplied by a small lr, from which on it outweighs the gradient."""
+"""From this value on, a weight decay that is not multiplied by a small lr outweighs the gradient."""
 
 
 @rule(
@@ -19,14 +19,15 @@ _SEVERE = 1e-3
     good=FIXED,
 )
 def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
-    """The optimizer multiplies weight decay by something else than the group's lr and weight decay.
+    """The optimizer does not multiply weight decay by the group's lr and weight decay.
 
-    A group keeps a weight decay that it should be exempt from, or layer decay reduces it twice: the numbers in the
-    group map are not what pulls the weights.
+    A group keeps a weight decay despite its exemption, or layer decay reduces weight decay twice. The numbers in the
+    group map do not describe the real decay.
 
-    DAdaptSGD uses the first group's weight decay for all. timm's ``corrected_weight_decay`` and heavyball's AdamC pull
-    by lr² ÷ highest lr. With ``decoupled_weight_decay`` or ``decouple_lr``, Lion and optimi's optimizers divide by the
-    lr that they were built with: 0.05 takes 5 % of a weight in every step. Measured, by class, version and option.
+    DAdaptSGD uses the first group's weight decay for all groups. timm's ``corrected_weight_decay`` and heavyball's
+    AdamC decay by lr² ÷ highest lr. With ``decoupled_weight_decay`` or ``decouple_lr``, Lion and optimi's optimizers
+    divide by the lr that they were built with: 0.05 removes 5 % of a weight per step. lrdecay measures this by class,
+    version and option.
     """
     for optimizer in context.optimizers:
         effects, groups = optimizer.effects, optimizer.groups
@@ -38,13 +39,13 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
             what = (
                 f"uses the first group's weight decay, {rate(first)}, for {count(len(affected), 'group')} with another"
             )
-            fix = "use AdamW, whose weight decay is each group's own"
+            fix = "use AdamW, which uses each group's weight decay"
         elif effects.decay == "lr² ÷ highest lr × weight decay" and len(lrs) > 1 and affected:
             lowest = min(lrs) / max(lrs)
-            what = f"pulls by lr² ÷ highest lr: the group of the lowest lr has {rate(lowest)} of its weight decay"
+            what = f"decays by lr² ÷ highest lr: the group with the lowest lr gets {rate(lowest)} of its weight decay"
             fix = "set corrected_weight_decay=False, or use AdamW"
         elif effects.decay == "lr ÷ first lr × weight decay" and decays[-1] >= _SEVERE:
-            what = f"does not multiply weight decay by lr: {rate(decays[-1])} takes {decays[-1]:.3g} of a weight a step"
+            what = f"does not multiply weight decay by lr: each step removes {decays[-1]:.3g} of a weight"
             fix = f"set weight_decay={rate(decays[-1] * max(lrs, default=1.0))}, or remove the option that decouples it"
         else:
             continue
@@ -64,13 +65,13 @@ def weight_decay_distorted(context: RuleContext) -> Iterator[Fault]:
     good=FIXED,
 )
 def step_by_weight_norm(context: RuleContext) -> Iterator[Fault]:
-    """The optimizer scales a step by the norm of the weights where there is weight decay, and some groups have none.
+    """The optimizer scales steps by the weight norm only in groups with weight decay.
 
-    Groups of one lr then move by different factors: norms and biases without weight decay take full steps, and weights
-    take steps of about their norm × lr.
+    Groups with the same lr then move by different factors: norms and biases without weight decay take full steps, and
+    weights take steps of about their norm × lr.
 
-    LAMB and LARS do so by design (the trust ratio), and recipes that are tuned for them count on it. It matters where a
-    weight decay of 0 is meant to switch weight decay off and nothing else.
+    LAMB and LARS do this by design (the trust ratio), and recipes tuned for them rely on it. It matters if a weight
+    decay of 0 should only switch weight decay off.
     """
     for optimizer in context.optimizers:
         if optimizer.effects.norm != "with weight decay" or optimizer.decays[0] or not optimizer.decays[-1]:
@@ -80,7 +81,7 @@ def step_by_weight_norm(context: RuleContext) -> Iterator[Fault]:
         yield Fault(
             f"{optimizer.label} scales steps by the norm of the weights, but not for {count(len(names), 'tensor')}"
             " without weight decay",
-            "nothing, where the recipe is tuned for it; else use AdamW",
+            "nothing, if the recipe is tuned for it; else use AdamW",
             parameters=names,
             option=f"{OPTIMIZER}.type",
         )
@@ -109,12 +110,12 @@ def step_by_weight_norm(context: RuleContext) -> Iterator[Fault]:
 def schedule_not_followed(context: RuleContext) -> Iterator[Fault]:
     """The optimizer does not follow the lr that the schedulers set.
 
-    The schedule on paper is not the one that trains: a warm-up or a decay acts late, weaker or not at all.
+    The real schedule differs from the configured one: a warm-up or a decay acts late, too weakly, or not at all.
 
-    Schedule-free optimizers average over steps and need no schedule. MADGRAD sums up gradients with the lrs that they
-    came with. Rprop has step sizes of its own. It is measured: after ten steps every lr is halved, and the second step
-    behind that is compared with the one of a run without; 0.5 is a schedule that acts at once. An optimizer that gets
-    there within a hundred steps is left alone: LARS has the lr within its momentum.
+    Schedule-free optimizers average over steps and need no schedule. MADGRAD sums gradients with the lrs at which they
+    arrived. Rprop has its own step sizes. lrdecay measures it: after ten steps it halves every lr and compares the
+    second step after that with an unchanged run; 0.5 means that the schedule acts at once. An optimizer that reaches
+    0.5 within a hundred steps is not reported: LARS keeps the lr in its momentum.
     """
     if not context.schedulers:
         return
@@ -123,12 +124,12 @@ def schedule_not_followed(context: RuleContext) -> Iterator[Fault]:
         if rewrites:
             what = "assigns group['lr'] in every step, over what the schedulers set"
         elif halved is not None and abs(halved - 0.5) > 0.1 and optimizer.effects.lr != "refused":
-            what = f"moves by {rate(halved)} of a full step after every lr is halved, in place of 0.5"
+            what = f"moves by {rate(halved)} of a full step after every lr is halved, instead of 0.5"
         else:
             continue
         yield Fault(
             f"{optimizer.label} does not follow the schedule of its lrs ({span(optimizer.lrs or [0.0])}): it {what}",
-            "remove param_scheduler where the optimizer needs none, or use AdamW",
+            "remove param_scheduler if the optimizer needs none, or use AdamW",
             option="param_scheduler",
             about=optimizer.effects.name,
         )

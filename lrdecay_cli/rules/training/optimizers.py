@@ -1,4 +1,4 @@
-"""Optimizers that make something else of a group's lr and weight decay than the group says."""
+"""Rules about optimizers that do not apply a group's lr and weight decay as given."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lrdecay_cli.rules.api import (
 OPTIMIZER = "optim_wrapper.optimizer"
 FIXED = Example("")
 _LATE = 10_000
-"""The step from which on a distortion may come too late for a training."""
+"""From this step on, a distortion may come too late to matter in a training."""
 OWN = "optim_wrapper = dict(optimizer=dict(type='OwnSGD'))"
 OWN_SGD = """\
 import torch
@@ -49,20 +49,19 @@ class OwnSGD(torch.optim.SGD):
     good=FIXED,
 )
 def optimizer_step_fails(context: RuleContext) -> Iterator[Fault]:
-    """The optimizer raises in its first step.
+    """The optimizer raises at its first step.
 
-    The optimizer is built, so everything up to the first iteration looks right; the training then ends after data and
-    weights have been loaded.
+    The optimizer builds without an error, so the run fails only after it has loaded data and weights.
 
-    Some optimizers refuse dense gradients (SparseAdam), groups of different lr (Prodigy, DAdaptAdam), a step without a
-    closure (LBFGS) or without their own ``train()`` (schedule-free ones), which a hook of your own can call. A dry run
-    takes real steps with them; ``check`` uses what lrdecay measured of the class: ``docs/optimizers.md``.
+    Some optimizers refuse dense gradients (SparseAdam), groups with different lrs (Prodigy, DAdaptAdam), a step without
+    a closure (LBFGS), or a step without their own ``train()`` (schedule-free ones), which a hook of yours can call. A
+    dry run takes real steps. ``check`` uses lrdecay's measurements of the class: ``docs/optimizers.md``.
     """
     if context.dry_run:
         if error := context.dry_run.step_error:
             yield Fault(
-                f"{_optimizers(context)} raises in the first step: {error}",
-                "use an optimizer that takes these groups, for example AdamW",
+                f"{_optimizers(context)} raises at its first step: {error}",
+                "use an optimizer that accepts these groups, for example AdamW",
                 option=f"{OPTIMIZER}.type",
             )
         return
@@ -95,14 +94,14 @@ def optimizer_step_fails(context: RuleContext) -> Iterator[Fault]:
     good=FIXED,
 )
 def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
-    """The optimizer moves a group by another factor than the group's lr says.
+    """The optimizer moves a group by another factor than its lr implies.
 
-    The lr scales of layer decay are then not what trains: a layer that should train at a tenth of the head's rate
-    trains at a third of it, or at the same.
+    The lr scales of layer decay then have another effect: a layer that should train at a tenth of the head's lr trains
+    at a third of it, or at the same lr.
 
-    It is measured with equal weights and gradients in every group: the change of an element in a step, over that of the
-    group with the highest lr. MADGRAD goes by the cube root of lr squared, Rprop and AdaBound leave the lr behind after
-    some steps, torch's Adafactor caps it; DAdaptAdaGrad and others use the first group's lr for all.
+    lrdecay measures it with equal weights and gradients in every group: the change of an element per step, relative to
+    the group with the highest lr. MADGRAD uses the cube root of lr squared, Rprop and AdaBound ignore the lr after some
+    steps, and torch's Adafactor caps it. DAdaptAdaGrad and others use the first group's lr for all groups.
     """
     if context.dry_run is None:
         for optimizer in context.optimizers:
@@ -117,10 +116,10 @@ def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
     )
     yield Fault(
         f"{_optimizers(context)} moves {count(len(off), 'group')} by another factor than"
-        f" {verb(len(off), 'its lr says', 'their lrs say')}: {name} by {rate(step)} of the"
-        f" fastest in place of {rate(expected)}",
-        "use an optimizer whose step is proportional to the lr, for example AdamW, or choose the lr scales by what it"
-        " makes of them",
+        f" {verb(len(off), 'its lr implies', 'their lrs imply')}: {name} by {rate(step)} of the"
+        f" fastest instead of {rate(expected)}",
+        "use an optimizer whose step is proportional to the lr, for example AdamW, or choose lr scales for the"
+        " measured factors",
         parameters=[name for group in off for name in group.parameters],
         option=f"{OPTIMIZER}.type",
     )
@@ -134,21 +133,21 @@ def optimizer_distorts_lr(context: RuleContext) -> Iterator[Fault]:
     good=FIXED,
 )
 def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
-    """A group has a weight decay, and the optimizer does not use it.
+    """A group has a weight decay, but the optimizer ignores it.
 
-    Nothing regularises the weights, although the group map shows a weight decay.
+    The weights are not regularised, although the group map shows a weight decay.
 
-    Layer-decay constructors write ``weight_decay`` into every group, and an optimizer without weight decay takes the
-    key and never reads it. An lr that is a tensor of half precision loses it too: AdamW multiplies weights by
-    ``1 - lr * weight_decay``, which is 1 in bfloat16 from 0.002 down. It is measured: a weight without a gradient does
-    not move in a step.
+    Layer-decay constructors write ``weight_decay`` into every group; an optimizer without weight decay accepts the key
+    and never reads it. A half-precision tensor as lr has the same effect: AdamW multiplies weights by
+    ``1 - lr * weight_decay``, which is 1 in bfloat16 from 0.002 down. lrdecay measures it: a weight without a gradient
+    does not change in a step.
     """
     kept = {group.precision("lr") or "" for group in context.group_map.groups}
     halves = kept & {"float16", "bfloat16"}
     if halves:
-        fix = f"give lr as a float: it is a tensor of {min(halves)}, in which 1 - lr * weight_decay is 1"
+        fix = f"set lr to a float: it is a {min(halves)} tensor, in which 1 - lr * weight_decay is 1"
     else:
-        fix = "use an optimizer with weight decay, for example AdamW, or take it out of the config"
+        fix = "use an optimizer with weight decay, for example AdamW, or remove weight_decay from the config"
     found: list[tuple[str, int, list[str]]] = []
     if context.dry_run:
         ignored = [group for group in context.dry_run.groups if group.effect and group.effect.decay == "ignored"]
@@ -182,12 +181,13 @@ def weight_decay_ignored(context: RuleContext) -> Iterator[Fault]:
     ),
 )
 def moves_at_lr_zero(context: RuleContext) -> Iterator[Fault]:
-    """Parameters with an lr of 0 move.
+    """The optimizer updates parameters whose lr is 0.
 
-    An lr of 0 is meant to keep them as they are, and some optimizers do not: pretrained layers that look frozen drift.
+    An lr of 0 should keep parameters unchanged. Some optimizers update them anyway, so pretrained layers that look
+    frozen drift.
 
-    Rprop starts from the lr and then goes by a step size of its own; others decay weights, or train them, whatever
-    the lr is. Set ``requires_grad=False`` (``frozen_stages``) in place of an lr of 0.
+    Rprop starts from the lr and then uses its own step size. Others decay or train weights at any lr. Freeze the
+    parameters with ``requires_grad=False`` (``frozen_stages``) instead.
     """
     found: list[tuple[str, Sequence[str]]] = []
     if context.dry_run:
@@ -199,8 +199,8 @@ def moves_at_lr_zero(context: RuleContext) -> Iterator[Fault]:
     for label, moved in found:
         if moved:
             yield Fault(
-                f"{label} moves {count(len(moved), 'tensor')} whose lr is 0",
-                "freeze them: requires_grad=False, or the backbone's frozen_stages",
+                f"{label} updates {count(len(moved), 'tensor')} whose lr is 0",
+                "freeze them with requires_grad=False, or with the backbone's frozen_stages",
                 parameters=moved,
                 option=f"{OPTIMIZER}.type",
             )
@@ -220,39 +220,39 @@ def _refused(context: RuleContext, optimizer: MeasuredOptimizer, refusal: Refusa
     lrs = [lr for lr in optimizer.lrs if lr or optimizer.effects.at_zero == "refused"]
     match refusal.demand:
         case "one lr" if len(lrs) > 1:
-            reason = f"all groups must have one lr, and these have {span(lrs)}"
-            fix = "use AdamW, or give every group the same lr: no layer decay and no lr_mult"
+            reason = f"all groups must have the same lr, but these have {span(lrs)}"
+            fix = "use AdamW, or set the same lr in every group: no layer decay and no lr_mult"
         case "one group" if len(optimizer.groups) > 1:
-            reason = f"it takes one group, and there are {len(optimizer.groups)}"
+            reason = f"it accepts one group, but there are {len(optimizer.groups)}"
         case "2-D tensors":
             shapes = context.tensors
             names = [name for name in names if name in shapes and len(shapes[name].shape) != 2]
             if not names:
                 return
             reason = (
-                f"it takes 2-D tensors alone, and {count(len(names), 'tensor')} {verb(len(names), 'is', 'are')} not"
+                f"it accepts only 2-D tensors, but {count(len(names), 'tensor')} {verb(len(names), 'is', 'are')} not"
             )
-            fix = "use AdamW, or an optimizer that hands the other tensors to AdamW itself"
+            fix = "use AdamW, or an optimizer that trains the other tensors with AdamW itself"
         case "sparse gradients":
-            # Only an embedding can have one.
+            # Only an embedding can have a sparse gradient.
             names = [name for name in names if context.tensors[name].module_type != "Embedding"]
             if not names:
                 return
-            reason = "it takes sparse gradients alone"
+            reason = "it accepts only sparse gradients"
             fix = "use the optimizer for dense gradients: Adam"
         case "a closure":
-            reason = "step() needs a closure, and mmengine calls it without"
+            reason = "step() needs a closure, but mmengine passes none"
         case "train()":
-            reason = "optimizer.train() must be called before, and mmengine does not"
+            reason = "optimizer.train() must be called first, but mmengine does not call it"
             fix = "call optimizer.train() in before_train of a hook, and eval() around validation; or use AdamW"
-            # A hook of the project may do so.
+            # A hook of the project may call it.
             severity = "warning"
         case "unknown":
             reason = refusal.error
         case _:
             return
     yield Fault(
-        f"{optimizer.label} raises in the first step: {reason}",
+        f"{optimizer.label} raises at its first step: {reason}",
         fix,
         parameters=names,
         option=f"{OPTIMIZER}.type",
@@ -266,22 +266,22 @@ def _follows(ratio: float) -> bool:
 
 
 def _distorted(optimizer: MeasuredOptimizer) -> Iterator[Fault]:
-    """What it makes of groups of several lrs."""
+    """Yield a fault about an optimizer's effect on groups of several lrs."""
     effects, lrs = optimizer.effects, [lr for lr in optimizer.lrs if lr]
     if len(lrs) < 2 or effects.lr not in ("distorted", "first group's", "ignored"):
         return
     severity: Severity = "error"
     if effects.lr == "distorted":
         step, ratio = max(effects.ratios, key=lambda measured: abs(math.log(max(measured[1], 1e-9) / 0.1)))
-        # What is seen after that many steps alone depends on the lr: torch's Adafactor caps it at 1/√step.
+        # A distortion only after that many steps depends on the lr: torch's Adafactor caps it at 1/√step.
         severity = "info" if all(_follows(each) for at, each in effects.ratios if at < _LATE) else "warning"
-        what = f"moves a group at a tenth of the lr by {rate(ratio)} of the other in step {step:,}"
+        what = f"moves a group with a tenth of the lr by {rate(ratio)} of the other one's step at step {step:,}"
     elif effects.lr == "ignored":
         what = f"ignores the lr of its {count(len(optimizer.groups), 'group')}"
     else:
         what = f"moves all {len(optimizer.groups)} groups at the first one's lr, {rate(optimizer.groups[0].lr or 0.0)}"
     yield Fault(
-        f"{optimizer.label} {what}: the lrs of {span(lrs)} are not what trains",
+        f"{optimizer.label} {what}: the configured lrs of {span(lrs)} do not apply",
         "use an optimizer whose step is proportional to the lr, for example AdamW",
         parameters=trained_names(*optimizer.groups),
         option=f"{OPTIMIZER}.type",

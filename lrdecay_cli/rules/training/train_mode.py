@@ -1,4 +1,4 @@
-"""What ``model.train()`` does when a training begins: the map tells, without a dry run."""
+"""Rules about ``model.train()`` at the start of a training, from the group map alone."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ _USED = "model = dict(head=dict(type='OwnHead'))"
 def train_mode_fails(context: RuleContext) -> Iterator[Fault]:
     """The model raises in ``train()``.
 
-    mmengine's loops call ``model.train()`` before the first iteration: the training ends there, after data and weights
-    have been loaded.
+    mmengine's loops call ``model.train()`` before the first iteration, so the run fails after it has loaded data and
+    weights.
 
-    Modules that freeze a part of themselves override ``train()``, and may name a part that this model does not have:
-    ``frozen_stages`` beyond the last stage. What was frozen up to the error is reported as frozen.
+    Modules that freeze parts of themselves override ``train()`` and may name a part that this model lacks:
+    ``frozen_stages`` beyond the last stage. Parameters frozen before the error are reported as frozen.
     """
     train_mode = context.group_map.training.train_mode
     if train_mode and train_mode.error:
         yield Fault(
-            f"model.train() raises, and the training ends before its first iteration: {train_mode.error}",
+            f"model.train() raises before the first iteration: {train_mode.error}",
             "fix the module that overrides train(), or an option that it reads, such as frozen_stages",
             option="model",
         )
@@ -68,12 +68,12 @@ _FROZEN_LATE = _HEAD.format(name="fc")
 def frozen_under_ddp(context: RuleContext) -> Iterator[Fault]:
     """train() freezes parameters whose gradients DistributedDataParallel waits for.
 
-    The training raises in its second iteration, on several GPUs alone.
+    The training raises at its second iteration, on several GPUs only.
 
-    mmengine puts DistributedDataParallel around the model first, and it waits for every parameter that requires a
-    gradient then. ``model.train()`` freezes some afterwards, as ``frozen_stages`` of Swin and CSPDarknet does. With
-    ``find_unused_parameters=True`` it looks in every iteration for those that get none. It is reported where the config
-    names a wrapper, or ``--gpus`` gives more than one.
+    mmengine wraps the model in DistributedDataParallel first, which then waits for a gradient of every parameter with
+    ``requires_grad=True``. Later, ``model.train()`` freezes some, as ``frozen_stages`` of Swin and CSPDarknet does.
+    With ``find_unused_parameters=True``, DistributedDataParallel looks for parameters without a gradient in every
+    iteration. The rule runs if the config names a wrapper, or ``--gpus`` is above one.
     """
     training, batch, wrapping = context.group_map.training, context.group_map.batch, context.group_map.wrapping
     unused = training.unused_parameters
@@ -82,8 +82,8 @@ def frozen_under_ddp(context: RuleContext) -> Iterator[Fault]:
     if "DistributedDataParallel" in wrapping.type if wrapping else batch and batch.gpus_given and batch.gpus > 1:
         frozen = training.train_mode.freezes
         yield Fault(
-            f"train() freezes {count(len(frozen), 'tensor')} after the model is wrapped, and"
-            " DistributedDataParallel raises in the second iteration, for want of their gradients",
+            f"train() freezes {count(len(frozen), 'tensor')} after the model is wrapped:"
+            " DistributedDataParallel raises at the second iteration, because their gradients are missing",
             f"set {unused.option}=True",
             parameters=frozen,
             option=unused.option,

@@ -1,4 +1,4 @@
-"""Model wrappers of distributed training that change the groups: mmengine wraps the model before it builds them."""
+"""Rules about model wrappers that change the groups: mmengine wraps the model before it builds them."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _OWN = (
     good=Example(_FSDP.format("use_orig_params=True, sharding_strategy='NO_SHARD'")),
 )
 def flat_parameters(context: RuleContext) -> Iterator[Fault]:
-    """FSDP joins parameters of several groups into a flat one, which has a single lr and weight decay.
+    """FSDP merges parameters of several groups into a flat one with a single lr and weight decay.
 
-    Layer decay, lr multipliers and exemptions from weight decay do not act: the constructor gets one tensor for all of
-    them.
+    Layer decay, lr multipliers and weight-decay exemptions have no effect, because the constructor sees one tensor for
+    all of them.
 
     mmengine wraps the model before it builds the optimizer. With ``use_orig_params=False`` FSDP replaces the parameters
-    of each unit by one flat parameter; with ``True``, the default of mmengine's wrapper, they stay. lrdecay wraps the
-    model with the real class, in PyTorch's process group without communication, and runs the constructor on it.
+    of each unit by one flat parameter. With ``True``, the default of mmengine's wrapper, it keeps them. lrdecay wraps
+    the model with the real class, in a PyTorch process group without communication, and runs the constructor on it.
     """
     wrapping = context.group_map.wrapping
     if not wrapping or wrapping.refused or not wrapping.flat:
@@ -55,11 +55,11 @@ def flat_parameters(context: RuleContext) -> Iterator[Fault]:
     changed = [name for name in _changed(context, wrapping) if name in flat]
     if changed:
         lrs = {group.lr for group in wrapping.groups if flat & {*group.parameters}}
-        # FSDP cuts what is not flat into pieces of one dimension, which such constructors exempt: LRD821.
+        # FSDP cuts other parameters into 1-D pieces, which such constructors exempt: LRD821.
         by_dimension = context.spec.decays_layers or "flat_decay_mult" in context.options
         planned = {group.lr for group, parameter in context.group_map.grouped() if parameter.name in flat}
         yield Fault(
-            f"{wrapping.type} joins {count(len(flat), 'tensor')} of {count(len(planned), 'lr')} into flat parameters:"
+            f"{wrapping.type} merges {count(len(flat), 'tensor')} of {count(len(planned), 'lr')} into flat parameters:"
             f" all train at {listed(rate(lr) for lr in sorted(lr for lr in lrs if lr is not None))}",
             f"set {wrapping.option}.use_orig_params=True{' and ' + _WHOLE if by_dimension else ''}",
             parameters=changed,
@@ -79,15 +79,15 @@ def flat_parameters(context: RuleContext) -> Iterator[Fault]:
     good=Example(_FSDP.format("use_orig_params=True, sharding_strategy='NO_SHARD'")),
 )
 def groups_changed_by_wrapper(context: RuleContext) -> Iterator[Fault]:
-    """The constructor gives tensors of the wrapped model another lr or weight decay than those of the model.
+    """The constructor gives tensors another lr or weight decay once the model is wrapped.
 
-    The group map shows the model without its wrapper, and a distributed training has other groups.
+    The group map shows the unwrapped model; a distributed training has other groups.
 
-    FSDP cuts parameters into pieces of one dimension before the optimizer is built. Constructors that exempt tensors of
-    one dimension from weight decay (mmdet's and mmpretrain's layer decay, ``flat_decay_mult``) then exempt all. A
-    wrapper around parts of a model changes their names (``backbone._fsdp_wrapped_module.stages``,
-    ``generator.module.conv``), so that keys and layer ids no longer match. ``sharding_strategy='NO_SHARD'`` keeps the
-    dimensions; ``norm_decay_mult`` and ``bias_decay_mult`` of mmengine's constructor do not depend on them.
+    FSDP cuts parameters into 1-D pieces before the optimizer is built. Constructors that exempt 1-D tensors from weight
+    decay (mmdet's and mmpretrain's layer decay, ``flat_decay_mult``) then exempt all of them. A wrapper around parts of
+    a model changes their names (``backbone._fsdp_wrapped_module.stages``, ``generator.module.conv``), so keys and layer
+    ids no longer match. ``sharding_strategy='NO_SHARD'`` keeps the dimensions. ``norm_decay_mult`` and
+    ``bias_decay_mult`` of mmengine's constructor do not depend on them.
     """
     wrapping = context.group_map.wrapping
     if not wrapping or wrapping.refused:
@@ -99,10 +99,10 @@ def groups_changed_by_wrapper(context: RuleContext) -> Iterator[Fault]:
             before, after = changed[names[0]][number]
             yield Fault(
                 f"{wrapping.type} changes the {words} of {count(len(names), 'tensor')}: {names[0]} has"
-                f" {_shown(after)} in place of {_shown(before)}",
+                f" {_shown(after)} instead of {_shown(before)}",
                 f"set {wrapping.option}.sharding_strategy='NO_SHARD'"
                 if "Sharded" in wrapping.type
-                else "use a constructor that takes the names in model.module",
+                else "use a constructor that reads the names from model.module",
                 parameters=names,
                 option=wrapping.option,
                 about=number,
@@ -120,18 +120,18 @@ def groups_changed_by_wrapper(context: RuleContext) -> Iterator[Fault]:
     good=Example(_OWN, plugin=_UNWRAPPED.format(take="model = getattr(model, 'module', model)\n        ")),
 )
 def wrapped_model_refused(context: RuleContext) -> Iterator[Fault]:
-    """The model wrapper refuses the model, or the constructor refuses the wrapped model.
+    """The model wrapper refuses the model, or the constructor raises on the wrapped model.
 
-    The training ends before its first iteration, on several GPUs alone.
+    The training raises before its first iteration, on several GPUs only.
 
-    A constructor gets the model inside its wrapper, and ``model.backbone`` is not there: DistributedDataParallel has it
-    under ``.module``. FSDP with ``use_orig_params=False`` refuses a unit with frozen and trainable parameters.
+    The constructor receives the wrapped model, which has no ``model.backbone``: DistributedDataParallel keeps the model
+    under ``.module``. FSDP with ``use_orig_params=False`` refuses a unit that mixes frozen and trainable parameters.
     """
     wrapping = context.group_map.wrapping
     if wrapping and wrapping.refused == "constructor":
         yield Fault(
-            f"the constructor raises for the model inside {wrapping.type}: {wrapping.failure}",
-            "take model.module where mmengine.model.is_model_wrapper(model)",
+            f"the constructor raises on the model wrapped in {wrapping.type}: {wrapping.failure}",
+            "use model.module if mmengine.model.is_model_wrapper(model)",
             parameters=context.group_map.names(),
             option="optim_wrapper.constructor",
         )
@@ -147,9 +147,9 @@ def wrapped_model_refused(context: RuleContext) -> Iterator[Fault]:
 
 
 def _changed(context: RuleContext, wrapping: Wrapping) -> dict[str, dict[str, tuple[float | None, float | None]]]:
-    """Return by tensor the numbers that differ in the wrapped model: before and after."""
+    """Return, by tensor, the numbers that change with the wrapper: before and after."""
     groups = context.group_map.groups
-    # Of optimizers that hold a tensor at once the first counts, as in the map; of those that take turns each by itself.
+    # If several optimizers hold a tensor, the first counts, as in the map; optimizers that take turns are separate.
     by_turn = bool(context.group_map.optimizer.turns) and len(groups) == len(wrapping.groups)
     after = {
         (number if by_turn else 0, name): group

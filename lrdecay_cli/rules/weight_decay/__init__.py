@@ -1,1 +1,1 @@
-"""Rules 4xx: what is decayed and what is exempt."""
+"""Rules 4xx: which parameters are decayed and which are exempt."""

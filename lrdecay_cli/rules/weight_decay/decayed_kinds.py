@@ -1,4 +1,4 @@
-"""Kinds of parameters that are usually exempt from weight decay, and are decayed."""
+"""Rules about kinds of parameters that are usually exempt from weight decay, but are decayed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lrdecay_cli.rules.api import (
 from lrdecay_cli.rules.weight_decay.exemptions import all_vainly_exempt
 
 _STRONG = 0.01
-"""From this weight decay on, AdamW and its kin are meant to regularise weights; SGD's usual 1e-4 decays all alike."""
+"""From this weight decay on, AdamW and similar optimizers regularise weights; SGD usually decays everything by 1e-4."""
 _DECOUPLED = re.compile(r"(?i)adamw|lion|lamb|lars|adan|sophia|muon")
 
 _NOUNS: dict[Kind, str] = {
@@ -51,17 +51,17 @@ _NOUNS: dict[Kind, str] = {
     ),
 )
 def norms_decayed(context: RuleContext) -> Iterator[Fault]:
-    """Parameters of normalisation layers are decayed like other weights.
+    """Parameters of normalisation layers are decayed like weights.
 
-    Weight decay pulls the gains of norms towards zero, which only rescales what they normalise and regularises nothing.
+    Weight decay shrinks the gain of a norm, which rescales the output and regularises nothing.
 
-    Norms are told by module (batch, instance, group and layer norm) and by what custom ones look like: a module whose
-    type or name says norm (RMSNorm, LayerNorm2d, GRN) and that has one value for each channel. ``norm_decay_mult``
-    reaches the first kind alone; for the others use ``flat_decay_mult`` or ``custom_keys``. It is reported where some
-    norms are exempt and others are not, and for AdamW and its kin from a weight decay of 0.01 on, which is meant for
-    weights alone. That SGD decays all alike by its usual 1e-4 is a habit, and not reported.
+    lrdecay recognises norms by module (batch, instance, group and layer norm), and custom ones by a type or name with
+    "norm" (RMSNorm, LayerNorm2d, GRN) and one value per channel. ``norm_decay_mult`` only matches the first kind; for
+    the others use ``flat_decay_mult`` or ``custom_keys``. The rule reports configs in which some norms are exempt and
+    others are not. It also reports AdamW and similar optimizers with a weight decay of 0.01 or more. SGD with the usual
+    1e-4 for all parameters is not reported.
     """
-    # One fault for all norms, but for those for which a custom key switched the exemption off.
+    # One fault for all norms, except those whose exemption a custom key overrides.
     yield from _decayed_faults(context, "norm", beside_others=False)
 
 
@@ -75,12 +75,12 @@ def norms_decayed(context: RuleContext) -> Iterator[Fault]:
 def biases_decayed(context: RuleContext) -> Iterator[Fault]:
     """Biases are decayed like weights.
 
-    A bias has no say in how large a layer's response to its input is, so decaying it only shifts the layer's mean.
+    Decaying a bias adds no regularisation; it only shifts activations.
 
-    ``bias_decay_mult`` reaches parameters that are called ``bias`` and nothing else: not the ``in_proj_bias`` of an
-    attention layer, and never those that compute the offsets of a deformable convolution. ``flat_decay_mult`` reaches
-    all 1-D parameters. Where some biases are exempt and others are not it is a warning. That AdamW and its kin decay
-    all of them alike, by 0.01 or more, is a habit of many configs, and no more than an info.
+    ``bias_decay_mult`` only matches parameters named ``bias``: not ``in_proj_bias`` of an attention layer, and never
+    convolutions that compute the offsets of a deformable convolution. ``flat_decay_mult`` matches all 1-D parameters.
+    The finding is a warning if some biases are exempt and others are not. It is an info if AdamW or a similar optimizer
+    decays all biases by 0.01 or more, which many configs do.
     """
     offsets = [name for name in context.kinds if "offset" in context.tensors[name].traits]
     yield from _decayed_faults(context, "bias", strong="info", beside_others=False, leave_out=offsets)
@@ -107,16 +107,16 @@ flat_decay_mult=0.0,
 def positions_decayed(context: RuleContext) -> Iterator[Fault]:
     """Position embeddings or relative position tables are decayed like weights.
 
-    They are looked up and never multiplied with an input, so weight decay does not regularise them but wears them away.
+    They are looked up and never multiplied with an input, so weight decay shrinks them without regularising anything.
 
-    Absolute embeddings are told by name (``pos_embed``, ``position_embeddings``) or as an embedding inside a positional
-    encoding; tables of relative positions by names such as ``relative_position_bias_table`` and ``rel_pos_h``. A module
-    that computes positions (a convolution called ``pos_embed``) is left alone.
+    lrdecay recognises absolute embeddings by name (``pos_embed``, ``position_embeddings``) or as an embedding inside a
+    positional encoding, and relative position tables by names such as ``relative_position_bias_table`` and
+    ``rel_pos_h``. A module that computes positions (a convolution called ``pos_embed``) is not reported.
 
-    Reported where the config exempts anything from weight decay, and for AdamW and its kin from a weight decay of 0.01
-    on.
+    The rule reports configs that exempt other parameters from weight decay, and AdamW and similar optimizers with a
+    weight decay of 0.01 or more.
     """
-    # One fault each for absolute embeddings and for relative tables, but for those that LRD406 and LRD508 tell.
+    # One fault each for absolute embeddings and relative tables, except those that LRD406 and LRD508 report.
     left_out = all_vainly_exempt(context)
     yield from _decayed_faults(context, "position", leave_out=left_out)
     yield from _decayed_faults(context, "relative-position", leave_out=left_out)
@@ -138,16 +138,16 @@ _REGISTER_VIT = _VIT.replace("VisionTransformer", "RegisterViT")
 def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
     """Learnable tokens are decayed like weights.
 
-    A token is an input of the model and no weight, so weight decay shrinks what the attention layers are given to read.
+    A token is an input of the model, not a weight, so weight decay shrinks the input of the attention layers.
 
-    Told by name: class, mask, register (``reg_token``, ``register_tokens``), distillation, storage and global tokens.
-    Lists of exemptions tend to name ``cls_token`` and to forget the tokens that came later. Queries of a detector are
-    left alone: Mask2Former exempts them, and DETR decays them.
+    lrdecay recognises class, mask, register (``reg_token``, ``register_tokens``), distillation, storage and global
+    tokens by name. Exemption lists often contain ``cls_token`` and miss newer tokens. Queries of a detector are not
+    reported: Mask2Former exempts them, and DETR decays them.
 
-    Reported where the config exempts anything from weight decay, and for AdamW and its kin from a weight decay of 0.01
-    on.
+    The rule reports configs that exempt other parameters from weight decay, and AdamW and similar optimizers with a
+    weight decay of 0.01 or more.
     """
-    # One fault for all tokens, but for those that LRD406 and LRD508 tell.
+    # One fault for all tokens, except those that LRD406 and LRD508 report.
     yield from _decayed_faults(context, "token", leave_out=all_vainly_exempt(context))
 
 
@@ -161,16 +161,16 @@ def tokens_decayed(context: RuleContext) -> Iterator[Fault]:
 def layer_scale_decayed(context: RuleContext) -> Iterator[Fault]:
     """Layer-scale gammas are decayed like weights.
 
-    A gamma is the gain of a whole residual branch and starts near zero; weight decay holds the branch shut.
+    A gamma is the gain of a residual branch and starts near zero; weight decay keeps the branch closed.
 
-    Told by name (``gamma``, ``gamma_1``, ``layer_scale``, ``ls1.weight``) or by the module's type, where the parameter
-    has one value for each channel. ``norm_decay_mult`` and ``bias_decay_mult`` do not reach them; ``flat_decay_mult``
-    does.
+    lrdecay recognises gammas by name (``gamma``, ``gamma_1``, ``layer_scale``, ``ls1.weight``) or by module type, if
+    the parameter has one value per channel. ``norm_decay_mult`` and ``bias_decay_mult`` do not match them;
+    ``flat_decay_mult`` does.
 
-    Reported where the config exempts anything from weight decay, and for AdamW and its kin from a weight decay of 0.01
-    on.
+    The rule reports configs that exempt other parameters from weight decay, and AdamW and similar optimizers with a
+    weight decay of 0.01 or more.
     """
-    # One fault for all gammas, but for those for which a custom key switched the exemption off.
+    # One fault for all gammas, except those whose exemption a custom key overrides.
     yield from _decayed_faults(context, "layer-scale")
 
 
@@ -182,21 +182,21 @@ def _decayed_faults(
     beside_others: bool = True,
     leave_out: Iterable[str] = (),
 ) -> Iterator[Fault]:
-    """A fault for a kind that is decayed although the config shows that it means otherwise.
+    """Yield a fault for a kind that is decayed although the config suggests that it should be exempt.
 
     Args:
         context: the map.
-        kind: what the rule is about.
-        strong: severity where all of the kind have a weight decay of the size that is meant for weights alone.
-        beside_others: whether it counts as a sign that parameters of other kinds are exempt.
-        leave_out: what another rule tells, besides those whose exemption a custom key switched off.
+        kind: the kind of parameter.
+        strong: severity if all parameters of the kind have a weight decay as large as that of weights.
+        beside_others: True if exempt parameters of other kinds count as a sign.
+        leave_out: names that another rule reports, besides those whose exemption a custom key overrides.
     """
     base = context.group_map.base_weight_decay
     is_strong = base is not None and base >= _STRONG and bool(_DECOUPLED.search(context.group_map.optimizer.type))
     of_kind = {name: decay for name, decay in context.weight_decays.items() if context.kinds.get(name) == kind}
     left_out = {*context.switched_off, *leave_out}
     named = [name for name, decay in of_kind.items() if decay and name not in left_out]
-    # bias_decay_mult reaches the biases of norms too, and leaves their weights.
+    # bias_decay_mult matches the biases of norms too, but not their weights.
     parts = {name.rpartition(".")[2] for name in named}
     exempt = [name for name, decay in of_kind.items() if not decay]
     alike = [name for name in exempt if kind != "norm" or name.rpartition(".")[2] in parts]
@@ -208,10 +208,8 @@ def _decayed_faults(
     message = f"{count(len(named), _NOUNS[kind])} {verb(len(named), 'is', 'are')} decayed at {amount}"
     given = _given(context)
     if values == [_OWN.get(context.group_map.optimizer.type)] and given not in (None, values[0]):
-        # The constructor took the config's away, and the class has one of its own.
-        message += (
-            f", {context.group_map.optimizer.type}'s own, for {context.constructor} does not give it the config's"
-        )
+        # The constructor drops the config's value, so the class uses its default.
+        message += f", {context.group_map.optimizer.type}'s default, because {context.constructor} drops the config's"
         message += f" {given:g}"
     if alike:
         message += f", while {len(alike)} {verb(len(alike), 'is', 'are')} exempt"
@@ -228,7 +226,7 @@ def _decayed_faults(
 
 
 _OWN = {"AdamW": 0.01}
-"""Of torch's optimizers the only one whose weight decay is not 0 by default."""
+"""torch's only optimizer whose default weight decay is not 0."""
 
 
 def _given(context: RuleContext) -> float | None:
@@ -237,36 +235,36 @@ def _given(context: RuleContext) -> float | None:
 
 
 def _exempting_setting(context: RuleContext, kind: Kind, names: list[str]) -> tuple[str, list[Edit]]:
-    """What exempts these parameters from weight decay: an option, or custom keys; and the same as edits."""
+    """Return the option or custom keys that exempt these parameters from weight decay, as text and as edits."""
     if context.without_options:
-        return f"give {context.spec.name} a decay rate: without options it makes one group and exempts nothing", []
+        return f"set a decay rate: without options {context.spec.name} makes one group and exempts nothing", []
     if not context.spec.multipliers:
         return context.spec.exempting, []
     given, edits = _weight_decay_given(context)
-    told = []
+    fixes = []
     by_key = {key: [name for name in names if name in matches.wins] for key, matches in context.custom_keys.items()}
     keyed = {name for several in by_key.values() for name in several}
     if free := [name for name in names if name not in keyed]:
         fix, more = _exempting_option(context, kind, free, beside_keys=bool(keyed))
-        told.append(fix)
+        fixes.append(fix)
         edits += more
     complete = True
     for key, several in by_key.items():
         if several:
-            # A longer key takes the settings of this one away, so that they have to be in it.
+            # A longer key overrides this one, so it needs the same settings.
             settings = {**context.custom_keys[key].settings, "decay_mult": 0}
             else_do = EXEMPTING if exempt_in_ours(context, several) else ""
             fix, more = keys_fix(several, context.trained, key, settings, else_do=else_do)
-            told.append(fix)
+            fixes.append(fix)
             edits += more
             complete = complete and bool(more)
-    return f"{given}{', and '.join(told)}", edits if complete else []
+    return f"{given}{', and '.join(fixes)}", edits if complete else []
 
 
 def _weight_decay_given(context: RuleContext) -> tuple[str, list[Edit]]:
-    """What has to be set first: multipliers multiply what the config gives the optimizer, and not its default.
+    """Return what must be set first: multipliers apply to the configured weight decay, not to the optimizer's default.
 
-    Source: mmengine 0.10.7, ``_validate_cfg`` of its default constructor, which refuses them without.
+    Source: mmengine 0.10.7, ``_validate_cfg`` of its default constructor, which raises without it.
     """
     optimizer = context.group_map.training.optim_wrapper.get("optimizer")
     base = context.group_map.base_weight_decay
@@ -281,7 +279,7 @@ _WEIGHT_DECAY = "optim_wrapper.optimizer.weight_decay"
 def _exempting_option(
     context: RuleContext, kind: Kind, names: list[str], *, beside_keys: bool
 ) -> tuple[str, list[Edit]]:
-    """What exempts parameters that go by no custom key."""
+    """Return the option that exempts parameters without a custom key."""
     tensors = [context.tensors[name] for name in names]
     if kind == "norm" and all("norm" in tensor.traits for tensor in tensors):
         option = "norm_decay_mult"
@@ -296,8 +294,8 @@ def _exempting_option(
         keys = [key for key in keys if not any(other != key and other in key for other in keys)]
         listed = ", ".join(f"{key!r}: dict(decay_mult=0)" for key in keys[:3])
         edits = [set_option(key_option(key), {"decay_mult": 0}) for key in keys]
-        return f"custom_keys={{{listed}{', …' if len(keys) > 3 else ''}}}", edits
-    return f"{PARAMWISE}.{option}=0", [set_option(f"{PARAMWISE}.{option}", 0)]
+        return f"set custom_keys={{{listed}{', …' if len(keys) > 3 else ''}}}", edits
+    return f"set {PARAMWISE}.{option}=0", [set_option(f"{PARAMWISE}.{option}", 0)]
 
 
 def _key(name: str) -> str:

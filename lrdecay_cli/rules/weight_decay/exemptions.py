@@ -1,4 +1,4 @@
-"""Exemptions that reach nothing or everything, and a weight decay that nobody gave."""
+"""Rules about exemptions that match nothing or everything, and about a missing weight decay."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ def _with_attribute(name: str, index: str) -> Example:
     good=_with_attribute("cls_bias", ", 0, 0"),
 )
 def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
-    """A list of names exempt from weight decay holds one that can match nothing, or is compared with the wrong name.
+    """An exemption list contains a name that matches nothing, or that is compared with full names.
 
-    Whoever wrote the list believes that these parameters are not decayed, and they are.
+    The author expects these parameters to be exempt, but they are decayed.
 
-    MMDetection's decay constructor compares ``pos_embed`` and ``cls_token`` with the full name of a parameter, which is
-    ``backbone.pos_embed``: its list can never match. The same is looked for in the lists that other constructors take
-    in ``paramwise_cfg`` (``no_decay_names``, ``skip_weight_decay``): each item should be the name of a parameter that
-    ends up with weight decay 0.
+    MMDetection's decay constructor compares ``pos_embed`` and ``cls_token`` with a parameter's full name, such as
+    ``backbone.pos_embed``, so its list never matches. lrdecay checks the lists of other constructors in
+    ``paramwise_cfg`` (``no_decay_names``, ``skip_weight_decay``) in the same manner: each item should name a parameter
+    with weight decay 0.
     """
     # One fault for the fixed list of MMDetection's constructor, one for each item of a list in the options.
     own = context.spec.exempt_names
     if names := [name for item in own for name in _vainly_exempt(context, item)]:
         amount = f"{context.weight_decays[names[0]]:g}"
         yield Fault(
-            f"{context.spec.name} means to exempt {' and '.join(own)}, but compares them with full names such as "
+            f"{context.spec.name} should exempt {' and '.join(own)}, but compares them with full names such as "
             f"{names[0]!r}: {len(names)} {verb(len(names), 'is', 'are')} decayed at {amount}",
-            "give them weight decay 0 in a constructor of your own",
+            "set their weight decay to 0 in a constructor of your own",
             parameters=names,
         )
     for option, item in _listed_names(context):
@@ -68,26 +68,26 @@ def exemption_never_matches(context: RuleContext) -> Iterator[Fault]:
                 else (),
             )
         elif not any(item in name for name in context.tensors):
-            message = f"{item!r} is in no parameter's name and exempts nothing"
+            message = f"{item!r} matches no parameter name and exempts nothing"
             left = [each for each in context.options[option] if each != item]
             yield Fault(message, f"remove {item!r} from the list", option=path, edits=[set_option(path, left)])
 
 
 def _listed_names(context: RuleContext) -> Iterator[tuple[str, str]]:
-    """Option and item of each list in the options that exempts names from weight decay."""
+    """Yield option and item of each list in the options that exempts names from weight decay."""
     for option, items in context.options.items():
         if _LISTED.search(option) and isinstance(items, (list, tuple)):
             yield from ((option, item) for item in items if isinstance(item, str) and item)
 
 
 def _vainly_exempt(context: RuleContext, item: str) -> list[str]:
-    """Decayed parameters that an item of such a list means; none where it exempts some."""
-    meant = [name for name in context.weight_decays if f".{item}" in f".{name}"]
-    return meant if all(context.weight_decays[name] for name in meant) else []
+    """Return decayed parameters that match an item of such a list; empty if the item exempts any."""
+    matching = [name for name in context.weight_decays if f".{item}" in f".{name}"]
+    return matching if all(context.weight_decays[name] for name in matching) else []
 
 
 def all_vainly_exempt(context: RuleContext) -> set[str]:
-    """The parameters that LRD406 reports: of every list, the constructor's own too."""
+    """Return the parameters that LRD406 reports: from every list, the constructor's own included."""
     items = [*context.spec.exempt_names, *(item for _, item in _listed_names(context))]
     return {name for item in items for name in _vainly_exempt(context, item)}
 
@@ -121,17 +121,17 @@ class KnownNames($DEFAULT):
     ),
 )
 def everything_exempt(context: RuleContext) -> Iterator[Fault]:
-    """No weight is decayed although the config gives the optimizer a weight decay.
+    """No weight is decayed although the optimizer has a weight decay.
 
-    The model trains without the regularisation that the config asks for, and nothing in the log says so.
+    The model trains without the configured regularisation, and the log does not show it.
 
-    It happens when a constructor puts whatever it does not know into a group without weight decay, or when a custom key
-    with ``decay_mult=0`` is part of every name (``e``, ``weight``). A whole module (backbone, neck, head) that is at 0
-    while others are not is reported too, unless a custom key names it.
+    This happens when a constructor puts all unrecognised parameters into a group without weight decay, or when a custom
+    key with ``decay_mult=0`` matches every name (``e``, ``weight``). The rule also reports a whole module (backbone,
+    neck, head) at 0 while others are decayed, unless a custom key names it.
     """
-    # One fault for the whole model, or one for each module of it that is at 0 unnamed.
+    # One fault for the whole model, or one for each module at 0 that no custom key names.
     base = context.group_map.base_weight_decay
-    # A weight has more than one dimension, and is of no kind that is usually exempt.
+    # A weight has more than one dimension and does not belong to a kind that is usually exempt.
     weights = {
         name: weight_decay
         for name, weight_decay in context.weight_decays.items()
@@ -139,15 +139,15 @@ def everything_exempt(context: RuleContext) -> Iterator[Fault]:
     }
     if not base or not weights:
         return
-    fix = "give weights the optimizer's weight decay, and exempt parameters by name"
+    fix = "use the optimizer's weight decay for weights, and exempt parameters by name"
     if not any(weights.values()):
         given = context.group_map.training.optim_wrapper.get("optimizer")
         by_default = isinstance(given, Mapping) and given.get("weight_decay") is None
-        takes = f"takes {base:g} by default" if by_default else f"is given {base:g}"
+        takes = f"has {base:g} by default" if by_default else f"is set to {base:g}"
         keys = [key for key, matches in context.custom_keys.items() if not weights.keys().isdisjoint(matches.wins)]
         yield Fault(
             f"all {len(weights):,} weights have weight decay 0, although the optimizer {takes}",
-            f"custom key {keys[0]!r} reaches them: name what it is meant for" if keys else fix,
+            f"custom key {keys[0]!r} matches them: use a longer key for the intended parameters" if keys else fix,
             parameters=weights,
             option=key_option(keys[0]) if keys else "",
         )
@@ -159,7 +159,7 @@ def everything_exempt(context: RuleContext) -> Iterator[Fault]:
     for module, names in by_module.items():
         if not any(weights[name] for name in names) and asked.isdisjoint(names):
             yield Fault(
-                f"none of the {len(names):,} weights of {module} is decayed, while other modules are at {base:g}",
+                f"all {len(names):,} weights of {module} have weight decay 0, while other modules have {base:g}",
                 fix,
                 parameters=names,
                 severity="warning",
@@ -177,23 +177,23 @@ _OPTION = "optim_wrapper.optimizer.weight_decay"
     good=Example("optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-4, weight_decay=0.0))"),
 )
 def weight_decay_missing(context: RuleContext) -> Iterator[Fault]:
-    """A constructor hands out the optimizer's weight decay, and the config gives the optimizer none.
+    """The constructor copies the optimizer's weight decay into groups, but the config sets none.
 
-    Groups are left with a weight decay of ``None``, and the optimizer raises at its first step.
+    These groups have weight decay ``None``, and the optimizer raises at its first step.
 
-    MMDetection's decay constructor copies ``optimizer.weight_decay`` into each group; where that is not set there is
-    nothing to copy. An optimizer's own default (AdamW has 0.01) does not step in.
+    MMDetection's decay constructor copies ``optimizer.weight_decay`` into each group. If it is not set, the optimizer's
+    default (AdamW has 0.01) does not replace it.
     """
     group_map = context.group_map
     optimizer = group_map.training.optim_wrapper.get("optimizer")
     given = optimizer.get("weight_decay") if isinstance(optimizer, dict) else None
-    # An optimizer without weight decay has it in no group, or in those alone that the constructor exempts.
+    # Without weight decay in the optimizer, no group has it, or only the groups that the constructor exempts.
     empty = [group for group in group_map.groups if group.weight_decay is None]
     if given is not None or not empty or len(empty) == len(group_map.groups) or context.without_weight_decay:
         return
     yield Fault(
-        f"{len(empty)} of {len(group_map.groups)} groups have weight decay None, for the optimizer is given none",
-        f"{_OPTION}=0.05, or 0 for no weight decay",
+        f"{len(empty)} of {len(group_map.groups)} groups have weight decay None, because the config sets none",
+        f"set {_OPTION}=0.05, or 0 for no weight decay",
         parameters=[parameter.name for group in empty for parameter in group.parameters],
         option=_OPTION,
         edits=[set_option(_OPTION, 0.05)],
