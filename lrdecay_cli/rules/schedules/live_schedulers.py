@@ -1,4 +1,5 @@
-"""Schedulers of torch in programs of one's own: what they do to groups of different lr, and how often they step."""
+"""Rules about torch schedulers in the user's own program: their effect on groups of different lr, and their step
+interval."""
 
 from __future__ import annotations
 
@@ -18,11 +19,12 @@ optimizer = optim.AdamW([{"params": each.parameters(), "lr": lr} for each, lr in
 _CYCLE = f"{_LAYERS}cycle = lr_scheduler.OneCycleLR(optimizer, max_lr=lrs, total_steps=10_000)\n"
 _COSINE = _LAYERS + "schedulers = lr_scheduler.CosineAnnealingLR(optimizer, T_max=10{})\n"
 _ITERATIONS = 1000
-"""Steps from which on nobody means epochs."""
+"""From this number of steps on, a schedule counts batches, not epochs."""
 _PER_BATCH = ("OneCycleLR", "CyclicLR")
-"""Schedulers that are made to step after every batch, and set the lr of every group when they are built.
+"""Schedulers that must be stepped after every batch and set the lr of every group when they are built.
 
-Source: torch 2.13.0, ``optim/lr_scheduler.py``."""
+Source: torch 2.13.0, ``optim/lr_scheduler.py``.
+"""
 
 
 def _trained(context: RuleContext) -> list[ParameterGroup]:
@@ -37,13 +39,13 @@ def _trained(context: RuleContext) -> list[ParameterGroup]:
     good=Example("", program=_COSINE.replace("{}", "")),
 )
 def floor_above_group_lr(context: RuleContext) -> Iterator[Fault]:
-    """The ``eta_min`` of a torch scheduler is above the lr that a group begins with.
+    """The ``eta_min`` of a torch scheduler is above the initial lr of a group.
 
     The scheduler raises the lr of these groups during the run, so the lowest layers of a layer decay end faster than
     they began.
 
-    torch's ``eta_min`` is one lr for all groups. Set it below the lowest lr, or leave it at 0. timm's ``lr_min`` is
-    multiplied by each group's ``lr_scale``. LRD601 finds the same in configs.
+    torch's ``eta_min`` is one lr for all groups. Set it below the lowest lr, or leave it at 0. timm multiplies
+    ``lr_min`` by each group's ``lr_scale``. LRD601 reports the same mistake in configs.
     """
     live = context.group_map.live
     for scheduler in live.schedulers if live else ():
@@ -74,12 +76,12 @@ def floor_above_group_lr(context: RuleContext) -> Iterator[Fault]:
     ),
 )
 def one_peak_for_all_groups(context: RuleContext) -> Iterator[Fault]:
-    """OneCycleLR or CyclicLR gave one lr to groups that nothing else tells apart.
+    """OneCycleLR or CyclicLR gave one lr to groups that differ in nothing else.
 
-    The scheduler overwrites the lr of every group when it is built, so a layer decay is lost without a word.
+    The scheduler overwrites the lr of every group when it is built, so layer decay is lost without a warning.
 
-    ``max_lr`` (of CyclicLR ``base_lr`` too) as a number is for all groups; as a list it has one lr for each. Reported
-    where two groups of an optimizer are the same in every option, so that only their lr can have been different.
+    A number as ``max_lr`` (for CyclicLR also ``base_lr``) applies to all groups; a list has one lr per group. The rule
+    reports groups of one optimizer that are equal in every option, so that only their lrs can have differed.
     """
     live = context.group_map.live
     if not live:
@@ -87,7 +89,7 @@ def one_peak_for_all_groups(context: RuleContext) -> Iterator[Fault]:
     named = [each.name for each in live.schedulers if each.name in _PER_BATCH]
     for optimizer in dict.fromkeys(group.optimizer for group in context.group_map.groups):
         groups = [group for group in _trained(context) if group.optimizer == optimizer]
-        # OneCycleLR leaves its peak in the groups, whoever knows of it.
+        # OneCycleLR stores its peak in the groups, even if the caller does not pass the scheduler.
         peaks = {repr(group.options.get("max_lr")) for group in groups}
         if len(peaks) > 1 or not (named or "None" not in peaks):
             continue
@@ -96,9 +98,9 @@ def one_peak_for_all_groups(context: RuleContext) -> Iterator[Fault]:
             by = listed(dict.fromkeys(named)) or "OneCycleLR"
             peak = alike[0].options.get("max_lr") or alike[0].lr or 0.0
             yield Fault(
-                f"{by} gave {count(len(groups), 'group')} one lr ({rate(float(peak))} at its peak), and"
-                f" {len(alike)} of them are the same in everything",
-                "give max_lr a list with the lr of each group",
+                f"{by} gave {count(len(groups), 'group')} one lr ({rate(float(peak))} at its peak);"
+                f" {len(alike)} of them have equal options",
+                "set max_lr to a list with the lr of each group",
                 parameters=trainable_names(alike),
                 about=optimizer,
             )
@@ -124,19 +126,19 @@ def _same(group: ParameterGroup, other: ParameterGroup) -> bool:
     ),
 )
 def cycle_per_epoch(context: RuleContext) -> Iterator[Fault]:
-    """Lightning steps a scheduler after every epoch that is made for steps after every batch.
+    """Lightning steps a scheduler once per epoch, but the scheduler expects a step after every batch.
 
     The warm-up never ends, and the whole training runs at a fraction of its lr.
 
-    Lightning steps what ``configure_optimizers`` returns once an epoch, unless its ``lr_scheduler`` is a dict with
-    ``"interval": "step"``. OneCycleLR and CyclicLR are made to step after every batch.
+    Lightning steps a scheduler from ``configure_optimizers`` once per epoch, unless its ``lr_scheduler`` is a dict with
+    ``"interval": "step"``. OneCycleLR and CyclicLR expect a step after every batch.
     """
     live = context.group_map.live
     for scheduler in live.schedulers if live else ():
         if scheduler.name not in _PER_BATCH or scheduler.interval != "epoch" or (scheduler.steps or 0) < _ITERATIONS:
             continue
         yield Fault(
-            f"{scheduler.name} has {count(scheduler.steps or 0, 'step')}, and Lightning steps it once an epoch",
+            f"{scheduler.name} has {count(scheduler.steps or 0, 'step')}, but Lightning steps it once per epoch",
             'return "lr_scheduler": {"scheduler": scheduler, "interval": "step"} from configure_optimizers',
             parameters=trainable_names(_trained(context)),
             about=scheduler.type,
