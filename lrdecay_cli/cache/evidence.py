@@ -79,13 +79,13 @@ def first_change(evidence: Evidence, checked: Checked | None = None) -> str | No
     stems = frozenset(evidence["stems"])
     for folder, names in evidence["search"].items():
         if names_in(folder, stems) != names:
-            return f"what {folder} has to import"
+            return f"importable modules in {folder}"
     for folder, (looked_for, names) in evidence["packages"].items():
         if names_in(folder, frozenset(looked_for)) != names:
-            return f"what {folder} has to import"
+            return f"importable modules in {folder}"
     for folder, names in evidence["listed"].items():
         if names_in(folder) != names:
-            return f"what is in {folder}"
+            return f"content of {folder}"
     installed = evidence["installed"]
     if id(installed) not in checked.as_they_were:
         if changed := _changed_stamp(installed):

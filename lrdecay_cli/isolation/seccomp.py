@@ -72,7 +72,7 @@ def refuse_calls() -> None:
     """Deny the calls above to this process and its children. Raises NotOfferedError if that is not possible."""
     machine = platform.machine()
     if machine not in _MACHINES:
-        raise NotOfferedError(f"not known for {machine}")
+        raise NotOfferedError(f"no filter for {machine}")
     code = b"".join(
         code.to_bytes(2, "little") + bytes([yes, no]) + value.to_bytes(4, "little")
         for code, yes, no, value in _program(machine, os.getpid())

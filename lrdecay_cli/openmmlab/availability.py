@@ -26,7 +26,7 @@ def check_stack(config: str, *, what: str = "config", needed: Sequence[str] = ("
         raise LrdecayError("the working directory no longer exists", where=config, fix=fix) from error
     missing = [package for package in needed if importlib.util.find_spec(package) is None]
     if missing:
-        fix = 'pip install "lrdecay-cli[stack]" for a complete stack, "lrdecay-cli[mmdet]" beside your own'
+        fix = 'pip install "lrdecay-cli[stack]" for a complete stack, or "lrdecay-cli[mmdet]" to add to your own'
         raise LrdecayError(f"a {what} needs {' and '.join(missing)}, not installed here", where=config, fix=fix)
 
 

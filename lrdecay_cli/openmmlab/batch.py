@@ -62,7 +62,7 @@ def batch_of(config: Config, launch: Launch, where: str) -> Batch:
         raise LrdecayError(problem, where=where, fix=f"{fix}, or {leave}", final=True)
     if size is None:
         problem = "the config has no train_dataloader.batch_size"
-        raise LrdecayError(problem, where=where, fix="pass --batch-size N", final=True)
+        raise LrdecayError(problem, where=where, fix="give --batch-size N", final=True)
     if number_or_none(batch.gpus * size) is None:
         raise LrdecayError(
             "train_dataloader.batch_size is not finite", where=where, fix="give --batch-size N", final=True

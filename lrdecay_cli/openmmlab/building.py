@@ -73,11 +73,11 @@ def check_trainable(config: Config, where: str) -> None:
         return LrdecayError(problem, where=where, fix=fix, status=status, final=True)
 
     if not config.get("model"):
-        raise refused("config has no 'model'", "pass a training config, not a base of one", "no-model")
+        raise refused("config has no 'model'", "give a training config, not a base of one", "no-model")
     wrapper = config.get("optim_wrapper")
     if not wrapper:
         mmcv_style = {key: config[key] for key in KEYS if config.get(key)}
-        fix = "pass a training config"
+        fix = "give a training config"
         if mmcv_style.get("optimizer"):
             fix = f"'optimizer' is MMCV 1 style; for MMEngine write: {assignments(as_mmengine(plain(mmcv_style)))}"
         raise refused("config has no 'optim_wrapper'", fix, "no-optim-wrapper")

@@ -104,7 +104,7 @@ class Mapped:
             group_map = read_map(path)
             other = self._files.setdefault(group_map.config.path, path)
             if other != path:
-                raise LrdecayError(f"is a map of {group_map.config.path}, as {other} is", where=path)
+                raise LrdecayError(f"is a map of {group_map.config.path}, and so is {other}", where=path)
 
     def configs(self) -> Iterable[str]:
         """Return the names of all configs."""

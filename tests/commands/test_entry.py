@@ -75,7 +75,7 @@ def test_without_torch_a_config_says_what_to_install(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == (
         "lrdecay: config.py: a config needs torch and mmengine, not installed here; "
-        'pip install "lrdecay-cli[stack]" for a complete stack, "lrdecay-cli[mmdet]" beside your own\n'
+        'pip install "lrdecay-cli[stack]" for a complete stack, or "lrdecay-cli[mmdet]" to add to your own\n'
     )
 
 

@@ -72,7 +72,7 @@ CONFIGS = {
     ),
     "optimizer without a name": (
         CONV + ADAMW.replace("AdamW", "").format(""),
-        r"unknown optimizer '' at optim_wrapper\.optimizer\.type .*; is it spelled right",
+        r"unknown optimizer '' at optim_wrapper\.optimizer\.type .*; check its spelling",
     ),
     "unknown optimizer, in another case": (
         CONV + ADAMW.replace("AdamW", "Adamw").format(""),
@@ -80,7 +80,7 @@ CONFIGS = {
     ),
     "unknown model, nothing like it": (
         CONV.replace('"mmpretrain.ConvNeXt"', '"Zzqqx"') + ADAMW.format(""),
-        r"unknown model 'Zzqqx' at model\.backbone\.type .*; is it spelled right, and is its module in custom_im",
+        r"unknown model 'Zzqqx' at model\.backbone\.type .*; check its spelling, and add its module to custom_im",
     ),
     "other scope": (
         CONV.replace('default_scope = "mmpretrain"', "").replace("mmpretrain.Image", "Image") + ADAMW.format(""),
@@ -161,7 +161,7 @@ CONFIGS = {
     ),
     "custom import of an installed package": (
         'custom_imports = dict(imports=["mmengine.nothing_here"])\n',
-        r"\['mmengine\.nothing_here'\]: No module named 'mmengine\.nothing_here'; mmengine is \S+mmengine\n",
+        r"\['mmengine\.nothing_here'\]: No module named 'mmengine\.nothing_here'; mmengine is imported from \S+engine",
     ),
     "unknown decay_type": (
         decay("num_layers=6, decay_rate=0.7, decay_type='vit_wise'"),

@@ -10,7 +10,7 @@ import pytest
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.openmmlab.audit import audit
 
-NOWHERE = "run lrdecay in the folder that holds own_code, put that on PYTHONPATH, or install it if it is a package"
+NOWHERE = "run lrdecay in the folder of own_code, add that folder to PYTHONPATH, or install the package"
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,9 @@ NOWHERE = "run lrdecay in the folder that holds own_code, put that on PYTHONPATH
         (["proj/src/own_code/models.py"], "own_code.models", "; set PYTHONPATH=../proj/src, as for training"),
         (["here/own_code/models.py"], "own_code.model", "'own_code.model'; did you mean own_code.models?"),
         (["here/own_code/models.py"], "own_code.transforms", "'own_code.transforms'; own_code is "),
-        ([], "mmseg.models", "No module named 'mmseg'; pip install mmsegmentation, or put it on PYTHONPATH"),
+        ([], "mmseg.models", "No module named 'mmseg'; pip install mmsegmentation, or add it to PYTHONPATH"),
         # What one's own code needs is a package, most likely.
-        (["here/own_code.py"], "own_code", "No module named 'no_such_package'; pip install no_such_package, or put"),
+        (["here/own_code.py"], "own_code", "No module named 'no_such_package'; pip install no_such_package, or add"),
     ],
 )
 def test_what_to_do(

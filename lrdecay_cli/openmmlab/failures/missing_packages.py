@@ -295,7 +295,7 @@ def own_fix(module: str, config: str) -> str:
         with suppress(OSError):
             if (folder / f"{module}.py").is_file() or any((folder / module).glob("*.py")):
                 return f"set PYTHONPATH={shlex.quote(os.path.relpath(folder))}, as for training"
-    return f"run lrdecay in the folder that holds {module}, put that on PYTHONPATH, or install it if it is a package"
+    return f"run lrdecay in the folder of {module}, add that folder to PYTHONPATH, or install the package"
 
 
 def submodule_fix(missing: str) -> str:
@@ -307,4 +307,4 @@ def submodule_fix(missing: str) -> str:
     places = list(spec.submodule_search_locations)
     names = [module.name for module in pkgutil.iter_modules(places)]
     like = nearest(name, names, likeness=0.6)
-    return f"did you mean {package}.{like}?" if like else f"{package} is {next(iter(places), 'here')}"
+    return f"did you mean {package}.{like}?" if like else f"{package} is imported from {next(iter(places), 'here')}"

@@ -174,7 +174,7 @@ def _import_error(error: ImportError, failing: str, where: str, need: Need | Non
         # custom_imports lists the missing module itself.
         problem, fix, final = _first_line(root), own_fix(need.package, where), True
     elif isinstance(root, ModuleNotFoundError):
-        problem, fix, final = _first_line(root), f"{need.fix}, or put it on PYTHONPATH", False
+        problem, fix, final = _first_line(root), f"{need.fix}, or add it to PYTHONPATH", False
     else:
         problem, fix, final = need.problem, need.fix, False
     return LrdecayError(f"{source}: {problem}", where=where, fix=fix, status=f"needs {need.name}", final=final)

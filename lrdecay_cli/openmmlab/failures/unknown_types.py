@@ -68,7 +68,7 @@ def unknown_type(name: str, scope: str, registry: str, *, where: str, config: An
         bare_is_enough = here and "." not in name
         fix = f"did you mean {like if bare_is_enough else f'{known[like]}.{like}'}?"
     else:
-        fix = "is it spelled right, and is its module in custom_imports?"
+        fix = "check its spelling, and add its module to custom_imports"
     place = "optim_wrapper.constructor" if is_constructor else f"{key}.type" if key else ""
     at = f" at {place}" if place else ""
     package = package or _scope_at(config, key)
