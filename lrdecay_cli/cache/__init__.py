@@ -23,6 +23,12 @@ itself reports such inputs with :func:`probed`.
 import sys
 
 
+def dependencies_wanted() -> bool:
+    """Whether this process has to tell what its answer depends on (``--watch``)."""
+    module = sys.modules.get("lrdecay_cli.cache.dependencies")
+    return module is not None and bool(module.wanted())
+
+
 def probed(*paths: str) -> None:
     """Record that a result depends on the existence and content of these paths. For lrdecay's own code."""
     # Without a recording nothing is imported.

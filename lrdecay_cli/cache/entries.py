@@ -5,6 +5,8 @@ Stamps of installed files are most of the evidence and equal for many results: t
 
 from __future__ import annotations
 
+import sys
+
 from lrdecay_cli.cache import folder
 from lrdecay_cli.cache.evidence import Checked, digest, first_change
 
@@ -34,6 +36,9 @@ def find(kind: str, key: str, checked: Checked | None = None) -> tuple[bytes, Ev
         return "the entry is damaged"
     if changed is not None:
         return f"changed: {changed}"
+    # Nothing is loaded for it where nobody asks.
+    if dependencies := sys.modules.get("lrdecay_cli.cache.dependencies"):
+        dependencies.note(evidence)
     folder.used(folder.cache_folder(), f"{kind}-{key}")
     return result, evidence
 

@@ -17,11 +17,23 @@ FILES = "files"
 """Prefix of files that are not results but evidence shared by several."""
 _PART = ".part"
 _ABANDONED = 3600.0
+_read_only = False
 
 
 def switched_off() -> bool:
     """True if ``LRDECAY_NO_CACHE`` switches the cache off."""
     return os.environ.get("LRDECAY_NO_CACHE", "0") not in ("", "0")
+
+
+def keep_nothing() -> None:
+    """Only read from the cache from here on: this process cannot tell when its modules were read."""
+    global _read_only
+    _read_only = True
+
+
+def keeps_nothing() -> bool:
+    """Whether this process only reads from the cache."""
+    return _read_only
 
 
 def cache_folder() -> str:

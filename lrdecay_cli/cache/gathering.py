@@ -88,7 +88,7 @@ def gather(seen: Gathered, environment: EnvironmentReads, before: int) -> Eviden
     seen.stems.update(name.partition(".")[0] for name in list(sys.modules))
     seen.search.update(sys.path)
     try:
-        _add_files(evidence, _module_files(list(sys.modules.values())), before)
+        _add_files(evidence, module_files(list(sys.modules.values())), before)
         _add_files(evidence, map(source_of, seen.compiled), before)
         _add_files(evidence, seen.libraries | _mapped_libraries(), before, by_stamp=True)
         _add_opened(evidence, seen, before)
@@ -109,7 +109,7 @@ def with_modules(evidence: Evidence, before: int) -> Evidence | str:
     wider["stems"] = sorted(stems)
     try:
         wider["search"] = {folder: _stable_names(folder, frozenset(stems), before) for folder in evidence["search"]}
-        _add_files(wider, _module_files(list(sys.modules.values())), before)
+        _add_files(wider, module_files(list(sys.modules.values())), before)
     except InputChangedError as error:
         return f"{error} changed while it was read"
     return wider
@@ -163,7 +163,8 @@ def _add(known: dict[str, Any], more: dict[str, Any], start: str = "") -> None:
             raise InputChangedError(f"{start}{name}")
 
 
-def _module_files(modules: Iterable[Any]) -> Iterator[str]:
+def module_files(modules: Iterable[Any]) -> Iterator[str]:
+    """The files of modules, as absolute paths."""
     for module in modules:
         # getattr would load a lazy module.
         try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lrdecay_cli.cache.environment import EnvironmentReads, read_by_importlib, read_by_user
@@ -89,14 +90,28 @@ class Recording:
             return "the clock was set"
         if self.obstacles:
             return self.obstacles[0]
+        with self.paused():
+            try:
+                return gather(self.seen, self.environment, before=began - _TICK)
+            # A result must be returned even if its evidence fails.
+            except Exception as error:
+                return f"collecting evidence failed: {type(error).__name__}: {error}"
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Note nothing of what is done in here."""
         self._paused = True
         try:
-            return gather(self.seen, self.environment, before=began - _TICK)
-        # A result must be returned even if its evidence fails.
-        except Exception as error:
-            return f"collecting evidence failed: {type(error).__name__}: {error}"
+            yield
         finally:
             self._paused = False
+
+    def all_seen(self) -> Gathered:
+        """All that was seen, with what was set aside."""
+        whole = Gathered()
+        for seen in (self.seen, *(seen for seen, _ in reversed(self._earlier))):
+            whole.add(seen)
+        return whole
 
     def _hook(self, event: str, arguments: Any) -> None:
         handler = self._handlers.get(event)

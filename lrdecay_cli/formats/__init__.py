@@ -23,6 +23,8 @@ class Canvas(NamedTuple):
     color: bool = False
     path: str | None = None
     """The file that is written; None for stdout."""
+    reloads: bool = False
+    """Whether the file is going to be written again while a browser shows it."""
 
 
 class Format(NamedTuple):

@@ -81,7 +81,12 @@ def build_many(
     # Closed with this generator: its children must not outlive it.
     with closing(in_forks(missing, options, jobs=jobs, cache=keeping)) as children:
         for child in children:
-            yield outcome_of(child, finite=options.finite)
+            outcome = outcome_of(child, finite=options.finite)
+            if outcome.dependencies is not None:
+                from lrdecay_cli.cache.dependencies import note
+
+                note(msgspec.to_builtins(outcome.dependencies))
+            yield outcome
 
 
 @contextmanager

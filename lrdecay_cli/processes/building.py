@@ -16,7 +16,7 @@ from lrdecay_cli.files.config_path import SEPARATOR, config_path
 from lrdecay_cli.files.packages import ZOOS
 from lrdecay_cli.isolation import Confinement, confine, confinement_for
 from lrdecay_cli.processes.children import Outcome, in_children
-from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, Failure, MapCache
+from lrdecay_cli.processes.outcomes import BuildOutcome, BuildSpec, Dependencies, Failure, MapCache
 from lrdecay_cli.processes.sources import record_sources
 from lrdecay_cli.processes.streams import stdout_to_stderr
 
@@ -52,7 +52,13 @@ def in_forks(
 
     def work(config: str) -> bytes:
         by = None if cache is None else partial(cache.built, config, partial(audited, config, options))
-        return build(config, options, by).encoded(finite=options.finite)
+        outcome = build(config, options, by)
+        if options.notes_dependencies:
+            from lrdecay_cli.cache.dependencies import dependencies
+
+            found = msgspec.convert(dependencies(), Dependencies)
+            outcome = msgspec.structs.replace(outcome, dependencies=found)
+        return outcome.encoded(finite=options.finite)
 
     return in_children(
         configs, work, jobs=jobs, timeout=options.timeout, memory=options.memory, verbose=options.verbose

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -108,7 +109,7 @@ def in_children(
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                child = _start(waiting.pop(), work, verbose)
+                child = _start(waiting.pop(), work, partial(_mute, verbose))
                 running.append(child)
                 selector.register(child.reader, selectors.EVENT_READ, child)
             for key, _ in selector.select(_LOOK):
@@ -174,7 +175,45 @@ def _outcome(child: Child, status: int, timeout: float | None, memory: int | Non
     return Outcome(child.name, b"", "crashed", reason, seconds)
 
 
-def _start(name: str, work: Work, verbose: bool) -> Child:
+class Worker:
+    """One child, for a loop that waits for other things too.
+
+    Args:
+        work: what it runs; must not raise.
+        streams: sets up its standard streams, before anything else is done.
+    """
+
+    def __init__(self, work: Callable[[], bytes], streams: Callable[[], None]) -> None:
+        self._child = _start("", lambda _: work(), streams)
+        self.ended = False
+
+    def fileno(self) -> int:
+        """The descriptor that becomes readable when there is something to :meth:`poll`."""
+        return self._child.reader
+
+    def poll(self) -> Outcome | None:
+        """Return how it ended; None while it runs."""
+        self._child.read()
+        _kill_if_over(self._child, None, None)
+        status = _status_if_ended(self._child)
+        if status is None:
+            return None
+        self._close()
+        return _outcome(self._child, status, None, None)
+
+    def stop(self) -> None:
+        """Kill it, unless it has ended."""
+        if not self.ended:
+            self._child.kill()
+            os.waitpid(self._child.pid, 0)
+            self._close()
+
+    def _close(self) -> None:
+        self.ended = True
+        os.close(self._child.reader)
+
+
+def _start(name: str, work: Work, streams: Callable[[], None]) -> Child:
     """Fork a child that runs ``work`` and sends the result."""
     reader, writer = os.pipe()
     # Parent and child would both write unflushed buffers.
@@ -186,7 +225,7 @@ def _start(name: str, work: Work, verbose: bool) -> Child:
     try:
         pid = os.fork()
         if pid == 0:
-            _run_in_child(name, work, writer, parent, mask, verbose)
+            _run_in_child(name, work, writer, parent, mask, streams)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     os.close(writer)
@@ -197,7 +236,9 @@ def _start(name: str, work: Work, verbose: bool) -> Child:
     return Child(name, pid, reader, time.monotonic(), bytearray())
 
 
-def _run_in_child(name: str, work: Work, writer: int, parent: int, mask: set[int], verbose: bool) -> NoReturn:
+def _run_in_child(
+    name: str, work: Work, writer: int, parent: int, mask: set[int], streams: Callable[[], None]
+) -> NoReturn:
     code = 1
     try:
         # Its own group: its processes are killed with it, and Ctrl-C reaches only the parent.
@@ -210,7 +251,7 @@ def _run_in_child(name: str, work: Work, writer: int, parent: int, mask: set[int
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:
                 os._exit(1)
-        _mute(verbose)
+        streams()
         answer = work(name)
         message = memoryview(len(answer).to_bytes(_LENGTH, "little") + answer)
         while message:

@@ -35,6 +35,8 @@ class BuildSpec(msgspec.Struct, frozen=True):
     """Record which files the map depends on."""
     folder: str = ""
     """Base of relative paths and of imports; empty for the working directory."""
+    notes_dependencies: bool = False
+    """Record what the map, or the failure, depends on, for ``--watch``."""
     launch: Launch = Launch()
     """Number of GPUs and options of the training."""
     scratch: str = ""
@@ -99,6 +101,21 @@ class Failure(msgspec.Struct, frozen=True):
         return error
 
 
+class Dependencies(msgspec.Struct):
+    """What an answer depends on that its user may change, as :mod:`lrdecay_cli.cache.dependencies` has it."""
+
+    own: dict[str, list[str] | None] = {}
+    """Content and real path of files by path; None for one that was looked for and is not there."""
+    stems: list[str] = []
+    """Top-level modules that were looked for."""
+    search: dict[str, list[str] | None] = {}
+    """By folder of ``sys.path``: what in it has one of ``stems`` for a name."""
+    packages: dict[str, tuple[list[str], list[str] | None]] = {}
+    """By folder of a package: modules that were looked for in it, and what of it there is."""
+    listed: dict[str, list[str] | None] = {}
+    """By folder that was listed: what is in it."""
+
+
 class BuildOutcome(msgspec.Struct, frozen=True):
     """A map, a failure, or a child that failed."""
 
@@ -114,6 +131,8 @@ class BuildOutcome(msgspec.Struct, frozen=True):
     """Hash by path of every file that the map depends on, if requested: :mod:`.sources`."""
     values: Any = None
     """The config's merged values, if requested."""
+    dependencies: Dependencies | None = None
+    """If requested."""
 
     @property
     def status(self) -> str:

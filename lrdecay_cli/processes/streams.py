@@ -24,7 +24,7 @@ class HeldStderr:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stderr = os.dup(2)
-        self._file = os.memfd_create("stderr") if hasattr(os, "memfd_create") else _nameless_file()
+        self._file = nameless_file()
         sys.stderr.flush()
         os.dup2(self._file, 2)
         self._open = True
@@ -74,7 +74,10 @@ def holding_stderr() -> Iterator[HeldStderr]:
         held.release()
 
 
-def _nameless_file() -> int:
+def nameless_file() -> int:
+    """The descriptor of a new file without a name, in memory where the system has that."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("stderr")
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import BuildOptions, FailOn, OutputOptions, Text, Texts, argument, expanded, option
+from lrdecay_cli.app.shell.options import (
+    BuildOptions,
+    FailOn,
+    OutputOptions,
+    Text,
+    Texts,
+    Watch,
+    argument,
+    expanded,
+    option,
+)
 
 
 @expanded()
@@ -78,6 +88,7 @@ def check(
     rules_url: Annotated[
         Text, option("--rules-url", "URL", "Address of the rule pages (docs/rules.md), for links in SARIF.")
     ] = None,
+    watch: Watch = False,
     *,
     build: BuildOptions,
     output: OutputOptions,
@@ -104,6 +115,10 @@ def check(
     rules = chosen_rules(_split(select), [*_split(ignore), *_split(extend_ignore)])
     demands = Demands(rules, check_severity(fail_on), baseline, settings_of(context), rules_url or "")
     request = build.request()
+    if watch:
+        from lrdecay_cli.app.watching.session import answer_again
+
+        answer_again(context, targets, build, edits="--fix" if fix else "--diff" if diff else "")
     if fix or diff:
         request.caching.forget()
     elif destinations.repeatable and not build.verbose:

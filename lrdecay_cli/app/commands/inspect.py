@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import typer
+
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Text, argument, expanded, option
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Text, Watch, argument, expanded, option
 
 
 @expanded(without=("jobs",))
 def inspect(
+    context: typer.Context,
     config: Annotated[
         str,
         argument(
@@ -32,6 +35,7 @@ def inspect(
             complete=completion.columns,
         ),
     ] = None,
+    watch: Watch = False,
     *,
     build: BuildOptions,
     output: OutputOptions,
@@ -65,6 +69,10 @@ def inspect(
             fix="leave out --by, --filter and --sort",
         )
     request = build.request()
+    if watch:
+        from lrdecay_cli.app.watching.session import answer_again
+
+        answer_again(context, [config], build)
     source = dumped_config(config) if is_work_dir(config) else config
     (group_map,) = group_maps_of((source,), request)
     findings = inspected_findings(group_map)

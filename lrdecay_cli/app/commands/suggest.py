@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import typer
+
 from lrdecay_cli.app.shell import completion
-from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, argument, expanded
+from lrdecay_cli.app.shell.options import BuildOptions, OutputOptions, Watch, argument, expanded
 
 
 @expanded(without=("jobs", "named_by", "isolate"))
 def suggest(
+    context: typer.Context,
     config: Annotated[
         str, argument("CONFIG", "A config, or mmdet::PATH for one of MMDetection's own.", completion.configs)
     ],
+    watch: Watch = False,
     *,
     build: BuildOptions,
     output: OutputOptions,
@@ -42,6 +46,10 @@ def suggest(
     if is_map(config) or is_checkpoint(config):
         raise LrdecayError("suggest needs a config, to build it with the suggestion", where=config)
     request = build.request()
+    if watch:
+        from lrdecay_cli.app.watching.session import answer_again
+
+        answer_again(context, [config], build)
     if destinations.repeatable and not build.verbose:
         request.caching.begin_answer()
     # The map may come from the cache: import the stack only if the python format needs it.

@@ -12,6 +12,7 @@ import msgspec
 
 from lrdecay_cli.app.speed import fast_start
 from lrdecay_cli.app.speed.caching import Caching
+from lrdecay_cli.cache import dependencies_wanted
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 from lrdecay_cli.domain.training import PLAIN_LAUNCH, Launch
@@ -79,7 +80,11 @@ class Request(msgspec.Struct, frozen=True):
         """The options for building one config."""
         timeout, memory = (TIMEOUT, MEMORY) if self.isolated else (None, None)
         exact = self.exact or fast_start.is_plain()
-        return BuildSpec(self.cfg_options, self.device, timeout, memory, self.verbose, exact, launch=self.launch)
+        return BuildSpec(
+            *(self.cfg_options, self.device, timeout, memory, self.verbose, exact),
+            notes_dependencies=dependencies_wanted(),
+            launch=self.launch,
+        )
 
     def audited(self, config: str, change: Callable[[Any], None] | None = None) -> GroupMap:
         """Build a config in this process and return its map; ``change`` is applied to the loaded config first."""

@@ -14,6 +14,10 @@ from lrdecay_cli.domain.report import AnyResult
 from lrdecay_cli.files.writing import write_text
 from lrdecay_cli.formats import Canvas, check_format, render
 
+last_result: AnyResult | None = None
+"""What was written last in this process."""
+pages_reload = False
+"""Whether an HTML page that is written to a file is going to be written again (``--watch``)."""
 COLOR_CHOICES = ("auto", "always", "never")
 STDOUT = "-"
 _BY_SUFFIX = {
@@ -76,11 +80,13 @@ class Destinations:
 
     def write(self, result: AnyResult) -> str:
         """Render the result for every destination, then write all of them; return the text for stdout."""
+        global last_result
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         rendered = [
-            (path, render(name, result, Canvas(width, self._colored(), None if path == STDOUT else path)))
+            (path, render(name, result, self._canvas(width, path if path != STDOUT else None)))
             for name, path in self._places
         ]
+        last_result = result
         for path, text in rendered:
             if path != STDOUT:
                 write_text(Path(path), text)
@@ -88,6 +94,9 @@ class Destinations:
             if path == STDOUT:
                 write_stdout(text)
         return "".join(text for path, text in rendered if path == STDOUT and isinstance(text, str))
+
+    def _canvas(self, width: int | None, path: str | None) -> Canvas:
+        return Canvas(width, self._colored(), path, reloads=pages_reload and path is not None)
 
     def _colored(self) -> bool:
         if self._color != "auto":

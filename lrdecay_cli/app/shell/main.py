@@ -102,7 +102,9 @@ def _run(arguments: Sequence[str], console: bool) -> int:
 
     def called() -> int:
         app = command_line(arguments)
-        return int(app(args=spread_cfg_options(arguments), prog_name="lrdecay", standalone_mode=False) or CLEAN)
+        words = spread_cfg_options(arguments)
+        # What --watch runs again.
+        return int(app(args=words, prog_name="lrdecay", standalone_mode=False, obj=words) or CLEAN)
 
     if "_LRDECAY_COMPLETE" in os.environ:
         from lrdecay_cli.app.shell.completion import answer

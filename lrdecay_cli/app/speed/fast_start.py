@@ -13,7 +13,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
@@ -26,6 +26,7 @@ _console = False
 _plain = False
 _unhurried = False
 _terminated = False
+_retry: Callable[[], NoReturn] | None = None
 # Saved at the start: a config may change them.
 _environment: dict[str, str] = {}
 _folder = ""
@@ -58,6 +59,18 @@ def _terminate(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+def retry_by(retry: Callable[[], NoReturn]) -> None:
+    """Call ``retry``, which ends the attempt, in place of starting this process over."""
+    global _retry
+    _retry = retry
+
+
+def be_plain() -> None:
+    """Build as the second attempt does."""
+    global _plain
+    _plain = True
+
+
 def forgo() -> None:
     """Disable all shortcuts from now on (``--exact``)."""
     global _plain, _unhurried
@@ -88,10 +101,12 @@ def shortcuts(*, verbose: bool) -> Iterator[None]:
     from lrdecay_cli.openmmlab.lazy_imports import stack_imports
     from lrdecay_cli.processes.streams import holding_stderr
 
-    if _plain or not _console or ("torch" in sys.modules and not stack_imports.defers_imports()):
+    lazily = "torch" not in sys.modules or stack_imports.defers_imports()
+    if _plain or not _console or not (lazily or _retry):
         yield
         return
-    stack_imports.defer_slow_imports()
+    if lazily:
+        stack_imports.defer_slow_imports()
     with holding_stderr() as held:
         try:
             yield
@@ -106,14 +121,28 @@ def shortcuts(*, verbose: bool) -> Iterator[None]:
 
 def _start_over(held: HeldStderr, reason: str) -> None:
     """Replace this process by the same command without shortcuts. Returns if no interpreter can be run."""
+    if _retry is not None:
+        held.drop()
+        _retry()
     if not sys.executable or not _folder:
         return
     held.drop()
-    os.chdir(_folder)
     sys.stderr.write(reason)
+    start_over(**{_AGAIN: "1"})
+
+
+def start_over(**variables: str) -> None:
+    """Replace this process by the same command with more environment variables, as it was started.
+
+    Comes back if there is no interpreter to run it, or if this is not the console's process.
+    """
+    if not _console or not sys.executable or not _folder:
+        return
+    os.chdir(_folder)
+    sys.stdout.flush()
     sys.stderr.flush()
     command = [sys.executable, *sys.orig_argv[1:]]
-    environment = {**_environment, _AGAIN: "1"}
+    environment = {**_environment, **variables}
     if os.name == "posix":
         os.execve(sys.executable, command, environment)
     # On Windows, exec would return control to the shell while the new process still writes.

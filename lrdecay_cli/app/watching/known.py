@@ -1,0 +1,88 @@
+"""What an answer depends on, compared with what is there now."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+from lrdecay_cli.cache.dependencies import is_beside, shown_names
+from lrdecay_cli.cache.evidence import content, names_in, stamp
+from lrdecay_cli.processes.outcomes import Dependencies
+
+# A file system may stamp two changes alike that follow each other as closely as this (ns).
+_TICK = 50_000_000
+
+
+class Known:
+    """The dependencies of an answer, as they were when it was made, or when they were compared last."""
+
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._known = dependencies
+        self._stamps: dict[str, list[int] | None] = {}
+        self._places: set[str] = set()
+        """All paths whose events count: the files, where links lead, and folders that are not there yet."""
+        self.folders = frozenset(self._folders())
+        """The folders to watch."""
+
+    def __len__(self) -> int:
+        return sum(found is not None for found in self._known.own.values())
+
+    def concerns(self, path: str) -> bool:
+        """Whether something that happened to ``path`` may matter."""
+        if path in self._places:
+            return True
+        folder, name = os.path.split(path)
+        stem = name.partition(".")[0]
+        if folder in self._known.listed and not is_beside(name):
+            return True
+        if folder in self._known.search and stem in self._stems:
+            return True
+        return folder in self._known.packages and stem in self._known.packages[folder][0]
+
+    def changes(self) -> list[str]:
+        """What is no longer as it was. From then on, what it is now counts."""
+        known = self._known
+        changed = [path for path in known.own if self._file_changed(path)]
+        stems = frozenset(known.stems)
+        for folder, before in known.search.items():
+            known.search[folder] = names_in(folder, stems)
+            if known.search[folder] != before:
+                changed.append(folder)
+        for folder, (names, there) in known.packages.items():
+            now = names_in(folder, frozenset(names))
+            known.packages[folder] = (names, now)
+            if now != there:
+                changed.append(folder)
+        for folder, before in known.listed.items():
+            known.listed[folder] = shown_names(folder)
+            if known.listed[folder] != before:
+                changed.append(folder)
+        return changed
+
+    def _file_changed(self, path: str) -> bool:
+        now = stamp(path)
+        if path in self._stamps and self._stamps[path] == now:
+            return False
+        found, known = content(path), self._known.own[path]
+        if now is None or max(now[:2]) < time.time_ns() - _TICK:
+            self._stamps[path] = now
+        self._known.own[path] = found
+        return found != known
+
+    def _folders(self) -> Iterator[str]:
+        self._stems = frozenset(self._known.stems)
+        for path, found in self._known.own.items():
+            for place in {os.path.abspath(path), *(found[1:] if found else ())} - {""}:
+                yield self._place(place)
+        for folder in (*self._known.search, *self._known.packages, *self._known.listed):
+            yield folder if os.path.isdir(folder) else self._place(os.path.abspath(folder))
+
+    def _place(self, path: str) -> str:
+        """The nearest folder that is there."""
+        self._places.add(path)
+        folder = os.path.dirname(path)
+        while not os.path.isdir(folder):
+            self._places.add(folder)
+            folder = os.path.dirname(folder)
+        return folder

@@ -1,0 +1,264 @@
+"""A watch from its first answer to Ctrl-C."""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import NoReturn
+
+import msgspec
+import typer
+
+from lrdecay_cli.app.requests.checks import is_config, named_by
+from lrdecay_cli.app.shell import CANNOT_JUDGE
+from lrdecay_cli.app.shell.options import BuildOptions
+from lrdecay_cli.app.speed import fast_start
+from lrdecay_cli.app.watching.answering import Answer, answer, collect_streams
+from lrdecay_cli.app.watching.difference import difference
+from lrdecay_cli.app.watching.known import Known
+from lrdecay_cli.app.watching.screen import Screen
+from lrdecay_cli.app.watching.watcher import Watcher
+from lrdecay_cli.cache.evidence import is_installed, stamp
+from lrdecay_cli.cache.gathering import module_files
+from lrdecay_cli.domain.errors import LrdecayError
+from lrdecay_cli.processes.children import Outcome, Worker
+from lrdecay_cli.text.counting import count
+
+_PATIENCE = 1.0
+"""Seconds after which an answer that is out of date already is not waited for."""
+_LOOK = 100
+"""Milliseconds after which a child is looked at that may have ended without a word."""
+# What a child of this process had to import, and every other would import again. Of the stack what changes no answer
+# by being there: see processes/building.py.
+_LOADED_AHEAD = frozenset(
+    ("lrdecay_cli", "rich", "jinja2", "markupsafe", "pygments", "typer", "msgspec", "yaml", "pkg_resources")
+) | frozenset(("torch", "numpy", "mmengine", "mmcv", "mmdet"))
+_NOT_AHEAD = ("lrdecay_cli.training",)
+"""What registers types as it is imported."""
+
+
+def answer_again(context: typer.Context, targets: Sequence[str], build: BuildOptions, *, edits: str = "") -> NoReturn:
+    """Run the present command line now, and again whenever a file changes that its answer depends on; never return.
+
+    Raises:
+        LrdecayError: for ``-``, which can be read only once; for ``edits``, an option that changes what is watched;
+            where a process cannot be forked.
+        KeyboardInterrupt: the way to end it.
+    """
+    if edits:
+        raise LrdecayError(f"cannot be used with {edits}", where="--watch", fix="leave one out")
+    if "-" in (*targets, build.named_by):
+        raise LrdecayError("stdin can be read only once", where="--watch", fix="give a file")
+    if not hasattr(os, "fork"):
+        raise LrdecayError(f"{sys.platform} cannot fork a process", where="--watch", fix="use Linux or macOS")
+    if find_spec("watchfiles") is None:
+        raise LrdecayError("needs watchfiles", where="--watch", fix="pip install watchfiles")
+    words = [word for word in context.find_root().obj if word != "--watch"]
+    session = Session(words, targets)
+    try:
+        session.run()
+    finally:
+        session.close()
+
+
+class Session:
+    """What a watch has: the files of its last answer, a screen, and the modules that its children start with."""
+
+    def __init__(self, words: Sequence[str], targets: Sequence[str]) -> None:
+        self._words, self._targets = words, targets
+        self._screen, self._watcher = Screen(), Watcher()
+        self._known = Known(Answer(CANNOT_JUDGE).dependencies)
+        self._last = Answer(CANNOT_JUDGE)
+        self._stamps: dict[str, list[int] | None] = {}
+        """Of the files of all modules of this process."""
+        self._warm = False
+        self._tried: set[str] = set()
+        self._restless: set[str] = set()
+        self._note_modules()
+
+    def run(self) -> NoReturn:
+        """Answer, wait, answer."""
+        # fast_start switches it off for commands that end soon.
+        gc.enable()
+        changed: list[str] = []
+        while True:
+            began = time.monotonic()
+            found = self._answer()
+            self._show(found, changed, time.monotonic() - began)
+            self._follow(found)
+            self._load_ahead(found)
+            changed = self._changed_meanwhile() or self._next_change()
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        self._watcher.close()
+
+    def _answer(self) -> Answer:
+        plain = False
+        while True:
+            work = partial(answer, self._words, inherited=[*self._stamps], warm=self._warm, plain=plain)
+            outcome = self._outcome(Worker(work, collect_streams))
+            if outcome is None:
+                continue
+            if outcome.lost:
+                said = f"lrdecay: the process that answered was lost: {outcome.reason}\n"
+                return msgspec.structs.replace(Answer(CANNOT_JUDGE, err=said), dependencies=self._last.dependencies)
+            found = msgspec.msgpack.decode(outcome.answer, type=Answer)
+            if not found.retry:
+                return found
+            self._load_stack()
+            plain = True
+
+    def _outcome(self, worker: Worker) -> Outcome | None:
+        """How a child ended; None if what it reads changed while it took its time."""
+        began = time.monotonic()
+        poller = self._poller()
+        poller.register(worker.fileno(), select.POLLIN)
+        late = False
+        try:
+            while True:
+                self._poll(poller, _LOOK)
+                if (outcome := worker.poll()) is not None:
+                    return outcome
+                late = late or self._is_late()
+                if late and time.monotonic() - began > _PATIENCE:
+                    return None
+        finally:
+            worker.stop()
+
+    def _poller(self) -> select.poll:
+        poller = select.poll()
+        poller.register(self._watcher.reader, select.POLLIN)
+        # Whoever read the answers may have gone.
+        poller.register(1, 0)
+        return poller
+
+    def _poll(self, poller: select.poll, wait: int | None) -> None:
+        for descriptor, event in poller.poll(wait):
+            if descriptor == 1 and event & (select.POLLERR | select.POLLHUP):
+                raise BrokenPipeError
+
+    def _is_late(self) -> bool:
+        return self._concern(self._watcher.take()) and bool(self._known.changes())
+
+    def _concern(self, paths: set[str]) -> bool:
+        if paths & self._known.folders:
+            self._watcher.forget()
+            return True
+        return any(map(self._known.concerns, paths))
+
+    def _next_change(self) -> list[str]:
+        """Wait until something is not as it was, and return what."""
+        self._restless.clear()
+        poller = self._poller()
+        while True:
+            self._poll(poller, None)
+            paths = self._watcher.take()
+            self._check_modules(paths)
+            if self._concern(paths) and (changed := self._known.changes()):
+                return changed
+
+    def _changed_meanwhile(self) -> list[str]:
+        """What changed before it was watched; what changes with every answer counts once."""
+        changed = [path for path in self._known.changes() if path not in self._restless]
+        self._restless.update(changed)
+        return changed
+
+    def _follow(self, found: Answer) -> None:
+        self._known = Known(found.dependencies)
+        ours = {os.path.dirname(path) for path in self._stamps}
+        # To look at every folder of the stack again and again would take more time than it is worth.
+        if self._watcher.polls:
+            ours = {folder for folder in ours if not is_installed(folder)}
+        self._watcher.follow(self._known.folders, ours)
+
+    def _show(self, found: Answer, changed: Sequence[str], seconds: float) -> None:
+        took = seconds if self._screen.redraws else None
+        self._screen.show(found.out, found.err, partial(self._status, changed, took, found))
+        if found.document:
+            self._last = found
+
+    def _status(self, changed: Sequence[str], seconds: float | None, found: Answer) -> str:
+        said = [_names(changed)] if changed else []
+        if found.kind and found.kind == self._last.kind:
+            said.append(difference(found.kind, self._last.document, found.document))
+        if seconds is not None:
+            files = sum(known is not None for known in found.dependencies.own.values())
+            said.append(f"{seconds:.2f} s; watching {count(files, 'file')}; Ctrl-C ends")
+        return "; ".join(filter(None, said)) or "no answer"
+
+    def _load_ahead(self, found: Answer) -> None:
+        """Import what the next child needs, and find out what that is by what the last one had."""
+        if not self._warm and ("torch" in found.modules or self._needs_stack()):
+            self._load_stack()
+        wanted = [
+            name
+            for name in found.modules
+            if name.partition(".")[0] in (_LOADED_AHEAD | sys.stdlib_module_names)
+            and name not in sys.modules
+            and name not in self._tried
+            and not name.startswith(_NOT_AHEAD)
+            and (self._warm or name.partition(".")[0] not in ("torch", "mmengine", "mmcv", "mmdet"))
+        ]
+        if not wanted:
+            return
+        for name in wanted:
+            self._tried.add(name)
+            with suppress(Exception):
+                import_module(name)
+        self._freeze()
+
+    def _needs_stack(self) -> bool:
+        with suppress(LrdecayError):
+            return bool(find_spec("torch")) and any(map(is_config, named_by(self._targets)))
+        return False
+
+    def _load_stack(self) -> None:
+        if self._warm:
+            return
+        from lrdecay_cli.openmmlab.preloading import preload_stack
+        from lrdecay_cli.processes.building import needed_packages
+
+        with suppress(LrdecayError):
+            preload_stack(needed_packages(name for name in named_by(self._targets) if is_config(name)))
+        self._warm = True
+        self._freeze()
+
+    def _freeze(self) -> None:
+        self._note_modules()
+        # Nothing that exists by now is ever collected: a collection would write to memory that is shared.
+        gc.collect()
+        gc.freeze()
+
+    def _note_modules(self) -> None:
+        for path in module_files(list(sys.modules.values())):
+            if path not in self._stamps:
+                self._stamps[path] = stamp(path)
+
+    def _check_modules(self, paths: Iterable[str]) -> None:
+        """Start over if a module was changed that is loaded here, which children would go on with as it was."""
+        for path in paths:
+            if path in self._stamps and stamp(path) != self._stamps[path]:
+                self._stamps[path] = stamp(path)
+                self._screen.tell(f"{_names([path])}, which is loaded: starting again")
+                self._watcher.close()
+                fast_start.start_over()
+                self._screen.tell("it cannot start again by itself: end it and start it anew")
+                self._watcher = Watcher()
+                self._watcher.follow(self._known.folders)
+
+
+def _names(changed: Sequence[str]) -> str:
+    if len(changed) > 1:
+        return f"{len(changed)} files changed"
+    (path,) = changed
+    shown = os.path.relpath(path)
+    return f"{path if shown.startswith(os.pardir) else shown} changed"
