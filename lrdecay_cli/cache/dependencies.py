@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 MEANWHILE = ["changed while it was read", ""]
 """In place of the content of a file that was: it differs from any other."""
 _NO_FILES = ("/proc/", "/dev/", "/sys/")
-_PART_OF = ("own", "listed", "packages", "search")
+_NOT_PROJECTS = tuple(
+    os.path.join(folder, "")
+    for folder in (sys.prefix, sys.base_prefix, os.path.expanduser(os.path.join("~", ".cache")))
+)
+"""What libraries look for there is their own business."""
 
 _questions: Questions | None = None
 
@@ -165,12 +169,14 @@ def _counts(path: str) -> bool:
     """Whether a user may change a file: installed configs count, installed code does not."""
     if path.startswith((*_NO_FILES, os.path.join(cache_folder(), ""))) or path.endswith(".pyc"):
         return False
-    # A name that is no UTF-8 does not travel between processes.
+    # A place that is none: code that was compiled from a text. A name that is no UTF-8 does not travel.
+    if os.path.basename(path).startswith("<"):
+        return False
     if not path.isascii() and path != path.encode(errors="replace").decode():
         return False
     return not is_installed(path) or "configs" in path.split(os.sep)
 
 
 def _is_asked_for(path: str) -> bool:
-    """Whether it matters that somebody looked for a path: there is nothing, or a file; folders are always there."""
-    return _counts(path) and not os.path.isdir(path)
+    """Whether it matters that somebody looked for a path: a file of a project, or nothing. Folders are always there."""
+    return _counts(path) and not path.startswith(_NOT_PROJECTS) and not os.path.isdir(path)

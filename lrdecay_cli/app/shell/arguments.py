@@ -14,6 +14,8 @@ COMMANDS = (
     *("run", "scan", "merge", "doctor", "schema", "cache"),
 )
 """In the order of ``--help``."""
+WATCH = "watch"
+"""``check --watch``."""
 _CFG_OPTIONS = "--cfg-options"
 _SUFFIXES = (".py", ".json", ".yaml", ".yml", ".pth", ".pt", ".ckpt")
 
@@ -25,6 +27,8 @@ def with_command(arguments: Sequence[str]) -> list[str]:
     that looks like a path: a config, an exported map, a checkpoint.
     """
     first = arguments[0] if arguments else ""
+    if first == WATCH:
+        return ["check", "--watch", *arguments[1:]]
     if first in COMMANDS or first.startswith("-") or not _looks_like_path(first):
         return [*arguments]
     if os.path.isdir(first):  # noqa: PTH112 (importing pathlib takes a good part of a cached answer)

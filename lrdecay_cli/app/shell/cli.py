@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lrdecay_cli import __version__
-from lrdecay_cli.app.shell.arguments import COMMANDS
+from lrdecay_cli.app.shell.arguments import COMMANDS, WATCH
 
 # Commands in the module of another one.
 _MODULES = {"merge": "scan"}
@@ -38,6 +38,11 @@ def command_line(arguments: Sequence[str]) -> typer.Typer:
             app.add_typer(command)
         else:
             app.command(name=name)(command)
+    if called not in COMMANDS:
+        from lrdecay_cli.app.commands.check import check
+
+        # For --help: with_command() puts the option in its place.
+        app.command(name=WATCH, short_help="Check again whenever a file changes: check --watch.")(check)
     return app
 
 

@@ -59,9 +59,7 @@ FailOn = Annotated[
     ),
 ]
 CfgOptions = Annotated[Texts, option("--cfg-options", "KEY=VALUE", "Override the config, as in mmengine: a=1 b.c=2.")]
-Watch = Annotated[
-    bool, typer.Option("--watch", help="Keep running, and answer again when a file that matters changes.")
-]
+Watch = Annotated[bool, typer.Option("--watch", help="Keep running; answer again when a file changes.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also show versions, stubs and the stack's warnings.")]
 
 

@@ -51,9 +51,14 @@ def _of_findings(before: bytes, after: bytes) -> str:
 
 def _of_maps(before: bytes, after: bytes) -> str:
     from lrdecay_cli.analysis.comparing.changes import diff
-    from lrdecay_cli.analysis.comparing.report import extent_of
+    from lrdecay_cli.analysis.comparing.summary import extent_sentence, presence_sentence
+    from lrdecay_cli.analysis.lr_factors import lr_pairs
     from lrdecay_cli.domain.group_map import GroupMap
 
     was, now = (msgspec.msgpack.decode(each, type=GroupMap) for each in (before, after))
     changes = tuple(diff(was, now))
-    return extent_of(changes, was, now) if changes else "the same groups"
+    if not changes:
+        return "the same groups"
+    total = len({*was.names(duplicates=True), *now.names(duplicates=True)})
+    said = extent_sentence(changes, total, lr_pairs(was, now), None), presence_sentence(changes, None)
+    return "; ".join(filter(None, said))

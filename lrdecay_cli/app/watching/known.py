@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from lrdecay_cli.cache.dependencies import is_beside, shown_names
+from lrdecay_cli.cache.dependencies import MEANWHILE, is_beside, shown_names
 from lrdecay_cli.cache.evidence import content, names_in, stamp
 from lrdecay_cli.processes.outcomes import Dependencies
 
@@ -27,6 +27,10 @@ class Known:
 
     def __len__(self) -> int:
         return sum(found is not None for found in self._known.own.values())
+
+    def uncertain(self) -> set[str]:
+        """Files that changed while they were read, maybe by the config itself."""
+        return {path for path, found in self._known.own.items() if found == MEANWHILE}
 
     def concerns(self, path: str) -> bool:
         """Whether something that happened to ``path`` may matter."""

@@ -60,7 +60,7 @@ def answer_again(context: typer.Context, targets: Sequence[str], build: BuildOpt
     if not hasattr(os, "fork"):
         raise LrdecayError(f"{sys.platform} cannot fork a process", where="--watch", fix="use Linux or macOS")
     if find_spec("watchfiles") is None:
-        raise LrdecayError("needs watchfiles", where="--watch", fix="pip install watchfiles")
+        raise LrdecayError("needs watchfiles", where="--watch", fix='pip install "lrdecay-cli[watch]"')
     words = [word for word in context.find_root().obj if word != "--watch"]
     session = Session(words, targets)
     try:
@@ -167,9 +167,10 @@ class Session:
                 return changed
 
     def _changed_meanwhile(self) -> list[str]:
-        """What changed before it was watched; what changes with every answer counts once."""
-        changed = [path for path in self._known.changes() if path not in self._restless]
-        self._restless.update(changed)
+        """What changed before it was watched; what changes while it is read, at each attempt, counts once."""
+        uncertain = self._known.uncertain()
+        changed = [path for path in self._known.changes() if path not in uncertain or path not in self._restless]
+        self._restless |= uncertain
         return changed
 
     def _follow(self, found: Answer) -> None:

@@ -1,0 +1,132 @@
+"""``--watch``: answers again when something changes that the answer depends on, and ends in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from lrdecay_cli.app.shell.main import run
+from lrdecay_cli.files.writing import to_json
+from tests.commands.watching import BASE, CONFIG, PLUG, Watch, project, replace
+from tests.group_maps import group_map
+
+CLEAR = "\x1b[H\x1b[J"
+
+
+def test_on_a_terminal_each_answer_takes_the_place_of_the_last(tmp_path: Path) -> None:
+    config = project(tmp_path)
+    with Watch(tmp_path, "inspect", "config.py", "--no-cache") as watch:
+        first = watch.answer("0.25")
+        # What the screen had before is pushed up, not wiped.
+        assert first.count(CLEAR) == 1
+        assert first.startswith("\n")
+
+        replace(tmp_path / "base.py", BASE.format(lr=0.5))
+        second = watch.answer(CLEAR, "0.5", "base.py changed", "lr differs in 2 of 2 tensors, all higher")
+        assert not second.startswith("\n")
+
+        # A plug-in is imported anew.
+        replace(tmp_path / "watched_plug.py", PLUG.format(width=4))
+        watch.answer(CLEAR, "5", "watched_plug.py changed", "of another shape")
+
+        # What cannot be read is one line, below the last answer that there was.
+        replace(config, "model = dict(\n")
+        broken = watch.answer("0.5", "lrdecay: config.py:1: Python syntax error", "config.py changed")
+        assert "Traceback" not in broken
+
+        replace(config, CONFIG.format(base="other.py"))
+        watch.answer("other.py", "config.py changed")
+        (tmp_path / "other.py").write_text(BASE.format(lr=0.125))
+        watch.answer(CLEAR, "0.125", "other.py changed")
+
+        before = len(watch.shown)
+        # A save that changes nothing, and a file that does not matter.
+        replace(config, CONFIG.format(base="other.py"))
+        (tmp_path / "notes.txt").write_text("a")
+        replace(tmp_path / "other.py", BASE.format(lr=0.0625))
+        watch.answer("0.0625", "other.py changed")
+        assert watch.shown[before:].count(CLEAR) == 1
+
+        assert watch.end() == 130
+        assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == [
+            *("base.py", "config.py", "notes.txt", "other.py", "watched_plug.py"),
+        ]
+
+
+def test_in_a_pipe_answers_follow_each_other(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    config = project(tmp_path).rename(tmp_path / "configs/config.py")
+    replace(config, CONFIG.format(base="../base.py"))
+    with Watch(
+        tmp_path, "check", "configs", "--format", "concise", "--output", "json=out.json", terminal=False
+    ) as watch:
+        watch.until("in 1 config")
+        # One more in a folder that is watched.
+        (tmp_path / "configs/second.py").write_text(CONFIG.format(base="../base.py"))
+        watch.until("configs changed", "in 2 configs")
+        assert "second.py" in (tmp_path / "out.json").read_text()
+        # A setting counts too.
+        (tmp_path / "lrdecay.toml").write_text("[options]\nverbosity = 3\n")
+        watch.until("lrdecay.toml changed", "lrdecay.toml: ")
+        assert "\x1b" not in watch.shown
+        assert watch.end(signal.SIGTERM) == 143
+
+
+def test_who_reads_no_more_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "map.json").write_text(to_json(group_map({"decay": {"parameters": {"a.weight": (2,)}}})))
+    with Watch(tmp_path, "check", "map.json", terminal=False) as watch:
+        watch.until("in 1 ")
+        watch.leave()
+        assert watch.wait() == 0
+
+
+SLOW = """
+import os, time
+from pathlib import Path
+Path("pid.new").write_text(str(os.getpid()))
+Path("pid.new").rename("pid")
+time.sleep(600)
+"""
+
+
+def test_ending_it_ends_what_it_started(tmp_path: Path) -> None:
+    config = project(tmp_path)
+    (tmp_path / "watched_plug.py").write_text(SLOW)
+    with Watch(tmp_path, "check", config.name) as watch:
+        child = 0
+        end = time.monotonic() + 60
+        while not child and time.monotonic() < end:
+            time.sleep(0.01)
+            with suppress(FileNotFoundError):
+                child = int((tmp_path / "pid").read_text())
+        assert watch.end() == 130
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+def test_watch_is_check_that_watches(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["watch", "-"]) == 2
+    assert capsys.readouterr().err == "lrdecay: --watch: stdin can be read only once; give a file\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["check", "-"], "--watch: stdin can be read only once; give a file"),
+        (["inspect", "-"], "--watch: stdin can be read only once; give a file"),
+        (["check", "config.py", "--fix"], "--watch: cannot be used with --fix; leave one out"),
+        (["check", "config.py", "--diff"], "--watch: cannot be used with --diff; leave one out"),
+        (
+            ["check", "config.py", "--color", "alway"],
+            "--color: unknown choice 'alway'; did you mean always? one of auto, always, never",
+        ),
+    ],
+)
+def test_what_cannot_be_watched(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*arguments, "--watch"]) == 2
+    assert capsys.readouterr().err == f"lrdecay: {line}\n"

@@ -1,0 +1,118 @@
+"""A watch on a pseudo-terminal or in pipes, forked from a process that has imported the stack."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import sys
+from pathlib import Path
+
+from tests.commands import preloaded
+
+_SHOWN = "Ctrl-C ends"
+_LONGEST = 60.0
+
+PLUG = """
+from mmengine.registry import MODELS
+from torch import nn
+
+@MODELS.register_module()
+class WatchedToy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear({width}, 1)
+"""
+BASE = """
+custom_imports = dict(imports=["watched_plug"])
+model = dict(type="WatchedToy")
+optim_wrapper = dict(optimizer=dict(type="SGD", lr={lr}))
+"""
+CONFIG = '_base_ = ["{base}"]\n'
+
+
+def project(folder: Path) -> Path:
+    """Write a config with a base and a plug-in into ``folder``, and return it."""
+    (folder / "watched_plug.py").write_text(PLUG.format(width=3))
+    (folder / "base.py").write_text(BASE.format(lr=0.25))
+    config = folder / "config.py"
+    config.write_text(CONFIG.format(base="base.py"))
+    return config
+
+
+def replace(path: Path, text: str) -> None:
+    """Put a file in the place of another, as editors do."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text)
+    beside.replace(path)
+
+
+class Watch:
+    """A watch in ``folder``, with stdout and stderr on one terminal, or each in a pipe."""
+
+    def __init__(self, folder: Path, *arguments: str, terminal: bool = True, **environment: str) -> None:
+        kept = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR")}
+        search = os.pathsep.join([str(folder), str(preloaded.ROOT), *sys.path])
+        environment = {**kept, "PYTHONPATH": search, "TERM": "xterm", "TMPDIR": str(folder), **environment}
+        if terminal:
+            self._reader, follower = pty.openpty()
+            streams = [follower, os.dup(follower), os.dup(follower)]
+        else:
+            self._reader, writer = os.pipe()
+            streams = [os.open(os.devnull, os.O_RDONLY), writer, os.dup(writer)]
+        self.shown = ""
+        """All that was written so far."""
+        self._ended = False
+        self._command = preloaded.Command([*arguments, "--watch"], str(folder), environment, streams)
+
+    def until(self, *texts: str) -> str:
+        """What is written from here on until all of ``texts`` were, in their order."""
+        start = len(self.shown)
+        while True:
+            at = start
+            for text in texts:
+                found = self.shown.find(text, at)
+                at = found + len(text) if found >= 0 else -1
+                if at < 0:
+                    break
+            else:
+                return self.shown[start:at]
+            ready, _, _ = select.select([self._reader], [], [], _LONGEST)
+            assert ready, f"{texts} is not in {self.shown[start:]!r}"
+            try:
+                chunk = os.read(self._reader, 65536)
+            except OSError:
+                chunk = b""
+            assert chunk, f"ended without {texts}: {self.shown[start:]!r}"
+            self.shown += chunk.decode().replace("\r\n", "\n")
+
+    def answer(self, *texts: str) -> str:
+        """The next answer on a terminal, which has ``texts`` in this order."""
+        return self.until(*texts, _SHOWN)
+
+    def end(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Its exit code after a signal."""
+        os.kill(self._command.pid, number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Its exit code."""
+        self._ended = True
+        try:
+            return self._command.wait(_LONGEST)
+        finally:
+            self.leave()
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._ended:
+            self.end(signal.SIGKILL)
+
+    def leave(self) -> None:
+        """Read no more of it."""
+        if self._reader >= 0:
+            os.close(self._reader)
+            self._reader = -1
