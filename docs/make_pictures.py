@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -24,15 +27,41 @@ PICTURES = {
     "diff": ["diff", "sample_configs/convnext-t_layer-wise.py", "sample_configs/convnext-t_stage-wise.py"],
 }
 
+TEST = """\
+import lrdecay_cli
+
+
+def test_layer_decay():
+    group_map = lrdecay_cli.audit("convnext-s_wrong-num-layers.py")
+    lrdecay_cli.check(group_map).raise_on_failure()
+"""
+
+
+def draw_test() -> None:
+    """Save what pytest prints of a test that fails as ``docs/pytest.svg``."""
+    with tempfile.TemporaryDirectory() as folder:
+        # A project of its own: nothing of this one's settings.
+        for config in (ROOT / "sample_configs").glob("*.py"):
+            shutil.copy(config, folder)
+        Path(folder, "test_groups.py").write_text(TEST, encoding="utf-8")
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--no-header", "-q", "test_groups.py"]
+        shown = _on_a_terminal(command, Path(folder))
+    # How long it took is another number each time.
+    _save("pytest", "pytest test_groups.py", re.sub(r"( in )[0-9.]+s", r"\g<1>3.10s", shown))
+
 
 def draw(name: str, arguments: list[str]) -> None:
     """Run one command and save what it prints as ``docs/<name>.svg``."""
-    shown = _on_a_terminal([sys.executable, "-m", "lrdecay_cli", *arguments])
+    shown = _on_a_terminal([sys.executable, "-m", "lrdecay_cli", *arguments], ROOT)
+    _save(name, f"lrdecay {' '.join(arguments)}", shown)
+
+
+def _save(name: str, title: str, shown: str) -> None:
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=WIDTH, file=nowhere)
         console.print(Text.from_ansi(shown))
         # A fixed id: otherwise a picture that shows the same would differ in every line.
-        svg = console.export_svg(title=f"lrdecay {' '.join(arguments)}", unique_id=f"lrdecay-{name}")
+        svg = console.export_svg(title=title, unique_id=f"lrdecay-{name}")
     (ROOT / "docs" / f"{name}.svg").write_text(svg, encoding="utf-8")
 
 
@@ -51,12 +80,30 @@ def draw_page() -> None:
         subprocess.run([chromium, *window, picture, page.as_uri()], stderr=subprocess.DEVNULL, check=True)
 
 
-def _on_a_terminal(command: list[str]) -> str:
+def draw_notebook() -> None:
+    """Save the first cell of the notebook, as Jupyter's HTML shows it, as ``docs/notebook.png``."""
+    chromium = shutil.which("chromium")
+    if chromium is None or find_spec("nbconvert") is None:
+        print("docs/notebook.png is left as it is: no chromium, or no nbconvert")
+        return
+    notebook = json.loads((ROOT / "docs" / "notebook.ipynb").read_text(encoding="utf-8"))
+    notebook["cells"] = notebook["cells"][1:2]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "cell.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+        convert = [sys.executable, "-m", "nbconvert", "--to", "html", "--log-level", "ERROR", "cell.ipynb"]
+        subprocess.run(convert, cwd=folder, check=True)
+        window = ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=960,860")
+        picture = f"--screenshot={ROOT / 'docs/notebook.png'}"
+        page = Path(folder, "cell.html").as_uri()
+        subprocess.run([chromium, *window, picture, page], stderr=subprocess.DEVNULL, check=True)
+
+
+def _on_a_terminal(command: list[str], folder: Path) -> str:
     """What a command prints on a terminal of ``WIDTH`` columns."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, "COLUMNS": str(WIDTH), "COLORTERM": "truecolor", "TERM": "xterm-256color"},
         stdin=follower,
         stdout=follower,
@@ -79,3 +126,5 @@ if __name__ == "__main__":
     for each, its_arguments in PICTURES.items():
         draw(each, its_arguments)
     draw_page()
+    draw_test()
+    draw_notebook()

@@ -1,0 +1,58 @@
+"""docs/python.md: its table has all names, and every example of it works."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import lrdecay_cli
+from tests.commands.running import SAMPLES
+
+PAGE = SAMPLES.parent / "docs" / "python.md"
+ROWS = re.findall(r"^\| `(\w+)` \|[^|]+\| `(.+)` \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+NAMES = {name: getattr(lrdecay_cli, name) for name in lrdecay_cli.__all__}
+
+
+def test_the_table_has_every_name() -> None:
+    assert {name for name, _ in ROWS} == {*lrdecay_cli.__all__} - {"__version__"}
+    assert {*lrdecay_cli.__all__} <= {*dir(lrdecay_cli)}
+    for name, code in ROWS:
+        assert name in code or name in ("GroupMap", "CheckResult")
+
+
+@pytest.mark.parametrize("code", [code for _, code in ROWS])
+def test_an_example_of_the_table(code: str, project: Path, toy_map: lrdecay_cli.GroupMap) -> None:
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    assert eval(code, {**NAMES, "group_map": toy_map, "model": model, "optimizer": optimizer})
+
+
+def test_the_examples_of_the_page(project: Path) -> None:
+    said: list[str] = []
+    # Blocks end where their fence does.
+    text = PAGE.read_text(encoding="utf-8").replace("```", "")
+    page = doctest.DocTestParser().get_doctest(text, {**NAMES}, "python.md", str(PAGE), 0)
+    assert len(page.examples) > 15
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    runner.run(page, out=said.append)
+    assert runner.summarize(verbose=False).failed == 0, "".join(said)
+
+
+def test_the_test_of_the_page(project: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    names = {"lrdecay_cli": lrdecay_cli}
+    exec(block, names)
+    names["test_layer_decay"]()  # type: ignore[operator]
+
+
+def test_links_of_the_page() -> None:
+    for target in re.findall(r"\]\(([^)#]+)", PAGE.read_text(encoding="utf-8")):
+        assert (PAGE.parent / target).exists(), target
+    rules = (PAGE.parent / "rules.md").read_text(encoding="utf-8")
+    for anchor in re.findall(r"rules\.md#(\S+?)\)", PAGE.read_text(encoding="utf-8")):
+        code, _, name = anchor.partition("-")
+        assert f"## {code.upper()} {name}\n" in rules
