@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from lrdecay_cli.api.display import with_report
+from lrdecay_cli.api.errors import short_errors
 from lrdecay_cli.api.overrides import CfgOptions, overrides_of
 from lrdecay_cli.domain.display import Displayed
 from lrdecay_cli.domain.dry_run import DryRun
@@ -23,6 +24,7 @@ PathLike = str | os.PathLike[str]
 _Document = TypeVar("_Document", bound=msgspec.Struct)
 
 
+@short_errors
 def audit(
     config: PathLike,
     *,
@@ -77,6 +79,7 @@ def audit(
     return _document(answer(task, overrides, GroupMap).document)
 
 
+@short_errors
 def load(path: PathLike, *, config: PathLike | None = None) -> GroupMap:
     """Read a group map from a file: an exported map (.json), or a checkpoint (.pth), of which nothing is run.
 
@@ -119,6 +122,7 @@ def as_map(source: GroupMap | PathLike, *, cfg_options: CfgOptions | None = None
     return audit(name, cfg_options=cfg_options)
 
 
+@short_errors
 def schedule(
     config: PathLike,
     *,
@@ -168,6 +172,7 @@ def schedule(
     return with_report(_document(reply.document), reply.report)
 
 
+@short_errors
 def suggest(config: PathLike, *, cfg_options: CfgOptions | None = None, cache: bool = True) -> Suggestion:
     """The layer-wise lr decay that fits a config's model, tried on the real optimizer before it is returned.
 
@@ -209,6 +214,7 @@ class CheckedDryRun(Displayed, frozen=True):
         return self
 
 
+@short_errors
 def dry_run(
     config: PathLike,
     *,

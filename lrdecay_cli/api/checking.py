@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
+from lrdecay_cli.api.errors import short_errors
 from lrdecay_cli.api.overrides import overrides_of
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.finding import CheckResult, Severity
 from lrdecay_cli.domain.group_map import GroupMap
 
 
+@short_errors
 def check(
     group_map: GroupMap | str | os.PathLike[str],
     *,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lrdecay_cli.api.building import PathLike, as_map
 from lrdecay_cli.api.display import with_report
+from lrdecay_cli.api.errors import short_errors
 from lrdecay_cli.api.overrides import CfgOptions, overrides_of
 from lrdecay_cli.domain.change import Difference
 from lrdecay_cli.domain.explanation import Explanations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from lrdecay_cli.origins import ConfigOrigins
 
 
+@short_errors
 def diff(
     before: GroupMap | PathLike,
     after: GroupMap | PathLike,
@@ -61,6 +63,7 @@ def diff(
     return with_report(result.document, result.report)
 
 
+@short_errors
 def explain(
     source: GroupMap | PathLike,
     parameter: str | Sequence[str] = (),

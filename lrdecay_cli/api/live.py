@@ -5,10 +5,12 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
+from lrdecay_cli.api.errors import short_errors
 from lrdecay_cli.domain.errors import LrdecayError
 from lrdecay_cli.domain.group_map import GroupMap
 
 
+@short_errors
 def audit_optimizer(
     model: Any,
     optimizer: Any,

@@ -181,6 +181,16 @@ def test_pytest_shows_the_report() -> None:
     assert not [line for line in lines if "finding.py" in line or "raise CheckFailed" in line]
 
 
+def test_pytest_shows_one_line_of_an_error() -> None:
+    with pytest.raises(lrdecay_cli.LrdecayError) as raised:
+        lrdecay_cli.load("nowhere.json")
+    lines = str(raised.getrepr(style="long")).splitlines()
+    assert [line for line in lines if line.startswith("E ")] == [
+        "E           lrdecay_cli.domain.errors.LrdecayError: nowhere.json: no such file; check the path"
+    ]
+    assert not [line for line in lines if "map_file.py" in line or "errors.py" in line]
+
+
 @pytest.mark.parametrize(
     ("given", "strings"),
     [

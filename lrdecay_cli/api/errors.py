@@ -1,0 +1,34 @@
+"""Errors of the Python API: one line, without the frames of lrdecay."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from lrdecay_cli.domain.errors import LrdecayError
+
+_Arguments = ParamSpec("_Arguments")
+_Returned = TypeVar("_Returned")
+
+
+def short_errors(function: Callable[_Arguments, _Returned]) -> Callable[_Arguments, _Returned]:
+    """Let ``function`` raise an LrdecayError at the caller's line, without the frames and errors that led to it.
+
+    ``LRDECAY_TRACEBACK=1`` keeps them, as an internal error does.
+    """
+
+    @functools.wraps(function)
+    def call(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> _Returned:
+        # pytest leaves this frame out of the traceback.
+        __tracebackhide__ = True
+        try:
+            return function(*arguments, **named)
+        except LrdecayError as error:
+            if os.environ.get("LRDECAY_TRACEBACK", "0") not in ("", "0") or error.problem.startswith("internal error"):
+                raise
+            short = error
+        raise short.with_traceback(None) from None
+
+    return call
