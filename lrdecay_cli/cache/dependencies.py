@@ -1,8 +1,8 @@
-"""What an answer depends on that its user may change, for whoever waits until that changes (``--watch``).
+"""Inputs of a result that a user may change: ``--watch`` waits for a change of these.
 
-It is taken from the same recording as the evidence of an entry, also where the answer is a failure, and in its form.
-It is wider in one thing: a process that does nothing but find one answer also sees which files were only looked for
-(``os.stat``), so that a base that is missing counts. It leaves out what installers change.
+They come from the same recording as the evidence of an entry and have its format, also if the result is a failure. In
+addition, a process with a single result records files that were only looked up (``os.stat``), so a missing base
+counts. Files that installers change are omitted.
 """
 
 from __future__ import annotations
@@ -22,72 +22,72 @@ if TYPE_CHECKING:
     from lrdecay_cli.cache.evidence import Evidence
 
 MEANWHILE = ["changed while it was read", ""]
-"""In place of the content of a file that was: it differs from any other."""
+"""Replaces the content of a changed file: it differs from any content."""
 _NO_FILES = ("/proc/", "/dev/", "/sys/")
 _NOT_PROJECTS = tuple(
     os.path.join(folder, "")
     for folder in (sys.prefix, sys.base_prefix, os.path.expanduser(os.path.join("~", ".cache")))
 )
-"""What libraries look for there is their own business."""
+"""Lookups of libraries in these places do not count."""
 
 _questions: Questions | None = None
 
 
 class Questions:
-    """The paths that Python code asks ``os.stat`` and ``os.lstat`` about, from now on; for the rest of the process."""
+    """Paths of calls to ``os.stat`` and ``os.lstat`` from Python code, from now on and until the process ends."""
 
     def __init__(self, inherited: Iterable[str]) -> None:
         self.paths: set[str] = set()
         self.inherited = frozenset(inherited)
         """Files of modules that were loaded before."""
         self.known: list[Evidence] = []
-        """What other processes and the cache tell of the same answer."""
+        """Inputs of the same result in other processes and in the cache."""
         for name in ("stat", "lstat"):
             real = getattr(os, name)
-            noting = self._noting(real)
-            setattr(os, name, noting)
-            # What the function can do is asked for by its identity.
+            recording = self._recording(real)
+            setattr(os, name, recording)
+            # os.supports_fd and similar sets contain the function by identity.
             for able in (os.supports_fd, os.supports_dir_fd, os.supports_follow_symlinks):
                 if real in able:
-                    able.add(noting)
+                    able.add(recording)
 
-    def _noting(self, real: Any) -> Any:
-        def noting(path: Any, *arguments: Any, **options: Any) -> Any:
+    def _recording(self, real: Any) -> Any:
+        def recording(path: Any, *arguments: Any, **options: Any) -> Any:
             if not isinstance(path, int) and options.get("dir_fd") is None:
                 self._note(path)
             return real(path, *arguments, **options)
 
-        return noting
+        return recording
 
     def _note(self, given: Any) -> None:
         try:
             path = os.fsdecode(given)
             self.paths.add(path if os.path.isabs(path) else os.path.join(os.getcwd(), path))
-        # What is wrong with it, the real function says.
+        # The real function reports invalid arguments.
         except (TypeError, ValueError, OSError):
             return
 
 
 def begin(inherited: Iterable[str] = ()) -> None:
-    """Record from here on what the answer of this process depends on; ``inherited`` are the files of its modules."""
+    """Record the inputs of this process's result from now on; ``inherited`` are the files of its modules."""
     global _questions
     record()
     _questions = Questions(inherited)
 
 
 def wanted() -> bool:
-    """Whether somebody waits for what this process's answer depends on."""
+    """True if a caller needs the inputs of this process's result."""
     return _questions is not None
 
 
 def note(evidence: Evidence) -> None:
-    """Note what else the answer depends on: what the cache, or a child process, had to look at."""
+    """Add inputs of the result from the cache or a child process."""
     if _questions is not None:
         _questions.known.append(evidence)
 
 
 def dependencies() -> Evidence:
-    """What the answer of this process depends on, as it is now; ``MEANWHILE`` for a file that changed since."""
+    """Return the current inputs of this process's result; ``MEANWHILE`` for a file that has changed since."""
     recording = record()
     assert _questions is not None
     with recording.paused():
@@ -116,7 +116,7 @@ def dependencies() -> Evidence:
 
 
 def nothing() -> Evidence:
-    """No evidence of anything."""
+    """Return empty evidence."""
     return {
         "variables": {},
         "environment": None,
@@ -130,7 +130,7 @@ def nothing() -> Evidence:
 
 
 def _as_it_is(found: Evidence, others: Iterable[Evidence], temporary: tuple[str, ...]) -> Evidence:
-    """All of it together, and what is in the folders now."""
+    """Merge all evidence with the current content of folders."""
     stems = {*found["stems"]}
     for other in others:
         for path, known in other["own"].items():
@@ -155,21 +155,21 @@ def _as_it_is(found: Evidence, others: Iterable[Evidence], temporary: tuple[str,
 
 
 def shown_names(folder: str) -> list[str] | None:
-    """What a folder lists, without what editors and Python keep beside a file while they work on it."""
+    """Return the entries of a folder, without temporary files of editors and Python."""
     names = names_in(folder)
     return None if names is None else [name for name in names if not is_beside(name)]
 
 
 def is_beside(name: str) -> bool:
-    """Whether a name is one that editors, Python or we ourselves give to what stands beside a file for a while."""
+    """True for the name of a temporary file of an editor, Python or lrdecay."""
     return name.startswith(".") or name.endswith(("~", ".swp", ".part", ".tmp")) or name in ("__pycache__", "4913")
 
 
 def _counts(path: str) -> bool:
-    """Whether a user may change a file: installed configs count, installed code does not."""
+    """True if a user may change a file: installed configs count, installed code does not."""
     if path.startswith((*_NO_FILES, os.path.join(cache_folder(), ""))) or path.endswith(".pyc"):
         return False
-    # A place that is none: code that was compiled from a text. A name that is no UTF-8 does not travel.
+    # Not a path: code compiled from a string. Names that are not UTF-8 cannot be sent to other processes.
     if os.path.basename(path).startswith("<"):
         return False
     if not path.isascii() and path != path.encode(errors="replace").decode():
@@ -178,5 +178,5 @@ def _counts(path: str) -> bool:
 
 
 def _is_asked_for(path: str) -> bool:
-    """Whether it matters that somebody looked for a path: a file of a project, or nothing. Folders are always there."""
+    """True if the lookup of a path counts: a project file or a missing path. Folders do not count."""
     return _counts(path) and not path.startswith(_NOT_PROJECTS) and not os.path.isdir(path)

@@ -139,7 +139,7 @@ _TABLE = b"[tool.lrdecay"
 
 def repository_root(folder: Path) -> Path | None:
     """Return the nearest repository root among ``folder`` and its parents, or None."""
-    return next((place for place in (folder, *folder.parents) if _holds_any(place, *ROOTS)), None)
+    return next((place for place in (folder, *folder.parents) if _contains_any(place, *ROOTS)), None)
 
 
 def in_project(config: str) -> str | None:
@@ -154,7 +154,7 @@ def in_project(config: str) -> str | None:
     return None if folder is None else file.relative_to(folder).as_posix()
 
 
-def _holds_any(folder: Path, *names: str) -> bool:
+def _contains_any(folder: Path, *names: str) -> bool:
     places = [folder / name for name in names]
     probed(*map(str, places))
     return any(place.exists() for place in places)
@@ -163,6 +163,6 @@ def _holds_any(folder: Path, *names: str) -> bool:
 def _is_project(folder: Path) -> bool:
     try:
         # A pyproject.toml without lrdecay settings may belong to a package inside the project.
-        return _holds_any(folder, *ROOTS, _OWN_SETTINGS) or _TABLE in (folder / _SHARED_SETTINGS).read_bytes()
+        return _contains_any(folder, *ROOTS, _OWN_SETTINGS) or _TABLE in (folder / _SHARED_SETTINGS).read_bytes()
     except OSError:
         return False

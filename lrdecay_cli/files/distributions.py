@@ -33,7 +33,7 @@ def distribution_behind(package: str, folder: Path, version: str) -> Distributio
     setuptools 80 writes it.
     """
     for record in _records(folder.parent, version):
-        if _brings(record, package):
+        if _contains_package(record, package):
             return _named(record, version)
     for path in sys.path:
         for record in _records(Path(path), version):
@@ -58,7 +58,7 @@ def _has_version(record: str, version: str) -> bool:
     return _same(found[1], version) if found else record.endswith(_IN_PLACE)
 
 
-def _brings(record: Path, package: str) -> bool:
+def _contains_package(record: Path, package: str) -> bool:
     top = _read(record / "top_level.txt")
     # Some build backends do not write top_level.txt.
     return package in top.split() if top else f"\n{package}/__init__.py," in f"\n{_read(record / 'RECORD')}"

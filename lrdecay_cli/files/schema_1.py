@@ -27,7 +27,7 @@ _OBSERVED = "get_layer_depth() of the model"
 def from_schema_1(old: GroupMap) -> GroupMap:
     """Return the map with all fields of schema 2."""
     wrapper = old.training.optim_wrapper
-    named = {name: one["optimizer"] for name, one in wrapper.items() if isinstance(one, Mapping) and "optimizer" in one}
+    named = {name: own["optimizer"] for name, own in wrapper.items() if isinstance(own, Mapping) and "optimizer" in own}
     # The config's settings of each optimizer by name; a single one has the empty name.
     optimizers = named or {"": wrapper.get("optimizer")}
     listed = old.optimizer.type.split(", ")

@@ -143,7 +143,7 @@ def _parameters_on_meta() -> Iterator[None]:
 
 
 @contextmanager
-def own_managers() -> Iterator[None]:
+def fresh_managers() -> Iterator[None]:
     """Remove the default scope, logger, message hub and visualizer that a Runner leaves in its process.
 
     mmengine returns the newest of each as the current one, and reuses them for the next Runner of the same name

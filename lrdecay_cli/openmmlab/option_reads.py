@@ -69,14 +69,14 @@ def _watched(options: Mapping[str, Any], prefix: str, reads: OptionReads) -> _Wa
     return watched
 
 
-def _noting(method: Callable[..., Any]) -> Callable[..., Any]:
+def _recording(method: Callable[..., Any]) -> Callable[..., Any]:
     """Return a dict method that first records its key, or every key if it takes none."""
 
-    def noting(self: _WatchedOptions, *arguments: Any, **named: Any) -> Any:
+    def recording(self: _WatchedOptions, *arguments: Any, **named: Any) -> Any:
         self._note(*(arguments[:1] or dict.keys(self)))
         return method(self, *arguments, **named)
 
-    return noting
+    return recording
 
 
 class _WatchedOptions(ConfigDict):  # type: ignore[misc]
@@ -96,14 +96,14 @@ class _WatchedOptions(ConfigDict):  # type: ignore[misc]
             elif isinstance(key, str) and not key.startswith("_"):
                 reads.note(f"{prefix}{key}", there=False)
 
-    __getitem__ = _noting(ConfigDict.__getitem__)
-    __getattr__ = _noting(ConfigDict.__getattr__)
-    __contains__ = _noting(ConfigDict.__contains__)
-    get = _noting(ConfigDict.get)
-    pop = _noting(ConfigDict.pop)
-    setdefault = _noting(dict.setdefault)
-    items = _noting(ConfigDict.items)
-    values = _noting(ConfigDict.values)
+    __getitem__ = _recording(ConfigDict.__getitem__)
+    __getattr__ = _recording(ConfigDict.__getattr__)
+    __contains__ = _recording(ConfigDict.__contains__)
+    get = _recording(ConfigDict.get)
+    pop = _recording(ConfigDict.pop)
+    setdefault = _recording(dict.setdefault)
+    items = _recording(ConfigDict.items)
+    values = _recording(ConfigDict.values)
 
     def __copy__(self) -> Any:
         return _watched(self, *object.__getattribute__(self, "_watch"))

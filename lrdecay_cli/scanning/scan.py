@@ -50,7 +50,7 @@ def scan(
     journal: Journal,
     *,
     maps: Path | None = None,
-    tell: Callable[[Timed], None] = lambda _: None,
+    on_record: Callable[[Timed], None] = lambda _: None,
 ) -> list[Timed]:
     """Build the configs that are not yet done.
 
@@ -59,7 +59,7 @@ def scan(
         builder: builds them.
         journal: stores each record immediately, and returns finished ones.
         maps: a folder for the group maps; a config whose map is missing or changed is built again.
-        tell: called with each record when ready.
+        on_record: called with each record when ready.
 
     Returns:
         A record for each config, in the order of ``configs``.
@@ -72,7 +72,7 @@ def scan(
         done = journal.done(config)
         if done and (maps is None or done.record.status != OK or content_hash(str(map_path(maps, config))) == done.map):
             found[config] = Timed(done.record, done.seconds)
-            tell(found[config])
+            on_record(found[config])
     try:
         # Close at once on an interrupt: the process may end without collecting it, and its children would live on.
         with closing(builder([config for config in configs if config not in found])) as outcomes:
@@ -81,7 +81,7 @@ def scan(
                 at = map_path(maps, config) if maps and record.status == OK else None
                 journal.add(record, outcome.seconds, outcome.files, map_file=at)
                 found[config] = Timed(record, outcome.seconds)
-                tell(found[config])
+                on_record(found[config])
     except KeyboardInterrupt as error:
         fix = f"resume with --resume {journal.path}" if journal.path else "use --resume FILE to keep finished ones"
         raise Interrupted(f"interrupted: {len(found)} of {len(configs)} configs done", fix=fix) from error

@@ -16,7 +16,7 @@ from mmengine.registry import DATASETS, HOOKS, MODELS
 from mmengine.runner import Runner
 from torch import nn
 
-from lrdecay_cli.openmmlab.build_context import own_managers
+from lrdecay_cli.openmmlab.build_context import fresh_managers
 from tests.openmmlab.pairs import PairConstructor
 
 BATCH = 2
@@ -230,7 +230,7 @@ class Seen(Hook):  # type: ignore[misc]
         self.trainable[runner.iter] = {n for n, p in runner.model.named_parameters() if p.requires_grad}
 
 
-@own_managers()
+@fresh_managers()
 def train(
     config: Config, folder: Path, *, resume: str | None = None, launcher: str = "none", log_level: str = "ERROR"
 ) -> Seen:

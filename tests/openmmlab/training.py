@@ -17,7 +17,7 @@ from mmengine.registry import DATASETS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
-from lrdecay_cli.openmmlab.build_context import own_managers
+from lrdecay_cli.openmmlab.build_context import fresh_managers
 
 
 @MODELS.register_module(force=True)
@@ -84,7 +84,7 @@ class Watch(Hook):
         )
 
 
-@own_managers()
+@fresh_managers()
 def train(config: Config, samples: int, folder: Path) -> Watch:
     """Train on ``samples`` samples, and hand back what was seen."""
     config = copy.deepcopy(config)

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from msgspec import UNSET
 from torch import nn
 
-from lrdecay_cli.openmmlab.build_context import own_managers
+from lrdecay_cli.openmmlab.build_context import fresh_managers
 from lrdecay_cli.openmmlab.config_facts import training_of
 
 LAZY = "from torch.optim import SGD\noptim_wrapper = dict(optimizer=dict(type=SGD, lr=0.1))\n"
@@ -32,7 +32,7 @@ def test_values_for_which_the_runner_raises(text: str, unwritable: tuple[str, ..
     (tmp_path / "config.py").write_text(text)
     config = Config.fromfile(str(tmp_path / "config.py"))
     assert training_of(config, None).unwritable == (unwritable or UNSET)
-    with own_managers():
+    with fresh_managers():
         if unwritable:
             with pytest.raises(SyntaxError):
                 Runner(model=nn.Linear(1, 1), work_dir=str(tmp_path / "runs"), cfg=config, experiment_name="text")

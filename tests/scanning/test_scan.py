@@ -45,7 +45,7 @@ def test_interrupted_between_two_results_it_ends_the_children_and_keeps_the_firs
         raise KeyboardInterrupt
 
     with Journal(tmp_path / "journal", []) as journal, pytest.raises(Interrupted, match="1 of 2 configs done"):
-        scan(["a.py", "b.py"], lambda _: outcomes, journal, tell=stop)
+        scan(["a.py", "b.py"], lambda _: outcomes, journal, on_record=stop)
     assert closed
     assert b"a.py" in (tmp_path / "journal").read_bytes()
 

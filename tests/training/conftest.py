@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from lrdecay_cli.openmmlab.build_context import own_managers
+from lrdecay_cli.openmmlab.build_context import fresh_managers
 
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    with own_managers():
+    with fresh_managers():
         yield

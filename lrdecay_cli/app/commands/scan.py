@@ -92,7 +92,7 @@ def scan(
             else partial(build_many, options=options, jobs=build.workers, cache=caching),
             journal,
             maps=Path(maps) if maps else None,
-            tell=lambda one: advance(one.record.failed),
+            on_record=lambda timed: advance(timed.record.failed),
         )
     document = document_of((one.record for one in timed), build.device, (*overrides, *told), shard)
     destinations.write(report_of(timed, document, verbose=build.verbose))

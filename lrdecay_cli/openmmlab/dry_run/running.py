@@ -21,7 +21,7 @@ from lrdecay_cli.domain.schedule import RunLength
 from lrdecay_cli.domain.training import PLAIN_LAUNCH, Launch, Wrapping
 from lrdecay_cli.openmmlab.audit import group_map_of
 from lrdecay_cli.openmmlab.batch import BuiltGroups, batch_of, formulas_with_gpus
-from lrdecay_cli.openmmlab.build_context import no_network, own_managers, quiet_stack
+from lrdecay_cli.openmmlab.build_context import fresh_managers, no_network, quiet_stack
 from lrdecay_cli.openmmlab.building import BuiltOptimizer, build_model, check_shapes, optimizers_of, training_scope
 from lrdecay_cli.openmmlab.config_file import resolved_sha256
 from lrdecay_cli.openmmlab.dry_run.driving import acting_in_validation
@@ -83,7 +83,7 @@ def dry_run(
     with (
         quiet_stack(verbose),
         import_needs(),
-        own_managers(),
+        fresh_managers(),
         training_scope(config),
         no_network(),
         tempfile.TemporaryDirectory(prefix="lrdecay-") as scratch,

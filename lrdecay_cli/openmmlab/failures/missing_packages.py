@@ -277,7 +277,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 _PACKAGES = (*ZOOS, "mmcls", "mmcv", "mmdeploy", "timm", "transformers", "einops")
 
 
-def is_own(module: str, listed: Sequence[str]) -> bool:
+def is_own_module(module: str, listed: Sequence[str]) -> bool:
     """True if ``custom_imports`` lists the missing module itself and no known package has its name.
 
     lrdecay never suggests installing an arbitrary name from a config.
@@ -286,7 +286,7 @@ def is_own(module: str, listed: Sequence[str]) -> bool:
     return not known and any(name.partition(".")[0] == module for name in listed)
 
 
-def own_fix(module: str, config: str) -> str:
+def suggest_own_module(module: str, config: str) -> str:
     """Return how to make project code importable, with its folder if it is found above the config or from here."""
     file = config_path(config)
     above = file.absolute().parents if file is not None else ()
@@ -298,7 +298,7 @@ def own_fix(module: str, config: str) -> str:
     return f"run lrdecay in the folder of {module}, add that folder to PYTHONPATH, or install the package"
 
 
-def submodule_fix(missing: str) -> str:
+def suggest_submodule(missing: str) -> str:
     """Suggest a name for ``package.module`` if the package is installed without that module; else empty."""
     package, _, name = missing.rpartition(".")
     spec = importlib.util.find_spec(package) if package and _importable(package) else None

@@ -23,10 +23,10 @@ from lrdecay_cli.openmmlab.config_values import type_name
 from lrdecay_cli.openmmlab.failures.missing_packages import (
     Need,
     chain,
-    is_own,
+    is_own_module,
     needed_package,
-    own_fix,
-    submodule_fix,
+    suggest_own_module,
+    suggest_submodule,
 )
 from lrdecay_cli.openmmlab.failures.places import failing_place
 from lrdecay_cli.openmmlab.failures.refused_options import unknown_option
@@ -168,11 +168,11 @@ def _import_error(error: ImportError, failing: str, where: str, need: Need | Non
     listed = re.search(r"'imports': (\[[^\]]*\])", str(error))
     source = f"custom_imports {listed.group(1)}" if listed else failing
     if need is None:
-        fix = submodule_fix(root.name) if isinstance(root, ModuleNotFoundError) and root.name else ""
+        fix = suggest_submodule(root.name) if isinstance(root, ModuleNotFoundError) and root.name else ""
         return LrdecayError(f"{source}: {_first_line(root)}", where=where, fix=fix)
-    if listed and is_own(need.package, re.findall(r"'([^']*)'", listed.group(1))):
+    if listed and is_own_module(need.package, re.findall(r"'([^']*)'", listed.group(1))):
         # custom_imports lists the missing module itself.
-        problem, fix, final = _first_line(root), own_fix(need.package, where), True
+        problem, fix, final = _first_line(root), suggest_own_module(need.package, where), True
     elif isinstance(root, ModuleNotFoundError):
         problem, fix, final = _first_line(root), f"{need.fix}, or add it to PYTHONPATH", False
     else:

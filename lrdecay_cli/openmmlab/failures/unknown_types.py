@@ -186,14 +186,14 @@ def suggest_constructor(name: str, scope: str, registered: Mapping[str, str]) ->
     # Every scope finds mmengine's types.
     here = [known for known, package in packages.items() if package in (scope, "mmengine")]
     like = nearest(bare, here, likeness=0.8) or nearest(bare, packages, likeness=0.6)
-    if like is None or _has_words_of_its_own(bare, like):
+    if like is None or _has_unlike_words(bare, like):
         return ""
     if like == OURS.name:
         return f"did you mean {OURS.name}, with {_IMPORT_OURS}?"
     return f"did you mean {like if like in here else f'{packages[like]}.{like}'}?"
 
 
-def _has_words_of_its_own(name: str, like: str) -> bool:
+def _has_unlike_words(name: str, like: str) -> bool:
     """True if a name has a word unlike any word of the other: it names another class and is not misspelt."""
     words, others = _CAMEL.findall(name), _CAMEL.findall(like)
     return not all(nearest(word, others, likeness=0.7) for word in words)
