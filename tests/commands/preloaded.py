@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -40,15 +40,24 @@ _AGAIN = signal.SIGUSR2
 
 
 def run(
-    arguments: Sequence[str], cwd: str, environment: Mapping[str, str], stdin: str, *, exact: bool = False
+    arguments: Sequence[str],
+    cwd: str,
+    environment: Mapping[str, str],
+    stdin: str,
+    *,
+    exact: bool = False,
+    meanwhile: Callable[[int], object] = lambda _: None,
 ) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command with its streams in pipes."""
+    """Exit code, stdout and stderr of a command with its streams in pipes; ``meanwhile`` is given its process id."""
     (theirs_in, into), (out, theirs_out), (err, theirs_err) = (os.pipe() for _ in range(3))
     with ThreadPoolExecutor(3) as threads:
         command = Command(arguments, cwd, environment, (theirs_in, theirs_out, theirs_err), exact=exact)
         threads.submit(_write, into, stdin)
         read = [threads.submit(_read, stream) for stream in (out, err)]
-        code = command.wait(LONGEST)
+        try:
+            meanwhile(command.pid)
+        finally:
+            code = command.wait(LONGEST)
     return code, *(text.result() for text in read)
 
 

@@ -7,6 +7,7 @@ import pty
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -48,13 +49,29 @@ Run = Callable[..., Result]
 """Runs the command line with arguments and environment variables."""
 
 
-def lrdecay(*arguments: str | Path, cwd: Path | None = None, stdin: str = "", **environment: str) -> Result:
-    """Run ``lrdecay`` with its output in pipes, forked from a process that has imported the stack."""
+def lrdecay(
+    *arguments: str | Path,
+    cwd: Path | None = None,
+    stdin: str = "",
+    meanwhile: Callable[[int], object] = lambda _: None,
+    **environment: str,
+) -> Result:
+    """Run ``lrdecay`` with its output in pipes, forked from a process that has imported the stack.
+
+    While it runs, ``meanwhile`` is called with its process id.
+    """
     words = [*map(str, arguments)]
     if any(name.startswith("PYTHON") for name in environment):
         return lrdecay_cold(*words, cwd=cwd, stdin=stdin, **environment)
-    exact = "--exact" in words
-    return Result(*preloaded.run(words, str(cwd or Path.cwd()), _environment(**environment), stdin, exact=exact))
+    given = (words, str(cwd or Path.cwd()), _environment(**environment), stdin)
+    return Result(*preloaded.run(*given, exact="--exact" in words, meanwhile=meanwhile))
+
+
+def wait_until(happened: Callable[[], object], pid: int) -> None:
+    """Wait for something that the process ``pid`` does; its end is an error."""
+    while not happened():
+        os.kill(pid, 0)
+        time.sleep(0.02)
 
 
 def lrdecay_here(*arguments: str | Path, cwd: Path | None = None) -> Result:

@@ -106,6 +106,34 @@ def test_interrupt(tmp_path: Path) -> None:
     assert (process.returncode, said) == (130, "waiting\nlrdecay: interrupted\n")
 
 
+CALLBACK = """
+import os, signal, time, weakref
+from lrdecay_cli.app.speed import fast_start
+
+def cb(_):
+    os.kill(os.getpid(), signal.{})
+    time.sleep(0)
+
+fast_start.begin()
+whatever = set()
+reference = weakref.ref(whatever, cb)
+try:
+    del whatever
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted", fast_start.was_terminated())
+"""
+
+
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_is_not_lost_in_a_callback(how: str) -> None:
+    """Python prints what is raised there, and goes on; an import ends in one, in importlib."""
+    done = subprocess.run(
+        [sys.executable, "-c", CALLBACK.format(how)], capture_output=True, text=True, check=False, cwd=SAMPLES.parent
+    )
+    assert (done.stdout, done.stderr) == (f"interrupted {how == 'SIGTERM'}\n", "")
+
+
 @pytest.mark.parametrize(
     ("typed", "understood"),
     [

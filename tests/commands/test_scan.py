@@ -6,10 +6,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
@@ -17,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.commands.projects import WIDTHS, two_projects
-from tests.commands.running import COMMAND, lrdecay, lrdecay_in_terminal
+from tests.commands.running import lrdecay, lrdecay_in_terminal, wait_until
 
 SMALL = """
 default_scope = "mmpretrain"
@@ -154,18 +150,14 @@ def test_what_cannot_be_scanned_is_one_line(project: Path, arguments: list[str],
 
 def test_interrupted_it_says_how_to_go_on_and_loses_nothing(project: Path) -> None:
     journal = project / "interrupted"
-    arguments = ["scan", "small.py", "never_ends.py", "--jobs", "2", "--device", "meta", "--resume", str(journal)]
-    process = subprocess.Popen(
-        [*COMMAND, *arguments], cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, start_new_session=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not (journal.exists() and b"small.py" in journal.read_bytes()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (130, "")
-    assert err == f"lrdecay: interrupted: 1 of 2 configs done; resume with --resume {journal}\n"
+    def interrupt(pid: int) -> None:
+        wait_until(lambda: journal.exists() and b"small.py" in journal.read_bytes(), pid)
+        os.kill(pid, signal.SIGINT)
+
+    options = ["--jobs", "2", "--device", "meta", "--resume", journal]
+    ended = lrdecay("scan", "small.py", "never_ends.py", *options, cwd=project, meanwhile=interrupt)
+    assert (ended.code, ended.out) == (130, "")
+    assert ended.err == f"lrdecay: interrupted: 1 of 2 configs done; resume with --resume {journal}\n"
     assert "small.py" in journal.read_text()
 
 
@@ -174,31 +166,3 @@ def test_progress_is_shown_on_a_terminal(project: Path) -> None:
     assert shown.code == 0
     assert "scanning" in shown.out
     assert "2/2" in shown.out
-
-
-@pytest.fixture
-def cluster() -> Iterator[tuple[str, list[int]]]:
-    """A real Dask scheduler with two worker processes: its address and the workers' process ids."""
-    from distributed import Client, LocalCluster
-
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    with LocalCluster(**options) as local, Client(local) as client:
-        yield local.scheduler_address, list(client.run(os.getpid).values())
-
-
-@pytest.mark.slow
-def test_a_dask_cluster_gives_the_same_though_a_worker_dies(project: Path, cluster: tuple[str, list[int]]) -> None:
-    address, workers = cluster
-    names = ["small.py", "misspelt.py", "ends_it_all.py", "base_only.py"]
-    paths = [str(project / name) for name in names]
-    here = lrdecay("scan", *paths, "--device", "meta", "--format", "json")
-    process = subprocess.Popen(
-        [*COMMAND, "scan", *paths, "--device", "meta", "--format", "json", "--dask", address],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
-    time.sleep(3)
-    os.kill(workers[0], signal.SIGKILL)
-    out, err = process.communicate(timeout=240)
-    assert process.returncode == 1, err
-    assert out == here.out

@@ -1,4 +1,4 @@
-"""Scans that go on, and numbers and directories that a scan must not lose, over configs that are built for real."""
+"""Scans that go on, and numbers that a scan must not lose, over configs that are built for real."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import shutil
 import time
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.commands.projects import PLUG
 from tests.commands.running import lrdecay
@@ -85,21 +83,3 @@ def test_a_rate_that_json_cannot_hold_is_no_map(tmp_path: Path) -> None:
     assert (record["status"], record["lr_max"]) == ("error", None)
     assert "base_lr is inf, which JSON cannot contain" in record["problem"]
     assert not (tmp_path / "maps").exists()
-
-
-def test_workers_start_from_the_directory_of_the_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from distributed import LocalCluster
-
-    for name in ("elsewhere", "here"):
-        (tmp_path / name).mkdir()
-    here = tmp_path / "here"
-    (here / "config.py").write_text(PLUGGED)
-    (here / "lr.txt").write_text("0.1")
-    (here / "my_plug.py").write_text(PLUG.format(name="mine", width=3))
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    # It would hide an installed package, were the worker's directory searched first.
-    Path("msgspec.py").write_text("raise RuntimeError('the wrong msgspec')")
-    options = {"n_workers": 1, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    with LocalCluster(**options) as cluster:
-        record = scan(here, "config.py", "--dask", cluster.scheduler_address)["config.py"]
-    assert record["status"] == "ok", record

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from lrdecay_cli.files.writing import to_json
-from tests.commands.running import COMMAND
+from tests.commands.running import COMMAND, lrdecay
 from tests.group_maps import group_map
 from tests.hardening.odd_configs import ORDINARY
 
@@ -30,6 +30,8 @@ COMMANDS = {
     "build several": ["scan", "a.py", "b.py", "c.py", *META, "--maps", "out", "--resume", "out/journal"],
     "build isolated": ["inspect", "a.py", *META, "--isolate", "--output", "json=out/a.json"],
 }
+FORKED = ("build several", "build isolated")
+"""Those that start with the stack in memory: their moments are among what they do with it, not among imports."""
 
 
 @pytest.fixture(scope="module")
@@ -50,22 +52,41 @@ class Run:
     """A command in a process of its own, with folders of its own for what it writes."""
 
     def __init__(self, project: Path, folder: Path, command: list[str]) -> None:
-        self.folder = folder
+        self.folder, self.command = folder, command
         (folder / "out").mkdir(parents=True)
         (folder / "tmp").mkdir()
         for entry in project.iterdir():
             (folder / entry.name).symlink_to(entry)
-        environment = {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(folder / "tmp"), "MARK": str(folder)}
-        self.started = time.monotonic()
-        self.process = subprocess.Popen(
-            [*COMMAND, *command], cwd=folder, env={**os.environ, **environment},
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        )  # fmt: skip
+        self.listens = self.ended = 0.0
 
-    def end(self) -> tuple[int, str]:
-        """Exit code, and what it said."""
-        said = self.process.communicate(timeout=120)[1]
-        return self.process.returncode, said
+    def ends(self, *, cold: bool, after: float = 0.0, how: signal.Signals | None = None) -> tuple[int, str]:
+        """Exit code and stderr, when ``how`` comes ``after`` so many seconds."""
+
+        def disturb(pid: int) -> None:
+            # Before its first line a Python program cannot say how it ends.
+            while not catches(pid, signal.SIGTERM):
+                time.sleep(0.005)
+            self.listens = time.monotonic()
+            if how:
+                time.sleep(after)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, how)
+
+        temporary = {"TMPDIR": str(self.folder / "tmp")}
+        if cold:
+            environment = {**os.environ, **temporary, "PYTHONPATH": os.pathsep.join(sys.path)}
+            process = subprocess.Popen(
+                [*COMMAND, *self.command], cwd=self.folder, env=environment,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            )  # fmt: skip
+            disturb(process.pid)
+            said = process.communicate(timeout=120)[1]
+            code = process.returncode
+        else:
+            result = lrdecay(*self.command, cwd=self.folder, meanwhile=disturb, **temporary)
+            code, said = result.code, result.err
+        self.ended = time.monotonic()
+        return code, said
 
     def left_behind(self) -> list[str]:
         """What should not be there: temporary files, files that are not whole, processes."""
@@ -82,11 +103,20 @@ class Run:
         return file.parent == self.folder / "tmp" and not file.name.startswith(("torchinductor", "tmp"))
 
     def _processes(self) -> Iterator[str]:
-        mark = f"MARK={self.folder}\0".encode()
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if mark in (process / "environ").read_bytes():
+                if (process / "cwd").readlink().is_relative_to(self.folder):
                     yield (process / "cmdline").read_text()
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process handles a signal, or is over."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return True
+    (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (number - 1) & 1) or "\nState:\tZ" in status
 
 
 def is_whole(file: Path) -> bool:
@@ -100,23 +130,21 @@ def is_whole(file: Path) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("doing", COMMANDS)
 def test_nothing_is_left_half_done(doing: str, project: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    cold = doing not in FORKED
     undisturbed = Run(project, tmp_path / "undisturbed", COMMANDS[doing])
-    code, said = undisturbed.end()
+    code, said = undisturbed.ends(cold=cold)
     assert code == 0, said
     assert undisturbed.left_behind() == []
-    took = time.monotonic() - undisturbed.started
+    took = undisturbed.ended - undisturbed.listens
     moments = request.config.getoption("--moments")
 
     def disturb(moment: int) -> str:
         run = Run(project, tmp_path / str(moment), COMMANDS[doing])
-        # Before its first line a Python program cannot say how it ends.
-        time.sleep(0.1 + (took - 0.1) * (moment + 0.5) / moments)
         how = list(ENDS)[moment % 2]
-        run.process.send_signal(how)
-        code, said = run.end()
+        code, said = run.ends(cold=cold, after=took * (moment + 0.5) / moments, how=how)
         told = "interrupted" in said.splitlines()[-1] if code else True
         good = code in (0, ENDS[how]) and told and "Traceback" not in said and not run.left_behind()
         return "" if good else f"{moment} of {moments}: {how.name}, {code}, {said:.500}, {run.left_behind()}"
 
-    with ThreadPoolExecutor(2) as executor:
+    with ThreadPoolExecutor(2 if cold else 1) as executor:
         assert [bad for bad in executor.map(disturb, range(moments)) if bad] == []

@@ -18,9 +18,15 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from lrdecay_cli.processes.streams import HeldStderr
 
 _AGAIN = "_LRDECAY_AGAIN"
+# Callbacks of weak references, of each import among others (importlib._bootstrap._get_module_lock), and destructors.
+_SWALLOWING = ("cb", "remove", "_remove", "__del__")
+_A_MOMENT = 0.005
+"""Seconds."""
 
 _console = False
 _plain = False
@@ -44,6 +50,8 @@ def begin() -> None:
     gc.disable()
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
 
 
 def was_terminated() -> bool:
@@ -51,12 +59,20 @@ def was_terminated() -> bool:
     return _terminated
 
 
-def _terminate(*_: object) -> None:
+def _terminate(_: int, frame: FrameType | None) -> None:
     """Exit as on Ctrl-C, which removes children, temporary files and folders; a second SIGTERM ends at once."""
     global _terminated
     _terminated = True
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    raise KeyboardInterrupt
+    _interrupt(signal.SIGINT, frame)
+
+
+def _interrupt(_: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt; a moment later where Python would print what is raised and go on."""
+    if frame is None or frame.f_code.co_name not in _SWALLOWING or not hasattr(signal, "setitimer"):
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, _A_MOMENT)
 
 
 def retry_by(retry: Callable[[], NoReturn]) -> None:
