@@ -1,9 +1,10 @@
 """Commands forked from a process that has imported the stack: a cold start is most of the time of a command.
 
 Each command has a process, streams, environment and working directory of its own, as one that a shell starts has; only
-imports are done, and heavy ones deferred as a console command defers them. A second server has deferred none: for
-``--exact``, and for the second attempt of a command that fails. Where imports, the interpreter or the entry are the
-subject, tests start a cold process.
+imports are done, and heavy ones deferred as a console command defers them. Behind that server are two more, which it
+starts when they are needed: one that has deferred none, for ``--exact`` and for the second attempt of a command that
+fails; and one with the kernels for ``--device meta``. Where imports, the interpreter or the entry are the subject,
+tests start a cold process.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,7 +31,8 @@ ROOT = Path(__file__, "../../..").resolve()
 LONGEST = 300.0
 """Seconds that a command may take."""
 _MODULE = "tests.commands.preloaded"
-_SERVING, _SERVING_EXACTLY = "serving", "serving exactly"
+QUICK, EXACT, META = "quick", "exact", "meta"
+"""Kinds of servers."""
 _LARGEST = 1 << 20
 """Bytes of a request."""
 _NOT_BEFORE = ("typer.rich_utils", "lrdecay_cli.training")
@@ -45,13 +47,12 @@ def run(
     environment: Mapping[str, str],
     stdin: str,
     *,
-    exact: bool = False,
     meanwhile: Callable[[int], object] = lambda _: None,
 ) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a command with its streams in pipes; ``meanwhile`` is given its process id."""
     (theirs_in, into), (out, theirs_out), (err, theirs_err) = (os.pipe() for _ in range(3))
     with ThreadPoolExecutor(3) as threads:
-        command = Command(arguments, cwd, environment, (theirs_in, theirs_out, theirs_err), exact=exact)
+        command = Command(arguments, cwd, environment, (theirs_in, theirs_out, theirs_err))
         threads.submit(_write, into, stdin)
         read = [threads.submit(_read, stream) for stream in (out, err)]
         try:
@@ -80,12 +81,11 @@ class Command:
         cwd: str,
         environment: Mapping[str, str],
         streams: Sequence[int],
-        *,
-        exact: bool = False,
+        kind: str = QUICK,
     ) -> None:
-        """Start it with file descriptors for stdin, stdout and stderr, which are closed here."""
-        self._server = _server(exact=exact and _SERVING in sys.argv)
-        request = {"arguments": arguments, "cwd": cwd, "environment": {**environment}, "exact": exact}
+        """Have a server of a ``kind`` start it, with file descriptors of stdin, stdout and stderr to be closed here."""
+        self._server = _server(kind)
+        request = {"arguments": arguments, "cwd": cwd, "environment": {**environment}}
         # A socket of this kind takes all of a message at once.
         socket.send_fds(self._server, [json.dumps(request).encode()], streams)
         for stream in streams:
@@ -111,61 +111,79 @@ class Command:
 
 
 @cache
-def _server(*, exact: bool) -> socket.socket:
+def _server(kind: str) -> socket.socket:
     """The socket of one of this process's servers, which is started here and ends with it."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in (here, there):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
-    process = subprocess.Popen(
-        [sys.executable, "-m", _MODULE, str(there.fileno()), _SERVING_EXACTLY if exact else _SERVING],
-        cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if not name.startswith("COV")},
-        stdin=subprocess.DEVNULL,
-        pass_fds=[there.fileno()],
-    )
+    if kind == META:
+        ended = partial(os.waitpid, _forked(there), 0)
+    else:
+        process = subprocess.Popen(
+            [sys.executable, "-m", _MODULE, str(there.fileno()), kind],
+            cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if not name.startswith("COV")},
+            stdin=subprocess.DEVNULL,
+            pass_fds=[there.fileno()],
+        )
+        ended = process.wait
     there.close()
-    atexit.register(process.wait)
+    atexit.register(ended)
     atexit.register(here.close)
     return here
 
 
-def serve(server: socket.socket, *, exact: bool) -> None:
-    """Have a process run each request, one after another, until the other side is gone.
+def _forked(server: socket.socket) -> int:
+    """The process id of a server that has what this one has, and the kernels of the meta device."""
+    if pid := os.fork():
+        return pid
+    try:
+        # Streams of the command that it is started for, too.
+        os.closerange(3, server.fileno())
+        os.closerange(server.fileno() + 1, 1024)
+        from lrdecay_cli.openmmlab.lazy_imports.stack_imports import load_meta_kernels
 
-    That is a fork of this process, or one of the exact server, which this one starts when it is needed.
-    """
-    _preload(exact=exact)
+        load_meta_kernels()
+        serve(server, META)
+    finally:
+        os._exit(0)
+
+
+def serve(server: socket.socket, kind: str) -> None:
+    """Fork a process for each request, or have another server do it, one after another until the other side is gone."""
     while True:
         request, streams, _, _ = socket.recv_fds(server, _LARGEST, 3)
         if not request:
             return
         asked = json.loads(request)
-        if asked["exact"] and not exact:
-            command = Command(**asked, streams=streams)
+        better = EXACT if "--exact" in asked["arguments"] else META if "meta" in asked["arguments"] else QUICK
+        if kind == QUICK != better:
+            command = Command(**asked, streams=[*map(os.dup, streams)], kind=better)
             server.send(str(command.pid).encode())
             status = command.wait_status(LONGEST)
         else:
             pid = os.fork()
             if pid == 0:
                 server.close()
-                _run(streams, **asked)
+                _run(streams, **asked, kind=kind)
             server.send(str(pid).encode())
             status = os.waitpid(pid, 0)[1]
-            if os.WIFSIGNALED(status) and os.WTERMSIG(status) == _AGAIN:
-                asked |= {"environment": {**asked["environment"], "_LRDECAY_AGAIN": "1"}, "exact": True}
-                status = Command(**asked, streams=streams).wait_status(LONGEST)
-            else:
-                for stream in streams:
-                    os.close(stream)
+        # Held until here, for a second attempt.
+        if kind == QUICK and os.WIFSIGNALED(status) and os.WTERMSIG(status) == _AGAIN:
+            asked["environment"]["_LRDECAY_AGAIN"] = "1"
+            status = Command(**asked, streams=streams, kind=EXACT).wait_status(LONGEST)
+        else:
+            for stream in streams:
+                os.close(stream)
         server.send(str(status).encode())
 
 
-def _preload(*, exact: bool) -> None:
+def _preload(kind: str) -> None:
     """Import what commands that build a config import, as they do."""
     from lrdecay_cli.openmmlab.lazy_imports.stack_imports import defer_slow_imports
     from lrdecay_cli.openmmlab.preloading import preload_stack
 
-    if not exact:
+    if kind == QUICK:
         defer_slow_imports()
     for file in (ROOT / "lrdecay_cli").rglob("*.py"):
         module = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -196,7 +214,7 @@ def _to_be_started_again(*_: object) -> NoReturn:
     os._exit(1)
 
 
-def _run(streams: Sequence[int], arguments: list[str], cwd: str, environment: dict[str, str], exact: bool) -> NoReturn:
+def _run(streams: Sequence[int], arguments: list[str], cwd: str, environment: dict[str, str], kind: str) -> NoReturn:
     code = 1
     try:
         for number, stream in enumerate(streams):
@@ -216,7 +234,7 @@ def _run(streams: Sequence[int], arguments: list[str], cwd: str, environment: di
         sys.stdin = sys.__stdin__ = open(0, **modes)  # noqa: SIM115
         sys.stdout = sys.__stdout__ = open(1, "w", **modes)  # noqa: SIM115
         sys.stderr = sys.__stderr__ = open(2, "w", buffering=1, errors="backslashreplace", **modes)  # noqa: SIM115
-        if not exact:
+        if kind != EXACT:
             os.execve = _to_be_started_again  # type: ignore[assignment]
         from lrdecay_cli.app.shell.main import main
 
@@ -231,4 +249,5 @@ def _run(streams: Sequence[int], arguments: list[str], cwd: str, environment: di
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])), exact=_SERVING_EXACTLY in sys.argv)
+    _preload(sys.argv[2])
+    serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])

@@ -64,7 +64,7 @@ def lrdecay(
     if any(name.startswith("PYTHON") for name in environment):
         return lrdecay_cold(*words, cwd=cwd, stdin=stdin, **environment)
     given = (words, str(cwd or Path.cwd()), _environment(**environment), stdin)
-    return Result(*preloaded.run(*given, exact="--exact" in words, meanwhile=meanwhile))
+    return Result(*preloaded.run(*given, meanwhile=meanwhile))
 
 
 def wait_until(happened: Callable[[], object], pid: int) -> None:
