@@ -26,7 +26,7 @@ HARMLESS = {
     "closes_sys_stdin": "import sys\nsys.stdin.close()",
     "forks": "import os\nif os.fork() == 0:\n    os.write(1, b'noise'), os._exit(0)\nelse:\n    os.wait()",
     "leaves_a_daemon": (
-        "import os, time\nif os.fork() == 0:\n    os.setsid(), time.sleep(3), os.write(1, b'noise'), os._exit(0)\n"
+        "import os, time\nif os.fork() == 0:\n    os.setsid(), time.sleep(1), os.write(1, b'noise'), os._exit(0)\n"
     ),
     "changes_directory": "import os\nos.chdir('/')",
     "changes_path": "import sys\nsys.path.insert(0, '/nowhere'), sys.path.remove(sys.path[-1])",
