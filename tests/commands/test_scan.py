@@ -150,6 +150,7 @@ def test_what_cannot_be_scanned_is_one_line(project: Path, arguments: list[str],
 
 def test_interrupted_it_says_how_to_go_on_and_loses_nothing(project: Path) -> None:
     journal = project / "interrupted"
+
     def interrupt(pid: int) -> None:
         wait_until(lambda: journal.exists() and b"small.py" in journal.read_bytes(), pid)
         os.kill(pid, signal.SIGINT)
